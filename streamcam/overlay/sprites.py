@@ -1,0 +1,156 @@
+"""Small pictures with transparency, drawn in RGB once and blended into planar YUV many times."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from streamcam.frames import FloatArray
+from streamcam.pictures import ByteArray, YuvCoding
+
+Rgb = tuple[int, int, int]
+
+_OPAQUE = 256  # in the fixed point of a sprite, whose sums with a byte just fit 16 bits
+
+_CHROMA_STEPS = {"yuv420p": (2, 2), "yuv422p": (2, 1), "yuv444p": (1, 1)}
+"""Pixel format → how many columns and rows of pixels share one chroma value."""
+
+_SHAPE_SCALE = 8  # shapes are drawn so much larger and averaged down
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class SpritePlane:
+    """One plane of a sprite, in 1/256 of a code value: a pixel becomes ``(pixel * keep + add) >> 8``."""
+
+    keep: NDArray[np.uint16]
+    """How much of the picture shows through, 0 to 256, (h, w)."""
+    add: NDArray[np.uint16]
+    """The sprite's own share, and the half that makes the shift round, (h, w)."""
+    step: tuple[int, int]
+    """How many columns and rows of pixels share one value."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class Sprite:
+    """A small picture with transparency, in the format and coding of the pictures it is blended into."""
+
+    planes: tuple[SpritePlane, ...]
+    """Y, Cb and Cr."""
+
+    def blend(self, planes: Sequence[ByteArray], left: int, top: int) -> None:
+        """Draw it onto a picture, in place.
+
+        Args:
+            planes: The picture's own (`streamcam.pictures.planes_of`); the sprite must lie wholly inside.
+            left: Column of the sprite's left edge in pixels, even.
+            top: Row of its upper edge in pixels, even.
+        """
+        for plane, sprite in zip(planes, self.planes, strict=True):
+            column, row = left // sprite.step[0], top // sprite.step[1]
+            height, width = sprite.keep.shape
+            below = plane[row : row + height, column : column + width]
+            mixed = below * sprite.keep
+            mixed += sprite.add
+            np.right_shift(mixed, 8, out=below, casting="unsafe")
+
+
+class Canvas:
+    """An RGB drawing with transparency, to be turned into a `Sprite`."""
+
+    def __init__(self, width: int, height: int) -> None:
+        """Start with nothing drawn.
+
+        Args:
+            width: In pixels, even.
+            height: In pixels, even.
+        """
+        self.width = width
+        self.height = height
+        # Red, green and blue already multiplied by the opacity, then the opacity; all 0 to 255. Laying one
+        # thing over another is then the same sum for all four, and so is averaging them for the chroma.
+        self._pixels = np.zeros((height, width, 4), np.float32)
+
+    def stamp(self, mask: ByteArray, left: int, top: int, colour: Rgb, *, opacity: float = 1.0) -> None:
+        """Lay a colour over the canvas through a mask; what reaches beyond the canvas is cut off.
+
+        Args:
+            mask: uint8 (h, w), 255 where the colour covers a pixel wholly.
+            left: Column of the mask's left edge, inside the canvas.
+            top: Row of its upper edge, inside the canvas.
+            colour: 0 to 255.
+            opacity: Of the colour where it covers wholly, 0 to 1.
+        """
+        mask = mask[: self.height - top, : self.width - left]
+        below = self._pixels[top : top + mask.shape[0], left : left + mask.shape[1]]
+        cover = (mask * np.float32(opacity / 255))[..., None]
+        below += cover * (np.array([*colour, 255], np.float32) - below)
+
+    def fill(self, left: int, top: int, width: int, height: int, colour: Rgb) -> None:
+        """Fill a rectangle that lies inside the canvas."""
+        self._pixels[top : top + height, left : left + width] = (*colour, 255)
+
+    def to_sprite(self, pixel_format: str, coding: YuvCoding) -> Sprite:
+        """Convert it to planar YUV; chroma is averaged in proportion to the opacity."""
+        opacity = self._pixels[..., 3]
+        yuv = cv2.transform(self._pixels, _yuv_from_premultiplied(coding))
+        chroma_step = _CHROMA_STEPS[pixel_format]
+        return Sprite(
+            tuple(
+                _sprite_plane(np.asarray(yuv[..., channel]), opacity, step)
+                for channel, step in enumerate(((1, 1), chroma_step, chroma_step))
+            )
+        )
+
+
+@functools.lru_cache(maxsize=16)
+def _yuv_from_premultiplied(coding: YuvCoding) -> FloatArray:
+    """Work out the matrix from premultiplied RGB and opacity to premultiplied YUV, float32 (3, 4)."""
+    black = coding.encode_rgb(np.zeros(3, np.float32))
+    primaries = coding.encode_rgb(np.eye(3, dtype=np.float32) * 255)
+    return (np.stack([*(primaries - black), black], axis=1) / 255).astype(np.float32)
+
+
+def _sprite_plane(value: FloatArray, opacity: FloatArray, step: tuple[int, int]) -> SpritePlane:
+    size = (value.shape[1] // step[0], value.shape[0] // step[1])
+    value = np.asarray(cv2.resize(value, size, interpolation=cv2.INTER_AREA), np.float32)
+    opacity = np.asarray(cv2.resize(opacity, size, interpolation=cv2.INTER_AREA), np.float32)
+    keep = _OPAQUE - np.rint(opacity * (_OPAQUE / 255))
+    # The upper bound only ever takes off a rounding error, where white lies over white.
+    add = np.clip(np.rint(value * _OPAQUE + _OPAQUE / 2), 0, 0xFFFF - 255 * keep)
+    return SpritePlane(keep.astype(np.uint16), add.astype(np.uint16), step)
+
+
+# --- Shapes, to be stamped on a canvas ---------------------------------------------------------------
+
+
+def triangle(side: int) -> ByteArray:
+    """Draw a triangle that points right: uint8 (side, side)."""
+    large = Image.new("L", (side * _SHAPE_SCALE, side * _SHAPE_SCALE))
+    end = side * _SHAPE_SCALE - 1
+    ImageDraw.Draw(large).polygon([(0, 0), (round(0.87 * end), end / 2), (0, end)], fill=255)
+    return np.asarray(large.reduce(_SHAPE_SCALE))
+
+
+def rounded_rectangle(width: int, height: int, radius: int) -> ByteArray:
+    """Draw a rectangle with round corners: uint8 (height, width).
+
+    Args:
+        width: In pixels, at least twice the radius, like the height.
+        height: In pixels.
+        radius: Of the corners in pixels, above 0.
+    """
+    large = Image.new("L", (radius * _SHAPE_SCALE, radius * _SHAPE_SCALE))
+    diameter = 2 * radius * _SHAPE_SCALE
+    ImageDraw.Draw(large).ellipse((0, 0, diameter - 1, diameter - 1), fill=255)
+    corner = np.asarray(large.reduce(_SHAPE_SCALE))
+    mask = np.full((height, width), 255, np.uint8)
+    mask[:radius, :radius] = corner
+    mask[:radius, -radius:] = corner[:, ::-1]
+    mask[-radius:] = mask[:radius][::-1]
+    return mask
