@@ -1,0 +1,75 @@
+"""streamcam: see, live and on film, where a neural network looks.
+
+The public names are imported when they are first used: ``import streamcam`` loads neither torch nor cv2.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streamcam.cam import METHODS, Explainer
+    from streamcam.errors import StreamcamError
+    from streamcam.frames import Explanation, Frame, Prediction, Region
+    from streamcam.models import Classifier
+    from streamcam.overlay import Overlay, OverlaySettings
+    from streamcam.pipeline import RenderResult, render, stream
+    from streamcam.sinks import EncoderSettings, open_sink
+    from streamcam.sources import open_source
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "METHODS": "streamcam.cam",
+    "Explainer": "streamcam.cam",
+    "Classifier": "streamcam.models",
+    "StreamcamError": "streamcam.errors",
+    "Explanation": "streamcam.frames",
+    "Frame": "streamcam.frames",
+    "Prediction": "streamcam.frames",
+    "Region": "streamcam.frames",
+    "Overlay": "streamcam.overlay",
+    "OverlaySettings": "streamcam.overlay",
+    "RenderResult": "streamcam.pipeline",
+    "render": "streamcam.pipeline",
+    "stream": "streamcam.pipeline",
+    "EncoderSettings": "streamcam.sinks",
+    "open_sink": "streamcam.sinks",
+    "open_source": "streamcam.sources",
+}
+"""Public name → the module it comes from."""
+
+__all__ = [
+    "METHODS",
+    "Classifier",
+    "EncoderSettings",
+    "Explainer",
+    "Explanation",
+    "Frame",
+    "Overlay",
+    "OverlaySettings",
+    "Prediction",
+    "Region",
+    "RenderResult",
+    "StreamcamError",
+    "__version__",
+    "open_sink",
+    "open_source",
+    "render",
+    "stream",
+]
+
+
+if not TYPE_CHECKING:  # type checkers are to complain about names that are not there
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'streamcam' has no attribute {name!r}")
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

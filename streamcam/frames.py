@@ -1,0 +1,171 @@
+"""What travels between the stages: frames, predictions and explanations.
+
+Nothing here computes. Every stage imports this module and no stage imports another, so a stage can be
+read, tested and replaced alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import av
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture of a source, at one instant. Read-only for everyone.
+
+    The picture's memory may belong to the decoder, which still refers to it: draw on a fresh picture
+    (`streamcam.pictures.blank_like`), never on this one.
+    """
+
+    image: av.VideoFrame
+    """The picture: planar 8-bit YUV, 4:2:0 for films and 4:4:4 for still images."""
+    index: int
+    """Position in the source's own run, from 0."""
+    pts: int
+    """Presentation time in units of `time_base`; strictly increasing within one source."""
+    time_base: Fraction
+    """Seconds per unit of `pts`."""
+    received_at: float
+    """When the frame was decoded, in monotonic seconds (`time.monotonic`)."""
+
+    @property
+    def time_s(self) -> float:
+        """Presentation time in seconds."""
+        return float(self.pts * self.time_base)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Region:
+    """The part of a frame that a network saw, as fractions of the frame's width and height.
+
+    A centre crop lies inside the frame; a letterboxed input reaches beyond it, so ``top`` may be negative
+    and ``bottom`` larger than 1.
+    """
+
+    left: float = 0.0
+    top: float = 0.0
+    right: float = 1.0
+    bottom: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (self.left < self.right and self.top < self.bottom):
+            raise ValueError(f"a region needs left < right and top < bottom, not {self}")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Prediction:
+    """One class and how probable the network holds it to be."""
+
+    index: int
+    """The class's index in the network's output; negative for a function of the caller's own."""
+    label: str
+    probability: float
+    """0 to 1; NaN where what is explained is no class."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Explanation:
+    """Where the network looked in one frame, and what it saw there."""
+
+    frame_index: int
+    """`Frame.index` of the frame explained."""
+    heatmaps: Mapping[int, FloatArray]
+    """Class index → raw map, float32 (h, w), finite, at the target layer's own resolution.
+
+    Not normalised: strength is comparable between frames, and scaling happens once, after smoothing.
+    Non-negative, unless evidence against the class was asked for.
+    """
+    targets: tuple[Prediction, ...]
+    """The classes explained, in the order of `heatmaps`; not necessarily among the best."""
+    predictions: tuple[Prediction, ...]
+    """The most probable classes, best first."""
+    method: str
+    target_layer: str
+    region: Region
+    """What part of the frame the maps cover."""
+    flags: Mapping[int, str] = dataclasses.field(default_factory=dict)
+    """Class index → why its map is all zeros, where it is."""
+
+    def __post_init__(self) -> None:
+        if [target.index for target in self.targets] != list(self.heatmaps):
+            raise ValueError("targets and heatmaps must name the same classes in the same order")
+        for index, heatmap in self.heatmaps.items():
+            if heatmap.ndim != 2 or heatmap.dtype != np.float32:
+                raise ValueError(
+                    f"the map of class {index} is {heatmap.dtype} {heatmap.shape}, not float32 (h, w)"
+                )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ColourTags:
+    """How a stream says its YUV values are meant: FFmpeg's AVCOL_* numbers (2 means unspecified)."""
+
+    color_range: int = 0
+    colorspace: int = 2
+    color_primaries: int = 2
+    color_trc: int = 2
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What a source says of itself before its first frame."""
+
+    name: str
+    """What a message calls it: the path as the user gave it."""
+    path: Path | None
+    """The file, where there is one."""
+    width: int
+    """Width of every frame in pixels, after rotation."""
+    height: int
+    """Height of every frame in pixels, after rotation."""
+    time_base: Fraction
+    """Seconds per unit of every frame's pts."""
+    rate: Fraction | None = None
+    """Nominal frames per second; for display and rate control, never for timing."""
+    frame_count: int | None = None
+    """How many frames to expect, where known; reckoned from the rate where the file does not count them."""
+    duration_s: float | None = None
+    """How long the wanted part lasts in seconds, where known."""
+    origin_s: float = 0.0
+    """Where the film begins on its file's timeline, in seconds: far from 0 in recordings of broadcasts."""
+    start_s: float | None = None
+    """Where the wanted part starts in the file, in seconds; None means the file is taken whole."""
+    end_s: float | None = None
+    """Where the wanted part ends in the file, in seconds; None means at its end."""
+    video_stream: int | None = None
+    """Index of the decoded stream in its container."""
+    sample_aspect_ratio: Fraction | None = None
+    colour: ColourTags = ColourTags()
+    is_still: bool = False
+    """A single picture rather than a film."""
+    notes: tuple[str, ...] = ()
+    """What the user should know about how the source is read."""
+
+    @property
+    def begin_s(self) -> float:
+        """The time in the file that is 0 in an output: the wanted part's start, or the film's beginning."""
+        return self.origin_s if self.start_s is None else self.start_s
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SourceReport:
+    """What a source found while it was read."""
+
+    frames_read: int = 0
+    packets_damaged: int = 0
+    shortfall: str | None = None
+    """What the file promises and does not hold, in words; None when nothing is missing."""
+    notes: tuple[str, ...] = ()
+    """What else the user should know, a sentence each."""

@@ -1,0 +1,76 @@
+"""Writing one finished picture as an image file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from streamcam.errors import SinkError
+from streamcam.pictures import FAITHFUL, Picture, Resampler
+from streamcam.sinks.base import Sink
+from streamcam.sinks.partfile import commit, discard, part_path
+
+_JPEG: dict[str, Any] = {"format": "JPEG", "quality": 95, "subsampling": 0}
+IMAGE_SUFFIXES: dict[str, dict[str, Any]] = {
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".png": {"format": "PNG"},
+    ".webp": {"format": "WEBP", "quality": 95},
+}
+"""Suffixes of image files, and how Pillow is to save each."""
+
+
+class ImageSink(Sink):
+    """Writes the one picture of a still source."""
+
+    def __init__(self, path: Path) -> None:
+        """Assign.
+
+        Args:
+            path: The file to make; its suffix is one of `IMAGE_SUFFIXES`.
+        """
+        self._path = path
+        self._picture: Picture | None = None
+        self._is_open = True
+        self._is_finished = False
+
+    def write(self, image: Picture) -> None:
+        """Keep the picture until the end.
+
+        Raises:
+            SinkError: if it is the second one, or the sink has ended.
+        """
+        if self._picture is not None or not self._is_open:
+            raise SinkError(f"{str(self._path)!r} holds one picture and was given a second")
+        self._picture = image
+
+    def finish(self, *, cut_short: bool = False) -> None:  # noqa: ARG002 - one picture is whole or not there
+        """Save the picture.
+
+        Raises:
+            SinkError: if there is none, or it cannot be saved.
+        """
+        if self._is_finished:
+            return
+        self._is_open = False
+        if self._picture is None:
+            raise SinkError(f"{str(self._path)!r} was not written: no picture was finished")
+        image, self._picture = self._picture, None
+        rgb = Resampler().to_rgb(image, image.width, image.height, interpolation=FAITHFUL)
+        try:
+            Image.fromarray(rgb).save(part_path(self._path), **IMAGE_SUFFIXES[self._path.suffix.lower()])
+        except (OSError, ValueError) as error:  # ValueError: a format's limit on size
+            discard(self._path)
+            raise SinkError(f"{str(self._path)!r} cannot be written: {error}") from error
+        except BaseException:
+            discard(self._path)
+            raise
+        commit(self._path)
+        self._is_finished = True
+
+    def abort(self) -> None:
+        """Forget the picture."""
+        self._is_open = False
+        self._picture = None

@@ -1,0 +1,52 @@
+"""Keeping finished pictures in memory: for tests and for use from Python."""
+
+from __future__ import annotations
+
+from streamcam.errors import SinkError
+from streamcam.pictures import Picture
+from streamcam.sinks.base import Sink
+
+
+class MemorySink(Sink):
+    """Keeps every picture it is given.
+
+    Attributes:
+        images: The pictures, in order.
+        state: ``"open"``, ``"finished"`` or ``"aborted"``.
+        cut_short: Whether it was finished early.
+    """
+
+    def __init__(self) -> None:
+        self.images: list[Picture] = []
+        self.state = "open"
+        self.cut_short = False
+
+    def write(self, image: Picture) -> None:
+        """Keep one picture.
+
+        Raises:
+            SinkError: if the sink has ended.
+        """
+        if self.state != "open":
+            raise SinkError(f"the pictures in memory are {self.state} already")
+        self.images.append(image)
+
+    def finish(self, *, cut_short: bool = False) -> None:
+        """Note that the run is complete.
+
+        Raises:
+            SinkError: if there is no picture, or the run was aborted.
+        """
+        if self.state == "finished":
+            return
+        if not self.images:
+            self.state = "aborted"
+            raise SinkError("no picture was kept in memory: none was finished")
+        self.state = "finished"
+        self.cut_short = cut_short
+
+    def abort(self) -> None:
+        """Forget the pictures, unless the run is complete."""
+        if self.state == "open":
+            self.state = "aborted"
+            self.images.clear()

@@ -1,0 +1,72 @@
+"""Stage 1: reading frames from files."""
+
+from __future__ import annotations
+
+import math
+import stat
+from pathlib import Path
+
+from streamcam.errors import InvalidArgumentError, SourceError, SourceNotFoundError
+from streamcam.sources.base import Source
+from streamcam.sources.image import is_image, open_image
+from streamcam.sources.synthetic import SyntheticSource
+from streamcam.sources.video import open_video
+
+__all__ = ["Source", "SyntheticSource", "check_input_file", "is_image", "open_source"]
+
+
+def open_source(location: str | Path, *, start_s: float | None = None, end_s: float | None = None) -> Source:
+    """Open a video or image file for reading.
+
+    Args:
+        location: The file's path.
+        start_s: Frames before this time, in seconds from the film's beginning, are left out.
+        end_s: Frames from this time on are left out.
+
+    Returns:
+        A source, to be iterated and closed by the thread that uses it.
+
+    Raises:
+        SourceNotFoundError: if there is no such file, or it is a directory, a pipe or a device.
+        SourceError: if it holds no picture that can be decoded.
+        InvalidArgumentError: if the times are not 0 ≤ start < end, or the file is a picture and has none.
+    """
+    if start_s is not None and not 0 <= start_s < math.inf:
+        raise InvalidArgumentError(f"--start {start_s:g} is not in the film; it counts seconds from 0")
+    if end_s is not None and not (start_s or 0) < end_s < math.inf:
+        raise InvalidArgumentError(f"--end {end_s:g} is not after the start ({start_s or 0:g})")
+    path = check_input_file(location)
+    if not is_image(path):
+        return open_video(path, start_s, end_s)
+    if start_s is not None or end_s is not None:
+        raise InvalidArgumentError(f"{str(location)!r} is a picture; leave out --start and --end")
+    return open_image(path)
+
+
+def check_input_file(location: str | Path) -> Path:
+    """Make sure that an input is a file with something in it.
+
+    Raises:
+        SourceNotFoundError: if there is no such file, or it is a directory, a pipe or a device.
+        SourceError: if it is empty or may not be read.
+    """
+    path = Path(location)
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise SourceNotFoundError(f"{str(location)!r} is a directory; give a video or image file")
+        if not stat.S_ISREG(mode):  # opening a pipe would wait for its other end
+            raise SourceNotFoundError(f"{str(location)!r} is not a file; give a video or image file")
+        with path.open("rb") as file:
+            is_empty = not file.read(1)
+    except SourceError:
+        raise
+    except (FileNotFoundError, NotADirectoryError):
+        raise SourceNotFoundError(f"no file {str(location)!r}; check the path") from None
+    except OSError as error:
+        raise SourceError(f"{str(location)!r} cannot be read: {error.strerror}") from error
+    except ValueError as error:  # a NUL in the name
+        raise SourceError(f"{str(location)!r} cannot be read: {error}") from error
+    if is_empty:
+        raise SourceError(f"{str(location)!r} is empty")
+    return path

@@ -1,0 +1,84 @@
+"""Bringing whatever a decoder gives into the one form that travels: upright, planar, 8-bit 4:2:0."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import cast
+
+import numpy as np
+from av.buffer import Buffer
+from av.video.reformatter import ColorRange
+
+from streamcam.pictures import PLANAR_FORMATS, Picture, Resampler, blank_like, planes_of, set_tags, tags_of
+
+_FULL_RANGE_NAMES = {f"yuvj{name.removeprefix('yuv')}": name for name in PLANAR_FORMATS}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Orientation:
+    """How a decoded picture is to be turned: rows and columns swapped first, then mirrored."""
+
+    transposed: bool = False
+    rows_flipped: bool = False
+    columns_flipped: bool = False
+
+
+UPRIGHT = Orientation()
+
+
+def orientation_of(decoded: Picture) -> Orientation:
+    """Read from a picture's display matrix how it is to be shown, to the nearest quarter turn."""
+    side_data = cast("Mapping[str, Buffer]", decoded.side_data)  # PyAV declares fewer kinds than it gives
+    matrix = side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return UPRIGHT
+    # The sample in column p and row q is shown in column a p + c q and row b p + d q.
+    a, b, _, c, d = (int(value) for value in np.frombuffer(memoryview(matrix), np.int32)[:5])
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        return Orientation(transposed=True, rows_flipped=b < 0, columns_flipped=c < 0)
+    return Orientation(rows_flipped=d < 0, columns_flipped=a < 0)
+
+
+def to_upright_planar(decoded: Picture, resampler: Resampler, size: tuple[int, int] | None) -> Picture:
+    """Turn a decoded picture into one that travels, without writing to it.
+
+    Args:
+        decoded: As the decoder gave it.
+        resampler: Of this thread.
+        size: (width, height) that the picture must have, in pixels; None to keep its own.
+
+    Returns:
+        yuv420p, full range told by its tag. The decoder's own picture where nothing had to be done.
+    """
+    picture = decoded
+    orientation = orientation_of(decoded)
+    if picture.format.name in _FULL_RANGE_NAMES:
+        picture = _retagged_full_range(picture)
+    if picture.format.name != "yuv420p":
+        picture = resampler.to_planar(picture, "yuv420p")
+    if orientation != UPRIGHT:
+        picture = _turned(picture, orientation)
+    if size is not None and size != (picture.width, picture.height):
+        picture = resampler.to_size(picture, *size)
+    return picture
+
+
+def _retagged_full_range(picture: Picture) -> Picture:
+    """Copy one of FFmpeg's deprecated yuvj pictures into its proper format, full range as a tag."""
+    fresh = blank_like(picture, pixel_format=_FULL_RANGE_NAMES[picture.format.name])
+    set_tags(fresh, dataclasses.replace(tags_of(picture), color_range=int(ColorRange.JPEG)))
+    for target, source in zip(planes_of(fresh), planes_of(picture), strict=True):
+        target[:] = source
+    return fresh
+
+
+def _turned(picture: Picture, orientation: Orientation) -> Picture:
+    """Turn a picture plane by plane."""
+    width, height = picture.width, picture.height
+    fresh = blank_like(picture, width=height, height=width) if orientation.transposed else blank_like(picture)
+    row_step = -1 if orientation.rows_flipped else 1
+    column_step = -1 if orientation.columns_flipped else 1
+    for target, source in zip(planes_of(fresh), planes_of(picture), strict=True):
+        target[:] = (source.T if orientation.transposed else source)[::row_step, ::column_step]
+    return fresh

@@ -1,0 +1,61 @@
+"""Opening a film file for its pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from streamcam.containers import open_film
+from streamcam.errors import SourceError
+
+_PLAYLIST_MARKS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD")
+
+
+def open_container(path: Path) -> InputContainer:
+    """Open a film file, and none that only points to others.
+
+    Raises:
+        SourceError: if FFmpeg cannot read it, or it is a playlist.
+    """
+    try:
+        return open_film(path)
+    except FFmpegError as error:
+        if _looks_like_playlist(path):
+            raise SourceError(f"{str(path)!r} is a playlist, not a film; give the film itself") from error
+        raise SourceError(
+            f"{str(path)!r} is not a video that FFmpeg can read ({error.strerror}); "
+            "is it complete, and really a film?"
+        ) from error
+
+
+def _looks_like_playlist(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_PLAYLIST_MARKS)
+
+
+def best_video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """Choose the stream to decode: the best one of moving pictures.
+
+    Raises:
+        SourceError: if there is none, or none that can be decoded.
+    """
+    films = film_streams(container)
+    if not films:
+        sounds = [stream.codec_context.name for stream in container.streams.audio if stream.codec_context]
+        held = f", only audio ({', '.join(sounds)})" if sounds else ""
+        raise SourceError(f"{str(path)!r} holds no video{held}; give a film or a picture")
+    best = container.streams.best("video")
+    stream = best if isinstance(best, VideoStream) and best in films else films[0]
+    if stream.codec_context is None:
+        raise SourceError(f"{str(path)!r} is coded in a way that FFmpeg here cannot decode")
+    return stream
+
+
+def film_streams(container: InputContainer) -> list[VideoStream]:
+    """List the streams of moving pictures: not cover art, which counts as video too."""
+    still = Disposition.attached_pic | Disposition.timed_thumbnails
+    return [stream for stream in container.streams.video if not stream.disposition & still]

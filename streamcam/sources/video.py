@@ -1,0 +1,270 @@
+"""Video files of every kind that FFmpeg reads."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from streamcam.containers import Timeline, read_packets
+from streamcam.errors import SourceError
+from streamcam.frames import Frame, SourceInfo, SourceReport
+from streamcam.pictures import Picture, Resampler, tags_of
+from streamcam.sources.base import Source
+from streamcam.sources.completeness import Completeness
+from streamcam.sources.normalise import orientation_of, to_upright_planar
+from streamcam.sources.opening import best_video_stream, film_streams, open_container
+
+_SEEK_MARGINS_S = (1, 20)
+"""How long before the start to look for a keyframe, at first and then."""
+
+_TIME_TOLERANCE_S = Fraction(1, 1_000_000)
+"""FFmpeg gives a film's beginning in microseconds, so a frame on the very edge may seem that much off."""
+
+_HIGHEST_RATE = 1000
+"""Frames per second; what is guessed above that is a container's tick, not a rate."""
+
+
+def open_video(path: Path, start_s: float | None = None, end_s: float | None = None) -> VideoSource:
+    """Open a video file, choose its best video stream and decode the first frame.
+
+    Args:
+        path: The file.
+        start_s: Frames before this time, in seconds from the film's beginning, are left out.
+        end_s: Frames from this time on are left out.
+
+    Raises:
+        SourceError: if the file holds no video that can be decoded.
+    """
+    container = open_container(path)
+    try:
+        stream = best_video_stream(container, path)
+        return VideoSource(path, container, stream, start_s, end_s)
+    except FFmpegError as error:
+        container.close()
+        raise SourceError(f"{str(path)!r} cannot be decoded ({error.strerror})") from error
+    except BaseException:
+        container.close()
+        raise
+
+
+class VideoSource(Source):
+    """The frames of one stream of one file.
+
+    A damaged packet costs its own frames and nothing else: it is counted and decoding goes on.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        container: InputContainer,
+        stream: VideoStream,
+        start_s: float | None,
+        end_s: float | None,
+    ) -> None:
+        """Take over an open container; see `open_video`.
+
+        Raises:
+            SourceError: if not one frame of the wanted part can be decoded.
+        """
+        # Not "AUTO": a decoder that works on several frames at once gives none of them when one of the
+        # last packets is damaged, and says nothing.
+        stream.thread_type = "SLICE"
+        self._path = path
+        self._container = container
+        self._stream = stream
+        self._time_base = stream.time_base or Fraction(1, 1000)
+        self._origin_s = Fraction(container.start_time or 0, av.time_base)
+        self._start_pts = None if start_s is None else self._to_pts(start_s)
+        self._end_pts = None if end_s is None else self._to_pts(end_s)
+        self._completeness = Completeness(container, stream)
+        self._damaged = 0
+        self._frames_decoded = 0
+        self._frames_read = 0
+        self._read_to_end = False
+        self._shortfall: str | None = None
+        self._notes: list[str] = []
+        self._sample_aspect_ratio = stream.sample_aspect_ratio or None
+        self._pictures = self._wanted_pictures()
+        self._first = next(self._pictures, None)
+        if self._first is None:
+            raise SourceError(self._nothing_wanted(start_s, end_s))
+        self._info = self._describe(self._first, start_s, end_s)
+
+    @property
+    def info(self) -> SourceInfo:
+        """What is known before the first frame."""
+        return self._info
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames, once."""
+        picture, self._first = self._first, None
+        while picture is not None:
+            assert picture.pts is not None
+            frame = Frame(picture, self._frames_read, picture.pts, self._time_base, time.monotonic())
+            self._frames_read += 1
+            yield frame
+            picture = next(self._pictures, None)
+
+    def report(self) -> SourceReport:
+        """Tell what was read, what was damaged and what is missing."""
+        return SourceReport(self._frames_read, self._damaged, self._shortfall, tuple(self._notes))
+
+    def close(self) -> None:
+        """Close the file; there are no more frames then."""
+        self._first = None
+        self._pictures.close()  # going on to read from a closed container would crash the process
+        self._container.close()
+
+    def _to_pts(self, seconds: float) -> int:
+        """The first tick that is not before a time."""
+        return math.ceil((Fraction(seconds) + self._origin_s - _TIME_TOLERANCE_S) / self._time_base)
+
+    def _wanted_pictures(self) -> Generator[Picture, None, None]:
+        """Decode the wanted part: upright, planar, of one size, with strictly increasing pts."""
+        resampler = Resampler()
+        size: tuple[int, int] | None = None
+        coded_size: tuple[int, int] | None = None
+        for decoded in self._decode():
+            assert decoded.pts is not None
+            if self._start_pts is not None and decoded.pts < self._start_pts:
+                self._damaged = 0  # what came before is not asked for
+                continue
+            if self._end_pts is not None and decoded.pts >= self._end_pts:
+                return
+            if size is None and orientation_of(decoded).transposed and self._sample_aspect_ratio:
+                self._sample_aspect_ratio = 1 / self._sample_aspect_ratio
+            coded_size = self._note_size(coded_size, decoded)
+            picture = to_upright_planar(decoded, resampler, size)
+            size = (picture.width, picture.height)
+            yield picture
+        self._read_to_end = True
+        self._shortfall = self._completeness.shortfall()
+
+    def _decode(self) -> Iterator[Picture]:
+        """Decode from the start's keyframe on: as the decoder gives them, but each with a time of its own."""
+        rate = self._stream.guessed_rate
+        step = max(1, round(1 / (rate * self._time_base))) if rate else 1
+        timeline = Timeline(self._time_base, step)
+        for packet in itertools.chain(self._packets_from_start(), [None]):
+            for decoded in self._decode_packet(packet):
+                self._frames_decoded += 1
+                decoded.pts = timeline.place(decoded.pts)
+                yield decoded
+
+    def _decode_packet(self, packet: Packet[VideoStream] | None) -> list[Picture]:
+        """Decode one packet; None makes the decoder give what it still holds."""
+        try:
+            pictures = self._stream.decode(packet)
+        except FFmpegError:
+            self._damaged += 1
+            return []
+        if packet is not None and packet.is_corrupt:
+            self._damaged += 1
+        return pictures
+
+    def _packets_from_start(self) -> Iterator[Packet[VideoStream]]:
+        """Demux from a keyframe at or before the start on.
+
+        Seeking goes by decoding times and, in some containers, to any packet: it may end up behind the
+        last keyframe before the start. So it aims some time before the start, and then further back.
+        """
+        beginning = self._stream.start_time
+        if self._start_pts is None or beginning is None:  # without timestamps there is no seeking
+            return self._demux()
+        for margin in (round(margin_s / self._time_base) for margin_s in _SEEK_MARGINS_S):
+            if not self._seek(self._start_pts - margin):
+                break
+            packets = itertools.dropwhile(lambda packet: not packet.is_keyframe, self._demux())
+            first = next(packets, None)
+            if first is not None and first.pts is not None and first.pts <= self._start_pts:
+                return itertools.chain([first], packets)
+        # Some containers need a time before the first packet's to find it, others refuse one.
+        _ = self._seek(beginning - margin) or self._seek(beginning)
+        return self._demux()
+
+    def _seek(self, pts: int) -> bool:
+        try:
+            self._container.seek(pts, stream=self._stream)
+        except FFmpegError:
+            return False
+        return True
+
+    def _demux(self) -> Iterator[Packet[VideoStream]]:
+        """Yield the packets of the pictures; all are read, to know how far the file really reaches."""
+        for packet in read_packets(self._container, self._count_damage):
+            self._completeness.note(packet)
+            if packet.stream.index == self._stream.index:
+                yield cast("Packet[VideoStream]", packet)
+
+    def _count_damage(self) -> None:
+        self._damaged += 1
+
+    def _note_size(self, size: tuple[int, int] | None, decoded: Picture) -> tuple[int, int]:
+        """Say once that the picture changes its size."""
+        found = (decoded.width, decoded.height)
+        if size is not None and found != size and not self._notes:
+            time_s = float((decoded.pts or 0) * self._time_base)
+            self._notes.append(
+                f"the picture changes from {size[0]}x{size[1]} to {found[0]}x{found[1]} at {time_s:.1f} s; "
+                "all of it is shown in the first size"
+            )
+        return found
+
+    def _nothing_wanted(self, start_s: float | None, end_s: float | None) -> str:
+        if self._frames_decoded:
+            if self._read_to_end:
+                return f"{str(self._path)!r} has no frame after {start_s:g} s; check --start"
+            return f"{str(self._path)!r} has no frame between {start_s or 0:g} and {end_s:g} s; check --end"
+        return f"{str(self._path)!r} holds a video stream, but no frame of it can be decoded"
+
+    def _describe(self, first: Picture, start_s: float | None, end_s: float | None) -> SourceInfo:
+        rate = self._stream.guessed_rate
+        rate = rate if rate and rate <= _HIGHEST_RATE else None
+        duration_s = self._wanted_duration_s(start_s, end_s)
+        frame_count = self._stream.frames if start_s is None and end_s is None else 0
+        if not frame_count and duration_s is not None and rate:
+            frame_count = max(1, round(duration_s * rate))
+        origin_s = float(self._origin_s)
+        return SourceInfo(
+            name=str(self._path),
+            path=self._path,
+            width=first.width,
+            height=first.height,
+            time_base=self._time_base,
+            rate=rate,
+            frame_count=frame_count or None,
+            duration_s=duration_s,
+            origin_s=min(origin_s, float((first.pts or 0) * self._time_base)),
+            start_s=None if start_s is None else start_s + origin_s,
+            end_s=None if end_s is None else end_s + origin_s,
+            video_stream=self._stream.index,
+            sample_aspect_ratio=self._sample_aspect_ratio,
+            colour=tags_of(first),
+            notes=self._stream_notes(),
+        )
+
+    def _wanted_duration_s(self, start_s: float | None, end_s: float | None) -> float | None:
+        if self._stream.duration is not None:
+            whole_s = float(self._stream.duration * self._time_base)
+        elif self._container.duration is not None:
+            whole_s = self._container.duration / av.time_base
+        else:
+            return None
+        return max(0.0, min(whole_s, math.inf if end_s is None else end_s) - (start_s or 0.0))
+
+    def _stream_notes(self) -> tuple[str, ...]:
+        others = len(film_streams(self._container)) - 1
+        if not others:
+            return ()
+        return (f"the file holds {others + 1} video streams; number {self._stream.index} is used",)

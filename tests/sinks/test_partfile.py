@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from media_factory import names_in
+
+from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError
+from streamcam.sinks import check_destination, check_output, same_file
+from streamcam.sinks.partfile import commit, discard, part_path
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    """An input with something in it."""
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"film")
+    return path
+
+
+def check(location: str | Path, film: Path | None = None, *, overwrite: bool = False) -> Path:
+    return check_output(location, overwrite=overwrite, inputs=(film, None))
+
+
+def test_a_free_name_in_a_directory_is_fine_and_nothing_is_left_there(film: Path) -> None:
+    assert check(film.with_name("out.mp4"), film) == film.with_name("out.mp4")
+    assert names_in(film.parent) == ["film.mp4"]
+
+
+def test_a_part_left_behind_by_a_crash_stays_until_it_is_overwritten(tmp_path: Path) -> None:
+    part = tmp_path / "out.mp4.part"
+    part.write_bytes(b"left")
+    check(tmp_path / "out.mp4")
+    assert part.read_bytes() == b"left"
+
+
+def test_an_existing_file_is_only_replaced_on_request(film: Path, tmp_path: Path) -> None:
+    (tmp_path / "out.mp4").write_bytes(b"old")
+    with pytest.raises(OutputExistsError, match=r"out.mp4' exists already; give --overwrite"):
+        check(tmp_path / "out.mp4", film)
+    check(tmp_path / "out.mp4", film, overwrite=True)
+    assert (tmp_path / "out.mp4").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("link", ["same", "dotted", "symlink", "hard link", "relative"])
+def test_the_input_is_never_the_output(link: str, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(film.parent)
+    output = film.with_name("out.mp4")
+    match link:
+        case "same":
+            output = film
+        case "dotted":
+            output = film.parent / "." / ".." / film.parent.name / film.name
+        case "symlink":
+            output.symlink_to(film)
+        case "hard link":
+            output.hardlink_to(film)
+        case "relative":
+            output = Path(film.name)
+    with pytest.raises(OutputExistsError, match=r"is the input itself"):
+        check(output, film, overwrite=True)
+    assert film.read_bytes() == b"film"
+
+
+def test_the_input_is_not_written_over_as_the_growing_part(tmp_path: Path) -> None:
+    rescued = tmp_path / "film.mp4.part"
+    rescued.write_bytes(b"film")
+    with pytest.raises(OutputExistsError, match=r"grows as 'film.mp4.part', which is the input"):
+        check(tmp_path / "film.mp4", rescued)
+
+
+def test_a_directory_is_no_output(tmp_path: Path) -> None:
+    for location in (tmp_path, "", "."):
+        with pytest.raises(OutputExistsError, match=r"is a directory; name a file in it"):
+            check(location, overwrite=True)
+
+
+def test_devices_and_pipes_are_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    for location in (tmp_path / "pipe.mp4", Path(os.devnull)):
+        with pytest.raises(OutputExistsError, match=r"is not a file, but a device or pipe"):
+            check(location, overwrite=True)
+
+
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match=r"there is no directory '.*nowhere'; make it first"):
+        check(tmp_path / "nowhere" / "out.mp4")
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".mp4", "x" * 252, "out\0.mp4"])
+def test_names_no_system_can_have_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match=r"cannot write"):
+        check(tmp_path / name)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_directory_that_may_not_be_written_to_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(SinkError, match=r"Permission denied"):
+        check(tmp_path / "out.mp4")
+
+
+def test_files_that_do_not_exist_are_compared_by_name(tmp_path: Path) -> None:
+    assert same_file(tmp_path / "a", tmp_path / "." / "a")
+    assert not same_file(tmp_path / "a", tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_still", "told"),
+    [
+        ("out.png", False, "'out.png' is a picture, but the input is a film"),
+        ("out.mp4", True, "the input is a picture, so the output is one too: use .jpeg, .jpg, .png, .webp"),
+        ("out", True, "the input is a picture"),
+    ],
+)
+def test_films_become_films_and_pictures_pictures(
+    name: str, is_still: bool, told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=told):
+        check_destination(tmp_path / name, None, overwrite=False, is_still=is_still)
+
+
+def test_suffixes_may_be_large(tmp_path: Path) -> None:
+    check_destination(tmp_path / "out.PNG", None, overwrite=False, is_still=True)
+    check_destination(tmp_path / "out.MP4", None, overwrite=False, is_still=False)
+
+
+def test_a_part_gets_its_name_or_goes(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    part_path(path).write_bytes(b"new")
+    path.write_bytes(b"old")
+    commit(path)
+    assert (path.read_bytes(), names_in(tmp_path)) == (b"new", ["out.mp4"])
+    part_path(path).write_bytes(b"newer")
+    discard(path)
+    discard(path)
+    assert (path.read_bytes(), names_in(tmp_path)) == (b"new", ["out.mp4"])
+
+
+def test_a_part_that_cannot_be_renamed_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match=r"out.mp4.part' is complete but cannot be renamed"):
+        commit(tmp_path / "out.mp4")

@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+from collections import Counter
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from film_runs import FAST, pass_through
+from media_factory import (
+    Sound,
+    Subtitles,
+    frame_times_of,
+    make_clip,
+    names_in,
+    packets_of,
+    paint_noise,
+)
+
+from streamcam.sinks import EncoderSettings
+
+# Sound
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [
+        (".mp4", "aac"),
+        (".mp4", "flac"),
+        (".mov", "aac"),
+        (".mov", "pcm_s16le"),
+        (".mkv", "libopus"),
+        (".mkv", "aac"),
+        (".webm", "libopus"),
+        (".ts", "mp2"),
+    ],
+)
+def test_sound_is_copied_bit_for_bit_and_in_time(suffix: str, codec: str, tmp_path: Path) -> None:
+    clip = make_clip(
+        tmp_path / f"in{suffix}",
+        codec="libvpx-vp9" if suffix == ".webm" else "libx264",
+        sounds=[Sound(codec)],
+    )
+    target = tmp_path / f"out{suffix}"
+    pass_through(clip, target, settings=None if suffix == ".webm" else FAST)
+    given, found = packets_of(clip, "audio"), packets_of(target, "audio")
+    assert len(given) > 5
+    assert [data for _, data in found] == [data for _, data in given]
+    # What matters is the time from picture to sound: a container may move both alike.
+    moved = float(frame_times_of(target)[0] - frame_times_of(clip)[0])
+    np.testing.assert_allclose(
+        [float(time) - moved for time, _ in found], [float(time) for time, _ in given], atol=0.0011
+    )
+    if suffix in (".mp4", ".mov"):
+        assert found == given
+
+
+@pytest.mark.parametrize(
+    ("source", "codec", "target"),
+    [
+        (".ts", "aac", ".mp4"),
+        (".ts", "aac", ".mkv"),
+        (".mp4", "aac", ".ts"),
+        (".mkv", "aac", ".mov"),
+        (".mkv", "libopus", ".mp4"),
+        (".mp4", "libopus", ".webm"),
+        (".avi", "mp2", ".mp4"),
+    ],
+)
+def test_sound_goes_from_one_container_to_another(
+    source: str, codec: str, target: str, tmp_path: Path
+) -> None:
+    clip = make_clip(tmp_path / f"in{source}", frames=25, sounds=[Sound(codec, duration_s=1)])
+    pass_through(clip, tmp_path / f"out{target}", settings=None if target == ".webm" else FAST)
+    with av.open(str(clip)) as given, av.open(str(tmp_path / f"out{target}")) as written:
+        samples = [sum(frame.samples for frame in film.decode(audio=0)) for film in (given, written)]
+    assert abs(samples[0] - samples[1]) <= 2048
+    given_times, found_times = (
+        [time for time, _ in packets_of(path, "audio")] for path in (clip, tmp_path / f"out{target}")
+    )
+    assert len(found_times) == len(given_times)
+    moved = frame_times_of(tmp_path / f"out{target}")[0] - frame_times_of(clip)[0]
+    np.testing.assert_allclose(
+        [float(time - moved) for time in found_times], [float(time) for time in given_times], atol=0.0021
+    )
+
+
+def test_every_track_is_copied_with_its_language(tmp_path: Path) -> None:
+    clip = make_clip(
+        tmp_path / "in.mp4", sounds=[Sound(language="deu"), Sound("flac", language="fra", rate=44100)]
+    )
+    pass_through(clip, tmp_path / "out.mp4")
+    for number in (0, 1):
+        found = packets_of(tmp_path / "out.mp4", "audio", number)
+        assert found == packets_of(clip, "audio", number)
+    with av.open(str(tmp_path / "out.mp4")) as written:
+        assert [stream.language for stream in written.streams.audio] == ["deu", "fra"]
+
+
+def test_sound_longer_than_the_picture_is_copied_to_its_end(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "in.mp4", frames=10, sounds=[Sound(duration_s=3)])
+    pass_through(clip, tmp_path / "out.mp4")
+    assert packets_of(tmp_path / "out.mp4", "audio") == packets_of(clip, "audio")
+
+
+def test_sound_ends_with_the_picture_when_the_film_is_cut_short(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "in.mp4", frames=50, sounds=[Sound(duration_s=2)])
+    pass_through(clip, tmp_path / "out.mp4", stop_after=20)
+    given, found = packets_of(clip, "audio"), packets_of(tmp_path / "out.mp4", "audio")
+    assert found == given[: len(found)]
+    assert 0.72 < found[-1][0] <= 0.76  # the last picture is shown at 0.76 s
+
+
+def test_sound_whose_clock_starts_anew_stays_in_step(tmp_path: Path) -> None:
+    first = make_clip(tmp_path / "first.ts", frames=50, gop=10, sounds=[Sound("mp2", duration_s=2)])
+    twice = tmp_path / "twice.ts"
+    twice.write_bytes(first.read_bytes() * 2)
+    pass_through(twice, tmp_path / "out.mp4")
+    assert len(frame_times_of(tmp_path / "out.mp4")) == 100
+    times = [float(time) for time, _ in packets_of(tmp_path / "out.mp4", "audio")]
+    assert len(times) == len(packets_of(twice, "audio"))
+    assert times == sorted(times)
+    assert times[-1] == pytest.approx(4, abs=0.1)
+
+
+def test_a_film_without_sound_stays_silent(tmp_path: Path) -> None:
+    pass_through(make_clip(tmp_path / "in.mp4"), tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as written:
+        assert [stream.type for stream in written.streams] == ["video"]
+
+
+# Subtitles, chapters, metadata
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [(".mp4", "mov_text"), (".mkv", "subrip"), (".mkv", "ass"), (".webm", "webvtt")]
+)
+def test_subtitles_are_copied(suffix: str, codec: str, tmp_path: Path) -> None:
+    lines = {0: "one", 1000: "two", 2500: "three"}
+    if codec == "ass":
+        lines = {time: f"0,0,Default,,0,0,0,,{text}" for time, text in lines.items()}
+    clip = make_clip(
+        tmp_path / f"in{suffix}",
+        frames=90,
+        codec="libvpx-vp9" if suffix == ".webm" else "libx264",
+        subtitles=[Subtitles(codec, lines)],
+    )
+    passed = pass_through(clip, tmp_path / f"out{suffix}", settings=None if suffix == ".webm" else FAST)
+    assert passed.sink_notes == ()
+    found = packets_of(tmp_path / f"out{suffix}", "subtitle")
+    assert found == packets_of(clip, "subtitle")
+    text = b"".join(data for _, data in found)
+    assert all(word in text for word in (b"one", b"two", b"three"))
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "sound", "subtitles", "notes"),
+    [
+        (
+            ".mkv",
+            ".mp4",
+            "aac",
+            "subrip",
+            ["subtitle stream 2 (subrip) is left out: a .mp4 file cannot hold it"],
+        ),
+        (
+            ".mp4",
+            ".mkv",
+            "aac",
+            "mov_text",
+            ["subtitle stream 2 (mov_text) is left out: a .mkv file cannot hold it"],
+        ),
+        (
+            ".mkv",
+            ".webm",
+            "aac",
+            "subrip",
+            [
+                "audio stream 1 (aac) is left out: a .webm file cannot hold it",
+                "subtitle stream 2 (subrip) is left out: a .webm file cannot hold it",
+            ],
+        ),
+        (
+            ".mkv",
+            ".mov",
+            "flac",
+            "ass",
+            [
+                "audio stream 1 (flac) is left out: a .mov file cannot hold it",
+                "subtitle stream 2 (ass) is left out: a .mov file cannot hold it",
+            ],
+        ),
+        (
+            ".mkv",
+            ".ts",
+            "flac",
+            "subrip",
+            [
+                "audio stream 1 (flac) is left out: a .ts file cannot hold it",
+                "subtitle stream 2 (subrip) is left out: a .ts file cannot hold it",
+            ],
+        ),
+    ],
+)
+def test_what_the_output_cannot_hold_is_left_out_and_named(
+    source: str, target: str, sound: str, subtitles: str, notes: list[str], tmp_path: Path
+) -> None:
+    clip = make_clip(
+        tmp_path / f"in{source}", sounds=[Sound(sound)], subtitles=[Subtitles(subtitles, {0: "one"})]
+    )
+    passed = pass_through(clip, tmp_path / f"out{target}", settings=None if target == ".webm" else FAST)
+    assert list(passed.sink_notes) == notes
+    assert len(frame_times_of(tmp_path / f"out{target}")) == 10
+
+
+CHAPTERS = [(0, 200, "Erster"), (200, 400, "Second")]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_chapters_and_metadata_are_copied(suffix: str, tmp_path: Path) -> None:
+    clip = make_clip(
+        tmp_path / f"in{suffix}", chapters=CHAPTERS, metadata={"title": "Ein Film", "comment": "mine"}
+    )
+    pass_through(clip, tmp_path / f"out{suffix}")
+    with av.open(str(tmp_path / f"out{suffix}")) as written:
+        found = {key.lower(): value for key, value in written.metadata.items()}
+        assert (found["title"], found["comment"]) == ("Ein Film", "mine")
+        assert [
+            (
+                chapter["start"] * (chapter["time_base"] or 1),
+                chapter["end"] * (chapter["time_base"] or 1),
+                chapter["metadata"]["title"],
+            )
+            for chapter in written.chapters()
+        ] == [
+            (Fraction(0), Fraction(1, 5), "Erster"),
+            (Fraction(1, 5), Fraction(2, 5), "Second"),
+        ]
+
+
+def test_chapters_of_a_whole_film_are_not_those_of_a_part(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "in.mkv", chapters=CHAPTERS, metadata={"title": "Ein Film"})
+    pass_through(clip, tmp_path / "out.mkv", start_s=0.2)
+    with av.open(str(tmp_path / "out.mkv")) as written:
+        assert written.chapters() == []
+        assert written.metadata["title"] == "Ein Film"
+
+
+def test_metadata_that_is_no_unicode_is_no_obstacle(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "in.mkv", metadata={"title": "Ein Film"})
+    clip.write_bytes(clip.read_bytes().replace(b"Ein Film", b"E\xefn F\xeflm"))
+    pass_through(clip, tmp_path / "out.mkv")
+    assert len(frame_times_of(tmp_path / "out.mkv")) == 10
+
+
+# Real footage
+
+
+def test_a_real_film_keeps_all_its_frames_and_sound(real_media: Path, tmp_path: Path) -> None:
+    source, target = real_media / "car-detection.mp4", tmp_path / "out.mp4"
+    passed = pass_through(source, target)
+    assert passed.sink_notes == ()
+    times = frame_times_of(target)
+    assert len(times) == 377
+    assert times == frame_times_of(source)
+    assert packets_of(target, "audio") == packets_of(source, "audio")
+
+
+def test_a_film_of_many_streams_keeps_sound_and_subtitles(real_media: Path, tmp_path: Path) -> None:
+    source, target = real_media / "nasa_13013.mp4", tmp_path / "out.mp4"
+    passed = pass_through(source, target)
+    with av.open(str(target)) as written:
+        held = Counter(stream.type for stream in written.streams)
+        assert (held["video"], held["audio"], held["subtitle"]) == (1, 2, 2), passed.sink_notes
+    for number in (0, 1):
+        assert packets_of(target, "audio", number) == packets_of(source, "audio", number)
+        assert packets_of(target, "subtitle", number) == packets_of(source, "subtitle", number)
+    assert len(frame_times_of(target)) == len(passed.pts)
+    assert names_in(tmp_path) == ["out.mp4"]
+
+
+def test_the_best_encoder_settings_reach_the_film(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "in.mp4", frames=20, paint=paint_noise)
+    sizes = []
+    for crf in (10, 40):
+        target = tmp_path / f"out{crf}.mp4"
+        pass_through(clip, target, settings=EncoderSettings(crf=crf, preset="ultrafast"))
+        sizes.append(target.stat().st_size)
+    assert sizes[0] > 2 * sizes[1]

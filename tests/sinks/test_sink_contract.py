@@ -1,0 +1,135 @@
+"""What holds for every sink, wherever the pictures go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from film_runs import FAST
+from media_factory import RATE, info_of, make_picture, names_in, paint_noise
+
+from streamcam.errors import SinkError
+from streamcam.pictures import planes_of
+from streamcam.sinks import MemorySink, Sink, open_sink
+
+SINKS: dict[str, Callable[[Path], Sink]] = {
+    "mp4": lambda folder: open_sink(folder / "out.mp4", info_of(), settings=FAST),
+    "mkv": lambda folder: open_sink(folder / "out.mkv", info_of(), settings=FAST),
+    "webm": lambda folder: open_sink(folder / "out.webm", info_of()),
+    "odd size": lambda folder: open_sink(folder / "out.mp4", info_of(size=(65, 47)), settings=FAST),
+    "image": lambda folder: open_sink(folder / "out.png", info_of(is_still=True)),
+    "memory": lambda _folder: MemorySink(),
+}
+
+
+@pytest.fixture(params=SINKS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def sink(kind: str, tmp_path: Path) -> Sink:
+    return SINKS[kind](tmp_path)
+
+
+@pytest.fixture
+def outputs(kind: str) -> list[str]:
+    """The files that a finished sink leaves."""
+    suffix = {"odd size": "mp4", "image": "png"}.get(kind, kind)
+    return [] if kind == "memory" else [f"out.{suffix}"]
+
+
+def picture(kind: str, index: int = 0) -> av.VideoFrame:
+    image = make_picture(*((65, 47) if kind == "odd size" else (64, 48)), index, paint=paint_noise)
+    image.pts, image.time_base = index, 1 / RATE
+    return image
+
+
+def test_nothing_appears_before_it_is_complete(
+    sink: Sink, kind: str, outputs: list[str], tmp_path: Path
+) -> None:
+    sink.write(picture(kind))
+    assert not set(outputs) & set(names_in(tmp_path))
+    sink.finish()
+    assert names_in(tmp_path) == outputs
+
+
+def test_aborting_leaves_nothing(sink: Sink, kind: str, tmp_path: Path) -> None:
+    sink.write(picture(kind))
+    sink.abort()
+    sink.abort()
+    assert names_in(tmp_path) == []
+
+
+def test_aborting_at_once_leaves_nothing(sink: Sink, tmp_path: Path) -> None:
+    sink.abort()
+    assert names_in(tmp_path) == []
+
+
+def test_what_is_finished_stays(sink: Sink, kind: str, outputs: list[str], tmp_path: Path) -> None:
+    sink.write(picture(kind))
+    sink.finish()
+    sink.finish()
+    sink.abort()
+    assert names_in(tmp_path) == outputs
+
+
+def test_an_output_without_a_picture_is_none(sink: Sink, tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match=r"no picture"):
+        sink.finish()
+    assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("end", ["finish", "abort"])
+def test_nothing_is_taken_after_the_end(sink: Sink, kind: str, end: str) -> None:
+    sink.write(picture(kind))
+    getattr(sink, end)()
+    with pytest.raises(SinkError):
+        sink.write(picture(kind, 1))
+
+
+def test_what_was_aborted_cannot_be_finished(sink: Sink, kind: str, tmp_path: Path) -> None:
+    sink.write(picture(kind))
+    sink.abort()
+    with pytest.raises(SinkError):
+        sink.finish()
+    assert names_in(tmp_path) == []
+
+
+def test_the_context_finishes_when_all_went_well(
+    sink: Sink, kind: str, outputs: list[str], tmp_path: Path
+) -> None:
+    with sink:
+        sink.write(picture(kind))
+    assert names_in(tmp_path) == outputs
+
+
+def fail_inside(sink: Sink, image: av.VideoFrame) -> None:
+    with sink:
+        sink.write(image)
+        raise RuntimeError("of the caller")
+
+
+def test_the_context_aborts_when_something_was_raised(sink: Sink, kind: str, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="of the caller"):
+        fail_inside(sink, picture(kind))
+    assert names_in(tmp_path) == []
+
+
+def test_the_callers_picture_stays_as_it_is(sink: Sink, kind: str) -> None:
+    image = make_picture(*((65, 47) if kind == "odd size" else (64, 48)), paint=paint_noise)
+    image.pts, image.time_base, image.pict_type = 7, 1 / RATE, 1
+    before = [plane.copy() for plane in planes_of(image)]
+    sink.write(image)
+    sink.finish()
+    assert (image.pts, image.time_base, image.pict_type) == (7, 1 / RATE, 1)
+    for plane, kept in zip(planes_of(image), before, strict=True):
+        np.testing.assert_array_equal(plane, kept)
+
+
+def test_notes_are_sentences_for_the_user(sink: Sink) -> None:
+    assert all(isinstance(note, str) and note for note in sink.notes)
+    sink.abort()

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from film_runs import read_film
+from media_factory import (
+    make_clip,
+    overwrite_bytes,
+    paint_noise,
+    truncate,
+)
+
+from streamcam.errors import SourceError
+from streamcam.frames import SourceReport
+from streamcam.sources import open_source
+
+
+def place_of_packet(path: Path, number: int) -> tuple[int, int]:
+    """Where a packet of the pictures lies in a file, and how long it is."""
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+    return path.read_bytes().index(packets[number]), len(packets[number])
+
+
+@pytest.mark.parametrize(
+    ("suffix", "muxer_options", "told"),
+    [
+        (".mp4", {"movflags": "+faststart"}, r"\d+ of 60 frames are missing from the file"),
+        (".mkv", {}, r"the last [01]\.\d s are missing from the file"),
+        (".avi", {}, r"the last [01]\.\d s are missing from the file"),
+        (".flv", {}, r"the last [01]\.\d s are missing from the file"),
+    ],
+)
+def test_a_file_that_was_cut_off_is_noticed(
+    suffix: str, muxer_options: dict[str, str], told: str, tmp_path: Path
+) -> None:
+    clip = make_clip(tmp_path / f"clip{suffix}", frames=60, paint=paint_noise, muxer_options=muxer_options)
+    assert read_film(clip)[2] == SourceReport(frames_read=60)
+    truncate(clip, 0.6)
+    frames, _, report = read_film(clip)
+    assert 20 < len(frames) < 50
+    assert re.fullmatch(told, report.shortfall or "nothing")
+
+
+def test_a_cut_off_file_is_noticed_when_its_end_is_asked_for(tmp_path: Path) -> None:
+    clip = make_clip(
+        tmp_path / "clip.mp4", frames=60, paint=paint_noise, muxer_options={"movflags": "+faststart"}
+    )
+    truncate(clip, 0.6)
+    assert read_film(clip, start_s=0.4)[2].shortfall is not None
+    assert read_film(clip, start_s=0.4, end_s=0.8)[2].shortfall is None
+
+
+def test_a_reader_that_stops_early_reports_nothing_missing(tmp_path: Path) -> None:
+    with open_source(make_clip(tmp_path / "clip.mp4", frames=60)) as source:
+        next(iter(source))
+        assert source.report() == SourceReport(frames_read=1)
+
+
+def test_frames_cut_away_by_an_edit_list_are_not_missing(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=50, gop=5)
+    data = bytearray(clip.read_bytes())
+    # The box: size, "elst", version and flags, count of entries, then the duration in milliseconds.
+    at = data.index(b"elst") + 12
+    assert int.from_bytes(data[at : at + 4], "big") == 2000
+    data[at : at + 4] = (1000).to_bytes(4, "big")
+    clip.write_bytes(data)
+    frames, _, report = read_film(clip)
+    assert 25 <= len(frames) < 50
+    assert report == SourceReport(frames_read=len(frames))
+
+
+@pytest.mark.parametrize("rate", [Fraction(1), Fraction(1, 5)])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
+def test_slow_films_are_whole(rate: Fraction, suffix: str, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / f"clip{suffix}", frames=4, rate=rate)
+    assert read_film(clip)[2] == SourceReport(frames_read=4)
+
+
+def test_the_gaps_of_an_avi_file_are_not_missing(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.avi", codec="mpeg4", pts=[0, 1, 2, 20, 21, 40])
+    frames, _, report = read_film(clip)
+    assert [frame.pts for frame in frames] == [0, 1, 2, 20, 21, 40]
+    assert report == SourceReport(frames_read=6)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mjpeg", "libvpx-vp9"])
+@pytest.mark.parametrize("number", [5, 17, 19])
+def test_a_damaged_packet_costs_its_own_frame(codec: str, number: int, tmp_path: Path) -> None:
+    clip = make_clip(
+        tmp_path / "clip.mkv",
+        frames=20,
+        gop=1,
+        codec=codec,
+        encoded_format="yuvj420p" if codec == "mjpeg" else None,
+        paint=paint_noise,
+        size=(160, 96),
+    )
+    overwrite_bytes(clip, *place_of_packet(clip, number))
+    frames, _, report = read_film(clip)
+    assert [frame.pts for frame in frames] == [40 * index for index in range(20) if index != number]
+    assert report == SourceReport(frames_read=19, packets_damaged=1)
+
+
+def test_a_first_frame_that_is_damaged_is_skipped(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", frames=10, gop=1, paint=paint_noise)
+    overwrite_bytes(clip, *place_of_packet(clip, 0))
+    frames, _, report = read_film(clip)
+    assert [frame.index for frame in frames] == list(range(9))
+    assert report.packets_damaged == 1
+
+
+def test_damage_before_the_wanted_part_does_not_count(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", frames=20, gop=1, paint=paint_noise)
+    overwrite_bytes(clip, *place_of_packet(clip, 5))
+    assert read_film(clip, start_s=0.4)[2] == SourceReport(frames_read=10)
+
+
+def test_a_film_of_noise_is_refused(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", frames=3, gop=1, paint=paint_noise)
+    for place in [place_of_packet(clip, number) for number in range(3)]:
+        overwrite_bytes(clip, *place)
+    with pytest.raises(SourceError, match=r"holds a video stream, but no frame of it can be decoded"):
+        open_source(clip)

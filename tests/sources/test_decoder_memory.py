@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from media_factory import (
+    make_clip,
+)
+from numpy.typing import NDArray
+
+from streamcam.pictures import blank_like, planes_of
+from streamcam.sources import open_source
+
+
+def zero_fresh_copy(image: av.VideoFrame) -> None:
+    for plane in planes_of(blank_like(image)):
+        plane[:] = 0
+
+
+def zero_in_place(image: av.VideoFrame) -> None:
+    for plane in planes_of(image):
+        plane[:] = 0
+
+
+def lumas_while(path: Path, treat: Callable[[av.VideoFrame], None], count: int) -> list[bytes]:
+    """Decode, note each picture and only then treat it, as a later stage would."""
+    lumas = []
+    with open_source(path) as source:
+        for frame, _ in zip(source, range(count), strict=False):
+            lumas.append(planes_of(frame.image)[0].tobytes())
+            treat(frame.image)
+    return lumas
+
+
+def lumas_untouched(path: Path, count: int) -> list[bytes]:
+    with av.open(str(path)) as container:
+        frames = container.decode(container.streams.best("video"))
+        return [planes_of(frame)[0].tobytes() for frame, _ in zip(frames, range(count), strict=False)]
+
+
+@pytest.fixture(params=["made.mp4", "car-detection.mp4", "av1_video.mkv"])
+def film_with_references(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A film whose later frames are decoded from earlier ones."""
+    if request.param != "made.mp4":
+        folder: Path = request.getfixturevalue("real_media")
+        return folder / request.param
+    return make_clip(
+        tmp_path / request.param, frames=30, gop=30, b_frames=2, paint=_paint_gliding, options={"refs": "4"}
+    )
+
+
+def _paint_gliding(index: int, planes: Sequence[NDArray[np.uint8]]) -> None:
+    for plane in planes:
+        paint = np.random.default_rng(1).integers(0, 256, plane.shape, np.uint8)
+        plane[:] = np.roll(paint, index, axis=1)
+
+
+def test_drawing_on_fresh_pictures_leaves_later_frames_alone(film_with_references: Path) -> None:
+    found = lumas_while(film_with_references, zero_fresh_copy, 30)
+    assert found == lumas_untouched(film_with_references, 30)
+
+
+def test_drawing_on_the_decoders_own_pictures_would_spoil_later_frames(film_with_references: Path) -> None:
+    # The other half of the pair: it shows that these films can tell the difference.
+    found = lumas_while(film_with_references, zero_in_place, 30)
+    assert found != lumas_untouched(film_with_references, 30)

@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from av.video.reformatter import ColorRange, Colorspace
+from media_factory import make_picture, paint_noise
+
+from streamcam.frames import ColourTags
+from streamcam.pictures import (
+    FAITHFUL,
+    Resampler,
+    YuvCoding,
+    blank_like,
+    coding_of,
+    packed_pixels,
+    picture_from_rgb,
+    planes_of,
+    set_tags,
+    tags_of,
+)
+
+BT601, BT709, BT2020 = Colorspace.ITU601, Colorspace.ITU709, Colorspace.BT2020
+COLOURS = {
+    "white": (255, 255, 255),
+    "black": (0, 0, 0),
+    "red": (255, 0, 0),
+    "green": (0, 255, 0),
+    "blue": (0, 0, 255),
+    "olive": (120, 130, 40),
+}
+CODINGS = [YuvCoding(matrix, full) for matrix in (BT601, BT709, BT2020) for full in (False, True)]
+
+
+def solid(coding: YuvCoding, rgb: tuple[int, int, int], pixel_format: str = "yuv420p") -> av.VideoFrame:
+    """A tagged picture of one colour."""
+    image = av.VideoFrame(64, 48, pixel_format)
+    yuv = np.clip(np.rint(coding.encode_rgb(np.array(rgb))), 0, 255)
+    for plane, value in zip(planes_of(image), yuv, strict=True):
+        plane[:] = value
+    color_range = ColorRange.JPEG if coding.full_range else ColorRange.MPEG
+    set_tags(image, ColourTags(color_range, coding.matrix))
+    return image
+
+
+# Worked out by hand from ITU-R BT.601 / BT.709 / BT.2020: Y = Kr R + (1 - Kr - Kb) G + Kb B,
+# Cb = (B - Y) / (2 - 2 Kb), Cr = (R - Y) / (2 - 2 Kr), scaled to 16..235 and 16..240, or to 0..255.
+@pytest.mark.parametrize(
+    ("matrix", "full_range", "rgb", "yuv"),
+    [
+        (BT601, False, "white", (235, 128, 128)),
+        (BT601, False, "black", (16, 128, 128)),
+        (BT601, False, "red", (81.481, 90.203, 240)),
+        (BT601, True, "white", (255, 128, 128)),
+        (BT601, True, "black", (0, 128, 128)),
+        (BT601, True, "red", (76.245, 84.972, 255.5)),
+        (BT709, False, "white", (235, 128, 128)),
+        (BT709, False, "red", (62.559, 102.336, 240)),
+        (BT709, False, "blue", (31.812, 240, 117.730)),
+        (BT709, True, "black", (0, 128, 128)),
+        (BT709, True, "red", (54.213, 98.784, 255.5)),
+        (BT2020, False, "red", (73.531, 96.723, 240)),
+    ],
+)
+def test_rgb_is_coded_as_the_standards_say(
+    matrix: Colorspace, full_range: bool, rgb: str, yuv: tuple[float, float, float]
+) -> None:
+    coded = YuvCoding(matrix, full_range).encode_rgb(np.array(COLOURS[rgb], np.uint8))
+    assert coded.dtype == np.float32
+    np.testing.assert_allclose(coded, yuv, atol=0.001)
+
+
+def test_rgb_of_any_shape_is_coded() -> None:
+    assert CODINGS[0].encode_rgb(np.zeros((2, 5, 3), np.uint8)).shape == (2, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("colorspace", "height", "matrix"),
+    [
+        (2, 719, BT601),
+        (2, 720, BT709),
+        (2, 1080, BT709),
+        (0, 1080, BT709),  # "RGB", on a picture that is not
+        (3, 480, BT601),  # reserved
+        (8, 480, BT601),  # YCgCo, which swscale does not know
+        (1, 480, BT709),
+        (5, 1080, BT601),
+        (6, 1080, BT601),
+        (4, 1080, Colorspace.FCC),
+        (7, 1080, Colorspace.SMPTE240M),
+        (9, 480, BT2020),
+        (10, 480, BT2020),
+    ],
+)
+def test_the_matrix_comes_from_the_tag_or_else_from_the_height(
+    colorspace: int, height: int, matrix: Colorspace
+) -> None:
+    image = av.VideoFrame(64, height, "yuv420p")
+    image.colorspace = colorspace
+    assert coding_of(image) == YuvCoding(matrix, full_range=False)
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "color_range", "full_range"),
+    [
+        ("yuv420p", ColorRange.UNSPECIFIED, False),
+        ("yuv420p", ColorRange.MPEG, False),
+        ("yuv420p", ColorRange.JPEG, True),
+        ("yuvj420p", ColorRange.UNSPECIFIED, True),
+        ("rgb24", ColorRange.UNSPECIFIED, True),
+    ],
+)
+def test_the_range_comes_from_the_tag_or_the_format(
+    pixel_format: str, color_range: ColorRange, full_range: bool
+) -> None:
+    image = av.VideoFrame(64, 48, pixel_format)
+    image.color_range = color_range
+    assert coding_of(image).full_range is full_range
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "shapes"),
+    [
+        ("yuv420p", [(47, 65), (24, 33), (24, 33)]),
+        ("yuv422p", [(47, 65), (47, 33), (47, 33)]),
+        ("yuv444p", [(47, 65), (47, 65), (47, 65)]),
+    ],
+)
+def test_planes_have_no_padding_and_are_not_copies(pixel_format: str, shapes: list[tuple[int, int]]) -> None:
+    image = make_picture(65, 47, pixel_format=pixel_format, paint=paint_noise)
+    assert [plane.shape for plane in planes_of(image)] == shapes
+    planes_of(image)[1][-1, -1] = 77
+    assert planes_of(image)[1][-1, -1] == 77
+
+
+@pytest.mark.parametrize("width", [64, 65])
+def test_packed_pixels_come_without_padding(width: int) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (47, width, 3), np.uint8)
+    np.testing.assert_array_equal(packed_pixels(picture_from_rgb(rgb)), rgb)
+
+
+def test_a_blank_picture_is_fresh_and_has_the_same_tags_and_time() -> None:
+    image = make_picture(64, 48, pixel_format="yuv422p")
+    set_tags(image, ColourTags(2, 9, 9, 16))
+    image.pts, image.time_base = 1001, Fraction(1, 30000)
+    before = planes_of(image)[0].copy()
+    fresh = blank_like(image)
+    for plane in planes_of(fresh):
+        plane[:] = 0
+    assert (fresh.width, fresh.height, fresh.format.name) == (64, 48, "yuv422p")
+    assert (fresh.pts, fresh.time_base) == (1001, Fraction(1, 30000))
+    assert tags_of(fresh) == ColourTags(2, 9, 9, 16)
+    np.testing.assert_array_equal(planes_of(image)[0], before)
+
+
+def test_a_blank_picture_may_differ_in_size_and_format() -> None:
+    fresh = blank_like(make_picture(64, 48), width=48, height=64, pixel_format="yuv444p")
+    assert (fresh.width, fresh.height, fresh.format.name) == (48, 64, "yuv444p")
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((48, 64), np.uint8),
+        np.zeros((48, 64, 4), np.uint8),
+        np.zeros((48, 64, 3), np.float32),
+        np.zeros((0, 64, 3), np.uint8),
+    ],
+)
+def test_only_rgb_arrays_become_pictures(array: np.ndarray) -> None:  # type: ignore[type-arg]
+    with pytest.raises(ValueError, match=r"uint8 \(H, W, 3\), not"):
+        picture_from_rgb(array)
+
+
+def test_arrays_that_lie_scattered_in_memory_become_pictures() -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    np.testing.assert_array_equal(packed_pixels(picture_from_rgb(rgb[:, ::-1])), rgb[:, ::-1])
+
+
+@pytest.mark.parametrize("coding", CODINGS, ids=str)
+@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("size", [(64, 48), (30, 21)])
+def test_colours_come_out_as_they_went_in(coding: YuvCoding, colour: str, size: tuple[int, int]) -> None:
+    rgb = Resampler().to_rgb(solid(coding, COLOURS[colour]), *size, interpolation=FAITHFUL)
+    assert rgb.shape == (size[1], size[0], 3)
+    np.testing.assert_allclose(rgb, np.broadcast_to(COLOURS[colour], rgb.shape), atol=2)
+
+
+@pytest.mark.parametrize("coding", CODINGS, ids=str)
+@pytest.mark.parametrize("colour", COLOURS)
+def test_networks_get_nearly_the_same_colours(coding: YuvCoding, colour: str) -> None:
+    rgb = Resampler().to_rgb(solid(coding, COLOURS[colour]), 30, 21)
+    np.testing.assert_allclose(rgb, np.broadcast_to(COLOURS[colour], rgb.shape), atol=4)
+
+
+def test_untagged_hd_is_read_as_bt709() -> None:
+    coding = YuvCoding(BT709, full_range=False)
+    image = av.VideoFrame(64, 720, "yuv420p")
+    for plane, value in zip(planes_of(image), np.rint(coding.encode_rgb(np.array((0, 255, 0)))), strict=True):
+        plane[:] = value
+    rgb = Resampler().to_rgb(image, 8, 8, interpolation=FAITHFUL)
+    np.testing.assert_allclose(rgb, np.broadcast_to((0, 255, 0), rgb.shape), atol=2)
+
+
+def test_reading_a_picture_leaves_its_tags_alone() -> None:
+    image = make_picture(64, 48)
+    set_tags(image, ColourTags(0, 2, 9, 16))
+    Resampler().to_rgb(image, 32, 32, interpolation=FAITHFUL)
+    assert tags_of(image) == ColourTags(0, 2, 9, 16)
+
+
+def test_rgb_survives_the_way_to_planar_and_back() -> None:
+    red, green = np.meshgrid(np.linspace(0, 255, 64, dtype=np.uint8), np.linspace(0, 255, 48, dtype=np.uint8))
+    rgb = np.stack([red, green, np.full_like(red, 90)], -1)
+    resampler = Resampler()
+    planar = resampler.to_planar(picture_from_rgb(rgb), "yuv444p")
+    assert (planar.format.name, tags_of(planar).color_range) == ("yuv444p", ColorRange.JPEG)
+    assert coding_of(planar) == YuvCoding(BT601, full_range=True)
+    back = resampler.to_rgb(planar, 64, 48, interpolation=FAITHFUL)
+    assert np.abs(back.astype(int) - rgb).max() <= 2
+
+
+def test_large_rgb_pictures_get_the_matrix_of_hd() -> None:
+    planar = Resampler().to_planar(picture_from_rgb(np.zeros((720, 64, 3), np.uint8)), "yuv444p")
+    assert tags_of(planar).colorspace == BT709
+
+
+@pytest.mark.parametrize("coding", CODINGS, ids=str)
+def test_deeper_pictures_keep_their_code_values_and_tags(coding: YuvCoding) -> None:
+    image = solid(coding, COLOURS["olive"])
+    deep = image.reformat(format="yuv420p10le")
+    set_tags(deep, ColourTags(2 if coding.full_range else 1, coding.matrix, 9, 16))
+    deep.pts = 5
+    shallow = Resampler().to_planar(deep, "yuv420p")
+    assert (shallow.format.name, shallow.pts) == ("yuv420p", 5)
+    assert tags_of(shallow) == tags_of(deep)
+    for found, wanted in zip(planes_of(shallow), planes_of(image), strict=True):
+        np.testing.assert_allclose(found.astype(int), wanted, atol=1)
+
+
+@pytest.mark.parametrize("full_range", [False, True])
+def test_other_sizes_keep_values_tags_and_time(full_range: bool) -> None:
+    image = solid(YuvCoding(BT709, full_range), COLOURS["olive"])
+    image.pts = 9
+    resized = Resampler().to_size(image, 31, 45)
+    assert (resized.width, resized.height, resized.format.name, resized.pts) == (31, 45, "yuv420p", 9)
+    assert tags_of(resized) == tags_of(image)
+    for found, wanted in zip(planes_of(resized), planes_of(image), strict=True):
+        np.testing.assert_allclose(found.astype(int), wanted[0, 0], atol=1)
+
+
+def test_a_picture_that_needs_no_conversion_is_handed_back() -> None:
+    image = make_picture(64, 48)
+    assert Resampler().to_planar(image, "yuv420p") is image
+
+
+def test_only_planar_formats_are_converted_to() -> None:
+    with pytest.raises(ValueError, match=r"'nv12' is not one of yuv420p, yuv422p, yuv444p"):
+        Resampler().to_planar(make_picture(64, 48), "nv12")
