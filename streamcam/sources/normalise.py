@@ -40,7 +40,12 @@ def orientation_of(decoded: Picture) -> Orientation:
     return Orientation(rows_flipped=d < 0, columns_flipped=a < 0)
 
 
-def to_upright_planar(decoded: Picture, resampler: Resampler, size: tuple[int, int] | None) -> Picture:
+def to_upright_planar(
+    decoded: Picture,
+    resampler: Resampler,
+    size: tuple[int, int] | None,
+    orientation: Orientation | None = None,
+) -> Picture:
     """Turn a decoded picture into one that travels, without writing to it.
 
     Args:
@@ -52,7 +57,7 @@ def to_upright_planar(decoded: Picture, resampler: Resampler, size: tuple[int, i
         yuv420p, full range told by its tag. The decoder's own picture where nothing had to be done.
     """
     picture = decoded
-    orientation = orientation_of(decoded)
+    orientation = orientation_of(decoded) if orientation is None else orientation
     if picture.format.name in _FULL_RANGE_NAMES:
         picture = _retagged_full_range(picture)
     if picture.format.name != "yuv420p":

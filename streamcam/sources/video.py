@@ -22,7 +22,7 @@ from streamcam.frames import Frame, SourceInfo, SourceReport
 from streamcam.pictures import Picture, Resampler, tags_of
 from streamcam.sources.base import Source
 from streamcam.sources.completeness import Completeness
-from streamcam.sources.normalise import orientation_of, to_upright_planar
+from streamcam.sources.normalise import Orientation, orientation_of, to_upright_planar
 from streamcam.sources.opening import best_video_stream, film_streams, open_container
 
 _SEEK_MARGINS_S = (1, 20)
@@ -135,6 +135,7 @@ class VideoSource(Source):
         resampler = Resampler()
         size: tuple[int, int] | None = None
         coded_size: tuple[int, int] | None = None
+        orientation: Orientation | None = None
         for decoded in self._decode():
             assert decoded.pts is not None
             if self._start_pts is not None and decoded.pts < self._start_pts:
@@ -142,10 +143,14 @@ class VideoSource(Source):
                 continue
             if self._end_pts is not None and decoded.pts >= self._end_pts:
                 return
-            if size is None and orientation_of(decoded).transposed and self._sample_aspect_ratio:
-                self._sample_aspect_ratio = 1 / self._sample_aspect_ratio
+            if orientation is None:
+                # Once a film: asking PyAV for side data ties a picture into a circle of references, and
+                # megabytes would wait for the garbage collector with every frame.
+                orientation = orientation_of(decoded)
+                if orientation.transposed and self._sample_aspect_ratio:
+                    self._sample_aspect_ratio = 1 / self._sample_aspect_ratio
             coded_size = self._note_size(coded_size, decoded)
-            picture = to_upright_planar(decoded, resampler, size)
+            picture = to_upright_planar(decoded, resampler, size, orientation)
             size = (picture.width, picture.height)
             yield picture
         self._read_to_end = True

@@ -1,0 +1,61 @@
+"""``streamcam layers``: what the layers of a network put out, and which of them can be explained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from streamcam.cli.options import debug_option, fit_option, option, own_model_options
+from streamcam.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from streamcam.models import Layer
+
+
+@click.command("layers", short_help="List the layers of a network that can be explained.")
+@click.argument("model")
+@option("--all", "every", is_flag=True, help="List the layers that auto never takes, too.")
+@option(
+    "--weights",
+    default="none",
+    metavar="FILE",
+    help="As for render; layers are the same with any. [default: none, so nothing is downloaded]",
+)
+@fit_option
+@own_model_options
+@debug_option
+def layers_command(
+    *, model: str, every: bool, weights: str, fit: str | None, own_model: dict[str, Any]
+) -> None:
+    """List the layers of MODEL that --target-layer takes, in the order in which they run.
+
+    Grids are those of a frame of 16:9. "auto" marks the layer that is explained when none is named.
+    """
+    from streamcam.errors import ModelError
+    from streamcam.models import choose_target_layers, load_classifier, probe_classifier
+
+    classifier = load_classifier(model, weights=weights, **own_model)
+    probe = probe_classifier(classifier, fit)
+    try:
+        chosen = choose_target_layers(probe.layers)[0].name
+    except ModelError:
+        if not every:
+            raise
+        chosen = None
+    print_table(
+        ("layer", "kind", "output", "grid", "channels", "auto"),
+        [_row(layer, chosen) for layer in probe.layers if every or layer.explains],
+        numbers=("grid", "channels"),
+    )
+    if probe.note is not None:
+        click.echo(f"note: {probe.note}", err=True)
+
+
+def _row(layer: Layer, chosen: str | None) -> tuple[str, ...]:
+    grid, channels = "", ""
+    if layer.grid is not None:
+        rows, columns = layer.grid
+        grid, channels = f"{columns}x{rows}", str(layer.channels)
+    output = "x".join(map(str, layer.shape[1:]))
+    return layer.name, layer.kind, output, grid, channels, "auto" if layer.name == chosen else ""

@@ -1,0 +1,109 @@
+"""The group of commands, and how an error becomes one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+import streamcam
+from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_MISUSE
+from streamcam.cli.layers import layers_command
+from streamcam.cli.methods import methods_command
+from streamcam.cli.models import models_command
+from streamcam.cli.options import debug_option
+from streamcam.cli.render import render_command
+from streamcam.cli.signals import interrupt_on_signal
+from streamcam.errors import StreamcamError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(streamcam.__version__, prog_name="streamcam")
+@debug_option
+def cli() -> None:
+    """See, live and on film, where a neural network looks.
+
+    Every option can also be set as an environment variable: --top-k as STREAMCAM_TOP_K, and so on.
+    Exit codes: 0 done, 1 failed, 2 misuse, 130 interrupted.
+    """
+
+
+cli.add_command(render_command)
+cli.add_command(models_command)
+cli.add_command(layers_command)
+cli.add_command(methods_command)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: What stands behind ``streamcam``.
+
+    Returns:
+        The exit code.
+    """
+    if not arguments:
+        with click.Context(cli, info_name="streamcam", **cli.context_settings) as context:
+            click.echo(cli.get_help(context), err=True)
+        return EXIT_MISUSE
+    settings = {"debug": False}  # filled in by --debug, wherever it stands
+    try:
+        # Not cli.main(), which prints a line of its own on KeyboardInterrupt.
+        with interrupt_on_signal(), cli.make_context("streamcam", list(arguments), obj=settings) as context:
+            code = cli.invoke(context)
+    except click.exceptions.Exit as done:  # after --help and --version
+        return done.exit_code
+    except KeyboardInterrupt:
+        after_echo = "\n" if sys.stderr.isatty() else ""  # a terminal shows ^C and stays on the line
+        click.echo(f"{after_echo}streamcam: interrupted; nothing was written", err=True)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # whoever read what we print has gone, as in `streamcam ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except Exception as error:
+        if settings["debug"]:
+            traceback.print_exc(file=sys.stderr)
+        message, code = _explain(error, arguments)
+        click.echo(f"streamcam: error: {' '.join(message.splitlines())}", err=True)
+        return code
+    return code if isinstance(code, int) else EXIT_DONE
+
+
+def _explain(error: Exception, arguments: Sequence[str]) -> tuple[str, int]:
+    """Put an error into words, with the exit code that it means."""
+    if isinstance(error, click.UsageError):
+        return _explain_usage(error, arguments), error.exit_code
+    if isinstance(error, click.ClickException):
+        return error.format_message(), error.exit_code
+    if isinstance(error, StreamcamError):
+        return str(error), error.exit_code
+    summary = str(error) or "no message"
+    return f"internal error, {type(error).__name__}: {summary} (--debug shows where)", EXIT_FAILED
+
+
+def _explain_usage(error: click.UsageError, arguments: Sequence[str]) -> str:
+    """Say on one line what click says on three: what is wrong, what was meant, and where the help is."""
+    near = getattr(error, "possibilities", None)  # only where a name is unknown; the nearest comes first
+    text = error.message if near else error.format_message()
+    text = text[:1].lower() + text[1:].rstrip(".")
+    if near:
+        text += f" (did you mean {near[0]!r}?)"
+    if error.ctx is not None:
+        command = error.ctx.command_path
+    else:  # click forgets it where an option lacks its value
+        command = " ".join(["streamcam", *[word for word in arguments if word in cli.commands][:1]])
+    return f"{text}{_environment_twin(error)}; see {command} --help"
+
+
+def _environment_twin(error: click.UsageError) -> str:
+    """Name the environment variable that a refused value came from, if it came from one."""
+    parameter, context = getattr(error, "param", None), error.ctx
+    if not isinstance(parameter, click.Option) or context is None or parameter.name is None:
+        return ""
+    if context.get_parameter_source(parameter.name) is not click.core.ParameterSource.ENVIRONMENT:
+        return ""
+    return f" (from the environment variable {parameter.envvar})"

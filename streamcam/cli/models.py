@@ -1,0 +1,46 @@
+"""``streamcam models``: which networks there are."""
+
+from __future__ import annotations
+
+import click
+
+from streamcam.cli.options import debug_option
+from streamcam.cli.tables import print_table
+
+
+@click.command("models", short_help="List the networks that can be explained.")
+@click.argument("text", default="")
+@debug_option
+def models_command(*, text: str) -> None:
+    """List networks by name, those whose name contains TEXT or all.
+
+    What is said of them is what their published weights say. Nothing is downloaded: "on disk" tells whether
+    that has happened before. timm's networks are listed by a TEXT that begins with "timm:", as in timm:vit.
+    """
+    from streamcam.errors import unknown_name
+    from streamcam.models import known_models
+
+    found = known_models(text)
+    if not found:
+        known = [info.name for info in known_models("timm:" if text.startswith("timm:") else "")]
+        raise unknown_name("model", text, known, listed_by="streamcam models")
+    print_table(
+        ("model", "parameters", "top-1", "input", "weights", "on disk"),
+        [
+            (
+                info.name,
+                "" if info.parameters is None else f"{info.parameters / 1e6:.1f} M",
+                "" if info.accuracy is None else f"{info.accuracy:.1f} %",
+                "" if info.input_size is None else f"{info.input_size}x{info.input_size}",
+                info.weights,
+                "yes" if info.on_disk else "",
+            )
+            for info in found
+        ],
+        numbers=("parameters", "top-1", "input"),
+    )
+    if not text:
+        click.echo(
+            "Also timm:NAME (streamcam models timm: lists them) and your own, as package.module:factory.",
+            err=True,
+        )

@@ -1,0 +1,220 @@
+"""The options that several commands share: the same word means the same thing everywhere."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
+    """Declare an option with its environment twin: ``--top-k`` is also STREAMCAM_TOP_K."""
+    long_name = next(name for name in names if name.startswith("--")).partition("/")[0]
+    variable = "STREAMCAM_" + long_name.removeprefix("--").replace("-", "_").upper()
+    return click.option(*names, envvar=variable, **settings)
+
+
+class _FiniteFloat(click.types.FloatParamType):
+    """A number; ``nan`` and ``inf``, which Python takes for numbers too, are none here."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return number
+
+
+NUMBER = _FiniteFloat()
+
+
+def _remember_debug(context: click.Context, _parameter: click.Parameter, debug: bool) -> None:
+    if debug:
+        context.find_root().ensure_object(dict)["debug"] = True
+
+
+debug_option = option(
+    "--debug",
+    is_flag=True,
+    is_eager=True,  # so that it holds for an error in the options after it
+    expose_value=False,
+    callback=_remember_debug,
+    help="Add the traceback to an error.",
+)
+"""Taken before and after the command's name."""
+
+
+def _all_of(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    return lambda command: functools.reduce(
+        lambda done, decorate: decorate(done), reversed(decorators), command
+    )
+
+
+def _numbers(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> tuple[float, ...] | None:
+    """Read numbers with commas between them."""
+    return (
+        None if text is None else tuple(NUMBER.convert(part, parameter, context) for part in text.split(","))
+    )
+
+
+_OWN_MODEL = ("input_size", "mean", "std", "logits_key", "activation")
+
+
+def own_model_options(command: Command) -> Command:
+    """Add the options for networks of the user's own; the command gets them as one dict, ``own_model``."""
+
+    @functools.wraps(command)
+    def gather(**values: Any) -> Any:
+        own_model = {name: values.pop(name) for name in _OWN_MODEL}
+        return command(**values, own_model=own_model)
+
+    add_options = _all_of(
+        option(
+            "--input-size",
+            type=click.IntRange(min=1),
+            metavar="PIXELS",
+            help="Side of the square that the network was trained on. [default: the published one, or 224]",
+        ),
+        option(
+            "--mean",
+            callback=_numbers,
+            metavar="R,G,B",
+            help="Mean of each channel on a scale of 0 to 1; one number for a grey input. "
+            "[default: the published ones, or ImageNet's]",
+        ),
+        option(
+            "--std",
+            callback=_numbers,
+            metavar="R,G,B",
+            help="Standard deviation of each channel, likewise.",
+        ),
+        option(
+            "--logits-key",
+            metavar="KEY",
+            help="Where the logits stand in what the network returns: a key, or a number in a list.",
+        ),
+        option(
+            "--activation",
+            type=click.Choice(["softmax", "sigmoid"]),
+            help="What makes probabilities of logits. [default: softmax; sigmoid for a single logit]",
+        ),
+    )
+    return cast(Command, add_options(gather))
+
+
+fit_option = option(
+    "--fit",
+    metavar="NAME",
+    help="How a frame meets the network: full (own shape), stretch, crop, pad. "
+    "[default: full where the network takes any shape, else stretch]",
+)
+
+model_options = _all_of(
+    option(
+        "--model",
+        default="efficientnet_lite0",
+        show_default=True,
+        metavar="NAME",
+        help="The network to explain: the built-in one, a torchvision classifier (resnet50), timm:NAME, or "
+        "a function of your own that makes one (package.module:factory).",
+    ),
+    option(
+        "--weights",
+        default="default",
+        metavar="FILE",
+        help="A .safetensors or .pth file, 'none' for an untrained network. [default: the published ones]",
+    ),
+    option(
+        "--labels",
+        metavar="FILE",
+        help="Class names, one a line or JSON; or 'imagenet'. [default: the published ones]",
+    ),
+    own_model_options,
+    option(
+        "--device",
+        default="auto",
+        show_default=True,
+        metavar="NAME",
+        help="Where to compute: auto, cpu, cuda, mps.",
+    ),
+    option(
+        "--precision",
+        default="auto",
+        show_default=True,
+        metavar="NAME",
+        help="What the network computes in: auto, fp32, bf16, fp16. Maps are always float32.",
+    ),
+    fit_option,
+    option(
+        "--batch",
+        "batch_size",
+        type=click.IntRange(min=1),
+        default=4,
+        show_default=True,
+        help="How many frames go through the network at once.",
+    ),
+)
+"""What is explained, and how it is run."""
+
+explanation_options = _all_of(
+    option("--method", default="gradcam", show_default=True, metavar="NAME", help="How the map is computed."),
+    option(
+        "--target-layer",
+        default="auto",
+        metavar="NAME",
+        help="The layer to explain. [default: the last one with a spatial grid]",
+    ),
+    option(
+        "--class",
+        "class_name",
+        metavar="NAME|INDEX",
+        help="The class to explain; part of its name will do. [default: each frame's most probable one]",
+    ),
+    option(
+        "--top-k",
+        type=click.IntRange(min=1),
+        default=3,
+        show_default=True,
+        help="How many predicted labels to show.",
+    ),
+)
+"""What is asked of the network."""
+
+overlay_options = _all_of(
+    option(
+        "--colormap",
+        default="turbo",
+        show_default=True,
+        metavar="NAME",
+        help="jet (as in the papers), turbo, inferno, viridis and the others of OpenCV.",
+    ),
+    option(
+        "--alpha",
+        type=NUMBER,
+        default=0.45,
+        show_default=True,
+        help="Weight of the heat: 0 shows none, 1 shows only heat.",
+    ),
+    option(
+        "--smoothing",
+        "smoothing_s",
+        type=NUMBER,
+        default=0.4,
+        show_default=True,
+        metavar="SECONDS",
+        help="Time constant of the smoothing; 0 turns it off.",
+    ),
+    option("--no-labels", is_flag=True, help="Leave the predicted labels out of the picture."),
+)
+"""How it looks."""

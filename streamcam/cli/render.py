@@ -1,0 +1,227 @@
+"""``streamcam render``: a file in, a file out."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
+from streamcam.cli.options import (
+    NUMBER,
+    debug_option,
+    explanation_options,
+    model_options,
+    option,
+    overlay_options,
+)
+from streamcam.cli.progress import ProgressLine
+from streamcam.cli.signals import SignalCount, stop_on_signal
+
+if TYPE_CHECKING:
+    from streamcam.cam import Explainer
+    from streamcam.overlay import OverlaySettings
+    from streamcam.pipeline import RenderResult
+    from streamcam.sinks import EncoderSettings
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Request:
+    """What is to be rendered, apart from the network."""
+
+    source: str
+    output: str
+    sidecar: str | None
+    start_s: float | None
+    end_s: float | None
+    overwrite: bool
+    overlay: OverlaySettings
+    encoder: EncoderSettings
+
+
+@click.command("render", short_help="Turn a film or picture into labelled heatmap footage.")
+@click.argument("source", metavar="INPUT")
+@option(
+    "-o", "--output", required=True, metavar="FILE", help="The file to make; its suffix chooses the kind."
+)
+@option("--overwrite", is_flag=True, help="Replace existing output files.")
+@option(
+    "--sidecar",
+    metavar="FILE.jsonl",
+    help="Also write the raw maps and predictions, one JSON object a frame.",
+)
+@option("--start", "start_s", type=NUMBER, metavar="SECONDS", help="Where to start.")
+@option("--end", "end_s", type=NUMBER, metavar="SECONDS", help="Where to end.")
+@model_options
+@explanation_options
+@overlay_options
+@option("--codec", metavar="NAME", help="FFmpeg's name of an encoder. [default: H.264, for .webm VP9]")
+@option("--crf", type=NUMBER, help="Quality: lower is better and larger. [default: 20 for H.264]")
+@option("--preset", metavar="NAME", help="The encoder's time for size. [default: veryfast for H.264]")
+@option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
+@debug_option
+def render_command(
+    *,
+    source: str,
+    output: str,
+    overwrite: bool,
+    sidecar: str | None,
+    start_s: float | None,
+    end_s: float | None,
+    model: str,
+    weights: str,
+    labels: str | None,
+    own_model: dict[str, Any],
+    device: str,
+    precision: str,
+    fit: str | None,
+    batch_size: int,
+    method: str,
+    target_layer: str,
+    class_name: str | None,
+    top_k: int,
+    colormap: str,
+    alpha: float,
+    smoothing_s: float,
+    no_labels: bool,
+    codec: str | None,
+    crf: float | None,
+    preset: str | None,
+    quiet: bool,
+) -> int:
+    """Explain every frame of INPUT and write it with the heat and the predicted labels on top.
+
+    INPUT is a film of any kind that FFmpeg reads, or a JPEG, PNG or WebP picture.
+    """
+    from streamcam.overlay import OverlaySettings
+    from streamcam.sinks import EncoderSettings
+
+    overlay = OverlaySettings(colormap, alpha, smoothing_s, labels=not no_labels)
+    encoder = EncoderSettings(codec, crf, preset)
+    request = _Request(source, output, sidecar, start_s, end_s, overwrite, overlay, encoder)
+    _check(request)
+    with ProgressLine(quiet=quiet) as line:
+        line.begin(f"loading {model}")
+        # Only now the slow import: what could be wrong with files and settings has been said.
+        from streamcam.cam import Explainer
+
+        explainer = Explainer(
+            model,
+            method=method,
+            weights=weights,
+            labels=labels,
+            target_layer=target_layer,
+            classes=class_name,
+            top_k=top_k,
+            device=device,
+            precision=precision,
+            fit=fit,
+            batch_size=batch_size,
+            **own_model,
+        )
+        result, signals = _render(request, explainer, line)
+    if not quiet:
+        _tell(result, request)
+    return _judge(result, source, signals)
+
+
+def _check(request: _Request) -> None:
+    """Find what is wrong with files and settings before anything slow is imported or loaded."""
+    from streamcam.overlay import Overlay
+    from streamcam.pipeline import check_outputs
+    from streamcam.sinks import check_destination, check_encoding
+    from streamcam.sources import open_source
+
+    # Down to the first picture, because only that tells a film from a text file of that name.
+    with open_source(request.source, start_s=request.start_s, end_s=request.end_s) as opened:
+        info = opened.info
+    source = Path(request.source)
+    check_outputs(source, request.output, request.sidecar, overwrite=request.overwrite)
+    destination = check_destination(
+        request.output, source, overwrite=request.overwrite, is_still=info.is_still
+    )
+    if not info.is_still:
+        check_encoding(destination, request.encoder)
+    Overlay(request.overlay)
+
+
+def _render(request: _Request, explainer: Explainer, line: ProgressLine) -> tuple[RenderResult, SignalCount]:
+    """Render, until the end or the first signal."""
+    from streamcam.pipeline import ExplainedStream, render
+
+    signals = SignalCount()
+    with contextlib.ExitStack() as stack:
+
+        def heed_signals(running: ExplainedStream) -> None:
+            stack.enter_context(stop_on_signal(running.stop, line.announce_stop, signals))
+
+        result = render(
+            request.source,
+            request.output,
+            explainer,
+            overlay=request.overlay,
+            encoder=request.encoder,
+            sidecar=request.sidecar,
+            start_s=request.start_s,
+            end_s=request.end_s,
+            overwrite=request.overwrite,
+            on_progress=line.update,
+            on_start=heed_signals,
+        )
+    return result, signals
+
+
+def _tell(result: RenderResult, request: _Request) -> None:
+    """Say what was made and how fast, and what is to be known about it."""
+    for note in result.notes:
+        click.echo(f"note: {note}", err=True)
+    if not result.frames:
+        return
+    frames = "1 frame" if result.frames == 1 else f"{result.frames} frames"
+    realtime = ""
+    if result.frames > 1 and result.elapsed_s:
+        realtime = f", {result.fps:.1f} fps, {result.film_s / result.elapsed_s:.1f}x real time"
+    maps = "" if request.sidecar is None else f"; its maps: {click.format_filename(request.sidecar)}"
+    name, size = click.format_filename(result.output), _human_size(result.output.stat().st_size)
+    click.echo(f"wrote {name} ({size}): {frames} in {result.elapsed_s:.1f} s{realtime}{maps}")
+
+
+def _judge(result: RenderResult, source: str, signals: SignalCount) -> int:
+    """Say on one line what the output lacks, if anything; return the exit code."""
+    output = repr(str(result.output))
+    if result.interrupted and not result.frames:
+        click.echo("streamcam: interrupted before the first frame; nothing was written", err=True)
+    elif result.interrupted:
+        click.echo(f"streamcam: interrupted; {output} holds {_frames(result)} rendered until then", err=True)
+    elif not result.complete:
+        click.echo(f"streamcam: error: {source!r} is damaged: {_damage(result)}", err=True)
+    elif signals.received:
+        click.echo(f"streamcam: interrupted, but {output} was about to be finished and is whole", err=True)
+    if signals.received:
+        return EXIT_INTERRUPTED
+    return EXIT_DONE if result.complete else EXIT_FAILED
+
+
+def _damage(result: RenderResult) -> str:
+    found = []
+    if result.source.shortfall is not None:
+        found.append(result.source.shortfall)
+    if result.source.packets_damaged:
+        packets = result.source.packets_damaged
+        found.append(f"{packets} {'packet' if packets == 1 else 'packets'} could not be decoded")
+    return f"{'; '.join(found)}; {str(result.output)!r} holds {_frames(result)} that could be read"
+
+
+def _frames(result: RenderResult) -> str:
+    return "the one frame" if result.frames == 1 else f"the {result.frames} frames"
+
+
+def _human_size(size: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

@@ -1,0 +1,55 @@
+"""Tables: framed where a person reads them, plain and whole where a program does."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+
+def print_table(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[str] = ()
+) -> None:
+    """Print a table on standard output.
+
+    On a terminal it is fitted to the width, with long texts wrapped; elsewhere each row is one line, however
+    long, with two spaces or more between columns.
+
+    Args:
+        numbers: The headers of the columns that are aligned at the right.
+    """
+    if sys.stdout.isatty():
+        _print_framed(headers, rows, numbers)
+    else:
+        _print_plain(headers, rows, numbers)
+
+
+def _print_plain(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str]) -> None:
+    widths = [max(map(len, column)) for column in zip(headers, *rows, strict=True)]
+    for row in (headers, *rows):
+        cells = [
+            cell.rjust(width) if header in numbers else cell.ljust(width)
+            for header, cell, width in zip(headers, row, widths, strict=True)
+        ]
+        click.echo("  ".join(cells).rstrip())
+
+
+def _print_framed(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, header in enumerate(headers):
+        # Names are typed and copied, so the first column is never broken.
+        table.add_column(
+            header,
+            justify="right" if header in numbers else "left",
+            no_wrap=number == 0,
+            overflow="fold",
+        )
+    for row in rows:
+        table.add_row(*map(Text, row))  # as text, because brackets in it are no markup
+    Console().print(table)

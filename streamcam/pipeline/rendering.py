@@ -1,0 +1,182 @@
+"""A file in, a file out: every frame explained, overlaid and written."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamcam
+from streamcam.errors import InvalidArgumentError, SourceError
+from streamcam.frames import SourceInfo, SourceReport
+from streamcam.overlay import Overlay, OverlaySettings
+from streamcam.pipeline.streaming import ExplainedStream, stream
+from streamcam.sinks import EncoderSettings, SidecarWriter, Sink, check_output, open_sink, same_file
+from streamcam.sources import check_input_file
+
+if TYPE_CHECKING:
+    from streamcam.cam import Explainer
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RenderResult:
+    """What was rendered."""
+
+    output: Path
+    frames: int
+    """How many are in the output; 0 where it was stopped before the first, and then no file was made."""
+    elapsed_s: float
+    """Wall-clock seconds from opening the input to the finished file."""
+    film_s: float
+    """How much of the film was rendered, in its own seconds."""
+    interrupted: bool
+    """Whether it was stopped before the end; the output holds what was rendered until then."""
+    source: SourceReport
+    """What was found while the input was read."""
+    notes: tuple[str, ...]
+    """What the user should know about the result, a sentence each."""
+
+    @property
+    def fps(self) -> float:
+        """Frames rendered in a second of wall-clock time."""
+        return self.frames / self.elapsed_s if self.elapsed_s else 0.0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every frame that the input promises is in the output."""
+        return not self.interrupted and self.source.shortfall is None and not self.source.packets_damaged
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a render has come."""
+
+    info: SourceInfo
+    """What the input says of itself."""
+    frames: int
+    """Frames written so far."""
+    film_s: float
+    """How much of the film that is, in its own seconds."""
+
+
+def render(
+    source: str | Path,
+    output: str | Path,
+    explainer: Explainer,
+    *,
+    overlay: OverlaySettings | None = None,
+    encoder: EncoderSettings | None = None,
+    sidecar: str | Path | None = None,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    overwrite: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_start: Callable[[ExplainedStream], None] | None = None,
+) -> RenderResult:
+    """Turn a film or picture into labelled heatmap footage.
+
+    Args:
+        source: The file to read.
+        output: The file to make; its suffix chooses the kind. It appears when it is complete.
+        explainer: Computes the maps.
+        overlay: How the heat looks.
+        encoder: How a film is encoded.
+        sidecar: A file for the raw maps, JSON lines.
+        start_s: Where to start, in seconds.
+        end_s: Where to end, in seconds.
+        overwrite: Whether existing files may be replaced.
+        on_progress: Called after every frame.
+        on_start: Called once with the running stream, whose ``stop`` ends the render early and in order.
+
+    Raises:
+        StreamcamError: one of its children, if the input cannot be read or the output cannot be written;
+            nothing unfinished is left behind then.
+    """
+    began = time.monotonic()
+    check_outputs(check_input_file(source), output, sidecar, overwrite=overwrite)
+    painter = Overlay(overlay)
+    with (
+        stream(source, explainer, start_s=start_s, end_s=end_s) as explained,
+        contextlib.ExitStack() as stack,
+    ):
+        if on_start is not None:
+            on_start(explained)
+        sink = open_sink(output, explained.info, settings=encoder, overwrite=overwrite)
+        stack.callback(sink.abort)
+        records = None
+        if sidecar is not None:
+            records = SidecarWriter(Path(sidecar), sidecar_header(explainer, explained.info))
+            stack.callback(records.abort)
+        frames, film_s = _write_all(explained, painter, sink, records, on_progress)
+        if frames:
+            sink.finish(cut_short=explained.stopped)
+            if records is not None:
+                records.finish()
+        elif not explained.stopped:
+            raise SourceError(f"{explained.info.name!r} gave no frames")
+    return RenderResult(
+        output=Path(output),
+        frames=frames,
+        elapsed_s=time.monotonic() - began,
+        film_s=film_s,
+        interrupted=explained.stopped,
+        source=explained.report(),
+        notes=(*explainer.notes, *explained.info.notes, *painter.notes, *sink.notes),
+    )
+
+
+def check_outputs(source: Path, output: str | Path, sidecar: str | Path | None, *, overwrite: bool) -> None:
+    """Make sure, before any work, that the files of a render can be made and are different ones.
+
+    Raises:
+        OutputExistsError: if one exists, or is the input.
+        SinkError: if one cannot be written where it is to lie.
+        InvalidArgumentError: if output and sidecar are one file.
+    """
+    check_output(output, overwrite=overwrite, inputs=(source,))
+    if sidecar is None:
+        return
+    if same_file(Path(sidecar), Path(output)):
+        raise InvalidArgumentError(f"the sidecar {str(sidecar)!r} is the output itself; give it another name")
+    check_output(sidecar, overwrite=overwrite, inputs=(source,))
+
+
+def _write_all(
+    explained: ExplainedStream,
+    painter: Overlay,
+    sink: Sink,
+    records: SidecarWriter | None,
+    on_progress: Callable[[Progress], None] | None,
+) -> tuple[int, float]:
+    """Draw and write every frame; return how many there were and how long they last."""
+    frames, film_s = 0, 0.0
+    info = explained.info
+    step_s = float(1 / info.rate) if info.rate else 0.0
+    first_s: float | None = None
+    for frame, explanation in explained:
+        sink.write(painter.draw(frame, explanation))
+        if records is not None:
+            records.write(frame, explanation)
+        first_s = frame.time_s if first_s is None else first_s
+        frames, film_s = frames + 1, frame.time_s - first_s + step_s
+        if on_progress is not None:
+            on_progress(Progress(info, frames, film_s))
+    return frames, film_s
+
+
+def sidecar_header(explainer: Explainer, info: SourceInfo) -> dict[str, Any]:
+    """Describe a run, as the first line of its sidecar; the same for the same run."""
+    return {
+        "streamcam": streamcam.__version__,
+        "model": explainer.classifier.name,
+        "weights": explainer.classifier.weights,
+        "method": explainer.method,
+        "target_layer": explainer.target_layer,
+        "fit": explainer.fit,
+        "input": info.name,
+        "width": info.width,
+        "height": info.height,
+    }

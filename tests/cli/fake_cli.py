@@ -1,0 +1,43 @@
+"""The command line in a process of its own, with an explainer that waits where it is told to.
+
+    python fake_cli.py WHERE ARGUMENTS...
+
+WHERE is ``loading``, the number of a batch, or ``nowhere``. There the program prints a line and goes on when
+its standard input is closed.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from stage_fakes import FakeExplainer
+
+
+def main() -> int:
+    where, *arguments = sys.argv[1:]
+
+    def hold(here: object) -> None:
+        if str(here) == where:
+            print(f"holding at {here}", flush=True)
+            sys.stdin.read()
+
+    def build(model: str, **settings: object) -> FakeExplainer:
+        hold("loading")
+        return FakeExplainer(model, before=hold, **settings)
+
+    module = types.ModuleType("streamcam.cam")
+    module.Explainer = build
+    sys.modules["streamcam.cam"] = module
+
+    from streamcam.cli import progress, run
+
+    progress._SETTLING_S = 0.0
+    return run(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,257 @@
+"""Requests that cannot be carried out: one line that names the thing and the way out, and no debris."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from media_factory import Sound, frame_times_of, make_clip, truncate
+from PIL import Image
+
+from streamcam.cli import run
+
+FAILED, MISUSE = 1, 2
+
+
+def make_audio(path: Path) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=48000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), "fltp", "mono")
+        frame.sample_rate = 48000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def state_of(directory: Path) -> dict[str, str]:
+    """Everything in a directory, with the hash of what it holds."""
+    return {
+        str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.is_file()
+        else ""
+        for path in sorted(directory.rglob("*"))
+    }
+
+
+def run_badly(directory: Path, capfd: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[int, str]:
+    """Run a command that must fail cleanly; return its exit code and the one line that it says."""
+    before = state_of(directory)
+    code = run(arguments)
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("streamcam: error: ")
+    assert said.err.count("\n") == 1, said.err
+    assert state_of(directory) == before
+    return code, said.err.rstrip("\n")
+
+
+FILES: list[tuple[str, Callable[[Path], object] | None, int, str]] = [
+    ("missing.mp4", None, MISUSE, r"no file 'missing\.mp4'; check the path"),
+    ("directory", Path.mkdir, MISUSE, r"'directory' is a directory; give a video or image file"),
+    ("text.mp4", lambda path: path.write_text("not a film\n" * 50), FAILED, r"'text\.mp4' .*film"),
+    ("empty.mp4", Path.touch, FAILED, r"'empty\.mp4' is empty"),
+    ("audio.m4a", make_audio, FAILED, r"'audio\.m4a' holds no video.*aac.*; give a film"),
+    ("noise.mp4", lambda path: path.write_bytes(os.urandom(5000)), FAILED, r"'noise\.mp4' "),
+    ("cut.png", lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 20), FAILED, r"'cut\.png' "),
+    ("list.m3u8", lambda path: path.write_text("#EXTM3U\nfilm.ts\n"), FAILED, r"'list\.m3u8' "),
+    ("two\nlines.mp4", None, MISUSE, r"no file 'two\\nlines\.mp4'"),
+    ("", None, MISUSE, r"''"),
+]
+
+
+@pytest.mark.parametrize(("name", "make", "code", "says"), FILES, ids=[repr(row[0]) for row in FILES])
+def test_inputs_that_are_no_film(
+    work: Path,
+    capfd: pytest.CaptureFixture[str],
+    name: str,
+    make: Callable[[Path], object] | None,
+    code: int,
+    says: str,
+) -> None:
+    if make is not None:
+        make(work / name)
+    found, line = run_badly(work, capfd, ["render", name, "-o", "out.mp4"])
+    assert found == code
+    assert re.search(says, line)
+
+
+def test_a_film_without_its_index_is_told_apart_from_one_cut_short(
+    work: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An ordinary MP4 has its index at the end: cut off, nothing of it can be read."""
+    truncate(make_clip(work / "cut.mp4", frames=30), 0.5)
+    code, line = run_badly(work, capfd, ["render", "cut.mp4", "-o", "out.mp4"])
+    assert code == FAILED
+    assert "'cut.mp4'" in line
+
+
+OPTIONS: list[tuple[list[str], int, str]] = [
+    (["-o", "clip.mp4"], MISUSE, r"'clip\.mp4' is the input itself; .*another name"),
+    (["-o", "clip.mp4", "--overwrite"], MISUSE, r"'clip\.mp4' is the input itself"),
+    (["-o", "there.mp4"], MISUSE, r"'there\.mp4' exists already; give --overwrite"),
+    (["-o", "out.mp4", "--sidecar", "there.mp4"], MISUSE, r"'there\.mp4' exists already"),
+    (["-o", "out.mp4", "--sidecar", "clip.mp4", "--overwrite"], MISUSE, r"'clip\.mp4' is the input itself"),
+    (["-o", "out.mp4", "--sidecar", "out.mp4"], MISUSE, r"sidecar 'out\.mp4' is the output itself"),
+    (["-o", "out.mp4", "--sidecar", "no/maps.jsonl"], FAILED, r"no directory 'no'; make it first"),
+    (["-o", "no/out.mp4"], FAILED, r"no directory 'no'; make it first"),
+    (["-o", "sub"], MISUSE, r"'sub' is a directory; name a file in it"),
+    (["-o", "out"], MISUSE, r"'out'.*use .*\.mp4"),
+    (["-o", "out.xyz"], MISUSE, r"'out\.xyz'.*use .*\.mp4"),
+    (["-o", "out.png"], MISUSE, r"'out\.png' is a picture, but the input is a film; use \.mp4"),
+    (["-o", "out.mp4", "--colormap", "jett"], MISUSE, r"unknown colour map 'jett'.*\bjet\b"),
+    (["-o", "out.mp4", "--codec", "libx265x"], MISUSE, r"unknown codec 'libx265x'.*\blibx265\b"),
+    (["-o", "out.mp4", "--codec", "aac"], MISUSE, r"codec 'aac' encodes audio.*try libx264"),
+    (["-o", "out.webm", "--codec", "libx264"], MISUSE, r"\.webm file cannot hold .*264.*choose another"),
+    (["-o", "out.mp4", "--preset", "quick"], MISUSE, r"unknown preset 'quick'; choose one of: .*fast"),
+    (["-o", "out.mp4", "--smoothing", "-0.5"], MISUSE, r"smoothing takes seconds from 0 up, not -0\.5"),
+    (["-o", "out.mp4", "--alpha", "2"], MISUSE, r"alpha is a weight from 0 to 1, not 2"),
+    (["-o", "out.mp4", "--alpha", "nan"], MISUSE, r"'--alpha'.*'nan' is not a number; see .*--help"),
+    (["-o", "out.mp4", "--start", "-1"], MISUSE, r"--start -1 .*from 0"),
+    (["-o", "out.mp4", "--start", "inf"], MISUSE, r"'--start'.*'inf' is not a number"),
+    (["-o", "out.mp4", "--start", "0.5", "--end", "0.5"], MISUSE, r"--end 0\.5 is not after the start"),
+    (["-o", "out.mp4", "--start", "99"], FAILED, r"'clip\.mp4'.*99 s.*--start"),
+]
+
+
+@pytest.mark.parametrize(("options", "code", "says"), OPTIONS, ids=[" ".join(row[0]) for row in OPTIONS])
+@pytest.mark.usefixtures("clip")
+def test_outputs_and_settings_that_cannot_be(
+    work: Path, capfd: pytest.CaptureFixture[str], options: list[str], code: int, says: str
+) -> None:
+    (work / "there.mp4").write_text("precious")
+    (work / "sub").mkdir()
+    found, line = run_badly(work, capfd, ["render", "clip.mp4", *options])
+    assert re.search(says, line)
+    assert found == code
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a directory that nobody can write in")
+@pytest.mark.usefixtures("clip")
+def test_a_directory_that_cannot_be_written_in(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code, line = run_badly(work, capfd, ["render", "clip.mp4", "-o", "/proc/out.mp4"])
+    assert code == FAILED
+    assert re.search("cannot write .*'/proc", line)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.usefixtures("clip")
+def test_a_directory_without_permission(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (work / "closed").mkdir(mode=0o500)
+    code, line = run_badly(work, capfd, ["render", "clip.mp4", "-o", "closed/out.mp4"])
+    assert code == FAILED
+    assert re.search("cannot write .*'closed.*ermission", line)
+
+
+@pytest.mark.usefixtures("clip")
+def test_the_input_by_another_name_is_still_the_input(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (work / "link.mp4").symlink_to("clip.mp4")
+    (work / "hard.mp4").hardlink_to(work / "clip.mp4")
+    for name in ("link.mp4", "hard.mp4", "./clip.mp4", str(work / "clip.mp4")):
+        code, line = run_badly(work, capfd, ["render", "clip.mp4", "-o", name, "--overwrite"])
+        assert code == MISUSE
+        assert "is the input itself" in line
+
+
+def test_a_picture_becomes_no_film(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (40, 30)).save(work / "photo.png")
+    code, line = run_badly(work, capfd, ["render", "photo.png", "-o", "out.mp4"])
+    assert code == MISUSE
+    assert re.search(r"the input is a picture.*\.png", line)
+
+
+@pytest.mark.usefixtures("explainers")
+def test_a_truncated_film_is_rendered_as_far_as_it_goes(
+    work: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clip = make_clip(
+        work / "cut.mp4", frames=30, gop=5, muxer_options={"movflags": "+faststart"}, sounds=[Sound()]
+    )
+    truncate(clip, 0.7)
+    before = clip.read_bytes()
+    assert run(["render", "cut.mp4", "-o", "out.mp4"]) == FAILED
+    said = capfd.readouterr()
+    rendered = len(frame_times_of(work / "out.mp4"))
+    assert 0 < rendered < 30
+    assert said.out.startswith("wrote out.mp4 (")
+    assert re.fullmatch(
+        rf"streamcam: error: 'cut\.mp4' is damaged: .+; 'out\.mp4' holds the {rendered} frames "
+        r"that could be read\n",
+        said.err,
+    )
+    assert sorted(path.name for path in work.iterdir()) == ["cut.mp4", "out.mp4"]
+    assert clip.read_bytes() == before
+
+
+@pytest.mark.usefixtures("clip", "explainers")
+def test_an_error_inside_is_one_line_too(
+    work: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fall_over(*_arguments: object, **_settings: object) -> None:
+        raise RuntimeError("first line\nsecond line")
+
+    monkeypatch.setattr("streamcam.pipeline.rendering.open_sink", fall_over)
+    code, line = run_badly(work, capfd, ["render", "clip.mp4", "-o", "out.mp4"])
+    assert code == FAILED
+    assert line == (
+        "streamcam: error: internal error, RuntimeError: first line second line (--debug shows where)"
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--debug", "render"], ["render", "--debug"]])
+def test_debug_adds_the_traceback(
+    work: Path, capfd: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert run([*arguments, "missing.mp4", "-o", "out.mp4"]) == MISUSE
+    said = capfd.readouterr().err
+    assert "Traceback (most recent call last)" in said
+    assert said.splitlines()[-1] == "streamcam: error: no file 'missing.mp4'; check the path"
+    assert list(work.iterdir()) == []
+
+
+def test_debug_from_the_environment(
+    work: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STREAMCAM_DEBUG", "1")
+    assert run(["render", "missing.mp4", "-o", "out.mp4"]) == MISUSE
+    assert "Traceback" in capfd.readouterr().err
+    assert list(work.iterdir()) == []
+
+
+@pytest.mark.usefixtures("clip")
+def test_a_real_process_says_the_same(work: Path) -> None:
+    child = subprocess.run(
+        [sys.executable, "-m", "streamcam", "render", "clip.mp4", "-o", "clip.mp4"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=work,
+    )
+    assert (child.returncode, child.stdout) == (MISUSE, "")
+    assert child.stderr == (
+        "streamcam: error: 'clip.mp4' is the input itself; give the output another name\n"
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes that break are POSIX")
+def test_nobody_listening_is_no_internal_error(work: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    child = subprocess.run(
+        [sys.executable, "-m", "streamcam", "--help"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=work,
+    )
+    os.close(writing)
+    assert (child.returncode, child.stderr) == (FAILED, "")

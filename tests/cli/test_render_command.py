@@ -1,0 +1,174 @@
+"""What a finished render says and returns."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from media_factory import Sound, frame_times_of, make_clip, packets_of
+from PIL import Image
+from stage_fakes import FakeExplainer
+
+from streamcam.cli import run
+from streamcam.cli.render import _human_size, _judge
+from streamcam.cli.signals import SignalCount
+from streamcam.frames import SourceReport
+from streamcam.pipeline import RenderResult
+
+
+@pytest.mark.usefixtures("clip", "explainers")
+def test_a_render_says_what_was_written_and_how_fast(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["render", "clip.mp4", "-o", "out.mp4"]) == 0
+    said = capfd.readouterr()
+    assert re.fullmatch(
+        r"wrote out\.mp4 \(\d+\.\d kB\): 20 frames in \d+\.\d s, \d+\.\d fps, \d+\.\dx real time\n", said.out
+    )
+    assert said.err == "", "no progress where there is no terminal"
+    assert frame_times_of(work / "out.mp4") == frame_times_of(work / "clip.mp4")
+
+
+@pytest.mark.usefixtures("clip", "explainers")
+def test_the_sidecar_is_named_too(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["render", "clip.mp4", "-o", "out.mp4", "--sidecar", "maps.jsonl"]) == 0
+    assert capfd.readouterr().out.endswith("x real time; its maps: maps.jsonl\n")
+    assert len((work / "maps.jsonl").read_text().splitlines()) == 21
+
+
+@pytest.mark.usefixtures("clip", "explainers")
+def test_quiet_says_nothing(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["render", "clip.mp4", "-o", "out.mp4", "--quiet"]) == 0
+    said = capfd.readouterr()
+    assert (said.out, said.err) == ("", "")
+    assert (work / "out.mp4").exists()
+
+
+@pytest.mark.usefixtures("explainers")
+def test_quiet_still_says_what_is_wrong(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["render", "missing.mp4", "-o", "out.mp4", "--quiet"]) == 2
+    assert capfd.readouterr().err.startswith("streamcam: error: ")
+    assert list(work.iterdir()) == []
+
+
+@pytest.mark.usefixtures("explainers")
+def test_notes_are_said_but_not_when_quiet(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    make_clip(work / "odd.mkv", frames=2, size=(65, 48), pixel_format="yuv444p")
+    assert run(["render", "odd.mkv", "-o", "out.mp4"]) == 0
+    assert re.fullmatch(r"note: 65x48 is written as 64x48.*\n", capfd.readouterr().err)
+    assert run(["render", "odd.mkv", "-o", "out.mp4", "--overwrite", "--quiet"]) == 0
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("explainers")
+def test_a_picture(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(np.full((40, 60, 3), 90, np.uint8)).save(work / "photo.webp")
+    assert run(["render", "photo.webp", "-o", "heat.jpg"]) == 0
+    assert re.fullmatch(r"wrote heat\.jpg \(.* .*\): 1 frame in \d\.\d s\n", capfd.readouterr().out)
+    with Image.open(work / "heat.jpg") as heat:
+        assert heat.size == (60, 40)
+
+
+@pytest.mark.usefixtures("explainers")
+def test_sound_is_copied_untouched(work: Path) -> None:
+    clip = make_clip(work / "clip.mp4", frames=20, sounds=[Sound(duration_s=0.8)])
+    assert run(["render", "clip.mp4", "-o", "out.mkv", "--quiet"]) == 0
+    sound = [data for _, data in packets_of(clip, "audio")]
+    assert [data for _, data in packets_of(work / "out.mkv", "audio")] == sound
+
+
+@pytest.mark.usefixtures("explainers")
+def test_names_that_are_no_ordinary_words(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for name in ("a:b.mp4", "zwei  Wörter.mp4", "-dash.mp4", "%d.mp4", "[bold].mp4"):
+        make_clip(work / name, frames=3)
+        assert run(["render", "-o", f"out {name}", "--", name]) == 0
+        assert f"wrote out {name} (" in capfd.readouterr().out
+
+
+@pytest.mark.usefixtures("clip")
+def test_overlay_and_encoder_do_as_they_are_told(work: Path, explainers: list[FakeExplainer]) -> None:
+    plain = ["--alpha", "0", "--no-labels", "--smoothing", "0", "--quiet"]
+    assert run(["render", "clip.mp4", "-o", "plain.mkv", "--codec", "ffv1", *plain]) == 0
+    assert run(["render", "clip.mp4", "-o", "heat.mkv", "--codec", "ffv1", "--no-labels", "--quiet"]) == 0
+    assert (work / "plain.mkv").read_bytes() != (work / "heat.mkv").read_bytes()
+    assert len(explainers) == 2
+
+
+RESULT = RenderResult(
+    output=Path("out.mp4"),
+    frames=7,
+    elapsed_s=1.0,
+    film_s=0.28,
+    interrupted=False,
+    source=SourceReport(7),
+    notes=(),
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "signals", "code", "says"),
+    [
+        ({}, 0, 0, ""),
+        (
+            {"interrupted": True},
+            1,
+            130,
+            "streamcam: interrupted; 'out.mp4' holds the 7 frames rendered until then",
+        ),
+        (
+            {"interrupted": True, "frames": 1},
+            1,
+            130,
+            "streamcam: interrupted; 'out.mp4' holds the one frame rendered until then",
+        ),
+        (
+            {"interrupted": True, "frames": 0},
+            1,
+            130,
+            "streamcam: interrupted before the first frame; nothing was written",
+        ),
+        (
+            {},
+            1,
+            130,
+            "streamcam: interrupted, but 'out.mp4' was about to be finished and is whole",
+        ),
+        (
+            {"source": SourceReport(7, 2, "3 of 10 frames are missing")},
+            0,
+            1,
+            "streamcam: error: 'in.mp4' is damaged: 3 of 10 frames are missing; 2 packets could not be "
+            "decoded; 'out.mp4' holds the 7 frames that could be read",
+        ),
+        (
+            {"source": SourceReport(7, 1)},
+            1,
+            130,
+            "streamcam: error: 'in.mp4' is damaged: 1 packet could not be decoded; 'out.mp4' holds the 7 "
+            "frames that could be read",
+        ),
+    ],
+)
+def test_how_a_render_is_judged(
+    capfd: pytest.CaptureFixture[str], changes: dict[str, object], signals: int, code: int, says: str
+) -> None:
+    count = SignalCount()
+    count.received = signals
+    assert _judge(dataclasses.replace(RESULT, **changes), "in.mp4", count) == code  # type: ignore[arg-type]
+    assert capfd.readouterr().err.rstrip("\n") == says
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (816_700, "816.7 kB"),
+        (2_500_000, "2.5 MB"),
+        (7e9, "7.0 GB"),
+    ],
+)
+def test_sizes_in_words(size: float, words: str) -> None:
+    assert _human_size(size) == words

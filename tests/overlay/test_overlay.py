@@ -1,0 +1,136 @@
+"""One frame and its explanation in, one finished picture out."""
+
+from __future__ import annotations
+
+import dataclasses
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from media_factory import make_picture
+from stage_fakes import CAT, DOG, explanation_of
+
+from streamcam.errors import InvalidArgumentError, UnknownNameError
+from streamcam.frames import Explanation, Frame, Prediction
+from streamcam.overlay import Overlay, OverlaySettings
+from streamcam.overlay.labels import LabelPanel
+from streamcam.overlay.overlay import _lines
+from streamcam.pictures import Picture, planes_of
+
+PLAIN = OverlaySettings(colormap="inferno", alpha=1.0, smoothing_s=0.0, labels=False)
+
+
+def frame_at(index: int, size: tuple[int, int] = (320, 180)) -> Frame:
+    """Make a frame, a tenth of a second after the one before."""
+    image = make_picture(*size, index)
+    image.pts = index
+    return Frame(image, index, index, Fraction(1, 10), 0.0)
+
+
+def explained(values: list[list[float]]) -> Explanation:
+    """Make up an explanation with a map of these values."""
+    return dataclasses.replace(explanation_of(0), heatmaps={CAT: np.array(values, np.float32)})
+
+
+def luma(picture: Picture) -> np.ndarray:
+    return planes_of(picture)[0].astype(int)
+
+
+def test_the_heat_lies_where_the_map_is_strong() -> None:
+    drawn = luma(Overlay(PLAIN).draw(frame_at(0), explained([[0, 1]])))
+    assert drawn[:, 240:].mean() > drawn[:, :80].mean() + 50
+
+
+def test_strength_does_not_count_only_where_it_lies() -> None:
+    """Raw maps differ by orders of magnitude from class to class; each is scaled by its own maximum."""
+    faint, strong = (Overlay(PLAIN).draw(frame_at(0), explained([[0, peak]])) for peak in (1e-4, 1e4))
+    np.testing.assert_array_equal(luma(faint), luma(strong))
+
+
+def test_a_map_without_evidence_shows_the_coldest_colour_everywhere() -> None:
+    drawn = luma(Overlay(PLAIN).draw(frame_at(0), explained([[0, 0]])))
+    assert np.ptp(drawn) == 0
+
+
+def test_smoothing_goes_by_the_time_of_the_frames() -> None:
+    """Heat moves from left to right; a tenth of a second later it is on its way, a second later there."""
+    shares = []
+    for later in (1, 10):
+        overlay = Overlay(dataclasses.replace(PLAIN, smoothing_s=0.2))
+        overlay.draw(frame_at(0), explained([[1, 0]]))
+        drawn = luma(overlay.draw(frame_at(later), explained([[0, 1]])))
+        shares.append(drawn[:, :80].mean() > drawn[:, 240:].mean())
+    assert shares == [True, False]
+
+
+def test_the_first_class_explained_is_the_one_shown() -> None:
+    cat, dog = Prediction(CAT, "cat", 0.2), Prediction(DOG, "dog", 0.8)
+    heatmaps = {DOG: np.array([[0, 1]], np.float32), CAT: np.array([[1, 0]], np.float32)}
+    explanation = dataclasses.replace(explanation_of(0), heatmaps=heatmaps, targets=(dog, cat))
+    drawn = luma(Overlay(PLAIN).draw(frame_at(0), explanation))
+    assert drawn[:, 240:].mean() > drawn[:, :80].mean()
+
+
+def test_labels_are_drawn_over_the_heat_and_can_be_left_out() -> None:
+    plain = luma(Overlay(PLAIN).draw(frame_at(0), explained([[1, 1]])))
+    labelled = luma(Overlay(dataclasses.replace(PLAIN, labels=True)).draw(frame_at(0), explained([[1, 1]])))
+    changed = plain != labelled
+    assert np.ptp(plain) == 0
+    assert changed[:60, :100].any(), "the panel is in the upper left corner"
+    assert not changed[90:].any()
+    assert not changed[:, 200:].any()
+
+
+def test_the_frame_given_stays_as_it_is_and_its_time_is_kept() -> None:
+    frame = frame_at(7)
+    before = [plane.copy() for plane in planes_of(frame.image)]
+    drawn = Overlay().draw(frame, explanation_of(7))
+    for plane, copy in zip(planes_of(frame.image), before, strict=True):
+        np.testing.assert_array_equal(plane, copy)
+    assert drawn is not frame.image
+    assert drawn.pts == 7
+    assert (drawn.width, drawn.height, drawn.format.name) == (320, 180, "yuv420p")
+
+
+def test_without_weight_and_labels_nothing_changes() -> None:
+    frame = frame_at(0, (97, 55))
+    drawn = Overlay(OverlaySettings(alpha=0, labels=False)).draw(frame, explanation_of(0))
+    for plane, other in zip(planes_of(drawn), planes_of(frame.image), strict=True):
+        np.testing.assert_array_equal(plane, other)
+
+
+def test_the_class_explained_is_listed_and_marked() -> None:
+    explanation = explanation_of(0)
+    assert [(line.text, line.probability, line.marked) for line in _lines(explanation)] == [
+        ("cat", 0.75, True),
+        ("dog", 0.25, False),
+    ]
+    unlikely = Prediction(9, "heron", 0.001)
+    explanation = dataclasses.replace(
+        explanation, targets=(unlikely,), heatmaps={9: np.zeros((1, 1), np.float32)}
+    )
+    assert [(line.text, line.marked) for line in _lines(explanation)] == [
+        ("cat", False),
+        ("dog", False),
+        ("heron", True),
+    ]
+
+
+def test_characters_that_no_font_has_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    overlay = Overlay()
+    assert overlay.notes == ()
+    monkeypatch.setattr(LabelPanel, "missing", property(lambda _panel: ("ꙮ", "𓀀")))
+    assert overlay.notes == ("no font here has the characters ꙮ 𓀀; name a font file in STREAMCAM_FONT",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "says"),
+    [
+        (OverlaySettings(colormap="vridis"), UnknownNameError, "viridis"),
+        (OverlaySettings(alpha=1.5), InvalidArgumentError, "weight from 0 to 1"),
+        (OverlaySettings(smoothing_s=-1), InvalidArgumentError, "seconds from 0 up"),
+    ],
+)
+def test_settings_that_cannot_be_used(settings: OverlaySettings, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        Overlay(settings)

@@ -1,0 +1,58 @@
+"""Memory stays bounded whatever the length of the film."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from pathlib import Path
+
+import av
+import pytest
+from media_factory import make_clip
+from stage_fakes import FakeExplainer, Token, ToldSource, at, expect
+
+from streamcam.pipeline import Progress, render, stream
+
+BATCH = 4
+ON_THEIR_WAY = 4 * BATCH + 4
+"""Two queues, the batch in hand and the one before it, and a few in the hands of reader and consumer."""
+
+
+@pytest.mark.parametrize("frame_count", [40, 400])
+def test_the_number_of_frames_alive_is_bounded(frame_count: int) -> None:
+    alive: weakref.WeakSet[Token] = weakref.WeakSet()
+    most = 0
+    full = threading.Event()
+
+    def make() -> Token:
+        nonlocal most
+        token = Token()
+        alive.add(token)
+        most = max(most, len(alive))
+        return token
+
+    source = ToldSource(frame_count, picture=make, before=at(3 * BATCH, full.set))
+    for frame, _ in stream(source, FakeExplainer(batch_size=BATCH)):
+        if frame.index == 0:
+            expect(full)  # an unbounded queue would now fill up
+    assert most <= ON_THEIR_WAY
+
+
+def test_pictures_are_freed_as_soon_as_they_are_written(tmp_path: Path) -> None:
+    """None waits for the garbage collector, which counts objects and not the megabytes that hang on them."""
+    clip = make_clip(tmp_path / "clip.mp4", frames=100)
+    alive = []
+
+    def count(progress: Progress) -> None:
+        if progress.frames % 25 == 0:
+            alive.append(sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects()))
+
+    gc.collect()
+    gc.disable()
+    try:
+        render(clip, tmp_path / "out.mp4", FakeExplainer(batch_size=BATCH), on_progress=count)
+    finally:
+        gc.enable()
+    assert len(alive) == 4
+    assert max(alive) <= ON_THEIR_WAY + 4  # the decoder, the drawn picture and the encoder's
