@@ -1,0 +1,151 @@
+"""Running a backbone on OpenVINO: pixels in, the target layer's output back.
+
+Converting the colour scale and normalising are folded into the engine's graph, so uint8 pixels go in. One
+compiled network is kept for each shape of batch; a last batch that is short is filled up.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from streamcam.cam.engines.cache import ModelCache
+from streamcam.cam.engines.runtime import load_openvino
+from streamcam.models import InputSpec
+
+if TYPE_CHECKING:
+    import openvino
+
+_MAX_SHAPES = 4
+"""How many compiled networks are kept: a film has one shape, a folder of photographs many."""
+
+
+class OpenVinoBackbone:
+    """A converted backbone, compiled for each shape of batch that comes along.
+
+    Attributes:
+        precision: ``"f32"``, ``"bf16"`` or ``"f16"``.
+    """
+
+    def __init__(self, model: openvino.Model, spec: InputSpec, device: str, precision: str) -> None:
+        """Assign; see `load_backbone`.
+
+        Args:
+            model: Takes float32 (N, C, H, W) of any size.
+            spec: How pixels become that.
+            device: OpenVINO's name of a device, as in ``"CPU"``.
+            precision: ``"f32"``, ``"bf16"`` or ``"f16"``.
+        """
+        self.precision = precision
+        self._model = model
+        self._spec = spec
+        self._device = device
+        self._compiled = functools.lru_cache(maxsize=_MAX_SHAPES)(self._compile)
+
+    def run(self, pixels: NDArray[np.uint8], batch_size: int) -> tuple[NDArray[np.float32], ...]:
+        """Run the backbone.
+
+        Args:
+            pixels: RGB, uint8 (N, H, W, 3).
+            batch_size: The size that batches usually have; shorter ones are filled up to it.
+
+        Returns:
+            What the backbone puts out, float32, for N pictures each.
+        """
+        count = len(pixels)
+        if count < batch_size:
+            filling = np.repeat(pixels[-1:], batch_size - count, axis=0)
+            pixels = np.concatenate([pixels, filling])
+        request = self._compiled(pixels.shape)
+        request.infer([np.ascontiguousarray(pixels)])
+        return tuple(
+            np.array(request.get_output_tensor(index).data[:count], np.float32)
+            for index in range(len(self._model.outputs))
+        )
+
+    def _compile(self, shape: tuple[int, ...]) -> Any:
+        batch, height, width, _ = shape
+        model = self._model.clone()
+        model.reshape([batch, self._spec.channels, height, width])
+        properties = {
+            "INFERENCE_PRECISION_HINT": self.precision,
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+        }
+        compiled = load_openvino().Core().compile_model(self._with_pixels(model), self._device, properties)
+        return compiled.create_infer_request()
+
+    def _with_pixels(self, model: openvino.Model) -> openvino.Model:
+        """Put the conversion from RGB pixels in front of the model."""
+        from openvino import Layout, Type
+        from openvino.preprocess import ColorFormat, PrePostProcessor
+
+        steps = PrePostProcessor(model)
+        given = steps.input().tensor()
+        given.set_element_type(Type.u8).set_layout(Layout("NHWC")).set_color_format(ColorFormat.RGB)
+        steps.input().model().set_layout(Layout("NCHW"))
+        prepared = steps.input().preprocess().convert_element_type(Type.f32)
+        if self._spec.channels == 1:
+            prepared.convert_color(ColorFormat.GRAY)
+        prepared.mean([255 * mean for mean in self._spec.mean])
+        prepared.scale([255 * std for std in self._spec.std])
+        return steps.build()
+
+
+def load_backbone(
+    backbone: nn.Module,
+    spec: InputSpec,
+    *,
+    size: Sequence[int],
+    device: str,
+    precision: str,
+    cache: Path | None,
+) -> OpenVinoBackbone | None:
+    """Convert a backbone, or take it from the cache.
+
+    Args:
+        backbone: float32 (N, C, H, W) → a tuple of tensors; on the CPU, in evaluation mode.
+        spec: What the network takes in.
+        size: (H, W) to trace it with.
+        device: OpenVINO's name of a device.
+        precision: ``"f32"``, ``"bf16"`` or ``"f16"``.
+        cache: Where converted networks are kept; None to keep none.
+
+    Returns:
+        None where OpenVINO cannot convert it.
+    """
+    store = None if cache is None else ModelCache(cache, backbone)
+    model = None if store is None else store.load()
+    if model is None:
+        model = _convert(backbone, torch.zeros(1, spec.channels, *size))
+        if model is not None and store is not None:
+            store.save(model)
+    return None if model is None else OpenVinoBackbone(model, spec, device, precision)
+
+
+def convert_backbone(
+    backbone: nn.Module, example: torch.Tensor, *, like: OpenVinoBackbone
+) -> OpenVinoBackbone | None:
+    """Convert a backbone again, traced with an input of another shape; None where that fails."""
+    model = _convert(backbone, example)
+    return None if model is None else OpenVinoBackbone(model, like._spec, like._device, like.precision)
+
+
+def _convert(backbone: nn.Module, example: torch.Tensor) -> openvino.Model | None:
+    openvino = load_openvino()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # about torch.jit.trace, which the converter is built on
+        try:
+            model = openvino.convert_model(backbone, example_input=example)
+            model.reshape([-1, example.shape[1], -1, -1])
+        except (openvino.OpConversionFailure, RuntimeError, TypeError, ValueError):
+            return None  # what OpenVINO has no operation for stays in torch
+    return model

@@ -1,0 +1,25 @@
+"""Loading OpenVINO, quietly."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from typing import Any, cast
+
+
+def available() -> bool:
+    """Tell whether OpenVINO is installed, without loading it."""
+    return importlib.util.find_spec("openvino") is not None
+
+
+def load_openvino() -> Any:
+    """Import OpenVINO.
+
+    Its tools report every import over the network where the package openvino_telemetry is to be had, which
+    comes along as a dependency. A program that shows films has no business to: the package is hidden.
+    """
+    if "openvino" not in sys.modules:
+        sys.modules.setdefault("openvino_telemetry", cast(Any, None))
+    import openvino
+
+    return openvino

@@ -1,0 +1,318 @@
+"""The explainer: frames in, class activation maps and predictions out."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from streamcam.cam.device import choose_device, choose_precision
+from streamcam.cam.engines import EngineMismatchError, choose_engine
+from streamcam.cam.engines.cache import cache_directory
+from streamcam.cam.evidence import Evidence
+from streamcam.cam.maps import combine_layers, finish_map
+from streamcam.cam.methods import METHODS, method_call, parse_method
+from streamcam.cam.objectives import Objective
+from streamcam.cam.taps import Tapped, TappedNetwork, evaluating, without_inference_tensors
+from streamcam.cam.targets import FUNCTION_INDEX, TargetRequest, resolve_targets
+from streamcam.errors import InvalidArgumentError, unknown_name
+from streamcam.frames import Explanation, FloatArray, Frame, Prediction, Region
+from streamcam.models import (
+    AUTO,
+    DEFAULT_MODEL,
+    FITS,
+    Classifier,
+    Layer,
+    choose_target_layers,
+    fit_geometry,
+    load_classifier,
+    probe_classifier,
+)
+from streamcam.models.preprocessing import Preprocessor, frame_of_array
+
+_PROBE_FRAME = (16, 9)
+
+
+class Explainer:
+    """Computes, for pictures of any shape, which places made a network give a class its score.
+
+    Belongs to one thread at a time.
+
+    Attributes:
+        model: The torch module that is explained.
+        target_layer: Resolved dotted name of the layer whose output the maps are made of; several are joined
+            by ``+``.
+        fit: How frames are fitted into the network's input.
+        method: The name of the method.
+        classifier: The model with its labels and input.
+        engine: What runs the backbone: ``"openvino"`` or ``"torch"``.
+        engine_reason: Why.
+        notes: What the user should know about the choices made, a sentence each.
+    """
+
+    def __init__(
+        self,
+        model: str | Classifier = DEFAULT_MODEL,
+        *,
+        method: str = "gradcam",
+        weights: str | Path = "default",
+        labels: str | Path | Sequence[str] | None = None,
+        target_layer: str = AUTO,
+        classes: TargetRequest | Sequence[TargetRequest] | None = None,
+        against: int | str | None = None,
+        signed: bool = False,
+        top_k: int = 3,
+        device: str = "auto",
+        precision: str = "auto",
+        fit: str | None = None,
+        batch_size: int = 4,
+        engine: str = "auto",
+        input_size: int | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        logits_key: str | int | None = None,
+        activation: Literal["softmax", "sigmoid"] | None = None,
+    ) -> None:
+        """Load a model and make it ready.
+
+        Args:
+            model: A model's name, or a `Classifier` around a module of your own.
+            method: A name in `METHODS`, with options as in ``"occlusion:patch=32,stride=16"``.
+            weights: ``"default"``, ``"none"`` or a file; see `streamcam.models.load_classifier`.
+            labels: Class names, or a file of them; the published ones if None.
+            target_layer: Dotted name of a layer, several joined by ``+``, or ``"auto"`` for the last one
+                with a spatial grid.
+            classes: What to explain: indices, names, ``"top3"`` for each picture's three most probable
+                classes, functions from logits (M, classes) to (M,); None for the most probable class.
+            against: A class that the others are held against: the gradient of the difference.
+            signed: Whether maps keep what lowers the score, as negative values.
+            top_k: How many predictions to report.
+            device: ``"auto"``, ``"cpu"``, ``"cuda"`` …
+            precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``, for the network; maps are float32.
+            fit: A name in `streamcam.models.FITS`; None for ``full`` where the network takes any shape and
+                ``stretch`` elsewhere.
+            batch_size: How many pictures go through the network at once.
+            engine: ``"openvino"`` runs what lies before the target layer on OpenVINO, ``"torch"`` everything
+                in torch; ``"auto"`` takes the first wherever it can.
+            input_size: Side of the square that the network takes, in pixels; this and what follows are for
+                networks of your own, see `streamcam.models.load_classifier`.
+            mean: Mean of each channel, on a scale of 0 to 1: three for RGB, one for grey.
+            std: Standard deviation of each channel, likewise.
+            logits_key: Where the logits stand in what the network returns.
+            activation: What makes probabilities of logits.
+
+        Raises:
+            StreamcamError: one of its children, if any of these cannot be had.
+        """
+        self.method, self._options = parse_method(method)
+        self._method = METHODS[self.method]
+        if signed and not self._method.signed:
+            able = ", ".join(name for name, row in METHODS.items() if row.signed)
+            raise InvalidArgumentError(
+                f"method {self.method!r} knows no negative evidence; signed takes {able}"
+            )
+        if fit is not None and fit not in FITS:
+            raise unknown_name("fit", fit, FITS)
+        if top_k < 1 or batch_size < 1:
+            raise InvalidArgumentError(f"top_k and batch_size start at 1, not {min(top_k, batch_size)}")
+        dtype = choose_precision(precision)
+        self.device, engine_device = choose_device(device)
+        if isinstance(model, str):
+            model = load_classifier(
+                model,
+                weights=weights,
+                labels=labels,
+                input_size=input_size,
+                mean=mean,
+                std=std,
+                logits_key=logits_key,
+                activation=activation,
+            )
+        self.classifier = model = without_inference_tensors(model)
+        self.targets = resolve_targets(model, classes, against)
+        self.model: nn.Module = model.module.to(self.device)
+        self.batch_size = batch_size
+        self.signed = signed
+        self.top_k = min(top_k, len(model.labels))
+        self.notes: list[str] = []
+        self.fit, found = self._probe(fit)
+        layers = choose_target_layers(found, target_layer, stages=self._method.stages)
+        self.target_layer = "+".join(layer.name for layer in layers)
+        self._network = TappedNetwork(model, layers, dtype)
+        self._preprocessor = Preprocessor(model.input, self.fit, self.device)
+        with evaluating(self.model):
+            self._split, self.engine_reason = choose_engine(
+                "openvino" if engine_device else engine,
+                model,
+                layers,
+                self._method,
+                device=self.device,
+                engine_device=engine_device or "CPU",
+                dtype=dtype,
+                size=self._probed_size(self.fit),
+                batch_size=batch_size,
+                cache=cache_directory(),
+            )
+        self.engine = "torch" if self._split is None else "openvino"
+
+    def preprocess(self, image: NDArray[np.uint8]) -> torch.Tensor:
+        """Return what the network sees of a picture.
+
+        Args:
+            image: RGB, uint8 (H, W, 3).
+
+        Returns:
+            float32 (1, C, H', W'), normalised, on the explainer's device.
+
+        Raises:
+            InvalidArgumentError: if the picture is not such an array.
+        """
+        return self._preprocessor.normalise(self._preprocessor.pixels([frame_of_array(image, 0)]))
+
+    def explain(self, images: Sequence[NDArray[np.uint8]]) -> list[Explanation]:
+        """Explain pictures.
+
+        Args:
+            images: RGB, uint8 (H, W, 3) each; shapes may differ.
+
+        Returns:
+            One explanation for each picture, in order.
+
+        Raises:
+            InvalidArgumentError: if a picture is not such an array.
+            ModelError: if the method cannot explain this network.
+        """
+        return self.explain_frames([frame_of_array(image, index) for index, image in enumerate(images)])
+
+    def explain_frames(self, frames: Sequence[Frame]) -> list[Explanation]:
+        """Explain frames of a source.
+
+        Returns:
+            One explanation for each frame, in order.
+
+        Raises:
+            ModelError: if the method cannot explain this network.
+        """
+        explanations: list[Explanation] = []
+        for _, alike in itertools.groupby(frames, key=lambda frame: (frame.image.width, frame.image.height)):
+            for batch in _batched(list(alike), self.batch_size):
+                explanations += self._explain_batch(batch)
+        return explanations
+
+    def _probe(self, fit: str | None) -> tuple[str, list[Layer]]:
+        """Find out whether the network takes frames at their own shape, and what its layers put out."""
+        with evaluating(self.model):
+            probe = probe_classifier(self.classifier, fit, self.device)
+        if probe.note is not None:
+            self.notes.append(probe.note)
+        return probe.fit, probe.layers
+
+    def _probed_size(self, fit: str) -> tuple[int, int]:
+        """(H, W) of the network's input for a frame that is wider than high."""
+        width, height = fit_geometry(fit, _PROBE_FRAME, self.classifier.input).size
+        return height, width
+
+    def _explain_batch(self, frames: Sequence[Frame]) -> list[Explanation]:
+        # Inference mode is the caller's affair: here gradients are taken.
+        with torch.inference_mode(False), evaluating(self.model):
+            pixels = self._preprocessor.pixels(frames)
+            inputs, tapped = self._run(pixels)
+            probabilities = self.classifier.probabilities(tapped.logits.detach())
+            ranking = probabilities.argsort(dim=1, descending=True, stable=True)
+            objectives = [target.objective(ranking) for target in self.targets]
+            size = pixels.shape[1:3]
+            maps = [self._map(inputs, size, tapped, objective) for objective in objectives]
+        run = _BatchResult(
+            maps=[values.cpu().numpy() for values in maps],
+            classes=[objective.classes.tolist() for objective in objectives],
+            best=ranking[:, : self.top_k].tolist(),
+            probabilities=probabilities.cpu().numpy(),
+        )
+        region = self._preprocessor.geometry(frames[0]).region
+        return [self._explanation(frame, row, run, region) for row, frame in enumerate(frames)]
+
+    def _run(self, pixels: NDArray[np.uint8]) -> tuple[Callable[[], torch.Tensor], Tapped]:
+        """Run the network on pixels (N, H, W, 3); its normalised input is made where it is asked for."""
+        inputs = functools.cache(lambda: self._preprocessor.normalise(pixels))
+        if self._split is not None:
+            try:
+                return inputs, self._split.run(pixels)
+            except EngineMismatchError:
+                self._split, self.engine = None, "torch"
+                self.notes.append("OpenVINO computes this network differently from torch, so torch runs it")
+        return inputs, self._network.run(inputs())
+
+    def _map(
+        self,
+        inputs: Callable[[], torch.Tensor],
+        size: tuple[int, ...],
+        tapped: Tapped,
+        objective: Objective,
+    ) -> torch.Tensor:
+        """Compute one objective's map, float32 (N, h, w), raw: perhaps negative, perhaps not finite."""
+        layer_maps = []
+        for index in range(len(self._network.layers)):
+            evidence = Evidence(self._network, inputs, tapped, index, objective, self._method.criterion)
+            layer_maps.append(method_call(self._method, evidence, self._options).detach())
+        return combine_layers(layer_maps, self._method.combine, size)
+
+    def _explanation(self, frame: Frame, row: int, run: _BatchResult, region: Region) -> Explanation:
+        heatmaps, flags, targets = {}, {}, []
+        for number, target in enumerate(self.targets):
+            if target.function is None:
+                index = run.classes[number][row]
+                named = self._named(index, run.probabilities[row])
+                if target.against is not None:
+                    rival = self.classifier.labels[target.against]
+                    named = dataclasses.replace(named, label=f"{named.label} rather than {rival}")
+            else:
+                index = FUNCTION_INDEX - number
+                named = Prediction(index, target.label, math.nan)
+            if index in heatmaps:  # a class asked for by name that is also among the best
+                continue
+            heatmaps[index], flag = finish_map(run.maps[number][row], signed=self.signed)
+            targets.append(named)
+            if flag is not None:
+                flags[index] = flag
+        return Explanation(
+            frame_index=frame.index,
+            heatmaps=heatmaps,
+            targets=tuple(targets),
+            predictions=tuple(self._named(index, run.probabilities[row]) for index in run.best[row]),
+            method=self.method,
+            target_layer=self.target_layer,
+            region=region,
+            flags=flags,
+            signed=self.signed,
+        )
+
+    def _named(self, index: int, probabilities: FloatArray) -> Prediction:
+        return Prediction(index, self.classifier.labels[index], float(probabilities[index]))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _BatchResult:
+    """What was computed for one batch of N pictures and T targets, off the device."""
+
+    maps: list[FloatArray]
+    """T arrays (N, h, w)."""
+    classes: list[list[int]]
+    """T lists of the N pictures' classes."""
+    best: list[list[int]]
+    """For each picture its most probable classes, best first."""
+    probabilities: FloatArray
+    """(N, classes)."""
+
+
+def _batched(frames: list[Frame], size: int) -> Iterator[list[Frame]]:
+    for start in range(0, len(frames), size):
+        yield frames[start : start + size]
