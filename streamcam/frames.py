@@ -97,6 +97,8 @@ class Explanation:
     """What part of the frame the maps cover."""
     flags: Mapping[int, str] = dataclasses.field(default_factory=dict)
     """Class index → why its map is all zeros, where it is."""
+    signed: bool = False
+    """Whether maps keep evidence against the class, as negative values."""
 
     def __post_init__(self) -> None:
         if [target.index for target in self.targets] != list(self.heatmaps):

@@ -59,6 +59,16 @@ def _all_of(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
     )
 
 
+class _ClassName(click.ParamType[str]):
+    """A class's name or index; in an environment variable, several are parted by semicolons."""
+
+    name = "class"
+    envvar_list_splitter = ";"
+
+
+CLASS_NAME = _ClassName()
+
+
 def _numbers(
     context: click.Context, parameter: click.Parameter, text: str | None
 ) -> tuple[float, ...] | None:
@@ -146,7 +156,7 @@ model_options = _all_of(
         default="auto",
         show_default=True,
         metavar="NAME",
-        help="Where to compute: auto, cpu, cuda, mps.",
+        help="Where to compute: auto, cpu, cuda, mps, openvino:GPU, openvino:NPU.",
     ),
     option(
         "--precision",
@@ -154,6 +164,13 @@ model_options = _all_of(
         show_default=True,
         metavar="NAME",
         help="What the network computes in: auto, fp32, bf16, fp16. Maps are always float32.",
+    ),
+    option(
+        "--engine",
+        default="auto",
+        show_default=True,
+        metavar="NAME",
+        help="What runs the network up to the target layer: openvino, torch, or auto for the quicker.",
     ),
     fit_option,
     option(
@@ -177,9 +194,27 @@ explanation_options = _all_of(
     ),
     option(
         "--class",
-        "class_name",
+        "class_names",
+        multiple=True,
+        type=CLASS_NAME,
         metavar="NAME|INDEX",
-        help="The class to explain; part of its name will do. [default: each frame's most probable one]",
+        help="The class to explain; part of its name will do. Several times for several, each in a colour of "
+        "its own. [default: each frame's most probable one]",
+    ),
+    option(
+        "--target",
+        metavar="topK",
+        help="Explain each frame's K most probable classes, as in top3.",
+    ),
+    option(
+        "--against",
+        metavar="NAME|INDEX",
+        help="Explain what speaks for the class rather than for this one.",
+    ),
+    option(
+        "--signed",
+        is_flag=True,
+        help="Show what lowers the score too: red speaks for the class, blue against it.",
     ),
     option(
         "--top-k",

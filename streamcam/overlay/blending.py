@@ -32,8 +32,7 @@ class HeatBlender:
         Raises:
             InvalidArgumentError: if alpha is outside 0 to 1, or there is no such colour map.
         """
-        if not 0 <= alpha <= 1:
-            raise InvalidArgumentError(f"alpha is a weight from 0 to 1, not {alpha:g}")
+        check_alpha(alpha)
         self._alpha = alpha
         self._rgb = lookup_table(colormap)
         self._tables: dict[YuvCoding, tuple[ByteArray, ...]] = {}
@@ -54,14 +53,15 @@ class HeatBlender:
         tables = self._tables_for(coding_of(image))
         indices: dict[tuple[int, ...], ByteArray] = {}  # both chroma planes share one enlarged map
         for source, target, table in zip(sources, targets, tables, strict=True):
-            rows, columns = _covered(region, (image.height, image.width), source.shape, sources[1].shape)
+            rows, columns = covered_spans(region, (image.height, image.width), source.shape, sources[1].shape)
             covered = (rows.inside_length, columns.inside_length)
             if covered != source.shape:
                 target[:] = source
             if 0 in covered:
                 continue
             if source.shape not in indices:
-                indices[source.shape] = _enlarged(heat, rows, columns)
+                shares = enlarged(heat, rows, columns)
+                indices[source.shape] = np.asarray(cv2.convertScaleAbs(shares, alpha=255), np.uint8)
             seen = source[rows.inside, columns.inside]
             coloured = cv2.LUT(indices[source.shape], table)
             target[rows.inside, columns.inside] = cv2.addWeighted(
@@ -76,8 +76,18 @@ class HeatBlender:
         return self._tables[coding]
 
 
+def check_alpha(alpha: float) -> None:
+    """Make sure that a weight is one.
+
+    Raises:
+        InvalidArgumentError: if it is outside 0 to 1.
+    """
+    if not 0 <= alpha <= 1:
+        raise InvalidArgumentError(f"alpha is a weight from 0 to 1, not {alpha:g}")
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Span:
+class Span:
     """Where a region starts and ends along one side of a plane, in samples; it may reach beyond."""
 
     start: int
@@ -97,9 +107,9 @@ class _Span:
         return len(range(self.length)[self.inside])
 
 
-def _covered(
+def covered_spans(
     region: Region, pixels: tuple[int, int], plane: tuple[int, ...], chroma: tuple[int, ...]
-) -> tuple[_Span, _Span]:
+) -> tuple[Span, Span]:
     """Find the rows and columns of a plane that a region covers.
 
     A region starts and ends where a chroma sample does, so that colour never reaches past brightness.
@@ -114,28 +124,31 @@ def _covered(
     return rows, columns
 
 
-def _span(edges: tuple[float, float], pixels: int, samples: int, chroma_samples: int) -> _Span:
+def _span(edges: tuple[float, float], pixels: int, samples: int, chroma_samples: int) -> Span:
     per_chroma = 1 if chroma_samples == pixels else 2  # pixels
     per_sample = 1 if samples == pixels else 2
     start, stop = (math.floor(edge * pixels / per_chroma + 0.5) * per_chroma // per_sample for edge in edges)
     if edges[1] <= 1:  # the last chroma sample of an odd side stands for one pixel only
         stop = min(stop, samples)
-    return _Span(start, stop, samples)
+    return Span(start, stop, samples)
 
 
-def _enlarged(heat: FloatArray, rows: _Span, columns: _Span) -> ByteArray:
-    """Enlarge a map to the samples it covers, as indices into a colour table.
+def enlarged(values: FloatArray, rows: Span, columns: Span) -> FloatArray:
+    """Enlarge a map to the samples it covers.
 
     Cell centres of the map fall on the centres of what they cover, as in the network itself. A region that
     reaches beyond the picture is enlarged whole and then cut.
 
+    Args:
+        values: float32 (h, w).
+
     Returns:
-        uint8, as many rows and columns as lie inside the plane.
+        float32, as many rows and columns as lie inside the plane.
     """
     size = (columns.stop - columns.start, rows.stop - rows.start)
-    enlarged = cv2.resize(heat, size, interpolation=cv2.INTER_LINEAR)
-    seen = enlarged[_shifted(rows.inside, -rows.start), _shifted(columns.inside, -columns.start)]
-    return np.asarray(cv2.convertScaleAbs(seen, alpha=255), np.uint8)
+    whole = cv2.resize(values, size, interpolation=cv2.INTER_LINEAR)
+    seen = whole[_shifted(rows.inside, -rows.start), _shifted(columns.inside, -columns.start)]
+    return np.asarray(seen, np.float32)
 
 
 def _shifted(part: slice, by: int) -> slice:

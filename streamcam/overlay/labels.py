@@ -41,7 +41,9 @@ class LabelLine:
     probability: float
     """0 to 1."""
     marked: bool = False
-    """Whether this is the class whose heat is shown."""
+    """Whether this is a class whose heat is shown."""
+    colour: Rgb | None = None
+    """The colour of its heat, where each class has one."""
 
 
 def percentage(probability: float) -> str:
@@ -64,6 +66,7 @@ class _Caption:
 
     text: str
     marked: bool
+    colour: Rgb | None
 
     @property
     def ink(self) -> Rgb:
@@ -71,7 +74,7 @@ class _Caption:
 
     @property
     def bar_colour(self) -> Rgb:
-        return ACCENT if self.marked else PLAIN_BAR
+        return self.colour or (ACCENT if self.marked else PLAIN_BAR)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -264,7 +267,7 @@ class LabelPanel:
             lines: Best first.
         """
         workshop = self._workshop(image.width, image.height, image.format.name, coding_of(image))
-        captions = tuple(_Caption(line.text, line.marked) for line in lines)
+        captions = tuple(_Caption(line.text, line.marked, line.colour) for line in lines)
         layout = workshop.layout(captions)
         if layout is None:
             return

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
-from streamcam.frames import Explanation, Frame
+from streamcam.frames import Explanation, FloatArray, Frame
 from streamcam.overlay.blending import HeatBlender
 from streamcam.overlay.labels import LabelLine, LabelPanel
 from streamcam.overlay.smoothing import Smoother, scale_to_unit
+from streamcam.overlay.sprites import Rgb
+from streamcam.overlay.tinting import AGAINST, FOR, PALETTE, Tinter, for_and_against
 from streamcam.pictures import Picture
+
+_ONLY = -(2**31)
+"""The slot of a film in which one class at a time is explained; no class has that index."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,7 +45,8 @@ class Overlay:
         """
         self._settings = settings or OverlaySettings()
         self._blender = HeatBlender(self._settings.colormap, self._settings.alpha)
-        self._smoother = Smoother(self._settings.smoothing_s)
+        self._tinter = Tinter(self._settings.alpha)
+        self._smoothers = {_ONLY: Smoother(self._settings.smoothing_s)}
         self._panel = LabelPanel()
 
     @property
@@ -51,26 +58,53 @@ class Overlay:
         return (f"no font here has the characters {' '.join(missing)}; name a font file in STREAMCAM_FONT",)
 
     def draw(self, frame: Frame, explanation: Explanation) -> Picture:
-        """Blend the heat of the first class explained, and draw the labels.
+        """Blend the heat of the classes explained, and draw the labels.
+
+        One class is shown through the colour map, several in a colour each, and evidence for and against a
+        class in two.
 
         Returns:
             A fresh picture; the frame stays as it is.
         """
-        shown = explanation.targets[0]
-        smoothed = self._smoother.update(explanation.heatmaps[shown.index], frame.time_s)
-        picture = self._blender.blend(frame.image, scale_to_unit(smoothed), explanation.region)
+        maps = self._smoothed(explanation, frame.time_s)
+        colours: list[Rgb] = []
+        if explanation.signed:
+            heats, colours = list(for_and_against(maps[0])), [FOR, AGAINST]
+            picture = self._tinter.tint(frame.image, heats, colours, explanation.region)
+        elif len(maps) > 1:
+            colours = [PALETTE[number % len(PALETTE)] for number in range(len(maps))]
+            heats = [scale_to_unit(one) for one in maps]
+            picture = self._tinter.tint(frame.image, heats, colours, explanation.region)
+        else:
+            picture = self._blender.blend(frame.image, scale_to_unit(maps[0]), explanation.region)
         if self._settings.labels:
-            self._panel.paint(picture, _lines(explanation))
+            self._panel.paint(picture, _lines(explanation, colours))
         return picture
 
+    def _smoothed(self, explanation: Explanation, time_s: float) -> list[FloatArray]:
+        """Smooth each class by itself; a single one is followed even where it is another in every frame."""
+        several = len(explanation.targets) > 1
+        slots = [target.index if several else _ONLY for target in explanation.targets]
+        self._smoothers = {
+            slot: self._smoothers.get(slot) or Smoother(self._settings.smoothing_s) for slot in slots
+        }
+        return [
+            self._smoothers[slot].update(explanation.heatmaps[target.index], time_s)
+            for slot, target in zip(slots, explanation.targets, strict=True)
+        ]
 
-def _lines(explanation: Explanation) -> list[LabelLine]:
-    """The best classes, and the one explained where it is not among them."""
-    shown = explanation.targets[0]
-    listed = list(explanation.predictions)
-    if shown.index not in {prediction.index for prediction in listed}:
-        listed.append(shown)
+
+def _lines(explanation: Explanation, colours: Sequence[Rgb]) -> list[LabelLine]:
+    """The best classes, and those explained where they are not among them."""
+    explained = {target.index: target for target in explanation.targets}
+    listed = {prediction.index: prediction for prediction in (*explanation.predictions, *explained.values())}
+    own_colour = dict(zip(explained, colours, strict=False))  # evidence against has no line of its own
     return [
-        LabelLine(prediction.label, prediction.probability, marked=prediction.index == shown.index)
-        for prediction in listed
+        LabelLine(
+            explained.get(index, prediction).label,
+            prediction.probability,
+            marked=index in explained,
+            colour=own_colour.get(index),
+        )
+        for index, prediction in listed.items()
     ]

@@ -117,14 +117,15 @@ def render(
                 records.finish()
         elif not explained.stopped:
             raise SourceError(f"{explained.info.name!r} gave no frames")
+    report = explained.report()
     return RenderResult(
         output=Path(output),
         frames=frames,
         elapsed_s=time.monotonic() - began,
         film_s=film_s,
         interrupted=explained.stopped,
-        source=explained.report(),
-        notes=(*explainer.notes, *explained.info.notes, *painter.notes, *sink.notes),
+        source=report,
+        notes=(*explainer.notes, *explained.info.notes, *report.notes, *painter.notes, *sink.notes),
     )
 
 

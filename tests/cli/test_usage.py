@@ -102,7 +102,7 @@ def test_twins_in_the_environment(
     for name, value in {
         "OUTPUT": "out.mp4",
         "TOP_K": "5",
-        "CLASS": "tabby",
+        "CLASS": "tabby;tiger cat",
         "BATCH": "7",
         "QUIET": "1",
     }.items():
@@ -110,7 +110,7 @@ def test_twins_in_the_environment(
     assert run(["render", "clip.mp4", "--top-k", "2"]) == 0
     assert (work / "out.mp4").exists()
     settings = explainers[0].settings
-    assert (settings["classes"], settings["batch_size"]) == ("tabby", 7)
+    assert (settings["classes"], settings["batch_size"]) == (("tabby", "tiger cat"), 7)
     assert settings["top_k"] == 2, "the command line has the last word"
 
 
@@ -140,15 +140,23 @@ def test_what_the_options_say_reaches_the_explainer(explainers: list[FakeExplain
         "--fit": "crop",
         "--method": "gradcam",
         "--target-layer": "layer3",
-        "--class": "281",
+        "--engine": "torch",
+        "--against": "7",
     }
     pairs = [word for pair in options.items() for word in pair]
     assert (
         run(["render", "clip.mp4", "-o", "out.mp4", "--quiet", "--batch", "3", "--top-k", "4", *pairs]) == 0
     )
     said = {word.removeprefix("--").replace("-", "_"): value for word, value in options.items()}
-    said["classes"] = said.pop("class")
     assert explainers[0].settings.items() >= {**said, "batch_size": 3, "top_k": 4}.items()
+
+
+@pytest.mark.usefixtures("clip")
+def test_several_classes_and_ranks_can_be_asked_for(explainers: list[FakeExplainer]) -> None:
+    wanted = ["--class", "281", "--class", "tiger cat", "--target", "top2", "--signed"]
+    assert run(["render", "clip.mp4", "-o", "out.mp4", "--quiet", *wanted]) == 0
+    assert explainers[0].settings["classes"] == ("281", "tiger cat", "top2")
+    assert explainers[0].settings["signed"] is True
 
 
 def test_the_defaults_in_the_help_are_the_ones_of_the_library(capfd: pytest.CaptureFixture[str]) -> None:

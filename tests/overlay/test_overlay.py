@@ -63,12 +63,26 @@ def test_smoothing_goes_by_the_time_of_the_frames() -> None:
     assert shares == [True, False]
 
 
-def test_the_first_class_explained_is_the_one_shown() -> None:
+def test_each_of_several_classes_is_shown_in_its_own_colour() -> None:
     cat, dog = Prediction(CAT, "cat", 0.2), Prediction(DOG, "dog", 0.8)
     heatmaps = {DOG: np.array([[0, 1]], np.float32), CAT: np.array([[1, 0]], np.float32)}
     explanation = dataclasses.replace(explanation_of(0), heatmaps=heatmaps, targets=(dog, cat))
-    drawn = luma(Overlay(PLAIN).draw(frame_at(0), explanation))
-    assert drawn[:, 240:].mean() > drawn[:, :80].mean()
+    frame = frame_at(0)
+    _, blue, red = planes_of(Overlay(PLAIN).draw(frame, explanation))
+    _, blue_before, red_before = planes_of(frame.image)
+    assert int(red[50, -1]) > int(red_before[50, -1])  # the first colour is red, and the dog is on the right
+    assert int(blue[50, 0]) > int(blue_before[50, 0])
+
+
+def test_evidence_for_and_against_has_two_colours() -> None:
+    heatmaps = {CAT: np.array([[-1, 0, 1]], np.float32)}
+    targets = (Prediction(CAT, "cat", 0.2),)
+    explanation = dataclasses.replace(explanation_of(0), heatmaps=heatmaps, targets=targets, signed=True)
+    frame = frame_at(0)
+    _, blue, red = planes_of(Overlay(PLAIN).draw(frame, explanation))
+    _, blue_before, red_before = planes_of(frame.image)
+    assert int(red[50, -1]) > int(red_before[50, -1])
+    assert int(blue[50, 0]) > int(blue_before[50, 0])
 
 
 def test_labels_are_drawn_over_the_heat_and_can_be_left_out() -> None:
@@ -101,7 +115,7 @@ def test_without_weight_and_labels_nothing_changes() -> None:
 
 def test_the_class_explained_is_listed_and_marked() -> None:
     explanation = explanation_of(0)
-    assert [(line.text, line.probability, line.marked) for line in _lines(explanation)] == [
+    assert [(line.text, line.probability, line.marked) for line in _lines(explanation, [])] == [
         ("cat", 0.75, True),
         ("dog", 0.25, False),
     ]
@@ -109,7 +123,7 @@ def test_the_class_explained_is_listed_and_marked() -> None:
     explanation = dataclasses.replace(
         explanation, targets=(unlikely,), heatmaps={9: np.zeros((1, 1), np.float32)}
     )
-    assert [(line.text, line.marked) for line in _lines(explanation)] == [
+    assert [(line.text, line.marked) for line in _lines(explanation, [])] == [
         ("cat", False),
         ("dog", False),
         ("heron", True),

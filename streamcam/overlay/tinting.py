@@ -1,0 +1,100 @@
+"""Several maps at once, each in a colour of its own; and evidence for and against in two colours.
+
+Here a colour's weight follows its heat: places without any stay as they are, so that colours do not drown
+each other, and what speaks neither for nor against is not tinted at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from streamcam.frames import FloatArray, Region
+from streamcam.overlay.blending import check_alpha, covered_spans, enlarged
+from streamcam.overlay.sprites import Rgb
+from streamcam.pictures import Picture, blank_like, coding_of, planes_of
+
+FOR: Rgb = (255, 64, 32)
+AGAINST: Rgb = (40, 110, 255)
+
+PALETTE: tuple[Rgb, ...] = (
+    (255, 84, 48),
+    (56, 150, 255),
+    (88, 214, 92),
+    (255, 205, 48),
+    (214, 92, 255),
+    (48, 222, 214),
+)
+"""Colours for the first, the second, … class; they begin again after the last."""
+
+
+_DOMINANCE = 16
+"""Colours count by this power of their heat: mixed in plain proportion, three classes that look at much the
+same places would make grey."""
+
+
+class Tinter:
+    """Mixes heat of several colours into pictures: ``(1 - a h) * picture + a h * colour``.
+
+    At each place h is the strongest heat there, and the colour is that of the strongest, with little of the
+    others.
+    """
+
+    def __init__(self, alpha: float) -> None:
+        """Assign.
+
+        Args:
+            alpha: a, the weight of the strongest heat, from 0 to 1.
+
+        Raises:
+            InvalidArgumentError: if alpha is outside 0 to 1.
+        """
+        check_alpha(alpha)
+        self._alpha = alpha
+
+    def tint(
+        self, image: Picture, heats: Sequence[FloatArray], colours: Sequence[Rgb], region: Region
+    ) -> Picture:
+        """Tint a picture.
+
+        Args:
+            image: Planar 8-bit YUV; left as it is.
+            heats: float32 (h, w) each, 0 to 1, all of one shape.
+            colours: One for each.
+            region: The part of the picture that the maps cover.
+
+        Returns:
+            A fresh picture of the same size, format and tags.
+        """
+        fresh = blank_like(image)
+        sources, targets = planes_of(image), planes_of(fresh)
+        weights = np.stack(heats)
+        strongest = self._alpha * weights.max(axis=0)
+        ahead = weights**_DOMINANCE
+        shares = ahead / np.maximum(ahead.sum(axis=0), np.float32(1e-12))
+        # At the map's own resolution: what each plane gets, already multiplied by its weight.
+        yuv = coding_of(image).encode_rgb(np.array(colours, np.float32))
+        added = np.einsum("khw,kc->chw", shares, yuv) * strongest
+        for source, target, values in zip(sources, targets, added, strict=True):
+            rows, columns = covered_spans(region, (image.height, image.width), source.shape, sources[1].shape)
+            target[:] = source
+            if 0 in (rows.inside_length, columns.inside_length):
+                continue
+            seen = source[rows.inside, columns.inside]
+            mixed = seen * (1 - enlarged(strongest, rows, columns)) + enlarged(
+                values.astype(np.float32), rows, columns
+            )
+            target[rows.inside, columns.inside] = np.rint(mixed).clip(0, 255)
+        return fresh
+
+
+def for_and_against(heatmap: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Part a signed map into what speaks for a class and what speaks against it.
+
+    Returns:
+        Both float32 (h, w), 0 to 1 on one scale: the stronger of the two reaches 1.
+    """
+    strongest = max(float(np.abs(heatmap).max()), 1e-12)
+    unit = heatmap / np.float32(strongest)
+    return unit.clip(min=0), (-unit).clip(min=0)

@@ -1,0 +1,68 @@
+"""Several colours over one picture: values worked out by hand."""
+
+from __future__ import annotations
+
+import av
+import numpy as np
+import pytest
+
+from streamcam.errors import InvalidArgumentError
+from streamcam.frames import Region
+from streamcam.overlay.tinting import AGAINST, FOR, Tinter, for_and_against
+from streamcam.pictures import coding_of, planes_of
+
+WHOLE = Region(0, 0, 1, 1)
+
+
+def grey(width: int = 32, height: int = 16, pixel_format: str = "yuv444p") -> av.VideoFrame:
+    image = av.VideoFrame(width, height, pixel_format)
+    for plane in planes_of(image):
+        plane[:] = 128
+    return image
+
+
+def test_where_there_is_no_heat_the_picture_stays_bit_for_bit() -> None:
+    image = grey()
+    tinted = Tinter(0.5).tint(image, [np.zeros((2, 4), np.float32)] * 2, [FOR, AGAINST], WHOLE)
+    for own, other in zip(planes_of(tinted), planes_of(image), strict=True):
+        np.testing.assert_array_equal(own, other)
+
+
+def test_full_heat_has_the_weight_alpha() -> None:
+    image = grey()
+    tinted = Tinter(0.25).tint(image, [np.ones((2, 4), np.float32)], [FOR], WHOLE)
+    expected = 0.75 * 128 + 0.25 * coding_of(image).encode_rgb(np.array(FOR, np.float32))
+    for plane, value in zip(planes_of(tinted), expected, strict=True):
+        assert set(np.unique(plane)) == {round(float(value))}
+
+
+def test_the_strongest_colour_wins_its_place() -> None:
+    first, second = np.zeros((1, 2), np.float32), np.zeros((1, 2), np.float32)
+    first[0, 0], second[0, 1], second[0, 0] = 1, 1, 0.9
+    image = grey(pixel_format="yuv420p")
+    luma, cb, cr = planes_of(Tinter(1.0).tint(image, [first, second], [FOR, AGAINST], WHOLE))
+    red, blue = (coding_of(image).encode_rgb(np.array(rgb, np.float32)) for rgb in (FOR, AGAINST))
+    share = 0.9**16  # beside 1
+    expected = (red + share * blue) / (1 + share)
+    assert (luma[0, 0], cb[0, 0], cr[0, 0]) == pytest.approx(tuple(expected), abs=1)
+    assert (luma[0, -1], cb[0, -1], cr[0, -1]) == pytest.approx(tuple(blue), abs=1)
+
+
+def test_what_lies_outside_the_region_stays() -> None:
+    image = grey()
+    tinted = Tinter(1.0).tint(image, [np.ones((2, 2), np.float32)], [FOR], Region(0.25, 0, 0.75, 1))
+    luma = planes_of(tinted)[0]
+    assert (luma[:, :8] == 128).all()
+    assert (luma[:, 24:] == 128).all()
+    assert (luma[:, 8:24] != 128).all()
+
+
+def test_signed_maps_part_on_one_scale() -> None:
+    speaks_for, speaks_against = for_and_against(np.array([[2.0, -4.0, 0.0]], np.float32))
+    assert speaks_for.tolist() == [[0.5, 0, 0]]
+    assert speaks_against.tolist() == [[0, 1, 0]]
+
+
+def test_alpha_is_a_weight() -> None:
+    with pytest.raises(InvalidArgumentError, match="from 0 to 1, not 2"):
+        Tinter(2)
