@@ -1,0 +1,258 @@
+"""Measure how fast films are rendered, beside the loops that people write today.
+
+For every case the candidates run in turn, each in a process of its own, several times over: streamcam, a
+plain transcode with the same encoder settings, and the usual loop (OpenCV reads, a library explains every
+frame with a full backward pass, OpenCV writes). What is printed are medians with their spread, and ratios
+within the run: machines differ, and shared ones drift.
+
+    python scripts/bench_throughput.py FILM [--model resnet50 …] [--height 432 …] [--repeats 3] [--frames 200]
+
+The peers are installed by scripts/test (tests/peers.txt).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+MODELS = ("efficientnet_lite0", "resnet50", "vgg16", "vit_b_16")
+CANDIDATES = ("streamcam", "transcode", "pytorch-grad-cam", "torch-cam")
+INPUT_SIDE = 224
+
+# --- Candidates: each yields once for every frame that is finished -----------------------------------------
+
+
+def run_streamcam(film: Path, output: Path, settings: argparse.Namespace) -> Iterator[None]:
+    """Read, explain, overlay and write, as ``streamcam render`` does."""
+    from streamcam.overlay import Overlay
+    from streamcam.pipeline import stream
+    from streamcam.sinks import EncoderSettings, open_sink
+
+    overlay = Overlay()
+    with stream(film, make_explainer(settings)) as explained:
+        sink = open_sink(output, explained.info, settings=EncoderSettings(preset="veryfast"), overwrite=True)
+        with sink:
+            for frame, explanation in explained:
+                sink.write(overlay.draw(frame, explanation))
+                yield
+
+
+def run_transcode(film: Path, output: Path, _settings: argparse.Namespace) -> Iterator[None]:
+    """Read and write, with the same encoder settings and nothing in between."""
+    from streamcam.pictures import blank_like, planes_of
+    from streamcam.sinks import EncoderSettings, open_sink
+    from streamcam.sources import open_source
+
+    with (
+        open_source(film) as source,
+        open_sink(output, source.info, settings=EncoderSettings(preset="veryfast"), overwrite=True) as sink,
+    ):
+        for frame in source:
+            fresh = blank_like(frame.image)
+            for target, plane in zip(planes_of(fresh), planes_of(frame.image), strict=True):
+                target[:] = plane
+            sink.write(fresh)
+            yield
+
+
+def run_pytorch_grad_cam(film: Path, output: Path, settings: argparse.Namespace) -> Iterator[None]:
+    """Run the usual loop with pytorch-grad-cam."""
+    from pytorch_grad_cam import GradCAM
+
+    explainer = make_explainer(settings, engine="torch")
+    module, layer = explainer.model, explainer.model.get_submodule(explainer.target_layer)
+    reshape = reshape_tokens if settings.model.startswith("vit") else None
+    peer = GradCAM(model=module, target_layers=[layer], reshape_transform=reshape)
+    yield from usual_loop(film, output, explainer, lambda inputs: peer(inputs, None)[0])
+
+
+def run_torch_cam(film: Path, output: Path, settings: argparse.Namespace) -> Iterator[None]:
+    """Run the usual loop with torch-cam."""
+    from torchcam.methods import GradCAM
+
+    explainer = make_explainer(settings, engine="torch")
+    module = explainer.model
+    reshape = reshape_tokens if settings.model.startswith("vit") else None
+    peer = GradCAM(module, explainer.target_layer, reshape_transform=reshape)
+
+    def explain(inputs: Any) -> Any:
+        scores = module(inputs)
+        return peer(int(scores.argmax()), scores)[0][0].cpu().numpy()
+
+    yield from usual_loop(film, output, explainer, explain)
+
+
+def usual_loop(film: Path, output: Path, explainer: Any, explain: Callable[[Any], Any]) -> Iterator[None]:
+    """OpenCV reads, ``explain`` makes a map of every frame, OpenCV writes."""
+    import cv2
+    import numpy as np
+    from pytorch_grad_cam.utils.image import show_cam_on_image
+
+    reader = cv2.VideoCapture(str(film))
+    size = (int(reader.get(cv2.CAP_PROP_FRAME_WIDTH)), int(reader.get(cv2.CAP_PROP_FRAME_HEIGHT)))
+    rate = reader.get(cv2.CAP_PROP_FPS)
+    writer = cv2.VideoWriter(str(output), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
+    while True:
+        found, bgr = reader.read()
+        if not found:
+            break
+        rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        inputs = explainer.preprocess(cv2.resize(rgb, (INPUT_SIDE, INPUT_SIDE)))
+        heat = cv2.resize(explain(inputs), size)
+        shown = show_cam_on_image(np.float32(rgb) / 255, heat, use_rgb=True)
+        writer.write(cv2.cvtColor(shown, cv2.COLOR_RGB2BGR))
+        yield
+    writer.release()
+
+
+def reshape_tokens(tokens: Any) -> Any:
+    """Fold a vision transformer's patches back into their grid, for the peers."""
+    patches = tokens[:, 1:]
+    side = int(patches.shape[1] ** 0.5)
+    return patches.reshape(len(patches), side, side, -1).permute(0, 3, 1, 2)
+
+
+def make_explainer(settings: argparse.Namespace, **more: Any) -> Any:
+    """Build the explainer of a case: untrained where the weights would have to be downloaded."""
+    import torch
+
+    from streamcam import Explainer
+
+    torch.manual_seed(0)
+    weights = "default" if settings.model == "efficientnet_lite0" else "none"
+    return Explainer(
+        settings.model,
+        weights=weights,
+        fit="stretch",
+        device=settings.device,
+        **{"engine": settings.engine, "precision": settings.precision, **more},
+    )
+
+
+# --- Measuring ---------------------------------------------------------------------------------------------
+
+
+def work(settings: argparse.Namespace) -> None:
+    """Run one candidate in this process and print what it took, from its first frame to its last."""
+    run = {
+        "streamcam": run_streamcam,
+        "transcode": run_transcode,
+        "pytorch-grad-cam": run_pytorch_grad_cam,
+        "torch-cam": run_torch_cam,
+    }[settings.worker]
+    with tempfile.TemporaryDirectory() as folder:
+        frames = run(settings.film, Path(folder) / "out.mp4", settings)
+        warm_up = 10  # compiling, first allocations
+        for _ in range(warm_up):
+            next(frames)
+        began_s, began_cpu_s = time.perf_counter(), time.process_time()
+        count = sum(1 for _ in frames)
+        wall_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"fps": count / wall_s, "cpu_ms": 1000 * cpu_s / count, "peak_mb": peak_mb}))
+
+
+def measure(candidate: str, film: Path, model: str, settings: argparse.Namespace) -> dict[str, float]:
+    """Run one candidate in a process of its own."""
+    command = [sys.executable, __file__, str(film), "--worker", candidate, "--model", model]
+    command += ["--device", settings.device, "--engine", settings.engine, "--precision", settings.precision]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{candidate} failed on {model}: {done.stderr.strip().splitlines()[-1:]}")
+    result: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return result
+
+
+def scaled_film(film: Path, height: int, frames: int, folder: Path) -> Path:
+    """Make the case's film: so high, so long, silent."""
+    import av
+
+    path = folder / f"{height}.mp4"
+    with av.open(str(film)) as source, av.open(str(path), "w") as target:
+        stream = source.streams.best("video")
+        width = round(stream.width * height / stream.height / 2) * 2
+        written = target.add_stream("libx264", rate=stream.guessed_rate, options={"crf": "20"})
+        written.width, written.height, written.pix_fmt = width, height, "yuv420p"
+        for index, frame in enumerate(source.decode(stream)):
+            if index == frames:
+                break
+            target.mux(written.encode(frame.reformat(width, height, "yuv420p")))
+        target.mux(written.encode(None))
+    return path
+
+
+def spread(values: list[float]) -> str:
+    """Median, and the smallest and largest."""
+    return f"{statistics.median(values):.1f} ({min(values):.1f}-{max(values):.1f})"
+
+
+def bench(settings: argparse.Namespace) -> None:
+    """Measure every case and print a table."""
+    print(
+        f"Machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
+    )
+    print(f"Command: python scripts/bench_throughput.py {' '.join(sys.argv[1:])}\n")
+    print("| model | film | candidate | fps | CPU ms a frame | peak MB | streamcam is |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory() as folder:
+        for height in settings.height:
+            film = scaled_film(settings.film, height, settings.frames, Path(folder))
+            for model in settings.model:
+                runs: dict[str, list[dict[str, float]]] = {name: [] for name in settings.candidate}
+                for _ in range(settings.repeats):
+                    for name in settings.candidate:  # in turn, so that all meet the same weather
+                        runs[name].append(measure(name, film, model, settings))
+                report(model, f"{height}p", runs)
+
+
+def report(model: str, film: str, runs: dict[str, list[dict[str, float]]]) -> None:
+    """Print the rows of one case."""
+    ours = runs.get("streamcam")
+    for name, results in runs.items():
+        ratio = ""
+        if ours and name != "streamcam":
+            pairs = [one["fps"] / other["fps"] for one, other in zip(ours, results, strict=True)]
+            ratio = f"{statistics.median(pairs):.2f}x ({min(pairs):.2f}-{max(pairs):.2f})"
+        figures = [spread([run[key] for run in results]) for key in ("fps", "cpu_ms", "peak_mb")]
+        print(f"| {model} | {film} | {name} | {' | '.join(figures)} | {ratio} |", flush=True)
+
+
+def main() -> None:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("film", type=Path, help="any film; it is scaled and cut for each case")
+    parser.add_argument("--model", action="append", help=f"default: {', '.join(MODELS)}")
+    parser.add_argument(
+        "--height", action="append", type=int, help="lines of the film; default: 432 and 1080"
+    )
+    parser.add_argument("--candidate", action="append", choices=CANDIDATES, help="default: all")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--frames", type=int, default=200)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--worker", choices=CANDIDATES, help=argparse.SUPPRESS)
+    settings = parser.parse_args()
+    if settings.worker:
+        settings.model = settings.model[0]
+        work(settings)
+        return
+    settings.model = settings.model or list(MODELS)
+    settings.height = settings.height or [432, 1080]
+    settings.candidate = settings.candidate or list(CANDIDATES)
+    bench(settings)
+
+
+if __name__ == "__main__":
+    main()
