@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+# The networks here are small: on a machine of few cores, torch's threads spend their time waiting for each
+# other, and tests take ten times as long. Set before torch is imported, and inherited by child processes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 _BESIDE_THE_REPOSITORY = Path(__file__).parents[2] / "shared" / "media"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from streamcam.cam.engines.runtime import available, load_openvino
+from streamcam.cam.engines.runtime import available, core
 from streamcam.errors import InvalidArgumentError, unknown_name
 
 PRECISIONS: dict[str, torch.dtype] = {
@@ -49,7 +49,7 @@ def choose_device(name: str) -> tuple[torch.device, str | None]:
 def _openvino_device(name: str) -> str:
     if not available():
         raise InvalidArgumentError("openvino is not installed; pip install openvino, or use --device auto")
-    devices = load_openvino().Core().available_devices
+    devices = core().available_devices
     if name.partition(".")[0] not in {device.partition(".")[0] for device in devices}:
         raise unknown_name("OpenVINO device", name, devices)
     return name

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 import streamcam
-from streamcam.cam.engines.runtime import load_openvino
+from streamcam.cam.engines.runtime import core, load_openvino
 
 if TYPE_CHECKING:
     import openvino
@@ -62,7 +62,7 @@ class ModelCache:
             manifest = json.loads((self._entry / _MANIFEST).read_text("utf-8"))
             if manifest != _hashes(self._entry):
                 raise ValueError("damaged")
-            model: openvino.Model = load_openvino().Core().read_model(self._entry / _FILES[0])
+            model: openvino.Model = core().read_model(self._entry / _FILES[0])
         except (OSError, ValueError, RuntimeError):  # RuntimeError: what OpenVINO cannot read
             shutil.rmtree(self._entry, ignore_errors=True)
             return None

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from streamcam.cam.engines.cache import ModelCache
-from streamcam.cam.engines.runtime import load_openvino
+from streamcam.cam.engines.runtime import core, load_openvino
 from streamcam.models import InputSpec
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class OpenVinoBackbone:
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
         }
-        compiled = load_openvino().Core().compile_model(self._with_pixels(model), self._device, properties)
+        compiled = core().compile_model(self._with_pixels(model), self._device, properties)
         return compiled.create_infer_request()
 
     def _with_pixels(self, model: openvino.Model) -> openvino.Model:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import sys
 from typing import Any, cast
@@ -23,3 +24,13 @@ def load_openvino() -> Any:
     import openvino
 
     return openvino
+
+
+@functools.cache
+def core() -> Any:
+    """Return the one OpenVINO core of this process, which lives as long as it does.
+
+    OpenVINO's CPU plugin gives the thread that loads it a stack for signal handlers, and takes that memory
+    back with the last core, in whichever thread that happens: the next Ctrl-C would end in a crash.
+    """
+    return load_openvino().Core()

@@ -192,3 +192,23 @@ def test_openvino_reports_nothing_over_the_network() -> None:
         "assert sys.modules.get('openvino_telemetry') is None, 'telemetry is loaded'"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_signals_are_safe_after_an_explainer_has_gone() -> None:
+    # The engine lends the thread that loads it a stack for signal handlers: it must never be taken back.
+    program = """
+import faulthandler, gc, signal, threading
+import numpy as np
+from streamcam import Explainer
+faulthandler.enable()
+held = [Explainer(engine="openvino")]
+held[0].explain([np.zeros((64, 64, 3), np.uint8)])
+thread = threading.Thread(target=lambda: (held.clear(), gc.collect()))
+thread.start()
+thread.join()
+caught = []
+signal.signal(signal.SIGTERM, lambda *_: caught.append(True))
+signal.raise_signal(signal.SIGTERM)
+assert caught
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

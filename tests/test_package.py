@@ -1,0 +1,76 @@
+"""The package's public face: what it offers, and what it does not load before it is asked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import streamcam
+
+HEAVY = ("torch", "torchvision", "cv2", "av", "PIL", "rich")
+
+
+def loaded_by(program: str) -> set[str]:
+    """Run a program in a fresh interpreter; return which of the heavy packages it loaded."""
+    child = subprocess.run(
+        [sys.executable, "-c", f"{program}\nimport sys; print(*sys.modules, file=sys.__stdout__)"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        cwd=Path(streamcam.__file__).parent.parent,
+    )
+    assert child.stderr == ""
+    return set(HEAVY) & set(child.stdout.split())
+
+
+def test_importing_it_loads_nothing_heavy() -> None:
+    assert loaded_by("import streamcam; dir(streamcam); streamcam.__version__") == set()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["--version"], ["render", "--help"], [], ["render"], ["rendr"], ["render", "a", "-x"]],
+)
+def test_asking_for_help_or_misspelling_loads_nothing_heavy(arguments: list[str]) -> None:
+    program = (
+        "import contextlib, io\n"
+        "from streamcam.cli import run\n"
+        "with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):\n"
+        f"    run({arguments!r})\n"
+    )
+    assert loaded_by(program) == set()
+
+
+def test_a_wrong_input_is_told_without_loading_torch() -> None:
+    program = (
+        "import contextlib, io\n"
+        "from streamcam.cli import run\n"
+        "with contextlib.redirect_stderr(io.StringIO()):\n"
+        "    assert run(['render', 'missing.mp4', '-o', 'out.mp4']) == 2\n"
+    )
+    assert not {"torch", "torchvision"} & loaded_by(program)
+
+
+def test_the_overlay_and_the_pipeline_do_without_torch() -> None:
+    modules = "streamcam.overlay, streamcam.pipeline, streamcam.sinks, streamcam.sources"
+    assert not {"torch", "torchvision"} & loaded_by(f"import {modules}")
+
+
+@pytest.mark.parametrize("name", streamcam.__all__)
+def test_every_public_name_is_there(name: str) -> None:
+    assert getattr(streamcam, name) is not None
+    assert name in dir(streamcam)
+
+
+def test_every_name_of_the_table_is_public() -> None:
+    assert set(streamcam._HOMES) == set(streamcam.__all__) - {"__version__"}
+
+
+def test_a_name_that_is_not_there() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'rendr'"):
+        streamcam.rendr  # noqa: B018
+    assert not hasattr(streamcam, "Path")
