@@ -1,0 +1,27 @@
+"""What is explained: classifiers, their weights and labels, what they take in, and their layers."""
+
+from streamcam.models.classifier import Classifier, InputSpec
+from streamcam.models.families.base import ModelInfo
+from streamcam.models.families.bundled import DEFAULT_MODEL
+from streamcam.models.geometry import FITS, Geometry, fit_geometry
+from streamcam.models.layers import AUTO, Layer, choose_target_layers, probe_layers
+from streamcam.models.loading import known_models, load_classifier
+from streamcam.models.probing import Probe, probe_classifier
+
+__all__ = [
+    "AUTO",
+    "DEFAULT_MODEL",
+    "FITS",
+    "Classifier",
+    "Geometry",
+    "InputSpec",
+    "Layer",
+    "ModelInfo",
+    "Probe",
+    "choose_target_layers",
+    "fit_geometry",
+    "known_models",
+    "load_classifier",
+    "probe_classifier",
+    "probe_layers",
+]

@@ -1,0 +1,12 @@
+"""Where models come from: one module and one row for each family."""
+
+from streamcam.models.families.base import ModelFamily
+from streamcam.models.families.bundled import BUNDLED
+from streamcam.models.families.own import OWN
+from streamcam.models.families.timm import TIMM
+from streamcam.models.families.torchvision import TORCHVISION
+
+FAMILIES: tuple[ModelFamily, ...] = (BUNDLED, TORCHVISION, TIMM, OWN)
+"""Every family, in the order in which a name is looked up."""
+
+__all__ = ["FAMILIES", "ModelFamily"]

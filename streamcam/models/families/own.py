@@ -1,0 +1,110 @@
+"""Networks of the user's own, as ``package.module:factory``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import nn
+
+from streamcam.errors import ModelError, UnknownNameError, unknown_name
+from streamcam.models.classifier import Classifier, InputSpec
+from streamcam.models.families.base import ModelFamily
+from streamcam.models.labels import numbered_labels
+from streamcam.models.request import ModelRequest
+from streamcam.models.weights import load_into, read_state_dict
+
+
+def _load(request: ModelRequest) -> Classifier:
+    module = _make(request.name)
+    origin = "as its factory makes it"
+    if request.weights_file is not None:
+        origin = str(request.weights_file)
+        load_into(module, read_state_dict(request.weights_file), model=request.name, origin=origin)
+    spec = request.input_spec(InputSpec())
+    classes = _count_classes(module, request, spec)
+    # Not ImageNet's labels, even for 1,000 classes: nothing says that they are those.
+    return request.finish(module, spec, classes=classes, weights=origin, labels=numbered_labels)
+
+
+def _make(name: str) -> nn.Module:
+    module_name, _, factory_name = name.partition(":")
+    with _importable_from_here():  # the factory may import what it needs only when it runs
+        factory = _factory(_import(module_name, name), factory_name, name)
+        try:
+            made = factory()
+        except Exception as error:
+            raise ModelError(f"{name} failed: {_in_words(error)}") from error
+    if not isinstance(made, nn.Module):
+        raise ModelError(f"{name} returned {_a_thing(made)}, not a torch.nn.Module")
+    return made.to("cpu", torch.float32)
+
+
+def _import(module_name: str, name: str) -> ModuleType:
+    try:
+        return importlib.import_module(module_name)
+    except Exception as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if not module_name or (missing is not None and f"{module_name}.".startswith(f"{missing}.")):
+            raise UnknownNameError(
+                f"unknown model {name!r}; there is no module {missing or module_name!r} in "
+                f"{str(Path.cwd())!r} or among what is installed"
+            ) from error
+        raise ModelError(f"importing {module_name} failed: {_in_words(error)}") from error
+
+
+@contextmanager
+def _importable_from_here() -> Iterator[None]:
+    """Let modules in the current directory be imported, as ``python -m`` does."""
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)
+
+
+def _factory(module: ModuleType, factory_name: str, name: str) -> Callable[[], Any]:
+    found: Any = module
+    for part in factory_name.split("."):
+        if not hasattr(found, part):
+            callables = [key for key, value in vars(module).items() if callable(value) and key[0] != "_"]
+            raise unknown_name(f"factory in {module.__name__}", factory_name, callables)
+        found = getattr(found, part)
+    if not callable(found):
+        raise ModelError(f"{name} is {_a_thing(found)}, not a function that makes a torch.nn.Module")
+    factory: Callable[[], Any] = found
+    return factory
+
+
+def _count_classes(module: nn.Module, request: ModelRequest, spec: InputSpec) -> int:
+    """Run the network once, on the CPU, to see how many logits it gives."""
+    reader = Classifier(request.name, module, (), spec, "", request.logits_key)
+    picture = torch.zeros(1, spec.channels, spec.size, spec.size)
+    try:
+        with torch.no_grad():
+            output = module.eval()(picture)
+    except Exception as error:
+        raise ModelError(
+            f"{request.name} cannot take a picture of {spec.channels} channels and {spec.size}x{spec.size} "
+            f"pixels ({_in_words(error)}); say what it takes with --input-size, --mean and --std"
+        ) from error
+    return reader.find_logits(output).shape[1]
+
+
+def _in_words(error: Exception) -> str:
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _a_thing(value: object) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
+OWN = ModelFamily(lambda name: ":" in name, _load, lambda: ())

@@ -1,0 +1,141 @@
+"""Torchvision's classifiers, by their names there."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from streamcam.errors import ModelError
+from streamcam.models.classifier import Classifier, InputSpec
+from streamcam.models.families.base import ModelFamily, ModelInfo
+from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
+from streamcam.models.weights import StateDict, read_state_dict
+
+if TYPE_CHECKING:
+    from torchvision.models import WeightsEnum
+
+# DenseNet's published files have dots where module names cannot.
+_OLD_DENSENET_NAME = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.")
+# Google's two networks were trained with classifiers half way, which say nothing about the real one.
+_AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
+
+
+def _load(request: ModelRequest) -> Classifier:
+    published = _variant(request)
+    spec = request.input_spec(_input_of(published))
+    build = functools.partial(_build, request.name, spec.size)
+    if request.weights == NO_WEIGHTS:
+        module, classes, origin = build(request.untrained_classes), request.untrained_classes, NO_WEIGHTS
+    else:
+        if request.weights_file is None or _is_variant(request):
+            tensors, origin = (
+                _download(request.name, published),
+                f"{type(published).__name__}.{published.name}",
+            )
+        else:
+            tensors, origin = read_state_dict(request.weights_file), str(request.weights_file)
+        module, classes = build_around(build, _present_names(tensors), model=request.name, origin=origin)
+    return request.finish(module, spec, classes=classes, weights=origin)
+
+
+def _is_variant(request: ModelRequest) -> bool:
+    from torchvision.models import get_model_weights
+
+    return str(request.weights) in get_model_weights(request.name).__members__
+
+
+def _variant(request: ModelRequest) -> WeightsEnum:
+    """Return the published weights asked for by name, or the best ones."""
+    from torchvision.models import get_model_weights
+
+    variants: Any = get_model_weights(request.name)
+    return variants[str(request.weights)] if _is_variant(request) else variants.DEFAULT
+
+
+def _input_of(published: WeightsEnum) -> InputSpec:
+    preset = published.transforms()
+    return InputSpec(preset.crop_size[0], preset.resize_size[0], tuple(preset.mean), tuple(preset.std))
+
+
+def _build(name: str, side: int, classes: int) -> nn.Module:
+    """Build a network, without weights of its own and without the classifiers that only training reads."""
+    from torchvision.models import get_model
+
+    settings: dict[str, Any] = {"num_classes": classes}
+    if name in ("googlenet", "inception_v3"):
+        # They rescale their input themselves, where told so; their own initialisation takes seconds.
+        settings |= {"transform_input": True, "aux_logits": False, "init_weights": False}
+    elif name.startswith("vit_"):
+        settings["image_size"] = side
+    module: nn.Module = get_model(name, weights=None, **settings)
+    return module
+
+
+def _present_names(tensors: StateDict) -> StateDict:
+    """Give the tensors of published files the names that the modules have by now."""
+    present = StateDict(
+        (_OLD_DENSENET_NAME.sub(r"\1\2.", name), value)
+        for name, value in tensors.items()
+        if not name.startswith(_AUXILIARY)
+    )
+    present._metadata = tensors._metadata
+    return present
+
+
+def _download(name: str, published: WeightsEnum) -> StateDict:
+    """Read the published weights from TORCH_HOME, where they are downloaded to when they are not there."""
+    try:
+        loaded = published.get_state_dict(
+            progress=sys.stderr.isatty(), check_hash=True, weights_only=True, map_location="cpu"
+        )
+    # URLError is an OSError; a wrong hash is a RuntimeError.
+    except (OSError, RuntimeError, ValueError, EOFError) as error:
+        raise ModelError(
+            f"the weights of {name} could not be downloaded ({error}); give a file with --weights PATH, put "
+            f"{_checkpoint(published).name} into $TORCH_HOME/hub/checkpoints, or use --weights none for an "
+            "untrained network"
+        ) from error
+    tensors = StateDict(loaded)
+    tensors._metadata = getattr(loaded, "_metadata", None)
+    return tensors
+
+
+def _checkpoint(published: WeightsEnum) -> Path:
+    file_name: str = published.url.rpartition("/")[2]
+    return Path(torch.hub.get_dir()) / "checkpoints" / file_name
+
+
+@functools.cache
+def _names() -> tuple[str, ...]:
+    import torchvision
+
+    return tuple(torchvision.models.list_models(module=torchvision.models))
+
+
+def _infos() -> Iterator[ModelInfo]:
+    from torchvision.models import get_model_weights
+
+    for name in _names():
+        published = get_model_weights(name).DEFAULT
+        accuracy = None
+        with contextlib.suppress(KeyError):
+            accuracy = published.meta["_metrics"]["ImageNet-1K"]["acc@1"]
+        yield ModelInfo(
+            name,
+            published.meta.get("num_params"),
+            accuracy,
+            _input_of(published).size,
+            published.name,
+            _checkpoint(published),
+        )
+
+
+TORCHVISION = ModelFamily(lambda name: name in _names(), _load, _infos)

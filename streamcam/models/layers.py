@@ -1,0 +1,264 @@
+"""The layers of a network: what each one puts out, how that lies on the picture, and which one to explain."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import weakref
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from streamcam.errors import InvalidArgumentError, ModelError, unknown_name
+from streamcam.models.classifier import Classifier
+from streamcam.models.layouts import Layout, find_layout
+
+AUTO = "auto"
+
+# So many pictures at once, because one alone does not tell a batch from a table that is the same for all.
+_TRIAL_BATCH = 2
+
+# These only shrink what came before: the layer before them has the finer grid.
+_POOLING = (
+    nn.MaxPool2d,
+    nn.AvgPool2d,
+    nn.AdaptiveAvgPool2d,
+    nn.AdaptiveMaxPool2d,
+    nn.LPPool2d,
+    nn.FractionalMaxPool2d,
+)
+# These only repeat what came before.
+_REPEATING = (nn.Dropout, nn.Dropout2d, nn.Identity)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Layer:
+    """What one module put out in a trial run."""
+
+    name: str
+    """Dotted name inside the network."""
+    kind: str
+    """The module's class."""
+    shape: tuple[int, ...]
+    """Shape of its output, batch first."""
+    layout: Layout | None
+    """How its output lies on the picture; None where it does not."""
+    explains: bool
+    """Whether it is a candidate for ``auto``."""
+
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """(rows, columns) of its output, where it has a grid."""
+        return None if self.layout is None else self.layout.grid
+
+    @property
+    def channels(self) -> int:
+        """How many features it puts out at each place."""
+        return self.shape[1] if self.layout is None or self.layout.kind == "nchw" else self.shape[-1]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Output:
+    """What one module put out. All of them together may be larger than memory, so most keep no values."""
+
+    name: str
+    module: nn.Module
+    shape: tuple[int, ...]
+    pooled: bool
+    """Whether it is what a pooling layer made: a container hands on its last child's tensor."""
+    value: torch.Tensor | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _TrialRun:
+    outputs: list[_Output]
+    features: torch.Tensor | None
+    """What went into the last linear layer, which is the classifier."""
+    num_classes: int
+
+
+def probe_layers(classifier: Classifier, batch: torch.Tensor) -> list[Layer]:
+    """Run a network and tell what each module puts out, in the order in which they finish.
+
+    Args:
+        classifier: In evaluation mode, on the batch's device.
+        batch: float32 (1, C, H, W).
+
+    Raises:
+        Exception: whatever the network raises on an input that it does not take.
+    """
+    with torch.inference_mode(False):
+        with torch.no_grad():
+            trial = _run(classifier, batch.repeat(_TRIAL_BATCH, 1, 1, 1))
+        layouts = _find_layouts(trial, tuple(batch.shape[2:]))
+        heard = [True] * len(layouts)
+        if any(layout is not None and layout.kind == "tokens" for layout in layouts):
+            with torch.enable_grad(), _frozen(classifier.module):
+                # Not a leaf, so that a network may work in place on it.
+                picture = batch.clone().requires_grad_() * 1
+                heard = _places_heard(_run(classifier, picture, keep_values=True), layouts)
+    return _describe(trial, layouts, heard)
+
+
+def _run(classifier: Classifier, batch: torch.Tensor, *, keep_values: bool = False) -> _TrialRun:
+    outputs: list[_Output] = []
+    features: torch.Tensor | None = None
+    alive_pooled: weakref.WeakValueDictionary[int, torch.Tensor] = weakref.WeakValueDictionary()
+
+    def watch(name: str, layer: nn.Module) -> torch.utils.hooks.RemovableHandle:
+        def note(_module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            nonlocal features
+            if isinstance(layer, nn.Linear) and inputs:
+                features = inputs[0]
+            if not isinstance(output, torch.Tensor) or not output.is_floating_point():
+                return
+            if isinstance(layer, _POOLING):
+                alive_pooled[id(output)] = output
+            pooled = id(output) in alive_pooled
+            value = output if keep_values else None
+            outputs.append(_Output(name, layer, tuple(output.shape), pooled, value))
+
+        return layer.register_forward_hook(note)
+
+    handles = [watch(name, layer) for name, layer in classifier.module.named_modules() if name]
+    try:
+        logits = classifier.read_logits(classifier.module(batch))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return _TrialRun(outputs, features, logits.shape[1])
+
+
+@contextlib.contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """Let gradients reach only what depends on the picture while inside."""
+    learning = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in learning:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)
+
+
+def _find_layouts(trial: _TrialRun, picture: tuple[int, ...]) -> list[Layout | None]:
+    height, width = picture
+    grids: list[tuple[int, int]] = []
+    layouts: list[Layout | None] = []
+    for output in trial.outputs:
+        layout = find_layout(output.shape, _TRIAL_BATCH, (height, width), grids)
+        layouts.append(layout)
+        if layout is not None:
+            grids.append(layout.grid)
+    return layouts
+
+
+def _describe(trial: _TrialRun, layouts: Sequence[Layout | None], heard: Sequence[bool]) -> list[Layer]:
+    calls = Counter(output.name for output in trial.outputs)
+    # Tokens are best explained where they are normalised, in networks that do so.
+    normalised = any(
+        is_heard and layout is not None and layout.kind == "tokens" and _normalises(output)
+        for output, layout, is_heard in zip(trial.outputs, layouts, heard, strict=True)
+    )
+    layers = []
+    for output, layout, is_heard in zip(trial.outputs, layouts, heard, strict=True):
+        shape = (output.shape[0] // _TRIAL_BATCH, *output.shape[1:]) if output.shape else ()
+        explains = (
+            layout is not None
+            and is_heard
+            and calls[output.name] == 1
+            and not output.pooled
+            and not isinstance(output.module, _REPEATING)
+            and not (layout.kind == "nchw" and shape[1] == trial.num_classes)  # the scores themselves
+            and not (layout.kind == "tokens" and normalised and not _normalises(output))
+        )
+        layers.append(Layer(output.name, type(output.module).__name__, shape, layout, explains))
+    return layers
+
+
+def _normalises(output: _Output) -> bool:
+    """Tell by its class or its name whether a module normalises and does nothing else."""
+    names = f"{type(output.module).__name__} {output.name.rpartition('.')[2]}"
+    return "norm" in names.lower() and not any(output.module.children())
+
+
+def _places_heard(trial: _TrialRun, layouts: Sequence[Layout | None]) -> list[bool]:
+    """Tell which outputs come from the picture and, of tokens, whose places reach the classifier.
+
+    After the last attention of a transformer with a class token, only that token is read: its patches
+    have no influence any more, and a map made there would be empty. Asked of the classifier's input, not
+    of the logits, because untrained classifiers may be all zeros.
+    """
+    values = [output.value for output in trial.outputs]
+    heard = [value is not None and value.requires_grad for value in values]
+    tokens = [
+        (index, layout, value)
+        for index, (layout, value) in enumerate(zip(layouts, values, strict=True))
+        if layout is not None and layout.kind == "tokens" and value is not None and value.requires_grad
+    ]
+    classified = trial.features
+    if not tokens or classified is None or not classified.requires_grad:
+        return heard
+    # Any weights will do that no normalisation cancels.
+    weights = torch.linspace(1, 100, classified.numel(), device=classified.device).cos()
+    objective = (classified.flatten() * weights).sum()
+    gradients = torch.autograd.grad(objective, [value for _, _, value in tokens], allow_unused=True)
+    for (index, layout, _), gradient in zip(tokens, gradients, strict=True):
+        heard[index] = gradient is not None and bool(layout.fold(gradient).abs().max() > 0)
+    return heard
+
+
+def choose_target_layers(layers: Sequence[Layer], wanted: str = AUTO, *, stages: bool = False) -> list[Layer]:
+    """Choose the layers to explain.
+
+    Args:
+        layers: What `probe_layers` found.
+        wanted: A dotted name, several joined by ``+``, or ``"auto"``: the last layer that still has a grid.
+            Where several modules hand on the same output, that is the outermost one.
+        stages: Whether ``"auto"`` is to give the last layer of each of the three coarsest grids instead.
+
+    Raises:
+        UnknownNameError: if there is no layer of a name.
+        ModelError: if a layer, or every layer, has no grid.
+    """
+    if wanted != AUTO:
+        return [_named_layer(layers, name.strip()) for name in wanted.split("+")]
+    candidates = [layer for layer in layers if layer.explains]
+    if not candidates:
+        raise ModelError("no layer of this network has a spatial grid; name one with --target-layer")
+    if not stages:
+        return [candidates[-1]]
+    last_of_grid: dict[tuple[int, int], Layer] = {}
+    for layer in candidates:
+        assert layer.layout is not None
+        last = last_of_grid.get(layer.layout.grid)
+        # A whole stage rather than the first part of the next one's first block; tokens have no such whole.
+        if last is None or layer.layout.kind == "tokens" or layer.name.count(".") <= last.name.count("."):
+            last_of_grid[layer.layout.grid] = layer
+    # Not in the order of running: branches pool and enlarge; what is coarser than the last is a branch.
+    last_places = _places(candidates[-1])
+    finest_first = sorted(last_of_grid.values(), key=_places, reverse=True)
+    stage_ends = [layer for layer in finest_first if _places(layer) >= last_places]
+    return stage_ends[-3:] if len(stage_ends) > 1 else candidates[-3:]
+
+
+def _places(layer: Layer) -> int:
+    rows, columns = layer.grid or (0, 0)
+    return rows * columns
+
+
+def _named_layer(layers: Sequence[Layer], name: str) -> Layer:
+    found = next((layer for layer in layers if layer.name == name), None)
+    if found is None:
+        raise unknown_name(
+            "layer", name, {layer.name for layer in layers}, listed_by="streamcam layers MODEL"
+        )
+    if found.layout is None:
+        raise ModelError(f"layer {name!r} puts out {found.shape}, which has no spatial grid to make a map of")
+    if sum(layer.name == name for layer in layers) > 1:
+        raise InvalidArgumentError(f"layer {name!r} runs several times for one picture; choose one around it")
+    return found

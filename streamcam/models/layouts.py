@@ -1,0 +1,161 @@
+"""How a layer's output lies on the picture: as planes, as pixels with channels last, or as tokens."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+
+Grid = tuple[int, int]
+"""(rows, columns)."""
+
+MAX_PREFIX_TOKENS = 32
+"""Class, distillation and register tokens before the patches: more than this is something else."""
+
+# A grid's cells are about as wide as they are high: padding and striding change that by a little.
+_ASPECT_TOLERANCE = 0.35
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the features of each place stand in a layer's output."""
+
+    kind: Literal["nchw", "nhwc", "tokens"]
+    grid: Grid
+    prefix_tokens: int = 0
+    """Tokens before the patches that stand for no place."""
+
+    def fold(self, output: torch.Tensor) -> torch.Tensor:
+        """Bring an output of the layer into planes.
+
+        Args:
+            output: (N, C, h, w), (N, h, w, C) or (N, prefix + h * w, C), as `kind` says.
+
+        Returns:
+            (N, C, h, w), a view where possible.
+        """
+        if self.kind == "nchw":
+            return output
+        if self.kind == "nhwc":
+            return output.permute(0, 3, 1, 2)
+        rows, columns = self.grid_of(output)
+        patches = output[:, output.shape[1] - rows * columns :]
+        return patches.transpose(1, 2).reshape(output.shape[0], output.shape[2], rows, columns)
+
+    def grid_of(self, output: torch.Tensor) -> Grid:
+        """Tell the grid of an output, which may differ from that of the trial run."""
+        if self.kind == "nchw":
+            return output.shape[2], output.shape[3]
+        if self.kind == "nhwc":
+            return output.shape[1], output.shape[2]
+        return self.grid
+
+    def unfold(self, planes: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        """Put planes back where `fold` took them from.
+
+        Args:
+            planes: (N, C, h, w).
+            like: An output of the layer with the same batch; its prefix tokens are kept.
+
+        Returns:
+            A tensor of the layer's own layout.
+        """
+        if self.kind == "nchw":
+            return planes
+        if self.kind == "nhwc":
+            return planes.permute(0, 2, 3, 1)
+        prefix = like[:, : like.shape[1] - planes.shape[2] * planes.shape[3]]
+        return torch.cat([prefix, planes.flatten(2).transpose(1, 2)], dim=1)
+
+
+def find_layout(
+    shape: tuple[int, ...], batch: int, picture: Grid, known_grids: Sequence[Grid]
+) -> Layout | None:
+    """Tell how an output lies on the picture, if it does.
+
+    Args:
+        shape: The output's shape.
+        batch: How many pictures went in: two or more, so that what has another length there (windows of
+            shifted attention, tables of relative positions) can be told apart.
+        picture: (height, width) of the network's input.
+        known_grids: The grids of layers that ran before: tokens have that of the planes they were cut from.
+
+    Returns:
+        None where the output has no grid of more than one place.
+    """
+    if not shape or shape[0] != batch:
+        return None
+    if len(shape) == 4 and not _is_attention(shape, known_grids):
+        return _find_planes(shape, picture)
+    if len(shape) == 3:
+        return _find_tokens(shape, picture, known_grids)
+    return None
+
+
+def _is_attention(shape: tuple[int, ...], known_grids: Sequence[Grid]) -> bool:
+    """Tell whether an output holds a number for each pair of places, heads first or last."""
+    places = {rows * columns for rows, columns in known_grids if rows * columns > 1}
+    return shape[2] in places and shape[2] in (shape[1], shape[3])
+
+
+def _find_planes(shape: tuple[int, ...], picture: Grid) -> Layout | None:
+    planes = Layout("nchw", (shape[2], shape[3]))
+    pixels = Layout("nhwc", (shape[1], shape[2]))
+    # Where a number of channels looks like one of rows, the shape of the cells decides.
+    fitting = [layout for layout in (planes, pixels) if _distortion(layout.grid, picture) <= 1]
+    best = min(fitting, key=lambda layout: _distortion(layout.grid, picture), default=None)
+    return best if best is not None and best.grid[0] * best.grid[1] > 1 else None
+
+
+def _distortion(grid: Grid, picture: Grid) -> float:
+    """Tell how far a grid is from being the picture at a lower resolution, with cells as wide as high.
+
+    Returns:
+        0 if it is exactly that, up to 1 if it can be, more if it cannot.
+    """
+    (rows, columns), (height, width) = grid, picture
+    if rows > height or columns > width:
+        return math.inf
+    # A side of few cells is rounded coarsely.
+    slack = _ASPECT_TOLERANCE + 1 / min(rows, columns)
+    return abs(math.log((height / rows) / (width / columns))) / math.log1p(slack)
+
+
+def _find_tokens(shape: tuple[int, ...], picture: Grid, known_grids: Sequence[Grid]) -> Layout | None:
+    count = shape[1]
+    known = list(dict.fromkeys(reversed(known_grids)))
+    grid = _best_fitting(count, known or _square_grids(picture), MAX_PREFIX_TOKENS)
+    if grid is None and known:  # pooled as tokens: half of a grid, without a token before the patches
+        grid = _best_fitting(count, _halves(known), 0)
+    if grid is None or grid[0] * grid[1] == 1:
+        return None
+    return Layout("tokens", grid, count - grid[0] * grid[1])
+
+
+def _best_fitting(count: int, grids: Sequence[Grid], most_prefix_tokens: int) -> Grid | None:
+    """Find the grid that leaves the fewest tokens over; the first of several."""
+    fitting = [grid for grid in grids if 0 <= count - grid[0] * grid[1] <= most_prefix_tokens]
+    return min(fitting, key=lambda grid: count - grid[0] * grid[1], default=None)
+
+
+def _square_grids(picture: Grid) -> list[Grid]:
+    """The grids that square patches of any size would make."""
+    height, width = picture
+    return [
+        (height // patch, width // patch)
+        for patch in range(4, min(height, width) + 1)
+        if height % patch == 0 and width % patch == 0
+    ]
+
+
+def _halves(grids: Sequence[Grid]) -> list[Grid]:
+    """The grids that halving these again and again makes."""
+    found = []
+    for rows, columns in grids:
+        while rows * columns > 1:
+            rows, columns = -(-rows // 2), -(-columns // 2)
+            found.append((rows, columns))
+    return found

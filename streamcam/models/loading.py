@@ -1,0 +1,104 @@
+"""Building a classifier from its name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from streamcam.errors import InvalidArgumentError, UnknownNameError, unknown_name
+from streamcam.models.classifier import Classifier
+from streamcam.models.families import FAMILIES
+from streamcam.models.families.base import ModelInfo
+from streamcam.models.families.bundled import DEFAULT_MODEL
+from streamcam.models.labels import imagenet_labels, read_labels
+from streamcam.models.request import DEFAULT_WEIGHTS, ModelRequest
+
+IMAGENET = "imagenet"
+"""What ``labels`` may be besides a file: the 1,000 names of ImageNet-1k."""
+
+ACTIVATIONS = ("softmax", "sigmoid")
+
+
+def load_classifier(
+    name: str = DEFAULT_MODEL,
+    *,
+    weights: str | Path = DEFAULT_WEIGHTS,
+    labels: str | Path | Sequence[str] | None = None,
+    input_size: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    logits_key: str | int | None = None,
+    activation: Literal["softmax", "sigmoid"] | None = None,
+) -> Classifier:
+    """Build a network by name, in evaluation mode, on the CPU.
+
+    Args:
+        name: The default model's name, that of a torchvision classifier, ``timm:NAME``, or
+            ``package.module:factory`` for a function of the caller's own that returns a `torch.nn.Module`.
+        weights: ``"default"`` for the published weights (a factory's network as it is made), ``"none"`` for
+            an untrained network, the name of other published weights, as ``"IMAGENET1K_V1"``, or the path of
+            a ``.safetensors`` or PyTorch file.
+        labels: Class names, a file of them, or ``"imagenet"``; the published ones if None.
+        input_size: Side of the square that the network takes, in pixels; this and what follows stand in for
+            what a network was published with.
+        mean: Mean of each channel, on a scale of 0 to 1: three for RGB, one for grey.
+        std: Standard deviation of each channel, likewise.
+        logits_key: Where the logits stand in what the network returns, if that is a dict, tuple or list.
+        activation: What makes probabilities of logits.
+
+    Raises:
+        UnknownNameError: if there is no such model.
+        SourceNotFoundError: if a file is missing.
+        InvalidArgumentError: if the input asked for cannot be.
+        ModelError: if weights or labels cannot be read, had, or do not fit, or a factory fails.
+    """
+    if activation not in (None, *ACTIVATIONS):
+        raise unknown_name("activation", activation, ACTIVATIONS)
+    request = ModelRequest(
+        name,
+        weights,
+        _labels(labels),
+        input_size,
+        None if mean is None else tuple(mean),
+        None if std is None else tuple(std),
+        logits_key,
+        activation,
+    )
+    family = next((family for family in FAMILIES if family.accepts(name)), None)
+    if family is None:
+        raise _unknown_model(name)
+    classifier = family.load(request)
+    classifier.module.eval()
+    return classifier
+
+
+def _labels(labels: str | Path | Sequence[str] | None) -> tuple[str, ...] | None:
+    if labels is None:
+        return None
+    if labels == IMAGENET:
+        return imagenet_labels()
+    given = read_labels(Path(labels)) if isinstance(labels, str | Path) else tuple(labels)
+    if len(given) < 2:
+        raise InvalidArgumentError(f"a classifier has two classes or more, and here are {len(given)} labels")
+    return given
+
+
+def _unknown_model(name: str) -> UnknownNameError:
+    known = [info.name for info in known_models()]
+    return unknown_name("model", name, known, listed_by="streamcam models")
+
+
+def known_models(text: str = "") -> list[ModelInfo]:
+    """List what `load_classifier` takes by name, the default first.
+
+    Args:
+        text: Only names that contain it, without regard to case. A family of many names is listed only where
+            its prefix is in it, as ``"timm:vit"``.
+
+    Raises:
+        ModelError: if that family is not installed.
+    """
+    wanted = text.strip().casefold()
+    families = [family for family in FAMILIES if not family.prefix or wanted.startswith(family.prefix)]
+    return [info for family in families for info in family.infos() if wanted in info.name.casefold()]

@@ -1,0 +1,73 @@
+"""From frames to a network's input: resampled by swscale straight from the decoder's planes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streamcam.errors import InvalidArgumentError
+from streamcam.frames import Frame
+from streamcam.models.classifier import InputSpec
+from streamcam.models.geometry import Geometry, fit_geometry
+from streamcam.pictures import Resampler, picture_from_rgb
+
+
+class Preprocessor:
+    """Makes batches of frames for one network. Belongs to one thread."""
+
+    def __init__(self, spec: InputSpec, fit: str, device: torch.device) -> None:
+        """Assign.
+
+        Args:
+            spec: What the network takes in.
+            fit: A name in `streamcam.models.FITS`.
+            device: Where the batches go.
+        """
+        self._spec = spec
+        self._fit = fit
+        self._device = device
+        self._resampler = Resampler()
+        grey_or_rgb = [round(255 * mean) for mean in spec.mean]
+        red, green, blue = grey_or_rgb if len(grey_or_rgb) == 3 else grey_or_rgb * 3
+        self._fill = (red, green, blue)
+
+    def geometry(self, frame: Frame) -> Geometry:
+        """Tell how a frame is fitted into the network's input."""
+        return fit_geometry(self._fit, (frame.image.width, frame.image.height), self._spec)
+
+    def pixels(self, frames: Sequence[Frame]) -> NDArray[np.uint8]:
+        """Resample frames of one shape: RGB, uint8 (N, H, W, 3)."""
+        geometry = self.geometry(frames[0])
+        return np.stack(
+            [
+                geometry.place(self._resampler.to_rgb(frame.image, *geometry.scaled), self._fill)
+                for frame in frames
+            ]
+        )
+
+    def normalise(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
+        """Turn pixels (N, H, W, 3) into the network's input: float32 (N, channels, H, W), on the device."""
+        batch = torch.from_numpy(pixels).to(self._device)
+        return self._spec.normalise(batch.permute(0, 3, 1, 2)).contiguous()
+
+
+def frame_of_array(image: NDArray[np.uint8], index: int) -> Frame:
+    """Wrap a picture as a frame of its own.
+
+    Args:
+        image: RGB, uint8 (H, W, 3).
+        index: Its place among the caller's pictures.
+
+    Raises:
+        InvalidArgumentError: if it is not such an array.
+    """
+    try:
+        picture = picture_from_rgb(image)
+    except (ValueError, AttributeError) as error:
+        raise InvalidArgumentError(f"cannot explain this: {error}") from error
+    return Frame(picture, index, index, Fraction(1), time.monotonic())

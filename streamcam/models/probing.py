@@ -1,0 +1,81 @@
+"""Finding out by a trial run which shapes of pictures a network takes, and what its layers put out there."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+
+from streamcam.errors import InvalidArgumentError, ModelError
+from streamcam.models.classifier import Classifier
+from streamcam.models.geometry import fit_geometry
+from streamcam.models.layers import Layer, probe_layers
+
+_TRIAL_FRAME = (16, 9)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Probe:
+    """What a trial run told."""
+
+    fit: str
+    """A name in `streamcam.models.FITS` that the network takes."""
+    layers: list[Layer]
+    """In the order in which they finish."""
+    note: str | None = None
+    """Why the fit is not the usual one, in a sentence."""
+
+
+def trial_size(classifier: Classifier, fit: str) -> tuple[int, int]:
+    """Return the (height, width) of the network's input for a frame that is wider than high."""
+    width, height = fit_geometry(fit, _TRIAL_FRAME, classifier.input).size
+    return height, width
+
+
+def probe_classifier(
+    classifier: Classifier, fit: str | None = None, device: str | torch.device = "cpu"
+) -> Probe:
+    """Run a network once, on nothing, to see what it takes and what its layers put out.
+
+    Args:
+        classifier: In evaluation mode.
+        fit: A name in `streamcam.models.FITS`; None for ``full`` where the network takes any shape and has
+            layers with a grid then, and ``stretch`` elsewhere.
+        device: Where the network is.
+
+    Raises:
+        InvalidArgumentError: if it does not take frames at their own shape, which were asked for.
+        ModelError: if it does not take pictures of its own size either.
+    """
+    note = None
+    if fit in (None, "full"):
+        try:
+            layers = _layers_at("full", classifier, device)
+        except ModelError:  # it runs, but what it returns is no classifier's answer
+            raise
+        except Exception as error:  # whatever a network raises
+            only = f"{classifier.name} takes only {classifier.input.size}x{classifier.input.size} pictures"
+            if fit == "full":
+                raise InvalidArgumentError(f"{only}; use --fit stretch, crop or pad") from error
+            note = f"{only}: frames are stretched to that"
+        else:
+            if fit == "full" or any(layer.explains for layer in layers):
+                return Probe("full", layers)
+            note = f"{classifier.name} resizes pictures itself: frames are stretched to what it takes"
+    fit = fit or "stretch"
+    try:
+        return Probe(fit, _layers_at(fit, classifier, device), note)
+    except ModelError:
+        raise
+    except Exception as error:
+        height, width = trial_size(classifier, fit)
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(
+            f"{classifier.name} does not run on a picture of {classifier.input.channels} channels and "
+            f"{width}x{height} pixels ({reason}); say what it takes with --input-size, --mean and --std"
+        ) from error
+
+
+def _layers_at(fit: str, classifier: Classifier, device: str | torch.device) -> list[Layer]:
+    picture = torch.zeros(1, classifier.input.channels, *trial_size(classifier, fit), device=device)
+    return probe_layers(classifier, picture)

@@ -1,0 +1,151 @@
+"""What is asked for when a model is loaded, and what every family makes of it in the same way."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+from streamcam.errors import InvalidArgumentError, ModelError
+from streamcam.models.classifier import Classifier, InputSpec
+from streamcam.models.labels import imagenet_labels, numbered_labels
+from streamcam.models.weights import StateDict, load_into
+
+DEFAULT_WEIGHTS = "default"
+NO_WEIGHTS = "none"
+
+IMAGENET_CLASSES = 1000
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """Which network is wanted, with what weights and labels; None leaves a choice to the family."""
+
+    name: str
+    weights: str | Path = DEFAULT_WEIGHTS
+    """``"default"`` for the published ones, ``"none"`` for an untrained network, or a file."""
+    labels: tuple[str, ...] | None = None
+    input_size: int | None = None
+    """Side of the square that the network takes, in pixels."""
+    mean: tuple[float, ...] | None = None
+    """See `InputSpec`."""
+    std: tuple[float, ...] | None = None
+    """See `InputSpec`."""
+    logits_key: str | int | None = None
+    """See `Classifier`."""
+    activation: Literal["softmax", "sigmoid"] | None = None
+    """See `Classifier`."""
+
+    @property
+    def weights_file(self) -> Path | None:
+        """The file of weights, if one was asked for."""
+        return None if self.weights in (DEFAULT_WEIGHTS, NO_WEIGHTS) else Path(self.weights)
+
+    @property
+    def untrained_classes(self) -> int:
+        """How many classes an untrained network gets: one for each label, or as many as ImageNet has."""
+        return IMAGENET_CLASSES if self.labels is None else len(self.labels)
+
+    def input_spec(self, published: InputSpec) -> InputSpec:
+        """Replace in what a network was published with whatever was asked for.
+
+        Raises:
+            InvalidArgumentError: if there is no such input.
+        """
+        size = published.size if self.input_size is None else self.input_size
+        if size < 1:
+            raise InvalidArgumentError(f"the input size is a number of pixels from 1, not {size}")
+        mean = published.mean if self.mean is None else self.mean
+        std = published.std if self.std is None else self.std
+        try:
+            # The margin around the centre crop is kept in proportion.
+            return InputSpec(size, round(published.resize * size / published.size), mean, std)
+        except ValueError as error:
+            raise InvalidArgumentError(f"cannot normalise pictures so: {error}") from error
+
+    def finish(
+        self,
+        module: nn.Module,
+        spec: InputSpec,
+        *,
+        classes: int,
+        weights: str,
+        labels: Callable[[int], tuple[str, ...]] | None = None,
+    ) -> Classifier:
+        """Put a network together with what is known of it.
+
+        Args:
+            spec: What it takes in, with what was asked for (see `input_spec`).
+            classes: How many logits it gives.
+            weights: Where its weights came from, for reports.
+            labels: The names of so many classes; if None, ImageNet's for 1,000 and numbers otherwise.
+
+        Raises:
+            ModelError: if there are more or fewer labels than classes.
+        """
+        named = max(2, classes)  # a single logit stands for two classes, see `Classifier.read_logits`
+        given = self.labels if self.labels is not None else (labels or published_labels)(named)
+        if len(given) != named:
+            held = f"the {named} classes" if classes > 1 else "the single logit (2 classes)"
+            raise ModelError(
+                f"{len(given)} labels were given for {held} of {self.name}; give one label for each class"
+            )
+        # Softmax over a logit and its negative would count it twice.
+        activation = self.activation or ("softmax" if classes > 1 else "sigmoid")
+        return Classifier(self.name, module, given, spec, weights, self.logits_key, activation)
+
+
+def published_labels(classes: int) -> tuple[str, ...]:
+    """Return ImageNet's labels for its number of classes and numbers for any other."""
+    return imagenet_labels() if classes == IMAGENET_CLASSES else numbered_labels(classes)
+
+
+def build_around(
+    build: Callable[[int], nn.Module], tensors: StateDict, *, model: str, origin: str
+) -> tuple[nn.Module, int]:
+    """Build a network around weights, with as many classes as they were made for.
+
+    Args:
+        build: Builds one for a number of classes, with all that it has in its state.
+        tensors: The weights.
+        model: What a message calls the network.
+        origin: What a message calls the weights.
+
+    Returns:
+        The network, and its number of classes.
+
+    Raises:
+        ModelError: if they do not fit.
+    """
+    # On no device, because drawing the random numbers that are then replaced takes longer than reading.
+    with torch.device("meta"):
+        module = build(IMAGENET_CLASSES)
+        classes = classes_in(tensors, module.state_dict(), IMAGENET_CLASSES)
+        if classes != IMAGENET_CLASSES:
+            module = build(classes)
+    load_into(module, tensors, model=model, origin=origin, assign=True)
+    return module, classes
+
+
+def classes_in(tensors: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor], classes: int) -> int:
+    """Find out for how many classes weights were made, as those of a fine-tuned network.
+
+    Args:
+        tensors: The weights.
+        own: The state of that network when it is built for `classes` classes.
+
+    Returns:
+        How many, if they differ from the network in nothing but that; else `classes`.
+    """
+    found = set()
+    for name, value in own.items():
+        given = tensors[name].shape if name in tensors else value.shape
+        if given != value.shape:
+            if not given or value.shape[0] != classes or given[1:] != value.shape[1:]:
+                return classes
+            found.add(given[0])
+    return found.pop() if len(found) == 1 else classes

@@ -1,0 +1,340 @@
+"""Which layers a network has, which one is explained, and that its cells are where they should be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError
+from streamcam.models import (
+    Classifier,
+    InputSpec,
+    Layer,
+    choose_target_layers,
+    probe_classifier,
+    probe_layers,
+)
+from streamcam.models.labels import numbered_labels
+
+SPEC = InputSpec(32, 32)
+
+
+def classifier(module: nn.Module, **settings: Any) -> Classifier:
+    torch.manual_seed(0)
+    return Classifier(
+        "toy", module.eval(), numbered_labels(5), settings.pop("spec", SPEC), "none", **settings
+    )
+
+
+def layers_of(module: nn.Module, height: int = 32, width: int = 64, **settings: Any) -> list[Layer]:
+    return probe_layers(classifier(module, **settings), torch.zeros(1, 3, height, width))
+
+
+def auto(module: nn.Module, height: int = 32, width: int = 64) -> str:
+    return choose_target_layers(layers_of(module, height, width))[0].name
+
+
+class Conventional(nn.Module):
+    """Convolutions in stages, a pooling layer inside the last one, dropout, and a linear classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stage1 = nn.Sequential(nn.Conv2d(3, 8, 4, 4), nn.ReLU())
+        self.stage2 = nn.Sequential(nn.Conv2d(8, 16, 2, 2), nn.ReLU(inplace=True))
+        self.stage3 = nn.Sequential(nn.Conv2d(16, 16, 1), nn.ReLU(), nn.MaxPool2d(2))
+        self.dropout = nn.Dropout()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(16, 5)
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        features = self.dropout(self.stage3(self.stage2(self.stage1(batch))))
+        logits: torch.Tensor = self.fc(self.pool(features).flatten(1))
+        return logits
+
+
+def test_layers_are_told_in_the_order_in_which_they_finish() -> None:
+    layers = {layer.name: layer for layer in layers_of(Conventional())}
+    assert list(layers)[:4] == ["stage1.0", "stage1.1", "stage1", "stage2.0"]
+    first, last = layers["stage1"], layers["fc"]
+    assert (first.kind, first.shape, first.grid, first.channels) == ("Sequential", (1, 8, 8, 16), (8, 16), 8)
+    assert (last.kind, last.shape, last.grid, last.explains) == ("Linear", (1, 5), None, False)
+
+
+def test_auto_takes_the_last_grid_before_it_is_pooled() -> None:
+    assert auto(Conventional()) == "stage3.1"
+
+
+def test_of_one_output_in_several_names_the_outermost_counts() -> None:
+    module = Conventional()
+    module.stage3 = nn.Sequential(nn.Conv2d(16, 16, 1), nn.ReLU())
+    assert auto(module) == "stage3"
+
+
+def test_stages_are_the_last_layers_of_the_coarsest_grids_finest_first() -> None:
+    module = Conventional()
+    module.stage3 = nn.Sequential(nn.Conv2d(16, 16, 1), nn.ReLU(), nn.Conv2d(16, 16, 2, 2))
+    chosen = choose_target_layers(layers_of(module, 64, 64), stages=True)
+    assert [(layer.name, layer.grid) for layer in chosen] == [
+        ("stage1", (16, 16)),
+        ("stage2", (8, 8)),
+        ("stage3", (4, 4)),
+    ]
+
+
+def test_scores_in_planes_are_not_what_makes_them() -> None:
+    """As in SqueezeNet: the last convolution's output is the scores of each place."""
+    module = nn.Sequential(
+        nn.Conv2d(3, 8, 4, 4), nn.ReLU(), nn.Conv2d(8, 5, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
+    assert auto(module) == "1"
+
+
+class Shared(nn.Module):
+    """One activation module in two places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(3, 8, 4, 4), nn.Conv2d(8, 8, 1)
+        self.act, self.fc = nn.ReLU(), nn.Linear(8, 5)
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        features = self.act(self.conv2(self.act(self.conv1(batch))))
+        logits: torch.Tensor = self.fc(features.mean((2, 3)))
+        return logits
+
+
+def test_a_layer_that_runs_twice_is_not_taken() -> None:
+    layers = layers_of(Shared())
+    assert choose_target_layers(layers)[0].name == "conv2"
+    with pytest.raises(InvalidArgumentError, match="'act' runs several times for one picture"):
+        choose_target_layers(layers, "act")
+
+
+class ChannelsLast(nn.Module):
+    """Like Swin: channels last, with a table of relative positions that is the same for every picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(3, 8, 4, 4)
+        self.norm, self.head = nn.LayerNorm(8), nn.Linear(8, 5)
+        self.positions = nn.Linear(2, 8)
+        self.table: torch.Tensor
+        self.register_buffer("table", torch.randn(1, 8, 16, 2))
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        pixels = self.norm(self.embed(batch).permute(0, 2, 3, 1))
+        logits: torch.Tensor = self.head((pixels + self.positions(self.table)).mean((1, 2)))
+        return logits
+
+
+def test_a_table_that_is_the_same_for_every_picture_is_no_layer_of_it() -> None:
+    layers = {layer.name: layer for layer in layers_of(ChannelsLast())}
+    norm = layers["norm"]
+    assert (norm.layout and norm.layout.kind, norm.grid, norm.channels) == ("nhwc", (8, 16), 8)
+    assert layers["positions"].layout is None
+    assert auto(ChannelsLast()) == "norm"
+
+
+class Block(nn.Module):
+    """Attention, then a perceptron, each on normalised tokens and added to them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, width), nn.GELU())
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        query, key, value = self.qkv(self.norm1(tokens)).chunk(3, dim=-1)
+        tokens = tokens + self.proj(F.scaled_dot_product_attention(query, key, value))
+        return tokens + self.mlp(self.norm2(tokens))
+
+
+class Transformer(nn.Module):
+    """A vision transformer with any number of tokens before the patches."""
+
+    def __init__(self, prefix: int, *, read: str = "class", patch: int = 8, width: int = 16) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(3, width, patch, patch)
+        self.prefix = nn.Parameter(torch.randn(1, prefix, width))
+        self.blocks = nn.ModuleList(Block(width) for _ in range(2))
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, 5)
+        self.read = read
+        nn.init.zeros_(self.head.weight)  # as torchvision leaves it before training
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        patches = self.embed(batch).flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.prefix.expand(len(batch), -1, -1), patches], dim=1)
+        for block in self.blocks:
+            tokens = block(tokens)
+        tokens = self.norm(tokens)
+        count = self.prefix.shape[1]
+        summary = tokens[:, 0] if self.read == "class" else tokens[:, count:].mean(dim=1)
+        logits: torch.Tensor = self.head(summary)
+        return logits
+
+
+def test_of_a_class_token_s_network_the_last_norm_is_taken_whose_patches_are_read() -> None:
+    """After the last attention only the class token is read: a map made there would be empty."""
+    assert auto(Transformer(1)) == "blocks.1.norm1"
+
+
+def test_of_an_averaging_network_the_very_last_norm_is_taken() -> None:
+    assert auto(Transformer(0, read="mean")) == "norm"
+    assert auto(Transformer(4, read="mean")) == "norm"
+
+
+def test_tokens_that_are_never_normalised_are_explained_as_they_are() -> None:
+    module = nn.Sequential(
+        nn.Conv2d(3, 8, 4, 4), nn.Flatten(2), Swap(), nn.Linear(8, 8), Mean(), nn.Linear(8, 5)
+    )
+    assert auto(module) == "3"
+
+
+class Swap(nn.Module):
+    """(N, C, T) → (N, T, C)."""
+
+    def forward(self, planes: torch.Tensor) -> torch.Tensor:
+        return planes.transpose(1, 2)
+
+
+class Mean(nn.Module):
+    """(N, T, C) → (N, C)."""
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return tokens.mean(dim=1)
+
+
+@pytest.mark.parametrize("prefix", [0, 1, 2, 5])
+@pytest.mark.parametrize(("rows", "columns"), [(4, 4), (4, 7), (7, 4)])
+def test_a_bright_patch_lights_its_own_cell(prefix: int, rows: int, columns: int) -> None:
+    torch.manual_seed(prefix)
+    module = Transformer(prefix, read="class" if prefix else "mean").eval()
+    toy = classifier(module)
+    (layer,) = choose_target_layers(probe_layers(toy, torch.zeros(1, 3, 8 * rows, 8 * columns)))
+    assert layer.layout is not None
+    assert (layer.grid, layer.layout.prefix_tokens) == ((rows, columns), prefix)
+    outputs: list[torch.Tensor] = []
+    handle = module.get_submodule(layer.name).register_forward_hook(lambda *call: outputs.append(call[2]))
+    for row, column in [(0, 0), (1, 2), (rows - 1, 0), (rows - 1, columns - 1)]:
+        picture = torch.zeros(1, 3, 8 * rows, 8 * columns)
+        with torch.no_grad():
+            module(picture)
+            picture[:, :, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8] = 9
+            module(picture)
+        dark, bright = (layer.layout.fold(output) for output in outputs[-2:])
+        cell = int((bright - dark).square().sum(dim=1).argmax())
+        assert divmod(cell, columns) == (row, column)
+    handle.remove()
+
+
+def test_a_network_is_left_as_it_was() -> None:
+    module = Transformer(1)
+    module.embed.weight.requires_grad_(False)
+    toy = classifier(module)
+    before = {name: parameter.requires_grad for name, parameter in module.named_parameters()}
+    probe_layers(toy, torch.zeros(1, 3, 32, 32))
+    assert {name: parameter.requires_grad for name, parameter in module.named_parameters()} == before
+    assert all(parameter.grad is None for parameter in module.parameters())
+    assert not any(part._forward_hooks for part in module.modules())
+
+
+def test_a_network_that_raises_is_left_as_it_was() -> None:
+    module = Conventional()
+    with pytest.raises(RuntimeError, match="channels"):
+        probe_layers(classifier(module), torch.zeros(1, 7, 32, 32))
+    assert not any(part._forward_hooks for part in module.modules())
+
+
+def test_probing_works_under_inference_mode() -> None:
+    toy = classifier(Transformer(1))
+    with torch.inference_mode():
+        (layer,) = choose_target_layers(probe_layers(toy, torch.zeros(1, 3, 32, 32)))
+    assert layer.name == "blocks.1.norm1"
+
+
+def test_layers_are_named_by_the_user() -> None:
+    layers = layers_of(Conventional())
+    assert [layer.name for layer in choose_target_layers(layers, "stage2")] == ["stage2"]
+    assert [layer.name for layer in choose_target_layers(layers, "stage2 + stage1.1")] == [
+        "stage2",
+        "stage1.1",
+    ]
+    # Even what auto never takes, if it has a grid.
+    assert choose_target_layers(layers, "stage3.2")[0].grid == (2, 4)
+
+
+BAD_LAYERS = [
+    ("stage4", UnknownNameError, "unknown layer 'stage4'; .* stage3.*all of them: streamcam layers MODEL"),
+    ("", UnknownNameError, "unknown layer ''"),
+    ("stage2+stage9", UnknownNameError, "unknown layer 'stage9'"),
+    ("fc", ModelError, r"layer 'fc' puts out \(1, 5\), which has no spatial grid"),
+    ("pool", ModelError, r"layer 'pool' puts out \(1, 16, 1, 1\), which has no spatial grid"),
+]
+
+
+@pytest.mark.parametrize(("wanted", "error", "says"), BAD_LAYERS)
+def test_layers_that_cannot_be_explained_are_refused(wanted: str, error: type[Exception], says: str) -> None:
+    layers = layers_of(Conventional())
+    with pytest.raises(error, match=says):
+        choose_target_layers(layers, wanted)
+
+
+def test_a_network_without_grids_says_so() -> None:
+    module = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 64, 5))
+    with pytest.raises(ModelError, match="no layer of this network has a spatial grid"):
+        choose_target_layers(layers_of(module))
+
+
+class Fixed(nn.Module):
+    """Takes pictures of one size only."""
+
+    def __init__(self, *, resizes: bool = False) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 8, 8), nn.Linear(64, 5)
+        self.resizes = resizes
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        if self.resizes:
+            batch = F.interpolate(batch, (32, 32))
+        logits: torch.Tensor = self.fc(self.conv(batch).flatten(1))
+        return logits
+
+
+def test_frames_keep_their_shape_where_the_network_takes_any() -> None:
+    probe = probe_classifier(classifier(Conventional()))
+    assert (probe.fit, probe.note) == ("full", None)
+
+
+def test_frames_are_stretched_to_what_a_network_takes() -> None:
+    probe = probe_classifier(classifier(Fixed()))
+    assert (probe.fit, probe.note) == (
+        "stretch",
+        "toy takes only 32x32 pictures: frames are stretched to that",
+    )
+    assert choose_target_layers(probe.layers)[0].grid == (4, 4)
+
+
+def test_frames_are_stretched_for_a_network_that_would_do_so_itself() -> None:
+    probe = probe_classifier(classifier(Fixed(resizes=True)))
+    assert (probe.fit, choose_target_layers(probe.layers)[0].grid) == ("stretch", (4, 4))
+    assert probe.note == "toy resizes pictures itself: frames are stretched to what it takes"
+
+
+def test_a_shape_that_a_network_does_not_take_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="only 32x32 pictures; use --fit stretch, crop or pad"):
+        probe_classifier(classifier(Fixed()), "full")
+
+
+def test_a_network_that_takes_nothing_of_its_size_says_what_was_tried() -> None:
+    with pytest.raises(ModelError, match=r"3 channels and 48x48 pixels \(.*\); say what it takes"):
+        probe_classifier(classifier(Fixed(), spec=InputSpec(48, 48)))
+
+
+def test_a_network_without_logits_says_so() -> None:
+    with pytest.raises(ModelError, match=r"returns a tensor \(2, 4, .*--logits-key"):
+        probe_classifier(classifier(nn.Conv2d(3, 4, 8, 8)))

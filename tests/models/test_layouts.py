@@ -1,0 +1,130 @@
+"""How outputs lie on the picture: told from shapes alone, folded into planes and put back."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from streamcam.models.layouts import MAX_PREFIX_TOKENS, Layout, find_layout
+
+WIDE, SQUARE = (224, 384), (224, 224)
+
+PLANES = [
+    ((2, 512, 7, 12), WIDE, (7, 12)),
+    ((2, 512, 7, 7), SQUARE, (7, 7)),
+    ((2, 64, 112, 192), WIDE, (112, 192)),
+    ((2, 1024, 5, 10), WIDE, (5, 10)),  # without padding 10:5 comes of 12:7
+    ((2, 3, 224, 384), WIDE, (224, 384)),
+    ((2, 24, 56, 96), WIDE, (56, 96)),  # 24 rows of 56 would have cells half as wide again as high
+    ((2, 7, 7, 7), SQUARE, (7, 7)),  # nothing speaks for channels last
+]
+
+
+@pytest.mark.parametrize(("shape", "picture", "grid"), PLANES)
+def test_planes_are_found(shape: tuple[int, ...], picture: tuple[int, int], grid: tuple[int, int]) -> None:
+    assert find_layout(shape, 2, picture, []) == Layout("nchw", grid)
+
+
+PIXELS = [
+    ((2, 7, 7, 768), SQUARE, (7, 7)),
+    ((2, 7, 12, 768), WIDE, (7, 12)),
+    ((2, 56, 56, 96), SQUARE, (56, 56)),
+    ((2, 56, 96, 96), WIDE, (56, 96)),
+    ((2, 56, 96, 128), WIDE, (56, 96)),
+]
+
+
+@pytest.mark.parametrize(("shape", "picture", "grid"), PIXELS)
+def test_channels_last_are_found(
+    shape: tuple[int, ...], picture: tuple[int, int], grid: tuple[int, int]
+) -> None:
+    assert find_layout(shape, 2, picture, []) == Layout("nhwc", grid)
+
+
+TOKENS = [
+    ((2, 196, 192), SQUARE, [(14, 14)], (14, 14), 0),
+    ((2, 197, 192), SQUARE, [(14, 14)], (14, 14), 1),
+    ((2, 198, 192), SQUARE, [(14, 14)], (14, 14), 2),  # a distillation token
+    ((2, 201, 192), SQUARE, [(14, 14)], (14, 14), 5),  # a class token and four registers
+    ((2, 84 + 1, 64), WIDE, [(56, 96), (7, 12)], (7, 12), 1),
+    ((2, 49, 64), SQUARE, [(56, 56), (28, 28), (14, 14), (7, 7)], (7, 7), 0),
+    ((2, 50, 64), SQUARE, [(7, 7), (56, 56)], (7, 7), 1),
+    ((2, 49, 64), SQUARE, [(56, 56)], (7, 7), 0),  # pooled as tokens three times
+    ((2, 16, 64), SQUARE, [(14, 14)], (4, 4), 0),  # 14, 7, 4: halves are rounded up
+    ((2, 196, 64), SQUARE, [], (14, 14), 0),  # cut without a convolution
+]
+
+
+@pytest.mark.parametrize(("shape", "picture", "known", "grid", "prefix"), TOKENS)
+def test_tokens_are_found(
+    shape: tuple[int, ...],
+    picture: tuple[int, int],
+    known: list[tuple[int, int]],
+    grid: tuple[int, int],
+    prefix: int,
+) -> None:
+    assert find_layout(shape, 2, picture, known) == Layout("tokens", grid, prefix)
+
+
+NOWHERE = [
+    ((2, 1000), SQUARE, []),
+    ((2,), SQUARE, []),
+    ((), SQUARE, []),
+    ((2, 1280, 1, 1), SQUARE, []),  # pooled
+    ((2, 1, 768), SQUARE, [(14, 14)]),
+    ((2, 512, 7, 7), WIDE, []),  # not the shape of the picture
+    ((2, 3, 196, 196), SQUARE, [(14, 14)]),  # attention, a number for each pair of places
+    ((2, 196, 196, 3), SQUARE, [(14, 14)]),
+    ((128, 49, 96), SQUARE, [(56, 56)]),  # windows of shifted attention in the batch's place
+    ((1, 128, 14, 14), SQUARE, []),  # a table of positions, the same for every picture
+    ((2, 196 + MAX_PREFIX_TOKENS + 1, 64), SQUARE, [(14, 14)]),
+    ((2, 3, 16, 14, 14), SQUARE, []),
+]
+
+
+@pytest.mark.parametrize(("shape", "picture", "known"), NOWHERE)
+def test_what_has_no_grid_gets_none(
+    shape: tuple[int, ...], picture: tuple[int, int], known: list[tuple[int, int]]
+) -> None:
+    assert find_layout(shape, 2, picture, known) is None
+
+
+LAYOUTS = [
+    (Layout("nchw", (2, 3)), (4, 5, 2, 3)),
+    (Layout("nhwc", (2, 3)), (4, 2, 3, 5)),
+    (Layout("tokens", (2, 3)), (4, 6, 5)),
+    (Layout("tokens", (2, 3), 1), (4, 7, 5)),
+    (Layout("tokens", (2, 3), 5), (4, 11, 5)),
+]
+
+
+@pytest.mark.parametrize(("layout", "shape"), LAYOUTS)
+def test_unfolding_puts_back_what_folding_took(layout: Layout, shape: tuple[int, ...]) -> None:
+    output = torch.randn(shape)
+    planes = layout.fold(output)
+    assert planes.shape == (4, 5, 2, 3)
+    assert torch.equal(layout.unfold(planes, output), output)
+
+
+def test_tokens_fill_the_grid_row_by_row_after_those_of_no_place() -> None:
+    output = torch.tensor([[[90.0], [91.0], [1.0], [2.0], [3.0], [4.0], [5.0], [6.0]]])
+    assert Layout("tokens", (2, 3), 2).fold(output).tolist() == [[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]]
+
+
+def test_pixels_become_planes() -> None:
+    output = torch.tensor([[[[1.0, -1.0], [2.0, -2.0]]]])  # one row of two places with two channels each
+    assert Layout("nhwc", (1, 2)).fold(output).tolist() == [[[[1.0, 2.0]], [[-1.0, -2.0]]]]
+
+
+@pytest.mark.parametrize(
+    ("layout", "shape", "grid"),
+    [
+        (Layout("nchw", (7, 7)), (1, 512, 5, 9), (5, 9)),
+        (Layout("nhwc", (7, 7)), (1, 5, 9, 512), (5, 9)),
+        (Layout("tokens", (7, 7), 1), (1, 50, 64), (7, 7)),
+    ],
+)
+def test_planes_tell_their_own_grid_and_tokens_cannot(
+    layout: Layout, shape: tuple[int, ...], grid: tuple[int, int]
+) -> None:
+    assert layout.grid_of(torch.zeros(shape)) == grid

@@ -1,0 +1,80 @@
+"""Small networks of many families, explained untrained, as scripts/check_models.py does with all of them."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "check_models.py"
+
+TORCHVISION = [
+    ("resnet18", "layer4", "12x7"),
+    ("squeezenet1_1", "features", "23x13"),
+    ("mnasnet0_5", "layers", "12x7"),
+    ("mobilenet_v3_small", "features", "12x7"),
+    ("shufflenet_v2_x0_5", "conv5", "12x7"),
+    ("efficientnet_b0", "features", "12x7"),
+    ("regnet_y_400mf", "trunk_output", "12x7"),
+    ("convnext_tiny", "features", "12x7"),
+]
+"""Name, the layer that auto takes, and the grid of the map, columns by rows."""
+
+TIMM = [
+    ("timm:test_vit", "blocks.5.norm1", "18x10"),
+    ("timm:test_vit2", "blocks.7.norm2", "18x10"),
+    ("timm:test_vit3", "norm", "10x10"),
+    ("timm:test_convnext", "stages", "9x5"),
+    ("timm:test_efficientnet", "bn2", "9x5"),
+    ("timm:test_mambaout", "stages", "9x5"),
+    ("timm:test_byobnet", "stages", "9x5"),
+    ("timm:test_nfnet", "final_act", "9x5"),
+    ("timm:deit_tiny_distilled_patch16_224", "blocks.11.norm1", "14x14"),
+    ("timm:xcit_nano_12_p16_224", "cls_attn_blocks.1.norm1", "24x14"),
+    ("timm:levit_128s", "stages", "4x4"),
+    ("timm:mobilenetv4_conv_small", "blocks", "12x7"),
+    ("timm:pvt_v2_b0", "stages", "12x7"),
+    ("timm:resmlp_12_224", "norm", "14x14"),
+]
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    """scripts/check_models.py as a module."""
+    spec = importlib.util.spec_from_file_location("check_models", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["check_models"] = module  # where its dataclasses look for their module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(("name", "layer", "grid"), TORCHVISION)
+def test_torchvision_s_networks_are_explained(script: ModuleType, name: str, layer: str, grid: str) -> None:
+    row = script.check(name)
+    assert (row.is_fine, row.layer, row.grid, row.error) == (True, layer, grid, "")
+
+
+@pytest.mark.parametrize(("name", "layer", "grid"), TIMM)
+def test_timm_s_networks_are_explained(script: ModuleType, name: str, layer: str, grid: str) -> None:
+    pytest.importorskip("timm")
+    row = script.check(name)
+    assert (row.is_fine, row.layer, row.grid, row.error) == (True, layer, grid, "")
+
+
+def test_the_script_knows_only_networks_that_there_are(script: ModuleType) -> None:
+    timm = pytest.importorskip("timm")
+    assert [name for name in script.TIMM.split() if not timm.is_model(name)] == []
+    assert len(script.TIMM.split()) > 100
+    assert len(list(script.wanted("torchvision", ""))) == 81
+
+
+def test_a_network_that_fails_is_a_row_that_says_why(script: ModuleType) -> None:
+    row = script.check("no_such_network")
+    assert not row.is_fine
+    assert row.cells[0] == "no_such_network"
+    assert row.cells[-1].startswith("FAILED unknown model 'no_such_network'")

@@ -1,0 +1,204 @@
+"""Networks of the user's own: factories, what they return, and every way in which they fail."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from streamcam import Explainer
+from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError
+from streamcam.models import load_classifier
+
+SOURCE = """
+    import torch
+    from torch import nn
+
+    class Net(nn.Module):
+        def __init__(self, classes=3, channels=3, wrap=lambda logits: logits):
+            super().__init__()
+            self.conv, self.fc = nn.Conv2d(channels, 4, 4, 4), nn.Linear(4, classes)
+            self.wrap = wrap
+        def forward(self, batch):
+            return self.wrap(self.fc(self.conv(batch).relu().mean((2, 3))))
+
+    class Nested:
+        factory = Net
+
+    def imports_late():
+        import my_package.nets
+        return my_package.nets.Net()
+    def grey(): return Net(channels=1)
+    def binary(): return Net(classes=1)
+    def thousand(): return Net(classes=1000)
+    def as_tuple(): return Net(wrap=lambda logits: (logits, None))
+    def as_dict(): return Net(wrap=lambda logits: {"features": None, "logits": logits})
+    def in_double(): return Net().double()
+    def in_training(): return nn.Sequential(Net(), nn.Dropout(0.5)).train()
+    def only_48():
+        return nn.Sequential(nn.Flatten(), nn.Linear(3 * 48 * 48, 3))
+    def no_logits(): return nn.Conv2d(3, 4, 4)
+    def fails(): raise ValueError("the flux capacitor\\nis empty")
+    def fails_silently(): raise KeyError
+    def needs(argument): return argument
+    def nothing(): pass
+    def text(): return "a network"
+    number = 7
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A current directory with modules in it, which are forgotten afterwards."""
+    before = set(sys.modules)
+    files = {
+        "my_nets.py": SOURCE,
+        "my_package/__init__.py": "",
+        "my_package/nets.py": SOURCE,
+        "my_broken.py": "import torch\n1 / 0",
+        "my_misspelt.py": "import a_module_that_is_not_there",
+        "my_typo.py": "def broken(:",
+    }
+    for name, source in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(textwrap.dedent(source), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if name.startswith("my_"):
+            del sys.modules[name]
+
+
+def test_a_factory_in_the_current_directory_is_found() -> None:
+    path = list(sys.path)
+    model = load_classifier("my_nets:Net")
+    assert model.labels == ("class 0", "class 1", "class 2")
+    assert (model.name, model.weights) == ("my_nets:Net", "as its factory makes it")
+    assert (model.input.size, model.input.channels, model.activation) == (224, 3, "softmax")
+    assert sys.path == path
+
+
+@pytest.mark.parametrize("name", ["my_package.nets:Net", "my_nets:Nested.factory", "my_nets:imports_late"])
+def test_factories_are_found_in_packages_and_classes(name: str) -> None:
+    assert len(load_classifier(name).labels) == 3
+
+
+def test_weights_labels_and_input_are_as_asked_for(here: Path) -> None:
+    (here / "names.json").write_text('["cat", "dog", "cot"]', encoding="utf-8")
+    state = load_classifier("my_nets:Net").module.state_dict()
+    torch.save(state, here / "weights.pth")
+    model = load_classifier(
+        "my_nets:Net",
+        weights="weights.pth",
+        labels="names.json",
+        input_size=64,
+        mean=[0.5, 0.5, 0.5],
+        std=[0.5, 0.5, 0.5],
+        activation="sigmoid",
+    )
+    assert (model.labels, model.weights, model.activation) == (
+        ("cat", "dog", "cot"),
+        "weights.pth",
+        "sigmoid",
+    )
+    assert (model.input.size, model.input.mean, model.input.std) == (64, (0.5,) * 3, (0.5,) * 3)
+    for name, value in model.module.state_dict().items():
+        assert torch.equal(value, state[name])
+
+
+def test_a_thousand_classes_are_not_taken_for_imagenet_s() -> None:
+    assert load_classifier("my_nets:thousand").labels[285] == "class 285"
+    assert load_classifier("my_nets:thousand", labels="imagenet").labels[285] == "Egyptian cat"
+
+
+def test_a_single_logit_is_two_classes() -> None:
+    model = load_classifier("my_nets:binary", labels=["no", "yes"])
+    assert (model.labels, model.activation) == (("no", "yes"), "sigmoid")
+    assert load_classifier("my_nets:binary").labels == ("class 0", "class 1")
+
+
+def test_networks_in_other_precision_or_in_training_are_made_ready() -> None:
+    assert next(load_classifier("my_nets:in_double").module.parameters()).dtype == torch.float32
+    assert not any(part.training for part in load_classifier("my_nets:in_training").module.modules())
+
+
+EXPLAINED = [
+    ("my_nets:Net", {}),
+    ("my_nets:grey", {"mean": [0.5], "std": [0.5]}),
+    ("my_nets:binary", {"classes": "yes", "labels": ["no", "yes"]}),
+    ("my_nets:as_tuple", {}),
+    ("my_nets:as_tuple", {"logits_key": 0}),
+    ("my_nets:as_dict", {"logits_key": "logits"}),
+    ("my_nets:Net", {"activation": "sigmoid", "input_size": 96}),
+]
+
+
+@pytest.mark.parametrize(("name", "settings"), EXPLAINED)
+def test_own_networks_are_explained(name: str, settings: dict[str, Any]) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
+    (explanation,) = Explainer(name, **settings).explain([picture])
+    (heatmap,) = explanation.heatmaps.values()
+    assert heatmap.shape == ((24, 40) if "input_size" in settings else (56, 96))
+    assert explanation.target_layer == "conv"
+
+
+FAILURES = [
+    ("my_nets:fails", {}, "my_nets:fails failed: ValueError: the flux capacitor is empty"),
+    ("my_nets:fails_silently", {}, "my_nets:fails_silently failed: KeyError"),
+    ("my_nets:needs", {}, "my_nets:needs failed: TypeError: .*argument"),
+    ("my_nets:nothing", {}, r"my_nets:nothing returned nothing, not a torch\.nn\.Module"),
+    ("my_nets:text", {}, "my_nets:text returned a str, not"),
+    ("my_nets:number", {}, "my_nets:number is a int, not a function that makes"),
+    ("my_broken:Net", {}, "importing my_broken failed: ZeroDivisionError: division by zero"),
+    ("my_misspelt:Net", {}, "importing my_misspelt failed: .*a_module_that_is_not_there"),
+    ("my_typo:Net", {}, "importing my_typo failed: SyntaxError"),
+    ("my_nets:grey", {}, "my_nets:grey cannot take a picture of 3 channels and 224x224 pixels .*--mean"),
+    ("my_nets:only_48", {}, "cannot take .* 224x224 pixels .*--input-size"),
+    ("my_nets:no_logits", {}, r"returns a tensor \(1, 4, 221, 221\) where logits .*--logits-key"),
+    ("my_nets:as_dict", {}, "returns a dict with the keys features, logits"),
+    ("my_nets:as_dict", {"logits_key": "scores"}, "no entry 'scores'; check --logits-key"),
+    ("my_nets:Net", {"labels": ["a", "b"]}, "2 labels were given for the 3 classes of my_nets:Net"),
+    (
+        "my_nets:binary",
+        {"labels": ["a", "b", "c"]},
+        r"3 labels were given for the single logit \(2 classes\)",
+    ),
+]
+
+
+UNKNOWN = [
+    ("my_nowhere:Net", "unknown model 'my_nowhere:Net'; there is no module 'my_nowhere' in '/.*' or among"),
+    ("my_package.gone:Net", r"there is no module 'my_package\.gone'"),
+    ("my_package.gone.deeper:Net", r"there is no module 'my_package\.gone'"),
+    (":Net", "unknown model ':Net'; there is no module ''"),
+    ("my_nets:grye", "unknown factory in my_nets 'grye'; the nearest are: grey"),
+    ("my_nets:", "unknown factory in my_nets ''"),
+]
+
+
+@pytest.mark.parametrize(("name", "says"), UNKNOWN)
+def test_what_is_not_there_is_named(name: str, says: str) -> None:
+    with pytest.raises(UnknownNameError, match=says):
+        load_classifier(name)
+
+
+@pytest.mark.parametrize(("name", "settings", "says"), FAILURES)
+def test_what_fails_is_said_on_one_line(name: str, settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(ModelError, match=says) as caught:
+        load_classifier(name, **settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_shape_that_an_own_network_does_not_take_is_stretched_to() -> None:
+    model = load_classifier("my_nets:only_48", input_size=48)
+    with pytest.raises(ModelError, match="no layer of this network has a spatial grid"):
+        Explainer(model)
+    with pytest.raises(InvalidArgumentError, match="only 48x48 pictures"):
+        Explainer(model, fit="full")

@@ -1,0 +1,139 @@
+"""timm's classifiers: names, inputs from timm's own configuration, labels, and what cannot be had."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from streamcam.errors import ModelError, UnknownNameError
+from streamcam.models import known_models, load_classifier
+from streamcam.models.labels import imagenet_labels
+
+timm = pytest.importorskip("timm")
+
+TINY = "timm:test_resnet"
+"""A network of half a million parameters that timm has for tests."""
+
+
+@pytest.fixture(scope="module")
+def fine_tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of `TINY`, for 4 classes."""
+    path = tmp_path_factory.mktemp("timm") / "weights.pth"
+    torch.save(timm.create_model("test_resnet", num_classes=4).state_dict(), path)
+    return path
+
+
+def test_the_input_is_that_of_timm_s_own_configuration() -> None:
+    spec = load_classifier("timm:resnet10t", weights="none").input
+    assert (spec.size, spec.resize) == (176, 201)  # evaluated with a crop of 0.875
+    assert (spec.mean, spec.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    assert load_classifier("timm:test_vit", weights="none").input.mean == (0.5, 0.5, 0.5)
+
+
+def test_a_thousand_classes_are_imagenet_s_and_others_are_numbered() -> None:
+    model = load_classifier(TINY, weights="none")
+    assert (model.name, model.weights, model.labels) == (TINY, "none", imagenet_labels())
+    assert load_classifier(TINY, weights="none", labels=["a", "b", "c"]).labels == ("a", "b", "c")
+
+
+def test_the_larger_imagenet_s_classes_have_names_too() -> None:
+    from streamcam.models.families.timm import _labels
+
+    labels = _labels(21843)
+    assert (len(labels), labels[1]) == (21843, "benthos")
+    assert _labels(5)[4] == "class 4"
+
+
+def test_weights_of_a_fine_tuned_network_are_loaded(fine_tuned: Path) -> None:
+    model = load_classifier(TINY, weights=fine_tuned)
+    assert model.labels == ("class 0", "class 1", "class 2", "class 3")
+    for name, value in torch.load(fine_tuned, weights_only=True).items():
+        assert torch.equal(model.module.state_dict()[name], value)
+    with pytest.raises(ModelError, match="2 labels were given for the 4 classes of timm:test_resnet"):
+        load_classifier(TINY, weights=fine_tuned, labels=["a", "b"])
+
+
+def test_weights_of_another_network_are_refused(fine_tuned: Path) -> None:
+    with pytest.raises(ModelError, match=r"does not fit timm:test_vit: cls_token is missing; conv1\."):
+        load_classifier("timm:test_vit", weights=fine_tuned)
+
+
+def test_transformers_are_built_for_the_size_asked_for_and_others_take_any() -> None:
+    vit = load_classifier("timm:test_vit", weights="none", input_size=96)
+    assert vit.module(torch.zeros(1, 3, 96, 96)).shape == (1, 1000)
+    assert (vit.input.size, vit.input.resize) == (96, 101)
+    assert load_classifier(TINY, weights="none", input_size=96).input.size == 96
+
+
+def test_a_network_that_is_published_without_a_classifier_says_so() -> None:
+    with pytest.raises(ModelError, match="published without a classifier, so it has no classes"):
+        load_classifier("timm:vit_small_patch16_dinov3")
+
+
+UNKNOWN = [
+    ("timm:resnet51", "unknown model 'timm:resnet51'; .*timm:resnet51q.* streamcam models timm:"),
+    ("timm:", "unknown model 'timm:'"),
+    ("timm:resnet18.nope", r"unknown weights 'timm:resnet18\.nope'; choose one of: .*timm:resnet18\.a1_in1k"),
+]
+
+
+@pytest.mark.parametrize(("name", "says"), UNKNOWN)
+def test_an_unknown_name_lists_the_nearest(name: str, says: str) -> None:
+    with pytest.raises(UnknownNameError, match=says):
+        load_classifier(name, weights="none")
+
+
+def test_other_published_weights_are_part_of_the_name() -> None:
+    assert load_classifier("timm:resnet18.a1_in1k", weights="none").name == "timm:resnet18.a1_in1k"
+
+
+def test_published_weights_are_those_that_timm_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+    create = timm.create_model
+
+    def create_model(name: str, **settings: Any) -> torch.nn.Module:
+        asked.append({"name": name, **settings})
+        made: torch.nn.Module = create(name)
+        return made
+
+    monkeypatch.setattr(timm, "create_model", create_model)
+    assert load_classifier(TINY).weights == "timm/test_resnet"
+    assert asked == [{"name": "test_resnet", "pretrained": True}]
+
+
+def test_a_failed_download_names_the_ways_out(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def create_model(*_: Any, **__: Any) -> torch.nn.Module:
+        logging.getLogger("huggingface_hub.utils").warning("Retrying in 1s")
+        raise FileNotFoundError("An error happened.\nPlease check your connection.")
+
+    monkeypatch.setattr(timm, "create_model", create_model)
+    says = r"weights of timm:test_resnet could not be downloaded \(An error happened.\); give a file with "
+    with pytest.raises(ModelError, match=says) as caught:
+        load_classifier(TINY)
+    assert "HF_HOME" in str(caught.value)
+    assert "--weights none" in str(caught.value)
+    assert caplog.records == []
+
+
+def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ModelError, match=r'need timm: pip install "streamcam\[timm\]"'):
+        load_classifier("timm:resnet18")
+    with pytest.raises(ModelError, match="need timm"):
+        known_models("timm:res")
+    assert known_models("resnet50")[0].name == "resnet50"
+
+
+def test_timm_s_names_are_listed_when_they_are_asked_for() -> None:
+    found = {info.name: info for info in known_models("timm:resnet10t")}
+    assert list(found) == ["timm:resnet10t"]
+    assert (found["timm:resnet10t"].input_size, found["timm:resnet10t"].weights) == (176, "c3_in1k")
+    assert len(known_models("timm:")) > 1000
+    assert not any(info.name.startswith("timm:") for info in known_models())

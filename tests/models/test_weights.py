@@ -1,0 +1,219 @@
+"""Reading weights: every kind of file, none of its code, and what does not fit."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from streamcam.errors import ModelError, SourceNotFoundError
+from streamcam.models.weights import check_sha256, load_into, read_state_dict
+
+
+class Renamed(nn.Linear):
+    """A module that gives tensors of its older files their new names, as torchvision's do."""
+
+    _version = 2
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: dict[str, Any], *others: Any
+    ) -> None:
+        if local_metadata.get("version") == 1 and f"{prefix}kernel" in state_dict:
+            state_dict[f"{prefix}weight"] = state_dict.pop(f"{prefix}kernel")
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *others)
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.Flatten(), Renamed(2, 3))
+
+
+STATE = {name: value + 1 for name, value in network().state_dict().items()}
+
+
+def wrapped(prefix: str) -> dict[str, torch.Tensor]:
+    return {prefix + name: value for name, value in STATE.items()}
+
+
+FILES = [
+    STATE,
+    {"state_dict": STATE, "epoch": 3, "optimizer": {"lr": 0.1}},
+    {"model": STATE},
+    {"model_state_dict": STATE},
+    {"state_dict_ema": STATE},
+    wrapped("module."),
+    wrapped("_orig_mod."),
+    {"model": wrapped("module._orig_mod.")},
+    {**STATE, "note": "trained on a Sunday"},
+]
+
+
+def saved(path: Path, content: object) -> Path:
+    torch.save(content, path)
+    return path
+
+
+def load(path: Path, module: nn.Module | None = None, **settings: Any) -> nn.Module:
+    module = module or network()
+    load_into(module, read_state_dict(path), model="toy", origin="FILE", **settings)
+    return module
+
+
+def assert_loaded(module: nn.Module) -> None:
+    for name, value in module.state_dict().items():
+        torch.testing.assert_close(value, STATE[name], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("content", FILES)
+def test_checkpoints_of_every_shape_are_read(tmp_path: Path, content: object) -> None:
+    assert_loaded(load(saved(tmp_path / "weights.pth", content)))
+
+
+def test_safetensors_are_read(tmp_path: Path) -> None:
+    save_file(STATE, tmp_path / "weights.safetensors")
+    assert_loaded(load(tmp_path / "weights.safetensors"))
+
+
+def test_files_of_the_old_format_are_read(tmp_path: Path) -> None:
+    torch.save(STATE, tmp_path / "weights.pth", _use_new_zipfile_serialization=False)
+    assert_loaded(load(tmp_path / "weights.pth"))
+
+
+def test_a_network_on_no_device_takes_the_tensors_as_its_own(tmp_path: Path) -> None:
+    with torch.device("meta"):
+        module = network()
+    half = {name: value.half() if value.is_floating_point() else value for name, value in STATE.items()}
+    load(saved(tmp_path / "weights.pth", half), module, assign=True)
+    assert {value.device.type for value in module.state_dict().values()} == {"cpu"}
+    assert module[0].weight.dtype == torch.float32  # type: ignore[index]
+    torch.testing.assert_close(module[0].weight, STATE["0.weight"], rtol=1e-3, atol=1e-3)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("assign", [True, False])
+def test_files_from_before_the_training_steps_were_counted_fit(tmp_path: Path, assign: bool) -> None:
+    old = {name: value for name, value in STATE.items() if "num_batches" not in name}
+    module = load(saved(tmp_path / "weights.pth", old), assign=assign)
+    torch.testing.assert_close(module.state_dict()["1.running_mean"], STATE["1.running_mean"])
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_modules_rename_the_tensors_of_their_older_files(tmp_path: Path, prefix: str) -> None:
+    versions = {name: dict(entry) for name, entry in network().state_dict()._metadata.items()}  # type: ignore[attr-defined]
+    versions["3"]["version"] = 1
+    old: Any = type(network().state_dict())(
+        (prefix + name.replace("3.weight", "3.kernel"), value) for name, value in STATE.items()
+    )
+    old._metadata = {f"{prefix}{name}".rstrip("."): entry for name, entry in versions.items()}
+    assert_loaded(load(saved(tmp_path / "weights.pth", old)))
+
+
+class Bomb:
+    """What runs code when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("write", ["torch", "old torch", "pickle", "old pickle"])
+def test_code_in_a_file_never_runs(tmp_path: Path, write: str) -> None:
+    trace, path = tmp_path / "trace", tmp_path / "weights.pth"
+    content = {**STATE, "bomb": Bomb(trace)}
+    if "torch" in write:
+        torch.save(content, path, _use_new_zipfile_serialization=write == "torch")
+    else:
+        path.write_bytes(pickle.dumps(Bomb(trace), protocol=0 if "old" in write else 4))
+    with pytest.raises(ModelError, match=r"never runs code|is not a weights file"):
+        read_state_dict(path)
+    assert not trace.exists()
+    if "pickle" in write:  # else the test would prove nothing
+        pickle.loads(path.read_bytes())
+        assert trace.exists()
+
+
+def test_a_whole_network_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"never runs code .*; save model\.state_dict\(\)"):
+        read_state_dict(saved(tmp_path / "weights.pth", network()))
+
+
+NO_WEIGHTS = [
+    ("a.pth", b""),
+    ("a.pth", b"not weights at all\n"),
+    ("a.pth", b"\x00\x01\x02"),
+    ("a.pth", b"PK\x03\x04 and no more"),
+    ("a.pth", b"\x80\x02"),
+    ("a.pth", b"\xff\xd8\xff\xe0 JFIF"),
+    ("a.pth", pickle.dumps(7, protocol=2)),
+    ("a.safetensors", b""),
+    ("a.safetensors", b"not weights at all\n"),
+]
+
+
+@pytest.mark.parametrize(("name", "content"), NO_WEIGHTS)
+def test_what_is_no_weights_file_is_named_on_one_line(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelError, match=r"is not a weights file|holds") as caught:
+        read_state_dict(tmp_path / name)
+    assert str(tmp_path / name) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ([1, 2], "holds a list, not a table of named tensors"),
+        ({"epoch": 3}, "holds no tensors"),
+        (torch.zeros(3), "holds a Tensor, not a table"),
+    ],
+)
+def test_a_file_without_named_tensors_is_named(tmp_path: Path, content: object, says: str) -> None:
+    with pytest.raises(ModelError, match=says):
+        read_state_dict(saved(tmp_path / "weights.pth", content))
+
+
+@pytest.mark.parametrize("name", ["missing.pth", "missing.safetensors", "."])
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SourceNotFoundError, match=r"no weights file .* check --weights"):
+        read_state_dict(tmp_path / name)
+
+
+def without(*names: str) -> dict[str, torch.Tensor]:
+    return {name: value for name, value in STATE.items() if name not in names}
+
+
+MISFITS = [
+    (without("0.weight"), "FILE does not fit toy: 0.weight is missing"),
+    ({**STATE, "4.bias": torch.zeros(1)}, "FILE does not fit toy: 4.bias is unknown to toy"),
+    (
+        {**STATE, "0.weight": torch.zeros(2, 3, 1, 1)},
+        "FILE does not fit toy: 0.weight is (2, 3, 1, 1), not (2, 1, 1, 1)",
+    ),
+    (
+        {"a": torch.zeros(1), "b": torch.zeros(1)},
+        "FILE does not fit toy: 0.weight is missing; a is unknown to toy; 0.bias is missing and 7 more",
+    ),
+]
+
+
+@pytest.mark.parametrize("assign", [True, False])
+@pytest.mark.parametrize(("content", "says"), MISFITS)
+def test_what_does_not_fit_is_named(
+    tmp_path: Path, content: dict[str, torch.Tensor], says: str, assign: bool
+) -> None:
+    with pytest.raises(ModelError, match=f"^{re.escape(says)}$"):
+        load(saved(tmp_path / "weights.pth", content), assign=assign)
+
+
+def test_a_damaged_file_is_told_from_its_original(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    check_sha256(tmp_path / "a", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+    with pytest.raises(ModelError, match=r"damaged or another version \(SHA-256 ba7816bf8f01…, expected 000"):
+        check_sha256(tmp_path / "a", "0" * 64)
