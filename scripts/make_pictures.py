@@ -1,6 +1,6 @@
 """Make the pictures of the README from the sample clip, with streamcam itself.
 
-    python scripts/make_pictures.py
+python scripts/make_pictures.py
 """
 
 from __future__ import annotations

@@ -170,6 +170,7 @@ def stub_downloads(monkeypatch: pytest.MonkeyPatch, state: object) -> list[dict[
     asked: list[dict[str, Any]] = []
 
     def load_state_dict_from_url(url: str, **settings: Any) -> object:
+        print("Downloading:", url)  # as it does
         asked.append({"url": url, **settings})
         if isinstance(state, Exception):
             raise state
@@ -180,7 +181,7 @@ def stub_downloads(monkeypatch: pytest.MonkeyPatch, state: object) -> list[dict[
 
 
 def test_published_weights_are_fetched_without_running_their_code(
-    monkeypatch: pytest.MonkeyPatch, weights: Path
+    monkeypatch: pytest.MonkeyPatch, weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = stub_downloads(monkeypatch, torch.load(weights, weights_only=True))
     model = load_classifier(TINY)
@@ -189,6 +190,7 @@ def test_published_weights_are_fetched_without_running_their_code(
     (request,) = asked
     assert request["url"].endswith("shufflenetv2_x0.5-f707e7126e.pth")
     assert (request["weights_only"], request["check_hash"]) == (True, True)
+    assert capsys.readouterr().out == ""
 
 
 def test_other_published_weights_are_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -31,19 +31,21 @@ def _load(request: ModelRequest) -> Classifier:
     timm = _import_timm()
     name = _known(timm, request.name)
     published = timm.get_pretrained_cfg(name)
-    origin, classes = NO_WEIGHTS, published.num_classes or IMAGENET_CLASSES
+    classes = (published and published.num_classes) or 0
+    build = functools.partial(_build, timm, name, request.input_size)
     if request.weights == DEFAULT_WEIGHTS:
-        module, origin = _download(timm, request, name), f"timm/{name}"
+        if not classes:
+            raise ModelError(
+                f"{request.name} is published without a classifier, so it has no classes to explain; "
+                "give the weights of a fine-tuned one with --weights FILE"
+            )
+        module, origin = _download(request, build), f"timm/{name}"
     elif request.weights_file is not None:
-        tensors, origin = read_state_dict(request.weights_file), str(request.weights_file)
-        module = _build(timm, name, classes, request.input_size)
-        found = classes_in(tensors, module.state_dict(), classes)
-        if found != classes:
-            module, classes = _build(timm, name, found, request.input_size), found
-        load_into(module, tensors, model=request.name, origin=origin)
+        module, classes = _build_around(request, build, classes or IMAGENET_CLASSES)
+        origin = str(request.weights_file)
     else:
-        classes = classes if request.labels is None else len(request.labels)
-        module = _build(timm, name, classes, request.input_size)
+        classes = classes or IMAGENET_CLASSES if request.labels is None else len(request.labels)
+        module, origin = build(pretrained=False, num_classes=classes), NO_WEIGHTS
     spec = request.input_spec(_input_of(timm, module))
     return request.finish(module, spec, classes=classes, weights=origin, labels=_labels)
 
@@ -68,37 +70,47 @@ def _known(timm: ModuleType, name: str) -> str:
     return own
 
 
-def _build(timm: ModuleType, name: str, classes: int, side: int | None) -> nn.Module:
+def _build(timm: ModuleType, name: str, side: int | None, **settings: Any) -> nn.Module:
     """Build a network; the side of its input is part of a transformer and of no concern to others."""
-    settings: dict[str, Any] = {"pretrained": False, "num_classes": classes}
+    module: nn.Module
     if side is not None:
         try:
-            sized: nn.Module = timm.create_model(name, **settings, img_size=side)
+            module = timm.create_model(name, **settings, img_size=side)
         except TypeError:  # it knows no such setting
             pass
         else:
-            return sized
-    module: nn.Module = timm.create_model(name, **settings)
+            return module
+    module = timm.create_model(name, **settings)
     return module
 
 
-def _download(timm: ModuleType, request: ModelRequest, name: str) -> nn.Module:
-    published = timm.get_pretrained_cfg(name)
-    if not published.num_classes:
-        raise ModelError(
-            f"{request.name} is published without a classifier, so it has no classes to explain; "
-            "give the weights of a fine-tuned one with --weights FILE"
-        )
+def _build_around(
+    request: ModelRequest, build: Callable[..., nn.Module], classes: int
+) -> tuple[nn.Module, int]:
+    """Build a network with as many classes as a file's weights were made for, and load them into it.
+
+    Not as `build_around` does: timm's networks keep more than what is in their state.
+    """
+    assert request.weights_file is not None
+    tensors = read_state_dict(request.weights_file)
+    module = build(pretrained=False, num_classes=classes)
+    found = classes_in(tensors, module.state_dict(), classes)
+    if found != classes:
+        module = build(pretrained=False, num_classes=found)
+    load_into(module, tensors, model=request.name, origin=str(request.weights_file))
+    return module, found
+
+
+def _download(request: ModelRequest, build: Callable[..., nn.Module]) -> nn.Module:
     try:
         with _quiet_downloads():
-            module: nn.Module = timm.create_model(name, pretrained=True)
+            return build(pretrained=True)
     except (OSError, RuntimeError, ValueError) as error:  # huggingface_hub's errors are OSErrors
         reason = str(error).partition("\n")[0]
         raise ModelError(
             f"the weights of {request.name} could not be downloaded ({reason}); give a file with --weights "
             "FILE, point HF_HOME to a cache that has them, or use --weights none for an untrained network"
         ) from error
-    return module
 
 
 @contextmanager

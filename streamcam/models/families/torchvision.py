@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import re
 import sys
 from collections.abc import Iterator
@@ -33,16 +34,14 @@ def _load(request: ModelRequest) -> Classifier:
     spec = request.input_spec(_input_of(published))
     build = functools.partial(_build, request.name, spec.size)
     if request.weights == NO_WEIGHTS:
-        module, classes, origin = build(request.untrained_classes), request.untrained_classes, NO_WEIGHTS
+        classes = request.untrained_classes
+        return request.finish(build(classes), spec, classes=classes, weights=NO_WEIGHTS)
+    if request.weights_file is None or _is_variant(request):
+        tensors = _download(request.name, published)
+        origin = f"{type(published).__name__}.{published.name}"
     else:
-        if request.weights_file is None or _is_variant(request):
-            tensors, origin = (
-                _download(request.name, published),
-                f"{type(published).__name__}.{published.name}",
-            )
-        else:
-            tensors, origin = read_state_dict(request.weights_file), str(request.weights_file)
-        module, classes = build_around(build, _present_names(tensors), model=request.name, origin=origin)
+        tensors, origin = read_state_dict(request.weights_file), str(request.weights_file)
+    module, classes = build_around(build, _present_names(tensors), model=request.name, origin=origin)
     return request.finish(module, spec, classes=classes, weights=origin)
 
 
@@ -93,9 +92,10 @@ def _present_names(tensors: StateDict) -> StateDict:
 def _download(name: str, published: WeightsEnum) -> StateDict:
     """Read the published weights from TORCH_HOME, where they are downloaded to when they are not there."""
     try:
-        loaded = published.get_state_dict(
-            progress=sys.stderr.isatty(), check_hash=True, weights_only=True, map_location="cpu"
-        )
+        with contextlib.redirect_stdout(io.StringIO()):  # torch.hub tells there what it is about to do
+            loaded = published.get_state_dict(
+                progress=sys.stderr.isatty(), check_hash=True, weights_only=True, map_location="cpu"
+            )
     # URLError is an OSError; a wrong hash is a RuntimeError.
     except (OSError, RuntimeError, ValueError, EOFError) as error:
         raise ModelError(
