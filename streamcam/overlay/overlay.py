@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from streamcam.frames import Explanation, FloatArray, Frame
+from streamcam.frames import Explanation, FloatArray, Frame, Prediction
 from streamcam.overlay.blending import HeatBlender
 from streamcam.overlay.labels import LabelLine, LabelPanel
 from streamcam.overlay.smoothing import Smoother, scale_to_unit
@@ -67,10 +67,11 @@ class Overlay:
             A fresh picture; the frame stays as it is.
         """
         maps = self._smoothed(explanation, frame.time_s)
-        colours: list[Rgb] = []
-        if explanation.signed:
-            heats, colours = list(for_and_against(maps[0])), [FOR, AGAINST]
-            picture = self._tinter.tint(frame.image, heats, colours, explanation.region)
+        shown, colours = explanation.targets, list[Rgb]()
+        if explanation.signed:  # two colours for one class: others have none left
+            shown, colours = shown[:1], [FOR]
+            heats = list(for_and_against(maps[0]))
+            picture = self._tinter.tint(frame.image, heats, [FOR, AGAINST], explanation.region)
         elif len(maps) > 1:
             colours = [PALETTE[number % len(PALETTE)] for number in range(len(maps))]
             heats = [scale_to_unit(one) for one in maps]
@@ -78,7 +79,7 @@ class Overlay:
         else:
             picture = self._blender.blend(frame.image, scale_to_unit(maps[0]), explanation.region)
         if self._settings.labels:
-            self._panel.paint(picture, _lines(explanation, colours))
+            self._panel.paint(picture, _lines(explanation, shown, colours))
         return picture
 
     def _smoothed(self, explanation: Explanation, time_s: float) -> list[FloatArray]:
@@ -94,11 +95,11 @@ class Overlay:
         ]
 
 
-def _lines(explanation: Explanation, colours: Sequence[Rgb]) -> list[LabelLine]:
-    """The best classes, and those explained where they are not among them."""
-    explained = {target.index: target for target in explanation.targets}
+def _lines(explanation: Explanation, shown: Sequence[Prediction], colours: Sequence[Rgb]) -> list[LabelLine]:
+    """The best classes, and those whose heat is shown where they are not among them."""
+    explained = {target.index: target for target in shown}
     listed = {prediction.index: prediction for prediction in (*explanation.predictions, *explained.values())}
-    own_colour = dict(zip(explained, colours, strict=False))  # evidence against has no line of its own
+    own_colour = dict(zip(explained, colours, strict=bool(colours)))
     return [
         LabelLine(
             explained.get(index, prediction).label,

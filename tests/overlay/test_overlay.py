@@ -13,8 +13,9 @@ from stage_fakes import CAT, DOG, explanation_of
 from streamcam.errors import InvalidArgumentError, UnknownNameError
 from streamcam.frames import Explanation, Frame, Prediction
 from streamcam.overlay import Overlay, OverlaySettings
-from streamcam.overlay.labels import LabelPanel
+from streamcam.overlay.labels import LabelLine, LabelPanel
 from streamcam.overlay.overlay import _lines
+from streamcam.overlay.tinting import FOR
 from streamcam.pictures import Picture, planes_of
 
 PLAIN = OverlaySettings(colormap="inferno", alpha=1.0, smoothing_s=0.0, labels=False)
@@ -85,6 +86,21 @@ def test_evidence_for_and_against_has_two_colours() -> None:
     assert int(blue[50, 0]) > int(blue_before[50, 0])
 
 
+def test_with_evidence_against_only_the_class_shown_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    cat, dog = Prediction(CAT, "cat", 0.8), Prediction(DOG, "dog", 0.2)
+    heatmaps = {CAT: np.array([[-1, 1]], np.float32), DOG: np.array([[1, -1]], np.float32)}
+    explanation = dataclasses.replace(
+        explanation_of(0), heatmaps=heatmaps, targets=(cat, dog), predictions=(cat, dog), signed=True
+    )
+    painted: list[LabelLine] = []
+    monkeypatch.setattr(LabelPanel, "paint", lambda _panel, _image, lines: painted.extend(lines))
+    Overlay().draw(frame_at(0), explanation)
+    assert [(line.text, line.marked, line.colour) for line in painted] == [
+        ("cat", True, FOR),
+        ("dog", False, None),
+    ]
+
+
 def test_labels_are_drawn_over_the_heat_and_can_be_left_out() -> None:
     plain = luma(Overlay(PLAIN).draw(frame_at(0), explained([[1, 1]])))
     labelled = luma(Overlay(dataclasses.replace(PLAIN, labels=True)).draw(frame_at(0), explained([[1, 1]])))
@@ -115,7 +131,9 @@ def test_without_weight_and_labels_nothing_changes() -> None:
 
 def test_the_class_explained_is_listed_and_marked() -> None:
     explanation = explanation_of(0)
-    assert [(line.text, line.probability, line.marked) for line in _lines(explanation, [])] == [
+    assert [
+        (line.text, line.probability, line.marked) for line in _lines(explanation, explanation.targets, [])
+    ] == [
         ("cat", 0.75, True),
         ("dog", 0.25, False),
     ]
@@ -123,7 +141,7 @@ def test_the_class_explained_is_listed_and_marked() -> None:
     explanation = dataclasses.replace(
         explanation, targets=(unlikely,), heatmaps={9: np.zeros((1, 1), np.float32)}
     )
-    assert [(line.text, line.marked) for line in _lines(explanation, [])] == [
+    assert [(line.text, line.marked) for line in _lines(explanation, explanation.targets, [])] == [
         ("cat", False),
         ("dog", False),
         ("heron", True),
