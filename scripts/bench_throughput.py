@@ -38,13 +38,14 @@ def run_streamcam(film: Path, output: Path, settings: argparse.Namespace) -> Ite
     from streamcam.overlay import Overlay
     from streamcam.pipeline import stream
     from streamcam.sinks import EncoderSettings, open_sink
+    from streamcam.temporal import Steadier, steady
 
     overlay = Overlay()
     with stream(film, make_explainer(settings)) as explained:
         sink = open_sink(output, explained.info, settings=EncoderSettings(preset="veryfast"), overwrite=True)
         with sink:
-            for frame, explanation in explained:
-                sink.write(overlay.draw(frame, explanation))
+            for steadied in steady(explained, Steadier()):
+                sink.write(overlay.draw(steadied))
                 yield
 
 

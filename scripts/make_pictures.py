@@ -13,6 +13,7 @@ from PIL import Image
 
 from streamcam import Explainer, Overlay, stream
 from streamcam.pictures import Resampler
+from streamcam.temporal import Steadier, steady
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "media" / "sample.mp4"
@@ -26,9 +27,9 @@ def overlaid_frames() -> list[NDArray[np.uint8]]:
     """Render the clip and keep the frames to show, RGB, uint8 (H, W, 3)."""
     overlay, resampler = Overlay(), Resampler()
     kept, wanted = [], list(SHOWN_AT_S)
-    for frame, explanation in stream(SAMPLE, Explainer()):
-        picture = overlay.draw(frame, explanation)
-        if wanted and frame.time_s >= wanted[0]:
+    for steadied in steady(stream(SAMPLE, Explainer()), Steadier()):
+        picture = overlay.draw(steadied)
+        if wanted and steadied.frame.time_s >= wanted[0]:
             wanted.pop(0)
             kept.append(resampler.to_rgb(picture, picture.width, picture.height))
     return kept

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from streamcam.pipeline import RenderResult, render, stream
     from streamcam.sinks import EncoderSettings, open_sink
     from streamcam.sources import open_source
+    from streamcam.temporal import TemporalSettings
 
 __version__ = "0.1.0"
 
@@ -36,6 +37,7 @@ _HOMES = {
     "stream": "streamcam.pipeline",
     "EncoderSettings": "streamcam.sinks",
     "open_sink": "streamcam.sinks",
+    "TemporalSettings": "streamcam.temporal",
     "open_source": "streamcam.sources",
 }
 """Public name → the module it comes from."""
@@ -53,6 +55,7 @@ __all__ = [
     "Region",
     "RenderResult",
     "StreamcamError",
+    "TemporalSettings",
     "__version__",
     "open_sink",
     "open_source",

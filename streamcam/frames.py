@@ -111,6 +111,21 @@ class Explanation:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Steadied:
+    """What is shown of one frame: heat and labels after the temporal stage."""
+
+    frame: Frame
+    heats: Mapping[int, FloatArray]
+    """Class index → float32 (h, w), 0 (none) to 1 (strongest); -1 to 1 where evidence against is kept."""
+    targets: tuple[Prediction, ...]
+    """The classes whose heat it is, in the order of `heats`."""
+    labels: tuple[Prediction, ...]
+    """The classes to be listed, best first."""
+    explanation: Explanation
+    """The explanation that the heat comes from, with the region that it covers; its maps are raw."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ColourTags:
     """How a stream says its YUV values are meant: FFmpeg's AVCOL_* numbers (2 means unspecified)."""
 

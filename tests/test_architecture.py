@@ -24,17 +24,18 @@ ALLOWED: dict[str, set[str]] = {
     "sources": BASE,
     "models": BASE - {"containers"},
     "cam": BASE - {"containers"} | {"models"},
+    "temporal": {"errors", "frames"},
     "overlay": BASE - {"containers"},
     "sinks": BASE,
-    "pipeline": BASE - {"containers"} | {"sources", "overlay", "sinks"},
-    "cli": BASE - {"containers"} | {"sources", "models", "cam", "overlay", "sinks", "pipeline"},
+    "pipeline": BASE - {"containers"} | {"sources", "temporal", "overlay", "sinks"},
+    "cli": BASE - {"containers"} | {"sources", "models", "cam", "temporal", "overlay", "sinks", "pipeline"},
     "__main__": {"cli"},
 }
 """Room → the rooms it may import, besides itself and the package's bare name, which has the version."""
 
 ALLOWED_FOR_TYPES: dict[str, set[str]] = {
     "pipeline": {"cam"},
-    "__init__": {"errors", "frames", "models", "cam", "overlay", "sinks", "sources", "pipeline"},
+    "__init__": {"errors", "frames", "models", "cam", "temporal", "overlay", "sinks", "sources", "pipeline"},
 }
 """The same, for imports that only type checkers follow."""
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from streamcam.overlay import OverlaySettings
     from streamcam.pipeline import RenderResult
     from streamcam.sinks import EncoderSettings
+    from streamcam.temporal import TemporalSettings
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class _Request:
     start_s: float | None
     end_s: float | None
     overwrite: bool
+    temporal: TemporalSettings
     overlay: OverlaySettings
     encoder: EncoderSettings
 
@@ -102,10 +104,12 @@ def render_command(
     """
     from streamcam.overlay import OverlaySettings
     from streamcam.sinks import EncoderSettings
+    from streamcam.temporal import TemporalSettings
 
-    overlay = OverlaySettings(colormap, alpha, smoothing_s, labels=not no_labels)
+    temporal = TemporalSettings(smoothing_s)
+    overlay = OverlaySettings(colormap, alpha, labels=not no_labels)
     encoder = EncoderSettings(codec, crf, preset)
-    request = _Request(source, output, sidecar, start_s, end_s, overwrite, overlay, encoder)
+    request = _Request(source, output, sidecar, start_s, end_s, overwrite, temporal, overlay, encoder)
     _check(request)
     with ProgressLine(quiet=quiet) as line:
         line.begin(f"loading {model}")
@@ -141,6 +145,7 @@ def _check(request: _Request) -> None:
     from streamcam.pipeline import check_outputs
     from streamcam.sinks import check_destination, check_encoding
     from streamcam.sources import open_source
+    from streamcam.temporal import Steadier
 
     # Down to the first picture, because only that tells a film from a text file of that name.
     with open_source(request.source, start_s=request.start_s, end_s=request.end_s) as opened:
@@ -152,6 +157,7 @@ def _check(request: _Request) -> None:
     )
     if not info.is_still:
         check_encoding(destination, request.encoder)
+    Steadier(request.temporal)
     Overlay(request.overlay)
 
 
@@ -169,6 +175,7 @@ def _render(request: _Request, explainer: Explainer, line: ProgressLine) -> tupl
             request.source,
             request.output,
             explainer,
+            temporal=request.temporal,
             overlay=request.overlay,
             encoder=request.encoder,
             sidecar=request.sidecar,

@@ -89,12 +89,6 @@ class Tinter:
         return fresh
 
 
-def for_and_against(heatmap: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Part a signed map into what speaks for a class and what speaks against it.
-
-    Returns:
-        Both float32 (h, w), 0 to 1 on one scale: the stronger of the two reaches 1.
-    """
-    strongest = max(float(np.abs(heatmap).max()), 1e-12)
-    unit = heatmap / np.float32(strongest)
-    return unit.clip(min=0), (-unit).clip(min=0)
+def for_and_against(heat: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Part signed heat, float32 (h, w), into what speaks for a class and what speaks against it."""
+    return heat.clip(min=0), (-heat).clip(min=0)

@@ -16,6 +16,7 @@ from streamcam.overlay import Overlay, OverlaySettings
 from streamcam.pipeline.streaming import ExplainedStream, stream
 from streamcam.sinks import EncoderSettings, SidecarWriter, Sink, check_output, open_sink, same_file
 from streamcam.sources import check_input_file
+from streamcam.temporal import Steadier, TemporalSettings, steady
 
 if TYPE_CHECKING:
     from streamcam.cam import Explainer
@@ -67,6 +68,7 @@ def render(
     output: str | Path,
     explainer: Explainer,
     *,
+    temporal: TemporalSettings | None = None,
     overlay: OverlaySettings | None = None,
     encoder: EncoderSettings | None = None,
     sidecar: str | Path | None = None,
@@ -82,6 +84,7 @@ def render(
         source: The file to read.
         output: The file to make; its suffix chooses the kind. It appears when it is complete.
         explainer: Computes the maps.
+        temporal: How the maps are steadied in time.
         overlay: How the heat looks.
         encoder: How a film is encoded.
         sidecar: A file for the raw maps, JSON lines.
@@ -97,7 +100,7 @@ def render(
     """
     began = time.monotonic()
     check_outputs(check_input_file(source), output, sidecar, overwrite=overwrite)
-    painter = Overlay(overlay)
+    steadier, painter = Steadier(temporal), Overlay(overlay)
     with (
         stream(source, explainer, start_s=start_s, end_s=end_s) as explained,
         contextlib.ExitStack() as stack,
@@ -110,7 +113,7 @@ def render(
         if sidecar is not None:
             records = SidecarWriter(Path(sidecar), sidecar_header(explainer, explained.info))
             stack.callback(records.abort)
-        frames, film_s = _write_all(explained, painter, sink, records, on_progress)
+        frames, film_s = _write_all(explained, steadier, painter, sink, records, on_progress)
         if frames:
             sink.finish(cut_short=explained.stopped)
             if records is not None:
@@ -147,6 +150,7 @@ def check_outputs(source: Path, output: str | Path, sidecar: str | Path | None, 
 
 def _write_all(
     explained: ExplainedStream,
+    steadier: Steadier,
     painter: Overlay,
     sink: Sink,
     records: SidecarWriter | None,
@@ -157,10 +161,11 @@ def _write_all(
     info = explained.info
     step_s = float(1 / info.rate) if info.rate else 0.0
     first_s: float | None = None
-    for frame, explanation in explained:
-        sink.write(painter.draw(frame, explanation))
+    for ready in steady(explained, steadier):
+        frame = ready.frame
+        sink.write(painter.draw(ready))
         if records is not None:
-            records.write(frame, explanation)
+            records.write(frame, ready.explanation)
         first_s = frame.time_s if first_s is None else first_s
         frames, film_s = frames + 1, frame.time_s - first_s + step_s
         if on_progress is not None:

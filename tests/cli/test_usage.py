@@ -161,6 +161,7 @@ def test_several_classes_and_ranks_can_be_asked_for(explainers: list[FakeExplain
 
 def test_the_defaults_in_the_help_are_the_ones_of_the_library(capfd: pytest.CaptureFixture[str]) -> None:
     from streamcam.overlay import OverlaySettings
+    from streamcam.temporal import TemporalSettings
 
     run(["render", "--help"])
     text = " ".join(capfd.readouterr().out.split())
@@ -168,6 +169,6 @@ def test_the_defaults_in_the_help_are_the_ones_of_the_library(capfd: pytest.Capt
     for option, value in {
         "--colormap": settings.colormap,
         "--alpha": settings.alpha,
-        "--smoothing": settings.smoothing_s,
+        "--smoothing": TemporalSettings().smoothing_s,
     }.items():
         assert re.search(rf"{option} .*?\[default: {re.escape(str(value))}\]", text)

@@ -1,4 +1,4 @@
-"""One frame and its explanation in, one finished picture out."""
+"""One frame with its heat in, one finished picture out."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from media_factory import make_picture
 from stage_fakes import CAT, DOG, explanation_of
 
 from streamcam.errors import InvalidArgumentError, UnknownNameError
-from streamcam.frames import Explanation, Frame, Prediction
+from streamcam.frames import Explanation, FloatArray, Frame, Prediction, Steadied
 from streamcam.overlay import Overlay, OverlaySettings
 from streamcam.overlay.labels import LabelLine, LabelPanel
 from streamcam.overlay.overlay import _lines
 from streamcam.overlay.tinting import FOR
 from streamcam.pictures import Picture, planes_of
 
-PLAIN = OverlaySettings(colormap="inferno", alpha=1.0, smoothing_s=0.0, labels=False)
+PLAIN = OverlaySettings(colormap="inferno", alpha=1.0, labels=False)
 
 
 def frame_at(index: int, size: tuple[int, int] = (320, 180)) -> Frame:
@@ -28,9 +28,15 @@ def frame_at(index: int, size: tuple[int, int] = (320, 180)) -> Frame:
     return Frame(image, index, index, Fraction(1, 10), 0.0)
 
 
-def explained(values: list[list[float]]) -> Explanation:
-    """Make up an explanation with a map of these values."""
-    return dataclasses.replace(explanation_of(0), heatmaps={CAT: np.array(values, np.float32)})
+def steadied(
+    frame: Frame, heats: dict[int, list[list[float]]] | None = None, explanation: Explanation | None = None
+) -> Steadied:
+    """Make up what is shown: by default heat of the cat that grows from left to right."""
+    arrays: dict[int, FloatArray] = {
+        index: np.array(heat, np.float32) for index, heat in (heats or {CAT: [[0, 0.5, 1]]}).items()
+    }
+    explanation = explanation or explanation_of(frame.index)
+    return Steadied(frame, arrays, explanation.targets, explanation.predictions, explanation)
 
 
 def luma(picture: Picture) -> np.ndarray:
@@ -38,49 +44,27 @@ def luma(picture: Picture) -> np.ndarray:
 
 
 def test_the_heat_lies_where_the_map_is_strong() -> None:
-    drawn = luma(Overlay(PLAIN).draw(frame_at(0), explained([[0, 1]])))
+    drawn = luma(Overlay(PLAIN).draw(steadied(frame_at(0), {CAT: [[0, 1]]})))
     assert drawn[:, 240:].mean() > drawn[:, :80].mean() + 50
 
 
-def test_strength_does_not_count_only_where_it_lies() -> None:
-    """Raw maps differ by orders of magnitude from class to class; each is scaled by its own maximum."""
-    faint, strong = (Overlay(PLAIN).draw(frame_at(0), explained([[0, peak]])) for peak in (1e-4, 1e4))
-    np.testing.assert_array_equal(luma(faint), luma(strong))
-
-
 def test_a_map_without_evidence_shows_the_coldest_colour_everywhere() -> None:
-    drawn = luma(Overlay(PLAIN).draw(frame_at(0), explained([[0, 0]])))
+    drawn = luma(Overlay(PLAIN).draw(steadied(frame_at(0), {CAT: [[0, 0]]})))
     assert np.ptp(drawn) == 0
 
 
-def test_smoothing_goes_by_the_time_of_the_frames() -> None:
-    """Heat moves from left to right; a tenth of a second later it is on its way, a second later there."""
-    shares = []
-    for later in (1, 10):
-        overlay = Overlay(dataclasses.replace(PLAIN, smoothing_s=0.2))
-        overlay.draw(frame_at(0), explained([[1, 0]]))
-        drawn = luma(overlay.draw(frame_at(later), explained([[0, 1]])))
-        shares.append(drawn[:, :80].mean() > drawn[:, 240:].mean())
-    assert shares == [True, False]
-
-
 def test_each_of_several_classes_is_shown_in_its_own_colour() -> None:
-    cat, dog = Prediction(CAT, "cat", 0.2), Prediction(DOG, "dog", 0.8)
-    heatmaps = {DOG: np.array([[0, 1]], np.float32), CAT: np.array([[1, 0]], np.float32)}
-    explanation = dataclasses.replace(explanation_of(0), heatmaps=heatmaps, targets=(dog, cat))
     frame = frame_at(0)
-    _, blue, red = planes_of(Overlay(PLAIN).draw(frame, explanation))
+    _, blue, red = planes_of(Overlay(PLAIN).draw(steadied(frame, {DOG: [[0, 1]], CAT: [[1, 0]]})))
     _, blue_before, red_before = planes_of(frame.image)
     assert int(red[50, -1]) > int(red_before[50, -1])  # the first colour is red, and the dog is on the right
     assert int(blue[50, 0]) > int(blue_before[50, 0])
 
 
 def test_evidence_for_and_against_has_two_colours() -> None:
-    heatmaps = {CAT: np.array([[-1, 0, 1]], np.float32)}
-    targets = (Prediction(CAT, "cat", 0.2),)
-    explanation = dataclasses.replace(explanation_of(0), heatmaps=heatmaps, targets=targets, signed=True)
+    explanation = dataclasses.replace(explanation_of(0), signed=True)
     frame = frame_at(0)
-    _, blue, red = planes_of(Overlay(PLAIN).draw(frame, explanation))
+    _, blue, red = planes_of(Overlay(PLAIN).draw(steadied(frame, {CAT: [[-1, 0, 1]]}, explanation)))
     _, blue_before, red_before = planes_of(frame.image)
     assert int(red[50, -1]) > int(red_before[50, -1])
     assert int(blue[50, 0]) > int(blue_before[50, 0])
@@ -94,7 +78,7 @@ def test_with_evidence_against_only_the_class_shown_is_marked(monkeypatch: pytes
     )
     painted: list[LabelLine] = []
     monkeypatch.setattr(LabelPanel, "paint", lambda _panel, _image, lines: painted.extend(lines))
-    Overlay().draw(frame_at(0), explanation)
+    Overlay().draw(steadied(frame_at(0), {CAT: [[-1, 1]], DOG: [[1, -1]]}, explanation))
     assert [(line.text, line.marked, line.colour) for line in painted] == [
         ("cat", True, FOR),
         ("dog", False, None),
@@ -102,8 +86,10 @@ def test_with_evidence_against_only_the_class_shown_is_marked(monkeypatch: pytes
 
 
 def test_labels_are_drawn_over_the_heat_and_can_be_left_out() -> None:
-    plain = luma(Overlay(PLAIN).draw(frame_at(0), explained([[1, 1]])))
-    labelled = luma(Overlay(dataclasses.replace(PLAIN, labels=True)).draw(frame_at(0), explained([[1, 1]])))
+    plain = luma(Overlay(PLAIN).draw(steadied(frame_at(0), {CAT: [[1, 1]]})))
+    labelled = luma(
+        Overlay(dataclasses.replace(PLAIN, labels=True)).draw(steadied(frame_at(0), {CAT: [[1, 1]]}))
+    )
     changed = plain != labelled
     assert np.ptp(plain) == 0
     assert changed[:60, :100].any(), "the panel is in the upper left corner"
@@ -114,7 +100,7 @@ def test_labels_are_drawn_over_the_heat_and_can_be_left_out() -> None:
 def test_the_frame_given_stays_as_it_is_and_its_time_is_kept() -> None:
     frame = frame_at(7)
     before = [plane.copy() for plane in planes_of(frame.image)]
-    drawn = Overlay().draw(frame, explanation_of(7))
+    drawn = Overlay().draw(steadied(frame))
     for plane, copy in zip(planes_of(frame.image), before, strict=True):
         np.testing.assert_array_equal(plane, copy)
     assert drawn is not frame.image
@@ -124,24 +110,19 @@ def test_the_frame_given_stays_as_it_is_and_its_time_is_kept() -> None:
 
 def test_without_weight_and_labels_nothing_changes() -> None:
     frame = frame_at(0, (97, 55))
-    drawn = Overlay(OverlaySettings(alpha=0, labels=False)).draw(frame, explanation_of(0))
+    drawn = Overlay(OverlaySettings(alpha=0, labels=False)).draw(steadied(frame))
     for plane, other in zip(planes_of(drawn), planes_of(frame.image), strict=True):
         np.testing.assert_array_equal(plane, other)
 
 
 def test_the_class_explained_is_listed_and_marked() -> None:
-    explanation = explanation_of(0)
-    assert [
-        (line.text, line.probability, line.marked) for line in _lines(explanation, explanation.targets, [])
-    ] == [
+    labels = explanation_of(0).predictions
+    assert [(line.text, line.probability, line.marked) for line in _lines(labels, labels[:1], [])] == [
         ("cat", 0.75, True),
         ("dog", 0.25, False),
     ]
     unlikely = Prediction(9, "heron", 0.001)
-    explanation = dataclasses.replace(
-        explanation, targets=(unlikely,), heatmaps={9: np.zeros((1, 1), np.float32)}
-    )
-    assert [(line.text, line.marked) for line in _lines(explanation, explanation.targets, [])] == [
+    assert [(line.text, line.marked) for line in _lines(labels, [unlikely], [])] == [
         ("cat", False),
         ("dog", False),
         ("heron", True),
@@ -160,7 +141,6 @@ def test_characters_that_no_font_has_are_told(monkeypatch: pytest.MonkeyPatch) -
     [
         (OverlaySettings(colormap="vridis"), UnknownNameError, "viridis"),
         (OverlaySettings(alpha=1.5), InvalidArgumentError, "weight from 0 to 1"),
-        (OverlaySettings(smoothing_s=-1), InvalidArgumentError, "seconds from 0 up"),
     ],
 )
 def test_settings_that_cannot_be_used(settings: OverlaySettings, error: type[Exception], says: str) -> None:

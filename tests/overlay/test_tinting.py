@@ -58,7 +58,7 @@ def test_what_lies_outside_the_region_stays() -> None:
 
 
 def test_signed_maps_part_on_one_scale() -> None:
-    speaks_for, speaks_against = for_and_against(np.array([[2.0, -4.0, 0.0]], np.float32))
+    speaks_for, speaks_against = for_and_against(np.array([[0.5, -1.0, 0.0]], np.float32))
     assert speaks_for.tolist() == [[0.5, 0, 0]]
     assert speaks_against.tolist() == [[0, 1, 0]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from streamcam.overlay import OverlaySettings
 from streamcam.pipeline import ExplainedStream, Progress, RenderResult, render, streaming
 from streamcam.sinks import SidecarWriter, VideoSink
 from streamcam.sources import Source, open_source
+from streamcam.temporal import TemporalSettings
 
 FRAMES = 30
 
@@ -99,8 +101,9 @@ def test_two_runs_write_the_same_sidecar(clip: Path, out: Path) -> None:
 
 def test_the_sidecar_holds_raw_maps_whatever_the_overlay(clip: Path, out: Path) -> None:
     render(clip, out / "a.mp4", FakeExplainer(), sidecar=out / "a.jsonl")
-    plain = OverlaySettings(colormap="jet", alpha=0.0, smoothing_s=0.0, labels=False)
-    render(clip, out / "b.mp4", FakeExplainer(), overlay=plain, sidecar=out / "b.jsonl")
+    plain = OverlaySettings(colormap="jet", alpha=0.0, labels=False)
+    raw = TemporalSettings(smoothing_s=0)
+    render(clip, out / "b.mp4", FakeExplainer(), temporal=raw, overlay=plain, sidecar=out / "b.jsonl")
     assert (out / "a.jsonl").read_bytes() == (out / "b.jsonl").read_bytes()
 
 
@@ -261,28 +264,43 @@ class Wrapped(Source):
         self._source.close()
 
 
-@pytest.fixture
-def held_up(clip: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], threading.Event]:
-    """Let the reader wait before one frame for an event."""
+@dataclasses.dataclass
+class Hold:
+    """A handshake with a reader that waits before one frame."""
 
-    def hold_up(number: int) -> threading.Event:
-        event = threading.Event()
-        source = lambda *_, **__: Wrapped(open_source(clip), number, lambda: expect(event))  # noqa: E731
+    reached: threading.Event = dataclasses.field(default_factory=threading.Event)
+    released: threading.Event = dataclasses.field(default_factory=threading.Event)
+
+    def wait(self) -> None:
+        self.reached.set()
+        expect(self.released)
+
+    def stop(self, running: ExplainedStream) -> None:
+        """Stop a stream just when its reader waits: all frames before have been passed on."""
+        expect(self.reached)
+        running.stop()
+        self.released.set()
+
+
+@pytest.fixture
+def held_up(clip: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Hold]:
+    """Let the reader wait before one frame."""
+
+    def hold_up(number: int) -> Hold:
+        hold = Hold()
+        source = lambda *_, **__: Wrapped(open_source(clip), number, hold.wait)  # noqa: E731
         monkeypatch.setattr(streaming, "open_source", source)
-        return event
+        return hold
 
     return hold_up
 
 
-def test_stopped_in_the_middle(clip: Path, out: Path, held_up: Callable[[int], threading.Event]) -> None:
-    stopped = held_up(12)
+def test_stopped_in_the_middle(clip: Path, out: Path, held_up: Callable[[int], Hold]) -> None:
+    hold = held_up(12)
     running: list[ExplainedStream] = []
-
-    def stop() -> None:
-        running[0].stop()
-        stopped.set()
-
-    result = render_badly(clip, out, on_start=running.append, on_progress=at_frame(9, stop))
+    result = render_badly(
+        clip, out, on_start=running.append, on_progress=at_frame(9, lambda: hold.stop(running[0]))
+    )
     assert result.interrupted
     assert not result.complete
     assert result.frames == 12
@@ -291,16 +309,8 @@ def test_stopped_in_the_middle(clip: Path, out: Path, held_up: Callable[[int], t
     assert listing(out) == ["film.mp4", "maps.jsonl"]
 
 
-def test_stopped_before_the_first_frame(
-    clip: Path, out: Path, held_up: Callable[[int], threading.Event]
-) -> None:
-    stopped = held_up(0)
-
-    def stop(running: ExplainedStream) -> None:
-        running.stop()
-        stopped.set()
-
-    result = render_badly(clip, out, on_start=stop)
+def test_stopped_before_the_first_frame(clip: Path, out: Path, held_up: Callable[[int], Hold]) -> None:
+    result = render_badly(clip, out, on_start=held_up(0).stop)
     assert (result.frames, result.interrupted, result.complete) == (0, True, False)
     assert result.film_s == 0
     assert listing(out) == []

@@ -56,18 +56,3 @@ class Smoother:
             weight = np.float32(-math.expm1(-elapsed_s / self._time_constant_s))
             self._state = self._state + weight * (heatmap - self._state)
         return self._state
-
-
-def scale_to_unit(heatmap: FloatArray) -> FloatArray:
-    """Scale a map so that its strongest place is 1; a map without evidence stays 0.
-
-    Args:
-        heatmap: float32 (h, w), finite. Negative values, evidence against a class, count as none.
-
-    Returns:
-        float32 (h, w), 0 to 1.
-    """
-    strongest = float(heatmap.max())
-    if strongest <= 0:
-        return np.zeros_like(heatmap)
-    return (heatmap / np.float32(strongest)).clip(min=0)

@@ -9,7 +9,7 @@ import pytest
 
 from streamcam.errors import InvalidArgumentError
 from streamcam.frames import FloatArray
-from streamcam.overlay.smoothing import Smoother, scale_to_unit
+from streamcam.temporal import Smoother
 
 
 def flat(value: float, shape: tuple[int, int] = (2, 3)) -> FloatArray:
@@ -123,23 +123,3 @@ def test_the_maps_given_stay_as_they_are() -> None:
 def test_a_time_constant_is_a_number_of_seconds(time_constant_s: float) -> None:
     with pytest.raises(InvalidArgumentError, match=f"seconds from 0 up, not {time_constant_s:g}"):
         Smoother(time_constant_s)
-
-
-def test_scaling_makes_the_strongest_place_1() -> None:
-    scaled = scale_to_unit(np.array([[0, 1], [2, 4]], np.float32))
-    assert scaled.dtype == np.float32
-    np.testing.assert_array_equal(scaled, [[0, 0.25], [0.5, 1]])
-
-
-def test_a_map_without_evidence_stays_without() -> None:
-    np.testing.assert_array_equal(scale_to_unit(flat(0)), flat(0))
-
-
-def test_evidence_against_a_class_is_no_heat() -> None:
-    np.testing.assert_array_equal(scale_to_unit(np.array([[-8, 1, 2]], np.float32)), [[0, 0.5, 1]])
-    np.testing.assert_array_equal(scale_to_unit(flat(-1)), flat(0))
-
-
-def test_the_faintest_map_scales_too() -> None:
-    faintest = float(np.finfo(np.float32).smallest_subnormal)
-    np.testing.assert_array_equal(scale_to_unit(flat(faintest)), flat(1))
