@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from streamcam.frames import FloatArray, Region
-from streamcam.overlay.blending import check_alpha, covered_spans, enlarged
+from streamcam.overlay.blending import check_alpha
+from streamcam.overlay.placement import Scratch, Span, covered_spans, enlarged, rounded_out
 from streamcam.overlay.sprites import Rgb
-from streamcam.pictures import Picture, blank_like, coding_of, planes_of
+from streamcam.pictures import ByteArray, Picture, blank_like, coding_of, planes_of
 
 FOR: Rgb = (255, 64, 32)
 AGAINST: Rgb = (40, 110, 255)
@@ -52,6 +55,7 @@ class Tinter:
         """
         check_alpha(alpha)
         self._alpha = alpha
+        self._scratch = Scratch()
 
     def tint(
         self, image: Picture, heats: Sequence[FloatArray], colours: Sequence[Rgb], region: Region
@@ -69,24 +73,42 @@ class Tinter:
         """
         fresh = blank_like(image)
         sources, targets = planes_of(image), planes_of(fresh)
-        weights = np.stack(heats)
-        strongest = self._alpha * weights.max(axis=0)
+        strongest, colour = self._mixture(image, heats, colours, region)
+        kept: dict[tuple[int, ...], ByteArray] = {}  # both chroma planes share one enlarged map
+        for source, target, values in zip(sources, targets, colour, strict=True):
+            rows, columns = covered_spans(region, (image.height, image.width), source.shape, sources[1].shape)
+            covered = (rows.inside_length, columns.inside_length)
+            if covered != source.shape:
+                target[:] = source
+            if 0 in covered:
+                continue
+            if source.shape not in kept:
+                kept[source.shape] = self._enlarged(255 * (1 - strongest), rows, columns, "kept")
+            where = (rows.inside, columns.inside)
+            added = self._enlarged(values * strongest, rows, columns, "added")
+            mixed = self._scratch.array("mixed", added.shape, np.uint8)
+            cv2.multiply(source[where], kept[source.shape], dst=mixed, scale=1 / 255)
+            cv2.add(mixed, added, dst=target[where])
+        return fresh
+
+    def _enlarged(self, values: NDArray[np.floating], rows: Span, columns: Span, use: str) -> ByteArray:
+        """Enlarge 0 to 255 as bytes: what that rounds off is below one level, and it takes half the time."""
+        return enlarged(np.rint(values).astype(np.uint8), rows, columns, self._scratch, use)
+
+    def _mixture(
+        self, image: Picture, heats: Sequence[FloatArray], colours: Sequence[Rgb], region: Region
+    ) -> tuple[FloatArray, NDArray[np.float32]]:
+        """Return the weight of the heat, float32 (h, w), and its colour in YUV, float32 (3, h, w)."""
+        pixels = (
+            round((region.bottom - region.top) * image.height),
+            round((region.right - region.left) * image.width),
+        )
+        weights = np.stack([rounded_out(heat, pixels) for heat in heats])
         ahead = weights**_DOMINANCE
         shares = ahead / np.maximum(ahead.sum(axis=0), np.float32(1e-12))
-        # At the map's own resolution: what each plane gets, already multiplied by its weight.
         yuv = coding_of(image).encode_rgb(np.array(colours, np.float32))
-        added = np.einsum("khw,kc->chw", shares, yuv) * strongest
-        for source, target, values in zip(sources, targets, added, strict=True):
-            rows, columns = covered_spans(region, (image.height, image.width), source.shape, sources[1].shape)
-            target[:] = source
-            if 0 in (rows.inside_length, columns.inside_length):
-                continue
-            seen = source[rows.inside, columns.inside]
-            mixed = seen * (1 - enlarged(strongest, rows, columns)) + enlarged(
-                values.astype(np.float32), rows, columns
-            )
-            target[rows.inside, columns.inside] = np.rint(mixed).clip(0, 255)
-        return fresh
+        strongest = np.float32(self._alpha) * weights.max(axis=0)
+        return strongest, np.einsum("khw,kc->chw", shares, yuv)
 
 
 def for_and_against(heat: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 from streamcam.errors import InvalidArgumentError, UnknownNameError
 from streamcam.frames import FloatArray, Region
 from streamcam.overlay.blending import HeatBlender
-from streamcam.overlay.colormaps import lookup_table
+from streamcam.overlay.colormaps import COLORMAPS, lookup_table
+from streamcam.overlay.placement import Scratch, Span, enlarged, rounded_out
 from streamcam.pictures import PLANAR_FORMATS, Picture, YuvCoding, coding_of, planes_of
 
 WHOLE = Region()
 ONES = np.ones((1, 1), np.float32)
 
+EVERY_CODING = list(
+    itertools.product([Colorspace.ITU601, Colorspace.ITU709, Colorspace.BT2020], [False, True])
+)
 CODINGS = list(itertools.product([Colorspace.ITU601, Colorspace.ITU709], [False, True]))
 
 
@@ -109,6 +113,28 @@ def test_it_is_the_formula_that_holds_in_rgb(matrix: Colorspace, full_range: boo
 
 TOLERANCE = 2.5
 """Measured: 2.3. One rounding of the table (weighted by alpha) and one of the sum, in Y, Cb and Cr each."""
+
+
+@pytest.mark.parametrize("colormap", COLORMAPS)
+def test_every_colour_map_weight_range_and_matrix_follows_the_formula(colormap: str) -> None:
+    """What is lost is the rounding of the sum, and that of the table times its weight."""
+    heat = np.random.default_rng(2).random((4, 6), dtype=np.float32)
+    where = np.rint(255 * as_enlarged(heat, 90, 160)).astype(int)
+    for (matrix, full_range), alpha in itertools.product(EVERY_CODING, [0.1, 0.45, 0.8, 1.0]):
+        image = noisy(160, 90, "yuv444p", matrix=matrix, full_range=full_range)
+        colours = YuvCoding(matrix, full_range).encode_rgb(lookup_table(colormap)[where])
+        wanted = (1 - alpha) * np.stack(copies(image), -1) + alpha * colours
+        blended = np.stack(copies(HeatBlender(colormap, alpha).blend(image, heat, WHOLE)), -1)
+        off = np.abs(blended - wanted.clip(0, 255))
+        # A value halfway between two colours of the map may fall to either.
+        assert np.quantile(off, 0.999) <= 0.5 + 0.5 * alpha + 0.01
+        assert off.max() <= 2
+
+
+def as_enlarged(heat: FloatArray, rows: int, columns: int) -> NDArray[np.float32]:
+    return enlarged(
+        rounded_out(heat, (rows, columns)), Span(0, rows, rows), Span(0, columns, columns), Scratch(), "test"
+    )
 
 
 @pytest.mark.parametrize("pixel_format", PLANAR_FORMATS)
