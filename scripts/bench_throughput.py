@@ -1,9 +1,11 @@
 """Measure how fast films are rendered, beside the loops that people write today.
 
 For every case the candidates run in turn, each in a process of its own, several times over: streamcam, a
-plain transcode with the same encoder settings, and the usual loop (OpenCV reads, a library explains every
-frame with a full backward pass, OpenCV writes). What is printed are medians with their spread, and ratios
-within the run: machines differ, and shared ones drift.
+plain transcode with the same encoder settings, the usual loop (OpenCV reads, a library explains every
+frame with a full backward pass, OpenCV writes), and streamcam's stages one by one, for the processor time
+that each takes alone. Cores divided by the sum of these is the bound: no overlap of the stages can be
+faster. What is printed are medians with their spread, and ratios within the run: machines differ, and
+shared ones drift.
 
     python scripts/bench_throughput.py FILM [--model resnet50 …] [--height 432 …] [--repeats 3] [--frames 200]
 
@@ -13,6 +15,7 @@ The peers are installed by scripts/test (tests/peers.txt).
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -27,8 +30,11 @@ from pathlib import Path
 from typing import Any
 
 MODELS = ("efficientnet_lite0", "resnet50", "vgg16", "vit_b_16")
-CANDIDATES = ("streamcam", "transcode", "pytorch-grad-cam", "torch-cam")
+STAGES = ("read", "explain", "draw", "write")
+CANDIDATES = ("streamcam", "stages", "transcode", "pytorch-grad-cam", "torch-cam")
 INPUT_SIDE = 224
+WARM_UP = 10
+STAGE_FRAMES = 60
 
 # --- Candidates: each yields once for every frame that is finished -----------------------------------------
 
@@ -141,27 +147,79 @@ def make_explainer(settings: argparse.Namespace, **more: Any) -> Any:
     )
 
 
+def stages_apart(film: Path, output: Path, settings: argparse.Namespace) -> dict[str, float]:
+    """Run each of streamcam's stages alone over the same frames; return their CPU milliseconds a frame."""
+    from streamcam.overlay import Overlay
+    from streamcam.sinks import EncoderSettings, open_sink
+    from streamcam.sources import open_source
+    from streamcam.temporal import Steadier, steady
+
+    explainer, overlay = make_explainer(settings), Overlay()
+    with open_source(film) as source:
+        info, every_frame = source.info, iter(source)
+        warm_up = list(itertools.islice(every_frame, WARM_UP))
+        explanations = explainer.explain_frames(warm_up)
+        for ready in steady(zip(warm_up, explanations, strict=True), Steadier()):
+            overlay.draw(ready)
+        clock = StageClock()
+        frames = clock.measure("read", lambda: list(itertools.islice(every_frame, STAGE_FRAMES)))
+    explanations = clock.measure("explain", lambda: explainer.explain_frames(frames))
+    pairs = list(zip(frames, explanations, strict=True))
+    pictures = clock.measure("draw", lambda: [overlay.draw(ready) for ready in steady(pairs, Steadier())])
+
+    def write() -> None:
+        with open_sink(output, info, settings=EncoderSettings(preset="veryfast"), overwrite=True) as sink:
+            for picture in pictures:
+                sink.write(picture)
+            sink.finish()
+
+    clock.measure("write", write)
+    return {stage: 1000 * cpu_s / len(frames) for stage, cpu_s in clock.cpu_s.items()}
+
+
+class StageClock:
+    """Adds up the processor time of this process, all its threads included, by stage."""
+
+    def __init__(self) -> None:
+        self.cpu_s: dict[str, float] = {}
+
+    def measure(self, stage: str, work: Callable[[], Any]) -> Any:
+        """Run one stage and keep its time."""
+        began_s = time.process_time()
+        result = work()
+        self.cpu_s[stage] = time.process_time() - began_s
+        return result
+
+
 # --- Measuring ---------------------------------------------------------------------------------------------
 
 
 def work(settings: argparse.Namespace) -> None:
-    """Run one candidate in this process and print what it took, from its first frame to its last."""
-    run = {
-        "streamcam": run_streamcam,
-        "transcode": run_transcode,
-        "pytorch-grad-cam": run_pytorch_grad_cam,
-        "torch-cam": run_torch_cam,
-    }[settings.worker]
+    """Run one candidate in this process and print what it took."""
     with tempfile.TemporaryDirectory() as folder:
-        frames = run(settings.film, Path(folder) / "out.mp4", settings)
-        warm_up = 10  # compiling, first allocations
-        for _ in range(warm_up):
-            next(frames)
-        began_s, began_cpu_s = time.perf_counter(), time.process_time()
-        count = sum(1 for _ in frames)
-        wall_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"fps": count / wall_s, "cpu_ms": 1000 * cpu_s / count, "peak_mb": peak_mb}))
+        output = Path(folder) / "out.mp4"
+        if settings.worker == "stages":
+            result = stages_apart(settings.film, output, settings)
+        else:
+            run = {
+                "streamcam": run_streamcam,
+                "transcode": run_transcode,
+                "pytorch-grad-cam": run_pytorch_grad_cam,
+                "torch-cam": run_torch_cam,
+            }[settings.worker]
+            result = timed(run(settings.film, output, settings))
+    result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(result))
+
+
+def timed(frames: Iterator[None]) -> dict[str, float]:
+    """Measure a run from its eleventh frame to its last: first come compiling and allocating."""
+    for _ in range(WARM_UP):
+        next(frames)
+    began_s, began_cpu_s = time.perf_counter(), time.process_time()
+    count = sum(1 for _ in frames)
+    wall_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
+    return {"fps": count / wall_s, "cpu_ms": 1000 * cpu_s / count}
 
 
 def measure(candidate: str, film: Path, model: str, settings: argparse.Namespace) -> dict[str, float]:
@@ -200,9 +258,7 @@ def spread(values: list[float]) -> str:
 
 def bench(settings: argparse.Namespace) -> None:
     """Measure every case and print a table."""
-    print(
-        f"Machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
-    )
+    print(f"Machine: {platform.processor() or platform.machine()}, {cores()} cores, {platform.system()}")
     print(f"Command: python scripts/bench_throughput.py {' '.join(sys.argv[1:])}\n")
     print("| model | film | candidate | fps | CPU ms a frame | peak MB | streamcam is |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
@@ -217,16 +273,29 @@ def bench(settings: argparse.Namespace) -> None:
                 report(model, f"{height}p", runs)
 
 
+def cores() -> int:
+    """Tell how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def report(model: str, film: str, runs: dict[str, list[dict[str, float]]]) -> None:
     """Print the rows of one case."""
     ours = runs.get("streamcam")
     for name, results in runs.items():
         ratio = ""
+        if name == "stages":
+            for run in results:
+                run["cpu_ms"] = sum(run[stage] for stage in STAGES)
+                run["fps"] = 1000 * cores() / run["cpu_ms"]
         if ours and name != "streamcam":
             pairs = [one["fps"] / other["fps"] for one, other in zip(ours, results, strict=True)]
             ratio = f"{statistics.median(pairs):.2f}x ({min(pairs):.2f}-{max(pairs):.2f})"
         figures = [spread([run[key] for run in results]) for key in ("fps", "cpu_ms", "peak_mb")]
-        print(f"| {model} | {film} | {name} | {' | '.join(figures)} | {ratio} |", flush=True)
+        called = "bound" if name == "stages" else name
+        print(f"| {model} | {film} | {called} | {' | '.join(figures)} | {ratio} |", flush=True)
+    if "stages" in runs:
+        parts = [f"{stage} {spread([run[stage] for run in runs['stages']])}" for stage in STAGES]
+        print(f"| {model} | {film} | of it, CPU ms a frame | | {', '.join(parts)} | | |", flush=True)
 
 
 def main() -> None:
