@@ -1,0 +1,124 @@
+"""Measure what rendering costs as the work grows: with the length of the film, and with its pixels.
+
+    python scripts/bench_growth.py [--frames 20000] [--height 360 …]
+
+Speed and resident memory are to stay as they are however long the film is, and the processor time to grow
+no faster than the pixels. The films are made up, so nothing is needed but streamcam.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import platform
+import resource
+import sys
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+import streamcam
+from streamcam.pipeline import Progress
+
+CHECKPOINTS = (100, 1_000, 5_000, 10_000, 20_000)
+HEIGHTS = (360, 720, 1080, 2160)
+FRAMES_OF_A_HEIGHT = 60
+WARM_UP = 10
+
+
+def make_film(path: Path, frames: int, height: int) -> Path:
+    """Encode a film of a pattern that drifts: 16:9, 25 frames a second."""
+    width = height * 16 // 9 // 2 * 2
+    rows, columns = np.indices((height + height // 2, width))
+    pattern = (96 + 64 * np.sin(columns / 37) + 64 * np.sin(rows / 23)).clip(16, 235).astype(np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast", "crf": "30"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for index in range(frames):
+            shift = index % (height // 2)
+            rgb = np.repeat(pattern[shift : shift + height, :, None], 3, axis=2)
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            container.mux(stream.encode(frame.reformat(format="yuv420p")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def resident_mb() -> float:
+    """Tell how much memory this process holds now; where only the peak is known, that."""
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+class Meter:
+    """Notes time, processor time and memory at some frames of a render."""
+
+    def __init__(self, marks: list[int]) -> None:
+        self._marks = marks
+        self.notes: list[tuple[int, float, float, float]] = []
+
+    def __call__(self, progress: Progress) -> None:
+        """Be told of a frame that is finished."""
+        if progress.frames in self._marks:
+            self.notes.append((progress.frames, time.perf_counter(), time.process_time(), resident_mb()))
+
+
+def bench_length(frames: int, folder: Path) -> None:
+    """Render one long film; print speed and memory on the way."""
+    film = make_film(folder / "long.mp4", frames, 180)
+    marks = sorted({WARM_UP, *(mark for mark in CHECKPOINTS if mark <= frames), frames})
+    meter = Meter(marks)
+    streamcam.render(film, folder / "out.mp4", streamcam.Explainer(), on_progress=meter)
+    print("| up to frame | fps since the row above | CPU ms a frame | resident MB |")
+    print("| --- | --- | --- | --- |")
+    for (before, began_s, began_cpu_s, _), (frame, at_s, at_cpu_s, memory_mb) in itertools.pairwise(
+        meter.notes
+    ):
+        count = frame - before
+        fps, cpu_ms = count / (at_s - began_s), 1000 * (at_cpu_s - began_cpu_s) / count
+        print(f"| {frame} | {fps:.1f} | {cpu_ms:.1f} | {memory_mb:.0f} |", flush=True)
+
+
+def bench_pixels(heights: list[int], folder: Path) -> None:
+    """Render films of several sizes; print what a frame and a million pixels cost."""
+    print("\n| film | fps | CPU ms a frame | CPU ms a megapixel |")
+    print("| --- | --- | --- | --- |")
+    explainer = streamcam.Explainer()
+    for height in heights:
+        film = make_film(folder / f"{height}.mp4", WARM_UP + FRAMES_OF_A_HEIGHT, height)
+        meter = Meter([WARM_UP, WARM_UP + FRAMES_OF_A_HEIGHT])
+        streamcam.render(film, folder / f"{height}-out.mp4", explainer, on_progress=meter)
+        (_, began_s, began_cpu_s, _), (_, at_s, at_cpu_s, _) = meter.notes
+        cpu_ms = 1000 * (at_cpu_s - began_cpu_s) / FRAMES_OF_A_HEIGHT
+        megapixels = height * (height * 16 // 9) / 1e6
+        fps = FRAMES_OF_A_HEIGHT / (at_s - began_s)
+        print(f"| {height}p | {fps:.1f} | {cpu_ms:.1f} | {cpu_ms / megapixels:.1f} |", flush=True)
+
+
+def main() -> None:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "--frames", type=int, default=CHECKPOINTS[-1], help="length of the long film; 0: none"
+    )
+    parser.add_argument("--height", action="append", type=int, help="default: 360, 720, 1080 and 2160")
+    settings = parser.parse_args()
+    print(
+        f"Machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
+    )
+    print(f"Command: python scripts/bench_growth.py {' '.join(sys.argv[1:])}\n")
+    with tempfile.TemporaryDirectory() as folder:
+        if settings.frames:
+            bench_length(settings.frames, Path(folder))
+        bench_pixels(settings.height or list(HEIGHTS), Path(folder))
+
+
+if __name__ == "__main__":
+    main()
