@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
-import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -15,17 +13,18 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from streamcam.cam.assembling import Assembler, BatchResult
 from streamcam.cam.device import choose_device, choose_precision
-from streamcam.cam.engines import EngineMismatchError, choose_engine
+from streamcam.cam.engines import EngineMismatchError, EngineRequest, choose_engine
 from streamcam.cam.engines.cache import cache_directory
 from streamcam.cam.evidence import Evidence
-from streamcam.cam.maps import combine_layers, finish_map
+from streamcam.cam.maps import combine_layers
 from streamcam.cam.methods import METHODS, method_call, parse_method
 from streamcam.cam.objectives import Objective
 from streamcam.cam.taps import Tapped, TappedNetwork, evaluating, without_inference_tensors
-from streamcam.cam.targets import FUNCTION_INDEX, TargetRequest, resolve_targets
+from streamcam.cam.targets import TargetRequest, resolve_targets
 from streamcam.errors import InvalidArgumentError, unknown_name
-from streamcam.frames import Explanation, FloatArray, Frame, Prediction, Region
+from streamcam.frames import Explanation, Frame
 from streamcam.models import (
     AUTO,
     DEFAULT_MODEL,
@@ -33,13 +32,11 @@ from streamcam.models import (
     Classifier,
     Layer,
     choose_target_layers,
-    fit_geometry,
     load_classifier,
     probe_classifier,
 )
 from streamcam.models.preprocessing import Preprocessor, frame_of_array
-
-_PROBE_FRAME = (16, 9)
+from streamcam.models.probing import trial_size
 
 
 class Explainer:
@@ -141,26 +138,28 @@ class Explainer:
         self.targets = resolve_targets(model, classes, against)
         self.model: nn.Module = model.module.to(self.device)
         self.batch_size = batch_size
-        self.signed = signed
         self.top_k = min(top_k, len(model.labels))
         self.notes: list[str] = []
         self.fit, found = self._probe(fit)
         layers = choose_target_layers(found, target_layer, stages=self._method.stages)
         self.target_layer = "+".join(layer.name for layer in layers)
+        self._assembler = Assembler(model.labels, self.targets, self.method, self.target_layer, signed)
         self._network = TappedNetwork(model, layers, dtype)
         self._preprocessor = Preprocessor(model.input, self.fit, self.device)
         with evaluating(self.model):
             self._split, self.engine_reason = choose_engine(
                 "openvino" if engine_device else engine,
-                model,
-                layers,
-                self._method,
-                device=self.device,
-                engine_device=engine_device or "CPU",
-                dtype=dtype,
-                size=self._probed_size(self.fit),
-                batch_size=batch_size,
-                cache=cache_directory(),
+                EngineRequest(
+                    model,
+                    layers,
+                    self._method,
+                    device=self.device,
+                    engine_device=engine_device or "CPU",
+                    dtype=dtype,
+                    size=trial_size(model, self.fit),
+                    batch_size=batch_size,
+                    cache=cache_directory(),
+                ),
             )
         self.engine = "torch" if self._split is None else "openvino"
 
@@ -216,11 +215,6 @@ class Explainer:
             self.notes.append(probe.note)
         return probe.fit, probe.layers
 
-    def _probed_size(self, fit: str) -> tuple[int, int]:
-        """(H, W) of the network's input for a frame that is wider than high."""
-        width, height = fit_geometry(fit, _PROBE_FRAME, self.classifier.input).size
-        return height, width
-
     def _explain_batch(self, frames: Sequence[Frame]) -> list[Explanation]:
         # Inference mode is the caller's affair: here gradients are taken.
         with torch.inference_mode(False), evaluating(self.model):
@@ -231,14 +225,14 @@ class Explainer:
             objectives = [target.objective(ranking) for target in self.targets]
             size = pixels.shape[1:3]
             maps = [self._map(inputs, size, tapped, objective) for objective in objectives]
-        run = _BatchResult(
+        result = BatchResult(
             maps=[values.cpu().numpy() for values in maps],
             classes=[objective.classes.tolist() for objective in objectives],
             best=ranking[:, : self.top_k].tolist(),
             probabilities=probabilities.cpu().numpy(),
         )
         region = self._preprocessor.geometry(frames[0]).region
-        return [self._explanation(frame, row, run, region) for row, frame in enumerate(frames)]
+        return self._assembler.assemble(frames, result, region)
 
     def _run(self, pixels: NDArray[np.uint8]) -> tuple[Callable[[], torch.Tensor], Tapped]:
         """Run the network on pixels (N, H, W, 3); its normalised input is made where it is asked for."""
@@ -264,53 +258,6 @@ class Explainer:
             evidence = Evidence(self._network, inputs, tapped, index, objective, self._method.criterion)
             layer_maps.append(method_call(self._method, evidence, self._options).detach())
         return combine_layers(layer_maps, self._method.combine, size)
-
-    def _explanation(self, frame: Frame, row: int, run: _BatchResult, region: Region) -> Explanation:
-        heatmaps, flags, targets = {}, {}, []
-        for number, target in enumerate(self.targets):
-            if target.function is None:
-                index = run.classes[number][row]
-                named = self._named(index, run.probabilities[row])
-                if target.against is not None:
-                    rival = self.classifier.labels[target.against]
-                    named = dataclasses.replace(named, label=f"{named.label} rather than {rival}")
-            else:
-                index = FUNCTION_INDEX - number
-                named = Prediction(index, target.label, math.nan)
-            if index in heatmaps:  # a class asked for by name that is also among the best
-                continue
-            heatmaps[index], flag = finish_map(run.maps[number][row], signed=self.signed)
-            targets.append(named)
-            if flag is not None:
-                flags[index] = flag
-        return Explanation(
-            frame_index=frame.index,
-            heatmaps=heatmaps,
-            targets=tuple(targets),
-            predictions=tuple(self._named(index, run.probabilities[row]) for index in run.best[row]),
-            method=self.method,
-            target_layer=self.target_layer,
-            region=region,
-            flags=flags,
-            signed=self.signed,
-        )
-
-    def _named(self, index: int, probabilities: FloatArray) -> Prediction:
-        return Prediction(index, self.classifier.labels[index], float(probabilities[index]))
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _BatchResult:
-    """What was computed for one batch of N pictures and T targets, off the device."""
-
-    maps: list[FloatArray]
-    """T arrays (N, h, w)."""
-    classes: list[list[int]]
-    """T lists of the N pictures' classes."""
-    best: list[list[int]]
-    """For each picture its most probable classes, best first."""
-    probabilities: FloatArray
-    """(N, classes)."""
 
 
 def _batched(frames: list[Frame], size: int) -> Iterator[list[Frame]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,32 +25,36 @@ _HEAD_ONLY = {"activations", "gradients", "curvature"}
 _PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
 
 
-def choose_engine(
-    engine: str,
-    classifier: Classifier,
-    layers: Sequence[Layer],
-    method: Method,
-    *,
-    device: torch.device,
-    engine_device: str,
-    dtype: torch.dtype,
-    size: Sequence[int],
-    batch_size: int,
-    cache: Path | None,
-) -> tuple[SplitNetwork | None, str]:
+@dataclasses.dataclass(frozen=True, slots=True)
+class EngineRequest:
+    """What is to be run, where and how."""
+
+    classifier: Classifier
+    """On its device."""
+    layers: Sequence[Layer]
+    """The layers to explain."""
+    method: Method
+    """What the map is computed with."""
+    device: torch.device
+    """Where torch computes."""
+    engine_device: str
+    """OpenVINO's name of its own device."""
+    dtype: torch.dtype
+    """What the backbone computes in."""
+    size: tuple[int, int]
+    """(H, W) of the input."""
+    batch_size: int
+    """How many pictures go through at once."""
+    cache: Path | None
+    """Where converted networks are kept."""
+
+
+def choose_engine(engine: str, request: EngineRequest) -> tuple[SplitNetwork | None, str]:
     """Set up the engine asked for.
 
     Args:
         engine: A name in `ENGINES`.
-        classifier: On its device.
-        layers: The layers to explain.
-        method: What the map is computed with.
-        device: Where torch computes.
-        engine_device: OpenVINO's name of its own device.
-        dtype: What the backbone computes in.
-        size: (H, W) of the input.
-        batch_size: How many pictures go through at once.
-        cache: Where converted networks are kept.
+        request: What is to be run.
 
     Returns:
         The network with its backbone on an engine, or None to leave it whole in torch; and why.
@@ -62,45 +67,34 @@ def choose_engine(
         raise unknown_name("engine", engine, ENGINES)
     if engine == "torch":
         return None, "torch was asked for"
-    network, reason = _try_openvino(
-        classifier, layers, method, device, engine_device, dtype, size, batch_size, cache
-    )
+    network, reason = _try_openvino(request)
     if network is None and engine == "openvino":
         raise InvalidArgumentError(f"--engine openvino cannot be used here: {reason}; use --engine auto")
     return network, reason
 
 
-def _try_openvino(
-    classifier: Classifier,
-    layers: Sequence[Layer],
-    method: Method,
-    device: torch.device,
-    engine_device: str,
-    dtype: torch.dtype,
-    size: Sequence[int],
-    batch_size: int,
-    cache: Path | None,
-) -> tuple[SplitNetwork | None, str]:
-    if device.type != "cpu":
-        return None, f"torch runs on {device.type}"
+def _try_openvino(request: EngineRequest) -> tuple[SplitNetwork | None, str]:
+    if request.device.type != "cpu":
+        return None, f"torch runs on {request.device.type}"
     if not available():
         return None, "openvino is not installed"
-    deeper = set(method.needs) - _HEAD_ONLY
+    deeper = set(request.method.needs) - _HEAD_ONLY
     if deeper:
         return None, f"the method needs the whole network in torch (its {', '.join(sorted(deeper))})"
-    if len(layers) != 1:
+    if len(request.layers) != 1:
         return None, "several layers are explained at once"
-    halves = split_network(classifier.module, layers[0].name)
+    halves = split_network(request.classifier.module, request.layers[0].name)
     if halves is None:
         return None, "the network cannot be cut at the target layer"
     backbone = load_backbone(
         halves.backbone,
-        classifier.input,
-        size=size,
-        device=engine_device,
-        precision=_PRECISIONS[dtype],
-        cache=cache,
+        request.classifier.input,
+        size=request.size,
+        device=request.engine_device,
+        precision=_PRECISIONS[request.dtype],
+        cache=request.cache,
     )
     if backbone is None:
         return None, "OpenVINO cannot convert the network"
-    return SplitNetwork(classifier, halves, backbone, batch_size), "the backbone runs on OpenVINO"
+    network = SplitNetwork(request.classifier, halves, backbone, request.batch_size)
+    return network, "the backbone runs on OpenVINO"

@@ -71,6 +71,19 @@ class OpenVinoBackbone:
             for index in range(len(self._model.outputs))
         )
 
+    def converted_again(self, backbone: nn.Module, example: torch.Tensor) -> OpenVinoBackbone | None:
+        """Convert what this was converted from once more, traced with an input of another shape.
+
+        Args:
+            backbone: float32 (N, C, H, W) → a tuple of tensors.
+            example: float32 (N, C, H, W).
+
+        Returns:
+            None where OpenVINO cannot convert it.
+        """
+        model = _convert(backbone, example)
+        return None if model is None else OpenVinoBackbone(model, self._spec, self._device, self.precision)
+
     def _compile(self, shape: tuple[int, ...]) -> Any:
         batch, height, width, _ = shape
         model = self._model.clone()
@@ -129,14 +142,6 @@ def load_backbone(
         if model is not None and store is not None:
             store.save(model)
     return None if model is None else OpenVinoBackbone(model, spec, device, precision)
-
-
-def convert_backbone(
-    backbone: nn.Module, example: torch.Tensor, *, like: OpenVinoBackbone
-) -> OpenVinoBackbone | None:
-    """Convert a backbone again, traced with an input of another shape; None where that fails."""
-    model = _convert(backbone, example)
-    return None if model is None else OpenVinoBackbone(model, like._spec, like._device, like.precision)
 
 
 def _convert(backbone: nn.Module, example: torch.Tensor) -> openvino.Model | None:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamcam.cam.engines.openvino import OpenVinoBackbone, convert_backbone
+from streamcam.cam.engines.openvino import OpenVinoBackbone
 from streamcam.cam.engines.split import Halves, run_head
 from streamcam.cam.taps import Tapped
 from streamcam.models import Classifier
@@ -68,7 +68,7 @@ class SplitNetwork:
         if self._agrees(self._converted, picture, expected):
             return self._converted
         # Some networks' Python looks at the size of their input, and tracing writes that size down.
-        again = convert_backbone(self._halves.backbone, inputs, like=self._converted)
+        again = self._converted.converted_again(self._halves.backbone, inputs)
         if again is not None and self._agrees(again, picture, expected):
             return again
         raise EngineMismatchError
