@@ -41,6 +41,12 @@ class SinkError(StreamcamError, OSError):
     """An output cannot be written."""
 
 
+class NoDirectoryError(SinkError, FileNotFoundError):
+    """The directory that an output is to lie in does not exist."""
+
+    exit_code = 2
+
+
 class OutputExistsError(SinkError, FileExistsError):
     """The output exists already, or is the input itself."""
 

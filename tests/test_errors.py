@@ -5,6 +5,7 @@ import pytest
 from streamcam.errors import (
     InvalidArgumentError,
     ModelError,
+    NoDirectoryError,
     OutputExistsError,
     SinkError,
     SourceError,
@@ -23,6 +24,7 @@ from streamcam.errors import (
         (SourceError, OSError, 1),
         (SourceNotFoundError, FileNotFoundError, 2),
         (SinkError, OSError, 1),
+        (NoDirectoryError, FileNotFoundError, 2),
         (OutputExistsError, FileExistsError, 2),
         (ModelError, RuntimeError, 1),
     ],

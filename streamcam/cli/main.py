@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from streamcam.cli.methods import methods_command
 from streamcam.cli.models import models_command
 from streamcam.cli.options import debug_option
 from streamcam.cli.render import render_command
+from streamcam.cli.saying import is_terminal, mute, say
 from streamcam.cli.signals import interrupt_on_signal
 from streamcam.errors import StreamcamError
 
@@ -58,17 +58,17 @@ def run(arguments: Sequence[str]) -> int:
     except click.exceptions.Exit as done:  # after --help and --version
         return done.exit_code
     except KeyboardInterrupt:
-        after_echo = "\n" if sys.stderr.isatty() else ""  # a terminal shows ^C and stays on the line
-        click.echo(f"{after_echo}streamcam: interrupted; nothing was written", err=True)
+        after_echo = "\n" if is_terminal(sys.stderr) else ""  # a terminal shows ^C and stays on the line
+        say(f"{after_echo}streamcam: interrupted; nothing was written", err=True)
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # whoever read what we print has gone, as in `streamcam ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        mute(sys.stdout)
         return EXIT_FAILED
     except Exception as error:
         if settings["debug"]:
             traceback.print_exc(file=sys.stderr)
         message, code = _explain(error, arguments)
-        click.echo(f"streamcam: error: {' '.join(message.splitlines())}", err=True)
+        say(f"streamcam: error: {' '.join(message.splitlines())}", err=True)
         return code
     return code if isinstance(code, int) else EXIT_DONE
 
@@ -81,6 +81,9 @@ def _explain(error: Exception, arguments: Sequence[str]) -> tuple[str, int]:
         return error.format_message(), error.exit_code
     if isinstance(error, StreamcamError):
         return str(error), error.exit_code
+    if isinstance(error, OSError) and error.strerror:  # the system's doing, as where output meets a full disk
+        where = "" if error.filename is None else f"{error.filename!r}: "
+        return f"{where}{error.strerror} (--debug shows where)", EXIT_FAILED
     summary = str(error) or "no message"
     return f"internal error, {type(error).__name__}: {summary} (--debug shows where)", EXIT_FAILED
 

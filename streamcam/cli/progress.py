@@ -7,6 +7,8 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from streamcam.cli.saying import is_terminal
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
@@ -37,7 +39,7 @@ class ProgressLine:
         self.doing = ""
         self.numbers = ""
         self._quiet = quiet
-        self._wanted = not quiet and sys.stderr.isatty()
+        self._wanted = not quiet and is_terminal(sys.stderr)
         self._stopping = False
         self._bar: RichProgress | None = None
         self._task: TaskID | None = None
@@ -81,6 +83,11 @@ class ProgressLine:
         self.doing, self.numbers = "stopping", "finishing the file; Ctrl-C again leaves at once"
         if self._bar is None and not self._quiet:
             os.write(2, b"streamcam: stopping; finishing the file (once more to leave at once)\n")
+
+    def wipe(self) -> None:
+        """Take the line away and give the terminal its cursor back; as allowed as `announce_stop`."""
+        if self._bar is not None:
+            os.write(2, b"\r\x1b[2K\x1b[?25h")
 
     def __enter__(self) -> Self:
         return self

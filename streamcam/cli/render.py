@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +21,13 @@ from streamcam.cli.options import (
     overlay_options,
 )
 from streamcam.cli.progress import ProgressLine
+from streamcam.cli.saying import say
 from streamcam.cli.signals import SignalCount, stop_on_signal
 
 if TYPE_CHECKING:
     from streamcam.cam import Explainer
     from streamcam.overlay import OverlaySettings
-    from streamcam.pipeline import RenderResult
+    from streamcam.pipeline import ExplainedStream, RenderResult
     from streamcam.sinks import EncoderSettings
     from streamcam.temporal import TemporalSettings
 
@@ -111,32 +114,41 @@ def render_command(
     encoder = EncoderSettings(codec, crf, preset)
     request = _Request(source, output, sidecar, start_s, end_s, overwrite, temporal, overlay, encoder)
     _check(request)
-    with ProgressLine(quiet=quiet) as line:
-        line.begin(f"loading {model}")
-        # Only now the slow import: what could be wrong with files and settings has been said.
-        from streamcam.cam import Explainer
+    signals = SignalCount()
+    with contextlib.ExitStack() as heeding:  # of signals: from the first frame until all has been told
+        with ProgressLine(quiet=quiet) as line:
+            line.begin(f"loading {model}")
+            # Only now the slow import: what could be wrong with files and settings has been said.
+            from streamcam.cam import Explainer
 
-        explainer = Explainer(
-            model,
-            method=method,
-            weights=weights,
-            labels=labels,
-            target_layer=target_layer,
-            classes=(*class_names, *([target] if target else [])),
-            against=against,
-            signed=signed,
-            top_k=top_k,
-            device=device,
-            precision=precision,
-            engine=engine,
-            fit=fit,
-            batch_size=batch_size,
-            **own_model,
-        )
-        result, signals = _render(request, explainer, line)
-    if not quiet:
-        _tell(result, request)
-    return _judge(result, source, signals)
+            explainer = Explainer(
+                model,
+                method=method,
+                weights=weights,
+                labels=labels,
+                target_layer=target_layer,
+                classes=(*class_names, *([target] if target else [])),
+                against=against,
+                signed=signed,
+                top_k=top_k,
+                device=device,
+                precision=precision,
+                engine=engine,
+                fit=fit,
+                batch_size=batch_size,
+                **own_model,
+            )
+            result = _render(
+                request,
+                explainer,
+                line,
+                lambda running: heeding.enter_context(
+                    stop_on_signal(running.stop, line.announce_stop, lambda: _leave(line), signals)
+                ),
+            )
+        if not quiet:
+            _tell(result, request)
+        return _judge(result, source, signals)
 
 
 def _check(request: _Request) -> None:
@@ -161,37 +173,44 @@ def _check(request: _Request) -> None:
     Overlay(request.overlay)
 
 
-def _render(request: _Request, explainer: Explainer, line: ProgressLine) -> tuple[RenderResult, SignalCount]:
+def _render(
+    request: _Request, explainer: Explainer, line: ProgressLine, on_start: Callable[[ExplainedStream], None]
+) -> RenderResult:
     """Render, until the end or the first signal."""
-    from streamcam.pipeline import ExplainedStream, render
+    from streamcam.pipeline import render
 
-    signals = SignalCount()
-    with contextlib.ExitStack() as stack:
+    return render(
+        request.source,
+        request.output,
+        explainer,
+        temporal=request.temporal,
+        overlay=request.overlay,
+        encoder=request.encoder,
+        sidecar=request.sidecar,
+        start_s=request.start_s,
+        end_s=request.end_s,
+        overwrite=request.overwrite,
+        on_progress=line.update,
+        on_start=on_start,
+    )
 
-        def heed_signals(running: ExplainedStream) -> None:
-            stack.enter_context(stop_on_signal(running.stop, line.announce_stop, signals))
 
-        result = render(
-            request.source,
-            request.output,
-            explainer,
-            temporal=request.temporal,
-            overlay=request.overlay,
-            encoder=request.encoder,
-            sidecar=request.sidecar,
-            start_s=request.start_s,
-            end_s=request.end_s,
-            overwrite=request.overwrite,
-            on_progress=line.update,
-            on_start=heed_signals,
-        )
-    return result, signals
+def _leave(line: ProgressLine) -> None:
+    """End the process here and now, with nothing unfinished left; called in the middle of anything."""
+    from streamcam.sinks import discard_all
+
+    try:
+        discard_all()
+        line.wipe()
+        os.write(2, b"streamcam: interrupted; what was unfinished is thrown away\n")
+    finally:
+        os._exit(EXIT_INTERRUPTED)
 
 
 def _tell(result: RenderResult, request: _Request) -> None:
     """Say what was made and how fast, and what is to be known about it."""
     for note in result.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     if not result.frames:
         return
     frames = "1 frame" if result.frames == 1 else f"{result.frames} frames"
@@ -200,20 +219,20 @@ def _tell(result: RenderResult, request: _Request) -> None:
         realtime = f", {result.fps:.1f} fps, {result.film_s / result.elapsed_s:.1f}x real time"
     maps = "" if request.sidecar is None else f"; its maps: {click.format_filename(request.sidecar)}"
     name, size = click.format_filename(result.output), _human_size(result.output.stat().st_size)
-    click.echo(f"wrote {name} ({size}): {frames} in {result.elapsed_s:.1f} s{realtime}{maps}")
+    say(f"wrote {name} ({size}): {frames} in {result.elapsed_s:.1f} s{realtime}{maps}")
 
 
 def _judge(result: RenderResult, source: str, signals: SignalCount) -> int:
     """Say on one line what the output lacks, if anything; return the exit code."""
     output = repr(str(result.output))
     if result.interrupted and not result.frames:
-        click.echo("streamcam: interrupted before the first frame; nothing was written", err=True)
+        say("streamcam: interrupted before the first frame; nothing was written", err=True)
     elif result.interrupted:
-        click.echo(f"streamcam: interrupted; {output} holds {_frames(result)} rendered until then", err=True)
+        say(f"streamcam: interrupted; {output} holds {_frames(result)} rendered until then", err=True)
     elif not result.complete:
-        click.echo(f"streamcam: error: {source!r} is damaged: {_damage(result)}", err=True)
+        say(f"streamcam: error: {source!r} is damaged: {_damage(result)}", err=True)
     elif signals.received:
-        click.echo(f"streamcam: interrupted, but {output} was about to be finished and is whole", err=True)
+        say(f"streamcam: interrupted, but {output} was about to be finished and is whole", err=True)
     if signals.received:
         return EXIT_INTERRUPTED
     return EXIT_DONE if result.complete else EXIT_FAILED

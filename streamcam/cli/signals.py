@@ -35,22 +35,27 @@ def interrupt_on_signal() -> Iterator[None]:
 
 @contextlib.contextmanager
 def stop_on_signal(
-    stop: Callable[[], None], announce: Callable[[], None], signals: SignalCount
+    stop: Callable[[], None],
+    announce: Callable[[], None],
+    leave: Callable[[], None],
+    signals: SignalCount,
 ) -> Iterator[None]:
-    """Stop in order on the first signal and raise KeyboardInterrupt on the second, while inside.
+    """Stop in order on the first signal and leave on the second, while inside.
 
     Args:
         stop: Ends the work early; must not block.
         announce: Tells the user, in a way that is allowed in the middle of anything.
+        leave: Ends the process, in the middle of anything: an exception would have to wait for the threads.
         signals: Where they are counted, so that it is known afterwards whether there was one.
     """
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         signals.received += 1
         if signals.received > 1:
-            raise KeyboardInterrupt
-        stop()
-        announce()
+            leave()
+        else:
+            stop()
+            announce()
 
     with _handled_by(handle):
         yield

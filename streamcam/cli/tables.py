@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import click
 
+from streamcam.cli.saying import is_terminal
+
 
 def print_table(
     headers: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[str] = ()
@@ -19,7 +21,7 @@ def print_table(
     Args:
         numbers: The headers of the columns that are aligned at the right.
     """
-    if sys.stdout.isatty():
+    if is_terminal(sys.stdout):
         _print_framed(headers, rows, numbers)
     else:
         _print_plain(headers, rows, numbers)

@@ -10,7 +10,7 @@ from streamcam.sinks.base import Sink
 from streamcam.sinks.encoding import EncoderSettings, check_encoding
 from streamcam.sinks.image import IMAGE_SUFFIXES, ImageSink
 from streamcam.sinks.memory import MemorySink
-from streamcam.sinks.partfile import check_output, same_file
+from streamcam.sinks.partfile import check_output, discard_all, same_file
 from streamcam.sinks.sidecar import SidecarWriter
 from streamcam.sinks.video import VideoSink, open_video_sink
 
@@ -24,6 +24,7 @@ __all__ = [
     "check_destination",
     "check_encoding",
     "check_output",
+    "discard_all",
     "open_sink",
     "same_file",
 ]

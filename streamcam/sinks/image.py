@@ -10,7 +10,7 @@ from PIL import Image
 from streamcam.errors import SinkError
 from streamcam.pictures import FAITHFUL, Picture, Resampler
 from streamcam.sinks.base import Sink
-from streamcam.sinks.partfile import commit, discard, part_path
+from streamcam.sinks.partfile import begin, commit, discard
 
 _JPEG: dict[str, Any] = {"format": "JPEG", "quality": 95, "subsampling": 0}
 IMAGE_SUFFIXES: dict[str, dict[str, Any]] = {
@@ -60,7 +60,7 @@ class ImageSink(Sink):
         image, self._picture = self._picture, None
         rgb = Resampler().to_rgb(image, image.width, image.height, interpolation=FAITHFUL)
         try:
-            Image.fromarray(rgb).save(part_path(self._path), **IMAGE_SUFFIXES[self._path.suffix.lower()])
+            Image.fromarray(rgb).save(begin(self._path), **IMAGE_SUFFIXES[self._path.suffix.lower()])
         except (OSError, ValueError) as error:  # ValueError: a format's limit on size
             discard(self._path)
             raise SinkError(f"{str(self._path)!r} cannot be written: {error}") from error

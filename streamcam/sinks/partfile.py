@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from streamcam.errors import OutputExistsError, SinkError
+from streamcam.errors import NoDirectoryError, OutputExistsError, SinkError
+
+_growing: set[Path] = set()
+"""Parts that this process is writing."""
 
 
 def check_output(location: str | Path, *, overwrite: bool, inputs: Iterable[Path | None]) -> Path:
@@ -19,7 +23,8 @@ def check_output(location: str | Path, *, overwrite: bool, inputs: Iterable[Path
 
     Raises:
         OutputExistsError: if it exists, or is one of the inputs, or would grow in the place of one.
-        SinkError: if its directory is missing or cannot be written to.
+        NoDirectoryError: if there is no directory for it.
+        SinkError: if its directory cannot be written to.
     """
     path = Path(location)
     try:
@@ -55,7 +60,7 @@ def _check_name(path: Path, *, overwrite: bool, inputs: Iterable[Path | None]) -
 
 def _check_directory(path: Path) -> None:
     if not path.parent.is_dir():
-        raise SinkError(f"there is no directory {str(path.parent)!r}; make it first")
+        raise NoDirectoryError(f"there is no directory {str(path.parent)!r}; make it first")
     part = part_path(path)
     existed = part.exists()
     with part.open("ab"):  # the only sure test of permissions, quotas and read-only file systems
@@ -77,6 +82,13 @@ def part_path(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 
 
+def begin(path: Path) -> Path:
+    """Tell where a file is to grow, and remember it until `commit` or `discard`."""
+    part = part_path(path).absolute()
+    _growing.add(part)
+    return part
+
+
 def commit(path: Path) -> None:
     """Give a complete part its final name.
 
@@ -85,6 +97,7 @@ def commit(path: Path) -> None:
     """
     try:
         part_path(path).replace(path)
+        _growing.discard(part_path(path).absolute())
     except OSError as error:
         raise SinkError(
             f"{str(part_path(path))!r} is complete but cannot be renamed: {error.strerror}"
@@ -94,3 +107,11 @@ def commit(path: Path) -> None:
 def discard(path: Path) -> None:
     """Remove a part, if there is one."""
     part_path(path).unlink(missing_ok=True)
+    _growing.discard(part_path(path).absolute())
+
+
+def discard_all() -> None:
+    """Remove every part that grows in this process, as it ends without letting anybody finish or abort."""
+    for part in tuple(_growing):
+        with contextlib.suppress(OSError):
+            part.unlink()

@@ -12,7 +12,7 @@ import numpy as np
 
 from streamcam.errors import SinkError
 from streamcam.frames import Explanation, FloatArray, Frame, Prediction
-from streamcam.sinks.partfile import commit, discard, part_path
+from streamcam.sinks.partfile import begin, commit, discard
 
 SIGNIFICANT_DIGITS = 4
 
@@ -37,7 +37,7 @@ class SidecarWriter:
         self._path = path
         self._file: TextIO | None = None
         try:
-            self._file = part_path(path).open("w", encoding="utf-8", newline="\n")
+            self._file = begin(path).open("w", encoding="utf-8", newline="\n")
         except OSError as error:
             raise SinkError(f"{str(path)!r} cannot be written: {error.strerror}") from error
         try:

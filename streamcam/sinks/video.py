@@ -20,7 +20,7 @@ from streamcam.frames import SourceInfo
 from streamcam.pictures import Picture, blank_like, planes_of
 from streamcam.sinks.base import Sink
 from streamcam.sinks.encoding import EncoderSettings, check_encoding, container_format
-from streamcam.sinks.partfile import commit, discard, part_path
+from streamcam.sinks.partfile import begin, commit, discard, part_path
 from streamcam.sinks.passthrough import StreamCopier
 
 _FALLBACK_RATE = Fraction(25)
@@ -41,7 +41,7 @@ def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings) -> 
     encoder, pixel_format, options = check_encoding(path, settings)
     format_name = container_format(path)
     flags = _mov_flags(info) if format_name in ("mp4", "mov") else {}
-    name = f"file:{part_path(path).absolute()}"
+    name = f"file:{begin(path)}"
     try:
         container = av.open(name, "w", format=format_name, container_options=flags)
     except (FFmpegError, OSError) as error:

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from stage_fakes import FakeExplainer
 
 
-def main() -> int:
+def main() -> None:
     where, *arguments = sys.argv[1:]
 
     def hold(here: object) -> None:
@@ -33,11 +33,13 @@ def main() -> int:
     module.Explainer = build
     sys.modules["streamcam.cam"] = module
 
-    from streamcam.cli import progress, run
+    from streamcam import __main__
+    from streamcam.cli import progress
 
     progress._SETTLING_S = 0.0
-    return run(arguments)
+    sys.argv[1:] = arguments
+    __main__.main()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from media_factory import names_in
 
-from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError
+from streamcam.errors import InvalidArgumentError, NoDirectoryError, OutputExistsError, SinkError
 from streamcam.sinks import check_destination, check_output, same_file
-from streamcam.sinks.partfile import commit, discard, part_path
+from streamcam.sinks.partfile import begin, commit, discard, discard_all, part_path
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_devices_and_pipes_are_not_replaced(tmp_path: Path) -> None:
 
 
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SinkError, match=r"there is no directory '.*nowhere'; make it first"):
+    with pytest.raises(NoDirectoryError, match=r"there is no directory '.*nowhere'; make it first"):
         check(tmp_path / "nowhere" / "out.mp4")
 
 
@@ -141,3 +141,15 @@ def test_a_part_gets_its_name_or_goes(tmp_path: Path) -> None:
 def test_a_part_that_cannot_be_renamed_is_named(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match=r"out.mp4.part' is complete but cannot be renamed"):
         commit(tmp_path / "out.mp4")
+
+
+def test_a_process_that_leaves_removes_what_grows_and_nothing_else(tmp_path: Path) -> None:
+    finished, dropped, growing = (tmp_path / name for name in ("finished", "dropped", "growing"))
+    for path in (finished, dropped, growing):
+        begin(path).write_bytes(b"new")
+    commit(finished)
+    discard(dropped)
+    for path in (finished, dropped):  # of somebody else by now
+        part_path(path).write_bytes(b"other")
+    discard_all()
+    assert names_in(tmp_path) == ["dropped.part", "finished", "finished.part"]
