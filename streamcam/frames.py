@@ -182,7 +182,15 @@ class SourceReport:
 
     frames_read: int = 0
     packets_damaged: int = 0
+    """Packets that could not be decoded; their frames are missing."""
+    frames_damaged: int = 0
+    """Frames of which the decoder made up a part."""
     shortfall: str | None = None
     """What the file promises and does not hold, in words; None when nothing is missing."""
     notes: tuple[str, ...] = ()
     """What else the user should know, a sentence each."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the source held everything that it promises."""
+        return not (self.packets_damaged or self.frames_damaged or self.shortfall)

@@ -213,7 +213,7 @@ def _tell(result: RenderResult, request: _Request) -> None:
         say(f"note: {note}", err=True)
     if not result.frames:
         return
-    frames = "1 frame" if result.frames == 1 else f"{result.frames} frames"
+    frames = _count(result.frames, "frame")
     realtime = ""
     if result.frames > 1 and result.elapsed_s:
         realtime = f", {result.fps:.1f} fps, {result.film_s / result.elapsed_s:.1f}x real time"
@@ -239,13 +239,19 @@ def _judge(result: RenderResult, source: str, signals: SignalCount) -> int:
 
 
 def _damage(result: RenderResult) -> str:
-    found = []
-    if result.source.shortfall is not None:
-        found.append(result.source.shortfall)
-    if result.source.packets_damaged:
-        packets = result.source.packets_damaged
-        found.append(f"{packets} {'packet' if packets == 1 else 'packets'} could not be decoded")
+    report, found = result.source, []
+    if report.shortfall is not None:
+        found.append(report.shortfall)
+    if report.packets_damaged:
+        found.append(f"{_count(report.packets_damaged, 'packet')} could not be decoded")
+    if report.frames_damaged:
+        is_or_are = "is" if report.frames_damaged == 1 else "are"
+        found.append(f"{_count(report.frames_damaged, 'frame')} {is_or_are} spoiled in part")
     return f"{'; '.join(found)}; {str(result.output)!r} holds {_frames(result)} that could be read"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _frames(result: RenderResult) -> str:

@@ -48,7 +48,7 @@ class RenderResult:
     @property
     def complete(self) -> bool:
         """Whether every frame that the input promises is in the output."""
-        return not self.interrupted and self.source.shortfall is None and not self.source.packets_damaged
+        return not self.interrupted and self.source.whole
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -15,6 +15,10 @@ from streamcam.errors import SourceError
 _PLAYLIST_MARKS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD")
 
 
+LARGEST_PIXELS = 1 << 26
+"""Pixels in a frame, 8192x8192: a small file can claim pictures that no memory holds, and dozens travel."""
+
+
 def open_container(path: Path) -> InputContainer:
     """Open a film file, and none that only points to others.
 
@@ -41,7 +45,7 @@ def best_video_stream(container: InputContainer, path: Path) -> VideoStream:
     """Choose the stream to decode: the best one of moving pictures.
 
     Raises:
-        SourceError: if there is none, or none that can be decoded.
+        SourceError: if there is none, or none that can be decoded, or its pictures are absurdly large.
     """
     films = film_streams(container)
     if not films:
@@ -52,6 +56,13 @@ def best_video_stream(container: InputContainer, path: Path) -> VideoStream:
     stream = best if isinstance(best, VideoStream) and best in films else films[0]
     if stream.codec_context is None:
         raise SourceError(f"{str(path)!r} is coded in a way that FFmpeg here cannot decode")
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width * height > LARGEST_PIXELS:
+        raise SourceError(
+            f"{str(path)!r} has pictures of {width}x{height}, more than the {LARGEST_PIXELS} pixels that "
+            "streamcam takes; make it smaller first (ffmpeg -i INPUT -vf scale=3840:-2 film.mp4)"
+        )
+    stream.codec_context.options = {"max_pixels": str(LARGEST_PIXELS)}  # for sizes that change on the way
     return stream
 
 

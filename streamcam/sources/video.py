@@ -89,6 +89,7 @@ class VideoSource(Source):
         self._end_pts = None if end_s is None else self._to_pts(end_s)
         self._completeness = Completeness(container, stream)
         self._damaged = 0
+        self._frames_mended = 0
         self._frames_decoded = 0
         self._frames_read = 0
         self._read_to_end = False
@@ -118,7 +119,9 @@ class VideoSource(Source):
 
     def report(self) -> SourceReport:
         """Tell what was read, what was damaged and what is missing."""
-        return SourceReport(self._frames_read, self._damaged, self._shortfall, tuple(self._notes))
+        return SourceReport(
+            self._frames_read, self._damaged, self._frames_mended, self._shortfall, tuple(self._notes)
+        )
 
     def close(self) -> None:
         """Close the file; there are no more frames then."""
@@ -139,7 +142,7 @@ class VideoSource(Source):
         for decoded in self._decode():
             assert decoded.pts is not None
             if self._start_pts is not None and decoded.pts < self._start_pts:
-                self._damaged = 0  # what came before is not asked for
+                self._damaged = self._frames_mended = 0  # what came before is not asked for
                 continue
             if self._end_pts is not None and decoded.pts >= self._end_pts:
                 return
@@ -164,6 +167,7 @@ class VideoSource(Source):
         for packet in itertools.chain(self._packets_from_start(), [None]):
             for decoded in self._decode_packet(packet):
                 self._frames_decoded += 1
+                self._frames_mended += decoded.is_corrupt
                 decoded.pts = timeline.place(decoded.pts)
                 yield decoded
 

@@ -135,11 +135,11 @@ RESULT = RenderResult(
             "streamcam: interrupted, but 'out.mp4' was about to be finished and is whole",
         ),
         (
-            {"source": SourceReport(7, 2, "3 of 10 frames are missing")},
+            {"source": SourceReport(7, 2, 1, "3 of 10 frames are missing")},
             0,
             1,
             "streamcam: error: 'in.mp4' is damaged: 3 of 10 frames are missing; 2 packets could not be "
-            "decoded; 'out.mp4' holds the 7 frames that could be read",
+            "decoded; 1 frame is spoiled in part; 'out.mp4' holds the 7 frames that could be read",
         ),
         (
             {"source": SourceReport(7, 1)},

@@ -106,6 +106,15 @@ def test_a_damaged_packet_costs_its_own_frame(codec: str, number: int, tmp_path:
     assert report == SourceReport(frames_read=19, packets_damaged=1)
 
 
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4", "mpeg2video"])
+def test_a_frame_that_the_decoder_mends_is_counted(codec: str, tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", frames=20, gop=1, codec=codec, paint=paint_noise, size=(160, 96))
+    start, length = place_of_packet(clip, 7)
+    overwrite_bytes(clip, start + length // 3, 20)
+    assert read_film(clip)[2] == SourceReport(frames_read=20, frames_damaged=1)
+    assert read_film(clip, start_s=0.4)[2] == SourceReport(frames_read=10)
+
+
 def test_a_first_frame_that_is_damaged_is_skipped(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mkv", frames=10, gop=1, paint=paint_noise)
     overwrite_bytes(clip, *place_of_packet(clip, 0))
@@ -118,6 +127,27 @@ def test_damage_before_the_wanted_part_does_not_count(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mkv", frames=20, gop=1, paint=paint_noise)
     overwrite_bytes(clip, *place_of_packet(clip, 5))
     assert read_film(clip, start_s=0.4)[2] == SourceReport(frames_read=10)
+
+
+def test_pictures_that_no_memory_holds_are_refused(tmp_path: Path) -> None:
+    clip = make_clip(
+        tmp_path / "clip.mkv", frames=1, size=(8192, 8200), codec="mjpeg", encoded_format="yuvj420p"
+    )
+    with pytest.raises(SourceError, match=r"has pictures of 8192x8200, more than .*; make it smaller first"):
+        open_source(clip)
+
+
+def test_a_film_that_claims_to_grow_beyond_all_bounds(tmp_path: Path) -> None:
+    """The size in a JPEG's own header is what its decoder goes by."""
+    clip = make_clip(tmp_path / "clip.mkv", frames=3, codec="mjpeg", encoded_format="yuvj420p")
+    start, _ = place_of_packet(clip, 1)
+    data = bytearray(clip.read_bytes())
+    at = data.index(b"\xff\xc0", start) + 5  # behind the marker, its length and the depth
+    assert data[at : at + 4] == bytes([0, 48, 0, 64])
+    data[at : at + 4] = (16000).to_bytes(2, "big") * 2
+    clip.write_bytes(data)
+    frames, _, report = read_film(clip)
+    assert (len(frames), report.packets_damaged) == (2, 1)
 
 
 def test_a_film_of_noise_is_refused(tmp_path: Path) -> None:
