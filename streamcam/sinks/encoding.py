@@ -13,30 +13,10 @@ from av.codec import Codec
 from av.codec.codec import UnknownCodecError
 from av.container import OutputContainer
 from av.error import FFmpegError
-from av.stream import Stream
 from av.video.stream import VideoStream
 
 from streamcam.errors import InvalidArgumentError, unknown_name
-
-CONTAINERS: dict[str, tuple[str, str]] = {
-    ".mp4": ("mp4", "libx264"),
-    ".m4v": ("mp4", "libx264"),
-    ".mov": ("mov", "libx264"),
-    ".mkv": ("matroska", "libx264"),
-    ".webm": ("webm", "libvpx-vp9"),
-    ".ts": ("mpegts", "libx264"),
-}
-"""Suffix → FFmpeg's name of the container, and the encoder used unless another is asked for.
-
-Only containers with timestamps: AVI, which counts frames, is not among them.
-"""
-
-# FFmpeg writes anything at all into a transport stream, but reads only these back as what they were.
-_TRANSPORT_CODECS = {
-    *("h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"),
-    *("aac", "ac3", "dts", "eac3", "mp2", "mp3", "opus", "truehd"),
-    *("dvb_subtitle", "dvb_teletext"),
-}
+from streamcam.sinks.formats import TRANSPORT_CODECS, container_of
 
 # libx264 and libx265 print their own complaint about a wrong preset before FFmpeg can say a word, and
 # take a crf above 51 for 51.
@@ -74,21 +54,8 @@ class EncoderSettings:
     """Constant rate factor: lower is better and larger."""
     preset: str | None = None
     """How much time to spend for size."""
-
-
-def container_format(path: Path) -> str:
-    """Tell which container a file's suffix asks for.
-
-    Raises:
-        InvalidArgumentError: if it asks for none that is known.
-    """
-    try:
-        return CONTAINERS[path.suffix.lower()][0]
-    except KeyError:
-        raise InvalidArgumentError(
-            f"cannot tell from {path.name!r} what kind of file to write; use {', '.join(CONTAINERS)} "
-            "for a film or .png, .jpg, .webp for a picture"
-        ) from None
+    no_audio: bool = False
+    """Whether the input's sound is left out."""
 
 
 def choose_encoder(path: Path, settings: EncoderSettings) -> str:
@@ -99,7 +66,7 @@ def choose_encoder(path: Path, settings: EncoderSettings) -> str:
         InvalidArgumentError: if it encodes something other than pictures.
     """
     if settings.codec is None:
-        return CONTAINERS[path.suffix.lower()][1]
+        return container_of(path).video
     try:
         codec = Codec(settings.codec, "w")
     except UnknownCodecError:
@@ -150,42 +117,22 @@ def check_encoding(path: Path, settings: EncoderSettings) -> tuple[str, str, dic
     Raises:
         InvalidArgumentError: if they do not.
     """
-    format_name = container_format(path)
+    muxer = container_of(path).muxer
     encoder = choose_encoder(path, settings)
     pixel_format = choose_pixel_format(encoder)
     options = encoder_options(encoder, settings)
     if encoder == "libsvtav1":
         os.environ.setdefault("SVT_LOG", "1")  # it prints its settings otherwise, and has no option for that
-    with av.open(io.BytesIO(), "w", format=format_name) as trial:
+    with av.open(io.BytesIO(), "w", format=muxer) as trial:
         _check_container(trial, path, encoder)
         _check_start(trial, encoder, pixel_format, options, _asked_options(settings))
     return encoder, pixel_format, options
 
 
-def can_hold(format_name: str, stream: Stream) -> bool:
-    """Tell whether a container takes a copy of a stream, by trying: not all refusals can be looked up.
-
-    Args:
-        format_name: FFmpeg's name of the container.
-        stream: A stream of an open input.
-    """
-    if not stream.codec_context:  # FFmpeg does not know the codec
-        return False
-    if format_name == "mpegts" and stream.codec_context.codec.canonical_name not in _TRANSPORT_CODECS:
-        return False
-    try:
-        with av.open(io.BytesIO(), "w", format=format_name) as trial:
-            trial.add_stream_from_template(stream)
-            trial.start_encoding()
-    except (ValueError, FFmpegError):
-        return False
-    return True
-
-
 def _check_container(container: OutputContainer, path: Path, encoder: str) -> None:
     codec = Codec(encoder, "w").canonical_name
     if container.format.name == "mpegts":
-        is_held = codec in _TRANSPORT_CODECS
+        is_held = codec in TRANSPORT_CODECS
     else:
         is_held = codec in container.supported_codecs
     if not is_held:

@@ -1,4 +1,4 @@
-"""Copying sound, subtitles, chapters and metadata from the input, untouched.
+"""Carrying sound, subtitles, data, attachments, chapters and metadata over from the input.
 
 The copier reads the input through a container of its own, because a container belongs to one thread and
 the frames are read in another. It holds one packet at a time, however long the film.
@@ -7,47 +7,60 @@ the frames are read in another. It holds one packet at a time, however long the 
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
-from av.stream import Stream
+from av.stream import AttachmentStream, Disposition, Stream
+from av.subtitles.stream import SubtitleStream
+from av.video.stream import VideoStream
 
-from streamcam.containers import Timeline, decoding_time_s, open_film, read_packets
+from streamcam.containers import decoding_time_s, open_film, read_packets
 from streamcam.errors import SinkError
 from streamcam.frames import SourceInfo
-from streamcam.sinks.encoding import can_hold
+from streamcam.sinks.formats import Container, can_copy
+from streamcam.sinks.lanes import Lane, add_copy, add_sound, add_text
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
 
-_COPIED_TYPES = ("audio", "subtitle")
-
 # What a container says of itself rather than of the film.
 _CONTAINER_KEYS = {"major_brand", "minor_version", "compatible_brands", "encoder"}
+
+# What a stream says of how it was encoded, which holds no longer when it is encoded anew.
+_ENCODING_KEYS = {"bps", "duration", "encoder", "number_of_bytes", "number_of_frames", "rotate", "vendor_id"}
+_STATISTICS = "_statistics_"
+
+_COVER_TYPES = {"mjpeg": "image/jpeg", "png": "image/png", "bmp": "image/bmp", "gif": "image/gif"}
 
 _INTERLEAVING_S = 10.0
 """How far apart in a file packets of one time may lie; FFmpeg's own muxers keep to the same."""
 
 
 class StreamCopier:
-    """Muxes the input's sound and subtitles beside the new pictures, in step with them.
+    """Muxes all but the pictures of the input beside the new pictures, in step with them.
 
     Attributes:
-        left_out: The streams that the output cannot hold, in words.
+        notes: What could not be copied as it is, a sentence each.
     """
 
-    def __init__(self, info: SourceInfo, path: Path, output: OutputContainer) -> None:
+    def __init__(
+        self, info: SourceInfo, path: Path, output: OutputContainer, container: Container, *, sound: bool
+    ) -> None:
         """Open the input and give the output a stream for each one that it can hold.
 
         Args:
             info: The source of the pictures.
             path: Its file.
-            output: The container being written; nothing is muxed yet.
+            output: What is being written: it has its stream of pictures, and nothing is muxed yet.
+            container: Which kind of file that is.
+            sound: Whether sound is wanted.
 
         Raises:
             SinkError: if the input cannot be opened again.
@@ -57,11 +70,19 @@ class StreamCopier:
         except FFmpegError as error:
             raise SinkError(f"{str(path)!r} cannot be read for its sound ({error.strerror})") from error
         self._output = output
+        self._container = container
         self._info = info
-        self.left_out: list[str] = []
+        self._path = path
+        self._is_part = info.start_s is not None or info.end_s is not None
+        self.notes: list[str] = []
+        self._covers: list[Packet[Any]] = []
         self._copy_descriptions()
-        self._streams = self._add_streams()
-        self._packets = self._placed_packets()
+        self._lanes: dict[int, Lane] = {}
+        for stream in self._input.streams:
+            lane = self._add(stream, sound=sound)
+            if lane is not None:
+                self._lanes[stream.index] = lane
+        self._packets = self._due_packets()
         self._next = next(self._packets, None)
 
     def copy_until(self, time_s: float) -> None:
@@ -88,50 +109,127 @@ class StreamCopier:
         self._packets.close()  # going on to read from a closed container would crash the process
         self._input.close()
 
+    # --- Descriptions ---------------------------------------------------------------------------------
+
     def _copy_descriptions(self) -> None:
         self._output.metadata.update(
             {key: value for key, value in self._input.metadata.items() if key not in _CONTAINER_KEYS}
         )
-        if self._info.start_s is None and self._info.end_s is None:
-            self._output.set_chapters([self._shifted(chapter) for chapter in self._input.chapters()])
+        chapters = (self._shifted(chapter) for chapter in self._input.chapters())
+        self._output.set_chapters([chapter for chapter in chapters if chapter is not None])
 
-    def _shifted(self, chapter: Chapter) -> Chapter:
-        shift = round(self._info.begin_s / (chapter["time_base"] or 1))
-        return {**chapter, "start": chapter["start"] - shift, "end": chapter["end"] - shift}
+    def _shifted(self, chapter: Chapter) -> Chapter | None:
+        """Put a chapter on the output's clock, cut to the wanted part; None if it lies outside."""
+        time_base = chapter["time_base"]
+        if not time_base:
+            return None
+        shift = round(self._info.begin_s / time_base)
+        start, end = max(0, chapter["start"] - shift), chapter["end"] - shift
+        if self._info.end_s is not None:
+            end = min(end, round(self._info.end_s / time_base) - shift)
+        return {**chapter, "start": start, "end": end} if start < end else None
 
-    def _add_streams(self) -> dict[int, Stream]:
-        streams: dict[int, Stream] = {}
-        for stream in self._input.streams:
-            if stream.type not in _COPIED_TYPES:
-                continue
-            if not can_hold(self._output.format.name, stream):
-                codec = stream.codec_context.codec.canonical_name if stream.codec_context else "unknown codec"
-                self.left_out.append(f"{stream.type} stream {stream.index} ({codec})")
-                continue
-            copied = self._output.add_stream_from_template(stream)
-            copied.metadata.update(stream.metadata)
-            copied.disposition = stream.disposition
-            streams[stream.index] = copied
-        return streams
+    def _describe(self, stream: Stream, source: Stream, *, encoded_anew: bool) -> None:
+        """Copy what a stream says of itself, as far as it stays true."""
+        described = dict(source.metadata)
+        if encoded_anew:
+            described = {
+                key: value
+                for key, value in described.items()
+                if key.lower().partition("-")[0] not in _ENCODING_KEYS and _STATISTICS not in key.lower()
+            }
+        if self._is_part:
+            described.pop("timecode", None)
+        stream.metadata.update(described)
+        stream.disposition = source.disposition
 
-    def _placed_packets(self) -> Generator[tuple[float, Packet[Any]], None, None]:
+    # --- Streams --------------------------------------------------------------------------------------
+
+    def _add(self, source: Stream, *, sound: bool) -> Lane | None:
+        """Give the output a stream for one of the input's, where its packets are to be carried over."""
+        if isinstance(source, VideoStream):
+            self._add_picture(source)
+        elif isinstance(source, AttachmentStream):
+            self._add_attachment(source)
+        elif not (source.type == "audio" and not sound) and not self._is_made_anew(source):
+            lane = self._lane_for(source)
+            if lane is None:
+                self._leave_out(source)
+            else:
+                self._describe(lane.stream, source, encoded_anew=lane.encodes)
+            return lane
+        return None
+
+    def _lane_for(self, source: Stream) -> Lane | None:
+        begin_s = self._info.begin_s
+        if can_copy(self._container, source):
+            return add_copy(self._output, source, begin_s)
+        lane: Lane | None = None
+        encoder = None
+        if isinstance(source, AudioStream) and (encoder := self._container.audio):
+            lane = add_sound(self._output, source, encoder, begin_s)
+        elif isinstance(source, SubtitleStream) and (encoder := self._container.subtitles):
+            lane = add_text(self._output, source, encoder, begin_s)
+        if lane is not None:
+            codec = lane.stream.codec_context.codec.canonical_name
+            self.notes.append(f"{_named(source)} is written as {codec}: {self._cannot_hold()}")
+        return lane
+
+    def _is_made_anew(self, source: Stream) -> bool:
+        """Tell whether a stream says only what the output's muxer writes by itself: timecodes, chapters."""
+        if source.type == "data" and "timecode" in source.metadata:
+            return True
+        starts = [chapter["start"] * (chapter["time_base"] or 0) for chapter in self._input.chapters()]
+        shown = [entry.timestamp * (source.time_base or 0) for entry in source.index_entries]
+        is_default = source.disposition & Disposition.default
+        return source.type == "subtitle" and bool(starts) and not is_default and shown == starts
+
+    def _add_picture(self, source: VideoStream) -> None:
+        """Describe the film's own stream; copy the cover of a disc or song."""
+        if source.index == self._info.video_stream:
+            self._describe(self._output.streams.video[0], source, encoded_anew=True)
+        elif source.disposition & Disposition.attached_pic:
+            packet = _first_packet(self._path, source.index)
+            if packet is None or not self._container.holds_covers:
+                self._leave_out(source)
+            elif self._container.holds_attachments:
+                name = source.metadata.get("filename", f"cover.{source.codec_context.name}")
+                kind = source.metadata.get("mimetype", _COVER_TYPES.get(source.codec_context.name, ""))
+                self._output.add_attachment(name, kind, bytes(packet))
+            else:
+                cover = self._output.add_stream_from_template(source)
+                cover.disposition = source.disposition
+                packet.stream = cover
+                self._covers.append(packet)
+
+    def _add_attachment(self, source: AttachmentStream) -> None:
+        if not self._container.holds_attachments:
+            self._leave_out(source)
+            return
+        name = source.metadata.get("filename", f"attachment {source.index}")
+        self._output.add_attachment(name, source.mimetype or "application/octet-stream", source.data)
+
+    def _leave_out(self, source: Stream) -> None:
+        self.notes.append(f"{_named(source)} is left out: {self._cannot_hold()}")
+
+    def _cannot_hold(self) -> str:
+        return f"a {self._container.suffix} file cannot hold it"
+
+    # --- Packets --------------------------------------------------------------------------------------
+
+    def _due_packets(self) -> Generator[tuple[float, Packet[Any]], None, None]:
         """Yield when each packet is due, in seconds of the input's timeline, and the packet made ready."""
-        timelines: dict[int, Timeline] = {}
+        for cover in self._covers:
+            yield -math.inf, cover
         for packet in self._wanted_packets():
-            index, time_base = packet.stream.index, packet.time_base
-            timeline = timelines.setdefault(index, Timeline(time_base))
-            given = packet.dts if packet.dts is not None else packet.pts
-            placed = timeline.place(given)
-            shift = round(self._info.begin_s / time_base)
-            packet.dts = placed - shift
-            if packet.pts is not None and given is not None:
-                packet.pts += packet.dts - given
-            packet.stream = self._streams[index]
-            yield float(placed * time_base), packet
+            yield from self._lanes[packet.stream.index].carry(packet)
+        for lane in self._lanes.values():
+            for packet in lane.flush():
+                yield math.inf, packet
 
     def _wanted_packets(self) -> Iterator[Packet[Any]]:
         """Yield the packets of the wanted part, in the order of the file."""
-        if not self._streams:
+        if not self._lanes:
             return
         start_s, end_s = self._info.start_s, self._info.end_s
         if start_s is not None:
@@ -147,5 +245,21 @@ class StreamCopier:
                     continue
             if start_s is not None and (time_s is None or time_s < start_s):
                 continue
-            if packet.stream.index in self._streams:
+            if packet.stream.index in self._lanes:
                 yield packet
+
+
+def _named(source: Stream) -> str:
+    """Name a stream in words: its kind, number and codec, or file name."""
+    if isinstance(source, AttachmentStream):
+        return f"attachment {source.metadata.get('filename', source.index)!r}"
+    codec = source.codec_context.codec.canonical_name if source.codec_context else source.name
+    kind = "cover picture" if source.type == "video" else f"{source.type} stream"
+    return f"{kind} {source.index} ({codec or 'unknown codec'})"
+
+
+def _first_packet(path: Path, index: int) -> Packet[Any] | None:
+    """Read the one packet of a cover picture, through a container of its own."""
+    with contextlib.suppress(FFmpegError), open_film(path) as container:
+        return next((packet for packet in container.demux(container.streams[index]) if packet.size), None)
+    return None

@@ -19,7 +19,8 @@ from streamcam.errors import SinkError
 from streamcam.frames import SourceInfo
 from streamcam.pictures import Picture, blank_like, planes_of
 from streamcam.sinks.base import Sink
-from streamcam.sinks.encoding import EncoderSettings, check_encoding, container_format
+from streamcam.sinks.encoding import EncoderSettings, check_encoding
+from streamcam.sinks.formats import container_of
 from streamcam.sinks.partfile import begin, commit, discard, part_path
 from streamcam.sinks.passthrough import StreamCopier
 
@@ -39,11 +40,11 @@ def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings) -> 
         SinkError: if the file cannot be made.
     """
     encoder, pixel_format, options = check_encoding(path, settings)
-    format_name = container_format(path)
-    flags = _mov_flags(info) if format_name in ("mp4", "mov") else {}
+    kind = container_of(path)
+    flags = _mov_flags(info) if kind.muxer in ("mp4", "mov") else {}
     name = f"file:{begin(path)}"
     try:
-        container = av.open(name, "w", format=format_name, container_options=flags)
+        container = av.open(name, "w", format=kind.muxer, container_options=flags)
     except (FFmpegError, OSError) as error:
         raise SinkError(f"{str(path)!r} cannot be written: {error.strerror}") from error
     copier: StreamCopier | None = None
@@ -52,7 +53,7 @@ def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings) -> 
         try:
             stream = _add_video(container, encoder, pixel_format, options, info)
             if info.path is not None:
-                copier = StreamCopier(info, info.path, container)
+                copier = StreamCopier(info, info.path, container, kind, sound=not settings.no_audio)
                 undo.callback(copier.close)
             container.start_encoding()
         except FFmpegError as error:
@@ -139,8 +140,7 @@ class VideoSink(Sink):
                 f"{self._stream.height}: 4:2:0 video needs even sides, so the last row or column is left out"
             )
         if self._copier is not None:
-            for left_out in self._copier.left_out:
-                notes.append(f"{left_out} is left out: a {self._path.suffix} file cannot hold it")
+            notes += self._copier.notes
         return tuple(notes)
 
     def write(self, image: Picture) -> None:

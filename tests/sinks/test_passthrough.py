@@ -157,38 +157,26 @@ def test_subtitles_are_copied(suffix: str, codec: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "target", "sound", "subtitles", "notes"),
     [
-        (
-            ".mkv",
-            ".mp4",
-            "aac",
-            "subrip",
-            ["subtitle stream 2 (subrip) is left out: a .mp4 file cannot hold it"],
-        ),
-        (
-            ".mp4",
-            ".mkv",
-            "aac",
-            "mov_text",
-            ["subtitle stream 2 (mov_text) is left out: a .mkv file cannot hold it"],
-        ),
+        (".mkv", ".mp4", "aac", "subrip", ["subtitle stream 2 (subrip) is written as mov_text: a .mp4"]),
+        (".mp4", ".mkv", "aac", "mov_text", ["subtitle stream 2 (mov_text) is written as subrip: a .mkv"]),
         (
             ".mkv",
             ".webm",
             "aac",
             "subrip",
             [
-                "audio stream 1 (aac) is left out: a .webm file cannot hold it",
-                "subtitle stream 2 (subrip) is left out: a .webm file cannot hold it",
+                "audio stream 1 (aac) is written as opus: a .webm",
+                "subtitle stream 2 (subrip) is written as webvtt: a .webm",
             ],
         ),
         (
             ".mkv",
             ".mov",
             "flac",
-            "ass",
+            "webvtt",
             [
-                "audio stream 1 (flac) is left out: a .mov file cannot hold it",
-                "subtitle stream 2 (ass) is left out: a .mov file cannot hold it",
+                "audio stream 1 (flac) is written as aac: a .mov",
+                "subtitle stream 2 (webvtt) is written as mov_text: a .mov",
             ],
         ),
         (
@@ -197,21 +185,33 @@ def test_subtitles_are_copied(suffix: str, codec: str, tmp_path: Path) -> None:
             "flac",
             "subrip",
             [
-                "audio stream 1 (flac) is left out: a .ts file cannot hold it",
-                "subtitle stream 2 (subrip) is left out: a .ts file cannot hold it",
+                "audio stream 1 (flac) is written as aac: a .ts",
+                "subtitle stream 2 (subrip) is left out: a .ts",
             ],
         ),
     ],
 )
-def test_what_the_output_cannot_hold_is_left_out_and_named(
+def test_what_the_output_cannot_hold_is_encoded_anew_or_left_out_and_named(
     source: str, target: str, sound: str, subtitles: str, notes: list[str], tmp_path: Path
 ) -> None:
     clip = make_clip(
-        tmp_path / f"in{source}", sounds=[Sound(sound)], subtitles=[Subtitles(subtitles, {0: "one"})]
+        tmp_path / f"in{source}", sounds=[Sound(sound)], subtitles=[Subtitles(subtitles, {100: "one"})]
     )
     passed = pass_through(clip, tmp_path / f"out{target}", settings=None if target == ".webm" else FAST)
-    assert list(passed.sink_notes) == notes
+    assert list(passed.sink_notes) == [f"{note} file cannot hold it" for note in notes]
     assert len(frame_times_of(tmp_path / f"out{target}")) == 10
+    if target != ".ts":
+        begin = frame_times_of(tmp_path / f"out{target}")[0]
+        shown = [
+            time - begin for time, data in packets_of(tmp_path / f"out{target}", "subtitle") if b"one" in data
+        ]
+        assert shown == [Fraction(1, 10)]
+
+
+def test_subtitles_that_cannot_be_read_are_left_out(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "in.mkv", subtitles=[Subtitles("ass", {0: "no header tells what this is"})])
+    passed = pass_through(clip, tmp_path / "out.mp4")
+    assert passed.sink_notes == ("subtitle stream 1 (ass) is left out: a .mp4 file cannot hold it",)
 
 
 CHAPTERS = [(0, 200, "Erster"), (200, 400, "Second")]
@@ -239,11 +239,27 @@ def test_chapters_and_metadata_are_copied(suffix: str, tmp_path: Path) -> None:
         ]
 
 
-def test_chapters_of_a_whole_film_are_not_those_of_a_part(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "found"),
+    [
+        (0.2, None, [(0, 200, "Second")]),
+        (0.12, 0.32, [(0, 80, "Erster"), (80, 200, "Second")]),
+        (None, 0.2, [(0, 200, "Erster")]),
+    ],
+)
+def test_chapters_of_a_part_are_cut_to_it(
+    start_s: float | None, end_s: float | None, found: list[tuple[int, int, str]], tmp_path: Path
+) -> None:
     clip = make_clip(tmp_path / "in.mkv", chapters=CHAPTERS, metadata={"title": "Ein Film"})
-    pass_through(clip, tmp_path / "out.mkv", start_s=0.2)
+    pass_through(clip, tmp_path / "out.mkv", start_s=start_s, end_s=end_s)
     with av.open(str(tmp_path / "out.mkv")) as written:
-        assert written.chapters() == []
+        assert [
+            (
+                *(round(chapter[edge] * chapter["time_base"] * 1000) for edge in ("start", "end")),
+                chapter["metadata"]["title"],
+            )
+            for chapter in written.chapters()
+        ] == found
         assert written.metadata["title"] == "Ein Film"
 
 

@@ -1,0 +1,274 @@
+"""Streams other than plain copies: sound encoded anew, data, attachments, covers, descriptions."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Disposition
+from film_runs import FAST, pass_through
+from media_factory import RATE, Sound, frame_times_of, make_clip, make_picture, packets_of
+from numpy.typing import NDArray
+from PIL import Image
+
+from streamcam.sinks import EncoderSettings
+
+
+def settings_for(suffix: str) -> EncoderSettings | None:
+    return None if suffix == ".webm" else FAST
+
+
+def waveform_of(path: Path) -> NDArray[np.float32]:
+    """Decode a film's sound: samples at 48 kHz from the first picture on."""
+    begin = frame_times_of(path)[0]
+    samples = np.zeros(4 * 48000, np.float32)
+    resampler = av.AudioResampler("flt", "mono", 48000)
+    end = -(10**6)
+    with av.open(str(path)) as film:
+        for frame in film.decode(audio=0):
+            for piece in resampler.resample(frame):
+                values = piece.to_ndarray()[0]
+                start = round((piece.pts * piece.time_base - begin) * 48000)
+                start = end if abs(start - end) < 100 else start  # Matroska knows milliseconds only
+                end = start + len(values)
+                samples[max(0, start) : max(0, end)] = values[max(0, -start) :]
+    return samples
+
+
+def delay_of(found: NDArray[np.float32], given: NDArray[np.float32]) -> int:
+    """Tell by how many samples one waveform lags behind another."""
+    spectrum = np.fft.rfft(found, 2 * len(found)) * np.conj(np.fft.rfft(given, 2 * len(given)))
+    lag = int(np.argmax(np.fft.irfft(spectrum)))
+    return lag if lag < len(found) else lag - 2 * len(found)
+
+
+# Sound encoded anew
+
+
+@pytest.mark.parametrize(
+    ("source", "sound", "target"),
+    [
+        (".mkv", Sound("flac", duration_s=1), ".mov"),
+        (".mkv", Sound("flac", duration_s=1), ".ts"),
+        (".mkv", Sound("flac", duration_s=1, rate=44100), ".webm"),
+        (".mkv", Sound("aac", duration_s=0.6, begin_s=0.25), ".webm"),
+        (".mov", Sound("pcm_s16le", duration_s=1), ".ts"),
+    ],
+)
+def test_sound_encoded_anew_is_the_same_at_the_same_time(
+    source: str, sound: Sound, target: str, tmp_path: Path
+) -> None:
+    clip = make_clip(tmp_path / f"in{source}", frames=25, sounds=[sound])
+    pass_through(clip, tmp_path / f"out{target}", settings=settings_for(target))
+    given, found = waveform_of(clip), waveform_of(tmp_path / f"out{target}")
+    delay = delay_of(found, given)
+    assert abs(delay) <= 48  # a millisecond, the tick of Matroska and WebM
+    assert np.corrcoef(np.roll(found, -delay), given)[0, 1] > 0.97
+
+
+def test_sound_of_a_part_is_encoded_in_step(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "in.mkv", frames=50, sounds=[Sound("flac", duration_s=2)])
+    pass_through(clip, tmp_path / "out.mov", start_s=0.8, end_s=1.4)
+    given, found = waveform_of(clip)[round(0.8 * 48000) :], waveform_of(tmp_path / "out.mov")
+    heard = np.flatnonzero(np.abs(found) > 0.1)
+    assert heard[-1] == pytest.approx(0.6 * 48000, abs=4096)  # packets are taken whole
+    part = np.zeros_like(found)
+    part[heard[0] : heard[-1]] = given[heard[0] : heard[-1]]
+    assert abs(delay_of(found, part)) <= 48
+
+
+def test_a_gap_in_the_sound_becomes_silence(tmp_path: Path) -> None:
+    whole = make_clip(tmp_path / "whole.mkv", frames=50, sounds=[Sound("flac", duration_s=2)])
+    clip = rewritten(whole, tmp_path / "in.mkv", keep=lambda packet: not 0.6 < packet.pts / 1000 < 1.2)
+    pass_through(clip, tmp_path / "out.mov")
+    given, found = waveform_of(clip), waveform_of(tmp_path / "out.mov")
+    assert abs(delay_of(found, given)) <= 48
+    assert np.abs(found[round(0.75 * 48000) : round(1.1 * 48000)]).max() < 0.01
+    assert np.abs(found[round(1.4 * 48000) : round(1.8 * 48000)]).max() > 0.2
+
+
+def test_sound_may_be_left_away(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "in.mp4", sounds=[Sound(), Sound("flac")])
+    passed = pass_through(clip, tmp_path / "out.mp4", settings=EncoderSettings(no_audio=True))
+    assert passed.sink_notes == ()
+    with av.open(str(tmp_path / "out.mp4")) as written:
+        assert [stream.type for stream in written.streams] == ["video"]
+
+
+def test_surround_stays_surround(tmp_path: Path) -> None:
+    clip = tmp_path / "in.mkv"
+    with av.open(str(clip), "w") as output:
+        video = add_film(output)
+        sound = output.add_stream("pcm_s16le", rate=48000)
+        sound.codec_context.layout = "5.1"
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 6 * 9600), np.int16), "s16", "5.1")
+        frame.sample_rate, frame.pts = 48000, 0
+        output.mux(sound.encode(frame))
+        finish_film(output, video)
+    pass_through(clip, tmp_path / "out.webm", settings=None)
+    with av.open(str(tmp_path / "out.webm")) as written:
+        (stream,) = written.streams.audio
+        assert (stream.codec_context.codec.canonical_name, stream.channels) == ("opus", 6)
+
+
+# Data, attachments, covers
+
+
+def add_film(output: OutputContainer) -> av.VideoStream:
+    stream = output.add_stream("libx264", rate=RATE, options={"preset": "ultrafast"})
+    assert isinstance(stream, av.VideoStream)
+    stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+    return stream
+
+
+def finish_film(output: OutputContainer, stream: av.VideoStream) -> None:
+    for index in range(5):
+        image = make_picture(64, 48, index)
+        image.pts, image.time_base = index, 1 / RATE
+        output.mux(stream.encode(image))
+    output.mux(stream.encode(None))
+
+
+def rewritten(
+    source: Path,
+    target: Path,
+    prepare: Callable[[OutputContainer], object] | None = None,
+    keep: Callable[[Packet], bool] = bool,  # type: ignore[type-arg]
+) -> Path:
+    """Copy a film's packets: pictures always, others if `keep` says so."""
+    with av.open(str(source)) as given, av.open(str(target), "w") as output:
+        streams = {stream.index: output.add_stream_from_template(stream) for stream in given.streams}
+        if prepare is not None:
+            prepare(output)
+        for packet in given.demux():
+            if packet.size and (packet.stream.type == "video" or keep(packet)):
+                packet.stream = streams[packet.stream.index]
+                output.mux(packet)
+    return target
+
+
+def with_font(path: Path) -> Path:
+    plain = make_clip(path.with_name("plain.mkv"))
+    return rewritten(plain, path, lambda output: output.add_attachment("a.ttf", "font/ttf", b"glyphs"))
+
+
+def with_data(path: Path) -> Path:
+    with av.open(str(path), "w") as output:
+        video, data = add_film(output), output.add_data_stream("klv")
+        output.start_encoding()
+        for index in range(5):
+            packet = Packet(b"position %d" % index)
+            packet.stream, packet.time_base = data, Fraction(1, 90000)
+            packet.pts = packet.dts = 3600 * index
+            output.mux(packet)
+        finish_film(output, video)
+    return path
+
+
+def cover_bytes() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (32, 32), "red").save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def with_cover(path: Path) -> Path:
+    plain = make_clip(path.with_name("plain.mkv"))
+    return rewritten(
+        plain, path, lambda output: output.add_attachment("cover.jpg", "image/jpeg", cover_bytes())
+    )
+
+
+def test_attachments_are_copied(tmp_path: Path) -> None:
+    passed = pass_through(with_font(tmp_path / "in.mkv"), tmp_path / "out.mkv", start_s=0.2)
+    assert passed.sink_notes == ()
+    with av.open(str(tmp_path / "out.mkv")) as written:
+        (font,) = written.streams.attachments
+        assert (font.name, font.mimetype, font.data) == ("a.ttf", "font/ttf", b"glyphs")
+
+
+def test_data_is_copied_at_its_time(tmp_path: Path) -> None:
+    clip = with_data(tmp_path / "in.ts")
+    assert pass_through(clip, tmp_path / "out.ts").sink_notes == ()
+    moved = frame_times_of(tmp_path / "out.ts")[0] - frame_times_of(clip)[0]
+    found = [(time - moved, data) for time, data in packets_of(tmp_path / "out.ts", "data")]
+    assert found == packets_of(clip, "data")
+    assert len(found) == 5
+
+
+@pytest.mark.parametrize("target", [".mkv", ".mp4"])
+def test_covers_are_copied(target: str, tmp_path: Path) -> None:
+    passed = pass_through(with_cover(tmp_path / "in.mkv"), tmp_path / f"out{target}")
+    assert passed.sink_notes == ()
+    again = pass_through(tmp_path / f"out{target}", tmp_path / "again.mkv")  # also from an MP4 file
+    assert again.sink_notes == ()
+    for name in (f"out{target}", "again.mkv"):
+        with av.open(str(tmp_path / name)) as written:
+            film, cover = written.streams.video
+            assert not film.disposition & Disposition.attached_pic
+            assert cover.disposition & Disposition.attached_pic
+            assert next(bytes(packet) for packet in written.demux(cover) if packet.size) == cover_bytes()
+
+
+@pytest.mark.parametrize(
+    ("make", "source", "target", "named"),
+    [
+        (with_font, "in.mkv", ".mp4", "attachment 'a.ttf'"),
+        (with_font, "in.mkv", ".webm", "attachment 'a.ttf'"),
+        (with_data, "in.ts", ".mp4", "data stream 1 (klv)"),
+        (with_data, "in.ts", ".mkv", "data stream 1 (klv)"),
+        (with_cover, "in.mkv", ".webm", "cover picture 1 (mjpeg)"),
+        (with_cover, "in.mkv", ".mov", "cover picture 1 (mjpeg)"),
+    ],
+)
+def test_what_has_no_place_is_named(
+    make: Callable[[Path], Path], source: str, target: str, named: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"out{target}"
+    passed = pass_through(make(tmp_path / source), path, settings=settings_for(target))
+    assert passed.sink_notes == (f"{named} is left out: a {target} file cannot hold it",)
+
+
+# What the film's own stream says of itself
+
+
+def test_the_film_keeps_its_language_and_loses_what_is_no_longer_true(tmp_path: Path) -> None:
+    def describe(output: OutputContainer) -> None:
+        output.streams[0].metadata.update(
+            {"language": "swe", "title": "Film", "BPS-eng": "1", "rotate": "90"}
+        )
+        output.streams[0].disposition = Disposition.forced
+
+    clip = rewritten(make_clip(tmp_path / "plain.mkv"), tmp_path / "in.mkv", describe)
+    pass_through(clip, tmp_path / "out.mkv")
+    with av.open(str(tmp_path / "out.mkv")) as written:
+        film = written.streams.video[0]
+        assert (film.metadata["language"], film.metadata["title"]) == ("swe", "Film")
+        assert not {"BPS-eng", "rotate"} & set(film.metadata)
+        assert film.disposition & Disposition.forced
+
+
+def test_timecodes_and_chapter_titles_are_made_anew(tmp_path: Path) -> None:
+    clip = tmp_path / "in.mov"
+    with av.open(str(clip), "w") as output:
+        video = add_film(output)
+        video.metadata["timecode"] = "01:00:00:00"
+        output.set_chapters(
+            [{"id": 1, "start": 0, "end": 100, "time_base": Fraction(1, 1000), "metadata": {"title": "A"}}]
+        )
+        finish_film(output, video)
+    with av.open(str(clip)) as given:
+        assert [stream.type for stream in given.streams] == ["video", "subtitle", "data"]
+    assert pass_through(clip, tmp_path / "out.mov").sink_notes == ()
+    with av.open(str(tmp_path / "out.mov")) as written:
+        assert [stream.type for stream in written.streams] == ["video", "subtitle", "data"]
+        assert written.streams[2].metadata["timecode"] == "01:00:00:00"
+    pass_through(clip, tmp_path / "part.mov", start_s=0.04)
+    with av.open(str(tmp_path / "part.mov")) as written:
+        assert "timecode" not in written.streams.video[0].metadata
