@@ -15,17 +15,20 @@ from media_factory import Painter, make_picture, paint_grey
 from streamcam.frames import ColourTags, Frame, SourceInfo, SourceReport
 from streamcam.pictures import blank_like, planes_of, set_tags
 from streamcam.sinks import EncoderSettings, open_sink
-from streamcam.sources import open_source
+from streamcam.sources import ReadingSettings, open_source
 
 FAST = EncoderSettings(preset="ultrafast")
 """libx264 as fast as it goes."""
 
 
 def read_film(
-    path: Path, start_s: float | None = None, end_s: float | None = None
+    path: Path,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    reading: ReadingSettings | None = None,
 ) -> tuple[list[Frame], SourceInfo, SourceReport]:
     """Read a film, or a part of it, to its end."""
-    with open_source(path, start_s=start_s, end_s=end_s) as source:
+    with open_source(path, start_s=start_s, end_s=end_s, reading=reading) as source:
         frames = list(source)
         return frames, source.info, source.report()
 
@@ -60,10 +63,11 @@ def pass_through(
     settings: EncoderSettings | None = FAST,
     start_s: float | None = None,
     end_s: float | None = None,
+    reading: ReadingSettings | None = None,
     stop_after: int | None = None,
 ) -> Passed:
     """Read a film and write it again, as the pipeline does, with nothing drawn."""
-    with open_source(source, start_s=start_s, end_s=end_s) as opened:
+    with open_source(source, start_s=start_s, end_s=end_s, reading=reading) as opened:
         sink = open_sink(target, opened.info, settings=settings)
         pts = []
         with sink:

@@ -78,50 +78,62 @@ def _numbers(
     )
 
 
-_OWN_MODEL = ("input_size", "mean", "std", "logits_key", "activation")
+def _gathered(
+    dict_name: str, *decorators: Callable[[Any], Any], names: tuple[str, ...]
+) -> Callable[[Command], Command]:
+    """Combine options that the command gets as one dict.
+
+    Args:
+        dict_name: The command's parameter.
+        decorators: The options.
+        names: The options' own parameters.
+    """
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def gather(**values: Any) -> Any:
+            gathered = {name: values.pop(name) for name in names}
+            return command(**values, **{dict_name: gathered})
+
+        return cast(Command, _all_of(*decorators)(gather))
+
+    return decorate
 
 
-def own_model_options(command: Command) -> Command:
-    """Add the options for networks of the user's own; the command gets them as one dict, ``own_model``."""
-
-    @functools.wraps(command)
-    def gather(**values: Any) -> Any:
-        own_model = {name: values.pop(name) for name in _OWN_MODEL}
-        return command(**values, own_model=own_model)
-
-    add_options = _all_of(
-        option(
-            "--input-size",
-            type=click.IntRange(min=1),
-            metavar="PIXELS",
-            help="Side of the square that the network was trained on. [default: the published one, or 224]",
-        ),
-        option(
-            "--mean",
-            callback=_numbers,
-            metavar="R,G,B",
-            help="Mean of each channel on a scale of 0 to 1; one number for a grey input. "
-            "[default: the published ones, or ImageNet's]",
-        ),
-        option(
-            "--std",
-            callback=_numbers,
-            metavar="R,G,B",
-            help="Standard deviation of each channel, likewise.",
-        ),
-        option(
-            "--logits-key",
-            metavar="KEY",
-            help="Where the logits stand in what the network returns: a key, or a number in a list.",
-        ),
-        option(
-            "--activation",
-            type=click.Choice(["softmax", "sigmoid"]),
-            help="What makes probabilities of logits. [default: softmax; sigmoid for a single logit]",
-        ),
-    )
-    return cast(Command, add_options(gather))
-
+own_model_options = _gathered(
+    "own_model",
+    option(
+        "--input-size",
+        type=click.IntRange(min=1),
+        metavar="PIXELS",
+        help="Side of the square that the network was trained on. [default: the published one, or 224]",
+    ),
+    option(
+        "--mean",
+        callback=_numbers,
+        metavar="R,G,B",
+        help="Mean of each channel on a scale of 0 to 1; one number for a grey input. "
+        "[default: the published ones, or ImageNet's]",
+    ),
+    option(
+        "--std",
+        callback=_numbers,
+        metavar="R,G,B",
+        help="Standard deviation of each channel, likewise.",
+    ),
+    option(
+        "--logits-key",
+        metavar="KEY",
+        help="Where the logits stand in what the network returns: a key, or a number in a list.",
+    ),
+    option(
+        "--activation",
+        type=click.Choice(["softmax", "sigmoid"]),
+        help="What makes probabilities of logits. [default: softmax; sigmoid for a single logit]",
+    ),
+    names=("input_size", "mean", "std", "logits_key", "activation"),
+)
+"""For networks of the user's own."""
 
 fit_option = option(
     "--fit",
@@ -253,3 +265,25 @@ overlay_options = _all_of(
     option("--no-labels", is_flag=True, help="Leave the predicted labels out of the picture."),
 )
 """How it looks."""
+
+reading_options = _gathered(
+    "reading",
+    option(
+        "--video-stream",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Which of the file's streams to show, counted from 0. [default: the best]",
+    ),
+    names=("video_stream",),
+)
+"""How a film is read."""
+
+encoding_options = _gathered(
+    "encoding",
+    option("--codec", metavar="NAME", help="FFmpeg's name of an encoder. [default: H.264, for .webm VP9]"),
+    option("--crf", type=NUMBER, help="Quality: lower is better and larger. [default: 20 for H.264]"),
+    option("--preset", metavar="NAME", help="The encoder's time for size. [default: veryfast for H.264]"),
+    option("--no-audio", is_flag=True, help="Leave the sound out."),
+    names=("codec", "crf", "preset", "no_audio"),
+)
+"""How a film is written."""

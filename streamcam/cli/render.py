@@ -15,20 +15,24 @@ from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
 from streamcam.cli.options import (
     NUMBER,
     debug_option,
+    encoding_options,
     explanation_options,
     model_options,
     option,
     overlay_options,
+    reading_options,
 )
 from streamcam.cli.progress import ProgressLine
 from streamcam.cli.saying import say
 from streamcam.cli.signals import SignalCount, stop_on_signal
+from streamcam.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from streamcam.cam import Explainer
     from streamcam.overlay import OverlaySettings
     from streamcam.pipeline import ExplainedStream, RenderResult
     from streamcam.sinks import EncoderSettings
+    from streamcam.sources import ReadingSettings
     from streamcam.temporal import TemporalSettings
 
 
@@ -44,6 +48,7 @@ class _Request:
     overwrite: bool
     temporal: TemporalSettings
     overlay: OverlaySettings
+    reading: ReadingSettings
     encoder: EncoderSettings
 
 
@@ -60,12 +65,12 @@ class _Request:
 )
 @option("--start", "start_s", type=NUMBER, metavar="SECONDS", help="Where to start.")
 @option("--end", "end_s", type=NUMBER, metavar="SECONDS", help="Where to end.")
+@option("--duration", "duration_s", type=NUMBER, metavar="SECONDS", help="How much of it, instead of --end.")
+@reading_options
 @model_options
 @explanation_options
 @overlay_options
-@option("--codec", metavar="NAME", help="FFmpeg's name of an encoder. [default: H.264, for .webm VP9]")
-@option("--crf", type=NUMBER, help="Quality: lower is better and larger. [default: 20 for H.264]")
-@option("--preset", metavar="NAME", help="The encoder's time for size. [default: veryfast for H.264]")
+@encoding_options
 @option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
 @debug_option
 def render_command(
@@ -76,6 +81,8 @@ def render_command(
     sidecar: str | None,
     start_s: float | None,
     end_s: float | None,
+    duration_s: float | None,
+    reading: dict[str, Any],
     model: str,
     weights: str,
     labels: str | None,
@@ -96,9 +103,7 @@ def render_command(
     alpha: float,
     smoothing_s: float,
     no_labels: bool,
-    codec: str | None,
-    crf: float | None,
-    preset: str | None,
+    encoding: dict[str, Any],
     quiet: bool,
 ) -> int:
     """Explain every frame of INPUT and write it with the heat and the predicted labels on top.
@@ -107,12 +112,28 @@ def render_command(
     """
     from streamcam.overlay import OverlaySettings
     from streamcam.sinks import EncoderSettings
+    from streamcam.sources import ReadingSettings
     from streamcam.temporal import TemporalSettings
 
-    temporal = TemporalSettings(smoothing_s)
     overlay = OverlaySettings(colormap, alpha, labels=not no_labels)
-    encoder = EncoderSettings(codec, crf, preset)
-    request = _Request(source, output, sidecar, start_s, end_s, overwrite, temporal, overlay, encoder)
+    if duration_s is not None:
+        if end_s is not None:
+            raise InvalidArgumentError("--end and --duration both say where to end; leave one out")
+        if duration_s <= 0:
+            raise InvalidArgumentError(f"--duration {duration_s:g} is nothing; it takes seconds above 0")
+        end_s = (start_s or 0) + duration_s
+    request = _Request(
+        source=source,
+        output=output,
+        sidecar=sidecar,
+        start_s=start_s,
+        end_s=end_s,
+        overwrite=overwrite,
+        temporal=TemporalSettings(smoothing_s),
+        overlay=overlay,
+        reading=ReadingSettings(**reading),
+        encoder=EncoderSettings(**encoding),
+    )
     _check(request)
     signals = SignalCount()
     with contextlib.ExitStack() as heeding:  # of signals: from the first frame until all has been told
@@ -160,7 +181,9 @@ def _check(request: _Request) -> None:
     from streamcam.temporal import Steadier
 
     # Down to the first picture, because only that tells a film from a text file of that name.
-    with open_source(request.source, start_s=request.start_s, end_s=request.end_s) as opened:
+    with open_source(
+        request.source, start_s=request.start_s, end_s=request.end_s, reading=request.reading
+    ) as opened:
         info = opened.info
     source = Path(request.source)
     check_outputs(source, request.output, request.sidecar, overwrite=request.overwrite)
@@ -189,6 +212,7 @@ def _render(
         sidecar=request.sidecar,
         start_s=request.start_s,
         end_s=request.end_s,
+        reading=request.reading,
         overwrite=request.overwrite,
         on_progress=line.update,
         on_start=on_start,

@@ -15,7 +15,7 @@ from streamcam.frames import SourceInfo, SourceReport
 from streamcam.overlay import Overlay, OverlaySettings
 from streamcam.pipeline.streaming import ExplainedStream, stream
 from streamcam.sinks import EncoderSettings, SidecarWriter, Sink, check_output, open_sink, same_file
-from streamcam.sources import check_input_file
+from streamcam.sources import ReadingSettings, check_input_file
 from streamcam.temporal import Steadier, TemporalSettings, steady
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def render(
     sidecar: str | Path | None = None,
     start_s: float | None = None,
     end_s: float | None = None,
+    reading: ReadingSettings | None = None,
     overwrite: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
     on_start: Callable[[ExplainedStream], None] | None = None,
@@ -90,6 +91,7 @@ def render(
         sidecar: A file for the raw maps, JSON lines.
         start_s: Where to start, in seconds.
         end_s: Where to end, in seconds.
+        reading: How a film is read.
         overwrite: Whether existing files may be replaced.
         on_progress: Called after every frame.
         on_start: Called once with the running stream, whose ``stop`` ends the render early and in order.
@@ -102,7 +104,7 @@ def render(
     check_outputs(check_input_file(source), output, sidecar, overwrite=overwrite)
     steadier, painter = Steadier(temporal), Overlay(overlay)
     with (
-        stream(source, explainer, start_s=start_s, end_s=end_s) as explained,
+        stream(source, explainer, start_s=start_s, end_s=end_s, reading=reading) as explained,
         contextlib.ExitStack() as stack,
     ):
         if on_start is not None:

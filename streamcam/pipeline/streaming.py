@@ -13,7 +13,7 @@ from typing import Protocol, Self
 from streamcam.errors import InvalidArgumentError
 from streamcam.frames import Explanation, Frame, SourceInfo, SourceReport
 from streamcam.pipeline.channel import Channel, ChannelClosedError
-from streamcam.sources import Source, open_source
+from streamcam.sources import ReadingSettings, Source, open_source
 
 Explained = tuple[Frame, Explanation]
 
@@ -36,6 +36,7 @@ def stream(
     *,
     start_s: float | None = None,
     end_s: float | None = None,
+    reading: ReadingSettings | None = None,
 ) -> ExplainedStream:
     """Explain every frame of a source.
 
@@ -47,14 +48,15 @@ def stream(
         explainer: A `streamcam.Explainer`; used by the second thread until the stream is closed.
         start_s: Where to start, in seconds; only with a path.
         end_s: Where to end, in seconds; only with a path.
+        reading: How the film is read; only with a path.
 
     Raises:
         StreamcamError: one of its children, if the source cannot be opened.
     """
     if not isinstance(source, Source):
-        return _started(lambda: open_source(source, start_s=start_s, end_s=end_s), explainer)
-    if start_s is not None or end_s is not None:
-        raise InvalidArgumentError("start_s and end_s go with a path; an open source is taken whole")
+        return _started(lambda: open_source(source, start_s=start_s, end_s=end_s, reading=reading), explainer)
+    if start_s is not None or end_s is not None or reading is not None:
+        raise InvalidArgumentError("start_s, end_s and reading go with a path; an open source is as it is")
     return _started(lambda: source, explainer)
 
 

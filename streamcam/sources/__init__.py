@@ -9,19 +9,27 @@ from pathlib import Path
 from streamcam.errors import InvalidArgumentError, SourceError, SourceNotFoundError
 from streamcam.sources.base import Source
 from streamcam.sources.image import is_image, open_image
+from streamcam.sources.settings import ReadingSettings
 from streamcam.sources.synthetic import SyntheticSource
 from streamcam.sources.video import open_video
 
-__all__ = ["Source", "SyntheticSource", "check_input_file", "is_image", "open_source"]
+__all__ = ["ReadingSettings", "Source", "SyntheticSource", "check_input_file", "is_image", "open_source"]
 
 
-def open_source(location: str | Path, *, start_s: float | None = None, end_s: float | None = None) -> Source:
+def open_source(
+    location: str | Path,
+    *,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    reading: ReadingSettings | None = None,
+) -> Source:
     """Open a video or image file for reading.
 
     Args:
         location: The file's path.
         start_s: Frames before this time, in seconds from the film's beginning, are left out.
         end_s: Frames from this time on are left out.
+        reading: How a film is read; a picture is read as it is.
 
     Returns:
         A source, to be iterated and closed by the thread that uses it.
@@ -37,7 +45,7 @@ def open_source(location: str | Path, *, start_s: float | None = None, end_s: fl
         raise InvalidArgumentError(f"--end {end_s:g} is not after the start ({start_s or 0:g})")
     path = check_input_file(location)
     if not is_image(path):
-        return open_video(path, start_s, end_s)
+        return open_video(path, start_s, end_s, reading or ReadingSettings())
     if start_s is not None or end_s is not None:
         raise InvalidArgumentError(f"{str(location)!r} is a picture; leave out --start and --end")
     return open_image(path)

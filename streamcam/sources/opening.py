@@ -10,7 +10,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from streamcam.containers import open_film
-from streamcam.errors import SourceError
+from streamcam.errors import InvalidArgumentError, SourceError
 
 _PLAYLIST_MARKS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD")
 
@@ -41,18 +41,19 @@ def _looks_like_playlist(path: Path) -> bool:
         return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_PLAYLIST_MARKS)
 
 
-def best_video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """Choose the stream to decode: the best one of moving pictures.
+def choose_video_stream(container: InputContainer, path: Path, index: int | None) -> VideoStream:
+    """Choose the stream to decode: the one asked for, or the best one of moving pictures.
 
     Raises:
         SourceError: if there is none, or none that can be decoded, or its pictures are absurdly large.
+        InvalidArgumentError: if there is none of the index asked for.
     """
     films = film_streams(container)
     if not films:
         sounds = [stream.codec_context.name for stream in container.streams.audio if stream.codec_context]
         held = f", only audio ({', '.join(sounds)})" if sounds else ""
         raise SourceError(f"{str(path)!r} holds no video{held}; give a film or a picture")
-    best = container.streams.best("video")
+    best = container.streams.best("video") if index is None else _film_stream(films, path, index)
     stream = best if isinstance(best, VideoStream) and best in films else films[0]
     if stream.codec_context is None:
         raise SourceError(f"{str(path)!r} is coded in a way that FFmpeg here cannot decode")
@@ -64,6 +65,14 @@ def best_video_stream(container: InputContainer, path: Path) -> VideoStream:
         )
     stream.codec_context.options = {"max_pixels": str(LARGEST_PIXELS)}  # for sizes that change on the way
     return stream
+
+
+def _film_stream(films: list[VideoStream], path: Path, index: int) -> VideoStream:
+    for stream in films:
+        if stream.index == index:
+            return stream
+    there = ", ".join(str(stream.index) for stream in films)
+    raise InvalidArgumentError(f"{str(path)!r} has no video stream {index}; it has {there}")
 
 
 def film_streams(container: InputContainer) -> list[VideoStream]:

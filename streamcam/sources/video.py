@@ -23,7 +23,8 @@ from streamcam.pictures import Picture, Resampler, tags_of
 from streamcam.sources.base import Source
 from streamcam.sources.completeness import Completeness
 from streamcam.sources.normalise import Orientation, orientation_of, to_upright_planar
-from streamcam.sources.opening import best_video_stream, film_streams, open_container
+from streamcam.sources.opening import choose_video_stream, film_streams, open_container
+from streamcam.sources.settings import ReadingSettings
 
 _SEEK_MARGINS_S = (1, 20)
 """How long before the start to look for a keyframe, at first and then."""
@@ -35,20 +36,24 @@ _HIGHEST_RATE = 1000
 """Frames per second; what is guessed above that is a container's tick, not a rate."""
 
 
-def open_video(path: Path, start_s: float | None = None, end_s: float | None = None) -> VideoSource:
-    """Open a video file, choose its best video stream and decode the first frame.
+def open_video(
+    path: Path, start_s: float | None, end_s: float | None, reading: ReadingSettings
+) -> VideoSource:
+    """Open a video file, choose its video stream and decode the first frame.
 
     Args:
         path: The file.
         start_s: Frames before this time, in seconds from the film's beginning, are left out.
         end_s: Frames from this time on are left out.
+        reading: How it is read.
 
     Raises:
         SourceError: if the file holds no video that can be decoded.
+        InvalidArgumentError: if it has no such video stream as is asked for.
     """
     container = open_container(path)
     try:
-        stream = best_video_stream(container, path)
+        stream = choose_video_stream(container, path, reading.video_stream)
         return VideoSource(path, container, stream, start_s, end_s)
     except FFmpegError as error:
         container.close()

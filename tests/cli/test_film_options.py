@@ -1,0 +1,50 @@
+"""Options about films, as the command line understands them."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from media_factory import Sound, frame_times_of, make_clip
+
+from streamcam.cli import run
+
+pytestmark = pytest.mark.usefixtures("explainers")
+
+
+def render(*options: str) -> int:
+    """Render ``clip.mp4``, which is of 25 frames and has sound, to ``out.mp4``."""
+    make_clip(Path("clip.mp4"), frames=25, sounds=[Sound(duration_s=1)])
+    return run(["render", "clip.mp4", "-o", "out.mp4", *options])
+
+
+def test_a_part_can_be_given_by_its_length(work: Path) -> None:
+    assert render("--start", "0.2", "--duration", "0.2") == 0
+    assert frame_times_of(work / "out.mp4") == [Fraction(index, 25) for index in range(5)]
+
+
+def test_sound_can_be_left_out(work: Path) -> None:
+    assert render("--no-audio") == 0
+    with av.open(str(work / "out.mp4")) as written:
+        assert [stream.type for stream in written.streams] == ["video"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--duration", "0"], r"--duration 0 is nothing; it takes seconds above 0"),
+        (["--duration", "1", "--end", "2"], r"--end and --duration both say where to end; leave one out"),
+        (["--video-stream", "1"], r"'clip\.mp4' has no video stream 1; it has 0"),
+    ],
+)
+@pytest.mark.usefixtures("work")
+def test_what_makes_no_sense_is_misuse(
+    options: list[str], says: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert render(*options) == 2
+    said = capfd.readouterr()
+    assert re.fullmatch(rf"streamcam: error: {says}\n", said.err)
+    assert not Path("out.mp4").exists()
