@@ -164,6 +164,8 @@ class SourceInfo:
     video_stream: int | None = None
     """Index of the decoded stream in its container."""
     sample_aspect_ratio: Fraction | None = None
+    top_field_first: bool | None = None
+    """Which rows are shown first where pictures are interlaced and meant to stay so; None where not."""
     colour: ColourTags = ColourTags()
     is_still: bool = False
     """A single picture rather than a film."""

@@ -7,9 +7,11 @@ FFmpeg's swscale; and the matrix that turns RGB into a picture's own YUV is work
 from __future__ import annotations
 
 import dataclasses
+from fractions import Fraction
 
 import av
 import numpy as np
+from av.filter import Graph
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
@@ -148,6 +150,37 @@ def picture_from_rgb(rgb: ByteArray) -> Picture:
     return av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
 
 
+def _range_of(coding: YuvCoding) -> ColorRange:
+    return ColorRange.JPEG if coding.full_range else ColorRange.MPEG
+
+
+def filter_graph(picture: Picture, time_base: Fraction, name: str, arguments: str) -> Graph:
+    """Set up one of FFmpeg's filters for pictures of one size and format.
+
+    Args:
+        picture: The first that it will be given.
+        time_base: Seconds per tick of their pts.
+        name: Of the filter.
+        arguments: As FFmpeg writes them.
+
+    Returns:
+        A graph to push pictures into and to pull them from; it belongs to one thread.
+    """
+    graph = Graph()
+    graph.threads = 1
+    source = graph.add(
+        "buffer",
+        video_size=f"{picture.width}x{picture.height}",
+        pix_fmt=picture.format.name,
+        time_base=str(time_base),
+        pixel_aspect="1/1",
+        colorspace=str(picture.colorspace),
+        range=str(picture.color_range),
+    )
+    graph.link_nodes(source, graph.add(name, arguments), graph.add("buffersink")).configure()
+    return graph
+
+
 class Resampler:
     """Turns pictures into other sizes and formats. Belongs to one thread.
 
@@ -185,7 +218,7 @@ class Resampler:
             src_colorspace=coding.matrix,
             dst_colorspace=coding.matrix,
             interpolation=interpolation,
-            src_color_range=ColorRange.JPEG if coding.full_range else ColorRange.MPEG,
+            src_color_range=_range_of(coding),
             dst_color_range=ColorRange.JPEG,
             threads=1,
         )
@@ -200,23 +233,45 @@ class Resampler:
             raise ValueError(f"{pixel_format!r} is not one of {', '.join(PLANAR_FORMATS)}")
         return self._convert(image, image.width, image.height, pixel_format)
 
-    def to_size(self, image: Picture, width: int, height: int) -> Picture:
-        """Resample a planar picture to another size, keeping its format, matrix and range."""
-        return self._convert(image, width, height, image.format.name)
+    def to_coding(
+        self, image: Picture, coding: YuvCoding, tags: ColourTags, size: tuple[int, int]
+    ) -> Picture:
+        """Bring a planar picture to a size and to a way of coding colour, keeping its format.
 
-    def _convert(self, image: Picture, width: int, height: int, pixel_format: str) -> Picture:
-        coding = coding_of(image)
-        color_range = ColorRange.JPEG if coding.full_range else ColorRange.MPEG
+        Args:
+            image: The picture.
+            coding: How the result codes colour.
+            tags: What says so; they are written onto the result where anything had to be done.
+            size: (width, height) in pixels.
+
+        Returns:
+            The picture itself where nothing had to be done.
+        """
+        converted = self._convert(image, *size, image.format.name, coding)
+        if converted is not image:
+            set_tags(converted, tags)
+        return converted
+
+    def _convert(
+        self,
+        image: Picture,
+        width: int,
+        height: int,
+        pixel_format: str,
+        coding: YuvCoding | None = None,
+    ) -> Picture:
+        given = coding_of(image)
+        coding = coding or given
         converted = self._reformatter.reformat(
             image,
             width,
             height,
             pixel_format,
-            src_colorspace=coding.matrix,
+            src_colorspace=given.matrix,
             dst_colorspace=coding.matrix,
             interpolation=FAITHFUL,
-            src_color_range=color_range,
-            dst_color_range=color_range,
+            src_color_range=_range_of(given),
+            dst_color_range=_range_of(coding),
             threads=1,
         )
         if converted is image:  # nothing to do; and the decoder's own picture stays untouched

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import av
 import numpy as np
+from av.filter import Graph
 from av.packet import Packet
 from numpy.typing import NDArray
 
@@ -112,6 +113,7 @@ def make_clip(
     rotation: int | None = None,
     hflip: bool = False,
     vflip: bool = False,
+    field_order: str | None = None,
     sounds: Iterable[Sound] = (),
     subtitles: Iterable[Subtitles] = (),
     metadata: Mapping[str, str] | None = None,
@@ -140,6 +142,7 @@ def make_clip(
         rotation: Counter-clockwise degrees for the display matrix.
         hflip: Mirror left and right after turning, in the display matrix.
         vflip: Mirror top and bottom after turning, in the display matrix.
+        field_order: ``"tff"`` or ``"bff"`` makes the pictures interlaced.
         sounds: Audio tracks.
         subtitles: Subtitle tracks.
         metadata: Of the container.
@@ -150,6 +153,10 @@ def make_clip(
     step = round(1 / (rate * time_base))
     times = [index * step for index in range(frames)] if pts is None else list(pts)
     muxer = dict(muxer_options or {})
+    marker = None
+    if field_order is not None:
+        options = {"flags": "+ildct+ilme", **(options or {})}
+        marker = _field_marker(size, encoded_format or pixel_format, time_base, field_order)
     if path.suffix in (".mp4", ".mov") or container_format in ("mp4", "mov"):
         muxer.setdefault("video_track_timescale", str(time_base.denominator))
     with av.open(f"file:{path}", "w", format=container_format, container_options=muxer) as output:
@@ -167,6 +174,8 @@ def make_clip(
         if colour is not None:
             context.color_range, context.colorspace = colour.color_range, colour.colorspace
             context.color_primaries, context.color_trc = colour.color_primaries, colour.color_trc
+        if field_order is not None:
+            context.field_order = {"tff": 2, "bff": 3}[field_order]
         if rotation is not None or hflip or vflip:
             stream.set_display_rotation(rotation or 0, hflip=hflip, vflip=vflip)
         tracks = [_sound_packets(output, sound) for sound in sounds]
@@ -181,11 +190,22 @@ def make_clip(
             if colour is not None:
                 set_tags(image, colour)
             image.pts, image.time_base = time, time_base
+            if marker is not None:
+                marker.vpush(image)
+                image = marker.vpull()
             packets += stream.encode(image)
         packets += stream.encode(None)
         for packet in sorted(packets, key=lambda packet: float((packet.dts or 0) * packet.time_base)):
             output.mux(packet)
     return path
+
+
+def _field_marker(size: tuple[int, int], pixel_format: str, time_base: Fraction, mode: str) -> Graph:
+    graph = Graph()
+    shape = {"video_size": f"{size[0]}x{size[1]}", "pix_fmt": pixel_format, "pixel_aspect": "1/1"}
+    source = graph.add("buffer", time_base=str(time_base), **shape)
+    graph.link_nodes(source, graph.add("setfield", mode=mode), graph.add("buffersink")).configure()
+    return graph
 
 
 def _chapter(number: int, start_ms: int, end_ms: int, title: str) -> Chapter:

@@ -244,15 +244,26 @@ def test_deeper_pictures_keep_their_code_values_and_tags(coding: YuvCoding) -> N
 def test_other_sizes_keep_values_tags_and_time(full_range: bool) -> None:
     image = solid(YuvCoding(BT709, full_range), COLOURS["olive"])
     image.pts = 9
-    resized = Resampler().to_size(image, 31, 45)
+    resized = Resampler().to_coding(image, coding_of(image), tags_of(image), (31, 45))
     assert (resized.width, resized.height, resized.format.name, resized.pts) == (31, 45, "yuv420p", 9)
     assert tags_of(resized) == tags_of(image)
     for found, wanted in zip(planes_of(resized), planes_of(image), strict=True):
         np.testing.assert_allclose(found.astype(int), wanted[0, 0], atol=1)
 
 
+@pytest.mark.parametrize("given", CODINGS, ids=str)
+@pytest.mark.parametrize("wanted", CODINGS, ids=str)
+def test_other_codings_show_the_same_colour(given: YuvCoding, wanted: YuvCoding) -> None:
+    target = solid(wanted, COLOURS["olive"])
+    found = Resampler().to_coding(solid(given, COLOURS["olive"]), wanted, tags_of(target), (64, 48))
+    assert tags_of(found) == tags_of(target)
+    for plane, value in zip(planes_of(found), planes_of(target), strict=True):
+        np.testing.assert_allclose(plane.astype(int), value, atol=2)
+
+
 def test_a_picture_that_needs_no_conversion_is_handed_back() -> None:
     image = make_picture(64, 48)
+    assert Resampler().to_coding(image, coding_of(image), ColourTags(), (64, 48)) is image
     assert Resampler().to_planar(image, "yuv420p") is image
 
 

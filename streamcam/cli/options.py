@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -35,6 +36,8 @@ class _FiniteFloat(click.types.FloatParamType):
 
 
 NUMBER = _FiniteFloat()
+
+_LONGEST_SIDE = 16384  # of what encoders take, in pixels
 
 
 def _remember_debug(context: click.Context, _parameter: click.Parameter, debug: bool) -> None:
@@ -76,6 +79,19 @@ def _numbers(
     return (
         None if text is None else tuple(NUMBER.convert(part, parameter, context) for part in text.split(","))
     )
+
+
+def _size(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:
+    """Read a width and a height in pixels."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip())
+    size = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not all(2 <= side <= _LONGEST_SIDE and side % 2 == 0 for side in size):
+        raise click.BadParameter(
+            f"{text!r} is no size; give even numbers of pixels, as 640x360", context, parameter
+        )
+    return size
 
 
 def _gathered(
@@ -274,7 +290,18 @@ reading_options = _gathered(
         metavar="N",
         help="Which of the file's streams to show, counted from 0. [default: the best]",
     ),
-    names=("video_stream",),
+    option(
+        "--keep-interlaced",
+        is_flag=True,
+        help="Leave interlaced pictures as they are. [default: make whole ones of them]",
+    ),
+    option(
+        "--size",
+        callback=_size,
+        metavar="WxH",
+        help="Scale to this size in pixels, with bars where the film's shape differs.",
+    ),
+    names=("video_stream", "keep_interlaced", "size"),
 )
 """How a film is read."""
 

@@ -21,6 +21,7 @@ from streamcam.pictures import Picture, blank_like, planes_of
 from streamcam.sinks.base import Sink
 from streamcam.sinks.encoding import EncoderSettings, check_encoding
 from streamcam.sinks.formats import container_of
+from streamcam.sinks.interlacing import BOTTOM_FIRST, INTERLACED, TOP_FIRST, FieldMarker
 from streamcam.sinks.partfile import begin, commit, discard, part_path
 from streamcam.sinks.passthrough import StreamCopier
 
@@ -80,6 +81,8 @@ def _mov_flags(info: SourceInfo) -> dict[str, str]:
 def _add_video(
     container: OutputContainer, encoder: str, pixel_format: str, options: dict[str, str], info: SourceInfo
 ) -> VideoStream:
+    if info.top_field_first is not None:
+        options = {**options, **INTERLACED.get(encoder, {})}
     stream = container.add_stream(encoder, rate=info.rate or _FALLBACK_RATE, options=options)
     assert isinstance(stream, VideoStream)
     stream.width, stream.height = _even_size(info, pixel_format)
@@ -89,6 +92,8 @@ def _add_video(
     stream.time_base = context.time_base = info.time_base
     if info.sample_aspect_ratio is not None:
         context.sample_aspect_ratio = info.sample_aspect_ratio
+    if info.top_field_first is not None:
+        context.field_order = TOP_FIRST if info.top_field_first else BOTTOM_FIRST
     context.color_range = info.colour.color_range
     context.colorspace = info.colour.colorspace
     context.color_primaries = info.colour.color_primaries
@@ -127,6 +132,9 @@ class VideoSink(Sink):
         self._copier = copier
         self._info = info
         self._shift = round(info.begin_s / info.time_base)
+        self._marker: FieldMarker | None = None
+        if info.top_field_first is not None and self._stream.codec_context.name in INTERLACED:
+            self._marker = FieldMarker(info.time_base, top_field_first=info.top_field_first)
         self._written = 0
         self._is_finished = False
 
@@ -139,6 +147,9 @@ class VideoSink(Sink):
                 f"{self._info.width}x{self._info.height} is written as {self._stream.width}x"
                 f"{self._stream.height}: 4:2:0 video needs even sides, so the last row or column is left out"
             )
+        if self._info.top_field_first is not None and self._marker is None:
+            encoder = self._stream.codec_context.name
+            notes.append(f"{encoder} does not mark pictures as interlaced: players will not make them whole")
         if self._copier is not None:
             notes += self._copier.notes
         return tuple(notes)
@@ -221,7 +232,7 @@ class VideoSink(Sink):
         image.pts = pts - self._shift
         image.time_base = self._info.time_base
         image.pict_type = PictureType.NONE  # a decoder's note of its own type would bind the encoder
-        return image
+        return image if self._marker is None else self._marker.marked(image)
 
     def _verify(self) -> None:
         """Reopen the part and count its pictures: a full disk may show nowhere else."""

@@ -29,7 +29,7 @@ def open_source(
         location: The file's path.
         start_s: Frames before this time, in seconds from the film's beginning, are left out.
         end_s: Frames from this time on are left out.
-        reading: How a film is read; a picture is read as it is.
+        reading: How a film is read.
 
     Returns:
         A source, to be iterated and closed by the thread that uses it.
@@ -37,7 +37,8 @@ def open_source(
     Raises:
         SourceNotFoundError: if there is no such file, or it is a directory, a pipe or a device.
         SourceError: if it holds no picture that can be decoded.
-        InvalidArgumentError: if the times are not 0 ≤ start < end, or the file is a picture and has none.
+        InvalidArgumentError: if the times are not 0 ≤ start < end, or the file is a picture, which has none
+            and takes no other settings for films either.
     """
     if start_s is not None and not 0 <= start_s < math.inf:
         raise InvalidArgumentError(f"--start {start_s:g} is not in the film; it counts seconds from 0")
@@ -48,6 +49,8 @@ def open_source(
         return open_video(path, start_s, end_s, reading or ReadingSettings())
     if start_s is not None or end_s is not None:
         raise InvalidArgumentError(f"{str(location)!r} is a picture; leave out --start and --end")
+    if reading not in (None, ReadingSettings()):
+        raise InvalidArgumentError(f"{str(location)!r} is a picture; leave out the options for films")
     return open_image(path)
 
 

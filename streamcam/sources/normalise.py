@@ -41,17 +41,14 @@ def orientation_of(decoded: Picture) -> Orientation:
 
 
 def to_upright_planar(
-    decoded: Picture,
-    resampler: Resampler,
-    size: tuple[int, int] | None,
-    orientation: Orientation | None = None,
+    decoded: Picture, resampler: Resampler, orientation: Orientation | None = None
 ) -> Picture:
     """Turn a decoded picture into one that travels, without writing to it.
 
     Args:
         decoded: As the decoder gave it.
         resampler: Of this thread.
-        size: (width, height) that the picture must have, in pixels; None to keep its own.
+        orientation: How it is to be turned, where that is known already.
 
     Returns:
         yuv420p, full range told by its tag. The decoder's own picture where nothing had to be done.
@@ -64,8 +61,6 @@ def to_upright_planar(
         picture = resampler.to_planar(picture, "yuv420p")
     if orientation != UPRIGHT:
         picture = _turned(picture, orientation)
-    if size is not None and size != (picture.width, picture.height):
-        picture = resampler.to_size(picture, *size)
     return picture
 
 

@@ -11,3 +11,7 @@ class ReadingSettings:
 
     video_stream: int | None = None
     """Which of the file's streams to decode, by its index; the best one if None."""
+    keep_interlaced: bool = False
+    """Whether interlaced pictures stay as they are, rows of two instants between each other."""
+    size: tuple[int, int] | None = None
+    """(width, height) in pixels that the film is scaled to, with bars where its shape differs."""

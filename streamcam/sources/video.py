@@ -22,6 +22,8 @@ from streamcam.frames import Frame, SourceInfo, SourceReport
 from streamcam.pictures import Picture, Resampler, tags_of
 from streamcam.sources.base import Source
 from streamcam.sources.completeness import Completeness
+from streamcam.sources.deinterlacing import Deinterlacer, is_top_field_first
+from streamcam.sources.framing import Framing
 from streamcam.sources.normalise import Orientation, orientation_of, to_upright_planar
 from streamcam.sources.opening import choose_video_stream, film_streams, open_container
 from streamcam.sources.settings import ReadingSettings
@@ -54,7 +56,7 @@ def open_video(
     container = open_container(path)
     try:
         stream = choose_video_stream(container, path, reading.video_stream)
-        return VideoSource(path, container, stream, start_s, end_s)
+        return VideoSource(path, container, stream, start_s, end_s, reading)
     except FFmpegError as error:
         container.close()
         raise SourceError(f"{str(path)!r} cannot be decoded ({error.strerror})") from error
@@ -76,6 +78,7 @@ class VideoSource(Source):
         stream: VideoStream,
         start_s: float | None,
         end_s: float | None,
+        reading: ReadingSettings,
     ) -> None:
         """Take over an open container; see `open_video`.
 
@@ -99,8 +102,11 @@ class VideoSource(Source):
         self._frames_read = 0
         self._read_to_end = False
         self._shortfall: str | None = None
-        self._notes: list[str] = []
-        self._sample_aspect_ratio = stream.sample_aspect_ratio or None
+        self._reading = reading
+        self._resampler = Resampler()
+        self._framing = Framing(self._resampler, reading.size)
+        self._deinterlacer = Deinterlacer(self._time_base)
+        self._coded_shape: Fraction | None = None
         self._pictures = self._wanted_pictures()
         self._first = next(self._pictures, None)
         if self._first is None:
@@ -124,8 +130,11 @@ class VideoSource(Source):
 
     def report(self) -> SourceReport:
         """Tell what was read, what was damaged and what is missing."""
+        notes = [self._framing.change] if self._framing.change else []
+        if self._deinterlacer.has_worked:
+            notes.append("interlaced pictures are made whole; --keep-interlaced leaves them")
         return SourceReport(
-            self._frames_read, self._damaged, self._frames_mended, self._shortfall, tuple(self._notes)
+            self._frames_read, self._damaged, self._frames_mended, self._shortfall, tuple(notes)
         )
 
     def close(self) -> None:
@@ -140,29 +149,36 @@ class VideoSource(Source):
 
     def _wanted_pictures(self) -> Generator[Picture, None, None]:
         """Decode the wanted part: upright, planar, of one size, with strictly increasing pts."""
-        resampler = Resampler()
-        size: tuple[int, int] | None = None
-        coded_size: tuple[int, int] | None = None
         orientation: Orientation | None = None
-        for decoded in self._decode():
-            assert decoded.pts is not None
-            if self._start_pts is not None and decoded.pts < self._start_pts:
-                self._damaged = self._frames_mended = 0  # what came before is not asked for
+        for picture in self._whole_pictures():
+            assert picture.pts is not None
+            if self._start_pts is not None and picture.pts < self._start_pts:
                 continue
-            if self._end_pts is not None and decoded.pts >= self._end_pts:
+            if self._end_pts is not None and picture.pts >= self._end_pts:
                 return
             if orientation is None:
                 # Once a film: asking PyAV for side data ties a picture into a circle of references, and
                 # megabytes would wait for the garbage collector with every frame.
-                orientation = orientation_of(decoded)
-                if orientation.transposed and self._sample_aspect_ratio:
-                    self._sample_aspect_ratio = 1 / self._sample_aspect_ratio
-            coded_size = self._note_size(coded_size, decoded)
-            picture = to_upright_planar(decoded, resampler, size, orientation)
-            size = (picture.width, picture.height)
-            yield picture
+                orientation = orientation_of(picture)
+            upright = to_upright_planar(picture, self._resampler, orientation)
+            yield self._framing.fit(
+                upright, self._pixel_shape(orientation), float(picture.pts * self._time_base)
+            )
         self._read_to_end = True
         self._shortfall = self._completeness.shortfall()
+
+    def _whole_pictures(self) -> Iterator[Picture]:
+        decoded = self._decode()
+        return decoded if self._reading.keep_interlaced else self._deinterlacer.deinterlaced(decoded)
+
+    def _pixel_shape(self, orientation: Orientation) -> Fraction:
+        """Tell the width of a pixel by its height, as the picture decoded last is shown."""
+        # A container may overrule what the codec says, but only the codec's word follows a change.
+        now = self._stream.codec_context.sample_aspect_ratio or Fraction(1)
+        if self._coded_shape is None:
+            self._coded_shape = now
+        shape = (self._stream.sample_aspect_ratio or Fraction(1)) * now / self._coded_shape
+        return 1 / shape if orientation.transposed else shape
 
     def _decode(self) -> Iterator[Picture]:
         """Decode from the start's keyframe on: as the decoder gives them, but each with a time of its own."""
@@ -174,6 +190,8 @@ class VideoSource(Source):
                 self._frames_decoded += 1
                 self._frames_mended += decoded.is_corrupt
                 decoded.pts = timeline.place(decoded.pts)
+                if self._start_pts is not None and decoded.pts < self._start_pts:
+                    self._damaged = self._frames_mended = 0  # what came before is not asked for
                 yield decoded
 
     def _decode_packet(self, packet: Packet[VideoStream] | None) -> list[Picture]:
@@ -224,17 +242,6 @@ class VideoSource(Source):
     def _count_damage(self) -> None:
         self._damaged += 1
 
-    def _note_size(self, size: tuple[int, int] | None, decoded: Picture) -> tuple[int, int]:
-        """Say once that the picture changes its size."""
-        found = (decoded.width, decoded.height)
-        if size is not None and found != size and not self._notes:
-            time_s = float((decoded.pts or 0) * self._time_base)
-            self._notes.append(
-                f"the picture changes from {size[0]}x{size[1]} to {found[0]}x{found[1]} at {time_s:.1f} s; "
-                "all of it is shown in the first size"
-            )
-        return found
-
     def _nothing_wanted(self, start_s: float | None, end_s: float | None) -> str:
         if self._frames_decoded:
             if self._read_to_end:
@@ -263,7 +270,8 @@ class VideoSource(Source):
             start_s=None if start_s is None else start_s + origin_s,
             end_s=None if end_s is None else end_s + origin_s,
             video_stream=self._stream.index,
-            sample_aspect_ratio=self._sample_aspect_ratio,
+            sample_aspect_ratio=self._described_shape(),
+            top_field_first=is_top_field_first(first) if first.interlaced_frame else None,
             colour=tags_of(first),
             notes=self._stream_notes(),
         )
@@ -277,8 +285,14 @@ class VideoSource(Source):
             return None
         return max(0.0, min(whole_s, math.inf if end_s is None else end_s) - (start_s or 0.0))
 
+    def _described_shape(self) -> Fraction | None:
+        """The shape of a pixel in the frames; None where the file says nothing of it."""
+        is_told = self._stream.sample_aspect_ratio or self._reading.size is not None
+        return self._framing.pixel_shape if is_told else None
+
     def _stream_notes(self) -> tuple[str, ...]:
+        notes = []
         others = len(film_streams(self._container)) - 1
-        if not others:
-            return ()
-        return (f"the file holds {others + 1} video streams; number {self._stream.index} is used",)
+        if others:
+            notes.append(f"the file holds {others + 1} video streams; number {self._stream.index} is used")
+        return tuple(notes)

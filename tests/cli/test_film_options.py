@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import pytest
 from media_factory import Sound, frame_times_of, make_clip
+from PIL import Image
 
 from streamcam.cli import run
 
@@ -32,12 +33,42 @@ def test_sound_can_be_left_out(work: Path) -> None:
         assert [stream.type for stream in written.streams] == ["video"]
 
 
+def test_a_film_can_be_scaled(work: Path) -> None:
+    assert render("--size", "96x48") == 0
+    with av.open(str(work / "out.mp4")) as written:
+        stream = written.streams.video[0]
+        assert (stream.width, stream.height, stream.sample_aspect_ratio) == (96, 48, 1)
+
+
+def test_interlaced_pictures_are_made_whole_and_that_is_said(
+    work: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    make_clip(work / "rows.mp4", field_order="tff")
+    assert run(["render", "rows.mp4", "-o", "out.mp4"]) == 0
+    assert (
+        capfd.readouterr().err == "note: interlaced pictures are made whole; --keep-interlaced leaves them\n"
+    )
+    assert run(["render", "rows.mp4", "-o", "kept.mp4", "--keep-interlaced"]) == 0
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("work")
+def test_options_for_films_do_not_go_with_pictures(capfd: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (64, 48)).save("photo.png")
+    assert run(["render", "photo.png", "-o", "out.png", "--size", "32x24"]) == 2
+    assert "'photo.png' is a picture; leave out the options for films" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         (["--duration", "0"], r"--duration 0 is nothing; it takes seconds above 0"),
         (["--duration", "1", "--end", "2"], r"--end and --duration both say where to end; leave one out"),
         (["--video-stream", "1"], r"'clip\.mp4' has no video stream 1; it has 0"),
+        (["--size", "640"], r".*'640' is no size; give even numbers of pixels, as 640x360.*"),
+        (["--size", "641x360"], r".*'641x360' is no size.*"),
+        (["--size", "0x0"], r".*'0x0' is no size.*"),
+        (["--size", "99999x360"], r".*'99999x360' is no size.*"),
     ],
 )
 @pytest.mark.usefixtures("work")
