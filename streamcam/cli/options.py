@@ -6,6 +6,7 @@ import functools
 import math
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, TypeVar, cast
 
 import click
@@ -37,6 +38,7 @@ class _FiniteFloat(click.types.FloatParamType):
 
 NUMBER = _FiniteFloat()
 
+_HIGHEST_RATE = 240  # frames per second
 _LONGEST_SIDE = 16384  # of what encoders take, in pixels
 
 
@@ -92,6 +94,21 @@ def _size(context: click.Context, parameter: click.Parameter, text: str | None) 
             f"{text!r} is no size; give even numbers of pixels, as 640x360", context, parameter
         )
     return size
+
+
+def _rate(context: click.Context, parameter: click.Parameter, text: str | None) -> Fraction | None:
+    """Read frames per second: a number or a fraction; 29.97 and its kin mean the exact rates of NTSC."""
+    if text is None:
+        return None
+    try:
+        rate = Fraction(text.strip())
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate <= _HIGHEST_RATE:
+        told = f"{text!r} is no frame rate; give a number up to {_HIGHEST_RATE}, as 25 or 30000/1001"
+        raise click.BadParameter(told, context, parameter)
+    exact = Fraction(round(rate * Fraction(1001, 1000)) * 1000, 1001)
+    return exact if rate.denominator != 1 and abs(rate - exact) < Fraction(1, 1000) else rate
 
 
 def _gathered(
@@ -301,7 +318,14 @@ reading_options = _gathered(
         metavar="WxH",
         help="Scale to this size in pixels, with bars where the film's shape differs.",
     ),
-    names=("video_stream", "keep_interlaced", "size"),
+    option(
+        "--fps",
+        "rate",
+        callback=_rate,
+        metavar="NUMBER",
+        help="Repeat or leave out frames for this rate, as 25 or 30000/1001. [default: each at its time]",
+    ),
+    names=("video_stream", "keep_interlaced", "size", "rate"),
 )
 """How a film is read."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from fractions import Fraction
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -15,3 +16,5 @@ class ReadingSettings:
     """Whether interlaced pictures stay as they are, rows of two instants between each other."""
     size: tuple[int, int] | None = None
     """(width, height) in pixels that the film is scaled to, with bars where its shape differs."""
+    rate: Fraction | None = None
+    """Frames per second to repeat or leave out pictures for; None keeps every one at its own time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import time
@@ -26,6 +27,7 @@ from streamcam.sources.deinterlacing import Deinterlacer, is_top_field_first
 from streamcam.sources.framing import Framing
 from streamcam.sources.normalise import Orientation, orientation_of, to_upright_planar
 from streamcam.sources.opening import choose_video_stream, film_streams, open_container
+from streamcam.sources.retiming import retimed
 from streamcam.sources.settings import ReadingSettings
 
 _SEEK_MARGINS_S = (1, 20)
@@ -107,7 +109,8 @@ class VideoSource(Source):
         self._framing = Framing(self._resampler, reading.size)
         self._deinterlacer = Deinterlacer(self._time_base)
         self._coded_shape: Fraction | None = None
-        self._pictures = self._wanted_pictures()
+        self._tells_shape = bool(stream.sample_aspect_ratio) or reading.size is not None
+        self._pictures = self._timed_pictures()
         self._first = next(self._pictures, None)
         if self._first is None:
             raise SourceError(self._nothing_wanted(start_s, end_s))
@@ -123,7 +126,7 @@ class VideoSource(Source):
         picture, self._first = self._first, None
         while picture is not None:
             assert picture.pts is not None
-            frame = Frame(picture, self._frames_read, picture.pts, self._time_base, time.monotonic())
+            frame = Frame(picture, self._frames_read, picture.pts, self._info.time_base, time.monotonic())
             self._frames_read += 1
             yield frame
             picture = next(self._pictures, None)
@@ -146,6 +149,12 @@ class VideoSource(Source):
     def _to_pts(self, seconds: float) -> int:
         """The first tick that is not before a time."""
         return math.ceil((Fraction(seconds) + self._origin_s - _TIME_TOLERANCE_S) / self._time_base)
+
+    def _timed_pictures(self) -> Generator[Picture, None, None]:
+        """The wanted part, at the rate asked for."""
+        pictures, rate = self._wanted_pictures(), self._reading.rate
+        with contextlib.closing(pictures):  # at once: going on to read from a closed container crashes
+            yield from pictures if rate is None else retimed(pictures, self._time_base, rate)
 
     def _wanted_pictures(self) -> Generator[Picture, None, None]:
         """Decode the wanted part: upright, planar, of one size, with strictly increasing pts."""
@@ -251,9 +260,11 @@ class VideoSource(Source):
 
     def _describe(self, first: Picture, start_s: float | None, end_s: float | None) -> SourceInfo:
         rate = self._stream.guessed_rate
-        rate = rate if rate and rate <= _HIGHEST_RATE else None
+        rate = self._reading.rate or (rate if rate and rate <= _HIGHEST_RATE else None)
+        time_base = 1 / self._reading.rate if self._reading.rate else self._time_base
         duration_s = self._wanted_duration_s(start_s, end_s)
-        frame_count = self._stream.frames if start_s is None and end_s is None else 0
+        is_whole = start_s is None and end_s is None and self._reading.rate is None
+        frame_count = self._stream.frames if is_whole else 0
         if not frame_count and duration_s is not None and rate:
             frame_count = max(1, round(duration_s * rate))
         origin_s = float(self._origin_s)
@@ -262,15 +273,15 @@ class VideoSource(Source):
             path=self._path,
             width=first.width,
             height=first.height,
-            time_base=self._time_base,
+            time_base=time_base,
             rate=rate,
             frame_count=frame_count or None,
             duration_s=duration_s,
-            origin_s=min(origin_s, float((first.pts or 0) * self._time_base)),
+            origin_s=min(origin_s, float((first.pts or 0) * time_base)),
             start_s=None if start_s is None else start_s + origin_s,
             end_s=None if end_s is None else end_s + origin_s,
             video_stream=self._stream.index,
-            sample_aspect_ratio=self._described_shape(),
+            sample_aspect_ratio=self._framing.pixel_shape if self._tells_shape else None,
             top_field_first=is_top_field_first(first) if first.interlaced_frame else None,
             colour=tags_of(first),
             notes=self._stream_notes(),
@@ -284,11 +295,6 @@ class VideoSource(Source):
         else:
             return None
         return max(0.0, min(whole_s, math.inf if end_s is None else end_s) - (start_s or 0.0))
-
-    def _described_shape(self) -> Fraction | None:
-        """The shape of a pixel in the frames; None where the file says nothing of it."""
-        is_told = self._stream.sample_aspect_ratio or self._reading.size is not None
-        return self._framing.pixel_shape if is_told else None
 
     def _stream_notes(self) -> tuple[str, ...]:
         notes = []

@@ -40,6 +40,17 @@ def test_a_film_can_be_scaled(work: Path) -> None:
         assert (stream.width, stream.height, stream.sample_aspect_ratio) == (96, 48, 1)
 
 
+@pytest.mark.parametrize(
+    ("given", "rate"),
+    [("10", 10), ("29.97", Fraction(30000, 1001)), ("30000/1001", Fraction(30000, 1001)), ("12.5", 12.5)],
+)
+def test_a_film_can_have_another_rate(given: str, rate: Fraction, work: Path) -> None:
+    assert render("--fps", given) == 0
+    times = frame_times_of(work / "out.mp4")
+    assert times == [index / Fraction(rate) for index in range(len(times))]
+    assert len(times) == pytest.approx(rate, abs=1)
+
+
 def test_interlaced_pictures_are_made_whole_and_that_is_said(
     work: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,6 +78,9 @@ def test_options_for_films_do_not_go_with_pictures(capfd: pytest.CaptureFixture[
         (["--video-stream", "1"], r"'clip\.mp4' has no video stream 1; it has 0"),
         (["--size", "640"], r".*'640' is no size; give even numbers of pixels, as 640x360.*"),
         (["--size", "641x360"], r".*'641x360' is no size.*"),
+        (["--fps", "0"], r".*'0' is no frame rate; give a number up to 240, as 25 or 30000/1001.*"),
+        (["--fps", "1/0"], r".*'1/0' is no frame rate.*"),
+        (["--fps", "fast"], r".*'fast' is no frame rate.*"),
         (["--size", "0x0"], r".*'0x0' is no size.*"),
         (["--size", "99999x360"], r".*'99999x360' is no size.*"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -57,3 +58,38 @@ def test_a_stream_that_is_no_film_is_refused(tmp_path: Path) -> None:
             InvalidArgumentError, match=rf"film.mkv' has no video stream {index}; it has 1, 3"
         ):
             open_source(film, reading=ReadingSettings(video_stream=index))
+
+
+# Another rate
+
+
+@pytest.mark.parametrize(
+    ("pts", "rate", "shown"),  # times in 1/100 s; which picture is shown in each frame
+    [
+        (range(0, 40, 4), Fraction(25), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        (range(0, 40, 4), Fraction(50), [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9]),
+        (range(0, 40, 4), Fraction(5), [0, 5]),
+        ([0, 10, 30, 34, 70], Fraction(10), [0, 1, 1, 2, 3, 3, 3, 4]),
+        ([20, 30, 40], Fraction(10), [0, 1, 2]),
+    ],
+)
+def test_frames_are_repeated_or_left_out_for_a_rate(
+    pts: list[int], rate: Fraction, shown: list[int], tmp_path: Path
+) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", time_base=Fraction(1, 100), pts=pts, rate=Fraction(25))
+    frames, info, report = read_film(clip, reading=ReadingSettings(rate=rate))
+    assert (info.time_base, info.rate) == (1 / rate, rate)
+    first = int(pts[0] * rate / 100)
+    assert [frame.pts for frame in frames] == list(range(first, first + len(frames)))
+    assert {frame.time_base for frame in frames} == {1 / rate}
+    assert mean_lumas(frames)[: len(shown)] == pytest.approx([grey_of(index) for index in shown], abs=3)
+    assert len(shown) <= len(frames) <= len(shown) + 1  # how long the last is shown, files tell badly
+    assert report.frames_read == len(frames)
+
+
+def test_a_part_at_another_rate_is_exact(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=50)
+    frames, info, _ = read_film(clip, 0.4, 0.8, reading=ReadingSettings(rate=Fraction(50)))
+    assert [frame.time_s for frame in frames] == pytest.approx([0.4 + index / 50 for index in range(20)])
+    assert info.frame_count == 20
+    assert mean_lumas(frames) == pytest.approx([grey_of(10 + index // 2) for index in range(20)], abs=3)
