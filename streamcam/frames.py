@@ -163,6 +163,8 @@ class SourceInfo:
     """Where the wanted part ends in the file, in seconds; None means at its end."""
     video_stream: int | None = None
     """Index of the decoded stream in its container."""
+    pixel_format: str = "yuv420p"
+    """FFmpeg's name of what every frame's samples are."""
     sample_aspect_ratio: Fraction | None = None
     top_field_first: bool | None = None
     """Which rows are shown first where pictures are interlaced and meant to stay so; None where not."""

@@ -102,6 +102,11 @@ def packed_pixels(image: Picture) -> ByteArray:
     return rows.reshape(image.height, image.width, 3)
 
 
+def bits_of(pixel_format: str) -> int:
+    """Tell how many bits a sample of a pixel format has."""
+    return max(component.bits for component in av.VideoFormat(pixel_format).components)
+
+
 def tags_of(image: Picture) -> ColourTags:
     """Read a picture's colour tags."""
     return ColourTags(image.color_range, image.colorspace, image.color_primaries, image.color_trc)
@@ -231,6 +236,16 @@ class Resampler:
         """
         if pixel_format not in PLANAR_FORMATS:
             raise ValueError(f"{pixel_format!r} is not one of {', '.join(PLANAR_FORMATS)}")
+        return self._convert(image, image.width, image.height, pixel_format)
+
+    def to_format(self, image: Picture, pixel_format: str) -> Picture:
+        """Convert a picture to another pixel format, whatever it is; YUV keeps matrix and range.
+
+        Returns:
+            The picture itself where it has that format.
+        """
+        if image.format.name == pixel_format:
+            return image
         return self._convert(image, image.width, image.height, pixel_format)
 
     def to_coding(

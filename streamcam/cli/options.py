@@ -331,7 +331,12 @@ reading_options = _gathered(
 
 encoding_options = _gathered(
     "encoding",
-    option("--codec", metavar="NAME", help="FFmpeg's name of an encoder. [default: H.264, for .webm VP9]"),
+    option(
+        "--codec",
+        metavar="NAME",
+        help="h264, hevc, av1, vp9, prores, ffv1 or FFmpeg's name of an encoder (as h264_nvenc); auto for "
+        "one in hardware where that works. [default: H.264, for .webm VP9]",
+    ),
     option("--crf", type=NUMBER, help="Quality: lower is better and larger. [default: 20 for H.264]"),
     option("--preset", metavar="NAME", help="The encoder's time for size. [default: veryfast for H.264]"),
     option("--no-audio", is_flag=True, help="Leave the sound out."),

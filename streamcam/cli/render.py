@@ -176,7 +176,7 @@ def _check(request: _Request) -> None:
     """Find what is wrong with files and settings before anything slow is imported or loaded."""
     from streamcam.overlay import Overlay
     from streamcam.pipeline import check_outputs
-    from streamcam.sinks import check_destination, check_encoding
+    from streamcam.sinks import check_destination
     from streamcam.sources import open_source
     from streamcam.temporal import Steadier
 
@@ -187,12 +187,8 @@ def _check(request: _Request) -> None:
         info = opened.info
     source = Path(request.source)
     check_outputs(source, request.output, request.sidecar, overwrite=request.overwrite)
-    destination = check_destination(
-        request.output, source, overwrite=request.overwrite, is_still=info.is_still
-    )
-    if not info.is_still:
-        check_encoding(destination, request.encoder)
     Steadier(request.temporal)
+    check_destination(request.output, info, request.encoder, overwrite=request.overwrite)
     Overlay(request.overlay)
 
 
@@ -233,6 +229,8 @@ def _leave(line: ProgressLine) -> None:
 
 def _tell(result: RenderResult, request: _Request) -> None:
     """Say what was made and how fast, and what is to be known about it."""
+    from streamcam.sinks import output_size
+
     for note in result.notes:
         say(f"note: {note}", err=True)
     if not result.frames:
@@ -242,7 +240,7 @@ def _tell(result: RenderResult, request: _Request) -> None:
     if result.frames > 1 and result.elapsed_s:
         realtime = f", {result.fps:.1f} fps, {result.film_s / result.elapsed_s:.1f}x real time"
     maps = "" if request.sidecar is None else f"; its maps: {click.format_filename(request.sidecar)}"
-    name, size = click.format_filename(result.output), _human_size(result.output.stat().st_size)
+    name, size = click.format_filename(result.output), _human_size(output_size(result.output))
     say(f"wrote {name} ({size}): {frames} in {result.elapsed_s:.1f} s{realtime}{maps}")
 
 

@@ -7,17 +7,21 @@ from pathlib import Path
 from streamcam.errors import InvalidArgumentError
 from streamcam.frames import SourceInfo
 from streamcam.sinks.base import Sink
-from streamcam.sinks.encoding import EncoderSettings, check_encoding
+from streamcam.sinks.encoding import EncoderSettings, Encoding, check_encoding
+from streamcam.sinks.formats import CONTAINERS
 from streamcam.sinks.image import IMAGE_SUFFIXES, ImageSink
 from streamcam.sinks.memory import MemorySink
 from streamcam.sinks.partfile import check_output, discard_all, same_file
+from streamcam.sinks.sequence import SequenceSink, check_sequence, is_sequence, sequence_size
 from streamcam.sinks.sidecar import SidecarWriter
-from streamcam.sinks.video import VideoSink, open_video_sink
+from streamcam.sinks.video import VideoSink, check_film, open_video_sink
 
 __all__ = [
     "EncoderSettings",
+    "Encoding",
     "ImageSink",
     "MemorySink",
+    "SequenceSink",
     "SidecarWriter",
     "Sink",
     "VideoSink",
@@ -26,6 +30,7 @@ __all__ = [
     "check_output",
     "discard_all",
     "open_sink",
+    "output_size",
     "same_file",
 ]
 
@@ -40,7 +45,7 @@ def open_sink(
     """Open an output of the kind that its suffix names.
 
     Args:
-        location: The file to make.
+        location: The file to make; ``out/%05d.png`` makes one picture a frame.
         info: What the pictures come from: their size and timing, and the sound to copy.
         settings: How to encode a film; the defaults if None.
         overwrite: Whether an existing file may be replaced.
@@ -50,25 +55,49 @@ def open_sink(
         SinkError: if it cannot be written there.
         InvalidArgumentError: if the suffix names no known kind, or one that does not fit the input.
     """
-    path = check_destination(location, info.path, overwrite=overwrite, is_still=info.is_still)
-    if info.is_still:
-        return ImageSink(path)
-    return open_video_sink(path, info, settings or EncoderSettings())
+    settings = settings or EncoderSettings()
+    path, encoding = _settled(location, info, settings, overwrite=overwrite)
+    if encoding is not None:
+        return open_video_sink(path, info, settings, encoding)
+    return ImageSink(path) if info.is_still else SequenceSink(path, info)
 
 
-def check_destination(location: str | Path, source: Path | None, *, overwrite: bool, is_still: bool) -> Path:
-    """Make sure, before any work, that an output can be made and is of the input's kind.
+def check_destination(
+    location: str | Path, info: SourceInfo, settings: EncoderSettings, *, overwrite: bool
+) -> None:
+    """Make sure, before any work, that an output can be made, is of the input's kind and can be encoded.
 
     Raises:
         OutputExistsError: if the file exists, or is the input.
         SinkError: if it cannot be written there.
-        InvalidArgumentError: if its suffix is not one for a film or picture, as the input is.
+        InvalidArgumentError: if its suffix is not one for a film or picture, as the input is, or the
+            settings do not go with it.
     """
-    path = check_output(location, overwrite=overwrite, inputs=(source,))
+    _settled(location, info, settings, overwrite=overwrite)
+
+
+def _settled(
+    location: str | Path, info: SourceInfo, settings: EncoderSettings, *, overwrite: bool
+) -> tuple[Path, Encoding | None]:
+    """Check an output as `check_destination` does; return how a film is encoded, if it is one."""
+    path = check_output(location, overwrite=overwrite, inputs=(info.path,))
     is_image = path.suffix.lower() in IMAGE_SUFFIXES
-    if is_image and not is_still:
-        raise InvalidArgumentError(f"{path.name!r} is a picture, but the input is a film; use .mp4 or .mkv")
-    if is_still and not is_image:
-        wanted = ", ".join(sorted(IMAGE_SUFFIXES))
-        raise InvalidArgumentError(f"the input is a picture, so the output is one too: use {wanted}")
-    return path
+    if info.is_still:
+        if not is_image:
+            wanted = ", ".join(sorted(IMAGE_SUFFIXES))
+            raise InvalidArgumentError(f"the input is a picture, so the output is one too: use {wanted}")
+        return path, None
+    if is_sequence(path):
+        check_sequence(path, settings, overwrite=overwrite)
+        return path, None
+    if is_image and path.suffix.lower() not in CONTAINERS:
+        raise InvalidArgumentError(
+            f"{path.name!r} is a picture, but the input is a film; use .mp4 or .mkv, or "
+            f"%05d{path.suffix} for one picture a frame"
+        )
+    return path, check_film(path, info, settings)
+
+
+def output_size(path: Path) -> int:
+    """Tell how many bytes an output has that was made by one of the sinks here."""
+    return sequence_size(path) if is_sequence(path) and not path.exists() else path.stat().st_size

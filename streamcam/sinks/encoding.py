@@ -1,4 +1,4 @@
-"""Which container and which encoder a film is written with."""
+"""Which encoder a film is written with, and whether it works here and in its container."""
 
 from __future__ import annotations
 
@@ -16,7 +16,18 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from streamcam.errors import InvalidArgumentError, unknown_name
-from streamcam.sinks.formats import TRANSPORT_CODECS, container_of
+from streamcam.pictures import bits_of
+from streamcam.sinks.formats import (
+    CODECS,
+    ENCODERS,
+    TRANSPORT_CODECS,
+    Container,
+    EncoderDefaults,
+    container_of,
+)
+
+AUTO = "auto"
+"""Asks for a hardware encoder where one works."""
 
 # libx264 and libx265 print their own complaint about a wrong preset before FFmpeg can say a word, and
 # take a crf above 51 for 51.
@@ -34,12 +45,12 @@ _X26X_PRESETS = (
     "veryslow",
     "placebo",
 )
-_DEFAULT_OPTIONS = {
-    "libx264": {"crf": "20", "preset": "veryfast"},
-    "libx265": {"crf": "23", "preset": "fast", "x265-params": "log-level=none"},
-    "libvpx-vp9": {"crf": "31", "b": "0", "row-mt": "1", "cpu-used": "5", "deadline": "realtime"},
-    "libsvtav1": {"crf": "32", "preset": "8"},
+
+_PIXEL_FORMATS = {
+    8: ("yuv420p", "nv12", "yuv422p", "yuv444p"),
+    10: ("yuv420p10le", "p010le", "yuv422p10le", "yuv444p10le"),
 }
+"""Bits → what encoders are fed with, the first that they take."""
 
 _TRIAL_WIDTH, _TRIAL_HEIGHT = 320, 192
 
@@ -49,55 +60,107 @@ class EncoderSettings:
     """How a film is encoded. None stands for the encoder's own default here."""
 
     codec: str | None = None
-    """FFmpeg's name of an encoder or codec."""
+    """FFmpeg's name of an encoder or codec; ``"auto"`` for a hardware encoder where one works."""
     crf: float | None = None
     """Constant rate factor: lower is better and larger."""
     preset: str | None = None
     """How much time to spend for size."""
     no_audio: bool = False
     """Whether the input's sound is left out."""
+    depth: int | None = None
+    """Bits of a sample, 8 or 10; the input's where the encoder takes them if None."""
 
 
-def choose_encoder(path: Path, settings: EncoderSettings) -> str:
-    """Name the encoder that a film is written with.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Encoding:
+    """How a film is encoded, settled and tried."""
+
+    container: Container
+    encoder: str
+    """FFmpeg's name of it."""
+    pixel_format: str
+    """What to feed it with."""
+    options: dict[str, str]
+    """The encoder's own."""
+    notes: tuple[str, ...] = ()
+    """What the user should know about the choice."""
+
+
+def check_encoding(path: Path, settings: EncoderSettings, depth: int = 8) -> Encoding:
+    """Make sure, before any work, that container, codec and options go together.
+
+    Args:
+        path: The file to make.
+        settings: What is asked for.
+        depth: Bits of a sample in the pictures to come.
 
     Raises:
-        UnknownNameError: if there is no encoder of the name asked for.
-        InvalidArgumentError: if it encodes something other than pictures.
+        UnknownNameError: if there is no such encoder or preset.
+        InvalidArgumentError: if something does not go with something else, or the encoder does not start.
     """
-    if settings.codec is None:
-        return container_of(path).video
+    container = container_of(path)
+    if settings.codec != AUTO:
+        return _try(container, _encoder_named(settings.codec or container.codec), settings, depth)
+    software, hardware = CODECS[container.codec]
+    for encoder in hardware:
+        try:
+            Codec(encoder, "w")
+            found = _try(container, encoder, settings, depth)
+        except (UnknownCodecError, InvalidArgumentError):  # not in this build, or not on this machine
+            continue
+        return dataclasses.replace(found, notes=(*found.notes, f"encoded in hardware, by {encoder}"))
+    found = _try(container, software, settings, depth)
+    told = f"no hardware encoder for {container.codec} works here; {software} is used"
+    return dataclasses.replace(found, notes=(*found.notes, told))
+
+
+def _try(container: Container, encoder: str, settings: EncoderSettings, depth: int) -> Encoding:
+    pixel_format = container.pixel_format or _pixel_format_for(encoder, settings.depth, depth)
+    asked = _asked_options(encoder, settings)
+    options = {**_defaults(encoder).options, **asked}
+    _check_options(encoder, settings, options)
+    if encoder == "libsvtav1":
+        os.environ.setdefault("SVT_LOG", "1")  # it prints its settings otherwise, and has no option for that
+    with av.open(io.BytesIO(), "w", format=container.muxer) as trial:
+        _check_container(trial, container, encoder)
+        _check_start(trial, encoder, pixel_format, options, _as_given(settings))
+    notes: tuple[str, ...] = ()
+    if settings.depth is None and depth > 8 and bits_of(pixel_format) == 8:
+        notes = (f"samples of {depth} bits are written with 8: {encoder} takes no more",)
+    return Encoding(container, encoder, pixel_format, options, notes)
+
+
+def _encoder_named(name: str) -> str:
+    """Find the encoder of a codec or encoder's name."""
+    if name in CODECS:
+        return CODECS[name][0]
     try:
-        codec = Codec(settings.codec, "w")
+        codec = Codec(name, "w")
     except UnknownCodecError:
-        raise unknown_name("codec", settings.codec, _video_encoders()) from None
+        raise unknown_name("codec", name, [AUTO, *CODECS, *_video_encoders()]) from None
     if codec.type != "video":
-        raise InvalidArgumentError(f"codec {settings.codec!r} encodes {codec.type}, not video; try libx264")
+        raise InvalidArgumentError(f"codec {name!r} encodes {codec.type}, not video; try libx264")
     return codec.name
 
 
-def choose_pixel_format(encoder: str) -> str:
-    """Name the pixel format to feed an encoder with: 4:2:0 where it can.
-
-    Raises:
-        InvalidArgumentError: if it takes no planar 8-bit YUV.
-    """
+def _pixel_format_for(encoder: str, asked: int | None, given: int) -> str:
+    """Name the pixel format to feed an encoder with: the wanted depth if it can, 4:2:0 if it can."""
     offered = [video_format.name for video_format in Codec(encoder, "w").video_formats or []]
-    for wanted in ("yuv420p", "yuv422p", "yuv444p"):
-        if not offered or wanted in offered:
-            return wanted
+    wanted = asked or (8 if given == 8 else 10)
+    depths = (wanted,) if asked else (wanted, 18 - wanted)
+    for depth in depths:
+        for candidate in _PIXEL_FORMATS[depth]:
+            if not offered or candidate in offered:
+                return candidate
+    told = f"{asked}-bit YUV" if asked else "YUV"
     raise InvalidArgumentError(
-        f"codec {encoder!r} takes no 8-bit YUV pictures (only {', '.join(offered[:4])}); try libx264"
+        f"codec {encoder!r} takes no {told} pictures (only {', '.join(offered[:4])}); "
+        f"{'leave --depth out or ' if asked else ''}try libx264"
     )
 
 
-def encoder_options(encoder: str, settings: EncoderSettings) -> dict[str, str]:
-    """Put together the encoder's own options.
-
-    Raises:
-        InvalidArgumentError: if a value is one that the encoder would not refuse by itself, but should.
-    """
-    options = {**_DEFAULT_OPTIONS.get(encoder, {}), **_asked_options(settings)}
+def _check_options(encoder: str, settings: EncoderSettings, options: dict[str, str]) -> None:
+    """Refuse values that the encoder would not refuse by itself, but should."""
     if settings.crf is not None and not 0 <= settings.crf < math.inf:  # -1 stands for none
         raise InvalidArgumentError(f"--crf {settings.crf:g} is no quality; it counts from 0, the best")
     if encoder in _X26X:
@@ -105,52 +168,28 @@ def encoder_options(encoder: str, settings: EncoderSettings) -> dict[str, str]:
             raise InvalidArgumentError(f"--crf {settings.crf:g} is beyond the worst, {_X26X_HIGHEST_CRF}")
         if options["preset"] not in _X26X_PRESETS:
             raise unknown_name("preset", options["preset"], _X26X_PRESETS)
-    return options
 
 
-def check_encoding(path: Path, settings: EncoderSettings) -> tuple[str, str, dict[str, str]]:
-    """Make sure, before any work, that container, codec and options go together.
-
-    Returns:
-        The encoder's name, the pixel format to feed it with, and its options.
-
-    Raises:
-        InvalidArgumentError: if they do not.
-    """
-    muxer = container_of(path).muxer
-    encoder = choose_encoder(path, settings)
-    pixel_format = choose_pixel_format(encoder)
-    options = encoder_options(encoder, settings)
-    if encoder == "libsvtav1":
-        os.environ.setdefault("SVT_LOG", "1")  # it prints its settings otherwise, and has no option for that
-    with av.open(io.BytesIO(), "w", format=muxer) as trial:
-        _check_container(trial, path, encoder)
-        _check_start(trial, encoder, pixel_format, options, _asked_options(settings))
-    return encoder, pixel_format, options
-
-
-def _check_container(container: OutputContainer, path: Path, encoder: str) -> None:
+def _check_container(trial: OutputContainer, container: Container, encoder: str) -> None:
     codec = Codec(encoder, "w").canonical_name
-    if container.format.name == "mpegts":
+    if container.muxer == "mpegts":
         is_held = codec in TRANSPORT_CODECS
+    elif container.pixel_format is not None:  # muxers of animations would take anything
+        is_held = encoder == CODECS[container.codec][0]
     else:
-        is_held = codec in container.supported_codecs
+        is_held = codec in trial.supported_codecs
     if not is_held:
         raise InvalidArgumentError(
-            f"a {path.suffix} file cannot hold {codec}; choose another --codec or suffix "
+            f"a {container.suffix} file cannot hold {codec}; choose another --codec or suffix "
             "(.mkv takes nearly all)"
         )
 
 
 def _check_start(
-    container: OutputContainer,
-    encoder: str,
-    pixel_format: str,
-    options: dict[str, str],
-    asked: dict[str, str],
+    trial: OutputContainer, encoder: str, pixel_format: str, options: dict[str, str], asked: dict[str, str]
 ) -> None:
     """Start the encoder once: only it knows what it takes, and whether it works on this machine."""
-    stream = container.add_stream(encoder, rate=25, options=options)
+    stream = trial.add_stream(encoder, rate=25, options=options)
     assert isinstance(stream, VideoStream)
     context = stream.codec_context
     stream.width, stream.height = _TRIAL_WIDTH, _TRIAL_HEIGHT
@@ -159,20 +198,37 @@ def _check_start(
         context.open()
     except FFmpegError as error:
         with_options = "".join(f" with --{name} {value}" for name, value in asked.items())
+        instead = "; --codec auto takes what works" if _is_hardware(encoder) else ""
         raise InvalidArgumentError(
-            f"codec {encoder!r} does not start here{with_options} ({error.strerror})"
+            f"codec {encoder!r} does not start here{with_options} ({error.strerror}){instead}"
         ) from error
-    for name in asked.keys() & context.options.keys():  # opening takes out what the encoder knows
-        raise InvalidArgumentError(f"codec {encoder!r} has no --{name}; leave it out")
+    quality = _defaults(encoder).quality
+    for name in asked:  # opening takes out what the encoder knows
+        if {"crf": quality}.get(name, name) in context.options:
+            raise InvalidArgumentError(f"codec {encoder!r} has no --{name}; leave it out")
 
 
-def _asked_options(settings: EncoderSettings) -> dict[str, str]:
-    asked = {}
+def _defaults(encoder: str) -> EncoderDefaults:
+    return ENCODERS.get(encoder, EncoderDefaults())
+
+
+def _asked_options(encoder: str, settings: EncoderSettings) -> dict[str, str]:
+    """What is asked for, in the encoder's own words."""
+    quality = _defaults(encoder).quality
+    return {{"crf": quality}.get(name, name): value for name, value in _as_given(settings).items()}
+
+
+def _as_given(settings: EncoderSettings) -> dict[str, str]:
+    given = {}
     if settings.crf is not None:
-        asked["crf"] = f"{settings.crf:g}"
+        given["crf"] = f"{settings.crf:g}"
     if settings.preset is not None:
-        asked["preset"] = settings.preset
-    return asked
+        given["preset"] = settings.preset
+    return given
+
+
+def _is_hardware(encoder: str) -> bool:
+    return any(encoder in hardware for _, hardware in CODECS.values())
 
 
 def _video_encoders() -> list[str]:

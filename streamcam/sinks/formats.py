@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -21,8 +23,8 @@ class Container:
     """How its name ends."""
     muxer: str
     """FFmpeg's name of the container."""
-    video: str
-    """The encoder used unless another is asked for."""
+    codec: str
+    """What its pictures are encoded as unless something else is asked for: a name in `CODECS`."""
     audio: str | None = None
     """The encoder for sound that cannot be copied."""
     subtitles: str | None = None
@@ -31,15 +33,28 @@ class Container:
     """Whether streams of data keep their meaning in it."""
     holds_attachments: bool = False
     holds_covers: bool = False
+    options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """The muxer's own."""
+    pixel_format: str | None = None
+    """What its pictures are encoded from, where that is RGB."""
+    time_base: Fraction | None = None
+    """The only unit of time it knows, in seconds; None where it takes the film's own."""
 
+
+_FOREVER = {"loop": "0"}
+_MILLISECONDS = Fraction(1, 1000)
 
 _ALL = (
-    Container(".mp4", "mp4", "libx264", "aac", "mov_text", holds_covers=True),
-    Container(".m4v", "mp4", "libx264", "aac", "mov_text", holds_covers=True),
-    Container(".mov", "mov", "libx264", "aac", "mov_text"),
-    Container(".mkv", "matroska", "libx264", "libopus", "srt", holds_attachments=True, holds_covers=True),
-    Container(".webm", "webm", "libvpx-vp9", "libopus", "webvtt"),
-    Container(".ts", "mpegts", "libx264", "aac", holds_data=True),
+    Container(".mp4", "mp4", "h264", "aac", "mov_text", holds_covers=True),
+    Container(".m4v", "mp4", "h264", "aac", "mov_text", holds_covers=True),
+    Container(".mov", "mov", "h264", "aac", "mov_text"),
+    Container(".mkv", "matroska", "h264", "libopus", "srt", holds_attachments=True, holds_covers=True),
+    Container(".webm", "webm", "vp9", "libopus", "webvtt"),
+    Container(".ts", "mpegts", "h264", "aac", holds_data=True),
+    Container(".gif", "gif", "gif", options=_FOREVER, pixel_format="pal8", time_base=Fraction(1, 100)),
+    Container(".webp", "webp", "webp", options=_FOREVER, pixel_format="bgra", time_base=_MILLISECONDS),
+    Container(".png", "apng", "apng", options={"plays": "0"}, pixel_format="rgb24", time_base=_MILLISECONDS),
+    Container(".apng", "apng", "apng", options={"plays": "0"}, pixel_format="rgb24", time_base=_MILLISECONDS),
 )
 
 CONTAINERS = {container.suffix: container for container in _ALL}
@@ -47,6 +62,57 @@ CONTAINERS = {container.suffix: container for container in _ALL}
 
 Only containers with timestamps: AVI, which counts frames, is not among them.
 """
+
+CODECS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "h264": ("libx264", ("h264_nvenc", "h264_videotoolbox", "h264_qsv", "h264_amf", "h264_mf")),
+    "hevc": ("libx265", ("hevc_nvenc", "hevc_videotoolbox", "hevc_qsv", "hevc_amf", "hevc_mf")),
+    "av1": ("libsvtav1", ("av1_nvenc", "av1_qsv", "av1_amf")),
+    "vp9": ("libvpx-vp9", ("vp9_qsv",)),
+    "prores": ("prores_ks", ("prores_videotoolbox",)),
+    "ffv1": ("ffv1", ()),
+    "gif": ("gif", ()),
+    "webp": ("libwebp_anim", ()),
+    "apng": ("apng", ()),
+}
+"""Codec → the encoder in software, and those in hardware, the likeliest first."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class EncoderDefaults:
+    """How an encoder is set up unless asked otherwise."""
+
+    options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    quality: str = "crf"
+    """What it calls its constant quality."""
+
+
+_MEDIA_FOUNDATION = EncoderDefaults({"rate_control": "quality", "quality": "80"}, "quality")
+_NVENC = EncoderDefaults({"preset": "p5", "rc": "vbr", "cq": "23"}, "cq")
+_QUICK_SYNC = EncoderDefaults({"global_quality": "23"}, "global_quality")
+_VIDEO_TOOLBOX = EncoderDefaults({"b": "8M"})
+
+ENCODERS: dict[str, EncoderDefaults] = {
+    "libx264": EncoderDefaults({"crf": "20", "preset": "veryfast"}),
+    "libx265": EncoderDefaults({"crf": "23", "preset": "fast", "x265-params": "log-level=none"}),
+    "libvpx-vp9": EncoderDefaults(
+        {"crf": "31", "b": "0", "row-mt": "1", "cpu-used": "5", "deadline": "realtime"}
+    ),
+    "libsvtav1": EncoderDefaults({"crf": "32", "preset": "8"}),
+    "prores_ks": EncoderDefaults({"profile": "hq", "vendor": "apl0"}),
+    "libwebp_anim": EncoderDefaults({"quality": "85"}, "quality"),
+    "h264_nvenc": _NVENC,
+    "hevc_nvenc": _NVENC,
+    "av1_nvenc": _NVENC,
+    "h264_qsv": _QUICK_SYNC,
+    "hevc_qsv": _QUICK_SYNC,
+    "av1_qsv": _QUICK_SYNC,
+    "vp9_qsv": _QUICK_SYNC,
+    "h264_videotoolbox": _VIDEO_TOOLBOX,
+    "hevc_videotoolbox": _VIDEO_TOOLBOX,
+    "h264_mf": _MEDIA_FOUNDATION,
+    "hevc_mf": _MEDIA_FOUNDATION,
+}
+"""Encoder → how it is set up; one that is not listed gets what FFmpeg gives it."""
 
 # FFmpeg writes anything at all into a transport stream, but reads only these back as what they were.
 TRANSPORT_CODECS = {
@@ -67,7 +133,7 @@ def container_of(path: Path) -> Container:
     except KeyError:
         raise InvalidArgumentError(
             f"cannot tell from {path.name!r} what kind of file to write; use {', '.join(CONTAINERS)} "
-            "for a film or .png, .jpg, .webp for a picture"
+            "for a film, out/%05d.png for one picture a frame, or .png, .jpg, .webp for a picture"
         ) from None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from streamcam.errors import SinkError
-from streamcam.pictures import FAITHFUL, Picture, Resampler
+from streamcam.pictures import FAITHFUL, ByteArray, Picture, Resampler
 from streamcam.sinks.base import Sink
 from streamcam.sinks.partfile import begin, commit, discard
 
@@ -20,6 +20,21 @@ IMAGE_SUFFIXES: dict[str, dict[str, Any]] = {
     ".webp": {"format": "WEBP", "quality": 95},
 }
 """Suffixes of image files, and how Pillow is to save each."""
+
+
+def save_image(rgb: ByteArray, path: Path, *, at: Path | None = None) -> None:
+    """Save a picture in the format that a name asks for.
+
+    Args:
+        rgb: uint8 (H, W, 3).
+        path: Its suffix is one of `IMAGE_SUFFIXES`.
+        at: Where it is to lie, if not there.
+
+    Raises:
+        OSError: if the disk refuses.
+        ValueError: if the format has no pictures so large.
+    """
+    Image.fromarray(rgb).save(at or path, **IMAGE_SUFFIXES[path.suffix.lower()])
 
 
 class ImageSink(Sink):
@@ -60,7 +75,7 @@ class ImageSink(Sink):
         image, self._picture = self._picture, None
         rgb = Resampler().to_rgb(image, image.width, image.height, interpolation=FAITHFUL)
         try:
-            Image.fromarray(rgb).save(begin(self._path), **IMAGE_SUFFIXES[self._path.suffix.lower()])
+            save_image(rgb, self._path, at=begin(self._path))
         except (OSError, ValueError) as error:  # ValueError: a format's limit on size
             discard(self._path)
             raise SinkError(f"{str(self._path)!r} cannot be written: {error}") from error

@@ -11,38 +11,40 @@ from pathlib import Path
 import av
 from av.container import OutputContainer
 from av.error import FFmpegError
-from av.video.frame import PictureType
 from av.video.stream import VideoStream
+from PIL import Image
 
 from streamcam.containers import open_film
-from streamcam.errors import SinkError
+from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.frames import SourceInfo
-from streamcam.pictures import Picture, blank_like, planes_of
+from streamcam.pictures import Picture, bits_of
 from streamcam.sinks.base import Sink
-from streamcam.sinks.encoding import EncoderSettings, check_encoding
-from streamcam.sinks.formats import container_of
-from streamcam.sinks.interlacing import BOTTOM_FIRST, INTERLACED, TOP_FIRST, FieldMarker
+from streamcam.sinks.encoding import EncoderSettings, Encoding, check_encoding
+from streamcam.sinks.feeding import EncoderFeed
+from streamcam.sinks.formats import Container
+from streamcam.sinks.interlacing import BOTTOM_FIRST, INTERLACED, TOP_FIRST
 from streamcam.sinks.partfile import begin, commit, discard, part_path
 from streamcam.sinks.passthrough import StreamCopier
 
 _FALLBACK_RATE = Fraction(25)
 
+_HALVED = ("yuv420", "nv12", "p010")  # pixel formats in which four pixels share one colour
 
-def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings) -> VideoSink:
+
+def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings, encoding: Encoding) -> VideoSink:
     """Start a film beside its final name.
 
     Args:
         path: The file to make.
         info: What the pictures come from.
-        settings: How to encode.
+        settings: What is asked for.
+        encoding: How to encode; see `check_film`.
 
     Raises:
-        InvalidArgumentError: if codec, options and container do not go together.
         SinkError: if the file cannot be made.
     """
-    encoder, pixel_format, options = check_encoding(path, settings)
-    kind = container_of(path)
-    flags = _mov_flags(info) if kind.muxer in ("mp4", "mov") else {}
+    kind = encoding.container
+    flags = dict(kind.options) or (_mov_flags(info) if kind.muxer in ("mp4", "mov") else {})
     name = f"file:{begin(path)}"
     try:
         container = av.open(name, "w", format=kind.muxer, container_options=flags)
@@ -52,7 +54,7 @@ def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings) -> 
     with contextlib.ExitStack() as undo:
         undo.callback(_drop, container, path)
         try:
-            stream = _add_video(container, encoder, pixel_format, options, info)
+            stream = _add_video(container, encoding, info)
             if info.path is not None:
                 copier = StreamCopier(info, info.path, container, kind, sound=not settings.no_audio)
                 undo.callback(copier.close)
@@ -60,10 +62,28 @@ def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings) -> 
         except FFmpegError as error:
             size = f"{info.width}x{info.height}"
             raise SinkError(
-                f"{str(path)!r} cannot be started with {encoder} at {size}: {error.strerror}"
+                f"{str(path)!r} cannot be started with {encoding.encoder} at {size}: {error.strerror}"
             ) from error
         undo.pop_all()
-    return VideoSink(path, container, stream, copier, info)
+    return VideoSink(path, container, stream, copier, encoding, info)
+
+
+def check_film(path: Path, info: SourceInfo, settings: EncoderSettings) -> Encoding:
+    """Settle how a film is encoded, before any work.
+
+    Raises:
+        InvalidArgumentError: if codec, options, container and film do not go together.
+    """
+    encoding = check_encoding(path, settings, bits_of(info.pixel_format))
+    clock = encoding.container.time_base
+    if (
+        clock is not None and info.rate and info.rate * clock > Fraction(1, 2)
+    ):  # players slow shorter ones down
+        raise InvalidArgumentError(
+            f"a {path.suffix} file shows at most {1 / clock / 2} frames a second, and the film has "
+            f"{float(info.rate):g}; give --fps 25"
+        )
+    return encoding
 
 
 def _mov_flags(info: SourceInfo) -> dict[str, str]:
@@ -78,31 +98,33 @@ def _mov_flags(info: SourceInfo) -> dict[str, str]:
     }
 
 
-def _add_video(
-    container: OutputContainer, encoder: str, pixel_format: str, options: dict[str, str], info: SourceInfo
-) -> VideoStream:
+def _add_video(container: OutputContainer, encoding: Encoding, info: SourceInfo) -> VideoStream:
+    encoder, options = encoding.encoder, encoding.options
     if info.top_field_first is not None:
         options = {**options, **INTERLACED.get(encoder, {})}
     stream = container.add_stream(encoder, rate=info.rate or _FALLBACK_RATE, options=options)
     assert isinstance(stream, VideoStream)
-    stream.width, stream.height = _even_size(info, pixel_format)
-    stream.pix_fmt = pixel_format
+    stream.width, stream.height = _even_size(info, encoding.pixel_format)
+    stream.pix_fmt = encoding.pixel_format
     context = stream.codec_context
     context.thread_count = 0  # all cores, also for the encoders that would take one
-    stream.time_base = context.time_base = info.time_base
+    stream.time_base = context.time_base = encoding.container.time_base or info.time_base
     if info.sample_aspect_ratio is not None:
         context.sample_aspect_ratio = info.sample_aspect_ratio
     if info.top_field_first is not None:
         context.field_order = TOP_FIRST if info.top_field_first else BOTTOM_FIRST
-    context.color_range = info.colour.color_range
-    context.colorspace = info.colour.colorspace
-    context.color_primaries = info.colour.color_primaries
-    context.color_trc = info.colour.color_trc
+    if encoding.container.pixel_format is None:  # RGB has no such tags
+        context.color_range = info.colour.color_range
+        context.colorspace = info.colour.colorspace
+        context.color_primaries = info.colour.color_primaries
+        context.color_trc = info.colour.color_trc
+    if context.codec.canonical_name == "hevc" and encoding.container.muxer in ("mp4", "mov"):
+        context.codec_tag = "hvc1"  # Apple's players know HEVC by no other
     return stream
 
 
 def _even_size(info: SourceInfo, pixel_format: str) -> tuple[int, int]:
-    if pixel_format != "yuv420p":
+    if not pixel_format.startswith(_HALVED):
         return info.width, info.height
     return max(2, info.width - info.width % 2), max(2, info.height - info.height % 2)
 
@@ -123,6 +145,7 @@ class VideoSink(Sink):
         container: OutputContainer,
         stream: VideoStream,
         copier: StreamCopier | None,
+        encoding: Encoding,
         info: SourceInfo,
     ) -> None:
         """Take over an open container; see `open_video_sink`."""
@@ -131,24 +154,22 @@ class VideoSink(Sink):
         self._stream = stream
         self._copier = copier
         self._info = info
-        self._shift = round(info.begin_s / info.time_base)
-        self._marker: FieldMarker | None = None
-        if info.top_field_first is not None and self._stream.codec_context.name in INTERLACED:
-            self._marker = FieldMarker(info.time_base, top_field_first=info.top_field_first)
+        self._encoding = encoding
+        self._feed = EncoderFeed(stream, encoding, info)
         self._written = 0
         self._is_finished = False
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was changed or left out."""
-        notes = []
+        notes = list(self._encoding.notes)
         if (self._stream.width, self._stream.height) != (self._info.width, self._info.height):
             notes.append(
                 f"{self._info.width}x{self._info.height} is written as {self._stream.width}x"
                 f"{self._stream.height}: 4:2:0 video needs even sides, so the last row or column is left out"
             )
-        if self._info.top_field_first is not None and self._marker is None:
-            encoder = self._stream.codec_context.name
+        if self._info.top_field_first is not None and self._encoding.encoder not in INTERLACED:
+            encoder = self._encoding.encoder
             notes.append(f"{encoder} does not mark pictures as interlaced: players will not make them whole")
         if self._copier is not None:
             notes += self._copier.notes
@@ -169,7 +190,8 @@ class VideoSink(Sink):
         pts = image.pts or 0
         try:
             with _restored(image):
-                container.mux(self._stream.encode(self._prepared(image, pts)))
+                for picture in self._feed.prepared(image, pts):
+                    container.mux(self._stream.encode(picture))
             if self._copier is not None:
                 self._copier.copy_until(float(pts * self._info.time_base))
         except (FFmpegError, OSError) as error:
@@ -189,6 +211,8 @@ class VideoSink(Sink):
             self.abort()
             raise SinkError(f"{str(self._path)!r} was not written: no picture was finished")
         try:
+            for picture in self._feed.flush():
+                container.mux(self._stream.encode(picture))
             container.mux(self._stream.encode(None))
             if self._copier is not None:
                 if not cut_short:
@@ -220,32 +244,29 @@ class VideoSink(Sink):
             raise SinkError(f"{str(self._path)!r} is closed already")
         return self._container
 
-    def _prepared(self, image: Picture, pts: int) -> Picture:
-        """Put the picture on the output's clock, and cut off the odd row or column 4:2:0 cannot have."""
-        width, height = self._stream.width, self._stream.height
-        if (image.width, image.height) != (width, height):
-            fresh = blank_like(image, width=width, height=height)
-            for target, source in zip(planes_of(fresh), planes_of(image), strict=True):
-                rows, columns = target.shape
-                target[:] = source[:rows, :columns]
-            image = fresh
-        image.pts = pts - self._shift
-        image.time_base = self._info.time_base
-        image.pict_type = PictureType.NONE  # a decoder's note of its own type would bind the encoder
-        return image if self._marker is None else self._marker.marked(image)
-
     def _verify(self) -> None:
         """Reopen the part and count its pictures: a full disk may show nowhere else."""
         try:
-            with open_film(part_path(self._path)) as written:
-                found = sum(packet.size > 0 for packet in written.demux(written.streams.video[0]))
-        except (FFmpegError, IndexError) as error:
+            found = _count_pictures(part_path(self._path), self._encoding.container)
+        except (FFmpegError, IndexError, OSError, ValueError) as error:
             raise SinkError(f"{str(self._path)!r} was written but cannot be read back: {error}") from error
-        if found != self._written:
+        merges = self._encoding.container.muxer == "webp"  # its encoder makes one of pictures that are alike
+        if found != self._written and not (merges and 0 < found < self._written):
             raise SinkError(
                 f"{str(self._path)!r} holds {found} of {self._written} frames when read back; "
                 "is the disk full?"
             )
+
+
+def _count_pictures(path: Path, container: Container) -> int:
+    if container.muxer == "webp":  # of which FFmpeg reads the first picture only
+        with Image.open(path) as written:
+            count = getattr(written, "n_frames", 1)
+            written.seek(count - 1)
+            written.load()
+            return count
+    with open_film(path) as film:
+        return sum(packet.size > 0 for packet in film.demux(film.streams.video[0]))
 
 
 @contextlib.contextmanager

@@ -104,7 +104,7 @@ OPTIONS: list[tuple[list[str], int, str]] = [
     (["-o", "sub"], MISUSE, r"'sub' is a directory; name a file in it"),
     (["-o", "out"], MISUSE, r"'out'.*use .*\.mp4"),
     (["-o", "out.xyz"], MISUSE, r"'out\.xyz'.*use .*\.mp4"),
-    (["-o", "out.png"], MISUSE, r"'out\.png' is a picture, but the input is a film; use \.mp4"),
+    (["-o", "out.jpg"], MISUSE, r"'out\.jpg' is a picture, but the input is a film; use \.mp4"),
     (["-o", "out.mp4", "--colormap", "jett"], MISUSE, r"unknown colour map 'jett'.*\bjet\b"),
     (["-o", "out.mp4", "--codec", "libx265x"], MISUSE, r"unknown codec 'libx265x'.*\blibx265\b"),
     (["-o", "out.mp4", "--codec", "aac"], MISUSE, r"codec 'aac' encodes audio.*try libx264"),

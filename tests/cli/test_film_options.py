@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 import pytest
-from media_factory import Sound, frame_times_of, make_clip
+from media_factory import Sound, frame_times_of, make_clip, names_in
 from PIL import Image
 
 from streamcam.cli import run
@@ -61,6 +61,20 @@ def test_interlaced_pictures_are_made_whole_and_that_is_said(
     )
     assert run(["render", "rows.mp4", "-o", "kept.mp4", "--keep-interlaced"]) == 0
     assert capfd.readouterr().err == ""
+
+
+def test_a_film_becomes_an_animation_or_numbered_pictures(
+    work: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    make_clip(work / "clip.mp4", frames=5)
+    assert run(["render", "clip.mp4", "-o", "out.gif"]) == 0
+    assert capfd.readouterr().out.startswith("wrote out.gif (")
+    (work / "frames").mkdir()
+    assert run(["render", "clip.mp4", "-o", "frames/%03d.jpg"]) == 0
+    said = capfd.readouterr()
+    assert re.match(r"wrote frames/%03d\.jpg \(\d+\.\d kB\): 5 frames in ", said.out)
+    assert said.err.startswith("note: pictures have neither times nor sound")
+    assert names_in(work / "frames") == [f"{number:03d}.jpg" for number in range(1, 6)]
 
 
 @pytest.mark.usefixtures("work")

@@ -5,26 +5,28 @@ from pathlib import Path
 import pytest
 
 from streamcam.errors import InvalidArgumentError, UnknownNameError
-from streamcam.sinks import EncoderSettings, check_encoding
-from streamcam.sinks.encoding import choose_pixel_format
+from streamcam.sinks import EncoderSettings, check_encoding, formats
 
 
 @pytest.mark.parametrize(
-    ("name", "encoder"),
+    ("name", "encoder", "pixel_format"),
     [
-        ("out.mp4", "libx264"),
-        ("out.m4v", "libx264"),
-        ("out.mov", "libx264"),
-        ("out.mkv", "libx264"),
-        ("out.ts", "libx264"),
-        ("OUT.MP4", "libx264"),
-        ("out.webm", "libvpx-vp9"),
+        ("out.mp4", "libx264", "yuv420p"),
+        ("out.m4v", "libx264", "yuv420p"),
+        ("out.mov", "libx264", "yuv420p"),
+        ("out.mkv", "libx264", "yuv420p"),
+        ("out.ts", "libx264", "yuv420p"),
+        ("OUT.MP4", "libx264", "yuv420p"),
+        ("out.webm", "libvpx-vp9", "yuv420p"),
+        ("out.gif", "gif", "pal8"),
+        ("out.webp", "libwebp_anim", "bgra"),
+        ("out.png", "apng", "rgb24"),
+        ("out.apng", "apng", "rgb24"),
     ],
 )
-def test_the_suffix_chooses_the_encoder(name: str, encoder: str) -> None:
-    chosen, pixel_format, options = check_encoding(Path(name), EncoderSettings())
-    assert (chosen, pixel_format) == (encoder, "yuv420p")
-    assert "crf" in options
+def test_the_suffix_chooses_the_encoder(name: str, encoder: str, pixel_format: str) -> None:
+    found = check_encoding(Path(name), EncoderSettings())
+    assert (found.encoder, found.pixel_format, found.notes) == (encoder, pixel_format, ())
 
 
 @pytest.mark.parametrize(
@@ -35,15 +37,76 @@ def test_the_suffix_chooses_the_encoder(name: str, encoder: str) -> None:
         ("mpeg4", "mpeg4"),
         ("ffv1", "ffv1"),
         ("vp9", "libvpx-vp9"),
+        ("hevc", "libx265"),
+        ("av1", "libsvtav1"),
+        ("prores", "prores_ks"),
     ],
 )
 def test_an_encoder_is_found_by_its_codecs_name(codec: str, encoder: str) -> None:
-    assert check_encoding(Path("out.mkv"), EncoderSettings(codec))[0] == encoder
+    assert check_encoding(Path("out.mkv"), EncoderSettings(codec)).encoder == encoder
 
 
-def test_encoders_get_what_they_like() -> None:
-    assert choose_pixel_format("libx264") == "yuv420p"
-    assert choose_pixel_format("huffyuv") == "yuv422p"
+@pytest.mark.parametrize(
+    ("codec", "asked", "given", "pixel_format"),
+    [
+        ("libx264", None, 8, "yuv420p"),
+        ("libx264", None, 10, "yuv420p10le"),
+        ("libx264", 8, 10, "yuv420p"),
+        ("libx264", 10, 8, "yuv420p10le"),
+        ("libx265", None, 10, "yuv420p10le"),
+        ("libsvtav1", None, 10, "yuv420p10le"),
+        ("ffv1", None, 12, "yuv420p10le"),
+        ("prores_ks", None, 8, "yuv422p10le"),
+        ("mpeg4", None, 8, "yuv420p"),
+        ("libvpx", None, 10, "yuv420p"),
+    ],
+)
+def test_encoders_get_the_depth_that_is_wanted_or_the_nearest(
+    codec: str, asked: int | None, given: int, pixel_format: str
+) -> None:
+    found = check_encoding(Path("out.mkv"), EncoderSettings(codec, depth=asked), given)
+    assert found.pixel_format == pixel_format
+    loses = codec == "libvpx"
+    assert found.notes == (("samples of 10 bits are written with 8: libvpx takes no more",) if loses else ())
+
+
+@pytest.mark.parametrize(("codec", "depth"), [("libvpx", 10), ("prores", 8)])
+def test_a_depth_that_an_encoder_does_not_have_is_refused(codec: str, depth: int) -> None:
+    with pytest.raises(InvalidArgumentError, match=rf"takes no {depth}-bit YUV pictures .*leave --depth out"):
+        check_encoding(Path("out.mkv"), EncoderSettings(codec, depth=depth))
+
+
+def test_hardware_is_used_where_it_works_and_software_where_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What stands in for hardware here: an encoder that does not exist, one that cannot start, one that can.
+    works = ("nonsuch", "h264_v4l2m2m", "mpeg4")
+    monkeypatch.setitem(formats.CODECS, "h264", ("libx264", works))
+    found = check_encoding(Path("out.mp4"), EncoderSettings("auto"))
+    assert (found.encoder, found.notes) == ("mpeg4", ("encoded in hardware, by mpeg4",))
+    monkeypatch.setitem(formats.CODECS, "h264", ("libx264", works[:2]))
+    found = check_encoding(Path("out.mp4"), EncoderSettings("auto", crf=18))
+    assert (found.encoder, found.options["crf"]) == ("libx264", "18")
+    assert found.notes == ("no hardware encoder for h264 works here; libx264 is used",)
+
+
+def test_hardware_that_does_not_work_says_what_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(formats.CODECS, "h264", ("libx264", ("h264_v4l2m2m",)))
+    with pytest.raises(
+        InvalidArgumentError, match=r"'h264_v4l2m2m' does not start here.*; --codec auto takes what works"
+    ):
+        check_encoding(Path("out.mp4"), EncoderSettings("h264_v4l2m2m"))
+
+
+def test_quality_is_told_in_an_encoders_own_word() -> None:
+    options = check_encoding(Path("out.webp"), EncoderSettings(crf=40)).options
+    assert options["quality"] == "40"
+    assert "crf" not in options
+
+
+def test_every_encoder_of_this_build_takes_its_options() -> None:
+    encoders = [(codec, name) for codec, (software, _) in formats.CODECS.items() for name in [software]]
+    for codec, encoder in encoders:
+        suffixes = [suffix for suffix, kind in formats.CONTAINERS.items() if kind.codec == codec] or [".mkv"]
+        assert check_encoding(Path(f"out{suffixes[0]}"), EncoderSettings(encoder)).encoder == encoder
 
 
 @pytest.mark.parametrize("name", ["out", "out.txt", "out.avi", "out.mp4.part"])
@@ -60,6 +123,9 @@ def test_other_suffixes_are_refused(name: str) -> None:
         ("out.mov", "ffv1", "a .mov file cannot hold ffv1"),
         ("out.ts", "vp9", "a .ts file cannot hold vp9"),
         ("out.ts", "ffv1", "a .ts file cannot hold ffv1"),
+        ("out.mp4", "prores", "a .mp4 file cannot hold prores"),
+        ("out.gif", "libx264", "a .gif file cannot hold h264"),
+        ("out.webp", "gif", "a .webp file cannot hold gif"),
     ],
 )
 def test_what_a_container_cannot_hold_is_said_before_any_work(name: str, codec: str, told: str) -> None:
@@ -82,17 +148,16 @@ def test_sound_codecs_are_refused() -> None:
         check_encoding(Path("out.mp4"), EncoderSettings("aac"))
 
 
-@pytest.mark.parametrize("codec", ["gif", "prores_ks"])
-def test_encoders_without_8_bit_yuv_are_refused(codec: str) -> None:
-    with pytest.raises(InvalidArgumentError, match=rf"codec '{codec}' takes no 8-bit YUV pictures"):
-        check_encoding(Path("out.mkv"), EncoderSettings(codec))
+def test_encoders_without_yuv_are_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"codec 'gif' takes no YUV pictures"):
+        check_encoding(Path("out.mkv"), EncoderSettings("gif"))
 
 
 @pytest.mark.parametrize(
     ("codec", "crf", "given"), [("libx264", 0, "0"), ("libx264", 18.5, "18.5"), ("vp9", 63, "63")]
 )
 def test_the_quality_is_passed_on(codec: str, crf: float, given: str) -> None:
-    assert check_encoding(Path("out.mkv"), EncoderSettings(codec, crf=crf))[2]["crf"] == given
+    assert check_encoding(Path("out.mkv"), EncoderSettings(codec, crf=crf)).options["crf"] == given
 
 
 @pytest.mark.parametrize(
@@ -113,7 +178,7 @@ def test_qualities_out_of_range_are_refused(codec: str, crf: float, told: str) -
 
 
 def test_presets_are_passed_on() -> None:
-    assert check_encoding(Path("out.mp4"), EncoderSettings(preset="slow"))[2]["preset"] == "slow"
+    assert check_encoding(Path("out.mp4"), EncoderSettings(preset="slow")).options["preset"] == "slow"
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])

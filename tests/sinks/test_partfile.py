@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from media_factory import names_in
+from media_factory import info_of, names_in
 
 from streamcam.errors import InvalidArgumentError, NoDirectoryError, OutputExistsError, SinkError
-from streamcam.sinks import check_destination, check_output, same_file
+from streamcam.sinks import EncoderSettings, check_destination, check_output, same_file
 from streamcam.sinks.partfile import begin, commit, discard, discard_all, part_path
 
 
@@ -109,7 +109,9 @@ def test_files_that_do_not_exist_are_compared_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "is_still", "told"),
     [
-        ("out.png", False, "'out.png' is a picture, but the input is a film"),
+        ("out.jpg", False, "'out.jpg' is a picture, but the input is a film; .*%05d.jpg for one picture"),
+        ("%d%d.jpg", False, "'%d%d.jpg' is a picture, but the input is a film"),
+        ("out.txt", False, "cannot tell from 'out.txt' what kind of file to write"),
         ("out.mp4", True, "the input is a picture, so the output is one too: use .jpeg, .jpg, .png, .webp"),
         ("out", True, "the input is a picture"),
     ],
@@ -118,12 +120,15 @@ def test_films_become_films_and_pictures_pictures(
     name: str, is_still: bool, told: str, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidArgumentError, match=told):
-        check_destination(tmp_path / name, None, overwrite=False, is_still=is_still)
+        check_destination(tmp_path / name, info_of(is_still=is_still), EncoderSettings(), overwrite=False)
 
 
-def test_suffixes_may_be_large(tmp_path: Path) -> None:
-    check_destination(tmp_path / "out.PNG", None, overwrite=False, is_still=True)
-    check_destination(tmp_path / "out.MP4", None, overwrite=False, is_still=False)
+@pytest.mark.parametrize(
+    ("name", "is_still"), [("out.PNG", True), ("%d.png", True), ("out.MP4", False), ("%d.JPG", False)]
+)
+def test_suffixes_may_be_large(name: str, is_still: bool, tmp_path: Path) -> None:
+    check_destination(tmp_path / name, info_of(is_still=is_still), EncoderSettings(), overwrite=False)
+    assert names_in(tmp_path) == []
 
 
 def test_a_part_gets_its_name_or_goes(tmp_path: Path) -> None:

@@ -21,6 +21,10 @@ SINKS: dict[str, Callable[[Path], Sink]] = {
     "webm": lambda folder: open_sink(folder / "out.webm", info_of()),
     "odd size": lambda folder: open_sink(folder / "out.mp4", info_of(size=(65, 47)), settings=FAST),
     "image": lambda folder: open_sink(folder / "out.png", info_of(is_still=True)),
+    "gif": lambda folder: open_sink(folder / "out.gif", info_of()),
+    "webp": lambda folder: open_sink(folder / "out.webp", info_of()),
+    "apng": lambda folder: open_sink(folder / "out.apng", info_of()),
+    "sequence": lambda folder: open_sink(folder / "%03d.png", info_of()),
     "memory": lambda _folder: MemorySink(),
 }
 
@@ -38,6 +42,8 @@ def sink(kind: str, tmp_path: Path) -> Sink:
 @pytest.fixture
 def outputs(kind: str) -> list[str]:
     """The files that a finished sink leaves."""
+    if kind == "sequence":
+        return ["001.png"]
     suffix = {"odd size": "mp4", "image": "png"}.get(kind, kind)
     return [] if kind == "memory" else [f"out.{suffix}"]
 

@@ -1,0 +1,131 @@
+"""Writing a film as numbered image files."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from pathlib import Path
+
+from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError
+from streamcam.frames import SourceInfo
+from streamcam.pictures import FAITHFUL, Picture, Resampler
+from streamcam.sinks.base import Sink
+from streamcam.sinks.encoding import EncoderSettings
+from streamcam.sinks.image import IMAGE_SUFFIXES, save_image
+
+_NUMBER = re.compile(r"%(?:0(\d))?d")
+
+_FIRST = 1
+"""The number of the first picture, as FFmpeg counts."""
+
+
+def is_sequence(path: Path) -> bool:
+    """Tell whether a name stands for many images, as ``out/%05d.png`` does."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and len(_NUMBER.findall(path.name)) == 1
+
+
+def check_sequence(path: Path, settings: EncoderSettings, *, overwrite: bool) -> None:
+    """Make sure, before any work, that numbered images can be made.
+
+    Raises:
+        InvalidArgumentError: if there are settings that only films have.
+        OutputExistsError: if there is one of that pattern already.
+    """
+    if settings.codec or settings.preset or settings.crf is not None or settings.depth == 10:
+        raise InvalidArgumentError(
+            f"{path.name!r} stands for pictures, which have no --codec, --crf, --preset or --depth 10"
+        )
+    existing = _numbered(path)
+    if existing and not overwrite:
+        raise OutputExistsError(f"{str(existing[0])!r} exists already; give --overwrite to replace it")
+
+
+def sequence_size(path: Path) -> int:
+    """Add up the bytes of the images that a pattern stands for."""
+    return sum(image.stat().st_size for image in _numbered(path))
+
+
+def _numbered(path: Path) -> list[Path]:
+    """List the files whose names a pattern stands for."""
+    before, after = (re.escape(part) for part in _NUMBER.sub("\0", path.name).split("\0"))
+    pattern = re.compile(rf"{before}\d+{after}", re.IGNORECASE)
+    return sorted(entry for entry in path.parent.iterdir() if pattern.fullmatch(entry.name))
+
+
+class SequenceSink(Sink):
+    """Writes every picture as an image file, numbered from 1.
+
+    They gather in a directory beside their final place, ``NAME.parts``, and are moved when all are there.
+    """
+
+    def __init__(self, path: Path, info: SourceInfo) -> None:
+        """Assign.
+
+        Args:
+            path: Its name holds ``%d`` or ``%05d``, and its suffix is one of `IMAGE_SUFFIXES`.
+            info: What the pictures come from.
+        """
+        self._path = path
+        self._info = info
+        self._part = path.with_name(path.name + ".parts")
+        self._resampler = Resampler()
+        self._written: list[Path] = []
+        self._is_open = True
+        self._is_finished = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a row of pictures cannot say."""
+        rate = f", nominally {float(self._info.rate):g} a second" if self._info.rate else ""
+        return (f"pictures have neither times nor sound: one is written for each frame{rate}",)
+
+    def write(self, image: Picture) -> None:
+        """Save one picture.
+
+        Raises:
+            SinkError: if it cannot be saved, or the sink has ended.
+        """
+        if not self._is_open:
+            raise SinkError(f"{str(self._path)!r} is closed already")
+        name = _NUMBER.sub(lambda found: f"{len(self._written) + _FIRST:0{found[1] or 1}d}", self._path.name)
+        rgb = self._resampler.to_rgb(image, image.width, image.height, interpolation=FAITHFUL)
+        try:
+            if not self._written:
+                shutil.rmtree(self._part, ignore_errors=True)  # of a run that was killed
+                self._part.mkdir()
+            save_image(rgb, self._part / name)
+        except (OSError, ValueError) as error:  # ValueError: a format's limit on size
+            raise SinkError(f"{str(self._path.with_name(name))!r} cannot be written: {error}") from error
+        self._written.append(self._part / name)
+
+    def finish(self, *, cut_short: bool = False) -> None:  # noqa: ARG002 - every picture is whole
+        """Move the pictures to their place; those of an earlier run are removed first.
+
+        Raises:
+            SinkError: if there is none, or they cannot be moved.
+        """
+        if self._is_finished:
+            return
+        if not self._written or not self._is_open:
+            self.abort()
+            raise SinkError(f"{str(self._path)!r} was not written: no picture was finished")
+        self._is_open = False
+        try:
+            for former in _numbered(self._path):
+                former.unlink()
+            for picture in self._written:
+                picture.replace(self._path.with_name(picture.name))
+            self._part.rmdir()
+        except OSError as error:
+            raise SinkError(
+                f"the pictures in {str(self._part)!r} cannot be moved: {error.strerror}"
+            ) from error
+        self._is_finished = True
+
+    def abort(self) -> None:
+        """Remove what was written, unless it is finished."""
+        if self._is_open:
+            self._is_open = False
+            with contextlib.suppress(OSError):
+                shutil.rmtree(self._part)
