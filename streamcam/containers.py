@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
@@ -22,8 +23,12 @@ _JUMP_S = 1
 """Timestamps that fall back by more than this start anew; by less, they merely jitter."""
 
 
-def open_film(path: Path) -> InputContainer:
+def open_film(path: Path, hwaccel: HWAccel | None = None) -> InputContainer:
     """Open a local film for reading, whatever its name looks like: no playlist, and no other file.
+
+    Args:
+        path: The file.
+        hwaccel: What is to decode it, if not software.
 
     Returns:
         A container, which belongs to the thread that reads from it.
@@ -36,7 +41,7 @@ def open_film(path: Path) -> InputContainer:
         "format_whitelist": ",".join(sorted(av.formats_available - set(PLAYLISTS))),
     }
     # "file:" keeps names with a colon from being taken for protocols.
-    return av.open(f"file:{path.absolute()}", options=allowed, metadata_errors="replace")
+    return av.open(f"file:{path.absolute()}", options=allowed, metadata_errors="replace", hwaccel=hwaccel)
 
 
 def read_packets(container: InputContainer, on_error: Callable[[], None]) -> Iterator[Packet[Any]]:

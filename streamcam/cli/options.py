@@ -325,7 +325,14 @@ reading_options = _gathered(
         metavar="NUMBER",
         help="Repeat or leave out frames for this rate, as 25 or 30000/1001. [default: each at its time]",
     ),
-    names=("video_stream", "keep_interlaced", "size", "rate"),
+    option(
+        "--hwaccel",
+        default="none",
+        show_default=True,
+        metavar="NAME",
+        help="Decode in hardware where that works: cuda, qsv and others that FFmpeg knows; auto for any.",
+    ),
+    names=("video_stream", "keep_interlaced", "size", "rate", "hwaccel"),
 )
 """How a film is read."""
 

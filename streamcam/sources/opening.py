@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
@@ -19,14 +20,18 @@ LARGEST_PIXELS = 1 << 26
 """Pixels in a frame, 8192x8192: a small file can claim pictures that no memory holds, and dozens travel."""
 
 
-def open_container(path: Path) -> InputContainer:
+def open_container(path: Path, hwaccel: HWAccel | None = None) -> InputContainer:
     """Open a film file, and none that only points to others.
+
+    Args:
+        path: The file.
+        hwaccel: What is to decode it, if not software.
 
     Raises:
         SourceError: if FFmpeg cannot read it, or it is a playlist.
     """
     try:
-        return open_film(path)
+        return open_film(path, hwaccel)
     except FFmpegError as error:
         if _looks_like_playlist(path):
             raise SourceError(f"{str(path)!r} is a playlist, not a film; give the film itself") from error

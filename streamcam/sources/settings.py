@@ -18,3 +18,5 @@ class ReadingSettings:
     """(width, height) in pixels that the film is scaled to, with bars where its shape differs."""
     rate: Fraction | None = None
     """Frames per second to repeat or leave out pictures for; None keeps every one at its own time."""
+    hwaccel: str = "none"
+    """What decodes: one of FFmpeg's devices (``"cuda"``), ``"auto"`` for any that works, or ``"none"``."""

@@ -18,13 +18,14 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from streamcam.containers import Timeline, read_packets
-from streamcam.errors import SourceError
+from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.frames import Frame, SourceInfo, SourceReport
 from streamcam.pictures import Picture, Resampler, tags_of
 from streamcam.sources.base import Source
 from streamcam.sources.completeness import Completeness
 from streamcam.sources.deinterlacing import Deinterlacer, is_top_field_first
 from streamcam.sources.framing import Framing
+from streamcam.sources.hardware import NONE, accelerator, devices_for
 from streamcam.sources.normalise import Orientation, orientation_of, to_upright_planar
 from streamcam.sources.opening import choose_video_stream, film_streams, open_container
 from streamcam.sources.retiming import retimed
@@ -53,18 +54,39 @@ def open_video(
 
     Raises:
         SourceError: if the file holds no video that can be decoded.
-        InvalidArgumentError: if it has no such video stream as is asked for.
+        InvalidArgumentError: if it has no such video stream, or this build no such hardware decoder.
     """
-    container = open_container(path)
+    for device in devices_for(reading.hwaccel):
+        try:
+            return _opened(path, start_s, end_s, reading, device)
+        except InvalidArgumentError:
+            raise
+        except (SourceError, FFmpegError, RuntimeError):  # no such device, or not for this film
+            continue
+    return _opened(path, start_s, end_s, reading)
+
+
+def _opened(
+    path: Path,
+    start_s: float | None,
+    end_s: float | None,
+    reading: ReadingSettings,
+    device: str | None = None,
+) -> VideoSource:
+    """Open a video file for decoding by one device, or in software."""
+    container = open_container(path, None if device is None else accelerator(device))
     try:
         stream = choose_video_stream(container, path, reading.video_stream)
-        return VideoSource(path, container, stream, start_s, end_s, reading)
+        if device is not None and not stream.codec_context.is_hwaccel:
+            raise SourceError(f"{device} does not decode {stream.codec_context.name}")
+        source = VideoSource(path, container, stream, start_s, end_s, reading)
     except FFmpegError as error:
         container.close()
         raise SourceError(f"{str(path)!r} cannot be decoded ({error.strerror})") from error
     except BaseException:
         container.close()
         raise
+    return source
 
 
 class VideoSource(Source):
@@ -301,4 +323,8 @@ class VideoSource(Source):
         others = len(film_streams(self._container)) - 1
         if others:
             notes.append(f"the file holds {others + 1} video streams; number {self._stream.index} is used")
+        if self._stream.codec_context.is_hwaccel:
+            notes.append(f"decoded in hardware ({self._reading.hwaccel})")
+        elif self._reading.hwaccel != NONE:
+            notes.append(f"no hardware decoder works here ({self._reading.hwaccel}); decoded in software")
         return tuple(notes)

@@ -10,7 +10,7 @@ import pytest
 from film_runs import mean_lumas, read_film
 from media_factory import Sound, grey_of, make_clip
 
-from streamcam.errors import InvalidArgumentError
+from streamcam.errors import InvalidArgumentError, SourceError, UnknownNameError
 from streamcam.sources import ReadingSettings, open_source
 
 # Which stream
@@ -93,3 +93,39 @@ def test_a_part_at_another_rate_is_exact(tmp_path: Path) -> None:
     assert [frame.time_s for frame in frames] == pytest.approx([0.4 + index / 50 for index in range(20)])
     assert info.frame_count == 20
     assert mean_lumas(frames) == pytest.approx([grey_of(10 + index // 2) for index in range(20)], abs=3)
+
+
+# Hardware
+
+
+@pytest.mark.parametrize("wanted", ["auto", "cuda"])
+def test_what_hardware_cannot_decode_software_does(wanted: str, tmp_path: Path) -> None:
+    # FFV1 is decoded by no device but Vulkan, so this holds on machines with a GPU too.
+    clip = make_clip(tmp_path / "clip.mkv", codec="ffv1", frames=3)
+    frames, info, report = read_film(clip, reading=ReadingSettings(hwaccel=wanted))
+    assert info.notes == (f"no hardware decoder works here ({wanted}); decoded in software",)
+    assert mean_lumas(frames) == [32, 48, 64]
+    assert (report.frames_read, report.packets_damaged) == (3, 0)
+
+
+def test_a_device_that_cannot_start_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_device: str) -> object:
+        raise av.error.PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("streamcam.sources.video.accelerator", refuse)
+    clip = make_clip(tmp_path / "clip.mp4", frames=3)
+    frames, info, _ = read_film(clip, reading=ReadingSettings(hwaccel="auto"))
+    assert len(frames) == 3
+    assert info.notes == ("no hardware decoder works here (auto); decoded in software",)
+
+
+def test_unknown_devices_are_told_the_known(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4")
+    with pytest.raises(UnknownNameError, match=r"unknown hardware decoder 'gpu'; choose one of: .*none"):
+        open_source(clip, reading=ReadingSettings(hwaccel="gpu"))
+
+
+def test_the_reason_that_counts_is_softwares(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4")
+    with pytest.raises(SourceError, match=r"has no frame after 5 s"):
+        open_source(clip, start_s=5, reading=ReadingSettings(hwaccel="auto"))
