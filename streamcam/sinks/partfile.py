@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -89,6 +90,24 @@ def begin(path: Path) -> Path:
     return part
 
 
+def begin_directory(part: Path) -> Path:
+    """Make an empty directory for files to gather in, and remember it until `end_directory`.
+
+    Raises:
+        OSError: if the disk refuses.
+    """
+    shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
+    part.mkdir()
+    _growing.add(part.absolute())
+    return part
+
+
+def end_directory(part: Path) -> None:
+    """Forget a directory, and remove it if there is one."""
+    shutil.rmtree(part, ignore_errors=True)
+    _growing.discard(part.absolute())
+
+
 def commit(path: Path) -> None:
     """Give a complete part its final name.
 
@@ -114,4 +133,4 @@ def discard_all() -> None:
     """Remove every part that grows in this process, as it ends without letting anybody finish or abort."""
     for part in tuple(_growing):
         with contextlib.suppress(OSError):
-            part.unlink()
+            shutil.rmtree(part) if part.is_dir() else part.unlink()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import shutil
 from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError
@@ -13,6 +11,7 @@ from streamcam.pictures import FAITHFUL, Picture, Resampler
 from streamcam.sinks.base import Sink
 from streamcam.sinks.encoding import EncoderSettings
 from streamcam.sinks.image import IMAGE_SUFFIXES, save_image
+from streamcam.sinks.partfile import begin_directory, end_directory
 
 _NUMBER = re.compile(r"%(?:0(\d))?d")
 
@@ -92,8 +91,7 @@ class SequenceSink(Sink):
         rgb = self._resampler.to_rgb(image, image.width, image.height, interpolation=FAITHFUL)
         try:
             if not self._written:
-                shutil.rmtree(self._part, ignore_errors=True)  # of a run that was killed
-                self._part.mkdir()
+                begin_directory(self._part)
             save_image(rgb, self._part / name)
         except (OSError, ValueError) as error:  # ValueError: a format's limit on size
             raise SinkError(f"{str(self._path.with_name(name))!r} cannot be written: {error}") from error
@@ -116,7 +114,7 @@ class SequenceSink(Sink):
                 former.unlink()
             for picture in self._written:
                 picture.replace(self._path.with_name(picture.name))
-            self._part.rmdir()
+            end_directory(self._part)
         except OSError as error:
             raise SinkError(
                 f"the pictures in {str(self._part)!r} cannot be moved: {error.strerror}"
@@ -127,5 +125,4 @@ class SequenceSink(Sink):
         """Remove what was written, unless it is finished."""
         if self._is_open:
             self._is_open = False
-            with contextlib.suppress(OSError):
-                shutil.rmtree(self._part)
+            end_directory(self._part)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError
 from streamcam.frames import ColourTags
-from streamcam.sinks import EncoderSettings, open_sink, output_size
+from streamcam.sinks import EncoderSettings, discard_all, open_sink, output_size
 
 PTS = [0, 40, 90, 300, 340, 1000]  # milliseconds
 
@@ -126,6 +126,13 @@ def test_pictures_that_are_there_stay_unless_they_may_go(tmp_path: Path) -> None
         sink.write(make_picture(64, 48))
         sink.write(make_picture(64, 48))
     assert names_in(tmp_path) == ["001.png", "002.png", "x001.png"]
+
+
+def test_leaving_at_once_leaves_no_pictures(tmp_path: Path) -> None:
+    sink = open_sink(tmp_path / "%03d.png", info_of())
+    sink.write(make_picture(64, 48))
+    discard_all()
+    assert names_in(tmp_path) == []
 
 
 @pytest.mark.parametrize(
