@@ -7,21 +7,40 @@ FFmpeg's swscale; and the matrix that turns RGB into a picture's own YUV is work
 from __future__ import annotations
 
 import dataclasses
+import functools
 from fractions import Fraction
 
 import av
 import numpy as np
 from av.filter import Graph
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import (
+    ColorPrimaries,
+    ColorRange,
+    Colorspace,
+    ColorTrc,
+    Interpolation,
+    VideoReformatter,
+)
 from numpy.typing import NDArray
 
 from streamcam.frames import ColourTags
+from streamcam.hdr import TRANSFERS, sdr_in_hdr
 
 Picture = av.VideoFrame
 ByteArray = NDArray[np.uint8]
+PlaneArray = NDArray[np.uint8] | NDArray[np.uint16]
 
-PLANAR_FORMATS = ("yuv420p", "yuv422p", "yuv444p")
-"""The pixel formats of `Frame.image`. Full range is a tag, never one of FFmpeg's yuvj formats."""
+PLANAR_FORMATS = (
+    *("yuv420p", "yuv422p", "yuv444p"),
+    *("yuv420p10le", "yuv422p10le", "yuv444p10le"),
+)
+"""The pixel formats of `Frame.image`: planar, of 8 or 10 bits.
+
+Full range is a tag, never one of FFmpeg's yuvj formats.
+"""
+
+DEEP = 10
+"""Bits of a sample where there are more than 8; deeper pictures are brought to as many."""
 
 FAITHFUL = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 """How to resample pictures for people: colours are right to 2 levels of 255.
@@ -46,31 +65,50 @@ _SAME_MATRIX = {6: Colorspace.ITU601, 10: Colorspace.BT2020}
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class YuvCoding:
-    """How a picture codes colour: the matrix and the range."""
+    """How a picture codes colour."""
 
     matrix: Colorspace
     full_range: bool
+    depth: int = 8
+    """Bits of a sample."""
+    hdr: str | None = None
+    """The transfer function of high dynamic range, one of `streamcam.hdr.TRANSFERS`; None for ordinary."""
+
+    @property
+    def highest(self) -> int:
+        """The highest code value."""
+        return (1 << self.depth) - 1
+
+    @property
+    def dtype(self) -> type[np.uint8] | type[np.uint16]:
+        """Of a plane's samples."""
+        return np.uint8 if self.depth == 8 else np.uint16
 
     def encode_rgb(self, rgb: NDArray[np.floating] | ByteArray) -> NDArray[np.float32]:
         """Turn RGB into this coding's Y, Cb and Cr.
 
         Args:
-            rgb: (..., 3), 0 to 255, gamma-encoded.
+            rgb: (..., 3), 0 to 255, gamma-encoded as for a screen of ordinary range.
 
         Returns:
-            float32 (..., 3) in 8-bit code values, not rounded: ITU-R BT.601 / BT.709 / BT.2020, section
+            float32 (..., 3) in code values, not rounded: ITU-R BT.601 / BT.709 / BT.2020, section
             "signal format".
         """
+        if self.hdr is not None:
+            rgb = sdr_in_hdr(np.asarray(rgb, np.float32), self.hdr)
         kr, kb = _KR_KB[self.matrix]
         red, green, blue = np.moveaxis(np.asarray(rgb, np.float32), -1, 0)
         luma = kr * red + (1 - kr - kb) * green + kb * blue
         cb = (blue - luma) / (2 * (1 - kb))
         cr = (red - luma) / (2 * (1 - kr))
+        times = 1 << (self.depth - 8)  # code values to one of 8 bits
         if self.full_range:
-            yuv = np.stack([luma, cb + 128, cr + 128], -1)
+            offsets, scales = (0, 128 * times, 128 * times), (self.highest / 255,) * 3
         else:
-            yuv = np.stack([16 + luma * (219 / 255), 128 + cb * (224 / 255), 128 + cr * (224 / 255)], -1)
-        return yuv.astype(np.float32)
+            offsets = (16 * times, 128 * times, 128 * times)
+            scales = (219 * times / 255, 224 * times / 255, 224 * times / 255)
+        yuv = np.stack([luma, cb, cr], -1) * np.array(scales) + np.array(offsets)
+        return np.asarray(yuv, np.float32)
 
 
 def coding_of(image: Picture) -> YuvCoding:
@@ -82,15 +120,21 @@ def coding_of(image: Picture) -> YuvCoding:
         matrix = Colorspace.ITU709 if image.height >= HD_LINES else Colorspace.ITU601
     is_full = image.color_range == ColorRange.JPEG or image.format.is_rgb
     full_range = is_full or image.format.name.startswith("yuvj")
-    return YuvCoding(matrix, full_range)
+    return YuvCoding(matrix, full_range, bits_of(image.format.name), TRANSFERS.get(image.color_trc))
 
 
-def planes_of(image: Picture) -> tuple[ByteArray, ...]:
-    """View a picture's planes as arrays of (rows, columns), without copying and without row padding."""
+def planes_of(image: Picture) -> tuple[PlaneArray, ...]:
+    """View a picture's planes as arrays of (rows, columns), without copying and without row padding.
+
+    Returns:
+        uint8, or uint16 where samples have more than 8 bits.
+    """
+    dtype = np.dtype(np.uint8 if bits_of(image.format.name) == 8 else np.uint16)
     views = []
     for plane in image.planes:
-        rows = np.frombuffer(memoryview(plane), np.uint8)[: plane.height * plane.line_size]
-        views.append(rows.reshape(plane.height, plane.line_size)[:, : plane.width])
+        length = plane.line_size // dtype.itemsize
+        rows = np.frombuffer(memoryview(plane), dtype)[: plane.height * length]
+        views.append(rows.reshape(plane.height, length)[:, : plane.width])
     return tuple(views)
 
 
@@ -102,6 +146,7 @@ def packed_pixels(image: Picture) -> ByteArray:
     return rows.reshape(image.height, image.width, 3)
 
 
+@functools.cache
 def bits_of(pixel_format: str) -> int:
     """Tell how many bits a sample of a pixel format has."""
     return max(component.bits for component in av.VideoFormat(pixel_format).components)
@@ -194,6 +239,7 @@ class Resampler:
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
+        self._first_reformatter = VideoReformatter()  # of two steps; each keeps one set-up
 
     def to_rgb(
         self,
@@ -203,7 +249,9 @@ class Resampler:
         *,
         interpolation: Interpolation = Interpolation.BILINEAR,
     ) -> ByteArray:
-        """Resample a picture of any format to RGB.
+        """Resample a picture of any format to RGB, as a screen of ordinary range shows it.
+
+        Of high dynamic range (PQ, HLG) what is brighter than a white sheet of paper is cut off.
 
         Args:
             image: The picture.
@@ -214,6 +262,11 @@ class Resampler:
         Returns:
             uint8 (height, width, 3), in memory that nothing else refers to.
         """
+        shown: dict[str, int] = {}
+        if image.color_trc in TRANSFERS:
+            # Scaled first: to change the transfer function takes much longer.
+            image = self._hdr_view(image, width, height, interpolation)
+            shown = {"dst_color_trc": ColorTrc.IEC61966_2_1, "dst_color_primaries": ColorPrimaries.BT709}
         coding = coding_of(image)
         picture = self._reformatter.reformat(
             image,
@@ -226,8 +279,34 @@ class Resampler:
             src_color_range=_range_of(coding),
             dst_color_range=ColorRange.JPEG,
             threads=1,
+            **shown,
         )
         return packed_pixels(picture)
+
+    def _hdr_view(self, image: Picture, width: int, height: int, interpolation: Interpolation) -> Picture:
+        coding = coding_of(image)
+        view = self._first_reformatter.reformat(
+            image,
+            width,
+            height,
+            f"yuv444p{DEEP}le",
+            src_colorspace=coding.matrix,
+            dst_colorspace=coding.matrix,
+            interpolation=interpolation,
+            src_color_range=_range_of(coding),
+            dst_color_range=_range_of(coding),
+            threads=1,
+        )
+        if view is image:  # not to be tagged: it is somebody else's
+            view = blank_like(image)
+            for target, source in zip(planes_of(view), planes_of(image), strict=True):
+                target[:] = source
+        set_tags(view, tags_of(image))
+        if (
+            view.color_primaries != ColorPrimaries.BT2020
+        ):  # swscale wants to know; HDR has no others in practice
+            view.color_primaries = ColorPrimaries.BT2020
+        return view
 
     def to_planar(self, image: Picture, pixel_format: str) -> Picture:
         """Convert a picture to one of `PLANAR_FORMATS`, keeping its size, matrix and range.

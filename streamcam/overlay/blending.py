@@ -17,10 +17,10 @@ from streamcam.errors import InvalidArgumentError
 from streamcam.frames import FloatArray, Region
 from streamcam.overlay.colormaps import lookup_table
 from streamcam.overlay.placement import Scratch, Span, covered_spans, enlarged, rounded_out
-from streamcam.pictures import ByteArray, Picture, YuvCoding, blank_like, coding_of, planes_of
+from streamcam.pictures import ByteArray, Picture, PlaneArray, YuvCoding, blank_like, coding_of, planes_of
 
-PairTable = NDArray[np.uint16]
-"""The values of two samples for every pair of indices, (65536,)."""
+PairTable = NDArray[np.uint16] | NDArray[np.int32]
+"""The values of two samples, of 8 or of more bits, for every pair of indices, (65536,)."""
 
 
 class HeatBlender:
@@ -49,7 +49,7 @@ class HeatBlender:
         """Blend a map onto a picture.
 
         Args:
-            image: Planar 8-bit YUV; left as it is.
+            image: Planar YUV; left as it is.
             heat: float32 (h, w), 0 to 1.
             region: The part of the picture that the map covers.
 
@@ -86,30 +86,33 @@ class HeatBlender:
         cv2.convertScaleAbs(shares, dst=numbers[: shares.size].reshape(shares.shape), alpha=255)
         return numbers
 
-    def _coloured(self, indices: ByteArray, table: PairTable) -> ByteArray:
+    def _coloured(self, indices: ByteArray, table: PairTable) -> PlaneArray:
         """Look an even number of samples up."""
-        values = self._scratch.array("colours", indices.shape, np.uint8)
-        cv2.LUT(indices.view(np.uint16), table, dst=values.view(np.uint16))
+        values = self._scratch.array("colours", indices.shape, np.uint8 if table.itemsize == 2 else np.uint16)
+        cv2.LUT(indices.view(np.uint16), table, dst=values.view(table.dtype))
         return values
 
     def _tables_for(self, coding: YuvCoding) -> tuple[PairTable, ...]:
         if coding not in self._tables:
-            yuv = np.clip(np.rint(coding.encode_rgb(self._rgb)), 0, 255).astype(np.uint8)
+            yuv = np.clip(np.rint(coding.encode_rgb(self._rgb)), 0, coding.highest).astype(coding.dtype)
             self._tables[coding] = tuple(_pair_table(plane) for plane in yuv.T)
         return self._tables[coding]
 
 
-def _pair_table(table: ByteArray) -> PairTable:
+def _pair_table(table: PlaneArray) -> PairTable:
     """Make a table for two samples at a time of one for a single sample: it takes half the time.
 
     Args:
-        table: uint8 (256,).
+        table: uint8 or uint16 (256,).
 
     Returns:
-        uint16 (65536,): for two bytes that are read as one number, their two values read as one number.
+        (65536,): for two bytes that are read as one number, their two values read as one number.
     """
     pairs = np.arange(1 << 16, dtype=np.uint16).view(np.uint8)
-    return table[pairs].view(np.uint16)
+    values = table[pairs]
+    if table.itemsize == 1:
+        return np.asarray(values.view(np.uint16), np.uint16)
+    return np.asarray(values.view(np.int32), np.int32)
 
 
 def check_alpha(alpha: float) -> None:

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from streamcam.frames import FloatArray
-from streamcam.pictures import ByteArray, YuvCoding
+from streamcam.pictures import DEEP, ByteArray, PlaneArray, YuvCoding
 
 Rgb = tuple[int, int, int]
 
 _OPAQUE = 256  # in the fixed point of a sprite, whose sums with a byte just fit 16 bits
 
 _CHROMA_STEPS = {"yuv420p": (2, 2), "yuv422p": (2, 1), "yuv444p": (1, 1)}
+_CHROMA_STEPS |= {f"{name}{DEEP}le": step for name, step in _CHROMA_STEPS.items()}
 """Pixel format → how many columns and rows of pixels share one chroma value."""
 
 _SHAPE_SCALE = 8  # shapes are drawn so much larger and averaged down
@@ -28,9 +29,9 @@ _SHAPE_SCALE = 8  # shapes are drawn so much larger and averaged down
 class SpritePlane:
     """One plane of a sprite, in 1/256 of a code value: a pixel becomes ``(pixel * keep + add) >> 8``."""
 
-    keep: NDArray[np.uint16]
+    keep: NDArray[np.uint16] | NDArray[np.uint32]
     """How much of the picture shows through, 0 to 256, (h, w)."""
-    add: NDArray[np.uint16]
+    add: NDArray[np.uint16] | NDArray[np.uint32]
     """The sprite's own share, and the half that makes the shift round, (h, w)."""
     step: tuple[int, int]
     """How many columns and rows of pixels share one value."""
@@ -43,7 +44,7 @@ class Sprite:
     planes: tuple[SpritePlane, ...]
     """Y, Cb and Cr."""
 
-    def blend(self, planes: Sequence[ByteArray], left: int, top: int) -> None:
+    def blend(self, planes: Sequence[PlaneArray], left: int, top: int) -> None:
         """Draw it onto a picture, in place.
 
         Args:
@@ -98,14 +99,23 @@ class Canvas:
     def to_sprite(self, pixel_format: str, coding: YuvCoding) -> Sprite:
         """Convert it to planar YUV; chroma is averaged in proportion to the opacity."""
         opacity = self._pixels[..., 3]
-        yuv = cv2.transform(self._pixels, _yuv_from_premultiplied(coding))
+        yuv = self._in_hdr(coding) if coding.hdr else self._in_yuv(coding)
         chroma_step = _CHROMA_STEPS[pixel_format]
         return Sprite(
             tuple(
-                _sprite_plane(np.asarray(yuv[..., channel]), opacity, step)
+                _sprite_plane(np.asarray(yuv[..., channel]), opacity, step, coding.highest)
                 for channel, step in enumerate(((1, 1), chroma_step, chroma_step))
             )
         )
+
+    def _in_yuv(self, coding: YuvCoding) -> FloatArray:
+        return np.asarray(cv2.transform(self._pixels, _yuv_from_premultiplied(coding)), np.float32)
+
+    def _in_hdr(self, coding: YuvCoding) -> FloatArray:
+        """The same where it is no matrix that leads from RGB to code values."""
+        share = self._pixels[..., 3:] / 255
+        colours = self._pixels[..., :3] / np.maximum(share, np.float32(1e-6))
+        return np.asarray(coding.encode_rgb(colours) * share, np.float32)
 
 
 @functools.lru_cache(maxsize=16)
@@ -116,14 +126,15 @@ def _yuv_from_premultiplied(coding: YuvCoding) -> FloatArray:
     return (np.stack([*(primaries - black), black], axis=1) / 255).astype(np.float32)
 
 
-def _sprite_plane(value: FloatArray, opacity: FloatArray, step: tuple[int, int]) -> SpritePlane:
+def _sprite_plane(value: FloatArray, opacity: FloatArray, step: tuple[int, int], highest: int) -> SpritePlane:
     size = (value.shape[1] // step[0], value.shape[0] // step[1])
     value = np.asarray(cv2.resize(value, size, interpolation=cv2.INTER_AREA), np.float32)
     opacity = np.asarray(cv2.resize(opacity, size, interpolation=cv2.INTER_AREA), np.float32)
     keep = _OPAQUE - np.rint(opacity * (_OPAQUE / 255))
     # The upper bound only ever takes off a rounding error, where white lies over white.
-    add = np.clip(np.rint(value * _OPAQUE + _OPAQUE / 2), 0, 0xFFFF - 255 * keep)
-    return SpritePlane(keep.astype(np.uint16), add.astype(np.uint16), step)
+    add = np.clip(np.rint(value * _OPAQUE + _OPAQUE / 2), 0, _OPAQUE * (highest + 1) - 1 - highest * keep)
+    dtype = np.uint16 if highest == 255 else np.uint32
+    return SpritePlane(keep.astype(dtype), add.astype(dtype), step)
 
 
 # --- Shapes, to be stamped on a canvas ---------------------------------------------------------------

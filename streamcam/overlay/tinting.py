@@ -7,16 +7,17 @@ each other, and what speaks neither for nor against is not tinted at all.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from streamcam.frames import FloatArray, Region
 from streamcam.overlay.blending import check_alpha
 from streamcam.overlay.placement import Scratch, Span, covered_spans, enlarged, rounded_out
 from streamcam.overlay.sprites import Rgb
-from streamcam.pictures import ByteArray, Picture, blank_like, coding_of, planes_of
+from streamcam.pictures import Picture, blank_like, coding_of, planes_of
 
 FOR: Rgb = (255, 64, 32)
 AGAINST: Rgb = (40, 110, 255)
@@ -63,7 +64,7 @@ class Tinter:
         """Tint a picture.
 
         Args:
-            image: Planar 8-bit YUV; left as it is.
+            image: Planar YUV; left as it is.
             heats: float32 (h, w) each, 0 to 1, all of one shape.
             colours: One for each.
             region: The part of the picture that the maps cover.
@@ -73,8 +74,10 @@ class Tinter:
         """
         fresh = blank_like(image)
         sources, targets = planes_of(image), planes_of(fresh)
+        coding = coding_of(image)
+        highest, dtype = coding.highest, coding.dtype
         strongest, colour = self._mixture(image, heats, colours, region)
-        kept: dict[tuple[int, ...], ByteArray] = {}  # both chroma planes share one enlarged map
+        kept: dict[tuple[int, ...], NDArray[Any]] = {}  # both chroma planes share one enlarged map
         for source, target, values in zip(sources, targets, colour, strict=True):
             rows, columns = covered_spans(region, (image.height, image.width), source.shape, sources[1].shape)
             covered = (rows.inside_length, columns.inside_length)
@@ -83,17 +86,19 @@ class Tinter:
             if 0 in covered:
                 continue
             if source.shape not in kept:
-                kept[source.shape] = self._enlarged(255 * (1 - strongest), rows, columns, "kept")
+                kept[source.shape] = self._enlarged(highest * (1 - strongest), rows, columns, dtype, "kept")
             where = (rows.inside, columns.inside)
-            added = self._enlarged(values * strongest, rows, columns, "added")
-            mixed = self._scratch.array("mixed", added.shape, np.uint8)
-            cv2.multiply(source[where], kept[source.shape], dst=mixed, scale=1 / 255)
+            added = self._enlarged(values * strongest, rows, columns, dtype, "added")
+            mixed = self._scratch.array("mixed", added.shape, dtype)
+            cv2.multiply(source[where], kept[source.shape], dst=mixed, scale=1 / highest)
             cv2.add(mixed, added, dst=target[where])
         return fresh
 
-    def _enlarged(self, values: NDArray[np.floating], rows: Span, columns: Span, use: str) -> ByteArray:
-        """Enlarge 0 to 255 as bytes: what that rounds off is below one level, and it takes half the time."""
-        return enlarged(np.rint(values).astype(np.uint8), rows, columns, self._scratch, use)
+    def _enlarged(
+        self, values: NDArray[np.floating], rows: Span, columns: Span, dtype: DTypeLike, use: str
+    ) -> NDArray[Any]:
+        """Enlarge code values as such: that rounds off less than one level, and takes half the time."""
+        return enlarged(np.rint(values).astype(dtype), rows, columns, self._scratch, use)
 
     def _mixture(
         self, image: Picture, heats: Sequence[FloatArray], colours: Sequence[Rgb], region: Region

@@ -14,7 +14,7 @@ from streamcam.overlay import fonts
 from streamcam.overlay.fontfiles import FONT_VARIABLE
 from streamcam.overlay.fonts import FontBook
 from streamcam.overlay.labels import LabelLine, LabelPanel, percentage
-from streamcam.pictures import PLANAR_FORMATS, ByteArray, Picture, planes_of
+from streamcam.pictures import PLANAR_FORMATS, ByteArray, Picture, bits_of, planes_of
 
 FLAT = (200, 90, 160)
 LINES = (
@@ -38,8 +38,13 @@ def flat_picture(
     image.color_range = ColorRange.JPEG if full_range else ColorRange.MPEG
     image.colorspace = Colorspace.ITU601
     for plane, value in zip(planes_of(image), FLAT, strict=True):
-        plane[:] = value
+        plane[:] = value * scale_of(pixel_format)
     return image
+
+
+def scale_of(pixel_format: str) -> int:
+    """Tell how many code values stand for one of 8 bits."""
+    return int(1 << (bits_of(pixel_format) - 8))
 
 
 def painted(
@@ -52,7 +57,7 @@ def painted(
 
 def extent(luma: ByteArray) -> tuple[int, int, int, int]:
     """Tell which rows and columns of a flat picture were drawn on: left, top, right, bottom."""
-    rows, columns = np.nonzero(luma != FLAT[0])
+    rows, columns = np.nonzero(luma != FLAT[0] * (1 if luma.itemsize == 1 else 4))
     return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
 
 
@@ -88,14 +93,16 @@ class TestLook:
         luma, cb, cr = planes_of(image)
         scale_x, scale_y = luma.shape[1] // cb.shape[1], luma.shape[0] // cb.shape[0]
         chroma = (slice(6 // scale_y, 8 // scale_y), slice(100 // scale_x, 104 // scale_x))
-        assert np.unique(luma[place, columns]) == [expected[0]]
-        assert np.unique(cb[chroma]) == [expected[1]]
-        assert np.unique(cr[chroma]) == [expected[2]]
+        drawn = (luma[place, columns], cb[chroma], cr[chroma])
+        for samples, value in zip(drawn, expected, strict=True):
+            assert np.unique(samples) / scale_of(pixel_format) == pytest.approx([value], abs=0.51)
 
     def test_all_formats_have_the_same_luma(self) -> None:
         luma = [painted(320, 180, pixel_format=pixel_format)[0] for pixel_format in PLANAR_FORMATS]
-        assert np.array_equal(luma[0], luma[1])
-        assert np.array_equal(luma[0], luma[2])
+        for plane, pixel_format in zip(luma, PLANAR_FORMATS, strict=True):
+            same = luma[0] if scale_of(pixel_format) == 1 else luma[PLANAR_FORMATS.index("yuv420p10le")]
+            np.testing.assert_array_equal(plane, same)
+            np.testing.assert_allclose(plane / scale_of(pixel_format), luma[0], atol=1.5)
 
     def test_text_is_white_and_marked_text_whiter(self) -> None:
         marked = painted(1280, 720, (LabelLine("HHH", 0.5, marked=True),), "yuv444p")[0]
@@ -157,7 +164,7 @@ class TestRoom:
             scale_x, scale_y = round(width / plane.shape[1]), round(height / plane.shape[0])
             outside = np.ones(plane.shape, bool)
             outside[top // scale_y : bottom // scale_y, left // scale_x : right // scale_x] = False
-            assert np.unique(plane[outside]) == [value]
+            assert np.unique(plane[outside]) == [value * scale_of(pixel_format)]
 
     @pytest.mark.parametrize(("width", "height"), [(160, 90), (320, 32), (640, 360), (1280, 720)])
     def test_even_the_tallest_letters_stay_inside(
