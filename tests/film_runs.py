@@ -13,7 +13,7 @@ import av
 from media_factory import Painter, make_picture, paint_grey
 
 from streamcam.frames import ColourTags, Frame, SourceInfo, SourceReport
-from streamcam.pictures import blank_like, planes_of, set_tags
+from streamcam.pictures import bits_of, blank_like, planes_of, set_tags
 from streamcam.sinks import EncoderSettings, open_sink
 from streamcam.sources import ReadingSettings, open_source
 
@@ -34,8 +34,11 @@ def read_film(
 
 
 def mean_lumas(frames: list[Frame]) -> list[float]:
-    """Tell how bright each frame is."""
-    return [float(planes_of(frame.image)[0].mean()) for frame in frames]
+    """Tell how bright each frame is, on the scale of 8 bits."""
+    return [
+        float(planes_of(frame.image)[0].mean()) / 2 ** (bits_of(frame.image.format.name) - 8)
+        for frame in frames
+    ]
 
 
 def copy_of(image: av.VideoFrame) -> av.VideoFrame:

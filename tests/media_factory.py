@@ -130,7 +130,7 @@ def make_clip(
         time_base: Seconds per unit of pts; one over the rate if None.
         size: (width, height) in pixels.
         codec: The encoder.
-        pixel_format: What is painted: planar YUV, 8 bits.
+        pixel_format: What is painted: planar YUV.
         encoded_format: What is encoded, where that is something else, as yuv420p10le.
         container_format: FFmpeg's name of the container.
         gop: Frames from one keyframe to the next.

@@ -347,6 +347,14 @@ encoding_options = _gathered(
     option("--crf", type=NUMBER, help="Quality: lower is better and larger. [default: 20 for H.264]"),
     option("--preset", metavar="NAME", help="The encoder's time for size. [default: veryfast for H.264]"),
     option("--no-audio", is_flag=True, help="Leave the sound out."),
-    names=("codec", "crf", "preset", "no_audio"),
+    option(
+        "--depth",
+        type=click.Choice(["auto", "8", "10"]),
+        default="auto",
+        show_default=True,
+        callback=lambda _context, _parameter, text: None if text == "auto" else int(text),
+        help="Bits of a sample; auto takes the film's where the encoder can.",
+    ),
+    names=("codec", "crf", "preset", "no_audio", "depth"),
 )
 """How a film is written."""

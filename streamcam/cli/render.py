@@ -131,7 +131,7 @@ def render_command(
         overwrite=overwrite,
         temporal=TemporalSettings(smoothing_s),
         overlay=overlay,
-        reading=ReadingSettings(**reading),
+        reading=ReadingSettings(**reading, depth=encoding["depth"]),
         encoder=EncoderSettings(**encoding),
     )
     _check(request)

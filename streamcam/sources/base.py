@@ -14,7 +14,7 @@ class Source(abc.ABC):
     """A run of frames, read once from front to back.
 
     One thread opens, iterates and closes it. Frames come with strictly increasing pts, all of the size that
-    `info` gives, planar 8-bit YUV.
+    `info` gives, planar YUV of 8 or 10 bits.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""Bringing whatever a decoder gives into the one form that travels: upright, planar, 8-bit 4:2:0."""
+"""Bringing whatever a decoder gives into what travels: upright, planar, 4:2:0, of 8 or 10 bits."""
 
 from __future__ import annotations
 
@@ -10,9 +10,21 @@ import numpy as np
 from av.buffer import Buffer
 from av.video.reformatter import ColorRange
 
-from streamcam.pictures import PLANAR_FORMATS, Picture, Resampler, blank_like, planes_of, set_tags, tags_of
+from streamcam.pictures import (
+    DEEP,
+    PLANAR_FORMATS,
+    Picture,
+    Resampler,
+    bits_of,
+    blank_like,
+    planes_of,
+    set_tags,
+    tags_of,
+)
 
 _FULL_RANGE_NAMES = {f"yuvj{name.removeprefix('yuv')}": name for name in PLANAR_FORMATS}
+
+_TRAVELS = {8: "yuv420p", DEEP: f"yuv420p{DEEP}le"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,7 +53,11 @@ def orientation_of(decoded: Picture) -> Orientation:
 
 
 def to_upright_planar(
-    decoded: Picture, resampler: Resampler, orientation: Orientation | None = None
+    decoded: Picture,
+    resampler: Resampler,
+    orientation: Orientation | None = None,
+    *,
+    depth: int | None = None,
 ) -> Picture:
     """Turn a decoded picture into one that travels, without writing to it.
 
@@ -49,16 +65,19 @@ def to_upright_planar(
         decoded: As the decoder gave it.
         resampler: Of this thread.
         orientation: How it is to be turned, where that is known already.
+        depth: Bits of a sample, 8 or 10; if None 10 where the picture has more than 8.
 
     Returns:
-        yuv420p, full range told by its tag. The decoder's own picture where nothing had to be done.
+        yuv420p or yuv420p10le, full range told by its tag. The decoder's own picture where nothing had to
+        be done.
     """
     picture = decoded
     orientation = orientation_of(decoded) if orientation is None else orientation
     if picture.format.name in _FULL_RANGE_NAMES:
         picture = _retagged_full_range(picture)
-    if picture.format.name != "yuv420p":
-        picture = resampler.to_planar(picture, "yuv420p")
+    depth = depth or (8 if bits_of(picture.format.name) == 8 else DEEP)
+    if picture.format.name != _TRAVELS[depth]:
+        picture = resampler.to_planar(picture, _TRAVELS[depth])
     if orientation != UPRIGHT:
         picture = _turned(picture, orientation)
     return picture

@@ -18,5 +18,7 @@ class ReadingSettings:
     """(width, height) in pixels that the film is scaled to, with bars where its shape differs."""
     rate: Fraction | None = None
     """Frames per second to repeat or leave out pictures for; None keeps every one at its own time."""
+    depth: int | None = None
+    """Bits of a sample to work with, 8 or 10; if None 10 where the film has more than 8."""
     hwaccel: str = "none"
     """What decodes: one of FFmpeg's devices (``"cuda"``), ``"auto"`` for any that works, or ``"none"``."""

@@ -191,7 +191,7 @@ class VideoSource(Source):
                 # Once a film: asking PyAV for side data ties a picture into a circle of references, and
                 # megabytes would wait for the garbage collector with every frame.
                 orientation = orientation_of(picture)
-            upright = to_upright_planar(picture, self._resampler, orientation)
+            upright = to_upright_planar(picture, self._resampler, orientation, depth=self._reading.depth)
             yield self._framing.fit(
                 upright, self._pixel_shape(orientation), float(picture.pts * self._time_base)
             )
@@ -295,6 +295,7 @@ class VideoSource(Source):
             path=self._path,
             width=first.width,
             height=first.height,
+            pixel_format=first.format.name,
             time_base=time_base,
             rate=rate,
             frame_count=frame_count or None,

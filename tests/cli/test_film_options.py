@@ -51,6 +51,23 @@ def test_a_film_can_have_another_rate(given: str, rate: Fraction, work: Path) ->
     assert len(times) == pytest.approx(rate, abs=1)
 
 
+@pytest.mark.parametrize(
+    ("given", "options", "found"),
+    [
+        ("yuv420p10le", [], "yuv420p10le"),
+        ("yuv420p10le", ["--depth", "8"], "yuv420p"),
+        ("yuv420p", ["--depth", "10"], "yuv420p10le"),
+    ],
+)
+def test_the_depth_is_the_films_or_the_one_asked_for(
+    given: str, options: list[str], found: str, work: Path
+) -> None:
+    make_clip(work / "clip.mkv", frames=3, codec="ffv1", pixel_format=given)
+    assert run(["render", "clip.mkv", "-o", "out.mkv", "--codec", "ffv1", *options]) == 0
+    with av.open(str(work / "out.mkv")) as written:
+        assert written.streams.video[0].codec_context.pix_fmt == found
+
+
 def test_interlaced_pictures_are_made_whole_and_that_is_said(
     work: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -76,7 +76,7 @@ def test_full_range_becomes_a_tag(pixel_format: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "pixel_format", ["yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "nv12", "yuva420p"]
+    "pixel_format", ["yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "nv12", "p010le", "yuva420p"]
 )
 @pytest.mark.parametrize("color_range", [1, 2])
 def test_other_layouts_and_depths_keep_their_values(pixel_format: str, color_range: int) -> None:
@@ -85,10 +85,13 @@ def test_other_layouts_and_depths_keep_their_values(pixel_format: str, color_ran
         plane[:] = value
     image = image.reformat(format=pixel_format)
     set_tags(image, ColourTags(color_range, 1, 1, 1))
-    picture = to_upright_planar(image, Resampler())
-    assert picture.format.name == "yuv420p"
-    assert tags_of(picture) == ColourTags(color_range, 1, 1, 1)
-    np.testing.assert_allclose([int(plane[5, 5]) for plane in planes_of(picture)], [90, 60, 200], atol=1)
+    for depth in (None, 8, 10):
+        picture = to_upright_planar(image, Resampler(), depth=depth)
+        is_deep = depth == 10 or (depth is None and "10" in pixel_format)
+        assert picture.format.name == ("yuv420p10le" if is_deep else "yuv420p")
+        assert tags_of(picture) == ColourTags(color_range, 1, 1, 1)
+        values = [int(plane[5, 5]) / (4 if is_deep else 1) for plane in planes_of(picture)]
+        np.testing.assert_allclose(values, [90, 60, 200], atol=1.5 if color_range == 2 else 1)
 
 
 def test_rgb_becomes_full_range_yuv() -> None:
