@@ -33,6 +33,8 @@ class Container:
     """Whether streams of data keep their meaning in it."""
     holds_attachments: bool = False
     holds_covers: bool = False
+    has_edit_lists: bool = False
+    """Whether it can hide what comes before a film's beginning."""
     options: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """The muxer's own."""
     pixel_format: str | None = None
@@ -45,9 +47,9 @@ _FOREVER = {"loop": "0"}
 _MILLISECONDS = Fraction(1, 1000)
 
 _ALL = (
-    Container(".mp4", "mp4", "h264", "aac", "mov_text", holds_covers=True),
-    Container(".m4v", "mp4", "h264", "aac", "mov_text", holds_covers=True),
-    Container(".mov", "mov", "h264", "aac", "mov_text"),
+    Container(".mp4", "mp4", "h264", "aac", "mov_text", holds_covers=True, has_edit_lists=True),
+    Container(".m4v", "mp4", "h264", "aac", "mov_text", holds_covers=True, has_edit_lists=True),
+    Container(".mov", "mov", "h264", "aac", "mov_text", has_edit_lists=True),
     Container(".mkv", "matroska", "h264", "libopus", "srt", holds_attachments=True, holds_covers=True),
     Container(".webm", "webm", "vp9", "libopus", "webvtt"),
     Container(".ts", "mpegts", "h264", "aac", holds_data=True),

@@ -39,6 +39,9 @@ _STATISTICS = "_statistics_"
 
 _COVER_TYPES = {"mjpeg": "image/jpeg", "png": "image/png", "bmp": "image/bmp", "gif": "image/gif"}
 
+_PREROLL_S = 0.1
+"""How much hidden sound is copied all the same: a decoder needs it to begin with."""
+
 _INTERLEAVING_S = 10.0
 """How far apart in a file packets of one time may lie; FFmpeg's own muxers keep to the same."""
 
@@ -245,8 +248,16 @@ class StreamCopier:
                     continue
             if start_s is not None and (time_s is None or time_s < start_s):
                 continue
+            if self._is_cut_off(packet, time_s):
+                continue
             if packet.stream.index in self._lanes:
                 yield packet
+
+    def _is_cut_off(self, packet: Packet[Any], time_s: float | None) -> bool:
+        """Tell whether an edit list hides a packet, and the output could not: it has none."""
+        if not packet.is_discard or self._container.has_edit_lists or time_s is None:
+            return False
+        return time_s < self._info.begin_s - _PREROLL_S
 
 
 def _named(source: Stream) -> str:

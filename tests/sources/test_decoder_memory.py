@@ -41,14 +41,33 @@ def lumas_untouched(path: Path, count: int) -> list[bytes]:
         return [planes_of(frame)[0].tobytes() for frame, _ in zip(frames, range(count), strict=False)]
 
 
-@pytest.fixture(params=["made.mp4", "car-detection.mp4", "av1_video.mkv"])
-def film_with_references(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+MADE = {
+    # B-frames that others refer to: a pyramid.
+    "pyramid.mp4": ("libx264", {"refs": "4", "b-pyramid": "normal", "b_strategy": "0"}),
+    "made.mkv": ("libsvtav1", {"preset": "10", "crf": "20"}),
+}
+
+
+@pytest.fixture(params=[*MADE, "car-detection.mp4", "av1_video.mkv"])
+def film_with_references(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """A film whose later frames are decoded from earlier ones."""
-    if request.param != "made.mp4":
+    if request.param not in MADE:
         folder: Path = request.getfixturevalue("real_media")
         return folder / request.param
+    monkeypatch.setenv("SVT_LOG", "1")
+    codec, options = MADE[request.param]
+    size = (160, 96)
     return make_clip(
-        tmp_path / request.param, frames=30, gop=30, b_frames=2, paint=_paint_gliding, options={"refs": "4"}
+        tmp_path / request.param,
+        frames=30,
+        gop=30,
+        size=size,
+        codec=codec,
+        b_frames=4 if codec == "libx264" else 0,
+        paint=_paint_gliding,
+        options=options,
     )
 
 
