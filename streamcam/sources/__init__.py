@@ -44,6 +44,8 @@ def open_source(
         raise InvalidArgumentError(f"--start {start_s:g} is not in the film; it counts seconds from 0")
     if end_s is not None and not (start_s or 0) < end_s < math.inf:
         raise InvalidArgumentError(f"--end {end_s:g} is not after the start ({start_s or 0:g})")
+    if reading is not None and reading.keep_interlaced and reading.size:
+        raise InvalidArgumentError("--size would mix the rows of two instants; leave --keep-interlaced out")
     path = check_input_file(location)
     if not is_image(path):
         return open_video(path, start_s, end_s, reading or ReadingSettings())

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 import time
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.packet import Packet
 from av.video.stream import VideoStream
 
-from streamcam.containers import Timeline, read_packets
 from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.frames import Frame, SourceInfo, SourceReport
 from streamcam.pictures import Picture, Resampler, tags_of
 from streamcam.sources.base import Source
-from streamcam.sources.completeness import Completeness
+from streamcam.sources.decoding import Decoder
 from streamcam.sources.deinterlacing import Deinterlacer, is_top_field_first
 from streamcam.sources.framing import Framing
 from streamcam.sources.hardware import NONE, accelerator, devices_for
@@ -30,9 +26,6 @@ from streamcam.sources.normalise import Orientation, orientation_of, to_upright_
 from streamcam.sources.opening import choose_video_stream, film_streams, open_container
 from streamcam.sources.retiming import retimed
 from streamcam.sources.settings import ReadingSettings
-
-_SEEK_MARGINS_S = (1, 20)
-"""How long before the start to look for a keyframe, at first and then."""
 
 _TIME_TOLERANCE_S = Fraction(1, 1_000_000)
 """FFmpeg gives a film's beginning in microseconds, so a frame on the very edge may seem that much off."""
@@ -109,9 +102,6 @@ class VideoSource(Source):
         Raises:
             SourceError: if not one frame of the wanted part can be decoded.
         """
-        # Not "AUTO": a decoder that works on several frames at once gives none of them when one of the
-        # last packets is damaged, and says nothing.
-        stream.thread_type = "SLICE"
         self._path = path
         self._container = container
         self._stream = stream
@@ -119,10 +109,7 @@ class VideoSource(Source):
         self._origin_s = Fraction(container.start_time or 0, av.time_base)
         self._start_pts = None if start_s is None else self._to_pts(start_s)
         self._end_pts = None if end_s is None else self._to_pts(end_s)
-        self._completeness = Completeness(container, stream)
-        self._damaged = 0
-        self._frames_mended = 0
-        self._frames_decoded = 0
+        self._decoder = Decoder(container, stream, self._start_pts)
         self._frames_read = 0
         self._read_to_end = False
         self._shortfall: str | None = None
@@ -131,6 +118,7 @@ class VideoSource(Source):
         self._framing = Framing(self._resampler, reading.size)
         self._deinterlacer = Deinterlacer(self._time_base)
         self._coded_shape: Fraction | None = None
+        self._top_field_first: bool | None = None
         self._tells_shape = bool(stream.sample_aspect_ratio) or reading.size is not None
         self._pictures = self._timed_pictures()
         self._first = next(self._pictures, None)
@@ -158,8 +146,9 @@ class VideoSource(Source):
         notes = [self._framing.change] if self._framing.change else []
         if self._deinterlacer.has_worked:
             notes.append("interlaced pictures are made whole; --keep-interlaced leaves them")
+        decoder = self._decoder
         return SourceReport(
-            self._frames_read, self._damaged, self._frames_mended, self._shortfall, tuple(notes)
+            self._frames_read, decoder.damaged, decoder.frames_mended, self._shortfall, tuple(notes)
         )
 
     def close(self) -> None:
@@ -191,15 +180,17 @@ class VideoSource(Source):
                 # Once a film: asking PyAV for side data ties a picture into a circle of references, and
                 # megabytes would wait for the garbage collector with every frame.
                 orientation = orientation_of(picture)
+                if picture.interlaced_frame:
+                    self._top_field_first = is_top_field_first(picture)
             upright = to_upright_planar(picture, self._resampler, orientation, depth=self._reading.depth)
             yield self._framing.fit(
                 upright, self._pixel_shape(orientation), float(picture.pts * self._time_base)
             )
         self._read_to_end = True
-        self._shortfall = self._completeness.shortfall()
+        self._shortfall = self._decoder.completeness.shortfall()
 
     def _whole_pictures(self) -> Iterator[Picture]:
-        decoded = self._decode()
+        decoded = self._decoder.pictures()
         return decoded if self._reading.keep_interlaced else self._deinterlacer.deinterlaced(decoded)
 
     def _pixel_shape(self, orientation: Orientation) -> Fraction:
@@ -211,70 +202,8 @@ class VideoSource(Source):
         shape = (self._stream.sample_aspect_ratio or Fraction(1)) * now / self._coded_shape
         return 1 / shape if orientation.transposed else shape
 
-    def _decode(self) -> Iterator[Picture]:
-        """Decode from the start's keyframe on: as the decoder gives them, but each with a time of its own."""
-        rate = self._stream.guessed_rate
-        step = max(1, round(1 / (rate * self._time_base))) if rate else 1
-        timeline = Timeline(self._time_base, step)
-        for packet in itertools.chain(self._packets_from_start(), [None]):
-            for decoded in self._decode_packet(packet):
-                self._frames_decoded += 1
-                self._frames_mended += decoded.is_corrupt
-                decoded.pts = timeline.place(decoded.pts)
-                if self._start_pts is not None and decoded.pts < self._start_pts:
-                    self._damaged = self._frames_mended = 0  # what came before is not asked for
-                yield decoded
-
-    def _decode_packet(self, packet: Packet[VideoStream] | None) -> list[Picture]:
-        """Decode one packet; None makes the decoder give what it still holds."""
-        try:
-            pictures = self._stream.decode(packet)
-        except FFmpegError:
-            self._damaged += 1
-            return []
-        if packet is not None and packet.is_corrupt:
-            self._damaged += 1
-        return pictures
-
-    def _packets_from_start(self) -> Iterator[Packet[VideoStream]]:
-        """Demux from a keyframe at or before the start on.
-
-        Seeking goes by decoding times and, in some containers, to any packet: it may end up behind the
-        last keyframe before the start. So it aims some time before the start, and then further back.
-        """
-        beginning = self._stream.start_time
-        if self._start_pts is None or beginning is None:  # without timestamps there is no seeking
-            return self._demux()
-        for margin in (round(margin_s / self._time_base) for margin_s in _SEEK_MARGINS_S):
-            if not self._seek(self._start_pts - margin):
-                break
-            packets = itertools.dropwhile(lambda packet: not packet.is_keyframe, self._demux())
-            first = next(packets, None)
-            if first is not None and first.pts is not None and first.pts <= self._start_pts:
-                return itertools.chain([first], packets)
-        # Some containers need a time before the first packet's to find it, others refuse one.
-        _ = self._seek(beginning - margin) or self._seek(beginning)
-        return self._demux()
-
-    def _seek(self, pts: int) -> bool:
-        try:
-            self._container.seek(pts, stream=self._stream)
-        except FFmpegError:
-            return False
-        return True
-
-    def _demux(self) -> Iterator[Packet[VideoStream]]:
-        """Yield the packets of the pictures; all are read, to know how far the file really reaches."""
-        for packet in read_packets(self._container, self._count_damage):
-            self._completeness.note(packet)
-            if packet.stream.index == self._stream.index:
-                yield cast("Packet[VideoStream]", packet)
-
-    def _count_damage(self) -> None:
-        self._damaged += 1
-
     def _nothing_wanted(self, start_s: float | None, end_s: float | None) -> str:
-        if self._frames_decoded:
+        if self._decoder.frames_decoded:
             if self._read_to_end:
                 return f"{str(self._path)!r} has no frame after {start_s:g} s; check --start"
             return f"{str(self._path)!r} has no frame between {start_s or 0:g} and {end_s:g} s; check --end"
@@ -305,7 +234,7 @@ class VideoSource(Source):
             end_s=None if end_s is None else end_s + origin_s,
             video_stream=self._stream.index,
             sample_aspect_ratio=self._framing.pixel_shape if self._tells_shape else None,
-            top_field_first=is_top_field_first(first) if first.interlaced_frame else None,
+            top_field_first=self._top_field_first,
             colour=tags_of(first),
             notes=self._stream_notes(),
         )

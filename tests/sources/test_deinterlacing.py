@@ -11,9 +11,10 @@ from film_runs import FAST, pass_through, read_film
 from media_factory import Painter, frame_times_of, make_clip, paint_grey
 from numpy.typing import NDArray
 
+from streamcam.errors import InvalidArgumentError
 from streamcam.pictures import planes_of
 from streamcam.sinks import EncoderSettings
-from streamcam.sources import ReadingSettings
+from streamcam.sources import ReadingSettings, open_source
 
 SIZE = (128, 96)
 NOTE = "interlaced pictures are made whole; --keep-interlaced leaves them"
@@ -82,6 +83,18 @@ def test_interlaced_pictures_can_be_kept(field_order: str, tmp_path: Path) -> No
     again, _, report = read_film(tmp_path / "out.mp4")  # the order of the fields is told truly
     assert report.notes == (NOTE,)
     assert [bar_edges(frame.image)[0] for frame in again] == [{8 * index} for index in range(10)]
+
+
+def test_rows_are_not_scaled(tmp_path: Path) -> None:
+    clip = make_interlaced(tmp_path / "in.mp4")
+    with pytest.raises(InvalidArgumentError, match=r"leave --keep-interlaced out"):
+        open_source(clip, reading=ReadingSettings(keep_interlaced=True, size=(64, 48)))
+
+
+def test_the_order_is_known_where_pictures_are_converted(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "in.mkv", field_order="bff", pixel_format="yuv422p", size=SIZE)
+    _, info, _ = read_film(clip, reading=ReadingSettings(keep_interlaced=True))
+    assert info.top_field_first is False
 
 
 def test_an_encoder_that_cannot_mark_them_is_named(tmp_path: Path) -> None:
