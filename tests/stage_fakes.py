@@ -104,6 +104,9 @@ class FakeExplainer:
         self.settings = {"model": model, "batch_size": batch_size, **settings}
         self._before = before
 
+    def identity(self) -> dict[str, object]:
+        return {"model": self.settings["model"], "batch": self.batch_size}
+
     def explain_frames(self, frames: list[Frame]) -> list[Explanation]:
         self.batches.append([frame.index for frame in frames])
         self._before(len(self.batches) - 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -37,6 +38,7 @@ from streamcam.models import (
 )
 from streamcam.models.preprocessing import Preprocessor, frame_of_array
 from streamcam.models.probing import trial_size
+from streamcam.models.weights import fingerprint
 
 
 class Explainer:
@@ -206,6 +208,28 @@ class Explainer:
             for batch in _batched(list(alike), self.batch_size):
                 explanations += self._explain_batch(batch)
         return explanations
+
+    def identity(self) -> dict[str, object]:
+        """Tell all that explanations depend on besides the pictures, in plain values."""
+        return {
+            "model": self.classifier.name,
+            "weights": fingerprint(self.model),
+            "labels": hashlib.sha256(repr(self.classifier.labels).encode()).hexdigest()[:16],
+            "input": repr(self.classifier.input),
+            "activation": self.classifier.activation,
+            "method": self.method,
+            "method's options": repr(self._options),
+            "target layer": self.target_layer,
+            "classes": repr(self.targets),
+            "signed": self._assembler.signed,
+            "top-k": self.top_k,
+            "fit": self.fit,
+            "batch": self.batch_size,
+            "device": str(self.device),
+            "engine": self.engine,
+            "precision": str(self._network.dtype),
+            "torch": torch.__version__,
+        }
 
     def _probe(self, fit: str | None) -> tuple[str, list[Layer]]:
         """Find out whether the network takes frames at their own shape, and what its layers put out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from types import TracebackType
@@ -28,6 +29,7 @@ class ProgressLine:
     Attributes:
         doing: What is being done, in a word or two.
         numbers: How far it has come, in words.
+        ending: What the first signal lets it do, in words.
     """
 
     def __init__(self, *, quiet: bool) -> None:
@@ -38,6 +40,7 @@ class ProgressLine:
         """
         self.doing = ""
         self.numbers = ""
+        self.ending = "finishing the file"
         self._quiet = quiet
         self._wanted = not quiet and is_terminal(sys.stderr)
         self._stopping = False
@@ -80,9 +83,11 @@ class ProgressLine:
         Allowed in a signal handler, in the middle of anything, as it neither locks nor buffers.
         """
         self._stopping = True
-        self.doing, self.numbers = "stopping", "finishing the file; Ctrl-C again leaves at once"
+        self.doing, self.numbers = "stopping", f"{self.ending}; Ctrl-C again leaves at once"
         if self._bar is None and not self._quiet:
-            os.write(2, b"streamcam: stopping; finishing the file (once more to leave at once)\n")
+            told = f"streamcam: stopping; {self.ending} (once more to leave at once)\n"
+            with contextlib.suppress(OSError):  # whoever read it has gone
+                os.write(2, told.encode())
 
     def wipe(self) -> None:
         """Take the line away and give the terminal its cursor back; as allowed as `announce_stop`."""

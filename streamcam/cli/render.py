@@ -46,6 +46,7 @@ class _Request:
     start_s: float | None
     end_s: float | None
     overwrite: bool
+    resume: bool
     temporal: TemporalSettings
     overlay: OverlaySettings
     reading: ReadingSettings
@@ -58,6 +59,11 @@ class _Request:
     "-o", "--output", required=True, metavar="FILE", help="The file to make; its suffix chooses the kind."
 )
 @option("--overwrite", is_flag=True, help="Replace existing output files.")
+@option(
+    "--resume",
+    is_flag=True,
+    help="Keep what is finished in OUTPUT.parts while it works, and go on from what is there.",
+)
 @option(
     "--sidecar",
     metavar="FILE.jsonl",
@@ -78,6 +84,7 @@ def render_command(
     source: str,
     output: str,
     overwrite: bool,
+    resume: bool,
     sidecar: str | None,
     start_s: float | None,
     end_s: float | None,
@@ -129,6 +136,7 @@ def render_command(
         start_s=start_s,
         end_s=end_s,
         overwrite=overwrite,
+        resume=resume,
         temporal=TemporalSettings(smoothing_s),
         overlay=overlay,
         reading=ReadingSettings(**reading, depth=encoding["depth"]),
@@ -139,6 +147,7 @@ def render_command(
     with contextlib.ExitStack() as heeding:  # of signals: from the first frame until all has been told
         with ProgressLine(quiet=quiet) as line:
             line.begin(f"loading {model}")
+            line.ending = "keeping what is finished" if resume else "finishing the file"
             # Only now the slow import: what could be wrong with files and settings has been said.
             from streamcam.cam import Explainer
 
@@ -210,6 +219,7 @@ def _render(
         end_s=request.end_s,
         reading=request.reading,
         overwrite=request.overwrite,
+        resume=request.resume,
         on_progress=line.update,
         on_start=on_start,
     )
@@ -247,8 +257,15 @@ def _tell(result: RenderResult, request: _Request) -> None:
 def _judge(result: RenderResult, source: str, signals: SignalCount) -> int:
     """Say on one line what the output lacks, if anything; return the exit code."""
     output = repr(str(result.output))
-    if result.interrupted and not result.frames:
-        say("streamcam: interrupted before the first frame; nothing was written", err=True)
+    if result.interrupted and result.frames_kept:
+        kept = repr(f"{result.output}.parts")
+        frames = _count(result.frames_kept, "frame")
+        say(
+            f"streamcam: interrupted; {kept} keeps {frames}, and the same command goes on from there",
+            err=True,
+        )
+    elif result.interrupted and not result.frames:
+        say("streamcam: interrupted before anything was finished; nothing was written", err=True)
     elif result.interrupted:
         say(f"streamcam: interrupted; {output} holds {_frames(result)} rendered until then", err=True)
     elif not result.complete:

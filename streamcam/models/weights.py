@@ -165,3 +165,12 @@ def check_sha256(path: Path, expected: str) -> None:
             f"{str(path)!r} is damaged or another version (SHA-256 {found[:12]}…, expected "
             f"{expected[:12]}…); reinstall the package it came with"
         )
+
+
+def fingerprint(module: nn.Module) -> str:
+    """Hash the names, types, shapes and values of all tensors of a module."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -13,6 +13,7 @@ import streamcam
 from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.frames import SourceInfo, SourceReport
 from streamcam.overlay import Overlay, OverlaySettings
+from streamcam.pipeline.resuming import Resumption
 from streamcam.pipeline.streaming import ExplainedStream, stream
 from streamcam.sinks import EncoderSettings, SidecarWriter, Sink, check_output, open_sink, same_file
 from streamcam.sources import ReadingSettings, check_input_file
@@ -34,11 +35,14 @@ class RenderResult:
     film_s: float
     """How much of the film was rendered, in its own seconds."""
     interrupted: bool
-    """Whether it was stopped before the end; the output holds what was rendered until then."""
+    """Whether it was stopped before the end; the output holds what was rendered until then, or, where it
+    can be resumed, nothing."""
     source: SourceReport
     """What was found while the input was read."""
     notes: tuple[str, ...]
     """What the user should know about the result, a sentence each."""
+    frames_kept: int = 0
+    """How many frames lie beside the output, for a stopped render to be resumed from."""
 
     @property
     def fps(self) -> float:
@@ -76,6 +80,7 @@ def render(
     end_s: float | None = None,
     reading: ReadingSettings | None = None,
     overwrite: bool = False,
+    resume: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
     on_start: Callable[[ExplainedStream], None] | None = None,
 ) -> RenderResult:
@@ -93,30 +98,45 @@ def render(
         end_s: Where to end, in seconds.
         reading: How a film is read.
         overwrite: Whether existing files may be replaced.
+        resume: Whether to keep what is finished in a folder beside the output, and to go on from what is
+            there. A render that is stopped or fails then leaves the folder and no output.
         on_progress: Called after every frame.
         on_start: Called once with the running stream, whose ``stop`` ends the render early and in order.
 
     Raises:
         StreamcamError: one of its children, if the input cannot be read or the output cannot be written;
-            nothing unfinished is left behind then.
+            nothing unfinished is left behind then. InvalidArgumentError also if what is to be resumed was
+            begun with other settings.
     """
     began = time.monotonic()
     check_outputs(check_input_file(source), output, sidecar, overwrite=overwrite)
     steadier, painter = Steadier(temporal), Overlay(overlay)
-    with (
-        stream(source, explainer, start_s=start_s, end_s=end_s, reading=reading) as explained,
-        contextlib.ExitStack() as stack,
-    ):
+    encoder, resumption = encoder or EncoderSettings(), None
+    with contextlib.ExitStack() as stack:
+        if resume:
+            look = {"overlay": overlay or OverlaySettings(), "temporal": temporal or TemporalSettings()}
+            part = {"start": start_s, "end": end_s, "reading": reading or ReadingSettings()}
+            settings = {**look, **part, "encoder": encoder}
+            resumption = Resumption(Path(source), Path(output), explainer, settings)
+            stack.callback(resumption.close)
+        stages = explainer if resumption is None else resumption.explainer
+        explained = stack.enter_context(stream(source, stages, start_s=start_s, end_s=end_s, reading=reading))
         if on_start is not None:
             on_start(explained)
-        sink = open_sink(output, explained.info, settings=encoder, overwrite=overwrite)
+        sink: Sink
+        if resumption is None:
+            sink = open_sink(output, explained.info, settings=encoder, overwrite=overwrite)
+        else:
+            sink = resumption.open_sink(explained.info, encoder)
         stack.callback(sink.abort)
         records = None
         if sidecar is not None:
             records = SidecarWriter(Path(sidecar), sidecar_header(explainer, explained.info))
             stack.callback(records.abort)
         frames, film_s = _write_all(explained, steadier, painter, sink, records, on_progress)
-        if frames:
+        if resumption is not None and explained.stopped:
+            frames = 0  # what is finished waits for the rest
+        elif frames:
             sink.finish(cut_short=explained.stopped)
             if records is not None:
                 records.finish()
@@ -131,6 +151,7 @@ def render(
         interrupted=explained.stopped,
         source=report,
         notes=(*explainer.notes, *explained.info.notes, *report.notes, *painter.notes, *sink.notes),
+        frames_kept=resumption.frames_kept if resumption is not None and explained.stopped else 0,
     )
 
 

@@ -12,6 +12,8 @@ from streamcam.sinks.formats import CONTAINERS
 from streamcam.sinks.image import IMAGE_SUFFIXES, ImageSink
 from streamcam.sinks.memory import MemorySink
 from streamcam.sinks.partfile import check_output, discard_all, same_file
+from streamcam.sinks.resumable import ResumableSink, open_resumable_sink
+from streamcam.sinks.segments import SegmentStore, open_store, parts_path
 from streamcam.sinks.sequence import SequenceSink, check_sequence, is_sequence, sequence_size
 from streamcam.sinks.sidecar import SidecarWriter
 from streamcam.sinks.video import VideoSink, check_film, open_video_sink
@@ -21,6 +23,8 @@ __all__ = [
     "Encoding",
     "ImageSink",
     "MemorySink",
+    "ResumableSink",
+    "SegmentStore",
     "SequenceSink",
     "SidecarWriter",
     "Sink",
@@ -29,8 +33,11 @@ __all__ = [
     "check_encoding",
     "check_output",
     "discard_all",
+    "open_resumable_sink",
     "open_sink",
+    "open_store",
     "output_size",
+    "parts_path",
     "same_file",
 ]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
 from av.container import OutputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from av.video.stream import VideoStream
 from PIL import Image
 
@@ -181,22 +182,48 @@ class VideoSink(Sink):
         Raises:
             SinkError: if the encoder or the disk refuses, or the picture is of another size than the source.
         """
-        container = self._open_container()
-        if (image.width, image.height) != (self._info.width, self._info.height):  # FFmpeg would rescale it
-            raise SinkError(
-                f"{str(self._path)!r} takes pictures of {self._info.width}x{self._info.height}, "
-                f"not {image.width}x{image.height}"
-            )
-        pts = image.pts or 0
-        try:
-            with _restored(image):
-                for picture in self._feed.prepared(image, pts):
-                    container.mux(self._stream.encode(picture))
-            if self._copier is not None:
-                self._copier.copy_until(float(pts * self._info.time_base))
-        except (FFmpegError, OSError) as error:
-            raise SinkError(f"{str(self._path)!r} cannot be written: {error.strerror}") from error
+        packets = self.encode(image)
+        with self._told():
+            self._open_container().mux(packets)
+            self._copy_sound_until(float((image.pts or 0) * self._info.time_base))
         self._written += 1
+
+    def encode(self, image: Picture | None) -> list[Packet[VideoStream]]:
+        """Encode one picture and write nothing; None makes the encoder give what it still holds.
+
+        Raises:
+            SinkError: if the encoder refuses, or the picture is of another size than the source.
+        """
+        self._open_container()
+        with self._told():
+            if image is None:
+                return self._encoded([*self._feed.flush(), None])
+            if (image.width, image.height) != (self._info.width, self._info.height):  # FFmpeg would rescale
+                raise SinkError(
+                    f"{str(self._path)!r} takes pictures of {self._info.width}x{self._info.height}, "
+                    f"not {image.width}x{image.height}"
+                )
+            with _restored(image):
+                return self._encoded(self._feed.prepared(image, image.pts or 0))
+
+    def write_encoded(self, packets: Sequence[Packet[VideoStream]], pictures: int) -> None:
+        """Take pictures that a sink with the same settings has encoded, and copy the sound up to them.
+
+        Args:
+            packets: With the output's own times.
+            pictures: How many pictures they hold.
+
+        Raises:
+            SinkError: if the disk refuses.
+        """
+        container = self._open_container()
+        with self._told():
+            for packet in packets:
+                packet.stream = self._stream
+                time_s = float((packet.dts or 0) * (packet.time_base or 0))
+                container.mux(packet)
+                self._copy_sound_until(time_s + self._info.begin_s)
+        self._written += pictures
 
     def finish(self, *, cut_short: bool = False) -> None:
         """Flush, close, verify and rename.
@@ -211,9 +238,7 @@ class VideoSink(Sink):
             self.abort()
             raise SinkError(f"{str(self._path)!r} was not written: no picture was finished")
         try:
-            for picture in self._feed.flush():
-                container.mux(self._stream.encode(picture))
-            container.mux(self._stream.encode(None))
+            container.mux(self._encoded([*self._feed.flush(), None]))
             if self._copier is not None:
                 if not cut_short:
                     self._copier.copy_rest()
@@ -238,6 +263,23 @@ class VideoSink(Sink):
         if self._container is not None:
             container, self._container = self._container, None
             _drop(container, self._path)
+
+    def _encoded(self, pictures: Sequence[Picture | None]) -> list[Packet[VideoStream]]:
+        return [packet for picture in pictures for packet in self._stream.encode(picture)]
+
+    def _copy_sound_until(self, time_s: float) -> None:
+        if self._copier is not None:
+            self._copier.copy_until(time_s)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn what FFmpeg says while the film is written into an error of ours."""
+        try:
+            yield
+        except SinkError:
+            raise
+        except (FFmpegError, OSError) as error:
+            raise SinkError(f"{str(self._path)!r} cannot be written: {error.strerror}") from error
 
     def _open_container(self) -> OutputContainer:
         if self._container is None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -286,3 +288,29 @@ def test_two_explainers_share_one_network_without_meeting() -> None:
     assert (first.target_layer, second.target_layer) == ("features", "cells")
     image = picture(2, 2)
     np.testing.assert_allclose(first.explain([image])[0].heatmaps[0], second.explain([image])[0].heatmaps[0])
+
+
+def test_its_identity_is_the_same_for_the_same_and_for_nothing_else() -> None:
+    def identity(module: nn.Module | None = None, **settings: Any) -> str:
+        return json.dumps(
+            Explainer(classifier(module or Spots()), target_layer="features", **settings).identity()
+        )
+
+    other_weights = Spots()
+    with torch.no_grad():
+        other_weights.head.weight[0, 1] = 1e-6
+    identities = [
+        identity(),
+        identity(other_weights),
+        identity(method="hirescam"),
+        identity(method="occlusion:patch=8,stride=8"),
+        identity(method="occlusion:patch=8,stride=4"),
+        identity(classes=1),
+        identity(classes=1, against=2),
+        identity(signed=True),
+        identity(top_k=2),
+        identity(fit="pad"),
+        identity(batch_size=2),
+    ]
+    assert len(set(identities)) == len(identities)
+    assert identity() == identities[0]

@@ -3,11 +3,12 @@
     python fake_cli.py WHERE ARGUMENTS...
 
 WHERE is ``loading``, the number of a batch, or ``nowhere``. There the program prints a line and goes on when
-its standard input is closed.
+its standard input is closed. With --resume, a segment has as many frames as the variable SEGMENT says.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import types
 from pathlib import Path
@@ -35,8 +36,10 @@ def main() -> None:
 
     from streamcam import __main__
     from streamcam.cli import progress
+    from streamcam.sinks import segments
 
     progress._SETTLING_S = 0.0
+    segments.FRAMES_PER_SEGMENT = int(os.environ.get("SEGMENT", segments.FRAMES_PER_SEGMENT))
     sys.argv[1:] = arguments
     __main__.main()
 

@@ -126,7 +126,7 @@ RESULT = RenderResult(
             {"interrupted": True, "frames": 0},
             1,
             130,
-            "streamcam: interrupted before the first frame; nothing was written",
+            "streamcam: interrupted before anything was finished; nothing was written",
         ),
         (
             {},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -29,7 +30,7 @@ PROGRAM = Path(__file__).parent / "fake_cli.py"
 class Child:
     """A running ``fake_cli.py``, for which nobody waits forever."""
 
-    def __init__(self, where: str, arguments: Sequence[str], directory: Path) -> None:
+    def __init__(self, where: str, arguments: Sequence[str], directory: Path, **environment: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, str(PROGRAM), where, *arguments],
             stdin=subprocess.PIPE,
@@ -37,7 +38,7 @@ class Child:
             stderr=subprocess.PIPE,
             text=True,
             cwd=directory,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
         )
         self._watchdog = threading.Timer(2 * LIMIT_S, self.process.kill)
         self._watchdog.start()
@@ -61,8 +62,8 @@ class Child:
 
 
 @contextlib.contextmanager
-def running(where: str, arguments: Sequence[str], directory: Path) -> Iterator[Child]:
-    child = Child(where, arguments, directory)
+def running(where: str, arguments: Sequence[str], directory: Path, **environment: str) -> Iterator[Child]:
+    child = Child(where, arguments, directory, **environment)
     try:
         yield child
     finally:
@@ -179,3 +180,37 @@ def test_outside_the_main_thread_signals_are_left_alone() -> None:
     thread.start()
     thread.join(LIMIT_S)
     assert done == [before]
+
+
+@pytest.mark.usefixtures("long_clip")
+def test_what_is_finished_outlives_every_signal_and_is_gone_on_from(work: Path) -> None:
+    """Killed outright, stopped in order, told twice to go: the film is that of an undisturbed render."""
+    resume = ["render", "clip.mp4", "-o", "out.mp4", "--resume", "--sidecar", "maps.jsonl"]
+    undisturbed = ["render", "clip.mp4", "-o", "whole.mp4", "--resume", "--sidecar", "whole.jsonl"]
+    with running("5", resume, work, SEGMENT="16") as child:
+        child.wait_until_held()
+        child.process.kill()
+        assert child.release()[0] == -signal.SIGKILL
+    assert names_in(work) == ["clip.mp4", "maps.jsonl.part", "out.mp4.part", "out.mp4.parts"]
+    with running("5", resume, work, SEGMENT="16") as child:  # the fifth batch of those that are left
+        child.wait_until_held()
+        child.process.send_signal(signal.SIGINT)
+        assert "keeping what is finished" in child.read_line(child.process.stderr)
+        code, out, err = child.release()
+    assert (code, out) == (130, "")
+    # How far it was when it was killed is chance: at least nothing, at most 24 frames.
+    kept = r"'out\.mp4\.parts' keeps (16|32) frames, and the same command goes on from there"
+    assert re.fullmatch(f"streamcam: interrupted; {kept}\n", err)
+    with running("5", resume, work, SEGMENT="16") as child:
+        child.wait_until_held()
+        child.process.send_signal(signal.SIGTERM)
+        child.read_line(child.process.stderr)
+        child.process.send_signal(signal.SIGTERM)
+        assert child.process.wait(LIMIT_S) == 130
+    assert names_in(work) == ["clip.mp4", "out.mp4.parts"]
+    for command in (resume, undisturbed):
+        with running("nowhere", command, work, SEGMENT="16") as child:
+            assert child.release()[0] == 0
+    assert names_in(work) == ["clip.mp4", "maps.jsonl", "out.mp4", "whole.jsonl", "whole.mp4"]
+    assert (work / "out.mp4").read_bytes() == (work / "whole.mp4").read_bytes()
+    assert (work / "maps.jsonl").read_bytes() == (work / "whole.jsonl").read_bytes()

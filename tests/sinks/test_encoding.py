@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from streamcam.errors import InvalidArgumentError, UnknownNameError
-from streamcam.sinks import EncoderSettings, check_encoding, formats
+from streamcam.sinks import EncoderSettings, check_encoding, encoding, formats
 
 
 @pytest.mark.parametrize(
@@ -204,3 +204,14 @@ def test_presets_an_encoder_does_not_know_are_refused(capfd: pytest.CaptureFixtu
 def test_options_an_encoder_does_not_have_are_refused(settings: EncoderSettings, told: str) -> None:
     with pytest.raises(InvalidArgumentError, match=told):
         check_encoding(Path("out.mkv"), settings)
+
+
+@pytest.mark.parametrize("has_avx512", [True, False])
+def test_x264_does_without_the_code_that_does_not_repeat_itself(
+    has_avx512: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With AVX-512, its macroblock trees made other films of the same pictures, in one of some runs."""
+    monkeypatch.setattr(encoding, "_has_avx512", lambda: has_avx512)
+    options = check_encoding(Path("out.mp4"), EncoderSettings()).options
+    assert options.get("x264-params") == ("asm=AVX2" if has_avx512 else None)
+    assert "x264-params" not in check_encoding(Path("out.mp4"), EncoderSettings("libx265")).options

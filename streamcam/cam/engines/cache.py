@@ -22,6 +22,7 @@ from torch import nn
 
 import streamcam
 from streamcam.cam.engines.runtime import core, load_openvino
+from streamcam.models.weights import fingerprint
 
 if TYPE_CHECKING:
     import openvino
@@ -93,13 +94,9 @@ class ModelCache:
 
 def _fingerprint(backbone: nn.Module) -> str:
     """Hash all that decides what the conversion gives."""
-    digest = hashlib.sha256()
     versions = (streamcam.__version__, torch.__version__, load_openvino().__version__)
-    digest.update(repr((versions, getattr(backbone, "code", ""), str(backbone))).encode())
-    for name, tensor in backbone.state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()[:32]
+    made_from = (versions, getattr(backbone, "code", ""), str(backbone), fingerprint(backbone))
+    return hashlib.sha256(repr(made_from).encode()).hexdigest()[:32]
 
 
 def _hashes(entry: Path) -> dict[str, str]:

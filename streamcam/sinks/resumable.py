@@ -1,0 +1,143 @@
+"""A film that is encoded in segments, which outlive whatever ends the render."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from streamcam.errors import InvalidArgumentError, SinkError
+from streamcam.frames import SourceInfo
+from streamcam.pictures import Picture
+from streamcam.sinks.base import Sink
+from streamcam.sinks.encoding import EncoderSettings
+from streamcam.sinks.formats import CONTAINERS
+from streamcam.sinks.segments import Arrays, Segment, SegmentStore, sync_file
+from streamcam.sinks.video import VideoSink, check_film, open_video_sink
+
+
+def open_resumable_sink(
+    path: Path,
+    info: SourceInfo,
+    settings: EncoderSettings,
+    store: SegmentStore,
+    companion: Callable[[range], Arrays],
+) -> ResumableSink:
+    """Start a film, or go on with one.
+
+    Args:
+        path: The file to make.
+        info: What the pictures come from.
+        settings: How to encode.
+        store: The segments that are finished, with these settings.
+        companion: Gives what is to be kept of a segment's frames, whose numbers it is told.
+
+    Raises:
+        InvalidArgumentError: if the output is no film, or as `open_video_sink` does.
+        SinkError: if the film cannot be made.
+    """
+    suffix = path.suffix.lower()
+    if info.is_still or suffix not in CONTAINERS or CONTAINERS[suffix].pixel_format is not None:
+        raise InvalidArgumentError("pictures and animations are made in one go; leave out --resume")
+    encoding = check_film(path, info, settings)
+    film = open_video_sink(path, info, settings, encoding)
+    scratch = store.folder / f"segment{path.suffix}"
+    silent = dataclasses.replace(info, path=None)  # sound is the whole film's affair
+    return ResumableSink(
+        store, film, lambda: open_video_sink(scratch, silent, settings, encoding), path, companion
+    )
+
+
+class ResumableSink(Sink):
+    """Encodes segments, keeps each as it is finished, and strings them together.
+
+    Every segment is encoded by an encoder of its own, so that it comes out the same whether the render was
+    interrupted before it or not. Pictures whose segment is there already are taken and not encoded again.
+
+    Attributes:
+        store: The segments.
+        found: How many frames the segments hold that were there when the sink was opened.
+    """
+
+    def __init__(
+        self,
+        store: SegmentStore,
+        film: VideoSink,
+        open_encoder: Callable[[], VideoSink],
+        path: Path,
+        companion: Callable[[range], Arrays],
+    ) -> None:
+        """Take over an open film and its segments; see `open_resumable_sink`."""
+        self.store = store
+        self.found = store.frames
+        self._film = film
+        self._path = path
+        self._open_encoder = open_encoder
+        self._companion = companion
+        self._taken = 0
+        self._encoder: VideoSink | None = None
+        self._packets: list[Packet[VideoStream]] = []
+        self._last_dts: int | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was changed or left out."""
+        return self._film.notes
+
+    def write(self, image: Picture) -> None:
+        """Take one picture.
+
+        Raises:
+            SinkError: as `VideoSink.write` does; or if a segment cannot be kept.
+        """
+        number, place = divmod(self._taken, self.store.frames_each)
+        is_last = place == self.store.frames_each - 1
+        if self._taken >= self.found:
+            if self._encoder is None:
+                self._encoder = self._open_encoder()
+            self._packets += self._encoder.encode(image)
+        self._taken += 1
+        if is_last:
+            if self._taken > self.found:
+                self.store.add(self._ended_segment(self.store.frames_each))
+            self._append(self.store.load(number))
+
+    def finish(self, *, cut_short: bool = False) -> None:
+        """String the segments together, complete the film, and remove the segments.
+
+        Raises:
+            SinkError: as `VideoSink.finish` does; what segments there are stay.
+        """
+        if self._taken < self.found:
+            raise SinkError(
+                f"{str(self.store.folder)!r} holds more frames than the input gave; delete it to start anew"
+            )
+        if self._encoder is not None:
+            self._append(self._ended_segment(self._taken % self.store.frames_each))
+        self._film.finish(cut_short=cut_short)
+        sync_file(self._path)
+        self.store.remove()
+
+    def abort(self) -> None:
+        """Throw away the film and the segment under way; the finished ones stay."""
+        if self._encoder is not None:
+            self._encoder.abort()
+            self._encoder = None
+        self._film.abort()
+        self.store.remove_if_empty()
+
+    def _ended_segment(self, frames: int) -> Segment:
+        """End the encoder under way, and gather what it gave."""
+        assert self._encoder is not None
+        packets = [*self._packets, *self._encoder.encode(None)]
+        self._encoder.abort()
+        self._encoder, self._packets = None, []
+        return Segment.of(packets, frames, self._companion(range(self._taken - frames, self._taken)))
+
+    def _append(self, segment: Segment) -> None:
+        packets = segment.restored(self._last_dts)
+        self._last_dts = packets[-1].dts
+        self._film.write_encoded(packets, segment.frames)

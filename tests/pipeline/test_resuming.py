@@ -1,0 +1,338 @@
+"""Renders that are interrupted and resumed: nobody can tell where, and nothing is done twice in vain."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import math
+import os
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from media_factory import Sound, frame_times_of, make_clip, names_in, overwrite_bytes, packets_of, paint_noise
+from numpy.typing import NDArray
+from PIL import Image
+from stage_fakes import CAT, DOG, FakeExplainer, explanation_of
+
+from streamcam.errors import InvalidArgumentError, SinkError
+from streamcam.frames import Explanation, Prediction, Region
+from streamcam.overlay import OverlaySettings
+from streamcam.pictures import planes_of
+from streamcam.pipeline import ExplainedStream, RenderResult, render
+from streamcam.pipeline.recording import from_arrays, to_arrays
+from streamcam.sinks import EncoderSettings, segments
+
+FRAMES = 30
+EACH = 8
+
+
+@pytest.fixture(autouse=True)
+def _short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "FRAMES_PER_SEGMENT", EACH)
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return make_clip(tmp_path / "clip.mp4", frames=FRAMES, sounds=[Sound(duration_s=1.2)], paint=paint_noise)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+def resumable(source: Path, output: Path, explainer: Any = None, **others: Any) -> RenderResult:
+    explainer = explainer or FakeExplainer(batch_size=3)
+    sidecar = output.with_suffix(".jsonl")
+    return render(source, output, explainer, sidecar=sidecar, resume=True, **others)
+
+
+def die() -> None:
+    raise RuntimeError("died")
+
+
+def dying_at(batch: int) -> FakeExplainer:
+    return FakeExplainer(batch_size=3, before=lambda number: die() if number == batch else None)
+
+
+def interrupt(source: Path, output: Path, batch: int, **others: Any) -> None:
+    with pytest.raises(RuntimeError, match="died"):
+        resumable(source, output, dying_at(batch), **others)
+
+
+def pictures_of(path: Path) -> list[NDArray[np.uint8]]:
+    with av.open(str(path)) as container:
+        return [plane.copy() for frame in container.decode(video=0) for plane in planes_of(frame)]
+
+
+def sound_of(path: Path) -> list[tuple[Fraction, bytes]]:
+    with av.open(str(path)) as container:
+        return packets_of(path, "audio") if container.streams.audio else []
+
+
+def assert_same_film(one: Path, other: Path) -> None:
+    assert frame_times_of(one) == frame_times_of(other)
+    for first, second in zip(pictures_of(one), pictures_of(other), strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert sound_of(one) == sound_of(other)
+    assert one.with_suffix(".jsonl").read_bytes() == other.with_suffix(".jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "settings"),
+    [
+        (".mp4", EncoderSettings()),
+        (".mkv", EncoderSettings("ffv1")),
+        (".ts", EncoderSettings("libx265", preset="ultrafast")),
+        (".webm", EncoderSettings()),
+    ],
+)
+def test_a_resumed_film_is_the_uninterrupted_one(
+    clip: Path, out: Path, suffix: str, settings: EncoderSettings
+) -> None:
+    whole, resumed = out / f"whole{suffix}", out / f"resumed{suffix}"
+    assert resumable(clip, whole, encoder=settings).frames == FRAMES
+    interrupt(clip, resumed, 7, encoder=settings)
+    names = {f"whole{suffix}", "whole.jsonl", f"resumed{suffix}.parts"}
+    assert set(names_in(out)) == names
+    assert names_in(out / f"resumed{suffix}.parts") == ["000000.npz", "000001.npz", "settings.json"]
+    explainer = FakeExplainer(batch_size=3)
+    result = resumable(clip, resumed, explainer, encoder=settings)
+    # 16 frames were finished; the batch that the sixteenth lies in is explained once more.
+    assert explainer.batches == [list(range(at, at + 3)) for at in range(15, FRAMES, 3)]
+    assert (result.frames, result.interrupted, result.complete) == (FRAMES, False, True)
+    assert_same_film(resumed, whole)
+    assert set(names_in(out)) == {f"whole{suffix}", "whole.jsonl", f"resumed{suffix}", "resumed.jsonl"}
+
+
+def test_a_film_in_segments_is_the_same_film(clip: Path, out: Path) -> None:
+    resumable(clip, out / "segments.mp4")
+    render(clip, out / "straight.mp4", FakeExplainer(batch_size=3), sidecar=out / "straight.jsonl")
+    assert frame_times_of(out / "segments.mp4") == frame_times_of(out / "straight.mp4")
+    assert packets_of(out / "segments.mp4", "audio") == packets_of(out / "straight.mp4", "audio")
+    assert (out / "segments.jsonl").read_bytes() == (out / "straight.jsonl").read_bytes()
+
+
+def test_a_film_may_be_interrupted_as_often_as_one_likes(clip: Path, out: Path) -> None:
+    resumable(clip, out / "whole.mp4")
+    for batch in (0, 2, 4, 6, 1, 3):  # counted anew each time, from the first batch that is explained again
+        interrupt(clip, out / "film.mp4", batch)
+    resumable(clip, out / "film.mp4")
+    assert_same_film(out / "film.mp4", out / "whole.mp4")
+
+
+def test_every_place_to_be_interrupted_at(tmp_path: Path, out: Path) -> None:
+    """Also a film that ends with a segment, or before the first is full."""
+    for frames in (EACH - 1, 2 * EACH):
+        clip = make_clip(tmp_path / f"{frames}.mp4", frames=frames)
+        resumable(clip, out / f"{frames}.mp4")
+        for batch in range(math.ceil(frames / 3)):
+            interrupt(clip, out / "film.mp4", batch)
+            resumable(clip, out / "film.mp4")
+            assert_same_film(out / "film.mp4", out / f"{frames}.mp4")
+            for name in ("film.mp4", "film.jsonl"):
+                (out / name).unlink()
+    assert "film.mp4.parts" not in names_in(out)
+
+
+def test_gaps_and_reordered_pictures_where_segments_meet(tmp_path: Path, out: Path) -> None:
+    pts = [*range(0, 8 * 40, 40), 900, 901, 902, 5000, *range(5001, 5013), 90000]
+    clip = make_clip(
+        tmp_path / "gaps.mkv", pts=pts, time_base=Fraction(1, 1000), b_frames=2, paint=paint_noise
+    )
+    resumable(clip, out / "film.mp4")
+    assert frame_times_of(out / "film.mp4") == [Fraction(time, 1000) for time in pts]
+    with av.open(str(out / "film.mp4")) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    dts = [packet.dts for packet in packets]
+    assert all(earlier < later for earlier, later in itertools.pairwise(dts))
+    assert all(packet.dts <= packet.pts for packet in packets)
+    assert any(packet.dts < packet.pts for packet in packets), "no picture was reordered"
+
+
+def test_a_part_of_a_film(clip: Path, out: Path) -> None:
+    resumable(clip, out / "whole.mkv", start_s=0.2, end_s=1.0)
+    interrupt(clip, out / "film.mkv", 4, start_s=0.2, end_s=1.0)
+    resumable(clip, out / "film.mkv", start_s=0.2, end_s=1.0)
+    assert_same_film(out / "film.mkv", out / "whole.mkv")
+    assert len(frame_times_of(out / "film.mkv")) == 20
+
+
+# --- stopped in order -------------------------------------------------------------------------------------
+
+
+def test_a_stopped_render_keeps_its_segments_and_makes_no_file(clip: Path, out: Path) -> None:
+    running: list[ExplainedStream] = []
+    result = resumable(
+        clip,
+        out / "film.mp4",
+        on_start=running.append,
+        on_progress=lambda progress: running[0].stop() if progress.frames == 10 else None,
+    )
+    assert (result.frames, result.interrupted, result.complete) == (0, True, False)
+    assert result.frames_kept in (EACH, 2 * EACH)
+    assert names_in(out) == ["film.mp4.parts"]
+    assert resumable(clip, out / "film.mp4").complete
+    assert names_in(out) == ["film.jsonl", "film.mp4"]
+
+
+def test_stopped_before_anything_is_worth_keeping(clip: Path, out: Path) -> None:
+    running: list[ExplainedStream] = []
+    result = resumable(
+        clip, out / "film.mp4", on_start=running.append, on_progress=lambda _: running[0].close()
+    )
+    assert (result.frames, result.frames_kept, result.interrupted) == (0, 0, True)
+    assert names_in(out) == []
+
+
+# --- what cannot be resumed -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def begun(clip: Path, out: Path) -> Path:
+    """A film of which two segments are finished."""
+    interrupt(clip, out / "film.mp4", 7)
+    return out / "film.mp4"
+
+
+def refuse(clip: Path, begun: Path, kind: type[Exception], told: str, **others: Any) -> None:
+    parts = begun.with_name("film.mp4.parts")
+    before = {path.name: path.read_bytes() for path in parts.iterdir()}
+    explainer = others.pop("explainer", FakeExplainer(batch_size=3))
+    with pytest.raises(kind, match=told):
+        resumable(clip, begun, explainer, **others)
+    assert explainer.batches == []
+    assert {path.name: path.read_bytes() for path in parts.iterdir()} == before
+    assert names_in(begun.parent) == ["film.mp4.parts"]
+
+
+WAY_OUT = "give the same again, or delete it to start anew"
+
+
+@pytest.mark.parametrize(
+    ("others", "told"),
+    [
+        ({"overlay": OverlaySettings(alpha=0.7)}, r"overlay alpha: 0\.45 then, 0\.7 now\)"),
+        ({"encoder": EncoderSettings(crf=30)}, r"encoder crf: None then, 30 now\)"),
+        ({"end_s": 1.0}, r"end: None then, 1\.0 now\)"),
+        (
+            {"explainer": FakeExplainer("other", batch_size=4)},
+            r"model: 'fake' then, 'other' now and 1 more\)",
+        ),
+    ],
+)
+def test_other_settings_are_refused(clip: Path, begun: Path, others: dict[str, Any], told: str) -> None:
+    refuse(clip, begun, InvalidArgumentError, f"begun with other settings .{told}; {WAY_OUT}", **others)
+
+
+def test_another_input_is_refused(clip: Path, begun: Path) -> None:
+    status = clip.stat()
+    overwrite_bytes(clip, status.st_size - 50, 4)
+    os.utime(clip, ns=(status.st_atime_ns, status.st_mtime_ns))
+    refuse(clip, begun, InvalidArgumentError, "the input's ends: ")
+    os.utime(clip, ns=(0, 0))
+    refuse(clip, begun, InvalidArgumentError, "the input's date: .* now and 1 more")
+
+
+def test_a_damaged_segment_is_named_and_the_rest_is_of_use(clip: Path, begun: Path) -> None:
+    second = begun.with_name("film.mp4.parts") / "000001.npz"
+    overwrite_bytes(second, 400, 8)
+    refuse(clip, begun, SinkError, r"000001\.npz' is damaged \(.+\); delete it, and --resume goes on")
+    second.unlink()
+    explainer = FakeExplainer(batch_size=3)
+    resumable(clip, begun, explainer)
+    assert explainer.batches[0][0] == 6
+    resumable(clip, begun.with_name("whole.mp4"))
+    assert_same_film(begun, begun.with_name("whole.mp4"))
+
+
+@pytest.mark.parametrize("content", [None, "no JSON", "[1]"])
+def test_a_folder_of_somebody_else_is_left_alone(clip: Path, begun: Path, content: str | None) -> None:
+    settings = begun.with_name("film.mp4.parts") / "settings.json"
+    settings.unlink()
+    if content is not None:
+        settings.write_text(content)
+    refuse(clip, begun, SinkError, r"film\.mp4\.parts' is no folder to resume from.*; delete it")
+
+
+def test_a_write_that_was_cut_off_counts_for_nothing(clip: Path, begun: Path) -> None:
+    (begun.with_name("film.mp4.parts") / "000002.npz.part").write_bytes(b"half a segm")
+    assert resumable(clip, begun).complete
+    assert names_in(begun.parent) == ["film.jsonl", "film.mp4"]
+
+
+def test_pictures_and_animations_take_no_resume(tmp_path: Path, out: Path) -> None:
+    Image.fromarray(np.full((40, 60, 3), 128, np.uint8)).save(tmp_path / "grey.png")
+    with pytest.raises(InvalidArgumentError, match="leave out --resume"):
+        resumable(tmp_path / "grey.png", out / "heat.png")
+    clip = make_clip(tmp_path / "clip.mp4", frames=2)
+    for name in ("heat.gif", "heat%d.png"):
+        with pytest.raises(InvalidArgumentError, match="leave out --resume"):
+            resumable(clip, out / name)
+    assert names_in(out) == []
+
+
+def test_a_full_disk_keeps_what_is_finished(clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flush: Callable[[int], None] = segments._flush
+    calls = []
+
+    def full_at_the_end(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) == 4:  # of the settings, and of every segment
+            raise OSError(28, "No space left on device")
+        flush(descriptor)
+
+    monkeypatch.setattr(segments, "_flush", full_at_the_end)
+    with pytest.raises(SinkError, match=r"000002\.npz' cannot be written: No space left on device"):
+        resumable(clip, out / "film.mp4")
+    assert names_in(out) == ["film.mp4.parts"]
+    assert names_in(out / "film.mp4.parts") == ["000000.npz", "000001.npz", "settings.json"]
+    assert resumable(clip, out / "film.mp4").complete
+
+
+# --- how explanations are kept ----------------------------------------------------------------------------
+
+
+def test_explanations_come_back_as_they_were() -> None:
+    cat, dog = Prediction(CAT, "cat", math.pi / 4), Prediction(DOG, "Dogge, dänisch", 1e-9)
+    rich = Explanation(
+        frame_index=4,
+        heatmaps={
+            DOG: np.array([[0.1, -2e-30], [3e30, 0]], np.float32),
+            CAT: np.arange(6, dtype=np.float32)[None, ::2],
+        },
+        targets=(dog, cat),
+        predictions=(cat, dog),
+        method="hirescam",
+        target_layer="layer4+layer3",
+        region=Region(-1 / 3, 0.0, 4 / 3, 1.0),
+        flags={CAT: "no positive evidence"},
+        signed=True,
+    )
+    for one, other in zip(
+        [explanation_of(3), rich], from_arrays(to_arrays([explanation_of(3), rich])), strict=True
+    ):
+        for field in dataclasses.fields(Explanation):
+            if field.name != "heatmaps":
+                assert getattr(one, field.name) == getattr(other, field.name)
+        assert list(one.heatmaps) == list(other.heatmaps)
+        for index in one.heatmaps:
+            np.testing.assert_array_equal(one.heatmaps[index], other.heatmaps[index])
+            assert other.heatmaps[index].dtype == np.float32
+
+
+def test_a_probability_that_is_none_comes_back() -> None:
+    function = Prediction(-1, "function", math.nan)
+    explanation = dataclasses.replace(
+        explanation_of(0), heatmaps={-1: np.zeros((1, 1), np.float32)}, targets=(function,)
+    )
+    (back,) = from_arrays(to_arrays([explanation]))
+    assert math.isnan(back.targets[0].probability)
+    assert json.dumps(list(back.heatmaps)) == "[-1]"
