@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from streamcam.cam.assembling import Assembler, BatchResult
-from streamcam.cam.device import choose_device, choose_precision
+from streamcam.cam.device import PRECISIONS, choose_device, choose_precision
 from streamcam.cam.engines import EngineMismatchError, EngineRequest, choose_engine
 from streamcam.cam.engines.cache import cache_directory
 from streamcam.cam.evidence import Evidence
@@ -123,8 +123,8 @@ class Explainer:
             raise unknown_name("fit", fit, FITS)
         if top_k < 1 or batch_size < 1:
             raise InvalidArgumentError(f"top_k and batch_size start at 1, not {min(top_k, batch_size)}")
-        dtype = choose_precision(precision)
         self.device, engine_device = choose_device(device)
+        chosen = choose_precision(precision, self.device, engine_device)
         if isinstance(model, str):
             model = load_classifier(
                 model,
@@ -141,12 +141,12 @@ class Explainer:
         self.model: nn.Module = model.module.to(self.device)
         self.batch_size = batch_size
         self.top_k = min(top_k, len(model.labels))
-        self.notes: list[str] = []
+        self.notes: list[str] = [] if chosen.note is None else [chosen.note]
         self.fit, found = self._probe(fit)
         layers = choose_target_layers(found, target_layer, stages=self._method.stages)
         self.target_layer = "+".join(layer.name for layer in layers)
         self._assembler = Assembler(model.labels, self.targets, self.method, self.target_layer, signed)
-        self._network = TappedNetwork(model, layers, dtype)
+        self._network = TappedNetwork(model, layers, PRECISIONS[chosen.names[-1]])
         self._preprocessor = Preprocessor(model.input, self.fit, self.device)
         with evaluating(self.model):
             self._split, self.engine_reason = choose_engine(
@@ -157,7 +157,7 @@ class Explainer:
                     self._method,
                     device=self.device,
                     engine_device=engine_device or "CPU",
-                    dtype=dtype,
+                    precisions=chosen.names,
                     size=trial_size(model, self.fit),
                     batch_size=batch_size,
                     cache=cache_directory(),

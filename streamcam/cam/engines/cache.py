@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _MAX_ENTRIES = 16
 _MANIFEST = "manifest.json"
 _FILES = ("model.xml", "model.bin")
+_VERDICTS = {"holds": True, "fails": False}
+"""Whole words: what is left of a damaged one is neither."""
 
 
 def cache_directory() -> Path:
@@ -85,6 +87,26 @@ class ModelCache:
             self._drop_oldest()
         except (OSError, RuntimeError):  # RuntimeError is how OpenVINO reports a full disk
             shutil.rmtree(fresh, ignore_errors=True)
+
+    def verdict(self, question: str) -> bool | None:
+        """Return what was found out about the converted network before, or None if that is not known.
+
+        Args:
+            question: All that the answer depends on besides the network.
+        """
+        try:
+            return _VERDICTS.get(self._verdict_path(question).read_text("utf-8"))
+        except (OSError, ValueError):  # ValueError: what is no text
+            return None
+
+    def keep_verdict(self, question: str, answer: bool) -> None:
+        """Keep what was found out; without an entry there is nowhere to."""
+        words = {held: word for word, held in _VERDICTS.items()}
+        with contextlib.suppress(OSError):
+            self._verdict_path(question).write_text(words[answer], "utf-8")
+
+    def _verdict_path(self, question: str) -> Path:
+        return self._entry / f"verdict-{hashlib.sha256(question.encode()).hexdigest()[:16]}"
 
     def _drop_oldest(self) -> None:
         entries = sorted(self._directory.glob("openvino-*"), key=lambda entry: entry.stat().st_mtime)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from streamcam.cam.engines.cache import ModelCache
 from streamcam.cam.engines.openvino import load_backbone
 from streamcam.cam.engines.runtime import available
 from streamcam.cam.engines.split import split_network
@@ -21,8 +22,6 @@ ENGINES = ("auto", "openvino", "torch")
 
 _HEAD_ONLY = {"activations", "gradients", "curvature"}
 """What methods may look at when the backbone is not in torch."""
-
-_PRECISIONS = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,8 +38,8 @@ class EngineRequest:
     """Where torch computes."""
     engine_device: str
     """OpenVINO's name of its own device."""
-    dtype: torch.dtype
-    """What the backbone computes in."""
+    precisions: Sequence[str]
+    """What the backbone computes in, the preferred one first; all but the last must prove their worth."""
     size: tuple[int, int]
     """(H, W) of the input."""
     batch_size: int
@@ -86,15 +85,22 @@ def _try_openvino(request: EngineRequest) -> tuple[SplitNetwork | None, str]:
     halves = split_network(request.classifier.module, request.layers[0].name)
     if halves is None:
         return None, "the network cannot be cut at the target layer"
+    store = None if request.cache is None else ModelCache(request.cache, halves.backbone)
     backbone = load_backbone(
         halves.backbone,
         request.classifier.input,
         size=request.size,
         device=request.engine_device,
-        precision=_PRECISIONS[request.dtype],
-        cache=request.cache,
+        cache=store,
     )
     if backbone is None:
         return None, "OpenVINO cannot convert the network"
-    network = SplitNetwork(request.classifier, halves, backbone, request.batch_size)
-    return network, "the backbone runs on OpenVINO"
+    network = SplitNetwork(
+        request.classifier,
+        request.layers[0],
+        halves,
+        [backbone.in_precision(name) for name in request.precisions],
+        request.batch_size,
+    )
+    network.drop_imprecise(request.size, store)
+    return network, f"the backbone runs on OpenVINO in {network.precision}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,11 +17,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from streamcam.cam.engines.cache import ModelCache
+from streamcam.cam.engines.mixed import prepare_for_bfloat16
 from streamcam.cam.engines.runtime import core, load_openvino
 from streamcam.models import InputSpec
 
 if TYPE_CHECKING:
     import openvino
+
+_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 _MAX_SHAPES = 4
 """How many compiled networks are kept: a film has one shape, a folder of photographs many."""
@@ -32,17 +34,17 @@ class OpenVinoBackbone:
     """A converted backbone, compiled for each shape of batch that comes along.
 
     Attributes:
-        precision: ``"f32"``, ``"bf16"`` or ``"f16"``.
+        precision: A name in `streamcam.cam.device.PRECISIONS`.
     """
 
-    def __init__(self, model: openvino.Model, spec: InputSpec, device: str, precision: str) -> None:
+    def __init__(self, model: openvino.Model, spec: InputSpec, device: str, precision: str = "fp32") -> None:
         """Assign; see `load_backbone`.
 
         Args:
             model: Takes float32 (N, C, H, W) of any size.
             spec: How pixels become that.
             device: OpenVINO's name of a device, as in ``"CPU"``.
-            precision: ``"f32"``, ``"bf16"`` or ``"f16"``.
+            precision: A name in `streamcam.cam.device.PRECISIONS`.
         """
         self.precision = precision
         self._model = model
@@ -71,6 +73,15 @@ class OpenVinoBackbone:
             for index in range(len(self._model.outputs))
         )
 
+    def in_precision(self, precision: str) -> OpenVinoBackbone:
+        """Return the same backbone, computed in another precision."""
+        return OpenVinoBackbone(self._model, self._spec, self._device, precision)
+
+    def describe_device(self) -> str:
+        """Say what the backbone runs on, with all that its rounding may depend on."""
+        name = core().get_property(self._device, "FULL_DEVICE_NAME")
+        return f"{name} {sorted(core().get_property(self._device, 'OPTIMIZATION_CAPABILITIES'))}"
+
     def converted_again(self, backbone: nn.Module, example: torch.Tensor) -> OpenVinoBackbone | None:
         """Convert what this was converted from once more, traced with an input of another shape.
 
@@ -84,12 +95,16 @@ class OpenVinoBackbone:
         model = _convert(backbone, example)
         return None if model is None else OpenVinoBackbone(model, self._spec, self._device, self.precision)
 
+    @functools.cached_property
+    def _prepared(self) -> openvino.Model:
+        return prepare_for_bfloat16(self._model) if self.precision == "bf16" else self._model
+
     def _compile(self, shape: tuple[int, ...]) -> Any:
         batch, height, width, _ = shape
-        model = self._model.clone()
+        model = self._prepared.clone()
         model.reshape([batch, self._spec.channels, height, width])
         properties = {
-            "INFERENCE_PRECISION_HINT": self.precision,
+            "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
         }
@@ -114,13 +129,7 @@ class OpenVinoBackbone:
 
 
 def load_backbone(
-    backbone: nn.Module,
-    spec: InputSpec,
-    *,
-    size: Sequence[int],
-    device: str,
-    precision: str,
-    cache: Path | None,
+    backbone: nn.Module, spec: InputSpec, *, size: Sequence[int], device: str, cache: ModelCache | None
 ) -> OpenVinoBackbone | None:
     """Convert a backbone, or take it from the cache.
 
@@ -129,19 +138,17 @@ def load_backbone(
         spec: What the network takes in.
         size: (H, W) to trace it with.
         device: OpenVINO's name of a device.
-        precision: ``"f32"``, ``"bf16"`` or ``"f16"``.
-        cache: Where converted networks are kept; None to keep none.
+        cache: Where it is kept; None to keep it nowhere.
 
     Returns:
-        None where OpenVINO cannot convert it.
+        A backbone in float32; None where OpenVINO cannot convert it.
     """
-    store = None if cache is None else ModelCache(cache, backbone)
-    model = None if store is None else store.load()
+    model = None if cache is None else cache.load()
     if model is None:
         model = _convert(backbone, torch.zeros(1, spec.channels, *size))
-        if model is not None and store is not None:
-            store.save(model)
-    return None if model is None else OpenVinoBackbone(model, spec, device, precision)
+        if model is not None and cache is not None:
+            cache.save(model)
+    return None if model is None else OpenVinoBackbone(model, spec, device)
 
 
 def _convert(backbone: nn.Module, example: torch.Tensor) -> openvino.Model | None:
@@ -151,6 +158,7 @@ def _convert(backbone: nn.Module, example: torch.Tensor) -> openvino.Model | Non
         try:
             model = openvino.convert_model(backbone, example_input=example)
             model.reshape([-1, example.shape[1], -1, -1])
+            model.set_friendly_name("backbone")  # not a number that counts this process's conversions
         except (openvino.OpConversionFailure, RuntimeError, TypeError, ValueError):
             return None  # what OpenVINO has no operation for stays in torch
     return model

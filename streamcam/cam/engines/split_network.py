@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from streamcam.cam import checking
+from streamcam.cam.checking import check_pictures, keeps_bounds
+from streamcam.cam.engines.cache import ModelCache
 from streamcam.cam.engines.openvino import OpenVinoBackbone
 from streamcam.cam.engines.split import Halves, run_head
 from streamcam.cam.taps import Tapped
-from streamcam.models import Classifier
+from streamcam.frames import FloatArray
+from streamcam.models import Classifier, Layer
 
 # How far an engine's features may be from torch's, as a share of the largest: rounding stays far below in
 # float32; a graph that was traced for another shape, or an operation converted wrongly, goes far beyond.
-_TOLERANCE = {"f32": 1e-3, "bf16": 0.1, "f16": 0.05}
+_TOLERANCE = {"fp32": 1e-3, "bf16": 0.1, "fp16": 0.05}
 
 
 class EngineMismatchError(Exception):
@@ -28,21 +34,34 @@ class SplitNetwork:
     """
 
     def __init__(
-        self, classifier: Classifier, halves: Halves, backbone: OpenVinoBackbone, batch_size: int
+        self,
+        classifier: Classifier,
+        layer: Layer,
+        halves: Halves,
+        backbones: Sequence[OpenVinoBackbone],
+        batch_size: int,
     ) -> None:
         """Assign.
 
         Args:
             classifier: The whole network, on the CPU.
+            layer: Where it is cut.
             halves: The network, cut in two.
-            backbone: Its first half, converted.
+            backbones: Its first half, converted, in the preferred precision first. All but the last are used
+                only as far as they keep the bounds of `streamcam.cam.checking`.
             batch_size: The size that batches usually have.
         """
         self._classifier = classifier
+        self._layer = layer
         self._halves = halves
         self._batch_size = batch_size
+        self._candidates = list(backbones)
         self._backbones: dict[tuple[int, ...], OpenVinoBackbone] = {}
-        self._converted = backbone
+
+    @property
+    def precision(self) -> str:
+        """What the backbone computes in, for pictures that do not prove to be an exception."""
+        return self._candidates[0].precision
 
     def run(self, pixels: NDArray[np.uint8]) -> Tapped:
         """Run the network.
@@ -56,38 +75,93 @@ class SplitNetwork:
         shape = pixels.shape[1:3]
         if shape not in self._backbones:
             self._backbones[shape] = self._verified_backbone(pixels[:1])
-        outputs = self._backbones[shape].run(pixels, self._batch_size)
-        leaf, output = run_head(self._halves, [torch.from_numpy(values) for values in outputs])
-        return Tapped(self._classifier.read_logits(output).float(), (leaf,))
+        return self._with_head(self._backbones[shape].run(pixels, self._batch_size))
+
+    def drop_imprecise(self, size: tuple[int, int], store: ModelCache | None) -> None:
+        """Try every precision but the last on pictures made for that, and give up those that lose too much.
+
+        Args:
+            size: (H, W) of the pictures.
+            store: Remembers what was found out.
+        """
+        bounds = (checking.PROBABILITY_BOUND, checking.MARGIN_BOUND, checking.CORRELATION_BOUND)
+        for backbone in self._candidates[:-1]:
+            question = f"{backbone.describe_device()} {backbone.precision} {size} {bounds}"
+            answer = None if store is None else store.verdict(question)
+            if answer is None:
+                answer = self._passes(backbone, check_pictures(*size))
+                if store is not None:
+                    store.keep_verdict(question, answer)
+            if not answer:
+                self._candidates.remove(backbone)
+
+    def _passes(self, backbone: OpenVinoBackbone, pictures: NDArray[np.uint8]) -> bool:
+        for start in range(0, len(pictures), self._batch_size):
+            batch = pictures[start : start + self._batch_size]
+            if not self._keeps_bounds(backbone, batch, self._in_torch(batch)):
+                return False
+        return True
 
     def _verified_backbone(self, picture: NDArray[np.uint8]) -> OpenVinoBackbone:
         """Return a backbone that is right for pictures of this shape, converted for it if it must be."""
-        inputs = self._classifier.input.normalise(torch.from_numpy(picture).permute(0, 3, 1, 2))
-        with torch.no_grad():
-            expected = [output.float().numpy() for output in self._halves.backbone(inputs)]
-        if self._agrees(self._converted, picture, expected):
-            return self._converted
+        expected = self._in_torch(picture)
+        for backbone in self._candidates[:-1]:
+            if self._keeps_bounds(backbone, picture, expected):
+                return backbone
+        last = self._candidates[-1]
+        if self._agrees(last, picture, expected):
+            return last
         # Some networks' Python looks at the size of their input, and tracing writes that size down.
-        again = self._converted.converted_again(self._halves.backbone, inputs)
+        again = last.converted_again(self._halves.backbone, self._normalised(picture))
         if again is not None and self._agrees(again, picture, expected):
             return again
         raise EngineMismatchError
 
-    def _agrees(
-        self, backbone: OpenVinoBackbone, picture: NDArray[np.uint8], expected: list[NDArray[np.float32]]
+    def _normalised(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
+        return self._classifier.input.normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+
+    def _in_torch(self, pixels: NDArray[np.uint8]) -> list[FloatArray]:
+        with torch.no_grad():
+            return [output.float().numpy() for output in self._halves.backbone(self._normalised(pixels))]
+
+    def _keeps_bounds(
+        self, backbone: OpenVinoBackbone, pixels: NDArray[np.uint8], expected: list[FloatArray]
     ) -> bool:
-        try:
-            found = backbone.run(picture, self._batch_size)
-        except RuntimeError:  # OpenVINO's word for shapes that do not fit
-            return False
+        found = self._features(backbone, pixels, expected)
+        layout = self._layer.layout
+        assert layout is not None
+        return found is not None and keeps_bounds(
+            self._with_head(found), self._with_head(expected), self._classifier, layout
+        )
+
+    def _agrees(
+        self, backbone: OpenVinoBackbone, pixels: NDArray[np.uint8], expected: list[FloatArray]
+    ) -> bool:
+        found = self._features(backbone, pixels, expected)
         tolerance = _TOLERANCE[backbone.precision]
-        return all(_close(one, other, tolerance) for one, other in zip(found, expected, strict=True))
+        return found is not None and all(
+            _close(one, other, tolerance) for one, other in zip(found, expected, strict=True)
+        )
+
+    def _features(
+        self, backbone: OpenVinoBackbone, pixels: NDArray[np.uint8], expected: list[FloatArray]
+    ) -> Sequence[FloatArray] | None:
+        """Return what a backbone puts out, or None where that has not even the right shape."""
+        try:
+            found = backbone.run(pixels, self._batch_size)
+        except RuntimeError:  # OpenVINO's word for shapes that do not fit
+            return None
+        return found if [one.shape for one in found] == [other.shape for other in expected] else None
+
+    def _with_head(self, outputs: Sequence[FloatArray]) -> Tapped:
+        leaf, output = run_head(self._halves, [torch.from_numpy(values) for values in outputs])
+        return Tapped(self._classifier.read_logits(output).float(), (leaf,))
 
 
-def _close(found: NDArray[np.float32], expected: NDArray[np.float32], tolerance: float) -> bool:
+def _close(found: FloatArray, expected: FloatArray, tolerance: float) -> bool:
     """Tell whether features agree wherever they are finite, to a share of the largest of them."""
     finite = np.isfinite(expected)
-    if found.shape != expected.shape or not np.array_equal(finite, np.isfinite(found)):
+    if not np.array_equal(finite, np.isfinite(found)):
         return False
     largest = float(np.abs(expected[finite]).max(initial=1e-6))
     return bool(np.abs(found[finite] - expected[finite]).max(initial=0.0) <= tolerance * largest)

@@ -46,7 +46,7 @@ def test_maps_and_predictions_are_those_of_torch(method: str, settings: dict[str
     images = pictures(5, 64, 96)  # a full batch of 4 and a short one
     both = []
     for engine in ("openvino", "torch"):
-        explainer = Explainer(network(), method=method, engine=engine, **settings)  # type: ignore[arg-type]
+        explainer = Explainer(network(), method=method, engine=engine, precision="fp32", **settings)  # type: ignore[arg-type]
         assert explainer.engine == engine
         both.append(explainer.explain(images))
         assert explainer.engine == engine  # and not given up on the way
@@ -58,7 +58,7 @@ def test_maps_and_predictions_are_those_of_torch(method: str, settings: dict[str
 
 
 def test_every_shape_of_picture_is_explained() -> None:
-    explainer = Explainer(network(), engine="openvino")
+    explainer = Explainer(network(), engine="openvino", precision="fp32")
     exact = Explainer(network(), engine="torch")
     images = [*pictures(1, 64, 96), *pictures(1, 96, 64), *pictures(2, 64, 64)]
     for fast, slow in zip(explainer.explain(images), exact.explain(images), strict=True):
@@ -70,7 +70,7 @@ def test_every_shape_of_picture_is_explained() -> None:
 def test_a_network_whose_tracing_writes_sizes_down_is_converted_again() -> None:
     # Swin pads and shifts by numbers that its Python works out: right for one shape, wrong for others.
     images = pictures(1, 64, 128)
-    fast = Explainer(network("swin_t"), engine="openvino", fit="full")
+    fast = Explainer(network("swin_t"), engine="openvino", fit="full", precision="fp32")
     slow = Explainer(network("swin_t"), engine="torch", fit="full")
     ((index, heatmap),) = slow.explain(images)[0].heatmaps.items()
     found = fast.explain(images)[0].heatmaps[index]
@@ -80,7 +80,7 @@ def test_a_network_whose_tracing_writes_sizes_down_is_converted_again() -> None:
 def test_an_engine_that_computes_something_else_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     image = pictures(1, 64, 64)
     expected = Explainer(network(), engine="torch").explain(image)[0]
-    explainer = Explainer(network(), engine="openvino")
+    explainer = Explainer(network(), engine="openvino", precision="fp32")
     monkeypatch.setattr(split_network, "_close", lambda *_: False)
     explanation = explainer.explain(image)[0]
     assert explainer.engine == "torch"

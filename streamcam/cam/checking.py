@@ -1,0 +1,88 @@
+"""Holding a network in reduced precision to what it gives in float32."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from streamcam.cam.methods.gradients import gradcam
+from streamcam.cam.taps import Tapped
+from streamcam.models import Classifier
+from streamcam.models.layouts import Layout
+
+PROBABILITY_BOUND = 0.02
+"""How far a probability may move."""
+MARGIN_BOUND = 0.01
+"""Only a best class that leads by less than this may change."""
+CORRELATION_BOUND = 0.999
+"""What each map's correlation must reach."""
+
+_PICTURES = 8
+_CONTRAST = 45.0
+
+
+def keeps_bounds(found: Tapped, expected: Tapped, classifier: Classifier, layout: Layout) -> bool:
+    """Tell whether labels, probabilities and Grad-CAM maps stayed within the bounds above.
+
+    What is not finite in float32 must not become finite, and is not compared otherwise.
+
+    Args:
+        found: What the network gave in reduced precision.
+        expected: What it gave in float32, for the same pictures.
+        classifier: Makes probabilities of logits.
+        layout: How the first kept layer's output lies on the picture.
+    """
+    was, now = (classifier.probabilities(run.logits.detach()) for run in (expected, found))
+    if not torch.equal(was.isfinite(), now.isfinite()):
+        return False
+    comparable = was.isfinite().all(dim=1)
+    if (now - was)[comparable].abs().gt(PROBABILITY_BOUND).any():
+        return False
+    leading = was.topk(2, dim=1).values
+    clear = comparable & (leading[:, 0] - leading[:, 1] >= MARGIN_BOUND)
+    classes = was.argmax(dim=1)
+    if (now.argmax(dim=1) != classes)[clear].any():
+        return False
+    maps = [_gradcam(run, classes, layout).flatten(1).double() for run in (found, expected)]
+    correlation = _correlation(*maps)
+    mapped = comparable & (maps[1].std(dim=1) > 0)
+    return bool(correlation[mapped].ge(CORRELATION_BOUND).all())
+
+
+def _gradcam(tapped: Tapped, classes: torch.Tensor, layout: Layout) -> torch.Tensor:
+    scores = tapped.logits.gather(1, classes.view(-1, 1)).sum()
+    (gradients,) = torch.autograd.grad(scores, tapped.outputs[0], retain_graph=True)
+    return gradcam(layout.fold(tapped.outputs[0].detach()), layout.fold(gradients)).relu()
+
+
+def _correlation(some: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """Pearson's correlation of each row, (N,)."""
+    some, others = (rows - rows.mean(dim=1, keepdim=True) for rows in (some, others))
+    return nn.functional.cosine_similarity(some, others)
+
+
+def check_pictures(height: int, width: int) -> NDArray[np.uint8]:
+    """Make the pictures that a network is tried on, the same ones every time.
+
+    Like photographs they hold the more contrast the coarser it is, and their colours go together: networks
+    take them for velvet or coral, with all degrees of certainty.
+
+    Returns:
+        RGB, uint8 (8, height, width, 3).
+    """
+    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
+    frequency = np.hypot(rows, columns)
+    frequency[0, 0] = np.inf  # the mean is chosen below
+    pictures = []
+    for seed in range(_PICTURES):
+        chance = np.random.default_rng(seed)
+        phases = chance.normal(size=(2, 4, *frequency.shape))
+        shared, *own = phases[0] + 1j * phases[1]
+        spectra = [(shared + 0.5 * one) / frequency ** chance.uniform(0.8, 1.4) for one in own]
+        planes = np.fft.irfft2(spectra, s=(height, width), axes=(1, 2))
+        planes *= _CONTRAST / planes.std(axis=(1, 2), keepdims=True)
+        colours = chance.uniform(70, 180, (3, 1, 1))
+        pictures.append(np.clip(planes + colours, 0, 255).astype(np.uint8).transpose(1, 2, 0))
+    return np.ascontiguousarray(pictures)
