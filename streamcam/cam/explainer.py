@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from streamcam.cam.assembling import Assembler, BatchResult
+from streamcam.cam.cores import available_cores, torch_threads
 from streamcam.cam.device import PRECISIONS, choose_device, choose_precision
 from streamcam.cam.engines import EngineMismatchError, EngineRequest, choose_engine
 from streamcam.cam.engines.cache import cache_directory
@@ -241,7 +242,9 @@ class Explainer:
 
     def _explain_batch(self, frames: Sequence[Frame]) -> list[Explanation]:
         # Inference mode is the caller's affair: here gradients are taken.
-        with torch.inference_mode(False), evaluating(self.model):
+        # A head is too small to share: its threads would spend their time waiting for each other.
+        threads = torch_threads(available_cores() if self._split is None else 1)
+        with torch.inference_mode(False), evaluating(self.model), threads:
             pixels = self._preprocessor.pixels(frames)
             inputs, tapped = self._run(pixels)
             probabilities = self.classifier.probabilities(tapped.logits.detach())

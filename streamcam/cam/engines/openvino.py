@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from streamcam.cam.cores import available_cores
 from streamcam.cam.engines.cache import ModelCache
 from streamcam.cam.engines.mixed import prepare_for_bfloat16
 from streamcam.cam.engines.runtime import core, load_openvino
@@ -108,6 +109,10 @@ class OpenVinoBackbone:
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
         }
+        if self._device == "CPU":
+            # The other stages run on the same cores: threads bound to a core would wait for it while another
+            # is free.
+            properties |= {"INFERENCE_NUM_THREADS": available_cores(), "ENABLE_CPU_PINNING": False}
         compiled = core().compile_model(self._with_pixels(model), self._device, properties)
         return compiled.create_infer_request()
 

@@ -1,0 +1,57 @@
+"""How many processor cores there are to use, and how many threads torch takes of them."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+_CONTROL_GROUPS = Path("/sys/fs/cgroup")
+
+
+def available_cores(control_groups: Path = _CONTROL_GROUPS) -> int:
+    """Count the cores that this process may keep busy.
+
+    A container sees all of the machine's cores, and is held to its share of them by a quota of time.
+
+    Args:
+        control_groups: Where Linux tells such quotas.
+
+    Returns:
+        At least 1.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    quota = _quota(control_groups)
+    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+def _quota(control_groups: Path) -> float | None:
+    """Seconds of processor time a second; None where there is no limit, or none can be read."""
+    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
+        quota, period = (control_groups / "cpu.max").read_text("ascii").split()
+        return None if quota == "max" else int(quota) / int(period)
+    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):  # version 1
+        quota, period = (
+            (control_groups / "cpu" / f"cpu.cfs_{name}_us").read_text("ascii") for name in ("quota", "period")
+        )
+        return None if int(quota) < 0 else int(quota) / int(period)
+    return None
+
+
+@contextlib.contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch take no more than so many threads while inside."""
+    usual = torch.get_num_threads()
+    if usual <= count:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
