@@ -6,7 +6,7 @@ import threading
 import types
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -87,7 +87,7 @@ class FakeExplainer:
         self,
         model: str = "fake",
         *,
-        batch_size: int = 2,
+        batch_size: int | Literal["auto"] = "auto",
         before: Callable[[int], None] = lambda _batch: None,
         **settings: Any,
     ) -> None:
@@ -95,11 +95,11 @@ class FakeExplainer:
 
         Args:
             model: Remembered.
-            batch_size: How many frames it wants at once.
+            batch_size: How many frames it wants at once; two if it may choose.
             before: Called with the number of each batch, from 0, before it is explained.
             settings: Remembered.
         """
-        self.batch_size = batch_size
+        self.batch_size = 2 if batch_size == "auto" else batch_size
         self.batches: list[list[int]] = []
         self.settings = {"model": model, "batch_size": batch_size, **settings}
         self._before = before

@@ -1,5 +1,11 @@
 """Stage 2: class activation maps, the methods as pure functions and the engine that feeds them."""
 
+import os
+
+# torch's threads wait for each other by running in circles, which takes the processor from every other
+# stage. What counts is what is set when torch is first imported, just below.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 from streamcam.cam.explainer import Explainer
 from streamcam.cam.methods import METHODS, Method
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from streamcam.cam.methods.gradients import gradcam
-from streamcam.cam.taps import Tapped
-from streamcam.models import Classifier
+from streamcam.cam.taps import Tapped, TappedNetwork
+from streamcam.models import Classifier, Layer
 from streamcam.models.layouts import Layout
 
 PROBABILITY_BOUND = 0.02
@@ -49,6 +51,30 @@ def keeps_bounds(found: Tapped, expected: Tapped, classifier: Classifier, layout
     correlation = _correlation(*maps)
     mapped = comparable & (maps[1].std(dim=1) > 0)
     return bool(correlation[mapped].ge(CORRELATION_BOUND).all())
+
+
+def tapped_network(
+    classifier: Classifier,
+    layers: Sequence[Layer],
+    dtypes: Sequence[torch.dtype],
+    inputs: Callable[[], torch.Tensor],
+) -> TappedNetwork:
+    """Set a network up in the first of several precisions that keeps the bounds.
+
+    Args:
+        classifier: On its device.
+        layers: The layers to keep.
+        dtypes: The preferred one first; the last is held to nothing.
+        inputs: Makes what it is tried on, float32 (N, C, H, W), normalised.
+    """
+    *tried, last = [TappedNetwork(classifier, layers, dtype) for dtype in dtypes]
+    layout = layers[0].layout
+    if not tried or layout is None:
+        return last
+    batch = inputs()
+    expected = last.run(batch)
+    kept = (network for network in tried if keeps_bounds(network.run(batch), expected, classifier, layout))
+    return next(kept, last)
 
 
 def _gradcam(tapped: Tapped, classes: torch.Tensor, layout: Layout) -> torch.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from streamcam.cam.assembling import Assembler, BatchResult
+from streamcam.cam.checking import check_pictures, tapped_network
 from streamcam.cam.cores import available_cores, torch_threads
 from streamcam.cam.device import PRECISIONS, choose_device, choose_precision
 from streamcam.cam.engines import EngineMismatchError, EngineRequest, choose_engine
 from streamcam.cam.engines.cache import cache_directory
 from streamcam.cam.evidence import Evidence
 from streamcam.cam.maps import combine_layers
+from streamcam.cam.memory import choose_batch_size, run_what_fits
 from streamcam.cam.methods import METHODS, method_call, parse_method
 from streamcam.cam.objectives import Objective
-from streamcam.cam.taps import Tapped, TappedNetwork, evaluating, without_inference_tensors
+from streamcam.cam.taps import Tapped, evaluating, without_inference_tensors
 from streamcam.cam.targets import TargetRequest, resolve_targets
 from streamcam.errors import InvalidArgumentError, unknown_name
 from streamcam.frames import Explanation, Frame
@@ -74,7 +76,7 @@ class Explainer:
         device: str = "auto",
         precision: str = "auto",
         fit: str | None = None,
-        batch_size: int = 4,
+        batch_size: int | Literal["auto"] = "auto",
         engine: str = "auto",
         input_size: int | None = None,
         mean: Sequence[float] | None = None,
@@ -100,7 +102,8 @@ class Explainer:
             precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``, for the network; maps are float32.
             fit: A name in `streamcam.models.FITS`; None for ``full`` where the network takes any shape and
                 ``stretch`` elsewhere.
-            batch_size: How many pictures go through the network at once.
+            batch_size: How many pictures go through the network at once; ``"auto"`` chooses by device and
+                memory.
             engine: ``"openvino"`` runs what lies before the target layer on OpenVINO, ``"torch"`` everything
                 in torch; ``"auto"`` takes the first wherever it can.
             input_size: Side of the square that the network takes, in pixels; this and what follows are for
@@ -122,8 +125,9 @@ class Explainer:
             )
         if fit is not None and fit not in FITS:
             raise unknown_name("fit", fit, FITS)
-        if top_k < 1 or batch_size < 1:
-            raise InvalidArgumentError(f"top_k and batch_size start at 1, not {min(top_k, batch_size)}")
+        smallest = top_k if batch_size == "auto" else min(top_k, batch_size)
+        if smallest < 1:
+            raise InvalidArgumentError(f"top_k and batch_size start at 1, not {smallest}")
         self.device, engine_device = choose_device(device)
         chosen = choose_precision(precision, self.device, engine_device)
         if isinstance(model, str):
@@ -140,16 +144,26 @@ class Explainer:
         self.classifier = model = without_inference_tensors(model)
         self.targets = resolve_targets(model, classes, against)
         self.model: nn.Module = model.module.to(self.device)
-        self.batch_size = batch_size
+        if self.device.type == "cuda":  # the order in which its half-precision convolutions want their data
+            self.model = self.model.to(memory_format=torch.channels_last)
         self.top_k = min(top_k, len(model.labels))
         self.notes: list[str] = [] if chosen.note is None else [chosen.note]
         self.fit, found = self._probe(fit)
+        self.batch_size = choose_batch_size(self.device, found) if batch_size == "auto" else batch_size
         layers = choose_target_layers(found, target_layer, stages=self._method.stages)
         self.target_layer = "+".join(layer.name for layer in layers)
         self._assembler = Assembler(model.labels, self.targets, self.method, self.target_layer, signed)
-        self._network = TappedNetwork(model, layers, PRECISIONS[chosen.names[-1]])
         self._preprocessor = Preprocessor(model.input, self.fit, self.device)
-        with evaluating(self.model):
+        size = trial_size(model, self.fit)
+        # Where torch runs on a processor, nothing below float32 has been seen to be quicker.
+        tried = chosen.names[-1:] if self.device.type == "cpu" else chosen.names
+        with torch.inference_mode(False), evaluating(self.model):
+            self._network = tapped_network(
+                model,
+                layers,
+                [PRECISIONS[name] for name in tried],
+                lambda: self._preprocessor.normalise(check_pictures(*size)[: self.batch_size]),
+            )
             self._split, self.engine_reason = choose_engine(
                 "openvino" if engine_device else engine,
                 EngineRequest(
@@ -159,8 +173,8 @@ class Explainer:
                     device=self.device,
                     engine_device=engine_device or "CPU",
                     precisions=chosen.names,
-                    size=trial_size(model, self.fit),
-                    batch_size=batch_size,
+                    size=size,
+                    batch_size=self.batch_size,
                     cache=cache_directory(),
                 ),
             )
@@ -206,8 +220,12 @@ class Explainer:
         """
         explanations: list[Explanation] = []
         for _, alike in itertools.groupby(frames, key=lambda frame: (frame.image.width, frame.image.height)):
-            for batch in _batched(list(alike), self.batch_size):
-                explanations += self._explain_batch(batch)
+            waiting = list(alike)
+            while waiting:
+                batch = waiting[: self.batch_size]
+                explained = run_what_fits(self._explain_batch, batch, self.device, self._take_smaller_batches)
+                explanations += explained
+                del waiting[: len(explained)]
         return explanations
 
     def identity(self) -> dict[str, object]:
@@ -231,6 +249,12 @@ class Explainer:
             "precision": str(self._network.dtype),
             "torch": torch.__version__,
         }
+
+    def _take_smaller_batches(self, size: int) -> None:
+        self.batch_size = size
+        note = f"the memory of {self.device} is short: fewer pictures go through the network at once"
+        if note not in self.notes:
+            self.notes.append(note)
 
     def _probe(self, fit: str | None) -> tuple[str, list[Layer]]:
         """Find out whether the network takes frames at their own shape, and what its layers put out."""
@@ -285,8 +309,3 @@ class Explainer:
             evidence = Evidence(self._network, inputs, tapped, index, objective, self._method.criterion)
             layer_maps.append(method_call(self._method, evidence, self._options).detach())
         return combine_layers(layer_maps, self._method.combine, size)
-
-
-def _batched(frames: list[Frame], size: int) -> Iterator[list[Frame]]:
-    for start in range(0, len(frames), size):
-        yield frames[start : start + size]

@@ -96,6 +96,15 @@ def _size(context: click.Context, parameter: click.Parameter, text: str | None) 
     return size
 
 
+class _BatchSize(click.ParamType[Any]):
+    """A number of frames, or ``auto``."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value == "auto" else click.IntRange(min=1).convert(value, param, ctx)
+
+
 def _rate(context: click.Context, parameter: click.Parameter, text: str | None) -> Fraction | None:
     """Read frames per second: a number or a fraction; 29.97 and its kin mean the exact rates of NTSC."""
     if text is None:
@@ -221,10 +230,11 @@ model_options = _all_of(
     option(
         "--batch",
         "batch_size",
-        type=click.IntRange(min=1),
-        default=4,
+        type=_BatchSize(),
+        default="auto",
         show_default=True,
-        help="How many frames go through the network at once.",
+        metavar="NUMBER",
+        help="How many frames go through the network at once; auto chooses by device and memory.",
     ),
 )
 """What is explained, and how it is run."""

@@ -7,7 +7,7 @@ import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -98,7 +98,7 @@ def render_command(
     precision: str,
     engine: str,
     fit: str | None,
-    batch_size: int,
+    batch_size: int | Literal["auto"],
     method: str,
     target_layer: str,
     class_names: tuple[str, ...],
