@@ -246,7 +246,7 @@ class Explainer:
             "batch": self.batch_size,
             "device": str(self.device),
             "engine": self.engine,
-            "precision": str(self._network.dtype),
+            "precision": str(self._network.dtype) if self._split is None else self._split.precision,
             "torch": torch.__version__,
         }
 

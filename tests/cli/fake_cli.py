@@ -2,8 +2,8 @@
 
     python fake_cli.py WHERE ARGUMENTS...
 
-WHERE is ``loading``, the number of a batch, or ``nowhere``. There the program prints a line and goes on when
-its standard input is closed. With --resume, a segment has as many frames as the variable SEGMENT says.
+WHERE is ``loading``, the number of a batch of four frames, or ``nowhere``. There the program prints a line and
+goes on when its standard input is closed. With --resume, a segment has as many frames as the variable SEGMENT says.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from stage_fakes import FakeExplainer
 
+FRAMES_PER_BATCH = 4
+
 
 def main() -> None:
     where, *arguments = sys.argv[1:]
@@ -28,7 +30,7 @@ def main() -> None:
 
     def build(model: str, **settings: object) -> FakeExplainer:
         hold("loading")
-        return FakeExplainer(model, before=hold, **settings)
+        return FakeExplainer(model, before=hold, **{**settings, "batch_size": FRAMES_PER_BATCH})
 
     module = types.ModuleType("streamcam.cam")
     module.Explainer = build
