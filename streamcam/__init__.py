@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from streamcam.overlay import Overlay, OverlaySettings
     from streamcam.pipeline import RenderResult, render, stream
     from streamcam.sinks import EncoderSettings, open_sink
-    from streamcam.sources import open_source
+    from streamcam.sources import ReadingSettings, open_source
     from streamcam.temporal import TemporalSettings
 
 __version__ = "0.1.0"
@@ -38,6 +38,7 @@ _HOMES = {
     "EncoderSettings": "streamcam.sinks",
     "open_sink": "streamcam.sinks",
     "TemporalSettings": "streamcam.temporal",
+    "ReadingSettings": "streamcam.sources",
     "open_source": "streamcam.sources",
 }
 """Public name → the module it comes from."""
@@ -52,6 +53,7 @@ __all__ = [
     "Overlay",
     "OverlaySettings",
     "Prediction",
+    "ReadingSettings",
     "Region",
     "RenderResult",
     "StreamcamError",

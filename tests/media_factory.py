@@ -20,7 +20,7 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from streamcam.frames import ColourTags, SourceInfo
-from streamcam.pictures import planes_of, set_tags
+from streamcam.pictures import bits_of, planes_of, set_tags
 
 Painter = Callable[[int, Sequence[NDArray[np.uint8]]], None]
 
@@ -308,9 +308,12 @@ def frame_times_of(path: Path) -> list[Fraction]:
 
 
 def greys_of(path: Path) -> list[float]:
-    """Decode a film: the mean luma of each frame."""
+    """Decode a film: the mean luma of each frame, on the scale of 8 bits."""
     with av.open(f"file:{path}") as container:
-        return [float(planes_of(frame)[0].mean()) for frame in container.decode(video=0)]
+        return [
+            float(planes_of(frame)[0].mean()) / 2 ** (bits_of(frame.format.name) - 8)
+            for frame in container.decode(video=0)
+        ]
 
 
 def overwrite_bytes(path: Path, start: int, count: int) -> None:

@@ -33,7 +33,7 @@ def test_commands_of_the_readme_work(
         assert len(capsys.readouterr().out.splitlines()) > 3
         return
     # The same command, on the first half second: what it does to the rest it does to these frames.
-    if "--end" not in arguments:
+    if not {"--end", "--duration"} & set(arguments):
         arguments += ["--end", "0.5"]
     assert run(arguments) == 0, capsys.readouterr().err
     assert "wrote" in capsys.readouterr().out

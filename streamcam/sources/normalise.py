@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 import numpy as np
 from av.buffer import Buffer
+from av.sidedata.sidedata import SideData
 from av.video.reformatter import ColorRange
 
 from streamcam.pictures import (
@@ -23,6 +24,11 @@ from streamcam.pictures import (
 )
 
 _FULL_RANGE_NAMES = {f"yuvj{name.removeprefix('yuv')}": name for name in PLANAR_FORMATS}
+
+_LOST = {
+    "MASTERING_DISPLAY_METADATA": "how bright the mastering screen was (HDR10) is left out",
+    "A53_CC": "closed captions inside the pictures are left out",
+}
 
 _TRAVELS = {8: "yuv420p", DEEP: f"yuv420p{DEEP}le"}
 
@@ -50,6 +56,12 @@ def orientation_of(decoded: Picture) -> Orientation:
     if abs(b) + abs(c) > abs(a) + abs(d):
         return Orientation(transposed=True, rows_flipped=b < 0, columns_flipped=c < 0)
     return Orientation(rows_flipped=d < 0, columns_flipped=a < 0)
+
+
+def lost_with(decoded: Picture) -> tuple[str, ...]:
+    """Tell in words what a picture carries beside its pixels that a drawn one will not."""
+    kinds = {entry.type.name for entry in cast("Iterable[SideData]", decoded.side_data)}
+    return tuple(note for kind, note in _LOST.items() if kind in kinds)
 
 
 def to_upright_planar(

@@ -22,7 +22,7 @@ from streamcam.sources.decoding import Decoder
 from streamcam.sources.deinterlacing import Deinterlacer, is_top_field_first
 from streamcam.sources.framing import Framing
 from streamcam.sources.hardware import NONE, accelerator, devices_for
-from streamcam.sources.normalise import Orientation, orientation_of, to_upright_planar
+from streamcam.sources.normalise import Orientation, lost_with, orientation_of, to_upright_planar
 from streamcam.sources.opening import choose_video_stream, film_streams, open_container
 from streamcam.sources.retiming import retimed
 from streamcam.sources.settings import ReadingSettings
@@ -119,6 +119,7 @@ class VideoSource(Source):
         self._deinterlacer = Deinterlacer(self._time_base)
         self._coded_shape: Fraction | None = None
         self._top_field_first: bool | None = None
+        self._lost: tuple[str, ...] = ()
         self._tells_shape = bool(stream.sample_aspect_ratio) or reading.size is not None
         self._pictures = self._timed_pictures()
         self._first = next(self._pictures, None)
@@ -179,7 +180,7 @@ class VideoSource(Source):
             if orientation is None:
                 # Once a film: asking PyAV for side data ties a picture into a circle of references, and
                 # megabytes would wait for the garbage collector with every frame.
-                orientation = orientation_of(picture)
+                orientation, self._lost = orientation_of(picture), lost_with(picture)
                 if picture.interlaced_frame:
                     self._top_field_first = is_top_field_first(picture)
             upright = to_upright_planar(picture, self._resampler, orientation, depth=self._reading.depth)
@@ -253,6 +254,7 @@ class VideoSource(Source):
         others = len(film_streams(self._container)) - 1
         if others:
             notes.append(f"the file holds {others + 1} video streams; number {self._stream.index} is used")
+        notes += self._lost
         if self._stream.codec_context.is_hwaccel:
             notes.append(f"decoded in hardware ({self._reading.hwaccel})")
         elif self._reading.hwaccel != NONE:

@@ -164,7 +164,7 @@ def test_every_kind_of_film_can_be_played(
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("codec", ["libx265", "libsvtav1", "mpeg4", "ffv1"])
+@pytest.mark.parametrize("codec", ["hevc", "av1", "vp9", "prores", "mpeg4", "ffv1"])
 def test_other_encoders_write_films_and_print_nothing(
     codec: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -172,6 +172,14 @@ def test_other_encoders_write_films_and_print_nothing(
     write_film(path, info_of(size=(160, 96)), range(6), EncoderSettings(codec))
     assert len(greys_of(path)) == 6
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_hevc_has_the_tag_that_every_player_knows(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"out{suffix}"
+    write_film(path, info_of(), range(3), EncoderSettings("hevc"))
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context.codec_tag == "hvc1"
 
 
 def test_mp4_files_begin_with_their_index(tmp_path: Path) -> None:

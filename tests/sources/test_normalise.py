@@ -9,7 +9,14 @@ from media_factory import make_clip, make_picture, paint_noise, paint_quadrants
 
 from streamcam.frames import ColourTags
 from streamcam.pictures import Resampler, picture_from_rgb, planes_of, set_tags, tags_of
-from streamcam.sources.normalise import UPRIGHT, Orientation, orientation_of, to_upright_planar
+from streamcam.sources import open_source
+from streamcam.sources.normalise import (
+    UPRIGHT,
+    Orientation,
+    lost_with,
+    orientation_of,
+    to_upright_planar,
+)
 
 # The quarters of the stored picture are 40, 80 above and 120, 160 below. What is seen follows by hand.
 TURNS = {
@@ -110,3 +117,18 @@ def test_what_was_decoded_is_never_written_to(pixel_format: str) -> None:
     to_upright_planar(image, Resampler(), Orientation(rows_flipped=True))
     for plane, kept in zip(planes_of(image), before, strict=True):
         np.testing.assert_array_equal(plane, kept)
+
+
+def test_what_is_lost_with_a_picture_is_told(tmp_path: Path) -> None:
+    params = "log-level=none:max-cll=1000,400:master-display="
+    params += "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
+    clip = make_clip(
+        tmp_path / "hdr.mkv",
+        codec="libx265",
+        pixel_format="yuv420p10le",
+        frames=2,
+        options={"x265-params": params},
+    )
+    with open_source(clip) as source:
+        assert source.info.notes == ("how bright the mastering screen was (HDR10) is left out",)
+    assert lost_with(make_picture(64, 48)) == ()
