@@ -48,6 +48,7 @@ class Framing:
         self._coding: YuvCoding | None = None
         self._tags = ColourTags()
         self._first: _Look | None = None
+        self._inner: dict[_Look, tuple[int, int]] = {}
         self.size = wanted or (0, 0)
         self.pixel_shape = Fraction(1)
         self.change: str | None = None
@@ -74,7 +75,13 @@ class Framing:
                 "in the first size, with bars where the shape differs"
             )
         assert self._coding is not None
-        inner = inner_size((look.width, look.height), pixel_shape, self.size, self.pixel_shape)
+        if look not in self._inner:
+            self._inner[look] = inner_size(
+                (look.width, look.height), pixel_shape, self.size, self.pixel_shape
+            )
+        inner = self._inner[look]
+        if inner == self.size == (look.width, look.height) and coding_of(picture) == self._coding:
+            return picture
         fitted = self._resampler.to_coding(picture, self._coding, self._tags, inner)
         return fitted if inner == self.size else with_bars(fitted, self.size)
 
