@@ -2,8 +2,9 @@
 
     python fake_cli.py WHERE ARGUMENTS...
 
-WHERE is ``loading``, the number of a batch of four frames, or ``nowhere``. There the program prints a line and
-goes on when its standard input is closed. With --resume, a segment has as many frames as the variable SEGMENT says.
+WHERE is ``loading``, the number of a batch of four frames, or ``nowhere``. There the program prints a line
+and goes on when its standard input is closed. With --resume, a segment has as many frames as the variable
+SEGMENT says.
 """
 
 from __future__ import annotations
