@@ -59,7 +59,7 @@ class Framing:
         Args:
             picture: Planar and upright; left as it is.
             pixel_shape: Width of one of its pixels by its height.
-            time_s: When it is shown, for the note.
+            time_s: When it is shown, in seconds from the film's beginning, for the note.
 
         Returns:
             The picture itself where there is nothing to do.

@@ -184,9 +184,8 @@ class VideoSource(Source):
                 if picture.interlaced_frame:
                     self._top_field_first = is_top_field_first(picture)
             upright = to_upright_planar(picture, self._resampler, orientation, depth=self._reading.depth)
-            yield self._framing.fit(
-                upright, self._pixel_shape(orientation), float(picture.pts * self._time_base)
-            )
+            time_s = float(picture.pts * self._time_base - self._origin_s)
+            yield self._framing.fit(upright, self._pixel_shape(orientation), time_s)
         self._read_to_end = True
         self._shortfall = self._decoder.completeness.shortfall()
 

@@ -138,8 +138,8 @@ def test_odd_sizes_are_read_as_they_are(tmp_path: Path) -> None:
 
 
 def test_a_change_of_size_is_brought_to_the_first_and_noted(tmp_path: Path) -> None:
-    first = make_clip(tmp_path / "first.ts", frames=5)
-    second = make_clip(tmp_path / "second.ts", frames=5, size=(96, 80))
+    first = make_clip(tmp_path / "first.ts", pts=range(100, 105))
+    second = make_clip(tmp_path / "second.ts", pts=range(105, 110), size=(96, 80))
     joined = tmp_path / "joined.ts"
     joined.write_bytes(first.read_bytes() + second.read_bytes())
     frames, info, report = read_film(joined)
