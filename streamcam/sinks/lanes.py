@@ -12,7 +12,7 @@ from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
-from av.codec import Codec, CodecContext
+from av.codec import Codec, CodecContext, codecs_available
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
@@ -37,6 +37,9 @@ class Lane(abc.ABC):
 
     encodes = True
     """Whether what is given is encoded anew."""
+
+    loss = ""
+    """What is lost by that, in words to follow the codec's name."""
 
     def __init__(self, stream: Stream, begin_s: float) -> None:
         """Assign.
@@ -167,18 +170,22 @@ def add_sound(
         begin_s: The time of the input that is 0 in the output, in seconds.
 
     Returns:
-        None if the sound cannot be decoded.
+        None if the sound cannot be decoded, or this build lacks the encoder.
     """
     if not source.codec_context or not source.codec_context.sample_rate:
         return None
+    if encoder not in codecs_available:
+        return None
     layout = source.layout.name
-    if not _takes_layout(encoder, layout):
-        layout = "stereo"
+    takes_all = _takes_layout(encoder, layout)
     rate = _nearest_rate(encoder, source.sample_rate)
     stream = output.add_stream(encoder, rate=rate)
     assert isinstance(stream, AudioStream)
-    _set_up(stream.codec_context, layout, rate)
-    return EncodedSound(stream, begin_s)
+    _set_up(stream.codec_context, layout if takes_all else "stereo", rate)
+    lane = EncodedSound(stream, begin_s)
+    if not takes_all:
+        lane.loss = f" in stereo instead of {source.channels} channels"
+    return lane
 
 
 def add_text(

@@ -175,7 +175,7 @@ class StreamCopier:
             lane = add_text(self._output, source, encoder, begin_s)
         if lane is not None:
             codec = lane.stream.codec_context.codec.canonical_name
-            self.notes.append(f"{_named(source)} is written as {codec}: {self._cannot_hold()}")
+            self.notes.append(f"{_named(source)} is written as {codec}{lane.loss}: {self._cannot_hold()}")
         return lane
 
     def _is_made_anew(self, source: Stream) -> bool:

@@ -78,20 +78,34 @@ def test_sound_may_be_left_away(tmp_path: Path) -> None:
         assert [stream.type for stream in written.streams] == ["video"]
 
 
-def test_surround_stays_surround(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("layout", "channels", "target", "written_channels", "loss"),
+    [
+        ("5.1", 6, ".webm", 6, ""),
+        ("hexadecagonal", 16, ".ts", 2, " in stereo instead of 16 channels"),
+    ],
+)
+def test_surround_stays_surround_where_the_encoder_can(
+    layout: str, channels: int, target: str, written_channels: int, loss: str, tmp_path: Path
+) -> None:
     clip = tmp_path / "in.mkv"
     with av.open(str(clip), "w") as output:
         video = add_film(output)
         sound = output.add_stream("pcm_s16le", rate=48000)
-        sound.codec_context.layout = "5.1"
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 6 * 9600), np.int16), "s16", "5.1")
+        sound.codec_context.layout = layout
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, channels * 9600), np.int16), "s16", layout)
         frame.sample_rate, frame.pts = 48000, 0
         output.mux(sound.encode(frame))
         finish_film(output, video)
-    pass_through(clip, tmp_path / "out.webm", settings=None)
-    with av.open(str(tmp_path / "out.webm")) as written:
+    path = tmp_path / f"out{target}"
+    passed = pass_through(clip, path, settings=settings_for(target))
+    with av.open(str(path)) as written:
         (stream,) = written.streams.audio
-        assert (stream.codec_context.codec.canonical_name, stream.channels) == ("opus", 6)
+        assert stream.channels == written_channels
+        codec = stream.codec_context.codec.canonical_name
+    (note,) = passed.sink_notes
+    assert note.startswith("audio stream 1 (pcm_s16le) is written as ")
+    assert f" as {codec}{loss}: " in note
 
 
 # Data, attachments, covers
