@@ -180,6 +180,13 @@ class Explainer:
             )
         self.engine = "torch" if self._split is None else "openvino"
 
+    @property
+    def precision(self) -> str:
+        """What the network computes in: a name in `streamcam.cam.device.PRECISIONS`."""
+        if self._split is not None:
+            return self._split.precision
+        return next(name for name, dtype in PRECISIONS.items() if dtype == self._network.dtype)
+
     def preprocess(self, image: NDArray[np.uint8]) -> torch.Tensor:
         """Return what the network sees of a picture.
 
@@ -246,7 +253,7 @@ class Explainer:
             "batch": self.batch_size,
             "device": str(self.device),
             "engine": self.engine,
-            "precision": str(self._network.dtype) if self._split is None else self._split.precision,
+            "precision": self.precision,
             "torch": torch.__version__,
         }
 

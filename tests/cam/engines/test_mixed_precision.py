@@ -121,7 +121,7 @@ def test_bfloat16_keeps_the_labels_and_maps_of_real_photographs(real_media: Path
     settings = {"engine": "openvino", "top_k": 5, "classes": "top2"}
     exact = Explainer(precision="fp32", **settings).explain(images)  # type: ignore[arg-type]
     explainer = Explainer(**settings)  # type: ignore[arg-type]
-    assert explainer.engine_reason == "the backbone runs on OpenVINO in bf16"
+    assert explainer.precision == "bf16"
     for found, expected in zip(explainer.explain(images), exact, strict=True):
         assert_within_bounds(found, expected)
 
@@ -133,18 +133,18 @@ def test_the_check_refuses_bfloat16_that_is_not_prepared(
     # The pictures made for the check must tell good from bad without any photograph.
     monkeypatch.setenv("STREAMCAM_CACHE", str(tmp_path))
     monkeypatch.setattr(OpenVinoBackbone, "_prepared", property(lambda backbone: backbone._model))
-    assert Explainer().engine_reason == "the backbone runs on OpenVINO in fp32"
+    assert Explainer().precision == "fp32"
 
 
 @needs_bf16
 def test_what_was_found_out_is_remembered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("STREAMCAM_CACHE", str(tmp_path))
-    assert Explainer().engine_reason == "the backbone runs on OpenVINO in bf16"
+    assert Explainer().precision == "bf16"
     (verdict,) = tmp_path.glob("openvino-*/verdict-*")
     monkeypatch.setattr(split_network, "keeps_bounds", lambda *_: False)
-    assert Explainer().engine_reason == "the backbone runs on OpenVINO in bf16"  # not asked again
+    assert Explainer().precision == "bf16"  # not asked again
     verdict.write_text("hold")  # damaged: asked again
-    assert Explainer().engine_reason == "the backbone runs on OpenVINO in fp32"
+    assert Explainer().precision == "fp32"
 
 
 @needs_bf16
@@ -165,8 +165,10 @@ def test_bfloat16_runs_by_name_wherever_it_can() -> None:
     explainer = Explainer(precision="bf16")
     if "bf16" in engine_precisions("CPU"):
         assert explainer.engine_reason == "the backbone runs on OpenVINO in bf16"
+        assert explainer.identity()["precision"] == explainer.precision == "bf16"
         assert explainer.notes == []
     else:
+        assert explainer.precision == "fp32"
         assert any("no instructions for bf16" in note for note in explainer.notes)
     explanation = explainer.explain([np.zeros((72, 128, 3), np.uint8)])[0]
     assert explanation.predictions
