@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float32]
 
+NOT_FINITE = "not finite"
+"""The flag of a map that could not be computed."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Frame:
@@ -77,7 +80,10 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Explanation:
-    """Where the network looked in one frame, and what it saw there."""
+    """Where the network looked in one frame, and what it saw there.
+
+    A frame that was left out has an explanation too, without maps, targets and predictions.
+    """
 
     frame_index: int
     """`Frame.index` of the frame explained."""
@@ -99,6 +105,12 @@ class Explanation:
     """Class index → why its map is all zeros, where it is."""
     signed: bool = False
     """Whether maps keep evidence against the class, as negative values."""
+    cut: bool = False
+    """Whether another shot begins with this frame."""
+    shown: tuple[Prediction, ...] = ()
+    """The most probable classes steadied in time, best first; empty where nobody follows the film."""
+    view: NDArray[np.uint8] | None = dataclasses.field(default=None, repr=False, compare=False)
+    """A small grey picture of the whole frame, uint8 (h, w), to see cuts and motion in."""
 
     def __post_init__(self) -> None:
         if [target.index for target in self.targets] != list(self.heatmaps):
@@ -109,6 +121,11 @@ class Explanation:
                     f"the map of class {index} is {heatmap.dtype} {heatmap.shape}, not float32 (h, w)"
                 )
 
+    @property
+    def is_explained(self) -> bool:
+        """Whether the frame was explained rather than left out."""
+        return bool(self.heatmaps)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Steadied:
@@ -116,13 +133,16 @@ class Steadied:
 
     frame: Frame
     heats: Mapping[int, FloatArray]
-    """Class index → float32 (h, w), 0 (none) to 1 (strongest); -1 to 1 where evidence against is kept."""
+    """Class index → float32 (h, w), 0 (none) to 1 (strongest); -1 to 1 where evidence against is kept.
+
+    As fine as the raw maps, or finer where heat follows motion; empty before the first explanation.
+    """
     targets: tuple[Prediction, ...]
     """The classes whose heat it is, in the order of `heats`."""
     labels: tuple[Prediction, ...]
     """The classes to be listed, best first."""
     explanation: Explanation
-    """The explanation that the heat comes from, with the region that it covers; its maps are raw."""
+    """The frame's own explanation, with the region that the heat covers; its maps are raw, or left out."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import numpy as np
 from streamcam.frames import Explanation, Frame, Prediction, Region, SourceInfo, SourceReport
 from streamcam.pipeline import ExplainedStream
 from streamcam.sources import Source
+from streamcam.temporal import Follower
 
 LIMIT_S = 20.0
 """No handshake takes this long, in seconds; what does has hung."""
@@ -107,7 +108,7 @@ class FakeExplainer:
     def identity(self) -> dict[str, object]:
         return {"model": self.settings["model"], "batch": self.batch_size}
 
-    def explain_frames(self, frames: list[Frame]) -> list[Explanation]:
+    def explain_frames(self, frames: list[Frame], follower: Follower | None = None) -> list[Explanation]:  # noqa: ARG002
         self.batches.append([frame.index for frame in frames])
         self._before(len(self.batches) - 1)
         return [explanation_of(frame.index) for frame in frames]

@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "sources": BASE,
     "models": BASE - {"containers"},
     "cam": BASE - {"containers"} | {"models"},
-    "temporal": {"errors", "frames"},
+    "temporal": {"errors", "frames", "pictures"},
     "overlay": BASE - {"containers"},
     "sinks": BASE,
     "pipeline": BASE - {"containers"} | {"sources", "temporal", "overlay", "sinks"},
@@ -35,6 +35,7 @@ ALLOWED: dict[str, set[str]] = {
 """Room → the rooms it may import, besides itself and the package's bare name, which has the version."""
 
 ALLOWED_FOR_TYPES: dict[str, set[str]] = {
+    "cam": {"temporal"},
     "pipeline": {"cam"},
     "__init__": {"errors", "frames", "models", "cam", "temporal", "overlay", "sinks", "sources", "pipeline"},
 }

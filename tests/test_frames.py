@@ -36,6 +36,12 @@ def test_a_region_may_reach_beyond_the_frame() -> None:
     assert Region(0.0, -0.25, 1.0, 1.25).top == -0.25
 
 
+def test_a_frame_that_was_left_out_has_an_explanation_without_maps() -> None:
+    nothing = dataclasses.replace(explanation(np.ones((7, 12), np.float32)), heatmaps={}, targets=())
+    assert not nothing.is_explained
+    assert explanation(np.ones((7, 12), np.float32)).is_explained
+
+
 def test_an_explanation_holds_raw_maps() -> None:
     assert explanation(np.ones((7, 12), np.float32)).heatmaps[3].shape == (7, 12)
 

@@ -7,7 +7,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -42,6 +42,9 @@ from streamcam.models import (
 from streamcam.models.preprocessing import Preprocessor, frame_of_array
 from streamcam.models.probing import trial_size
 from streamcam.models.weights import fingerprint
+
+if TYPE_CHECKING:
+    from streamcam.temporal import Follower
 
 
 class Explainer:
@@ -143,6 +146,10 @@ class Explainer:
             )
         self.classifier = model = without_inference_tensors(model)
         self.targets = resolve_targets(model, classes, against)
+        if signed and len(self.targets) > 1:
+            raise InvalidArgumentError(
+                f"signed shows one class in two colours, and {len(self.targets)} are asked for; ask for one"
+            )
         self.model: nn.Module = model.module.to(self.device)
         if self.device.type == "cuda":  # the order in which its half-precision convolutions want their data
             self.model = self.model.to(memory_format=torch.channels_last)
@@ -216,8 +223,13 @@ class Explainer:
         """
         return self.explain_frames([frame_of_array(image, index) for index, image in enumerate(images)])
 
-    def explain_frames(self, frames: Sequence[Frame]) -> list[Explanation]:
+    def explain_frames(self, frames: Sequence[Frame], follower: Follower | None = None) -> list[Explanation]:
         """Explain frames of a source.
+
+        Args:
+            frames: What to explain.
+            follower: Decides, frame after frame, which classes are taken for the most probable ones; each
+                frame's own ranking if None.
 
         Returns:
             One explanation for each frame, in order.
@@ -226,11 +238,12 @@ class Explainer:
             ModelError: if the method cannot explain this network.
         """
         explanations: list[Explanation] = []
+        explain = functools.partial(self._explain_batch, follower=follower)
         for _, alike in itertools.groupby(frames, key=lambda frame: (frame.image.width, frame.image.height)):
             waiting = list(alike)
             while waiting:
                 batch = waiting[: self.batch_size]
-                explained = run_what_fits(self._explain_batch, batch, self.device, self._take_smaller_batches)
+                explained = run_what_fits(explain, batch, self.device, self._take_smaller_batches)
                 explanations += explained
                 del waiting[: len(explained)]
         return explanations
@@ -271,7 +284,7 @@ class Explainer:
             self.notes.append(probe.note)
         return probe.fit, probe.layers
 
-    def _explain_batch(self, frames: Sequence[Frame]) -> list[Explanation]:
+    def _explain_batch(self, frames: Sequence[Frame], follower: Follower | None) -> list[Explanation]:
         # Inference mode is the caller's affair: here gradients are taken.
         # A head is too small to share: its threads would spend their time waiting for each other.
         threads = torch_threads(available_cores() if self._split is None else 1)
@@ -280,7 +293,8 @@ class Explainer:
             inputs, tapped = self._run(pixels)
             probabilities = self.classifier.probabilities(tapped.logits.detach())
             ranking = probabilities.argsort(dim=1, descending=True, stable=True)
-            objectives = [target.objective(ranking) for target in self.targets]
+            followed = ranking if follower is None else self._followed(frames, probabilities, follower)
+            objectives = [target.objective(followed) for target in self.targets]
             size = pixels.shape[1:3]
             maps = [self._map(inputs, size, tapped, objective) for objective in objectives]
         result = BatchResult(
@@ -291,6 +305,14 @@ class Explainer:
         )
         region = self._preprocessor.geometry(frames[0]).region
         return self._assembler.assemble(frames, result, region)
+
+    def _followed(
+        self, frames: Sequence[Frame], probabilities: torch.Tensor, follower: Follower
+    ) -> torch.Tensor:
+        """Rank the classes of frames that follow each other, int64 (N, as many as are shown or explained)."""
+        count = max(self.top_k, *(1 + (target.rank or 0) for target in self.targets))
+        ranking = follower.rank(frames, probabilities.cpu().numpy(), self.classifier.labels, count)
+        return torch.from_numpy(ranking).to(probabilities.device)
 
     def _run(self, pixels: NDArray[np.uint8]) -> tuple[Callable[[], torch.Tensor], Tapped]:
         """Run the network on pixels (N, H, W, 3); its normalised input is made where it is asked for."""

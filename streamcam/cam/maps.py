@@ -9,9 +9,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from streamcam.frames import FloatArray
+from streamcam.frames import NOT_FINITE, FloatArray
 
-NOT_FINITE = "not finite"
 NO_EVIDENCE = "no positive evidence"
 
 

@@ -281,6 +281,84 @@ explanation_options = _all_of(
 )
 """What is asked of the network."""
 
+_TEMPORAL = ("smoothing_s", "mode", "scale", "dim_uncertain", "cuts", "label_hold_s", "every")
+
+
+def temporal_options(*, default_mode: str) -> Callable[[Command], Command]:
+    """Add the options of the temporal stage; the command gets them as one dict, ``temporal``.
+
+    Args:
+        default_mode: The smoothing mode where none is asked for.
+    """
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def gather(**values: Any) -> Any:
+            temporal = {name: values.pop(name) for name in _TEMPORAL}
+            return command(**values, temporal=temporal)
+
+        return cast(Command, _temporal_options(default_mode)(gather))
+
+    return decorate
+
+
+def _temporal_options(default_mode: str) -> Callable[[Any], Any]:
+    return _all_of(
+        option(
+            "--smoothing",
+            "smoothing_s",
+            type=NUMBER,
+            default=0.25,
+            show_default=True,
+            metavar="SECONDS",
+            help="Time constant of the smoothing; 0 turns it off.",
+        ),
+        option(
+            "--smoothing-mode",
+            "mode",
+            default=default_mode,
+            show_default=True,
+            metavar="NAME",
+            help="causal (the past only), zero-phase (past and future alike: nothing lags), flow (causal, "
+            "and heat travels with what moves), flow-zero-phase, none.",
+        ),
+        option(
+            "--scale",
+            default="running",
+            show_default=True,
+            metavar="NAME",
+            help="What full strength is: frame (each frame's own strongest place), running (what the class "
+            "usually reaches in this shot), absolute (a probability of 100 %).",
+        ),
+        option("--dim-uncertain", is_flag=True, help="Weaken the heat of classes less probable than 50 %."),
+        option(
+            "--cuts",
+            default="auto",
+            show_default=True,
+            metavar="NAME",
+            help="auto starts afresh where another shot begins, off never does.",
+        ),
+        option(
+            "--label-hold",
+            "label_hold_s",
+            type=NUMBER,
+            default=0.5,
+            show_default=True,
+            metavar="SECONDS",
+            help="How long another class must lead, unless it leads clearly, before it is shown and "
+            "explained; 0 never waits.",
+        ),
+        option(
+            "--every",
+            type=click.IntRange(min=1),
+            default=1,
+            show_default=True,
+            metavar="N",
+            help="Explain every Nth frame, and carry heat and labels over those between.",
+        ),
+    )
+
+
 overlay_options = _all_of(
     option(
         "--colormap",
@@ -295,15 +373,6 @@ overlay_options = _all_of(
         default=0.45,
         show_default=True,
         help="Weight of the heat: 0 shows none, 1 shows only heat.",
-    ),
-    option(
-        "--smoothing",
-        "smoothing_s",
-        type=NUMBER,
-        default=0.4,
-        show_default=True,
-        metavar="SECONDS",
-        help="Time constant of the smoothing; 0 turns it off.",
     ),
     option("--no-labels", is_flag=True, help="Leave the predicted labels out of the picture."),
 )

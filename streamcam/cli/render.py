@@ -21,6 +21,7 @@ from streamcam.cli.options import (
     option,
     overlay_options,
     reading_options,
+    temporal_options,
 )
 from streamcam.cli.progress import ProgressLine
 from streamcam.cli.saying import say
@@ -76,6 +77,7 @@ class _Request:
 @model_options
 @explanation_options
 @overlay_options
+@temporal_options(default_mode="flow-zero-phase")
 @encoding_options
 @option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
 @debug_option
@@ -108,8 +110,8 @@ def render_command(
     top_k: int,
     colormap: str,
     alpha: float,
-    smoothing_s: float,
     no_labels: bool,
+    temporal: dict[str, Any],
     encoding: dict[str, Any],
     quiet: bool,
 ) -> int:
@@ -137,7 +139,7 @@ def render_command(
         end_s=end_s,
         overwrite=overwrite,
         resume=resume,
-        temporal=TemporalSettings(smoothing_s),
+        temporal=TemporalSettings(**temporal),
         overlay=overlay,
         reading=ReadingSettings(**reading, depth=encoding["depth"]),
         encoder=EncoderSettings(**encoding),

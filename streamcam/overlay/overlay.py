@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
+
 from streamcam.frames import Prediction, Steadied
 from streamcam.overlay.blending import HeatBlender
 from streamcam.overlay.labels import LabelLine, LabelPanel
@@ -23,6 +25,9 @@ class OverlaySettings:
     """Weight of the heat, from 0 (none) to 1 (only heat)."""
     labels: bool = True
     """Whether the predicted labels are drawn."""
+
+
+_NO_HEAT = np.zeros((1, 1), np.float32)
 
 
 class Overlay:
@@ -60,10 +65,10 @@ class Overlay:
             A fresh picture; the frame stays as it is.
         """
         image, region = steadied.frame.image, steadied.explanation.region
-        heats = list(steadied.heats.values())
-        shown, colours = steadied.targets, list[Rgb]()
-        if steadied.explanation.signed:  # two colours for one class: others have none left
-            shown, colours = shown[:1], [FOR]
+        heats = list(steadied.heats.values()) or [_NO_HEAT]
+        colours = list[Rgb]()
+        if steadied.explanation.signed:
+            colours = [FOR]
             picture = self._tinter.tint(image, for_and_against(heats[0]), [FOR, AGAINST], region)
         elif len(heats) > 1:
             colours = [PALETTE[number % len(PALETTE)] for number in range(len(heats))]
@@ -71,7 +76,7 @@ class Overlay:
         else:
             picture = self._blender.blend(image, heats[0], region)
         if self._settings.labels:
-            self._panel.paint(picture, _lines(steadied.labels, shown, colours))
+            self._panel.paint(picture, _lines(steadied.labels, steadied.targets, colours))
         return picture
 
 
@@ -80,7 +85,8 @@ def _lines(
 ) -> list[LabelLine]:
     """The best classes, and those whose heat is shown where they are not among them."""
     explained = {target.index: target for target in shown}
-    listed = {prediction.index: prediction for prediction in (*labels, *explained.values())}
+    listed = {label.index: label for label in labels}
+    listed |= {index: target for index, target in explained.items() if index not in listed}
     own_colour = dict(zip(explained, colours, strict=bool(colours)))
     return [
         LabelLine(

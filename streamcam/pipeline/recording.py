@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +13,10 @@ from numpy.typing import NDArray
 from streamcam.frames import Explanation, FloatArray, Frame, Prediction, Region
 from streamcam.pipeline.streaming import FrameExplainer
 from streamcam.sinks import SegmentStore
+from streamcam.temporal import Follower
+
+Recorded = tuple[Explanation, FloatArray | None]
+"""An explanation, and the probabilities by which its classes were ranked in time, float32 (classes,)."""
 
 
 class RecordingExplainer:
@@ -37,49 +40,69 @@ class RecordingExplainer:
         self._explainer = explainer
         self._store = store
         self._to_load = iter(range(store.count))
-        self._repeated: dict[int, Explanation] = {}
-        self._fresh: dict[int, Explanation] = {}
+        self._repeated: dict[int, Recorded] = {}
+        self._fresh: dict[int, Recorded] = {}
 
-    def explain_frames(self, frames: list[Frame]) -> list[Explanation]:
-        """Return one explanation for each frame, in order."""
+    def explain_frames(self, frames: list[Frame], follower: Follower | None = None) -> list[Explanation]:
+        """Return one explanation for each frame, in order; a follower sees all of them, repeated or not."""
         recorded = [self._recorded(frame.index) for frame in frames]
-        known = [explanation for explanation in recorded if explanation is not None]
+        known = [one for one in recorded if one is not None]
         if len(known) == len(frames):
-            return known
-        fresh = self._explainer.explain_frames(frames)[len(known) :]
-        self._fresh.update((explanation.frame_index, explanation) for explanation in fresh)
-        return known + fresh
+            for frame, (explanation, probabilities) in zip(frames, known, strict=True):
+                if follower is not None and probabilities is not None:
+                    follower.repeat(frame, probabilities, explanation.shown)
+        else:
+            arguments = (frames,) if follower is None else (frames, follower)
+            explanations = self._explainer.explain_frames(*arguments)
+            pairs = [_with_ranking(*pair, follower) for pair in zip(frames, explanations, strict=True)]
+            fresh = pairs[len(known) :]
+            self._fresh.update((explanation.frame_index, (explanation, row)) for explanation, row in fresh)
+            known += fresh
+        return [explanation for explanation, _ in known]
 
     def companion(self, indices: range) -> dict[str, NDArray[Any]]:
         """Give up what is kept of the frames of a finished segment; called in the thread that writes them."""
-        return to_arrays([self._fresh.pop(index) for index in indices])
+        return to_arrays([self._fresh.pop(index) for index in indices if index in self._fresh])
 
-    def _recorded(self, index: int) -> Explanation | None:
-        """Look a frame up. Each is asked for once and in order, so one segment at a time is in memory."""
-        if index not in self._repeated:
-            for number in itertools.islice(self._to_load, 1):
-                companion = self._store.load(number).companion
-                self._repeated.update((one.frame_index, one) for one in from_arrays(companion))
-        return self._repeated.pop(index, None)
+    def _recorded(self, index: int) -> Recorded | None:
+        """Look a frame up. Each is asked for once and in order, so few segments at a time are in memory."""
+        while index not in self._repeated:
+            number = next(self._to_load, None)
+            if number is None:
+                return None
+            companion = self._store.load(number).companion
+            self._repeated.update((one[0].frame_index, one) for one in from_arrays(companion))
+        return self._repeated.pop(index)
 
 
-def to_arrays(explanations: Sequence[Explanation]) -> dict[str, NDArray[Any]]:
+def _with_ranking(frame: Frame, explanation: Explanation, follower: Follower | None) -> Recorded:
+    if follower is None:
+        return explanation, None
+    probabilities, shown = follower.ranked(frame)
+    return dataclasses.replace(explanation, shown=shown), probabilities
+
+
+def to_arrays(recorded: Sequence[Recorded]) -> dict[str, NDArray[Any]]:
     """Put explanations into arrays that no other program has to be trusted with: numbers and JSON."""
-    records, maps = [], [np.zeros(0, np.float32)]
-    for explanation in explanations:
+    records, maps, rows = [], [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
+    for explanation, probabilities in recorded:
+        classes = 0 if probabilities is None else len(probabilities)
+        rows += [] if probabilities is None else [probabilities]
         fields = {field.name: getattr(explanation, field.name) for field in dataclasses.fields(explanation)}
         heatmaps = fields.pop("heatmaps")
         maps += [heatmap.ravel() for heatmap in heatmaps.values()]
         shapes = [heatmap.shape for heatmap in heatmaps.values()]
-        records.append({**fields, "shapes": shapes})
+        records.append({**fields, "shapes": shapes, "classes": classes})
     text = json.dumps(records, default=_plain)
-    return {"maps": np.concatenate(maps), "records": np.frombuffer(text.encode(), np.uint8)}
+    numbers = {"maps": np.concatenate(maps), "probabilities": np.concatenate(rows)}
+    return {**numbers, "records": np.frombuffer(text.encode(), np.uint8)}
 
 
-def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> list[Explanation]:
+def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> list[Recorded]:
     """Make explanations again of what `to_arrays` gave."""
     maps, at = arrays["maps"], 0
-    explanations = []
+    probabilities, row = arrays["probabilities"], 0
+    recorded: list[Recorded] = []
     for record in json.loads(arrays["records"].tobytes()):
         targets = tuple(Prediction(**target) for target in record.pop("targets"))
         heatmaps: dict[int, FloatArray] = {}
@@ -89,17 +112,20 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> list[Explanation]:
         predictions = tuple(Prediction(**prediction) for prediction in record.pop("predictions"))
         flags = {int(index): why for index, why in record.pop("flags").items()}
         region = Region(**record.pop("region"))
-        explanations.append(
-            Explanation(
-                heatmaps=heatmaps,
-                targets=targets,
-                predictions=predictions,
-                region=region,
-                flags=flags,
-                **record,
-            )
+        shown = tuple(Prediction(**label) for label in record.pop("shown"))
+        classes = record.pop("classes")
+        explanation = Explanation(
+            heatmaps=heatmaps,
+            targets=targets,
+            predictions=predictions,
+            region=region,
+            flags=flags,
+            shown=shown,
+            **record,
         )
-    return explanations
+        recorded.append((explanation, probabilities[row : row + classes] if classes else None))
+        row += classes
+    return recorded
 
 
 def _plain(value: object) -> Any:

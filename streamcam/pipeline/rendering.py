@@ -90,7 +90,7 @@ def render(
         source: The file to read.
         output: The file to make; its suffix chooses the kind. It appears when it is complete.
         explainer: Computes the maps.
-        temporal: How the maps are steadied in time.
+        temporal: How explanations are made to hold together in time; the defaults if None.
         overlay: How the heat looks.
         encoder: How a film is encoded.
         sidecar: A file for the raw maps, JSON lines.
@@ -110,17 +110,20 @@ def render(
     """
     began = time.monotonic()
     check_outputs(check_input_file(source), output, sidecar, overwrite=overwrite)
+    temporal = temporal or TemporalSettings()
     steadier, painter = Steadier(temporal), Overlay(overlay)
     encoder, resumption = encoder or EncoderSettings(), None
     with contextlib.ExitStack() as stack:
         if resume:
-            look = {"overlay": overlay or OverlaySettings(), "temporal": temporal or TemporalSettings()}
+            look = {"overlay": overlay or OverlaySettings(), "temporal": temporal}
             part = {"start": start_s, "end": end_s, "reading": reading or ReadingSettings()}
             settings = {**look, **part, "encoder": encoder}
             resumption = Resumption(Path(source), Path(output), explainer, settings)
             stack.callback(resumption.close)
         stages = explainer if resumption is None else resumption.explainer
-        explained = stack.enter_context(stream(source, stages, start_s=start_s, end_s=end_s, reading=reading))
+        explained = stack.enter_context(
+            stream(source, stages, start_s=start_s, end_s=end_s, reading=reading, temporal=temporal)
+        )
         if on_start is not None:
             on_start(explained)
         sink: Sink

@@ -14,8 +14,12 @@ from streamcam.errors import InvalidArgumentError
 from streamcam.frames import Explanation, Frame, SourceInfo, SourceReport
 from streamcam.pipeline.channel import Channel, ChannelClosedError
 from streamcam.sources import ReadingSettings, Source, open_source
+from streamcam.temporal import Follower, TemporalSettings
 
 Explained = tuple[Frame, Explanation]
+
+_MOST_LEFT_OUT = 24
+"""A batch is full, too, with this many frames in it that are not explained: their pictures take memory."""
 
 READER_PATIENCE_S = 5.0
 """How long closing a stream waits for a read that is under way, in seconds; a file's takes far less."""
@@ -26,8 +30,8 @@ class FrameExplainer(Protocol):
 
     batch_size: int
 
-    def explain_frames(self, frames: list[Frame]) -> list[Explanation]:
-        """Return one explanation for each frame, in order."""
+    def explain_frames(self, frames: list[Frame], follower: Follower | None = None) -> list[Explanation]:
+        """Return one explanation for each frame, in order; a follower decides which classes are explained."""
 
 
 def stream(
@@ -37,6 +41,7 @@ def stream(
     start_s: float | None = None,
     end_s: float | None = None,
     reading: ReadingSettings | None = None,
+    temporal: TemporalSettings | None = None,
 ) -> ExplainedStream:
     """Explain every frame of a source.
 
@@ -49,20 +54,27 @@ def stream(
         start_s: Where to start, in seconds; only with a path.
         end_s: Where to end, in seconds; only with a path.
         reading: How the film is read; only with a path.
+        temporal: Which frames are explained, where shots begin and how labels hold; if None, every frame is
+            explained by itself.
 
     Raises:
-        StreamcamError: one of its children, if the source cannot be opened.
+        StreamcamError: one of its children, if the source cannot be opened or a setting cannot be used.
     """
+    follower = None if temporal is None else Follower(temporal)
     if not isinstance(source, Source):
-        return _started(lambda: open_source(source, start_s=start_s, end_s=end_s, reading=reading), explainer)
+        return _started(
+            lambda: open_source(source, start_s=start_s, end_s=end_s, reading=reading), explainer, follower
+        )
     if start_s is not None or end_s is not None or reading is not None:
         raise InvalidArgumentError("start_s, end_s and reading go with a path; an open source is as it is")
-    return _started(lambda: source, explainer)
+    return _started(lambda: source, explainer, follower)
 
 
-def _started(opener: Callable[[], Source], explainer: FrameExplainer) -> ExplainedStream:
+def _started(
+    opener: Callable[[], Source], explainer: FrameExplainer, follower: Follower | None
+) -> ExplainedStream:
     """Start both threads and wait until the source is open."""
-    stages = _Stages(opener, explainer)
+    stages = _Stages(opener, explainer, follower)
     stages.start()
     try:
         return ExplainedStream(stages, next(stages.opened))
@@ -155,15 +167,19 @@ class _Stages:
         exhausted: Whether the source was read to its end.
     """
 
-    def __init__(self, opener: Callable[[], Source], explainer: FrameExplainer) -> None:
+    def __init__(
+        self, opener: Callable[[], Source], explainer: FrameExplainer, follower: Follower | None
+    ) -> None:
         """Assign.
 
         Args:
             opener: Opens the source; called in the reader's thread, which owns it from then on.
             explainer: Used in the explainer's thread.
+            follower: Likewise; None explains every frame by itself.
         """
         self._opener = opener
         self._explainer = explainer
+        self._follower = follower
         self.opened: Channel[SourceInfo] = Channel(1)
         self.frames: Channel[Frame] = Channel(explainer.batch_size)
         self.explained: Channel[Explained] = Channel(explainer.batch_size)
@@ -227,8 +243,8 @@ class _Stages:
         """Explain frames and hand them over."""
         try:
             for batch in self._batches():
-                for frame, explanation in zip(batch, self._explainer.explain_frames(batch), strict=True):
-                    self.explained.put((frame, explanation))
+                for pair in self._explained(batch):
+                    self.explained.put(pair)
         except ChannelClosedError:
             pass
         except BaseException as error:
@@ -244,12 +260,27 @@ class _Stages:
         self.explained.fail(error)
         self.frames.fail(ChannelClosedError("another stage has ended"))
 
-    def _batches(self) -> Iterator[list[Frame]]:
-        """Gather full batches: always the same ones for one file, so that results repeat bit for bit."""
-        batch: list[Frame] = []
+    def _explained(self, batch: list[tuple[Frame, bool]]) -> Iterator[Explained]:
+        """Explain those frames of a batch that are to be explained."""
+        due = [frame for frame, is_due in batch if is_due]
+        if self._follower is None:
+            yield from zip(due, self._explainer.explain_frames(due), strict=True)
+            return
+        explanations = self._explainer.explain_frames(due, self._follower) if due else []
+        own = {frame.index: one for frame, one in zip(due, explanations, strict=True)}
+        for frame, _ in batch:
+            yield frame, self._follower.complete(frame, own.get(frame.index))
+
+    def _batches(self) -> Iterator[list[tuple[Frame, bool]]]:
+        """Gather frames, each with whether it is to be explained, until those that are make a full batch.
+
+        Always the same batches for one file, so that results repeat bit for bit.
+        """
+        batch: list[tuple[Frame, bool]] = []
         for frame in self.frames:
-            batch.append(frame)
-            if len(batch) == self._explainer.batch_size:
+            batch.append((frame, self._follower is None or self._follower.observe(frame)))
+            due = sum(is_due for _, is_due in batch)
+            if due >= self._explainer.batch_size or len(batch) - due == _MOST_LEFT_OUT:
                 yield batch
                 batch = []
         if batch:

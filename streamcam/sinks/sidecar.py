@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -90,18 +90,27 @@ class SidecarWriter:
 
 
 def frame_record(frame: Frame, explanation: Explanation) -> dict[str, Any]:
-    """Describe one frame as it stands in a sidecar; `more` holds the maps of classes after the first."""
+    """Describe one frame as it stands in a sidecar.
+
+    ``more`` holds the maps of classes after the first, ``shown`` the steadied labels, where they were, and
+    ``cut`` is there where another shot begins. A frame that was left out has its number and time only.
+    """
+    record: dict[str, Any] = {"frame": frame.index, "time_s": round(frame.time_s, 6)}
+    if explanation.cut:
+        record["cut"] = True
+    if not explanation.is_explained:
+        return record
     region = explanation.region
     first, *others = [_target_record(explanation, target) for target in explanation.targets]
-    record = {
-        "frame": frame.index,
-        "time_s": round(frame.time_s, 6),
-        "predictions": [_prediction_record(prediction) for prediction in explanation.predictions],
+    record |= {
+        "predictions": _prediction_records(explanation.predictions),
         **first,
         "method": explanation.method,
         "target_layer": explanation.target_layer,
         "region": [round(edge, 6) for edge in (region.left, region.top, region.right, region.bottom)],
     }
+    if explanation.shown:
+        record["shown"] = _prediction_records(explanation.shown)
     return {**record, "more": others} if others else record
 
 
@@ -116,12 +125,15 @@ def _target_record(explanation: Explanation, target: Prediction) -> dict[str, An
     }
 
 
-def _prediction_record(prediction: Prediction) -> dict[str, Any]:
-    return {
-        "index": prediction.index,
-        "label": prediction.label,
-        "probability": _rounded(prediction.probability),
-    }
+def _prediction_records(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+    return [
+        {
+            "index": prediction.index,
+            "label": prediction.label,
+            "probability": _rounded(prediction.probability),
+        }
+        for prediction in predictions
+    ]
 
 
 def _heatmap_record(heatmap: FloatArray) -> dict[str, Any]:

@@ -1,6 +1,16 @@
 """Between explaining and drawing: what makes single explanations hold together in time."""
 
-from streamcam.temporal.smoothing import Smoother
-from streamcam.temporal.steadier import Steadier, TemporalSettings, steady
+from streamcam.temporal.following import Follower
+from streamcam.temporal.settings import LIVE_MODE, MODES, SCALES, TemporalSettings, check_live
+from streamcam.temporal.steadier import Steadier, steady
 
-__all__ = ["Smoother", "Steadier", "TemporalSettings", "steady"]
+__all__ = [
+    "LIVE_MODE",
+    "MODES",
+    "SCALES",
+    "Follower",
+    "Steadier",
+    "TemporalSettings",
+    "check_live",
+    "steady",
+]

@@ -1,7 +1,7 @@
-"""Steadying maps in time.
+"""Smoothing in time, with nothing known of what comes.
 
-Smoothing works on raw maps and on presentation times, so a film looks alike at 10 and at 60 frames a
-second, at variable rates and where frames were dropped.
+It works on presentation times, so a film looks alike at 10 and at 60 frames a second, at variable rates and
+where frames were dropped.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ import math
 
 import numpy as np
 
-from streamcam.errors import InvalidArgumentError
 from streamcam.frames import FloatArray
+from streamcam.temporal.motion import carried
 
 
 class Smoother:
     """An exponential mean over time: the first-order low-pass filter.
 
     A map that appears suddenly has reached 63 % of its strength after the time constant.
+
+    Attributes:
+        state: The mean so far, float32 (h, w); None before the first map.
     """
 
     def __init__(self, time_constant_s: float) -> None:
@@ -25,34 +28,34 @@ class Smoother:
 
         Args:
             time_constant_s: In seconds; 0 turns smoothing off.
-
-        Raises:
-            InvalidArgumentError: if it is negative or not a number.
         """
-        if not (math.isfinite(time_constant_s) and time_constant_s >= 0):
-            raise InvalidArgumentError(f"smoothing takes seconds from 0 up, not {time_constant_s:g}")
+        self.state: FloatArray | None = None
         self._time_constant_s = time_constant_s
-        self._state: FloatArray | None = None
         self._time_s = 0.0
 
-    def update(self, heatmap: FloatArray, time_s: float) -> FloatArray:
+    def update(
+        self, heatmap: FloatArray | None, time_s: float, shift: FloatArray | None = None
+    ) -> FloatArray | None:
         """Mix in the map of the next frame.
 
         Args:
-            heatmap: float32 (h, w), raw. A map of another resolution starts afresh; one that is not finite
-                leaves the state as it was.
+            heatmap: float32 (h, w). A map of another resolution starts afresh; where there is none, or it is
+                not finite, the state stays as it was.
             time_s: Presentation time of its frame, in seconds.
+            shift: What carries the mean along before the map is mixed in; see `streamcam.temporal.motion`.
 
         Returns:
-            float32 (h, w), the mean so far, on the same scale.
+            float32 (h, w), the mean so far, on the same scale; None while there was no map.
         """
-        if not np.isfinite(heatmap).all():
-            return np.zeros_like(heatmap) if self._state is None else self._state
+        if self.state is not None and shift is not None and shift.shape[:2] == self.state.shape:
+            self.state = carried(self.state, shift)
+        if heatmap is None or not np.isfinite(heatmap).all():
+            return self.state
         elapsed_s = max(0.0, time_s - self._time_s)
         self._time_s = time_s
-        if self._state is None or self._state.shape != heatmap.shape or self._time_constant_s == 0:
-            self._state = heatmap
+        if self.state is None or self.state.shape != heatmap.shape or self._time_constant_s == 0:
+            self.state = heatmap
         else:
             weight = np.float32(-math.expm1(-elapsed_s / self._time_constant_s))
-            self._state = self._state + weight * (heatmap - self._state)
-        return self._state
+            self.state = self.state + weight * (heatmap - self.state)
+        return self.state

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from media_factory import make_picture
 from numpy.typing import NDArray
 from torch import nn
 from torchvision.models import resnet18
@@ -19,6 +22,8 @@ from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError
 from streamcam.frames import Region
 from streamcam.models import Classifier, InputSpec
 from streamcam.models.labels import numbered_labels
+from streamcam.models.preprocessing import frame_of_array
+from streamcam.temporal import Follower, TemporalSettings
 
 Image = NDArray[np.uint8]
 
@@ -314,3 +319,31 @@ def test_its_identity_is_the_same_for_the_same_and_for_nothing_else() -> None:
     ]
     assert len(set(identities)) == len(identities)
     assert identity() == identities[0]
+
+
+# --- following a film -------------------------------------------------------------------------------------
+
+
+def test_a_follower_decides_which_class_is_explained() -> None:
+    """The second picture's best class is another, but not for long enough; its own ranking is kept beside."""
+    explainer = Explainer(classifier(Spots()), target_layer="features", top_k=1, batch_size=2)
+    pictures = [picture(0, 0, channel=0) | picture(2, 2, channel=1) // 2]
+    pictures.append(picture(0, 0, channel=0) // 2 | picture(2, 2, channel=1))
+    frames = [frame_of_array(image, index) for index, image in enumerate(pictures)]
+    frames = [dataclasses.replace(frame, time_base=Fraction(1, 25)) for frame in frames]
+    follower = Follower(TemporalSettings(label_hold_s=0.5, cuts="off"))
+    for frame in frames:
+        follower.observe(dataclasses.replace(frame, image=make_picture(32, 32)))
+    followed = explainer.explain_frames(frames, follower)
+    assert [one.targets[0].index for one in followed] == [0, 0]
+    assert [one.predictions[0].index for one in followed] == [0, 1]
+    assert np.unravel_index(followed[1].heatmaps[0].argmax(), (4, 4)) == (0, 0)
+    alone = explainer.explain_frames(frames)
+    assert [one.targets[0].index for one in alone] == [0, 1]
+    shown = [follower.complete(*pair).shown for pair in zip(frames, followed, strict=True)]
+    assert [labels[0].index for labels in shown] == [0, 0]
+
+
+def test_evidence_against_is_shown_of_one_class_only() -> None:
+    with pytest.raises(InvalidArgumentError, match="one class in two colours, and 2 are asked for"):
+        Explainer(classifier(Spots()), target_layer="features", classes=[0, 1], signed=True)

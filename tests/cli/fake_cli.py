@@ -24,6 +24,8 @@ FRAMES_PER_BATCH = 4
 def main() -> None:
     where, *arguments = sys.argv[1:]
 
+    os.environ.setdefault("STREAMCAM_SMOOTHING_MODE", "causal")  # each frame is written once explained
+
     def hold(here: object) -> None:
         if str(here) == where:
             print(f"holding at {here}", flush=True)

@@ -153,10 +153,11 @@ def test_what_the_options_say_reaches_the_explainer(explainers: list[FakeExplain
 
 @pytest.mark.usefixtures("clip")
 def test_several_classes_and_ranks_can_be_asked_for(explainers: list[FakeExplainer]) -> None:
-    wanted = ["--class", "281", "--class", "tiger cat", "--target", "top2", "--signed"]
+    wanted = ["--class", "281", "--class", "tiger cat", "--target", "top2"]
     assert run(["render", "clip.mp4", "-o", "out.mp4", "--quiet", *wanted]) == 0
     assert explainers[0].settings["classes"] == ("281", "tiger cat", "top2")
-    assert explainers[0].settings["signed"] is True
+    assert run(["render", "clip.mp4", "-o", "two.mp4", "--quiet", "--signed"]) == 0
+    assert explainers[1].settings["signed"] is True
 
 
 def test_the_defaults_in_the_help_are_the_ones_of_the_library(capfd: pytest.CaptureFixture[str]) -> None:
@@ -165,10 +166,15 @@ def test_the_defaults_in_the_help_are_the_ones_of_the_library(capfd: pytest.Capt
 
     run(["render", "--help"])
     text = " ".join(capfd.readouterr().out.split())
-    settings = OverlaySettings()
+    overlay, temporal = OverlaySettings(), TemporalSettings()
     for option, value in {
-        "--colormap": settings.colormap,
-        "--alpha": settings.alpha,
-        "--smoothing": TemporalSettings().smoothing_s,
+        "--colormap": overlay.colormap,
+        "--alpha": overlay.alpha,
+        "--smoothing": temporal.smoothing_s,
+        "--smoothing-mode": temporal.mode,
+        "--scale": temporal.scale,
+        "--cuts": temporal.cuts,
+        "--label-hold": temporal.label_hold_s,
+        "--every": temporal.every,
     }.items():
         assert re.search(rf"{option} .*?\[default: {re.escape(str(value))}\]", text)

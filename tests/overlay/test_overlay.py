@@ -13,9 +13,8 @@ from stage_fakes import CAT, DOG, explanation_of
 from streamcam.errors import InvalidArgumentError, UnknownNameError
 from streamcam.frames import Explanation, FloatArray, Frame, Prediction, Steadied
 from streamcam.overlay import Overlay, OverlaySettings
-from streamcam.overlay.labels import LabelLine, LabelPanel
+from streamcam.overlay.labels import LabelPanel
 from streamcam.overlay.overlay import _lines
-from streamcam.overlay.tinting import FOR
 from streamcam.pictures import Picture, planes_of
 
 PLAIN = OverlaySettings(colormap="inferno", alpha=1.0, labels=False)
@@ -70,19 +69,11 @@ def test_evidence_for_and_against_has_two_colours() -> None:
     assert int(blue[50, 0]) > int(blue_before[50, 0])
 
 
-def test_with_evidence_against_only_the_class_shown_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
-    cat, dog = Prediction(CAT, "cat", 0.8), Prediction(DOG, "dog", 0.2)
-    heatmaps = {CAT: np.array([[-1, 1]], np.float32), DOG: np.array([[1, -1]], np.float32)}
-    explanation = dataclasses.replace(
-        explanation_of(0), heatmaps=heatmaps, targets=(cat, dog), predictions=(cat, dog), signed=True
-    )
-    painted: list[LabelLine] = []
-    monkeypatch.setattr(LabelPanel, "paint", lambda _panel, _image, lines: painted.extend(lines))
-    Overlay().draw(steadied(frame_at(0), {CAT: [[-1, 1]], DOG: [[1, -1]]}, explanation))
-    assert [(line.text, line.marked, line.colour) for line in painted] == [
-        ("cat", True, FOR),
-        ("dog", False, None),
-    ]
+def test_before_the_first_explanation_there_is_no_heat() -> None:
+    frame = frame_at(0)
+    nothing = Steadied(frame, {}, (), (), dataclasses.replace(explanation_of(0), heatmaps={}, targets=()))
+    coldest = Overlay(PLAIN).draw(steadied(frame, {CAT: [[0]]}))
+    np.testing.assert_array_equal(luma(Overlay(PLAIN).draw(nothing)), luma(coldest))
 
 
 def test_labels_are_drawn_over_the_heat_and_can_be_left_out() -> None:
@@ -120,6 +111,10 @@ def test_the_class_explained_is_listed_and_marked() -> None:
     assert [(line.text, line.probability, line.marked) for line in _lines(labels, labels[:1], [])] == [
         ("cat", 0.75, True),
         ("dog", 0.25, False),
+    ]
+    raw = Prediction(CAT, "cat rather than dog", 0.5)  # the probability listed is the steadied one
+    assert [(line.text, line.probability) for line in _lines(labels[:1], [raw], [])] == [
+        ("cat rather than dog", 0.75)
     ]
     unlikely = Prediction(9, "heron", 0.001)
     assert [(line.text, line.marked) for line in _lines(labels, [unlikely], [])] == [

@@ -13,6 +13,8 @@ from media_factory import make_clip
 from stage_fakes import FakeExplainer, Token, ToldSource, at, expect
 
 from streamcam.pipeline import Progress, render, stream
+from streamcam.temporal import TemporalSettings
+from streamcam.temporal.lookahead import REACH
 
 BATCH = 4
 ON_THEIR_WAY = 4 * BATCH + 4
@@ -56,4 +58,5 @@ def test_pictures_are_freed_as_soon_as_they_are_written(tmp_path: Path) -> None:
     finally:
         gc.enable()
     assert len(alive) == 4
-    assert max(alive) <= ON_THEIR_WAY + 4  # the decoder, the drawn picture and the encoder's
+    looked_ahead = REACH * TemporalSettings().smoothing_s * 25
+    assert max(alive) <= ON_THEIR_WAY + looked_ahead + 4  # the decoder, the drawn picture and the encoder's

@@ -139,7 +139,12 @@ def test_notes_come_from_every_stage(tmp_path: Path, out: Path) -> None:
 # --- failures leave nothing behind ------------------------------------------------------------------------
 
 
+CAUSAL = TemporalSettings(mode="causal")
+"""No frame waits for those after it."""
+
+
 def render_badly(clip: Path, out: Path, explainer: Any = None, **others: Any) -> RenderResult:
+    others.setdefault("temporal", CAUSAL)
     return render(clip, out / "film.mp4", explainer or FakeExplainer(), sidecar=out / "maps.jsonl", **others)
 
 
@@ -307,6 +312,18 @@ def test_stopped_in_the_middle(clip: Path, out: Path, held_up: Callable[[int], H
     assert frame_times_of(out / "film.mp4") == frame_times_of(clip)[:12]
     assert len((out / "maps.jsonl").read_text().splitlines()) == 13
     assert listing(out) == ["film.mp4", "maps.jsonl"]
+
+
+def test_stopped_while_frames_wait_for_those_after_them(
+    clip: Path, out: Path, held_up: Callable[[int], Hold]
+) -> None:
+    hold = held_up(16)
+    running: list[ExplainedStream] = []
+    ahead = TemporalSettings(smoothing_s=0.1, mode="zero-phase")  # 5 frames are looked ahead
+    stop = at_frame(8, lambda: hold.stop(running[0]))
+    result = render_badly(clip, out, temporal=ahead, on_start=running.append, on_progress=stop)
+    assert (result.frames, result.interrupted) == (16, True)
+    assert frame_times_of(out / "film.mp4") == frame_times_of(clip)[:16]
 
 
 def test_stopped_before_the_first_frame(clip: Path, out: Path, held_up: Callable[[int], Hold]) -> None:

@@ -21,12 +21,13 @@ from PIL import Image
 from stage_fakes import CAT, DOG, FakeExplainer, explanation_of
 
 from streamcam.errors import InvalidArgumentError, SinkError
-from streamcam.frames import Explanation, Prediction, Region
+from streamcam.frames import Explanation, Frame, Prediction, Region
 from streamcam.overlay import OverlaySettings
 from streamcam.pictures import planes_of
-from streamcam.pipeline import ExplainedStream, RenderResult, render
+from streamcam.pipeline import ExplainedStream, Progress, RenderResult, render
 from streamcam.pipeline.recording import from_arrays, to_arrays
 from streamcam.sinks import EncoderSettings, segments
+from streamcam.temporal import Follower, TemporalSettings
 
 FRAMES = 30
 EACH = 8
@@ -48,8 +49,13 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
+CAUSAL = TemporalSettings(mode="causal")
+"""No frame waits for those after it."""
+
+
 def resumable(source: Path, output: Path, explainer: Any = None, **others: Any) -> RenderResult:
     explainer = explainer or FakeExplainer(batch_size=3)
+    others.setdefault("temporal", CAUSAL)
     sidecar = output.with_suffix(".jsonl")
     return render(source, output, explainer, sidecar=sidecar, resume=True, **others)
 
@@ -297,6 +303,55 @@ def test_a_full_disk_keeps_what_is_finished(clip: Path, out: Path, monkeypatch: 
     assert resumable(clip, out / "film.mp4").complete
 
 
+# --- what a film's own past decides -----------------------------------------------------------------------
+
+
+class Undecided(FakeExplainer):
+    """Ranks two classes, of which now the one and now the other leads."""
+
+    def explain_frames(self, frames: list[Frame], follower: Follower | None = None) -> list[Explanation]:
+        assert follower is not None
+        leads = [0.5 + 0.3 * math.sin(frame.index / 3) for frame in frames]
+        rows = np.array([[lead, 1 - lead] for lead in leads], np.float32)
+        ranking = follower.rank(frames, rows, ("cat", "dog"), 2)
+        return [
+            dataclasses.replace(explanation, method=str(first))
+            for explanation, first in zip(super().explain_frames(frames), ranking[:, 0].tolist(), strict=True)
+        ]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        TemporalSettings(cuts="off", label_hold_s=0.1),
+        TemporalSettings(cuts="off", label_hold_s=0.1, every=2),
+        TemporalSettings(cuts="off", label_hold_s=0.1, every=20, mode="flow"),
+    ],
+)
+def test_labels_hold_and_heat_goes_on_over_an_interruption(
+    clip: Path, out: Path, settings: TemporalSettings
+) -> None:
+    whole, resumed = out / "whole.mkv", out / "resumed.mkv"
+    ffv1 = EncoderSettings("ffv1")
+    resumable(clip, whole, Undecided(batch_size=1), encoder=ffv1, temporal=settings)
+    records = [json.loads(line) for line in whole.with_suffix(".jsonl").read_text().splitlines()[1:]]
+    explained = [record for record in records if "shown" in record]
+    assert len(explained) == len(range(0, FRAMES, settings.every))
+    if settings.every < 20:
+        assert {record["shown"][0]["label"] for record in explained} == {"cat", "dog"}
+
+    def stop(progress: Progress) -> None:
+        if progress.frames == 17:
+            die()
+
+    with pytest.raises(RuntimeError, match="died"):
+        resumable(clip, resumed, Undecided(batch_size=1), encoder=ffv1, temporal=settings, on_progress=stop)
+    explainer = Undecided(batch_size=1)
+    resumable(clip, resumed, explainer, encoder=ffv1, temporal=settings)
+    assert explainer.batches == [[index] for index in range(16, FRAMES) if index % settings.every == 0]
+    assert_same_film(whole, resumed)
+
+
 # --- how explanations are kept ----------------------------------------------------------------------------
 
 
@@ -315,10 +370,13 @@ def test_explanations_come_back_as_they_were() -> None:
         region=Region(-1 / 3, 0.0, 4 / 3, 1.0),
         flags={CAT: "no positive evidence"},
         signed=True,
+        shown=(dog, cat),
     )
-    for one, other in zip(
-        [explanation_of(3), rich], from_arrays(to_arrays([explanation_of(3), rich])), strict=True
-    ):
+    row = np.array([0.1, 0.9], np.float32)
+    (plain, nothing), (back, found) = from_arrays(to_arrays([(explanation_of(3), None), (rich, row)]))
+    assert nothing is None
+    np.testing.assert_array_equal(found, row)
+    for one, other in ((explanation_of(3), plain), (rich, back)):
         for field in dataclasses.fields(Explanation):
             if field.name != "heatmaps":
                 assert getattr(one, field.name) == getattr(other, field.name)
@@ -333,6 +391,6 @@ def test_a_probability_that_is_none_comes_back() -> None:
     explanation = dataclasses.replace(
         explanation_of(0), heatmaps={-1: np.zeros((1, 1), np.float32)}, targets=(function,)
     )
-    (back,) = from_arrays(to_arrays([explanation]))
+    ((back, _),) = from_arrays(to_arrays([(explanation, None)]))
     assert math.isnan(back.targets[0].probability)
     assert json.dumps(list(back.heatmaps)) == "[-1]"

@@ -15,6 +15,7 @@ from stage_fakes import FakeExplainer, ToldSource, at, consume, expect, explanat
 from streamcam.errors import InvalidArgumentError, SourceNotFoundError
 from streamcam.pipeline import ExplainedStream, stream
 from streamcam.sources import SyntheticSource
+from streamcam.temporal import TemporalSettings
 
 BATCH = 2
 FULL = 3 * BATCH
@@ -63,6 +64,42 @@ def test_the_reader_owns_the_source_and_its_report_is_whole_at_the_end() -> None
     assert len(list(running)) == 5
     assert source.closed_in == "streamcam-reader"
     assert running.report().frames_read == 5
+
+
+# --- following the film -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4])
+def test_every_third_frame_is_explained_in_full_batches(batch: int) -> None:
+    explainer = FakeExplainer(batch_size=batch)
+    source = SyntheticSource(width=32, height=18, frame_count=20)
+    pairs = list(stream(source, explainer, temporal=TemporalSettings(every=3, cuts="off")))
+    assert [frame.index for frame, _ in pairs] == list(range(20))
+    assert [explanation.frame_index for _, explanation in pairs] == list(range(20))
+    explained = [explanation.frame_index for _, explanation in pairs if explanation.is_explained]
+    assert explained == list(range(0, 20, 3))
+    assert [len(indices) for indices in explainer.batches[:-1]] == [batch] * (len(explainer.batches) - 1)
+
+
+def test_frames_that_are_left_out_do_not_pile_up() -> None:
+    explainer = FakeExplainer(batch_size=4)
+    source = SyntheticSource(width=32, height=18, frame_count=100)
+    running = iter(stream(source, explainer, temporal=TemporalSettings(every=90, cuts="off")))
+    next(running)
+    assert explainer.batches[0] == [0]
+    assert len(list(running)) == 99
+    assert [index for indices in explainer.batches for index in indices] == [0, 90]
+
+
+def test_a_film_that_is_followed_comes_with_views() -> None:
+    source = SyntheticSource(width=32, height=18, frame_count=2)
+    for _, explanation in stream(source, FakeExplainer(), temporal=TemporalSettings()):
+        assert explanation.view is not None
+
+
+def test_settings_that_cannot_be_used_are_told_before_anything_is_opened() -> None:
+    with pytest.raises(InvalidArgumentError, match="every counts frames from 1"):
+        stream("missing.mp4", FakeExplainer(), temporal=TemporalSettings(every=0))
 
 
 # --- ending in order --------------------------------------------------------------------------------------

@@ -60,6 +60,20 @@ def test_the_maps_of_more_classes_come_after() -> None:
     assert record["more"][0]["heatmap"]["values"][1] == 2.0
 
 
+def test_steadied_labels_and_cuts_stand_beside_what_is_raw() -> None:
+    steadied = Prediction(5, "Hund & Tür", 0.123456)
+    record = frame_record(frame(), explanation(shown=(steadied,), cut=True))
+    assert record["shown"] == [{"index": 5, "label": "Hund & Tür", "probability": 0.1235}]
+    assert record["predictions"][0]["index"] == 3
+    assert record["cut"] is True
+    assert not {"shown", "cut"} & frame_record(frame(), explanation()).keys()
+
+
+def test_a_frame_that_was_left_out_has_its_number_and_time() -> None:
+    nothing = explanation(heatmaps={}, targets=(), predictions=())
+    assert frame_record(frame(), nothing) == {"frame": 1, "time_s": 0.033367}
+
+
 def test_every_line_is_json(tmp_path: Path) -> None:
     writer = SidecarWriter(tmp_path / "maps.jsonl", {})
     for index in range(3):

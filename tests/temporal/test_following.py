@@ -1,0 +1,108 @@
+"""Following a film: which frames are explained, of which classes, and what is added to what is found."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import skimage.data
+from media_factory import make_picture
+from stage_fakes import CAT, explanation_of
+
+from streamcam.frames import Explanation, Frame
+from streamcam.temporal import Follower, TemporalSettings
+
+LABELS = ("ant", "bee", "cat", "dog")
+PHOTOGRAPHS = [skimage.data.camera(), skimage.data.coffee()[..., 1]]
+
+
+def frame(index: int, shot: int = 0) -> Frame:
+    def paint(_index: int, planes: Any) -> None:
+        planes[0][:] = PHOTOGRAPHS[shot][100:208, 100:292]
+
+    return Frame(make_picture(192, 108, paint=paint), index, index, Fraction(1, 10), 0.0)
+
+
+def follow(settings: TemporalSettings, shots: list[int]) -> list[Explanation]:
+    """Let every frame of a film be explained that is to be."""
+    follower = Follower(settings)
+    frames = [frame(index, shot) for index, shot in enumerate(shots)]
+    due = [follower.observe(one) for one in frames]
+    return [
+        follower.complete(one, explanation_of(one.index) if is_due else None)
+        for one, is_due in zip(frames, due, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 10])
+def test_every_so_many_frames_one_is_explained(every: int) -> None:
+    found = follow(TemporalSettings(every=every), [0] * 10)
+    assert [one.is_explained for one in found] == [index % every == 0 for index in range(10)]
+    assert [one.frame_index for one in found] == list(range(10))
+
+
+def test_the_frame_after_a_cut_is_always_explained_and_counting_begins_there() -> None:
+    found = follow(TemporalSettings(every=3), [0, 0, 0, 0, 0, 1, 1, 1, 1])
+    assert [index for index, one in enumerate(found) if one.cut] == [5]
+    assert [index for index, one in enumerate(found) if one.is_explained] == [0, 3, 5, 8]
+
+
+def test_cuts_can_be_left_alone() -> None:
+    found = follow(TemporalSettings(cuts="off"), [0, 1, 0, 1])
+    assert not any(one.cut for one in found)
+
+
+def test_what_is_left_out_has_no_maps_and_says_where_maps_would_lie() -> None:
+    first, second = follow(TemporalSettings(every=2), [0, 0])
+    assert first.heatmaps.keys() == {CAT}
+    assert (second.heatmaps, second.targets, second.predictions) == ({}, (), ())
+    assert (second.method, second.region) == (first.method, first.region)
+
+
+def test_every_explanation_has_a_view_of_its_frame() -> None:
+    for one in follow(TemporalSettings(every=2), [0, 0]):
+        assert one.view is not None
+        np.testing.assert_array_equal(one.view, PHOTOGRAPHS[0][100:208, 100:292])
+
+
+def ranked(settings: TemporalSettings, rows: list[list[float]], shots: list[int]) -> list[Explanation]:
+    """Rank frame by frame, as an explainer does."""
+    follower = Follower(settings)
+    found = []
+    for index, (row, shot) in enumerate(zip(rows, shots, strict=True)):
+        one = frame(index, shot)
+        follower.observe(one)
+        ranking = follower.rank([one], np.array([row], np.float32), LABELS, 2)
+        found.append(follower.complete(one, explanation_of(index)))
+        assert [label.index for label in found[-1].shown] == ranking[0].tolist()
+    return found
+
+
+A, B = [0.4, 0.3, 0.0, 0.0], [0.3, 0.4, 0.0, 0.0]
+
+
+def test_labels_hold_from_frame_to_frame() -> None:
+    found = ranked(TemporalSettings(label_hold_s=0.5), [A, B, A, B, A], [0] * 5)
+    assert [one.shown[0].label for one in found] == ["ant"] * 5
+    assert found[0].shown[0].probability == pytest.approx(0.4)
+    assert [one.shown[0].label for one in ranked(TemporalSettings(label_hold_s=0), [A, B], [0, 0])] == [
+        "ant",
+        "bee",
+    ]
+
+
+def test_labels_change_with_the_shot() -> None:
+    found = ranked(TemporalSettings(label_hold_s=5), [A, A, B, B], [0, 0, 1, 1])
+    assert [one.shown[0].label for one in found] == ["ant", "ant", "bee", "bee"]
+
+
+def test_a_batch_is_ranked_in_order() -> None:
+    follower = Follower(TemporalSettings(label_hold_s=0.5))
+    frames = [frame(0), frame(1, 1), frame(2, 1)]
+    for one in frames:
+        follower.observe(one)
+    ranking = follower.rank(frames, np.array([A, B, A], np.float32), LABELS, 1)
+    assert ranking.tolist() == [[0], [1], [1]]
+    assert ranking.dtype == np.int64

@@ -1,0 +1,103 @@
+"""Labels hold against those that lead by little or for a moment, and give way to those that lead for long."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from streamcam.temporal.labels import LabelHold
+
+
+def leaders(hold: LabelHold, rows: list[list[float]], rate: float = 10) -> list[int]:
+    """Feed frames and return the class that is shown first at each."""
+    return [
+        int(hold.update(np.array(row, np.float32), number / rate, 1)[0][0]) for number, row in enumerate(rows)
+    ]
+
+
+A, B = [0.4, 0.3, 0.0], [0.3, 0.4, 0.0]
+
+
+def test_a_class_that_leads_every_other_frame_is_not_shown() -> None:
+    assert leaders(LabelHold(0.5), [A, B] * 20) == [0] * 40
+
+
+def test_a_class_takes_over_when_it_has_led_for_the_hold_time() -> None:
+    """Smoothed over 0.5 s the two are level 0.3466 s after the change, and 0.5 s later B takes over."""
+    level_s = 0.5 * math.log(2)
+    shown = leaders(LabelHold(0.5), [A] + [B] * 200, rate=100)
+    first = shown.index(1) / 100
+    assert level_s + 0.5 <= first <= level_s + 0.5 + 0.02
+    assert shown == [0] * shown.index(1) + [1] * (201 - shown.index(1))
+
+
+@pytest.mark.parametrize("rate", [12.5, 25, 50])
+def test_the_rate_of_frames_does_not_matter(rate: float) -> None:
+    rows = [A] * round(rate) + [B] * round(2 * rate)
+    switch_s = leaders(LabelHold(0.5), rows, rate).index(1) / rate
+    assert switch_s == pytest.approx(1 - 1 / rate + 0.5 * math.log(2) + 0.5, abs=2.1 / rate)
+
+
+def test_a_clear_win_does_not_wait() -> None:
+    """Smoothed over 0.5 s, the lead is 0.85 (1 - 2 e^(-t / 0.5)), which is 0.2 at 0.2683 s."""
+    rows = [[0.9, 0.05]] + [[0.05, 0.9]] * 50
+    reached_s = -0.5 * math.log((1 - 0.2 / 0.85) / 2)
+    shown = leaders(LabelHold(0.5), rows, rate=100)
+    assert shown.index(1) == math.ceil(reached_s * 100)
+
+
+def test_one_flash_of_another_class_changes_nothing() -> None:
+    assert leaders(LabelHold(0.5), [A] * 5 + [[0.0, 1.0, 0.0]] + [A] * 20) == [0] * 26
+
+
+def test_without_hold_every_frame_is_ranked_by_itself() -> None:
+    hold = LabelHold(0)
+    assert leaders(hold, [A, B, A]) == [0, 1, 0]
+    held, probabilities = hold.update(np.array([0.2, 0.2, 0.6], np.float32), 1.0, 3)
+    assert held.tolist() == [2, 0, 1]  # level ones in the order of their indices
+    np.testing.assert_array_equal(probabilities, np.array([0.2, 0.2, 0.6], np.float32))
+
+
+def test_every_rank_holds_by_itself() -> None:
+    hold = LabelHold(0.5)
+    rows = [[0.5, 0.3, 0.2], [0.5, 0.2, 0.3]] * 10
+    ranks = [hold.update(np.array(row, np.float32), n / 10, 2)[0].tolist() for n, row in enumerate(rows)]
+    assert ranks == [[0, 1]] * 20
+    for number in range(20):
+        held, _ = hold.update(np.array([0.5, 0.2, 0.3], np.float32), 2 + number / 10, 2)
+    assert held.tolist() == [0, 2]
+
+
+def test_a_class_that_rises_swaps_places_and_is_never_listed_twice() -> None:
+    hold = LabelHold(0.5)
+    hold.update(np.array([0.5, 0.3, 0.2], np.float32), 0.0, 2)
+    for number in range(1, 100):
+        held, _ = hold.update(np.array([0.2, 0.5, 0.3], np.float32), number / 25, 2)
+        assert len(set(held.tolist())) == 2
+    assert held.tolist() == [1, 2]
+
+
+def test_probabilities_are_smoothed() -> None:
+    hold = LabelHold(0.5)
+    hold.update(np.array([1, 0], np.float32), 0.0, 1)
+    _, smoothed = hold.update(np.array([0, 1], np.float32), 0.5, 1)
+    np.testing.assert_allclose(smoothed, [1 / math.e, 1 - 1 / math.e], rtol=1e-6)
+
+
+def test_another_shot_is_ranked_by_itself() -> None:
+    hold = LabelHold(5)
+    assert leaders(hold, [A] * 3) == [0] * 3
+    hold.restart()
+    assert leaders(hold, [B]) == [1]
+
+
+def test_probabilities_that_are_not_finite_leave_what_is_held() -> None:
+    hold = LabelHold(0.5)
+    broken = np.full(3, np.nan, np.float32)
+    assert hold.update(broken, 0.0, 2)[0].shape == (2,)  # nothing to hold yet, and no failure
+    hold.update(np.array(B, np.float32), 0.1, 2)
+    held, smoothed = hold.update(broken, 0.2, 2)
+    assert held.tolist() == [1, 0]
+    np.testing.assert_array_equal(smoothed, np.array(B, np.float32))
