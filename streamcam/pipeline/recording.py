@@ -23,7 +23,8 @@ class RecordingExplainer:
     """Explains frames, keeps the explanations until their segment is finished, and repeats recorded ones.
 
     Batches are those of a render that was never interrupted, so results are too: one that holds a frame that
-    is not recorded is explained whole.
+    is not recorded is explained whole. So is the first in any case, because engines settle on the first
+    pictures what they run.
 
     Attributes:
         batch_size: How many frames it wants at once.
@@ -40,6 +41,7 @@ class RecordingExplainer:
         self._explainer = explainer
         self._store = store
         self._to_load = iter(range(store.count))
+        self._is_settled = False
         self._repeated: dict[int, Recorded] = {}
         self._fresh: dict[int, Recorded] = {}
 
@@ -47,11 +49,12 @@ class RecordingExplainer:
         """Return one explanation for each frame, in order; a follower sees all of them, repeated or not."""
         recorded = [self._recorded(frame.index) for frame in frames]
         known = [one for one in recorded if one is not None]
-        if len(known) == len(frames):
+        if len(known) == len(frames) and self._is_settled:
             for frame, (explanation, probabilities) in zip(frames, known, strict=True):
                 if follower is not None and probabilities is not None:
                     follower.repeat(frame, probabilities, explanation.shown)
         else:
+            self._is_settled = True
             arguments = (frames,) if follower is None else (frames, follower)
             explanations = self._explainer.explain_frames(*arguments)
             pairs = [_with_ranking(*pair, follower) for pair in zip(frames, explanations, strict=True)]
