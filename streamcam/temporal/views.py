@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from streamcam.pictures import ByteArray, Picture, planes_of
+from streamcam.pictures import ByteArray, Picture, bits_of, planes_of
 
 LONG_SIDE = 192
 SHORT_SIDE = 64
@@ -37,5 +37,5 @@ def view_of(image: Picture) -> ByteArray:
     across, down = (
         max(1, length // (_OVERSAMPLED * own)) for length, own in zip(luma.shape[::-1], size, strict=True)
     )
-    thinned = luma[::down, ::across]
-    return np.asarray(cv2.resize(thinned, size, interpolation=cv2.INTER_AREA), np.uint8)
+    small = cv2.resize(luma[::down, ::across], size, interpolation=cv2.INTER_AREA)
+    return np.asarray(small >> (bits_of(image.format.name) - 8), np.uint8)

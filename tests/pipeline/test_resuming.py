@@ -348,7 +348,7 @@ def test_labels_hold_and_heat_goes_on_over_an_interruption(
         resumable(clip, resumed, Undecided(batch_size=1), encoder=ffv1, temporal=settings, on_progress=stop)
     explainer = Undecided(batch_size=1)
     resumable(clip, resumed, explainer, encoder=ffv1, temporal=settings)
-    assert explainer.batches == [[index] for index in range(16, FRAMES) if index % settings.every == 0]
+    assert explainer.batches == [[index] for index in (0, *range(16, FRAMES)) if index % settings.every == 0]
     assert_same_film(whole, resumed)
 
 

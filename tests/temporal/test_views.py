@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import av
 import numpy as np
 import pytest
 from media_factory import make_picture, paint_quadrants
 
+from streamcam.pictures import planes_of
 from streamcam.temporal.views import view_of
 
 
@@ -33,3 +35,11 @@ def test_each_place_has_the_luma_that_it_has_in_the_picture(size: tuple[int, int
     rows, columns = view.shape
     corners = view[rows // 4 :: rows // 2, columns // 4 :: columns // 2][:2, :2]
     np.testing.assert_array_equal(corners, [[40, 80], [120, 160]])
+
+
+def test_a_film_of_10_bits_has_the_view_of_its_copy_of_8() -> None:
+    image = make_picture(320, 180, 3)
+    deep = av.VideoFrame(320, 180, "yuv420p10le")
+    for plane, own in zip(planes_of(deep), planes_of(image), strict=True):
+        plane[:] = own.astype(np.uint16) * 4 + 3
+    np.testing.assert_array_equal(view_of(deep), view_of(image))
