@@ -187,7 +187,7 @@ def _check(request: _Request) -> None:
     """Find what is wrong with files and settings before anything slow is imported or loaded."""
     from streamcam.overlay import Overlay
     from streamcam.pipeline import check_outputs
-    from streamcam.sinks import check_destination
+    from streamcam.sinks import check_destination, check_resumable
     from streamcam.sources import open_source
     from streamcam.temporal import Steadier
 
@@ -200,6 +200,8 @@ def _check(request: _Request) -> None:
     check_outputs(source, request.output, request.sidecar, overwrite=request.overwrite)
     Steadier(request.temporal)
     check_destination(request.output, info, request.encoder, overwrite=request.overwrite)
+    if request.resume:
+        check_resumable(request.output, info)
     Overlay(request.overlay)
 
 
@@ -270,6 +272,11 @@ def _judge(result: RenderResult, source: str, signals: SignalCount) -> int:
         say("streamcam: interrupted before anything was finished; nothing was written", err=True)
     elif result.interrupted:
         say(f"streamcam: interrupted; {output} holds {_frames(result)} rendered until then", err=True)
+    elif result.frames_lost:
+        lost = f"{result.frames_lost} of {_count(result.source.frames_read, 'frame')}"
+        say(
+            f"streamcam: error: {output} lacks {lost} that were read; this is a defect of streamcam", err=True
+        )
     elif not result.complete:
         say(f"streamcam: error: {source!r} is damaged: {_damage(result)}", err=True)
     elif signals.received:

@@ -52,7 +52,12 @@ class RenderResult:
     @property
     def complete(self) -> bool:
         """Whether every frame that the input promises is in the output."""
-        return not self.interrupted and self.source.whole
+        return not self.interrupted and self.source.whole and not self.frames_lost
+
+    @property
+    def frames_lost(self) -> int:
+        """How many frames were read to the end and are not in the output; none, unless a stage is wrong."""
+        return 0 if self.interrupted else self.source.frames_read - self.frames
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

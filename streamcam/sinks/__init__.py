@@ -12,7 +12,7 @@ from streamcam.sinks.formats import CONTAINERS
 from streamcam.sinks.image import IMAGE_SUFFIXES, ImageSink
 from streamcam.sinks.memory import MemorySink
 from streamcam.sinks.partfile import check_output, discard_all, same_file
-from streamcam.sinks.resumable import ResumableSink, open_resumable_sink
+from streamcam.sinks.resumable import ResumableSink, check_resumable, open_resumable_sink
 from streamcam.sinks.segments import SegmentStore, open_store, parts_path
 from streamcam.sinks.sequence import SequenceSink, check_sequence, is_sequence, sequence_size
 from streamcam.sinks.sidecar import SidecarWriter
@@ -32,6 +32,7 @@ __all__ = [
     "check_destination",
     "check_encoding",
     "check_output",
+    "check_resumable",
     "discard_all",
     "open_resumable_sink",
     "open_sink",

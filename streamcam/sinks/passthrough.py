@@ -264,7 +264,9 @@ def _named(source: Stream) -> str:
     """Name a stream in words: its kind, number and codec, or file name."""
     if isinstance(source, AttachmentStream):
         return f"attachment {source.metadata.get('filename', source.index)!r}"
-    codec = source.codec_context.codec.canonical_name if source.codec_context else source.name
+    # Streams of data have a name of their own, and those whose codec FFmpeg does not know have none.
+    name = getattr(source, "name", None)
+    codec = source.codec_context.codec.canonical_name if source.codec_context else name
     kind = "cover picture" if source.type == "video" else f"{source.type} stream"
     return f"{kind} {source.index} ({codec or 'unknown codec'})"
 

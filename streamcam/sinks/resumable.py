@@ -39,9 +39,7 @@ def open_resumable_sink(
         InvalidArgumentError: if the output is no film, or as `open_video_sink` does.
         SinkError: if the film cannot be made.
     """
-    suffix = path.suffix.lower()
-    if info.is_still or suffix not in CONTAINERS or CONTAINERS[suffix].pixel_format is not None:
-        raise InvalidArgumentError("pictures and animations are made in one go; leave out --resume")
+    check_resumable(path, info)
     encoding = check_film(path, info, settings)
     film = open_video_sink(path, info, settings, encoding)
     scratch = store.folder / f"segment{path.suffix}"
@@ -49,6 +47,17 @@ def open_resumable_sink(
     return ResumableSink(
         store, film, lambda: open_video_sink(scratch, silent, settings, encoding), path, companion
     )
+
+
+def check_resumable(location: str | Path, info: SourceInfo) -> None:
+    """Make sure that an output is of a kind that is encoded in segments.
+
+    Raises:
+        InvalidArgumentError: if it is not.
+    """
+    container = CONTAINERS.get(Path(location).suffix.lower())
+    if info.is_still or container is None or container.pixel_format is not None:
+        raise InvalidArgumentError("pictures and animations are made in one go; leave out --resume")
 
 
 class ResumableSink(Sink):

@@ -105,6 +105,7 @@ OPTIONS: list[tuple[list[str], int, str]] = [
     (["-o", "out"], MISUSE, r"'out'.*use .*\.mp4"),
     (["-o", "out.xyz"], MISUSE, r"'out\.xyz'.*use .*\.mp4"),
     (["-o", "out.jpg"], MISUSE, r"'out\.jpg' is a picture, but the input is a film; use \.mp4"),
+    (["-o", "out.gif", "--resume"], MISUSE, r"animations are made in one go; leave out --resume"),
     (["-o", "out.mp4", "--colormap", "jett"], MISUSE, r"unknown colour map 'jett'.*\bjet\b"),
     (["-o", "out.mp4", "--codec", "libx265x"], MISUSE, r"unknown codec 'libx265x'.*\blibx265\b"),
     (["-o", "out.mp4", "--codec", "aac"], MISUSE, r"codec 'aac' encodes audio.*try libx264"),

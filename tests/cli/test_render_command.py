@@ -142,6 +142,12 @@ RESULT = RenderResult(
             "decoded; 1 frame is spoiled in part; 'out.mp4' holds the 7 frames that could be read",
         ),
         (
+            {"source": SourceReport(9)},
+            0,
+            1,
+            "streamcam: error: 'out.mp4' lacks 2 of 9 frames that were read; this is a defect of streamcam",
+        ),
+        (
             {"source": SourceReport(7, 1)},
             1,
             130,

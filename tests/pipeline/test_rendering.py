@@ -18,11 +18,12 @@ from stage_fakes import FakeExplainer, expect
 
 import streamcam
 from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError, SourceError
+from streamcam.frames import Explanation, Frame, Steadied
 from streamcam.overlay import OverlaySettings
 from streamcam.pipeline import ExplainedStream, Progress, RenderResult, render, streaming
 from streamcam.sinks import SidecarWriter, VideoSink
 from streamcam.sources import Source, open_source
-from streamcam.temporal import TemporalSettings
+from streamcam.temporal import Steadier, TemporalSettings
 
 FRAMES = 30
 
@@ -360,6 +361,19 @@ def test_a_source_that_gives_nothing_is_an_error(
     with pytest.raises(SourceError, match="gave no frames"):
         render_badly(clip, out)
     assert listing(out) == []
+
+
+def test_a_stage_that_loses_frames_is_found_out(
+    clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push = Steadier.push
+
+    def forget_one(steadier: Steadier, frame: Frame, explanation: Explanation) -> list[Steadied]:
+        return [] if frame.index == 3 else push(steadier, frame, explanation)
+
+    monkeypatch.setattr(Steadier, "push", forget_one)
+    result = render_badly(clip, out)
+    assert (result.frames_lost, result.complete) == (1, False)
 
 
 def test_a_truncated_film_is_rendered_as_far_as_it_goes(tmp_path: Path, out: Path) -> None:

@@ -90,3 +90,13 @@ def test_a_cut_off_film_gives_the_sound_that_is_there(tmp_path: Path) -> None:
     assert len(frame_times_of(tmp_path / "out.mp4")) == passed.report.frames_read
     found = packets_of(tmp_path / "out.mp4", "audio")
     assert 1 < found[-1][0] < 2
+
+
+def test_a_stream_of_a_codec_that_nobody_knows_is_left_out(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "in.mkv", frames=5, sounds=[Sound("flac")])
+    data = clip.read_bytes()
+    assert data.count(b"A_FLAC") == 1
+    clip.write_bytes(data.replace(b"A_FLAC", b"A_NONE"))
+    passed = pass_through(clip, tmp_path / "out.mkv")
+    assert len(passed.pts) == 5
+    assert any("audio stream 1 (unknown codec) is left out" in note for note in passed.sink_notes)
