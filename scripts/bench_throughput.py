@@ -44,10 +44,10 @@ def run_streamcam(film: Path, output: Path, settings: argparse.Namespace) -> Ite
     from streamcam.overlay import Overlay
     from streamcam.pipeline import stream
     from streamcam.sinks import EncoderSettings, open_sink
-    from streamcam.temporal import Steadier, steady
+    from streamcam.temporal import Steadier, TemporalSettings, steady
 
     overlay = Overlay()
-    with stream(film, make_explainer(settings)) as explained:
+    with stream(film, make_explainer(settings), temporal=TemporalSettings()) as explained:
         sink = open_sink(output, explained.info, settings=EncoderSettings(preset="veryfast"), overwrite=True)
         with sink:
             for steadied in steady(explained, Steadier()):
