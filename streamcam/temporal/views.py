@@ -38,4 +38,4 @@ def view_of(image: Picture) -> ByteArray:
         max(1, length // (_OVERSAMPLED * own)) for length, own in zip(luma.shape[::-1], size, strict=True)
     )
     small = cv2.resize(luma[::down, ::across], size, interpolation=cv2.INTER_AREA)
-    return np.asarray(small >> (bits_of(image.format.name) - 8), np.uint8)
+    return np.right_shift(small, bits_of(image.format.name) - 8, dtype=small.dtype).astype(np.uint8)
