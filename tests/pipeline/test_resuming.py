@@ -128,7 +128,9 @@ def test_a_film_in_segments_is_the_same_film(clip: Path, out: Path) -> None:
 
 def test_a_film_may_be_interrupted_as_often_as_one_likes(clip: Path, out: Path) -> None:
     resumable(clip, out / "whole.mp4")
-    for batch in (0, 2, 4, 6, 1, 3):  # counted anew each time, from the first batch that is explained again
+    # Counted anew each time, from the first batch that is explained again. How many segments an interruption
+    # leaves is a matter of who is quicker; after the fourth there are three at most, and two batches to do.
+    for batch in (0, 2, 4, 6, 1, 1):
         interrupt(clip, out / "film.mp4", batch)
     resumable(clip, out / "film.mp4")
     assert_same_film(out / "film.mp4", out / "whole.mp4")
