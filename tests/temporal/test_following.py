@@ -106,3 +106,38 @@ def test_a_batch_is_ranked_in_order() -> None:
     ranking = follower.rank(frames, np.array([A, B, A], np.float32), LABELS, 1)
     assert ranking.tolist() == [[0], [1], [1]]
     assert ranking.dtype == np.int64
+
+
+def test_a_batch_that_is_tried_again_in_parts_is_ranked_once() -> None:
+    follower = Follower(TemporalSettings(label_hold_s=0.5))
+    frames = [frame(index) for index in range(4)]
+    for one in frames:
+        follower.observe(one)
+    rows = np.array([A, B, A, B], np.float32)
+    whole = follower.rank(frames, rows, LABELS, 1)
+    probabilities, shown = follower.ranked(frames[3])
+    parts = [follower.rank(frames[start : start + 2], rows[start : start + 2], LABELS, 1) for start in (0, 2)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    again, label = follower.ranked(frames[3])
+    np.testing.assert_array_equal(again, probabilities)
+    assert label == shown
+
+
+def test_a_film_that_is_repeated_goes_on_as_it_would_have() -> None:
+    settings = TemporalSettings(label_hold_s=0.5)
+    rows = np.array([A, B, B, B, B, B, B, B, B, B, B, B], np.float32)
+    frames = [frame(index) for index in range(len(rows))]
+    first, second = Follower(settings), Follower(settings)
+    for one, row in zip(frames, rows, strict=True):
+        first.observe(one)
+        first.rank([one], row[None], LABELS, 2)
+    for one in frames[:8]:
+        probabilities, shown = first.ranked(one)
+        assert probabilities is not None
+        second.observe(one)
+        second.repeat(one, probabilities, shown)
+    for one, row in zip(frames[8:], rows[8:], strict=True):
+        second.observe(one)
+        second.rank([one], row[None], LABELS, 2)
+    assert [second.ranked(one)[1] for one in frames] == [first.ranked(one)[1] for one in frames]
+    assert first.ranked(frames[-1])[1][0].label == "bee"
