@@ -38,7 +38,7 @@ SCALES: dict[str, str] = {
 
 CUTS = ("auto", "off")
 
-LIVE_MODE = "flow"
+LIVE_MODE = "causal"
 """The mode for sources that nobody can look ahead in."""
 
 LONGEST_S = 60.0
