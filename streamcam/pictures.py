@@ -327,6 +327,15 @@ class Resampler:
             return image
         return self._convert(image, image.width, image.height, pixel_format)
 
+    def to_size(self, image: Picture, width: int, height: int) -> Picture:
+        """Resample a planar picture to another size, keeping its format, matrix and range.
+
+        Both are told by its tags then: what was left to be guessed from the height would change with it.
+        """
+        coding = coding_of(image)
+        tags = dataclasses.replace(tags_of(image), colorspace=int(coding.matrix))
+        return self.to_coding(image, coding, tags, (width, height))
+
     def to_coding(
         self, image: Picture, coding: YuvCoding, tags: ColourTags, size: tuple[int, int]
     ) -> Picture:

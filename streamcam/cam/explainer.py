@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import functools
 import hashlib
 import itertools
@@ -26,7 +28,7 @@ from streamcam.cam.memory import choose_batch_size, run_what_fits
 from streamcam.cam.methods import METHODS, method_call, parse_method
 from streamcam.cam.objectives import Objective
 from streamcam.cam.taps import Tapped, evaluating, without_inference_tensors
-from streamcam.cam.targets import TargetRequest, resolve_targets
+from streamcam.cam.targets import Target, TargetRequest, resolve_targets
 from streamcam.errors import InvalidArgumentError, unknown_name
 from streamcam.frames import Explanation, Frame
 from streamcam.models import (
@@ -275,6 +277,17 @@ class Explainer:
         note = f"the memory of {self.device} is short: fewer pictures go through the network at once"
         if note not in self.notes:
             self.notes.append(note)
+
+    def aimed_at(self, targets: Sequence[Target]) -> Explainer:
+        """Return an explainer of other targets that shares this one's network; use both in one thread.
+
+        Args:
+            targets: At least one.
+        """
+        other = copy.copy(self)
+        other.targets = tuple(targets)
+        other._assembler = dataclasses.replace(self._assembler, targets=other.targets)
+        return other
 
     def _probe(self, fit: str | None) -> tuple[str, list[Layer]]:
         """Find out whether the network takes frames at their own shape, and what its layers put out."""

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 import click
 
 import streamcam
+from streamcam.cli.doctor import doctor_command
 from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_MISUSE
 from streamcam.cli.layers import layers_command
+from streamcam.cli.live import live_command
 from streamcam.cli.methods import methods_command
 from streamcam.cli.models import models_command
 from streamcam.cli.options import debug_option
@@ -32,9 +34,11 @@ def cli() -> None:
 
 
 cli.add_command(render_command)
+cli.add_command(live_command)
 cli.add_command(models_command)
 cli.add_command(layers_command)
 cli.add_command(methods_command)
+cli.add_command(doctor_command)
 
 
 def run(arguments: Sequence[str]) -> int:

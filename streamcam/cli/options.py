@@ -227,17 +227,18 @@ model_options = _all_of(
         help="What runs the network up to the target layer: openvino, torch, or auto for the quicker.",
     ),
     fit_option,
-    option(
-        "--batch",
-        "batch_size",
-        type=_BatchSize(),
-        default="auto",
-        show_default=True,
-        metavar="NUMBER",
-        help="How many frames go through the network at once; auto chooses by device and memory.",
-    ),
 )
 """What is explained, and how it is run."""
+
+batch_option = option(
+    "--batch",
+    "batch_size",
+    type=_BatchSize(),
+    default="auto",
+    show_default=True,
+    metavar="NUMBER",
+    help="How many frames go through the network at once; auto chooses by device and memory.",
+)
 
 explanation_options = _all_of(
     option("--method", default="gradcam", show_default=True, metavar="NAME", help="How the map is computed."),

@@ -14,6 +14,7 @@ import click
 from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
 from streamcam.cli.options import (
     NUMBER,
+    batch_option,
     debug_option,
     encoding_options,
     explanation_options,
@@ -75,6 +76,7 @@ class _Request:
 @option("--duration", "duration_s", type=NUMBER, metavar="SECONDS", help="How much of it, instead of --end.")
 @reading_options
 @model_options
+@batch_option
 @explanation_options
 @overlay_options
 @temporal_options(default_mode="flow-zero-phase")

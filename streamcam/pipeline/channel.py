@@ -67,6 +67,31 @@ class Channel(Generic[Item]):
             self._items.append(item)
             self._changed.notify_all()
 
+    def take(self, timeout_s: float) -> Item | None:
+        """Take the next item, waiting for it a while.
+
+        Args:
+            timeout_s: How long to wait in seconds; 0 to take only what is there already.
+
+        Returns:
+            The item, or None if none has come in that time.
+
+        Raises:
+            ChannelClosedError: if the channel is closed and empty.
+            BaseException: what `fail` was given.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._items or self._closed, timeout_s)
+            if self._error is not None:
+                raise self._error
+            if not self._items:
+                if self._closed:
+                    raise ChannelClosedError("the channel holds no more items")
+                return None
+            item = self._items.popleft()
+            self._changed.notify_all()
+            return item
+
     def close(self) -> None:
         """Let the consumer end after what is queued; does nothing to a closed channel."""
         with self._changed:

@@ -12,6 +12,7 @@ from streamcam.sinks.formats import CONTAINERS
 from streamcam.sinks.image import IMAGE_SUFFIXES, ImageSink
 from streamcam.sinks.memory import MemorySink
 from streamcam.sinks.partfile import check_output, discard_all, same_file
+from streamcam.sinks.recording import Recording, check_recording
 from streamcam.sinks.resumable import ResumableSink, check_resumable, open_resumable_sink
 from streamcam.sinks.segments import SegmentStore, open_store, parts_path
 from streamcam.sinks.sequence import SequenceSink, check_sequence, is_sequence, sequence_size
@@ -23,6 +24,7 @@ __all__ = [
     "Encoding",
     "ImageSink",
     "MemorySink",
+    "Recording",
     "ResumableSink",
     "SegmentStore",
     "SequenceSink",
@@ -32,6 +34,7 @@ __all__ = [
     "check_destination",
     "check_encoding",
     "check_output",
+    "check_recording",
     "check_resumable",
     "discard_all",
     "open_resumable_sink",

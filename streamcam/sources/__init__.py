@@ -1,4 +1,4 @@
-"""Stage 1: reading frames from files."""
+"""Stage 1: reading frames from files, and from cameras and networks as they happen."""
 
 from __future__ import annotations
 
@@ -8,12 +8,30 @@ from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError, SourceError, SourceNotFoundError
 from streamcam.sources.base import Source
+from streamcam.sources.camera import CameraFeed, CameraSettings
 from streamcam.sources.image import is_image, open_image
+from streamcam.sources.live import LiveSource, Notify, ReconnectingSource
+from streamcam.sources.network import NetworkFeed, is_url
+from streamcam.sources.paced import PacedSource
 from streamcam.sources.settings import ReadingSettings
 from streamcam.sources.synthetic import SyntheticSource
+from streamcam.sources.v4l2 import CameraInfo, list_cameras
 from streamcam.sources.video import open_video
 
-__all__ = ["ReadingSettings", "Source", "SyntheticSource", "check_input_file", "is_image", "open_source"]
+__all__ = [
+    "CameraInfo",
+    "CameraSettings",
+    "LiveSource",
+    "Notify",
+    "ReadingSettings",
+    "Source",
+    "SyntheticSource",
+    "check_input_file",
+    "is_image",
+    "list_cameras",
+    "live_source",
+    "open_source",
+]
 
 
 def open_source(
@@ -54,6 +72,28 @@ def open_source(
     if reading not in (None, ReadingSettings()):
         raise InvalidArgumentError(f"{str(location)!r} is a picture; leave out the options for films")
     return open_image(path)
+
+
+def live_source(location: str, *, loop: bool = False, camera: CameraSettings | None = None) -> LiveSource:
+    """Tell what kind of source is meant, and make it ready; it is opened by the thread that reads it.
+
+    Args:
+        location: A camera's number or device path, a stream's URL, or the path of a film.
+        loop: Whether a film begins again after its end.
+        camera: How a camera is to be set.
+
+    Raises:
+        SourceNotFoundError: if it is a path that leads nowhere.
+        SourceError: if it is a file that may not be read.
+        InvalidArgumentError: if it is a picture, or its URL cannot be used.
+    """
+    if location.isascii() and location.isdigit():
+        return ReconnectingSource(CameraFeed(int(location), camera))
+    if is_url(location):
+        return ReconnectingSource(NetworkFeed(location))
+    if location.startswith("/dev/"):
+        return ReconnectingSource(CameraFeed(location, camera))
+    return PacedSource(check_input_file(location), loop=loop)
 
 
 def check_input_file(location: str | Path) -> Path:

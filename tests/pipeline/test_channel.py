@@ -223,3 +223,34 @@ def test_a_channel_may_be_closed_in_the_thread_that_holds_it() -> None:
 def test_a_channel_holds_at_least_one_item(maxsize: int) -> None:
     with pytest.raises(ValueError, match=f"at least one item, not {maxsize}"):
         Channel(maxsize)
+
+
+def test_taking_waits_only_so_long() -> None:
+    channel: Channel[int] = Channel(2)
+    assert channel.take(0) is None
+    channel.put(1)
+    assert channel.take(0) == 1
+    channel.put(2)
+    channel.close()
+    assert channel.take(LIMIT_S) == 2
+    with pytest.raises(ChannelClosedError):
+        channel.take(LIMIT_S)
+
+
+def test_taking_makes_room_for_a_waiting_producer() -> None:
+    channel: Channel[int] = Channel(1)
+    channel.put(1)
+    producer = threading.Thread(target=channel.put, args=(2,))
+    producer.start()
+    assert channel.take(LIMIT_S) == 1
+    assert channel.take(LIMIT_S) == 2
+    producer.join(LIMIT_S)
+    assert not producer.is_alive()
+
+
+def test_taking_raises_what_went_wrong() -> None:
+    channel: Channel[int] = Channel(1)
+    channel.put(1)
+    channel.fail(ValueError("broken"))
+    with pytest.raises(ValueError, match="broken"):
+        channel.take(0)

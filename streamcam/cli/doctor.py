@@ -1,0 +1,174 @@
+"""``streamcam doctor``: what there is to work with, and what is wrong with it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED
+from streamcam.cli.options import debug_option
+from streamcam.cli.saying import say
+
+if TYPE_CHECKING:
+    from streamcam.sources import CameraInfo
+
+_PACKAGES = ("torch", "torchvision", "openvino", "av", "opencv-python", "numpy", "pillow", "timm")
+
+Finding = tuple[str, str | None]
+"""A line to be printed; and what is wrong, in words, if anything is."""
+
+
+@click.command("doctor", short_help="Tell what there is to work with, and what is wrong with it.")
+@debug_option
+def doctor_command() -> int:
+    """List versions, accelerators, engines, cameras, the display and the caches.
+
+    What is wrong is said at the end, with the way out. The exit code is 0 where films can be rendered, even
+    if there is no camera or display; else 1.
+    """
+    problems: list[str] = []
+    usable = True
+    for title, examine, is_needed in _EXAMINATIONS:
+        say(title)
+        try:
+            findings = list(examine())
+        except Exception as error:  # whatever is broken is what this command is for
+            findings = [("", f"{title} cannot be examined ({type(error).__name__}: {error})")]
+        for line, problem in findings:
+            if line:
+                say(f"  {line}")
+            if problem is not None:
+                problems.append(problem)
+                usable = usable and not is_needed
+    say("")
+    for problem in problems:
+        say(f"wrong: {problem}")
+    if not problems:
+        say("nothing is wrong")
+    elif usable:
+        say("films can be rendered all the same")
+    return EXIT_DONE if usable else EXIT_FAILED
+
+
+def _versions() -> Iterator[Finding]:
+    import streamcam
+
+    yield (
+        f"streamcam {streamcam.__version__}, Python {platform.python_version()}, {platform.platform()}",
+        None,
+    )
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    yield ", ".join(f"{name} {version}" for name, version in found.items()), None
+    headless = [
+        name for name in ("opencv-python-headless", "opencv-contrib-python-headless") if _is_installed(name)
+    ]
+    for name in headless:
+        yield (
+            f"{name} is installed",
+            f"{name} takes the place of OpenCV's windows: pip uninstall {name} opencv-python, then "
+            "pip install opencv-python",
+        )
+    from streamcam.errors import StreamcamError
+    from streamcam.sinks import EncoderSettings, check_encoding
+
+    try:
+        encoding = check_encoding(Path("film.mp4"), EncoderSettings())
+        yield f"films are encoded with {encoding.encoder}", None
+    except StreamcamError as error:
+        yield "", str(error)
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _accelerators() -> Iterator[Finding]:
+    from streamcam.cam.survey import describe_accelerators
+
+    for line in describe_accelerators():
+        yield line, None
+
+
+def _cameras() -> Iterator[Finding]:
+    from streamcam.sources import list_cameras
+
+    if not sys.platform.startswith("linux"):
+        yield "cameras are not listed on this system; try streamcam live 0", None
+        return
+    cameras = list_cameras()
+    if not cameras:
+        yield "none", "no camera was found; streamcam live takes a film or a stream's URL as well"
+    for camera in cameras:
+        yield (
+            f"{camera.number}: {camera.title} ({camera.path})",
+            (None if camera.problem is None else f"camera {camera.number}: {camera.problem}"),
+        )
+        for line in mode_lines(camera):
+            yield f"   {line}", None
+
+
+def mode_lines(camera: CameraInfo) -> list[str]:
+    """Say what a camera can do: a line for each coding, sizes with the most frames a second of each."""
+    lines: dict[str, list[str]] = {}
+    for mode in camera.modes:
+        rate = "" if mode.rate is None else f" at {_number(mode.rate)}"
+        lines.setdefault(mode.fourcc, []).append(f"{mode.width}x{mode.height}{rate}")
+    return [f"{fourcc}: {', '.join(sizes)}" for fourcc, sizes in lines.items()]
+
+
+def _number(rate: Fraction) -> str:
+    return f"{float(rate):.4g}"
+
+
+def _display() -> Iterator[Finding]:
+    from streamcam.sinks.window import find_display
+
+    problem = find_display()
+    yield ("windows can be opened", None) if problem is None else ("none", problem)
+
+
+def _caches() -> Iterator[Finding]:
+    from streamcam.cam.engines.cache import cache_directory
+
+    directory = cache_directory()
+    size = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+    entries = len(list(directory.glob("openvino-*")))
+    yield f"{directory}: {entries} converted networks, {size / 1e6:.0f} MB", _not_writable(directory)
+    hub = Path(os.environ.get("TORCH_HOME", Path.home() / ".cache" / "torch")) / "hub" / "checkpoints"
+    weights = list(hub.glob("*.pth")) if hub.is_dir() else []
+    size = sum(path.stat().st_size for path in weights)
+    yield f"{hub}: {len(weights)} files of weights, {size / 1e6:.0f} MB", None
+
+
+def _not_writable(directory: Path) -> str | None:
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    if os.access(existing, os.W_OK):
+        return None
+    return f"{existing} cannot be written to, so networks are converted at every start; set STREAMCAM_CACHE"
+
+
+_EXAMINATIONS: tuple[tuple[str, Callable[[], Iterator[Finding]], bool], ...] = (
+    ("versions", _versions, True),
+    ("accelerators", _accelerators, True),
+    ("cameras", _cameras, False),
+    ("display", _display, False),
+    ("caches", _caches, False),
+)
+"""What is looked at: title, how, and whether films cannot be rendered where it is wrong."""

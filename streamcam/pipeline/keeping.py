@@ -1,0 +1,129 @@
+"""What is kept of a live preview: recordings and single pictures."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+from streamcam.errors import SinkError
+from streamcam.pictures import Picture
+from streamcam.pipeline.channel import Channel
+from streamcam.pipeline.recorder import PATIENCE_S, Recorded, Recorder
+from streamcam.sinks import ImageSink, check_recording
+
+_WAITING_PICTURES = 4
+
+
+class Keeper:
+    """Starts and ends recordings, and saves pictures in a thread of its own. Used by one thread.
+
+    Attributes:
+        recordings: All that were begun, in order.
+        saved: The pictures that were saved.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Assign.
+
+        Args:
+            folder: Where files go that nobody has named.
+        """
+        self.recordings: list[Recorder] = []
+        self.saved: list[Path] = []
+        self._folder = folder
+        self._active: Recorder | None = None
+        self._pictures: Channel[tuple[Path, Picture]] = Channel(_WAITING_PICTURES, "drop_oldest")
+        self._saver: threading.Thread | None = None
+        self._picture_problems: list[str] = []
+
+    @property
+    def recording(self) -> Recorder | None:
+        """The recording under way."""
+        return self._active
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What went wrong so far, in words."""
+        recordings = (recorder.problem for recorder in self.recordings)
+        return (*(problem for problem in recordings if problem is not None), *self._picture_problems)
+
+    def begin_recording(self, rate: Fraction | None, path: Path | None = None) -> Path:
+        """Begin a recording.
+
+        Args:
+            rate: Frames per second, as far as known.
+            path: The file; None to name it after the time.
+
+        Returns:
+            The file.
+
+        Raises:
+            SinkError: if it cannot be written there.
+        """
+        path = check_recording(path or self._fresh_path(".mp4"))
+        self._active = Recorder(path, rate)
+        self.recordings.append(self._active)
+        return path
+
+    def record(self, recorded: Recorded) -> None:
+        """Record a frame, if a recording is under way."""
+        if self._active is not None:
+            self._active.put(recorded)
+
+    def end_recording(self) -> Path | None:
+        """Let the recording under way be finished, without waiting; return its file, if there is one."""
+        if self._active is None:
+            return None
+        active, self._active = self._active, None
+        active.stop()
+        return active.path
+
+    def failed_recording(self) -> str | None:
+        """Tell why the recording under way has ended by itself, once; None if it has not."""
+        if self._active is None or self._active.problem is None:
+            return None
+        problem = self._active.problem
+        self._active = None
+        return problem
+
+    def save_picture(self, image: Picture) -> Path:
+        """Save a picture, without waiting; return the file that it becomes."""
+        path = self._fresh_path(".png")
+        if self._saver is None:
+            self._saver = threading.Thread(target=self._save, name="streamcam-saver", daemon=True)
+            self._saver.start()
+        self._pictures.put((path, image))
+        return path
+
+    def end(self) -> None:
+        """Finish everything, and wait for it."""
+        self.end_recording()
+        self._pictures.close()
+        for recorder in self.recordings:
+            recorder.wait()
+        if self._saver is not None:
+            self._saver.join(PATIENCE_S)
+
+    def _save(self) -> None:
+        for path, image in self._pictures:
+            sink = ImageSink(path)
+            try:
+                sink.write(image)
+                sink.finish()
+            except (SinkError, OSError) as error:
+                self._picture_problems.append(str(error))
+            else:
+                self.saved.append(path)
+
+    def _fresh_path(self, suffix: str) -> Path:
+        """Name a file after the time, and not like any other."""
+        stem = f"streamcam-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+        for number in itertools.count(1):
+            path = self._folder / (f"{stem}{suffix}" if number == 1 else f"{stem}-{number}{suffix}")
+            taken = path in self.saved or any(recorder.path == path for recorder in self.recordings)
+            if not taken and not path.exists():
+                return path
+        raise AssertionError("there is always another number")

@@ -1,0 +1,206 @@
+"""The threads of a live preview: one reads, one explains, and neither ever waits for the other."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Sequence
+from typing import Protocol
+
+from streamcam.errors import StreamcamError
+from streamcam.frames import Explanation, Frame
+from streamcam.pipeline.channel import Channel, ChannelClosedError
+from streamcam.pipeline.streaming import FrameExplainer
+from streamcam.sources import LiveSource
+from streamcam.temporal import Follower, TemporalSettings
+
+READER_PATIENCE_S = 2.0
+"""How long the end waits for a device that hangs, in seconds; then its thread is left behind."""
+
+EXPLAINER_PATIENCE_S = 10.0
+"""The same for a map under way; the slowest methods take seconds for each."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be explained, and how. With neither class nor rank it is what was asked for at the start."""
+
+    method: str
+    layer: str = "auto"
+    class_index: int | None = None
+    """The one class to explain, in every picture."""
+    rank: int | None = None
+    """Or each picture's most probable class (0), its second (1) …"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ExplainerFacts:
+    """What is to be known of an explainer that was built."""
+
+    model: str
+    method: str
+    layer: str
+    engine: str
+    precision: str
+    labels: Sequence[str]
+    """Every class's name, by index."""
+    layers: tuple[str, ...]
+    """The layers to choose from, in the order in which they run."""
+    notes: tuple[str, ...] = ()
+
+
+class Explainers(Protocol):
+    """Builds explainers; used by the explaining thread only, but for its `methods`."""
+
+    @property
+    def methods(self) -> Sequence[str]:
+        """The names of the methods to choose from; may be empty until the first explainer is built."""
+
+    def make(self, wanted: Wanted) -> tuple[FrameExplainer, ExplainerFacts]:
+        """Return an explainer for what is wanted.
+
+        Raises:
+            StreamcamError: if it cannot be had.
+        """
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Explained:
+    """One frame's explanation, and what made it."""
+
+    frame: Frame
+    explanation: Explanation
+    facts: ExplainerFacts
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Refusal:
+    """Something was wanted that cannot be had; what was explained before goes on."""
+
+    reason: str
+    facts: ExplainerFacts
+    """What goes on."""
+
+
+Answer = ExplainerFacts | Explained | Refusal
+
+
+class LiveStages:
+    """The reading and the explaining thread, and the channels between them and the caller.
+
+    Both channels of frames hold one and drop it for a newer one, so that what is taken is always the newest.
+
+    Attributes:
+        pictures: From the reader to the caller.
+        answers: From the explainer to the caller.
+        captured: How many frames have been read.
+        notice: What is wrong with the source, in words; None while nothing is.
+        frozen: Set by the caller: new frames are not explained then, only those handed to `explain`.
+    """
+
+    def __init__(
+        self, source: LiveSource, explainers: Explainers, wanted: Wanted, temporal: TemporalSettings
+    ) -> None:
+        """Assign.
+
+        Args:
+            source: Read by the reader's thread only.
+            explainers: Used by the explainer's thread only.
+            wanted: What to explain at first.
+            temporal: How what is explained is followed from frame to frame.
+        """
+        self._temporal = temporal
+        self._source = source
+        self._explainers = explainers
+        self._wanted = wanted
+        self._stop = threading.Event()
+        self._to_explain: Channel[Frame] = Channel(1, "drop_oldest")
+        self._orders: Channel[Wanted] = Channel(1, "drop_oldest")
+        self.pictures: Channel[Frame] = Channel(1, "drop_oldest")
+        self.answers: Channel[Answer] = Channel(8, "drop_oldest")
+        self.captured = 0
+        self.notice: str | None = None
+        self.frozen = False
+        self._reading = threading.Thread(target=self._read, name="streamcam-reader", daemon=True)
+        self._explaining = threading.Thread(target=self._explain, name="streamcam-explainer", daemon=True)
+
+    def start(self) -> None:
+        """Start both threads."""
+        self._reading.start()
+        self._explaining.start()
+
+    def order(self, wanted: Wanted) -> None:
+        """Let something else be explained from the next frame on."""
+        self._orders.put(wanted)
+
+    def explain(self, frame: Frame) -> None:
+        """Hand in a frame to be explained, whether it was before or not."""
+        self._to_explain.put(frame)
+
+    def end(self) -> None:
+        """End both threads. A device that hangs is waited for `READER_PATIENCE_S` at most."""
+        self._stop.set()
+        gone = ChannelClosedError("the preview has ended")
+        for channel in (self.pictures, self._to_explain, self.answers):
+            channel.fail(gone)
+        if self._reading.ident is not None:
+            self._reading.join(READER_PATIENCE_S)
+        if self._explaining.ident is not None:
+            self._explaining.join(EXPLAINER_PATIENCE_S)
+
+    def _read(self) -> None:
+        """Own the source, and pass its frames on."""
+        try:
+            for frame in self._source.frames(self._stop, self._note):
+                self.captured += 1
+                self.pictures.put(frame)
+                if not self.frozen:
+                    self._to_explain.put(frame)
+        except ChannelClosedError:
+            pass
+        except BaseException as error:
+            self.pictures.fail(error)
+        self.pictures.close()
+
+    def _note(self, notice: str | None) -> None:
+        self.notice = notice
+
+    def _explain(self) -> None:
+        """Explain the newest frame, and then the newest again."""
+        try:
+            proven = current = self._explainers.make(self._wanted)
+            self.answers.put(current[1])
+            follower, last = Follower(self._temporal), -1
+            for frame in self._to_explain:
+                wanted = self._orders.take(0)
+                try:
+                    if wanted is not None:
+                        current = self._explainers.make(wanted)
+                        self.answers.put(current[1])
+                    if wanted is not None or frame.index <= last:  # a frozen picture comes again
+                        follower = Follower(self._temporal)
+                    last = frame.index
+                    explainer, facts = current
+                    due = follower.observe(frame)
+                    found = explainer.explain_frames([frame], follower)[0] if due else None
+                    explanation = follower.complete(frame, found)
+                except Exception as error:
+                    if isinstance(error, ChannelClosedError) or (current is proven and wanted is None):
+                        raise
+                    follower = Follower(self._temporal)
+                    current = proven  # many methods and layers do not go with many networks
+                    self.answers.put(Refusal(_reason(error), proven[1]))
+                else:
+                    proven = current
+                    self.answers.put(Explained(frame, explanation, facts))
+        except ChannelClosedError:
+            pass
+        except BaseException as error:
+            self.pictures.fail(error)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, StreamcamError):
+        return str(error)
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,100 @@
+"""The recording thread: it draws and encodes by itself, and the preview never waits for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+from streamcam.errors import SinkError
+from streamcam.frames import Frame, Steadied
+from streamcam.overlay import Compositor, OverlaySettings
+from streamcam.pipeline.channel import Channel, ChannelClosedError
+from streamcam.sinks import Recording
+
+_WAITING = 15
+"""Frames that may wait for the encoder: half a second of a camera's."""
+
+PATIENCE_S = 15.0
+"""How long the end waits for the encoder and the disk, in seconds."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Recorded:
+    """One frame to be recorded, and how it is to look."""
+
+    frame: Frame
+    steadied: Steadied | None
+    """Its heat; None for the bare picture."""
+    overlay: OverlaySettings
+
+
+class Recorder:
+    """One recording, from its beginning to its end.
+
+    Attributes:
+        path: The file.
+        began_s: The time of the first frame, in seconds of the stream.
+        problem: Why it ended by itself, in words; None while nothing is wrong.
+    """
+
+    def __init__(self, path: Path, rate: Fraction | None) -> None:
+        """Start the thread.
+
+        Args:
+            path: Checked with `streamcam.sinks.check_recording`.
+            rate: Frames per second, as far as known.
+        """
+        self.path = path
+        self.problem: str | None = None
+        self.began_s: float | None = None
+        self._sink = Recording(path, rate=rate)
+        self._frames: Channel[Recorded] = Channel(_WAITING, "drop_oldest")
+        self._thread = threading.Thread(target=self._record, name="streamcam-recorder", daemon=True)
+        self._thread.start()
+
+    @property
+    def written(self) -> int:
+        """How many frames were written so far."""
+        return self._sink.written
+
+    @property
+    def dropped(self) -> int:
+        """How many were left out because the encoder or the disk was too slow."""
+        return self._frames.dropped
+
+    def put(self, recorded: Recorded) -> None:
+        """Record a frame; one that cannot be kept up with is dropped, and counted."""
+        if self.began_s is None:
+            self.began_s = recorded.frame.time_s
+        try:
+            self._frames.put(recorded)
+        except ChannelClosedError:  # it has ended by itself, and `problem` says why
+            return
+
+    def stop(self) -> None:
+        """Let it be finished; does not wait."""
+        self._frames.close()
+
+    def wait(self) -> None:
+        """Wait until it is finished; a disk that hangs is waited for `PATIENCE_S` at most."""
+        self.stop()
+        self._thread.join(PATIENCE_S)
+        if self._thread.is_alive() and self.problem is None:
+            self.problem = f"{str(self.path)!r} was not finished: its disk does not answer"
+
+    def _record(self) -> None:
+        compositor = Compositor()
+        try:
+            with self._sink:
+                for item in self._frames:
+                    picture = compositor.compose(item.frame, item.steadied, item.overlay)
+                    # Its own would be the device's, which need not make sense.
+                    picture.pts, picture.time_base = item.frame.pts, item.frame.time_base
+                    self._sink.write(picture)
+        except SinkError as error:
+            self.problem = str(error)
+        except Exception as error:  # a recording that fails must not end the preview
+            self.problem = f"{str(self.path)!r} was given up ({type(error).__name__}: {error})"
+        self._frames.close()

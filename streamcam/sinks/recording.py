@@ -1,0 +1,160 @@
+"""Recording what happens live: a film that can be played at any moment, whatever befalls the program.
+
+MP4 is written in fragments and Matroska in clusters of about a second, each handed to the system as soon as
+it is whole. What kills the program or fills the disk costs the one under way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import OutputContainer
+from av.error import FFmpegError
+from av.video.frame import PictureType
+from av.video.stream import VideoStream
+
+from streamcam.errors import InvalidArgumentError, SinkError
+from streamcam.pictures import Picture, Resampler, blank_like, planes_of, tags_of
+from streamcam.sinks.base import Sink
+from streamcam.sinks.encoding import EncoderSettings, check_encoding
+from streamcam.sinks.partfile import check_output
+
+FRAGMENT_S = 1
+"""How much a sudden end may cost, in seconds."""
+
+_CONTAINERS = {
+    "mp4": {
+        "movflags": "+frag_keyframe+empty_moov+default_base_moof",
+        "frag_duration": str(FRAGMENT_S * 1_000_000),
+        "flush_packets": "1",
+    },
+    "matroska": {"cluster_time_limit": str(FRAGMENT_S * 1000), "flush_packets": "1"},
+}
+"""FFmpeg's name of a container → what makes it whole at any moment."""
+
+SUFFIXES = (".mp4", ".mkv")
+
+_ENCODER = EncoderSettings(preset="superfast")
+_FALLBACK_RATE = Fraction(30)
+
+
+def check_recording(location: str | Path, *, overwrite: bool = False) -> Path:
+    """Make sure, before any work, that a recording can be made.
+
+    Raises:
+        OutputExistsError: if the file exists.
+        SinkError: if its directory is missing or cannot be written to.
+        InvalidArgumentError: if it is of a kind that does not survive a sudden end.
+    """
+    path = Path(location)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InvalidArgumentError(f"a recording is one of {', '.join(SUFFIXES)}, not {path.name!r}")
+    return check_output(path, overwrite=overwrite, inputs=())
+
+
+class Recording(Sink):
+    """A film that grows under its own name. Belongs to one thread.
+
+    Pictures keep the times that their pts say, counted from the first. One of another size than the first
+    is scaled to it.
+    """
+
+    def __init__(self, path: Path, *, rate: Fraction | None = None) -> None:
+        """Assign; the file is made with the first picture.
+
+        Args:
+            path: Checked with `check_recording`.
+            rate: Frames per second, as far as known; the timing does not depend on it.
+        """
+        self.path = path
+        self.written = 0
+        self._rate = rate or _FALLBACK_RATE
+        self._container: OutputContainer | None = None
+        self._stream: VideoStream | None = None
+        self._resampler = Resampler()
+        self._first_pts = 0
+        self._next_keyframe = 0
+        self._is_open = True
+
+    def write(self, image: Picture) -> None:
+        """Encode one picture; it is left as it is.
+
+        Raises:
+            SinkError: if the encoder or the disk refuses, or the recording has ended.
+        """
+        if not self._is_open:
+            raise SinkError(f"{str(self.path)!r} is closed already")
+        assert image.pts is not None
+        assert image.time_base is not None
+        try:
+            if self._container is None or self._stream is None:
+                self._container, self._stream = self._begin(image)
+                self._first_pts = image.pts
+            picture = self._prepared(image, self._stream)
+            self._container.mux(self._stream.encode(picture))
+        except (FFmpegError, OSError) as error:
+            raise SinkError(f"{str(self.path)!r} cannot be written: {error.strerror}") from error
+        self.written += 1
+
+    def finish(self, *, cut_short: bool = False) -> None:  # noqa: ARG002 - live, every end is one
+        """Write what the encoder still holds, and close.
+
+        Raises:
+            SinkError: if the disk refuses. What was written before can be played.
+        """
+        if not self._is_open:
+            return
+        self._is_open = False
+        if self._container is None or self._stream is None:
+            raise SinkError(f"{str(self.path)!r} was not written: there was no picture")
+        try:
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+        except (FFmpegError, OSError) as error:
+            raise SinkError(f"{str(self.path)!r} cannot be completed: {error.strerror}") from error
+
+    def abort(self) -> None:
+        """Close; what was written stays, as it can be played."""
+        self._is_open = False
+        if self._container is not None:
+            with contextlib.suppress(FFmpegError, OSError):
+                self._container.close()
+
+    def _begin(self, image: Picture) -> tuple[OutputContainer, VideoStream]:
+        encoding = check_encoding(self.path, _ENCODER)
+        kind = encoding.container.muxer
+        name = f"file:{self.path.absolute()}"
+        container = av.open(name, "w", format=kind, container_options=_CONTAINERS[kind])
+        stream = container.add_stream(encoding.encoder, rate=self._rate, options=encoding.options)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height = max(2, image.width // 2 * 2), max(2, image.height // 2 * 2)
+        stream.pix_fmt = encoding.pixel_format
+        context = stream.codec_context
+        stream.time_base = context.time_base = image.time_base or Fraction(1, 1000)
+        context.max_b_frames = 0  # pictures come out as they go in, and none waits in the encoder
+        tags = tags_of(image)
+        context.color_range, context.colorspace = tags.color_range, tags.colorspace
+        context.color_primaries, context.color_trc = tags.color_primaries, tags.color_trc
+        container.start_encoding()
+        return container, stream
+
+    def _prepared(self, image: Picture, stream: VideoStream) -> Picture:
+        """Copy a picture, with its time from the beginning on and a keyframe each second."""
+        assert image.pts is not None
+        assert image.time_base is not None
+        if (image.width // 2 * 2, image.height // 2 * 2) != (stream.width, stream.height):
+            picture = self._resampler.to_size(image, stream.width, stream.height)
+        else:
+            picture = blank_like(image, width=stream.width, height=stream.height)
+            for target, source in zip(planes_of(picture), planes_of(image), strict=True):
+                target[:] = source[: target.shape[0], : target.shape[1]]
+        pts = image.pts - self._first_pts
+        picture.pts, picture.time_base = pts, image.time_base
+        picture.pict_type = PictureType.NONE
+        if pts >= self._next_keyframe:
+            picture.pict_type = PictureType.I
+            self._next_keyframe = pts + round(FRAGMENT_S / image.time_base)
+        return picture

@@ -1,0 +1,206 @@
+"""Cameras, through OpenCV: V4L2 on Linux, AVFoundation on macOS, Media Foundation on Windows."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Protocol
+
+import av
+import cv2
+import numpy as np
+
+from streamcam.errors import SourceError, SourceNotFoundError
+from streamcam.sources.live import Feed, Grabbed
+from streamcam.sources.v4l2 import CameraInfo, Mode, list_cameras
+
+_IS_LINUX = sys.platform.startswith("linux")
+
+_DEFAULT_SIZE = (1280, 720)
+_DEFAULT_RATE = Fraction(30)
+
+_RAW = ("YUYV", "UYVY", "YVYU", "NV12", "YU12", "YV12")
+_JPEG = "MJPG"
+
+_RAW_BYTES_PER_S = 640 * 480 * 2 * 30
+"""What a raw stream may need where the driver does not say what it can do: USB 2 carries little more."""
+
+_ENOUGH = Fraction(9, 10)
+"""A mode is as fast as was asked for from this share on: 29.97 is meant by 30."""
+
+_FAILURES_IN_A_ROW = 3
+"""Grabs without a picture, each of which may wait for seconds, before the camera is opened anew."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CameraSettings:
+    """How a camera is to be set; None leaves the choice to streamcam."""
+
+    size: tuple[int, int] | None = None
+    """(width, height) in pixels."""
+    rate: float | None = None
+    """Frames per second."""
+    mirrored: bool = False
+    """Whether left and right are swapped, as people know themselves."""
+
+
+class Device(Protocol):
+    """As much of ``cv2.VideoCapture`` as is used: fakes for tests offer the same."""
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        """Tell whether it is there."""
+
+    def set(self, setting: int, value: float) -> bool:
+        """Ask for a setting."""
+
+    def get(self, setting: int) -> float:
+        """Read a setting; 0 where it is not known."""
+
+    def read(self) -> tuple[bool, Any]:
+        """Wait for the next picture: whether there is one; and the picture, BGR uint8 (H, W, 3)."""
+
+    def release(self) -> None:
+        """Let go of it."""
+
+
+def open_device(location: int | str) -> Device:
+    """Open a camera with OpenCV, whose own words are kept off the terminal."""
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    if _IS_LINUX:
+        return cv2.VideoCapture(location, cv2.CAP_V4L2)
+    return cv2.VideoCapture(location)
+
+
+class CameraFeed(Feed):
+    """One camera."""
+
+    def __init__(self, location: int | str, settings: CameraSettings | None = None) -> None:
+        """Assign.
+
+        Args:
+            location: The camera's number, or its device's path.
+            settings: How it is to be set.
+        """
+        self.name = f"camera {location}" if isinstance(location, int) else location
+        self._location = location
+        self._settings = settings or CameraSettings()
+        self._device: Device | None = None
+        self._failures = 0
+
+    def open(self) -> None:
+        """Open the camera and set it.
+
+        Raises:
+            SourceNotFoundError: if there is no such camera.
+            SourceError: if it is busy, or must not be opened.
+        """
+        self.close()
+        known = list_cameras()
+        device = open_device(self._location)
+        if not device.isOpened():
+            device.release()
+            raise why_not(self._location, self.name, known)
+        self._device = device
+        self._failures = 0
+        modes = next((camera.modes for camera in known if camera.path == _device_path(self._location)), ())
+        mode = choose_mode(modes, self._settings)
+        # The coding first: in another one the size may not be there.
+        device.set(cv2.CAP_PROP_FOURCC, fourcc_number(mode.fourcc))
+        device.set(cv2.CAP_PROP_FRAME_WIDTH, mode.width)
+        device.set(cv2.CAP_PROP_FRAME_HEIGHT, mode.height)
+        if mode.rate is not None:
+            device.set(cv2.CAP_PROP_FPS, float(mode.rate))
+        rate = device.get(cv2.CAP_PROP_FPS)
+        self.rate = Fraction(rate).limit_denominator(1001) if 0 < rate < 1000 else None
+
+    def grab(self) -> Grabbed | None:
+        """Wait for the next picture.
+
+        Raises:
+            SourceError: if none has come for some time.
+        """
+        assert self._device is not None
+        try:
+            is_there, pixels = self._device.read()
+        except cv2.error as error:
+            raise SourceError(f"{self.name} cannot be read ({error.err or 'no reason given'})") from error
+        if not is_there or pixels is None or not pixels.size:
+            self._failures += 1
+            if self._failures >= _FAILURES_IN_A_ROW:
+                raise SourceError(f"{self.name} gives no pictures any more")
+            return None
+        self._failures = 0
+        if pixels.ndim == 2:  # an infrared camera
+            pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
+        if self._settings.mirrored:
+            pixels = cv2.flip(pixels, 1)
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="bgr24")
+        milliseconds = self._device.get(cv2.CAP_PROP_POS_MSEC)
+        return Grabbed(picture, milliseconds / 1000 if milliseconds > 0 else None)
+
+    def close(self) -> None:
+        """Let go of the camera."""
+        if self._device is not None:
+            device, self._device = self._device, None
+            device.release()
+
+
+def choose_mode(modes: Sequence[Mode], settings: CameraSettings) -> Mode:
+    """Choose what to ask a camera for.
+
+    Raw pictures are taken where the camera sends them fast enough in the size wanted, and JPEGs where it
+    does not: they cost some sharpness, but USB carries them.
+
+    Args:
+        modes: What the camera can do; empty where nobody knows.
+        settings: What is wanted.
+    """
+    rate = _DEFAULT_RATE if settings.rate is None else Fraction(settings.rate).limit_denominator(1001)
+    width, height = settings.size or _DEFAULT_SIZE
+    usable = [mode for mode in modes if mode.fourcc in (*_RAW, _JPEG)]
+    if not usable:
+        is_too_much = width * height * 2 * rate > _RAW_BYTES_PER_S
+        return Mode(_JPEG if is_too_much else _RAW[0], width, height, rate)
+
+    def rank(mode: Mode) -> tuple[float, ...]:
+        distance = abs(mode.width * mode.height - width * height) + abs(mode.width - width)
+        missing = 0.0 if mode.rate is None else max(float(rate * _ENOUGH - mode.rate), 0.0)
+        if settings.size is not None:  # asked for: the size matters most
+            return distance, missing, mode.fourcc == _JPEG
+        return missing, distance, mode.fourcc == _JPEG
+
+    best = min(usable, key=rank)
+    return Mode(best.fourcc, best.width, best.height, rate if best.rate is None else min(rate, best.rate))
+
+
+def fourcc_number(name: str) -> int:
+    """Turn four letters into OpenCV's number for them."""
+    return int.from_bytes(name.encode("latin-1"), "little")
+
+
+def _device_path(location: int | str) -> str:
+    """Where Linux has the device; the links in /dev/v4l/by-id followed."""
+    return f"/dev/video{location}" if isinstance(location, int) else os.path.realpath(location)
+
+
+def why_not(location: int | str, name: str, known: Sequence[CameraInfo]) -> SourceError:
+    """Say why a camera cannot be opened, and what was found instead."""
+    others = ", ".join(f"{camera.number} ({camera.title})" for camera in known)
+    found = f"found: {others}" if others else "no camera was found"
+    more = "streamcam doctor tells more; a film file or a stream's URL will do too"
+    if _IS_LINUX:
+        path = Path(_device_path(location))
+        if not path.exists():
+            return SourceNotFoundError(f"there is no {name}; {found}; {more}")
+        if not os.access(path, os.R_OK | os.W_OK):
+            return SourceError(
+                f"{name} may not be opened; join the group video (sudo usermod -aG video $USER)"
+            )
+        if any(camera.path == str(path) and camera.problem is None for camera in known):
+            return SourceError(f"{name} is in use by another program; close that, or take another ({found})")
+        return SourceError(f"{name} is no camera that gives pictures; {found}; {more}")
+    return SourceError(f"{name} cannot be opened: absent, in use, or not allowed; {found}; {more}")

@@ -1,0 +1,185 @@
+"""Network streams, through FFmpeg: rtsp, http, udp, tcp, rtmp and, where FFmpeg here has it, srt."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import urllib.parse
+from collections.abc import Iterator
+
+import av
+from av.container import InputContainer
+from av.error import EOFError as EndOfStreamError
+from av.error import ExitError, FFmpegError, ProtocolNotFoundError
+from av.video.frame import VideoFrame
+
+from streamcam.errors import InvalidArgumentError, SourceError, unknown_name
+from streamcam.sources.live import Feed, Grabbed
+from streamcam.sources.opening import film_streams
+
+SCHEMES: dict[str, str] = {
+    "http": "http,tcp",
+    "https": "https,tls,tcp,http",
+    "rtmp": "rtmp,tcp",
+    "rtmps": "rtmps,tls,tcp",
+    "rtsp": "rtsp,tcp,udp,rtp",
+    "rtsps": "rtsp,tls,tcp,udp,rtp",
+    "srt": "srt",
+    "tcp": "tcp",
+    "udp": "udp",
+}
+"""Scheme of a URL → the only protocols that FFmpeg may use for it: a stream must not make it read files."""
+
+_OPEN_TIMEOUT_S = 10.0
+_READ_TIMEOUT_S = 5.0
+
+_ERRORS_IN_A_ROW = 100
+"""Packets that cannot be decoded before the stream is opened anew. Most streams are joined in the middle, and
+what comes before the first keyframe is not decodable."""
+
+_HARMLESS_KEYS = {
+    *("buffer_size", "fifo_size", "latency", "listen", "localaddr", "mode", "overrun_nonfatal"),
+    *("pkt_size", "recv_buffer_size", "reuse", "timeout", "transport", "ttl"),
+}
+"""Keys in a URL's query that FFmpeg's own protocols know, and that give nothing away."""
+
+_URL = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+)://")
+
+
+def is_url(location: str) -> bool:
+    """Tell whether a source is named by a URL."""
+    return _URL.match(location) is not None
+
+
+def redact(location: str) -> str:
+    """Return a URL without what must not be shown: user, password, and values in its query.
+
+    What is no URL comes back as it is. A URL that cannot be taken apart is shown as its scheme only.
+    """
+    match = _URL.match(location)
+    if match is None:
+        return location
+    try:
+        parts = urllib.parse.urlsplit(location)
+        query = "&".join(map(_redact_field, parts.query.split("&"))) if parts.query else ""
+    except ValueError:
+        return f"{match[1]}://***"
+    # Up to the last @, because a password may hold one that was not escaped.
+    host = parts.netloc.rpartition("@")[2]
+    netloc = f"***@{host}" if "@" in parts.netloc else host
+    # An unescaped / or ? in a password moves the @ out of what is taken for the host.
+    if "@" in parts.path or "@" in parts.query or "@" in parts.fragment:
+        return f"{match[1]}://***"
+    return urllib.parse.urlunsplit((parts.scheme, netloc, parts.path, query, "***" if parts.fragment else ""))
+
+
+def _redact_field(field: str) -> str:
+    key, equals, _ = field.partition("=")
+    return field if key in _HARMLESS_KEYS else f"{key}=***" if equals else "***"
+
+
+class NetworkFeed(Feed):
+    """One stream from the network."""
+
+    def __init__(
+        self, url: str, *, open_timeout_s: float = _OPEN_TIMEOUT_S, read_timeout_s: float = _READ_TIMEOUT_S
+    ) -> None:
+        """Assign.
+
+        Args:
+            url: With one of `SCHEMES`.
+            open_timeout_s: How long opening may take, in seconds.
+            read_timeout_s: How long nothing may arrive, in seconds.
+
+        Raises:
+            InvalidArgumentError: if the scheme is not one of them.
+        """
+        self.name = redact(url)
+        scheme = url.partition("://")[0].lower()
+        if scheme not in SCHEMES:
+            raise unknown_name("protocol", scheme, SCHEMES)
+        if not urllib.parse.urlsplit(url).netloc:
+            raise InvalidArgumentError(f"{self.name!r} names no host; give {scheme}://HOST:PORT/…")
+        self._url = url
+        self._timeouts_s = (open_timeout_s, read_timeout_s)
+        self._options = {
+            "protocol_whitelist": SCHEMES[scheme],
+            "fflags": "nobuffer",  # what has been looked at to find out the format is not kept back
+        }
+        if scheme in ("rtsp", "rtsps"):
+            self._options["rtsp_transport"] = "tcp"  # over UDP, pictures arrive torn
+        self._container: InputContainer | None = None
+        self._pictures: Iterator[VideoFrame] = iter(())
+
+    def open(self) -> None:
+        """Connect, and find out what is sent.
+
+        Raises:
+            SourceError: if nobody answers, or nothing that can be shown is sent.
+        """
+        self.close()
+        try:
+            self._container = av.open(
+                self._url, options=dict(self._options), timeout=self._timeouts_s, metadata_errors="replace"
+            )
+        # Never "from error" here: what FFmpeg says holds the whole URL, and --debug would print it.
+        except ProtocolNotFoundError:
+            scheme = self._url.partition("://")[0]
+            raise SourceError(f"FFmpeg here is built without {scheme}; ask for another protocol") from None
+        except ExitError:
+            raise SourceError(f"{self.name!r} did not answer within {self._timeouts_s[0]:g} s") from None
+        except (FFmpegError, OSError, ValueError) as error:
+            raise SourceError(f"{self.name!r} cannot be opened ({_reason(error)})") from None
+        self._pictures = self._decode(self._container)
+
+    def grab(self) -> Grabbed | None:
+        """Wait for the next picture.
+
+        Raises:
+            SourceError: if the stream has ended or nothing arrives any more.
+        """
+        picture = next(self._pictures, None)
+        if picture is None:
+            raise SourceError(f"{self.name!r} has ended")
+        return Grabbed(picture, picture.time)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._pictures = iter(())
+        if self._container is not None:
+            container, self._container = self._container, None
+            with contextlib.suppress(FFmpegError, OSError):
+                container.close()
+
+    def _decode(self, container: InputContainer) -> Iterator[VideoFrame]:
+        """Yield pictures, past packets that cannot be decoded."""
+        films = film_streams(container)
+        stream = next((film for film in films if film.codec_context is not None), None)
+        if stream is None:
+            raise SourceError(f"{self.name!r} sends no pictures that FFmpeg here can decode")
+        stream.thread_type = "SLICE"  # frames in parallel would each come a few frames late
+        self.rate = stream.guessed_rate
+        errors = 0
+        while errors < _ERRORS_IN_A_ROW:
+            try:
+                for packet in container.demux(stream):
+                    if packet.size:
+                        for picture in stream.decode(packet):
+                            errors = 0
+                            yield picture
+                return
+            except EndOfStreamError:
+                return
+            except ExitError:
+                raise SourceError(f"{self.name!r} sends nothing any more") from None
+            except (ConnectionError, TimeoutError) as error:
+                raise SourceError(f"{self.name!r} is gone ({_reason(error)})") from None
+            except FFmpegError:
+                errors += 1
+        raise SourceError(f"{self.name!r} sends what cannot be decoded")
+
+
+def _reason(error: BaseException) -> str:
+    """FFmpeg's own words, without the URL that its whole message holds."""
+    text = getattr(error, "strerror", None) or type(error).__name__
+    return text[:1].lower() + text[1:]

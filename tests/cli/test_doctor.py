@@ -1,0 +1,82 @@
+"""``streamcam doctor``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import pytest
+
+from streamcam.cli import doctor, run
+from streamcam.cli.doctor import Finding, mode_lines
+from streamcam.sources.v4l2 import CameraInfo, Mode
+
+
+def only(monkeypatch: pytest.MonkeyPatch, **examinations: tuple[list[Finding], bool]) -> None:
+    """Let nothing be looked at but what is given: findings, and whether films depend on them."""
+
+    def examine(findings: list[Finding]) -> Iterator[Finding]:
+        yield from findings
+
+    monkeypatch.setattr(
+        doctor,
+        "_EXAMINATIONS",
+        tuple(
+            (title, lambda findings=findings: examine(findings), needed)
+            for title, (findings, needed) in examinations.items()
+        ),
+    )
+
+
+def test_what_is_there_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor"]) == 0
+    out = capsys.readouterr().out
+    for words in ("versions", "torch ", "accelerators", "torch on the CPU", "cameras", "display", "caches"):
+        assert words in out
+
+
+def test_nothing_wrong(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    only(monkeypatch, versions=([("streamcam 1", None)], True))
+    assert run(["doctor"]) == 0
+    assert capsys.readouterr().out == "versions\n  streamcam 1\n\nnothing is wrong\n"
+
+
+def test_what_films_do_not_need_is_wrong_but_not_fatal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    only(monkeypatch, cameras=([("none", "no camera was found")], False))
+    assert run(["doctor"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[-2:] == ["wrong: no camera was found", "films can be rendered all the same"]
+
+
+def test_what_films_need_decides(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    only(monkeypatch, versions=([("", "no encoder")], True), display=([("none", "no display")], False))
+    assert run(["doctor"]) == 1
+    assert capsys.readouterr().out.splitlines()[-2:] == ["wrong: no encoder", "wrong: no display"]
+
+
+def test_an_examination_that_breaks_is_a_finding(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def break_down() -> Iterator[Finding]:
+        raise OSError("disk gone")
+        yield
+
+    monkeypatch.setattr(doctor, "_EXAMINATIONS", (("caches", break_down, False),))
+    assert run(["doctor"]) == 0
+    assert "wrong: caches cannot be examined (OSError: disk gone)" in capsys.readouterr().out
+
+
+def test_the_modes_of_a_camera_are_a_line_for_each_coding() -> None:
+    modes = (
+        Mode("YUYV", 640, 480, Fraction(30)),
+        Mode("YUYV", 1280, 720, Fraction(10)),
+        Mode("MJPG", 1280, 720, Fraction(30000, 1001)),
+        Mode("H264", 1920, 1080, None),
+    )
+    assert mode_lines(CameraInfo(0, "/dev/video0", "Cam", modes)) == [
+        "YUYV: 640x480 at 30, 1280x720 at 10",
+        "MJPG: 1280x720 at 29.97",
+        "H264: 1920x1080",
+    ]

@@ -1,0 +1,173 @@
+"""``streamcam live`` without a window."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from media_factory import frame_times_of, make_clip
+from stage_fakes import LIMIT_S
+
+from streamcam.cli import live_explainers, run
+from streamcam.cli.live_explainers import stage_layers
+from streamcam.models.layers import Layer
+from streamcam.models.layouts import Layout
+from streamcam.sinks import window
+
+LIVE = ["live", "--display", "none", "--weights", "none"]
+
+
+@pytest.fixture
+def short(work: Path) -> Path:
+    return make_clip(work / "clip.mp4", frames=6)
+
+
+@pytest.mark.usefixtures("short")
+def test_a_film_is_played_recorded_and_measured(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [*LIVE, "clip.mp4", "--loop", "--duration", "1", "--stats", "s.jsonl", "--record", "r.mkv"]
+    assert run(arguments) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.startswith("recorded r.mkv: ")
+    *_, whole = [json.loads(line) for line in (work / "s.jsonl").read_text().splitlines()]
+    assert whole["whole_run"] is True
+    assert whole["shown"] == whole["recorded"] == len(frame_times_of(work / "r.mkv"))
+
+
+@pytest.mark.usefixtures("short")
+def test_a_film_ends_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*LIVE, "clip.mp4", "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere.mp4"], "no file 'nowhere.mp4'"),
+        (["clip.mp4", "--record", "out.avi"], "a recording is one of .mp4, .mkv"),
+        (["clip.mp4", "--record", "clip.mp4"], "exists already"),
+        (["clip.mp4", "--size", "wide"], "'wide' is not a size like 1280x720"),
+        (["clip.mp4", "--size", "0x720"], "is not a size"),
+        (["clip.mp4", "--duration", "0"], "0 is not above 0"),
+        (["clip.mp4", "--give-up", "-1"], "-1 is not above 0"),
+        (["clip.mp4", "--smoothing", "-1"], "smoothing"),
+        (["clip.mp4", "--smoothing-mode", "zero-phase"], "needs the frames that come after"),
+        (["clip.mp4", "--colormap", "mauve"], "unknown colour map 'mauve'"),
+        (["gopher://host/film"], "unknown protocol 'gopher'"),
+        (["rtsp:///film"], "names no host"),
+    ],
+)
+@pytest.mark.usefixtures("short")
+def test_misuse_is_said_before_anything_is_opened(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["live", "--display", "none", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert words in err
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what is known of cameras on Linux")
+def test_an_absent_camera_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["live", "--display", "none", "987"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("streamcam: error: there is no camera 987; ")
+    assert "streamcam doctor" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("short")
+def test_without_a_display_it_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(window, "find_display", lambda: "there is no display; use --display none")
+    assert run(["live", "clip.mp4"]) == 1
+    assert capsys.readouterr() == ("", "streamcam: error: there is no display; use --display none\n")
+
+
+def test_a_signal_finishes_the_recording(work: Path) -> None:
+    make_clip(work / "clip.mp4", frames=25)
+    arguments = [*LIVE, "clip.mp4", "--loop", "--record", "r.mp4", "--stats", "s.jsonl"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "streamcam", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=work,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as child:
+        try:
+            _wait_until_explained(work / "s.jsonl", child)
+            child.send_signal(signal.SIGTERM)
+            out, err = child.communicate(timeout=LIMIT_S)
+        finally:
+            child.kill()
+    assert (child.returncode, err) == (130, "")
+    assert out.startswith("recorded r.mp4: ")
+    whole = json.loads((work / "s.jsonl").read_text().splitlines()[-1])
+    assert whole["whole_run"] is True
+    assert whole["engine"] in ("openvino", "torch")
+    assert len(frame_times_of(work / "r.mp4")) == whole["recorded"] > 10
+
+
+def _wait_until_explained(path: Path, child: subprocess.Popen[str]) -> None:
+    """Wait until a child has explained pictures: the file of its figures is the only thing that tells."""
+    for _ in range(int(3 * LIMIT_S * 20)):
+        lines = path.read_text().splitlines() if path.exists() else []
+        if any(json.loads(line)["explained"] for line in lines):
+            return
+        assert child.poll() is None, child.communicate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(0.05)
+    pytest.fail("the child explained nothing")
+
+
+def layer(name: str, grid: int, channels: int, *, explains: bool = True) -> Layer:
+    return Layer(name, "Conv2d", (1, channels, grid, grid), Layout("nchw", (grid, grid)), explains)
+
+
+def test_the_last_layer_of_each_stage_is_offered() -> None:
+    layers = [
+        layer("conv1", 112, 64),
+        layer("relu", 112, 64),
+        layer("layer1.0.conv1", 56, 64),
+        layer("layer1.0", 56, 64),
+        layer("layer1", 56, 64),
+        layer("layer2.0", 28, 128),
+        layer("layer2.1", 28, 128),
+        layer("avgpool", 1, 128, explains=False),
+    ]
+    assert stage_layers(layers, "layer2.1") == ("relu", "layer1", "layer2.1")
+    assert stage_layers(layers, "layer1.0.conv1") == ("relu", "layer1.0.conv1", "layer1", "layer2.1")
+
+
+def test_explainers_are_kept_for_a_while() -> None:
+    from streamcam.pipeline import Wanted
+
+    explainers = live_explainers.LiveExplainers("resnet18", weights="none", engine="torch")
+    assert explainers.methods == []
+    first, facts = explainers.make(Wanted("gradcam"))
+    assert "hirescam" in explainers.methods
+    assert (facts.model, facts.method, facts.layer, facts.engine) == (
+        "resnet18",
+        "gradcam",
+        "layer4",
+        "torch",
+    )
+    assert facts.layers == ("relu", "layer1", "layer2", "layer3", "layer4")
+    assert len(facts.labels) == 1000
+    other, facts = explainers.make(Wanted("hirescam", "layer3", class_index=7))
+    assert (facts.method, facts.layer) == ("hirescam", "layer3")
+    assert [target.class_index for target in other.targets] == [7]
+    again, _ = explainers.make(Wanted("gradcam"))
+    assert again is first
+    second_best, _ = explainers.make(Wanted("gradcam", rank=1))
+    assert [target.rank for target in second_best.targets] == [1]
+    assert second_best.model is first.model

@@ -1,0 +1,81 @@
+"""A film played at its own pace."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from pathlib import Path
+
+import pytest
+from media_factory import greys_of, make_clip, make_picture
+from PIL import Image
+
+from streamcam.errors import InvalidArgumentError
+from streamcam.pictures import planes_of
+from streamcam.sources import live_source
+from streamcam.sources.paced import PacedSource
+
+
+class PatientStop(threading.Event):
+    """A stop that notes how long it was waited for, and lets time stand still.
+
+    Attributes:
+        waited: In seconds.
+    """
+
+    def __init__(self, stop_after: int = 1000) -> None:
+        super().__init__()
+        self.waited: list[float] = []
+        self._left = stop_after
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waited.append(timeout or 0.0)
+        self._left -= 1
+        if self._left < 0:
+            self.set()
+        return self.is_set()
+
+
+def stand_still() -> float:
+    return 1000.0
+
+
+def test_each_frame_waits_until_it_is_due(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=4)
+    stop = PatientStop()
+    frames = list(PacedSource(clip, clock=stand_still).frames(stop, lambda _notice: None))
+    assert stop.waited == pytest.approx([0.0, 0.04, 0.08, 0.12])
+    assert [frame.time_s for frame in frames] == pytest.approx([0.0, 0.04, 0.08, 0.12])
+    assert [frame.received_at for frame in frames] == pytest.approx([1000, 1000.04, 1000.08, 1000.12])
+    assert [planes_of(frame.image)[0].mean() for frame in frames] == pytest.approx(greys_of(clip))
+
+
+def test_a_loop_goes_on_counting(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=3)
+    stop = PatientStop(stop_after=9)  # three frames and the pause behind them, twice; and one more
+    frames = list(PacedSource(clip, loop=True, clock=stand_still).frames(stop, lambda _notice: None))
+    assert [frame.index for frame in frames] == list(range(7))
+    assert all(one.pts < other.pts for one, other in itertools.pairwise(frames))
+    greys = greys_of(clip)
+    assert [planes_of(frame.image)[0].mean() for frame in frames] == pytest.approx([*greys, *greys, greys[0]])
+
+
+def test_a_stop_ends_it_in_the_middle(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=10)
+    frames = list(PacedSource(clip).frames(PatientStop(stop_after=2), lambda _notice: None))
+    assert len(frames) == 2
+
+
+def test_a_film_that_lags_behind_is_not_hurried(tmp_path: Path) -> None:
+    times = iter([100.0, 100.0, 105.0])  # the machine slept before the second frame
+    clip = make_clip(tmp_path / "clip.mp4", frames=3)
+    stop = PatientStop()
+    list(PacedSource(clip, clock=lambda: next(times, 105.0)).frames(stop, lambda _notice: None))
+    assert stop.waited == pytest.approx([0.0, 0.0, 0.04])
+
+
+def test_a_picture_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    Image.fromarray(make_picture(8, 8).to_ndarray(format="rgb24")).save(path)
+    with pytest.raises(InvalidArgumentError, match="is a picture"):
+        live_source(str(path))
