@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ from streamcam.cli.options import (
     model_options,
     option,
     overlay_options,
+    read_rate,
+    read_size,
     temporal_options,
 )
 from streamcam.cli.saying import say
@@ -25,16 +27,6 @@ from streamcam.cli.signals import SignalCount, stop_on_signal
 if TYPE_CHECKING:
     from streamcam.pipeline import LiveResult
     from streamcam.sinks.window import Display
-
-
-def _size(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:
-    """Read a size, as in 1280x720."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", text.strip())
-    if match is None or 0 in (int(match[1]), int(match[2])):
-        raise click.BadParameter(f"{text!r} is not a size like 1280x720", context, parameter)
-    return int(match[1]), int(match[2])
 
 
 def _span(_context: click.Context, parameter: click.Parameter, seconds: float | None) -> float | None:
@@ -47,8 +39,16 @@ def _span(_context: click.Context, parameter: click.Parameter, seconds: float | 
 @click.command("live", short_help="Show what the network sees, as it happens.")
 @click.argument("source", metavar="[SOURCE]", default="0", envvar="STREAMCAM_SOURCE")
 @option("--loop", is_flag=True, help="Begin a film again after its end.")
-@option("--size", callback=_size, metavar="WxH", help="The camera's picture size. [default: near 1280x720]")
-@option("--fps", type=NUMBER, callback=_span, help="The camera's frames per second. [default: up to 30]")
+@option(
+    "--size", callback=read_size, metavar="WxH", help="The camera's picture size. [default: near 1280x720]"
+)
+@option(
+    "--fps",
+    "rate",
+    callback=read_rate,
+    metavar="NUMBER",
+    help="The camera's frames per second. [default: up to 30]",
+)
 @option("--mirror", is_flag=True, help="Swap left and right of a camera, as in a mirror.")
 @option(
     "--display",
@@ -71,7 +71,7 @@ def _span(_context: click.Context, parameter: click.Parameter, seconds: float | 
 @option("--stats", metavar="FILE.jsonl", help="Write figures every second, one JSON object each.")
 @model_options
 @explanation_options
-@temporal_options(default_mode="flow")
+@temporal_options(default_mode="causal")
 @overlay_options
 @option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
 @debug_option
@@ -80,7 +80,7 @@ def live_command(
     source: str,
     loop: bool,
     size: tuple[int, int] | None,
-    fps: float | None,
+    rate: Fraction | None,
     mirror: bool,
     display: str,
     record: str | None,
@@ -137,7 +137,7 @@ def live_command(
     )
     Overlay(overlay)  # what is wrong with settings is said before anything is opened
     check_live(steadied)
-    opened = live_source(source, loop=loop, camera=CameraSettings(size, fps, mirror))
+    opened = live_source(source, loop=loop, camera=CameraSettings(size, rate, mirror))
     if stats is not None:
         check_output(stats, overwrite=True, inputs=())
     shown_on = _open_display(display, opened.name)

@@ -83,7 +83,7 @@ def _numbers(
     )
 
 
-def _size(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:
+def read_size(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:
     """Read a width and a height in pixels."""
     if text is None:
         return None
@@ -105,7 +105,7 @@ class _BatchSize(click.ParamType[Any]):
         return value if value == "auto" else click.IntRange(min=1).convert(value, param, ctx)
 
 
-def _rate(context: click.Context, parameter: click.Parameter, text: str | None) -> Fraction | None:
+def read_rate(context: click.Context, parameter: click.Parameter, text: str | None) -> Fraction | None:
     """Read frames per second: a number or a fraction; 29.97 and its kin mean the exact rates of NTSC."""
     if text is None:
         return None
@@ -394,14 +394,14 @@ reading_options = _gathered(
     ),
     option(
         "--size",
-        callback=_size,
+        callback=read_size,
         metavar="WxH",
         help="Scale to this size in pixels, with bars where the film's shape differs.",
     ),
     option(
         "--fps",
         "rate",
-        callback=_rate,
+        callback=read_rate,
         metavar="NUMBER",
         help="Repeat or leave out frames for this rate, as 25 or 30000/1001. [default: each at its time]",
     ),

@@ -42,7 +42,7 @@ class CameraSettings:
 
     size: tuple[int, int] | None = None
     """(width, height) in pixels."""
-    rate: float | None = None
+    rate: Fraction | None = None
     """Frames per second."""
     mirrored: bool = False
     """Whether left and right are swapped, as people know themselves."""
@@ -159,7 +159,7 @@ def choose_mode(modes: Sequence[Mode], settings: CameraSettings) -> Mode:
         modes: What the camera can do; empty where nobody knows.
         settings: What is wanted.
     """
-    rate = _DEFAULT_RATE if settings.rate is None else Fraction(settings.rate).limit_denominator(1001)
+    rate = settings.rate or _DEFAULT_RATE
     width, height = settings.size or _DEFAULT_SIZE
     usable = [mode for mode in modes if mode.fourcc in (*_RAW, _JPEG)]
     if not usable:

@@ -15,10 +15,12 @@ from media_factory import frame_times_of, make_clip
 from stage_fakes import LIMIT_S
 
 from streamcam.cli import live_explainers, run
+from streamcam.cli.live import live_command
 from streamcam.cli.live_explainers import stage_layers
 from streamcam.models.layers import Layer
 from streamcam.models.layouts import Layout
 from streamcam.sinks import window
+from streamcam.temporal import LIVE_MODE
 
 LIVE = ["live", "--display", "none", "--weights", "none"]
 
@@ -52,8 +54,8 @@ def test_a_film_ends_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         (["nowhere.mp4"], "no file 'nowhere.mp4'"),
         (["clip.mp4", "--record", "out.avi"], "a recording is one of .mp4, .mkv"),
         (["clip.mp4", "--record", "clip.mp4"], "exists already"),
-        (["clip.mp4", "--size", "wide"], "'wide' is not a size like 1280x720"),
-        (["clip.mp4", "--size", "0x720"], "is not a size"),
+        (["clip.mp4", "--size", "wide"], "'wide' is no size"),
+        (["clip.mp4", "--size", "0x720"], "'0x720' is no size"),
         (["clip.mp4", "--duration", "0"], "0 is not above 0"),
         (["clip.mp4", "--give-up", "-1"], "-1 is not above 0"),
         (["clip.mp4", "--smoothing", "-1"], "smoothing"),
@@ -127,6 +129,11 @@ def _wait_until_explained(path: Path, child: subprocess.Popen[str]) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(0.05)
     pytest.fail("the child explained nothing")
+
+
+def test_smoothing_is_that_of_live_sources_by_default() -> None:
+    (mode,) = (parameter for parameter in live_command.params if parameter.name == "mode")
+    assert mode.default == LIVE_MODE
 
 
 def layer(name: str, grid: int, channels: int, *, explains: bool = True) -> Layer:

@@ -78,7 +78,7 @@ def left_red() -> np.ndarray:
 
 def test_a_camera_is_set_read_and_released(plug: Any) -> None:
     device = plug(FakeDevice(left_red()))
-    feed = CameraFeed(0, CameraSettings((1280, 720), 30))
+    feed = CameraFeed(0, CameraSettings((1280, 720), Fraction(30)))
     feed.open()
     assert device.settings == [
         (cv2.CAP_PROP_FOURCC, fourcc_number("MJPG")),
@@ -147,11 +147,11 @@ def test_a_camera_that_does_not_open_is_released(plug: Any) -> None:
         # Raw would be too slow in the usual size, so JPEGs are asked for.
         (CameraSettings(), Mode("MJPG", 1280, 720, Fraction(30))),
         (CameraSettings((640, 480)), Mode("YUYV", 640, 480, Fraction(30))),
-        (CameraSettings((1280, 720), 10), Mode("YUYV", 1280, 720, Fraction(10))),
+        (CameraSettings((1280, 720), Fraction(10)), Mode("YUYV", 1280, 720, Fraction(10))),
         (CameraSettings((1920, 1080)), Mode("MJPG", 1920, 1080, Fraction(30))),
         (CameraSettings((1000, 700)), Mode("MJPG", 1280, 720, Fraction(30))),
-        (CameraSettings(rate=15), Mode("MJPG", 1280, 720, Fraction(15))),
-        (CameraSettings(rate=60), Mode("MJPG", 1280, 720, Fraction(30))),
+        (CameraSettings(rate=Fraction(15)), Mode("MJPG", 1280, 720, Fraction(15))),
+        (CameraSettings(rate=Fraction(60)), Mode("MJPG", 1280, 720, Fraction(30))),
     ],
 )
 def test_the_mode_asked_for(settings: CameraSettings, chosen: Mode) -> None:
@@ -163,7 +163,7 @@ def test_the_mode_asked_for(settings: CameraSettings, chosen: Mode) -> None:
     [
         (CameraSettings(), "MJPG"),
         (CameraSettings((640, 480)), "YUYV"),
-        (CameraSettings((640, 480), 60), "MJPG"),
+        (CameraSettings((640, 480), Fraction(60)), "MJPG"),
     ],
 )
 def test_without_knowing_the_modes_raw_is_asked_for_where_usb_carries_it(
