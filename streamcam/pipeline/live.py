@@ -285,6 +285,10 @@ class LivePreview:
         path = self._keeper.end_recording()
         if path is None:
             self._say(f"recording to {self._keeper.begin_recording(self._source.rate)}")
+            if self._newest is not None:  # what is seen now is its first picture, though it be a frozen one
+                view = self._controls.view
+                steadied = self._heat.of(self._newest) if view.heat_shown else None
+                self._keeper.record(Recorded(self._newest, steadied, view.overlay))
         else:
             self._say(f"recorded {path}")
 

@@ -228,6 +228,15 @@ def test_a_frozen_picture_stays_and_is_explained_by_itself() -> None:
     assert result.figures.shown == frozen[0] + 1
 
 
+def test_a_frozen_picture_can_be_recorded(tmp_path: Path) -> None:
+    scene = Scene(
+        lambda scene: pressing(" ", "r", "q")(scene), settings=LiveSettings(view=PLAIN, folder=tmp_path)
+    )
+    result = scene.run()
+    assert result.problems == ()
+    assert [recorder.written for recorder in result.recordings] == [1]
+
+
 @pytest.mark.parametrize("key", ["q", "escape"])
 def test_a_key_quits(key: str) -> None:
     scene = Scene(go, pressing(key))
