@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamcam
 from streamcam.frames import SourceInfo
-from streamcam.pipeline.recording import RecordingExplainer
+from streamcam.pipeline.remembering import RememberingExplainer
 from streamcam.sinks import EncoderSettings, ResumableSink, open_resumable_sink, open_store
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Resumption:
         identity = {**_file_identity(source), **_flat(explainer.identity()), **_flat(settings)}
         identity |= {"streamcam": streamcam.__version__, "font": os.environ.get("STREAMCAM_FONT")}
         self._store = open_store(output, identity)
-        self.explainer = RecordingExplainer(explainer, self._store)
+        self.explainer = RememberingExplainer(explainer, self._store)
 
     @property
     def frames_kept(self) -> int:

@@ -25,7 +25,7 @@ from streamcam.frames import Explanation, Frame, Prediction, Region
 from streamcam.overlay import OverlaySettings
 from streamcam.pictures import planes_of
 from streamcam.pipeline import ExplainedStream, Progress, RenderResult, render
-from streamcam.pipeline.recording import from_arrays, to_arrays
+from streamcam.pipeline.remembering import from_arrays, to_arrays
 from streamcam.sinks import EncoderSettings, segments
 from streamcam.temporal import Follower, TemporalSettings
 

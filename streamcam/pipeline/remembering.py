@@ -19,7 +19,7 @@ Recorded = tuple[Explanation, FloatArray | None]
 """An explanation, and the probabilities by which its classes were ranked in time, float32 (classes,)."""
 
 
-class RecordingExplainer:
+class RememberingExplainer:
     """Explains frames, keeps the explanations until their segment is finished, and repeats recorded ones.
 
     Batches are those of a render that was never interrupted, so results are too: one that holds a frame that
