@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +12,11 @@ from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
 from streamcam.cli.options import (
     NUMBER,
     debug_option,
-    explanation_options,
-    model_options,
+    explainer_options,
+    gathered,
     option,
     overlay_options,
+    read_above_zero,
     read_rate,
     read_size,
     temporal_options,
@@ -29,27 +29,56 @@ if TYPE_CHECKING:
     from streamcam.sinks.window import Display
 
 
-def _span(_context: click.Context, parameter: click.Parameter, seconds: float | None) -> float | None:
-    """Make sure that a span of time or a rate is above 0."""
-    if seconds is not None and seconds <= 0:
-        raise click.BadParameter(f"{seconds:g} is not above 0", param=parameter)
-    return seconds
+_camera_options = gathered(
+    "camera",
+    option(
+        "--size",
+        callback=read_size,
+        metavar="WxH",
+        help="The camera's picture size. [default: near 1280x720]",
+    ),
+    option(
+        "--fps",
+        "rate",
+        callback=read_rate,
+        metavar="NUMBER",
+        help="The camera's frames per second. [default: up to 30]",
+    ),
+    option(
+        "--mirror",
+        "mirrored",
+        is_flag=True,
+        help="Swap left and right of a camera, as in a mirror.",
+    ),
+)
+"""How the camera is set: what `CameraSettings` takes."""
+
+_limit_options = gathered(
+    "limits",
+    option(
+        "--duration",
+        "duration_s",
+        type=NUMBER,
+        callback=read_above_zero,
+        metavar="SECONDS",
+        help="How long to run.",
+    ),
+    option(
+        "--give-up",
+        "give_up_s",
+        type=NUMBER,
+        callback=read_above_zero,
+        metavar="SECONDS",
+        help="Fail after so long without a picture. [default: wait for ever]",
+    ),
+)
+"""When to end: what `LiveSettings` takes of that."""
 
 
 @click.command("live", short_help="Show what the network sees, as it happens.")
 @click.argument("source", metavar="[SOURCE]", default="0", envvar="STREAMCAM_SOURCE")
 @option("--loop", is_flag=True, help="Begin a film again after its end.")
-@option(
-    "--size", callback=read_size, metavar="WxH", help="The camera's picture size. [default: near 1280x720]"
-)
-@option(
-    "--fps",
-    "rate",
-    callback=read_rate,
-    metavar="NUMBER",
-    help="The camera's frames per second. [default: up to 30]",
-)
-@option("--mirror", is_flag=True, help="Swap left and right of a camera, as in a mirror.")
+@_camera_options
 @option(
     "--display",
     type=click.Choice(["window", "none"]),
@@ -59,19 +88,10 @@ def _span(_context: click.Context, parameter: click.Parameter, seconds: float | 
 )
 @option("--record", metavar="FILE", help="Record from the beginning, as .mp4 or .mkv.")
 @option("--overwrite", is_flag=True, help="Replace an existing recording.")
-@option("--duration", "duration_s", type=NUMBER, callback=_span, metavar="SECONDS", help="How long to run.")
-@option(
-    "--give-up",
-    "give_up_s",
-    type=NUMBER,
-    callback=_span,
-    metavar="SECONDS",
-    help="Fail after so long without a picture. [default: wait for ever]",
-)
+@_limit_options
 @option("--stats", metavar="FILE.jsonl", help="Write figures every second, one JSON object each.")
-@model_options
-@explanation_options
-@temporal_options(default_mode="causal")
+@explainer_options(live=True)
+@temporal_options(live=True)
 @overlay_options
 @option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
 @debug_option
@@ -79,34 +99,15 @@ def live_command(
     *,
     source: str,
     loop: bool,
-    size: tuple[int, int] | None,
-    rate: Fraction | None,
-    mirror: bool,
+    camera: dict[str, Any],
     display: str,
     record: str | None,
     overwrite: bool,
-    duration_s: float | None,
-    give_up_s: float | None,
+    limits: dict[str, Any],
     stats: str | None,
-    model: str,
-    weights: str,
-    labels: str | None,
-    own_model: dict[str, Any],
-    device: str,
-    precision: str,
-    engine: str,
-    fit: str | None,
-    method: str,
-    target_layer: str,
-    class_names: tuple[str, ...],
-    target: str | None,
-    against: str | None,
-    signed: bool,
-    top_k: int,
-    colormap: str,
-    alpha: float,
+    explainer: dict[str, Any],
     temporal: dict[str, Any],
-    no_labels: bool,
+    overlay: dict[str, Any],
     quiet: bool,
 ) -> int:
     """Show SOURCE with the heat and the predicted labels on top, always the newest picture.
@@ -125,36 +126,21 @@ def live_command(
     from streamcam.sources import CameraSettings, live_source
     from streamcam.temporal import TemporalSettings, check_live
 
-    overlay = OverlaySettings(colormap, alpha, labels=not no_labels)
-    steadied = TemporalSettings(**temporal)
+    drawn, steadied = OverlaySettings(**overlay), TemporalSettings(**temporal)
     settings = LiveSettings(
-        view=View(overlay, steadied.smoothing_s),
+        view=View(drawn, steadied.smoothing_s),
         temporal=steadied,
-        wanted=Wanted(method, target_layer),
-        duration_s=duration_s,
-        give_up_s=give_up_s,
+        wanted=Wanted(explainer.pop("method"), explainer.pop("target_layer")),
+        **limits,
         record=None if record is None else check_recording(record, overwrite=overwrite),
     )
-    Overlay(overlay)  # what is wrong with settings is said before anything is opened
+    Overlay(drawn)  # what is wrong with settings is said before anything is opened
     check_live(steadied)
-    opened = live_source(source, loop=loop, camera=CameraSettings(size, rate, mirror))
+    opened = live_source(source, loop=loop, camera=CameraSettings(**camera))
     if stats is not None:
         check_output(stats, overwrite=True, inputs=())
     shown_on = _open_display(display, opened.name)
-    explainers = LiveExplainers(
-        model,
-        weights=weights,
-        labels=labels,
-        classes=(*class_names, *([target] if target else [])),
-        against=against,
-        signed=signed,
-        top_k=top_k,
-        device=device,
-        precision=precision,
-        engine=engine,
-        fit=fit,
-        **own_model,
-    )
+    explainers = LiveExplainers(**explainer)
     stats_file = None if stats is None else StatsFile(Path(stats))
     signals = SignalCount()
 

@@ -13,7 +13,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 
-def make_explainers(_model: str, **_settings: Any) -> object:
+def make_explainers(**_settings: Any) -> object:
     """Take the settings of the real ones and need none of them."""
     from live_fakes import FakeExplainers  # only now: who imports what first matters to windows
 

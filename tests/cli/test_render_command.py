@@ -13,7 +13,7 @@ from PIL import Image
 from stage_fakes import FakeExplainer
 
 from streamcam.cli import run
-from streamcam.cli.render import _human_size, _judge
+from streamcam.cli.outcome import human_size, judge
 from streamcam.cli.signals import SignalCount
 from streamcam.frames import SourceReport
 from streamcam.pipeline import RenderResult
@@ -161,7 +161,7 @@ def test_how_a_render_is_judged(
 ) -> None:
     count = SignalCount()
     count.received = signals
-    assert _judge(dataclasses.replace(RESULT, **changes), "in.mp4", count) == code  # type: ignore[arg-type]
+    assert judge(dataclasses.replace(RESULT, **changes), "in.mp4", count) == code  # type: ignore[arg-type]
     assert capfd.readouterr().err.rstrip("\n") == says
 
 
@@ -177,4 +177,4 @@ def test_how_a_render_is_judged(
     ],
 )
 def test_sizes_in_words(size: float, words: str) -> None:
-    assert _human_size(size) == words
+    assert human_size(size) == words

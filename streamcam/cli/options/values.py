@@ -1,0 +1,99 @@
+"""What options take, beyond what click knows: numbers, sizes, rates, classes."""
+
+from __future__ import annotations
+
+import math
+import re
+from fractions import Fraction
+from typing import Any
+
+import click
+
+_HIGHEST_RATE = 240  # frames per second
+_LONGEST_SIDE = 16384  # of what encoders take, in pixels
+
+
+class _FiniteFloat(click.types.FloatParamType):
+    """A number; ``nan`` and ``inf``, which Python takes for numbers too, are none here."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return number
+
+
+NUMBER = _FiniteFloat()
+
+
+class _CountOrAuto(click.ParamType[Any]):
+    """A number of things, at least one, or ``auto``."""
+
+    name = "integer range"  # as that of the same option where it takes only numbers
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if value == "auto" else click.IntRange(min=1).convert(value, param, ctx)
+
+
+COUNT_OR_AUTO = _CountOrAuto()
+
+
+class _ClassName(click.ParamType[str]):
+    """A class's name or index; in an environment variable, several are parted by semicolons."""
+
+    name = "class"
+    envvar_list_splitter = ";"
+
+
+CLASS_NAME = _ClassName()
+
+
+def read_numbers(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> tuple[float, ...] | None:
+    """Read numbers with commas between them."""
+    return (
+        None if text is None else tuple(NUMBER.convert(part, parameter, context) for part in text.split(","))
+    )
+
+
+def read_size(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:
+    """Read a width and a height in pixels."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip())
+    size = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not all(2 <= side <= _LONGEST_SIDE and side % 2 == 0 for side in size):
+        raise click.BadParameter(
+            f"{text!r} is no size; give even numbers of pixels, as 640x360", context, parameter
+        )
+    return size
+
+
+def read_rate(context: click.Context, parameter: click.Parameter, text: str | None) -> Fraction | None:
+    """Read frames per second: a number or a fraction; 29.97 and its kin mean the exact rates of NTSC."""
+    if text is None:
+        return None
+    try:
+        rate = Fraction(text.strip())
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 0 < rate <= _HIGHEST_RATE:
+        told = f"{text!r} is no frame rate; give a number up to {_HIGHEST_RATE}, as 25 or 30000/1001"
+        raise click.BadParameter(told, context, parameter)
+    exact = Fraction(round(rate * Fraction(1001, 1000)) * 1000, 1001)
+    return exact if rate.denominator != 1 and abs(rate - exact) < Fraction(1, 1000) else rate
+
+
+def read_above_zero(
+    _context: click.Context, parameter: click.Parameter, number: float | None
+) -> float | None:
+    """Make sure that a span of time is above 0."""
+    if number is not None and number <= 0:
+        raise click.BadParameter(f"{number:g} is not above 0", param=parameter)
+    return number

@@ -1,0 +1,87 @@
+"""What is said of a render that has ended, and its exit code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
+from streamcam.cli.saying import say
+from streamcam.cli.signals import SignalCount
+
+if TYPE_CHECKING:
+    from streamcam.pipeline import RenderResult
+
+
+def tell(result: RenderResult, sidecar: str | None) -> None:
+    """Say what was made and how fast, and what is to be known about it."""
+    from streamcam.sinks import output_size
+
+    for note in result.notes:
+        say(f"note: {note}", err=True)
+    if not result.frames:
+        return
+    frames = _count(result.frames, "frame")
+    realtime = ""
+    if result.frames > 1 and result.elapsed_s:
+        realtime = f", {result.fps:.1f} fps, {result.film_s / result.elapsed_s:.1f}x real time"
+    maps = "" if sidecar is None else f"; its maps: {click.format_filename(sidecar)}"
+    name, size = click.format_filename(result.output), human_size(output_size(result.output))
+    say(f"wrote {name} ({size}): {frames} in {result.elapsed_s:.1f} s{realtime}{maps}")
+
+
+def judge(result: RenderResult, source: str, signals: SignalCount) -> int:
+    """Say on one line what the output lacks, if anything; return the exit code."""
+    output = repr(str(result.output))
+    if result.interrupted and result.frames_kept:
+        kept = repr(f"{result.output}.parts")
+        frames = _count(result.frames_kept, "frame")
+        say(
+            f"streamcam: interrupted; {kept} keeps {frames}, and the same command goes on from there",
+            err=True,
+        )
+    elif result.interrupted and not result.frames:
+        say("streamcam: interrupted before anything was finished; nothing was written", err=True)
+    elif result.interrupted:
+        say(f"streamcam: interrupted; {output} holds {_frames(result)} rendered until then", err=True)
+    elif result.frames_lost:
+        lost = f"{result.frames_lost} of {_count(result.source.frames_read, 'frame')}"
+        say(
+            f"streamcam: error: {output} lacks {lost} that were read; this is a defect of streamcam", err=True
+        )
+    elif not result.complete:
+        say(f"streamcam: error: {source!r} is damaged: {_damage(result)}", err=True)
+    elif signals.received:
+        say(f"streamcam: interrupted, but {output} was about to be finished and is whole", err=True)
+    if signals.received:
+        return EXIT_INTERRUPTED
+    return EXIT_DONE if result.complete else EXIT_FAILED
+
+
+def _damage(result: RenderResult) -> str:
+    report, found = result.source, []
+    if report.shortfall is not None:
+        found.append(report.shortfall)
+    if report.packets_damaged:
+        found.append(f"{_count(report.packets_damaged, 'packet')} could not be decoded")
+    if report.frames_damaged:
+        is_or_are = "is" if report.frames_damaged == 1 else "are"
+        found.append(f"{_count(report.frames_damaged, 'frame')} {is_or_are} spoiled in part")
+    return f"{'; '.join(found)}; {str(result.output)!r} holds {_frames(result)} that could be read"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def _frames(result: RenderResult) -> str:
+    return "the one frame" if result.frames == 1 else f"the {result.frames} frames"
+
+
+def human_size(size: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
