@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -59,6 +60,8 @@ def test_a_film_ends_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         (["clip.mp4", "--duration", "0"], "0 is not above 0"),
         (["clip.mp4", "--give-up", "-1"], "-1 is not above 0"),
         (["clip.mp4", "--smoothing", "-1"], "smoothing"),
+        (["clip.mp4", "--every", "0"], "0 is not in the range x>=1"),
+        (["clip.mp4", "--every", "often"], "'often' is not a valid integer range"),
         (["clip.mp4", "--smoothing-mode", "zero-phase"], "needs the frames that come after"),
         (["clip.mp4", "--colormap", "mauve"], "unknown colour map 'mauve'"),
         (["gopher://host/film"], "unknown protocol 'gopher'"),
@@ -129,6 +132,24 @@ def _wait_until_explained(path: Path, child: subprocess.Popen[str]) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(0.05)
     pytest.fail("the child explained nothing")
+
+
+@pytest.mark.parametrize(
+    ("options", "every"), [([], 1), (["--every", "auto"], 1), (["--every", "3"], 3)], ids=str
+)
+@pytest.mark.usefixtures("work")
+def test_every_frame_that_there_is_time_for_is_explained_or_every_nth(
+    options: list[str], every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr("streamcam.temporal.check_live", asked.append)
+    assert run([*LIVE, "nowhere.mp4", *options]) == 2
+    assert [settings.every for settings in asked] == [every]
+
+
+def test_auto_is_the_default_of_every(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["live", "--help"])
+    assert re.search(r"--every N [^-]*; auto[^-]*\[default:\s+auto\]", capsys.readouterr().out)
 
 
 def test_smoothing_is_that_of_live_sources_by_default() -> None:

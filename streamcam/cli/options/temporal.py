@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import click
 
 from streamcam.cli.options.declaring import Command, gathered, option
-from streamcam.cli.options.values import NUMBER
+from streamcam.cli.options.values import COUNT_OR_AUTO, NUMBER
 
 
 def temporal_options(*, live: bool) -> Callable[[Command], Command]:
@@ -64,10 +65,17 @@ def temporal_options(*, live: bool) -> Callable[[Command], Command]:
         ),
         option(
             "--every",
-            type=click.IntRange(min=1),
-            default=1,
+            type=COUNT_OR_AUTO if live else click.IntRange(min=1),
+            default="auto" if live else 1,
             show_default=True,
             metavar="N",
-            help="Explain every Nth frame, and carry heat and labels over those between.",
+            help="Explain every Nth frame, and carry heat and labels over those between"
+            + ("; auto explains as many as the network can." if live else "."),
         ),
+        to=_with_number,
     )
+
+
+def _with_number(values: dict[str, Any]) -> dict[str, Any]:
+    """Take ``auto`` for every frame: a live explainer gets only those that it has time for."""
+    return {**values, "every": 1} if values["every"] == "auto" else values
