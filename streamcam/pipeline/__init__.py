@@ -3,7 +3,8 @@
 from streamcam.pipeline.channel import Channel, ChannelClosedError
 from streamcam.pipeline.controls import BINDINGS, View
 from streamcam.pipeline.figures import StatsFile
-from streamcam.pipeline.live import LivePreview, LiveResult, LiveSettings
+from streamcam.pipeline.live import LivePreview, LiveResult
+from streamcam.pipeline.live_settings import LiveSettings
 from streamcam.pipeline.live_stages import ExplainerFacts, Wanted
 from streamcam.pipeline.rendering import Progress, RenderResult, check_outputs, render
 from streamcam.pipeline.streaming import ExplainedStream, stream

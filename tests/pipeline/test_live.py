@@ -179,7 +179,7 @@ def test_a_key_changes_the_method_and_a_refusal_leaves_the_old_one() -> None:
         go(running)
 
     def end_once_refused(running: Scene) -> None:
-        if "goes with no network" not in running.preview._said:
+        if "goes with no network" not in running.preview._status._said:
             running._script.append(end_once_refused)
             go(running)
         else:
@@ -195,7 +195,7 @@ def test_a_key_changes_the_method_and_a_refusal_leaves_the_old_one() -> None:
     assert [wanted.method for wanted in scene.explainers.asked] == ["fake", "other", "broken"]
     assert scene.preview._controls.facts is not None
     assert scene.preview._controls.facts.method == "other"
-    assert scene.preview._said == "this method goes with no network"
+    assert scene.preview._status._said == "this method goes with no network"
 
 
 def test_a_frozen_picture_stays_and_is_explained_by_itself() -> None:
@@ -343,7 +343,7 @@ def test_a_device_that_hangs_does_not_keep_the_program(monkeypatch: pytest.Monke
 def test_figures_are_written_each_second_and_for_the_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamcam.pipeline.live._STATS_EVERY_S", 0.0)
+    monkeypatch.setattr("streamcam.pipeline.live_status._STATS_EVERY_S", 0.0)
     path = tmp_path / "stats.jsonl"
     with StatsFile(path) as file:
         Scene(wait_for_facts, go, go, stats=file).run()
