@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import streamcam
 
 PACKAGE = Path(streamcam.__file__).parent
+PAGE = (Path(__file__).parent.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 BASE = {"errors", "frames", "pictures", "containers"}
 
@@ -185,3 +187,21 @@ def test_an_allowed_import_is_let_pass(room: str, source: str) -> None:
 def test_relative_imports_are_refused() -> None:
     with pytest.raises(AssertionError, match="absolute"):
         violations("cam", "from ..models import Classifier")
+
+
+def test_the_page_lists_every_module_of_every_room_once() -> None:
+    listed = []
+    for section in PAGE.partition("\n## Modules\n")[2].split("\n### ")[1:]:
+        folder, *lines = section.splitlines()
+        rows = [line.split("|")[1] for line in lines if line.startswith("| `")]
+        listed += [f"{folder}{name}.py" for row in rows for name in re.findall(r"`(\w+)`", row)]
+    modules = [path.relative_to(PACKAGE) for path in FILES if path.name != "__init__.py"]
+    assert sorted(listed) == sorted(path.as_posix() for path in modules if len(path.parts) > 1)
+
+
+def test_every_file_that_the_page_names_is_there() -> None:
+    named = set(re.findall(r"`((?:[a-z_0-9]+/)*[a-z_0-9]+\.py)`", PAGE))
+    assert len(named) > 20
+    assert {
+        name for name in named if not any((at / name).exists() for at in (PACKAGE, PACKAGE.parent))
+    } == set()
