@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from streamcam.models.classifier import InputSpec
@@ -31,6 +32,28 @@ _STAGES = (
 )
 
 
+class HalvingConv(nn.Conv2d):
+    """Convolution of stride 2 that pads as TensorFlow does, as the weights are used to.
+
+    Along an even side there is one more zero behind than before. With the same padding on both sides, as
+    PyTorch's convolutions have it, every stage reads a place beside the one that it was trained on.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, *, groups: int, bias: bool) -> None:
+        super().__init__(channels_in, channels_out, kernel, 2, groups=groups, bias=bias)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Map (N, channels in, H, W) to (N, channels out, H / 2, W / 2), rounded up."""
+        left, right = self._padding(input.shape[3])
+        top, bottom = self._padding(input.shape[2])
+        return super().forward(F.pad(input, (left, right, top, bottom)))
+
+    def _padding(self, length: int) -> tuple[int, int]:
+        # No `max` and no `if`: torch.fx traces this.
+        total = self.kernel_size[0] - 2 + length % 2
+        return total // 2, total - total // 2
+
+
 class ConvNorm(nn.Sequential):
     """Convolution, normalisation and, unless it is left out, ReLU6.
 
@@ -47,8 +70,10 @@ class ConvNorm(nn.Sequential):
         groups: int = 1,
         activation: bool = True,
     ) -> None:
-        convolution = nn.Conv2d(
-            channels_in, channels_out, kernel, stride, kernel // 2, groups=groups, bias=False
+        convolution = (
+            nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, groups=groups, bias=False)
+            if stride == 1
+            else HalvingConv(channels_in, channels_out, kernel, groups=groups, bias=False)
         )
         layers: list[nn.Module] = [convolution, nn.BatchNorm2d(channels_out, eps=1e-3)]
         super().__init__(*layers, *([nn.ReLU6(inplace=True)] if activation else []))

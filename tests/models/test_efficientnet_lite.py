@@ -12,7 +12,12 @@ from PIL import Image
 
 from streamcam import Explainer
 from streamcam.errors import ModelError
-from streamcam.models.efficientnet_lite import WEIGHTS_SHA256, EfficientNetLite0, from_published_names
+from streamcam.models.efficientnet_lite import (
+    WEIGHTS_SHA256,
+    EfficientNetLite0,
+    HalvingConv,
+    from_published_names,
+)
 from streamcam.models.families import bundled
 from streamcam.models.loading import load_classifier
 from streamcam.models.weights import check_sha256, read_state_dict
@@ -48,14 +53,52 @@ def test_it_takes_pictures_of_any_shape(size: tuple[int, int], grid: tuple[int, 
         assert module(picture).shape == (1, 5)
 
 
+@pytest.mark.parametrize("size", [(224, 224), (224, 384), (150, 97)])
+def test_it_computes_what_timm_s_port_from_tensorflow_computes(size: tuple[int, int]) -> None:
+    """With its uneven padding, at even sides and at odd ones."""
+    own = load_classifier().module
+    other = pytest.importorskip("timm").create_model("tf_efficientnet_lite0").eval()
+    names = other.state_dict()
+    other.load_state_dict(dict(zip(names, own.state_dict().values(), strict=True)))
+    batch = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(own(batch), other(batch), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "length", "first"),
+    [(3, 8, [0, 1, 2]), (3, 7, [0, 1]), (5, 8, [0, 1, 2, 3]), (5, 7, [0, 1, 2])],
+)
+def test_where_sides_are_halved_the_smaller_part_of_the_padding_comes_first(
+    kernel: int, length: int, first: list[int]
+) -> None:
+    """As TensorFlow pads: for an even side one zero less before than behind, for an odd one as many."""
+    convolution = HalvingConv(1, 1, kernel, groups=1, bias=False)
+    picture = torch.zeros(1, 1, length, length, requires_grad=True)
+    halved = convolution(picture)
+    assert halved.shape == (1, 1, 4, 4)
+    (read,) = torch.autograd.grad(halved[0, 0, 0, 0], picture)
+    assert read[0, 0, 0].nonzero().flatten().tolist() == first
+    assert read[0, 0, :, 0].nonzero().flatten().tolist() == first
+
+
+def test_its_cells_look_where_they_are_drawn() -> None:
+    """At the middle of 32 pixels each, by the mean place of the gradients of one cell."""
+    chance = torch.Generator().manual_seed(0)
+    features = load_classifier().module.get_submodule("features")
+    pictures = torch.randn(6, 3, 320, 320, generator=chance, requires_grad=True)
+    cells = features(pictures)[:, :, 4, 5]  # centred 144 pixels down and 176 right
+    weights = torch.randn(cells.shape, generator=chance)
+    (gradients,) = torch.autograd.grad((cells * weights).sum(), pictures)
+    sizes = gradients.abs().sum(dim=(0, 1))
+    places = torch.arange(320) + 0.5
+    down, right = (float((sizes.sum(dim=side) * places).sum() / sizes.sum()) for side in (1, 0))
+    assert (down, right) == (pytest.approx(144, abs=8), pytest.approx(176, abs=8))
+
+
 @pytest.fixture(scope="module")
 def full() -> Explainer:
     return Explainer(engine="torch", top_k=1, fit="full")
-
-
-@pytest.fixture(scope="module")
-def stretched(full: Explainer) -> Explainer:
-    return Explainer(full.classifier, engine="torch", top_k=1, fit="stretch")
 
 
 @pytest.mark.parametrize(
@@ -68,11 +111,10 @@ def test_it_names_what_the_sample_shows(full: Explainer, photograph: str, label:
     assert explanation.predictions[0].label == label
 
 
-@pytest.mark.parametrize(("fit", "at_least"), [("full", 52), ("stretch", 45)])
-def test_it_names_real_photographs(
-    real_media: Path, fit: str, at_least: int, request: pytest.FixtureRequest
-) -> None:
-    explainer = request.getfixturevalue({"full": "full", "stretch": "stretched"}[fit])
+@pytest.mark.parametrize(("fit", "at_least"), [("full", 50), ("stretch", 47), ("crop", 54)])
+def test_it_names_real_photographs(real_media: Path, full: Explainer, fit: str, at_least: int) -> None:
+    """Cut as for the published accuracy, 55 of 58; 46 where every stage is padded alike on both sides."""
+    explainer = Explainer(full.classifier, engine="torch", top_k=1, fit=fit)
     folder = real_media / "imagenet"
     with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
