@@ -45,7 +45,8 @@ DEEP = 10
 FAITHFUL = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 """How to resample pictures for people: colours are right to 2 levels of 255.
 
-The default, for networks, takes half the time and leaves colours up to 4 levels too dark.
+The default, for networks, averages areas: in less than a third of the time, and with colours up to 4 levels
+off.
 """
 
 HD_LINES = 720
@@ -247,7 +248,7 @@ class Resampler:
         width: int,
         height: int,
         *,
-        interpolation: Interpolation = Interpolation.BILINEAR,
+        interpolation: Interpolation = Interpolation.AREA,
     ) -> ByteArray:
         """Resample a picture of any format to RGB, as a screen of ordinary range shows it.
 

@@ -111,7 +111,7 @@ def test_it_names_what_the_sample_shows(full: Explainer, photograph: str, label:
     assert explanation.predictions[0].label == label
 
 
-@pytest.mark.parametrize(("fit", "at_least"), [("full", 50), ("stretch", 47), ("crop", 54)])
+@pytest.mark.parametrize(("fit", "at_least"), [("full", 52), ("stretch", 48), ("crop", 54)])
 def test_it_names_real_photographs(real_media: Path, full: Explainer, fit: str, at_least: int) -> None:
     """Cut as for the published accuracy, 55 of 58; 46 where every stage is padded alike on both sides."""
     explainer = Explainer(full.classifier, engine="torch", top_k=1, fit=fit)
