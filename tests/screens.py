@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 import subprocess
@@ -189,37 +188,11 @@ class Shown:
         return self.process.returncode, out, err
 
 
-class NotSeenError(AssertionError):
-    """What was waited for never came to be seen."""
-
-
-def tried_again(test: Callable[..., None]) -> Callable[..., None]:
-    """Let a test of a window have three tries, each in an empty folder.
-
-    On a server without a monitor Qt now and then leaves a window black, and HighGUI loses a key on a machine
-    that is very busy; a defect of streamcam's own is there at every try.
-    """
-
-    @functools.wraps(test)
-    def attempt(screen: Screen, work: Path) -> None:
-        for left in (2, 1, 0):
-            try:
-                return test(screen, work)
-            except NotSeenError:
-                if not left:
-                    raise
-                for file in work.iterdir():
-                    file.unlink()
-        return None
-
-    return attempt
-
-
 def until(look: Callable[[], object]) -> str:
     """Look again and again until there is something to be seen: a screen tells nobody of its changes."""
     ends_at = time.monotonic() + LIMIT_S
     while not (seen := look()):
         if time.monotonic() > ends_at:
-            raise NotSeenError
+            raise AssertionError("what was waited for never came to be seen")
         time.sleep(0.05)
     return str(seen)

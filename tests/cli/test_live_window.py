@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from media_factory import frame_times_of, make_clip
 from PIL import Image
-from screens import SIZE, Screen, Shown, missing_tools, tried_again, until
+from screens import SIZE, Screen, Shown, missing_tools, until
 
 PROGRAM = str(Path(__file__).parent / "fake_live.py")
 
@@ -62,7 +62,6 @@ def method_now(directory: Path) -> str | None:
     return json.loads(lines[-1])["method"] if lines else None
 
 
-@tried_again
 def test_keys_do_what_they_say(screen: Screen, work: Path) -> None:
     with show(screen, work) as shown:
         assert shown.size == (640, 360)
@@ -86,7 +85,6 @@ def test_keys_do_what_they_say(screen: Screen, work: Path) -> None:
         assert shown.end()[0] == 0
 
 
-@tried_again
 def test_what_is_kept_and_the_close_button(screen: Screen, work: Path) -> None:
     with show(screen, work) as shown:
         shown.press("p")
@@ -107,7 +105,6 @@ def test_what_is_kept_and_the_close_button(screen: Screen, work: Path) -> None:
             assert saved.size == (640, 360)
 
 
-@tried_again
 def test_the_picture_keeps_its_shape_and_a_signal_finishes_the_recording(screen: Screen, work: Path) -> None:
     with show(screen, work, "--record", "r.mkv") as shown:
         screen.do("windowsize", "--sync", shown.window, *map(str, SIZE))
@@ -119,7 +116,6 @@ def test_the_picture_keeps_its_shape_and_a_signal_finishes_the_recording(screen:
     assert out.startswith("recorded r.mkv: ")
 
 
-@tried_again
 def test_a_class_is_typed_in_a_window_of_another_size(screen: Screen, work: Path) -> None:
     with show(screen, work) as shown:
         screen.do("windowsize", "--sync", shown.window, "400", "300")
