@@ -89,7 +89,7 @@ def rounded_out(heat: FloatArray, pixels: tuple[int, int]) -> FloatArray:
         return heat
     size = (heat.shape[1] * times, heat.shape[0] * times)
     curved = cv2.resize(heat, size, interpolation=cv2.INTER_CUBIC)
-    corners = np.pad(heat, 1, mode="edge")
+    corners = cv2.copyMakeBorder(heat, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     around = [corners[down:, right:][: heat.shape[0] + 1, : heat.shape[1] + 1] for down, right in _SQUARE]
     # Between the centres of which cells each value lies: of the padded map's, so that 0 means the first two.
     between = np.ix_(*((np.arange(cells * times) + (times + 1) // 2) // times for cells in heat.shape))

@@ -76,7 +76,9 @@ class MotionFinder:
             return np.zeros((*view.shape, 2), np.float32)
         pixels = self._flow.calc(evened(view), evened(other), None)  # type: ignore[call-overload]
         height, width = view.shape
-        return np.asarray(pixels / np.array([width, height], np.float32), np.float32)
+        # numpy takes four times as long over two channels.
+        shares = cv2.multiply(pixels, (1 / width, 1 / height, 0, 0))  # type: ignore[call-overload]
+        return np.asarray(shares, np.float32)
 
 
 def shift_of(motion: FloatArray, near: FloatArray, region: Region, cell: int) -> FloatArray:
