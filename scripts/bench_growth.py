@@ -1,9 +1,10 @@
-"""Measure what rendering costs as the work grows: with the length of the film, and with its pixels.
+"""Measure what rendering costs as a film grows: its length, its pixels, and its share of explained frames.
 
     python scripts/bench_growth.py [--frames 20000] [--height 360 …]
 
-Speed and resident memory are to stay as they are however long the film is, and the processor time to grow
-no faster than the pixels. The films are made up, so nothing is needed but streamcam.
+Speed and resident memory are to stay as they are however long the film is, the processor time to grow no
+faster than the pixels, and what explaining takes to shrink with the frames explained. The films are made up,
+so nothing is needed but streamcam.
 """
 
 from __future__ import annotations
@@ -24,10 +25,13 @@ import numpy as np
 
 import streamcam
 from streamcam.pipeline import Progress
+from streamcam.temporal import TemporalSettings
 
 CHECKPOINTS = (100, 1_000, 5_000, 10_000, 20_000)
 HEIGHTS = (360, 720, 1080, 2160)
 FRAMES_OF_A_HEIGHT = 60
+EVERY = (1, 2, 5, 10)
+FRAMES_OF_EVERY = 240
 WARM_UP = 10
 
 
@@ -93,13 +97,31 @@ def bench_pixels(heights: list[int], folder: Path) -> None:
     explainer = streamcam.Explainer()
     for height in heights:
         film = make_film(folder / f"{height}.mp4", WARM_UP + FRAMES_OF_A_HEIGHT, height)
-        meter = Meter([WARM_UP, WARM_UP + FRAMES_OF_A_HEIGHT])
-        streamcam.render(film, folder / f"{height}-out.mp4", explainer, on_progress=meter)
-        (_, began_s, began_cpu_s, _), (_, at_s, at_cpu_s, _) = meter.notes
-        cpu_ms = 1000 * (at_cpu_s - began_cpu_s) / FRAMES_OF_A_HEIGHT
+        fps, cpu_ms = cost_of(film, explainer, FRAMES_OF_A_HEIGHT, TemporalSettings())
         megapixels = height * (height * 16 // 9) / 1e6
-        fps = FRAMES_OF_A_HEIGHT / (at_s - began_s)
         print(f"| {height}p | {fps:.1f} | {cpu_ms:.1f} | {cpu_ms / megapixels:.1f} |", flush=True)
+
+
+def bench_every(folder: Path) -> None:
+    """Render one film, explaining every frame of it, every second one and so on; print what a frame costs."""
+    film = make_film(folder / "every.mp4", WARM_UP + FRAMES_OF_EVERY, 432)
+    explainer = streamcam.Explainer()
+    print("\n| explained | fps | CPU ms a frame |")
+    print("| --- | --- | --- |")
+    for every in EVERY:
+        fps, cpu_ms = cost_of(film, explainer, FRAMES_OF_EVERY, TemporalSettings(every=every))
+        print(f"| 1 in {every} | {fps:.1f} | {cpu_ms:.1f} |", flush=True)
+
+
+def cost_of(
+    film: Path, explainer: streamcam.Explainer, frames: int, temporal: TemporalSettings
+) -> tuple[float, float]:
+    """Render a film; return frames a second and CPU milliseconds a frame of all but the first ones."""
+    meter = Meter([WARM_UP, WARM_UP + frames])
+    output = film.with_name(f"{film.stem}-out.mp4")
+    streamcam.render(film, output, explainer, temporal=temporal, overwrite=True, on_progress=meter)
+    (_, began_s, began_cpu_s, _), (_, at_s, at_cpu_s, _) = meter.notes
+    return frames / (at_s - began_s), 1000 * (at_cpu_s - began_cpu_s) / frames
 
 
 def main() -> None:
@@ -118,6 +140,7 @@ def main() -> None:
         if settings.frames:
             bench_length(settings.frames, Path(folder))
         bench_pixels(settings.height or list(HEIGHTS), Path(folder))
+        bench_every(Path(folder))
 
 
 if __name__ == "__main__":
