@@ -15,7 +15,8 @@ from PIL import Image
 
 from streamcam import Explainer, Overlay, open_source, stream
 from streamcam.frames import Frame
-from streamcam.pictures import Resampler, blank_like, planes_of
+from streamcam.pictures import blank_like, planes_of
+from streamcam.resampling import Resampler
 from streamcam.sources import SyntheticSource
 from streamcam.temporal import Steadier, TemporalSettings, steady
 

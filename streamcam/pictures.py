@@ -1,7 +1,7 @@
 """Planar YUV pictures: the few things every room needs to do with an ``av.VideoFrame``.
 
-Planes are viewed as arrays without copying; pictures are resampled straight from the decoder's planes by
-FFmpeg's swscale; and the matrix that turns RGB into a picture's own YUV is worked out in one place.
+Planes are viewed as arrays without copying, and the matrix that turns RGB into a picture's own YUV is worked
+out in one place.
 """
 
 from __future__ import annotations
@@ -13,14 +13,7 @@ from fractions import Fraction
 import av
 import numpy as np
 from av.filter import Graph
-from av.video.reformatter import (
-    ColorPrimaries,
-    ColorRange,
-    Colorspace,
-    ColorTrc,
-    Interpolation,
-    VideoReformatter,
-)
+from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from streamcam.frames import ColourTags
@@ -41,13 +34,6 @@ Full range is a tag, never one of FFmpeg's yuvj formats.
 
 DEEP = 10
 """Bits of a sample where there are more than 8; deeper pictures are brought to as many."""
-
-FAITHFUL = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-"""How to resample pictures for people: colours are right to 2 levels of 255.
-
-The default, for networks, averages areas: in less than a third of the time, and with colours up to 4 levels
-off.
-"""
 
 HD_LINES = 720
 """Untagged pictures of at least this height are BT.709, lower ones BT.601."""
@@ -201,10 +187,6 @@ def picture_from_rgb(rgb: ByteArray) -> Picture:
     return av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
 
 
-def _range_of(coding: YuvCoding) -> ColorRange:
-    return ColorRange.JPEG if coding.full_range else ColorRange.MPEG
-
-
 def filter_graph(picture: Picture, time_base: Fraction, name: str, arguments: str) -> Graph:
     """Set up one of FFmpeg's filters for pictures of one size and format.
 
@@ -230,163 +212,3 @@ def filter_graph(picture: Picture, time_base: Fraction, name: str, arguments: st
     )
     graph.link_nodes(source, graph.add(name, arguments), graph.add("buffersink")).configure()
     return graph
-
-
-class Resampler:
-    """Turns pictures into other sizes and formats. Belongs to one thread.
-
-    One for every thread and kept: swscale's set-up for one pair of shapes is reused from frame to frame.
-    """
-
-    def __init__(self) -> None:
-        self._reformatter = VideoReformatter()
-        self._first_reformatter = VideoReformatter()  # of two steps; each keeps one set-up
-
-    def to_rgb(
-        self,
-        image: Picture,
-        width: int,
-        height: int,
-        *,
-        interpolation: Interpolation = Interpolation.AREA,
-    ) -> ByteArray:
-        """Resample a picture of any format to RGB, as a screen of ordinary range shows it.
-
-        Of high dynamic range (PQ, HLG) what is brighter than a white sheet of paper is cut off.
-
-        Args:
-            image: The picture.
-            width: Of the result, in pixels.
-            height: Of the result, in pixels.
-            interpolation: How swscale goes about it; see `FAITHFUL`.
-
-        Returns:
-            uint8 (height, width, 3), in memory that nothing else refers to.
-        """
-        shown: dict[str, int] = {}
-        if image.color_trc in TRANSFERS:
-            # Scaled first: to change the transfer function takes much longer.
-            image = self._hdr_view(image, width, height, interpolation)
-            shown = {"dst_color_trc": ColorTrc.IEC61966_2_1, "dst_color_primaries": ColorPrimaries.BT709}
-        coding = coding_of(image)
-        picture = self._reformatter.reformat(
-            image,
-            width,
-            height,
-            "rgb24",
-            src_colorspace=coding.matrix,
-            dst_colorspace=coding.matrix,
-            interpolation=interpolation,
-            src_color_range=_range_of(coding),
-            dst_color_range=ColorRange.JPEG,
-            threads=1,
-            **shown,
-        )
-        return packed_pixels(picture)
-
-    def _hdr_view(self, image: Picture, width: int, height: int, interpolation: Interpolation) -> Picture:
-        coding = coding_of(image)
-        view = self._first_reformatter.reformat(
-            image,
-            width,
-            height,
-            f"yuv444p{DEEP}le",
-            src_colorspace=coding.matrix,
-            dst_colorspace=coding.matrix,
-            interpolation=interpolation,
-            src_color_range=_range_of(coding),
-            dst_color_range=_range_of(coding),
-            threads=1,
-        )
-        if view is image:  # not to be tagged: it is somebody else's
-            view = blank_like(image)
-            for target, source in zip(planes_of(view), planes_of(image), strict=True):
-                target[:] = source
-        set_tags(view, tags_of(image))
-        if (
-            view.color_primaries != ColorPrimaries.BT2020
-        ):  # swscale wants to know; HDR has no others in practice
-            view.color_primaries = ColorPrimaries.BT2020
-        return view
-
-    def to_planar(self, image: Picture, pixel_format: str) -> Picture:
-        """Convert a picture to one of `PLANAR_FORMATS`, keeping its size, matrix and range.
-
-        RGB pictures become full-range YUV with the matrix that their height asks for.
-        """
-        if pixel_format not in PLANAR_FORMATS:
-            raise ValueError(f"{pixel_format!r} is not one of {', '.join(PLANAR_FORMATS)}")
-        return self._convert(image, image.width, image.height, pixel_format)
-
-    def to_format(self, image: Picture, pixel_format: str) -> Picture:
-        """Convert a picture to another pixel format, whatever it is; YUV keeps matrix and range.
-
-        Returns:
-            The picture itself where it has that format.
-        """
-        if image.format.name == pixel_format:
-            return image
-        return self._convert(image, image.width, image.height, pixel_format)
-
-    def to_size(self, image: Picture, width: int, height: int) -> Picture:
-        """Resample a planar picture to another size, keeping its format, matrix and range.
-
-        Both are told by its tags then: what was left to be guessed from the height would change with it.
-        """
-        coding = coding_of(image)
-        tags = dataclasses.replace(tags_of(image), colorspace=int(coding.matrix))
-        return self.to_coding(image, coding, tags, (width, height))
-
-    def to_coding(
-        self, image: Picture, coding: YuvCoding, tags: ColourTags, size: tuple[int, int]
-    ) -> Picture:
-        """Bring a planar picture to a size and to a way of coding colour, keeping its format.
-
-        Args:
-            image: The picture.
-            coding: How the result codes colour.
-            tags: What says so; they are written onto the result where anything had to be done.
-            size: (width, height) in pixels.
-
-        Returns:
-            The picture itself where nothing had to be done.
-        """
-        converted = self._convert(image, *size, image.format.name, coding)
-        if converted is not image:
-            set_tags(converted, tags)
-        return converted
-
-    def _convert(
-        self,
-        image: Picture,
-        width: int,
-        height: int,
-        pixel_format: str,
-        coding: YuvCoding | None = None,
-    ) -> Picture:
-        given = coding_of(image)
-        coding = coding or given
-        converted = self._reformatter.reformat(
-            image,
-            width,
-            height,
-            pixel_format,
-            src_colorspace=given.matrix,
-            dst_colorspace=coding.matrix,
-            interpolation=FAITHFUL,
-            src_color_range=_range_of(given),
-            dst_color_range=_range_of(coding),
-            threads=1,
-        )
-        if converted is image:  # nothing to do; and the decoder's own picture stays untouched
-            return image
-        tags = tags_of(image)
-        if coding.full_range:
-            tags = dataclasses.replace(tags, color_range=int(ColorRange.JPEG))
-        if image.format.is_rgb:  # the tag of an RGB picture says RGB; the result is YUV
-            tags = dataclasses.replace(tags, colorspace=int(coding.matrix))
-        set_tags(converted, tags)
-        converted.pts = image.pts
-        if image.time_base is not None:
-            converted.time_base = image.time_base
-        return converted

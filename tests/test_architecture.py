@@ -15,7 +15,7 @@ import streamcam
 PACKAGE = Path(streamcam.__file__).parent
 PAGE = (Path(__file__).parent.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
 
-BASE = {"errors", "frames", "pictures", "containers"}
+BASE = {"errors", "frames", "pictures", "resampling", "containers"}
 
 ALLOWED: dict[str, set[str]] = {
     "__init__": set(),
@@ -23,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "frames": {"errors"},
     "hdr": set(),
     "pictures": {"errors", "frames", "hdr"},
+    "resampling": {"frames", "hdr", "pictures"},
     "containers": {"errors", "frames"},
     "sources": BASE,
     "models": BASE - {"containers"},
@@ -44,7 +45,7 @@ ALLOWED_FOR_TYPES: dict[str, set[str]] = {
 """The same, for imports that only type checkers follow."""
 
 CONFINED: dict[str, set[str]] = {
-    "av": {"sources", "sinks", "frames", "pictures", "containers"},
+    "av": {"sources", "sinks", "frames", "pictures", "resampling", "containers"},
     "torch": {"models", "cam"},
     "torchvision": {"models", "cam"},
     "click": {"cli"},

@@ -14,7 +14,8 @@ from streamcam.errors import InvalidArgumentError
 from streamcam.frames import Frame
 from streamcam.models.classifier import InputSpec
 from streamcam.models.geometry import Geometry, fit_geometry
-from streamcam.pictures import Resampler, picture_from_rgb
+from streamcam.pictures import picture_from_rgb
+from streamcam.resampling import Resampler
 
 
 class Preprocessor:

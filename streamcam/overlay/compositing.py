@@ -9,7 +9,8 @@ import numpy as np
 
 from streamcam.frames import Frame, Steadied
 from streamcam.overlay.overlay import Overlay, OverlaySettings
-from streamcam.pictures import Picture, Resampler, blank_like, coding_of, planes_of
+from streamcam.pictures import Picture, blank_like, coding_of, planes_of
+from streamcam.resampling import Resampler
 
 LAYOUTS = ("overlay", "side by side", "heat only")
 """What a window can show of a frame, by name."""

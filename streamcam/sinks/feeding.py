@@ -11,7 +11,8 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from streamcam.frames import SourceInfo
-from streamcam.pictures import FAITHFUL, Picture, Resampler, blank_like, picture_from_rgb, planes_of
+from streamcam.pictures import Picture, blank_like, picture_from_rgb, planes_of
+from streamcam.resampling import FAITHFUL, Resampler
 from streamcam.sinks.encoding import Encoding
 from streamcam.sinks.interlacing import INTERLACED, FieldMarker
 

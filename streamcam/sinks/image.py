@@ -8,7 +8,8 @@ from typing import Any
 from PIL import Image
 
 from streamcam.errors import SinkError
-from streamcam.pictures import FAITHFUL, ByteArray, Picture, Resampler
+from streamcam.pictures import ByteArray, Picture
+from streamcam.resampling import FAITHFUL, Resampler
 from streamcam.sinks.base import Sink
 from streamcam.sinks.partfile import begin, commit, discard
 

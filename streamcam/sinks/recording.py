@@ -17,7 +17,8 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from streamcam.errors import InvalidArgumentError, SinkError
-from streamcam.pictures import Picture, Resampler, blank_like, planes_of, tags_of
+from streamcam.pictures import Picture, blank_like, planes_of, tags_of
+from streamcam.resampling import Resampler
 from streamcam.sinks.base import Sink
 from streamcam.sinks.encoding import EncoderSettings, check_encoding
 from streamcam.sinks.partfile import check_output

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError
 from streamcam.frames import SourceInfo
-from streamcam.pictures import FAITHFUL, Picture, Resampler
+from streamcam.pictures import Picture
+from streamcam.resampling import FAITHFUL, Resampler
 from streamcam.sinks.base import Sink
 from streamcam.sinks.encoding import EncoderSettings
 from streamcam.sinks.image import IMAGE_SUFFIXES, save_image

@@ -17,7 +17,8 @@ import time
 import cv2
 
 from streamcam.errors import SinkError
-from streamcam.pictures import Picture, Resampler
+from streamcam.pictures import Picture
+from streamcam.resampling import Resampler
 
 _LARGEST_AT_FIRST = (1280, 720)
 _SMALLEST_AT_FIRST = (640, 360)

@@ -8,7 +8,8 @@ from fractions import Fraction
 import numpy as np
 
 from streamcam.frames import ColourTags
-from streamcam.pictures import Picture, Resampler, YuvCoding, blank_like, coding_of, planes_of, tags_of
+from streamcam.pictures import Picture, YuvCoding, blank_like, coding_of, planes_of, tags_of
+from streamcam.resampling import Resampler
 
 _SAME_SHAPE_PIXELS = 2
 """Bars are drawn where they would be wider than this on both sides together."""

@@ -12,7 +12,8 @@ from PIL import Image, ImageOps
 
 from streamcam.errors import SourceError
 from streamcam.frames import Frame, SourceInfo, SourceReport
-from streamcam.pictures import Picture, Resampler, picture_from_rgb, tags_of
+from streamcam.pictures import Picture, picture_from_rgb, tags_of
+from streamcam.resampling import Resampler
 from streamcam.sources.base import Source
 
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*")

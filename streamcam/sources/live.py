@@ -11,7 +11,8 @@ from fractions import Fraction
 
 from streamcam.errors import SourceError
 from streamcam.frames import Frame
-from streamcam.pictures import Picture, Resampler
+from streamcam.pictures import Picture
+from streamcam.resampling import Resampler
 from streamcam.sources.normalise import Orientation, orientation_of, to_upright_planar
 
 TIME_BASE = Fraction(1, 90_000)

@@ -15,13 +15,13 @@ from streamcam.pictures import (
     DEEP,
     PLANAR_FORMATS,
     Picture,
-    Resampler,
     bits_of,
     blank_like,
     planes_of,
     set_tags,
     tags_of,
 )
+from streamcam.resampling import Resampler
 
 _FULL_RANGE_NAMES = {f"yuvj{name.removeprefix('yuv')}": name for name in PLANAR_FORMATS}
 

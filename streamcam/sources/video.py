@@ -16,7 +16,8 @@ from av.video.stream import VideoStream
 
 from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.frames import Frame, SourceInfo, SourceReport
-from streamcam.pictures import Picture, Resampler, tags_of
+from streamcam.pictures import Picture, tags_of
+from streamcam.resampling import Resampler
 from streamcam.sources.base import Source
 from streamcam.sources.decoding import Decoder
 from streamcam.sources.deinterlacing import Deinterlacer, is_top_field_first

@@ -12,7 +12,8 @@ from streamcam.frames import ColourTags, Region
 from streamcam.overlay.blending import HeatBlender
 from streamcam.overlay.labels import LabelLine, LabelPanel
 from streamcam.overlay.tinting import Tinter
-from streamcam.pictures import FAITHFUL, Picture, Resampler, blank_like, planes_of, set_tags, tags_of
+from streamcam.pictures import Picture, blank_like, planes_of, set_tags, tags_of
+from streamcam.resampling import FAITHFUL, Resampler
 
 SIZE = (192, 96)
 WHOLE = Region()

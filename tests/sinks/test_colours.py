@@ -15,7 +15,8 @@ from media_factory import make_clip
 from numpy.typing import NDArray
 
 from streamcam.frames import ColourTags
-from streamcam.pictures import FAITHFUL, Picture, Resampler, YuvCoding, bits_of, coding_of, planes_of, tags_of
+from streamcam.pictures import Picture, YuvCoding, bits_of, coding_of, planes_of, tags_of
+from streamcam.resampling import FAITHFUL, Resampler
 from streamcam.sinks import EncoderSettings
 from streamcam.sources import ReadingSettings
 

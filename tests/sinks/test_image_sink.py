@@ -9,7 +9,8 @@ from media_factory import info_of, make_picture, names_in, paint_noise
 from PIL import Image
 
 from streamcam.errors import OutputExistsError, SinkError
-from streamcam.pictures import Resampler, picture_from_rgb
+from streamcam.pictures import picture_from_rgb
+from streamcam.resampling import Resampler
 from streamcam.sinks import ImageSink, open_sink
 from streamcam.sources import open_source
 

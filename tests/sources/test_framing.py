@@ -9,7 +9,8 @@ from film_runs import read_film
 from media_factory import make_clip, make_picture, paint_noise
 
 from streamcam.frames import ColourTags
-from streamcam.pictures import Resampler, planes_of, set_tags, tags_of
+from streamcam.pictures import planes_of, set_tags, tags_of
+from streamcam.resampling import Resampler
 from streamcam.sources import ReadingSettings
 from streamcam.sources.framing import Framing, inner_size, with_bars
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.frames import SourceReport
-from streamcam.pictures import FAITHFUL, Resampler
+from streamcam.resampling import FAITHFUL, Resampler
 from streamcam.sources import is_image, open_source
 
 QUARTERS = np.array([[40, 80], [120, 160]], np.uint8).repeat(24, 0).repeat(32, 1)

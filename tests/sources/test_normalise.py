@@ -8,7 +8,8 @@ import pytest
 from media_factory import make_clip, make_picture, paint_noise, paint_quadrants
 
 from streamcam.frames import ColourTags
-from streamcam.pictures import Resampler, picture_from_rgb, planes_of, set_tags, tags_of
+from streamcam.pictures import picture_from_rgb, planes_of, set_tags, tags_of
+from streamcam.resampling import Resampler
 from streamcam.sources import open_source
 from streamcam.sources.normalise import (
     UPRIGHT,
