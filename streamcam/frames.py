@@ -33,7 +33,7 @@ class Frame:
     """
 
     image: av.VideoFrame
-    """The picture: planar YUV of 8 or 10 bits, 4:2:0 for films and 4:4:4 for still images."""
+    """The picture: planar YUV, 4:2:0, 4:2:2 or 4:4:4, of 8 or 10 bits."""
     index: int
     """Position in the source's own run, from 0."""
     pts: int

@@ -23,17 +23,28 @@ Picture = av.VideoFrame
 ByteArray = NDArray[np.uint8]
 PlaneArray = NDArray[np.uint8] | NDArray[np.uint16]
 
-PLANAR_FORMATS = (
-    *("yuv420p", "yuv422p", "yuv444p"),
-    *("yuv420p10le", "yuv422p10le", "yuv444p10le"),
-)
+DEEP = 10
+"""Bits of a sample where there are more than 8; deeper pictures are brought to as many."""
+
+CHROMAS = ("420", "422", "444")
+"""The kinds of chroma subsampling, as 4:2:0 is usually typed, from the fewest samples to the most."""
+
+
+def planar_format(chroma: str, depth: int) -> str:
+    """Name a planar pixel format.
+
+    Args:
+        chroma: One of `CHROMAS`.
+        depth: Bits of a sample, 8 or `DEEP`.
+    """
+    return f"yuv{chroma}p" if depth == 8 else f"yuv{chroma}p{depth}le"
+
+
+PLANAR_FORMATS = tuple(planar_format(chroma, depth) for depth in (8, DEEP) for chroma in CHROMAS)
 """The pixel formats of `Frame.image`: planar, of 8 or 10 bits.
 
 Full range is a tag, never one of FFmpeg's yuvj formats.
 """
-
-DEEP = 10
-"""Bits of a sample where there are more than 8; deeper pictures are brought to as many."""
 
 HD_LINES = 720
 """Untagged pictures of at least this height are BT.709, lower ones BT.601."""
@@ -137,6 +148,17 @@ def packed_pixels(image: Picture) -> ByteArray:
 def bits_of(pixel_format: str) -> int:
     """Tell how many bits a sample of a pixel format has."""
     return max(component.bits for component in av.VideoFormat(pixel_format).components)
+
+
+@functools.cache
+def chroma_of(pixel_format: str) -> str:
+    """Tell which of `CHROMAS` holds all colours of a pixel format; the least for grey."""
+    layout = av.VideoFormat(pixel_format, 4, 4)
+    if len(layout.components) < 3 and not layout.has_palette:
+        return CHROMAS[0]
+    if layout.chroma_width() == 4:
+        return "444"
+    return "422" if layout.chroma_height() == 4 else "420"
 
 
 def tags_of(image: Picture) -> ColourTags:

@@ -92,10 +92,13 @@ class Resampler:
         """Convert a picture to one of `PLANAR_FORMATS`, keeping its size, matrix and range.
 
         RGB pictures become full-range YUV with the matrix that their height asks for.
+
+        Returns:
+            The picture itself where it has that format.
         """
         if pixel_format not in PLANAR_FORMATS:
             raise ValueError(f"{pixel_format!r} is not one of {', '.join(PLANAR_FORMATS)}")
-        return self._convert(image, (image.width, image.height), pixel_format, coding_of(image))
+        return self.to_format(image, pixel_format)
 
     def to_format(self, image: Picture, pixel_format: str) -> Picture:
         """Convert a picture to another pixel format, whatever it is; YUV keeps matrix and range.

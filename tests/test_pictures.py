@@ -10,11 +10,15 @@ from media_factory import make_picture, paint_noise
 
 from streamcam.frames import ColourTags
 from streamcam.pictures import (
+    PLANAR_FORMATS,
     YuvCoding,
+    bits_of,
     blank_like,
+    chroma_of,
     coding_of,
     packed_pixels,
     picture_from_rgb,
+    planar_format,
     planes_of,
     set_tags,
     tags_of,
@@ -117,6 +121,15 @@ def test_planes_have_no_padding_and_are_not_copies(pixel_format: str, shapes: li
     assert [plane.shape for plane in planes_of(image)] == shapes
     planes_of(image)[1][-1, -1] = 77
     assert planes_of(image)[1][-1, -1] == 77
+
+
+def test_planar_formats_are_named_by_their_samples() -> None:
+    assert (
+        *("yuv420p", "yuv422p", "yuv444p"),
+        *("yuv420p10le", "yuv422p10le", "yuv444p10le"),
+    ) == PLANAR_FORMATS
+    for name in PLANAR_FORMATS:
+        assert planar_format(chroma_of(name), bits_of(name)) == name
 
 
 @pytest.mark.parametrize("width", [64, 65])

@@ -109,7 +109,7 @@ def render_command(
         resume=resume,
         temporal=TemporalSettings(**temporal),
         overlay=OverlaySettings(**overlay),
-        reading=ReadingSettings(**reading, depth=encoding["depth"]),
+        reading=ReadingSettings(**reading, depth=encoding["depth"], chroma=encoding["chroma"]),
         encoder=EncoderSettings(**encoding),
     )
     _check(request)

@@ -47,7 +47,7 @@ class Compositor:
         """Draw one canvas.
 
         Args:
-            frame: What is shown; yuv420p.
+            frame: What is shown.
             steadied: Its heat; None to show the bare picture.
             settings: How the heat looks.
             layout: One of `LAYOUTS`.
@@ -128,8 +128,8 @@ def _assembled(views: list[Picture], places: list[_Place], canvas: tuple[int, in
     fresh = _black_like(views[0], canvas)
     for view, place in zip(views, places, strict=True):
         for target, source in zip(planes_of(fresh), planes_of(view), strict=True):
-            step = fresh.width // target.shape[1]
-            row, column = place.top // step, place.left // step
+            row = place.top * target.shape[0] // fresh.height
+            column = place.left * target.shape[1] // fresh.width
             rows, columns = source.shape
             part = target[row : row + rows, column : column + columns]
             part[:] = source[: part.shape[0], : part.shape[1]]

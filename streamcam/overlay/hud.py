@@ -77,7 +77,7 @@ class Hud:
         """Write onto a fresh picture, in place; what does not fit is left out.
 
         Args:
-            image: yuv420p of any size, that nothing else refers to.
+            image: Planar YUV of any size, that nothing else refers to.
             state: What.
         """
         if state == HudState():

@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from streamcam.frames import FloatArray
-from streamcam.pictures import DEEP, ByteArray, PlaneArray, YuvCoding
+from streamcam.pictures import ByteArray, PlaneArray, YuvCoding, chroma_of
 
 Rgb = tuple[int, int, int]
 
 _OPAQUE = 256  # in the fixed point of a sprite, whose sums with a byte just fit 16 bits
 
-_CHROMA_STEPS = {"yuv420p": (2, 2), "yuv422p": (2, 1), "yuv444p": (1, 1)}
-_CHROMA_STEPS |= {f"{name}{DEEP}le": step for name, step in _CHROMA_STEPS.items()}
-"""Pixel format → how many columns and rows of pixels share one chroma value."""
+_CHROMA_STEPS = {"420": (2, 2), "422": (2, 1), "444": (1, 1)}
+"""Chroma subsampling → how many columns and rows of pixels share one chroma value."""
 
 _SHAPE_SCALE = 8  # shapes are drawn so much larger and averaged down
 
@@ -100,7 +99,7 @@ class Canvas:
         """Convert it to planar YUV; chroma is averaged in proportion to the opacity."""
         opacity = self._pixels[..., 3]
         yuv = self._in_hdr(coding) if coding.hdr else self._in_yuv(coding)
-        chroma_step = _CHROMA_STEPS[pixel_format]
+        chroma_step = _CHROMA_STEPS[chroma_of(pixel_format)]
         return Sprite(
             tuple(
                 _sprite_plane(np.asarray(yuv[..., channel]), opacity, step, coding.highest)

@@ -17,7 +17,6 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from streamcam.errors import InvalidArgumentError, unknown_name
-from streamcam.pictures import bits_of
 from streamcam.sinks.formats import (
     CODECS,
     ENCODERS,
@@ -26,6 +25,7 @@ from streamcam.sinks.formats import (
     EncoderDefaults,
     container_of,
 )
+from streamcam.sinks.samples import pixel_format_for, reductions
 
 AUTO = "auto"
 """Asks for a hardware encoder where one works."""
@@ -47,12 +47,6 @@ _X26X_PRESETS = (
     "placebo",
 )
 
-_PIXEL_FORMATS = {
-    8: ("yuv420p", "nv12", "yuv422p", "yuv444p"),
-    10: ("yuv420p10le", "p010le", "yuv422p10le", "yuv444p10le"),
-}
-"""Bits → what encoders are fed with, the first that they take."""
-
 _TRIAL_WIDTH, _TRIAL_HEIGHT = 320, 192
 
 
@@ -70,6 +64,9 @@ class EncoderSettings:
     """Whether the input's sound is left out."""
     depth: int | None = None
     """Bits of a sample, 8 or 10; the input's where the encoder takes them if None."""
+    chroma: str | None = None
+    """Chroma subsampling, one of `streamcam.pictures.CHROMAS`; if None the input's where encoder and players
+    take it, else the nearest that they take."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -87,13 +84,13 @@ class Encoding:
     """What the user should know about the choice."""
 
 
-def check_encoding(path: Path, settings: EncoderSettings, depth: int = 8) -> Encoding:
+def check_encoding(path: Path, settings: EncoderSettings, given: str = "yuv420p") -> Encoding:
     """Make sure, before any work, that container, codec and options go together.
 
     Args:
         path: The file to make.
         settings: What is asked for.
-        depth: Bits of a sample in the pictures to come.
+        given: The pixel format of the pictures to come.
 
     Raises:
         UnknownNameError: if there is no such encoder or preset.
@@ -101,22 +98,29 @@ def check_encoding(path: Path, settings: EncoderSettings, depth: int = 8) -> Enc
     """
     container = container_of(path)
     if settings.codec != AUTO:
-        return _try(container, _encoder_named(settings.codec or container.codec), settings, depth)
+        return _try(container, _encoder_named(settings.codec or container.codec), settings, given)
     software, hardware = CODECS[container.codec]
     for encoder in hardware:
         try:
             Codec(encoder, "w")
-            found = _try(container, encoder, settings, depth)
+            found = _try(container, encoder, settings, given)
         except (UnknownCodecError, InvalidArgumentError):  # not in this build, or not on this machine
             continue
         return dataclasses.replace(found, notes=(*found.notes, f"encoded in hardware, by {encoder}"))
-    found = _try(container, software, settings, depth)
+    found = _try(container, software, settings, given)
     told = f"no hardware encoder for {container.codec} works here; {software} is used"
     return dataclasses.replace(found, notes=(*found.notes, told))
 
 
-def _try(container: Container, encoder: str, settings: EncoderSettings, depth: int) -> Encoding:
-    pixel_format = container.pixel_format or _pixel_format_for(encoder, settings.depth, depth)
+def _try(container: Container, encoder: str, settings: EncoderSettings, given: str) -> Encoding:
+    wanted = (settings.depth, settings.chroma)
+    if container.pixel_format is None:
+        pixel_format = pixel_format_for(encoder, given, *wanted)
+        notes = tuple(reductions(encoder, given, pixel_format, *wanted))
+    elif settings.chroma is None:
+        pixel_format, notes = container.pixel_format, ()
+    else:
+        raise InvalidArgumentError(f"a {container.suffix} file is made of RGB; leave --chroma out")
     asked = _asked_options(encoder, settings)
     options = {**_defaults(encoder).options, **asked}
     if encoder == "libx264" and _has_avx512():
@@ -128,9 +132,6 @@ def _try(container: Container, encoder: str, settings: EncoderSettings, depth: i
     with av.open(io.BytesIO(), "w", format=container.muxer) as trial:
         _check_container(trial, container, encoder)
         _check_start(trial, encoder, pixel_format, options, _as_given(settings))
-    notes: tuple[str, ...] = ()
-    if settings.depth is None and depth > 8 and bits_of(pixel_format) == 8:
-        notes = (f"samples of {depth} bits are written with 8: {encoder} takes no more",)
     return Encoding(container, encoder, pixel_format, options, notes)
 
 
@@ -145,22 +146,6 @@ def _encoder_named(name: str) -> str:
     if codec.type != "video":
         raise InvalidArgumentError(f"codec {name!r} encodes {codec.type}, not video; try libx264")
     return codec.name
-
-
-def _pixel_format_for(encoder: str, asked: int | None, given: int) -> str:
-    """Name the pixel format to feed an encoder with: the wanted depth if it can, 4:2:0 if it can."""
-    offered = [video_format.name for video_format in Codec(encoder, "w").video_formats or []]
-    wanted = asked or (8 if given == 8 else 10)
-    depths = (wanted,) if asked else (wanted, 18 - wanted)
-    for depth in depths:
-        for candidate in _PIXEL_FORMATS[depth]:
-            if not offered or candidate in offered:
-                return candidate
-    told = f"{asked}-bit YUV" if asked else "YUV"
-    raise InvalidArgumentError(
-        f"codec {encoder!r} takes no {told} pictures (only {', '.join(offered[:4])}); "
-        f"{'leave --depth out or ' if asked else ''}try libx264"
-    )
 
 
 def _check_options(encoder: str, settings: EncoderSettings, options: dict[str, str]) -> None:

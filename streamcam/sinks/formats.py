@@ -78,6 +78,12 @@ CODECS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """Codec → the encoder in software, and those in hardware, the likeliest first."""
 
+PLAYED_AS_420 = {"h264", "hevc", "av1", "vp9", "vp8"}
+"""Codecs of which most players, browsers and hardware decoders show 4:2:0 only."""
+
+ANY_SIDES = {"prores", "ffv1"}
+"""Codecs whose pictures may have any sides. That of some others too, but players reckon with even ones."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class EncoderDefaults:
@@ -100,7 +106,7 @@ ENCODERS: dict[str, EncoderDefaults] = {
         {"crf": "31", "b": "0", "row-mt": "1", "cpu-used": "5", "deadline": "realtime"}
     ),
     "libsvtav1": EncoderDefaults({"crf": "32", "preset": "8"}),
-    "prores_ks": EncoderDefaults({"profile": "hq", "vendor": "apl0"}),
+    "prores_ks": EncoderDefaults({"vendor": "apl0"}),
     "libwebp_anim": EncoderDefaults({"quality": "85"}, "quality"),
     "h264_nvenc": _NVENC,
     "hevc_nvenc": _NVENC,

@@ -32,9 +32,11 @@ def check_sequence(path: Path, settings: EncoderSettings, *, overwrite: bool) ->
         InvalidArgumentError: if there are settings that only films have.
         OutputExistsError: if there is one of that pattern already.
     """
-    if settings.codec or settings.preset or settings.crf is not None or settings.depth == 10:
+    given = (settings.codec, settings.preset, settings.crf, settings.chroma)
+    if any(value is not None for value in given) or settings.depth == 10:
         raise InvalidArgumentError(
-            f"{path.name!r} stands for pictures, which have no --codec, --crf, --preset or --depth 10"
+            f"{path.name!r} stands for pictures, which have no --codec, --crf, --preset, --chroma "
+            "or --depth 10"
         )
     existing = _numbered(path)
     if existing and not overwrite:

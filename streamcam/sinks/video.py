@@ -18,7 +18,7 @@ from PIL import Image
 from streamcam.containers import open_film
 from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.frames import SourceInfo
-from streamcam.pictures import Picture, bits_of
+from streamcam.pictures import Picture
 from streamcam.sinks.base import Sink
 from streamcam.sinks.encoding import EncoderSettings, Encoding, check_encoding
 from streamcam.sinks.feeding import EncoderFeed
@@ -26,10 +26,9 @@ from streamcam.sinks.formats import Container
 from streamcam.sinks.interlacing import BOTTOM_FIRST, INTERLACED, TOP_FIRST
 from streamcam.sinks.partfile import begin, commit, discard, part_path
 from streamcam.sinks.passthrough import StreamCopier
+from streamcam.sinks.samples import fitting_size
 
 _FALLBACK_RATE = Fraction(25)
-
-_HALVED = ("yuv420", "nv12", "p010")  # pixel formats in which four pixels share one colour
 
 
 def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings, encoding: Encoding) -> VideoSink:
@@ -75,7 +74,7 @@ def check_film(path: Path, info: SourceInfo, settings: EncoderSettings) -> Encod
     Raises:
         InvalidArgumentError: if codec, options, container and film do not go together.
     """
-    encoding = check_encoding(path, settings, bits_of(info.pixel_format))
+    encoding = check_encoding(path, settings, info.pixel_format)
     clock = encoding.container.time_base
     if (
         clock is not None and info.rate and info.rate * clock > Fraction(1, 2)
@@ -105,7 +104,7 @@ def _add_video(container: OutputContainer, encoding: Encoding, info: SourceInfo)
         options = {**options, **INTERLACED.get(encoder, {})}
     stream = container.add_stream(encoder, rate=info.rate or _FALLBACK_RATE, options=options)
     assert isinstance(stream, VideoStream)
-    stream.width, stream.height = _even_size(info, encoding.pixel_format)
+    stream.width, stream.height = fitting_size(encoder, encoding.pixel_format, (info.width, info.height))
     stream.pix_fmt = encoding.pixel_format
     context = stream.codec_context
     context.thread_count = 0  # all cores, also for the encoders that would take one
@@ -122,12 +121,6 @@ def _add_video(container: OutputContainer, encoding: Encoding, info: SourceInfo)
     if context.codec.canonical_name == "hevc" and encoding.container.muxer in ("mp4", "mov"):
         context.codec_tag = "hvc1"  # Apple's players know HEVC by no other
     return stream
-
-
-def _even_size(info: SourceInfo, pixel_format: str) -> tuple[int, int]:
-    if not pixel_format.startswith(_HALVED):
-        return info.width, info.height
-    return max(2, info.width - info.width % 2), max(2, info.height - info.height % 2)
 
 
 def _drop(container: OutputContainer, path: Path) -> None:
@@ -167,7 +160,7 @@ class VideoSink(Sink):
         if (self._stream.width, self._stream.height) != (self._info.width, self._info.height):
             notes.append(
                 f"{self._info.width}x{self._info.height} is written as {self._stream.width}x"
-                f"{self._stream.height}: 4:2:0 video needs even sides, so the last row or column is left out"
+                f"{self._stream.height}: pixels share colours in twos, so the last row or column is left out"
             )
         if self._info.top_field_first is not None and self._encoding.encoder not in INTERLACED:
             encoder = self._encoding.encoder

@@ -76,6 +76,7 @@ class ImageSource(Source):
             path=path,
             width=picture.width,
             height=picture.height,
+            pixel_format=picture.format.name,
             time_base=Fraction(1, 25),
             frame_count=1,
             colour=tags_of(picture),

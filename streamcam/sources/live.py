@@ -154,7 +154,7 @@ class ReconnectingSource(LiveSource):
                 continue
             if orientation is None:  # once, as for files: asking for it is not free
                 orientation = orientation_of(grabbed.picture)
-            picture = to_upright_planar(grabbed.picture, self._resampler, orientation, depth=8)
+            picture = to_upright_planar(grabbed.picture, self._resampler, orientation, pixel_format="yuv420p")
             pts = self._clock.place(received_at, grabbed.time_s)
             yield Frame(picture, self._count, pts, TIME_BASE, received_at)
             self._count += 1

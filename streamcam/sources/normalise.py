@@ -1,4 +1,4 @@
-"""Bringing whatever a decoder gives into what travels: upright, planar, 4:2:0, of 8 or 10 bits."""
+"""Bringing whatever a decoder gives into what travels: upright, planar, of 8 or 10 bits."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from streamcam.pictures import (
     Picture,
     bits_of,
     blank_like,
+    chroma_of,
+    planar_format,
     planes_of,
     set_tags,
     tags_of,
@@ -29,8 +31,6 @@ _LOST = {
     "MASTERING_DISPLAY_METADATA": "how bright the mastering screen was (HDR10) is left out",
     "A53_CC": "closed captions inside the pictures are left out",
 }
-
-_TRAVELS = {8: "yuv420p", DEEP: f"yuv420p{DEEP}le"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,12 +64,23 @@ def lost_with(decoded: Picture) -> tuple[str, ...]:
     return tuple(note for kind, note in _LOST.items() if kind in kinds)
 
 
+def travelling_format(decoded: str, depth: int | None = None, chroma: str | None = None) -> str:
+    """Name the planar pixel format that a picture travels in.
+
+    Args:
+        decoded: The pixel format that the decoder gives.
+        depth: Bits of a sample, 8 or 10; if None 10 where the picture has more than 8.
+        chroma: One of `streamcam.pictures.CHROMAS`; if None what holds all of the picture's colours.
+    """
+    return planar_format(chroma or chroma_of(decoded), depth or (8 if bits_of(decoded) == 8 else DEEP))
+
+
 def to_upright_planar(
     decoded: Picture,
     resampler: Resampler,
     orientation: Orientation | None = None,
     *,
-    depth: int | None = None,
+    pixel_format: str | None = None,
 ) -> Picture:
     """Turn a decoded picture into one that travels, without writing to it.
 
@@ -77,22 +88,23 @@ def to_upright_planar(
         decoded: As the decoder gave it.
         resampler: Of this thread.
         orientation: How it is to be turned, where that is known already.
-        depth: Bits of a sample, 8 or 10; if None 10 where the picture has more than 8.
+        pixel_format: What it is to travel in, one of `PLANAR_FORMATS`; if None as `travelling_format`
+            says.
 
     Returns:
-        yuv420p or yuv420p10le, full range told by its tag. The decoder's own picture where nothing had to
-        be done.
+        Planar, full range told by its tag. The decoder's own picture where nothing had to be done.
     """
     picture = decoded
     orientation = orientation_of(decoded) if orientation is None else orientation
     if picture.format.name in _FULL_RANGE_NAMES:
         picture = _retagged_full_range(picture)
-    depth = depth or (8 if bits_of(picture.format.name) == 8 else DEEP)
-    if picture.format.name != _TRAVELS[depth]:
-        picture = resampler.to_planar(picture, _TRAVELS[depth])
-    if orientation != UPRIGHT:
-        picture = _turned(picture, orientation)
-    return picture
+    pixel_format = pixel_format or travelling_format(picture.format.name)
+    if orientation.transposed and chroma_of(pixel_format) == "422":
+        # Its chroma has all rows and half the columns, and would have half the rows when turned.
+        whole = resampler.to_planar(picture, planar_format("444", bits_of(pixel_format)))
+        return resampler.to_planar(_turned(whole, orientation), pixel_format)
+    picture = resampler.to_planar(picture, pixel_format)
+    return picture if orientation == UPRIGHT else _turned(picture, orientation)
 
 
 def _retagged_full_range(picture: Picture) -> Picture:

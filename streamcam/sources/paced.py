@@ -57,7 +57,7 @@ class PacedSource(LiveSource):
 
     def _play(self, stop: threading.Event) -> Iterator[Frame]:
         """Play the film once."""
-        with open_video(self._path, None, None, ReadingSettings(depth=8)) as film:
+        with open_video(self._path, None, None, ReadingSettings(depth=8, chroma="420")) as film:
             self.rate = film.info.rate
             began_at: float | None = None
             for frame in film:

@@ -20,5 +20,7 @@ class ReadingSettings:
     """Frames per second to repeat or leave out pictures for; None keeps every one at its own time."""
     depth: int | None = None
     """Bits of a sample to work with, 8 or 10; if None 10 where the film has more than 8."""
+    chroma: str | None = None
+    """Chroma subsampling to work with, one of `streamcam.pictures.CHROMAS`; the film's own if None."""
     hwaccel: str = "none"
     """What decodes: one of FFmpeg's devices (``"cuda"``), ``"auto"`` for any that works, or ``"none"``."""

@@ -23,7 +23,13 @@ from streamcam.sources.decoding import Decoder
 from streamcam.sources.deinterlacing import Deinterlacer, is_top_field_first
 from streamcam.sources.framing import Framing
 from streamcam.sources.hardware import NONE, accelerator, devices_for
-from streamcam.sources.normalise import Orientation, lost_with, orientation_of, to_upright_planar
+from streamcam.sources.normalise import (
+    Orientation,
+    lost_with,
+    orientation_of,
+    to_upright_planar,
+    travelling_format,
+)
 from streamcam.sources.opening import choose_video_stream, film_streams, open_container
 from streamcam.sources.retiming import retimed
 from streamcam.sources.settings import ReadingSettings
@@ -118,6 +124,7 @@ class VideoSource(Source):
         self._resampler = Resampler()
         self._framing = Framing(self._resampler, reading.size)
         self._deinterlacer = Deinterlacer(self._time_base)
+        self._pixel_format: str | None = None
         self._coded_shape: Fraction | None = None
         self._top_field_first: bool | None = None
         self._lost: tuple[str, ...] = ()
@@ -182,9 +189,13 @@ class VideoSource(Source):
                 # Once a film: asking PyAV for side data ties a picture into a circle of references, and
                 # megabytes would wait for the garbage collector with every frame.
                 orientation, self._lost = orientation_of(picture), lost_with(picture)
+                settings = self._reading.depth, self._reading.chroma
+                self._pixel_format = travelling_format(picture.format.name, *settings)
                 if picture.interlaced_frame:
                     self._top_field_first = is_top_field_first(picture)
-            upright = to_upright_planar(picture, self._resampler, orientation, depth=self._reading.depth)
+            upright = to_upright_planar(
+                picture, self._resampler, orientation, pixel_format=self._pixel_format
+            )
             time_s = float(picture.pts * self._time_base - self._origin_s)
             yield self._framing.fit(upright, self._pixel_shape(orientation), time_s)
         self._read_to_end = True

@@ -68,6 +68,36 @@ def test_the_depth_is_the_films_or_the_one_asked_for(
         assert written.streams.video[0].codec_context.pix_fmt == found
 
 
+REDUCED = "colours of 4:2:2 are written as 4:2:0, which all players show; --chroma 422 keeps them"
+
+
+@pytest.mark.parametrize(
+    ("options", "found", "note"),
+    [
+        (["--codec", "ffv1"], "yuv422p10le", ""),
+        ([], "yuv420p10le", f"note: {REDUCED}\n"),
+        (["--chroma", "422"], "yuv422p10le", ""),
+        (["--chroma", "420"], "yuv420p10le", ""),
+        (["--codec", "ffv1", "--chroma", "444", "--depth", "8"], "yuv444p", ""),
+    ],
+)
+def test_the_chroma_is_the_films_where_players_show_it_or_the_one_asked_for(
+    options: list[str], found: str, note: str, work: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    make_clip(work / "clip.mkv", frames=3, codec="ffv1", pixel_format="yuv422p10le")
+    assert run(["render", "clip.mkv", "-o", "out.mkv", *options]) == 0
+    assert capfd.readouterr().err == note
+    with av.open(str(work / "out.mkv")) as written:
+        assert written.streams.video[0].codec_context.pix_fmt == found
+
+
+@pytest.mark.usefixtures("work")
+def test_chroma_that_a_codec_does_not_take_is_misuse(capfd: pytest.CaptureFixture[str]) -> None:
+    assert render("--codec", "av1", "--chroma", "422") == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "takes no 4:2:2 YUV pictures (only yuv420p, yuv420p10le); leave --chroma out" in line
+
+
 def test_interlaced_pictures_are_made_whole_and_that_is_said(
     work: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -131,6 +131,32 @@ def test_every_colour_map_weight_range_and_matrix_follows_the_formula(colormap: 
         assert off.max() <= 2
 
 
+@pytest.mark.parametrize("pixel_format", PLANAR_FORMATS)
+@pytest.mark.parametrize("colormap", ["turbo", "jet", "inferno"])
+def test_every_layout_of_samples_follows_the_formula_that_holds_in_rgb(
+    pixel_format: str, colormap: str
+) -> None:
+    """Colours are mixed in RGB, pixel by pixel, and averaged over the pixels that share a chroma sample.
+
+    Here one colour is looked up for all of these, which is another where the colour map has a kink.
+    """
+    height, width = 360, 640
+    heat = np.random.default_rng(2).random((4, 6), dtype=np.float32)
+    where = np.rint(255 * as_enlarged(heat, height, width)).astype(int)
+    deeper = 1 << (bits_of(pixel_format) - 8)
+    for (matrix, full_range), alpha in itertools.product(CODINGS, [0.45, 1.0]):
+        image = noisy(width, height, pixel_format, matrix=matrix, full_range=full_range)
+        colours = coding_of(image).encode_rgb(lookup_table(colormap)[where])
+        blended = copies(HeatBlender(colormap, alpha).blend(image, heat, WHOLE))
+        for channel, (given, found) in enumerate(zip(copies(image), blended, strict=True)):
+            rows, columns = given.shape
+            shared = colours[..., channel].reshape(rows, height // rows, columns, width // columns)
+            wanted = (1 - alpha) * given + alpha * shared.mean((1, 3))
+            off = np.abs(found - wanted.clip(0, coding_of(image).highest)) / deeper
+            assert np.quantile(off, 0.999) <= 2
+            assert off.max() <= 4
+
+
 def as_enlarged(heat: FloatArray, rows: int, columns: int) -> NDArray[np.float32]:
     return enlarged(
         rounded_out(heat, (rows, columns)), Span(0, rows, rows), Span(0, columns, columns), Scratch(), "test"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import av
 import numpy as np
 import pytest
 from live_fakes import live_frame
@@ -11,7 +14,7 @@ from stage_fakes import explanation_of
 
 from streamcam.frames import Frame, Steadied
 from streamcam.overlay import Compositor, OverlaySettings
-from streamcam.pictures import planes_of
+from streamcam.pictures import PLANAR_FORMATS, bits_of, planes_of
 
 FULL = OverlaySettings(alpha=1.0, labels=False)
 HALF = OverlaySettings(alpha=0.5, labels=False)
@@ -61,6 +64,23 @@ def test_a_higher_canvas_has_black_above_and_below() -> None:
     assert (plane[:24] == 16).all()
     assert (plane[24:72] == GREY).all()
     assert (plane[72:] == 16).all()
+
+
+@pytest.mark.parametrize("pixel_format", PLANAR_FORMATS)
+@pytest.mark.parametrize("size", [(128, 48), (64, 96)])
+def test_colours_lie_where_the_picture_lies(pixel_format: str, size: tuple[int, int]) -> None:
+    frame = live_frame(2)
+    image = av.VideoFrame(64, 48, pixel_format)
+    for plane, value in zip(planes_of(image), (180, 90, 200), strict=True):
+        plane[:] = value
+    canvas = Compositor().compose(dataclasses.replace(frame, image=image), None, HALF, size=size)
+    left, top = (size[0] - 64) // 2, (size[1] - 48) // 2
+    black = (1 << (bits_of(pixel_format) - 8)) * np.array([16, 128, 128])
+    for plane, value, empty in zip(planes_of(canvas), (180, 90, 200), black, strict=True):
+        down, across = size[1] // plane.shape[0], size[0] // plane.shape[1]
+        wanted = np.full(plane.shape, empty)
+        wanted[top // down : (top + 48) // down, left // across : (left + 64) // across] = value
+        np.testing.assert_array_equal(plane, wanted)
 
 
 def test_views_lie_side_by_side_where_there_is_room() -> None:

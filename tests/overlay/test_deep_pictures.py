@@ -12,7 +12,7 @@ from streamcam.frames import ColourTags, Region
 from streamcam.overlay.blending import HeatBlender
 from streamcam.overlay.labels import LabelLine, LabelPanel
 from streamcam.overlay.tinting import Tinter
-from streamcam.pictures import Picture, blank_like, planes_of, set_tags, tags_of
+from streamcam.pictures import CHROMAS, Picture, blank_like, planar_format, planes_of, set_tags, tags_of
 from streamcam.resampling import FAITHFUL, Resampler
 
 SIZE = (192, 96)
@@ -42,9 +42,9 @@ def with_labels(image: Picture) -> Picture:
 DRAWINGS: list[Callable[[Picture], Picture]] = [with_heat, with_two_colours, with_labels]
 
 
-def random_picture(tags: ColourTags) -> Picture:
+def random_picture(tags: ColourTags, chroma: str = "420") -> Picture:
     """Random code values of 8 bits, none at the limits."""
-    image = av.VideoFrame(*SIZE, "yuv420p")
+    image = av.VideoFrame(*SIZE, planar_format(chroma, 8))
     random = np.random.default_rng(3)
     for plane in planes_of(image):
         plane[:] = random.integers(60, 190, plane.shape, np.uint8)
@@ -53,7 +53,7 @@ def random_picture(tags: ColourTags) -> Picture:
 
 
 def deepened(image: Picture) -> Picture:
-    fresh = blank_like(image, pixel_format="yuv420p10le")
+    fresh = blank_like(image, pixel_format=f"{image.format.name}10le")
     for target, source in zip(planes_of(fresh), planes_of(image), strict=True):
         target[:] = source.astype(np.uint16) * 4
     return fresh
@@ -61,10 +61,11 @@ def deepened(image: Picture) -> Picture:
 
 @pytest.mark.parametrize("draw", DRAWINGS)
 @pytest.mark.parametrize("tags", CODINGS, ids=str)
-def test_ten_bits_look_as_eight(draw: Callable[[Picture], Picture], tags: ColourTags) -> None:
-    image = random_picture(tags)
+@pytest.mark.parametrize("chroma", CHROMAS)
+def test_ten_bits_look_as_eight(draw: Callable[[Picture], Picture], tags: ColourTags, chroma: str) -> None:
+    image = random_picture(tags, chroma)
     shallow, deep = draw(image), draw(deepened(image))
-    assert (deep.format.name, tags_of(deep)) == ("yuv420p10le", tags)
+    assert (deep.format.name, tags_of(deep)) == (planar_format(chroma, 10), tags)
     for found, given in zip(planes_of(deep), planes_of(shallow), strict=True):
         assert found.dtype == np.uint16
         # Tinting weighs 8 bits with 8 bits; and full range ends at 1023, not at 4 times 255.

@@ -136,7 +136,13 @@ def test_leaving_at_once_leaves_no_pictures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [EncoderSettings("h264"), EncoderSettings(crf=3), EncoderSettings(preset="fast")]
+    "settings",
+    [
+        EncoderSettings("h264"),
+        EncoderSettings(crf=3),
+        EncoderSettings(preset="fast"),
+        EncoderSettings(chroma="444"),
+    ],
 )
 def test_pictures_have_no_encoder(settings: EncoderSettings, tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match=r"stands for pictures, which have no --codec, --crf"):

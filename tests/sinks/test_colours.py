@@ -15,7 +15,16 @@ from media_factory import make_clip
 from numpy.typing import NDArray
 
 from streamcam.frames import ColourTags
-from streamcam.pictures import Picture, YuvCoding, bits_of, coding_of, planes_of, tags_of
+from streamcam.pictures import (
+    PLANAR_FORMATS,
+    Picture,
+    YuvCoding,
+    bits_of,
+    chroma_of,
+    coding_of,
+    planes_of,
+    tags_of,
+)
 from streamcam.resampling import FAITHFUL, Resampler
 from streamcam.sinks import EncoderSettings
 from streamcam.sources import ReadingSettings
@@ -76,6 +85,57 @@ def test_a_patch_comes_back_as_it_was(size: tuple[int, int], tags: ColourTags, t
         assert tags_of(found) == tags_of(given)
         shown = resampler.to_rgb(found, 8, 8, interpolation=FAITHFUL).astype(int)
         np.testing.assert_allclose(shown, np.broadcast_to(rgb, shown.shape), atol=4)  # twice 2 levels
+
+
+KEEPING = [
+    *((".mkv", "ffv1", pixel_format) for pixel_format in PLANAR_FORMATS),
+    *(
+        (".mov", "prores", pixel_format)
+        for pixel_format in ("yuv422p", "yuv422p10le", "yuv444p", "yuv444p10le")
+    ),
+]
+
+
+@pytest.mark.parametrize(("suffix", "codec", "pixel_format"), KEEPING)
+@pytest.mark.parametrize("full", [1, 2], ids=["limited", "full"])
+def test_every_layout_of_samples_comes_back(
+    suffix: str, codec: str, pixel_format: str, full: int, tmp_path: Path
+) -> None:
+    tags = ColourTags(full, 1, 1, 1)
+    clip = make_patches(tmp_path / "in.mkv", (66, 48), tags, pixel_format, codec="ffv1")
+    path = tmp_path / f"out{suffix}"
+    passed = pass_through(clip, path, settings=EncoderSettings(codec))
+    assert (passed.info.pixel_format, passed.sink_notes) == (pixel_format, ())
+    for given, found in zip(frames_of(clip), frames_of(path), strict=True):
+        assert chroma_of(found.format.name) == chroma_of(pixel_format)
+        for before, after in zip(planes_of(given), planes_of(found), strict=True):
+            if codec == "ffv1":
+                np.testing.assert_array_equal(after, before)
+                continue
+            levels = [
+                float(plane.mean()) / (1 << (bits_of(picture.format.name) - 8))
+                for plane, picture in ((before, given), (after, found))
+            ]
+            assert levels[1] == pytest.approx(levels[0], abs=2)
+
+
+@pytest.mark.parametrize("given", ["yuv422p", "yuv444p10le"])
+@pytest.mark.parametrize(
+    ("suffix", "codec", "chroma"),
+    [(".mp4", "h264", None), (".mp4", "h264", "422"), (".mp4", "hevc", "444"), (".webm", "vp9", "444")],
+)
+def test_colours_stay_where_players_want_fewer_samples_of_them(
+    given: str, suffix: str, codec: str, chroma: str | None, tmp_path: Path
+) -> None:
+    clip = make_patches(tmp_path / "in.mkv", SD, ColourTags(1, 1, 1, 1), given, codec="ffv1")
+    path = tmp_path / f"out{suffix}"
+    settings, reading = EncoderSettings(codec, chroma=chroma), ReadingSettings(chroma=chroma)
+    pass_through(clip, path, settings=settings, reading=reading)
+    for before, after in zip(frames_of(clip), frames_of(path), strict=True):
+        assert chroma_of(after.format.name) == (chroma or "420")
+        for was, now in zip(planes_of(before), planes_of(after), strict=True):
+            scales = [1 << (bits_of(picture.format.name) - 8) for picture in (before, after)]
+            assert now.mean() / scales[1] == pytest.approx(was.mean() / scales[0], abs=2)
 
 
 @pytest.mark.parametrize(

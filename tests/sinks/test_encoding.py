@@ -49,31 +49,92 @@ def test_an_encoder_is_found_by_its_codecs_name(codec: str, encoder: str) -> Non
 @pytest.mark.parametrize(
     ("codec", "asked", "given", "pixel_format"),
     [
-        ("libx264", None, 8, "yuv420p"),
-        ("libx264", None, 10, "yuv420p10le"),
-        ("libx264", 8, 10, "yuv420p"),
-        ("libx264", 10, 8, "yuv420p10le"),
-        ("libx265", None, 10, "yuv420p10le"),
-        ("libsvtav1", None, 10, "yuv420p10le"),
-        ("ffv1", None, 12, "yuv420p10le"),
-        ("prores_ks", None, 8, "yuv422p10le"),
-        ("mpeg4", None, 8, "yuv420p"),
-        ("libvpx", None, 10, "yuv420p"),
+        ("libx264", None, "yuv420p", "yuv420p"),
+        ("libx264", None, "yuv420p10le", "yuv420p10le"),
+        ("libx264", 8, "yuv420p10le", "yuv420p"),
+        ("libx264", 10, "yuv420p", "yuv420p10le"),
+        ("libx265", None, "yuv420p10le", "yuv420p10le"),
+        ("libsvtav1", None, "yuv420p10le", "yuv420p10le"),
+        ("ffv1", None, "yuv420p12le", "yuv420p10le"),
+        ("prores_ks", None, "yuv420p", "yuv422p10le"),
+        ("mpeg4", None, "yuv420p", "yuv420p"),
+        ("libvpx", None, "yuv420p10le", "yuv420p"),
     ],
 )
 def test_encoders_get_the_depth_that_is_wanted_or_the_nearest(
-    codec: str, asked: int | None, given: int, pixel_format: str
+    codec: str, asked: int | None, given: str, pixel_format: str
 ) -> None:
     found = check_encoding(Path("out.mkv"), EncoderSettings(codec, depth=asked), given)
     assert found.pixel_format == pixel_format
-    loses = codec == "libvpx"
-    assert found.notes == (("samples of 10 bits are written with 8: libvpx takes no more",) if loses else ())
+    notes = {
+        "libvpx": ("samples of 10 bits are written with 8: libvpx takes no more",),
+        "ffv1": ("samples of 12 bits are written with 10: ffv1 takes no more",),
+    }
+    assert found.notes == notes.get(codec, ())
 
 
-@pytest.mark.parametrize(("codec", "depth"), [("libvpx", 10), ("prores", 8)])
-def test_a_depth_that_an_encoder_does_not_have_is_refused(codec: str, depth: int) -> None:
-    with pytest.raises(InvalidArgumentError, match=rf"takes no {depth}-bit YUV pictures .*leave --depth out"):
-        check_encoding(Path("out.mkv"), EncoderSettings(codec, depth=depth))
+REDUCED = "colours of 4:2:2 are written as 4:2:0"
+KEEPS = "which all players show; --chroma"
+
+
+@pytest.mark.parametrize(
+    ("codec", "asked", "given", "pixel_format", "note"),
+    [
+        ("libx264", None, "yuv422p", "yuv420p", f"{REDUCED}, {KEEPS} 422 keeps them"),
+        ("libx265", None, "yuv422p10le", "yuv420p10le", f"{REDUCED}, {KEEPS} 422 keeps them"),
+        ("libvpx-vp9", None, "yuv422p", "yuv420p", f"{REDUCED}, {KEEPS} 422 keeps them"),
+        ("libsvtav1", None, "yuv422p", "yuv420p", f"{REDUCED}: libsvtav1 takes no more"),
+        ("mpeg4", None, "yuv422p", "yuv420p", f"{REDUCED}: mpeg4 takes no more"),
+        ("libx264", "422", "yuv422p", "yuv422p", None),
+        ("libx264", "444", "yuv420p10le", "yuv444p10le", None),
+        ("libx264", "420", "yuv444p", "yuv420p", None),
+        ("libvpx-vp9", "444", "yuv444p", "yuv444p", None),
+        ("ffv1", None, "yuv422p", "yuv422p", None),
+        ("ffv1", None, "yuv444p10le", "yuv444p10le", None),
+        ("ffv1", "420", "yuv444p10le", "yuv420p10le", None),
+        ("prores", None, "yuv422p10le", "yuv422p10le", None),
+        ("prores", None, "yuv444p", "yuv444p10le", None),
+        ("mpeg2video", None, "yuv422p", "yuv422p", None),
+        (
+            "mpeg2video",
+            None,
+            "yuv444p",
+            "yuv422p",
+            "colours of 4:4:4 are written as 4:2:2: mpeg2video takes no more",
+        ),
+    ],
+)
+def test_encoders_get_the_chroma_that_is_wanted_or_the_nearest(
+    codec: str, asked: str | None, given: str, pixel_format: str, note: str | None
+) -> None:
+    found = check_encoding(Path("out.mkv"), EncoderSettings(codec, chroma=asked), given)
+    assert (found.pixel_format, found.notes) == (pixel_format, () if note is None else (note,))
+
+
+@pytest.mark.parametrize(
+    ("codec", "depth", "chroma", "told"),
+    [
+        ("libvpx", 10, None, r"10-bit YUV pictures .*; leave --depth out"),
+        ("prores", 8, None, r"8-bit YUV pictures .*; leave --depth out"),
+        ("libsvtav1", None, "422", r"4:2:2 YUV pictures \(only yuv420p, yuv420p10le\); leave --chroma out"),
+        ("prores", None, "420", r"4:2:0 YUV pictures .*; leave --chroma out"),
+        ("av1", 10, "444", r"10-bit 4:4:4 YUV pictures .*; leave --depth and --chroma out"),
+    ],
+)
+def test_samples_that_an_encoder_does_not_take_are_refused(
+    codec: str, depth: int | None, chroma: str | None, told: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"takes no {told}"):
+        check_encoding(Path("out.mkv"), EncoderSettings(codec, depth=depth, chroma=chroma))
+
+
+@pytest.mark.parametrize("name", ["out.gif", "out.webp", "out.png"])
+def test_animations_have_no_chroma(name: str) -> None:
+    assert check_encoding(Path(name), EncoderSettings(), "yuv444p").notes == ()
+    with pytest.raises(
+        InvalidArgumentError, match=f"a {Path(name).suffix} file is made of RGB; leave --chroma"
+    ):
+        check_encoding(Path(name), EncoderSettings(chroma="444"))
 
 
 def test_hardware_is_used_where_it_works_and_software_where_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -215,7 +215,7 @@ def test_odd_sizes_lose_a_row_or_column_and_say_so(
     size: tuple[int, int], written: tuple[int, int], tmp_path: Path
 ) -> None:
     path = tmp_path / "out.mkv"
-    with open_sink(path, info_of(size=size), settings=EncoderSettings("ffv1")) as sink:
+    with open_sink(path, info_of(size=size), settings=EncoderSettings("libx264", crf=0)) as sink:
         image = make_picture(*size, paint=paint_noise)
         image.pts = 0
         sink.write(image)
@@ -228,6 +228,31 @@ def test_odd_sizes_lose_a_row_or_column_and_say_so(
             for found, given in zip(planes_of(decoded), planes_of(image), strict=True):
                 rows, columns = found.shape
                 np.testing.assert_array_equal(found, given[:rows, :columns])
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixel_format", "written"),
+    [
+        ("ffv1", "yuv420p", (65, 47)),
+        ("prores", "yuv422p10le", (65, 47)),
+        ("h264", "yuv422p", (64, 47)),
+        ("h264", "yuv444p", (65, 47)),
+    ],
+)
+def test_sides_are_cut_only_where_pixels_have_to_share_colours(
+    codec: str, pixel_format: str, written: tuple[int, int], tmp_path: Path
+) -> None:
+    path = tmp_path / "out.mov" if codec == "prores" else tmp_path / "out.mkv"
+    info = info_of(size=(65, 47), pixel_format=pixel_format)
+    settings = EncoderSettings(codec, chroma=None if codec == "ffv1" else pixel_format[3:6])
+    with open_sink(path, info, settings=settings) as sink:
+        image = make_picture(65, 47, pixel_format=pixel_format)
+        image.pts = 0
+        sink.write(image)
+        assert len(sink.notes) == (written != (65, 47))
+    with av.open(str(path)) as container:
+        decoded = next(container.decode(video=0))
+        assert (decoded.width, decoded.height) == written
 
 
 def test_a_decoders_own_pictures_do_not_bind_the_encoder(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from media_factory import make_clip, make_picture, paint_noise, paint_quadrants
 
 from streamcam.frames import ColourTags
-from streamcam.pictures import picture_from_rgb, planes_of, set_tags, tags_of
+from streamcam.pictures import PLANAR_FORMATS, bits_of, picture_from_rgb, planes_of, set_tags, tags_of
 from streamcam.resampling import Resampler
 from streamcam.sources import open_source
 from streamcam.sources.normalise import (
@@ -17,6 +17,7 @@ from streamcam.sources.normalise import (
     lost_with,
     orientation_of,
     to_upright_planar,
+    travelling_format,
 )
 
 # The quarters of the stored picture are 40, 80 above and 120, 160 below. What is seen follows by hand.
@@ -79,13 +80,30 @@ def test_full_range_becomes_a_tag(pixel_format: str) -> None:
         plane[:] = value
     image.pts = 3
     picture = to_upright_planar(image, Resampler())
-    assert (picture.format.name, tags_of(picture).color_range, picture.pts) == ("yuv420p", 2, 3)
+    wanted = (pixel_format.replace("j", ""), 2, 3)
+    assert (picture.format.name, tags_of(picture).color_range, picture.pts) == wanted
     assert [int(plane[5, 5]) for plane in planes_of(picture)] == [250, 10, 200]
 
 
-@pytest.mark.parametrize(
-    "pixel_format", ["yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "nv12", "p010le", "yuva420p"]
-)
+TRAVELS = {
+    "yuv422p": "yuv422p",
+    "yuv444p": "yuv444p",
+    "yuv420p10le": "yuv420p10le",
+    "yuv422p10le": "yuv422p10le",
+    "yuv444p12le": "yuv444p10le",
+    "yuv440p": "yuv444p",
+    "yuv411p": "yuv422p",
+    "yuv410p": "yuv420p",
+    "nv12": "yuv420p",
+    "nv16": "yuv422p",
+    "p010le": "yuv420p10le",
+    "p210le": "yuv422p10le",
+    "yuva420p": "yuv420p",
+    "yuva444p10le": "yuv444p10le",
+}
+
+
+@pytest.mark.parametrize("pixel_format", TRAVELS)
 @pytest.mark.parametrize("color_range", [1, 2])
 def test_other_layouts_and_depths_keep_their_values(pixel_format: str, color_range: int) -> None:
     image = make_picture(64, 48)
@@ -93,13 +111,48 @@ def test_other_layouts_and_depths_keep_their_values(pixel_format: str, color_ran
         plane[:] = value
     image = image.reformat(format=pixel_format)
     set_tags(image, ColourTags(color_range, 1, 1, 1))
-    for depth in (None, 8, 10):
-        picture = to_upright_planar(image, Resampler(), depth=depth)
-        is_deep = depth == 10 or (depth is None and "10" in pixel_format)
-        assert picture.format.name == ("yuv420p10le" if is_deep else "yuv420p")
+    assert to_upright_planar(image, Resampler()).format.name == TRAVELS[pixel_format]
+    for travels in PLANAR_FORMATS:
+        picture = to_upright_planar(image, Resampler(), pixel_format=travels)
+        assert picture.format.name == travels
         assert tags_of(picture) == ColourTags(color_range, 1, 1, 1)
+        is_deep = bits_of(travels) == 10
         values = [int(plane[5, 5]) / (4 if is_deep else 1) for plane in planes_of(picture)]
         np.testing.assert_allclose(values, [90, 60, 200], atol=1.5 if color_range == 2 else 1)
+
+
+@pytest.mark.parametrize(
+    ("decoded", "depth", "chroma", "travels"),
+    [
+        ("gray", None, None, "yuv420p"),
+        ("gray10le", None, None, "yuv420p10le"),
+        ("pal8", None, None, "yuv444p"),
+        ("rgb24", None, None, "yuv444p"),
+        ("gbrp16le", None, None, "yuv444p10le"),
+        ("yuv422p10le", 8, None, "yuv422p"),
+        ("yuv422p10le", None, "420", "yuv420p10le"),
+        ("yuv420p", 10, "444", "yuv444p10le"),
+    ],
+)
+def test_pictures_travel_with_all_their_samples_unless_others_are_wanted(
+    decoded: str, depth: int | None, chroma: str | None, travels: str
+) -> None:
+    assert travelling_format(decoded, depth, chroma) == travels
+
+
+@pytest.mark.parametrize("pixel_format", PLANAR_FORMATS)
+def test_every_layout_is_turned_with_its_colours(pixel_format: str) -> None:
+    image = make_picture(64, 48, pixel_format=pixel_format)
+    luma, cb, cr = planes_of(image)
+    luma[:], cb[:], cr[:] = 100, 90, 70
+    for plane, value in ((luma, 180), (cb, 200), (cr, 140)):
+        plane[:, : plane.shape[1] // 2] = value  # the left half, which comes to lie below
+    turned = to_upright_planar(image, Resampler(), Orientation(transposed=True, rows_flipped=True))
+    assert (turned.width, turned.height, turned.format.name) == (48, 64, pixel_format)
+    for plane, above, below in zip(planes_of(turned), (100, 90, 70), (180, 200, 140), strict=True):
+        middle = plane.shape[0] // 2
+        np.testing.assert_allclose(plane[: middle - 4].astype(int), above, atol=1)
+        np.testing.assert_allclose(plane[middle + 4 :].astype(int), below, atol=1)
 
 
 def test_rgb_becomes_full_range_yuv() -> None:

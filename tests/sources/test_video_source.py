@@ -164,15 +164,28 @@ def test_frames_carry_their_colour_tags(tmp_path: Path) -> None:
     assert frames[0].image.format.name == "yuv420p"
 
 
-@pytest.mark.parametrize("encoded_format", ["yuv420p10le", "yuv422p", "yuv444p", "yuvj420p"])
-def test_other_pixel_formats_arrive_as_420(encoded_format: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoded_format", ["yuv420p10le", "yuv422p", "yuv444p10le", "yuvj422p"])
+def test_pixel_formats_are_kept_as_far_as_they_are_planar(encoded_format: str, tmp_path: Path) -> None:
     codec = "mjpeg" if encoded_format.startswith("yuvj") else "libx264"
     clip = make_clip(tmp_path / "clip.mkv", frames=3, codec=codec, encoded_format=encoded_format)
     frames, info, _ = read_film(clip)
-    wanted = "yuv420p10le" if "10" in encoded_format else "yuv420p"
+    wanted = encoded_format.replace("j", "")
     assert {frame.image.format.name for frame in frames} == {info.pixel_format} == {wanted}
     if codec == "libx264":
         np.testing.assert_allclose(mean_lumas(frames), [32, 48, 64], atol=3)
+
+
+def test_a_film_keeps_the_pixel_format_of_its_first_picture(tmp_path: Path) -> None:
+    parts = [
+        make_clip(tmp_path / f"{name}.ts", frames=3, encoded_format=name, options={"crf": "1"})
+        for name in ("yuv422p", "yuv420p10le")
+    ]
+    clip = tmp_path / "clip.ts"
+    clip.write_bytes(b"".join(part.read_bytes() for part in parts))
+    frames, info, _ = read_film(clip)
+    assert len(frames) == 6
+    assert {frame.image.format.name for frame in frames} == {info.pixel_format} == {"yuv422p"}
+    np.testing.assert_allclose(mean_lumas(frames), [32, 48, 64] * 2, atol=2)
 
 
 def test_gifs_are_films_too(tmp_path: Path) -> None:

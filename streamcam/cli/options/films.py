@@ -97,5 +97,14 @@ encoding_options = gathered(
         callback=lambda _context, _parameter, text: None if text == "auto" else int(text),
         help="Bits of a sample; auto takes the film's where the encoder can.",
     ),
+    option(
+        "--chroma",
+        type=click.Choice(["auto", "420", "422", "444"]),
+        default="auto",
+        show_default=True,
+        callback=lambda _context, _parameter, text: None if text == "auto" else text,
+        help="Chroma subsampling; auto takes the film's for ProRes and FFV1, and 420 where players show no "
+        "more: for H.264, HEVC, AV1 and VP9.",
+    ),
 )
 """How a film is written: what `EncoderSettings` takes."""
