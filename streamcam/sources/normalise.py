@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import cast
 
+import cv2
 import numpy as np
 from av.buffer import Buffer
 from av.sidedata.sidedata import SideData
@@ -98,12 +99,7 @@ def to_upright_planar(
     orientation = orientation_of(decoded) if orientation is None else orientation
     if picture.format.name in _FULL_RANGE_NAMES:
         picture = _retagged_full_range(picture)
-    pixel_format = pixel_format or travelling_format(picture.format.name)
-    if orientation.transposed and chroma_of(pixel_format) == "422":
-        # Its chroma has all rows and half the columns, and would have half the rows when turned.
-        whole = resampler.to_planar(picture, planar_format("444", bits_of(pixel_format)))
-        return resampler.to_planar(_turned(whole, orientation), pixel_format)
-    picture = resampler.to_planar(picture, pixel_format)
+    picture = resampler.to_planar(picture, pixel_format or travelling_format(picture.format.name))
     return picture if orientation == UPRIGHT else _turned(picture, orientation)
 
 
@@ -123,5 +119,9 @@ def _turned(picture: Picture, orientation: Orientation) -> Picture:
     row_step = -1 if orientation.rows_flipped else 1
     column_step = -1 if orientation.columns_flipped else 1
     for target, source in zip(planes_of(fresh), planes_of(picture), strict=True):
-        target[:] = (source.T if orientation.transposed else source)[::row_step, ::column_step]
+        turned = (source.T if orientation.transposed else source)[::row_step, ::column_step]
+        if turned.shape == target.shape:
+            target[:] = turned
+        else:  # of 4:2:2, whose chroma has half the columns and all rows
+            target[:] = cv2.resize(np.ascontiguousarray(turned), target.shape[::-1])
     return fresh

@@ -151,8 +151,8 @@ def test_every_layout_is_turned_with_its_colours(pixel_format: str) -> None:
     assert (turned.width, turned.height, turned.format.name) == (48, 64, pixel_format)
     for plane, above, below in zip(planes_of(turned), (100, 90, 70), (180, 200, 140), strict=True):
         middle = plane.shape[0] // 2
-        np.testing.assert_allclose(plane[: middle - 4].astype(int), above, atol=1)
-        np.testing.assert_allclose(plane[middle + 4 :].astype(int), below, atol=1)
+        np.testing.assert_allclose(plane[: middle - 2].astype(int), above, atol=1)
+        np.testing.assert_allclose(plane[middle + 2 :].astype(int), below, atol=1)
 
 
 def test_rgb_becomes_full_range_yuv() -> None:
