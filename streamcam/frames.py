@@ -156,6 +156,30 @@ class ColourTags:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class MasteringDisplay:
+    """The screen that a film of high dynamic range was made on (SMPTE ST 2086)."""
+
+    red: tuple[float, float]
+    """Where its red lies: CIE 1931 x and y, as for the others."""
+    green: tuple[float, float]
+    blue: tuple[float, float]
+    white: tuple[float, float]
+    luminance: tuple[float, float]
+    """Its darkest and its brightest, in nits."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HdrMetadata:
+    """What a film of high dynamic range says of its light, for other screens to go by (HDR10)."""
+
+    display: MasteringDisplay | None = None
+    max_cll: int = 0
+    """The brightest pixel in nits; 0 where that is unknown."""
+    max_fall: int = 0
+    """The brightest mean of a frame in nits; 0 where that is unknown."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SourceInfo:
     """What a source says of itself before its first frame."""
 
@@ -189,6 +213,7 @@ class SourceInfo:
     top_field_first: bool | None = None
     """Which rows are shown first where pictures are interlaced and meant to stay so; None where not."""
     colour: ColourTags = ColourTags()
+    hdr_metadata: HdrMetadata | None = None
     is_still: bool = False
     """A single picture rather than a film."""
     notes: tuple[str, ...] = ()

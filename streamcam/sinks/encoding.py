@@ -17,6 +17,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from streamcam.errors import InvalidArgumentError, unknown_name
+from streamcam.frames import HdrMetadata
 from streamcam.sinks.formats import (
     CODECS,
     ENCODERS,
@@ -25,6 +26,7 @@ from streamcam.sinks.formats import (
     EncoderDefaults,
     container_of,
 )
+from streamcam.sinks.mastering import with_hdr_metadata
 from streamcam.sinks.samples import pixel_format_for, reductions
 
 AUTO = "auto"
@@ -84,13 +86,19 @@ class Encoding:
     """What the user should know about the choice."""
 
 
-def check_encoding(path: Path, settings: EncoderSettings, given: str = "yuv420p") -> Encoding:
+def check_encoding(
+    path: Path,
+    settings: EncoderSettings,
+    given: str = "yuv420p",
+    light: HdrMetadata | None = None,
+) -> Encoding:
     """Make sure, before any work, that container, codec and options go together.
 
     Args:
         path: The file to make.
         settings: What is asked for.
         given: The pixel format of the pictures to come.
+        light: What they say of high dynamic range.
 
     Raises:
         UnknownNameError: if there is no such encoder or preset.
@@ -98,21 +106,23 @@ def check_encoding(path: Path, settings: EncoderSettings, given: str = "yuv420p"
     """
     container = container_of(path)
     if settings.codec != AUTO:
-        return _try(container, _encoder_named(settings.codec or container.codec), settings, given)
+        return _try(container, _encoder_named(settings.codec or container.codec), settings, given, light)
     software, hardware = CODECS[container.codec]
     for encoder in hardware:
         try:
             Codec(encoder, "w")
-            found = _try(container, encoder, settings, given)
+            found = _try(container, encoder, settings, given, light)
         except (UnknownCodecError, InvalidArgumentError):  # not in this build, or not on this machine
             continue
         return dataclasses.replace(found, notes=(*found.notes, f"encoded in hardware, by {encoder}"))
-    found = _try(container, software, settings, given)
+    found = _try(container, software, settings, given, light)
     told = f"no hardware encoder for {container.codec} works here; {software} is used"
     return dataclasses.replace(found, notes=(*found.notes, told))
 
 
-def _try(container: Container, encoder: str, settings: EncoderSettings, given: str) -> Encoding:
+def _try(
+    container: Container, encoder: str, settings: EncoderSettings, given: str, light: HdrMetadata | None
+) -> Encoding:
     wanted = (settings.depth, settings.chroma)
     if container.pixel_format is None:
         pixel_format = pixel_format_for(encoder, given, *wanted)
@@ -126,6 +136,11 @@ def _try(container: Container, encoder: str, settings: EncoderSettings, given: s
     if encoder == "libx264" and _has_avx512():
         # Its AVX-512 code for macroblock trees reads what nobody wrote: the same pictures become other films.
         options["x264-params"] = "asm=AVX2"
+    if light is not None and container.pixel_format is None:
+        told = with_hdr_metadata(options, encoder, light)
+        options = told or options
+        if told is None:
+            notes += (f"what the film says of its brightness (HDR10) is left out: {encoder} cannot be told",)
     _check_options(encoder, settings, options)
     if encoder == "libsvtav1":
         os.environ.setdefault("SVT_LOG", "1")  # it prints its settings otherwise, and has no option for that

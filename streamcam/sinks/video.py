@@ -30,6 +30,9 @@ from streamcam.sinks.samples import fitting_size
 
 _FALLBACK_RATE = Fraction(25)
 
+_IN_ORDER = 2
+"""So few pictures are decoded in the order in which they are shown."""
+
 
 def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings, encoding: Encoding) -> VideoSink:
     """Start a film beside its final name.
@@ -74,7 +77,7 @@ def check_film(path: Path, info: SourceInfo, settings: EncoderSettings) -> Encod
     Raises:
         InvalidArgumentError: if codec, options, container and film do not go together.
     """
-    encoding = check_encoding(path, settings, info.pixel_format)
+    encoding = check_encoding(path, settings, info.pixel_format, info.hdr_metadata)
     clock = encoding.container.time_base
     if (
         clock is not None and info.rate and info.rate * clock > Fraction(1, 2)
@@ -150,7 +153,7 @@ class VideoSink(Sink):
         self._info = info
         self._encoding = encoding
         self._feed = EncoderFeed(stream, encoding, info)
-        self._written = 0
+        self._written = self._given = 0
         self._is_finished = False
 
     @property
@@ -258,7 +261,12 @@ class VideoSink(Sink):
             _drop(container, self._path)
 
     def _encoded(self, pictures: Sequence[Picture | None]) -> list[Packet[VideoStream]]:
-        return [packet for picture in pictures for packet in self._stream.encode(picture)]
+        packets = [packet for picture in pictures for packet in self._stream.encode(picture)]
+        self._given += sum(picture is not None for picture in pictures)
+        if pictures[-1:] == [None] and self._given <= _IN_ORDER:
+            for packet in packets:  # libx265 makes their decoding times up
+                packet.dts = packet.pts
+        return packets
 
     def _copy_sound_until(self, time_s: float) -> None:
         if self._copier is not None:

@@ -13,7 +13,8 @@ from streamcam.errors import SourceError
 from streamcam.frames import Frame
 from streamcam.pictures import Picture
 from streamcam.resampling import Resampler
-from streamcam.sources.normalise import Orientation, orientation_of, to_upright_planar
+from streamcam.sources.normalise import to_upright_planar
+from streamcam.sources.side_data import Orientation, orientation_of
 
 TIME_BASE = Fraction(1, 90_000)
 """Seconds per unit of the pts of every live frame: video's usual clock, whatever the device's own is."""

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import cast
 
 import cv2
 import numpy as np
-from av.buffer import Buffer
-from av.sidedata.sidedata import SideData
 from av.video.reformatter import ColorRange
 
 from streamcam.pictures import (
@@ -25,44 +21,9 @@ from streamcam.pictures import (
     tags_of,
 )
 from streamcam.resampling import Resampler
+from streamcam.sources.side_data import UPRIGHT, Orientation, orientation_of
 
 _FULL_RANGE_NAMES = {f"yuvj{name.removeprefix('yuv')}": name for name in PLANAR_FORMATS}
-
-_LOST = {
-    "MASTERING_DISPLAY_METADATA": "how bright the mastering screen was (HDR10) is left out",
-    "A53_CC": "closed captions inside the pictures are left out",
-}
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Orientation:
-    """How a decoded picture is to be turned: rows and columns swapped first, then mirrored."""
-
-    transposed: bool = False
-    rows_flipped: bool = False
-    columns_flipped: bool = False
-
-
-UPRIGHT = Orientation()
-
-
-def orientation_of(decoded: Picture) -> Orientation:
-    """Read from a picture's display matrix how it is to be shown, to the nearest quarter turn."""
-    side_data = cast("Mapping[str, Buffer]", decoded.side_data)  # PyAV declares fewer kinds than it gives
-    matrix = side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return UPRIGHT
-    # The sample in column p and row q is shown in column a p + c q and row b p + d q.
-    a, b, _, c, d = (int(value) for value in np.frombuffer(memoryview(matrix), np.int32)[:5])
-    if abs(b) + abs(c) > abs(a) + abs(d):
-        return Orientation(transposed=True, rows_flipped=b < 0, columns_flipped=c < 0)
-    return Orientation(rows_flipped=d < 0, columns_flipped=a < 0)
-
-
-def lost_with(decoded: Picture) -> tuple[str, ...]:
-    """Tell in words what a picture carries beside its pixels that a drawn one will not."""
-    kinds = {entry.type.name for entry in cast("Iterable[SideData]", decoded.side_data)}
-    return tuple(note for kind, note in _LOST.items() if kind in kinds)
 
 
 def travelling_format(decoded: str, depth: int | None = None, chroma: str | None = None) -> str:

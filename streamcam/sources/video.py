@@ -15,7 +15,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from streamcam.errors import InvalidArgumentError, SourceError
-from streamcam.frames import Frame, SourceInfo, SourceReport
+from streamcam.frames import Frame, HdrMetadata, SourceInfo, SourceReport
 from streamcam.pictures import Picture, tags_of
 from streamcam.resampling import Resampler
 from streamcam.sources.base import Source
@@ -23,16 +23,11 @@ from streamcam.sources.decoding import Decoder
 from streamcam.sources.deinterlacing import Deinterlacer, is_top_field_first
 from streamcam.sources.framing import Framing
 from streamcam.sources.hardware import NONE, accelerator, devices_for
-from streamcam.sources.normalise import (
-    Orientation,
-    lost_with,
-    orientation_of,
-    to_upright_planar,
-    travelling_format,
-)
+from streamcam.sources.normalise import to_upright_planar, travelling_format
 from streamcam.sources.opening import choose_video_stream, film_streams, open_container
 from streamcam.sources.retiming import retimed
 from streamcam.sources.settings import ReadingSettings
+from streamcam.sources.side_data import Orientation, hdr_metadata_of, lost_with, orientation_of
 
 _TIME_TOLERANCE_S = Fraction(1, 1_000_000)
 """FFmpeg gives a film's beginning in microseconds, so a frame on the very edge may seem that much off."""
@@ -128,6 +123,7 @@ class VideoSource(Source):
         self._coded_shape: Fraction | None = None
         self._top_field_first: bool | None = None
         self._lost: tuple[str, ...] = ()
+        self._hdr_metadata: HdrMetadata | None = None
         self._tells_shape = bool(stream.sample_aspect_ratio) or reading.size is not None
         self._pictures = self._timed_pictures()
         self._first = next(self._pictures, None)
@@ -189,6 +185,7 @@ class VideoSource(Source):
                 # Once a film: asking PyAV for side data ties a picture into a circle of references, and
                 # megabytes would wait for the garbage collector with every frame.
                 orientation, self._lost = orientation_of(picture), lost_with(picture)
+                self._hdr_metadata = hdr_metadata_of(picture)
                 settings = self._reading.depth, self._reading.chroma
                 self._pixel_format = travelling_format(picture.format.name, *settings)
                 if picture.interlaced_frame:
@@ -248,6 +245,7 @@ class VideoSource(Source):
             sample_aspect_ratio=self._framing.pixel_shape if self._tells_shape else None,
             top_field_first=self._top_field_first,
             colour=tags_of(first),
+            hdr_metadata=self._hdr_metadata,
             notes=self._stream_notes(),
         )
 

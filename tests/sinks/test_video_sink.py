@@ -202,6 +202,16 @@ def test_colour_tags_reach_the_file(suffix: str, tags: ColourTags, tmp_path: Pat
     np.testing.assert_allclose(greys_of(path), [grey_of(index) for index in range(5)], atol=3)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_the_shortest_films_have_sound_times(codec: str, count: int, tmp_path: Path) -> None:
+    write_film(tmp_path / "out.mp4", info_of(), range(count), EncoderSettings(codec))
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    assert [packet.dts for packet in packets] == [packet.pts for packet in packets]
+    assert frame_times_of(tmp_path / "out.mp4") == [Fraction(index, 25) for index in range(count)]
+
+
 def test_pixels_keep_their_shape(tmp_path: Path) -> None:
     write_film(tmp_path / "out.mp4", info_of(sample_aspect_ratio=Fraction(4, 3)))
     with av.open(str(tmp_path / "out.mp4")) as container:

@@ -10,15 +10,8 @@ from media_factory import make_clip, make_picture, paint_noise, paint_quadrants
 from streamcam.frames import ColourTags
 from streamcam.pictures import PLANAR_FORMATS, bits_of, picture_from_rgb, planes_of, set_tags, tags_of
 from streamcam.resampling import Resampler
-from streamcam.sources import open_source
-from streamcam.sources.normalise import (
-    UPRIGHT,
-    Orientation,
-    lost_with,
-    orientation_of,
-    to_upright_planar,
-    travelling_format,
-)
+from streamcam.sources.normalise import to_upright_planar, travelling_format
+from streamcam.sources.side_data import Orientation
 
 # The quarters of the stored picture are 40, 80 above and 120, 160 below. What is seen follows by hand.
 TURNS = {
@@ -62,10 +55,6 @@ def test_every_sample_is_turned_on_odd_sizes_too(tmp_path: Path) -> None:
     turned = to_upright_planar(decoded, Resampler())
     for found, stored in zip(planes_of(turned), planes_of(decoded), strict=True):
         np.testing.assert_array_equal(found, np.rot90(stored))
-
-
-def test_pictures_without_a_display_matrix_are_upright() -> None:
-    assert orientation_of(make_picture(64, 48)) == UPRIGHT == Orientation()
 
 
 def test_a_picture_that_is_right_already_is_handed_on() -> None:
@@ -171,18 +160,3 @@ def test_what_was_decoded_is_never_written_to(pixel_format: str) -> None:
     to_upright_planar(image, Resampler(), Orientation(rows_flipped=True))
     for plane, kept in zip(planes_of(image), before, strict=True):
         np.testing.assert_array_equal(plane, kept)
-
-
-def test_what_is_lost_with_a_picture_is_told(tmp_path: Path) -> None:
-    params = "log-level=none:max-cll=1000,400:master-display="
-    params += "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
-    clip = make_clip(
-        tmp_path / "hdr.mkv",
-        codec="libx265",
-        pixel_format="yuv420p10le",
-        frames=2,
-        options={"x265-params": params},
-    )
-    with open_source(clip) as source:
-        assert source.info.notes == ("how bright the mastering screen was (HDR10) is left out",)
-    assert lost_with(make_picture(64, 48)) == ()
