@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import av
 import numpy as np
 import pytest
@@ -9,7 +11,16 @@ from av.video.reformatter import ColorRange, Colorspace
 from media_factory import make_picture
 
 from streamcam.frames import ColourTags
-from streamcam.pictures import YuvCoding, coding_of, picture_from_rgb, planes_of, set_tags, tags_of
+from streamcam.pictures import (
+    PLANAR_FORMATS,
+    YuvCoding,
+    bits_of,
+    coding_of,
+    picture_from_rgb,
+    planes_of,
+    set_tags,
+    tags_of,
+)
 from streamcam.resampling import FAITHFUL, Resampler
 
 BT601, BT709, BT2020 = Colorspace.ITU601, Colorspace.ITU709, Colorspace.BT2020
@@ -27,7 +38,8 @@ CODINGS = [YuvCoding(matrix, full) for matrix in (BT601, BT709, BT2020) for full
 def solid(coding: YuvCoding, rgb: tuple[int, int, int], pixel_format: str = "yuv420p") -> av.VideoFrame:
     """A tagged picture of one colour."""
     image = av.VideoFrame(64, 48, pixel_format)
-    yuv = np.clip(np.rint(coding.encode_rgb(np.array(rgb))), 0, 255)
+    coding = dataclasses.replace(coding, depth=bits_of(pixel_format))
+    yuv = np.clip(np.rint(coding.encode_rgb(np.array(rgb))), 0, coding.highest)
     for plane, value in zip(planes_of(image), yuv, strict=True):
         plane[:] = value
     color_range = ColorRange.JPEG if coding.full_range else ColorRange.MPEG
@@ -49,6 +61,17 @@ def test_colours_come_out_as_they_went_in(coding: YuvCoding, colour: str, size: 
 def test_networks_get_nearly_the_same_colours(coding: YuvCoding, colour: str) -> None:
     rgb = Resampler().to_rgb(solid(coding, COLOURS[colour]), 30, 21)
     np.testing.assert_allclose(rgb, np.broadcast_to(COLOURS[colour], rgb.shape), atol=4)
+
+
+@pytest.mark.parametrize("pixel_format", PLANAR_FORMATS)
+@pytest.mark.parametrize("colour", COLOURS)
+def test_every_layout_of_samples_shows_the_same_colours(pixel_format: str, colour: str) -> None:
+    for coding in CODINGS:
+        image, wanted = solid(coding, COLOURS[colour], pixel_format), COLOURS[colour]
+        people = Resampler().to_rgb(image, 30, 21, interpolation=FAITHFUL)
+        np.testing.assert_allclose(people, np.broadcast_to(wanted, people.shape), atol=2)
+        networks = Resampler().to_rgb(image, 30, 21)
+        np.testing.assert_allclose(networks, np.broadcast_to(wanted, networks.shape), atol=4)
 
 
 def test_untagged_hd_is_read_as_bt709() -> None:

@@ -50,6 +50,12 @@ def test_each_frame_waits_until_it_is_due(tmp_path: Path) -> None:
     assert [planes_of(frame.image)[0].mean() for frame in frames] == pytest.approx(greys_of(clip))
 
 
+def test_what_is_shown_live_has_8_bits_and_no_more_colours_than_a_camera_gives(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", frames=1, codec="ffv1", pixel_format="yuv422p10le")
+    (frame,) = PacedSource(clip, clock=stand_still).frames(PatientStop(), lambda _notice: None)
+    assert frame.image.format.name == "yuv420p"
+
+
 def test_a_loop_goes_on_counting(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=3)
     stop = PatientStop(stop_after=9)  # three frames and the pause behind them, twice; and one more
