@@ -79,11 +79,12 @@ class Resampler:
 
     def _hdr_view(self, image: Picture, size: tuple[int, int], interpolation: Interpolation) -> Picture:
         deep = f"yuv444p{DEEP}le"
-        view = _resampled(self._first_reformatter, image, size, deep, coding_of(image), interpolation)
-        if view is image:  # not to be tagged: it is somebody else's
-            view = blank_like(image)
-            for target, source in zip(planes_of(view), planes_of(image), strict=True):
-                target[:] = source
+        scaled = _resampled(self._first_reformatter, image, size, deep, coding_of(image), interpolation)
+        # Fresh, as it is to be tagged; and without a word of the mastering display, which swscale would
+        # reckon with: the brighter that was, the darker all would become.
+        view = blank_like(scaled)
+        for target, source in zip(planes_of(view), planes_of(scaled), strict=True):
+            target[:] = source
         # swscale wants to know the primaries; HDR has no others in practice.
         set_tags(view, dataclasses.replace(tags_of(image), color_primaries=int(ColorPrimaries.BT2020)))
         return view

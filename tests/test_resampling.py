@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
-from media_factory import make_picture
+from media_factory import make_clip, make_picture
+from numpy.typing import NDArray
 
 from streamcam.frames import ColourTags
 from streamcam.pictures import (
@@ -81,6 +85,32 @@ def test_untagged_hd_is_read_as_bt709() -> None:
         plane[:] = value
     rgb = Resampler().to_rgb(image, 8, 8, interpolation=FAITHFUL)
     np.testing.assert_allclose(rgb, np.broadcast_to((0, 255, 0), rgb.shape), atol=2)
+
+
+@pytest.mark.parametrize("size", [(64, 48), (30, 21)])
+def test_how_bright_the_mastering_display_was_does_not_matter(size: tuple[int, int], tmp_path: Path) -> None:
+    """A white sheet of paper is white, which is 10-bit code 573 on a PQ screen (203 nits, ITU-R BT.2408)."""
+
+    def paint(_index: int, planes: Sequence[NDArray[Any]]) -> None:
+        for plane, value in zip(planes, (573, 512, 512), strict=True):
+            plane[:] = value
+
+    display = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(40000000,50)"
+    clip = make_clip(
+        tmp_path / "hdr.mkv",
+        frames=1,
+        codec="libx265",
+        pixel_format="yuv420p10le",
+        colour=ColourTags(1, 9, 9, 16),
+        options={"x265-params": f"log-level=none:crf=4:max-cll=4000,1000:master-display={display}"},
+        paint=paint,
+    )
+    with av.open(str(clip)) as film:
+        image = next(film.decode(video=0))
+    kinds = {kind.type.name for kind in image.side_data}
+    assert {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"} <= kinds
+    rgb = Resampler().to_rgb(image, *size)
+    np.testing.assert_allclose(rgb, 255, atol=4)
 
 
 def test_reading_a_picture_leaves_its_tags_alone() -> None:
