@@ -5,6 +5,8 @@ import os
 # torch's threads wait for each other by running in circles, which takes the processor from every other
 # stage. What counts is what is set when torch is first imported, just below.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# What torch has not yet written for Apple's GPUs, their processors do.
+os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 from streamcam.cam.explainer import Explainer
 from streamcam.cam.methods import METHODS, Method

@@ -15,8 +15,8 @@ from streamcam.frames import Explanation, FloatArray, Frame, Prediction, Region
 class BatchResult:
     """What was computed for one batch of N pictures and T targets, off the device."""
 
-    maps: list[FloatArray]
-    """T arrays (N, h, w), raw: perhaps negative, perhaps not finite."""
+    maps: FloatArray
+    """(T, N, h, w), raw: perhaps negative, perhaps not finite."""
     classes: list[list[int]]
     """T lists of the N pictures' classes."""
     best: list[list[int]]

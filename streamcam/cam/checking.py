@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from streamcam.cam.methods.gradients import gradcam
-from streamcam.cam.taps import Tapped, TappedNetwork
+from streamcam.cam.taps import Tapped, TappedNetwork, with_cast_weights
+from streamcam.frames import FloatArray
 from streamcam.models import Classifier, Layer
 from streamcam.models.layouts import Layout
 
@@ -47,10 +48,20 @@ def keeps_bounds(found: Tapped, expected: Tapped, classifier: Classifier, layout
     classes = was.argmax(dim=1)
     if (now.argmax(dim=1) != classes)[clear].any():
         return False
-    maps = [_gradcam(run, classes, layout).flatten(1).double() for run in (found, expected)]
+    # On the processor: Apple's devices have no float64.
+    maps = [_gradcam(run, classes, layout).flatten(1).cpu().double() for run in (found, expected)]
     correlation = _correlation(*maps)
-    mapped = comparable & (maps[1].std(dim=1) > 0)
+    mapped = comparable.cpu() & (maps[1].std(dim=1) > 0)
     return bool(correlation[mapped].ge(CORRELATION_BOUND).all())
+
+
+def close_to(found: FloatArray, expected: FloatArray, tolerance: float) -> bool:
+    """Tell whether values agree wherever they are finite, to a share of the largest of them."""
+    finite = np.isfinite(expected)
+    if found.shape != expected.shape or not np.array_equal(finite, np.isfinite(found)):
+        return False
+    largest = float(np.abs(expected[finite]).max(initial=1e-6))
+    return bool(np.abs(found[finite] - expected[finite]).max(initial=0.0) <= tolerance * largest)
 
 
 def tapped_network(
@@ -67,14 +78,22 @@ def tapped_network(
         dtypes: The preferred one first; the last is held to nothing.
         inputs: Makes what it is tried on, float32 (N, C, H, W), normalised.
     """
-    *tried, last = [TappedNetwork(classifier, layers, dtype) for dtype in dtypes]
+    *tried, last = dtypes
     layout = layers[0].layout
-    if not tried or layout is None:
-        return last
-    batch = inputs()
-    expected = last.run(batch)
-    kept = (network for network in tried if keeps_bounds(network.run(batch), expected, classifier, layout))
-    return next(kept, last)
+    if tried and layout is not None:
+        batch = inputs()
+        expected = _network(classifier, layers, last).run(batch)
+        for dtype in tried:
+            network = _network(classifier, layers, dtype)
+            if keeps_bounds(network.run(batch), expected, classifier, layout):
+                return network
+    return _network(classifier, layers, last)
+
+
+def _network(classifier: Classifier, layers: Sequence[Layer], dtype: torch.dtype) -> TappedNetwork:
+    if dtype != torch.float32:
+        classifier = with_cast_weights(classifier, dtype)
+    return TappedNetwork(classifier, layers, dtype)
 
 
 def _gradcam(tapped: Tapped, classes: torch.Tensor, layout: Layout) -> torch.Tensor:

@@ -25,34 +25,66 @@ _ENGINE_AUTO = {"CPU": "bf16", "GPU": "fp16", "NPU": "fp16"}
 """What is worth trying on each kind of OpenVINO's devices, where it can be had."""
 
 
-def choose_device(name: str) -> tuple[torch.device, str | None]:
-    """Turn a device's name into a device that is there.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Place:
+    """Where to compute."""
+
+    torch: torch.device
+    """Where torch does."""
+    openvino: str | None = None
+    """OpenVINO's name of its own device, where one was asked for."""
+    note: str | None = None
+    """What the user should know about it, in a sentence."""
+
+
+def choose_device(name: str) -> Place:
+    """Turn a device's name into a device that is there, and computes.
 
     Args:
         name: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"`` …, or one of OpenVINO's own as in
             ``"openvino:GPU"``.
 
-    Returns:
-        Where torch computes; and OpenVINO's name of its device, where one was asked for.
-
     Raises:
         InvalidArgumentError: if there is no such device here.
     """
     if name.startswith("openvino:"):
-        return torch.device("cpu"), _openvino_device(name.removeprefix("openvino:"))
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda"), None
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu"), None
+        return Place(torch.device("cpu"), _openvino_device(name.removeprefix("openvino:")))
+    if name == AUTO:
+        return _best_there_is()
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).partition("\n")[0]
+        _try(device)
+    except _UNUSABLE as error:
         raise InvalidArgumentError(
-            f"device {name!r} cannot be used here ({reason}); --device auto takes the best there is"
+            f"device {name!r} cannot be used here ({_reason(error)}); --device auto takes the best there is"
         ) from error
-    return device, None
+    return Place(device)
+
+
+def _best_there_is() -> Place:
+    note = None
+    for name, backend in (("cuda", torch.cuda), ("mps", torch.backends.mps)):
+        if backend.is_available():
+            try:
+                _try(torch.device(name))
+            except _UNUSABLE as error:
+                note = f"device {name!r} is there but cannot be used ({_reason(error)})"
+            else:
+                return Place(torch.device(name))
+    return Place(torch.device("cpu"), note=note)
+
+
+_UNUSABLE = (RuntimeError, AssertionError, NotImplementedError)
+"""What torch raises where there is no such device, or none that it has been built for."""
+
+
+def _try(device: torch.device) -> None:
+    """Compute something: a device of a kind that torch was not built for gives memory, and then no sums."""
+    torch.ones(1, device=device).add(1).item()
+
+
+def _reason(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _openvino_device(name: str) -> str:

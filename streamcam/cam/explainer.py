@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import hashlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,14 +20,12 @@ from streamcam.cam.assembling import Assembler, BatchResult
 from streamcam.cam.checking import check_pictures, tapped_network
 from streamcam.cam.cores import available_cores, torch_threads
 from streamcam.cam.device import PRECISIONS, choose_device, choose_precision
-from streamcam.cam.engines import EngineMismatchError, EngineRequest, choose_engine
+from streamcam.cam.engines import EngineMismatchError, EngineRequest, choose_engine, recordings_for
 from streamcam.cam.engines.cache import cache_directory
-from streamcam.cam.evidence import Evidence
-from streamcam.cam.maps import combine_layers
 from streamcam.cam.memory import choose_batch_size, run_what_fits
-from streamcam.cam.methods import METHODS, method_call, parse_method
-from streamcam.cam.objectives import Objective
-from streamcam.cam.taps import Tapped, evaluating, without_inference_tensors
+from streamcam.cam.methods import METHODS, parse_method
+from streamcam.cam.running import Mapper, Run
+from streamcam.cam.taps import evaluating, without_inference_tensors
 from streamcam.cam.targets import Target, TargetRequest, resolve_targets
 from streamcam.errors import InvalidArgumentError, unknown_name
 from streamcam.frames import Explanation, Frame
@@ -36,10 +34,10 @@ from streamcam.models import (
     DEFAULT_MODEL,
     FITS,
     Classifier,
-    Layer,
+    Probe,
     choose_target_layers,
     load_classifier,
-    probe_classifier,
+    probe_arranged,
 )
 from streamcam.models.preprocessing import Preprocessor, frame_of_array
 from streamcam.models.probing import trial_size
@@ -62,7 +60,6 @@ class Explainer:
         method: The name of the method.
         classifier: The model with its labels and input.
         engine: What runs the backbone: ``"openvino"`` or ``"torch"``.
-        engine_reason: Why.
         notes: What the user should know about the choices made, a sentence each.
     """
 
@@ -133,7 +130,8 @@ class Explainer:
         smallest = top_k if batch_size == "auto" else min(top_k, batch_size)
         if smallest < 1:
             raise InvalidArgumentError(f"top_k and batch_size start at 1, not {smallest}")
-        self.device, engine_device = choose_device(device)
+        place = choose_device(device)
+        self.device, engine_device = place.torch, place.openvino
         chosen = choose_precision(precision, self.device, engine_device)
         if isinstance(model, str):
             model = load_classifier(
@@ -153,27 +151,26 @@ class Explainer:
                 f"signed shows one class in two colours, and {len(self.targets)} are asked for; ask for one"
             )
         self.model: nn.Module = model.module.to(self.device)
-        if self.device.type == "cuda":  # the order in which its half-precision convolutions want their data
-            self.model = self.model.to(memory_format=torch.channels_last)
         self.top_k = min(top_k, len(model.labels))
-        self.notes: list[str] = [] if chosen.note is None else [chosen.note]
-        self.fit, found = self._probe(fit)
-        self.batch_size = choose_batch_size(self.device, found) if batch_size == "auto" else batch_size
-        layers = choose_target_layers(found, target_layer, stages=self._method.stages)
+        self.notes: list[str] = [note for note in (place.note, chosen.note) if note is not None]
+        found = self._probe(fit)
+        self.fit = found.fit
+        self.batch_size = choose_batch_size(self.device, found.layers) if batch_size == "auto" else batch_size
+        layers = choose_target_layers(found.layers, target_layer, stages=self._method.stages)
         self.target_layer = "+".join(layer.name for layer in layers)
         self._assembler = Assembler(model.labels, self.targets, self.method, self.target_layer, signed)
-        self._preprocessor = Preprocessor(model.input, self.fit, self.device)
+        self._preprocessor = Preprocessor(model.input, self.fit, self.device, found.memory_format)
         size = trial_size(model, self.fit)
         # Where torch runs on a processor, nothing below float32 has been seen to be quicker.
         tried = chosen.names[-1:] if self.device.type == "cpu" else chosen.names
         with torch.inference_mode(False), evaluating(self.model):
-            self._network = tapped_network(
+            network = tapped_network(
                 model,
                 layers,
                 [PRECISIONS[name] for name in tried],
                 lambda: self._preprocessor.normalise(check_pictures(*size)[: self.batch_size]),
             )
-            self._split, self.engine_reason = choose_engine(
+            self._split, self._engine_reason = choose_engine(
                 "openvino" if engine_device else engine,
                 EngineRequest(
                     model,
@@ -188,13 +185,21 @@ class Explainer:
                 ),
             )
         self.engine = "torch" if self._split is None else "openvino"
+        self._mapper = Mapper(network, self._method, self._options, self._preprocessor.normalise)
+        self._recordings = recordings_for(self.device, self._mapper)
+
+    @property
+    def engine_reason(self) -> str:
+        """Why that engine, and how it is used."""
+        recording = "" if self._recordings is None else f"; {self._recordings.reason}"
+        return self._engine_reason + recording
 
     @property
     def precision(self) -> str:
         """What the network computes in: a name in `streamcam.cam.device.PRECISIONS`."""
         if self._split is not None:
             return self._split.precision
-        return next(name for name, dtype in PRECISIONS.items() if dtype == self._network.dtype)
+        return next(name for name, dtype in PRECISIONS.items() if dtype == self._mapper.network.dtype)
 
     def preprocess(self, image: NDArray[np.uint8]) -> torch.Tensor:
         """Return what the network sees of a picture.
@@ -274,6 +279,8 @@ class Explainer:
 
     def _take_smaller_batches(self, size: int) -> None:
         self.batch_size = size
+        if self._recordings is not None:
+            self._recordings.clear()
         note = f"the memory of {self.device} is short: fewer pictures go through the network at once"
         if note not in self.notes:
             self.notes.append(note)
@@ -289,33 +296,34 @@ class Explainer:
         other._assembler = dataclasses.replace(self._assembler, targets=other.targets)
         return other
 
-    def _probe(self, fit: str | None) -> tuple[str, list[Layer]]:
+    def _probe(self, fit: str | None) -> Probe:
         """Find out whether the network takes frames at their own shape, and what its layers put out."""
+        # The order in which half-precision convolutions want their data on NVIDIA devices.
+        wanted = torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
         with evaluating(self.model):
-            probe = probe_classifier(self.classifier, fit, self.device)
+            probe = probe_arranged(self.classifier, fit, self.device, wanted)
         if probe.note is not None:
             self.notes.append(probe.note)
-        return probe.fit, probe.layers
+        return probe
 
     def _explain_batch(self, frames: Sequence[Frame], follower: Follower | None) -> list[Explanation]:
         # Inference mode is the caller's affair: here gradients are taken.
         # A head is too small to share: its threads would spend their time waiting for each other.
         threads = torch_threads(available_cores() if self._split is None else 1)
         with torch.inference_mode(False), evaluating(self.model), threads:
-            pixels = self._preprocessor.pixels(frames)
-            inputs, tapped = self._run(pixels)
-            probabilities = self.classifier.probabilities(tapped.logits.detach())
+            run = self._run(self._preprocessor.pixels(frames))
+            # From here on all but gradients and maps is done by the processor: what is looked up in a few
+            # probabilities, a device would be waited for again and again.
+            probabilities = self.classifier.probabilities(run.logits).cpu()
             ranking = probabilities.argsort(dim=1, descending=True, stable=True)
             followed = ranking if follower is None else self._followed(frames, probabilities, follower)
             objectives = [target.objective(followed) for target in self.targets]
-            size = pixels.shape[1:3]
-            maps = [self._map(inputs, size, tapped, objective) for objective in objectives]
-        result = BatchResult(
-            maps=[values.cpu().numpy() for values in maps],
-            classes=[objective.classes.tolist() for objective in objectives],
-            best=ranking[:, : self.top_k].tolist(),
-            probabilities=probabilities.cpu().numpy(),
-        )
+            result = BatchResult(
+                maps=run.maps(objectives),
+                classes=[objective.classes.tolist() for objective in objectives],
+                best=ranking[:, : self.top_k].tolist(),
+                probabilities=probabilities.numpy(),
+            )
         region = self._preprocessor.geometry(frames[0]).region
         return self._assembler.assemble(frames, result, region)
 
@@ -324,30 +332,15 @@ class Explainer:
     ) -> torch.Tensor:
         """Rank the classes of frames that follow each other, int64 (N, as many as are shown or explained)."""
         count = max(self.top_k, *(1 + (target.rank or 0) for target in self.targets))
-        ranking = follower.rank(frames, probabilities.cpu().numpy(), self.classifier.labels, count)
-        return torch.from_numpy(ranking).to(probabilities.device)
+        return torch.from_numpy(follower.rank(frames, probabilities.numpy(), self.classifier.labels, count))
 
-    def _run(self, pixels: NDArray[np.uint8]) -> tuple[Callable[[], torch.Tensor], Tapped]:
-        """Run the network on pixels (N, H, W, 3); its normalised input is made where it is asked for."""
-        inputs = functools.cache(lambda: self._preprocessor.normalise(pixels))
+    def _run(self, pixels: NDArray[np.uint8]) -> Run:
+        """Run the network on pixels (N, H, W, 3)."""
         if self._split is not None:
             try:
-                return inputs, self._split.run(pixels)
+                return self._mapper.run(pixels, self._split.run(pixels))
             except EngineMismatchError:
                 self._split, self.engine = None, "torch"
                 self.notes.append("OpenVINO computes this network differently from torch, so torch runs it")
-        return inputs, self._network.run(inputs())
-
-    def _map(
-        self,
-        inputs: Callable[[], torch.Tensor],
-        size: tuple[int, ...],
-        tapped: Tapped,
-        objective: Objective,
-    ) -> torch.Tensor:
-        """Compute one objective's map, float32 (N, h, w), raw: perhaps negative, perhaps not finite."""
-        layer_maps = []
-        for index in range(len(self._network.layers)):
-            evidence = Evidence(self._network, inputs, tapped, index, objective, self._method.criterion)
-            layer_maps.append(method_call(self._method, evidence, self._options).detach())
-        return combine_layers(layer_maps, self._method.combine, size)
+        recorded = None if self._recordings is None else self._recordings.run(pixels, self.targets)
+        return recorded or self._mapper.run(pixels)

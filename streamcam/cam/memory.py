@@ -67,6 +67,8 @@ def run_what_fits(
         # Only here, where the exception is gone, are the tensors free that its traceback held.
         if device.type == "cuda":
             torch.cuda.empty_cache()
+        elif device.type == "mps":
+            torch.mps.empty_cache()
         items = items[: len(items) // 2]
         when_halved(len(items))
 

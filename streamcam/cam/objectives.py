@@ -26,6 +26,10 @@ class Objective:
     function: LogitsFunction | None = None
     """Takes the place of the logit, where a caller has a function of his own."""
 
+    def on(self, device: torch.device) -> Objective:
+        """Return the same objective with its classes on a device."""
+        return dataclasses.replace(self, classes=self.classes.to(device))
+
     def __call__(self, logits: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
         """Reduce logits to the objective.
 

@@ -96,7 +96,8 @@ class TappedNetwork:
     def _precision(self, device: str) -> contextlib.AbstractContextManager[object]:
         if self.dtype == torch.float32:
             return contextlib.nullcontext()
-        return torch.autocast(device, self.dtype)
+        # What autocast would keep of casts until it ends, a recording must not meet (engines/graphs.py).
+        return torch.autocast(device, self.dtype, cache_enabled=False)
 
     @contextlib.contextmanager
     def _hooked(self, replace: Any) -> Iterator[None]:
@@ -141,3 +142,25 @@ def without_inference_tensors(classifier: Classifier) -> Classifier:
             is_parameter = isinstance(tensor, nn.Parameter)
             copies[id(tensor)] = nn.Parameter(copied, requires_grad=False) if is_parameter else copied
         return dataclasses.replace(classifier, module=copy.deepcopy(module, copies))
+
+
+_CAST = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+"""What autocast computes in reduced precision, and whose weights it would cast in every run. Just these
+classes: what is derived from them may do more with its weights than multiply."""
+
+
+def with_cast_weights(classifier: Classifier, dtype: torch.dtype) -> Classifier:
+    """Return a classifier whose large weights are already what autocast would make of them, run after run.
+
+    All else is shared with the one given; under autocast both compute the same, to the bit. A network that
+    cannot be copied is returned as it is.
+    """
+    module = classifier.module
+    cast = [part.get_parameter("weight") for part in module.modules() if type(part) in _CAST]
+    reduced = {id(weight): nn.Parameter(weight.detach().to(dtype), requires_grad=False) for weight in cast}
+    shared = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
+    try:
+        copied = copy.deepcopy(module, {**shared, **reduced})
+    except Exception:  # whatever a network holds that has no copies
+        return classifier
+    return dataclasses.replace(classifier, module=copied)

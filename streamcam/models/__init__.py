@@ -6,7 +6,7 @@ from streamcam.models.families.bundled import DEFAULT_MODEL
 from streamcam.models.geometry import FITS, Geometry, fit_geometry
 from streamcam.models.layers import AUTO, Layer, choose_target_layers, probe_layers
 from streamcam.models.loading import known_models, load_classifier
-from streamcam.models.probing import Probe, probe_classifier
+from streamcam.models.probing import Probe, probe_arranged, probe_classifier
 
 __all__ = [
     "AUTO",
@@ -22,6 +22,7 @@ __all__ = [
     "fit_geometry",
     "known_models",
     "load_classifier",
+    "probe_arranged",
     "probe_classifier",
     "probe_layers",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 from collections.abc import Mapping
 from typing import Literal
 
@@ -52,13 +53,22 @@ class InputSpec:
             float32 (N, channels, H, W).
         """
         pixels = batch.float()
-        if self.channels == 1:  # luma as in ITU-R BT.601, which PIL's "L" uses too
-            pixels = torch.einsum("c,nchw->nhw", pixels.new_tensor([0.299, 0.587, 0.114]), pixels).unsqueeze(
-                1
-            )
-        mean = pixels.new_tensor(self.mean).mul_(255).view(1, -1, 1, 1)
-        std = pixels.new_tensor(self.std).mul_(255).view(1, -1, 1, 1)
+        luma, mean, std = _scales(self, batch.device)
+        if self.channels == 1:
+            pixels = torch.einsum("c,nchw->nhw", luma, pixels).unsqueeze(1)
         return pixels.sub_(mean).div_(std)
+
+
+@functools.lru_cache(maxsize=16)
+def _scales(spec: InputSpec, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return what pixels are multiplied, lessened and divided by.
+
+    They stay where they are used: bringing them to a device for every batch would mean waiting for it.
+    """
+    with torch.inference_mode(False):
+        luma = torch.tensor([0.299, 0.587, 0.114])  # as in ITU-R BT.601, which PIL's "L" uses too
+        mean, std = (torch.tensor(values).mul_(255).view(1, -1, 1, 1) for values in (spec.mean, spec.std))
+        return luma.to(device), mean.to(device), std.to(device)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ def probe_layers(classifier: Classifier, batch: torch.Tensor) -> list[Layer]:
     """
     with torch.inference_mode(False):
         with torch.no_grad():
-            trial = _run(classifier, batch.repeat(_TRIAL_BATCH, 1, 1, 1))
+            trial = _run(classifier, torch.cat([batch] * _TRIAL_BATCH))  # as the batch lies in memory
         layouts = _find_layouts(trial, tuple(batch.shape[2:]))
         heard = [True] * len(layouts)
         if any(layout is not None and layout.kind == "tokens" for layout in layouts):

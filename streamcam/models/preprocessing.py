@@ -21,17 +21,25 @@ from streamcam.resampling import Resampler
 class Preprocessor:
     """Makes batches of frames for one network. Belongs to one thread."""
 
-    def __init__(self, spec: InputSpec, fit: str, device: torch.device) -> None:
+    def __init__(
+        self,
+        spec: InputSpec,
+        fit: str,
+        device: torch.device,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> None:
         """Assign.
 
         Args:
             spec: What the network takes in.
             fit: A name in `streamcam.models.FITS`.
             device: Where the batches go.
+            memory_format: The order in which they lie there.
         """
         self._spec = spec
         self._fit = fit
         self._device = device
+        self._memory_format = memory_format
         self._resampler = Resampler()
         grey_or_rgb = [round(255 * mean) for mean in spec.mean]
         red, green, blue = grey_or_rgb if len(grey_or_rgb) == 3 else grey_or_rgb * 3
@@ -44,17 +52,27 @@ class Preprocessor:
     def pixels(self, frames: Sequence[Frame]) -> NDArray[np.uint8]:
         """Resample frames of one shape: RGB, uint8 (N, H, W, 3)."""
         geometry = self.geometry(frames[0])
-        return np.stack(
-            [
-                geometry.place(self._resampler.to_rgb(frame.image, *geometry.scaled), self._fill)
-                for frame in frames
-            ]
-        )
+        pictures = [
+            geometry.place(self._resampler.to_rgb(frame.image, *geometry.scaled), self._fill)
+            for frame in frames
+        ]
+        return np.stack(pictures, out=self._room_for(len(pictures), pictures[0].shape))
 
-    def normalise(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
+    def normalise(self, pixels: NDArray[np.uint8] | torch.Tensor) -> torch.Tensor:
         """Turn pixels (N, H, W, 3) into the network's input: float32 (N, channels, H, W), on the device."""
-        batch = torch.from_numpy(pixels).to(self._device)
-        return self._spec.normalise(batch.permute(0, 3, 1, 2)).contiguous()
+        given = pixels if isinstance(pixels, torch.Tensor) else torch.from_numpy(pixels)
+        batch = given.to(self._device, non_blocking=self._device.type == "cuda")
+        return self._spec.normalise(batch.permute(0, 3, 1, 2)).contiguous(memory_format=self._memory_format)
+
+    def _room_for(self, count: int, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+        """Return memory that an NVIDIA device fetches from by itself; None where there is no need for it.
+
+        torch hands such memory out again only when the device has done with it.
+        """
+        if self._device.type != "cuda":
+            return None
+        room: NDArray[np.uint8] = torch.empty((count, *shape), dtype=torch.uint8, pin_memory=True).numpy()
+        return room
 
 
 def frame_of_array(image: NDArray[np.uint8], index: int) -> Frame:

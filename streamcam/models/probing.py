@@ -24,6 +24,8 @@ class Probe:
     """In the order in which they finish."""
     note: str | None = None
     """Why the fit is not the usual one, in a sentence."""
+    memory_format: torch.memory_format = torch.contiguous_format
+    """The order in which its input and its weights lie."""
 
 
 def trial_size(classifier: Classifier, fit: str) -> tuple[int, int]:
@@ -32,8 +34,37 @@ def trial_size(classifier: Classifier, fit: str) -> tuple[int, int]:
     return height, width
 
 
+def probe_arranged(
+    classifier: Classifier, fit: str | None, device: torch.device, wanted: torch.memory_format
+) -> Probe:
+    """Lay a network's weights out as its device likes them, and probe it.
+
+    Some networks' Python takes it for granted that channels come first in memory: those stay as usual.
+
+    Args:
+        classifier: In evaluation mode, on its device.
+        fit: As in `probe_classifier`.
+        device: Where the network is.
+        wanted: The order that the device likes.
+
+    Raises:
+        InvalidArgumentError: as `probe_classifier` does.
+        ModelError: likewise.
+    """
+    if wanted != torch.contiguous_format:
+        classifier.module.to(memory_format=wanted)
+        try:
+            return probe_classifier(classifier, fit, device, wanted)
+        except (InvalidArgumentError, ModelError):
+            classifier.module.to(memory_format=torch.contiguous_format)
+    return probe_classifier(classifier, fit, device)
+
+
 def probe_classifier(
-    classifier: Classifier, fit: str | None = None, device: str | torch.device = "cpu"
+    classifier: Classifier,
+    fit: str | None = None,
+    device: str | torch.device = "cpu",
+    memory_format: torch.memory_format = torch.contiguous_format,
 ) -> Probe:
     """Run a network once, on nothing, to see what it takes and what its layers put out.
 
@@ -42,6 +73,7 @@ def probe_classifier(
         fit: A name in `streamcam.models.FITS`; None for ``full`` where the network takes any shape and has
             layers with a grid then, and ``stretch`` elsewhere.
         device: Where the network is.
+        memory_format: The order in which its input is to lie.
 
     Raises:
         InvalidArgumentError: if it does not take frames at their own shape, which were asked for.
@@ -50,7 +82,7 @@ def probe_classifier(
     note = None
     if fit in (None, "full"):
         try:
-            layers = _layers_at("full", classifier, device)
+            layers = _layers_at("full", classifier, device, memory_format)
         except ModelError:  # it runs, but what it returns is no classifier's answer
             raise
         except Exception as error:  # whatever a network raises
@@ -60,11 +92,11 @@ def probe_classifier(
             note = f"{only}: frames are stretched to that"
         else:
             if fit == "full" or any(layer.explains for layer in layers):
-                return Probe("full", layers)
+                return Probe("full", layers, None, memory_format)
             note = f"{classifier.name} resizes pictures itself: frames are stretched to what it takes"
     fit = fit or "stretch"
     try:
-        return Probe(fit, _layers_at(fit, classifier, device), note)
+        return Probe(fit, _layers_at(fit, classifier, device, memory_format), note, memory_format)
     except ModelError:
         raise
     except Exception as error:
@@ -76,6 +108,8 @@ def probe_classifier(
         ) from error
 
 
-def _layers_at(fit: str, classifier: Classifier, device: str | torch.device) -> list[Layer]:
+def _layers_at(
+    fit: str, classifier: Classifier, device: str | torch.device, memory_format: torch.memory_format
+) -> list[Layer]:
     picture = torch.zeros(1, classifier.input.channels, *trial_size(classifier, fit), device=device)
-    return probe_layers(classifier, picture)
+    return probe_layers(classifier, picture.contiguous(memory_format=memory_format))

@@ -7,12 +7,56 @@ import torch
 from torch import nn
 
 from streamcam.cam import checking, device
-from streamcam.cam.device import choose_precision
-from streamcam.errors import UnknownNameError
+from streamcam.cam.device import Place, choose_device, choose_precision
+from streamcam.errors import InvalidArgumentError, UnknownNameError
 from streamcam.models import Classifier, InputSpec, probe_layers
 from streamcam.models.labels import numbered_labels
 
 CPU, GPU, APPLE = torch.device("cpu"), torch.device("cuda"), torch.device("mps")
+
+
+def with_devices(monkeypatch: pytest.MonkeyPatch, there: set[str], broken: set[str]) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in there)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in there)
+
+    def compute(where: torch.device) -> None:
+        if where.type in broken or where.type not in {*there, "cpu"}:
+            raise RuntimeError("no kernel image is available\nfor execution on the device")
+
+    monkeypatch.setattr(device, "_try", compute)
+
+
+UNUSABLE = "device {!r} is there but cannot be used (no kernel image is available)"
+
+
+@pytest.mark.parametrize(
+    ("there", "broken", "place"),
+    [
+        ({"cuda", "mps"}, set(), Place(GPU)),
+        ({"mps"}, set(), Place(APPLE)),
+        (set(), set(), Place(CPU)),
+        ({"cuda"}, {"cuda"}, Place(CPU, note=UNUSABLE.format("cuda"))),
+        ({"mps"}, {"mps"}, Place(CPU, note=UNUSABLE.format("mps"))),
+    ],
+)
+def test_auto_takes_the_best_device_that_computes(
+    there: set[str], broken: set[str], place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_devices(monkeypatch, there, broken)
+    assert choose_device("auto") == place
+
+
+def test_a_device_that_is_asked_for_must_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_devices(monkeypatch, {"cuda", "mps"}, {"cuda"})
+    assert choose_device("mps") == Place(APPLE)
+    with pytest.raises(InvalidArgumentError, match=r"'cuda' cannot be used here \(no kernel image is availa"):
+        choose_device("cuda")
+
+
+@pytest.mark.parametrize("name", ["meta", "nonsense", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused(name: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"device '{name}' cannot be used here .*--device auto"):
+        choose_device(name)
 
 
 def having(monkeypatch: pytest.MonkeyPatch, *precisions: str) -> None:

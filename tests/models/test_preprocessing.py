@@ -62,6 +62,17 @@ def test_the_network_sees_normalised_planes() -> None:
     assert batch[0, :, 32, 8].tolist() == pytest.approx([2.0, -2.0, -2.0], abs=0.15)
 
 
+def test_the_network_sees_pixels_in_the_order_that_its_device_likes() -> None:
+    usual, other = (
+        Preprocessor(InputSpec(64, 64), "stretch", CPU, order)
+        for order in (torch.contiguous_format, torch.channels_last)
+    )
+    pixels = usual.pixels([frame_of_array(halves(64, 64), 0)])
+    batch = other.normalise(torch.from_numpy(pixels))
+    assert batch.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(batch, usual.normalise(pixels), rtol=0, atol=0)
+
+
 def test_a_grey_network_sees_one_plane() -> None:
     preprocessor = Preprocessor(InputSpec(64, 64, mean=(0.0,), std=(1.0,)), "stretch", CPU)
     batch = preprocessor.normalise(preprocessor.pixels([frame_of_array(halves(64, 64), 0)]))

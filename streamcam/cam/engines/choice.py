@@ -13,15 +13,12 @@ from streamcam.cam.engines.openvino import load_backbone
 from streamcam.cam.engines.runtime import available
 from streamcam.cam.engines.split import split_network
 from streamcam.cam.engines.split_network import SplitNetwork
-from streamcam.cam.methods import Method
+from streamcam.cam.methods import HEAD_ONLY, Method
 from streamcam.errors import InvalidArgumentError, unknown_name
 from streamcam.models import Classifier, Layer
 
 ENGINES = ("auto", "openvino", "torch")
 """What ``--engine`` takes."""
-
-_HEAD_ONLY = {"activations", "gradients", "curvature"}
-"""What methods may look at when the backbone is not in torch."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ def _try_openvino(request: EngineRequest) -> tuple[SplitNetwork | None, str]:
         return None, f"torch runs on {request.device.type}"
     if not available():
         return None, "openvino is not installed"
-    deeper = set(request.method.needs) - _HEAD_ONLY
+    deeper = set(request.method.needs) - HEAD_ONLY
     if deeper:
         return None, f"the method needs the whole network in torch (its {', '.join(sorted(deeper))})"
     if len(request.layers) != 1:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from streamcam.cam import checking
-from streamcam.cam.checking import check_pictures, keeps_bounds
+from streamcam.cam.checking import check_pictures, close_to, keeps_bounds
 from streamcam.cam.engines.cache import ModelCache
 from streamcam.cam.engines.openvino import OpenVinoBackbone
 from streamcam.cam.engines.split import Halves, run_head
@@ -140,7 +140,7 @@ class SplitNetwork:
         found = self._features(backbone, pixels, expected)
         tolerance = _TOLERANCE[backbone.precision]
         return found is not None and all(
-            _close(one, other, tolerance) for one, other in zip(found, expected, strict=True)
+            close_to(one, other, tolerance) for one, other in zip(found, expected, strict=True)
         )
 
     def _features(
@@ -156,12 +156,3 @@ class SplitNetwork:
     def _with_head(self, outputs: Sequence[FloatArray]) -> Tapped:
         leaf, output = run_head(self._halves, [torch.from_numpy(values) for values in outputs])
         return Tapped(self._classifier.read_logits(output).float(), (leaf,))
-
-
-def _close(found: FloatArray, expected: FloatArray, tolerance: float) -> bool:
-    """Tell whether features agree wherever they are finite, to a share of the largest of them."""
-    finite = np.isfinite(expected)
-    if not np.array_equal(finite, np.isfinite(found)):
-        return False
-    largest = float(np.abs(expected[finite]).max(initial=1e-6))
-    return bool(np.abs(found[finite] - expected[finite]).max(initial=0.0) <= tolerance * largest)

@@ -36,7 +36,7 @@ def kpcacam(activations: torch.Tensor) -> torch.Tensor:
 
     .. math:: K_{pq} = \tanh(a_p \cdot a_q / K + 1), \quad M = \sqrt{\lambda_1} u_1
     """
-    places = _centred_places(activations).double()
+    places = _in_float64(_centred_places(activations))
     kernel = torch.tanh(places @ places.transpose(1, 2) / activations.shape[1] + 1)
     means = kernel.mean(dim=1, keepdim=True)
     centred = kernel - means - means.transpose(1, 2) + kernel.mean(dim=(1, 2), keepdim=True)
@@ -45,7 +45,7 @@ def kpcacam(activations: torch.Tensor) -> torch.Tensor:
     # The largest entry is positive, as in scikit-learn's KernelPCA.
     largest = component.gather(1, component.abs().argmax(dim=1, keepdim=True))
     signed: torch.Tensor = component * torch.where(largest < 0, -1.0, 1.0)
-    return signed.float().view(-1, *activations.shape[2:])
+    return signed.float().to(activations.device).view(-1, *activations.shape[2:])
 
 
 def fem(activations: torch.Tensor, *, sigmas: float = 2.0) -> torch.Tensor:
@@ -69,6 +69,11 @@ def _centred_places(features: torch.Tensor) -> torch.Tensor:
     """Return (N, h * w, K) with mean 0 over the places."""
     places = features.flatten(2).transpose(1, 2)
     return places - places.mean(dim=1, keepdim=True)
+
+
+def _in_float64(values: torch.Tensor) -> torch.Tensor:
+    """Return values in float64, on the processor where their device does not have that."""
+    return (values.cpu() if values.device.type == "mps" else values).double()
 
 
 def _first_component(features: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import torch
@@ -30,6 +30,9 @@ from streamcam.errors import InvalidArgumentError, unknown_name
 
 Passes = Literal["one", "many", "full backward"]
 
+HEAD_ONLY = frozenset({"activations", "gradients", "curvature"})
+"""What methods may look at that do without the network in front of the target layer."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Method:
@@ -54,6 +57,8 @@ class Method:
     """Whether it takes several layers by default."""
     signed: bool = False
     """Whether negative values are evidence against the class."""
+    looks_at_values: bool = False
+    """Whether what it does depends on what it finds, so that no device can repeat it by itself."""
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -81,6 +86,7 @@ METHODS: dict[str, Method] = {
         "https://arxiv.org/abs/1512.04150",
         "The original; exact, for networks that end in global average pooling and one linear layer.",
         signed=True,
+        looks_at_values=True,
     ),
     "gradcam": Method(
         gradcam,
@@ -126,18 +132,21 @@ METHODS: dict[str, Method] = {
         "Eigen-CAM",
         "https://arxiv.org/abs/2008.00299",
         "What stands out, whatever the class: needs no gradients.",
+        looks_at_values=True,
     ),
     "eigengradcam": Method(
         eigengradcam,
         "Eigen-Grad-CAM",
         "https://arxiv.org/abs/2008.00299",
         "Eigen-CAM that speaks of a class: little noise.",
+        looks_at_values=True,
     ),
     "kpcacam": Method(
         kpcacam,
         "KPCA-CAM",
         "https://arxiv.org/abs/2410.00267",
         "Eigen-CAM where what stands out is no straight line in feature space.",
+        looks_at_values=True,
     ),
     "fem": Method(
         fem,
@@ -283,6 +292,6 @@ def _number(method: str, key: str, value: str, *, like: int | float) -> int | fl
     return number
 
 
-def method_call(method: Method, evidence: Any, options: dict[str, int | float]) -> torch.Tensor:
+def method_call(method: Method, evidence: Any, options: Mapping[str, int | float]) -> torch.Tensor:
     """Give a method what it needs and return its map, float32 (N, h, w)."""
     return method.function(**{name: getattr(evidence, name) for name in method.needs}, **options).float()

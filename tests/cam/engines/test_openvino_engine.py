@@ -81,7 +81,7 @@ def test_an_engine_that_computes_something_else_is_given_up(monkeypatch: pytest.
     image = pictures(1, 64, 64)
     expected = Explainer(network(), engine="torch").explain(image)[0]
     explainer = Explainer(network(), engine="openvino", precision="fp32")
-    monkeypatch.setattr(split_network, "_close", lambda *_: False)
+    monkeypatch.setattr(split_network, "close_to", lambda *_: False)
     explanation = explainer.explain(image)[0]
     assert explainer.engine == "torch"
     assert any("differently from torch" in note for note in explainer.notes)
