@@ -83,6 +83,8 @@ class FakeExplainer:
     fit = "stretch"
     notes: Sequence[str] = ()
     classifier = types.SimpleNamespace(name="fake", weights="none")
+    engine, precision, device = "torch", "fp32", "cpu"
+    engine_reason = "there is nothing to compute"
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from streamcam.cli.saying import say
 from streamcam.cli.signals import SignalCount
 
 if TYPE_CHECKING:
+    from streamcam.cam import Explainer
     from streamcam.pipeline import RenderResult
 
 
@@ -29,6 +30,12 @@ def tell(result: RenderResult, sidecar: str | None) -> None:
     maps = "" if sidecar is None else f"; its maps: {click.format_filename(sidecar)}"
     name, size = click.format_filename(result.output), human_size(output_size(result.output))
     say(f"wrote {name} ({size}): {frames} in {result.elapsed_s:.1f} s{realtime}{maps}")
+
+
+def tell_engine(explainer: Explainer) -> None:
+    """Say what computed, and why."""
+    computed = f"{explainer.engine} in {explainer.precision}, on {explainer.device}"
+    say(f"debug: {computed}: {explainer.engine_reason}", err=True)
 
 
 def judge(result: RenderResult, source: str, signals: SignalCount) -> int:

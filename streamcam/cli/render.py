@@ -14,6 +14,7 @@ import click
 from streamcam.cli.exit_codes import EXIT_INTERRUPTED
 from streamcam.cli.options import (
     debug_option,
+    debugging,
     encoding_options,
     explainer_options,
     option,
@@ -22,7 +23,7 @@ from streamcam.cli.options import (
     reading_options,
     temporal_options,
 )
-from streamcam.cli.outcome import judge, tell
+from streamcam.cli.outcome import judge, tell, tell_engine
 from streamcam.cli.progress import ProgressLine
 from streamcam.cli.signals import SignalCount, stop_on_signal
 
@@ -121,14 +122,17 @@ def render_command(
             # Only now the slow import: what could be wrong with files and settings has been said.
             from streamcam.cam import Explainer
 
+            chosen = Explainer(**explainer)
             result = _render(
                 request,
-                Explainer(**explainer),
+                chosen,
                 line,
                 lambda running: heeding.enter_context(
                     stop_on_signal(running.stop, line.announce_stop, lambda: _leave(line), signals)
                 ),
             )
+        if debugging():
+            tell_engine(chosen)
         if not quiet:
             tell(result, sidecar)
         return judge(result, source, signals)

@@ -45,6 +45,13 @@ def test_quiet_says_nothing(work: Path, capfd: pytest.CaptureFixture[str]) -> No
     assert (work / "out.mp4").exists()
 
 
+@pytest.mark.usefixtures("clip", "explainers")
+def test_debug_says_what_computed(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["render", "clip.mp4", "-o", "out.mp4", "--debug"]) == 0
+    assert capfd.readouterr().err == "debug: torch in fp32, on cpu: there is nothing to compute\n"
+    assert (work / "out.mp4").exists()
+
+
 @pytest.mark.usefixtures("explainers")
 def test_quiet_still_says_what_is_wrong(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["render", "missing.mp4", "-o", "out.mp4", "--quiet"]) == 2

@@ -4,7 +4,7 @@ Options that belong together reach a command as one dict, which is what the thin
 ``explainer`` for `streamcam.Explainer`, ``overlay`` for `OverlaySettings`, and so on.
 """
 
-from streamcam.cli.options.declaring import debug_option, gathered, option
+from streamcam.cli.options.declaring import debug_option, debugging, gathered, option
 from streamcam.cli.options.explainer import explainer_options, fit_option, own_model_options
 from streamcam.cli.options.films import encoding_options, part_options, reading_options
 from streamcam.cli.options.overlay import overlay_options
@@ -14,6 +14,7 @@ from streamcam.cli.options.values import NUMBER, read_above_zero, read_rate, rea
 __all__ = [
     "NUMBER",
     "debug_option",
+    "debugging",
     "encoding_options",
     "explainer_options",
     "fit_option",

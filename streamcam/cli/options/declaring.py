@@ -56,12 +56,18 @@ def _remember_debug(context: click.Context, _parameter: click.Parameter, debug: 
         context.find_root().ensure_object(dict)["debug"] = True
 
 
+def debugging() -> bool:
+    """Tell whether --debug was given to the command that runs."""
+    settings: dict[str, bool] = click.get_current_context().find_root().ensure_object(dict)
+    return settings.get("debug", False)
+
+
 debug_option = option(
     "--debug",
     is_flag=True,
     is_eager=True,  # so that it holds for an error in the options after it
     expose_value=False,
     callback=_remember_debug,
-    help="Add the traceback to an error.",
+    help="Add the traceback to an error, and say what a render was computed with.",
 )
 """Taken before and after the command's name."""
