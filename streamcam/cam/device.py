@@ -123,6 +123,8 @@ def choose_precision(name: str, device: torch.device, engine_device: str | None 
     if device.type != "cpu":
         # Half precision has three bits more than bfloat16. On Apple's devices nothing has been measured yet.
         tried = ("fp16", "fp32") if device.type == "cuda" else ("fp32",)
+        if name == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+            return Precision(("fp32",), "this device has no instructions for bf16: it computes in fp32")
         return Precision(tried if name == AUTO else (name,))
     if name == "fp32" or not available():
         return Precision(("fp32",) if name == AUTO else (name,))

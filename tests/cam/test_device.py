@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from streamcam.cam import checking, device
-from streamcam.cam.device import Place, choose_device, choose_precision
+from streamcam.cam.device import Place, Precision, choose_device, choose_precision
 from streamcam.errors import InvalidArgumentError, UnknownNameError
 from streamcam.models import Classifier, InputSpec, probe_layers
 from streamcam.models.labels import numbered_labels
@@ -90,7 +90,12 @@ def test_what_is_asked_for_by_name_is_taken_if_it_can_be_had(monkeypatch: pytest
     having(monkeypatch, "bf16")
     assert choose_precision("bf16", CPU).names == ("bf16",)
     assert choose_precision("fp32", CPU).names == ("fp32",)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     assert choose_precision("bf16", GPU).names == ("bf16",)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    assert choose_precision("bf16", GPU) == Precision(
+        ("fp32",), "this device has no instructions for bf16: it computes in fp32"
+    )
     refused = choose_precision("fp16", CPU)
     assert refused.names == ("fp32",)
     assert refused.note == "this processor has no instructions for fp16: it computes in fp32"

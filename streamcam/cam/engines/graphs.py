@@ -128,6 +128,7 @@ class RecordedRun:
         self._pixels = torch.zeros(tuple(shape), dtype=torch.uint8, device=device)
         self._classes = torch.zeros((len(against), shape[0]), dtype=torch.int64, device=device)
         objectives = [Objective(row, other) for row, other in zip(self._classes, against, strict=True)]
+        self._source: NDArray[np.uint8]
         self._tapped: Tapped
 
         def run_network() -> torch.Tensor:
@@ -149,6 +150,7 @@ class RecordedRun:
     def start(self, pixels: NDArray[np.uint8]) -> None:
         """Run the network on the next batch."""
         self._pixels.copy_(torch.from_numpy(pixels), non_blocking=True)
+        self._source = pixels  # which the device may still be reading when this returns
         self._run_network()
 
     def maps(self, objectives: Sequence[Objective]) -> FloatArray:
