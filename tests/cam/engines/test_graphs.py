@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -330,3 +331,9 @@ def test_cuda_is_warmed_up_and_recorded_on_one_stream_of_its_own(told: list[str]
     repeat()
     assert told == ["replay"]
     assert place.tolist() == [0.0]
+
+
+def test_cuda_has_what_the_stand_ins_stand_in_for() -> None:
+    assert {"pool", "stream", "capture_error_mode"} <= set(inspect.signature(torch.cuda.graph).parameters)
+    assert callable(torch.cuda.CUDAGraph.replay)
+    assert callable(torch.cuda.Stream.wait_stream)
