@@ -60,7 +60,7 @@ INTRODUCTION = """\
 # Methods
 
 `--method NAME` chooses how a map is computed, `--method NAME:option=value,option=value` how exactly.
-`streamcam methods` prints this table on the command line.
+`streamcam methods` tells the same on the command line.
 
 {table}
 

@@ -2,32 +2,70 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from streamcam.cli.options import debug_option
-from streamcam.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from streamcam.cam.methods import Method
 
 
 @click.command("methods", short_help="List the ways of computing a map.")
+@click.argument("name", default="")
 @debug_option
-def methods_command() -> None:
-    """List the methods, what each one costs and when to choose it.
+def methods_command(*, name: str) -> None:
+    """List the methods, what each one costs and when to choose it; or all that is known of NAME.
 
     Options are given behind a colon, as in --method occlusion:patch=32,stride=16.
     """
     from streamcam.cam import METHODS
+    from streamcam.errors import unknown_name
 
-    print_table(
-        ("method", "title", "passes", "options", "when to choose it", "paper"),
-        [
-            (
-                name,
-                method.title,
-                method.passes,
-                ",".join(f"{key}={value}" for key, value in method.options.items()),
-                method.when,
-                method.paper,
+    page = click.HelpFormatter(max_width=100)
+    if not name:
+        _list_all(page, METHODS)
+    elif name in METHODS:
+        page.write_dl(_particulars(name, METHODS[name]))
+    else:
+        raise unknown_name("method", name, METHODS, listed_by="streamcam methods")
+    click.echo(page.getvalue(), nl=False)
+
+
+def _list_all(page: click.HelpFormatter, methods: dict[str, Method]) -> None:
+    from streamcam.cam.methods import PASSES
+
+    for passes, meaning in PASSES.items():
+        with page.section(meaning):
+            page.write_dl(
+                [(name, _when(method)) for name, method in methods.items() if method.passes == passes]
             )
-            for name, method in METHODS.items()
-        ],
-    )
+    page.write_paragraph()
+    page.write_text("streamcam methods NAME tells more of one, and where it was published.")
+
+
+def _when(method: Method) -> str:
+    options = _options(method)
+    return f"{method.when} Options: {options}." if options else method.when
+
+
+def _particulars(name: str, method: Method) -> list[tuple[str, str]]:
+    from streamcam.cam.methods import PASSES
+
+    rows = [
+        ("method", name),
+        ("title", method.title),
+        ("choose it", method.when),
+        ("cost", PASSES[method.passes]),
+        ("--signed", "takes it" if method.signed else "does not take it"),
+        ("published", method.paper),
+    ]
+    options = _options(method)
+    if options:
+        rows.append(("options", f"--method {name}:{options}"))
+    return rows
+
+
+def _options(method: Method) -> str:
+    return ",".join(f"{key}={value}" for key, value in method.options.items())

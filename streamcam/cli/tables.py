@@ -15,8 +15,8 @@ def print_table(
 ) -> None:
     """Print a table on standard output.
 
-    On a terminal it is fitted to the width, with long texts wrapped; elsewhere each row is one line, however
-    long, with two spaces or more between columns.
+    On a terminal it is fitted to the width, with long texts wrapped and columns left out that are empty;
+    elsewhere each row is one line, however long, with two spaces or more between columns.
 
     Args:
         numbers: The headers of the columns that are aligned at the right.
@@ -43,8 +43,11 @@ def _print_framed(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, header in enumerate(headers):
+    filled = [number for number in range(len(headers)) if number == 0 or any(row[number] for row in rows)]
+    # Two spaces between columns and none at the edges, so that wide tables fit 80 columns.
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for number in filled:
+        header = headers[number]
         # Names are typed and copied, so the first column is never broken.
         table.add_column(
             header,
@@ -53,5 +56,5 @@ def _print_framed(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers
             overflow="fold",
         )
     for row in rows:
-        table.add_row(*map(Text, row))  # as text, because brackets in it are no markup
+        table.add_row(*[Text(row[number]) for number in filled])  # as text: brackets in it are no markup
     Console().print(table)

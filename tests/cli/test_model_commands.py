@@ -139,7 +139,11 @@ BAD = [
         "does not run on a picture of 1 channels",
     ),
     (["layers"], 2, "missing argument 'MODEL'"),
-    (["methods", "gradcam"], 2, "unexpected extra argument"),
+    (
+        ["methods", "gradcamm"],
+        2,
+        r"unknown method 'gradcamm'; the nearest are: gradcam, .* streamcam methods",
+    ),
 ]
 
 
@@ -154,15 +158,36 @@ def test_what_cannot_be_is_one_line(
     assert re.fullmatch(f"streamcam: error: .*{says}.*\n", said.err)
 
 
-def test_methods_are_listed_as_the_table_has_them(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("columns", [80, 120])
+def test_methods_are_listed_by_what_they_cost(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
     from streamcam.cam import METHODS
 
-    table = lines_of(capfd, "methods")
-    assert [row[0] for row in table[1:]] == list(METHODS)
-    for row, method in zip(table[1:], METHODS.values(), strict=True):
-        assert row[1:3] == [method.title, method.passes]
-        assert row[-2:] == [method.when, method.paper]
-    assert next(row for row in table if row[0] == "occlusion")[3] == "patch=32,stride=16"
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert run(["methods"]) == 0
+    said = capfd.readouterr().out
+    assert 60 < max(map(len, said.splitlines())) <= columns
+    order = {"one": 0, "full backward": 1, "many": 2}
+    named = re.findall(r"^  (\S+)  +\S", said, flags=re.MULTILINE)
+    assert named == sorted(METHODS, key=lambda name: order[METHODS[name].passes])
+    flowing = " ".join(said.split())
+    assert all(f"{name} {method.when}" in flowing for name, method in METHODS.items())
+    assert f"{METHODS['occlusion'].when} Options: patch=32,stride=16." in flowing
+
+
+def test_all_that_is_known_of_one_method_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["methods", "occlusion"]) == 0
+    told = dict(re.split(r" {2,}", line, maxsplit=1) for line in capfd.readouterr().out.splitlines())
+    assert told["title"] == "Occlusion"
+    assert told["cost"] == "Many passes, for still pictures and short scenes"
+    assert told["--signed"] == "takes it"
+    assert told["published"] == "https://arxiv.org/abs/1311.2901"
+    assert told["options"] == "--method occlusion:patch=32,stride=16"
+    assert run(["methods", "eigencam"]) == 0
+    said = capfd.readouterr().out
+    assert "does not take it" in said
+    assert "--method" not in said
 
 
 def test_rendering_takes_the_options_for_own_networks_too(
@@ -193,15 +218,19 @@ def test_a_model_that_cannot_be_had_leaves_no_output(
     assert sorted(path.name for path in clip.parent.iterdir() if path.suffix == ".mp4") == ["clip.mp4"]
 
 
-ROWS = [("a", "1", "short"), ("a long name", "10", "a text [with] brackets that is longer than the others")]
+ROWS = [
+    ("a", "1", "", "short"),
+    ("a long name", "10", "", "a text [with] brackets that is longer than the others"),
+]
+HEADERS = ("name", "count", "state", "text")
 
 
 def test_a_table_in_a_pipe_is_aligned_and_whole(capfd: pytest.CaptureFixture[str]) -> None:
-    print_table(("name", "count", "text"), ROWS, numbers=("count",))
+    print_table(HEADERS, ROWS, numbers=("count",))
     assert capfd.readouterr().out == (
-        "name         count  text\n"
-        "a                1  short\n"
-        "a long name     10  a text [with] brackets that is longer than the others\n"
+        "name         count  state  text\n"
+        "a                1         short\n"
+        "a long name     10         a text [with] brackets that is longer than the others\n"
     )
 
 
@@ -214,9 +243,10 @@ def test_a_table_on_a_terminal_fits_its_width(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(sys, "stdout", terminal)
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setenv("NO_COLOR", "1")
-    print_table(("name", "count", "text"), ROWS, numbers=("count",))
+    print_table(HEADERS, ROWS, numbers=("count",))
     drawn = re.sub(r"\x1b\[\d*m", "", terminal.getvalue())
     assert max(map(len, drawn.splitlines())) <= 40
-    assert "a long name" in drawn
+    assert "a long name     10  a text" in drawn  # nothing is known of any state
+    assert "state" not in drawn
     assert "[with]" in drawn
     assert "…" not in drawn

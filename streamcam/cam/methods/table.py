@@ -33,6 +33,13 @@ Passes = Literal["one", "many", "full backward"]
 HEAD_ONLY = frozenset({"activations", "gradients", "curvature"})
 """What methods may look at that do without the network in front of the target layer."""
 
+PASSES: dict[Passes, str] = {
+    "one": "One pass, for film and live views",
+    "full backward": "A full backward pass, a few times slower",
+    "many": "Many passes, for still pictures and short scenes",
+}
+"""What the passes of a method mean for its use, the quick ones first."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Method:
