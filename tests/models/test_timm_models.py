@@ -20,6 +20,12 @@ TINY = "timm:test_resnet"
 """A network of half a million parameters that timm has for tests."""
 
 
+@pytest.fixture(autouse=True)
+def online(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing stand between here and the hub; what would be downloaded is made up."""
+    monkeypatch.setattr("streamcam.models.families.timm.find_obstacle", lambda: None)
+
+
 @pytest.fixture(scope="module")
 def fine_tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights of `TINY`, for 4 classes."""
@@ -120,6 +126,28 @@ def test_a_failed_download_names_the_ways_out(
     assert "HF_HOME" in str(caught.value)
     assert "--weights none" in str(caught.value)
     assert caplog.records == []
+
+
+OBSTACLE = "https://huggingface.co cannot be reached: no route"
+
+
+def test_without_a_connection_the_disk_is_asked_and_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr("streamcam.models.families.timm.find_obstacle", lambda: OBSTACLE)
+    create, cached = timm.create_model, [True, False]
+
+    def create_model(name: str, **_: Any) -> torch.nn.Module:
+        assert constants.HF_HUB_OFFLINE
+        if not cached.pop(0):
+            raise FileNotFoundError("not in the local cache")
+        made: torch.nn.Module = create(name)
+        return made
+
+    monkeypatch.setattr(timm, "create_model", create_model)
+    assert load_classifier(TINY).weights == "timm/test_resnet"
+    with pytest.raises(ModelError, match=rf"could not be downloaded \({OBSTACLE}\); give a file"):
+        load_classifier(TINY)
 
 
 def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import nn
 from streamcam.errors import ModelError, unknown_name
 from streamcam.models.classifier import Classifier, InputSpec
 from streamcam.models.families.base import ModelFamily, ModelInfo
+from streamcam.models.hub import find_obstacle, quiet_downloads, without_asking
 from streamcam.models.request import (
     DEFAULT_WEIGHTS,
     IMAGENET_CLASSES,
@@ -39,7 +39,8 @@ def _load(request: ModelRequest) -> Classifier:
                 f"{request.name} is published without a classifier, so it has no classes to explain; "
                 "give the weights of a fine-tuned one with --weights FILE"
             )
-        module, origin = _download(request, build), f"timm/{name}"
+        from_hub = bool(published and published.hf_hub_id)
+        module, origin = _download(request, build, from_hub=from_hub), f"timm/{name}"
     elif request.weights_file is not None:
         module, classes = _build_around(request, build, classes or IMAGENET_CLASSES)
         origin = str(request.weights_file)
@@ -101,28 +102,20 @@ def _build_around(
     return module, found
 
 
-def _download(request: ModelRequest, build: Callable[..., nn.Module]) -> nn.Module:
+def _download(request: ModelRequest, build: Callable[..., nn.Module], *, from_hub: bool) -> nn.Module:
+    obstacle = find_obstacle() if from_hub else None
     try:
-        with _quiet_downloads():
+        with ExitStack() as settings:
+            settings.enter_context(quiet_downloads())
+            if obstacle is not None:  # they may be on the disk
+                settings.enter_context(without_asking())
             return build(pretrained=True)
     except (OSError, RuntimeError, ValueError) as error:  # huggingface_hub's errors are OSErrors
-        reason = str(error).partition("\n")[0]
+        reason = obstacle or str(error).partition("\n")[0]
         raise ModelError(
             f"the weights of {request.name} could not be downloaded ({reason}); give a file with --weights "
             "FILE, point HF_HOME to a cache that has them, or use --weights none for an untrained network"
         ) from error
-
-
-@contextmanager
-def _quiet_downloads() -> Iterator[None]:
-    """Keep the hub's account of its attempts out of the way: what matters is in the error."""
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _input_of(timm: ModuleType, module: nn.Module) -> InputSpec:
