@@ -99,7 +99,8 @@ def _network(classifier: Classifier, layers: Sequence[Layer], dtype: torch.dtype
 def _gradcam(tapped: Tapped, classes: torch.Tensor, layout: Layout) -> torch.Tensor:
     scores = tapped.logits.gather(1, classes.view(-1, 1)).sum()
     (gradients,) = torch.autograd.grad(scores, tapped.outputs[0], retain_graph=True)
-    return gradcam(layout.fold(tapped.outputs[0].detach()), layout.fold(gradients)).relu()
+    folded = [layout.fold(values, tapped.size) for values in (tapped.outputs[0].detach(), gradients)]
+    return gradcam(*folded).relu()
 
 
 def _correlation(some: torch.Tensor, others: torch.Tensor) -> torch.Tensor:

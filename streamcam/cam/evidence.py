@@ -63,12 +63,12 @@ class Evidence:
     @functools.cached_property
     def activations(self) -> torch.Tensor:
         """The layer's output, float32 (N, K, h, w), detached."""
-        return self.layout.fold(self._output.detach())
+        return self._folded(self._output.detach())
 
     @functools.cached_property
     def gradients(self) -> torch.Tensor:
         """Of the objective with respect to the activations, float32 (N, K, h, w)."""
-        return self.layout.fold(self._differentiate(self._value().sum(), retain_graph=True))
+        return self._folded(self._differentiate(self._value().sum(), retain_graph=True))
 
     @functools.cached_property
     def curvature(self) -> torch.Tensor:
@@ -77,7 +77,7 @@ class Evidence:
         if not gradients.requires_grad:  # a head that is linear has no curvature
             return torch.zeros_like(self.activations)
         product = self._differentiate((gradients * self._output.detach()).sum(), retain_graph=True)
-        return self.layout.fold(product)
+        return self._folded(product)
 
     @functools.cached_property
     def scorer(self) -> Scorer:
@@ -97,6 +97,9 @@ class Evidence:
     def objective(self) -> Objective:
         """What the map is to explain."""
         return self._objective
+
+    def _folded(self, values: torch.Tensor) -> torch.Tensor:
+        return self.layout.fold(values, self._tapped.size)
 
     @property
     def _output(self) -> torch.Tensor:

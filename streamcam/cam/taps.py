@@ -27,6 +27,8 @@ class Tapped:
     """float32 (N, classes)."""
     outputs: tuple[torch.Tensor, ...]
     """What each kept layer put out, in its own layout, float32; the logits depend on them."""
+    size: tuple[int, int]
+    """(height, width) of the network's input."""
 
 
 class TappedNetwork:
@@ -78,7 +80,8 @@ class TappedNetwork:
             raise ModelError(
                 f"layer {missing[0]!r} did not run for this input; choose another --target-layer"
             )
-        return Tapped(logits, tuple(kept[index] for index in range(len(self.layers))))
+        outputs = tuple(kept[index] for index in range(len(self.layers)))
+        return Tapped(logits, outputs, (batch.shape[2], batch.shape[3]))
 
     def run_with_output(self, batch: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
         """Run the network with the first kept layer's output replaced.

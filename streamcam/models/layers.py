@@ -99,7 +99,7 @@ def probe_layers(classifier: Classifier, batch: torch.Tensor) -> list[Layer]:
             with torch.enable_grad(), _frozen(classifier.module):
                 # Not a leaf, so that a network may work in place on it.
                 picture = batch.clone().requires_grad_() * 1
-                heard = _places_heard(_run(classifier, picture, keep_values=True), layouts)
+                heard = _places_heard(_run(classifier, picture, keep_values=True), layouts, picture.shape[2:])
     return _describe(trial, layouts, heard)
 
 
@@ -186,7 +186,7 @@ def _normalises(output: _Output) -> bool:
     return "norm" in names.lower() and not any(output.module.children())
 
 
-def _places_heard(trial: _TrialRun, layouts: Sequence[Layout | None]) -> list[bool]:
+def _places_heard(trial: _TrialRun, layouts: Sequence[Layout | None], size: tuple[int, ...]) -> list[bool]:
     """Tell which outputs come from the picture and, of tokens, whose places reach the classifier.
 
     After the last attention of a transformer with a class token, only that token is read: its patches
@@ -206,9 +206,10 @@ def _places_heard(trial: _TrialRun, layouts: Sequence[Layout | None]) -> list[bo
     # Any weights will do that no normalisation cancels.
     weights = torch.linspace(1, 100, classified.numel(), device=classified.device).cos()
     objective = (classified.flatten() * weights).sum()
+    height, width = size
     gradients = torch.autograd.grad(objective, [value for _, _, value in tokens], allow_unused=True)
     for (index, layout, _), gradient in zip(tokens, gradients, strict=True):
-        heard[index] = gradient is not None and bool(layout.fold(gradient).abs().max() > 0)
+        heard[index] = gradient is not None and bool(layout.fold(gradient, (height, width)).abs().max() > 0)
     return heard
 
 

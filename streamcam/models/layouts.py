@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import Literal
 
 import torch
+
+from streamcam.errors import ModelError
 
 Grid = tuple[int, int]
 """(rows, columns)."""
@@ -25,33 +28,56 @@ class Layout:
 
     kind: Literal["nchw", "nhwc", "tokens"]
     grid: Grid
+    """In the trial run; pictures of other shapes may have another."""
     prefix_tokens: int = 0
     """Tokens before the patches that stand for no place."""
+    cell_aspect: float = 1.0
+    """Of tokens: the height of a place in the picture, divided by its width."""
 
-    def fold(self, output: torch.Tensor) -> torch.Tensor:
+    def fold(self, output: torch.Tensor, picture: Grid) -> torch.Tensor:
         """Bring an output of the layer into planes.
 
         Args:
             output: (N, C, h, w), (N, h, w, C) or (N, prefix + h * w, C), as `kind` says.
+            picture: (height, width) of the network's input.
 
         Returns:
             (N, C, h, w), a view where possible.
+
+        Raises:
+            ModelError: if so many tokens make no grid on a picture of that shape.
         """
         if self.kind == "nchw":
             return output
         if self.kind == "nhwc":
             return output.permute(0, 3, 1, 2)
-        rows, columns = self.grid_of(output)
+        rows, columns = self.grid_of(output, picture)
         patches = output[:, output.shape[1] - rows * columns :]
         return patches.transpose(1, 2).reshape(output.shape[0], output.shape[2], rows, columns)
 
-    def grid_of(self, output: torch.Tensor) -> Grid:
-        """Tell the grid of an output, which may differ from that of the trial run."""
+    def grid_of(self, output: torch.Tensor, picture: Grid) -> Grid:
+        """Tell the grid of an output, which may differ from that of the trial run.
+
+        Args:
+            output: As for `fold`.
+            picture: (height, width) of the network's input.
+
+        Raises:
+            ModelError: if so many tokens make no grid on a picture of that shape.
+        """
         if self.kind == "nchw":
             return output.shape[2], output.shape[3]
         if self.kind == "nhwc":
             return output.shape[1], output.shape[2]
-        return self.grid
+        height, width = picture
+        count = output.shape[1] - self.prefix_tokens
+        grid = _grid_of_tokens(count, (height / self.cell_aspect, width))
+        if grid is None:
+            raise ModelError(
+                f"{count} tokens make no grid on a picture of {width}x{height} pixels; "
+                "choose another --target-layer or --fit"
+            )
+        return grid
 
     def unfold(self, planes: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
         """Put planes back where `fold` took them from.
@@ -110,7 +136,15 @@ def _find_planes(shape: tuple[int, ...], picture: Grid) -> Layout | None:
     return best if best is not None and best.grid[0] * best.grid[1] > 1 else None
 
 
-def _distortion(grid: Grid, picture: Grid) -> float:
+@functools.lru_cache(maxsize=64)
+def _grid_of_tokens(count: int, picture: tuple[float, float]) -> Grid | None:
+    """Find the grid of so many places that has the picture's shape, None if there is none."""
+    grids = [(rows, count // rows) for rows in range(1, count + 1) if count % rows == 0]
+    best = min(grids, key=lambda grid: _distortion(grid, picture), default=None)
+    return best if best is not None and _distortion(best, picture) <= 1 else None
+
+
+def _distortion(grid: Grid, picture: tuple[float, float]) -> float:
     """Tell how far a grid is from being the picture at a lower resolution, with cells as wide as high.
 
     Returns:
@@ -132,7 +166,9 @@ def _find_tokens(shape: tuple[int, ...], picture: Grid, known_grids: Sequence[Gr
         grid = _best_fitting(count, _halves(known), 0)
     if grid is None or grid[0] * grid[1] == 1:
         return None
-    return Layout("tokens", grid, count - grid[0] * grid[1])
+    height, width = picture
+    cell_aspect = (height / grid[0]) / (width / grid[1])
+    return Layout("tokens", grid, count - grid[0] * grid[1], cell_aspect)
 
 
 def _best_fitting(count: int, grids: Sequence[Grid], most_prefix_tokens: int) -> Grid | None:

@@ -20,7 +20,7 @@ CLASSIFIER = Classifier("probe", nn.Identity(), numbered_labels(2), InputSpec(8,
 def run(channels: list[list[float]], gap: float = 0.0) -> Tapped:
     """Two channels of four places; each is one class's logit, and the first class leads by ``gap``."""
     leaf = torch.tensor(channels).view(1, 2, 2, 2).requires_grad_()
-    return Tapped(leaf.mean(dim=(2, 3)) + torch.tensor([gap, 0.0]), (leaf,))
+    return Tapped(leaf.mean(dim=(2, 3)) + torch.tensor([gap, 0.0]), (leaf,), (8, 8))
 
 
 ONE = [[1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0]]

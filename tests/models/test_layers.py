@@ -226,7 +226,7 @@ def test_a_bright_patch_lights_its_own_cell(prefix: int, rows: int, columns: int
             module(picture)
             picture[:, :, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8] = 9
             module(picture)
-        dark, bright = (layer.layout.fold(output) for output in outputs[-2:])
+        dark, bright = (layer.layout.fold(output, (8 * rows, 8 * columns)) for output in outputs[-2:])
         cell = int((bright - dark).square().sum(dim=1).argmax())
         assert divmod(cell, columns) == (row, column)
     handle.remove()

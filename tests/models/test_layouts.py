@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from streamcam.errors import ModelError
 from streamcam.models.layouts import MAX_PREFIX_TOKENS, Layout, find_layout
 
 WIDE, SQUARE = (224, 384), (224, 224)
@@ -101,30 +102,47 @@ LAYOUTS = [
 @pytest.mark.parametrize(("layout", "shape"), LAYOUTS)
 def test_unfolding_puts_back_what_folding_took(layout: Layout, shape: tuple[int, ...]) -> None:
     output = torch.randn(shape)
-    planes = layout.fold(output)
+    planes = layout.fold(output, (32, 48))
     assert planes.shape == (4, 5, 2, 3)
     assert torch.equal(layout.unfold(planes, output), output)
 
 
 def test_tokens_fill_the_grid_row_by_row_after_those_of_no_place() -> None:
     output = torch.tensor([[[90.0], [91.0], [1.0], [2.0], [3.0], [4.0], [5.0], [6.0]]])
-    assert Layout("tokens", (2, 3), 2).fold(output).tolist() == [[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]]
+    assert Layout("tokens", (2, 3), 2).fold(output, (32, 48)).tolist() == [
+        [[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]
+    ]
 
 
 def test_pixels_become_planes() -> None:
     output = torch.tensor([[[[1.0, -1.0], [2.0, -2.0]]]])  # one row of two places with two channels each
-    assert Layout("nhwc", (1, 2)).fold(output).tolist() == [[[[1.0, 2.0]], [[-1.0, -2.0]]]]
+    assert Layout("nhwc", (1, 2)).fold(output, (16, 32)).tolist() == [[[[1.0, 2.0]], [[-1.0, -2.0]]]]
 
 
 @pytest.mark.parametrize(
-    ("layout", "shape", "grid"),
+    ("layout", "shape", "picture", "grid"),
     [
-        (Layout("nchw", (7, 7)), (1, 512, 5, 9), (5, 9)),
-        (Layout("nhwc", (7, 7)), (1, 5, 9, 512), (5, 9)),
-        (Layout("tokens", (7, 7), 1), (1, 50, 64), (7, 7)),
+        (Layout("nchw", (7, 7)), (1, 512, 5, 9), (160, 288), (5, 9)),
+        (Layout("nhwc", (7, 7)), (1, 5, 9, 512), (160, 288), (5, 9)),
+        (Layout("tokens", (7, 7), 1), (1, 50, 64), (112, 112), (7, 7)),
+        (Layout("tokens", (14, 24), 5), (1, 14 * 24 + 5, 64), (224, 384), (14, 24)),
+        (Layout("tokens", (14, 24), 5), (1, 14 * 24 + 5, 64), (384, 224), (24, 14)),
+        (Layout("tokens", (14, 24), 5), (1, 14 * 18 + 5, 64), (224, 288), (14, 18)),
+        (Layout("tokens", (14, 24), 5), (1, 14 * 56 + 5, 64), (224, 896), (14, 56)),
+        # 672 places: 14x48 of 16x8 pixels, and not 21x32 of about square ones
+        (Layout("tokens", (28, 48), 0, 2.0), (1, 28 * 24, 64), (448, 192), (28, 24)),
+        (Layout("tokens", (14, 28), 0, 2.0), (1, 14 * 48, 64), (224, 384), (14, 48)),
+        # sides that patches do not divide: 225 by 385 pixels, filled up to 15 by 25 patches of 16
+        (Layout("tokens", (14, 24)), (1, 15 * 25, 64), (225, 385), (15, 25)),
     ],
 )
-def test_planes_tell_their_own_grid_and_tokens_cannot(
-    layout: Layout, shape: tuple[int, ...], grid: tuple[int, int]
+def test_a_picture_of_another_shape_has_another_grid(
+    layout: Layout, shape: tuple[int, ...], picture: tuple[int, int], grid: tuple[int, int]
 ) -> None:
-    assert layout.grid_of(torch.zeros(shape)) == grid
+    assert layout.grid_of(torch.zeros(shape), picture) == grid
+
+
+@pytest.mark.parametrize("count", [0, 13, 331])
+def test_tokens_that_make_no_grid_on_a_picture_are_refused(count: int) -> None:
+    with pytest.raises(ModelError, match=rf"{count} tokens make no grid on a picture of 384x224 pixels"):
+        Layout("tokens", (14, 24), 1).fold(torch.zeros(1, count + 1, 8), (224, 384))

@@ -75,7 +75,7 @@ class SplitNetwork:
         shape = pixels.shape[1:3]
         if shape not in self._backbones:
             self._backbones[shape] = self._verified_backbone(pixels[:1])
-        return self._with_head(self._backbones[shape].run(pixels, self._batch_size))
+        return self._with_head(self._backbones[shape].run(pixels, self._batch_size), shape)
 
     def drop_imprecise(self, size: tuple[int, int], store: ModelCache | None) -> None:
         """Try every precision but the last on pictures made for that, and give up those that lose too much.
@@ -130,9 +130,10 @@ class SplitNetwork:
         found = self._features(backbone, pixels, expected)
         layout = self._layer.layout
         assert layout is not None
-        return found is not None and keeps_bounds(
-            self._with_head(found), self._with_head(expected), self._classifier, layout
-        )
+        if found is None:
+            return False
+        given, wanted = (self._with_head(outputs, pixels.shape[1:3]) for outputs in (found, expected))
+        return keeps_bounds(given, wanted, self._classifier, layout)
 
     def _agrees(
         self, backbone: OpenVinoBackbone, pixels: NDArray[np.uint8], expected: list[FloatArray]
@@ -153,6 +154,7 @@ class SplitNetwork:
             return None
         return found if [one.shape for one in found] == [other.shape for other in expected] else None
 
-    def _with_head(self, outputs: Sequence[FloatArray]) -> Tapped:
+    def _with_head(self, outputs: Sequence[FloatArray], size: tuple[int, ...]) -> Tapped:
+        height, width = size
         leaf, output = run_head(self._halves, [torch.from_numpy(values) for values in outputs])
-        return Tapped(self._classifier.read_logits(output).float(), (leaf,))
+        return Tapped(self._classifier.read_logits(output).float(), (leaf,), (height, width))
