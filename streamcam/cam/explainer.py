@@ -143,6 +143,7 @@ class Explainer:
                 std=std,
                 logits_key=logits_key,
                 activation=activation,
+                any_shape=fit == "full",
             )
         self.classifier = model = without_inference_tensors(model)
         self.targets = resolve_targets(model, classes, against)

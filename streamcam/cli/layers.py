@@ -35,7 +35,7 @@ def layers_command(
     from streamcam.errors import ModelError
     from streamcam.models import choose_target_layers, load_classifier, probe_classifier
 
-    classifier = load_classifier(model, weights=weights, **own_model)
+    classifier = load_classifier(model, weights=weights, any_shape=fit == "full", **own_model)
     probe = probe_classifier(classifier, fit)
     try:
         chosen = choose_target_layers(probe.layers)[0].name

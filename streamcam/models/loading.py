@@ -30,6 +30,7 @@ def load_classifier(
     std: Sequence[float] | None = None,
     logits_key: str | int | None = None,
     activation: Literal["softmax", "sigmoid"] | None = None,
+    any_shape: bool = False,
 ) -> Classifier:
     """Build a network by name, in evaluation mode, on the CPU.
 
@@ -46,6 +47,8 @@ def load_classifier(
         std: Standard deviation of each channel, likewise.
         logits_key: Where the logits stand in what the network returns, if that is a dict, tuple or list.
         activation: What makes probabilities of logits.
+        any_shape: Whether transformers that can be built for one shape of picture or for any are to take any,
+            as ``fit="full"`` needs it: timm's then enlarge their table of positions. Others do not change.
 
     Raises:
         UnknownNameError: if there is no such model.
@@ -64,6 +67,7 @@ def load_classifier(
         None if std is None else tuple(std),
         logits_key,
         activation,
+        any_shape,
     )
     family = next((family for family in FAMILIES if family.accepts(name)), None)
     if family is None:

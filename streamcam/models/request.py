@@ -39,6 +39,8 @@ class ModelRequest:
     """See `Classifier`."""
     activation: Literal["softmax", "sigmoid"] | None = None
     """See `Classifier`."""
+    any_shape: bool = False
+    """Whether it is to take frames at their own shape, where its family can build it for one or for any."""
 
     @property
     def weights_file(self) -> Path | None:

@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from streamcam.cam import Explainer
 from streamcam.errors import ModelError, UnknownNameError
+from streamcam.frames import Region
 from streamcam.models import known_models, load_classifier
 from streamcam.models.labels import imagenet_labels
 
@@ -74,6 +77,46 @@ def test_transformers_are_built_for_the_size_asked_for_and_others_take_any() -> 
     assert vit.module(torch.zeros(1, 3, 96, 96)).shape == (1, 1000)
     assert (vit.input.size, vit.input.resize) == (96, 101)
     assert load_classifier(TINY, weights="none", input_size=96).input.size == 96
+
+
+VIT = "timm:deit_tiny_patch16_224"
+
+
+def test_transformers_take_any_shape_where_that_is_asked_for() -> None:
+    wide = torch.zeros(1, 3, 224, 288)
+    assert load_classifier(VIT, weights="none", any_shape=True).module(wide).shape == (1, 1000)
+    with pytest.raises(AssertionError, match="Input width"):
+        load_classifier(VIT, weights="none").module(wide)
+    both = load_classifier("timm:test_vit", weights="none", input_size=96, any_shape=True)
+    assert both.module(torch.zeros(1, 3, 96, 128)).shape == (1, 1000)
+    assert load_classifier(TINY, weights="none", any_shape=True).module(wide).shape == (1, 1000)
+
+
+@pytest.mark.parametrize(
+    ("frame", "grid"), [((90, 160), (14, 24)), ((90, 120), (14, 18)), ((160, 90), (24, 14))]
+)
+def test_tokens_of_a_frame_of_any_shape_are_laid_on_it(frame: tuple[int, int], grid: tuple[int, int]) -> None:
+    explainer = Explainer(VIT, weights="none", fit="full", engine="torch", target_layer="blocks.11.norm1")
+    # Untrained classifiers may be all zeros, and so would the map be.
+    torch.manual_seed(0)
+    torch.nn.init.normal_(explainer.model.get_submodule("head").weight)
+    image = np.random.default_rng(0).integers(0, 256, (*frame, 3), dtype=np.uint8)
+    (explanation,) = explainer.explain([image])
+
+    kept: list[torch.Tensor] = []
+    tap = explainer.model.get_submodule("blocks.11.norm1")
+    with torch.enable_grad():
+        handle = tap.register_forward_hook(lambda *call: kept.append(call[2]))
+        logits = explainer.model(explainer.preprocess(image))
+        handle.remove()
+        (gradients,) = torch.autograd.grad(logits[0].max(), kept)
+    # One class token, then the patches row by row.
+    patches, slopes = (tokens[0, 1:].detach().reshape(*grid, -1) for tokens in (kept[0], gradients))
+    expected = (patches * slopes.mean(dim=(0, 1))).sum(dim=-1).relu()
+    ((index, heatmap),) = explanation.heatmaps.items()
+    assert index == int(logits[0].argmax())
+    np.testing.assert_allclose(heatmap, expected, rtol=1e-3, atol=1e-4 * float(expected.max()))
+    assert explanation.region == Region()
 
 
 def test_a_network_that_is_published_without_a_classifier_says_so() -> None:

@@ -32,7 +32,7 @@ def _load(request: ModelRequest) -> Classifier:
     name = _known(timm, request.name)
     published = timm.get_pretrained_cfg(name)
     classes = (published and published.num_classes) or 0
-    build = functools.partial(_build, timm, name, request.input_size)
+    build = functools.partial(_build, timm, name, request)
     if request.weights == DEFAULT_WEIGHTS:
         if not classes:
             raise ModelError(
@@ -71,17 +71,22 @@ def _known(timm: ModuleType, name: str) -> str:
     return own
 
 
-def _build(timm: ModuleType, name: str, side: int | None, **settings: Any) -> nn.Module:
-    """Build a network; the side of its input is part of a transformer and of no concern to others."""
-    module: nn.Module
-    if side is not None:
+def _build(timm: ModuleType, name: str, request: ModelRequest, **settings: Any) -> nn.Module:
+    """Build a network; the shape of its input is part of a transformer and of no concern to others."""
+    shape: dict[str, Any] = {}
+    if request.input_size is not None:
+        shape["img_size"] = request.input_size
+    if request.any_shape:
+        shape["dynamic_img_size"] = True
+    # What knows neither setting is built without; what knows one of them, with that.
+    for known in (shape, *({key: value} for key, value in shape.items()), {}):
         try:
-            module = timm.create_model(name, **settings, img_size=side)
-        except TypeError:  # it knows no such setting
-            pass
+            module: nn.Module = timm.create_model(name, **settings, **known)
+        except TypeError:
+            if not known:
+                raise
         else:
-            return module
-    module = timm.create_model(name, **settings)
+            break
     return module
 
 
