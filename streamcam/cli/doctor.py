@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED
-from streamcam.cli.options import debug_option
+from streamcam.cli.options import debug_option, option
 from streamcam.cli.saying import say
 
 if TYPE_CHECKING:
@@ -27,13 +27,38 @@ Finding = tuple[str, str | None]
 
 
 @click.command("doctor", short_help="Tell what there is to work with, and what is wrong with it.")
+@option("--clear-cache", is_flag=True, help="Remove the converted networks instead, and say what was freed.")
 @debug_option
-def doctor_command() -> int:
+def doctor_command(*, clear_cache: bool) -> int:
     """List versions, accelerators, engines, cameras, the display and the caches.
 
     What is wrong is said at the end, with the way out. The exit code is 0 where films can be rendered, even
     if there is no camera or display; else 1.
     """
+    return _clear_cache() if clear_cache else _examine()
+
+
+def _clear_cache() -> int:
+    from streamcam.cam.engines.cache import cache_directory, clear, used
+
+    directory = cache_directory()
+    entries, size = clear(directory)
+    say(f"{directory}: {_networks(entries)} removed, {_megabytes(size)} freed")
+    kept, _ = used(directory)
+    if kept:
+        say(f"wrong: {_networks(kept)} could not be removed", err=True)
+    return EXIT_FAILED if kept else EXIT_DONE
+
+
+def _networks(count: int) -> str:
+    return "1 converted network" if count == 1 else f"{count} converted networks"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"
+
+
+def _examine() -> int:
     problems: list[str] = []
     usable = True
     for title, examine, is_needed in _EXAMINATIONS:
@@ -145,16 +170,19 @@ def _display() -> Iterator[Finding]:
 
 
 def _caches() -> Iterator[Finding]:
-    from streamcam.cam.engines.cache import cache_directory
+    from streamcam.cam.engines.cache import LIMIT_BYTES, cache_directory, used
 
     directory = cache_directory()
-    size = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
-    entries = len(list(directory.glob("openvino-*")))
-    yield f"{directory}: {entries} converted networks, {size / 1e6:.0f} MB", _not_writable(directory)
+    entries, size = used(directory)
+    yield (
+        f"{directory}: {_networks(entries)}, {_megabytes(size)} of at most {_megabytes(LIMIT_BYTES)} "
+        "(streamcam doctor --clear-cache removes them)",
+        _not_writable(directory),
+    )
     hub = Path(os.environ.get("TORCH_HOME", Path.home() / ".cache" / "torch")) / "hub" / "checkpoints"
     weights = list(hub.glob("*.pth")) if hub.is_dir() else []
     size = sum(path.stat().st_size for path in weights)
-    yield f"{hub}: {len(weights)} files of weights, {size / 1e6:.0f} MB", None
+    yield f"{hub}: {len(weights)} files of weights, {_megabytes(size)}", None
 
 
 def _not_writable(directory: Path) -> str | None:

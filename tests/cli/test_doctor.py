@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +67,37 @@ def test_an_examination_that_breaks_is_a_finding(
     monkeypatch.setattr(doctor, "_EXAMINATIONS", (("caches", break_down, False),))
     assert run(["doctor"]) == 0
     assert "wrong: caches cannot be examined (OSError: disk gone)" in capsys.readouterr().out
+
+
+def test_converted_networks_are_counted_and_cleared_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STREAMCAM_CACHE", str(tmp_path))
+    for name in ("openvino-a", "openvino-b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.bin").write_bytes(bytes(2_000_000))
+    (tmp_path / "letter.txt").write_bytes(bytes(1_000_000))
+    assert next(line for line, _ in doctor._caches()) == (
+        f"{tmp_path}: 2 converted networks, 4 MB of at most 2,000 MB "
+        "(streamcam doctor --clear-cache removes them)"
+    )
+    assert run(["doctor", "--clear-cache"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}: 2 converted networks removed, 4 MB freed\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_what_cannot_be_cleared_away_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STREAMCAM_CACHE", str(tmp_path))
+    (tmp_path / "openvino-a").mkdir()
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    assert run(["doctor", "--clear-cache"]) == 1
+    assert capsys.readouterr().err == "wrong: 1 converted network could not be removed\n"
 
 
 def test_the_modes_of_a_camera_are_a_line_for_each_coding() -> None:

@@ -3,6 +3,9 @@
 An entry is named after everything it was made from: the graph, the weights, and the versions of what
 converted it. It carries the hash of its own files, and one that does not match is thrown away and made
 again, never trusted.
+
+Several processes may share it: entries appear and go by renaming, so nobody sees half of one, and whoever
+loses an entry to another process makes it again.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ import os
 import shutil
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +32,13 @@ from streamcam.models.weights import fingerprint
 if TYPE_CHECKING:
     import openvino
 
-_MAX_ENTRIES = 16
+LIMIT_BYTES = 2_000_000_000
+"""What is kept at most, besides the entry written last: some twenty networks of the size of ResNet-50."""
+
+_ENTRIES = "openvino-*"
+_MAKING, _DROPPING = "making-", "dropping-"
+_ABANDONED_S = 24 * 3600
+"""What is being made or dropped for longer than this was left by a process that was killed."""
 _MANIFEST = "manifest.json"
 _FILES = ("model.xml", "model.bin")
 _VERDICTS = {"holds": True, "fails": False}
@@ -44,6 +55,27 @@ def cache_directory() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "streamcam"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "streamcam"
+
+
+def used(directory: Path) -> tuple[int, int]:
+    """Tell how many converted networks there are, and how many bytes all that belongs to them takes."""
+    entries = list(directory.glob(_ENTRIES))
+    return len(entries), sum(map(_size, (*entries, *_unfinished(directory))))
+
+
+def clear(directory: Path) -> tuple[int, int]:
+    """Remove what was kept, and nothing else that lies in the directory.
+
+    Networks that a running process has loaded go on working.
+
+    Returns:
+        How many converted networks went, and how many bytes that freed.
+    """
+    before = used(directory)
+    for path in (*directory.glob(_ENTRIES), *_unfinished(directory)):
+        _drop(path)
+    after = used(directory)
+    return before[0] - after[0], before[1] - after[1]
 
 
 class ModelCache:
@@ -67,7 +99,7 @@ class ModelCache:
                 raise ValueError("damaged")
             model: openvino.Model = core().read_model(self._entry / _FILES[0])
         except (OSError, ValueError, RuntimeError):  # RuntimeError: what OpenVINO cannot read
-            shutil.rmtree(self._entry, ignore_errors=True)
+            _drop(self._entry)
             return None
         with contextlib.suppress(OSError):  # a cache that cannot be written to still serves
             os.utime(self._entry)  # the least recently used entries go first
@@ -77,16 +109,16 @@ class ModelCache:
         """Keep a converted network; a disk that is full or read-only only costs time at the next start."""
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
-            fresh = Path(tempfile.mkdtemp(prefix="making-", dir=self._directory))
+            fresh = Path(tempfile.mkdtemp(prefix=_MAKING, dir=self._directory))
         except OSError:
             return
         try:
             load_openvino().save_model(model, fresh / _FILES[0], compress_to_fp16=False)
             (fresh / _MANIFEST).write_text(json.dumps(_hashes(fresh)), "utf-8")
-            fresh.rename(self._entry)  # in one step: nobody ever sees half an entry
-            self._drop_oldest()
+            fresh.rename(self._entry)
         except (OSError, RuntimeError):  # RuntimeError is how OpenVINO reports a full disk
             shutil.rmtree(fresh, ignore_errors=True)
+        self._drop_least_used()
 
     def verdict(self, question: str) -> bool | None:
         """Return what was found out about the converted network before, or None if that is not known.
@@ -108,10 +140,55 @@ class ModelCache:
     def _verdict_path(self, question: str) -> Path:
         return self._entry / f"verdict-{hashlib.sha256(question.encode()).hexdigest()[:16]}"
 
-    def _drop_oldest(self) -> None:
-        entries = sorted(self._directory.glob("openvino-*"), key=lambda entry: entry.stat().st_mtime)
-        for entry in entries[:-_MAX_ENTRIES]:
-            shutil.rmtree(entry, ignore_errors=True)
+    def _drop_least_used(self) -> None:
+        """Bring the cache below its limit; this entry, which was just written, stays however large it is."""
+        for path in _unfinished(self._directory):
+            if time.time() - _last_use_s(path) > _ABANDONED_S:
+                _drop(path)
+        others = [path for path in self._directory.glob(_ENTRIES) if path != self._entry]
+        sizes = {path: _size(path) for path in others}
+        excess = _size(self._entry) + sum(sizes.values()) - LIMIT_BYTES
+        for path in sorted(others, key=_last_use_s):
+            if excess <= 0:
+                break
+            _drop(path)
+            excess -= sizes[path]
+
+
+def _unfinished(directory: Path) -> Iterator[Path]:
+    """What is being made or dropped, or was when a process was killed."""
+    for prefix in (_MAKING, _DROPPING):
+        yield from directory.glob(f"{prefix}*")
+
+
+def _drop(path: Path) -> None:
+    """Remove an entry. One that cannot be removed stays, perhaps because another process removes it."""
+    if not path.name.startswith(_DROPPING):
+        doomed = path.with_name(f"{_DROPPING}{os.getpid()}-{path.name}")
+        shutil.rmtree(doomed, ignore_errors=True)  # perhaps left by another process of the same number
+        try:
+            path = path.rename(doomed)  # in one step: nobody sees it without some of its files
+        except OSError:
+            return
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _size(path: Path) -> int:
+    """Add up a directory's files; what goes while that is done counts for nothing."""
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += (Path(folder) / name).stat().st_size
+    return total
+
+
+def _last_use_s(path: Path) -> float:
+    """When an entry was made or loaded, on the clock of `time.time`."""
+    try:
+        return path.stat().st_mtime
+    except OSError:  # it has gone
+        return 0.0
 
 
 def _fingerprint(backbone: nn.Module) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -174,16 +173,6 @@ def test_a_cache_that_cannot_be_written_costs_only_time(
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("STREAMCAM_CACHE", str(tmp_path / "file"))
     assert Explainer(network(), engine="openvino").engine == "openvino"
-
-
-def test_the_cache_does_not_grow_for_ever(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Explainer(network(), engine="openvino")
-    (entry,) = converted(cache)
-    monkeypatch.setattr("streamcam.cam.engines.cache._MAX_ENTRIES", 3)
-    for number in range(5):
-        shutil.copytree(entry, cache / f"openvino-older{number}")
-    Explainer(network("mobilenet_v3_small"), engine="openvino")
-    assert len(converted(cache)) == 3
 
 
 def test_openvino_reports_nothing_over_the_network() -> None:
