@@ -89,6 +89,7 @@ class Peer:
 
 
 EITHER_SIGN = "its sign is chance; the nearer one is compared"
+TURNED = "where activations are not negative; of maps turned round where the score is, the nearer one"
 PEERS = {
     "gradcam": Peer("GradCAM"),
     "gradcam++": Peer("GradCAMPlusPlus"),
@@ -104,7 +105,7 @@ PEERS = {
     "shapleycam": Peer("ShapleyCAM"),
     "refinecam": Peer("RefineCAM"),
     "scorecam": Peer("ScoreCAM", "enlarged without aligning corners, as published", as_published),
-    "ablationcam": Peer("AblationCAM", "where activations are not negative, as published"),
+    "ablationcam": Peer("AblationCAM", TURNED),
     "fullgrad": Peer("FullGrad"),
 }
 """Our method → theirs."""
@@ -145,7 +146,7 @@ def compare(method: str, classifier: Classifier, layer: str) -> tuple[float, flo
             inputs = explainer.preprocess(picture)
             expected = peer.explain(classifier.module, explainer.target_layer, inputs, index)
             candidates = [own]
-            if peer.note == EITHER_SIGN:
+            if peer.note in (EITHER_SIGN, TURNED):
                 uncut = uncut_map(method, classifier, explainer.target_layer, inputs, index)
                 candidates = [uncut, -uncut]
             scaled = [scaled_as_pytorch_grad_cam(one, (SIDE, SIDE)) for one in candidates]

@@ -122,7 +122,7 @@ figures.
 
 Maps of each method were compared with those of pytorch-grad-cam 1.5.7, and of torch-cam 0.5.0 for what only
 that has; [benchmarks.md](benchmarks.md) has the figures. Where a library departs from the article,
-streamcam follows the article:
+streamcam follows the article, but for the sign of Ablation-CAM:
 
 - torch-cam's Grad-CAM++ and Smooth Grad-CAM++ sum activations times cubed gradients over the places, where
   the articles sum activations and multiply by the cubed gradient of each place. Its Smooth Grad-CAM++ also
@@ -131,7 +131,8 @@ streamcam follows the article:
 - pytorch-grad-cam's Score-CAM enlarges masks with their corners aligned, which moves them by up to half a
   cell.
 - pytorch-grad-cam's Ablation-CAM fills an ablated channel with a large negative number where activations
-  can be negative; the article sets it to zero.
+  can be negative; the article sets it to zero. It divides by the score as the article prints it, which turns
+  the map round where the score is negative; streamcam divides by its magnitude.
 - pytorch-grad-cam's guided backpropagation guides modules of the class ReLU only; ReLU6 and functional
   ReLUs pass gradients unguided.
 - pytorch-grad-cam keeps the target layer's output itself: where the next layer works in place, as the ReLU

@@ -81,9 +81,10 @@ def iscam(activations: torch.Tensor, scorer: Scorer, *, samples: int = 10) -> to
     .. math:: M = \sum_k w_k A^k, \quad w = \mathrm{softmax}_k \frac{1}{n} \sum_{i=1}^{n}
               f\Big(\sum_{j=1}^{i} \frac{j}{n} X \odot H^k\Big)
 
-    The strengths 1/n, 3/n, 6/n … (n + 1)/2 are those of torchcam. As the paper is quoted in
-    https://github.com/frgfm/torch-cam/issues/154, j runs from 0 to i - 1: that is the same without the last
-    strength, as a strength of 0 adds the same to every channel and cancels in the softmax.
+    The strengths 1/n, 3/n, 6/n … (n + 1)/2 are those of torchcam, which the paper's author looked through. As
+    the paper is quoted in https://github.com/frgfm/torch-cam/issues/154 (it was not at hand itself), j runs
+    from 0 to i - 1: that is the same without the last strength, as a strength of 0 adds the same to every
+    channel and cancels in the softmax.
 
     Args:
         samples: n, how many strengths.
@@ -101,10 +102,12 @@ def ablationcam(activations: torch.Tensor, scorer: Scorer) -> torch.Tensor:
     Gradient-free Localization", https://doi.org/10.1109/WACV45572.2020.9093360, with :math:`y_k` the score
     when channel k is zero at every place:
 
-    .. math:: M = \sum_k w_k A^k, \quad w_k = \frac{y - y_k}{y}
+    .. math:: M = \sum_k w_k A^k, \quad w_k = \frac{y - y_k}{|y|}
 
-    The division only scales a picture's map; where y is 0 it is left out. Where y is below 0 it turns the
-    map round: a class whose score is negative is better explained by another method.
+    The division only scales a picture's map; where y is 0 it is left out. The paper prints y, not its
+    magnitude, and so does pytorch-grad-cam: the same where the score is above 0, and a map of what speaks
+    against the class where it is below, as logits of classes that are not in the picture are. A film in which
+    a score passes 0 would then show now the one and now the other.
     """
     maps = []
     for row, planes in enumerate(activations):
@@ -112,7 +115,7 @@ def ablationcam(activations: torch.Tensor, scorer: Scorer) -> torch.Tensor:
         active = planes.flatten(1).any(dim=1)  # a channel of zeros can be left out unasked
         scores = baseline.repeat(len(planes))
         scores[active] = scorer.score_activations(_without_each(planes, active), row)
-        weights = (baseline - scores) / torch.where(baseline == 0, 1, baseline)
+        weights = (baseline - scores) / torch.where(baseline == 0, 1, baseline.abs())
         maps.append(torch.einsum("k,kij->ij", weights, planes))
     return torch.stack(maps)
 

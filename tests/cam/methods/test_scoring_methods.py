@@ -212,6 +212,14 @@ def test_ablationcam_weighs_channels_by_the_share_of_the_score_lost_without_them
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+def test_ablationcam_shows_what_speaks_for_a_class_whose_score_is_negative_too() -> None:
+    # y = 2.5 - 4 * 5 = -17.5; without X it is -20, without 2X it is 2.5, so X speaks for the class.
+    toy = _Toy([1.0, 2.0], [0.0, 0.0], [[1.0, -4.0], [0.0, 0.0]])
+    evidence = _toy_evidence(toy, PICTURE, [0])
+    found = ablationcam(evidence.activations, evidence.scorer)
+    np.testing.assert_allclose(found, (2.5 / 17.5 * 1 - 20 / 17.5 * 2) * PICTURE[0], rtol=1e-5)
+
+
 def test_ablationcam_takes_the_loss_itself_where_the_score_is_zero() -> None:
     toy = _Toy([1.0, 2.0], [0.0, 0.0], [[2.0, -1.0], [0.0, 0.0]])  # y = 2 * 2.5 - 5 = 0
     evidence = _toy_evidence(toy, PICTURE, [0])
@@ -646,7 +654,8 @@ def test_ablationcam_equals_that_of_pytorch_grad_cam_behind_a_relu(
     for target in CLASSES:
         with peer.AblationCAM(module, [module.get_submodule(layer)]) as theirs:
             expected = theirs(_noise(), [targets.ClassifierOutputTarget(target)])[0]
-        own = _map("ablationcam", _evidence(module, _noise(), layer, [target]))
+        evidence = _evidence(module, _noise(), layer, [target])
+        own = _map("ablationcam", evidence) * evidence.scorer.baseline.sign()  # the peer turns it round
         assert expected.std() > 0.05
         np.testing.assert_allclose(
             scaled_as_pytorch_grad_cam(own[0].numpy(), (SIDE, SIDE)), expected, atol=1e-4
@@ -676,7 +685,8 @@ def test_ablationcam_equals_that_of_pytorch_grad_cam_where_that_ablates_to_zero(
             module, [module.get_submodule(layer)], ablation_layer=ToZero(), batch_size=16
         ) as theirs:
             expected = theirs(_noise(), [targets.ClassifierOutputTarget(target)])[0]
-        own = _map("ablationcam", _evidence(module, _noise(), layer, [target]))
+        evidence = _evidence(module, _noise(), layer, [target])
+        own = _map("ablationcam", evidence) * evidence.scorer.baseline.sign()  # the peer turns it round
         assert expected.std() > 0.05
         np.testing.assert_allclose(
             scaled_as_pytorch_grad_cam(own[0].numpy(), (SIDE, SIDE)), expected, atol=1e-4
