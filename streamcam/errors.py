@@ -68,7 +68,7 @@ def unknown_name(
         known: Every name that would have been accepted.
         listed_by: The command that prints them all, named where the table is too long to print.
     """
-    names = sorted(known)
+    names = sorted(set(known))
     if len(names) <= 12:
         hint = f"choose one of: {', '.join(names)}"
     else:

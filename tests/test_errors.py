@@ -57,6 +57,10 @@ def test_long_tables_give_the_names_that_contain_what_was_asked() -> None:
     assert str(unknown_name("class", "Cat", known)).endswith("nearest are: a very long name that ends in cat")
 
 
+def test_a_name_that_is_known_twice_is_said_once() -> None:
+    assert str(unknown_name("codec", "h26", ["h264", "h264"])) == "unknown codec 'h26'; choose one of: h264"
+
+
 def test_names_like_nothing_at_all_say_so() -> None:
     error = unknown_name("class", "zzz", [f"network{number}" for number in range(20)])
     assert str(error) == "unknown class 'zzz'; nothing has a similar name"

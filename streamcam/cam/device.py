@@ -51,13 +51,11 @@ def choose_device(name: str) -> Place:
         return Place(torch.device("cpu"), _openvino_device(name.removeprefix("openvino:")))
     if name == AUTO:
         return _best_there_is()
+    device = _torch_device(name)
     try:
-        device = torch.device(name)
         _try(device)
     except _UNUSABLE as error:
-        raise InvalidArgumentError(
-            f"device {name!r} cannot be used here ({_reason(error)}); --device auto takes the best there is"
-        ) from error
+        raise _unusable(name, _reason(error)) from error
     return Place(device)
 
 
@@ -85,6 +83,19 @@ def _try(device: torch.device) -> None:
 
 def _reason(error: Exception) -> str:
     return str(error).partition("\n")[0]
+
+
+def _torch_device(name: str) -> torch.device:
+    try:
+        return torch.device(name)
+    except RuntimeError as error:  # its message lists every device that torch has ever heard of
+        raise _unusable(name, "there is none of that name") from error
+
+
+def _unusable(name: str, reason: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"device {name!r} cannot be used here ({reason}); --device auto takes the best there is"
+    )
 
 
 def _openvino_device(name: str) -> str:

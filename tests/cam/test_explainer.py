@@ -257,7 +257,11 @@ def test_no_positive_evidence_gives_a_zero_map_and_a_flag() -> None:
         ({"target_layer": "head"}, ModelError, r"layer 'head' puts out \(1, 3\), which has no spatial grid"),
         ({"fit": "squash"}, UnknownNameError, r"unknown fit 'squash'.*stretch"),
         ({"precision": "int4"}, UnknownNameError, r"unknown precision 'int4'.*fp32"),
-        ({"device": "warp"}, InvalidArgumentError, r"device 'warp' cannot be used here"),
+        (
+            {"device": "warp"},
+            InvalidArgumentError,
+            r"device 'warp' cannot be used here \(there is none of that name\); ",
+        ),
         ({"batch_size": 0}, InvalidArgumentError, r"start at 1, not 0"),
         ({"method": "layercam", "signed": True}, InvalidArgumentError, r"'layercam' knows no negative"),
     ],

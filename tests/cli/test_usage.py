@@ -39,6 +39,16 @@ MISUSE = [
     ),
     (
         ["render"],
+        "a -o c --top-k three",
+        "invalid value for '--top-k': 'three' is not a valid whole number; see streamcam render --help",
+    ),
+    (
+        ["render"],
+        "a -o c --target top",
+        "invalid value for '--target': 'top' is not topK, as in top3; see streamcam render --help",
+    ),
+    (
+        ["render"],
         "a -o c --top-k 0",
         "invalid value for '--top-k': 0 is not in the range x>=1; see streamcam render --help",
     ),

@@ -280,7 +280,7 @@ def parse_method(text: str) -> tuple[str, dict[str, int | float]]:
         if key not in defaults:
             if not defaults:
                 raise InvalidArgumentError(f"method {name!r} has no options, so not {key!r} either")
-            raise unknown_name(f"option of method {name!r}", key, defaults)
+            raise unknown_name(f"option of {name}", key, defaults)
         options[key] = _number(name, key, value, like=defaults[key])
     return name, options
 

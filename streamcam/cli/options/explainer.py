@@ -8,12 +8,12 @@ from typing import Any
 import click
 
 from streamcam.cli.options.declaring import Command, all_of, gathered, option
-from streamcam.cli.options.values import CLASS_NAME, COUNT_OR_AUTO, read_numbers
+from streamcam.cli.options.values import CLASS_NAME, COUNT, COUNT_OR_AUTO, read_numbers, read_rank
 
 _own_model_options = all_of(
     option(
         "--input-size",
-        type=click.IntRange(min=1),
+        type=COUNT,
         metavar="PIXELS",
         help="Side of the square that the network was trained on. [default: the published one, or 224]",
     ),
@@ -59,13 +59,14 @@ _network_options = all_of(
         show_default=True,
         metavar="NAME",
         help="The network to explain: the built-in one, a torchvision classifier (resnet50), timm:NAME, or "
-        "a function of your own that makes one (package.module:factory).",
+        "a function of your own that makes one (package.module:factory); streamcam models lists them.",
     ),
     option(
         "--weights",
         default="default",
         metavar="FILE",
-        help="A .safetensors or .pth file, 'none' for an untrained network. [default: the published ones]",
+        help="A .safetensors or .pth file, the name of other published weights (IMAGENET1K_V1), or 'none' "
+        "for an untrained network. [default: the published ones]",
     ),
     option(
         "--labels",
@@ -109,12 +110,19 @@ _batch_option = option(
 )
 
 _explanation_options = all_of(
-    option("--method", default="gradcam", show_default=True, metavar="NAME", help="How the map is computed."),
+    option(
+        "--method",
+        default="gradcam",
+        show_default=True,
+        metavar="NAME",
+        help="How the map is computed; streamcam methods lists the ways.",
+    ),
     option(
         "--target-layer",
         default="auto",
         metavar="NAME",
-        help="The layer to explain. [default: the last one with a spatial grid]",
+        help="The layer to explain, or several (layer3+layer4); streamcam layers MODEL lists them. "
+        "[default: the last one with a spatial grid]",
     ),
     option(
         "--class",
@@ -127,6 +135,7 @@ _explanation_options = all_of(
     ),
     option(
         "--target",
+        callback=read_rank,
         metavar="topK",
         help="Explain each frame's K most probable classes, as in top3.",
     ),
@@ -142,9 +151,10 @@ _explanation_options = all_of(
     ),
     option(
         "--top-k",
-        type=click.IntRange(min=1),
+        type=COUNT,
         default=3,
         show_default=True,
+        metavar="NUMBER",
         help="How many predicted labels to show.",
     ),
 )

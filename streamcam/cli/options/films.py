@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from streamcam.cli.options.declaring import gathered, option
-from streamcam.cli.options.values import NUMBER, read_rate, read_size
+from streamcam.cli.options.values import NUMBER, WholeNumber, read_rate, read_size
 from streamcam.errors import InvalidArgumentError
 
 
@@ -46,7 +46,7 @@ reading_options = gathered(
     "reading",
     option(
         "--video-stream",
-        type=click.IntRange(min=0),
+        type=WholeNumber(min=0),
         metavar="N",
         help="Which of the file's streams to show, counted from 0. [default: the best]",
     ),

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import click
-
 from streamcam.cli.options.declaring import Command, gathered, option
-from streamcam.cli.options.values import COUNT_OR_AUTO, NUMBER
+from streamcam.cli.options.values import COUNT, COUNT_OR_AUTO, NUMBER
 
 
 def temporal_options(*, live: bool) -> Callable[[Command], Command]:
@@ -35,7 +33,7 @@ def temporal_options(*, live: bool) -> Callable[[Command], Command]:
             show_default=True,
             metavar="NAME",
             help="causal (the past only), zero-phase (past and future alike: nothing lags), flow (causal, "
-            "and heat travels with what moves), flow-zero-phase, none.",
+            "and heat travels with what moves), none, or flow-zero-phase.",
         ),
         option(
             "--scale",
@@ -65,7 +63,7 @@ def temporal_options(*, live: bool) -> Callable[[Command], Command]:
         ),
         option(
             "--every",
-            type=COUNT_OR_AUTO if live else click.IntRange(min=1),
+            type=COUNT_OR_AUTO if live else COUNT,
             default="auto" if live else 1,
             show_default=True,
             metavar="N",

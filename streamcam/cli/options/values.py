@@ -31,13 +31,22 @@ class _FiniteFloat(click.types.FloatParamType):
 NUMBER = _FiniteFloat()
 
 
+class WholeNumber(click.IntRange):
+    """A whole number; click calls what is not one "not a valid integer range"."""
+
+    name = "whole number"
+
+
+COUNT = WholeNumber(min=1)
+
+
 class _CountOrAuto(click.ParamType[Any]):
     """A number of things, at least one, or ``auto``."""
 
-    name = "integer range"  # as that of the same option where it takes only numbers
+    name = "whole number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return value if value == "auto" else click.IntRange(min=1).convert(value, param, ctx)
+        return value if value == "auto" else COUNT.convert(value, param, ctx)
 
 
 COUNT_OR_AUTO = _CountOrAuto()
@@ -51,6 +60,13 @@ class _ClassName(click.ParamType[str]):
 
 
 CLASS_NAME = _ClassName()
+
+
+def read_rank(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
+    """Read which of the most probable classes are meant, as ``top3``."""
+    if text is not None and not re.fullmatch(r"top\d+", text.strip(), re.IGNORECASE):
+        raise click.BadParameter(f"{text!r} is not topK, as in top3", context, parameter)
+    return text
 
 
 def read_numbers(
