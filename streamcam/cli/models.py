@@ -15,7 +15,8 @@ def models_command(*, text: str) -> None:
     """List networks by name, those whose name contains TEXT or all.
 
     What is said of them is what their published weights say. Nothing is downloaded: "on disk" tells whether
-    that has happened before. timm's networks are listed by a TEXT that begins with "timm:", as in timm:vit.
+    that has happened before. timm's networks are listed by a TEXT that begins with "timm:", as in timm:vit;
+    of them only the input and the name of the weights are known.
     """
     from streamcam.errors import unknown_name
     from streamcam.models import known_models
