@@ -11,8 +11,11 @@ from streamcam.cli.saying import say
 from streamcam.cli.signals import SignalCount
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from streamcam.cam import Explainer
-    from streamcam.pipeline import RenderResult
+    from streamcam.frames import SourceReport
+    from streamcam.pipeline import Kept, RenderResult
 
 
 def tell(result: RenderResult, sidecar: str | None) -> None:
@@ -23,13 +26,26 @@ def tell(result: RenderResult, sidecar: str | None) -> None:
         say(f"note: {note}", err=True)
     if not result.frames:
         return
-    frames = _count(result.frames, "frame")
     realtime = ""
-    if result.frames > 1 and result.elapsed_s:
+    if result.fps and result.frames > 1:
         realtime = f", {result.fps:.1f} fps, {result.film_s / result.elapsed_s:.1f}x real time"
     maps = "" if sidecar is None else f"; its maps: {click.format_filename(sidecar)}"
     name, size = click.format_filename(result.output), human_size(output_size(result.output))
-    say(f"wrote {name} ({size}): {frames} in {result.elapsed_s:.1f} s{realtime}{maps}")
+    say(f"wrote {name} ({size}): {_made(result)} in {result.elapsed_s:.1f} s{realtime}{maps}")
+
+
+def tell_resumption(output: str, kept: Kept) -> str:
+    """Put into words where a render goes on."""
+    again = f"; {kept.frames - kept.encoded} of them are encoded again" if kept.frames > kept.encoded else ""
+    frames = _count(kept.frames, "frame")
+    return f"streamcam: going on from frame {kept.frames + 1}: {output + '.parts'!r} keeps {frames}{again}"
+
+
+def tell_departure(output: str | None) -> str:
+    """Put into words what becomes of a render that is left at once; of one to be resumed, say its output."""
+    if output is None:
+        return "streamcam: interrupted; what was unfinished is thrown away"
+    return f"streamcam: interrupted; what {output + '.parts'!r} does not hold yet is thrown away"
 
 
 def tell_engine(explainer: Explainer) -> None:
@@ -41,13 +57,8 @@ def tell_engine(explainer: Explainer) -> None:
 def judge(result: RenderResult, source: str, signals: SignalCount) -> int:
     """Say on one line what the output lacks, if anything; return the exit code."""
     output = repr(str(result.output))
-    if result.interrupted and result.frames_kept:
-        kept = repr(f"{result.output}.parts")
-        frames = _count(result.frames_kept, "frame")
-        say(
-            f"streamcam: interrupted; {kept} keeps {frames}, and the same command goes on from there",
-            err=True,
-        )
+    if result.interrupted and result.kept is not None and result.kept.frames:
+        say(f"streamcam: interrupted; {_kept(result.kept, result.output)}", err=True)
     elif result.interrupted and not result.frames:
         say("streamcam: interrupted before anything was finished; nothing was written", err=True)
     elif result.interrupted:
@@ -61,21 +72,46 @@ def judge(result: RenderResult, source: str, signals: SignalCount) -> int:
         say(f"streamcam: error: {source!r} is damaged: {_damage(result)}", err=True)
     elif signals.received:
         say(f"streamcam: interrupted, but {output} was about to be finished and is whole", err=True)
+    if result.interrupted and (spoiled := _spoiled(result.source)):
+        say(f"streamcam: {source!r} is damaged: {'; '.join(spoiled)}", err=True)
     if signals.received:
         return EXIT_INTERRUPTED
     return EXIT_DONE if result.complete else EXIT_FAILED
 
 
+def _made(result: RenderResult) -> str:
+    """Count what is in the output, and, last, what is new in it."""
+    parts = [_count(result.frames, "frame")]
+    if result.explained < result.frames:
+        parts.append(f"{result.explained} of them explained")
+    if not result.carried:
+        return ", ".join(parts) + ("," if len(parts) > 1 else "")
+    parts.append(f"{result.carried} from before")
+    return f"{', '.join(parts)}; {result.frames - result.carried} more"
+
+
+def _kept(kept: Kept, output: Path) -> str:
+    again = kept.frames - kept.encoded
+    rest = f" ({again} of them are to be encoded again)" if again else ""
+    parts = repr(f"{output}.parts")
+    return f"{parts} keeps {_count(kept.frames, 'frame')}{rest}, and the same command goes on from there"
+
+
 def _damage(result: RenderResult) -> str:
-    report, found = result.source, []
-    if report.shortfall is not None:
-        found.append(report.shortfall)
+    report = result.source
+    found = [*([report.shortfall] if report.shortfall is not None else []), *_spoiled(report)]
+    return f"{'; '.join(found)}; {str(result.output)!r} holds {_frames(result)} that could be read"
+
+
+def _spoiled(report: SourceReport) -> list[str]:
+    """Count what was found damaged."""
+    found = []
     if report.packets_damaged:
         found.append(f"{_count(report.packets_damaged, 'packet')} could not be decoded")
     if report.frames_damaged:
         is_or_are = "is" if report.frames_damaged == 1 else "are"
         found.append(f"{_count(report.frames_damaged, 'frame')} {is_or_are} spoiled in part")
-    return f"{'; '.join(found)}; {str(result.output)!r} holds {_frames(result)} that could be read"
+    return found
 
 
 def _count(number: int, thing: str) -> str:

@@ -8,7 +8,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from streamcam.cli.saying import is_terminal
+from streamcam.cli.saying import is_terminal, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -60,16 +60,25 @@ class ProgressLine:
             self._bar.start()
             self._task = self._bar.add_task("", total=None, line=self)
 
+    def tell(self, text: str) -> None:
+        """Say a line that stays, unless nothing is to be said."""
+        if self._bar is not None:
+            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        elif not self._quiet:
+            say(text, err=True)
+
     def update(self, progress: Progress) -> None:
         """Show how far the render has come."""
         if self._bar is None or self._task is None or self._stopping:
             return
-        if progress.frames == 1:
-            self.doing = "rendering"
-            self._bar.reset(self._task, total=progress.info.frame_count)
+        is_new = progress.frames > progress.carried
+        if progress.frames in (1, progress.carried + 1):
+            self.doing = "rendering" if is_new else "catching up"
+            done = progress.frames - 1  # which says nothing of how fast the rest will be
+            self._bar.reset(self._task, total=progress.info.frame_count, completed=done)
         self._bar.update(self._task, completed=progress.frames)
         task = self._bar.tasks[0]
-        has_settled = task.elapsed is not None and task.elapsed >= _SETTLING_S
+        has_settled = is_new and task.elapsed is not None and task.elapsed >= _SETTLING_S
         self.numbers = describe(
             progress,
             speed=task.speed if has_settled else None,

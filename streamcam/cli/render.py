@@ -23,7 +23,7 @@ from streamcam.cli.options import (
     reading_options,
     temporal_options,
 )
-from streamcam.cli.outcome import judge, tell, tell_engine
+from streamcam.cli.outcome import judge, tell, tell_departure, tell_engine, tell_resumption
 from streamcam.cli.progress import ProgressLine
 from streamcam.cli.signals import SignalCount, stop_on_signal
 
@@ -62,7 +62,8 @@ class _Request:
 @option(
     "--resume",
     is_flag=True,
-    help="Keep what is finished in OUTPUT.parts while it works, and go on from what is there.",
+    help="Keep what is done in OUTPUT.parts while it works, and go on from what is there. Ctrl-C loses "
+    "nothing that was explained, a crash its last seconds; encoding goes on from every 250th frame.",
 )
 @option(
     "--sidecar",
@@ -119,6 +120,7 @@ def render_command(
         with ProgressLine(quiet=quiet) as line:
             line.begin(f"loading {explainer['model']}")
             line.ending = "keeping what is finished" if resume else "finishing the file"
+            departure = tell_departure(output if resume else None)
             # Only now the slow import: what could be wrong with files and settings has been said.
             from streamcam.cam import Explainer
 
@@ -128,7 +130,7 @@ def render_command(
                 chosen,
                 line,
                 lambda running: heeding.enter_context(
-                    stop_on_signal(running.stop, line.announce_stop, lambda: _leave(line), signals)
+                    stop_on_signal(running.stop, line.announce_stop, lambda: _leave(line, departure), signals)
                 ),
             )
         if debugging():
@@ -181,16 +183,17 @@ def _render(
         resume=request.resume,
         on_progress=line.update,
         on_start=on_start,
+        on_resume=lambda kept: line.tell(tell_resumption(request.output, kept)),
     )
 
 
-def _leave(line: ProgressLine) -> None:
+def _leave(line: ProgressLine, told: str) -> None:
     """End the process here and now, with nothing unfinished left; called in the middle of anything."""
     from streamcam.sinks import discard_all
 
     try:
         discard_all()
         line.wipe()
-        os.write(2, b"streamcam: interrupted; what was unfinished is thrown away\n")
+        os.write(2, f"{told}\n".encode(errors="replace"))
     finally:
         os._exit(EXIT_INTERRUPTED)

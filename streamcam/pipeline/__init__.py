@@ -7,6 +7,7 @@ from streamcam.pipeline.live import LivePreview, LiveResult
 from streamcam.pipeline.live_settings import LiveSettings
 from streamcam.pipeline.live_stages import ExplainerFacts, Wanted
 from streamcam.pipeline.rendering import Progress, RenderResult, check_outputs, render
+from streamcam.pipeline.resuming import Kept
 from streamcam.pipeline.streaming import ExplainedStream, stream
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "ChannelClosedError",
     "ExplainedStream",
     "ExplainerFacts",
+    "Kept",
     "LivePreview",
     "LiveResult",
     "LiveSettings",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,22 @@ from streamcam.temporal import Follower
 Recorded = tuple[Explanation, FloatArray | None]
 """An explanation, and the probabilities by which its classes were ranked in time, float32 (classes,)."""
 
+SECONDS_AT_RISK = 5.0
+"""Explanations go to the disk when the oldest one has waited that long for its segment to be finished."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Batch:
+    """What was explained at once."""
+
+    begin: int
+    """The number of the first frame that was not known before, explained or left out."""
+    end: int
+    """The number behind the last one."""
+    recorded: Sequence[Recorded]
+    began_s: float
+    """When the work on it began, on the clock."""
+
 
 class RememberingExplainer:
     """Explains frames, keeps the explanations until their segment is finished, and repeats recorded ones.
@@ -30,23 +47,35 @@ class RememberingExplainer:
         batch_size: How many frames it wants at once.
     """
 
-    def __init__(self, explainer: FrameExplainer, store: SegmentStore) -> None:
+    def __init__(
+        self, explainer: FrameExplainer, store: SegmentStore, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Assign.
 
         Args:
             explainer: What explains the frames that are not recorded.
-            store: The segments that are finished.
+            store: What is finished.
+            clock: Tells the time in seconds.
         """
         self.batch_size = explainer.batch_size
         self._explainer = explainer
         self._store = store
-        self._to_load = iter(range(store.count))
+        self._clock = clock
+        self._companions = store.companions()
         self._is_settled = False
         self._repeated: dict[int, Recorded] = {}
         self._fresh: dict[int, Recorded] = {}
+        self._end = store.ahead.frames
+        self._short: _Batch | None = None
+        self._unsaved: list[_Batch] = []
 
     def explain_frames(self, frames: list[Frame], follower: Follower | None = None) -> list[Explanation]:
-        """Return one explanation for each frame, in order; a follower sees all of them, repeated or not."""
+        """Return one explanation for each frame, in order; a follower sees all of them, repeated or not.
+
+        Raises:
+            SinkError: if what is recorded is damaged, or the disk takes no more.
+        """
+        began_s = self._clock()
         recorded = [self._recorded(frame.index) for frame in frames]
         known = [one for one in recorded if one is not None]
         if len(known) == len(frames) and self._is_settled:
@@ -60,6 +89,8 @@ class RememberingExplainer:
             pairs = [_with_ranking(*pair, follower) for pair in zip(frames, explanations, strict=True)]
             fresh = pairs[len(known) :]
             self._fresh.update((explanation.frame_index, (explanation, row)) for explanation, row in fresh)
+            if fresh:
+                self._note(_Batch(self._end, frames[-1].index + 1, fresh, began_s), len(frames))
             known += fresh
         return [explanation for explanation, _ in known]
 
@@ -67,14 +98,46 @@ class RememberingExplainer:
         """Give up what is kept of the frames of a finished segment; called in the thread that writes them."""
         return to_arrays([self._fresh.pop(index) for index in indices if index in self._fresh])
 
+    def save(self) -> None:
+        """Put on the disk what is in no finished segment.
+
+        For the explaining thread, or when it has ended.
+
+        Raises:
+            SinkError: if the disk refuses.
+        """
+        self._unsaved = [batch for batch in self._unsaved if batch.end > self._store.frames]
+        if self._unsaved:
+            known = to_arrays([one for batch in self._unsaved for one in batch.recorded])
+            self._store.ahead.add(self._unsaved[0].begin, self._unsaved[-1].end, known)
+            self._unsaved = []
+            self._store.ahead.drop(self._store.frames)
+
+    def _note(self, batch: _Batch, size: int) -> None:
+        """Take note of a batch for the disk.
+
+        One that is not full may be what an interruption left of it, and give other results than the whole
+        would. That it is not shows in another one that follows; the film's last one needs no keeping.
+        """
+        self._end = batch.end
+        self._unsaved += [] if self._short is None else [self._short]
+        self._short = batch
+        if size == self.batch_size:
+            self._unsaved.append(batch)
+            self._short = None
+        self._unsaved = [one for one in self._unsaved if one.end > self._store.frames]
+        if self._unsaved and self._clock() - self._unsaved[0].began_s >= SECONDS_AT_RISK:
+            self.save()
+
     def _recorded(self, index: int) -> Recorded | None:
         """Look a frame up. Each is asked for once and in order, so few segments at a time are in memory."""
         while index not in self._repeated:
-            number = next(self._to_load, None)
-            if number is None:
+            companion = next(self._companions, None)
+            if companion is None:
                 return None
-            companion = self._store.load(number).companion
-            self._repeated.update((one[0].frame_index, one) for one in from_arrays(companion))
+            self._repeated.update(
+                (one[0].frame_index, one) for one in from_arrays(companion) if one[0].frame_index >= index
+            )
         return self._repeated.pop(index)
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamcam
 from streamcam.errors import InvalidArgumentError, SourceError
-from streamcam.frames import SourceInfo, SourceReport
+from streamcam.frames import SourceInfo, SourceReport, Steadied
 from streamcam.overlay import Overlay, OverlaySettings
-from streamcam.pipeline.resuming import Resumption
+from streamcam.pipeline.resuming import Kept, Resumption
 from streamcam.pipeline.streaming import ExplainedStream, stream
 from streamcam.sinks import EncoderSettings, SidecarWriter, Sink, check_output, open_sink, same_file
 from streamcam.sources import ReadingSettings, check_input_file
@@ -30,10 +31,12 @@ class RenderResult:
     output: Path
     frames: int
     """How many are in the output; 0 where it was stopped before the first, and then no file was made."""
+    explained: int
+    """How many of them were explained rather than left out."""
     elapsed_s: float
     """Wall-clock seconds from opening the input to the finished file."""
     film_s: float
-    """How much of the film was rendered, in its own seconds."""
+    """How much of the film was rendered in this run, in its own seconds."""
     interrupted: bool
     """Whether it was stopped before the end; the output holds what was rendered until then, or, where it
     can be resumed, nothing."""
@@ -41,13 +44,15 @@ class RenderResult:
     """What was found while the input was read."""
     notes: tuple[str, ...]
     """What the user should know about the result, a sentence each."""
-    frames_kept: int = 0
-    """How many frames lie beside the output, for a stopped render to be resumed from."""
+    carried: int = 0
+    """How many frames in the output were explained before, in runs that were interrupted."""
+    kept: Kept | None = None
+    """What lies beside the output for a stopped render to be resumed from."""
 
     @property
     def fps(self) -> float:
-        """Frames rendered in a second of wall-clock time."""
-        return self.frames / self.elapsed_s if self.elapsed_s else 0.0
+        """Frames that were new in this run, in a second of wall-clock time."""
+        return (self.frames - self.carried) / self.elapsed_s if self.elapsed_s else 0.0
 
     @property
     def complete(self) -> bool:
@@ -70,6 +75,8 @@ class Progress:
     """Frames written so far."""
     film_s: float
     """How much of the film that is, in its own seconds."""
+    carried: int = 0
+    """How many frames, at the beginning, were explained before."""
 
 
 def render(
@@ -88,6 +95,7 @@ def render(
     resume: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
     on_start: Callable[[ExplainedStream], None] | None = None,
+    on_resume: Callable[[Kept], None] | None = None,
 ) -> RenderResult:
     """Turn a film or picture into labelled heatmap footage.
 
@@ -107,6 +115,7 @@ def render(
             there. A render that is stopped or fails then leaves the folder and no output.
         on_progress: Called after every frame.
         on_start: Called once with the running stream, whose ``stop`` ends the render early and in order.
+        on_resume: Called once with what is there, where there is something to go on from.
 
     Raises:
         StreamcamError: one of its children, if the input cannot be read or the output cannot be written;
@@ -117,14 +126,16 @@ def render(
     check_outputs(check_input_file(source), output, sidecar, overwrite=overwrite)
     temporal = temporal or TemporalSettings()
     steadier, painter = Steadier(temporal), Overlay(overlay)
-    encoder, resumption = encoder or EncoderSettings(), None
+    encoder, resumption, carried = encoder or EncoderSettings(), None, 0
     with contextlib.ExitStack() as stack:
         if resume:
             look = {"overlay": overlay or OverlaySettings(), "temporal": temporal}
             part = {"start": start_s, "end": end_s, "reading": reading or ReadingSettings()}
             settings = {**look, **part, "encoder": encoder}
-            resumption = Resumption(Path(source), Path(output), explainer, settings)
-            stack.callback(resumption.close)
+            resumption = stack.enter_context(Resumption(Path(source), Path(output), explainer, settings))
+            carried = resumption.kept.frames
+            if carried and on_resume is not None:
+                on_resume(resumption.kept)
         stages = explainer if resumption is None else resumption.explainer
         explained = stack.enter_context(
             stream(source, stages, start_s=start_s, end_s=end_s, reading=reading, temporal=temporal)
@@ -141,7 +152,12 @@ def render(
         if sidecar is not None:
             records = SidecarWriter(Path(sidecar), sidecar_header(explainer, explained.info))
             stack.callback(records.abort)
-        frames, film_s = _write_all(explained, steadier, painter, sink, records, on_progress)
+        steadied: Iterable[Steadied] = steady(explained, steadier)
+        if resumption is not None:
+            # What the stages still hold at a stop is not what it will be when the frames after it are known.
+            steadied = itertools.takewhile(lambda _: not explained.stopped, steadied)
+        written = _write_all(explained.info, steadied, painter, sink, records, carried, on_progress)
+        frames = written.frames
         if resumption is not None and explained.stopped:
             frames = 0  # what is finished waits for the rest
         elif frames:
@@ -154,12 +170,14 @@ def render(
     return RenderResult(
         output=Path(output),
         frames=frames,
+        explained=written.explained if frames else 0,
         elapsed_s=time.monotonic() - began,
-        film_s=film_s,
+        film_s=written.film_s,
         interrupted=explained.stopped,
         source=report,
         notes=(*explainer.notes, *explained.info.notes, *report.notes, *painter.notes, *sink.notes),
-        frames_kept=resumption.frames_kept if resumption is not None and explained.stopped else 0,
+        carried=carried if frames else 0,
+        kept=resumption.kept if resumption is not None and explained.stopped else None,
     )
 
 
@@ -179,29 +197,45 @@ def check_outputs(source: Path, output: str | Path, sidecar: str | Path | None, 
     check_output(sidecar, overwrite=overwrite, inputs=(source,))
 
 
+@dataclasses.dataclass(slots=True)
+class _Written:
+    """What has been written so far."""
+
+    frames: int = 0
+    explained: int = 0
+    film_s: float = 0.0
+    """How long the new frames last, in seconds."""
+
+
 def _write_all(
-    explained: ExplainedStream,
-    steadier: Steadier,
+    info: SourceInfo,
+    steadied: Iterable[Steadied],
     painter: Overlay,
     sink: Sink,
     records: SidecarWriter | None,
+    carried: int,
     on_progress: Callable[[Progress], None] | None,
-) -> tuple[int, float]:
-    """Draw and write every frame; return how many there were and how long they last."""
-    frames, film_s = 0, 0.0
-    info = explained.info
+) -> _Written:
+    """Draw and write every frame."""
+    written = _Written()
     step_s = float(1 / info.rate) if info.rate else 0.0
-    first_s: float | None = None
-    for ready in steady(explained, steadier):
-        frame = ready.frame
+    first_s = first_new_s = 0.0
+    for ready in steadied:
+        time_s = ready.frame.time_s
         sink.write(painter.draw(ready))
         if records is not None:
-            records.write(frame, ready.explanation)
-        first_s = frame.time_s if first_s is None else first_s
-        frames, film_s = frames + 1, frame.time_s - first_s + step_s
+            records.write(ready.frame, ready.explanation)
+        if written.frames == 0:
+            first_s = time_s
+        if written.frames <= carried:
+            first_new_s = time_s
+        written.frames += 1
+        written.explained += ready.explanation.is_explained
+        if written.frames > carried:
+            written.film_s = time_s - first_new_s + step_s
         if on_progress is not None:
-            on_progress(Progress(info, frames, film_s))
-    return frames, film_s
+            on_progress(Progress(info, written.frames, time_s - first_s + step_s, carried))
+    return written
 
 
 def sidecar_header(explainer: Explainer, info: SourceInfo) -> dict[str, Any]:

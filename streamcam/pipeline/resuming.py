@@ -7,9 +7,11 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 import streamcam
+from streamcam.errors import SinkError
 from streamcam.frames import SourceInfo
 from streamcam.pipeline.remembering import RememberingExplainer
 from streamcam.sinks import EncoderSettings, ResumableSink, open_resumable_sink, open_store
@@ -20,11 +22,24 @@ if TYPE_CHECKING:
 _SAMPLE_BYTES = 1 << 20
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Kept:
+    """What of a render lies beside its output, to go on from."""
+
+    frames: int
+    """How many frames are explained."""
+    encoded: int
+    """How many of those are encoded too; the others are to be drawn and encoded again."""
+
+
 class Resumption:
     """A render in segments: what is finished is kept beside the output, and not done again.
 
     What was explained is repeated through the temporal stage and drawn again, so that every stage is in the
     state that it would be in; only the network and the encoder, which cost the most, are spared.
+
+    Leave it as a context manager when the threads have ended: what was explained since then is put on the
+    disk, and nothing is left behind where nothing was.
 
     Attributes:
         explainer: To be used instead of the one that was given.
@@ -52,17 +67,29 @@ class Resumption:
         self.explainer = RememberingExplainer(explainer, self._store)
 
     @property
-    def frames_kept(self) -> int:
-        """How many frames the finished segments hold."""
-        return self._store.frames
+    def kept(self) -> Kept:
+        """What is on the disk by now."""
+        return Kept(max(self._store.frames, self._store.ahead.frames), self._store.frames)
 
     def open_sink(self, info: SourceInfo, settings: EncoderSettings) -> ResumableSink:
         """Open the output; see `open_resumable_sink`."""
         return open_resumable_sink(self._output, info, settings, self._store, self.explainer.companion)
 
-    def close(self) -> None:
-        """Leave nothing behind where nothing was finished."""
-        self._store.remove_if_empty()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._store.is_open:  # all is done
+            return
+        try:
+            self.explainer.save()
+        except SinkError:
+            if kind is None:
+                raise
+        finally:
+            self._store.remove_if_empty()
 
 
 def _file_identity(path: Path) -> dict[str, object]:

@@ -13,9 +13,10 @@ from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.frames import SourceInfo
 from streamcam.pictures import Picture
 from streamcam.sinks.base import Sink
+from streamcam.sinks.durable import Arrays, sync_file
 from streamcam.sinks.encoding import EncoderSettings
 from streamcam.sinks.formats import CONTAINERS
-from streamcam.sinks.segments import Arrays, Segment, SegmentStore, sync_file
+from streamcam.sinks.segments import Segment, SegmentStore
 from streamcam.sinks.video import VideoSink, check_film, open_video_sink
 
 
@@ -131,12 +132,11 @@ class ResumableSink(Sink):
         self.store.remove()
 
     def abort(self) -> None:
-        """Throw away the film and the segment under way; the finished ones stay."""
+        """Throw away the film and the segment under way; what is in the store stays."""
         if self._encoder is not None:
             self._encoder.abort()
             self._encoder = None
         self._film.abort()
-        self.store.remove_if_empty()
 
     def _ended_segment(self, frames: int) -> Segment:
         """End the encoder under way, and gather what it gave."""

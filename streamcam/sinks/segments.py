@@ -2,18 +2,16 @@
 
 ``OUTPUT.parts`` lies beside the output and holds ``settings.json`` and one file for each finished segment,
 numbered from 0. A segment appears under its name only when it is complete and on the disk; those from 0 on
-without a gap are what is finished. A segment's file is NumPy's .npz, whose checksums tell damage.
+without a gap are what is finished. What else is known already lies ahead of them; see `Ahead`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import itertools
 import json
-import os
 import shutil
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self, cast
@@ -25,9 +23,8 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError, SinkError
-from streamcam.sinks.partfile import begin, commit, discard
-
-Arrays = Mapping[str, NDArray[Any]]
+from streamcam.sinks.ahead import Ahead
+from streamcam.sinks.durable import DAMAGE, Arrays, damaged, read_arrays, write_arrays, write_json
 
 FRAMES_PER_SEGMENT = 250
 """As many as x264 puts between two keyframes at most, so that a film in segments is hardly larger."""
@@ -105,6 +102,8 @@ class SegmentStore:
         folder: Where they lie.
         frames_each: How many frames each holds.
         count: How many there are.
+        ahead: What is known of frames behind them.
+        is_open: Whether there is a folder; not when the output is complete.
     """
 
     def __init__(self, folder: Path, frames_each: int) -> None:
@@ -112,11 +111,33 @@ class SegmentStore:
         self.folder = folder
         self.frames_each = frames_each
         self.count = 0
+        self.ahead = Ahead(folder)
+        self.is_open = True
 
     @property
     def frames(self) -> int:
         """How many frames they hold."""
         return self.count * self.frames_each
+
+    def find(self) -> None:
+        """Look for what is finished, all of it, because damage is to be told now and not after hours.
+
+        Raises:
+            SinkError: if something is damaged.
+        """
+        while self._path(self.count).exists():
+            self.load(self.count)
+            self.count += 1
+        self.ahead.find(self.frames)
+
+    def companions(self) -> Iterator[Arrays]:
+        """Yield what is known by now of frames in order, a piece at a time; of some it may come twice.
+
+        Raises:
+            SinkError: if a piece is damaged.
+        """
+        finished = (self.load(number).companion for number in range(self.count))
+        return itertools.chain(finished, (self.ahead.load(begin) for begin in self.ahead.begins()))
 
     def load(self, number: int) -> Segment:
         """Read a segment.
@@ -126,13 +147,9 @@ class SegmentStore:
         """
         path = self._path(number)
         try:
-            with np.load(path, allow_pickle=False) as loaded:
-                arrays = dict(loaded)
-            return _segment_of(arrays)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-            raise SinkError(
-                f"{str(path)!r} is damaged ({error}); delete it, and --resume goes on from before it"
-            ) from error
+            return _segment_of(read_arrays(path))
+        except DAMAGE as error:
+            raise damaged(path, error) from error
 
     def add(self, segment: Segment) -> None:
         """Put a segment behind the last one, and see it on the disk.
@@ -140,26 +157,17 @@ class SegmentStore:
         Raises:
             SinkError: if the disk refuses.
         """
-        path = self._path(self.count)
-        try:
-            with begin(path).open("wb") as file:
-                np.savez(file, allow_pickle=False, **_arrays_of(segment))
-                _flush(file.fileno())
-            commit(path)
-            _flush_directory(self.folder)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                discard(path)
-            raise SinkError(f"{str(path)!r} cannot be written: {error.strerror or error}") from error
+        write_arrays(self._path(self.count), _arrays_of(segment))
         self.count += 1
 
     def remove(self) -> None:
         """Remove the folder: the output is complete."""
+        self.is_open = False
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def remove_if_empty(self) -> None:
         """Remove the folder if nothing in it is worth keeping."""
-        if not self.count:
+        if not self.count and not self.ahead:
             self.remove()
 
     def _path(self, number: int) -> Path:
@@ -182,9 +190,12 @@ def open_store(output: Path, settings: Mapping[str, Any]) -> SegmentStore:
     wanted = json.loads(json.dumps(wanted, default=str))  # as it will be when it is read
     try:
         folder.mkdir(exist_ok=True)
-        entries = {entry.name for entry in folder.iterdir()}
-        if not entries & {_SETTINGS, f"{0:06}{_SUFFIX}"}:  # fresh, or left before the first segment
-            _write_settings(folder / _SETTINGS, wanted)
+        names = {entry.name for entry in folder.iterdir()}
+        strangers = sorted(name for name in names - {_SETTINGS} if not name.endswith((_SUFFIX, ".part")))
+        if strangers:  # which would be removed with the folder
+            raise ValueError(f"it holds {strangers[0]!r}")
+        if not any(name.endswith(_SUFFIX) for name in names):  # nothing is lost
+            write_json(folder / _SETTINGS, wanted)
         found = json.loads((folder / _SETTINGS).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise SinkError(
@@ -192,24 +203,8 @@ def open_store(output: Path, settings: Mapping[str, Any]) -> SegmentStore:
         ) from error
     _compare(folder, found, wanted)
     store = SegmentStore(folder, FRAMES_PER_SEGMENT)
-    while f"{store.count:06}{_SUFFIX}" in entries:
-        store.load(store.count)  # all of it, because damage is to be told now and not after hours of work
-        store.count += 1
+    store.find()
     return store
-
-
-def sync_file(path: Path) -> None:
-    """See a finished file on the disk.
-
-    Raises:
-        SinkError: if the disk refuses.
-    """
-    try:
-        with path.open("rb") as file:
-            _flush(file.fileno())
-        _flush_directory(path.parent)
-    except OSError as error:
-        raise SinkError(f"{str(path)!r} cannot be completed: {error.strerror}") from error
 
 
 def _compare(folder: Path, found: object, wanted: Mapping[str, Any]) -> None:
@@ -229,14 +224,6 @@ def _compare(folder: Path, found: object, wanted: Mapping[str, Any]) -> None:
 def _own_settings() -> dict[str, Any]:
     libraries = {name: ".".join(map(str, version)) for name, version in av.library_versions.items()}
     return {"frames a segment": FRAMES_PER_SEGMENT, "PyAV": av.__version__, **libraries}
-
-
-def _write_settings(path: Path, settings: Mapping[str, Any]) -> None:
-    with begin(path).open("w", encoding="utf-8") as file:
-        json.dump(settings, file, indent=1)
-        file.flush()
-        _flush(file.fileno())
-    commit(path)
 
 
 def _arrays_of(segment: Segment) -> dict[str, NDArray[Any]]:
@@ -266,17 +253,3 @@ def _segment_of(arrays: Arrays) -> Segment:
             if name.startswith("companion.")
         },
     )
-
-
-def _flush(descriptor: int) -> None:
-    os.fsync(descriptor)
-
-
-def _flush_directory(folder: Path) -> None:
-    """See names on the disk too, where the system lets a directory be opened."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -4,7 +4,7 @@
 
 WHERE is ``loading``, the number of a batch of four frames, or ``nowhere``. There the program prints a line
 and goes on when its standard input is closed. With --resume, a segment has as many frames as the variable
-SEGMENT says.
+SEGMENT says, and what is explained goes to the disk after as many seconds as RISK says.
 """
 
 from __future__ import annotations
@@ -41,10 +41,12 @@ def main() -> None:
 
     from streamcam import __main__
     from streamcam.cli import progress
+    from streamcam.pipeline import remembering
     from streamcam.sinks import segments
 
     progress._SETTLING_S = 0.0
     segments.FRAMES_PER_SEGMENT = int(os.environ.get("SEGMENT", segments.FRAMES_PER_SEGMENT))
+    remembering.SECONDS_AT_RISK = float(os.environ.get("RISK", remembering.SECONDS_AT_RISK))
     sys.argv[1:] = arguments
     __main__.main()
 

@@ -105,6 +105,7 @@ def test_overlay_and_encoder_do_as_they_are_told(work: Path, explainers: list[Fa
 RESULT = RenderResult(
     output=Path("out.mp4"),
     frames=7,
+    explained=7,
     elapsed_s=1.0,
     film_s=0.28,
     interrupted=False,

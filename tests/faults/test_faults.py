@@ -150,7 +150,7 @@ def test_an_explainer_that_raises_at_frame_1000(
         assert names_in(work / "out") == left
     explainers["explainer"] = fresh = FakeExplainer()
     assert run(["render", "long.mkv", "-o", "out/film.mp4", "--resume", "--quiet"]) == DONE
-    assert fresh.batches[:2] == [[0, 1], [750, 751]]
+    assert fresh.batches[:2] == [[0, 1], [1000, 1001]]
     assert len(frame_times_of(work / "out" / "film.mp4")) == 1010
 
 

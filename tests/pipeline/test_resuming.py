@@ -24,9 +24,9 @@ from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.frames import Explanation, Frame, Prediction, Region
 from streamcam.overlay import OverlaySettings
 from streamcam.pictures import planes_of
-from streamcam.pipeline import ExplainedStream, Progress, RenderResult, render
+from streamcam.pipeline import ExplainedStream, Kept, Progress, RenderResult, render
 from streamcam.pipeline.remembering import from_arrays, to_arrays
-from streamcam.sinks import EncoderSettings, segments
+from streamcam.sinks import EncoderSettings, durable, segments
 from streamcam.temporal import Follower, TemporalSettings
 
 FRAMES = 30
@@ -108,14 +108,31 @@ def test_a_resumed_film_is_the_uninterrupted_one(
     interrupt(clip, resumed, 7, encoder=settings)
     names = {f"whole{suffix}", "whole.jsonl", f"resumed{suffix}.parts"}
     assert set(names_in(out)) == names
-    assert names_in(out / f"resumed{suffix}.parts") == ["000000.npz", "000001.npz", "settings.json"]
-    explainer = FakeExplainer(batch_size=3)
-    result = resumable(clip, resumed, explainer, encoder=settings)
-    # 16 frames were finished; the batch that the sixteenth lies in is explained once more, and the first.
-    assert explainer.batches == [list(range(at, at + 3)) for at in (0, *range(15, FRAMES, 3))]
+    names = ["000000.npz", "000001.npz", "ahead-000000015.npz", "settings.json"]
+    assert names_in(out / f"resumed{suffix}.parts") == names
+    explainer, told = FakeExplainer(batch_size=3), list[Kept]()
+    result = resumable(clip, resumed, explainer, encoder=settings, on_resume=told.append)
+    # Seven batches were explained and 16 frames encoded; the first batch is explained once more.
+    assert told == [Kept(frames=21, encoded=16)]
+    assert explainer.batches == [list(range(at, at + 3)) for at in (0, *range(21, FRAMES, 3))]
     assert (result.frames, result.interrupted, result.complete) == (FRAMES, False, True)
+    assert (result.explained, result.carried, result.kept) == (FRAMES, 21, None)
+    assert result.film_s == pytest.approx((FRAMES - 21) / 25)
+    assert result.fps == pytest.approx((FRAMES - 21) / result.elapsed_s)
     assert_same_film(resumed, whole)
     assert set(names_in(out)) == {f"whole{suffix}", "whole.jsonl", f"resumed{suffix}", "resumed.jsonl"}
+
+
+def test_where_only_segments_are_left(clip: Path, out: Path) -> None:
+    """As after a power cut: the batch that the last finished frame lies in is explained whole once more."""
+    resumable(clip, out / "whole.mp4")
+    interrupt(clip, out / "film.mp4", 7)
+    (out / "film.mp4.parts" / "ahead-000000015.npz").unlink()
+    explainer = FakeExplainer(batch_size=3)
+    result = resumable(clip, out / "film.mp4", explainer)
+    assert explainer.batches == [list(range(at, at + 3)) for at in (0, *range(15, FRAMES, 3))]
+    assert result.carried == 16
+    assert_same_film(out / "film.mp4", out / "whole.mp4")
 
 
 def test_a_film_in_segments_is_the_same_film(clip: Path, out: Path) -> None:
@@ -176,27 +193,58 @@ def test_a_part_of_a_film(clip: Path, out: Path) -> None:
 # --- stopped in order -------------------------------------------------------------------------------------
 
 
-def test_a_stopped_render_keeps_its_segments_and_makes_no_file(clip: Path, out: Path) -> None:
+def stopping_at(frame: int) -> dict[str, Any]:
+    """Stop a render in order when so many frames are written."""
     running: list[ExplainedStream] = []
-    result = resumable(
-        clip,
-        out / "film.mp4",
-        on_start=running.append,
-        on_progress=lambda progress: running[0].stop() if progress.frames == 10 else None,
-    )
+    stop = lambda progress: running[0].stop() if progress.frames == frame else None  # noqa: E731
+    return {"on_start": running.append, "on_progress": stop}
+
+
+def test_a_stopped_render_keeps_all_that_is_explained_and_makes_no_file(clip: Path, out: Path) -> None:
+    result = resumable(clip, out / "film.mp4", **stopping_at(10))
     assert (result.frames, result.interrupted, result.complete) == (0, True, False)
-    assert result.frames_kept in (EACH, 2 * EACH)
+    assert result.kept is not None
+    # Whole batches: what was read only, and not enough for one, would give other results by itself.
+    assert result.kept.frames in range(12, FRAMES, 3)
+    assert result.kept.encoded == EACH
     assert names_in(out) == ["film.mp4.parts"]
-    assert resumable(clip, out / "film.mp4").complete
+    explainer = FakeExplainer(batch_size=3)
+    assert resumable(clip, out / "film.mp4", explainer).complete
+    assert explainer.batches[1][0] == result.kept.frames
     assert names_in(out) == ["film.jsonl", "film.mp4"]
 
 
-def test_stopped_before_anything_is_worth_keeping(clip: Path, out: Path) -> None:
-    running: list[ExplainedStream] = []
-    result = resumable(
-        clip, out / "film.mp4", on_start=running.append, on_progress=lambda _: running[0].close()
-    )
-    assert (result.frames, result.frames_kept, result.interrupted) == (0, 0, True)
+class Wandering(FakeExplainer):
+    """Finds another place important every other frame."""
+
+    def explain_frames(self, frames: list[Frame], follower: Follower | None = None) -> list[Explanation]:
+        places = np.eye(6, dtype=np.float32).reshape(6, 2, 3)
+        return [
+            dataclasses.replace(one, heatmaps={CAT: places[one.frame_index // 2 % 6]})
+            for one in super().explain_frames(frames, follower)
+        ]
+
+
+@pytest.mark.parametrize("mode", ["causal", "flow-zero-phase"])
+def test_a_film_that_was_stopped_again_and_again_is_the_uninterrupted_one(
+    tmp_path: Path, out: Path, mode: str
+) -> None:
+    """Also where frames wait for those after them, which a stop must not release too early."""
+    clip = make_clip(tmp_path / "long.mp4", frames=100, paint=paint_noise)
+    settings = {"temporal": TemporalSettings(mode=mode), "encoder": EncoderSettings("ffv1")}
+    resumable(clip, out / "whole.mkv", Wandering(batch_size=3), **settings)
+    kept = 0
+    for frame in (1, 20, 40):
+        result = resumable(clip, out / "film.mkv", Wandering(batch_size=3), **settings, **stopping_at(frame))
+        assert result.kept is not None
+        assert result.kept.frames > max(kept, frame)
+        kept = result.kept.frames
+    assert resumable(clip, out / "film.mkv", Wandering(batch_size=3), **settings).complete
+    assert_same_film(out / "film.mkv", out / "whole.mkv")
+
+
+def test_dead_before_anything_is_worth_keeping(clip: Path, out: Path) -> None:
+    interrupt(clip, out / "film.mp4", 0)
     assert names_in(out) == []
 
 
@@ -270,6 +318,27 @@ def test_a_folder_of_somebody_else_is_left_alone(clip: Path, begun: Path, conten
     refuse(clip, begun, SinkError, r"film\.mp4\.parts' is no folder to resume from.*; delete it")
 
 
+def test_what_is_damaged_ahead_of_the_segments_is_named_too(clip: Path, begun: Path) -> None:
+    ahead = begun.with_name("film.mp4.parts") / "ahead-000000015.npz"
+    overwrite_bytes(ahead, 400, 8)
+    refuse(
+        clip, begun, SinkError, r"ahead-000000015\.npz' is damaged \(.+\); delete it, and --resume goes on"
+    )
+
+
+def test_a_folder_with_something_else_in_it_is_not_touched(clip: Path, begun: Path) -> None:
+    (begun.with_name("film.mp4.parts") / "holiday.txt").write_text("mine")
+    refuse(
+        clip, begun, SinkError, r"film\.mp4\.parts' is no folder to resume from \(it holds 'holiday\.txt'\)"
+    )
+
+
+def test_where_nothing_is_kept_other_settings_may_be_given(clip: Path, out: Path) -> None:
+    (out / "film.mp4.parts").mkdir()
+    (out / "film.mp4.parts" / "settings.json").write_text('{"overlay alpha": 0.3}')
+    assert resumable(clip, out / "film.mp4").complete
+
+
 def test_a_write_that_was_cut_off_counts_for_nothing(clip: Path, begun: Path) -> None:
     (begun.with_name("film.mp4.parts") / "000002.npz.part").write_bytes(b"half a segm")
     assert resumable(clip, begun).complete
@@ -288,7 +357,7 @@ def test_pictures_and_animations_take_no_resume(tmp_path: Path, out: Path) -> No
 
 
 def test_a_full_disk_keeps_what_is_finished(clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    flush: Callable[[int], None] = segments._flush
+    flush: Callable[[int], None] = durable._flush
     calls = []
 
     def full_at_the_end(descriptor: int) -> None:
@@ -297,11 +366,12 @@ def test_a_full_disk_keeps_what_is_finished(clip: Path, out: Path, monkeypatch: 
             raise OSError(28, "No space left on device")
         flush(descriptor)
 
-    monkeypatch.setattr(segments, "_flush", full_at_the_end)
+    monkeypatch.setattr(durable, "_flush", full_at_the_end)
     with pytest.raises(SinkError, match=r"000002\.npz' cannot be written: No space left on device"):
         resumable(clip, out / "film.mp4")
     assert names_in(out) == ["film.mp4.parts"]
-    assert names_in(out / "film.mp4.parts") == ["000000.npz", "000001.npz", "settings.json"]
+    names = names_in(out / "film.mp4.parts")
+    assert [name for name in names if "ahead" not in name] == ["000000.npz", "000001.npz", "settings.json"]
     assert resumable(clip, out / "film.mp4").complete
 
 
@@ -348,9 +418,12 @@ def test_labels_hold_and_heat_goes_on_over_an_interruption(
 
     with pytest.raises(RuntimeError, match="died"):
         resumable(clip, resumed, Undecided(batch_size=1), encoder=ffv1, temporal=settings, on_progress=stop)
+    for path in (out / "resumed.mkv.parts").glob("ahead-*"):  # how far that is ahead is chance
+        path.unlink()
     explainer = Undecided(batch_size=1)
-    resumable(clip, resumed, explainer, encoder=ffv1, temporal=settings)
+    result = resumable(clip, resumed, explainer, encoder=ffv1, temporal=settings)
     assert explainer.batches == [[index] for index in (0, *range(16, FRAMES)) if index % settings.every == 0]
+    assert result.explained == len(explained)
     assert_same_film(whole, resumed)
 
 
