@@ -11,8 +11,6 @@ from streamcam.cli.saying import say
 from streamcam.cli.signals import SignalCount
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from streamcam.cam import Explainer
     from streamcam.frames import SourceReport
     from streamcam.pipeline import Kept, RenderResult
@@ -36,9 +34,7 @@ def tell(result: RenderResult, sidecar: str | None) -> None:
 
 def tell_resumption(output: str, kept: Kept) -> str:
     """Put into words where a render goes on."""
-    again = f"; {kept.frames - kept.encoded} of them are encoded again" if kept.frames > kept.encoded else ""
-    frames = _count(kept.frames, "frame")
-    return f"streamcam: going on from frame {kept.frames + 1}: {output + '.parts'!r} keeps {frames}{again}"
+    return f"streamcam: going on from frame {kept.frames + 1}: {_kept(kept, output)}"
 
 
 def tell_departure(output: str | None) -> str:
@@ -58,7 +54,8 @@ def judge(result: RenderResult, source: str, signals: SignalCount) -> int:
     """Say on one line what the output lacks, if anything; return the exit code."""
     output = repr(str(result.output))
     if result.interrupted and result.kept is not None and result.kept.frames:
-        say(f"streamcam: interrupted; {_kept(result.kept, result.output)}", err=True)
+        kept = _kept(result.kept, str(result.output))
+        say(f"streamcam: interrupted; {kept}, and the same command goes on from there", err=True)
     elif result.interrupted and not result.frames:
         say("streamcam: interrupted before anything was finished; nothing was written", err=True)
     elif result.interrupted:
@@ -90,11 +87,11 @@ def _made(result: RenderResult) -> str:
     return f"{', '.join(parts)}; {result.frames - result.carried} more"
 
 
-def _kept(kept: Kept, output: Path) -> str:
-    again = kept.frames - kept.encoded
-    rest = f" ({again} of them are to be encoded again)" if again else ""
-    parts = repr(f"{output}.parts")
-    return f"{parts} keeps {_count(kept.frames, 'frame')}{rest}, and the same command goes on from there"
+def _kept(kept: Kept, output: str) -> str:
+    rest = kept.frames - kept.encoded
+    which = f"{rest} of them" if kept.encoded else "all"
+    state = f" ({which} explained, not encoded yet)" if rest else ""
+    return f"{output + '.parts'!r} keeps {_count(kept.frames, 'frame')}{state}"
 
 
 def _damage(result: RenderResult) -> str:
