@@ -238,6 +238,13 @@ class SourceReport:
     """What the file promises and does not hold, in words; None when nothing is missing."""
     notes: tuple[str, ...] = ()
     """What else the user should know, a sentence each."""
+    frames_given: int | None = None
+    """How many frames were made of those that were read, where another rate was asked for; None: as many."""
+
+    @property
+    def frames_due(self) -> int:
+        """How many frames are to be in an output."""
+        return self.frames_read if self.frames_given is None else self.frames_given
 
     @property
     def whole(self) -> bool:

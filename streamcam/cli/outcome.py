@@ -51,7 +51,7 @@ def tell_engine(explainer: Explainer) -> None:
 
 
 def judge(result: RenderResult, source: str, signals: SignalCount) -> int:
-    """Say on one line what the output lacks, if anything; return the exit code."""
+    """Say what the output lacks, if anything; return the exit code."""
     output = repr(str(result.output))
     if result.interrupted and result.kept is not None and result.kept.frames:
         kept = _kept(result.kept, str(result.output))
@@ -61,7 +61,7 @@ def judge(result: RenderResult, source: str, signals: SignalCount) -> int:
     elif result.interrupted:
         say(f"streamcam: interrupted; {output} holds {_frames(result)} rendered until then", err=True)
     elif result.frames_lost:
-        lost = f"{result.frames_lost} of {_count(result.source.frames_read, 'frame')}"
+        lost = f"{result.frames_lost} of {_count(result.source.frames_due, 'frame')}"
         say(
             f"streamcam: error: {output} lacks {lost} that were read; this is a defect of streamcam", err=True
         )
@@ -97,7 +97,10 @@ def _kept(kept: Kept, output: str) -> str:
 def _damage(result: RenderResult) -> str:
     report = result.source
     found = [*([report.shortfall] if report.shortfall is not None else []), *_spoiled(report)]
-    return f"{'; '.join(found)}; {str(result.output)!r} holds {_frames(result)} that could be read"
+    held = _frames(result)
+    if report.frames_due != report.frames_read:
+        held = f"{_count(result.frames, 'frame')} made of the {report.frames_read}"
+    return f"{'; '.join(found)}; {str(result.output)!r} holds {held} that could be read"
 
 
 def _spoiled(report: SourceReport) -> list[str]:

@@ -62,7 +62,7 @@ class RenderResult:
     @property
     def frames_lost(self) -> int:
         """How many frames were read to the end and are not in the output; none, unless a stage is wrong."""
-        return 0 if self.interrupted else self.source.frames_read - self.frames
+        return 0 if self.interrupted else self.source.frames_due - self.frames
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

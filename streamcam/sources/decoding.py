@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from streamcam.containers import Timeline, read_packets
 from streamcam.pictures import Picture
 from streamcam.sources.completeness import Completeness
+from streamcam.sources.damage import Damage
 
 _SEEK_MARGINS_S = (1, 20)
 """How long before the start to look for a keyframe, at first and then."""
@@ -24,19 +25,21 @@ class Decoder:
     """Decodes one stream, from a keyframe before the wanted start to the end of the file.
 
     Attributes:
-        damaged: Packets that could not be decoded, or were marked as damaged, from the start on.
-        frames_mended: Frames of the wanted part that the decoder gave with damage in them.
+        damage: What was found damaged and reaches the wanted part.
         frames_decoded: All that were decoded.
         completeness: What was found of what the file promises.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream, start_pts: int | None) -> None:
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, start_pts: int | None, end_pts: int | None
+    ) -> None:
         """Assign.
 
         Args:
             container: The open file, of this thread.
             stream: One of its streams.
             start_pts: The first wanted time, in the stream's ticks; None for the beginning.
+            end_pts: The first one that is not wanted any more; None for the end.
         """
         # Not "AUTO": a decoder that works on several frames at once gives none of them when one of the
         # last packets is damaged, and says nothing.
@@ -45,8 +48,7 @@ class Decoder:
         self._stream = stream
         self._time_base = stream.time_base or Fraction(1, 1000)
         self._start_pts = start_pts
-        self.damaged = 0
-        self.frames_mended = 0
+        self.damage = Damage(start_pts, end_pts)
         self.frames_decoded = 0
         self.completeness = Completeness(container, stream)
 
@@ -58,21 +60,21 @@ class Decoder:
         for packet in itertools.chain(self._packets_from_start(), [None]):
             for decoded in self._decode_packet(packet):
                 self.frames_decoded += 1
-                self.frames_mended += decoded.is_corrupt
                 decoded.pts = timeline.place(decoded.pts)
-                if self._start_pts is not None and decoded.pts < self._start_pts:
-                    self.damaged = self.frames_mended = 0  # what came before is not asked for
+                self.damage.see(decoded)
                 yield decoded
 
     def _decode_packet(self, packet: Packet[VideoStream] | None) -> list[Picture]:
         """Decode one packet; None makes the decoder give what it still holds."""
+        if packet is not None:
+            self.damage.begin_packet(packet)
         try:
             pictures = self._stream.decode(packet)
         except FFmpegError:
-            self.damaged += 1
+            self.damage.lose(packet)
             return []
         if packet is not None and packet.is_corrupt:
-            self.damaged += 1
+            self.damage.lose(packet)
         return pictures
 
     def _packets_from_start(self) -> Iterator[Packet[VideoStream]]:
@@ -104,10 +106,7 @@ class Decoder:
 
     def _demux(self) -> Iterator[Packet[VideoStream]]:
         """Yield the packets of the pictures; all are read, to know how far the file really reaches."""
-        for packet in read_packets(self._container, self._count_damage):
+        for packet in read_packets(self._container, lambda: self.damage.lose(None)):
             self.completeness.note(packet)
             if packet.stream.index == self._stream.index:
                 yield cast("Packet[VideoStream]", packet)
-
-    def _count_damage(self) -> None:
-        self.damaged += 1

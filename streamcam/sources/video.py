@@ -111,8 +111,9 @@ class VideoSource(Source):
         self._origin_s = Fraction(container.start_time or 0, av.time_base)
         self._start_pts = None if start_s is None else self._to_pts(start_s)
         self._end_pts = None if end_s is None else self._to_pts(end_s)
-        self._decoder = Decoder(container, stream, self._start_pts)
+        self._decoder = Decoder(container, stream, self._start_pts, self._end_pts)
         self._frames_read = 0
+        self._frames_given = 0
         self._read_to_end = False
         self._shortfall: str | None = None
         self._reading = reading
@@ -141,8 +142,8 @@ class VideoSource(Source):
         picture, self._first = self._first, None
         while picture is not None:
             assert picture.pts is not None
-            frame = Frame(picture, self._frames_read, picture.pts, self._info.time_base, time.monotonic())
-            self._frames_read += 1
+            frame = Frame(picture, self._frames_given, picture.pts, self._info.time_base, time.monotonic())
+            self._frames_given += 1
             yield frame
             picture = next(self._pictures, None)
 
@@ -151,10 +152,10 @@ class VideoSource(Source):
         notes = [self._framing.change] if self._framing.change else []
         if self._deinterlacer.has_worked:
             notes.append("interlaced pictures are made whole; --keep-interlaced leaves them")
-        decoder = self._decoder
-        return SourceReport(
-            self._frames_read, decoder.damaged, decoder.frames_mended, self._shortfall, tuple(notes)
-        )
+        damage, read, given = self._decoder.damage, self._frames_given, None
+        if self._reading.rate is not None:
+            read, given = self._frames_read, self._frames_given
+        return SourceReport(read, damage.packets, damage.frames, self._shortfall, tuple(notes), given)
 
     def close(self) -> None:
         """Close the file; there are no more frames then."""
@@ -175,6 +176,7 @@ class VideoSource(Source):
     def _wanted_pictures(self) -> Generator[Picture, None, None]:
         """Decode the wanted part: upright, planar, of one size, with strictly increasing pts."""
         orientation: Orientation | None = None
+        reached = 0
         for picture in self._whole_pictures():
             assert picture.pts is not None
             if self._start_pts is not None and picture.pts < self._start_pts:
@@ -194,9 +196,12 @@ class VideoSource(Source):
                 picture, self._resampler, orientation, pixel_format=self._pixel_format
             )
             time_s = float(picture.pts * self._time_base - self._origin_s)
+            self._frames_read += 1
+            reached = picture.pts + (picture.duration or 0)
             yield self._framing.fit(upright, self._pixel_shape(orientation), time_s)
         self._read_to_end = True
-        self._shortfall = self._decoder.completeness.shortfall()
+        if self._end_pts is None or reached < self._end_pts:
+            self._shortfall = self._decoder.completeness.shortfall()
 
     def _whole_pictures(self) -> Iterator[Picture]:
         decoded = self._decoder.pictures()
@@ -214,7 +219,8 @@ class VideoSource(Source):
     def _nothing_wanted(self, start_s: float | None, end_s: float | None) -> str:
         if self._decoder.frames_decoded:
             if self._read_to_end:
-                return f"{str(self._path)!r} has no frame after {start_s:g} s; check --start"
+                cause = f": {self._shortfall}" if self._shortfall else "; check --start"
+                return f"{str(self._path)!r} has no frame after {start_s:g} s{cause}"
             return f"{str(self._path)!r} has no frame between {start_s or 0:g} and {end_s:g} s; check --end"
         return f"{str(self._path)!r} holds a video stream, but no frame of it can be decoded"
 

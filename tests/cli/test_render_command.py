@@ -13,10 +13,10 @@ from PIL import Image
 from stage_fakes import FakeExplainer
 
 from streamcam.cli import run
-from streamcam.cli.outcome import human_size, judge
+from streamcam.cli.outcome import human_size, judge, tell
 from streamcam.cli.signals import SignalCount
 from streamcam.frames import SourceReport
-from streamcam.pipeline import RenderResult
+from streamcam.pipeline import Kept, RenderResult
 
 
 @pytest.mark.usefixtures("clip", "explainers")
@@ -156,6 +156,33 @@ RESULT = RenderResult(
             "streamcam: error: 'out.mp4' lacks 2 of 9 frames that were read; this is a defect of streamcam",
         ),
         (
+            {"source": SourceReport(3, 1, frames_given=7)},
+            0,
+            1,
+            "streamcam: error: 'in.mp4' is damaged: 1 packet could not be decoded; 'out.mp4' holds 7 frames "
+            "made of the 3 that could be read",
+        ),
+        (
+            {"source": SourceReport(9, 1), "interrupted": True},
+            1,
+            130,
+            "streamcam: interrupted; 'out.mp4' holds the 7 frames rendered until then\n"
+            "streamcam: 'in.mp4' is damaged: 1 packet could not be decoded",
+        ),
+        (
+            {"source": SourceReport(9), "interrupted": True, "frames": 0, "kept": Kept(9, 0)},
+            1,
+            130,
+            "streamcam: interrupted; 'out.mp4.parts' keeps 9 frames (all explained, not encoded yet), and "
+            "the same command goes on from there",
+        ),
+        (
+            {"source": SourceReport(9), "interrupted": True, "frames": 0, "kept": Kept(5, 5)},
+            1,
+            130,
+            "streamcam: interrupted; 'out.mp4.parts' keeps 5 frames, and the same command goes on from there",
+        ),
+        (
             {"source": SourceReport(7, 1)},
             1,
             130,
@@ -171,6 +198,27 @@ def test_how_a_render_is_judged(
     count.received = signals
     assert judge(dataclasses.replace(RESULT, **changes), "in.mp4", count) == code  # type: ignore[arg-type]
     assert capfd.readouterr().err.rstrip("\n") == says
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({}, "7 frames in 2.0 s, 3.5 fps, 0.5x real time"),
+        ({"explained": 2}, "7 frames, 2 of them explained, in 2.0 s, 3.5 fps, 0.5x real time"),
+        ({"carried": 4}, "7 frames, 4 from before; 3 more in 2.0 s, 1.5 fps, 0.5x real time"),
+        (
+            {"carried": 4, "explained": 2},
+            "7 frames, 2 of them explained, 4 from before; 3 more in 2.0 s, 1.5 fps, 0.5x real time",
+        ),
+        ({"carried": 7}, "7 frames, 7 from before; 0 more in 2.0 s"),
+    ],
+)
+def test_what_is_told_of_a_render(
+    capfd: pytest.CaptureFixture[str], work: Path, changes: dict[str, int], says: str
+) -> None:
+    (work / "out.mp4").write_bytes(b"12345")
+    tell(dataclasses.replace(RESULT, elapsed_s=2.0, film_s=1.0, **changes), None)
+    assert capfd.readouterr().out == f"wrote out.mp4 (5 bytes): {says}\n"
 
 
 @pytest.mark.parametrize(

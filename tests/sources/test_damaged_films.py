@@ -123,10 +123,42 @@ def test_a_first_frame_that_is_damaged_is_skipped(tmp_path: Path) -> None:
     assert report.packets_damaged == 1
 
 
-def test_damage_before_the_wanted_part_does_not_count(tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "clip.mkv", frames=20, gop=1, paint=paint_noise)
-    overwrite_bytes(clip, *place_of_packet(clip, 5))
-    assert read_film(clip, start_s=0.4)[2] == SourceReport(frames_read=10)
+@pytest.mark.parametrize("b_frames", [0, 2])
+@pytest.mark.parametrize(
+    ("gop", "part", "counts"),
+    [
+        (1, {"start_s": 0.4}, False),
+        (1, {"start_s": 0.24}, False),  # the very next frame
+        (1, {"start_s": 0.2}, True),
+        (1, {"end_s": 0.24}, True),
+        (1, {"end_s": 0.2}, False),  # what is read of the next one, to know that this was the last
+        (10, {"start_s": 0.24}, True),  # frames are made of those before, back to the keyframe
+        (10, {"start_s": 0.36}, True),
+        (10, {"start_s": 0.4}, False),
+        (10, {"start_s": 0.48}, False),
+        (10, {"start_s": 0.04, "end_s": 0.16}, False),
+    ],
+)
+def test_damage_counts_that_reaches_the_wanted_part(
+    gop: int, b_frames: int, part: dict[str, float], counts: bool, tmp_path: Path
+) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", frames=20, gop=gop, b_frames=b_frames, paint=paint_noise)
+    with av.open(str(clip)) as container:
+        times = [packet.pts for packet in container.demux(video=0) if packet.size]
+    overwrite_bytes(clip, *place_of_packet(clip, times.index(200)))
+    *_, report = read_film(clip, **part)
+    assert report.packets_damaged == counts
+    assert report.whole is not counts
+
+
+def test_a_part_that_is_there_is_whole_though_the_film_is_cut_off(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mkv", frames=60, gop=1, paint=paint_noise)
+    truncate(clip, 0.5)
+    last_s = read_film(clip)[0][-1].time_s
+    assert read_film(clip, end_s=last_s + 0.04)[2].whole
+    assert not read_film(clip, end_s=last_s + 0.08)[2].whole
+    with pytest.raises(SourceError, match=r"no frame after 2 s: the last 1\.\d s are missing from the file"):
+        read_film(clip, start_s=2)
 
 
 def test_pictures_that_no_memory_holds_are_refused(tmp_path: Path) -> None:
