@@ -29,8 +29,9 @@ class Container:
     """The encoder for sound that cannot be copied."""
     subtitles: str | None = None
     """The encoder for subtitle texts that cannot be copied."""
-    holds_data: bool = False
-    """Whether streams of data keep their meaning in it."""
+    data: frozenset[str] = frozenset()
+    """Data that keeps its meaning in it, from a file of the same kind: FFmpeg's names."""
+    holds_timecodes: bool = False
     holds_attachments: bool = False
     holds_covers: bool = False
     has_edit_lists: bool = False
@@ -43,16 +44,44 @@ class Container:
     """The only unit of time it knows, in seconds; None where it takes the film's own."""
 
 
+# FFmpeg calls telemetry like GoPro's (gpmd) plain data, and writes no other tracks of data as what they were.
+_TELEMETRY = frozenset({"bin_data"})
+# Others, such as SCTE-35, become plain data there.
+_TRANSPORT_DATA = frozenset({"bin_data", "klv", "smpte_2038", "timed_id3"})
+
 _FOREVER = {"loop": "0"}
 _MILLISECONDS = Fraction(1, 1000)
 
+_MP4 = Container(
+    ".mp4",
+    "mp4",
+    "h264",
+    "aac",
+    "mov_text",
+    _TELEMETRY,
+    holds_timecodes=True,
+    holds_covers=True,
+    has_edit_lists=True,
+)
+
 _ALL = (
-    Container(".mp4", "mp4", "h264", "aac", "mov_text", holds_covers=True, has_edit_lists=True),
-    Container(".m4v", "mp4", "h264", "aac", "mov_text", holds_covers=True, has_edit_lists=True),
-    Container(".mov", "mov", "h264", "aac", "mov_text", has_edit_lists=True),
-    Container(".mkv", "matroska", "h264", "libopus", "srt", holds_attachments=True, holds_covers=True),
-    Container(".webm", "webm", "vp9", "libopus", "webvtt"),
-    Container(".ts", "mpegts", "h264", "aac", holds_data=True),
+    _MP4,
+    dataclasses.replace(_MP4, suffix=".m4v"),
+    Container(
+        ".mov", "mov", "h264", "aac", "mov_text", _TELEMETRY, holds_timecodes=True, has_edit_lists=True
+    ),
+    Container(
+        ".mkv",
+        "matroska",
+        "h264",
+        "libopus",
+        "srt",
+        holds_timecodes=True,
+        holds_attachments=True,
+        holds_covers=True,
+    ),
+    Container(".webm", "webm", "vp9", "libopus", "webvtt", holds_timecodes=True),
+    Container(".ts", "mpegts", "h264", "aac", data=_TRANSPORT_DATA),
     Container(".gif", "gif", "gif", options=_FOREVER, pixel_format="pal8", time_base=Fraction(1, 100)),
     Container(".webp", "webp", "webp", options=_FOREVER, pixel_format="bgra", time_base=_MILLISECONDS),
     Container(".png", "apng", "apng", options={"plays": "0"}, pixel_format="rgb24", time_base=_MILLISECONDS),
@@ -152,11 +181,7 @@ def can_copy(container: Container, stream: Stream) -> bool:
         container: The kind of file.
         stream: A stream of sound, subtitles or data of an open input.
     """
-    if stream.type == "data":
-        return container.holds_data and stream.container.format.name == container.muxer
-    if not stream.codec_context:  # FFmpeg does not know the codec
-        return False
-    if container.muxer == "mpegts" and stream.codec_context.codec.canonical_name not in TRANSPORT_CODECS:
+    if not _is_known_in(container, stream):
         return False
     try:
         with av.open(io.BytesIO(), "w", format=container.muxer) as trial:
@@ -165,3 +190,14 @@ def can_copy(container: Container, stream: Stream) -> bool:
     except (ValueError, FFmpegError):
         return False
     return True
+
+
+def _is_known_in(container: Container, stream: Stream) -> bool:
+    """Tell whether a stream would be read back from a container as what it is, if it takes it."""
+    if stream.type == "data":
+        # FFmpeg reads MP4 and QuickTime as one, "mov,mp4,m4a".
+        is_alike = container.muxer in stream.container.format.name.split(",")
+        return is_alike and getattr(stream, "name", None) in container.data
+    if not stream.codec_context:  # FFmpeg does not know the codec
+        return False
+    return container.muxer != "mpegts" or stream.codec_context.codec.canonical_name in TRANSPORT_CODECS

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from streamcam.errors import SinkError
 from streamcam.frames import SourceInfo
 from streamcam.sinks.formats import Container, can_copy
 from streamcam.sinks.lanes import Lane, add_copy, add_sound, add_text
+from streamcam.sinks.timecodes import later_timecode
 
 if TYPE_CHECKING:
     from av.container.core import Chapter
@@ -36,6 +38,11 @@ _CONTAINER_KEYS = {"major_brand", "minor_version", "compatible_brands", "encoder
 # What a stream says of how it was encoded, which holds no longer when it is encoded anew.
 _ENCODING_KEYS = {"bps", "duration", "encoder", "number_of_bytes", "number_of_frames", "rotate", "vendor_id"}
 _STATISTICS = "_statistics_"
+
+_TIMECODE = "timecode"
+
+_ON_A_FRAME = 0.01
+"""A start that is so many frames behind one is on it."""
 
 _COVER_TYPES = {"mjpeg": "image/jpeg", "png": "image/png", "bmp": "image/bmp", "gif": "image/gif"}
 
@@ -76,7 +83,6 @@ class StreamCopier:
         self._container = container
         self._info = info
         self._path = path
-        self._is_part = info.start_s is not None or info.end_s is not None
         self.notes: list[str] = []
         self._covers: list[Packet[Any]] = []
         self._copy_descriptions()
@@ -115,9 +121,8 @@ class StreamCopier:
     # --- Descriptions ---------------------------------------------------------------------------------
 
     def _copy_descriptions(self) -> None:
-        self._output.metadata.update(
-            {key: value for key, value in self._input.metadata.items() if key not in _CONTAINER_KEYS}
-        )
+        described = {key: value for key, value in self._input.metadata.items() if key not in _CONTAINER_KEYS}
+        self._output.metadata.update(self._with_own_timecode(described))
         chapters = (self._shifted(chapter) for chapter in self._input.chapters())
         self._output.set_chapters([chapter for chapter in chapters if chapter is not None])
 
@@ -141,10 +146,33 @@ class StreamCopier:
                 for key, value in described.items()
                 if key.lower().partition("-")[0] not in _ENCODING_KEYS and _STATISTICS not in key.lower()
             }
-        if self._is_part:
-            described.pop("timecode", None)
-        stream.metadata.update(described)
+        stream.metadata.update(self._with_own_timecode(described))
         stream.disposition = source.disposition
+
+    def _with_own_timecode(self, described: Mapping[str, str]) -> dict[str, str]:
+        """Have a description's timecode name the output's first frame, or leave it out and say so."""
+        own = {key: value for key, value in described.items() if key.lower() != _TIMECODE}
+        for key in described.keys() - own.keys():
+            loss = self._loss_of_timecodes()
+            timecode = None if loss else later_timecode(described[key], *self._rate_and_frames_left_out())
+            if timecode is not None:
+                own[_TIMECODE] = timecode
+            else:
+                note = f"the timecode {described[key]} is left out: {loss or 'it is none that can be read'}"
+                self.notes += [] if note in self.notes else [note]
+        return own
+
+    def _loss_of_timecodes(self) -> str | None:
+        """Tell in words why the output has no timecodes; None if it has."""
+        if not self._container.holds_timecodes:
+            return self._cannot_hold()
+        rate = self._input.streams[self._info.video_stream or 0].guessed_rate
+        return None if self._info.rate in (None, rate) else "it counts frames, and --fps makes other ones"
+
+    def _rate_and_frames_left_out(self) -> tuple[Fraction, int]:
+        rate = self._info.rate or Fraction(0)
+        left_out_s = 0.0 if self._info.start_s is None else self._info.start_s - self._info.origin_s
+        return rate, math.ceil(left_out_s * rate - _ON_A_FRAME)
 
     # --- Streams --------------------------------------------------------------------------------------
 
@@ -180,12 +208,13 @@ class StreamCopier:
 
     def _is_made_anew(self, source: Stream) -> bool:
         """Tell whether a stream says only what the output's muxer writes by itself: timecodes, chapters."""
-        if source.type == "data" and "timecode" in source.metadata:
+        # A timecode's track holds the first frame's; that of a camera's data tells one beside its own.
+        if source.type == "data" and _TIMECODE in source.metadata and source.frames <= 1:
             return True
         starts = [chapter["start"] * (chapter["time_base"] or 0) for chapter in self._input.chapters()]
         shown = [entry.timestamp * (source.time_base or 0) for entry in source.index_entries]
         is_default = source.disposition & Disposition.default
-        return source.type == "subtitle" and bool(starts) and not is_default and shown == starts
+        return source.type in ("subtitle", "data") and bool(starts) and not is_default and shown == starts
 
     def _add_picture(self, source: VideoStream) -> None:
         """Describe the film's own stream; copy the cover of a disc or song."""
@@ -264,8 +293,8 @@ def _named(source: Stream) -> str:
     """Name a stream in words: its kind, number and codec, or file name."""
     if isinstance(source, AttachmentStream):
         return f"attachment {source.metadata.get('filename', source.index)!r}"
-    # Streams of data have a name of their own, and those whose codec FFmpeg does not know have none.
-    name = getattr(source, "name", None)
+    # Streams of data have a name of their own; those whose codec FFmpeg does not know may be told by a title.
+    name = getattr(source, "name", None) or source.metadata.get("handler_name", "").strip()
     codec = source.codec_context.codec.canonical_name if source.codec_context else name
     kind = "cover picture" if source.type == "video" else f"{source.type} stream"
     return f"{kind} {source.index} ({codec or 'unknown codec'})"

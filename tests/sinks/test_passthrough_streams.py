@@ -19,6 +19,7 @@ from PIL import Image
 from waveforms import delay_of, waveform_of
 
 from streamcam.sinks import EncoderSettings
+from streamcam.sources import ReadingSettings
 
 
 def settings_for(suffix: str) -> EncoderSettings | None:
@@ -149,14 +150,15 @@ def with_font(path: Path) -> Path:
     return rewritten(plain, path, lambda output: output.add_attachment("a.ttf", "font/ttf", b"glyphs"))
 
 
-def with_data(path: Path) -> Path:
+def with_data(path: Path, codec: str = "klv") -> Path:
     with av.open(str(path), "w") as output:
-        video, data = add_film(output), output.add_data_stream("klv")
+        video, data = add_film(output), output.add_data_stream(codec)
         output.start_encoding()
         for index in range(5):
             packet = Packet(b"position %d" % index)
             packet.stream, packet.time_base = data, Fraction(1, 90000)
             packet.pts = packet.dts = 3600 * index
+            packet.duration = 3600
             output.mux(packet)
         finish_film(output, video)
     return path
@@ -183,13 +185,40 @@ def test_attachments_are_copied(tmp_path: Path) -> None:
         assert (font.name, font.mimetype, font.data) == ("a.ttf", "font/ttf", b"glyphs")
 
 
-def test_data_is_copied_at_its_time(tmp_path: Path) -> None:
-    clip = with_data(tmp_path / "in.ts")
-    assert pass_through(clip, tmp_path / "out.ts").sink_notes == ()
-    moved = frame_times_of(tmp_path / "out.ts")[0] - frame_times_of(clip)[0]
-    found = [(time - moved, data) for time, data in packets_of(tmp_path / "out.ts", "data")]
+def with_telemetry(path: Path) -> Path:
+    """As cameras of one make have it: FFmpeg marks plain data in MP4 files as theirs, gpmd."""
+    return with_data(path, "bin_data")
+
+
+def with_foreign_track(path: Path) -> Path:
+    """A track of data that FFmpeg has no name for, of which there are many."""
+    clip = with_telemetry(path)
+    clip.write_bytes(clip.read_bytes().replace(b"gpmd", b"camm"))
+    return clip
+
+
+@pytest.mark.parametrize(
+    ("codec", "source", "target"),
+    [
+        ("klv", ".ts", ".ts"),
+        ("bin_data", ".ts", ".ts"),
+        ("timed_id3", ".ts", ".ts"),
+        ("smpte_2038", ".ts", ".ts"),
+        ("bin_data", ".mp4", ".mp4"),
+        ("bin_data", ".mp4", ".mov"),
+        ("bin_data", ".mp4", ".m4v"),
+    ],
+)
+def test_data_is_copied_at_its_time(codec: str, source: str, target: str, tmp_path: Path) -> None:
+    clip, out = with_data(tmp_path / f"in{source}", codec), tmp_path / f"out{target}"
+    assert pass_through(clip, out).sink_notes == ()
+    moved = frame_times_of(out)[0] - frame_times_of(clip)[0]
+    found = [(time - moved, data) for time, data in packets_of(out, "data")]
     assert found == packets_of(clip, "data")
     assert len(found) == 5
+    with av.open(str(out)) as written:
+        assert [stream.name for stream in written.streams.data] == [codec]
+    assert (b"gpmd" in out.read_bytes()) == (target != ".ts")
 
 
 @pytest.mark.parametrize("target", [".mkv", ".mp4"])
@@ -213,6 +242,10 @@ def test_covers_are_copied(target: str, tmp_path: Path) -> None:
         (with_font, "in.mkv", ".webm", "attachment 'a.ttf'"),
         (with_data, "in.ts", ".mp4", "data stream 1 (klv)"),
         (with_data, "in.ts", ".mkv", "data stream 1 (klv)"),
+        (with_telemetry, "in.mp4", ".mkv", "data stream 1 (bin_data)"),
+        (with_telemetry, "in.mp4", ".ts", "data stream 1 (bin_data)"),
+        (with_foreign_track, "in.mp4", ".mp4", "data stream 1 (GoPro MET)"),
+        (with_foreign_track, "in.mp4", ".mov", "data stream 1 (GoPro MET)"),
         (with_cover, "in.mkv", ".webm", "cover picture 1 (mjpeg)"),
         (with_cover, "in.mkv", ".mov", "cover picture 1 (mjpeg)"),
     ],
@@ -244,21 +277,64 @@ def test_the_film_keeps_its_language_and_loses_what_is_no_longer_true(tmp_path: 
         assert film.disposition & Disposition.forced
 
 
-def test_timecodes_and_chapter_titles_are_made_anew(tmp_path: Path) -> None:
-    clip = tmp_path / "in.mov"
-    with av.open(str(clip), "w") as output:
+def with_timecode(path: Path, timecode: str = "01:00:00:00") -> Path:
+    with av.open(str(path), "w") as output:
         video = add_film(output)
-        video.metadata["timecode"] = "01:00:00:00"
+        video.metadata["timecode"] = timecode
         output.set_chapters(
             [{"id": 1, "start": 0, "end": 100, "time_base": Fraction(1, 1000), "metadata": {"title": "A"}}]
         )
         finish_film(output, video)
+    return path
+
+
+def timecode_of(path: Path) -> str | None:
+    with av.open(str(path)) as written:
+        described = {key.lower(): value for key, value in written.streams.video[0].metadata.items()}
+    return described.get("timecode")
+
+
+def test_timecodes_and_chapter_titles_are_made_anew(tmp_path: Path) -> None:
+    clip = with_timecode(tmp_path / "in.mov")
     with av.open(str(clip)) as given:
         assert [stream.type for stream in given.streams] == ["video", "subtitle", "data"]
     assert pass_through(clip, tmp_path / "out.mov").sink_notes == ()
     with av.open(str(tmp_path / "out.mov")) as written:
         assert [stream.type for stream in written.streams] == ["video", "subtitle", "data"]
         assert written.streams[2].metadata["timecode"] == "01:00:00:00"
-    pass_through(clip, tmp_path / "part.mov", start_s=0.04)
-    with av.open(str(tmp_path / "part.mov")) as written:
-        assert "timecode" not in written.streams.video[0].metadata
+
+
+def test_chapters_alone_are_made_anew_too(tmp_path: Path) -> None:
+    """FFmpeg reads their titles as plain data then."""
+    clip = make_clip(tmp_path / "in.mp4", chapters=[(0, 200, "A"), (200, 400, "B")])
+    with av.open(str(clip)) as given:
+        assert [stream.type for stream in given.streams] == ["video", "data"]
+    for suffix in (".mp4", ".mov", ".mkv"):
+        assert pass_through(clip, tmp_path / f"out{suffix}").sink_notes == ()
+        with av.open(str(tmp_path / f"out{suffix}")) as written:
+            assert [chapter["metadata"]["title"] for chapter in written.chapters()] == ["A", "B"]
+
+
+@pytest.mark.parametrize("source", [".mov", ".mp4", ".mkv"])
+@pytest.mark.parametrize("target", [".mov", ".mp4", ".mkv", ".webm"])
+@pytest.mark.parametrize(
+    ("part", "found"),
+    [({}, "01:00:00:23"), ({"end_s": 0.1}, "01:00:00:23"), ({"start_s": 0.08}, "01:00:01:00")],
+)
+def test_timecodes_name_the_first_frame(
+    source: str, target: str, part: dict[str, float], found: str, tmp_path: Path
+) -> None:
+    clip = with_timecode(tmp_path / f"in{source}", "01:00:00:23")
+    out = tmp_path / f"out{target}"
+    assert pass_through(clip, out, settings=settings_for(target), **part).sink_notes == ()
+    assert timecode_of(out) == found
+
+
+def test_timecodes_that_get_lost_are_named(tmp_path: Path) -> None:
+    clip = with_timecode(tmp_path / "in.mov")
+    (note,) = pass_through(clip, tmp_path / "out.ts").sink_notes
+    assert note == "the timecode 01:00:00:00 is left out: a .ts file cannot hold it"
+    tenth = ReadingSettings(rate=Fraction(10))
+    (note,) = pass_through(clip, tmp_path / "out.mov", reading=tenth).sink_notes
+    assert note == "the timecode 01:00:00:00 is left out: it counts frames, and --fps makes other ones"
+    assert timecode_of(tmp_path / "out.mov") is None
