@@ -197,6 +197,15 @@ def with_foreign_track(path: Path) -> Path:
     return clip
 
 
+def with_camera_track(path: Path) -> Path:
+    """One that names timecodes besides (rtmd): it is no mere timecode, which would be made anew."""
+    clip = with_telemetry(path)
+    clip.write_bytes(clip.read_bytes().replace(b"gpmd", b"rtmd"))
+    with av.open(str(clip)) as given:
+        assert "timecode" in given.streams.data[0].metadata
+    return clip
+
+
 @pytest.mark.parametrize(
     ("codec", "source", "target"),
     [
@@ -246,6 +255,7 @@ def test_covers_are_copied(target: str, tmp_path: Path) -> None:
         (with_telemetry, "in.mp4", ".ts", "data stream 1 (bin_data)"),
         (with_foreign_track, "in.mp4", ".mp4", "data stream 1 (GoPro MET)"),
         (with_foreign_track, "in.mp4", ".mov", "data stream 1 (GoPro MET)"),
+        (with_camera_track, "in.mp4", ".mov", "data stream 1 (GoPro MET)"),
         (with_cover, "in.mkv", ".webm", "cover picture 1 (mjpeg)"),
         (with_cover, "in.mkv", ".mov", "cover picture 1 (mjpeg)"),
     ],
