@@ -10,6 +10,8 @@ from types import ModuleType
 
 import pytest
 
+import streamcam.pipeline  # noqa: F401 - it would be imported while its source is replaced, and keep that
+
 SCRIPT = Path(__file__).parents[1] / "scripts" / "fuzz_inputs.py"
 
 
