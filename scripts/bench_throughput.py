@@ -25,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,12 @@ STAGE_FRAMES = 64
 WARM_UP_ON_GPUS = 64
 """There a batch is of up to sixteen frames, and recorded when it comes for the third time."""
 
+Frames = Generator[None, None, None]
+
 # --- Candidates: each yields once for every frame that is finished -----------------------------------------
 
 
-def run_streamcam(film: Path, output: Path, settings: argparse.Namespace) -> Iterator[None]:
+def run_streamcam(film: Path, output: Path, explainer: Any, settings: argparse.Namespace) -> Frames:
     """Read, explain, overlay and write, as ``streamcam render`` does."""
     from streamcam.overlay import Overlay
     from streamcam.pipeline import stream
@@ -52,7 +54,7 @@ def run_streamcam(film: Path, output: Path, settings: argparse.Namespace) -> Ite
     overlay = Overlay()
     reading = ReadingSettings(hwaccel=settings.hwaccel)
     with (
-        stream(film, make_explainer(settings), temporal=TemporalSettings(), reading=reading) as explained,
+        stream(film, explainer, temporal=TemporalSettings(), reading=reading) as explained,
         open_sink(output, explained.info, settings=encoder(settings), overwrite=True) as sink,
     ):
         for steadied in steady(explained, Steadier()):
@@ -60,7 +62,7 @@ def run_streamcam(film: Path, output: Path, settings: argparse.Namespace) -> Ite
             yield
 
 
-def run_transcode(film: Path, output: Path, settings: argparse.Namespace) -> Iterator[None]:
+def run_transcode(film: Path, output: Path, _explainer: Any, settings: argparse.Namespace) -> Frames:
     """Read and write, with the same encoder settings and nothing in between."""
     from streamcam.pictures import blank_like, planes_of
     from streamcam.sinks import open_sink
@@ -87,34 +89,31 @@ def encoder(settings: argparse.Namespace) -> Any:
     return EncoderSettings(settings.codec)
 
 
-def run_pytorch_grad_cam(film: Path, output: Path, settings: argparse.Namespace) -> Iterator[None]:
+def run_pytorch_grad_cam(film: Path, output: Path, explainer: Any, _settings: argparse.Namespace) -> Frames:
     """Run the usual loop with pytorch-grad-cam."""
     from pytorch_grad_cam import GradCAM
 
-    explainer = make_explainer(settings, engine="torch")
-    module, layer = explainer.model, explainer.model.get_submodule(explainer.target_layer)
-    reshape = reshape_tokens if settings.model.startswith("vit") else None
-    peer = GradCAM(model=module, target_layers=[layer], reshape_transform=reshape)
-    yield from usual_loop(film, output, explainer, lambda inputs: peer(inputs, None)[0])
+    module = explainer.model
+    layers = [module.get_submodule(explainer.target_layer)]
+    with GradCAM(model=module, target_layers=layers, reshape_transform=reshape_of(explainer)) as peer:
+        yield from usual_loop(film, output, explainer, lambda inputs: peer(inputs, None)[0])
 
 
-def run_torch_cam(film: Path, output: Path, settings: argparse.Namespace) -> Iterator[None]:
+def run_torch_cam(film: Path, output: Path, explainer: Any, _settings: argparse.Namespace) -> Frames:
     """Run the usual loop with torch-cam."""
     from torchcam.methods import GradCAM
 
-    explainer = make_explainer(settings, engine="torch")
     module = explainer.model
-    reshape = reshape_tokens if settings.model.startswith("vit") else None
-    peer = GradCAM(module, explainer.target_layer, reshape_transform=reshape)
+    with GradCAM(module, explainer.target_layer, reshape_transform=reshape_of(explainer)) as peer:
 
-    def explain(inputs: Any) -> Any:
-        scores = module(inputs)
-        return peer(int(scores.argmax()), scores)[0][0].cpu().numpy()
+        def explain(inputs: Any) -> Any:
+            scores = module(inputs)
+            return peer(int(scores.argmax()), scores)[0][0].cpu().numpy()
 
-    yield from usual_loop(film, output, explainer, explain)
+        yield from usual_loop(film, output, explainer, explain)
 
 
-def usual_loop(film: Path, output: Path, explainer: Any, explain: Callable[[Any], Any]) -> Iterator[None]:
+def usual_loop(film: Path, output: Path, explainer: Any, explain: Callable[[Any], Any]) -> Frames:
     """OpenCV reads, ``explain`` makes a map of every frame, OpenCV writes."""
     import cv2
     import numpy as np
@@ -135,6 +134,11 @@ def usual_loop(film: Path, output: Path, explainer: Any, explain: Callable[[Any]
         writer.write(cv2.cvtColor(shown, cv2.COLOR_RGB2BGR))
         yield
     writer.release()
+
+
+def reshape_of(explainer: Any) -> Callable[[Any], Any] | None:
+    """Tell the peers how a network's features lie, where they need to be told."""
+    return reshape_tokens if explainer.classifier.name.startswith("vit") else None
 
 
 def reshape_tokens(tokens: Any) -> Any:
@@ -220,13 +224,15 @@ def work(settings: argparse.Namespace) -> None:
         if settings.worker == "stages":
             result = stages_apart(settings.film, output, settings)
         else:
+            engine = {} if settings.worker == "streamcam" else {"engine": "torch"}
+            explainer = None if settings.worker == "transcode" else make_explainer(settings, **engine)
             run = {
                 "streamcam": run_streamcam,
                 "transcode": run_transcode,
                 "pytorch-grad-cam": run_pytorch_grad_cam,
                 "torch-cam": run_torch_cam,
             }[settings.worker]
-            result = timed(run(settings.film, output, settings), warm_up_frames(settings))
+            result = timed(lambda: run(settings.film, output, explainer, settings), warm_up_frames(settings))
     result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(result))
 
@@ -236,12 +242,17 @@ def warm_up_frames(settings: argparse.Namespace) -> int:
     return WARM_UP if settings.device == "cpu" else WARM_UP_ON_GPUS
 
 
-def timed(frames: Iterator[None], warm_up: int) -> dict[str, float]:
-    """Measure a run from some frame to its last."""
+def timed(run: Callable[[], Frames], warm_up: int) -> dict[str, float]:
+    """Measure a run over the whole film, from opening it to the finished one, after the beginning of another.
+
+    Stages work ahead of each other: at its tenth frame a run has done a part of the rest already.
+    """
+    beginning = run()
     for _ in range(warm_up):
-        next(frames)
+        next(beginning)
+    beginning.close()
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
-    count = sum(1 for _ in frames)
+    count = sum(1 for _ in run())
     wall_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
     return {"fps": count / wall_s, "cpu_ms": 1000 * cpu_s / count}
 
