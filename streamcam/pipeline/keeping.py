@@ -55,7 +55,7 @@ class Keeper:
 
         Args:
             rate: Frames per second, as far as known.
-            path: The file; None to name it after the time.
+            path: The file, which is replaced if it exists; None to name a new one after the time.
 
         Returns:
             The file.
@@ -63,7 +63,8 @@ class Keeper:
         Raises:
             SinkError: if it cannot be written there.
         """
-        path = check_recording(path or self._fresh_path(".mp4"))
+        replaces = path is not None
+        path = check_recording(path or self._fresh_path(".mp4"), overwrite=replaces)
         self._active = Recorder(path, rate)
         self.recordings.append(self._active)
         return path

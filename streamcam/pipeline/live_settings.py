@@ -22,6 +22,6 @@ class LiveSettings:
     give_up_s: float | None = None
     """How long without a picture is too long, in seconds; None for ever."""
     record: Path | None = None
-    """Where to record to from the beginning; None to record when asked to."""
+    """Where to record to from the beginning, replacing what is there; None to record when asked to."""
     folder: Path = Path()
     """Where pictures and recordings go that keys ask for."""

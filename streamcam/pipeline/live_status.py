@@ -64,6 +64,7 @@ class LiveStatus:
         self._figures: tuple[tuple[str, str], ...] = ()
         self._said, self._said_at = "", 0.0
         self._told_notice: str | None = None
+        self._gone_since = 0.0
 
     def begin(self) -> None:
         """Count the time from now on."""
@@ -93,9 +94,10 @@ class LiveStatus:
         notice = self._stages.notice
         if notice != self._told_notice:
             if notice is not None and self._told_notice is None:
+                self._gone_since = self.picture_at
                 self._tell(notice)
-            elif notice is None:
-                self._tell(f"{self._source_name} is back after {self.silence_s(now):.0f} s")
+            elif notice is None:  # and its first picture may have been taken already
+                self._tell(f"{self._source_name} is back after {now - self._gone_since:.0f} s")
             self._told_notice = notice
 
     def hud(self, now: float, frame: Frame) -> HudState:

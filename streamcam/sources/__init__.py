@@ -11,7 +11,7 @@ from streamcam.sources.base import Source
 from streamcam.sources.camera import CameraFeed, CameraSettings
 from streamcam.sources.image import is_image, open_image
 from streamcam.sources.live import LiveSource, Notify, ReconnectingSource
-from streamcam.sources.network import NetworkFeed, is_url
+from streamcam.sources.network import NetworkFeed, check_no_url, is_url
 from streamcam.sources.paced import PacedSource
 from streamcam.sources.settings import ReadingSettings
 from streamcam.sources.synthetic import SyntheticSource
@@ -93,6 +93,8 @@ def live_source(location: str, *, loop: bool = False, camera: CameraSettings | N
         return ReconnectingSource(NetworkFeed(location))
     if location.startswith("/dev/"):
         return ReconnectingSource(CameraFeed(location, camera))
+    if not Path(location).exists():
+        check_no_url(location)
     return PacedSource(check_input_file(location), loop=loop)
 
 

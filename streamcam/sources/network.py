@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 import urllib.parse
 from collections.abc import Iterator
 
@@ -33,6 +34,10 @@ SCHEMES: dict[str, str] = {
 _OPEN_TIMEOUT_S = 10.0
 _READ_TIMEOUT_S = 5.0
 
+_NO_PICTURE_S = 30.0
+"""How long something else than pictures may arrive: sound, or what cannot be shown without a keyframe that
+never comes. Cameras send keyframes up to about ten seconds apart."""
+
 _ERRORS_IN_A_ROW = 100
 """Packets that cannot be decoded before the stream is opened anew. Most streams are joined in the middle, and
 what comes before the first keyframe is not decodable."""
@@ -44,11 +49,24 @@ _HARMLESS_KEYS = {
 """Keys in a URL's query that FFmpeg's own protocols know, and that give nothing away."""
 
 _URL = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+)://")
+_NEARLY_URL = re.compile(rf"^\s*({'|'.join(SCHEMES)}):", re.IGNORECASE)
 
 
 def is_url(location: str) -> bool:
     """Tell whether a source is named by a URL."""
     return _URL.match(location) is not None
+
+
+def check_no_url(location: str) -> None:
+    """Refuse what was meant as a URL and is none, before a message about a missing file shows its password.
+
+    Raises:
+        InvalidArgumentError: if it begins like a URL.
+    """
+    match = _NEARLY_URL.match(location)
+    if match is not None:
+        scheme = match[1].lower()
+        raise InvalidArgumentError(f"what begins with {scheme}: is no URL; give {scheme}://HOST:PORT/…")
 
 
 def redact(location: str) -> str:
@@ -95,12 +113,13 @@ class NetworkFeed(Feed):
             InvalidArgumentError: if the scheme is not one of them.
         """
         self.name = redact(url)
-        scheme = url.partition("://")[0].lower()
+        scheme, _, rest = url.partition("://")
+        scheme = scheme.lower()  # FFmpeg knows its protocols by small letters only
         if scheme not in SCHEMES:
             raise unknown_name("protocol", scheme, SCHEMES)
         if not urllib.parse.urlsplit(url).netloc:
             raise InvalidArgumentError(f"{self.name!r} names no host; give {scheme}://HOST:PORT/…")
-        self._url = url
+        self._url = f"{scheme}://{rest}"
         self._timeouts_s = (open_timeout_s, read_timeout_s)
         self._options = {
             "protocol_whitelist": SCHEMES[scheme],
@@ -109,7 +128,7 @@ class NetworkFeed(Feed):
         if scheme in ("rtsp", "rtsps"):
             self._options["rtsp_transport"] = "tcp"  # over UDP, pictures arrive torn
         self._container: InputContainer | None = None
-        self._pictures: Iterator[VideoFrame] = iter(())
+        self._pictures: Iterator[VideoFrame | None] = iter(())
 
     def open(self) -> None:
         """Connect, and find out what is sent.
@@ -118,6 +137,7 @@ class NetworkFeed(Feed):
             SourceError: if nobody answers, or nothing that can be shown is sent.
         """
         self.close()
+        began_at = time.monotonic()
         try:
             self._container = av.open(
                 self._url, options=dict(self._options), timeout=self._timeouts_s, metadata_errors="replace"
@@ -126,22 +146,27 @@ class NetworkFeed(Feed):
         except ProtocolNotFoundError:
             scheme = self._url.partition("://")[0]
             raise SourceError(f"FFmpeg here is built without {scheme}; ask for another protocol") from None
-        except ExitError:
-            raise SourceError(f"{self.name!r} did not answer within {self._timeouts_s[0]:g} s") from None
         except (FFmpegError, OSError, ValueError) as error:
+            # RTSP and TLS take the end of FFmpeg's patience for bad data, and say so.
+            if isinstance(error, ExitError) or time.monotonic() - began_at >= self._timeouts_s[0]:
+                raise SourceError(f"{self.name!r} did not answer within {self._timeouts_s[0]:g} s") from None
             raise SourceError(f"{self.name!r} cannot be opened ({_reason(error)})") from None
         self._pictures = self._decode(self._container)
 
     def grab(self) -> Grabbed | None:
-        """Wait for the next picture.
+        """Wait for whatever comes next.
+
+        Returns:
+            The picture; None where something else came.
 
         Raises:
-            SourceError: if the stream has ended or nothing arrives any more.
+            SourceError: if the stream has ended, or no pictures arrive any more.
         """
-        picture = next(self._pictures, None)
-        if picture is None:
-            raise SourceError(f"{self.name!r} has ended")
-        return Grabbed(picture, picture.time)
+        try:
+            picture = next(self._pictures)
+        except StopIteration:
+            raise SourceError(f"{self.name!r} has ended") from None
+        return None if picture is None else Grabbed(picture, picture.time)
 
     def close(self) -> None:
         """Disconnect."""
@@ -151,22 +176,26 @@ class NetworkFeed(Feed):
             with contextlib.suppress(FFmpegError, OSError):
                 container.close()
 
-    def _decode(self, container: InputContainer) -> Iterator[VideoFrame]:
-        """Yield pictures, past packets that cannot be decoded."""
+    def _decode(self, container: InputContainer) -> Iterator[VideoFrame | None]:
+        """Yield pictures, past packets that cannot be decoded; None for each packet that gave none."""
         films = film_streams(container)
         stream = next((film for film in films if film.codec_context is not None), None)
         if stream is None:
             raise SourceError(f"{self.name!r} sends no pictures that FFmpeg here can decode")
         stream.thread_type = "SLICE"  # frames in parallel would each come a few frames late
         self.rate = stream.guessed_rate
-        errors = 0
+        errors, last_at = 0, time.monotonic()
         while errors < _ERRORS_IN_A_ROW:
             try:
-                for packet in container.demux(stream):
-                    if packet.size:
-                        for picture in stream.decode(packet):
-                            errors = 0
-                            yield picture
+                # Of all streams: where only sound goes on, a packet of this one would never come.
+                for packet in container.demux():
+                    is_ours = packet.stream.index == stream.index and packet.size
+                    pictures = stream.decode(packet) if is_ours else []
+                    if pictures:
+                        errors, last_at = 0, time.monotonic()
+                    elif time.monotonic() - last_at > _NO_PICTURE_S:
+                        raise SourceError(f"{self.name!r} has sent no picture for {_NO_PICTURE_S:g} s")
+                    yield from pictures or (None,)
                 return
             except EndOfStreamError:
                 return

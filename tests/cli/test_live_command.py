@@ -33,8 +33,9 @@ def short(work: Path) -> Path:
 
 @pytest.mark.usefixtures("short")
 def test_a_film_is_played_recorded_and_measured(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (work / "r.mkv").write_text("an older recording")
     arguments = [*LIVE, "clip.mp4", "--loop", "--duration", "1", "--stats", "s.jsonl", "--record", "r.mkv"]
-    assert run(arguments) == 0
+    assert run([*arguments, "--overwrite"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     assert out.startswith("recorded r.mkv: ")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from live_fakes import FakeDisplay, FakeExplainers, ToldLiveSource
+from live_fakes import FakeDisplay, FakeExplainers, ToldLiveSource, live_frame
 from media_factory import grey_of
 from PIL import Image
 from stage_fakes import expect
@@ -309,15 +309,24 @@ def test_giving_up_is_an_error_and_finishes_the_recording(tmp_path: Path) -> Non
 
 
 def test_trouble_is_shown_and_told_until_it_has_passed() -> None:
+    def lose(scene: Scene) -> None:
+        scene.preview._status.picture_at -= 7  # the last one came so long ago
+        scene.source.notify("camera 0 is gone; trying again")
+
+    def come_back(scene: Scene) -> None:
+        scene.source.notify(None)
+        scene.source.go()
+        scene.preview._take_picture(live_frame(1))  # before anybody looks whether all is well again
+
     scene = Scene(
-        lambda scene: scene.source.notify("camera 0 is gone; trying again"),
-        lambda scene: (scene.source.notify(None), go(scene)),
+        lose,
+        come_back,
         settings=LiveSettings(view=PLAIN),
         heeds_redraws=True,
     )
     scene.run()
     assert scene.told[0] == "camera 0 is gone; trying again"
-    assert scene.told[1].startswith("told is back after ")
+    assert scene.told[1] == "told is back after 7 s"
     first, with_notice = (picture.to_ndarray() for picture in scene.display.shown[:2])
     assert first.shape == with_notice.shape
 

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 import socket
-import subprocess
 import threading
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import pytest
-from media_factory import make_clip
+from media_factory import Sound, make_clip
+from programs import require_programs
+from senders import PROTOCOLS, SECRET, PatientFeed, Sender, free_port
 from stage_fakes import LIMIT_S
 
 from streamcam.errors import InvalidArgumentError, SourceError, UnknownNameError
-from streamcam.sources import live, live_source
+from streamcam.sources import live, live_source, network
 from streamcam.sources.live import ReconnectingSource
 from streamcam.sources.network import NetworkFeed, redact
-
-SECRET = "hunter2"
-
-# How the sender and the receiver name one stream, the port left open.
-PROTOCOLS = {
-    "udp": (["udp://127.0.0.1:{}?pkt_size=1316"], "udp://127.0.0.1:{}"),
-    "tcp": (["tcp://127.0.0.1:{}?listen=1"], "tcp://127.0.0.1:{}"),
-    "http": (["-listen", "1", "http://127.0.0.1:{}/live.ts"], "http://127.0.0.1:{}/live.ts"),
-}
 
 
 @pytest.fixture
@@ -37,43 +29,14 @@ def clip(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
-class Sender:
-    """The ffmpeg program, sending a film round and round at its own pace."""
-
-    def __init__(self, clip: Path, protocol: str, port: int) -> None:
-        film = ["-re", "-stream_loop", "-1", "-i", str(clip), "-c", "copy", "-f", "mpegts"]
-        target = [part.format(port) for part in PROTOCOLS[protocol][0]]
-        self._process = subprocess.Popen(["ffmpeg", "-v", "quiet", "-nostdin", *film, *target])
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait(LIMIT_S)
-
-
-class PatientFeed(NetworkFeed):
-    """Tries again to open until there is somebody: a sender needs a moment before it listens."""
-
-    def open(self) -> None:
-        for _ in range(int(LIMIT_S * 10)):
-            try:
-                super().open()
-            except SourceError:
-                threading.Event().wait(0.1)
-            else:
-                return
-        pytest.fail("nobody ever sent anything")
-
-
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="the ffmpeg program is not installed")
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_stream_that_is_killed_and_comes_back_goes_on(
     protocol: str, clip: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    require_programs("ffmpeg")
     monkeypatch.setattr(live, "_FIRST_DELAY_S", 0.05)
     url = PROTOCOLS[protocol][1].format(port)
     notices: list[str | None] = []
@@ -157,11 +120,68 @@ def test_redacted(url: str, shown: str) -> None:
     assert redact(url) == shown
 
 
+@pytest.mark.parametrize(
+    "slip", ["rtsp:/admin:{}@host/cam", " rtsp://admin:{}@host/cam", "RTSP:admin:{}@host/cam"]
+)
+def test_what_is_nearly_a_url_is_not_shown_as_a_missing_file(slip: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="is no URL; give rtsp://HOST:PORT/…") as raised:
+        live_source(slip.format(SECRET))
+    assert SECRET not in str(raised.value)
+
+
+def test_a_file_may_be_called_like_a_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_clip(tmp_path / "tcp:one.mp4")
+    assert live_source("tcp:one.mp4").name == "tcp:one.mp4"
+
+
 def test_urls_that_cannot_be_used_are_misuse() -> None:
     with pytest.raises(UnknownNameError, match="unknown protocol 'concat'"):
         live_source("concat://a|b")
     with pytest.raises(InvalidArgumentError, match="names no host"):
         live_source("udp://")
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """The port of a server that accepts and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield int(server.getsockname()[1])
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "http", "tcp", "rtmp", "rtsps", "https", "udp"])
+def test_a_server_that_never_answers_is_given_up(scheme: str, silent: int) -> None:
+    feed = NetworkFeed(f"{scheme}://admin:{SECRET}@127.0.0.1:{silent}/cam", open_timeout_s=0.2)
+    with pytest.raises(SourceError, match=r"'\w+://\*\*\*@127.0.0.1:\d+/cam' did not answer within 0.2 s"):
+        feed.open()
+
+
+def test_schemes_may_be_written_in_capitals(silent: int) -> None:
+    feed = NetworkFeed(f"TCP://127.0.0.1:{silent}", open_timeout_s=0.2)
+    with pytest.raises(SourceError, match="did not answer"):  # and not: built without TCP
+        feed.open()
+
+
+def taken_in(tmp_path: Path) -> tuple[int, int]:
+    """Read 5 pictures and 30 packets of sound: how often there was a picture, and something else."""
+    clip = make_clip(tmp_path / "clip.ts", frames=5, sounds=[Sound("mp2", duration_s=30 * 1152 / 48000)])
+    with av.open(str(clip)) as container:
+        taken = list(NetworkFeed("tcp://127.0.0.1:9")._decode(container))
+    return len([picture for picture in taken if picture is not None]), taken.count(None)
+
+
+def test_sound_is_not_waited_behind(tmp_path: Path) -> None:
+    pictures, others = taken_in(tmp_path)
+    assert pictures == 5
+    assert others >= 30  # after each of them the reader looks whether it is to stop
+
+
+def test_a_stream_that_goes_on_without_pictures_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network, "_NO_PICTURE_S", 0.0)
+    with pytest.raises(SourceError, match="has sent no picture for 0 s"):
+        taken_in(tmp_path)
 
 
 def test_a_stream_must_not_make_ffmpeg_read_files(tmp_path: Path, port: int) -> None:
