@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import threading
+from typing import NoReturn
 
 
 def main() -> None:
@@ -11,7 +14,20 @@ def main() -> None:
     _open_standard_streams()
     from streamcam.cli import run
 
-    sys.exit(run(sys.argv[1:]))
+    _leave(run(sys.argv[1:]))
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit; at once if a preview left a thread behind, because its device hangs or its network still loads.
+
+    Everything is finished by then, and libraries abort the process if Python ends under their feet.
+    """
+    if any(thread.name.startswith("streamcam-") for thread in threading.enumerate()):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _open_standard_streams() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -14,11 +15,9 @@ from streamcam.pipeline.streaming import FrameExplainer
 from streamcam.sources import LiveSource
 from streamcam.temporal import Follower, TemporalSettings
 
-READER_PATIENCE_S = 2.0
-"""How long the end waits for a device that hangs, in seconds; then its thread is left behind."""
-
-EXPLAINER_PATIENCE_S = 10.0
-"""The same for a map under way; the slowest methods take seconds for each."""
+PATIENCE_S = 0.5
+"""How long the end waits for both threads, in seconds. One whose device hangs, or that loads a network or
+computes a slow map, is then left behind: it holds nothing that has to be finished."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -138,15 +137,15 @@ class LiveStages:
         self._to_explain.put(frame)
 
     def end(self) -> None:
-        """End both threads. A device that hangs is waited for `READER_PATIENCE_S` at most."""
+        """End both threads; one that does not answer within `PATIENCE_S` is left behind."""
         self._stop.set()
         gone = ChannelClosedError("the preview has ended")
         for channel in (self.pictures, self._to_explain, self.answers):
             channel.fail(gone)
-        if self._reading.ident is not None:
-            self._reading.join(READER_PATIENCE_S)
-        if self._explaining.ident is not None:
-            self._explaining.join(EXPLAINER_PATIENCE_S)
+        ends_at = time.monotonic() + PATIENCE_S
+        for thread in (self._reading, self._explaining):
+            if thread.ident is not None:
+                thread.join(max(0.0, ends_at - time.monotonic()))
 
     def _read(self) -> None:
         """Own the source, and pass its frames on."""

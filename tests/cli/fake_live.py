@@ -1,11 +1,15 @@
 """``streamcam`` in a process of its own, with a network that is made up: a window opens in a second.
 
 python fake_live.py ARGUMENTS...
+
+A network called ``endless`` is never loaded. When Python comes to its end by itself, it is said.
 """
 
 from __future__ import annotations
 
+import atexit
 import sys
+import threading
 import types
 from pathlib import Path
 from typing import Any
@@ -13,22 +17,29 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 
-def make_explainers(**_settings: Any) -> object:
-    """Take the settings of the real ones and need none of them."""
+def make_explainers(model: str, **_settings: Any) -> object:
+    """Take the settings of the real ones and need hardly any of them."""
     from live_fakes import FakeExplainers  # only now: who imports what first matters to windows
 
-    return FakeExplainers()
+    class EndlessExplainers(FakeExplainers):
+        def make(self, _wanted: object) -> Any:
+            threading.Event().wait()
+
+    return EndlessExplainers() if model == "endless" else FakeExplainers()
 
 
-def main() -> int:
+def main() -> None:
+    """Begin as ``python -m streamcam`` does."""
     module = types.ModuleType("streamcam.cli.live_explainers")
     module.LiveExplainers = make_explainers  # type: ignore[attr-defined]
     sys.modules[module.__name__] = module
 
-    from streamcam.cli import run
+    atexit.register(print, "Python has ended")
 
-    return run(sys.argv[1:])
+    from streamcam.__main__ import main as begin
+
+    begin()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -110,7 +110,7 @@ def test_a_signal_finishes_the_recording(work: Path) -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     ) as child:
         try:
-            _wait_until_explained(work / "s.jsonl", child)
+            _wait_for_figures(work / "s.jsonl", "explained", child)
             child.send_signal(signal.SIGTERM)
             out, err = child.communicate(timeout=LIMIT_S)
         finally:
@@ -123,16 +123,48 @@ def test_a_signal_finishes_the_recording(work: Path) -> None:
     assert len(frame_times_of(work / "r.mp4")) == whole["recorded"] > 10
 
 
-def _wait_until_explained(path: Path, child: subprocess.Popen[str]) -> None:
-    """Wait until a child has explained pictures: the file of its figures is the only thing that tells."""
+def fake_live(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, str(Path(__file__).parent / "fake_live.py"), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def test_a_network_that_is_still_loading_does_not_keep_the_process(work: Path) -> None:
+    make_clip(work / "clip.mp4", frames=25)
+    options = ["--display", "none", "--loop", "--stats", "s.jsonl", "--model", "endless"]
+    with fake_live("live", "clip.mp4", *options) as child:
+        try:
+            _wait_for_figures(work / "s.jsonl", "shown", child)
+            child.send_signal(signal.SIGINT)
+            out, err = child.communicate(timeout=LIMIT_S)
+        finally:
+            child.kill()
+    assert (child.returncode, err) == (130, "")
+    assert out.startswith("showed ")
+    # Python's own end comes too early for libraries that are at work in another thread: they abort.
+    assert "Python has ended" not in out
+
+
+def test_where_nothing_is_left_behind_python_ends_by_itself() -> None:
+    with fake_live("--version") as child:
+        out, _ = child.communicate(timeout=LIMIT_S)
+    assert out.endswith("\nPython has ended\n")
+
+
+def _wait_for_figures(path: Path, figure: str, child: subprocess.Popen[str]) -> None:
+    """Wait until a figure of a child's is above 0: their file is the only thing that tells of it."""
     for _ in range(int(3 * LIMIT_S * 20)):
         lines = path.read_text().splitlines() if path.exists() else []
-        if any(json.loads(line)["explained"] for line in lines):
+        if any(json.loads(line)[figure] for line in lines):
             return
         assert child.poll() is None, child.communicate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(0.05)
-    pytest.fail("the child explained nothing")
+    pytest.fail(f"the child's pictures {figure} stay at 0")
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,21 @@ import pytest
 from live_fakes import FakeDisplay, FakeExplainers, ToldLiveSource, live_frame
 from media_factory import grey_of
 from PIL import Image
-from stage_fakes import expect
+from stage_fakes import FakeExplainer, expect
 
 from streamcam.errors import InvalidArgumentError, SinkError, SourceError
 from streamcam.overlay import OverlaySettings
 from streamcam.pictures import planes_of
-from streamcam.pipeline import LivePreview, LiveResult, LiveSettings, StatsFile, View, Wanted, live_stages
+from streamcam.pipeline import (
+    ExplainerFacts,
+    LivePreview,
+    LiveResult,
+    LiveSettings,
+    StatsFile,
+    View,
+    Wanted,
+    live_stages,
+)
 from streamcam.pipeline.live_stages import Explained
 
 PLAIN = View(OverlaySettings(labels=False), heat_shown=False)
@@ -332,7 +341,7 @@ def test_trouble_is_shown_and_told_until_it_has_passed() -> None:
 
 
 def test_a_device_that_hangs_does_not_keep_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_stages, "READER_PATIENCE_S", 0.05)
+    monkeypatch.setattr(live_stages, "PATIENCE_S", 0.05)
     scene = Scene(go, pressing("q"))
     wake = threading.Event()
     frames = scene.source.frames
@@ -346,6 +355,22 @@ def test_a_device_that_hangs_does_not_keep_the_program(monkeypatch: pytest.Monke
     scene.source.frames = hang  # type: ignore[method-assign, assignment]
     assert scene.run().figures.shown == 2
     assert "streamcam-reader" in [thread.name for thread in threading.enumerate()]
+    wake.set()
+
+
+def test_a_network_that_is_being_loaded_does_not_keep_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_stages, "PATIENCE_S", 0.05)
+    loading, wake = threading.Event(), threading.Event()
+
+    class SlowExplainers(FakeExplainers):
+        def make(self, wanted: Wanted) -> tuple[FakeExplainer, ExplainerFacts]:
+            loading.set()
+            expect(wake)
+            return super().make(wanted)
+
+    scene = Scene(lambda scene: (expect(loading), pressing("q")(scene)), explainers=SlowExplainers())
+    assert scene.run().figures.shown == 1
+    assert "streamcam-explainer" in [thread.name for thread in threading.enumerate()]
     wake.set()
 
 
