@@ -125,11 +125,26 @@ def live_frame(index: int, size: tuple[int, int] = (64, 48), received_at: float 
     return Frame(make_picture(*size, index), index, index * 3600, TIME_BASE, received_at)
 
 
+class FakeLiveExplainer:
+    """An explainer that does as it is told, and whose facts change when they are changed.
+
+    Attributes:
+        facts: What it says of itself.
+    """
+
+    batch_size = 1
+
+    def __init__(self, explainer: FakeExplainer, facts: ExplainerFacts) -> None:
+        self.facts = facts
+        self.explain_frames = explainer.explain_frames
+
+
 class FakeExplainers:
     """Builds explainers that need no network.
 
     Attributes:
         asked: Everything that was wanted, in order.
+        made: Everything that was built.
     """
 
     methods = ("fake", "other", "broken")
@@ -141,13 +156,15 @@ class FakeExplainers:
             before: Called before each explanation, as by `FakeExplainer`.
         """
         self.asked: list[Wanted] = []
+        self.made: list[FakeLiveExplainer] = []
         self._explainer = FakeExplainer(batch_size=1, before=before)
 
-    def make(self, wanted: Wanted) -> tuple[FakeExplainer, ExplainerFacts]:
+    def make(self, wanted: Wanted) -> FakeLiveExplainer:
         self.asked.append(wanted)
         if wanted.method == "broken":
             raise InvalidArgumentError("this method goes with no network")
-        return self._explainer, facts_of(wanted)
+        self.made.append(FakeLiveExplainer(self._explainer, facts_of(wanted)))
+        return self.made[-1]
 
 
 def facts_of(wanted: Wanted) -> ExplainerFacts:

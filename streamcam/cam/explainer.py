@@ -59,7 +59,7 @@ class Explainer:
         fit: How frames are fitted into the network's input.
         method: The name of the method.
         classifier: The model with its labels and input.
-        engine: What runs the backbone: ``"openvino"`` or ``"torch"``.
+        engine: What runs the backbone: ``"openvino"``, or ``"torch"``, which also takes over from it.
         notes: What the user should know about the choices made, a sentence each.
     """
 
@@ -188,6 +188,7 @@ class Explainer:
         self.engine = "torch" if self._split is None else "openvino"
         self._mapper = Mapper(network, self._method, self._options, self._preprocessor.normalise)
         self._recordings = recordings_for(self.device, self._mapper)
+        self._meant = {"engine": self.engine, "precision": self.precision}
 
     @property
     def engine_reason(self) -> str:
@@ -197,7 +198,7 @@ class Explainer:
 
     @property
     def precision(self) -> str:
-        """What the network computes in: a name in `streamcam.cam.device.PRECISIONS`."""
+        """What the network computes in, or did for the last pictures: a name in `PRECISIONS`."""
         if self._split is not None:
             return self._split.precision
         return next(name for name, dtype in PRECISIONS.items() if dtype == self._mapper.network.dtype)
@@ -273,8 +274,7 @@ class Explainer:
             "fit": self.fit,
             "batch": self.batch_size,
             "device": str(self.device),
-            "engine": self.engine,
-            "precision": self.precision,
+            **self._meant,  # what they become follows from the pictures
             "torch": torch.__version__,
         }
 
@@ -342,6 +342,9 @@ class Explainer:
                 return self._mapper.run(pixels, self._split.run(pixels))
             except EngineMismatchError:
                 self._split, self.engine = None, "torch"
-                self.notes.append("OpenVINO computes this network differently from torch, so torch runs it")
+                self._engine_reason = (
+                    "OpenVINO computes this network differently from torch, so torch runs it"
+                )
+                self.notes.append(self._engine_reason)
         recorded = None if self._recordings is None else self._recordings.run(pixels, self.targets)
         return recorded or self._mapper.run(pixels)

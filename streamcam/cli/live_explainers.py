@@ -2,20 +2,55 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from streamcam.frames import Explanation, Frame
 from streamcam.pipeline import ExplainerFacts, Wanted
 
 if TYPE_CHECKING:
     from streamcam.cam import Explainer
     from streamcam.models import Layer
+    from streamcam.temporal import Follower
 
 _KEPT = 4
 """How many are kept: going back to a method or layer is then immediate. Each holds a network of its own."""
 
 _MOST_DOTS = 1  # layers deeper inside are parts of blocks, hundreds of them
+
+
+@dataclasses.dataclass
+class AimedExplainer:
+    """An explainer, and what was wanted of it."""
+
+    explainer: Explainer
+    method: str
+    """With its options, as it was asked for."""
+    layers: tuple[str, ...]
+    """The layers to choose from."""
+    batch_size: int = 1
+    """One picture at a time: a second one would have to be waited for."""
+
+    def explain_frames(self, frames: list[Frame], follower: Follower | None = None) -> list[Explanation]:
+        """Return one explanation for each frame; see `streamcam.Explainer`."""
+        return self.explainer.explain_frames(frames, follower)
+
+    @property
+    def facts(self) -> ExplainerFacts:
+        """What is true of it now."""
+        explainer = self.explainer
+        return ExplainerFacts(
+            model=explainer.classifier.name,
+            method=self.method,
+            layer=explainer.target_layer,
+            engine=explainer.engine,
+            precision=explainer.precision,
+            labels=explainer.classifier.labels,
+            layers=self.layers,
+            notes=tuple(explainer.notes),
+        )
 
 
 class LiveExplainers:
@@ -38,7 +73,7 @@ class LiveExplainers:
         self._layers: tuple[str, ...] = ()
         self._built: OrderedDict[tuple[str, str], Explainer] = OrderedDict()
 
-    def make(self, wanted: Wanted) -> tuple[Explainer, ExplainerFacts]:
+    def make(self, wanted: Wanted) -> AimedExplainer:
         """Return an explainer for what is wanted.
 
         Raises:
@@ -50,25 +85,20 @@ class LiveExplainers:
         if not self.methods:
             self.methods.extend(METHODS)
             self._layers = _stages_of(explainer)
-        facts = ExplainerFacts(
-            model=explainer.classifier.name,
-            method=wanted.method,
-            layer=explainer.target_layer,
-            engine=explainer.engine,
-            precision=explainer.precision,
-            labels=explainer.classifier.labels,
-            layers=self._layers,
-            notes=tuple(explainer.notes),
-        )
-        return _aimed(explainer, wanted), facts
+        return AimedExplainer(_aimed(explainer, wanted), wanted.method, self._layers)
 
     def _explainer(self, method: str, layer: str) -> Explainer:
         from streamcam.cam import Explainer
 
         key = (method, layer)
         if key not in self._built:
-            # One picture at a time: a second one would have to be waited for.
-            built = Explainer(self._model, method=method, target_layer=layer, batch_size=1, **self._settings)
+            built = Explainer(
+                self._model,
+                method=method,
+                target_layer=layer,
+                batch_size=AimedExplainer.batch_size,
+                **self._settings,
+            )
             self._model = built.classifier
             for done in ("weights", "labels", "input_size", "mean", "std", "logits_key", "activation"):
                 self._settings.pop(done, None)  # of loading, which is over

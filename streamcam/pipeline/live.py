@@ -179,6 +179,9 @@ class LivePreview:
                 self._controls.facts = answer.facts
                 self._status.say(answer.reason)
             else:
+                self._controls.facts = (
+                    answer.facts
+                )  # the engine may have changed; and others may have been dropped
                 if answer.explanation.is_explained:
                     self._status.meter.note_explained()
                 self._heat.take(answer)

@@ -48,6 +48,14 @@ class ExplainerFacts:
     notes: tuple[str, ...] = ()
 
 
+class LiveExplainer(FrameExplainer, Protocol):
+    """What explains a live preview's frames."""
+
+    @property
+    def facts(self) -> ExplainerFacts:
+        """What is true of it now: with the next frame another engine may have to take over."""
+
+
 class Explainers(Protocol):
     """Builds explainers; used by the explaining thread only, but for its `methods`."""
 
@@ -55,7 +63,7 @@ class Explainers(Protocol):
     def methods(self) -> Sequence[str]:
         """The names of the methods to choose from; may be empty until the first explainer is built."""
 
-    def make(self, wanted: Wanted) -> tuple[FrameExplainer, ExplainerFacts]:
+    def make(self, wanted: Wanted) -> LiveExplainer:
         """Return an explainer for what is wanted.
 
         Raises:
@@ -168,30 +176,29 @@ class LiveStages:
         """Explain the newest frame, and then the newest again."""
         try:
             proven = current = self._explainers.make(self._wanted)
-            self.answers.put(current[1])
+            self.answers.put(current.facts)
             follower, last = Follower(self._temporal), -1
             for frame in self._to_explain:
                 wanted = self._orders.take(0)
                 try:
                     if wanted is not None:
                         current = self._explainers.make(wanted)
-                        self.answers.put(current[1])
+                        self.answers.put(current.facts)
                     if wanted is not None or frame.index <= last:  # a frozen picture comes again
                         follower = Follower(self._temporal)
                     last = frame.index
-                    explainer, facts = current
                     due = follower.observe(frame)
-                    found = explainer.explain_frames([frame], follower)[0] if due else None
+                    found = current.explain_frames([frame], follower)[0] if due else None
                     explanation = follower.complete(frame, found)
                 except Exception as error:
                     if isinstance(error, ChannelClosedError) or (current is proven and wanted is None):
                         raise
                     follower = Follower(self._temporal)
                     current = proven  # many methods and layers do not go with many networks
-                    self.answers.put(Refusal(_reason(error), proven[1]))
+                    self.answers.put(Refusal(_reason(error), proven.facts))
                 else:
                     proven = current
-                    self.answers.put(Explained(frame, explanation, facts))
+                    self.answers.put(Explained(frame, explanation, current.facts))
         except ChannelClosedError:
             pass
         except BaseException as error:

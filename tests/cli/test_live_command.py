@@ -214,7 +214,8 @@ def test_explainers_are_kept_for_a_while() -> None:
 
     explainers = live_explainers.LiveExplainers("resnet18", weights="none", engine="torch")
     assert explainers.methods == []
-    first, facts = explainers.make(Wanted("gradcam"))
+    first = explainers.make(Wanted("gradcam"))
+    facts = first.facts
     assert "hirescam" in explainers.methods
     assert (facts.model, facts.method, facts.layer, facts.engine) == (
         "resnet18",
@@ -224,11 +225,19 @@ def test_explainers_are_kept_for_a_while() -> None:
     )
     assert facts.layers == ("relu", "layer1", "layer2", "layer3", "layer4")
     assert len(facts.labels) == 1000
-    other, facts = explainers.make(Wanted("hirescam", "layer3", class_index=7))
-    assert (facts.method, facts.layer) == ("hirescam", "layer3")
-    assert [target.class_index for target in other.targets] == [7]
-    again, _ = explainers.make(Wanted("gradcam"))
-    assert again is first
-    second_best, _ = explainers.make(Wanted("gradcam", rank=1))
-    assert [target.rank for target in second_best.targets] == [1]
-    assert second_best.model is first.model
+    other = explainers.make(Wanted("hirescam", "layer3", class_index=7))
+    assert (other.facts.method, other.facts.layer) == ("hirescam", "layer3")
+    assert [target.class_index for target in other.explainer.targets] == [7]
+    assert explainers.make(Wanted("gradcam")).explainer is first.explainer
+    second_best = explainers.make(Wanted("gradcam", rank=1))
+    assert [target.rank for target in second_best.explainer.targets] == [1]
+    assert second_best.explainer.model is first.explainer.model
+
+
+def test_what_is_told_of_an_explainer_is_true_at_any_moment() -> None:
+    from streamcam.pipeline import Wanted
+
+    made = live_explainers.LiveExplainers("resnet18", weights="none", engine="torch").make(Wanted("gradcam"))
+    made.explainer.engine = "another"
+    made.explainer.notes.append("it had to be changed")
+    assert (made.facts.engine, made.facts.notes[-1]) == ("another", "it had to be changed")

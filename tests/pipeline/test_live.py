@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 from collections.abc import Callable
@@ -9,16 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from live_fakes import FakeDisplay, FakeExplainers, ToldLiveSource, live_frame
+from live_fakes import FakeDisplay, FakeExplainers, FakeLiveExplainer, ToldLiveSource, live_frame
 from media_factory import grey_of
 from PIL import Image
-from stage_fakes import FakeExplainer, expect
+from stage_fakes import expect
 
 from streamcam.errors import InvalidArgumentError, SinkError, SourceError
 from streamcam.overlay import OverlaySettings
 from streamcam.pictures import planes_of
 from streamcam.pipeline import (
-    ExplainerFacts,
     LivePreview,
     LiveResult,
     LiveSettings,
@@ -207,6 +207,24 @@ def test_a_key_changes_the_method_and_a_refusal_leaves_the_old_one() -> None:
     assert scene.preview._status._said == "this method goes with no network"
 
 
+def test_an_engine_that_gives_way_later_on_is_told() -> None:
+    def fall_back(batch: int) -> None:
+        if batch == 1:
+            explainer = scene.explainers.made[0]
+            explainer.facts = dataclasses.replace(explainer.facts, engine="other", notes=("fell back",))
+
+    def end_once_seen(running: Scene) -> None:
+        facts = running.preview._controls.facts
+        if facts is not None and facts.engine == "other":
+            running.source.end()
+        else:
+            running._script.append(end_once_seen)
+            running.source.go()
+
+    scene = Scene(wait_for_facts, end_once_seen, explainers=FakeExplainers(fall_back))
+    assert scene.run().notes == ("fell back",)
+
+
 def test_a_frozen_picture_stays_and_is_explained_by_itself() -> None:
     explained: list[int] = []
     frozen: list[int] = []
@@ -363,7 +381,7 @@ def test_a_network_that_is_being_loaded_does_not_keep_the_program(monkeypatch: p
     loading, wake = threading.Event(), threading.Event()
 
     class SlowExplainers(FakeExplainers):
-        def make(self, wanted: Wanted) -> tuple[FakeExplainer, ExplainerFacts]:
+        def make(self, wanted: Wanted) -> FakeLiveExplainer:
             loading.set()
             expect(wake)
             return super().make(wanted)

@@ -57,11 +57,12 @@ class SplitNetwork:
         self._batch_size = batch_size
         self._candidates = list(backbones)
         self._backbones: dict[tuple[int, ...], OpenVinoBackbone] = {}
+        self._used: OpenVinoBackbone | None = None
 
     @property
     def precision(self) -> str:
-        """What the backbone computes in, for pictures that do not prove to be an exception."""
-        return self._candidates[0].precision
+        """What the backbone computed the last pictures in; before the first, what it is meant to."""
+        return (self._used or self._candidates[0]).precision
 
     def run(self, pixels: NDArray[np.uint8]) -> Tapped:
         """Run the network.
@@ -75,7 +76,8 @@ class SplitNetwork:
         shape = pixels.shape[1:3]
         if shape not in self._backbones:
             self._backbones[shape] = self._verified_backbone(pixels[:1])
-        return self._with_head(self._backbones[shape].run(pixels, self._batch_size), shape)
+        self._used = self._backbones[shape]
+        return self._with_head(self._used.run(pixels, self._batch_size), shape)
 
     def drop_imprecise(self, size: tuple[int, int], store: ModelCache | None) -> None:
         """Try every precision but the last on pictures made for that, and give up those that lose too much.

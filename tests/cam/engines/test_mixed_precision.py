@@ -154,8 +154,11 @@ def test_a_film_that_bfloat16_is_too_coarse_for_gets_float32(
     image = np.random.default_rng(0).integers(0, 256, (72, 128, 3), dtype=np.uint8)
     expected = Explainer(precision="fp32").explain([image])[0]
     explainer = Explainer()
+    before = explainer.identity()
     monkeypatch.setattr(split_network, "keeps_bounds", lambda *_: False)
     found = explainer.explain([image])[0]
+    assert (before["precision"], explainer.precision) == ("bf16", "fp32")
+    assert explainer.identity() == before  # a render that is resumed begins as the interrupted one did
     ((index, heatmap),) = expected.heatmaps.items()
     np.testing.assert_array_equal(found.heatmaps[index], heatmap)
     assert explainer.engine == "openvino"

@@ -84,6 +84,7 @@ def test_an_engine_that_computes_something_else_is_given_up(monkeypatch: pytest.
     explanation = explainer.explain(image)[0]
     assert explainer.engine == "torch"
     assert any("differently from torch" in note for note in explainer.notes)
+    assert "differently from torch" in explainer.engine_reason
     ((index, heatmap),) = expected.heatmaps.items()
     np.testing.assert_array_equal(explanation.heatmaps[index], heatmap)
 
