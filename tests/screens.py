@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -14,13 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from stage_fakes import LIMIT_S
 
-TOOLS = ("Xvfb", "xdotool", "ffmpeg")
 SIZE = (1000, 700)
-
-
-def missing_tools() -> list[str]:
-    """Name the programs that are needed and not there."""
-    return [tool for tool in TOOLS if shutil.which(tool) is None]
 
 
 # In a process of its own, because a mistake in calling C is the end of it. libX11 comes with xdotool.

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("torch", "torchvision", "openvino", "av", "opencv-python", "numpy", "pillow", "timm")
 
+_DISPLAY_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY")
+"""What is set where somebody sits before a screen."""
+
 Finding = tuple[str, str | None]
 """A line to be printed; and what is wrong, in words, if anything is."""
 
@@ -139,7 +142,7 @@ def _cameras() -> Iterator[Finding]:
         return
     cameras = list_cameras()
     if not cameras:
-        yield "none", "no camera was found; streamcam live takes a film or a stream's URL as well"
+        yield "none found; needed only for streamcam live without a film or a stream's URL", None
     for camera in cameras:
         yield (
             f"{camera.number}: {camera.title} ({camera.path})",
@@ -166,7 +169,12 @@ def _display() -> Iterator[Finding]:
     from streamcam.sinks.window import find_display
 
     problem = find_display()
-    yield ("windows can be opened", None) if problem is None else ("none", problem)
+    if problem is None:
+        yield "windows can be opened", None
+    elif problem.startswith("there is no display") and not any(map(os.environ.get, _DISPLAY_VARIABLES)):
+        yield "none, as on a server; needed only for the window of streamcam live", None
+    else:
+        yield "no window can be opened", problem
 
 
 def _caches() -> Iterator[Finding]:

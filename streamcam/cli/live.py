@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +62,7 @@ _limit_options = gathered(
         type=NUMBER,
         callback=read_above_zero,
         metavar="SECONDS",
-        help="How long to run.",
+        help="How long to run from the first picture on, which comes before the network is loaded.",
     ),
     option(
         "--give-up",
@@ -141,20 +142,16 @@ def live_command(
         check_output(stats, overwrite=True, inputs=())
     shown_on = _open_display(display, opened.name)
     explainers = LiveExplainers(**explainer)
-    stats_file = None if stats is None else StatsFile(Path(stats))
     signals = SignalCount()
 
     def tell(words: str) -> None:
         if not quiet:
             say(f"streamcam: {words}", err=True)
 
-    preview = LivePreview(opened, explainers, shown_on, settings, stats=stats_file, tell=tell)
-    try:
+    with contextlib.nullcontext() if stats is None else StatsFile(Path(stats)) as stats_file:
+        preview = LivePreview(opened, explainers, shown_on, settings, stats=stats_file, tell=tell)
         with stop_on_signal(preview.stop, lambda: None, _leave, signals):
             result = preview.run()
-    finally:
-        if stats_file is not None:
-            stats_file.close()
     return _report(result, signals, quiet=quiet)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError, SourceError, SourceNotFoundError
 from streamcam.sources.base import Source
-from streamcam.sources.camera import CameraFeed, CameraSettings
+from streamcam.sources.camera import CameraFeed, CameraSettings, check_camera
 from streamcam.sources.image import is_image, open_image
 from streamcam.sources.live import LiveSource, Notify, ReconnectingSource
 from streamcam.sources.network import NetworkFeed, check_no_url, is_url
@@ -83,16 +83,17 @@ def live_source(location: str, *, loop: bool = False, camera: CameraSettings | N
         camera: How a camera is to be set.
 
     Raises:
-        SourceNotFoundError: if it is a path that leads nowhere.
+        SourceNotFoundError: if there is no such camera, or it is a path that leads nowhere.
         SourceError: if it is a file that may not be read.
         InvalidArgumentError: if it is a picture, or its URL cannot be used.
     """
-    if location.isascii() and location.isdigit():
-        return ReconnectingSource(CameraFeed(int(location), camera))
     if is_url(location):
         return ReconnectingSource(NetworkFeed(location))
-    if location.startswith("/dev/"):
-        return ReconnectingSource(CameraFeed(location, camera))
+    is_number = location.isascii() and location.isdigit()
+    if is_number or location.startswith("/dev/"):
+        device = int(location) if is_number else location
+        check_camera(device)
+        return ReconnectingSource(CameraFeed(device, camera))
     if not Path(location).exists():
         check_no_url(location)
     return PacedSource(check_input_file(location), loop=loop)

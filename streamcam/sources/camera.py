@@ -67,6 +67,16 @@ class Device(Protocol):
         """Let go of it."""
 
 
+def check_camera(location: int | str) -> None:
+    """Make sure, as far as that can be told without opening it, that there is such a camera.
+
+    Raises:
+        SourceNotFoundError: if there is none.
+    """
+    if _IS_LINUX and not Path(_device_path(location)).exists():
+        raise why_not(location, _name_of(location), list_cameras())
+
+
 def open_device(location: int | str) -> Device:
     """Open a camera with OpenCV, whose own words are kept off the terminal."""
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -85,7 +95,7 @@ class CameraFeed(Feed):
             location: The camera's number, or its device's path.
             settings: How it is to be set.
         """
-        self.name = f"camera {location}" if isinstance(location, int) else location
+        self.name = _name_of(location)
         self._location = location
         self._settings = settings or CameraSettings()
         self._device: Device | None = None
@@ -180,6 +190,10 @@ def choose_mode(modes: Sequence[Mode], settings: CameraSettings) -> Mode:
 def fourcc_number(name: str) -> int:
     """Turn four letters into OpenCV's number for them."""
     return int.from_bytes(name.encode("latin-1"), "little")
+
+
+def _name_of(location: int | str) -> str:
+    return f"camera {location}" if isinstance(location, int) else location
 
 
 def _device_path(location: int | str) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from streamcam import sources
 from streamcam.cli import doctor, run
 from streamcam.cli.doctor import Finding, mode_lines
+from streamcam.sinks import window
 from streamcam.sources.v4l2 import CameraInfo, Mode
 
 
@@ -29,9 +32,11 @@ def only(monkeypatch: pytest.MonkeyPatch, **examinations: tuple[list[Finding], b
     )
 
 
-def test_what_is_there_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_there_is_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("STREAMCAM_SOURCE", "rtsp://admin:hunter2@host/cam")
     assert run(["doctor"]) == 0
     out = capsys.readouterr().out
+    assert "hunter2" not in out
     for words in ("versions", "torch ", "accelerators", "torch on the CPU", "cameras", "display", "caches"):
         assert words in out
 
@@ -45,10 +50,41 @@ def test_nothing_wrong(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 def test_what_films_do_not_need_is_wrong_but_not_fatal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    only(monkeypatch, cameras=([("none", "no camera was found")], False))
+    only(monkeypatch, cameras=([("0: Cam", "camera 0: permission denied")], False))
     assert run(["doctor"]) == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[-2:] == ["wrong: no camera was found", "films can be rendered all the same"]
+    assert out[-2:] == ["wrong: camera 0: permission denied", "films can be rendered all the same"]
+
+
+NO_DISPLAY = "there is no display to open a window on"
+
+
+@pytest.mark.parametrize(
+    ("problem", "display", "found"),
+    [
+        (None, ":0", ("windows can be opened", None)),
+        (NO_DISPLAY, None, ("none, as on a server; needed only for the window of streamcam live", None)),
+        (NO_DISPLAY, ":0", ("no window can be opened", NO_DISPLAY)),
+        ("OpenCV cannot be loaded", None, ("no window can be opened", "OpenCV cannot be loaded")),
+    ],
+)
+def test_a_server_without_a_screen_is_all_right_and_a_screen_that_cannot_be_used_is_not(
+    problem: str | None, display: str | None, found: Finding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window, "find_display", lambda: problem)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    if display is not None:
+        monkeypatch.setenv("DISPLAY", display)
+    assert list(doctor._display()) == [found]
+
+
+def test_a_machine_without_a_camera_is_all_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "list_cameras", list)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert list(doctor._cameras()) == [
+        ("none found; needed only for streamcam live without a film or a stream's URL", None)
+    ]
 
 
 def test_what_films_need_decides(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,8 +80,12 @@ def test_misuse_is_said_before_anything_is_opened(
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what is known of cameras on Linux")
-def test_an_absent_camera_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["live", "--display", "none", "987"]) == 2
+@pytest.mark.parametrize("options", [["--display", "none"], []], ids=["no window", "no display"])
+def test_an_absent_camera_is_one_line(
+    options: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    assert run(["live", *options, "987"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("streamcam: error: there is no camera 987; ")

@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pytest
 from media_factory import frame_times_of, make_clip
 from PIL import Image
-from screens import SIZE, Screen, Shown, missing_tools, until
+from screens import SIZE, Screen, Shown, until
 
 PROGRAM = str(Path(__file__).parent / "fake_live.py")
-
-
-@pytest.fixture(scope="module")
-def screen() -> Iterator[Screen]:
-    if missing_tools():
-        pytest.skip(f"not installed: {', '.join(missing_tools())}")
-    screen = Screen()
-    yield screen
-    screen.close()
 
 
 def show(screen: Screen, directory: Path, *options: str) -> Shown:

@@ -5,24 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from screens import Screen, missing_tools
+from screens import Screen
 from stage_fakes import LIMIT_S
 
 from streamcam.sinks import window
 from streamcam.sinks.window import Window, find_display
-
-
-@pytest.fixture
-def screen() -> Iterator[Screen]:
-    if missing_tools():
-        pytest.skip(f"not installed: {', '.join(missing_tools())}")
-    screen = Screen()
-    yield screen
-    screen.close()
 
 
 def test_a_display_is_found(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:

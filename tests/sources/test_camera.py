@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from streamcam import sources
 from streamcam.errors import SourceError, SourceNotFoundError
 from streamcam.pictures import planes_of
 from streamcam.sources import CameraSettings, camera, live_source
@@ -188,9 +190,17 @@ def test_a_busy_camera_is_told_from_one_that_is_none(monkeypatch: pytest.MonkeyP
     assert "is no camera that gives pictures; no camera was found" in str(why_not(str(device), "it", []))
 
 
-def test_numbers_and_devices_are_cameras() -> None:
+def test_numbers_and_devices_are_cameras(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "check_camera", lambda _device: None)
     assert live_source("3").name == "camera 3"
     assert live_source("/dev/video1").name == "/dev/video1"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what is known of cameras on Linux")
+@pytest.mark.parametrize(("location", "name"), [("987", "camera 987"), ("/dev/video987", "/dev/video987")])
+def test_an_absent_camera_is_told_before_anything_else_is_made_ready(location: str, name: str) -> None:
+    with pytest.raises(SourceNotFoundError, match=f"there is no {name}; "):
+        live_source(location)
 
 
 # --- The driver --------------------------------------------------------------------------------------------
