@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import OrderedDict
 from typing import Any
 
 import cv2
@@ -17,6 +18,9 @@ FINEST_STEP = 4
 
 MOST_CUBIC = 7
 """How many values for each of the map's cubic curves give along a side; more would look the same."""
+
+_MOST_ARRAYS = 16
+"""How many arrays are kept to be used again: one picture needs fewer."""
 
 _SQUARE = ((0, 0), (0, 1), (1, 0), (1, 1))
 
@@ -98,16 +102,22 @@ def rounded_out(heat: FloatArray, pixels: tuple[int, int]) -> FloatArray:
 
 
 class Scratch:
-    """Arrays that are used again for every picture: memory fresh from the system costs more than the sums."""
+    """Arrays that are used again for every picture: memory fresh from the system costs more than the sums.
+
+    Only those used lately are kept: a window that is resized goes through hundreds of sizes.
+    """
 
     def __init__(self) -> None:
-        self._arrays: dict[tuple[str, tuple[int, ...], Any], NDArray[Any]] = {}
+        self._arrays: OrderedDict[tuple[str, tuple[int, ...], Any], NDArray[Any]] = OrderedDict()
 
     def array(self, use: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """Return the array for one use, with whatever it held before."""
         key = (use, shape, np.dtype(dtype))
         if key not in self._arrays:
             self._arrays[key] = np.empty(shape, dtype)
+            if len(self._arrays) > _MOST_ARRAYS:
+                self._arrays.popitem(last=False)
+        self._arrays.move_to_end(key)
         return self._arrays[key]
 
 

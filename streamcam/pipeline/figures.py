@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -130,8 +131,9 @@ class StatsFile:
             raise SinkError(f"cannot write {str(self._path)!r}: {error.strerror}") from error
 
     def close(self) -> None:
-        """Close the file; may be called again."""
-        self._file.close()
+        """Close the file; may be called again. What a full disk refused has been told by `write`."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self

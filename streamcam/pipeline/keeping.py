@@ -5,16 +5,20 @@ from __future__ import annotations
 import datetime
 import itertools
 import threading
+import time
 from fractions import Fraction
 from pathlib import Path
 
 from streamcam.errors import SinkError
 from streamcam.pictures import Picture
 from streamcam.pipeline.channel import Channel
-from streamcam.pipeline.recorder import PATIENCE_S, Recorded, Recorder
+from streamcam.pipeline.recorder import Recorded, Recorder
 from streamcam.sinks import ImageSink, check_recording
 
 _WAITING_PICTURES = 4
+
+PATIENCE_S = 15.0
+"""How long the end waits for encoders and disks, in seconds."""
 
 
 class Keeper:
@@ -38,6 +42,8 @@ class Keeper:
         self._pictures: Channel[tuple[Path, Picture]] = Channel(_WAITING_PICTURES, "drop_oldest")
         self._saver: threading.Thread | None = None
         self._picture_problems: list[str] = []
+        self._picture_problems_told = 0
+        self._named: set[Path] = set()
 
     @property
     def recording(self) -> Recorder | None:
@@ -82,13 +88,15 @@ class Keeper:
         active.stop()
         return active.path
 
-    def failed_recording(self) -> str | None:
-        """Tell why the recording under way has ended by itself, once; None if it has not."""
-        if self._active is None or self._active.problem is None:
-            return None
-        problem = self._active.problem
-        self._active = None
-        return problem
+    def failure(self) -> str | None:
+        """Tell why the recording under way has ended by itself, or a picture was not saved; each once."""
+        if self._active is not None and self._active.problem is not None:
+            failed, self._active = self._active, None
+            return failed.problem
+        if self._picture_problems_told < len(self._picture_problems):
+            self._picture_problems_told += 1
+            return self._picture_problems[self._picture_problems_told - 1]
+        return None
 
     def save_picture(self, image: Picture) -> Path:
         """Save a picture, without waiting; return the file that it becomes."""
@@ -103,10 +111,11 @@ class Keeper:
         """Finish everything, and wait for it."""
         self.end_recording()
         self._pictures.close()
+        ends_at = time.monotonic() + PATIENCE_S
         for recorder in self.recordings:
-            recorder.wait()
+            recorder.wait(max(0.0, ends_at - time.monotonic()))
         if self._saver is not None:
-            self._saver.join(PATIENCE_S)
+            self._saver.join(max(0.0, ends_at - time.monotonic()))
 
     def _save(self) -> None:
         for path, image in self._pictures:
@@ -124,7 +133,8 @@ class Keeper:
         stem = f"streamcam-{datetime.datetime.now():%Y%m%d-%H%M%S}"
         for number in itertools.count(1):
             path = self._folder / (f"{stem}{suffix}" if number == 1 else f"{stem}-{number}{suffix}")
-            taken = path in self.saved or any(recorder.path == path for recorder in self.recordings)
-            if not taken and not path.exists():
+            # Files appear a little after they are named.
+            if path not in self._named and not path.exists():
+                self._named.add(path)
                 return path
         raise AssertionError("there is always another number")

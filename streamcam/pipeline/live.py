@@ -9,6 +9,7 @@ explanation: the heat of the last one explained is carried on until there is a n
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import time
@@ -49,7 +50,7 @@ class LiveResult:
     saved: tuple[Path, ...]
     """Pictures that were saved."""
     problems: tuple[str, ...]
-    """What went wrong with recordings and pictures, in words."""
+    """What went wrong with recordings, pictures and the file of figures, in words."""
     notes: tuple[str, ...]
     """What the user should know about what was explained, a sentence each."""
 
@@ -111,16 +112,17 @@ class LivePreview:
                 self._loop()
         finally:
             ended_at = time.monotonic()
-            self._display.close()
-            self._stages.end()
-            self._keeper.end()
-            self._status.write_whole(ended_at)
+            with contextlib.ExitStack() as ends:  # from the last to the first, even if one fails
+                ends.callback(self._status.write_whole, ended_at)
+                ends.callback(self._keeper.end)
+                ends.callback(self._stages.end)
+                ends.callback(self._display.close)
         return LiveResult(
             figures=self._status.meter.whole,
             elapsed_s=self._status.elapsed_s(ended_at),
             recordings=tuple(self._keeper.recordings),
             saved=tuple(self._keeper.saved),
-            problems=self._keeper.problems,
+            problems=(*self._keeper.problems, *filter(None, [self._status.problem])),
             notes=() if self._controls.facts is None else self._controls.facts.notes,
         )
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from streamcam.errors import SinkError
 from streamcam.frames import Frame
 from streamcam.overlay import HudState
 from streamcam.pipeline.controls import BINDINGS, Controls
@@ -30,6 +31,7 @@ class LiveStatus:
     Attributes:
         meter: Counts what happens.
         picture_at: When the last picture came, or was first waited for. Set by the caller.
+        problem: Why the file of figures ends early, in words; None if it does not.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class LiveStatus:
         """
         self.meter = Meter()
         self.picture_at = 0.0
+        self.problem: str | None = None
         self._source_name = source_name
         self._stages = stages
         self._controls = controls
@@ -88,9 +91,9 @@ class LiveStatus:
 
     def tell_of_trouble(self, now: float) -> None:
         """Say what is wrong with the source or the recording, once."""
-        failed = self._keeper.failed_recording()
-        if failed is not None:
-            self.say(failed)
+        failure = self._keeper.failure()
+        if failure is not None:
+            self.say(failure)
         notice = self._stages.notice
         if notice != self._told_notice:
             if notice is not None and self._told_notice is None:
@@ -163,13 +166,24 @@ class LiveStatus:
         if self._stats is not None and now - self._stats_at >= _STATS_EVERY_S:
             self._stats_at = now
             self._note_source()
-            self._stats.write(self._record(self.meter.next_second(), now))
+            self._write(self._record(self.meter.next_second(), now))
 
     def write_whole(self, ended_at: float) -> None:
         """Write the figures of the whole run into their file."""
         self._note_source()
-        if self._stats is not None and self._began_at:
-            self._stats.write(self._record(self.meter.whole, ended_at) | {"whole_run": True})
+        if self._began_at:
+            self._write(self._record(self.meter.whole, ended_at) | {"whole_run": True})
+
+    def _write(self, record: dict[str, Any]) -> None:
+        """Add a line to the file of figures. A disk that is full is no reason to end the preview."""
+        if self._stats is None:
+            return
+        try:
+            self._stats.write(record)
+        except SinkError as error:
+            self._stats = None
+            self.problem = str(error)
+            self.say(self.problem)
 
     def _note_source(self) -> None:
         self.meter.note_source(self._stages.captured, self._stages.pictures.dropped)

@@ -16,9 +16,6 @@ from streamcam.sinks import Recording
 _WAITING = 15
 """Frames that may wait for the encoder: half a second of a camera's."""
 
-PATIENCE_S = 15.0
-"""How long the end waits for the encoder and the disk, in seconds."""
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Recorded:
@@ -77,10 +74,10 @@ class Recorder:
         """Let it be finished; does not wait."""
         self._frames.close()
 
-    def wait(self) -> None:
-        """Wait until it is finished; a disk that hangs is waited for `PATIENCE_S` at most."""
+    def wait(self, patience_s: float) -> None:
+        """Wait until it is finished; a disk that hangs is waited for only so long."""
         self.stop()
-        self._thread.join(PATIENCE_S)
+        self._thread.join(patience_s)
         if self._thread.is_alive() and self.problem is None:
             self.problem = f"{str(self.path)!r} was not finished: its disk does not answer"
 
@@ -97,4 +94,5 @@ class Recorder:
             self.problem = str(error)
         except Exception as error:  # a recording that fails must not end the preview
             self.problem = f"{str(self.path)!r} was given up ({type(error).__name__}: {error})"
-        self._frames.close()
+        # Nobody takes what still waits; it is much to keep for as long as the preview runs.
+        self._frames.fail(ChannelClosedError("the recording has ended"))

@@ -108,21 +108,30 @@ class Recording(Sink):
         """
         if not self._is_open:
             return
-        self._is_open = False
-        if self._container is None or self._stream is None:
+        container, stream = self._let_go()
+        if container is None or stream is None:
             raise SinkError(f"{str(self.path)!r} was not written: there was no picture")
         try:
-            self._container.mux(self._stream.encode(None))
-            self._container.close()
+            try:
+                container.mux(stream.encode(None))
+            finally:
+                container.close()
         except (FFmpegError, OSError) as error:
             raise SinkError(f"{str(self.path)!r} cannot be completed: {error.strerror}") from error
 
     def abort(self) -> None:
         """Close; what was written stays, as it can be played."""
-        self._is_open = False
-        if self._container is not None:
+        container, _ = self._let_go()
+        if container is not None:
             with contextlib.suppress(FFmpegError, OSError):
-                self._container.close()
+                container.close()
+
+    def _let_go(self) -> tuple[OutputContainer | None, VideoStream | None]:
+        """End, and keep nothing: an encoder holds tens of megabytes until nobody refers to it."""
+        self._is_open = False
+        held = self._container, self._stream
+        self._container = self._stream = None
+        return held
 
     def _begin(self, image: Picture) -> tuple[OutputContainer, VideoStream]:
         encoding = check_encoding(self.path, _ENCODER)

@@ -100,6 +100,8 @@ class CameraFeed(Feed):
         self._settings = settings or CameraSettings()
         self._device: Device | None = None
         self._failures = 0
+        self._title: str | None = None
+        self._others: frozenset[int] = frozenset()
 
     def open(self) -> None:
         """Open the camera and set it.
@@ -110,14 +112,18 @@ class CameraFeed(Feed):
         """
         self.close()
         known = list_cameras()
-        device = open_device(self._location)
+        location = self._whereabouts(known)
+        device = open_device(location)
         if not device.isOpened():
             device.release()
-            raise why_not(self._location, self.name, known)
+            raise why_not(location, self.name, known)
         self._device = device
         self._failures = 0
-        modes = next((camera.modes for camera in known if camera.path == _device_path(self._location)), ())
-        mode = choose_mode(modes, self._settings)
+        found = next((camera for camera in known if camera.path == _device_path(location)), None)
+        if self._title is None and found is not None:
+            self._title = found.title
+            self._others = frozenset(camera.number for camera in known if camera is not found)
+        mode = choose_mode(() if found is None else found.modes, self._settings)
         # The coding first: in another one the size may not be there.
         device.set(cv2.CAP_PROP_FOURCC, fourcc_number(mode.fourcc))
         device.set(cv2.CAP_PROP_FRAME_WIDTH, mode.width)
@@ -144,13 +150,28 @@ class CameraFeed(Feed):
                 raise SourceError(f"{self.name} gives no pictures any more")
             return None
         self._failures = 0
-        if pixels.ndim == 2:  # an infrared camera
-            pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
-        if self._settings.mirrored:
-            pixels = cv2.flip(pixels, 1)
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="bgr24")
+        try:
+            if pixels.ndim == 2:  # an infrared camera
+                pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
+            if self._settings.mirrored:
+                pixels = cv2.flip(pixels, 1)
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="bgr24")
+        except (cv2.error, ValueError) as error:
+            raise SourceError(f"{self.name} gave something that is no picture {pixels.shape}") from error
         milliseconds = self._device.get(cv2.CAP_PROP_POS_MSEC)
         return Grabbed(picture, milliseconds / 1000 if milliseconds > 0 else None)
+
+    def _whereabouts(self, known: Sequence[CameraInfo]) -> int | str:
+        """Where the camera is now: Linux may give one that is plugged in again another number.
+
+        It has to have the same name, and not to have been there as another one from the beginning.
+        """
+        if self._title is None or Path(_device_path(self._location)).exists():
+            return self._location
+        back = (
+            camera for camera in known if camera.title == self._title and camera.number not in self._others
+        )
+        return next((camera.number for camera in back), self._location)
 
     def close(self) -> None:
         """Let go of the camera."""

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
+from av.error import FFmpegError
+
 from streamcam.errors import SourceError
 from streamcam.frames import Frame
 from streamcam.pictures import Picture
@@ -155,7 +157,13 @@ class ReconnectingSource(LiveSource):
                 continue
             if orientation is None:  # once, as for files: asking for it is not free
                 orientation = orientation_of(grabbed.picture)
-            picture = to_upright_planar(grabbed.picture, self._resampler, orientation, pixel_format="yuv420p")
+            try:
+                picture = to_upright_planar(
+                    grabbed.picture, self._resampler, orientation, pixel_format="yuv420p"
+                )
+            except (FFmpegError, ValueError) as error:
+                reason = getattr(error, "strerror", None) or error
+                raise SourceError(f"{self.name} gave a picture that cannot be shown ({reason})") from None
             pts = self._clock.place(received_at, grabbed.time_s)
             yield Frame(picture, self._count, pts, TIME_BASE, received_at)
             self._count += 1

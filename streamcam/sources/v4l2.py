@@ -64,11 +64,11 @@ def list_cameras(directory: Path = _CLASS_DIRECTORY) -> list[CameraInfo]:
     """
     if not sys.platform.startswith("linux") or not directory.is_dir():
         return []
-    numbers = sorted(
-        int(entry.name.removeprefix("video"))
-        for entry in directory.iterdir()
-        if entry.name.removeprefix("video").isdigit()
-    )
+    try:
+        names = [entry.name.removeprefix("video") for entry in directory.iterdir()]
+    except OSError:  # it goes with the last camera
+        return []
+    numbers = sorted(int(name) for name in names if name.isdigit())
     cameras = (describe_camera(number, directory) for number in numbers)
     return [camera for camera in cameras if camera is not None]
 

@@ -108,3 +108,12 @@ def test_a_span_beside_the_plane_is_empty() -> None:
         assert Span(start, stop, 10).inside_length == 0
     assert Span(-3, 4, 10).inside == slice(0, 4)
     assert Span(7, 15, 10).inside_length == 3
+
+
+def test_arrays_are_used_again_and_those_of_sizes_long_gone_are_not_kept() -> None:
+    scratch = Scratch()
+    array = scratch.array("heat", (2, 3), np.uint8)
+    for size in range(1, 100):
+        scratch.array("heat", (size, 50), np.uint8)
+        assert scratch.array("heat", (2, 3), np.uint8) is array
+    assert len(scratch._arrays) < 20

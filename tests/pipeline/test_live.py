@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from live_fakes import FakeDisplay, FakeExplainers, FakeLiveExplainer, ToldLiveSource, live_frame
-from media_factory import grey_of
+from media_factory import frame_times_of, grey_of
 from PIL import Image
 from stage_fakes import expect
 
@@ -406,6 +406,30 @@ def test_figures_are_written_each_second_and_for_the_whole(
     assert (whole["method"], whole["engine"], whole["precision"]) == ("gradcam", "torch", "fp32")
     assert sum(second["shown"] for second in seconds) <= 4
     assert all("whole_run" not in second for second in seconds)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full, as Linux has it")
+def test_figures_that_cannot_be_written_do_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamcam.pipeline.live_status._STATS_EVERY_S", 0.0)
+    with StatsFile(Path("/dev/full")) as file:
+        scene = Scene(go, go, stats=file)
+        result = scene.run()
+    assert result.figures.shown == 3
+    assert result.problems == ("cannot write '/dev/full': No space left on device",)
+
+
+def test_a_display_that_breaks_at_the_end_costs_no_recording(tmp_path: Path) -> None:
+    scene = Scene(go, settings=LiveSettings(view=PLAIN, record=tmp_path / "out.mp4"))
+
+    def break_down() -> None:
+        raise SinkError("the window is gone")
+
+    scene.display.close = break_down  # type: ignore[method-assign]
+    with pytest.raises(SinkError, match="the window is gone"):
+        scene.run()
+    assert scene.preview._keeper.problems == ()
+    assert [recorder.written for recorder in scene.preview._keeper.recordings] == [2]
+    assert len(frame_times_of(tmp_path / "out.mp4")) == 2
 
 
 def test_a_recording_that_cannot_begin_is_told_before_anything_is_shown(tmp_path: Path) -> None:

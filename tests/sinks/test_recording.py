@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -168,3 +169,15 @@ def readable_frames(path: Path) -> int:
 def packet_sizes(path: Path) -> list[int]:
     with av.open(str(path)) as film:
         return [packet.size for packet in film.demux(video=0) if packet.size]
+
+
+@pytest.mark.parametrize("end", [Recording.finish, Recording.abort])
+def test_nothing_is_kept_of_an_encoder_that_has_ended(
+    tmp_path: Path, end: Callable[[Recording], None]
+) -> None:
+    # A preview remembers its recordings to the end, and x264 holds 24 MB for each of 720p.
+    recording = Recording(tmp_path / "out.mp4")
+    recording.write(picture(0, 0))
+    end(recording)
+    assert (recording._container, recording._stream) == (None, None)
+    assert recording.written == 1

@@ -196,6 +196,51 @@ def test_numbers_and_devices_are_cameras(monkeypatch: pytest.MonkeyPatch) -> Non
     assert live_source("/dev/video1").name == "/dev/video1"
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_what_is_no_picture_is_trouble_that_may_pass(plug: Any, mirrored: bool) -> None:
+    plug(FakeDevice(np.zeros((48, 64, 2), np.uint8)))
+    feed = CameraFeed(0, CameraSettings(mirrored=mirrored))
+    feed.open()
+    with pytest.raises(SourceError, match=r"camera 0 gave something that is no picture \(48, 64, 2\)"):
+        feed.grab()
+
+
+def test_a_camera_that_is_plugged_in_again_may_have_another_number(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    opened: list[object] = []
+    monkeypatch.setattr(camera, "open_device", lambda location: opened.append(location) or FakeDevice())
+    monkeypatch.setattr(camera, "_device_path", lambda location: str(tmp_path / str(location)))
+    feed = CameraFeed(0)
+    # What there is each time: number → name. The second of the same make is not taken for the first.
+    for cameras in (
+        {0: "Cam", 1: "Cam"},
+        {1: "Cam"},
+        {1: "Cam", 2: "Other"},
+        {1: "Cam", 3: "Cam"},
+        {0: "Cam"},
+    ):
+        for path in tmp_path.iterdir():
+            path.unlink()
+        for number in cameras:
+            (tmp_path / str(number)).touch()
+        known = [CameraInfo(number, str(tmp_path / str(number)), title) for number, title in cameras.items()]
+        monkeypatch.setattr(camera, "list_cameras", lambda known=known: known)
+        feed.open()
+    assert opened == [0, 0, 0, 3, 0]
+    assert feed.name == "camera 0"
+
+
+def test_a_list_of_cameras_that_goes_while_it_is_read_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def vanish(_directory: Path) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "iterdir", vanish)
+    assert list_cameras(tmp_path) == []
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what is known of cameras on Linux")
 @pytest.mark.parametrize(("location", "name"), [("987", "camera 987"), ("/dev/video987", "/dev/video987")])
 def test_an_absent_camera_is_told_before_anything_else_is_made_ready(location: str, name: str) -> None:

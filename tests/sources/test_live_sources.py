@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from live_fakes import FakeFeed, grabbed
@@ -98,6 +99,23 @@ def test_a_stop_ends_the_wait_for_a_camera() -> None:
     feed = FakeFeed([SourceError("gone")])
     source = ReconnectingSource(feed).frames(feed.stop, lambda _notice: feed.stop.set())
     assert list(source) == []
+
+
+def test_a_picture_that_cannot_be_shown_is_trouble_that_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    normalise, broken = live.to_upright_planar, [ValueError("no such format")]
+
+    def break_once(*arguments: Any, **options: Any) -> Any:
+        if broken:
+            raise broken.pop()
+        return normalise(*arguments, **options)
+
+    monkeypatch.setattr(live, "to_upright_planar", break_once)
+    frames, notices = watch(FakeFeed([grabbed(0), grabbed(1)]))
+    assert len(frames) == 1
+    assert notices == [
+        "fake camera gave a picture that cannot be shown (no such format); trying again",
+        None,
+    ]
 
 
 def placed(*pairs: tuple[float, float | None]) -> list[float]:
