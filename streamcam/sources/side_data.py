@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import cast
+from typing import Any
 
 import numpy as np
-from av.buffer import Buffer
-from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import SideDataContainer
 from numpy.typing import NDArray
 
 from streamcam.frames import HdrMetadata, MasteringDisplay
@@ -35,7 +33,7 @@ UPRIGHT = Orientation()
 
 def orientation_of(decoded: Picture) -> Orientation:
     """Read from a picture's display matrix how it is to be shown, to the nearest quarter turn."""
-    matrix = _kinds(decoded).get("DISPLAYMATRIX")
+    matrix = _side_data_of(decoded).get("DISPLAYMATRIX")
     if matrix is None:
         return UPRIGHT
     # The sample in column p and row q is shown in column a p + c q and row b p + d q.
@@ -47,7 +45,7 @@ def orientation_of(decoded: Picture) -> Orientation:
 
 def hdr_metadata_of(decoded: Picture) -> HdrMetadata | None:
     """Read what a picture says of its light (HDR10); None where it says nothing."""
-    kinds = _kinds(decoded)
+    kinds = _side_data_of(decoded)
     screen, light = kinds.get("MASTERING_DISPLAY_METADATA"), kinds.get("CONTENT_LIGHT_LEVEL")
     display = None if screen is None else _display_of(np.frombuffer(memoryview(screen), np.int32))
     max_cll, max_fall = (0, 0) if light is None else np.frombuffer(memoryview(light), np.uint32)[:2]
@@ -66,9 +64,15 @@ def _display_of(fields: NDArray[np.int32]) -> MasteringDisplay | None:
 
 def lost_with(decoded: Picture) -> tuple[str, ...]:
     """Tell in words what a picture carries beside its pixels that a drawn one will not."""
-    kinds = {entry.type.name for entry in cast("Iterable[SideData]", decoded.side_data)}
+    kinds = {entry.type.name for entry in _side_data_of(decoded)}
     return tuple(note for kind, note in _LOST.items() if kind in kinds)
 
 
-def _kinds(decoded: Picture) -> Mapping[str, Buffer]:
-    return cast("Mapping[str, Buffer]", decoded.side_data)  # PyAV declares fewer kinds than it gives
+def _side_data_of(decoded: Picture) -> Any:
+    """What a picture carries beside its pixels, as PyAV's `SideDataContainer`.
+
+    Not its own attribute, with which both refer to each other from then on: the picture, and with it all the
+    decoder's memory, would be freed only when Python next looks for such circles.
+    """
+    make: Any = SideDataContainer  # PyAV declares no arguments
+    return make(decoded)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import struct
 from fractions import Fraction
@@ -13,7 +14,7 @@ import pytest
 from media_factory import make_clip, make_picture
 
 from streamcam.frames import HdrMetadata, MasteringDisplay
-from streamcam.sources import open_source
+from streamcam.sources import open_source, side_data
 from streamcam.sources.side_data import UPRIGHT, Orientation, hdr_metadata_of, lost_with, orientation_of
 
 # In units of 0.00002, and 0.0001 nits.
@@ -96,6 +97,25 @@ def test_plain_pictures_are_upright_and_say_nothing() -> None:
         ("DOVI_METADATA", "what Dolby Vision adds to the picture is left out"),
     ],
 )
-def test_what_is_lost_with_a_picture_is_told(kind: str, note: str) -> None:
+def test_what_is_lost_with_a_picture_is_told(kind: str, note: str, monkeypatch: pytest.MonkeyPatch) -> None:
     entries = [SimpleNamespace(type=SimpleNamespace(name=name)) for name in (kind, "GOP_TIMECODE")]
-    assert lost_with(SimpleNamespace(side_data=entries)) == (note,)  # type: ignore[arg-type]
+    monkeypatch.setattr(side_data, "SideDataContainer", lambda _decoded: entries)
+    assert lost_with(make_picture(64, 48)) == (note,)
+
+
+def test_a_picture_that_was_looked_at_is_freed_at_once(tmp_path: Path) -> None:
+    # Each keeps the decoder's memory, of which a preview that reconnects for days has many.
+    film = make_clip(tmp_path / "film.mp4", frames=1, rotation=90)
+    gc.collect()
+    gc.disable()
+    try:
+        for look in (orientation_of, hdr_metadata_of, lost_with):
+            with av.open(str(film)) as container:
+                look(next(container.decode(video=0)))
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        assert [thing for thing in gc.garbage if isinstance(thing, av.VideoFrame)] == []
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
