@@ -2,10 +2,10 @@
 
     python scripts/bench_soak.py [--minutes 60] [--case film …] [--film FILM]
 
-film: a film in a loop. failing: a made-up camera that fails every two seconds, comes back in another size, and
+film: a film in a loop. failing: a made-up camera that fails every two seconds, comes back in another size and
 has a clock that jumps, before visitors who resize the window every second and press r every five. stream: one
-that sends six seconds of pictures at once and hangs up. Each is shown by a process of its own, one after another,
-for so many minutes, with the default model and without a display. Linux only.
+that sends six seconds of pictures at once and hangs up. Each is shown by a process of its own, one after the
+other, for so many minutes, with the default model and without a display. Linux only.
 """
 
 from __future__ import annotations

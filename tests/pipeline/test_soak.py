@@ -63,7 +63,7 @@ class CountingFeed(NetworkFeed):
     def open(self) -> None:
         names = sorted(thread.name for thread in threading.enumerate())
         pages = int(Path("/proc/self/statm").read_text().split()[1])
-        handles = len(os.listdir("/proc/self/fd"))
+        handles = len(list(Path("/proc/self/fd").iterdir()))
         self.looks.append((names, handles, pages * os.sysconf("SC_PAGE_SIZE") / 1e6))
         if len(self.looks) > _WARM_UP + _RECONNECTS:
             self._display.keys.append("q")
