@@ -138,7 +138,9 @@ class LivePreview:
                 raise SourceError(f"{self._source.name!r} gave no pictures") from None
             if frame is not None:
                 return frame
-            self._give_up(time.monotonic())
+            now = time.monotonic()
+            self._status.tell_of_trouble(now)
+            self._give_up(now)
         return None
 
     def _begin(self, first: Frame) -> None:
@@ -222,7 +224,7 @@ class LivePreview:
         if now_view.smoothing_s != view.smoothing_s:
             self._heat.set_smoothing(now_view.smoothing_s)
         if now_view.frozen != view.frozen:
-            self._stages.frozen = now_view.frozen
+            self._stages.freeze(now_view.frozen)
             self._heat.freeze(self._newest if now_view.frozen else None)
         has_new_wish = self._controls.wanted != wanted
         if has_new_wish:

@@ -102,7 +102,6 @@ class LiveStages:
         answers: From the explainer to the caller.
         captured: How many frames have been read.
         notice: What is wrong with the source, in words; None while nothing is.
-        frozen: Set by the caller: new frames are not explained then, only those handed to `explain`.
     """
 
     def __init__(
@@ -127,7 +126,8 @@ class LiveStages:
         self.answers: Channel[Answer] = Channel(8, "drop_oldest")
         self.captured = 0
         self.notice: str | None = None
-        self.frozen = False
+        self._frozen = False
+        self._freezing = threading.Lock()
         self._reading = threading.Thread(target=self._read, name="streamcam-reader", daemon=True)
         self._explaining = threading.Thread(target=self._explain, name="streamcam-explainer", daemon=True)
 
@@ -139,6 +139,12 @@ class LiveStages:
     def order(self, wanted: Wanted) -> None:
         """Let something else be explained from the next frame on."""
         self._orders.put(wanted)
+
+    def freeze(self, frozen: bool) -> None:
+        """Explain no new frames from now on, only those handed to `explain`; or all again."""
+        # Not between the reader's look and its put, which would replace the frame handed in after this.
+        with self._freezing:
+            self._frozen = frozen
 
     def explain(self, frame: Frame) -> None:
         """Hand in a frame to be explained, whether it was before or not."""
@@ -161,8 +167,9 @@ class LiveStages:
             for frame in self._source.frames(self._stop, self._note):
                 self.captured += 1
                 self.pictures.put(frame)
-                if not self.frozen:
-                    self._to_explain.put(frame)
+                with self._freezing:
+                    if not self._frozen:
+                        self._to_explain.put(frame)
         except ChannelClosedError:
             pass
         except BaseException as error:

@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 
 from streamcam.errors import InvalidArgumentError, SourceError, unknown_name
 from streamcam.sources.live import Feed, Grabbed
-from streamcam.sources.opening import film_streams
+from streamcam.sources.opening import LARGEST_PIXELS, film_streams
 
 SCHEMES: dict[str, str] = {
     "http": "http,tcp",
@@ -182,6 +182,9 @@ class NetworkFeed(Feed):
         stream = next((film for film in films if film.codec_context is not None), None)
         if stream is None:
             raise SourceError(f"{self.name!r} sends no pictures that FFmpeg here can decode")
+        width, height = stream.codec_context.width, stream.codec_context.height
+        if width * height > LARGEST_PIXELS:
+            raise SourceError(f"{self.name!r} sends pictures of {width}x{height}, which are too large")
         stream.thread_type = "SLICE"  # frames in parallel would each come a few frames late
         self.rate = stream.guessed_rate
         errors, last_at = 0, time.monotonic()

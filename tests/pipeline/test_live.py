@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from PIL import Image
 from stage_fakes import expect
 
 from streamcam.errors import InvalidArgumentError, SinkError, SourceError
+from streamcam.frames import Frame
 from streamcam.overlay import OverlaySettings
 from streamcam.pictures import planes_of
 from streamcam.pipeline import (
@@ -27,7 +28,8 @@ from streamcam.pipeline import (
     Wanted,
     live_stages,
 )
-from streamcam.pipeline.live_stages import Explained
+from streamcam.pipeline.live_stages import Explained, LiveStages
+from streamcam.temporal import LIVE_MODE, TemporalSettings
 
 PLAIN = View(OverlaySettings(labels=False), heat_shown=False)
 """What is shown is the bare picture, so that its grey tells which one it is."""
@@ -356,6 +358,49 @@ def test_trouble_is_shown_and_told_until_it_has_passed() -> None:
     assert scene.told[1] == "told is back after 7 s"
     first, with_notice = (picture.to_ndarray() for picture in scene.display.shown[:2])
     assert first.shape == with_notice.shape
+
+
+def test_trouble_before_the_first_picture_is_told() -> None:
+    told = threading.Event()
+    scene = Scene()
+
+    def never_well(_stop: threading.Event, notify: Callable[[str | None], None]) -> Iterator[Frame]:
+        notify("camera 0 gives no pictures any more; trying again")
+        expect(told)
+        yield from ()
+
+    scene.source.frames = never_well  # type: ignore[method-assign]
+    scene.preview._status._tell = lambda words: (scene.told.append(words), told.set())
+    with pytest.raises(SourceError, match="gave no pictures"):
+        scene.run()
+    assert scene.told == ["camera 0 gives no pictures any more; trying again"]
+
+
+def test_a_picture_on_its_way_does_not_take_the_place_of_a_frozen_one() -> None:
+    putting, handed_in = threading.Event(), threading.Event()
+    source = ToldLiveSource()
+    stages = LiveStages(source, FakeExplainers(), Wanted("fake"), TemporalSettings(mode=LIVE_MODE))
+    waiting = stages._to_explain
+    put = waiting.put
+
+    def put_late(frame: Frame) -> None:
+        if threading.current_thread().name == "streamcam-reader":
+            putting.set()
+            handed_in.wait(0.2)  # in vain, where nobody can hand anything in meanwhile
+        put(frame)
+
+    waiting.put = put_late  # type: ignore[method-assign]
+    stages._reading.start()
+    source.go()
+    expect(putting)
+    stages.freeze(True)
+    frozen = live_frame(7)
+    stages.explain(frozen)
+    handed_in.set()
+    source.go()  # and later ones do not either
+    source.end()
+    stages._reading.join()
+    assert waiting.take(0) is frozen
 
 
 def test_a_device_that_hangs_does_not_keep_the_program(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,6 +176,12 @@ def test_sound_is_not_waited_behind(tmp_path: Path) -> None:
     assert others >= 30  # after each of them the reader looks whether it is to stop
 
 
+def test_pictures_that_no_memory_holds_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "LARGEST_PIXELS", 64 * 48 - 1)
+    with pytest.raises(SourceError, match="sends pictures of 64x48, which are too large"):
+        taken_in(tmp_path)
+
+
 def test_a_stream_that_goes_on_without_pictures_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
