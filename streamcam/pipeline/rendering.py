@@ -14,6 +14,8 @@ import streamcam
 from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.frames import SourceInfo, SourceReport, Steadied
 from streamcam.overlay import Overlay, OverlaySettings
+from streamcam.pictures import Picture
+from streamcam.pipeline.prefetching import prefetched
 from streamcam.pipeline.resuming import Kept, Resumption
 from streamcam.pipeline.streaming import ExplainedStream, stream
 from streamcam.sinks import EncoderSettings, SidecarWriter, Sink, check_output, open_sink, same_file
@@ -22,6 +24,9 @@ from streamcam.temporal import Steadier, TemporalSettings, steady
 
 if TYPE_CHECKING:
     from streamcam.cam import Explainer
+
+_WAITING_PICTURES = 4
+"""Encoders take pictures in unequal times; drawing goes on meanwhile."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -156,7 +161,13 @@ def render(
         if resumption is not None:
             # What the stages still hold at a stop is not what it will be when the frames after it are known.
             steadied = itertools.takewhile(lambda _: not explained.stopped, steadied)
-        written = _write_all(explained.info, steadied, painter, sink, records, carried, on_progress)
+        pictures = ((ready, painter.draw(ready)) for ready in steadied)
+        drawn = stack.enter_context(
+            prefetched(
+                pictures, waiting=_WAITING_PICTURES, name="streamcam-drawer", interrupt=explained.close
+            )
+        )
+        written = _write_all(explained.info, drawn, sink, records, carried, on_progress)
         frames = written.frames
         if resumption is not None and explained.stopped:
             frames = 0  # what is finished waits for the rest
@@ -209,20 +220,19 @@ class _Written:
 
 def _write_all(
     info: SourceInfo,
-    steadied: Iterable[Steadied],
-    painter: Overlay,
+    drawn: Iterable[tuple[Steadied, Picture]],
     sink: Sink,
     records: SidecarWriter | None,
     carried: int,
     on_progress: Callable[[Progress], None] | None,
 ) -> _Written:
-    """Draw and write every frame."""
+    """Write every frame."""
     written = _Written()
     step_s = float(1 / info.rate) if info.rate else 0.0
     first_s = first_new_s = 0.0
-    for ready in steadied:
+    for ready, picture in drawn:
         time_s = ready.frame.time_s
-        sink.write(painter.draw(ready))
+        sink.write(picture)
         if records is not None:
             records.write(ready.frame, ready.explanation)
         if written.frames == 0:

@@ -339,7 +339,9 @@ def test_closing_the_stream_counts_as_stopping(clip: Path, out: Path) -> None:
     result = render_badly(
         clip, out, on_start=running.append, on_progress=at_frame(5, lambda: running[0].close())
     )
-    assert (result.frames, result.interrupted) == (5, True)
+    # Four pictures may have been drawn and wait, and one be in hand.
+    assert 5 <= result.frames <= 10 < FRAMES
+    assert result.interrupted
 
 
 def test_stopped_too_late_to_matter(clip: Path, out: Path) -> None:
