@@ -25,7 +25,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -33,51 +34,52 @@ MODELS = ("efficientnet_lite0", "resnet50", "vgg16", "vit_b_16")
 STAGES = ("read", "explain", "draw", "write")
 CANDIDATES = ("streamcam", "stages", "transcode", "pytorch-grad-cam", "torch-cam")
 INPUT_SIDE = 224
+FILM_RATE = 25
 WARM_UP = 10
 STAGE_FRAMES = 64
 WARM_UP_ON_GPUS = 64
 """There a batch is of up to sixteen frames, and recorded when it comes for the third time."""
 
-Frames = Generator[None, None, None]
-
-# --- Candidates: each yields once for every frame that is finished -----------------------------------------
+# --- Candidates: each makes a film of another, or of its beginning, and returns the number of its frames ----
 
 
-def run_streamcam(film: Path, output: Path, explainer: Any, settings: argparse.Namespace) -> Frames:
-    """Read, explain, overlay and write, as ``streamcam render`` does."""
-    from streamcam.overlay import Overlay
-    from streamcam.pipeline import stream
-    from streamcam.sinks import open_sink
+def run_streamcam(film: Path, output: Path, explainer: Any, frames: int, settings: argparse.Namespace) -> int:
+    """Render, as ``streamcam render`` does."""
+    import streamcam
     from streamcam.sources import ReadingSettings
-    from streamcam.temporal import Steadier, TemporalSettings, steady
 
-    overlay = Overlay()
-    reading = ReadingSettings(hwaccel=settings.hwaccel)
-    with (
-        stream(film, explainer, temporal=TemporalSettings(), reading=reading) as explained,
-        open_sink(output, explained.info, settings=encoder(settings), overwrite=True) as sink,
-    ):
-        for steadied in steady(explained, Steadier()):
-            sink.write(overlay.draw(steadied))
-            yield
+    result = streamcam.render(
+        film,
+        output,
+        explainer,
+        encoder=encoder(settings),
+        reading=ReadingSettings(hwaccel=settings.hwaccel),
+        end_s=float((frames - 0.5) / FILM_RATE),
+        overwrite=True,
+    )
+    return int(result.frames)
 
 
-def run_transcode(film: Path, output: Path, _explainer: Any, settings: argparse.Namespace) -> Frames:
+def run_transcode(
+    film: Path, output: Path, _explainer: Any, frames: int, settings: argparse.Namespace
+) -> int:
     """Read and write, with the same encoder settings and nothing in between."""
     from streamcam.pictures import blank_like, planes_of
     from streamcam.sinks import open_sink
     from streamcam.sources import ReadingSettings, open_source
 
+    count = 0
     with (
         open_source(film, reading=ReadingSettings(hwaccel=settings.hwaccel)) as source,
         open_sink(output, source.info, settings=encoder(settings), overwrite=True) as sink,
     ):
-        for frame in source:
+        for frame in itertools.islice(source, frames):
             fresh = blank_like(frame.image)
             for target, plane in zip(planes_of(fresh), planes_of(frame.image), strict=True):
                 target[:] = plane
             sink.write(fresh)
-            yield
+            count += 1
+    return count
 
 
 def encoder(settings: argparse.Namespace) -> Any:
@@ -89,17 +91,21 @@ def encoder(settings: argparse.Namespace) -> Any:
     return EncoderSettings(settings.codec)
 
 
-def run_pytorch_grad_cam(film: Path, output: Path, explainer: Any, _settings: argparse.Namespace) -> Frames:
+def run_pytorch_grad_cam(
+    film: Path, output: Path, explainer: Any, frames: int, _settings: argparse.Namespace
+) -> int:
     """Run the usual loop with pytorch-grad-cam."""
     from pytorch_grad_cam import GradCAM
 
     module = explainer.model
     layers = [module.get_submodule(explainer.target_layer)]
     with GradCAM(model=module, target_layers=layers, reshape_transform=reshape_of(explainer)) as peer:
-        yield from usual_loop(film, output, explainer, lambda inputs: peer(inputs, None)[0])
+        return usual_loop(film, output, explainer, frames, lambda inputs: peer(inputs, None)[0])
 
 
-def run_torch_cam(film: Path, output: Path, explainer: Any, _settings: argparse.Namespace) -> Frames:
+def run_torch_cam(
+    film: Path, output: Path, explainer: Any, frames: int, _settings: argparse.Namespace
+) -> int:
     """Run the usual loop with torch-cam."""
     from torchcam.methods import GradCAM
 
@@ -110,10 +116,10 @@ def run_torch_cam(film: Path, output: Path, explainer: Any, _settings: argparse.
             scores = module(inputs)
             return peer(int(scores.argmax()), scores)[0][0].cpu().numpy()
 
-        yield from usual_loop(film, output, explainer, explain)
+        return usual_loop(film, output, explainer, frames, explain)
 
 
-def usual_loop(film: Path, output: Path, explainer: Any, explain: Callable[[Any], Any]) -> Frames:
+def usual_loop(film: Path, output: Path, explainer: Any, frames: int, explain: Callable[[Any], Any]) -> int:
     """OpenCV reads, ``explain`` makes a map of every frame, OpenCV writes."""
     import cv2
     import numpy as np
@@ -123,7 +129,8 @@ def usual_loop(film: Path, output: Path, explainer: Any, explain: Callable[[Any]
     size = (int(reader.get(cv2.CAP_PROP_FRAME_WIDTH)), int(reader.get(cv2.CAP_PROP_FRAME_HEIGHT)))
     rate = reader.get(cv2.CAP_PROP_FPS)
     writer = cv2.VideoWriter(str(output), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
-    while True:
+    count = 0
+    while count < frames:
         found, bgr = reader.read()
         if not found:
             break
@@ -132,8 +139,9 @@ def usual_loop(film: Path, output: Path, explainer: Any, explain: Callable[[Any]
         heat = cv2.resize(explain(inputs), size)
         shown = show_cam_on_image(np.float32(rgb) / 255, heat, use_rgb=True)
         writer.write(cv2.cvtColor(shown, cv2.COLOR_RGB2BGR))
-        yield
+        count += 1
     writer.release()
+    return count
 
 
 def reshape_of(explainer: Any) -> Callable[[Any], Any] | None:
@@ -232,7 +240,7 @@ def work(settings: argparse.Namespace) -> None:
                 "pytorch-grad-cam": run_pytorch_grad_cam,
                 "torch-cam": run_torch_cam,
             }[settings.worker]
-            result = timed(lambda: run(settings.film, output, explainer, settings), warm_up_frames(settings))
+            result = timed(lambda frames: run(settings.film, output, explainer, frames, settings), settings)
     result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(result))
 
@@ -242,24 +250,24 @@ def warm_up_frames(settings: argparse.Namespace) -> int:
     return WARM_UP if settings.device == "cpu" else WARM_UP_ON_GPUS
 
 
-def timed(run: Callable[[], Frames], warm_up: int) -> dict[str, float]:
-    """Measure a run over the whole film, from opening it to the finished one, after the beginning of another.
+def timed(run: Callable[[int], int], settings: argparse.Namespace) -> dict[str, float]:
+    """Measure a run over the whole film, from opening it to the finished one, after one over its beginning.
 
     Stages work ahead of each other: at its tenth frame a run has done a part of the rest already.
     """
-    beginning = run()
-    for _ in range(warm_up):
-        next(beginning)
-    beginning.close()
+    run(warm_up_frames(settings))
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
-    count = sum(1 for _ in run())
+    count = run(settings.frames)
     wall_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
+    if count != settings.frames:
+        raise SystemExit(f"the film has {count} frames, not {settings.frames}; give --frames {count}")
     return {"fps": count / wall_s, "cpu_ms": 1000 * cpu_s / count}
 
 
 def measure(candidate: str, film: Path, model: str, settings: argparse.Namespace) -> dict[str, float]:
     """Run one candidate in a process of its own."""
     command = [sys.executable, __file__, str(film), "--worker", candidate, "--model", model]
+    command += ["--frames", str(settings.frames)]
     command += ["--device", settings.device, "--engine", settings.engine, "--precision", settings.precision]
     command += ["--hwaccel", settings.hwaccel, *(["--codec", settings.codec] if settings.codec else [])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -277,12 +285,14 @@ def scaled_film(film: Path, height: int, frames: int, folder: Path) -> Path:
     with av.open(str(film)) as source, av.open(str(path), "w") as target:
         stream = source.streams.best("video")
         width = round(stream.width * height / stream.height / 2) * 2
-        written = target.add_stream("libx264", rate=stream.guessed_rate, options={"crf": "20"})
+        written = target.add_stream("libx264", rate=FILM_RATE, options={"crf": "20"})
         written.width, written.height, written.pix_fmt = width, height, "yuv420p"
         for index, frame in enumerate(source.decode(stream)):
             if index == frames:
                 break
-            target.mux(written.encode(frame.reformat(width, height, "yuv420p")))
+            picture = frame.reformat(width, height, "yuv420p")
+            picture.pts, picture.time_base = index, Fraction(1, FILM_RATE)
+            target.mux(written.encode(picture))
         target.mux(written.encode(None))
     return path
 
