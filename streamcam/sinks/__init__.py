@@ -8,6 +8,7 @@ from streamcam.errors import InvalidArgumentError
 from streamcam.frames import SourceInfo
 from streamcam.sinks.base import Sink
 from streamcam.sinks.encoding import EncoderSettings, Encoding, check_encoding
+from streamcam.sinks.film_setup import check_film
 from streamcam.sinks.formats import CONTAINERS
 from streamcam.sinks.image import IMAGE_SUFFIXES, ImageSink
 from streamcam.sinks.memory import MemorySink
@@ -17,7 +18,7 @@ from streamcam.sinks.resumable import ResumableSink, check_resumable, open_resum
 from streamcam.sinks.segments import SegmentStore, open_store, parts_path
 from streamcam.sinks.sequence import SequenceSink, check_sequence, is_sequence, sequence_size
 from streamcam.sinks.sidecar import SidecarWriter
-from streamcam.sinks.video import VideoSink, check_film, open_video_sink
+from streamcam.sinks.video import VideoSink, open_video_sink
 
 __all__ = [
     "EncoderSettings",

@@ -15,9 +15,10 @@ from streamcam.pictures import Picture
 from streamcam.sinks.base import Sink
 from streamcam.sinks.durable import Arrays, sync_file
 from streamcam.sinks.encoding import EncoderSettings
+from streamcam.sinks.film_setup import check_film
 from streamcam.sinks.formats import CONTAINERS
 from streamcam.sinks.segments import Segment, SegmentStore
-from streamcam.sinks.video import VideoSink, check_film, open_video_sink
+from streamcam.sinks.video import VideoSink, open_video_sink
 
 
 def open_resumable_sink(
