@@ -259,8 +259,6 @@ def timed(run: Callable[[int], int], settings: argparse.Namespace) -> dict[str, 
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
     count = run(settings.frames)
     wall_s, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
-    if count != settings.frames:
-        raise SystemExit(f"the film has {count} frames, not {settings.frames}; give --frames {count}")
     return {"fps": count / wall_s, "cpu_ms": 1000 * cpu_s / count}
 
 
@@ -354,7 +352,7 @@ def main() -> None:
     )
     parser.add_argument("--candidate", action="append", choices=CANDIDATES, help="default: all")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--frames", type=int, default=200)
+    parser.add_argument("--frames", type=int, default=200, help="as many as the film has, at most")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--precision", default="auto")
