@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 MODELS = ("efficientnet_lite0", "resnet50", "vgg16", "vit_b_16")
-STAGES = ("read", "explain", "draw", "write")
+STAGES = ("read", "explain", "steady", "draw", "write")
 CANDIDATES = ("streamcam", "stages", "transcode", "pytorch-grad-cam", "torch-cam")
 INPUT_SIDE = 224
 FILM_RATE = 25
@@ -191,7 +191,8 @@ def stages_apart(film: Path, output: Path, settings: argparse.Namespace) -> dict
         frames = clock.measure("read", lambda: list(itertools.islice(every_frame, STAGE_FRAMES)))
     explanations = clock.measure("explain", lambda: explainer.explain_frames(frames))
     pairs = list(zip(frames, explanations, strict=True))
-    pictures = clock.measure("draw", lambda: [overlay.draw(ready) for ready in steady(pairs, Steadier())])
+    steadied = clock.measure("steady", lambda: list(steady(pairs, Steadier())))
+    pictures = clock.measure("draw", lambda: [overlay.draw(ready) for ready in steadied])
 
     def write() -> None:
         with open_sink(output, info, settings=encoder(settings), overwrite=True) as sink:
