@@ -309,8 +309,7 @@ class Explainer:
 
     def _explain_batch(self, frames: Sequence[Frame], follower: Follower | None) -> list[Explanation]:
         # Inference mode is the caller's affair: here gradients are taken.
-        # A head is too small to share: its threads would spend their time waiting for each other.
-        threads = torch_threads(available_cores() if self._split is None else 1)
+        threads = torch_threads(available_cores() if self._split is None else self._split.head_threads)
         with torch.inference_mode(False), evaluating(self.model), threads:
             run = self._run(self._preprocessor.pixels(frames))
             # From here on all but gradients and maps is done by the processor: what is looked up in a few

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from streamcam.cam import checking
 from streamcam.cam.checking import check_pictures, close_to, keeps_bounds
+from streamcam.cam.cores import available_cores
 from streamcam.cam.engines.cache import ModelCache
 from streamcam.cam.engines.openvino import OpenVinoBackbone
 from streamcam.cam.engines.split import Halves, run_head
@@ -20,6 +22,11 @@ from streamcam.models import Classifier, Layer
 # How far an engine's features may be from torch's, as a share of the largest: rounding stays far below in
 # float32; a graph that was traced for another shape, or an operation converted wrongly, goes far beyond.
 _TOLERANCE = {"fp32": 1e-3, "bf16": 0.1, "fp16": 0.05}
+
+
+_LARGE_HEAD = 4_000_000
+"""Parameters. Threads of a smaller head, as of a pooling and a linear layer, spend their time waiting for
+each other; ViT-B/16, whose last block has 7 million, takes 73 ms a frame with two instead of 100 with one."""
 
 
 class EngineMismatchError(Exception):
@@ -63,6 +70,12 @@ class SplitNetwork:
     def precision(self) -> str:
         """What the backbone computed the last pictures in; before the first, what it is meant to."""
         return (self._used or self._candidates[0]).precision
+
+    @functools.cached_property
+    def head_threads(self) -> int:
+        """How many threads torch is to have for the head and its gradients."""
+        size = sum(parameter.numel() for parameter in self._halves.head.parameters())
+        return available_cores() if size >= _LARGE_HEAD else 1
 
     def run(self, pixels: NDArray[np.uint8]) -> Tapped:
         """Run the network.

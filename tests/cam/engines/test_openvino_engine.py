@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torchvision.models import get_model
 
 from streamcam.cam import Explainer
-from streamcam.cam.engines import split_network
+from streamcam.cam.engines import split, split_network
 from streamcam.errors import InvalidArgumentError, UnknownNameError
-from streamcam.models import Classifier, InputSpec
+from streamcam.models import Classifier, InputSpec, Layer
 from streamcam.models.labels import numbered_labels
 
 
@@ -54,6 +55,21 @@ def test_maps_and_predictions_are_those_of_torch(method: str, settings: dict[str
         for index, heatmap in exact.heatmaps.items():
             tolerance = 1e-3 * float(np.abs(heatmap).max())
             np.testing.assert_allclose(fast.heatmaps[index], heatmap, atol=tolerance)
+
+
+@pytest.mark.parametrize(("width", "threads"), [(16, 1), (4096, 3)])  # 20 thousand and 4.2 million parameters
+def test_only_a_large_head_gets_several_threads(
+    width: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamcam.cam.engines.split_network.available_cores", lambda: 3)
+    pooled = nn.Sequential(nn.AdaptiveAvgPool2d(8), nn.Flatten())
+    head = nn.Sequential(nn.Linear(1024, width), nn.ReLU(), nn.Linear(width, 10))
+    module = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), pooled, head).eval()
+    classifier = Classifier("own", module, numbered_labels(10), InputSpec(64, 64), "none")
+    halves = split.split_network(module, "0")
+    assert halves is not None
+    layer = Layer("0", "Conv2d", (1, 16, 62, 62), None, explains=True)
+    assert split_network.SplitNetwork(classifier, layer, halves, [], 1).head_threads == threads
 
 
 def test_every_shape_of_picture_is_explained() -> None:
