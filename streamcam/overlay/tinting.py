@@ -109,11 +109,12 @@ class Tinter:
             round((region.right - region.left) * image.width),
         )
         weights = np.stack([rounded_out(heat, pixels) for heat in heats])
-        ahead = weights**_DOMINANCE
-        shares = ahead / np.maximum(ahead.sum(axis=0), np.float32(1e-12))
+        strongest = weights.max(axis=0)
+        # Beside the strongest, so that the power of weak heat does not vanish, and all its colour with it.
+        ahead = (weights / np.maximum(strongest, np.finfo(np.float32).tiny)) ** _DOMINANCE
+        shares = ahead / np.maximum(ahead.sum(axis=0), np.float32(1))
         yuv = coding_of(image).encode_rgb(np.array(colours, np.float32))
-        strongest = np.float32(self._alpha) * weights.max(axis=0)
-        return strongest, np.einsum("khw,kc->chw", shares, yuv)
+        return np.float32(self._alpha) * strongest, np.einsum("khw,kc->chw", shares, yuv)
 
 
 def for_and_against(heat: FloatArray) -> tuple[FloatArray, FloatArray]:

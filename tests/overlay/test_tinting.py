@@ -39,6 +39,16 @@ def test_full_heat_has_the_weight_alpha(pixel_format: str) -> None:
         assert plane[0, 0] == pytest.approx(value, abs=0.75)
 
 
+@pytest.mark.parametrize("heat", [0.5, 0.2, 0.15, 0.05, 0.01, 1e-5])
+def test_weak_heat_has_its_own_colour_and_no_other(heat: float) -> None:
+    image = grey(33, 19)
+    heats = [np.full((2, 4), heat, np.float32), np.zeros((2, 4), np.float32)]
+    tinted = Tinter(0.5).tint(image, heats, [FOR, AGAINST], WHOLE)
+    colour = coding_of(image).encode_rgb(np.array(FOR, np.float32))
+    for plane, value in zip(planes_of(tinted), (1 - 0.5 * heat) * 128 + 0.5 * heat * colour, strict=True):
+        assert plane == pytest.approx(np.full(plane.shape, value), abs=1.25)
+
+
 def test_the_strongest_colour_wins_its_place() -> None:
     first, second = np.zeros((1, 2), np.float32), np.zeros((1, 2), np.float32)
     first[0, 0], second[0, 1], second[0, 0] = 1, 1, 0.9
