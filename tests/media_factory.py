@@ -17,10 +17,21 @@ import av
 import numpy as np
 from av.filter import Graph
 from av.packet import Packet
+from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
 from streamcam.frames import ColourTags, SourceInfo
 from streamcam.pictures import bits_of, planes_of, set_tags
+
+BT601, BT709, BT2020 = Colorspace.ITU601, Colorspace.ITU709, Colorspace.BT2020
+COLOURS = {
+    "white": (255, 255, 255),
+    "black": (0, 0, 0),
+    "red": (255, 0, 0),
+    "green": (0, 255, 0),
+    "blue": (0, 0, 255),
+    "olive": (120, 130, 40),
+}
 
 Painter = Callable[[int, Sequence[NDArray[np.uint8]]], None]
 

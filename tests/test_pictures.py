@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
-from media_factory import make_picture, paint_noise
+from media_factory import BT601, BT709, BT2020, COLOURS, make_picture, paint_noise
 
 from streamcam.frames import ColourTags
 from streamcam.pictures import (
@@ -23,14 +23,6 @@ from streamcam.pictures import (
     set_tags,
     tags_of,
 )
-
-BT601, BT709, BT2020 = Colorspace.ITU601, Colorspace.ITU709, Colorspace.BT2020
-COLOURS = {
-    "white": (255, 255, 255),
-    "black": (0, 0, 0),
-    "red": (255, 0, 0),
-    "blue": (0, 0, 255),
-}
 
 
 # Worked out by hand from ITU-R BT.601 / BT.709 / BT.2020: Y = Kr R + (1 - Kr - Kb) G + Kb B,

@@ -10,8 +10,8 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from av.video.reformatter import ColorRange, Colorspace
-from media_factory import make_clip, make_picture
+from av.video.reformatter import ColorRange
+from media_factory import BT601, BT709, BT2020, COLOURS, make_clip, make_picture
 from numpy.typing import NDArray
 
 from streamcam.frames import ColourTags
@@ -27,15 +27,6 @@ from streamcam.pictures import (
 )
 from streamcam.resampling import FAITHFUL, Resampler
 
-BT601, BT709, BT2020 = Colorspace.ITU601, Colorspace.ITU709, Colorspace.BT2020
-COLOURS = {
-    "white": (255, 255, 255),
-    "black": (0, 0, 0),
-    "red": (255, 0, 0),
-    "green": (0, 255, 0),
-    "blue": (0, 0, 255),
-    "olive": (120, 130, 40),
-}
 CODINGS = [YuvCoding(matrix, full) for matrix in (BT601, BT709, BT2020) for full in (False, True)]
 
 

@@ -79,15 +79,16 @@ def tapped_network(
         inputs: Makes what it is tried on, float32 (N, C, H, W), normalised.
     """
     *tried, last = dtypes
+    exact = _network(classifier, layers, last)
     layout = layers[0].layout
     if tried and layout is not None:
         batch = inputs()
-        expected = _network(classifier, layers, last).run(batch)
+        expected = exact.run(batch)
         for dtype in tried:
             network = _network(classifier, layers, dtype)
             if keeps_bounds(network.run(batch), expected, classifier, layout):
                 return network
-    return _network(classifier, layers, last)
+    return exact
 
 
 def _network(classifier: Classifier, layers: Sequence[Layer], dtype: torch.dtype) -> TappedNetwork:

@@ -166,12 +166,12 @@ def _number(rate: Fraction) -> str:
 
 
 def _display() -> Iterator[Finding]:
-    from streamcam.sinks.window import find_display
+    from streamcam.sinks.window import NO_DISPLAY, find_display
 
     problem = find_display()
     if problem is None:
         yield "windows can be opened", None
-    elif problem.startswith("there is no display") and not any(map(os.environ.get, _DISPLAY_VARIABLES)):
+    elif problem.startswith(NO_DISPLAY) and not any(map(os.environ.get, _DISPLAY_VARIABLES)):
         yield "none, as on a server; needed only for the window of streamcam live", None
     else:
         yield "no window can be opened", problem

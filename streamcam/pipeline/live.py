@@ -183,9 +183,8 @@ class LivePreview:
                 self._controls.facts = answer.facts
                 self._status.say(answer.reason)
             else:
-                self._controls.facts = (
-                    answer.facts
-                )  # the engine may have changed; and others may have been dropped
+                # The engine may have changed; and other answers may have been dropped.
+                self._controls.facts = answer.facts
                 if answer.explanation.is_explained:
                     self._status.meter.note_explained()
                 self._heat.take(answer)

@@ -26,9 +26,8 @@ def check_film(path: Path, info: SourceInfo, settings: EncoderSettings) -> Encod
     """
     encoding = check_encoding(path, settings, info.pixel_format, info.hdr_metadata)
     clock = encoding.container.time_base
-    if (
-        clock is not None and info.rate and info.rate * clock > Fraction(1, 2)
-    ):  # players slow shorter ones down
+    # Players slow down what is shown for less than two units.
+    if clock is not None and info.rate and info.rate * clock > Fraction(1, 2):
         raise InvalidArgumentError(
             f"a {path.suffix} file shows at most {1 / clock / 2} frames a second, and the film has "
             f"{float(info.rate):g}; give --fps 25"

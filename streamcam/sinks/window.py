@@ -24,6 +24,9 @@ _LARGEST_AT_FIRST = (1280, 720)
 _SMALLEST_AT_FIRST = (640, 360)
 _PROBE_PATIENCE_S = 30.0
 
+NO_DISPLAY = "there is no display"
+"""What `find_display` begins with where that is all that is wrong."""
+
 _KEY_NAMES = {8: "backspace", 9: "tab", 10: "enter", 13: "enter", 27: "escape", 127: "backspace"}
 _ARROWS = {
     **{65362: "up", 65364: "down"},  # X11
@@ -78,11 +81,11 @@ def find_display() -> str | None:
         return f"OpenCV cannot be loaded ({line.strip()})"
     wanted = "DISPLAY is not set" if not os.environ.get("DISPLAY") else f"DISPLAY={os.environ['DISPLAY']}"
     where = f" ({wanted})" if sys.platform.startswith("linux") else ""
-    return f"there is no display to open a window on{where}; log in at a screen, or use --display none"
+    return f"{NO_DISPLAY} to open a window on{where}; log in at a screen, or use --display none"
 
 
 def _qt_environment() -> dict[str, str]:
-    """The environment in which Qt opens windows reliably and says nothing of it on the terminal."""
+    """The environment in which Qt says nothing of fonts and platforms on the terminal."""
     environment = dict(os.environ)
     for name, value in _QT_SETTINGS.items():
         environment.setdefault(name, value)
@@ -95,9 +98,8 @@ _QT_SETTINGS = {
     "OPENCV_LOG_LEVEL": "SILENT",
 }
 if sys.platform.startswith("linux"):
-    _QT_SETTINGS["QT_QPA_PLATFORM"] = (
-        "xcb"  # the only one in OpenCV's wheels; on Wayland Qt would ask for another
-    )
+    # The only platform in OpenCV's wheels; on Wayland Qt would ask for another.
+    _QT_SETTINGS["QT_QPA_PLATFORM"] = "xcb"
 
 
 def _use_the_systems_xcb_bridge() -> None:

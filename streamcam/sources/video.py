@@ -184,8 +184,7 @@ class VideoSource(Source):
             if self._end_pts is not None and picture.pts >= self._end_pts:
                 return
             if orientation is None:
-                # Once a film: asking PyAV for side data ties a picture into a circle of references, and
-                # megabytes would wait for the garbage collector with every frame.
+                # Once a film: what its first picture says of itself holds for all.
                 orientation, self._lost = orientation_of(picture), lost_with(picture)
                 self._hdr_metadata = hdr_metadata_of(picture)
                 settings = self._reading.depth, self._reading.chroma

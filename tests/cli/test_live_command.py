@@ -102,17 +102,21 @@ def test_without_a_display_it_says_what_to_do(
     assert capsys.readouterr() == ("", "streamcam: error: there is no display; use --display none\n")
 
 
-def test_a_signal_finishes_the_recording(work: Path) -> None:
-    make_clip(work / "clip.mp4", frames=25)
-    arguments = [*LIVE, "clip.mp4", "--loop", "--record", "r.mp4", "--stats", "s.jsonl"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "streamcam", *arguments],
+def started(*command: str) -> subprocess.Popen[str]:
+    """Start Python with a command, in the current directory."""
+    return subprocess.Popen(
+        [sys.executable, *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=work,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    ) as child:
+    )
+
+
+def test_a_signal_finishes_the_recording(work: Path) -> None:
+    make_clip(work / "clip.mp4", frames=25)
+    arguments = [*LIVE, "clip.mp4", "--loop", "--record", "r.mp4", "--stats", "s.jsonl"]
+    with started("-m", "streamcam", *arguments) as child:
         try:
             _wait_for_figures(work / "s.jsonl", "explained", child)
             child.send_signal(signal.SIGTERM)
@@ -128,13 +132,7 @@ def test_a_signal_finishes_the_recording(work: Path) -> None:
 
 
 def fake_live(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, str(Path(__file__).parent / "fake_live.py"), *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    return started(str(Path(__file__).parent / "fake_live.py"), *arguments)
 
 
 def test_a_network_that_is_still_loading_does_not_keep_the_process(work: Path) -> None:

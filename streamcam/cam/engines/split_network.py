@@ -23,7 +23,6 @@ from streamcam.models import Classifier, Layer
 # float32; a graph that was traced for another shape, or an operation converted wrongly, goes far beyond.
 _TOLERANCE = {"fp32": 1e-3, "bf16": 0.1, "fp16": 0.05}
 
-
 _LARGE_HEAD = 4_000_000
 """Parameters. Threads of a smaller head, as of a pooling and a linear layer, spend their time waiting for
 each other; ViT-B/16, whose last block has 7 million, takes 73 ms a frame with two instead of 100 with one."""
