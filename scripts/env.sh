@@ -3,7 +3,7 @@
 #   ensure_environment EXTRAS    leaves $PYTHON set to the environment's interpreter
 #
 # The environment lies in .venv, or where STREAMCAM_VENV points. It is made anew when pyproject.toml,
-# tests/peers.txt or the interpreter have changed, and left alone otherwise.
+# tests/support/peers.txt or the interpreter have changed, and left alone otherwise.
 
 ensure_environment() {
     local extras="$1" base environment wanted stamp
@@ -11,7 +11,7 @@ ensure_environment() {
     environment="${STREAMCAM_VENV:-.venv}"
     PYTHON="$environment/bin/python"
     stamp="$environment/streamcam-stamp${extras:+-$extras}"
-    wanted="$(cat pyproject.toml tests/peers.txt | "$base" -c '
+    wanted="$(cat pyproject.toml tests/support/peers.txt | "$base" -c '
 import hashlib, pathlib, sys
 print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest(), sys.version.split()[0], pathlib.Path.cwd())')"
     if [ -x "$PYTHON" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
@@ -23,7 +23,7 @@ print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest(), sys.version.split()[0
     echo "Installing into $environment. The first time takes some minutes: torch alone is several GB."
     "$PYTHON" -m pip install --quiet --disable-pip-version-check --editable ".${extras:+[$extras]}"
     if [ "$extras" = test ]; then
-        "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps -r tests/peers.txt
+        "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps -r tests/support/peers.txt
     fi
     echo "$wanted" >"$stamp"
 }

@@ -1,4 +1,4 @@
-"""streamcam: see, live and on film, where a neural network looks.
+"""streamcam: see, live and on video, where a neural network looks.
 
 The public names are imported when they are first used: ``import streamcam`` loads neither torch nor cv2.
 """
@@ -9,33 +9,36 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from streamcam.cam import METHODS, Explainer
     from streamcam.errors import StreamcamError
-    from streamcam.frames import Explanation, Frame, Prediction, Region
+    from streamcam.explain import METHODS, Explainer
+    from streamcam.explanations import Explanation, Prediction
+    from streamcam.frames import Frame, Region
+    from streamcam.media.encoders import EncoderSettings
     from streamcam.models import Classifier
     from streamcam.overlay import Overlay, OverlaySettings
-    from streamcam.pipeline import RenderResult, render, stream
-    from streamcam.sinks import EncoderSettings, open_sink
+    from streamcam.pipeline.render import RenderResult, render
+    from streamcam.pipeline.stream import stream
+    from streamcam.sinks import open_sink
     from streamcam.sources import ReadingSettings, open_source
     from streamcam.temporal import TemporalSettings
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "METHODS": "streamcam.cam",
-    "Explainer": "streamcam.cam",
+    "METHODS": "streamcam.explain",
+    "Explainer": "streamcam.explain",
     "Classifier": "streamcam.models",
     "StreamcamError": "streamcam.errors",
-    "Explanation": "streamcam.frames",
+    "Explanation": "streamcam.explanations",
     "Frame": "streamcam.frames",
-    "Prediction": "streamcam.frames",
+    "Prediction": "streamcam.explanations",
     "Region": "streamcam.frames",
     "Overlay": "streamcam.overlay",
     "OverlaySettings": "streamcam.overlay",
-    "RenderResult": "streamcam.pipeline",
-    "render": "streamcam.pipeline",
-    "stream": "streamcam.pipeline",
-    "EncoderSettings": "streamcam.sinks",
+    "RenderResult": "streamcam.pipeline.render",
+    "render": "streamcam.pipeline.render",
+    "stream": "streamcam.pipeline.stream",
+    "EncoderSettings": "streamcam.media.encoders",
     "open_sink": "streamcam.sinks",
     "TemporalSettings": "streamcam.temporal",
     "ReadingSettings": "streamcam.sources",

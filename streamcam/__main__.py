@@ -33,7 +33,7 @@ def _leave(code: int) -> NoReturn:
 def _open_standard_streams() -> None:
     """Take up the numbers of standard streams that are closed, as after ``2>&-``.
 
-    The film that is written would get the number instead, and with it whatever a library prints.
+    The video that is written would get the number instead, and with it whatever a library prints.
     """
     for number in range(3):
         try:

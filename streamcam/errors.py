@@ -1,26 +1,23 @@
 """The errors streamcam raises on purpose.
 
 Each says in one line what is wrong, names the thing, and gives the way out. Each also inherits the
-builtin that fits, so that ``except FileNotFoundError`` works as anyone would expect. ``exit_code`` is
-what the command line returns: 1 when the work failed, 2 when the request itself cannot be carried out.
+builtin that fits, so that ``except FileNotFoundError`` works as anyone would expect. A parameter is named in
+backticks, as in `` `start_s` `` or `` `overwrite=True` ``; the command line shows its flag instead.
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 
 class StreamcamError(Exception):
     """Base of every error that streamcam raises on purpose."""
 
-    exit_code = 1
-
 
 class InvalidArgumentError(StreamcamError, ValueError):
     """An option or argument has a value that cannot be used."""
-
-    exit_code = 2
 
 
 class UnknownNameError(InvalidArgumentError):
@@ -34,8 +31,6 @@ class SourceError(StreamcamError, OSError):
 class SourceNotFoundError(SourceError, FileNotFoundError):
     """The input does not exist, or is not a file."""
 
-    exit_code = 2
-
 
 class SinkError(StreamcamError, OSError):
     """An output cannot be written."""
@@ -44,17 +39,35 @@ class SinkError(StreamcamError, OSError):
 class NoDirectoryError(SinkError, FileNotFoundError):
     """The directory that an output is to lie in does not exist."""
 
-    exit_code = 2
-
 
 class OutputExistsError(SinkError, FileExistsError):
     """The output exists already, or is the input itself."""
 
-    exit_code = 2
-
 
 class ModelError(StreamcamError, RuntimeError):
     """A model cannot be built, loaded or explained."""
+
+
+@contextlib.contextmanager
+def map_errors(
+    *foreign: type[Exception], to: Callable[[Exception], StreamcamError], chain: bool = True
+) -> Iterator[None]:
+    """Raise one of streamcam's errors in place of a library's; streamcam's own pass as they are.
+
+    Args:
+        foreign: Exception types of the library, as `av.error.FFmpegError`.
+        to: Makes the error that is raised instead.
+        chain: Whether it refers to the foreign one as its cause. Not where that may hold a password.
+
+    Raises:
+        StreamcamError: what `to` returned.
+    """
+    try:
+        yield
+    except StreamcamError:
+        raise
+    except foreign as error:
+        raise to(error) from (error if chain else None)
 
 
 def unknown_name(

@@ -1,4 +1,4 @@
-"""What travels between the stages: frames, predictions and explanations.
+"""Frames, what a source says of itself, and how its colors are coded.
 
 Nothing here computes. Every stage imports this module and no stage imports another, so a stage can be
 read, tested and replaced alone.
@@ -7,7 +7,6 @@ read, tested and replaced alone.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,20 +19,17 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float32]
 
-NOT_FINITE = "not finite"
-"""The flag of a map that could not be computed."""
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Frame:
-    """One picture of a source, at one instant. Read-only for everyone.
+    """One image of a source, at one instant. Read-only for everyone.
 
-    The picture's memory may belong to the decoder, which still refers to it: draw on a fresh picture
-    (`streamcam.pictures.blank_like`), never on this one.
+    The image's memory may belong to the decoder, which still refers to it: draw on a fresh image
+    (`streamcam.media.images.blank_like`), never on this one.
     """
 
     image: av.VideoFrame
-    """The picture: planar YUV, 4:2:0, 4:2:2 or 4:4:4, of 8 or 10 bits."""
+    """The image: planar YUV, 4:2:0, 4:2:2 or 4:4:4, of 8 or 10 bits."""
     index: int
     """Position in the source's own run, from 0."""
     pts: int
@@ -68,84 +64,6 @@ class Region:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Prediction:
-    """One class and how probable the network holds it to be."""
-
-    index: int
-    """The class's index in the network's output; negative for a function of the caller's own."""
-    label: str
-    probability: float
-    """0 to 1; NaN where what is explained is no class."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Explanation:
-    """Where the network looked in one frame, and what it saw there.
-
-    A frame that was left out has an explanation too, without maps, targets and predictions.
-    """
-
-    frame_index: int
-    """`Frame.index` of the frame explained."""
-    heatmaps: Mapping[int, FloatArray]
-    """Class index → raw map, float32 (h, w), finite, at the target layer's own resolution.
-
-    Not normalised: strength is comparable between frames, and scaling happens once, after smoothing.
-    Non-negative, unless evidence against the class was asked for.
-    """
-    targets: tuple[Prediction, ...]
-    """The classes explained, in the order of `heatmaps`; not necessarily among the best."""
-    predictions: tuple[Prediction, ...]
-    """The most probable classes, best first."""
-    method: str
-    target_layer: str
-    region: Region
-    """What part of the frame the maps cover."""
-    flags: Mapping[int, str] = dataclasses.field(default_factory=dict)
-    """Class index → why its map is all zeros, where it is."""
-    signed: bool = False
-    """Whether maps keep evidence against the class, as negative values."""
-    cut: bool = False
-    """Whether another shot begins with this frame."""
-    shown: tuple[Prediction, ...] = ()
-    """The most probable classes steadied in time, best first; empty where nobody follows the film."""
-    view: NDArray[np.uint8] | None = dataclasses.field(default=None, repr=False, compare=False)
-    """A small grey picture of the whole frame, uint8 (h, w), to see cuts and motion in."""
-
-    def __post_init__(self) -> None:
-        if [target.index for target in self.targets] != list(self.heatmaps):
-            raise ValueError("targets and heatmaps must name the same classes in the same order")
-        for index, heatmap in self.heatmaps.items():
-            if heatmap.ndim != 2 or heatmap.dtype != np.float32:
-                raise ValueError(
-                    f"the map of class {index} is {heatmap.dtype} {heatmap.shape}, not float32 (h, w)"
-                )
-
-    @property
-    def is_explained(self) -> bool:
-        """Whether the frame was explained rather than left out."""
-        return bool(self.heatmaps)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Steadied:
-    """What is shown of one frame: heat and labels after the temporal stage."""
-
-    frame: Frame
-    heats: Mapping[int, FloatArray]
-    """Class index → float32 (h, w), 0 (none) to 1 (strongest); -1 to 1 where evidence against is kept.
-
-    As fine as the raw maps, or finer where heat follows motion; empty before the first explanation.
-    """
-    targets: tuple[Prediction, ...]
-    """The classes whose heat it is, in the order of `heats`."""
-    labels: tuple[Prediction, ...]
-    """The classes to be listed, best first."""
-    explanation: Explanation
-    """The frame's own explanation, with the region that the heat covers; its maps are raw, or left out."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class ColourTags:
     """How a stream says its YUV values are meant: FFmpeg's AVCOL_* numbers (2 means unspecified)."""
 
@@ -157,7 +75,7 @@ class ColourTags:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class MasteringDisplay:
-    """The screen that a film of high dynamic range was made on (SMPTE ST 2086)."""
+    """The screen that a video of high dynamic range was made on (SMPTE ST 2086)."""
 
     red: tuple[float, float]
     """Where its red lies: CIE 1931 x and y, as for the others."""
@@ -170,7 +88,7 @@ class MasteringDisplay:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HdrMetadata:
-    """What a film of high dynamic range says of its light, for other screens to go by (HDR10)."""
+    """What a video of high dynamic range says of its light, for other screens to go by (HDR10)."""
 
     display: MasteringDisplay | None = None
     max_cll: int = 0
@@ -200,7 +118,7 @@ class SourceInfo:
     duration_s: float | None = None
     """How long the wanted part lasts in seconds, where known."""
     origin_s: float = 0.0
-    """Where the film begins on its file's timeline, in seconds: far from 0 in recordings of broadcasts."""
+    """Where the video begins on its file's timeline, in seconds: far from 0 in recordings of broadcasts."""
     start_s: float | None = None
     """Where the wanted part starts in the file, in seconds; None means the file is taken whole."""
     end_s: float | None = None
@@ -211,17 +129,17 @@ class SourceInfo:
     """FFmpeg's name of what every frame's samples are."""
     sample_aspect_ratio: Fraction | None = None
     top_field_first: bool | None = None
-    """Which rows are shown first where pictures are interlaced and meant to stay so; None where not."""
+    """Which rows are shown first where images are interlaced and meant to stay so; None where not."""
     colour: ColourTags = ColourTags()
     hdr_metadata: HdrMetadata | None = None
     is_still: bool = False
-    """A single picture rather than a film."""
+    """A single image rather than a video."""
     notes: tuple[str, ...] = ()
     """What the user should know about how the source is read."""
 
     @property
     def begin_s(self) -> float:
-        """The time in the file that is 0 in an output: the wanted part's start, or the film's beginning."""
+        """The time in the file that is 0 in an output: the wanted part's start, or the video's beginning."""
         return self.origin_s if self.start_s is None else self.start_s
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from streamcam.cli.exit_codes import exit_code_of
 from streamcam.errors import (
     InvalidArgumentError,
     ModelError,
@@ -35,7 +36,7 @@ def test_every_error_is_also_the_builtin_that_fits(
     raised = error("what is wrong")
     assert isinstance(raised, StreamcamError)
     assert isinstance(raised, builtin)
-    assert raised.exit_code == exit_code
+    assert exit_code_of(raised) == exit_code
     assert str(raised) == "what is wrong"
 
 

@@ -5,9 +5,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from media_factory import info_of, make_picture
+from media_factory import info_of, make_image
 
-from streamcam.frames import Explanation, FloatArray, Frame, Prediction, Region
+from streamcam.explanations import Explanation, Prediction
+from streamcam.frames import FloatArray, Frame, Region
 
 
 def explanation(heatmap: FloatArray, *, target: int = 3) -> Explanation:
@@ -16,12 +17,12 @@ def explanation(heatmap: FloatArray, *, target: int = 3) -> Explanation:
 
 
 def test_a_frame_tells_its_time_in_seconds() -> None:
-    frame = Frame(make_picture(16, 16), index=7, pts=1001, time_base=Fraction(1, 30000), received_at=0.0)
+    frame = Frame(make_image(16, 16), index=7, pts=1001, time_base=Fraction(1, 30000), received_at=0.0)
     assert frame.time_s == pytest.approx(1001 / 30000)
 
 
 def test_a_frame_cannot_be_changed() -> None:
-    frame = Frame(make_picture(16, 16), 0, 0, Fraction(1, 25), 0.0)
+    frame = Frame(make_image(16, 16), 0, 0, Fraction(1, 25), 0.0)
     with pytest.raises(dataclasses.FrozenInstanceError):
         frame.pts = 1  # type: ignore[misc]
 
@@ -63,7 +64,7 @@ def test_an_explanation_names_the_class_of_every_map() -> None:
         explanation(np.ones((7, 12), np.float32), target=4)
 
 
-def test_an_output_begins_where_the_film_does_or_where_it_was_asked_to() -> None:
+def test_an_output_begins_where_the_video_does_or_where_it_was_asked_to() -> None:
     assert info_of().begin_s == 0
     assert info_of(origin_s=1.4).begin_s == 1.4
     assert info_of(origin_s=1.4, start_s=3.4).begin_s == 3.4

@@ -12,7 +12,7 @@ import pytest
 
 import streamcam.pipeline  # noqa: F401 - it would be imported while its source is replaced, and keep that
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "fuzz_inputs.py"
+SCRIPT = Path(__file__).parents[1] / "tools" / "fuzz_inputs.py"
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_traceback_is_no_refusal(
 
     monkeypatch.setattr("streamcam.sources.open_source", fall_over)
     (tmp_path / "in").mkdir()
-    outcome, told = fuzzer.attempt(tmp_path / "in" / "film.mkv", rendering=False)
+    outcome, told = fuzzer.attempt(tmp_path / "in" / "video.mkv", rendering=False)
     assert outcome == "traceback"
     assert "KeyError: 'a defect'" in told
 
@@ -68,7 +68,7 @@ def test_a_worker_that_dies_or_hangs_is_found_out(
     worker = tmp_path / "worker.py"
     worker.write_text(
         "import os, threading\n"
-        'print(\'{"number": 4, "name": "film.mkv"}\', flush=True)\n'
+        'print(\'{"number": 4, "name": "video.mkv"}\', flush=True)\n'
         f"{ends}\n"
         'print(\'{"outcome": "whole", "told": "", "seconds": 0, "resident": 0}\', flush=True)\n'
     )

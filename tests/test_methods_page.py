@@ -9,14 +9,14 @@ from types import ModuleType
 
 import pytest
 
-from streamcam.cam import METHODS
+from streamcam.explain import METHODS
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "make_docs.py"
+SCRIPT = Path(__file__).parents[1] / "tools" / "make_docs.py"
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    """scripts/make_docs.py as a module."""
+    """tools/make_docs.py as a module."""
     spec = importlib.util.spec_from_file_location("make_docs", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
@@ -28,7 +28,7 @@ def script() -> ModuleType:
 
 def test_the_page_is_up_to_date(script: ModuleType) -> None:
     written = script.PAGE.read_text(encoding="utf-8")
-    assert written == script.page(), "run: python scripts/make_docs.py"
+    assert written == script.page(), "run: python tools/make_docs.py"
 
 
 def test_every_method_has_a_section_with_its_paper_and_its_options(script: ModuleType) -> None:

@@ -15,7 +15,7 @@ import click
 
 from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED
 from streamcam.cli.options import debug_option, option
-from streamcam.cli.saying import say
+from streamcam.cli.output import say
 
 if TYPE_CHECKING:
     from streamcam.sources import CameraInfo
@@ -33,16 +33,16 @@ Finding = tuple[str, str | None]
 @option("--clear-cache", is_flag=True, help="Remove the converted networks instead, and say what was freed.")
 @debug_option
 def doctor_command(*, clear_cache: bool) -> int:
-    """List versions, accelerators, engines, cameras, the display and the caches.
+    """List versions, accelerators, backends, cameras, the display and the caches.
 
-    What is wrong is said at the end, with the way out. The exit code is 0 where films can be rendered, even
+    What is wrong is said at the end, with the way out. The exit code is 0 where videos can be rendered, even
     if there is no camera or display; else 1.
     """
     return _clear_cache() if clear_cache else _examine()
 
 
 def _clear_cache() -> int:
-    from streamcam.cam.engines.cache import cache_directory, clear, used
+    from streamcam.explain.backends.cache import cache_directory, clear, used
 
     directory = cache_directory()
     entries, size = clear(directory)
@@ -82,7 +82,7 @@ def _examine() -> int:
     if not problems:
         say("nothing is wrong")
     elif usable:
-        say("films can be rendered all the same")
+        say("videos can be rendered all the same")
     return EXIT_DONE if usable else EXIT_FAILED
 
 
@@ -110,11 +110,11 @@ def _versions() -> Iterator[Finding]:
             "pip install opencv-python",
         )
     from streamcam.errors import StreamcamError
-    from streamcam.sinks import EncoderSettings, check_encoding
+    from streamcam.media.encoders import EncoderSettings, check_encoding
 
     try:
-        encoding = check_encoding(Path("film.mp4"), EncoderSettings())
-        yield f"films are encoded with {encoding.encoder}", None
+        encoding = check_encoding(Path("video.mp4"), EncoderSettings())
+        yield f"videos are encoded with {encoding.encoder}", None
     except StreamcamError as error:
         yield "", str(error)
 
@@ -128,7 +128,7 @@ def _is_installed(name: str) -> bool:
 
 
 def _accelerators() -> Iterator[Finding]:
-    from streamcam.cam.survey import describe_accelerators
+    from streamcam.explain.survey import describe_accelerators
 
     for line in describe_accelerators():
         yield line, None
@@ -142,7 +142,7 @@ def _cameras() -> Iterator[Finding]:
         return
     cameras = list_cameras()
     if not cameras:
-        yield "none found; needed only for streamcam live without a film or a stream's URL", None
+        yield "none found; needed only for streamcam live without a video or a stream's URL", None
     for camera in cameras:
         yield (
             f"{camera.number}: {camera.title} ({camera.path})",
@@ -166,7 +166,7 @@ def _number(rate: Fraction) -> str:
 
 
 def _display() -> Iterator[Finding]:
-    from streamcam.sinks.window import NO_DISPLAY, find_display
+    from streamcam.session.window import NO_DISPLAY, find_display
 
     problem = find_display()
     if problem is None:
@@ -178,7 +178,7 @@ def _display() -> Iterator[Finding]:
 
 
 def _caches() -> Iterator[Finding]:
-    from streamcam.cam.engines.cache import LIMIT_BYTES, cache_directory, used
+    from streamcam.explain.backends.cache import LIMIT_BYTES, cache_directory, used
 
     directory = cache_directory()
     entries, size = used(directory)
@@ -207,4 +207,4 @@ _EXAMINATIONS: tuple[tuple[str, Callable[[], Iterator[Finding]], bool], ...] = (
     ("display", _display, False),
     ("caches", _caches, False),
 )
-"""What is looked at: title, how, and whether films cannot be rendered where it is wrong."""
+"""What is looked at: title, how, and whether videos cannot be rendered where it is wrong."""

@@ -1,8 +1,23 @@
-"""What the command line returns; an error of ours brings its own code (`StreamcamError.exit_code`)."""
+"""What the command line returns."""
 
 from __future__ import annotations
+
+from streamcam.errors import (
+    InvalidArgumentError,
+    NoDirectoryError,
+    OutputExistsError,
+    SourceNotFoundError,
+    StreamcamError,
+)
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_MISUSE = 2
 EXIT_INTERRUPTED = 130
+
+_MISUSE = (InvalidArgumentError, SourceNotFoundError, NoDirectoryError, OutputExistsError)
+
+
+def exit_code_of(error: StreamcamError) -> int:
+    """Return 2 for a request that cannot be carried out as it was made, and 1 for work that failed."""
+    return EXIT_MISUSE if isinstance(error, _MISUSE) else EXIT_FAILED

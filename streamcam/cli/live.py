@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
+from streamcam.cli.flags import name_flags
 from streamcam.cli.options import (
     NUMBER,
     debug_option,
@@ -22,12 +23,12 @@ from streamcam.cli.options import (
     read_size,
     temporal_options,
 )
-from streamcam.cli.saying import say
+from streamcam.cli.output import say
 from streamcam.cli.signals import SignalCount, stop_on_signal
 
 if TYPE_CHECKING:
-    from streamcam.pipeline import LiveResult
-    from streamcam.sinks.window import Display
+    from streamcam.session.session import LiveResult
+    from streamcam.session.window import Display
 
 
 _camera_options = gathered(
@@ -36,7 +37,7 @@ _camera_options = gathered(
         "--size",
         callback=read_size,
         metavar="WxH",
-        help="The camera's picture size. [default: near 1280x720]",
+        help="The camera's image size. [default: near 1280x720]",
     ),
     option(
         "--fps",
@@ -62,7 +63,7 @@ _limit_options = gathered(
         type=NUMBER,
         callback=read_above_zero,
         metavar="SECONDS",
-        help="How long to run from the first picture on, which comes before the network is loaded.",
+        help="How long to run from the first image on, which comes before the network is loaded.",
     ),
     option(
         "--give-up",
@@ -70,7 +71,7 @@ _limit_options = gathered(
         type=NUMBER,
         callback=read_above_zero,
         metavar="SECONDS",
-        help="Fail after so long without a picture. [default: wait for ever]",
+        help="Fail after so long without an image. [default: wait for ever]",
     ),
 )
 """When to end: what `LiveSettings` takes of that."""
@@ -78,7 +79,7 @@ _limit_options = gathered(
 
 @click.command("live", short_help="Show what the network sees, as it happens.")
 @click.argument("source", metavar="[SOURCE]", default="0", envvar="STREAMCAM_SOURCE")
-@option("--loop", is_flag=True, help="Begin a film again after its end.")
+@option("--loop", is_flag=True, help="Begin a video again after its end.")
 @_camera_options
 @option(
     "--display",
@@ -111,32 +112,36 @@ def live_command(
     overlay: dict[str, Any],
     quiet: bool,
 ) -> int:
-    """Show SOURCE with the heat and the predicted labels on top, always the newest picture.
+    """Show SOURCE with the heat and the predicted labels on top, always the newest image.
 
     SOURCE is a camera's number or device (default: camera 0), the URL of a stream (rtsp, http, udp, tcp,
-    rtmp, srt), or a film, which is played at its own pace. In the window, h shows the keys. A URL with a
+    rtmp, srt), or a video, which is played at its own pace. In the window, h shows the keys. A URL with a
     password is better put into the environment variable STREAMCAM_SOURCE than on the command line, which
     others on the same machine can read.
     """
     import cv2  # noqa: F401 - before av, whose X11 libraries would make OpenCV hang at its first window
 
-    from streamcam.cli.live_explainers import LiveExplainers
     from streamcam.overlay import Overlay, OverlaySettings
-    from streamcam.pipeline import LivePreview, LiveSettings, StatsFile, View, Wanted
+    from streamcam.session.controls import View
+    from streamcam.session.explainers import LiveExplainers
+    from streamcam.session.session import LivePreview
+    from streamcam.session.settings import LiveSettings
+    from streamcam.session.stages import ExplainRequest
+    from streamcam.session.statistics import StatsFile
     from streamcam.sinks import check_output, check_recording
     from streamcam.sources import CameraSettings, live_source
     from streamcam.temporal import TemporalSettings, check_live
 
-    drawn, steadied = OverlaySettings(**overlay), TemporalSettings(**temporal)
+    drawn, stabilized = OverlaySettings(**overlay), TemporalSettings(**temporal)
     settings = LiveSettings(
-        view=View(drawn, steadied.smoothing_s),
-        temporal=steadied,
-        wanted=Wanted(explainer.pop("method"), explainer.pop("target_layer")),
+        view=View(drawn, stabilized.smoothing_s),
+        temporal=stabilized,
+        wanted=ExplainRequest(explainer.pop("method"), explainer.pop("target_layer")),
         **limits,
         record=None if record is None else check_recording(record, overwrite=overwrite),
     )
     Overlay(drawn)  # what is wrong with settings is said before anything is opened
-    check_live(steadied)
+    check_live(stabilized)
     opened = live_source(source, loop=loop, camera=CameraSettings(**camera))
     if stats is not None:
         check_output(stats, overwrite=True, inputs=())
@@ -170,7 +175,7 @@ def _open_display(kind: str, name: str) -> Display:
         SinkError: if there is none.
     """
     from streamcam.errors import SinkError
-    from streamcam.sinks.window import NoDisplay, Window, find_display
+    from streamcam.session.window import NoDisplay, Window, find_display
 
     if kind == "none":
         return NoDisplay()
@@ -184,7 +189,7 @@ def _report(result: LiveResult, signals: SignalCount, *, quiet: bool) -> int:
     """Say what was shown and what was kept; return the exit code."""
     if not quiet:
         for note in result.notes:
-            say(f"note: {note}", err=True)
+            say(f"note: {name_flags(note)}", err=True)
         for path in result.saved:
             say(f"saved {click.format_filename(path)}")
         for recorder in result.recordings:
@@ -194,7 +199,7 @@ def _report(result: LiveResult, signals: SignalCount, *, quiet: bool) -> int:
         figures, elapsed_s = result.figures, result.elapsed_s
         if elapsed_s:
             say(
-                f"showed {figures.shown} of {figures.captured} pictures in {elapsed_s:.1f} s "
+                f"showed {figures.shown} of {figures.captured} images in {elapsed_s:.1f} s "
                 f"({figures.shown / elapsed_s:.1f} fps), explained {figures.explained}"
             )
     for problem in result.problems:

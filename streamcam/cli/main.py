@@ -10,14 +10,15 @@ import click
 
 import streamcam
 from streamcam.cli.doctor import doctor_command
-from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_MISUSE
+from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_MISUSE, exit_code_of
+from streamcam.cli.flags import name_flags
 from streamcam.cli.layers import layers_command
 from streamcam.cli.live import live_command
 from streamcam.cli.methods import methods_command
 from streamcam.cli.models import models_command
 from streamcam.cli.options import debug_option
+from streamcam.cli.output import is_terminal, mute, say
 from streamcam.cli.render import render_command
-from streamcam.cli.saying import is_terminal, mute, say
 from streamcam.cli.signals import interrupt_on_signal
 from streamcam.errors import StreamcamError
 
@@ -26,7 +27,7 @@ from streamcam.errors import StreamcamError
 @click.version_option(streamcam.__version__, prog_name="streamcam")
 @debug_option
 def cli() -> None:
-    """See, live and on film, where a neural network looks.
+    """See, live and on video, where a neural network looks.
 
     Every option can also be set as an environment variable: --top-k as STREAMCAM_TOP_K, and so on.
     Exit codes: 0 done, 1 failed, 2 misuse, 130 interrupted.
@@ -84,7 +85,7 @@ def _explain(error: Exception, arguments: Sequence[str]) -> tuple[str, int]:
     if isinstance(error, click.ClickException):
         return error.format_message(), error.exit_code
     if isinstance(error, StreamcamError):
-        return str(error), error.exit_code
+        return name_flags(str(error)), exit_code_of(error)
     if isinstance(error, OSError) and error.strerror:  # the system's doing, as where output meets a full disk
         where = "" if error.filename is None else f"{error.filename!r}: "
         return f"{where}{error.strerror} (--debug shows where)", EXIT_FAILED

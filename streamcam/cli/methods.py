@@ -9,7 +9,7 @@ import click
 from streamcam.cli.options import debug_option
 
 if TYPE_CHECKING:
-    from streamcam.cam.methods import Method
+    from streamcam.explain.methods import Method
 
 
 @click.command("methods", short_help="List the ways of computing a map.")
@@ -20,8 +20,8 @@ def methods_command(*, name: str) -> None:
 
     Options are given behind a colon, as in --method occlusion:patch=32,stride=16.
     """
-    from streamcam.cam import METHODS
     from streamcam.errors import unknown_name
+    from streamcam.explain import METHODS
 
     page = click.HelpFormatter(max_width=100)
     if not name:
@@ -34,7 +34,7 @@ def methods_command(*, name: str) -> None:
 
 
 def _list_all(page: click.HelpFormatter, methods: dict[str, Method]) -> None:
-    from streamcam.cam.methods import PASSES
+    from streamcam.explain.methods import PASSES
 
     for passes, meaning in PASSES.items():
         with page.section(meaning):
@@ -51,7 +51,7 @@ def _when(method: Method) -> str:
 
 
 def _particulars(name: str, method: Method) -> list[tuple[str, str]]:
-    from streamcam.cam.methods import PASSES
+    from streamcam.explain.methods import PASSES
 
     rows = [
         ("method", name),

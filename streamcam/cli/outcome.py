@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
-from streamcam.cli.saying import say
+from streamcam.cli.flags import name_flags
+from streamcam.cli.output import say
 from streamcam.cli.signals import SignalCount
 
 if TYPE_CHECKING:
-    from streamcam.cam import Explainer
+    from streamcam.explain import Explainer
     from streamcam.frames import SourceReport
-    from streamcam.pipeline import Kept, RenderResult
+    from streamcam.pipeline.render import RenderResult
+    from streamcam.pipeline.resume import ResumeState
 
 
 def tell(result: RenderResult, sidecar: str | None) -> None:
@@ -21,18 +23,18 @@ def tell(result: RenderResult, sidecar: str | None) -> None:
     from streamcam.sinks import output_size
 
     for note in result.notes:
-        say(f"note: {note}", err=True)
+        say(f"note: {name_flags(note)}", err=True)
     if not result.frames:
         return
     realtime = ""
     if result.fps and result.frames > 1:
-        realtime = f", {result.fps:.1f} fps, {result.film_s / result.elapsed_s:.1f}x real time"
+        realtime = f", {result.fps:.1f} fps, {result.video_s / result.elapsed_s:.1f}x real time"
     maps = "" if sidecar is None else f"; its maps: {click.format_filename(sidecar)}"
     name, size = click.format_filename(result.output), human_size(output_size(result.output))
     say(f"wrote {name} ({size}): {_made(result)} in {result.elapsed_s:.1f} s{realtime}{maps}")
 
 
-def tell_resumption(output: str, kept: Kept) -> str:
+def tell_resumption(output: str, kept: ResumeState) -> str:
     """Put into words where a render goes on."""
     return f"streamcam: going on from frame {kept.frames + 1}: {_kept(kept, output)}"
 
@@ -44,10 +46,10 @@ def tell_departure(output: str | None) -> str:
     return f"streamcam: interrupted; what {output + '.parts'!r} does not hold yet is thrown away"
 
 
-def tell_engine(explainer: Explainer) -> None:
+def tell_backend(explainer: Explainer) -> None:
     """Say what computed, and why."""
-    computed = f"{explainer.engine} in {explainer.precision}, on {explainer.device}"
-    say(f"debug: {computed}: {explainer.engine_reason}", err=True)
+    computed = f"{explainer.backend} in {explainer.precision}, on {explainer.device}"
+    say(f"debug: {computed}: {explainer.backend_reason}", err=True)
 
 
 def judge(result: RenderResult, source: str, signals: SignalCount) -> int:
@@ -87,7 +89,7 @@ def _made(result: RenderResult) -> str:
     return f"{', '.join(parts)}; {result.frames - result.carried} more"
 
 
-def _kept(kept: Kept, output: str) -> str:
+def _kept(kept: ResumeState, output: str) -> str:
     rest = kept.frames - kept.encoded
     which = f"{rest} of them" if kept.encoded else "all"
     state = f" ({which} explained, not encoded yet)" if rest else ""

@@ -8,13 +8,13 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from streamcam.cli.saying import is_terminal, say
+from streamcam.cli.output import is_terminal, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
-    from streamcam.pipeline import Progress
+    from streamcam.pipeline.render import Progress
 
 _WIDTH_FOR_BAR = 76
 """Terminals of fewer columns show the numbers only."""
@@ -126,8 +126,8 @@ def describe(progress: Progress, *, speed: float | None, left_s: float | None, w
     parts = {"frames": f"{progress.frames}/{total} frames" if total else f"{progress.frames} frames"}
     if speed:
         parts["fps"] = f"{speed:.1f} fps"
-        if progress.film_s > 0:
-            parts["real time"] = f"{speed * progress.film_s / progress.frames:.1f}x real time"
+        if progress.video_s > 0:
+            parts["real time"] = f"{speed * progress.video_s / progress.frames:.1f}x real time"
     if left_s is not None:
         parts["left"] = f"{clock(left_s)} left"
     for least in ("real time", "fps", "left"):

@@ -23,15 +23,16 @@ from streamcam.cli.options import (
     reading_options,
     temporal_options,
 )
-from streamcam.cli.outcome import judge, tell, tell_departure, tell_engine, tell_resumption
+from streamcam.cli.outcome import judge, tell, tell_backend, tell_departure, tell_resumption
 from streamcam.cli.progress import ProgressLine
 from streamcam.cli.signals import SignalCount, stop_on_signal
 
 if TYPE_CHECKING:
-    from streamcam.cam import Explainer
+    from streamcam.explain import Explainer
+    from streamcam.media.encoders import EncoderSettings
     from streamcam.overlay import OverlaySettings
-    from streamcam.pipeline import ExplainedStream, RenderResult
-    from streamcam.sinks import EncoderSettings
+    from streamcam.pipeline.render import RenderResult
+    from streamcam.pipeline.stream import ExplainedStream
     from streamcam.sources import ReadingSettings
     from streamcam.temporal import TemporalSettings
 
@@ -53,7 +54,7 @@ class _Request:
     encoder: EncoderSettings
 
 
-@click.command("render", short_help="Turn a film or picture into labelled heatmap footage.")
+@click.command("render", short_help="Turn a video or image into labelled heatmap footage.")
 @click.argument("source", metavar="INPUT")
 @option(
     "-o", "--output", required=True, metavar="FILE", help="The file to make; its suffix chooses the kind."
@@ -95,10 +96,10 @@ def render_command(
 ) -> int:
     """Explain every frame of INPUT and write it with the heat and the predicted labels on top.
 
-    INPUT is a film of any kind that FFmpeg reads, or a JPEG, PNG or WebP picture.
+    INPUT is a video of any kind that FFmpeg reads, or a JPEG, PNG or WebP image.
     """
+    from streamcam.media.encoders import EncoderSettings
     from streamcam.overlay import OverlaySettings
-    from streamcam.sinks import EncoderSettings
     from streamcam.sources import ReadingSettings
     from streamcam.temporal import TemporalSettings
 
@@ -122,7 +123,7 @@ def render_command(
             line.ending = "keeping what is finished" if resume else "finishing the file"
             departure = tell_departure(output if resume else None)
             # Only now the slow import: what could be wrong with files and settings has been said.
-            from streamcam.cam import Explainer
+            from streamcam.explain import Explainer
 
             chosen = Explainer(**explainer)
             result = _render(
@@ -134,7 +135,7 @@ def render_command(
                 ),
             )
         if debugging():
-            tell_engine(chosen)
+            tell_backend(chosen)
         if not quiet:
             tell(result, sidecar)
         return judge(result, source, signals)
@@ -143,19 +144,19 @@ def render_command(
 def _check(request: _Request) -> None:
     """Find what is wrong with files and settings before anything slow is imported or loaded."""
     from streamcam.overlay import Overlay
-    from streamcam.pipeline import check_outputs
+    from streamcam.pipeline.render import check_outputs
     from streamcam.sinks import check_destination, check_resumable
     from streamcam.sources import open_source
-    from streamcam.temporal import Steadier
+    from streamcam.temporal import Stabilizer
 
-    # Down to the first picture, because only that tells a film from a text file of that name.
+    # Down to the first image, because only that tells a video from a text file of that name.
     with open_source(
         request.source, start_s=request.start_s, end_s=request.end_s, reading=request.reading
     ) as opened:
         info = opened.info
     source = Path(request.source)
     check_outputs(source, request.output, request.sidecar, overwrite=request.overwrite)
-    Steadier(request.temporal)
+    Stabilizer(request.temporal)
     check_destination(request.output, info, request.encoder, overwrite=request.overwrite)
     if request.resume:
         check_resumable(request.output, info)
@@ -166,7 +167,7 @@ def _render(
     request: _Request, explainer: Explainer, line: ProgressLine, on_start: Callable[[ExplainedStream], None]
 ) -> RenderResult:
     """Render, until the end or the first signal."""
-    from streamcam.pipeline import render
+    from streamcam.pipeline.render import render
 
     return render(
         request.source,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from streamcam.cli.saying import is_terminal
+from streamcam.cli.output import is_terminal
 
 
 def print_table(

@@ -21,7 +21,7 @@ class InputSpec:
     size: int = 224
     """Side of the square it was evaluated on, in pixels."""
     resize: int = 256
-    """Short side of the picture from which that square was cut, in pixels."""
+    """Short side of the image from which that square was cut, in pixels."""
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     """Mean of each channel, on a scale of 0 to 1: three for RGB, one for grey."""
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
@@ -120,7 +120,7 @@ class Classifier:
             keys = f" with the keys {', '.join(map(str, found))}" if isinstance(found, Mapping) else ""
             raise ModelError(
                 f"{self.name} returns {held}{keys} where logits (N, classes) are needed; "
-                "say where they are with --logits-key"
+                "say where they are with `logits_key`"
             )
         return found
 
@@ -178,4 +178,4 @@ def _entry(output: object, key: str | int | None) -> object:
             return output[int(key)]
         return getattr(output, str(key))  # dataclass-like outputs
     except (KeyError, IndexError, ValueError, AttributeError) as error:
-        raise ModelError(f"the network's output has no entry {key!r}; check --logits-key") from error
+        raise ModelError(f"the network's output has no entry {key!r}; check `logits_key`") from error

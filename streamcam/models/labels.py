@@ -31,11 +31,11 @@ def read_labels(path: Path) -> tuple[str, ...]:
         ModelError: if it is not such a file.
     """
     if not path.is_file():
-        raise SourceNotFoundError(f"no labels file {str(path)!r}; check --labels")
+        raise SourceNotFoundError(f"no labels file {str(path)!r}; check `labels`")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise ModelError(f"{str(path)!r} cannot be read ({error.strerror}); check --labels") from error
+        raise ModelError(f"{str(path)!r} cannot be read ({error.strerror}); check `labels`") from error
     except UnicodeDecodeError as error:
         raise ModelError(_not_text(path)) from error
     if "\0" in text:

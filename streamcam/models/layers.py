@@ -1,4 +1,4 @@
-"""The layers of a network: what each one puts out, how that lies on the picture, and which one to explain."""
+"""The layers of a network: what each one puts out, how that lies on the image, and which one to explain."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from streamcam.models.layouts import Layout, find_layout
 
 AUTO = "auto"
 
-# So many pictures at once, because one alone does not tell a batch from a table that is the same for all.
+# So many images at once, because one alone does not tell a batch from a table that is the same for all.
 _TRIAL_BATCH = 2
 
 # These only shrink what came before: the layer before them has the finer grid.
@@ -45,7 +45,7 @@ class Layer:
     shape: tuple[int, ...]
     """Shape of its output, batch first."""
     layout: Layout | None
-    """How its output lies on the picture; None where it does not."""
+    """How its output lies on the image; None where it does not."""
     explains: bool
     """Whether it is a candidate for ``auto``."""
 
@@ -98,8 +98,8 @@ def probe_layers(classifier: Classifier, batch: torch.Tensor) -> list[Layer]:
         if any(layout is not None and layout.kind == "tokens" for layout in layouts):
             with torch.enable_grad(), _frozen(classifier.module):
                 # Not a leaf, so that a network may work in place on it.
-                picture = batch.clone().requires_grad_() * 1
-                heard = _places_heard(_run(classifier, picture, keep_values=True), layouts, picture.shape[2:])
+                image = batch.clone().requires_grad_() * 1
+                heard = _places_heard(_run(classifier, image, keep_values=True), layouts, image.shape[2:])
     return _describe(trial, layouts, heard)
 
 
@@ -134,7 +134,7 @@ def _run(classifier: Classifier, batch: torch.Tensor, *, keep_values: bool = Fal
 
 @contextlib.contextmanager
 def _frozen(module: nn.Module) -> Iterator[None]:
-    """Let gradients reach only what depends on the picture while inside."""
+    """Let gradients reach only what depends on the image while inside."""
     learning = [parameter for parameter in module.parameters() if parameter.requires_grad]
     for parameter in learning:
         parameter.requires_grad_(False)
@@ -145,8 +145,8 @@ def _frozen(module: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def _find_layouts(trial: _TrialRun, picture: tuple[int, ...]) -> list[Layout | None]:
-    height, width = picture
+def _find_layouts(trial: _TrialRun, image: tuple[int, ...]) -> list[Layout | None]:
+    height, width = image
     grids: list[tuple[int, int]] = []
     layouts: list[Layout | None] = []
     for output in trial.outputs:
@@ -187,7 +187,7 @@ def _normalises(output: _Output) -> bool:
 
 
 def _places_heard(trial: _TrialRun, layouts: Sequence[Layout | None], size: tuple[int, ...]) -> list[bool]:
-    """Tell which outputs come from the picture and, of tokens, whose places reach the classifier.
+    """Tell which outputs come from the image and, of tokens, whose places reach the classifier.
 
     After the last attention of a transformer with a class token, only that token is read: its patches
     have no influence any more, and a map made there would be empty. Asked of the classifier's input, not
@@ -230,7 +230,7 @@ def choose_target_layers(layers: Sequence[Layer], wanted: str = AUTO, *, stages:
         return [_named_layer(layers, name.strip()) for name in wanted.split("+")]
     candidates = [layer for layer in layers if layer.explains]
     if not candidates:
-        raise ModelError("no layer of this network has a spatial grid; name one with --target-layer")
+        raise ModelError("no layer of this network has a spatial grid; name one with `target_layer`")
     if not stages:
         return [candidates[-1]]
     last_of_grid: dict[tuple[int, int], Layer] = {}
@@ -261,5 +261,5 @@ def _named_layer(layers: Sequence[Layer], name: str) -> Layer:
     if found.layout is None:
         raise ModelError(f"layer {name!r} puts out {found.shape}, which has no spatial grid to make a map of")
     if sum(layer.name == name for layer in layers) > 1:
-        raise InvalidArgumentError(f"layer {name!r} runs several times for one picture; choose one around it")
+        raise InvalidArgumentError(f"layer {name!r} runs several times for one image; choose one around it")
     return found

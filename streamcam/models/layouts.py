@@ -1,4 +1,4 @@
-"""How a layer's output lies on the picture: as planes, as pixels with channels last, or as tokens."""
+"""How a layer's output lies on the image: as planes, as pixels with channels last, or as tokens."""
 
 from __future__ import annotations
 
@@ -28,54 +28,54 @@ class Layout:
 
     kind: Literal["nchw", "nhwc", "tokens"]
     grid: Grid
-    """In the trial run; pictures of other shapes may have another."""
+    """In the trial run; images of other shapes may have another."""
     prefix_tokens: int = 0
     """Tokens before the patches that stand for no place."""
     cell_aspect: float = 1.0
-    """Of tokens: the height of a place in the picture, divided by its width."""
+    """Of tokens: the height of a place in the image, divided by its width."""
 
-    def fold(self, output: torch.Tensor, picture: Grid) -> torch.Tensor:
+    def fold(self, output: torch.Tensor, image: Grid) -> torch.Tensor:
         """Bring an output of the layer into planes.
 
         Args:
             output: (N, C, h, w), (N, h, w, C) or (N, prefix + h * w, C), as `kind` says.
-            picture: (height, width) of the network's input.
+            image: (height, width) of the network's input.
 
         Returns:
             (N, C, h, w), a view where possible.
 
         Raises:
-            ModelError: if so many tokens make no grid on a picture of that shape.
+            ModelError: if so many tokens make no grid on an image of that shape.
         """
         if self.kind == "nchw":
             return output
         if self.kind == "nhwc":
             return output.permute(0, 3, 1, 2)
-        rows, columns = self.grid_of(output, picture)
+        rows, columns = self.grid_of(output, image)
         patches = output[:, output.shape[1] - rows * columns :]
         return patches.transpose(1, 2).reshape(output.shape[0], output.shape[2], rows, columns)
 
-    def grid_of(self, output: torch.Tensor, picture: Grid) -> Grid:
+    def grid_of(self, output: torch.Tensor, image: Grid) -> Grid:
         """Tell the grid of an output, which may differ from that of the trial run.
 
         Args:
             output: As for `fold`.
-            picture: (height, width) of the network's input.
+            image: (height, width) of the network's input.
 
         Raises:
-            ModelError: if so many tokens make no grid on a picture of that shape.
+            ModelError: if so many tokens make no grid on an image of that shape.
         """
         if self.kind == "nchw":
             return output.shape[2], output.shape[3]
         if self.kind == "nhwc":
             return output.shape[1], output.shape[2]
-        height, width = picture
+        height, width = image
         count = output.shape[1] - self.prefix_tokens
         grid = _grid_of_tokens(count, (height / self.cell_aspect, width))
         if grid is None:
             raise ModelError(
-                f"{count} tokens make no grid on a picture of {width}x{height} pixels; "
-                "choose another --target-layer or --fit"
+                f"{count} tokens make no grid on an image of {width}x{height} pixels; "
+                "choose another `target_layer` or `fit`"
             )
         return grid
 
@@ -98,15 +98,15 @@ class Layout:
 
 
 def find_layout(
-    shape: tuple[int, ...], batch: int, picture: Grid, known_grids: Sequence[Grid]
+    shape: tuple[int, ...], batch: int, image: Grid, known_grids: Sequence[Grid]
 ) -> Layout | None:
-    """Tell how an output lies on the picture, if it does.
+    """Tell how an output lies on the image, if it does.
 
     Args:
         shape: The output's shape.
-        batch: How many pictures went in: two or more, so that what has another length there (windows of
+        batch: How many images went in: two or more, so that what has another length there (windows of
             shifted attention, tables of relative positions) can be told apart.
-        picture: (height, width) of the network's input.
+        image: (height, width) of the network's input.
         known_grids: The grids of layers that ran before: tokens have that of the planes they were cut from.
 
     Returns:
@@ -115,9 +115,9 @@ def find_layout(
     if not shape or shape[0] != batch:
         return None
     if len(shape) == 4 and not _is_attention(shape, known_grids):
-        return _find_planes(shape, picture)
+        return _find_planes(shape, image)
     if len(shape) == 3:
-        return _find_tokens(shape, picture, known_grids)
+        return _find_tokens(shape, image, known_grids)
     return None
 
 
@@ -127,30 +127,30 @@ def _is_attention(shape: tuple[int, ...], known_grids: Sequence[Grid]) -> bool:
     return shape[2] in places and shape[2] in (shape[1], shape[3])
 
 
-def _find_planes(shape: tuple[int, ...], picture: Grid) -> Layout | None:
+def _find_planes(shape: tuple[int, ...], image: Grid) -> Layout | None:
     planes = Layout("nchw", (shape[2], shape[3]))
     pixels = Layout("nhwc", (shape[1], shape[2]))
     # Where a number of channels looks like one of rows, the shape of the cells decides.
-    fitting = [layout for layout in (planes, pixels) if _distortion(layout.grid, picture) <= 1]
-    best = min(fitting, key=lambda layout: _distortion(layout.grid, picture), default=None)
+    fitting = [layout for layout in (planes, pixels) if _distortion(layout.grid, image) <= 1]
+    best = min(fitting, key=lambda layout: _distortion(layout.grid, image), default=None)
     return best if best is not None and best.grid[0] * best.grid[1] > 1 else None
 
 
 @functools.lru_cache(maxsize=64)
-def _grid_of_tokens(count: int, picture: tuple[float, float]) -> Grid | None:
-    """Find the grid of so many places that has the picture's shape, None if there is none."""
+def _grid_of_tokens(count: int, image: tuple[float, float]) -> Grid | None:
+    """Find the grid of so many places that has the image's shape, None if there is none."""
     grids = [(rows, count // rows) for rows in range(1, count + 1) if count % rows == 0]
-    best = min(grids, key=lambda grid: _distortion(grid, picture), default=None)
-    return best if best is not None and _distortion(best, picture) <= 1 else None
+    best = min(grids, key=lambda grid: _distortion(grid, image), default=None)
+    return best if best is not None and _distortion(best, image) <= 1 else None
 
 
-def _distortion(grid: Grid, picture: tuple[float, float]) -> float:
-    """Tell how far a grid is from being the picture at a lower resolution, with cells as wide as high.
+def _distortion(grid: Grid, image: tuple[float, float]) -> float:
+    """Tell how far a grid is from being the image at a lower resolution, with cells as wide as high.
 
     Returns:
         0 if it is exactly that, up to 1 if it can be, more if it cannot.
     """
-    (rows, columns), (height, width) = grid, picture
+    (rows, columns), (height, width) = grid, image
     if rows > height or columns > width:
         return math.inf
     # A side of few cells is rounded coarsely.
@@ -158,15 +158,15 @@ def _distortion(grid: Grid, picture: tuple[float, float]) -> float:
     return abs(math.log((height / rows) / (width / columns))) / math.log1p(slack)
 
 
-def _find_tokens(shape: tuple[int, ...], picture: Grid, known_grids: Sequence[Grid]) -> Layout | None:
+def _find_tokens(shape: tuple[int, ...], image: Grid, known_grids: Sequence[Grid]) -> Layout | None:
     count = shape[1]
     known = list(dict.fromkeys(reversed(known_grids)))
-    grid = _best_fitting(count, known or _square_grids(picture), MAX_PREFIX_TOKENS)
+    grid = _best_fitting(count, known or _square_grids(image), MAX_PREFIX_TOKENS)
     if grid is None and known:  # pooled as tokens: half of a grid, without a token before the patches
         grid = _best_fitting(count, _halves(known), 0)
     if grid is None or grid[0] * grid[1] == 1:
         return None
-    height, width = picture
+    height, width = image
     cell_aspect = (height / grid[0]) / (width / grid[1])
     return Layout("tokens", grid, count - grid[0] * grid[1], cell_aspect)
 
@@ -177,9 +177,9 @@ def _best_fitting(count: int, grids: Sequence[Grid], most_prefix_tokens: int) ->
     return min(fitting, key=lambda grid: count - grid[0] * grid[1], default=None)
 
 
-def _square_grids(picture: Grid) -> list[Grid]:
+def _square_grids(image: Grid) -> list[Grid]:
     """The grids that square patches of any size would make."""
-    height, width = picture
+    height, width = image
     return [
         (height // patch, width // patch)
         for patch in range(4, min(height, width) + 1)

@@ -47,8 +47,8 @@ def load_classifier(
         std: Standard deviation of each channel, likewise.
         logits_key: Where the logits stand in what the network returns, if that is a dict, tuple or list.
         activation: What makes probabilities of logits.
-        any_shape: Whether transformers that can be built for one shape of picture or for any are to take any,
-            as ``fit="full"`` needs it: timm's then enlarge their table of positions. Others do not change.
+        any_shape: Whether transformers that can be built for one shape of image or for any are to take any,
+            as ``fit='full'`` needs it: timm's then enlarge their table of positions. Others do not change.
 
     Raises:
         UnknownNameError: if there is no such model.

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError
 from streamcam.frames import Frame
+from streamcam.media.images import image_from_rgb
+from streamcam.media.scaling import Resampler
 from streamcam.models.classifier import InputSpec
 from streamcam.models.geometry import Geometry, fit_geometry
-from streamcam.pictures import picture_from_rgb
-from streamcam.resampling import Resampler
 
 
 class Preprocessor:
@@ -52,11 +52,11 @@ class Preprocessor:
     def pixels(self, frames: Sequence[Frame]) -> NDArray[np.uint8]:
         """Resample frames of one shape: RGB, uint8 (N, H, W, 3)."""
         geometry = self.geometry(frames[0])
-        pictures = [
+        images = [
             geometry.place(self._resampler.to_rgb(frame.image, *geometry.scaled), self._fill)
             for frame in frames
         ]
-        return np.stack(pictures, out=self._room_for(len(pictures), pictures[0].shape))
+        return np.stack(images, out=self._room_for(len(images), images[0].shape))
 
     def normalise(self, pixels: NDArray[np.uint8] | torch.Tensor) -> torch.Tensor:
         """Turn pixels (N, H, W, 3) into the network's input: float32 (N, channels, H, W), on the device."""
@@ -76,17 +76,17 @@ class Preprocessor:
 
 
 def frame_of_array(image: NDArray[np.uint8], index: int) -> Frame:
-    """Wrap a picture as a frame of its own.
+    """Wrap an image as a frame of its own.
 
     Args:
         image: RGB, uint8 (H, W, 3).
-        index: Its place among the caller's pictures.
+        index: Its place among the caller's images.
 
     Raises:
         InvalidArgumentError: if it is not such an array.
     """
     try:
-        picture = picture_from_rgb(image)
+        wrapped = image_from_rgb(image)
     except (ValueError, AttributeError) as error:
         raise InvalidArgumentError(f"cannot explain this: {error}") from error
-    return Frame(picture, index, index, Fraction(1), time.monotonic())
+    return Frame(wrapped, index, index, Fraction(1), time.monotonic())

@@ -1,4 +1,4 @@
-"""Finding out by a trial run which shapes of pictures a network takes, and what its layers put out there."""
+"""Finding out by a trial run which shapes of images a network takes, and what its layers put out there."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def probe_classifier(
 
     Raises:
         InvalidArgumentError: if it does not take frames at their own shape, which were asked for.
-        ModelError: if it does not take pictures of its own size either.
+        ModelError: if it does not take images of its own size either.
     """
     note = None
     if fit in (None, "full"):
@@ -86,14 +86,14 @@ def probe_classifier(
         except ModelError:  # it runs, but what it returns is no classifier's answer
             raise
         except Exception as error:  # whatever a network raises
-            only = f"{classifier.name} takes only {classifier.input.size}x{classifier.input.size} pictures"
+            only = f"{classifier.name} takes only {classifier.input.size}x{classifier.input.size} images"
             if fit == "full":
-                raise InvalidArgumentError(f"{only}; use --fit stretch, crop or pad") from error
+                raise InvalidArgumentError(f"{only}; use `fit='stretch'`, crop or pad") from error
             note = f"{only}: frames are stretched to that"
         else:
             if fit == "full" or any(layer.explains for layer in layers):
                 return Probe("full", layers, None, memory_format)
-            note = f"{classifier.name} resizes pictures itself: frames are stretched to what it takes"
+            note = f"{classifier.name} resizes images itself: frames are stretched to what it takes"
     fit = fit or "stretch"
     try:
         return Probe(fit, _layers_at(fit, classifier, device, memory_format), note, memory_format)
@@ -103,13 +103,13 @@ def probe_classifier(
         height, width = trial_size(classifier, fit)
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ModelError(
-            f"{classifier.name} does not run on a picture of {classifier.input.channels} channels and "
-            f"{width}x{height} pixels ({reason}); say what it takes with --input-size, --mean and --std"
+            f"{classifier.name} does not run on an image of {classifier.input.channels} channels and "
+            f"{width}x{height} pixels ({reason}); say what it takes with `input_size`, `mean` and `std`"
         ) from error
 
 
 def _layers_at(
     fit: str, classifier: Classifier, device: str | torch.device, memory_format: torch.memory_format
 ) -> list[Layer]:
-    picture = torch.zeros(1, classifier.input.channels, *trial_size(classifier, fit), device=device)
-    return probe_layers(classifier, picture.contiguous(memory_format=memory_format))
+    image = torch.zeros(1, classifier.input.channels, *trial_size(classifier, fit), device=device)
+    return probe_layers(classifier, image.contiguous(memory_format=memory_format))

@@ -67,7 +67,7 @@ class ModelRequest:
             # The margin around the centre crop is kept in proportion.
             return InputSpec(size, round(published.resize * size / published.size), mean, std)
         except ValueError as error:
-            raise InvalidArgumentError(f"cannot normalise pictures so: {error}") from error
+            raise InvalidArgumentError(f"cannot normalise images so: {error}") from error
 
     def finish(
         self,

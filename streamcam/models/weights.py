@@ -39,7 +39,7 @@ def read_state_dict(path: Path) -> StateDict:
         ModelError: if it holds no weights, or more than plain tensors.
     """
     if not path.is_file():
-        raise SourceNotFoundError(f"no weights file {str(path)!r}; check --weights")
+        raise SourceNotFoundError(f"no weights file {str(path)!r}; check `weights`")
     try:
         if path.suffix == ".safetensors":
             loaded: object = load_file(path)
@@ -62,7 +62,7 @@ def _refusal(path: Path) -> str:
         start = file.read(2)
     if start[:1] != b"\x80" and start != b"PK":  # how pickles and PyTorch's zip archives begin
         return (
-            f"{str(path)!r} is not a weights file; --weights takes .safetensors, or .pth as torch.save writes"
+            f"{str(path)!r} is not a weights file; `weights` takes .safetensors, or .pth as torch.save writes"
         )
     return (
         f"{str(path)!r} holds more than weights, and streamcam never runs code out of a file; "

@@ -1,7 +1,7 @@
-"""Blending heat onto pictures, in their own planar YUV.
+"""Blending heat onto images, in their own planar YUV.
 
 The network's map is a handful of numbers. It is enlarged to each plane's size, coloured there by a table
-of that plane's own code values, and mixed with the picture's samples into a fresh picture: no conversion
+of that plane's own code values, and mixed with the image's samples into a fresh image: no conversion
 to RGB and back, and what has no heat over it is copied bit for bit.
 """
 
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError
 from streamcam.frames import FloatArray, Region
+from streamcam.media.images import ByteArray, Image, PlaneArray, YuvCoding, blank_like, coding_of, planes_of
 from streamcam.overlay.colormaps import lookup_table
 from streamcam.overlay.placement import Scratch, Span, covered_spans, enlarged, rounded_out
-from streamcam.pictures import ByteArray, Picture, PlaneArray, YuvCoding, blank_like, coding_of, planes_of
 
 PairTable = NDArray[np.uint16] | NDArray[np.int32]
 """The values of two samples, of 8 or of more bits, for every pair of indices, (65536,)."""
 
 
 class HeatBlender:
-    """Mixes a coloured map into pictures: ``(1 - alpha) * picture + alpha * colour``.
+    """Mixes a coloured map into images: ``(1 - alpha) * image + alpha * colour``.
 
     Belongs to one thread.
     """
@@ -45,16 +45,16 @@ class HeatBlender:
         self._tables: dict[YuvCoding, tuple[PairTable, ...]] = {}
         self._scratch = Scratch()
 
-    def blend(self, image: Picture, heat: FloatArray, region: Region) -> Picture:
-        """Blend a map onto a picture.
+    def blend(self, image: Image, heat: FloatArray, region: Region) -> Image:
+        """Blend a map onto an image.
 
         Args:
             image: Planar YUV; left as it is.
             heat: float32 (h, w), 0 to 1.
-            region: The part of the picture that the map covers.
+            region: The part of the image that the map covers.
 
         Returns:
-            A fresh picture of the same size, format and tags.
+            A fresh image of the same size, format and tags.
         """
         fresh = blank_like(image)
         sources, targets = planes_of(image), planes_of(fresh)

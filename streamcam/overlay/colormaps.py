@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from streamcam.errors import unknown_name
-from streamcam.pictures import ByteArray
+from streamcam.media.images import ByteArray
 
 COLORMAPS: dict[str, int] = {
     name.removeprefix("COLORMAP_").lower(): getattr(cv2, name)

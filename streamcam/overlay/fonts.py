@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from streamcam.overlay.fontfiles import PILLOW_FACE, Face, chosen_face, system_face
-from streamcam.pictures import ByteArray
+from streamcam.media.images import ByteArray
+from streamcam.overlay.font_files import PILLOW_FACE, Face, chosen_face, system_face
 
 ELLIPSIS = "…"
 REPLACEMENTS = ("\N{REPLACEMENT CHARACTER}", "?")
@@ -143,7 +143,7 @@ class FontBook:
         font = self._font_for(text)
         if font is not None:
             run = Run(text, font)
-            # Raqm heeds and hides what steers the layout; the basic engine would draw boxes for it.
+            # Raqm heeds and hides what steers the layout; the basic backend would draw boxes for it.
             yield run if run.is_shaped else Run(_visible(text), font)
         elif finer:
             for piece in finer[0](text):

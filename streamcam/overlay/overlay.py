@@ -1,4 +1,4 @@
-"""One frame with its heat in, one finished picture out."""
+"""One frame with its heat in, one finished image out."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from streamcam.frames import Prediction, Steadied
+from streamcam.explanations import Prediction, StabilizedFrame
+from streamcam.media.images import Image
 from streamcam.overlay.blending import HeatBlender
-from streamcam.overlay.labels import LabelLine, LabelPanel
+from streamcam.overlay.label_panel import LabelLine, LabelPanel
 from streamcam.overlay.sprites import Rgb
 from streamcam.overlay.tinting import AGAINST, FOR, PALETTE, Tinter, for_and_against
-from streamcam.pictures import Picture
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ _NO_HEAT = np.zeros((1, 1), np.float32)
 
 
 class Overlay:
-    """Draws heat and labels onto the frames of one film. Belongs to one thread."""
+    """Draws heat and labels onto the frames of one video. Belongs to one thread."""
 
     def __init__(self, settings: OverlaySettings | None = None) -> None:
         """Make ready.
@@ -55,29 +55,29 @@ class Overlay:
             return ()
         return (f"no font here has the characters {' '.join(missing)}; name a font file in STREAMCAM_FONT",)
 
-    def draw(self, steadied: Steadied) -> Picture:
+    def draw(self, stabilized: StabilizedFrame) -> Image:
         """Blend the heat of the classes explained, and draw the labels.
 
         One class is shown through the colour map, several in a colour each, and evidence for and against a
         class in two.
 
         Returns:
-            A fresh picture; the frame stays as it is.
+            A fresh image; the frame stays as it is.
         """
-        image, region = steadied.frame.image, steadied.explanation.region
-        heats = list(steadied.heats.values()) or [_NO_HEAT]
+        image, region = stabilized.frame.image, stabilized.explanation.region
+        heats = list(stabilized.heats.values()) or [_NO_HEAT]
         colours = list[Rgb]()
-        if steadied.explanation.signed:
+        if stabilized.explanation.signed:
             colours = [FOR]
-            picture = self._tinter.tint(image, for_and_against(heats[0]), [FOR, AGAINST], region)
+            drawn = self._tinter.tint(image, for_and_against(heats[0]), [FOR, AGAINST], region)
         elif len(heats) > 1:
             colours = [PALETTE[number % len(PALETTE)] for number in range(len(heats))]
-            picture = self._tinter.tint(image, heats, colours, region)
+            drawn = self._tinter.tint(image, heats, colours, region)
         else:
-            picture = self._blender.blend(image, heats[0], region)
+            drawn = self._blender.blend(image, heats[0], region)
         if self._settings.labels:
-            self._panel.paint(picture, _lines(steadied.labels, steadied.targets, colours))
-        return picture
+            self._panel.paint(drawn, _lines(stabilized.labels, stabilized.targets, colours))
+        return drawn
 
 
 def _lines(

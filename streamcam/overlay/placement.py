@@ -1,4 +1,4 @@
-"""Where a map lies on a picture's planes, and how its few numbers become as many as there are samples."""
+"""Where a map lies on an image's planes, and how its few numbers become as many as there are samples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_CUBIC = 7
 """How many values for each of the map's cubic curves give along a side; more would look the same."""
 
 _MOST_ARRAYS = 16
-"""How many arrays are kept to be used again: one picture needs fewer."""
+"""How many arrays are kept to be used again: one image needs fewer."""
 
 _SQUARE = ((0, 0), (0, 1), (1, 0), (1, 1))
 
@@ -54,10 +54,10 @@ def covered_spans(
     A region starts and ends where a chroma sample does, so that colour never reaches past brightness.
 
     Args:
-        region: As fractions of the picture.
-        pixels: The picture's (height, width).
+        region: As fractions of the image.
+        pixels: The image's (height, width).
         plane: The plane's (rows, columns).
-        chroma: The (rows, columns) of the picture's chroma planes.
+        chroma: The (rows, columns) of the image's chroma planes.
     """
     edges = ((region.top, region.bottom), (region.left, region.right))
     rows, columns = (_span(*values) for values in zip(edges, pixels, plane, chroma, strict=True))
@@ -102,7 +102,7 @@ def rounded_out(heat: FloatArray, pixels: tuple[int, int]) -> FloatArray:
 
 
 class Scratch:
-    """Arrays that are used again for every picture: memory fresh from the system costs more than the sums.
+    """Arrays that are used again for every image: memory fresh from the system costs more than the sums.
 
     Only those used lately are kept: a window that is resized goes through hundreds of sizes.
     """
@@ -125,7 +125,7 @@ def enlarged(values: NDArray[Any], rows: Span, columns: Span, scratch: Scratch, 
     """Enlarge a map by straight lines to the samples it covers.
 
     Cell centres of the map fall on the centres of what they cover, as in the network itself. A region that
-    reaches beyond the picture is enlarged whole and then cut.
+    reaches beyond the image is enlarged whole and then cut.
 
     Args:
         values: (h, w), of any type that OpenCV resizes.

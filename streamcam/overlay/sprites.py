@@ -1,4 +1,4 @@
-"""Small pictures with transparency, drawn in RGB once and blended into planar YUV many times."""
+"""Small images with transparency, drawn in RGB once and blended into planar YUV many times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from streamcam.frames import FloatArray
-from streamcam.pictures import ByteArray, PlaneArray, YuvCoding, chroma_of
+from streamcam.media.images import ByteArray, PlaneArray, YuvCoding, chroma_of
 
 Rgb = tuple[int, int, int]
 
@@ -29,7 +29,7 @@ class SpritePlane:
     """One plane of a sprite, in 1/256 of a code value: a pixel becomes ``(pixel * keep + add) >> 8``."""
 
     keep: NDArray[np.uint16] | NDArray[np.uint32]
-    """How much of the picture shows through, 0 to 256, (h, w)."""
+    """How much of the image shows through, 0 to 256, (h, w)."""
     add: NDArray[np.uint16] | NDArray[np.uint32]
     """The sprite's own share, and the half that makes the shift round, (h, w)."""
     step: tuple[int, int]
@@ -38,16 +38,16 @@ class SpritePlane:
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class Sprite:
-    """A small picture with transparency, in the format and coding of the pictures it is blended into."""
+    """A small image with transparency, in the format and coding of the images it is blended into."""
 
     planes: tuple[SpritePlane, ...]
     """Y, Cb and Cr."""
 
     def blend(self, planes: Sequence[PlaneArray], left: int, top: int) -> None:
-        """Draw it onto a picture, in place.
+        """Draw it onto an image, in place.
 
         Args:
-            planes: The picture's own (`streamcam.pictures.planes_of`); the sprite must lie wholly inside.
+            planes: The image's own (`streamcam.media.images.planes_of`); the sprite must lie wholly inside.
             left: Column of the sprite's left edge in pixels, even.
             top: Row of its upper edge in pixels, even.
         """

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from streamcam.frames import FloatArray, Region
+from streamcam.media.images import Image, blank_like, coding_of, planes_of
 from streamcam.overlay.blending import check_alpha
 from streamcam.overlay.placement import Scratch, Span, covered_spans, enlarged, rounded_out
 from streamcam.overlay.sprites import Rgb
-from streamcam.pictures import Picture, blank_like, coding_of, planes_of
 
 FOR: Rgb = (255, 64, 32)
 AGAINST: Rgb = (40, 110, 255)
@@ -39,7 +39,7 @@ same places would make grey."""
 
 
 class Tinter:
-    """Mixes heat of several colours into pictures: ``(1 - a h) * picture + a h * colour``.
+    """Mixes heat of several colours into images: ``(1 - a h) * image + a h * colour``.
 
     At each place h is the strongest heat there, and the colour is that of the strongest, with little of the
     others.
@@ -59,18 +59,18 @@ class Tinter:
         self._scratch = Scratch()
 
     def tint(
-        self, image: Picture, heats: Sequence[FloatArray], colours: Sequence[Rgb], region: Region
-    ) -> Picture:
-        """Tint a picture.
+        self, image: Image, heats: Sequence[FloatArray], colours: Sequence[Rgb], region: Region
+    ) -> Image:
+        """Tint an image.
 
         Args:
             image: Planar YUV; left as it is.
             heats: float32 (h, w) each, 0 to 1, all of one shape.
             colours: One for each.
-            region: The part of the picture that the maps cover.
+            region: The part of the image that the maps cover.
 
         Returns:
-            A fresh picture of the same size, format and tags.
+            A fresh image of the same size, format and tags.
         """
         fresh = blank_like(image)
         sources, targets = planes_of(image), planes_of(fresh)
@@ -101,7 +101,7 @@ class Tinter:
         return enlarged(np.rint(values).astype(dtype), rows, columns, self._scratch, use)
 
     def _mixture(
-        self, image: Picture, heats: Sequence[FloatArray], colours: Sequence[Rgb], region: Region
+        self, image: Image, heats: Sequence[FloatArray], colours: Sequence[Rgb], region: Region
     ) -> tuple[FloatArray, NDArray[np.float32]]:
         """Return the weight of the heat, float32 (h, w), and its colour in YUV, float32 (3, h, w)."""
         pixels = (

@@ -6,11 +6,11 @@ import abc
 from types import TracebackType
 from typing import Self
 
-from streamcam.pictures import Picture
+from streamcam.media.images import Image
 
 
 class Sink(abc.ABC):
-    """Takes finished pictures in order of time. One thread opens, writes and ends it.
+    """Takes finished images in order of time. One thread opens, writes and ends it.
 
     As a context manager it finishes when all went well and aborts when something was raised.
     """
@@ -21,8 +21,8 @@ class Sink(abc.ABC):
         return ()
 
     @abc.abstractmethod
-    def write(self, image: Picture) -> None:
-        """Take one picture; its pts is in the source's time base. The sink leaves it as it is.
+    def write(self, image: Image) -> None:
+        """Take one image; its pts is in the source's time base. The sink leaves it as it is.
 
         Raises:
             SinkError: if it cannot be written, or the sink has ended.
@@ -33,7 +33,7 @@ class Sink(abc.ABC):
         """Complete the output and make it appear under its name; does nothing when that is done already.
 
         Args:
-            cut_short: Whether the film was stopped early, so that sound ends with the last picture.
+            cut_short: Whether the video was stopped early, so that audio ends with the last image.
 
         Raises:
             SinkError: if what was written is not complete, or there is nothing; nothing is left behind then.

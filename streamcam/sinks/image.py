@@ -1,17 +1,17 @@
-"""Writing one finished picture as an image file."""
+"""Writing one finished image as an image file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+import PIL.Image
 
 from streamcam.errors import SinkError
-from streamcam.pictures import ByteArray, Picture
-from streamcam.resampling import FAITHFUL, Resampler
+from streamcam.media.images import ByteArray, Image
+from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.sinks.base import Sink
-from streamcam.sinks.partfile import begin, commit, discard
+from streamcam.sinks.part_file import begin, commit, discard
 
 _JPEG: dict[str, Any] = {"format": "JPEG", "quality": 95, "subsampling": 0}
 IMAGE_SUFFIXES: dict[str, dict[str, Any]] = {
@@ -24,7 +24,7 @@ IMAGE_SUFFIXES: dict[str, dict[str, Any]] = {
 
 
 def save_image(rgb: ByteArray, path: Path, *, at: Path | None = None) -> None:
-    """Save a picture in the format that a name asks for.
+    """Save an image in the format that a name asks for.
 
     Args:
         rgb: uint8 (H, W, 3).
@@ -33,13 +33,13 @@ def save_image(rgb: ByteArray, path: Path, *, at: Path | None = None) -> None:
 
     Raises:
         OSError: if the disk refuses.
-        ValueError: if the format has no pictures so large.
+        ValueError: if the format has no images so large.
     """
-    Image.fromarray(rgb).save(at or path, **IMAGE_SUFFIXES[path.suffix.lower()])
+    PIL.Image.fromarray(rgb).save(at or path, **IMAGE_SUFFIXES[path.suffix.lower()])
 
 
 class ImageSink(Sink):
-    """Writes the one picture of a still source."""
+    """Writes the one image of a still source."""
 
     def __init__(self, path: Path) -> None:
         """Assign.
@@ -48,22 +48,22 @@ class ImageSink(Sink):
             path: The file to make; its suffix is one of `IMAGE_SUFFIXES`.
         """
         self._path = path
-        self._picture: Picture | None = None
+        self._image: Image | None = None
         self._is_open = True
         self._is_finished = False
 
-    def write(self, image: Picture) -> None:
-        """Keep the picture until the end.
+    def write(self, image: Image) -> None:
+        """Keep the image until the end.
 
         Raises:
             SinkError: if it is the second one, or the sink has ended.
         """
-        if self._picture is not None or not self._is_open:
-            raise SinkError(f"{str(self._path)!r} holds one picture and was given a second")
-        self._picture = image
+        if self._image is not None or not self._is_open:
+            raise SinkError(f"{str(self._path)!r} holds one image and was given a second")
+        self._image = image
 
-    def finish(self, *, cut_short: bool = False) -> None:  # noqa: ARG002 - one picture is whole or not there
-        """Save the picture.
+    def finish(self, *, cut_short: bool = False) -> None:  # noqa: ARG002 - one image is whole or not there
+        """Save the image.
 
         Raises:
             SinkError: if there is none, or it cannot be saved.
@@ -71,9 +71,9 @@ class ImageSink(Sink):
         if self._is_finished:
             return
         self._is_open = False
-        if self._picture is None:
-            raise SinkError(f"{str(self._path)!r} was not written: no picture was finished")
-        image, self._picture = self._picture, None
+        if self._image is None:
+            raise SinkError(f"{str(self._path)!r} was not written: no image was finished")
+        image, self._image = self._image, None
         rgb = Resampler().to_rgb(image, image.width, image.height, interpolation=FAITHFUL)
         try:
             save_image(rgb, self._path, at=begin(self._path))
@@ -87,6 +87,6 @@ class ImageSink(Sink):
         self._is_finished = True
 
     def abort(self) -> None:
-        """Forget the picture."""
+        """Forget the image."""
         self._is_open = False
-        self._picture = None
+        self._image = None

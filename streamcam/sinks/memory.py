@@ -1,52 +1,52 @@
-"""Keeping finished pictures in memory: for tests and for use from Python."""
+"""Keeping finished images in memory: for tests and for use from Python."""
 
 from __future__ import annotations
 
 from streamcam.errors import SinkError
-from streamcam.pictures import Picture
+from streamcam.media.images import Image
 from streamcam.sinks.base import Sink
 
 
 class MemorySink(Sink):
-    """Keeps every picture it is given.
+    """Keeps every image it is given.
 
     Attributes:
-        images: The pictures, in order.
+        images: The images, in order.
         state: ``"open"``, ``"finished"`` or ``"aborted"``.
         cut_short: Whether it was finished early.
     """
 
     def __init__(self) -> None:
-        self.images: list[Picture] = []
+        self.images: list[Image] = []
         self.state = "open"
         self.cut_short = False
 
-    def write(self, image: Picture) -> None:
-        """Keep one picture.
+    def write(self, image: Image) -> None:
+        """Keep one image.
 
         Raises:
             SinkError: if the sink has ended.
         """
         if self.state != "open":
-            raise SinkError(f"the pictures in memory are {self.state} already")
+            raise SinkError(f"the images in memory are {self.state} already")
         self.images.append(image)
 
     def finish(self, *, cut_short: bool = False) -> None:
         """Note that the run is complete.
 
         Raises:
-            SinkError: if there is no picture, or the run was aborted.
+            SinkError: if there is no image, or the run was aborted.
         """
         if self.state == "finished":
             return
         if not self.images:
             self.state = "aborted"
-            raise SinkError("no picture was kept in memory: none was finished")
+            raise SinkError("no image was kept in memory: none was finished")
         self.state = "finished"
         self.cut_short = cut_short
 
     def abort(self) -> None:
-        """Forget the pictures, unless the run is complete."""
+        """Forget the images, unless the run is complete."""
         if self.state == "open":
             self.state = "aborted"
             self.images.clear()

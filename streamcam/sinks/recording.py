@@ -1,4 +1,4 @@
-"""Recording what happens live: a film that can be played at any moment, whatever befalls the program.
+"""Recording what happens live: a video that can be played at any moment, whatever befalls the program.
 
 MP4 is written in fragments and Matroska in clusters of about a second, each handed to the system as soon as
 it is whole. What kills the program or fills the disk costs the one under way.
@@ -17,11 +17,11 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from streamcam.errors import InvalidArgumentError, SinkError
-from streamcam.pictures import Picture, blank_like, planes_of, tags_of
-from streamcam.resampling import Resampler
+from streamcam.media.encoders import EncoderSettings, check_encoding
+from streamcam.media.images import Image, blank_like, planes_of, tags_of
+from streamcam.media.scaling import Resampler
 from streamcam.sinks.base import Sink
-from streamcam.sinks.encoding import EncoderSettings, check_encoding
-from streamcam.sinks.partfile import check_output
+from streamcam.sinks.part_file import check_output
 
 FRAGMENT_S = 1
 """How much a sudden end may cost, in seconds."""
@@ -57,14 +57,14 @@ def check_recording(location: str | Path, *, overwrite: bool = False) -> Path:
 
 
 class Recording(Sink):
-    """A film that grows under its own name. Belongs to one thread.
+    """A video that grows under its own name. Belongs to one thread.
 
-    Pictures keep the times that their pts say, counted from the first. One of another size than the first
+    Images keep the times that their pts say, counted from the first. One of another size than the first
     is scaled to it.
     """
 
     def __init__(self, path: Path, *, rate: Fraction | None = None) -> None:
-        """Assign; the file is made with the first picture.
+        """Assign; the file is made with the first image.
 
         Args:
             path: Checked with `check_recording`.
@@ -80,8 +80,8 @@ class Recording(Sink):
         self._next_keyframe = 0
         self._is_open = True
 
-    def write(self, image: Picture) -> None:
-        """Encode one picture; it is left as it is.
+    def write(self, image: Image) -> None:
+        """Encode one image; it is left as it is.
 
         Raises:
             SinkError: if the encoder or the disk refuses, or the recording has ended.
@@ -94,8 +94,8 @@ class Recording(Sink):
             if self._container is None or self._stream is None:
                 self._container, self._stream = self._begin(image)
                 self._first_pts = image.pts
-            picture = self._prepared(image, self._stream)
-            self._container.mux(self._stream.encode(picture))
+            prepared = self._prepared(image, self._stream)
+            self._container.mux(self._stream.encode(prepared))
         except (FFmpegError, OSError) as error:
             raise SinkError(f"{str(self.path)!r} cannot be written: {error.strerror}") from error
         self.written += 1
@@ -110,7 +110,7 @@ class Recording(Sink):
             return
         container, stream = self._let_go()
         if container is None or stream is None:
-            raise SinkError(f"{str(self.path)!r} was not written: there was no picture")
+            raise SinkError(f"{str(self.path)!r} was not written: there was no image")
         try:
             try:
                 container.mux(stream.encode(None))
@@ -133,7 +133,7 @@ class Recording(Sink):
         self._container = self._stream = None
         return held
 
-    def _begin(self, image: Picture) -> tuple[OutputContainer, VideoStream]:
+    def _begin(self, image: Image) -> tuple[OutputContainer, VideoStream]:
         encoding = check_encoding(self.path, _ENCODER)
         kind = encoding.container.muxer
         name = f"file:{self.path.absolute()}"
@@ -144,27 +144,27 @@ class Recording(Sink):
         stream.pix_fmt = encoding.pixel_format
         context = stream.codec_context
         stream.time_base = context.time_base = image.time_base or Fraction(1, 1000)
-        context.max_b_frames = 0  # pictures come out as they go in, and none waits in the encoder
+        context.max_b_frames = 0  # images come out as they go in, and none waits in the encoder
         tags = tags_of(image)
         context.color_range, context.colorspace = tags.color_range, tags.colorspace
         context.color_primaries, context.color_trc = tags.color_primaries, tags.color_trc
         container.start_encoding()
         return container, stream
 
-    def _prepared(self, image: Picture, stream: VideoStream) -> Picture:
-        """Copy a picture, with its time from the beginning on and a keyframe each second."""
+    def _prepared(self, image: Image, stream: VideoStream) -> Image:
+        """Copy an image, with its time from the beginning on and a keyframe each second."""
         assert image.pts is not None
         assert image.time_base is not None
         if (image.width // 2 * 2, image.height // 2 * 2) != (stream.width, stream.height):
-            picture = self._resampler.to_size(image, stream.width, stream.height)
+            prepared = self._resampler.to_size(image, stream.width, stream.height)
         else:
-            picture = blank_like(image, width=stream.width, height=stream.height)
-            for target, source in zip(planes_of(picture), planes_of(image), strict=True):
+            prepared = blank_like(image, width=stream.width, height=stream.height)
+            for target, source in zip(planes_of(prepared), planes_of(image), strict=True):
                 target[:] = source[: target.shape[0], : target.shape[1]]
         pts = image.pts - self._first_pts
-        picture.pts, picture.time_base = pts, image.time_base
-        picture.pict_type = PictureType.NONE
+        prepared.pts, prepared.time_base = pts, image.time_base
+        prepared.pict_type = PictureType.NONE
         if pts >= self._next_keyframe:
-            picture.pict_type = PictureType.I
+            prepared.pict_type = PictureType.I
             self._next_keyframe = pts + round(FRAGMENT_S / image.time_base)
-        return picture
+        return prepared

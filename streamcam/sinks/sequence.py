@@ -1,4 +1,4 @@
-"""Writing a film as numbered image files."""
+"""Writing a video as numbered image files."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError
 from streamcam.frames import SourceInfo
-from streamcam.pictures import Picture
-from streamcam.resampling import FAITHFUL, Resampler
+from streamcam.media.encoders import EncoderSettings
+from streamcam.media.images import Image
+from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.sinks.base import Sink
-from streamcam.sinks.encoding import EncoderSettings
 from streamcam.sinks.image import IMAGE_SUFFIXES, save_image
-from streamcam.sinks.partfile import begin_directory, end_directory
+from streamcam.sinks.part_file import begin_directory, end_directory
 
 _NUMBER = re.compile(r"%(?:0(\d))?d")
 
 _FIRST = 1
-"""The number of the first picture, as FFmpeg counts."""
+"""The number of the first image, as FFmpeg counts."""
 
 
 def is_sequence(path: Path) -> bool:
@@ -29,18 +29,17 @@ def check_sequence(path: Path, settings: EncoderSettings, *, overwrite: bool) ->
     """Make sure, before any work, that numbered images can be made.
 
     Raises:
-        InvalidArgumentError: if there are settings that only films have.
+        InvalidArgumentError: if there are settings that only videos have.
         OutputExistsError: if there is one of that pattern already.
     """
     given = (settings.codec, settings.preset, settings.crf, settings.chroma)
     if any(value is not None for value in given) or settings.depth == 10:
         raise InvalidArgumentError(
-            f"{path.name!r} stands for pictures, which have no --codec, --crf, --preset, --chroma "
-            "or --depth 10"
+            f"{path.name!r} stands for images, which have no `codec`, `crf`, `preset`, `chroma` or `depth=10`"
         )
     existing = _numbered(path)
     if existing and not overwrite:
-        raise OutputExistsError(f"{str(existing[0])!r} exists already; give --overwrite to replace it")
+        raise OutputExistsError(f"{str(existing[0])!r} exists already; give `overwrite=True` to replace it")
 
 
 def sequence_size(path: Path) -> int:
@@ -56,7 +55,7 @@ def _numbered(path: Path) -> list[Path]:
 
 
 class SequenceSink(Sink):
-    """Writes every picture as an image file, numbered from 1.
+    """Writes every image as an image file, numbered from 1.
 
     They gather in a directory beside their final place, ``NAME.parts``, and are moved when all are there.
     """
@@ -66,7 +65,7 @@ class SequenceSink(Sink):
 
         Args:
             path: Its name holds ``%d`` or ``%05d``, and its suffix is one of `IMAGE_SUFFIXES`.
-            info: What the pictures come from.
+            info: What the images come from.
         """
         self._path = path
         self._info = info
@@ -78,12 +77,12 @@ class SequenceSink(Sink):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a row of pictures cannot say."""
+        """What a row of images cannot say."""
         rate = f", nominally {float(self._info.rate):g} a second" if self._info.rate else ""
-        return (f"pictures have neither times nor sound: one is written for each frame{rate}",)
+        return (f"images have neither times nor audio: one is written for each frame{rate}",)
 
-    def write(self, image: Picture) -> None:
-        """Save one picture.
+    def write(self, image: Image) -> None:
+        """Save one image.
 
         Raises:
             SinkError: if it cannot be saved, or the sink has ended.
@@ -100,8 +99,8 @@ class SequenceSink(Sink):
             raise SinkError(f"{str(self._path.with_name(name))!r} cannot be written: {error}") from error
         self._written.append(self._part / name)
 
-    def finish(self, *, cut_short: bool = False) -> None:  # noqa: ARG002 - every picture is whole
-        """Move the pictures to their place; those of an earlier run are removed first.
+    def finish(self, *, cut_short: bool = False) -> None:  # noqa: ARG002 - every image is whole
+        """Move the images to their place; those of an earlier run are removed first.
 
         Raises:
             SinkError: if there is none, or they cannot be moved.
@@ -110,18 +109,16 @@ class SequenceSink(Sink):
             return
         if not self._written or not self._is_open:
             self.abort()
-            raise SinkError(f"{str(self._path)!r} was not written: no picture was finished")
+            raise SinkError(f"{str(self._path)!r} was not written: no image was finished")
         self._is_open = False
         try:
             for former in _numbered(self._path):
                 former.unlink()
-            for picture in self._written:
-                picture.replace(self._path.with_name(picture.name))
+            for file in self._written:
+                file.replace(self._path.with_name(file.name))
             end_directory(self._part)
         except OSError as error:
-            raise SinkError(
-                f"the pictures in {str(self._part)!r} cannot be moved: {error.strerror}"
-            ) from error
+            raise SinkError(f"the images in {str(self._part)!r} cannot be moved: {error.strerror}") from error
         self._is_finished = True
 
     def abort(self) -> None:

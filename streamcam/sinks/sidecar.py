@@ -11,8 +11,9 @@ from typing import Any, TextIO
 import numpy as np
 
 from streamcam.errors import SinkError
-from streamcam.frames import Explanation, FloatArray, Frame, Prediction
-from streamcam.sinks.partfile import begin, commit, discard
+from streamcam.explanations import Explanation, Prediction
+from streamcam.frames import FloatArray, Frame
+from streamcam.sinks.part_file import begin, commit, discard
 
 SIGNIFICANT_DIGITS = 4
 
@@ -20,7 +21,7 @@ SIGNIFICANT_DIGITS = 4
 class SidecarWriter:
     """Writes explanations as JSON lines: a header object, then one object a frame.
 
-    The values are the raw maps, before smoothing and scaling. Two runs of one film with one setting write
+    The values are the raw maps, before smoothing and scaling. Two runs of one video with one setting write
     the same bytes.
     """
 
@@ -92,7 +93,7 @@ class SidecarWriter:
 def frame_record(frame: Frame, explanation: Explanation) -> dict[str, Any]:
     """Describe one frame as it stands in a sidecar.
 
-    ``more`` holds the maps of classes after the first, ``shown`` the steadied labels, where they were, and
+    ``more`` holds the maps of classes after the first, ``shown`` the stabilized labels, where they were, and
     ``cut`` is there where another shot begins. A frame that was left out has its number and time only.
     """
     record: dict[str, Any] = {"frame": frame.index, "time_s": round(frame.time_s, 6)}

@@ -1,4 +1,4 @@
-"""Writing finished pictures as a film, with the sound of the film they came from."""
+"""Writing finished images as a video, with the audio of the video they came from."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import av
+import PIL.Image
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
-from PIL import Image
 
-from streamcam.containers import open_film
 from streamcam.errors import SinkError
 from streamcam.frames import SourceInfo
-from streamcam.pictures import Picture
+from streamcam.media.containers import Container
+from streamcam.media.demux import open_input
+from streamcam.media.encoder_input import EncoderFeed
+from streamcam.media.encoders import EncoderSettings, Encoding
+from streamcam.media.images import Image
+from streamcam.media.interlacing import INTERLACED
 from streamcam.sinks.base import Sink
-from streamcam.sinks.encoding import EncoderSettings, Encoding
-from streamcam.sinks.feeding import EncoderFeed
-from streamcam.sinks.film_setup import add_video, mov_flags
-from streamcam.sinks.formats import Container
-from streamcam.sinks.interlacing import INTERLACED
-from streamcam.sinks.partfile import begin, commit, discard, part_path
-from streamcam.sinks.passthrough import StreamCopier
+from streamcam.sinks.copying.streams import StreamCopier
+from streamcam.sinks.part_file import begin, commit, discard, part_path
+from streamcam.sinks.video_setup import add_video, mov_flags
 
 _IN_ORDER = 2
-"""So few pictures are decoded in the order in which they are shown."""
+"""So few images are decoded in the order in which they are shown."""
 
 
 def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings, encoding: Encoding) -> VideoSink:
-    """Start a film beside its final name.
+    """Start a video beside its final name.
 
     Args:
         path: The file to make.
-        info: What the pictures come from.
+        info: What the images come from.
         settings: What is asked for.
-        encoding: How to encode; see `streamcam.sinks.film_setup.check_film`.
+        encoding: How to encode; see `streamcam.sinks.video_setup.check_video`.
 
     Raises:
         SinkError: if the file cannot be made.
@@ -55,7 +55,7 @@ def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings, enc
         try:
             stream = add_video(container, encoding, info)
             if info.path is not None:
-                copier = StreamCopier(info, info.path, container, kind, sound=not settings.no_audio)
+                copier = StreamCopier(info, info.path, container, kind, audio=not settings.no_audio)
                 undo.callback(copier.close)
             container.start_encoding()
         except FFmpegError as error:
@@ -75,7 +75,7 @@ def _drop(container: OutputContainer, path: Path) -> None:
 
 
 class VideoSink(Sink):
-    """A film that grows beside its final name and is renamed when it is complete and verified."""
+    """A video that grows beside its final name and is renamed when it is complete and verified."""
 
     def __init__(
         self,
@@ -108,28 +108,28 @@ class VideoSink(Sink):
             )
         if self._info.top_field_first is not None and self._encoding.encoder not in INTERLACED:
             encoder = self._encoding.encoder
-            notes.append(f"{encoder} does not mark pictures as interlaced: players will not make them whole")
+            notes.append(f"{encoder} does not mark images as interlaced: players will not make them whole")
         if self._copier is not None:
             notes += self._copier.notes
         return tuple(notes)
 
-    def write(self, image: Picture) -> None:
-        """Encode one picture, and copy the sound up to it.
+    def write(self, image: Image) -> None:
+        """Encode one image, and copy the audio up to it.
 
         Raises:
-            SinkError: if the encoder or the disk refuses, or the picture is of another size than the source.
+            SinkError: if the encoder or the disk refuses, or the image is of another size than the source.
         """
         packets = self.encode(image)
         with self._told():
             self._open_container().mux(packets)
-            self._copy_sound_until(float((image.pts or 0) * self._info.time_base))
+            self._copy_audio_until(float((image.pts or 0) * self._info.time_base))
         self._written += 1
 
-    def encode(self, image: Picture | None) -> list[Packet[VideoStream]]:
-        """Encode one picture and write nothing; None makes the encoder give what it still holds.
+    def encode(self, image: Image | None) -> list[Packet[VideoStream]]:
+        """Encode one image and write nothing; None makes the encoder give what it still holds.
 
         Raises:
-            SinkError: if the encoder refuses, or the picture is of another size than the source.
+            SinkError: if the encoder refuses, or the image is of another size than the source.
         """
         self._open_container()
         with self._told():
@@ -137,18 +137,18 @@ class VideoSink(Sink):
                 return self._encoded([*self._feed.flush(), None])
             if (image.width, image.height) != (self._info.width, self._info.height):  # FFmpeg would rescale
                 raise SinkError(
-                    f"{str(self._path)!r} takes pictures of {self._info.width}x{self._info.height}, "
+                    f"{str(self._path)!r} takes images of {self._info.width}x{self._info.height}, "
                     f"not {image.width}x{image.height}"
                 )
             with _restored(image):
                 return self._encoded(self._feed.prepared(image, image.pts or 0))
 
-    def write_encoded(self, packets: Sequence[Packet[VideoStream]], pictures: int) -> None:
-        """Take pictures that a sink with the same settings has encoded, and copy the sound up to them.
+    def write_encoded(self, packets: Sequence[Packet[VideoStream]], images: int) -> None:
+        """Take images that a sink with the same settings has encoded, and copy the audio up to them.
 
         Args:
             packets: With the output's own times.
-            pictures: How many pictures they hold.
+            images: How many images they hold.
 
         Raises:
             SinkError: if the disk refuses.
@@ -159,8 +159,8 @@ class VideoSink(Sink):
                 packet.stream = self._stream
                 time_s = float((packet.dts or 0) * (packet.time_base or 0))
                 container.mux(packet)
-                self._copy_sound_until(time_s + self._info.begin_s)
-        self._written += pictures
+                self._copy_audio_until(time_s + self._info.begin_s)
+        self._written += images
 
     def finish(self, *, cut_short: bool = False) -> None:
         """Flush, close, verify and rename.
@@ -173,7 +173,7 @@ class VideoSink(Sink):
         container = self._open_container()
         if not self._written:
             self.abort()
-            raise SinkError(f"{str(self._path)!r} was not written: no picture was finished")
+            raise SinkError(f"{str(self._path)!r} was not written: no image was finished")
         try:
             container.mux(self._encoded([*self._feed.flush(), None]))
             if self._copier is not None:
@@ -201,21 +201,21 @@ class VideoSink(Sink):
             container, self._container = self._container, None
             _drop(container, self._path)
 
-    def _encoded(self, pictures: Sequence[Picture | None]) -> list[Packet[VideoStream]]:
-        packets = [packet for picture in pictures for packet in self._stream.encode(picture)]
-        self._given += sum(picture is not None for picture in pictures)
-        if pictures[-1:] == [None] and self._given <= _IN_ORDER:
+    def _encoded(self, images: Sequence[Image | None]) -> list[Packet[VideoStream]]:
+        packets = [packet for image in images for packet in self._stream.encode(image)]
+        self._given += sum(image is not None for image in images)
+        if images[-1:] == [None] and self._given <= _IN_ORDER:
             for packet in packets:  # libx265 makes their decoding times up
                 packet.dts = packet.pts
         return packets
 
-    def _copy_sound_until(self, time_s: float) -> None:
+    def _copy_audio_until(self, time_s: float) -> None:
         if self._copier is not None:
             self._copier.copy_until(time_s)
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
-        """Turn what FFmpeg says while the film is written into an error of ours."""
+        """Turn what FFmpeg says while the video is written into an error of ours."""
         try:
             yield
         except SinkError:
@@ -229,12 +229,12 @@ class VideoSink(Sink):
         return self._container
 
     def _verify(self) -> None:
-        """Reopen the part and count its pictures: a full disk may show nowhere else."""
+        """Reopen the part and count its images: a full disk may show nowhere else."""
         try:
-            found = _count_pictures(part_path(self._path), self._encoding.container)
+            found = _count_images(part_path(self._path), self._encoding.container)
         except (FFmpegError, IndexError, OSError, ValueError) as error:
             raise SinkError(f"{str(self._path)!r} was written but cannot be read back: {error}") from error
-        merges = self._encoding.container.muxer == "webp"  # its encoder makes one of pictures that are alike
+        merges = self._encoding.container.muxer == "webp"  # its encoder makes one of images that are alike
         if found != self._written and not (merges and 0 < found < self._written):
             raise SinkError(
                 f"{str(self._path)!r} holds {found} of {self._written} frames when read back; "
@@ -242,20 +242,20 @@ class VideoSink(Sink):
             )
 
 
-def _count_pictures(path: Path, container: Container) -> int:
-    if container.muxer == "webp":  # of which FFmpeg reads the first picture only
-        with Image.open(path) as written:
+def _count_images(path: Path, container: Container) -> int:
+    if container.muxer == "webp":  # of which FFmpeg reads the first image only
+        with PIL.Image.open(path) as written:
             count = getattr(written, "n_frames", 1)
             written.seek(count - 1)
             written.load()
             return count
-    with open_film(path) as film:
-        return sum(packet.size > 0 for packet in film.demux(film.streams.video[0]))
+    with open_input(path) as video:
+        return sum(packet.size > 0 for packet in video.demux(video.streams.video[0]))
 
 
 @contextlib.contextmanager
-def _restored(image: Picture) -> Iterator[None]:
-    """Give a picture its time and type back: it is not the sink's own."""
+def _restored(image: Image) -> Iterator[None]:
+    """Give an image its time and type back: it is not the sink's own."""
     pts, time_base, pict_type = image.pts, image.time_base, image.pict_type
     try:
         yield

@@ -33,7 +33,7 @@ _ENOUGH = Fraction(9, 10)
 """A mode is as fast as was asked for from this share on: 29.97 is meant by 30."""
 
 _FAILURES_IN_A_ROW = 3
-"""Grabs without a picture, each of which may wait for seconds, before the camera is opened anew."""
+"""Grabs without an image, each of which may wait for seconds, before the camera is opened anew."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Device(Protocol):
         """Read a setting; 0 where it is not known."""
 
     def read(self) -> tuple[bool, Any]:
-        """Wait for the next picture: whether there is one; and the picture, BGR uint8 (H, W, 3)."""
+        """Wait for the next image: whether there is one; and the image, BGR uint8 (H, W, 3)."""
 
     def release(self) -> None:
         """Let go of it."""
@@ -134,7 +134,7 @@ class CameraFeed(Feed):
         self.rate = Fraction(rate).limit_denominator(1001) if 0 < rate < 1000 else None
 
     def grab(self) -> Grabbed | None:
-        """Wait for the next picture.
+        """Wait for the next image.
 
         Raises:
             SourceError: if none has come for some time.
@@ -147,7 +147,7 @@ class CameraFeed(Feed):
         if not is_there or pixels is None or not pixels.size:
             self._failures += 1
             if self._failures >= _FAILURES_IN_A_ROW:
-                raise SourceError(f"{self.name} gives no pictures any more")
+                raise SourceError(f"{self.name} gives no images any more")
             return None
         self._failures = 0
         try:
@@ -155,11 +155,11 @@ class CameraFeed(Feed):
                 pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
             if self._settings.mirrored:
                 pixels = cv2.flip(pixels, 1)
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="bgr24")
+            image = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="bgr24")
         except (cv2.error, ValueError) as error:
-            raise SourceError(f"{self.name} gave something that is no picture {pixels.shape}") from error
+            raise SourceError(f"{self.name} gave something that is no image {pixels.shape}") from error
         milliseconds = self._device.get(cv2.CAP_PROP_POS_MSEC)
-        return Grabbed(picture, milliseconds / 1000 if milliseconds > 0 else None)
+        return Grabbed(image, milliseconds / 1000 if milliseconds > 0 else None)
 
     def _whereabouts(self, known: Sequence[CameraInfo]) -> int | str:
         """Where the camera is now: Linux may give one that is plugged in again another number.
@@ -183,7 +183,7 @@ class CameraFeed(Feed):
 def choose_mode(modes: Sequence[Mode], settings: CameraSettings) -> Mode:
     """Choose what to ask a camera for.
 
-    Raw pictures are taken where the camera sends them fast enough in the size wanted, and JPEGs where it
+    Raw images are taken where the camera sends them fast enough in the size wanted, and JPEGs where it
     does not: they cost some sharpness, but USB carries them.
 
     Args:
@@ -226,7 +226,7 @@ def why_not(location: int | str, name: str, known: Sequence[CameraInfo]) -> Sour
     """Say why a camera cannot be opened, and what was found instead."""
     others = ", ".join(f"{camera.number} ({camera.title})" for camera in known)
     found = f"found: {others}" if others else "no camera was found"
-    more = "streamcam doctor tells more; a film file or a stream's URL will do too"
+    more = "streamcam doctor tells more; a video file or a stream's URL will do too"
     if _IS_LINUX:
         path = Path(_device_path(location))
         if not path.exists():
@@ -237,5 +237,5 @@ def why_not(location: int | str, name: str, known: Sequence[CameraInfo]) -> Sour
             )
         if any(camera.path == str(path) and camera.problem is None for camera in known):
             return SourceError(f"{name} is in use by another program; close that, or take another ({found})")
-        return SourceError(f"{name} is no camera that gives pictures; {found}; {more}")
+        return SourceError(f"{name} is no camera that gives images; {found}; {more}")
     return SourceError(f"{name} cannot be opened: absent, in use, or not allowed; {found}; {more}")

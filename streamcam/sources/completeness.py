@@ -1,4 +1,4 @@
-"""Finding out whether a film file holds what it promises."""
+"""Finding out whether a video file holds what it promises."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _TOLERANCE_S = 0.5
 _TOLERANCE_FRAMES = 2
 
 
-class Completeness:
-    """Watches a film's packets go by and compares them, at the end, with what its container declares.
+class CompletenessCheck:
+    """Watches a video's packets go by and compares them, at the end, with what its container declares.
 
     A file that was cut off mostly reads like one that ends there: FFmpeg says nothing.
     """
@@ -30,7 +30,7 @@ class Completeness:
 
         Args:
             container: The open file.
-            stream: Its stream of pictures.
+            stream: Its stream of images.
         """
         self._container = container
         self._stream = stream

@@ -1,18 +1,18 @@
-"""Counting the damage that reaches the wanted part of a film, and none besides."""
+"""Counting the damage that reaches the wanted part of a video, and none besides."""
 
 from __future__ import annotations
 
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from streamcam.pictures import Picture
+from streamcam.media.images import Image
 
 
-class Damage:
+class DamageCounter:
     """What was found damaged, of one stream.
 
-    What comes before the start counts as far as pictures of the part may refer to it: from the last keyframe
-    before the start on. What lies behind the end counts if pictures before it are decoded after it.
+    What comes before the start counts as far as images of the part may refer to it: from the last keyframe
+    before the start on. What lies behind the end counts if images before it are decoded after it.
 
     Attributes:
         packets: Packets that could not be decoded, or were marked as damaged.
@@ -52,11 +52,11 @@ class Damage:
         elif not self._is_before_key(pts):
             self.packets += 1
 
-    def see(self, picture: Picture) -> None:
-        """Take note of a decoded picture."""
-        pts = picture.pts
+    def see(self, image: Image) -> None:
+        """Take note of a decoded image."""
+        pts = image.pts
         self._has_begun = self._has_begun or (pts is not None and pts >= (self._start_pts or 0))
-        if picture.is_corrupt and not self._is_behind_end(pts) and not self._is_before_key(pts):
+        if image.is_corrupt and not self._is_behind_end(pts) and not self._is_before_key(pts):
             self.frames += 1
 
     def _is_before_key(self, pts: int | None) -> bool:

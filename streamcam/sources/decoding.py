@@ -1,4 +1,4 @@
-"""From a film file's packets to decoded pictures, each with a time of its own."""
+"""From a video file's packets to decoded images, each with a time of its own."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from streamcam.containers import Timeline, read_packets
-from streamcam.pictures import Picture
-from streamcam.sources.completeness import Completeness
-from streamcam.sources.damage import Damage
+from streamcam.media.demux import Timeline, read_packets
+from streamcam.media.images import Image
+from streamcam.sources.completeness import CompletenessCheck
+from streamcam.sources.damage import DamageCounter
 
 _SEEK_MARGINS_S = (1, 20)
 """How long before the start to look for a keyframe, at first and then."""
@@ -48,11 +48,11 @@ class Decoder:
         self._stream = stream
         self._time_base = stream.time_base or Fraction(1, 1000)
         self._start_pts = start_pts
-        self.damage = Damage(start_pts, end_pts)
+        self.damage = DamageCounter(start_pts, end_pts)
         self.frames_decoded = 0
-        self.completeness = Completeness(container, stream)
+        self.completeness = CompletenessCheck(container, stream)
 
-    def pictures(self) -> Iterator[Picture]:
+    def images(self) -> Iterator[Image]:
         """Decode from the start's keyframe on: as the decoder gives them, but each with a time of its own."""
         rate = self._stream.guessed_rate
         step = max(1, round(1 / (rate * self._time_base))) if rate else 1
@@ -64,18 +64,18 @@ class Decoder:
                 self.damage.see(decoded)
                 yield decoded
 
-    def _decode_packet(self, packet: Packet[VideoStream] | None) -> list[Picture]:
+    def _decode_packet(self, packet: Packet[VideoStream] | None) -> list[Image]:
         """Decode one packet; None makes the decoder give what it still holds."""
         if packet is not None:
             self.damage.begin_packet(packet)
         try:
-            pictures = self._stream.decode(packet)
+            images = self._stream.decode(packet)
         except FFmpegError:
             self.damage.lose(packet)
             return []
         if packet is not None and packet.is_corrupt:
             self.damage.lose(packet)
-        return pictures
+        return images
 
     def _packets_from_start(self) -> Iterator[Packet[VideoStream]]:
         """Demux from a keyframe at or before the start on.
@@ -105,7 +105,7 @@ class Decoder:
         return True
 
     def _demux(self) -> Iterator[Packet[VideoStream]]:
-        """Yield the packets of the pictures; all are read, to know how far the file really reaches."""
+        """Yield the packets of the images; all are read, to know how far the file really reaches."""
         for packet in read_packets(self._container, lambda: self.damage.lose(None)):
             self.completeness.note(packet)
             if packet.stream.index == self._stream.index:

@@ -1,4 +1,4 @@
-"""Bringing every picture of a film to one size and one way of coding colour, undistorted."""
+"""Bringing every image of a video to one size and one way of coding colour, undistorted."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from fractions import Fraction
 import numpy as np
 
 from streamcam.frames import ColourTags
-from streamcam.pictures import Picture, YuvCoding, blank_like, coding_of, planes_of, tags_of
-from streamcam.resampling import Resampler
+from streamcam.media.images import Image, YuvCoding, blank_like, coding_of, planes_of, tags_of
+from streamcam.media.scaling import Resampler
 
 _SAME_SHAPE_PIXELS = 2
 """Bars are drawn where they would be wider than this on both sides together."""
@@ -17,7 +17,7 @@ _SAME_SHAPE_PIXELS = 2
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Look:
-    """What a picture looks like before it is fitted."""
+    """What an image looks like before it is fitted."""
 
     width: int
     height: int
@@ -28,11 +28,11 @@ class _Look:
         return f"{self.width}x{self.height}{'' if self.pixel_shape == 1 else ratio}"
 
 
-class Framing:
-    """Fits pictures into the first one's size, or into a given one, with black bars where shapes differ.
+class FrameFitter:
+    """Fits images into the first one's size, or into a given one, with black bars where shapes differ.
 
     Attributes:
-        size: (width, height) of what comes out, in pixels; known from the first picture on.
+        size: (width, height) of what comes out, in pixels; known from the first image on.
         pixel_shape: Width of a pixel by its height in what comes out.
         change: The first change of size or shape met, in words.
     """
@@ -54,25 +54,25 @@ class Framing:
         self.pixel_shape = Fraction(1)
         self.change: str | None = None
 
-    def fit(self, picture: Picture, pixel_shape: Fraction, time_s: float) -> Picture:
-        """Fit one picture.
+    def fit(self, image: Image, pixel_shape: Fraction, time_s: float) -> Image:
+        """Fit one image.
 
         Args:
-            picture: Planar and upright; left as it is.
+            image: Planar and upright; left as it is.
             pixel_shape: Width of one of its pixels by its height.
-            time_s: When it is shown, in seconds from the film's beginning, for the note.
+            time_s: When it is shown, in seconds from the video's beginning, for the note.
 
         Returns:
-            The picture itself where there is nothing to do.
+            The image itself where there is nothing to do.
         """
-        look = _Look(picture.width, picture.height, pixel_shape)
+        look = _Look(image.width, image.height, pixel_shape)
         if self._first is None:
-            self._first, self._coding, self._tags = look, coding_of(picture), tags_of(picture)
+            self._first, self._coding, self._tags = look, coding_of(image), tags_of(image)
             if self._wanted is None:
                 self.size, self.pixel_shape = (look.width, look.height), pixel_shape
         if look != self._first and self.change is None:
             self.change = (
-                f"the picture changes from {self._first} to {look} at {time_s:.1f} s; all of it is shown "
+                f"the image changes from {self._first} to {look} at {time_s:.1f} s; all of it is shown "
                 "in the first size, with bars where the shape differs"
             )
         assert self._coding is not None
@@ -81,19 +81,19 @@ class Framing:
                 (look.width, look.height), pixel_shape, self.size, self.pixel_shape
             )
         inner = self._inner[look]
-        if inner == self.size == (look.width, look.height) and coding_of(picture) == self._coding:
-            return picture
-        fitted = self._resampler.to_coding(picture, self._coding, self._tags, inner)
+        if inner == self.size == (look.width, look.height) and coding_of(image) == self._coding:
+            return image
+        fitted = self._resampler.to_coding(image, self._coding, self._tags, inner)
         return fitted if inner == self.size else with_bars(fitted, self.size)
 
 
 def inner_size(
     size: tuple[int, int], pixel_shape: Fraction, box: tuple[int, int], box_pixel_shape: Fraction
 ) -> tuple[int, int]:
-    """Work out how large a picture is when it fills a box as far as its shape lets it.
+    """Work out how large an image is when it fills a box as far as its shape lets it.
 
     Args:
-        size: The picture's (width, height) in pixels.
+        size: The image's (width, height) in pixels.
         pixel_shape: Width of one of its pixels by its height.
         box: (width, height) of the box in its own pixels.
         box_pixel_shape: Width of one of those by its height.
@@ -110,20 +110,20 @@ def inner_size(
     return inner[0], inner[1]
 
 
-def with_bars(picture: Picture, size: tuple[int, int]) -> Picture:
-    """Put a planar picture into the middle of a larger black one.
+def with_bars(image: Image, size: tuple[int, int]) -> Image:
+    """Put a planar image into the middle of a larger black one.
 
     Args:
-        picture: Left as it is.
-        size: (width, height) of the result in pixels, no smaller than the picture.
+        image: Left as it is.
+        size: (width, height) of the result in pixels, no smaller than the image.
     """
-    fresh = blank_like(picture, width=size[0], height=size[1])
-    black = coding_of(picture).encode_rgb(np.zeros(3, np.uint8)).round()
-    left, top = (size[0] - picture.width) // 4 * 2, (size[1] - picture.height) // 4 * 2
-    for target, source, value in zip(planes_of(fresh), planes_of(picture), black, strict=True):
+    fresh = blank_like(image, width=size[0], height=size[1])
+    black = coding_of(image).encode_rgb(np.zeros(3, np.uint8)).round()
+    left, top = (size[0] - image.width) // 4 * 2, (size[1] - image.height) // 4 * 2
+    for target, source, value in zip(planes_of(fresh), planes_of(image), black, strict=True):
         rows, columns = source.shape
-        row = top // (1 if rows == picture.height else 2)
-        column = left // (1 if columns == picture.width else 2)
+        row = top // (1 if rows == image.height else 2)
+        column = left // (1 if columns == image.width else 2)
         target[:] = value
         target[row : row + rows, column : column + columns] = source
     return fresh

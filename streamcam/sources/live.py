@@ -1,4 +1,4 @@
-"""Pictures as they happen: what a camera, a network stream and a paced film have in common."""
+"""Images as they happen: what a camera, a network stream and a paced video have in common."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from av.error import FFmpegError
 
 from streamcam.errors import SourceError
 from streamcam.frames import Frame
-from streamcam.pictures import Picture
-from streamcam.resampling import Resampler
-from streamcam.sources.normalise import to_upright_planar
-from streamcam.sources.side_data import Orientation, orientation_of
+from streamcam.media.images import Image
+from streamcam.media.scaling import Resampler
+from streamcam.media.side_data import Orientation, orientation_of
+from streamcam.sources.normalization import to_upright_planar
 
 TIME_BASE = Fraction(1, 90_000)
 """Seconds per unit of the pts of every live frame: video's usual clock, whatever the device's own is."""
@@ -35,7 +35,7 @@ Notify = Callable[[str | None], None]
 
 
 class LiveSource(abc.ABC):
-    """A run of pictures that come when they come, of sizes that may change. Belongs to one thread.
+    """A run of images that come when they come, of sizes that may change. Belongs to one thread.
 
     Attributes:
         name: What a message and the window's title call it, without credentials.
@@ -54,15 +54,15 @@ class LiveSource(abc.ABC):
             notify: Told of trouble that may pass.
 
         Raises:
-            SourceError: if there is no picture to be had.
+            SourceError: if there is no image to be had.
         """
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Grabbed:
-    """One picture as a device gave it."""
+    """One image as a device gave it."""
 
-    picture: Picture
+    image: Image
     """In any format, to be read only."""
     time_s: float | None = None
     """On the device's own clock, in seconds; None where it has none. Need not make sense."""
@@ -89,10 +89,10 @@ class Feed(abc.ABC):
 
     @abc.abstractmethod
     def grab(self) -> Grabbed | None:
-        """Wait for the next picture, but not forever.
+        """Wait for the next image, but not forever.
 
         Returns:
-            The picture; None if there was none yet and it may be asked for again.
+            The image; None if there was none yet and it may be asked for again.
 
         Raises:
             SourceError: if there will be none unless it is opened again.
@@ -104,7 +104,7 @@ class Feed(abc.ABC):
 
 
 class ReconnectingSource(LiveSource):
-    """The pictures of a feed, which is opened again whenever it fails.
+    """The images of a feed, which is opened again whenever it fails.
 
     A feed that cannot be opened at the very start is an error: most likely it was misspelt. One that
     fails later is tried again, with pauses that double up to ten seconds.
@@ -156,16 +156,14 @@ class ReconnectingSource(LiveSource):
             if grabbed is None:
                 continue
             if orientation is None:  # once, as for files: asking for it is not free
-                orientation = orientation_of(grabbed.picture)
+                orientation = orientation_of(grabbed.image)
             try:
-                picture = to_upright_planar(
-                    grabbed.picture, self._resampler, orientation, pixel_format="yuv420p"
-                )
+                image = to_upright_planar(grabbed.image, self._resampler, orientation, pixel_format="yuv420p")
             except (FFmpegError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or error
-                raise SourceError(f"{self.name} gave a picture that cannot be shown ({reason})") from None
+                raise SourceError(f"{self.name} gave an image that cannot be shown ({reason})") from None
             pts = self._clock.place(received_at, grabbed.time_s)
-            yield Frame(picture, self._count, pts, TIME_BASE, received_at)
+            yield Frame(image, self._count, pts, TIME_BASE, received_at)
             self._count += 1
 
 

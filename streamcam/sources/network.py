@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 
 from streamcam.errors import InvalidArgumentError, SourceError, unknown_name
 from streamcam.sources.live import Feed, Grabbed
-from streamcam.sources.opening import LARGEST_PIXELS, film_streams
+from streamcam.sources.opening import LARGEST_PIXELS, video_streams
 
 SCHEMES: dict[str, str] = {
     "http": "http,tcp",
@@ -34,8 +34,8 @@ SCHEMES: dict[str, str] = {
 _OPEN_TIMEOUT_S = 10.0
 _READ_TIMEOUT_S = 5.0
 
-_NO_PICTURE_S = 30.0
-"""How long something else than pictures may arrive: sound, or what cannot be shown without a keyframe that
+_NO_IMAGE_S = 30.0
+"""How long something else than images may arrive: audio, or what cannot be shown without a keyframe that
 never comes. Cameras send keyframes up to about ten seconds apart."""
 
 _ERRORS_IN_A_ROW = 100
@@ -126,9 +126,9 @@ class NetworkFeed(Feed):
             "fflags": "nobuffer",  # what has been looked at to find out the format is not kept back
         }
         if scheme in ("rtsp", "rtsps"):
-            self._options["rtsp_transport"] = "tcp"  # over UDP, pictures arrive torn
+            self._options["rtsp_transport"] = "tcp"  # over UDP, images arrive torn
         self._container: InputContainer | None = None
-        self._pictures: Iterator[VideoFrame | None] = iter(())
+        self._images: Iterator[VideoFrame | None] = iter(())
 
     def open(self) -> None:
         """Connect, and find out what is sent.
@@ -151,54 +151,54 @@ class NetworkFeed(Feed):
             if isinstance(error, ExitError) or time.monotonic() - began_at >= self._timeouts_s[0]:
                 raise SourceError(f"{self.name!r} did not answer within {self._timeouts_s[0]:g} s") from None
             raise SourceError(f"{self.name!r} cannot be opened ({_reason(error)})") from None
-        self._pictures = self._decode(self._container)
+        self._images = self._decode(self._container)
 
     def grab(self) -> Grabbed | None:
         """Wait for whatever comes next.
 
         Returns:
-            The picture; None where something else came.
+            The image; None where something else came.
 
         Raises:
-            SourceError: if the stream has ended, or no pictures arrive any more.
+            SourceError: if the stream has ended, or no images arrive any more.
         """
         try:
-            picture = next(self._pictures)
+            image = next(self._images)
         except StopIteration:
             raise SourceError(f"{self.name!r} has ended") from None
-        return None if picture is None else Grabbed(picture, picture.time)
+        return None if image is None else Grabbed(image, image.time)
 
     def close(self) -> None:
         """Disconnect."""
-        self._pictures = iter(())
+        self._images = iter(())
         if self._container is not None:
             container, self._container = self._container, None
             with contextlib.suppress(FFmpegError, OSError):
                 container.close()
 
     def _decode(self, container: InputContainer) -> Iterator[VideoFrame | None]:
-        """Yield pictures, past packets that cannot be decoded; None for each packet that gave none."""
-        films = film_streams(container)
-        stream = next((film for film in films if film.codec_context is not None), None)
+        """Yield images, past packets that cannot be decoded; None for each packet that gave none."""
+        videos = video_streams(container)
+        stream = next((video for video in videos if video.codec_context is not None), None)
         if stream is None:
-            raise SourceError(f"{self.name!r} sends no pictures that FFmpeg here can decode")
+            raise SourceError(f"{self.name!r} sends no images that FFmpeg here can decode")
         width, height = stream.codec_context.width, stream.codec_context.height
         if width * height > LARGEST_PIXELS:
-            raise SourceError(f"{self.name!r} sends pictures of {width}x{height}, which are too large")
+            raise SourceError(f"{self.name!r} sends images of {width}x{height}, which are too large")
         stream.thread_type = "SLICE"  # frames in parallel would each come a few frames late
         self.rate = stream.guessed_rate
         errors, last_at = 0, time.monotonic()
         while errors < _ERRORS_IN_A_ROW:
             try:
-                # Of all streams: where only sound goes on, a packet of this one would never come.
+                # Of all streams: where only audio goes on, a packet of this one would never come.
                 for packet in container.demux():
                     is_ours = packet.stream.index == stream.index and packet.size
-                    pictures = stream.decode(packet) if is_ours else []
-                    if pictures:
+                    images = stream.decode(packet) if is_ours else []
+                    if images:
                         errors, last_at = 0, time.monotonic()
-                    elif time.monotonic() - last_at > _NO_PICTURE_S:
-                        raise SourceError(f"{self.name!r} has sent no picture for {_NO_PICTURE_S:g} s")
-                    yield from pictures or (None,)
+                    elif time.monotonic() - last_at > _NO_IMAGE_S:
+                        raise SourceError(f"{self.name!r} has sent no image for {_NO_IMAGE_S:g} s")
+                    yield from images or (None,)
                 return
             except EndOfStreamError:
                 return

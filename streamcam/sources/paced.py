@@ -1,4 +1,4 @@
-"""A film played at its own pace, as if it happened now."""
+"""A video played at its own pace, as if it happened now."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.frames import Frame
-from streamcam.sources.image import is_image
 from streamcam.sources.live import TIME_BASE, LiveClock, LiveSource, Notify
 from streamcam.sources.settings import ReadingSettings
+from streamcam.sources.still import is_image
 from streamcam.sources.video import open_video
 
 _LATE_S = 1.0
-"""Played this late, the film is not hurried to catch up: the machine slept, or cannot decode so fast."""
+"""Played this late, the video is not hurried to catch up: the machine slept, or cannot decode so fast."""
 
 
 class PacedSource(LiveSource):
-    """The frames of a film file, each at its time."""
+    """The frames of a video file, each at its time."""
 
     def __init__(
         self, path: Path, *, loop: bool = False, clock: Callable[[], float] = time.monotonic
@@ -27,16 +27,16 @@ class PacedSource(LiveSource):
         """Assign.
 
         Args:
-            path: A film file.
+            path: A video file.
             loop: Whether to begin again after the end, for ever.
             clock: Tells the time in seconds.
 
         Raises:
-            InvalidArgumentError: if it is a picture.
+            InvalidArgumentError: if it is an image.
         """
         if is_image(path):
             raise InvalidArgumentError(
-                f"{str(path)!r} is a picture, which does not move; use streamcam render"
+                f"{str(path)!r} is an image, which does not move; use streamcam render"
             )
         self.name = str(path)
         self._path = path
@@ -56,11 +56,11 @@ class PacedSource(LiveSource):
                 raise SourceError(f"{self.name!r} gave no frames")
 
     def _play(self, stop: threading.Event) -> Iterator[Frame]:
-        """Play the film once."""
-        with open_video(self._path, None, None, ReadingSettings(depth=8, chroma="420")) as film:
-            self.rate = film.info.rate
+        """Play the video once."""
+        with open_video(self._path, None, None, ReadingSettings(depth=8, chroma="420")) as video:
+            self.rate = video.info.rate
             began_at: float | None = None
-            for frame in film:
+            for frame in video:
                 now = self._now()
                 if began_at is None or now > began_at + frame.time_s + _LATE_S:
                     began_at = now - frame.time_s

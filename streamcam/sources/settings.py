@@ -1,4 +1,4 @@
-"""What is wanted of a film, apart from when."""
+"""What is wanted of a video, apart from when."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from fractions import Fraction
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ReadingSettings:
-    """How a film is read."""
+    """How a video is read."""
 
     video_stream: int | None = None
     """Which of the file's streams to decode, by its index; the best one if None."""
     keep_interlaced: bool = False
-    """Whether interlaced pictures stay as they are, rows of two instants between each other."""
+    """Whether interlaced images stay as they are, rows of two instants between each other."""
     size: tuple[int, int] | None = None
-    """(width, height) in pixels that the film is scaled to, with bars where its shape differs."""
+    """(width, height) in pixels that the video is scaled to, with bars where its shape differs."""
     rate: Fraction | None = None
-    """Frames per second to repeat or leave out pictures for; None keeps every one at its own time."""
+    """Frames per second to repeat or leave out images for; None keeps every one at its own time."""
     depth: int | None = None
-    """Bits of a sample to work with, 8 or 10; if None 10 where the film has more than 8."""
+    """Bits of a sample to work with, 8 or 10; if None 10 where the video has more than 8."""
     chroma: str | None = None
-    """Chroma subsampling to work with, one of `streamcam.pictures.CHROMAS`; the film's own if None."""
+    """Chroma subsampling to work with, one of `streamcam.media.images.CHROMAS`; the video's own if None."""
     hwaccel: str = "none"
     """What decodes: one of FFmpeg's devices (``"cuda"``), ``"auto"`` for any that works, or ``"none"``."""

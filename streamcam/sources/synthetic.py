@@ -10,7 +10,7 @@ from fractions import Fraction
 import av
 
 from streamcam.frames import Frame, SourceInfo, SourceReport
-from streamcam.pictures import planes_of
+from streamcam.media.images import planes_of
 from streamcam.sources.base import Source
 
 

@@ -32,7 +32,7 @@ Ioctl = Callable[[int, int, bytearray], object]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Mode:
-    """One way in which a camera can send pictures."""
+    """One way in which a camera can send images."""
 
     fourcc: str
     """How they are coded: ``"YUYV"`` raw, ``"MJPG"`` as JPEGs …"""
@@ -74,7 +74,7 @@ def list_cameras(directory: Path = _CLASS_DIRECTORY) -> list[CameraInfo]:
 
 
 def describe_camera(number: int, directory: Path = _CLASS_DIRECTORY) -> CameraInfo | None:
-    """Tell what one camera can do; None where the device gives no pictures, as those for metadata."""
+    """Tell what one camera can do; None where the device gives no images, as those for metadata."""
     path = f"/dev/video{number}"
     try:
         title = (directory / f"video{number}" / "name").read_text("utf-8", errors="replace").strip()
@@ -104,7 +104,7 @@ def _system_ioctl(device: int, request: int, buffer: bytearray) -> object:
 
 
 def can_capture(device: int, ioctl: Ioctl = _system_ioctl) -> bool:
-    """Tell whether an open device gives pictures.
+    """Tell whether an open device gives images.
 
     Raises:
         OSError: if it is no video device.

@@ -16,21 +16,21 @@ from av.video.stream import VideoStream
 
 from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.frames import Frame, HdrMetadata, SourceInfo, SourceReport
-from streamcam.pictures import Picture, tags_of
-from streamcam.resampling import Resampler
+from streamcam.media.deinterlacing import Deinterlacer, is_top_field_first
+from streamcam.media.hwaccel import NONE, accelerator, devices_for
+from streamcam.media.images import Image, tags_of
+from streamcam.media.retiming import retimed
+from streamcam.media.scaling import Resampler
+from streamcam.media.side_data import Orientation, hdr_metadata_of, lost_with, orientation_of
 from streamcam.sources.base import Source
 from streamcam.sources.decoding import Decoder
-from streamcam.sources.deinterlacing import Deinterlacer, is_top_field_first
-from streamcam.sources.framing import Framing
-from streamcam.sources.hardware import NONE, accelerator, devices_for
-from streamcam.sources.normalise import to_upright_planar, travelling_format
-from streamcam.sources.opening import choose_video_stream, film_streams, open_container
-from streamcam.sources.retiming import retimed
+from streamcam.sources.framing import FrameFitter
+from streamcam.sources.normalization import to_upright_planar, travelling_format
+from streamcam.sources.opening import choose_video_stream, open_container, video_streams
 from streamcam.sources.settings import ReadingSettings
-from streamcam.sources.side_data import Orientation, hdr_metadata_of, lost_with, orientation_of
 
 _TIME_TOLERANCE_S = Fraction(1, 1_000_000)
-"""FFmpeg gives a film's beginning in microseconds, so a frame on the very edge may seem that much off."""
+"""FFmpeg gives a video's beginning in microseconds, so a frame on the very edge may seem that much off."""
 
 _HIGHEST_RATE = 1000
 """Frames per second; what is guessed above that is a container's tick, not a rate."""
@@ -43,7 +43,7 @@ def open_video(
 
     Args:
         path: The file.
-        start_s: Frames before this time, in seconds from the film's beginning, are left out.
+        start_s: Frames before this time, in seconds from the video's beginning, are left out.
         end_s: Frames from this time on are left out.
         reading: How it is read.
 
@@ -56,7 +56,7 @@ def open_video(
             return _opened(path, start_s, end_s, reading, device)
         except InvalidArgumentError:
             raise
-        except (SourceError, FFmpegError, RuntimeError):  # no such device, or not for this film
+        except (SourceError, FFmpegError, RuntimeError):  # no such device, or not for this video
             continue
     return _opened(path, start_s, end_s, reading)
 
@@ -118,7 +118,7 @@ class VideoSource(Source):
         self._shortfall: str | None = None
         self._reading = reading
         self._resampler = Resampler()
-        self._framing = Framing(self._resampler, reading.size)
+        self._framing = FrameFitter(self._resampler, reading.size)
         self._deinterlacer = Deinterlacer(self._time_base)
         self._pixel_format: str | None = None
         self._coded_shape: Fraction | None = None
@@ -126,8 +126,8 @@ class VideoSource(Source):
         self._lost: tuple[str, ...] = ()
         self._hdr_metadata: HdrMetadata | None = None
         self._tells_shape = bool(stream.sample_aspect_ratio) or reading.size is not None
-        self._pictures = self._timed_pictures()
-        self._first = next(self._pictures, None)
+        self._images = self._timed_images()
+        self._first = next(self._images, None)
         if self._first is None:
             raise SourceError(self._nothing_wanted(start_s, end_s))
         self._info = self._describe(self._first, start_s, end_s)
@@ -139,19 +139,19 @@ class VideoSource(Source):
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames, once."""
-        picture, self._first = self._first, None
-        while picture is not None:
-            assert picture.pts is not None
-            frame = Frame(picture, self._frames_given, picture.pts, self._info.time_base, time.monotonic())
+        image, self._first = self._first, None
+        while image is not None:
+            assert image.pts is not None
+            frame = Frame(image, self._frames_given, image.pts, self._info.time_base, time.monotonic())
             self._frames_given += 1
             yield frame
-            picture = next(self._pictures, None)
+            image = next(self._images, None)
 
     def report(self) -> SourceReport:
         """Tell what was read, what was damaged and what is missing."""
         notes = [self._framing.change] if self._framing.change else []
         if self._deinterlacer.has_worked:
-            notes.append("interlaced pictures are made whole; --keep-interlaced leaves them")
+            notes.append("interlaced images are made whole; `keep_interlaced=True` leaves them")
         damage, read, given = self._decoder.damage, self._frames_given, None
         if self._reading.rate is not None:
             read, given = self._frames_read, self._frames_given
@@ -160,54 +160,52 @@ class VideoSource(Source):
     def close(self) -> None:
         """Close the file; there are no more frames then."""
         self._first = None
-        self._pictures.close()  # going on to read from a closed container would crash the process
+        self._images.close()  # going on to read from a closed container would crash the process
         self._container.close()
 
     def _to_pts(self, seconds: float) -> int:
         """The first tick that is not before a time."""
         return math.ceil((Fraction(seconds) + self._origin_s - _TIME_TOLERANCE_S) / self._time_base)
 
-    def _timed_pictures(self) -> Generator[Picture, None, None]:
+    def _timed_images(self) -> Generator[Image, None, None]:
         """The wanted part, at the rate asked for."""
-        pictures, rate = self._wanted_pictures(), self._reading.rate
-        with contextlib.closing(pictures):  # at once: going on to read from a closed container crashes
-            yield from pictures if rate is None else retimed(pictures, self._time_base, rate)
+        images, rate = self._wanted_images(), self._reading.rate
+        with contextlib.closing(images):  # at once: going on to read from a closed container crashes
+            yield from images if rate is None else retimed(images, self._time_base, rate)
 
-    def _wanted_pictures(self) -> Generator[Picture, None, None]:
+    def _wanted_images(self) -> Generator[Image, None, None]:
         """Decode the wanted part: upright, planar, of one size, with strictly increasing pts."""
         orientation: Orientation | None = None
         reached = 0
-        for picture in self._whole_pictures():
-            assert picture.pts is not None
-            if self._start_pts is not None and picture.pts < self._start_pts:
+        for image in self._whole_images():
+            assert image.pts is not None
+            if self._start_pts is not None and image.pts < self._start_pts:
                 continue
-            if self._end_pts is not None and picture.pts >= self._end_pts:
+            if self._end_pts is not None and image.pts >= self._end_pts:
                 return
             if orientation is None:
-                # Once a film: what its first picture says of itself holds for all.
-                orientation, self._lost = orientation_of(picture), lost_with(picture)
-                self._hdr_metadata = hdr_metadata_of(picture)
+                # Once a video: what its first image says of itself holds for all.
+                orientation, self._lost = orientation_of(image), lost_with(image)
+                self._hdr_metadata = hdr_metadata_of(image)
                 settings = self._reading.depth, self._reading.chroma
-                self._pixel_format = travelling_format(picture.format.name, *settings)
-                if picture.interlaced_frame:
-                    self._top_field_first = is_top_field_first(picture)
-            upright = to_upright_planar(
-                picture, self._resampler, orientation, pixel_format=self._pixel_format
-            )
-            time_s = float(picture.pts * self._time_base - self._origin_s)
+                self._pixel_format = travelling_format(image.format.name, *settings)
+                if image.interlaced_frame:
+                    self._top_field_first = is_top_field_first(image)
+            upright = to_upright_planar(image, self._resampler, orientation, pixel_format=self._pixel_format)
+            time_s = float(image.pts * self._time_base - self._origin_s)
             self._frames_read += 1
-            reached = picture.pts + (picture.duration or 0)
+            reached = image.pts + (image.duration or 0)
             yield self._framing.fit(upright, self._pixel_shape(orientation), time_s)
         self._read_to_end = True
         if self._end_pts is None or reached < self._end_pts:
             self._shortfall = self._decoder.completeness.shortfall()
 
-    def _whole_pictures(self) -> Iterator[Picture]:
-        decoded = self._decoder.pictures()
+    def _whole_images(self) -> Iterator[Image]:
+        decoded = self._decoder.images()
         return decoded if self._reading.keep_interlaced else self._deinterlacer.deinterlaced(decoded)
 
     def _pixel_shape(self, orientation: Orientation) -> Fraction:
-        """Tell the width of a pixel by its height, as the picture decoded last is shown."""
+        """Tell the width of a pixel by its height, as the image decoded last is shown."""
         # A container may overrule what the codec says, but only the codec's word follows a change.
         now = self._stream.codec_context.sample_aspect_ratio or Fraction(1)
         if self._coded_shape is None:
@@ -218,12 +216,12 @@ class VideoSource(Source):
     def _nothing_wanted(self, start_s: float | None, end_s: float | None) -> str:
         if self._decoder.frames_decoded:
             if self._read_to_end:
-                cause = f": {self._shortfall}" if self._shortfall else "; check --start"
+                cause = f": {self._shortfall}" if self._shortfall else "; check `start_s`"
                 return f"{str(self._path)!r} has no frame after {start_s:g} s{cause}"
-            return f"{str(self._path)!r} has no frame between {start_s or 0:g} and {end_s:g} s; check --end"
+            return f"{str(self._path)!r} has no frame between {start_s or 0:g} and {end_s:g} s; check `end_s`"
         return f"{str(self._path)!r} holds a video stream, but no frame of it can be decoded"
 
-    def _describe(self, first: Picture, start_s: float | None, end_s: float | None) -> SourceInfo:
+    def _describe(self, first: Image, start_s: float | None, end_s: float | None) -> SourceInfo:
         rate = self._stream.guessed_rate
         rate = self._reading.rate or (rate if rate and rate <= _HIGHEST_RATE else None)
         time_base = 1 / self._reading.rate if self._reading.rate else self._time_base
@@ -265,7 +263,7 @@ class VideoSource(Source):
 
     def _stream_notes(self) -> tuple[str, ...]:
         notes = []
-        others = len(film_streams(self._container)) - 1
+        others = len(video_streams(self._container)) - 1
         if others:
             notes.append(f"the file holds {others + 1} video streams; number {self._stream.index} is used")
         notes += self._lost

@@ -1,16 +1,16 @@
 """Between explaining and drawing: what makes single explanations hold together in time."""
 
-from streamcam.temporal.following import Follower
 from streamcam.temporal.settings import LIVE_MODE, MODES, SCALES, TemporalSettings, check_live
-from streamcam.temporal.steadier import Steadier, steady
+from streamcam.temporal.stabilizer import Stabilizer, stabilize
+from streamcam.temporal.tracker import Tracker
 
 __all__ = [
     "LIVE_MODE",
     "MODES",
     "SCALES",
-    "Follower",
-    "Steadier",
+    "Stabilizer",
     "TemporalSettings",
+    "Tracker",
     "check_live",
-    "steady",
+    "stabilize",
 ]

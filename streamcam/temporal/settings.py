@@ -42,7 +42,7 @@ LIVE_MODE = "causal"
 """The mode for sources that nobody can look ahead in."""
 
 LONGEST_S = 60.0
-"""Time constants beyond this would show the film's past rather than its present."""
+"""Time constants beyond this would show the video's past rather than its present."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the tests of the command line share: films to render, and an explainer that needs no network."""
+"""What the tests of the command line share: videos to render, and an explainer that needs no network."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def clip(work: Path) -> Path:
-    """A film of 20 frames, ``clip.mp4`` in the current directory."""
+    """A video of 20 frames, ``clip.mp4`` in the current directory."""
     return make_clip(work / "clip.mp4", frames=FRAMES)
 
 
@@ -52,7 +52,7 @@ def explainers(monkeypatch: pytest.MonkeyPatch) -> list[FakeExplainer]:
         built.append(FakeExplainer(model, **settings))
         return built[-1]
 
-    module = types.ModuleType("streamcam.cam")
+    module = types.ModuleType("streamcam.explain")
     module.Explainer = build  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "streamcam.cam", module)
+    monkeypatch.setitem(sys.modules, "streamcam.explain", module)
     return built

@@ -35,18 +35,18 @@ def main() -> None:
         hold("loading")
         return FakeExplainer(model, before=hold, **{**settings, "batch_size": FRAMES_PER_BATCH})
 
-    module = types.ModuleType("streamcam.cam")
+    module = types.ModuleType("streamcam.explain")
     module.Explainer = build
-    sys.modules["streamcam.cam"] = module
+    sys.modules["streamcam.explain"] = module
 
     from streamcam import __main__
     from streamcam.cli import progress
-    from streamcam.pipeline import remembering
-    from streamcam.sinks import segments
+    from streamcam.pipeline import recorded_explainer
+    from streamcam.sinks.resume import segments
 
     progress._SETTLING_S = 0.0
     segments.FRAMES_PER_SEGMENT = int(os.environ.get("SEGMENT", segments.FRAMES_PER_SEGMENT))
-    remembering.SECONDS_AT_RISK = float(os.environ.get("RISK", remembering.SECONDS_AT_RISK))
+    recorded_explainer.SECONDS_AT_RISK = float(os.environ.get("RISK", recorded_explainer.SECONDS_AT_RISK))
     sys.argv[1:] = arguments
     __main__.main()
 

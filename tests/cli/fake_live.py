@@ -30,7 +30,7 @@ def make_explainers(model: str, **_settings: Any) -> object:
 
 def main() -> None:
     """Begin as ``python -m streamcam`` does."""
-    module = types.ModuleType("streamcam.cli.live_explainers")
+    module = types.ModuleType("streamcam.session.explainers")
     module.LiveExplainers = make_explainers  # type: ignore[attr-defined]
     sys.modules[module.__name__] = module
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media_factory import Sound, frame_times_of, make_clip, truncate
+from media_factory import Audio, frame_times_of, make_clip, truncate
 from PIL import Image
 
 from streamcam.cli import run
@@ -55,19 +55,19 @@ def run_badly(directory: Path, capfd: pytest.CaptureFixture[str], arguments: lis
 FILES: list[tuple[str, Callable[[Path], object] | None, int, str]] = [
     ("missing.mp4", None, MISUSE, r"no file 'missing\.mp4'; check the path"),
     ("directory", Path.mkdir, MISUSE, r"'directory' is a directory; give a video or image file"),
-    ("text.mp4", lambda path: path.write_text("not a film\n" * 50), FAILED, r"'text\.mp4' .*film"),
+    ("text.mp4", lambda path: path.write_text("not a video\n" * 50), FAILED, r"'text\.mp4' .*video"),
     ("empty.mp4", Path.touch, FAILED, r"'empty\.mp4' is empty"),
-    ("audio.m4a", make_audio, FAILED, r"'audio\.m4a' holds no video.*aac.*; give a film"),
+    ("audio.m4a", make_audio, FAILED, r"'audio\.m4a' holds no video.*aac.*; give a video"),
     ("noise.mp4", lambda path: path.write_bytes(os.urandom(5000)), FAILED, r"'noise\.mp4' "),
     ("cut.png", lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 20), FAILED, r"'cut\.png' "),
-    ("list.m3u8", lambda path: path.write_text("#EXTM3U\nfilm.ts\n"), FAILED, r"'list\.m3u8' "),
+    ("list.m3u8", lambda path: path.write_text("#EXTM3U\nvideo.ts\n"), FAILED, r"'list\.m3u8' "),
     ("two\nlines.mp4", None, MISUSE, r"no file 'two\\nlines\.mp4'"),
     ("", None, MISUSE, r"''"),
 ]
 
 
 @pytest.mark.parametrize(("name", "make", "code", "says"), FILES, ids=[repr(row[0]) for row in FILES])
-def test_inputs_that_are_no_film(
+def test_inputs_that_are_no_video(
     work: Path,
     capfd: pytest.CaptureFixture[str],
     name: str,
@@ -82,7 +82,7 @@ def test_inputs_that_are_no_film(
     assert re.search(says, line)
 
 
-def test_a_film_without_its_index_is_told_apart_from_one_cut_short(
+def test_a_video_without_its_index_is_told_apart_from_one_cut_short(
     work: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """An ordinary MP4 has its index at the end: cut off, nothing of it can be read."""
@@ -104,7 +104,7 @@ OPTIONS: list[tuple[list[str], int, str]] = [
     (["-o", "sub"], MISUSE, r"'sub' is a directory; name a file in it"),
     (["-o", "out"], MISUSE, r"'out'.*use .*\.mp4"),
     (["-o", "out.xyz"], MISUSE, r"'out\.xyz'.*use .*\.mp4"),
-    (["-o", "out.jpg"], MISUSE, r"'out\.jpg' is a picture, but the input is a film; use \.mp4"),
+    (["-o", "out.jpg"], MISUSE, r"'out\.jpg' is an image, but the input is a video; use \.mp4"),
     (["-o", "out.gif", "--resume"], MISUSE, r"animations are made in one go; leave out --resume"),
     (["-o", "out.mp4", "--colormap", "jett"], MISUSE, r"unknown colour map 'jett'.*\bjet\b"),
     (["-o", "out.mp4", "--codec", "libx265x"], MISUSE, r"unknown codec 'libx265x'.*\blibx265\b"),
@@ -170,19 +170,19 @@ def test_the_input_by_another_name_is_still_the_input(work: Path, capfd: pytest.
         assert "is the input itself" in line
 
 
-def test_a_picture_becomes_no_film(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_image_becomes_no_video(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
     Image.new("RGB", (40, 30)).save(work / "photo.png")
     code, line = run_badly(work, capfd, ["render", "photo.png", "-o", "out.mp4"])
     assert code == MISUSE
-    assert re.search(r"the input is a picture.*\.png", line)
+    assert re.search(r"the input is an image.*\.png", line)
 
 
 @pytest.mark.usefixtures("explainers")
-def test_a_truncated_film_is_rendered_as_far_as_it_goes(
+def test_a_truncated_video_is_rendered_as_far_as_it_goes(
     work: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     clip = make_clip(
-        work / "cut.mp4", frames=30, gop=5, muxer_options={"movflags": "+faststart"}, sounds=[Sound()]
+        work / "cut.mp4", frames=30, gop=5, muxer_options={"movflags": "+faststart"}, audio=[Audio()]
     )
     truncate(clip, 0.7)
     before = clip.read_bytes()
@@ -207,7 +207,7 @@ def test_an_error_inside_is_one_line_too(
     def fall_over(*_arguments: object, **_settings: object) -> None:
         raise RuntimeError("first line\nsecond line")
 
-    monkeypatch.setattr("streamcam.pipeline.rendering.open_sink", fall_over)
+    monkeypatch.setattr("streamcam.pipeline.render.open_sink", fall_over)
     code, line = run_badly(work, capfd, ["render", "clip.mp4", "-o", "out.mp4"])
     assert code == FAILED
     assert line == (

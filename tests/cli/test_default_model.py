@@ -86,7 +86,7 @@ def test_one_class_for_every_frame(work: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_a_real_render_is_interrupted(work: Path) -> None:
-    """When the file beside the target grows, pictures are being written."""
+    """When the file beside the target grows, images are being written."""
     clip = make_clip(work / "clip.mp4", frames=1000, size=(96, 64), paint=paint_noise)
     child = subprocess.Popen(
         [sys.executable, "-m", "streamcam", "render", "clip.mp4", "-o", "out.mkv", "--preset", "ultrafast"],

@@ -12,12 +12,12 @@ import pytest
 from streamcam import sources
 from streamcam.cli import doctor, run
 from streamcam.cli.doctor import Finding, mode_lines
-from streamcam.sinks import window
+from streamcam.session import window
 from streamcam.sources.v4l2 import CameraInfo, Mode
 
 
 def only(monkeypatch: pytest.MonkeyPatch, **examinations: tuple[list[Finding], bool]) -> None:
-    """Let nothing be looked at but what is given: findings, and whether films depend on them."""
+    """Let nothing be looked at but what is given: findings, and whether videos depend on them."""
 
     def examine(findings: list[Finding]) -> Iterator[Finding]:
         yield from findings
@@ -47,13 +47,13 @@ def test_nothing_wrong(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     assert capsys.readouterr().out == "versions\n  streamcam 1\n\nnothing is wrong\n"
 
 
-def test_what_films_do_not_need_is_wrong_but_not_fatal(
+def test_what_videos_do_not_need_is_wrong_but_not_fatal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     only(monkeypatch, cameras=([("0: Cam", "camera 0: permission denied")], False))
     assert run(["doctor"]) == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[-2:] == ["wrong: camera 0: permission denied", "films can be rendered all the same"]
+    assert out[-2:] == ["wrong: camera 0: permission denied", "videos can be rendered all the same"]
 
 
 NO_DISPLAY = "there is no display to open a window on"
@@ -83,11 +83,13 @@ def test_a_machine_without_a_camera_is_all_right(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sources, "list_cameras", list)
     monkeypatch.setattr(sys, "platform", "linux")
     assert list(doctor._cameras()) == [
-        ("none found; needed only for streamcam live without a film or a stream's URL", None)
+        ("none found; needed only for streamcam live without a video or a stream's URL", None)
     ]
 
 
-def test_what_films_need_decides(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_videos_need_decides(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     only(monkeypatch, versions=([("", "no encoder")], True), display=([("none", "no display")], False))
     assert run(["doctor"]) == 1
     assert capsys.readouterr().out.splitlines()[-2:] == ["wrong: no encoder", "wrong: no display"]

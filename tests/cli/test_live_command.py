@@ -15,12 +15,13 @@ import pytest
 from media_factory import frame_times_of, make_clip
 from stage_fakes import LIMIT_S
 
-from streamcam.cli import live_explainers, run
+from streamcam.cli import run
 from streamcam.cli.live import live_command
-from streamcam.cli.live_explainers import stage_layers
 from streamcam.models.layers import Layer
 from streamcam.models.layouts import Layout
-from streamcam.sinks import window
+from streamcam.session import explainers as live_explainers
+from streamcam.session import window
+from streamcam.session.explainers import stage_layers
 from streamcam.temporal import LIVE_MODE
 
 LIVE = ["live", "--display", "none", "--weights", "none"]
@@ -32,7 +33,7 @@ def short(work: Path) -> Path:
 
 
 @pytest.mark.usefixtures("short")
-def test_a_film_is_played_recorded_and_measured(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_video_is_played_recorded_and_measured(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (work / "r.mkv").write_text("an older recording")
     arguments = [*LIVE, "clip.mp4", "--loop", "--duration", "1", "--stats", "s.jsonl", "--record", "r.mkv"]
     assert run([*arguments, "--overwrite"]) == 0
@@ -45,7 +46,7 @@ def test_a_film_is_played_recorded_and_measured(work: Path, capsys: pytest.Captu
 
 
 @pytest.mark.usefixtures("short")
-def test_a_film_ends_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_video_ends_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*LIVE, "clip.mp4", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
 
@@ -65,8 +66,8 @@ def test_a_film_ends_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         (["clip.mp4", "--every", "often"], "'often' is not a valid whole number"),
         (["clip.mp4", "--smoothing-mode", "zero-phase"], "needs the frames that come after"),
         (["clip.mp4", "--colormap", "mauve"], "unknown colour map 'mauve'"),
-        (["gopher://host/film"], "unknown protocol 'gopher'"),
-        (["rtsp:///film"], "names no host"),
+        (["gopher://host/video"], "unknown protocol 'gopher'"),
+        (["rtsp:///video"], "names no host"),
     ],
 )
 @pytest.mark.usefixtures("short")
@@ -127,7 +128,7 @@ def test_a_signal_finishes_the_recording(work: Path) -> None:
     assert out.startswith("recorded r.mp4: ")
     whole = json.loads((work / "s.jsonl").read_text().splitlines()[-1])
     assert whole["whole_run"] is True
-    assert whole["engine"] in ("openvino", "torch")
+    assert whole["backend"] in ("openvino", "torch")
     assert len(frame_times_of(work / "r.mp4")) == whole["recorded"] > 10
 
 
@@ -166,7 +167,7 @@ def _wait_for_figures(path: Path, figure: str, child: subprocess.Popen[str]) -> 
         assert child.poll() is None, child.communicate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(0.05)
-    pytest.fail(f"the child's pictures {figure} stay at 0")
+    pytest.fail(f"the child's images {figure} stay at 0")
 
 
 @pytest.mark.parametrize(
@@ -212,14 +213,14 @@ def test_the_last_layer_of_each_stage_is_offered() -> None:
 
 
 def test_explainers_are_kept_for_a_while() -> None:
-    from streamcam.pipeline import Wanted
+    from streamcam.session.stages import ExplainRequest
 
-    explainers = live_explainers.LiveExplainers("resnet18", weights="none", engine="torch")
+    explainers = live_explainers.LiveExplainers("resnet18", weights="none", backend="torch")
     assert explainers.methods == []
-    first = explainers.make(Wanted("gradcam"))
+    first = explainers.make(ExplainRequest("gradcam"))
     facts = first.facts
     assert "hirescam" in explainers.methods
-    assert (facts.model, facts.method, facts.layer, facts.engine) == (
+    assert (facts.model, facts.method, facts.layer, facts.backend) == (
         "resnet18",
         "gradcam",
         "layer4",
@@ -227,19 +228,21 @@ def test_explainers_are_kept_for_a_while() -> None:
     )
     assert facts.layers == ("relu", "layer1", "layer2", "layer3", "layer4")
     assert len(facts.labels) == 1000
-    other = explainers.make(Wanted("hirescam", "layer3", class_index=7))
+    other = explainers.make(ExplainRequest("hirescam", "layer3", class_index=7))
     assert (other.facts.method, other.facts.layer) == ("hirescam", "layer3")
     assert [target.class_index for target in other.explainer.targets] == [7]
-    assert explainers.make(Wanted("gradcam")).explainer is first.explainer
-    second_best = explainers.make(Wanted("gradcam", rank=1))
+    assert explainers.make(ExplainRequest("gradcam")).explainer is first.explainer
+    second_best = explainers.make(ExplainRequest("gradcam", rank=1))
     assert [target.rank for target in second_best.explainer.targets] == [1]
     assert second_best.explainer.model is first.explainer.model
 
 
 def test_what_is_told_of_an_explainer_is_true_at_any_moment() -> None:
-    from streamcam.pipeline import Wanted
+    from streamcam.session.stages import ExplainRequest
 
-    made = live_explainers.LiveExplainers("resnet18", weights="none", engine="torch").make(Wanted("gradcam"))
-    made.explainer.engine = "another"
+    made = live_explainers.LiveExplainers("resnet18", weights="none", backend="torch").make(
+        ExplainRequest("gradcam")
+    )
+    made.explainer.backend = "another"
     made.explainer.notes.append("it had to be changed")
-    assert (made.facts.engine, made.facts.notes[-1]) == ("another", "it had to be changed")
+    assert (made.facts.backend, made.facts.notes[-1]) == ("another", "it had to be changed")

@@ -15,7 +15,7 @@ PROGRAM = str(Path(__file__).parent / "fake_live.py")
 
 
 def show(screen: Screen, directory: Path, *options: str) -> Shown:
-    """Play a grey film in a window of 640x360; its stats are written ten times a second."""
+    """Play a grey video in a window of 640x360; its stats are written ten times a second."""
     if not (directory / "clip.mp4").exists():
         make_clip(directory / "clip.mp4", frames=50, size=(640, 360), paint=paint_even)
     return Shown(
@@ -65,7 +65,7 @@ def test_keys_do_what_they_say(screen: Screen, work: Path) -> None:
         shown.press("h", "i")
         until(lambda: is_grey(shown.pixels[:300]))
         shown.press("o", "v", "v")
-        until(lambda: shown.pixels[60:300, :300, 1].mean() < 40)  # heat only: red, where the picture is grey
+        until(lambda: shown.pixels[60:300, :300, 1].mean() < 40)  # heat only: red, where the image is grey
         shown.press("v", "m")
         until(lambda: method_now(work) == "other")
         shown.hold("shift", "m")
@@ -89,12 +89,12 @@ def test_what_is_kept_and_the_close_button(screen: Screen, work: Path) -> None:
         assert (code, err) == (0, "")
         assert f"recorded {recording.name}: " in out
         assert len(frame_times_of(recording)) > 10
-        (picture,) = work.glob("streamcam-*.png")
-        with Image.open(picture) as saved:
+        (image,) = work.glob("streamcam-*.png")
+        with Image.open(image) as saved:
             assert saved.size == (640, 360)
 
 
-def test_the_picture_keeps_its_shape_and_a_signal_finishes_the_recording(screen: Screen, work: Path) -> None:
+def test_the_image_keeps_its_shape_and_a_signal_finishes_the_recording(screen: Screen, work: Path) -> None:
     with show(screen, work, "--record", "r.mkv") as shown:
         screen.do("windowsize", "--sync", shown.window, *map(str, SIZE))
         # 1000 pixels of 16:9 are 562 high, between bars of 69.
@@ -108,7 +108,7 @@ def test_the_picture_keeps_its_shape_and_a_signal_finishes_the_recording(screen:
 def test_a_class_is_typed_in_a_window_of_another_size(screen: Screen, work: Path) -> None:
     with show(screen, work) as shown:
         screen.do("windowsize", "--sync", shown.window, "400", "300")
-        until(lambda: shown.pixels[:30].max() < 20 < shown.pixels[150].mean())  # bars above a picture of 16:9
+        until(lambda: shown.pixels[:30].max() < 20 < shown.pixels[150].mean())  # bars above an image of 16:9
         shown.press("slash", "e", "g")
         until(lambda: shown.pixels[180:290, 10:100].max() > 200)
         shown.press("Escape", "q")

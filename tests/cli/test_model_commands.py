@@ -82,7 +82,7 @@ def test_layers_of_tokens_have_the_grid_that_they_fold_into(capfd: pytest.Captur
     chosen = next(line for line in said.out.splitlines() if line.endswith("auto") and "grid" not in line)
     assert chosen.split() == ["blocks.11.norm1", "LayerNorm", "197x192", "14x14", "192", "auto"]
     assert said.err == (
-        "note: timm:deit_tiny_patch16_224 takes only 224x224 pictures: frames are stretched to that\n"
+        "note: timm:deit_tiny_patch16_224 takes only 224x224 images: frames are stretched to that\n"
     )
 
 
@@ -136,7 +136,7 @@ BAD = [
     (
         ["layers", "squeezenet1_1", "--mean", "0.5", "--std", "0.5"],
         1,
-        "does not run on a picture of 1 channels",
+        "does not run on an image of 1 channels",
     ),
     (["layers"], 2, "missing argument 'MODEL'"),
     (
@@ -162,7 +162,7 @@ def test_what_cannot_be_is_one_line(
 def test_methods_are_listed_by_what_they_cost(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
-    from streamcam.cam import METHODS
+    from streamcam.explain import METHODS
 
     monkeypatch.setenv("COLUMNS", str(columns))
     assert run(["methods"]) == 0
@@ -180,7 +180,7 @@ def test_all_that_is_known_of_one_method_is_told(capfd: pytest.CaptureFixture[st
     assert run(["methods", "occlusion"]) == 0
     told = dict(re.split(r" {2,}", line, maxsplit=1) for line in capfd.readouterr().out.splitlines())
     assert told["title"] == "Occlusion"
-    assert told["cost"] == "Many passes, for still pictures and short scenes"
+    assert told["cost"] == "Many passes, for still images and short scenes"
     assert told["--signed"] == "takes it"
     assert told["published"] == "https://arxiv.org/abs/1311.2901"
     assert told["options"] == "--method occlusion:patch=32,stride=16"

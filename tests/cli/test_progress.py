@@ -17,14 +17,14 @@ from media_factory import info_of, make_clip
 from stage_fakes import LIMIT_S
 
 from streamcam.cli.progress import ProgressLine, clock, describe
-from streamcam.pipeline import Progress
+from streamcam.pipeline.render import Progress
 
 PROGRAM = Path(__file__).parent / "fake_cli.py"
 WIDE = 200
 
 
-def progress(frames: int = 120, total: int | None = 250, film_s: float = 4.8) -> Progress:
-    return Progress(info_of(frame_count=total), frames, film_s)
+def progress(frames: int = 120, total: int | None = 250, video_s: float = 4.8) -> Progress:
+    return Progress(info_of(frame_count=total), frames, video_s)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_words_where_little_is_known() -> None:
     """How many frames there are, or how long they last."""
     unknown = describe(progress(total=None), speed=50.0, left_s=None, width=WIDE)
     assert unknown == "120 frames · 50.0 fps · 2.0x real time"
-    assert describe(progress(film_s=0.0), speed=50.0, left_s=None, width=WIDE) == "120/250 frames · 50.0 fps"
+    assert describe(progress(video_s=0.0), speed=50.0, left_s=None, width=WIDE) == "120/250 frames · 50.0 fps"
 
 
 @pytest.mark.parametrize(

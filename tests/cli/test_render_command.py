@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media_factory import Sound, frame_times_of, make_clip, packets_of
+from media_factory import Audio, frame_times_of, make_clip, packets_of
 from PIL import Image
 from stage_fakes import FakeExplainer
 
@@ -16,7 +16,8 @@ from streamcam.cli import run
 from streamcam.cli.outcome import human_size, judge, tell
 from streamcam.cli.signals import SignalCount
 from streamcam.frames import SourceReport
-from streamcam.pipeline import Kept, RenderResult
+from streamcam.pipeline.render import RenderResult
+from streamcam.pipeline.resume import ResumeState
 
 
 @pytest.mark.usefixtures("clip", "explainers")
@@ -69,7 +70,7 @@ def test_notes_are_said_but_not_when_quiet(work: Path, capfd: pytest.CaptureFixt
 
 
 @pytest.mark.usefixtures("explainers")
-def test_a_picture(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_image(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(np.full((40, 60, 3), 90, np.uint8)).save(work / "photo.webp")
     assert run(["render", "photo.webp", "-o", "heat.jpg"]) == 0
     assert re.fullmatch(r"wrote heat\.jpg \(.* .*\): 1 frame in \d\.\d s\n", capfd.readouterr().out)
@@ -78,11 +79,11 @@ def test_a_picture(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("explainers")
-def test_sound_is_copied_untouched(work: Path) -> None:
-    clip = make_clip(work / "clip.mp4", frames=20, sounds=[Sound(duration_s=0.8)])
+def test_audio_is_copied_untouched(work: Path) -> None:
+    clip = make_clip(work / "clip.mp4", frames=20, audio=[Audio(duration_s=0.8)])
     assert run(["render", "clip.mp4", "-o", "out.mkv", "--quiet"]) == 0
-    sound = [data for _, data in packets_of(clip, "audio")]
-    assert [data for _, data in packets_of(work / "out.mkv", "audio")] == sound
+    audio = [data for _, data in packets_of(clip, "audio")]
+    assert [data for _, data in packets_of(work / "out.mkv", "audio")] == audio
 
 
 @pytest.mark.usefixtures("explainers")
@@ -107,7 +108,7 @@ RESULT = RenderResult(
     frames=7,
     explained=7,
     elapsed_s=1.0,
-    film_s=0.28,
+    video_s=0.28,
     interrupted=False,
     source=SourceReport(7),
     notes=(),
@@ -170,14 +171,14 @@ RESULT = RenderResult(
             "streamcam: 'in.mp4' is damaged: 1 packet could not be decoded",
         ),
         (
-            {"source": SourceReport(9), "interrupted": True, "frames": 0, "kept": Kept(9, 0)},
+            {"source": SourceReport(9), "interrupted": True, "frames": 0, "kept": ResumeState(9, 0)},
             1,
             130,
             "streamcam: interrupted; 'out.mp4.parts' keeps 9 frames (all explained, not encoded yet), and "
             "the same command goes on from there",
         ),
         (
-            {"source": SourceReport(9), "interrupted": True, "frames": 0, "kept": Kept(5, 5)},
+            {"source": SourceReport(9), "interrupted": True, "frames": 0, "kept": ResumeState(5, 5)},
             1,
             130,
             "streamcam: interrupted; 'out.mp4.parts' keeps 5 frames, and the same command goes on from there",
@@ -217,7 +218,7 @@ def test_what_is_told_of_a_render(
     capfd: pytest.CaptureFixture[str], work: Path, changes: dict[str, int], says: str
 ) -> None:
     (work / "out.mp4").write_bytes(b"12345")
-    tell(dataclasses.replace(RESULT, elapsed_s=2.0, film_s=1.0, **changes), None)
+    tell(dataclasses.replace(RESULT, elapsed_s=2.0, video_s=1.0, **changes), None)
     assert capfd.readouterr().out == f"wrote out.mp4 (5 bytes): {says}\n"
 
 

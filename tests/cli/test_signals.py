@@ -184,7 +184,7 @@ def test_outside_the_main_thread_signals_are_left_alone() -> None:
 
 @pytest.mark.usefixtures("long_clip")
 def test_what_is_finished_outlives_every_signal_and_is_gone_on_from(work: Path) -> None:
-    """Killed outright, stopped in order, told twice to go: the film is that of an undisturbed render."""
+    """Killed outright, stopped in order, told twice to go: the video is that of an undisturbed render."""
     resume = ["render", "clip.mp4", "-o", "out.mp4", "--resume", "--sidecar", "maps.jsonl"]
     undisturbed = ["render", "clip.mp4", "-o", "whole.mp4", "--resume", "--sidecar", "whole.jsonl"]
     settings = {"SEGMENT": "16", "RISK": "0"}

@@ -150,7 +150,7 @@ def test_what_the_options_say_reaches_the_explainer(explainers: list[FakeExplain
         "--fit": "crop",
         "--method": "gradcam",
         "--target-layer": "layer3",
-        "--engine": "torch",
+        "--backend": "torch",
         "--against": "7",
     }
     pairs = [word for pair in options.items() for word in pair]

@@ -23,9 +23,9 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 def explainers(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeExplainer]:
     """What the command line takes for its explainer; a test may put another one in."""
     built = {"explainer": FakeExplainer()}
-    module = types.ModuleType("streamcam.cam")
+    module = types.ModuleType("streamcam.explain")
     module.Explainer = lambda *_, **__: built["explainer"]  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "streamcam.cam", module)
+    monkeypatch.setitem(sys.modules, "streamcam.explain", module)
     return built
 
 

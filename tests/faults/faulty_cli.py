@@ -16,7 +16,7 @@ import signal
 import sys
 
 from streamcam import __main__
-from streamcam.sinks import segments
+from streamcam.sinks.resume import segments
 
 
 def inject(fault: str) -> None:

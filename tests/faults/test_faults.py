@@ -10,9 +10,8 @@ from pathlib import Path
 
 import av
 import pytest
-from film_runs import limited_file_size
 from media_factory import (
-    Sound,
+    Audio,
     frame_times_of,
     make_clip,
     names_in,
@@ -20,6 +19,7 @@ from media_factory import (
     paint_noise,
 )
 from stage_fakes import FakeExplainer
+from video_runs import limited_file_size
 
 from streamcam.cli import run
 
@@ -34,9 +34,9 @@ pytestmark = [
 
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a film in it, ``clip.mkv``, and a folder ``out``; it is the current one."""
+    """A folder with a video in it, ``clip.mkv``, and a folder ``out``; it is the current one."""
     monkeypatch.chdir(tmp_path)
-    make_clip(tmp_path / "clip.mkv", frames=FRAMES, paint=paint_noise, sounds=[Sound(duration_s=2.4)])
+    make_clip(tmp_path / "clip.mkv", frames=FRAMES, paint=paint_noise, audio=[Audio(duration_s=2.4)])
     (tmp_path / "out").mkdir()
     return tmp_path
 
@@ -64,30 +64,30 @@ def run_badly(
 def test_a_disk_that_is_full_at_any_moment(
     work: Path, capfd: pytest.CaptureFixture[str], suffix: str
 ) -> None:
-    """From the first byte to the last: headers, pictures, index, what is moved for a quick start."""
-    assert run(["render", "clip.mkv", "-o", f"out/film{suffix}", "--quiet"]) == DONE
-    size = (work / "out" / f"film{suffix}").stat().st_size
-    (work / "out" / f"film{suffix}").unlink()
+    """From the first byte to the last: headers, images, index, what is moved for a quick start."""
+    assert run(["render", "clip.mkv", "-o", f"out/video{suffix}", "--quiet"]) == DONE
+    size = (work / "out" / f"video{suffix}").stat().st_size
+    (work / "out" / f"video{suffix}").unlink()
     for limit in (300, 1000, size // 3, size - 3000, size - 1):
         with limited_file_size(limit):
-            code, line = run_badly(capfd, "-o", f"out/film{suffix}")
+            code, line = run_badly(capfd, "-o", f"out/video{suffix}")
         assert code == FAILED
-        assert re.match(rf"'out/film\{suffix}' (cannot be|holds \d+ of|was written but)", line)
+        assert re.match(rf"'out/video\{suffix}' (cannot be|holds \d+ of|was written but)", line)
         assert names_in(work / "out") == []
     with limited_file_size(size):
-        assert run(["render", "clip.mkv", "-o", f"out/film{suffix}", "--quiet"]) == DONE
+        assert run(["render", "clip.mkv", "-o", f"out/video{suffix}", "--quiet"]) == DONE
 
 
 @pytest.mark.usefixtures("explainers")
 def test_a_disk_that_is_full_for_the_sidecar(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    arguments = ["-o", "out/film.mkv", "--sidecar", "out/maps.jsonl", "--crf", "51"]
+    arguments = ["-o", "out/video.mkv", "--sidecar", "out/maps.jsonl", "--crf", "51"]
     assert run(["render", "clip.mkv", *arguments, "--quiet"]) == DONE
-    film, maps = ((work / "out" / name).stat().st_size for name in ("film.mkv", "maps.jsonl"))
-    assert film > maps
-    for name in ("film.mkv", "maps.jsonl"):
+    video, maps = ((work / "out" / name).stat().st_size for name in ("video.mkv", "maps.jsonl"))
+    assert video > maps
+    for name in ("video.mkv", "maps.jsonl"):
         (work / "out" / name).unlink()
     make_clip(work / "long.mkv", frames=400)
-    with limited_file_size(60_000):  # the film of 400 plain pictures fits, their maps do not
+    with limited_file_size(60_000):  # the video of 400 plain images fits, their maps do not
         code, line = run_badly(capfd, *arguments, source="long.mkv")
     assert code == FAILED
     assert re.match(r"'out/maps\.jsonl' cannot be (written|completed): File too large", line)
@@ -98,13 +98,13 @@ def test_a_disk_that_is_full_for_the_sidecar(work: Path, capfd: pytest.CaptureFi
 def test_a_disk_that_is_full_for_a_segment(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
     make_clip(work / "long.mkv", frames=520, paint=paint_noise)
     with limited_file_size(400_000):
-        code, line = run_badly(capfd, "-o", "out/film.mkv", "--resume", source="long.mkv")
+        code, line = run_badly(capfd, "-o", "out/video.mkv", "--resume", source="long.mkv")
     assert code == FAILED
     assert "File too large" in line
-    assert "film.mkv" not in names_in(work / "out")
-    assert run(["render", "long.mkv", "-o", "out/film.mkv", "--resume", "--quiet"]) == DONE
-    assert names_in(work / "out") == ["film.mkv"]
-    assert len(frame_times_of(work / "out" / "film.mkv")) == 520
+    assert "video.mkv" not in names_in(work / "out")
+    assert run(["render", "long.mkv", "-o", "out/video.mkv", "--resume", "--quiet"]) == DONE
+    assert names_in(work / "out") == ["video.mkv"]
+    assert len(frame_times_of(work / "out" / "video.mkv")) == 520
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_an_output_directory_that_vanishes(
     more: list[str],
 ) -> None:
     explainers["explainer"] = FakeExplainer(before=lambda batch: batch == 5 and shutil.rmtree("out"))
-    code, line = run_badly(capfd, "-o", f"out/film{suffix}", *more)
+    code, line = run_badly(capfd, "-o", f"out/video{suffix}", *more)
     assert code == FAILED
     assert "No such file or directory" in line
     assert names_in(work) == ["clip.mkv"]
@@ -142,29 +142,29 @@ def test_an_explainer_that_raises_at_frame_1000(
             raise RuntimeError("at frame 1000")
 
     make_clip(work / "long.mkv", frames=1010)
-    for more, left in (([], []), (["--resume"], ["film.mp4.parts"])):
+    for more, left in (([], []), (["--resume"], ["video.mp4.parts"])):
         explainers["explainer"] = FakeExplainer(before=die)
-        code, line = run_badly(capfd, "-o", "out/film.mp4", *more, source="long.mkv")
+        code, line = run_badly(capfd, "-o", "out/video.mp4", *more, source="long.mkv")
         assert code == FAILED
         assert line == "internal error, RuntimeError: at frame 1000 (--debug shows where)"
         assert names_in(work / "out") == left
     explainers["explainer"] = fresh = FakeExplainer()
-    assert run(["render", "long.mkv", "-o", "out/film.mp4", "--resume", "--quiet"]) == DONE
+    assert run(["render", "long.mkv", "-o", "out/video.mp4", "--resume", "--quiet"]) == DONE
     assert fresh.batches[:2] == [[0, 1], [1000, 1001]]
-    assert len(frame_times_of(work / "out" / "film.mp4")) == 1010
+    assert len(frame_times_of(work / "out" / "video.mp4")) == 1010
 
 
 @pytest.mark.usefixtures("explainers")
 def test_an_encoder_that_refuses(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
     # A transport stream has 90000 ticks a second, and MPEG-4 knows 65535.
     make_clip(work / "fine.ts", frames=30, paint=paint_noise)
-    code, line = run_badly(capfd, "-o", "out/film.mkv", "--codec", "mpeg4", source="fine.ts")
+    code, line = run_badly(capfd, "-o", "out/video.mkv", "--codec", "mpeg4", source="fine.ts")
     assert code == FAILED
-    assert line.startswith("'out/film.mkv' cannot be started with mpeg4 at 64x48: ")
+    assert line.startswith("'out/video.mkv' cannot be started with mpeg4 at 64x48: ")
     assert names_in(work / "out") == []
 
 
-# --- damaged films ----------------------------------------------------------------------------------------
+# --- damaged videos ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("explainers")
@@ -179,14 +179,14 @@ def test_damage_in_the_middle_costs_what_is_damaged_and_is_told(
         overwrite_bytes(work / "bad.mkv", data.index(packets[number]), len(packets[number]))
     overwrite_bytes(work / "bad.mkv", data.index(packets[20]) + len(packets[20]) // 3, 20)
     before = Path("bad.mkv").read_bytes()
-    assert run(["render", "bad.mkv", "-o", "out/film.mkv"]) == FAILED
+    assert run(["render", "bad.mkv", "-o", "out/video.mkv"]) == FAILED
     said = capfd.readouterr()
-    assert said.out.startswith("wrote out/film.mkv (")
+    assert said.out.startswith("wrote out/video.mkv (")
     assert said.err == (
         "streamcam: error: 'bad.mkv' is damaged: 3 packets could not be decoded; 1 frame is spoiled in part; "
-        f"'out/film.mkv' holds the {FRAMES - 3} frames that could be read\n"
+        f"'out/video.mkv' holds the {FRAMES - 3} frames that could be read\n"
     )
-    assert len(frame_times_of(work / "out" / "film.mkv")) == FRAMES - 3
+    assert len(frame_times_of(work / "out" / "video.mkv")) == FRAMES - 3
     assert Path("bad.mkv").read_bytes() == before
 
 
@@ -201,9 +201,9 @@ POINTERS: list[tuple[str, str]] = [
     ("list.m3u8", HLS),
     ("list.mp4", HLS),
     ("concat.txt", "ffconcat version 1.0\nfile clip.mkv\n"),
-    ("film.sdp", SDP),
-    ("film.mpd", '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"></MPD>'),
-    ("film.avs", 'AviSource("clip.avi")\n'),
+    ("video.sdp", SDP),
+    ("video.mpd", '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"></MPD>'),
+    ("video.avs", 'AviSource("clip.avi")\n'),
     ("subfile,,start,0,end,0,,:clip.mkv", ""),
 ]
 
@@ -214,7 +214,7 @@ def test_files_that_point_elsewhere_are_not_followed(
     work: Path, capfd: pytest.CaptureFixture[str], name: str, content: str
 ) -> None:
     (work / name).write_text(content)
-    code, line = run_badly(capfd, "-o", "out/film.mkv", source=name)
+    code, line = run_badly(capfd, "-o", "out/video.mkv", source=name)
     assert code == FAILED
     assert repr(name) in line
     assert names_in(work / "out") == []
@@ -234,7 +234,7 @@ def test_files_that_point_elsewhere_are_not_followed(
 def test_names_that_are_no_files_are_no_protocols_either(
     work: Path, capfd: pytest.CaptureFixture[str], name: str
 ) -> None:
-    code, line = run_badly(capfd, "-o", "out/film.mkv", source=name)
+    code, line = run_badly(capfd, "-o", "out/video.mkv", source=name)
     assert code == MISUSE
     assert line.startswith("no file ")
     assert names_in(work / "out") == []
@@ -244,7 +244,7 @@ def test_names_that_are_no_files_are_no_protocols_either(
     "name", ["concat:x|y.mkv", "caf\udce9.mkv", "a\nb.mkv", "%5d.mkv", "-i.mkv", "a?b#c.mkv"]
 )
 @pytest.mark.usefixtures("explainers")
-def test_files_of_odd_names_are_films_like_others(work: Path, name: str) -> None:
+def test_files_of_odd_names_are_videos_like_others(work: Path, name: str) -> None:
     (work / "clip.mkv").rename(work / name)
     assert run(["render", "-o", f"out/{name}", "--quiet", "--", name]) == DONE
     assert len(frame_times_of(work / "out" / name)) == FRAMES
@@ -252,9 +252,9 @@ def test_files_of_odd_names_are_films_like_others(work: Path, name: str) -> None
 
 
 @pytest.mark.usefixtures("explainers")
-def test_a_film_of_very_many_streams(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    make_clip(work / "many.mkv", frames=5, sounds=[Sound("flac", 0.02)] * 150)
-    assert run(["render", "many.mkv", "-o", "out/film.mkv", "--quiet"]) == DONE
-    with av.open(str(work / "out" / "film.mkv")) as container:
+def test_a_video_of_very_many_streams(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    make_clip(work / "many.mkv", frames=5, audio=[Audio("flac", 0.02)] * 150)
+    assert run(["render", "many.mkv", "-o", "out/video.mkv", "--quiet"]) == DONE
+    with av.open(str(work / "out" / "video.mkv")) as container:
         assert len(container.streams) == 151
     assert capfd.readouterr() == ("", "")

@@ -76,5 +76,5 @@ def test_what_is_no_labels_file_is_named(tmp_path: Path, name: str, content: byt
 
 @pytest.mark.parametrize("name", ["missing.txt", "."])
 def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
-    with pytest.raises(SourceNotFoundError, match=r"no labels file .* check --labels"):
+    with pytest.raises(SourceNotFoundError, match=r"no labels file .* check `labels`"):
         read_labels(tmp_path / name)

@@ -91,8 +91,8 @@ def test_logits_are_found(answer: object, key: str | int | None) -> None:
 
 
 NO_ANSWERS = [
-    ({"out": LOGITS}, None, "returns a dict with the keys out where logits .* --logits-key"),
-    ({"out": LOGITS}, "logits", "no entry 'logits'; check --logits-key"),
+    ({"out": LOGITS}, None, "returns a dict with the keys out where logits .* `logits_key`"),
+    ({"out": LOGITS}, "logits", "no entry 'logits'; check `logits_key`"),
     ((LOGITS,), 3, "no entry 3"),
     ((LOGITS,), "logits", "no entry 'logits'"),
     (Answer(LOGITS), "logits", "no entry 'logits'"),

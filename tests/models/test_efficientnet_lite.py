@@ -45,12 +45,12 @@ def test_a_file_that_was_tampered_with_is_refused(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(("size", "grid"), [((224, 224), (7, 7)), ((224, 384), (7, 12)), ((96, 64), (3, 2))])
-def test_it_takes_pictures_of_any_shape(size: tuple[int, int], grid: tuple[int, int]) -> None:
+def test_it_takes_images_of_any_shape(size: tuple[int, int], grid: tuple[int, int]) -> None:
     module = EfficientNetLite0(num_classes=5).eval()
-    picture = torch.zeros(1, 3, *size)
+    image = torch.zeros(1, 3, *size)
     with torch.no_grad():
-        assert module.features(picture).shape == (1, 1280, *grid)
-        assert module(picture).shape == (1, 5)
+        assert module.features(image).shape == (1, 1280, *grid)
+        assert module(image).shape == (1, 5)
 
 
 @pytest.mark.parametrize("size", [(224, 224), (224, 384), (150, 97)])
@@ -74,10 +74,10 @@ def test_where_sides_are_halved_the_smaller_part_of_the_padding_comes_first(
 ) -> None:
     """As TensorFlow pads: for an even side one zero less before than behind, for an odd one as many."""
     convolution = HalvingConv(1, 1, kernel, groups=1, bias=False)
-    picture = torch.zeros(1, 1, length, length, requires_grad=True)
-    halved = convolution(picture)
+    image = torch.zeros(1, 1, length, length, requires_grad=True)
+    halved = convolution(image)
     assert halved.shape == (1, 1, 4, 4)
-    (read,) = torch.autograd.grad(halved[0, 0, 0, 0], picture)
+    (read,) = torch.autograd.grad(halved[0, 0, 0, 0], image)
     assert read[0, 0, 0].nonzero().flatten().tolist() == first
     assert read[0, 0, :, 0].nonzero().flatten().tolist() == first
 
@@ -86,10 +86,10 @@ def test_its_cells_look_where_they_are_drawn() -> None:
     """At the middle of 32 pixels each, by the mean place of the gradients of one cell."""
     chance = torch.Generator().manual_seed(0)
     features = load_classifier().module.get_submodule("features")
-    pictures = torch.randn(6, 3, 320, 320, generator=chance, requires_grad=True)
-    cells = features(pictures)[:, :, 4, 5]  # centred 144 pixels down and 176 right
+    images = torch.randn(6, 3, 320, 320, generator=chance, requires_grad=True)
+    cells = features(images)[:, :, 4, 5]  # centred 144 pixels down and 176 right
     weights = torch.randn(cells.shape, generator=chance)
-    (gradients,) = torch.autograd.grad((cells * weights).sum(), pictures)
+    (gradients,) = torch.autograd.grad((cells * weights).sum(), images)
     sizes = gradients.abs().sum(dim=(0, 1))
     places = torch.arange(320) + 0.5
     down, right = (float((sizes.sum(dim=side) * places).sum() / sizes.sum()) for side in (1, 0))
@@ -98,7 +98,7 @@ def test_its_cells_look_where_they_are_drawn() -> None:
 
 @pytest.fixture(scope="module")
 def full() -> Explainer:
-    return Explainer(engine="torch", top_k=1, fit="full")
+    return Explainer(backend="torch", top_k=1, fit="full")
 
 
 @pytest.mark.parametrize(
@@ -106,22 +106,22 @@ def full() -> Explainer:
 )
 def test_it_names_what_the_sample_shows(full: Explainer, photograph: str, label: str) -> None:
     data = pytest.importorskip("skimage.data")
-    picture = np.atleast_3d(getattr(data, photograph)())
-    (explanation,) = full.explain([np.ascontiguousarray(np.broadcast_to(picture, (*picture.shape[:2], 3)))])
+    image = np.atleast_3d(getattr(data, photograph)())
+    (explanation,) = full.explain([np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))])
     assert explanation.predictions[0].label == label
 
 
 @pytest.mark.parametrize(("fit", "at_least"), [("full", 52), ("stretch", 48), ("crop", 54)])
 def test_it_names_real_photographs(real_media: Path, full: Explainer, fit: str, at_least: int) -> None:
     """Cut as for the published accuracy, 55 of 58; 46 where every stage is padded alike on both sides."""
-    explainer = Explainer(full.classifier, engine="torch", top_k=1, fit=fit)
+    explainer = Explainer(full.classifier, backend="torch", top_k=1, fit=fit)
     folder = real_media / "imagenet"
     with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 58
     right = 0
     for row in rows:
-        picture = np.asarray(Image.open(folder / row["file"]).convert("RGB"))
-        (explanation,) = explainer.explain([picture])
+        image = np.asarray(Image.open(folder / row["file"]).convert("RGB"))
+        (explanation,) = explainer.explain([image])
         right += explanation.predictions[0].index == int(row["class_index"])
     assert right >= at_least

@@ -110,12 +110,12 @@ class Shared(nn.Module):
 def test_a_layer_that_runs_twice_is_not_taken() -> None:
     layers = layers_of(Shared())
     assert choose_target_layers(layers)[0].name == "conv2"
-    with pytest.raises(InvalidArgumentError, match="'act' runs several times for one picture"):
+    with pytest.raises(InvalidArgumentError, match="'act' runs several times for one image"):
         choose_target_layers(layers, "act")
 
 
 class ChannelsLast(nn.Module):
-    """Like Swin: channels last, with a table of relative positions that is the same for every picture."""
+    """Like Swin: channels last, with a table of relative positions that is the same for every image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class ChannelsLast(nn.Module):
         return logits
 
 
-def test_a_table_that_is_the_same_for_every_picture_is_no_layer_of_it() -> None:
+def test_a_table_that_is_the_same_for_every_image_is_no_layer_of_it() -> None:
     layers = {layer.name: layer for layer in layers_of(ChannelsLast())}
     norm = layers["norm"]
     assert (norm.layout and norm.layout.kind, norm.grid, norm.channels) == ("nhwc", (8, 16), 8)
@@ -221,11 +221,11 @@ def test_a_bright_patch_lights_its_own_cell(prefix: int, rows: int, columns: int
     outputs: list[torch.Tensor] = []
     handle = module.get_submodule(layer.name).register_forward_hook(lambda *call: outputs.append(call[2]))
     for row, column in [(0, 0), (1, 2), (rows - 1, 0), (rows - 1, columns - 1)]:
-        picture = torch.zeros(1, 3, 8 * rows, 8 * columns)
+        image = torch.zeros(1, 3, 8 * rows, 8 * columns)
         with torch.no_grad():
-            module(picture)
-            picture[:, :, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8] = 9
-            module(picture)
+            module(image)
+            image[:, :, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8] = 9
+            module(image)
         dark, bright = (layer.layout.fold(output, (8 * rows, 8 * columns)) for output in outputs[-2:])
         cell = int((bright - dark).square().sum(dim=1).argmax())
         assert divmod(cell, columns) == (row, column)
@@ -291,7 +291,7 @@ def test_a_network_without_grids_says_so() -> None:
 
 
 class Fixed(nn.Module):
-    """Takes pictures of one size only."""
+    """Takes images of one size only."""
 
     def __init__(self, *, resizes: bool = False) -> None:
         super().__init__()
@@ -314,7 +314,7 @@ def test_frames_are_stretched_to_what_a_network_takes() -> None:
     probe = probe_classifier(classifier(Fixed()))
     assert (probe.fit, probe.note) == (
         "stretch",
-        "toy takes only 32x32 pictures: frames are stretched to that",
+        "toy takes only 32x32 images: frames are stretched to that",
     )
     assert choose_target_layers(probe.layers)[0].grid == (4, 4)
 
@@ -322,11 +322,11 @@ def test_frames_are_stretched_to_what_a_network_takes() -> None:
 def test_frames_are_stretched_for_a_network_that_would_do_so_itself() -> None:
     probe = probe_classifier(classifier(Fixed(resizes=True)))
     assert (probe.fit, choose_target_layers(probe.layers)[0].grid) == ("stretch", (4, 4))
-    assert probe.note == "toy resizes pictures itself: frames are stretched to what it takes"
+    assert probe.note == "toy resizes images itself: frames are stretched to what it takes"
 
 
 def test_a_shape_that_a_network_does_not_take_is_refused() -> None:
-    with pytest.raises(InvalidArgumentError, match="only 32x32 pictures; use --fit stretch, crop or pad"):
+    with pytest.raises(InvalidArgumentError, match="only 32x32 images; use `fit='stretch'`, crop or pad"):
         probe_classifier(classifier(Fixed()), "full")
 
 
@@ -336,5 +336,5 @@ def test_a_network_that_takes_nothing_of_its_size_says_what_was_tried() -> None:
 
 
 def test_a_network_without_logits_says_so() -> None:
-    with pytest.raises(ModelError, match=r"returns a tensor \(2, 4, .*--logits-key"):
+    with pytest.raises(ModelError, match=r"returns a tensor \(2, 4, .*`logits_key`"):
         probe_classifier(classifier(nn.Conv2d(3, 4, 8, 8)))

@@ -1,4 +1,4 @@
-"""How outputs lie on the picture: told from shapes alone, folded into planes and put back."""
+"""How outputs lie on the image: told from shapes alone, folded into planes and put back."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ PLANES = [
 ]
 
 
-@pytest.mark.parametrize(("shape", "picture", "grid"), PLANES)
-def test_planes_are_found(shape: tuple[int, ...], picture: tuple[int, int], grid: tuple[int, int]) -> None:
-    assert find_layout(shape, 2, picture, []) == Layout("nchw", grid)
+@pytest.mark.parametrize(("shape", "image", "grid"), PLANES)
+def test_planes_are_found(shape: tuple[int, ...], image: tuple[int, int], grid: tuple[int, int]) -> None:
+    assert find_layout(shape, 2, image, []) == Layout("nchw", grid)
 
 
 PIXELS = [
@@ -35,11 +35,11 @@ PIXELS = [
 ]
 
 
-@pytest.mark.parametrize(("shape", "picture", "grid"), PIXELS)
+@pytest.mark.parametrize(("shape", "image", "grid"), PIXELS)
 def test_channels_last_are_found(
-    shape: tuple[int, ...], picture: tuple[int, int], grid: tuple[int, int]
+    shape: tuple[int, ...], image: tuple[int, int], grid: tuple[int, int]
 ) -> None:
-    assert find_layout(shape, 2, picture, []) == Layout("nhwc", grid)
+    assert find_layout(shape, 2, image, []) == Layout("nhwc", grid)
 
 
 TOKENS = [
@@ -56,15 +56,15 @@ TOKENS = [
 ]
 
 
-@pytest.mark.parametrize(("shape", "picture", "known", "grid", "prefix"), TOKENS)
+@pytest.mark.parametrize(("shape", "image", "known", "grid", "prefix"), TOKENS)
 def test_tokens_are_found(
     shape: tuple[int, ...],
-    picture: tuple[int, int],
+    image: tuple[int, int],
     known: list[tuple[int, int]],
     grid: tuple[int, int],
     prefix: int,
 ) -> None:
-    assert find_layout(shape, 2, picture, known) == Layout("tokens", grid, prefix)
+    assert find_layout(shape, 2, image, known) == Layout("tokens", grid, prefix)
 
 
 NOWHERE = [
@@ -73,21 +73,21 @@ NOWHERE = [
     ((), SQUARE, []),
     ((2, 1280, 1, 1), SQUARE, []),  # pooled
     ((2, 1, 768), SQUARE, [(14, 14)]),
-    ((2, 512, 7, 7), WIDE, []),  # not the shape of the picture
+    ((2, 512, 7, 7), WIDE, []),  # not the shape of the image
     ((2, 3, 196, 196), SQUARE, [(14, 14)]),  # attention, a number for each pair of places
     ((2, 196, 196, 3), SQUARE, [(14, 14)]),
     ((128, 49, 96), SQUARE, [(56, 56)]),  # windows of shifted attention in the batch's place
-    ((1, 128, 14, 14), SQUARE, []),  # a table of positions, the same for every picture
+    ((1, 128, 14, 14), SQUARE, []),  # a table of positions, the same for every image
     ((2, 196 + MAX_PREFIX_TOKENS + 1, 64), SQUARE, [(14, 14)]),
     ((2, 3, 16, 14, 14), SQUARE, []),
 ]
 
 
-@pytest.mark.parametrize(("shape", "picture", "known"), NOWHERE)
+@pytest.mark.parametrize(("shape", "image", "known"), NOWHERE)
 def test_what_has_no_grid_gets_none(
-    shape: tuple[int, ...], picture: tuple[int, int], known: list[tuple[int, int]]
+    shape: tuple[int, ...], image: tuple[int, int], known: list[tuple[int, int]]
 ) -> None:
-    assert find_layout(shape, 2, picture, known) is None
+    assert find_layout(shape, 2, image, known) is None
 
 
 LAYOUTS = [
@@ -120,7 +120,7 @@ def test_pixels_become_planes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layout", "shape", "picture", "grid"),
+    ("layout", "shape", "image", "grid"),
     [
         (Layout("nchw", (7, 7)), (1, 512, 5, 9), (160, 288), (5, 9)),
         (Layout("nhwc", (7, 7)), (1, 5, 9, 512), (160, 288), (5, 9)),
@@ -136,13 +136,13 @@ def test_pixels_become_planes() -> None:
         (Layout("tokens", (14, 24)), (1, 15 * 25, 64), (225, 385), (15, 25)),
     ],
 )
-def test_a_picture_of_another_shape_has_another_grid(
-    layout: Layout, shape: tuple[int, ...], picture: tuple[int, int], grid: tuple[int, int]
+def test_an_image_of_another_shape_has_another_grid(
+    layout: Layout, shape: tuple[int, ...], image: tuple[int, int], grid: tuple[int, int]
 ) -> None:
-    assert layout.grid_of(torch.zeros(shape), picture) == grid
+    assert layout.grid_of(torch.zeros(shape), image) == grid
 
 
 @pytest.mark.parametrize("count", [0, 13, 331])
-def test_tokens_that_make_no_grid_on_a_picture_are_refused(count: int) -> None:
-    with pytest.raises(ModelError, match=rf"{count} tokens make no grid on a picture of 384x224 pixels"):
+def test_tokens_that_make_no_grid_on_an_image_are_refused(count: int) -> None:
+    with pytest.raises(ModelError, match=rf"{count} tokens make no grid on an image of 384x224 pixels"):
         Layout("tokens", (14, 24), 1).fold(torch.zeros(1, count + 1, 8), (224, 384))

@@ -152,7 +152,7 @@ def test_the_input_is_the_published_one_or_as_asked_for(
 
 BAD_INPUTS = [
     ({"input_size": 0}, "number of pixels from 1, not 0"),
-    ({"mean": (0.5, 0.5)}, "cannot normalise pictures so: .* three values each"),
+    ({"mean": (0.5, 0.5)}, "cannot normalise images so: .* three values each"),
     ({"mean": (0.5,)}, "three values each"),
     ({"std": (58.0, 57.0, 57.0)}, "divide those of 0 to 255 by 255"),
     ({"activation": "relu"}, "unknown activation 'relu'; choose one of: sigmoid, softmax"),
@@ -207,12 +207,12 @@ def test_other_published_weights_are_asked_for_by_name(monkeypatch: pytest.Monke
 def test_a_failed_download_names_the_ways_out(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     stub_downloads(monkeypatch, error)
     says = (
-        rf"the weights of {TINY} could not be downloaded \({error}\); give a file with --weights PATH, put "
+        rf"the weights of {TINY} could not be downloaded \({error}\); give a file with `weights` PATH, put "
     )
     with pytest.raises(ModelError, match=says) as caught:
         load_classifier(TINY)
     assert "shufflenetv2_x0.5-f707e7126e.pth into $TORCH_HOME/hub/checkpoints" in str(caught.value)
-    assert "--weights none" in str(caught.value)
+    assert "`weights='none'`" in str(caught.value)
 
 
 def densenet_as_published() -> StateDict:
@@ -225,7 +225,7 @@ def densenet_as_published() -> StateDict:
 
 
 def vit_as_published() -> StateDict:
-    """Name tensors as the published file does, and tell versions as it does; for smaller pictures."""
+    """Name tensors as the published file does, and tell versions as it does; for smaller images."""
     state = get_model("vit_b_32", image_size=96).state_dict()
     old = StateDict((re.sub(r"mlp\.0", "mlp.linear_1", name), value) for name, value in state.items())
     old = StateDict((re.sub(r"mlp\.3", "mlp.linear_2", name), value) for name, value in old.items())
@@ -269,18 +269,18 @@ def test_google_s_networks_lose_the_classifiers_that_only_training_reads(
     stub_downloads(monkeypatch, original.state_dict())
     model = load_classifier(name)
     assert not any("aux" in key.lower() for key in model.module.state_dict())
-    picture = torch.randn(1, 3, 96, 96)
+    image = torch.randn(1, 3, 96, 96)
     with torch.no_grad():
-        torch.testing.assert_close(model.module(picture), original(picture))
+        torch.testing.assert_close(model.module(image), original(image))
 
 
 def test_networks_built_on_no_device_answer_like_torchvision_s(weights: Path) -> None:
     original = get_model(TINY).eval()
     original.load_state_dict(torch.load(weights, weights_only=True))
-    picture = torch.randn(1, 3, 64, 64)
+    image = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
-        expected = original(picture)
-        torch.testing.assert_close(load_classifier(TINY, weights=weights).module(picture), expected)
+        expected = original(image)
+        torch.testing.assert_close(load_classifier(TINY, weights=weights).module(image), expected)
 
 
 def parameters_of(model: Classifier) -> int:

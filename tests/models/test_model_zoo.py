@@ -1,4 +1,4 @@
-"""Small networks of many families, explained untrained, as scripts/check_models.py does with all of them."""
+"""Small networks of many families, explained untrained, as tools/check_models.py does with all of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "check_models.py"
+SCRIPT = Path(__file__).parents[2] / "tools" / "check_models.py"
 
 TORCHVISION = [
     ("resnet18", "layer4", "12x7"),
@@ -43,7 +43,7 @@ TIMM = [
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    """scripts/check_models.py as a module."""
+    """tools/check_models.py as a module."""
     spec = importlib.util.spec_from_file_location("check_models", SCRIPT)
     assert spec is not None
     assert spec.loader is not None

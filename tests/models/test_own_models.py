@@ -142,8 +142,8 @@ EXPLAINED = [
 
 @pytest.mark.parametrize(("name", "settings"), EXPLAINED)
 def test_own_networks_are_explained(name: str, settings: dict[str, Any]) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
-    (explanation,) = Explainer(name, **settings).explain([picture])
+    image = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
+    (explanation,) = Explainer(name, **settings).explain([image])
     (heatmap,) = explanation.heatmaps.values()
     assert heatmap.shape == ((24, 40) if "input_size" in settings else (56, 96))
     assert explanation.target_layer == "conv"
@@ -159,11 +159,11 @@ FAILURES = [
     ("my_broken:Net", {}, "importing my_broken failed: ZeroDivisionError: division by zero"),
     ("my_misspelt:Net", {}, "importing my_misspelt failed: .*a_module_that_is_not_there"),
     ("my_typo:Net", {}, "importing my_typo failed: SyntaxError"),
-    ("my_nets:grey", {}, "my_nets:grey cannot take a picture of 3 channels and 224x224 pixels .*--mean"),
-    ("my_nets:only_48", {}, "cannot take .* 224x224 pixels .*--input-size"),
-    ("my_nets:no_logits", {}, r"returns a tensor \(1, 4, 221, 221\) where logits .*--logits-key"),
+    ("my_nets:grey", {}, "my_nets:grey cannot take an image of 3 channels and 224x224 pixels .*`mean`"),
+    ("my_nets:only_48", {}, "cannot take .* 224x224 pixels .*`input_size`"),
+    ("my_nets:no_logits", {}, r"returns a tensor \(1, 4, 221, 221\) where logits .*`logits_key`"),
     ("my_nets:as_dict", {}, "returns a dict with the keys features, logits"),
-    ("my_nets:as_dict", {"logits_key": "scores"}, "no entry 'scores'; check --logits-key"),
+    ("my_nets:as_dict", {"logits_key": "scores"}, "no entry 'scores'; check `logits_key`"),
     ("my_nets:Net", {"labels": ["a", "b"]}, "2 labels were given for the 3 classes of my_nets:Net"),
     (
         "my_nets:binary",
@@ -200,5 +200,5 @@ def test_a_shape_that_an_own_network_does_not_take_is_stretched_to() -> None:
     model = load_classifier("my_nets:only_48", input_size=48)
     with pytest.raises(ModelError, match="no layer of this network has a spatial grid"):
         Explainer(model)
-    with pytest.raises(InvalidArgumentError, match="only 48x48 pictures"):
+    with pytest.raises(InvalidArgumentError, match="only 48x48 images"):
         Explainer(model, fit="full")

@@ -99,6 +99,6 @@ def test_frames_of_any_shape_are_taken(fit: str, size: tuple[int, int]) -> None:
         None,
     ],
 )
-def test_what_is_no_picture_is_refused(image: Image) -> None:
+def test_what_is_no_image_is_refused(image: Image) -> None:
     with pytest.raises(InvalidArgumentError, match="cannot explain this: "):
         frame_of_array(image, 0)

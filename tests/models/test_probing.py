@@ -45,5 +45,5 @@ def test_channels_come_last_where_the_network_bears_it(by_view: bool, order: tor
 
 
 def test_a_network_that_bears_no_order_is_an_error() -> None:
-    with pytest.raises(ModelError, match="does not run on a picture"):
+    with pytest.raises(ModelError, match="does not run on an image"):
         probe_arranged(network(nn.Linear(7, 3)), "stretch", CPU, torch.channels_last)

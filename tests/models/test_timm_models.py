@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from streamcam.cam import Explainer
 from streamcam.errors import ModelError, UnknownNameError
+from streamcam.explain import Explainer
 from streamcam.frames import Region
 from streamcam.models import known_models, load_classifier
 from streamcam.models.labels import imagenet_labels
@@ -96,7 +96,7 @@ def test_transformers_take_any_shape_where_that_is_asked_for() -> None:
     ("frame", "grid"), [((90, 160), (14, 24)), ((90, 120), (14, 18)), ((160, 90), (24, 14))]
 )
 def test_tokens_of_a_frame_of_any_shape_are_laid_on_it(frame: tuple[int, int], grid: tuple[int, int]) -> None:
-    explainer = Explainer(VIT, weights="none", fit="full", engine="torch", target_layer="blocks.11.norm1")
+    explainer = Explainer(VIT, weights="none", fit="full", backend="torch", target_layer="blocks.11.norm1")
     # Untrained classifiers may be all zeros, and so would the map be.
     torch.manual_seed(0)
     torch.nn.init.normal_(explainer.model.get_submodule("head").weight)
@@ -167,7 +167,7 @@ def test_a_failed_download_names_the_ways_out(
     with pytest.raises(ModelError, match=says) as caught:
         load_classifier(TINY)
     assert "HF_HOME" in str(caught.value)
-    assert "--weights none" in str(caught.value)
+    assert "`weights='none'`" in str(caught.value)
     assert caplog.records == []
 
 

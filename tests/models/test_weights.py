@@ -181,7 +181,7 @@ def test_a_file_without_named_tensors_is_named(tmp_path: Path, content: object, 
 
 @pytest.mark.parametrize("name", ["missing.pth", "missing.safetensors", "."])
 def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
-    with pytest.raises(SourceNotFoundError, match=r"no weights file .* check --weights"):
+    with pytest.raises(SourceNotFoundError, match=r"no weights file .* check `weights`"):
         read_state_dict(tmp_path / name)
 
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError, UnknownNameError
 from streamcam.frames import FloatArray, Region
+from streamcam.media.images import PLANAR_FORMATS, Image, YuvCoding, bits_of, coding_of, planes_of
 from streamcam.overlay.blending import HeatBlender
 from streamcam.overlay.colormaps import COLORMAPS, lookup_table
 from streamcam.overlay.placement import Scratch, Span, enlarged, rounded_out
-from streamcam.pictures import PLANAR_FORMATS, Picture, YuvCoding, bits_of, coding_of, planes_of
 
 WHOLE = Region()
 ONES = np.ones((1, 1), np.float32)
@@ -26,7 +26,7 @@ EVERY_CODING = list(
 CODINGS = list(itertools.product([Colorspace.ITU601, Colorspace.ITU709], [False, True]))
 
 
-def picture(
+def new_image(
     width: int = 32,
     height: int = 18,
     pixel_format: str = "yuv420p",
@@ -34,8 +34,8 @@ def picture(
     matrix: Colorspace = Colorspace.ITU601,
     full_range: bool = False,
     values: tuple[int, int, int] = (127, 128, 128),
-) -> Picture:
-    """Make a flat picture."""
+) -> Image:
+    """Make a flat image."""
     image = av.VideoFrame(width, height, pixel_format)
     image.colorspace = matrix
     image.color_range = ColorRange.JPEG if full_range else ColorRange.MPEG
@@ -44,16 +44,16 @@ def picture(
     return image
 
 
-def noisy(*arguments: object, seed: int = 0, **others: object) -> Picture:
-    """Make a picture of random code values."""
-    image = picture(*arguments, **others)  # type: ignore[arg-type]
+def noisy(*arguments: object, seed: int = 0, **others: object) -> Image:
+    """Make an image of random code values."""
+    image = new_image(*arguments, **others)  # type: ignore[arg-type]
     random = np.random.default_rng(seed)
     for plane in planes_of(image):
         plane[:] = random.integers(0, 256, plane.shape, np.uint8)
     return image
 
 
-def copies(image: Picture) -> list[NDArray[np.uint8]]:
+def copies(image: Image) -> list[NDArray[np.uint8]]:
     return [plane.copy() for plane in planes_of(image)]
 
 
@@ -62,8 +62,8 @@ def assert_same(planes: list[NDArray[np.uint8]], others: list[NDArray[np.uint8]]
         np.testing.assert_array_equal(plane, other)
 
 
-def rgb_of(image: Picture) -> NDArray[np.float64]:
-    """Decode a 4:4:4 picture, in floating point, by solving for the matrix that encodes."""
+def rgb_of(image: Image) -> NDArray[np.float64]:
+    """Decode a 4:4:4 image, in floating point, by solving for the matrix that encodes."""
     coding = coding_of(image)
     zero = coding.encode_rgb(np.zeros(3)).astype(np.float64)
     matrix = coding.encode_rgb(np.eye(3) * 255).astype(np.float64) - zero
@@ -87,7 +87,7 @@ MOST_HEAT = {
 @pytest.mark.parametrize("alpha", [0.25, 0.5, 1.0])
 @pytest.mark.parametrize("grey", [16, 127, 235])
 def test_flat_grey(matrix: Colorspace, full_range: bool, alpha: float, grey: int) -> None:
-    image = picture(matrix=matrix, full_range=full_range, values=(grey, 128, 128))
+    image = new_image(matrix=matrix, full_range=full_range, values=(grey, 128, 128))
     blended = HeatBlender("jet", alpha).blend(image, ONES, WHOLE)
     for plane, before, heat in zip(
         copies(blended), (grey, 128, 128), MOST_HEAT[matrix, full_range], strict=True
@@ -100,7 +100,7 @@ def test_flat_grey(matrix: Colorspace, full_range: bool, alpha: float, grey: int
 @pytest.mark.parametrize("colormap", ["jet", "turbo", "inferno"])
 def test_it_is_the_formula_that_holds_in_rgb(matrix: Colorspace, full_range: bool, colormap: str) -> None:
     """``(1 - alpha) * rgb + alpha * colour``: it is linear, and so is the way from RGB to YUV."""
-    image = picture(256, 64, "yuv444p", matrix=matrix, full_range=full_range)
+    image = new_image(256, 64, "yuv444p", matrix=matrix, full_range=full_range)
     luma, cb, cr = planes_of(image)
     luma[:] = np.linspace(40, 220, 64).astype(np.uint8)[:, None]
     cb[:], cr[:] = 120, 140
@@ -165,7 +165,7 @@ def as_enlarged(heat: FloatArray, rows: int, columns: int) -> NDArray[np.float32
 
 @pytest.mark.parametrize("pixel_format", PLANAR_FORMATS)
 @pytest.mark.parametrize("size", [(32, 18), (33, 19), (1, 1), (2, 2), (3, 1)])
-def test_without_weight_the_picture_stays_bit_for_bit(pixel_format: str, size: tuple[int, int]) -> None:
+def test_without_weight_the_image_stays_bit_for_bit(pixel_format: str, size: tuple[int, int]) -> None:
     image = noisy(*size, pixel_format)
     heat = np.random.default_rng(1).random((7, 12), np.float32)
     for region in (WHOLE, Region(0.2, 0, 0.8, 1), Region(0, -0.4, 1, 1.4)):
@@ -181,7 +181,7 @@ def test_with_full_weight_only_the_heat_is_seen(pixel_format: str) -> None:
 
 
 def test_where_there_is_no_heat_the_lowest_colour_is_blended() -> None:
-    blended = HeatBlender("jet", 1).blend(picture(full_range=True), ONES * 0, WHOLE)
+    blended = HeatBlender("jet", 1).blend(new_image(full_range=True), ONES * 0, WHOLE)
     # RGB (0, 0, 128): Y = 0.114 * 128, Cb = 128 + (128 - Y) / 1.772, Cr = 128 - Y / 1.402
     assert [int(plane[0, 0]) for plane in planes_of(blended)] == [15, 192, 118]
 
@@ -190,7 +190,7 @@ def test_where_there_is_no_heat_the_lowest_colour_is_blended() -> None:
 
 
 @pytest.mark.parametrize("pixel_format", PLANAR_FORMATS)
-def test_the_picture_given_stays_as_it_is(pixel_format: str) -> None:
+def test_the_image_given_stays_as_it_is(pixel_format: str) -> None:
     image = noisy(33, 19, pixel_format, matrix=Colorspace.ITU709, full_range=True)
     image.pts = 77
     before = copies(image)
@@ -239,20 +239,20 @@ def test_what_the_network_did_not_see_is_not_tinted(
         assert not spread[outside].any()
 
 
-def test_a_region_beside_the_picture_tints_nothing() -> None:
+def test_a_region_beside_the_image_tints_nothing() -> None:
     image = noisy()
     for region in (Region(1.5, 0, 2, 1), Region(-2, 0, -1, 1), Region(0.5, 0.5, 0.501, 0.501)):
         assert_same(copies(HeatBlender("turbo", 1).blend(image, ONES, region)), copies(image))
 
 
-def test_a_region_beyond_the_picture_is_cut() -> None:
+def test_a_region_beyond_the_image_is_cut() -> None:
     """As of a letterboxed input: of the map's 4 rows the outer ones lie on the bars."""
     heat = np.array([[0], [1], [1], [0]], np.float32)
     blender = HeatBlender("inferno", 1)
-    blended = blender.blend(picture(40, 20), heat, Region(0, -0.5, 1, 1.5))
-    # Rows of the map are centred 5 rows above the picture, on its rows 5 and 15, and 5 rows below it.
+    blended = blender.blend(new_image(40, 20), heat, Region(0, -0.5, 1, 1.5))
+    # Rows of the map are centred 5 rows above the image, on its rows 5 and 15, and 5 rows below it.
     luma = copies(blended)[0].astype(int)
-    hottest = int(copies(blender.blend(picture(), ONES, WHOLE))[0][0, 0])
+    hottest = int(copies(blender.blend(new_image(), ONES, WHOLE))[0][0, 0])
     assert (luma[5:15] == hottest).all()
     assert (luma[0] < hottest).all()
     np.testing.assert_array_equal(luma, luma[::-1])
@@ -280,7 +280,7 @@ def test_the_peak_lands_where_its_cell_lies(
     heat: FloatArray = np.zeros((6, 7), np.float32)
     heat[cell] = 1
     blender = HeatBlender("autumn", 1)  # brightness only rises with the heat, and blue only falls
-    image = picture(width, height, pixel_format)
+    image = new_image(width, height, pixel_format)
     none = planes_of(blender.blend(image, heat * 0, region))
     planes = planes_of(blender.blend(image, heat, region))
     across = (region.left + (cell[1] + 0.5) / 7 * (region.right - region.left)) * width
@@ -299,7 +299,7 @@ def test_the_peak_lands_where_its_cell_lies(
 def test_all_planes_enlarge_the_map_alike(pixel_format: str) -> None:
     """A vertical edge of heat in the middle lies in the middle of every plane."""
     heat = np.array([[0, 1]], np.float32)
-    blended = HeatBlender("autumn", 1).blend(picture(64, 36, pixel_format, full_range=True), heat, WHOLE)
+    blended = HeatBlender("autumn", 1).blend(new_image(64, 36, pixel_format, full_range=True), heat, WHOLE)
     coding = YuvCoding(Colorspace.ITU601, True, bits_of(pixel_format))
     table = coding.encode_rgb(lookup_table("autumn"))
     for plane, middle in zip(copies(blended), (table[127] + table[128]) / 2, strict=True):

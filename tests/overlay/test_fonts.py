@@ -7,7 +7,7 @@ import pytest
 from PIL import features
 
 from streamcam.overlay import fonts
-from streamcam.overlay.fontfiles import FONT_VARIABLE
+from streamcam.overlay.font_files import FONT_VARIABLE
 from streamcam.overlay.fonts import FontBook, clusters
 
 NOWHERE = "\U0010fffd"  # the last private-use character but two: no font has it

@@ -1,4 +1,4 @@
-"""One frame with its heat in, one finished picture out."""
+"""One frame with its heat in, one finished image out."""
 
 from __future__ import annotations
 
@@ -7,54 +7,55 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from media_factory import make_picture
+from media_factory import make_image
 from stage_fakes import CAT, DOG, explanation_of
 
 from streamcam.errors import InvalidArgumentError, UnknownNameError
-from streamcam.frames import Explanation, FloatArray, Frame, Prediction, Steadied
+from streamcam.explanations import Explanation, Prediction, StabilizedFrame
+from streamcam.frames import FloatArray, Frame
+from streamcam.media.images import Image, planes_of
 from streamcam.overlay import Overlay, OverlaySettings
-from streamcam.overlay.labels import LabelPanel
+from streamcam.overlay.label_panel import LabelPanel
 from streamcam.overlay.overlay import _lines
-from streamcam.pictures import Picture, planes_of
 
 PLAIN = OverlaySettings(colormap="inferno", alpha=1.0, labels=False)
 
 
 def frame_at(index: int, size: tuple[int, int] = (320, 180)) -> Frame:
     """Make a frame, a tenth of a second after the one before."""
-    image = make_picture(*size, index)
+    image = make_image(*size, index)
     image.pts = index
     return Frame(image, index, index, Fraction(1, 10), 0.0)
 
 
-def steadied(
+def stabilized(
     frame: Frame, heats: dict[int, list[list[float]]] | None = None, explanation: Explanation | None = None
-) -> Steadied:
+) -> StabilizedFrame:
     """Make up what is shown: by default heat of the cat that grows from left to right."""
     arrays: dict[int, FloatArray] = {
         index: np.array(heat, np.float32) for index, heat in (heats or {CAT: [[0, 0.5, 1]]}).items()
     }
     explanation = explanation or explanation_of(frame.index)
-    return Steadied(frame, arrays, explanation.targets, explanation.predictions, explanation)
+    return StabilizedFrame(frame, arrays, explanation.targets, explanation.predictions, explanation)
 
 
-def luma(picture: Picture) -> np.ndarray:
-    return planes_of(picture)[0].astype(int)
+def luma(image: Image) -> np.ndarray:
+    return planes_of(image)[0].astype(int)
 
 
 def test_the_heat_lies_where_the_map_is_strong() -> None:
-    drawn = luma(Overlay(PLAIN).draw(steadied(frame_at(0), {CAT: [[0, 1]]})))
+    drawn = luma(Overlay(PLAIN).draw(stabilized(frame_at(0), {CAT: [[0, 1]]})))
     assert drawn[:, 240:].mean() > drawn[:, :80].mean() + 50
 
 
 def test_a_map_without_evidence_shows_the_coldest_colour_everywhere() -> None:
-    drawn = luma(Overlay(PLAIN).draw(steadied(frame_at(0), {CAT: [[0, 0]]})))
+    drawn = luma(Overlay(PLAIN).draw(stabilized(frame_at(0), {CAT: [[0, 0]]})))
     assert np.ptp(drawn) == 0
 
 
 def test_each_of_several_classes_is_shown_in_its_own_colour() -> None:
     frame = frame_at(0)
-    _, blue, red = planes_of(Overlay(PLAIN).draw(steadied(frame, {DOG: [[0, 1]], CAT: [[1, 0]]})))
+    _, blue, red = planes_of(Overlay(PLAIN).draw(stabilized(frame, {DOG: [[0, 1]], CAT: [[1, 0]]})))
     _, blue_before, red_before = planes_of(frame.image)
     assert int(red[50, -1]) > int(red_before[50, -1])  # the first colour is red, and the dog is on the right
     assert int(blue[50, 0]) > int(blue_before[50, 0])
@@ -63,7 +64,7 @@ def test_each_of_several_classes_is_shown_in_its_own_colour() -> None:
 def test_evidence_for_and_against_has_two_colours() -> None:
     explanation = dataclasses.replace(explanation_of(0), signed=True)
     frame = frame_at(0)
-    _, blue, red = planes_of(Overlay(PLAIN).draw(steadied(frame, {CAT: [[-1, 0, 1]]}, explanation)))
+    _, blue, red = planes_of(Overlay(PLAIN).draw(stabilized(frame, {CAT: [[-1, 0, 1]]}, explanation)))
     _, blue_before, red_before = planes_of(frame.image)
     assert int(red[50, -1]) > int(red_before[50, -1])
     assert int(blue[50, 0]) > int(blue_before[50, 0])
@@ -71,15 +72,17 @@ def test_evidence_for_and_against_has_two_colours() -> None:
 
 def test_before_the_first_explanation_there_is_no_heat() -> None:
     frame = frame_at(0)
-    nothing = Steadied(frame, {}, (), (), dataclasses.replace(explanation_of(0), heatmaps={}, targets=()))
-    coldest = Overlay(PLAIN).draw(steadied(frame, {CAT: [[0]]}))
+    nothing = StabilizedFrame(
+        frame, {}, (), (), dataclasses.replace(explanation_of(0), heatmaps={}, targets=())
+    )
+    coldest = Overlay(PLAIN).draw(stabilized(frame, {CAT: [[0]]}))
     np.testing.assert_array_equal(luma(Overlay(PLAIN).draw(nothing)), luma(coldest))
 
 
 def test_labels_are_drawn_over_the_heat_and_can_be_left_out() -> None:
-    plain = luma(Overlay(PLAIN).draw(steadied(frame_at(0), {CAT: [[1, 1]]})))
+    plain = luma(Overlay(PLAIN).draw(stabilized(frame_at(0), {CAT: [[1, 1]]})))
     labelled = luma(
-        Overlay(dataclasses.replace(PLAIN, labels=True)).draw(steadied(frame_at(0), {CAT: [[1, 1]]}))
+        Overlay(dataclasses.replace(PLAIN, labels=True)).draw(stabilized(frame_at(0), {CAT: [[1, 1]]}))
     )
     changed = plain != labelled
     assert np.ptp(plain) == 0
@@ -91,7 +94,7 @@ def test_labels_are_drawn_over_the_heat_and_can_be_left_out() -> None:
 def test_the_frame_given_stays_as_it_is_and_its_time_is_kept() -> None:
     frame = frame_at(7)
     before = [plane.copy() for plane in planes_of(frame.image)]
-    drawn = Overlay().draw(steadied(frame))
+    drawn = Overlay().draw(stabilized(frame))
     for plane, copy in zip(planes_of(frame.image), before, strict=True):
         np.testing.assert_array_equal(plane, copy)
     assert drawn is not frame.image
@@ -101,7 +104,7 @@ def test_the_frame_given_stays_as_it_is_and_its_time_is_kept() -> None:
 
 def test_without_weight_and_labels_nothing_changes() -> None:
     frame = frame_at(0, (97, 55))
-    drawn = Overlay(OverlaySettings(alpha=0, labels=False)).draw(steadied(frame))
+    drawn = Overlay(OverlaySettings(alpha=0, labels=False)).draw(stabilized(frame))
     for plane, other in zip(planes_of(drawn), planes_of(frame.image), strict=True):
         np.testing.assert_array_equal(plane, other)
 
@@ -112,7 +115,7 @@ def test_the_class_explained_is_listed_and_marked() -> None:
         ("cat", 0.75, True),
         ("dog", 0.25, False),
     ]
-    raw = Prediction(CAT, "cat rather than dog", 0.5)  # the probability listed is the steadied one
+    raw = Prediction(CAT, "cat rather than dog", 0.5)  # the probability listed is the stabilized one
     assert [(line.text, line.probability) for line in _lines(labels[:1], [raw], [])] == [
         ("cat rather than dog", 0.75)
     ]

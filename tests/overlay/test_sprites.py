@@ -1,4 +1,4 @@
-"""Small pictures with transparency: their colours, their edges, and how they are blended."""
+"""Small images with transparency: their colours, their edges, and how they are blended."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from av.video.reformatter import Colorspace
 
+from streamcam.media.images import ByteArray, YuvCoding
 from streamcam.overlay.sprites import Canvas, rounded_rectangle, triangle
-from streamcam.pictures import ByteArray, YuvCoding
 
 FULL_601 = YuvCoding(Colorspace.ITU601, full_range=True)
 FLAT = (200, 90, 160)
@@ -15,7 +15,7 @@ WHOLE = np.full((2, 2), 255, np.uint8)
 
 
 def flat_planes(side: int) -> list[ByteArray]:
-    """Make a square 4:2:0 picture of one colour."""
+    """Make a square 4:2:0 image of one colour."""
     sides = (side, side // 2, side // 2)
     return [np.full((plane, plane), value, np.uint8) for plane, value in zip(sides, FLAT, strict=True)]
 
@@ -39,7 +39,7 @@ class TestBlending:
         luma, cb, cr = planes = flat_planes(2)
         canvas.to_sprite("yuv420p", FULL_601).blend(planes, 0, 0)
         assert luma.tolist() == [[76, 200], [200, 200]]
-        # A quarter of red's 84.97 and 255.5, three quarters of the picture's 90 and 160.
+        # A quarter of red's 84.97 and 255.5, three quarters of the image's 90 and 160.
         assert (cb[0, 0], cr[0, 0]) == (89, 184)
 
     @pytest.mark.parametrize("opacity", [0.0, 0.25, 0.5, 0.7, 1.0])

@@ -1,4 +1,4 @@
-"""Several colours over one picture: values worked out by hand."""
+"""Several colours over one image: values worked out by hand."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from streamcam.errors import InvalidArgumentError
 from streamcam.frames import Region
+from streamcam.media.images import PLANAR_FORMATS, coding_of, planes_of
 from streamcam.overlay.tinting import AGAINST, FOR, Tinter, for_and_against
-from streamcam.pictures import PLANAR_FORMATS, coding_of, planes_of
 
 WHOLE = Region(0, 0, 1, 1)
 
@@ -22,7 +22,7 @@ def grey(width: int = 32, height: int = 16, pixel_format: str = "yuv444p") -> av
 
 
 @pytest.mark.parametrize("pixel_format", PLANAR_FORMATS)
-def test_where_there_is_no_heat_the_picture_stays_bit_for_bit(pixel_format: str) -> None:
+def test_where_there_is_no_heat_the_image_stays_bit_for_bit(pixel_format: str) -> None:
     image = grey(33, 19, pixel_format)
     tinted = Tinter(0.5).tint(image, [np.zeros((2, 4), np.float32)] * 2, [FOR, AGAINST], WHOLE)
     for own, other in zip(planes_of(tinted), planes_of(image), strict=True):

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from stage_fakes import LIMIT_S, expect
 
-from streamcam.pipeline import Channel, ChannelClosedError
+from streamcam.pipeline.channel import Channel, ChannelClosedError
 
 
 def announces_waiting(channel: Channel[int]) -> threading.Event:

@@ -12,8 +12,10 @@ import weakref
 import pytest
 from stage_fakes import FakeExplainer, ToldSource, at, consume, expect, in_turn
 
-from streamcam.frames import Explanation, Frame
-from streamcam.pipeline import stream, streaming
+from streamcam.explanations import Explanation
+from streamcam.frames import Frame
+from streamcam.pipeline import stream as streaming
+from streamcam.pipeline.stream import stream
 from streamcam.sources import Source
 
 BATCH = 2
@@ -56,7 +58,7 @@ def test_reader_dies_while_opening(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(streaming, "open_source", open_badly)
     with pytest.raises(StageDied) as caught:
-        stream("film.mp4", FakeExplainer())
+        stream("video.mp4", FakeExplainer())
     assert_died_in(caught, "reader")
 
 

@@ -1,4 +1,4 @@
-"""Memory stays bounded whatever the length of the film."""
+"""Memory stays bounded whatever the length of the video."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import pytest
 from media_factory import make_clip
 from stage_fakes import FakeExplainer, Token, ToldSource, at, expect
 
-from streamcam.pipeline import Progress, render, stream
+from streamcam.pipeline.render import Progress, render
+from streamcam.pipeline.stream import stream
 from streamcam.temporal import TemporalSettings
-from streamcam.temporal.lookahead import REACH
+from streamcam.temporal.zero_phase import REACH
 
 BATCH = 4
 ON_THEIR_WAY = 4 * BATCH + 4
@@ -34,14 +35,14 @@ def test_the_number_of_frames_alive_is_bounded(frame_count: int) -> None:
         most = max(most, len(alive))
         return token
 
-    source = ToldSource(frame_count, picture=make, before=at(3 * BATCH, full.set))
+    source = ToldSource(frame_count, image=make, before=at(3 * BATCH, full.set))
     for frame, _ in stream(source, FakeExplainer(batch_size=BATCH)):
         if frame.index == 0:
             expect(full)  # an unbounded queue would now fill up
     assert most <= ON_THEIR_WAY
 
 
-def test_pictures_are_freed_as_soon_as_they_are_written(tmp_path: Path) -> None:
+def test_images_are_freed_as_soon_as_they_are_written(tmp_path: Path) -> None:
     """None waits for the garbage collector, which counts objects and not the megabytes that hang on them."""
     clip = make_clip(tmp_path / "clip.mp4", frames=100)
     alive = []
@@ -59,4 +60,4 @@ def test_pictures_are_freed_as_soon_as_they_are_written(tmp_path: Path) -> None:
         gc.enable()
     assert len(alive) == 4
     looked_ahead = REACH * TemporalSettings().smoothing_s * 25
-    assert max(alive) <= ON_THEIR_WAY + looked_ahead + 4  # the decoder, the drawn picture and the encoder's
+    assert max(alive) <= ON_THEIR_WAY + looked_ahead + 4  # the decoder, the drawn image and the encoder's

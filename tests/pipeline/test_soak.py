@@ -1,6 +1,6 @@
 """A preview that goes on for long: nothing may grow with the number of things that went wrong.
 
-An hour of it is `scripts/bench_soak.py`.
+An hour of it is `benchmarks/soak.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from live_fakes import FakeDisplay, FakeExplainers
 from media_factory import make_clip
 from stage_fakes import LIMIT_S
 
-from streamcam.pipeline import LivePreview, LiveSettings, StatsFile
+from streamcam.session.session import LivePreview
+from streamcam.session.settings import LiveSettings
+from streamcam.session.statistics import StatsFile
 from streamcam.sources import live
 from streamcam.sources.live import ReconnectingSource
 from streamcam.sources.network import NetworkFeed
@@ -31,8 +33,8 @@ _MOST_GROWTH_MB = 30
 
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[int]:
-    """The port of a server that sends a few pictures to everybody, and hangs up."""
-    film = make_clip(tmp_path / "film.mkv", frames=40, size=(1280, 720)).read_bytes()
+    """The port of a server that sends a few images to everybody, and hangs up."""
+    video = make_clip(tmp_path / "video.mkv", frames=40, size=(1280, 720)).read_bytes()
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -41,7 +43,7 @@ def port(tmp_path: Path) -> Iterator[int]:
                 with client, contextlib.suppress(OSError):
                     if ended.is_set():
                         return
-                    client.sendall(film)
+                    client.sendall(video)
 
         ended = threading.Event()
         thread = threading.Thread(target=serve)

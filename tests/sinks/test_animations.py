@@ -1,4 +1,4 @@
-"""Films as animated pictures, and as numbered ones."""
+"""Videos as animated images, and as numbered ones."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from film_runs import pass_through, write_film
-from media_factory import Sound, grey_of, info_of, make_clip, make_picture, names_in
+from media_factory import Audio, grey_of, info_of, make_clip, make_image, names_in
 from numpy.typing import NDArray
 from PIL import Image
+from video_runs import pass_through, write_video
 
 from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError
 from streamcam.frames import ColourTags
-from streamcam.sinks import EncoderSettings, discard_all, open_sink, output_size
+from streamcam.media.encoders import EncoderSettings
+from streamcam.sinks import discard_all, open_sink, output_size
 
 PTS = [0, 40, 90, 300, 340, 1000]  # milliseconds
 
 
 def frames_of(path: Path) -> list[tuple[float, NDArray[np.int64]]]:
-    """Read an animation: how long each picture is shown, in ms, and its pixels."""
+    """Read an animation: how long each image is shown, in ms, and its pixels."""
     found = []
     with Image.open(path) as animation:
         for number in range(animation.n_frames):
@@ -36,9 +37,9 @@ def full_range_grey(index: int) -> float:
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".png", ".apng"])
-def test_animations_show_every_picture_for_its_time(suffix: str, tmp_path: Path) -> None:
+def test_animations_show_every_image_for_its_time(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"out{suffix}"
-    write_film(path, info_of(time_base=Fraction(1, 1000)), PTS, EncoderSettings())
+    write_video(path, info_of(time_base=Fraction(1, 1000)), PTS, EncoderSettings())
     frames = frames_of(path)
     assert [duration for duration, _ in frames][:-1] == pytest.approx(np.diff(PTS))
     for index, (_, pixels) in enumerate(frames):
@@ -51,10 +52,10 @@ def test_animations_know_every_colour_and_repeat(suffix: str, tmp_path: Path) ->
     def paint_red(index: int, planes: Sequence[NDArray[np.uint8]]) -> None:
         for plane, value in zip(planes, (63, 102, 240), strict=True):
             plane[:] = value
-        planes[0][:8, :8] = 40 + 20 * index  # one picture like another may be left out
+        planes[0][:8, :8] = 40 + 20 * index  # one image like another may be left out
 
     path = tmp_path / f"out{suffix}"
-    write_film(path, info_of(size=(65, 47)), range(3), EncoderSettings(), ColourTags(1, 1, 1, 1), paint_red)
+    write_video(path, info_of(size=(65, 47)), range(3), EncoderSettings(), ColourTags(1, 1, 1, 1), paint_red)
     with Image.open(path) as animation:
         assert animation.size == (65, 47)
         assert animation.info["loop"] == 0
@@ -63,13 +64,13 @@ def test_animations_know_every_colour_and_repeat(suffix: str, tmp_path: Path) ->
 
 
 def test_what_animations_cannot_hold_is_said(tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "in.mp4", sounds=[Sound()])
+    clip = make_clip(tmp_path / "in.mp4", audio=[Audio()])
     passed = pass_through(clip, tmp_path / "out.gif", settings=None)
     assert passed.sink_notes == ("audio stream 1 (aac) is left out: a .gif file cannot hold it",)
 
 
-def test_a_still_film_is_one_picture_in_webp(tmp_path: Path) -> None:
-    write_film(
+def test_a_still_video_is_one_image_in_webp(tmp_path: Path) -> None:
+    write_video(
         tmp_path / "out.webp",
         info_of(),
         range(4),
@@ -79,23 +80,23 @@ def test_a_still_film_is_one_picture_in_webp(tmp_path: Path) -> None:
     assert names_in(tmp_path) == ["out.webp"]
 
 
-def test_films_too_fast_for_gif_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidArgumentError, match=r"at most 50 frames a second, and the film has 60; give"):
+def test_videos_too_fast_for_gif_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"at most 50 frames a second, and the video has 60; give"):
         open_sink(tmp_path / "out.gif", info_of(rate=Fraction(60)))
     assert names_in(tmp_path) == []
 
 
-# Numbered pictures
+# Numbered images
 
 
 @pytest.mark.parametrize(
     ("name", "first"), [("%05d.png", "00001.png"), ("a%d.jpg", "a1.jpg"), ("%02d_b.webp", "01_b.webp")]
 )
-def test_every_frame_becomes_a_picture(name: str, first: str, tmp_path: Path) -> None:
+def test_every_frame_becomes_an_image(name: str, first: str, tmp_path: Path) -> None:
     sink = open_sink(tmp_path / name, info_of())
     with sink:
         for index in range(12):
-            sink.write(make_picture(64, 48, index))
+            sink.write(make_image(64, 48, index))
             assert first not in names_in(tmp_path)
     assert len(names_in(tmp_path)) == 12
     assert first in names_in(tmp_path)
@@ -106,31 +107,31 @@ def test_every_frame_becomes_a_picture(name: str, first: str, tmp_path: Path) ->
             np.testing.assert_allclose(np.asarray(image).astype(int), full_range_grey(index), atol=3)
     assert output_size(tmp_path / name) == sum(path.stat().st_size for path in tmp_path.iterdir())
     assert sink.notes == (
-        "pictures have neither times nor sound: one is written for each frame, nominally 25 a second",
+        "images have neither times nor audio: one is written for each frame, nominally 25 a second",
     )
 
 
-def test_pictures_that_are_there_stay_unless_they_may_go(tmp_path: Path) -> None:
+def test_images_that_are_there_stay_unless_they_may_go(tmp_path: Path) -> None:
     for number in (1, 2, 3):
         (tmp_path / f"{number:03d}.png").write_bytes(b"old")
     (tmp_path / "x001.png").write_bytes(b"another")
-    with pytest.raises(OutputExistsError, match=r"001.png' exists already; give --overwrite"):
+    with pytest.raises(OutputExistsError, match=r"001.png' exists already; give `overwrite=True`"):
         open_sink(tmp_path / "%03d.png", info_of())
     sink = open_sink(tmp_path / "%03d.png", info_of(), overwrite=True)
-    sink.write(make_picture(64, 48))
+    sink.write(make_image(64, 48))
     sink.abort()
     assert (tmp_path / "003.png").read_bytes() == b"old"
     sink = open_sink(tmp_path / "%03d.png", info_of(), overwrite=True)
     (tmp_path / "%03d.png.parts").mkdir()  # left by a run that was killed
     with sink:
-        sink.write(make_picture(64, 48))
-        sink.write(make_picture(64, 48))
+        sink.write(make_image(64, 48))
+        sink.write(make_image(64, 48))
     assert names_in(tmp_path) == ["001.png", "002.png", "x001.png"]
 
 
-def test_leaving_at_once_leaves_no_pictures(tmp_path: Path) -> None:
+def test_leaving_at_once_leaves_no_images(tmp_path: Path) -> None:
     sink = open_sink(tmp_path / "%03d.png", info_of())
-    sink.write(make_picture(64, 48))
+    sink.write(make_image(64, 48))
     discard_all()
     assert names_in(tmp_path) == []
 
@@ -144,13 +145,13 @@ def test_leaving_at_once_leaves_no_pictures(tmp_path: Path) -> None:
         EncoderSettings(chroma="444"),
     ],
 )
-def test_pictures_have_no_encoder(settings: EncoderSettings, tmp_path: Path) -> None:
-    with pytest.raises(InvalidArgumentError, match=r"stands for pictures, which have no --codec, --crf"):
+def test_images_have_no_encoder(settings: EncoderSettings, tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"stands for images, which have no `codec`, `crf`"):
         open_sink(tmp_path / "%d.png", info_of(), settings=settings)
 
 
-def test_a_picture_that_cannot_be_saved_is_named(tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_saved_is_named(tmp_path: Path) -> None:
     sink = open_sink(tmp_path / "%d.webp", info_of(size=(16384, 2)))
     with pytest.raises(SinkError, match=r"1.webp' cannot be written"), sink:
-        sink.write(make_picture(16384, 2))
+        sink.write(make_image(16384, 2))
     assert names_in(tmp_path) == []

@@ -10,14 +10,15 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from film_runs import pass_through
 from media_factory import make_clip
 from numpy.typing import NDArray
+from video_runs import pass_through
 
 from streamcam.frames import ColourTags
-from streamcam.pictures import (
+from streamcam.media.encoders import EncoderSettings
+from streamcam.media.images import (
     PLANAR_FORMATS,
-    Picture,
+    Image,
     YuvCoding,
     bits_of,
     chroma_of,
@@ -25,15 +26,14 @@ from streamcam.pictures import (
     planes_of,
     tags_of,
 )
-from streamcam.resampling import FAITHFUL, Resampler
-from streamcam.sinks import EncoderSettings
+from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.sources import ReadingSettings
 
 SD, HD = (64, 48), (1280, 720)
 UNTAGGED = ColourTags(0, 2, 2, 2)
 PATCHES = {"red": (230, 20, 30), "green": (40, 200, 60), "blue": (30, 60, 210), "grey": (128, 128, 128)}
 
-# (size, tags): each matrix in both ranges, and untagged pictures of both sizes.
+# (size, tags): each matrix in both ranges, and untagged images of both sizes.
 CODINGS = [
     *((SD, ColourTags(full, *tags)) for full, tags in itertools.product((1, 2), [(5, 5, 6), (6, 6, 6)])),
     *((HD, ColourTags(full, *tags)) for full, tags in itertools.product((1, 2), [(1, 1, 1), (9, 9, 14)])),
@@ -53,7 +53,7 @@ def coding_for(size: tuple[int, int], tags: ColourTags, pixel_format: str) -> Yu
 def make_patches(
     path: Path, size: tuple[int, int], tags: ColourTags, pixel_format: str = "yuv420p", **others: Any
 ) -> Path:
-    """Make a film whose every frame is one of the patches."""
+    """Make a video whose every frame is one of the patches."""
     coding = coding_for(size, tags, pixel_format)
 
     def paint(index: int, planes: Sequence[NDArray[Any]]) -> None:
@@ -67,9 +67,9 @@ def make_patches(
     )
 
 
-def frames_of(path: Path) -> list[Picture]:
-    with av.open(str(path)) as film:
-        return list(film.decode(video=0))
+def frames_of(path: Path) -> list[Image]:
+    with av.open(str(path)) as video:
+        return list(video.decode(video=0))
 
 
 @pytest.mark.parametrize(("size", "tags"), CODINGS, ids=str)
@@ -113,8 +113,8 @@ def test_every_layout_of_samples_comes_back(
                 np.testing.assert_array_equal(after, before)
                 continue
             levels = [
-                float(plane.mean()) / (1 << (bits_of(picture.format.name) - 8))
-                for plane, picture in ((before, given), (after, found))
+                float(plane.mean()) / (1 << (bits_of(image.format.name) - 8))
+                for plane, image in ((before, given), (after, found))
             ]
             assert levels[1] == pytest.approx(levels[0], abs=2)
 
@@ -134,7 +134,7 @@ def test_colours_stay_where_players_want_fewer_samples_of_them(
     for before, after in zip(frames_of(clip), frames_of(path), strict=True):
         assert chroma_of(after.format.name) == (chroma or "420")
         for was, now in zip(planes_of(before), planes_of(after), strict=True):
-            scales = [1 << (bits_of(picture.format.name) - 8) for picture in (before, after)]
+            scales = [1 << (bits_of(image.format.name) - 8) for image in (before, after)]
             assert now.mean() / scales[1] == pytest.approx(was.mean() / scales[0], abs=2)
 
 
@@ -173,7 +173,7 @@ def test_ten_bits_stay_ten_bits_with_their_tags(suffix: str, codec: str, trc: in
         ("yuv420p10le", None, "mpeg4", 8),
     ],
 )
-def test_the_depth_is_the_films_or_the_one_asked_for(
+def test_the_depth_is_the_videos_or_the_one_asked_for(
     given: str, depth: int | None, codec: str, found: int, tmp_path: Path
 ) -> None:
     clip = make_patches(tmp_path / "in.mkv", SD, ColourTags(1, 1, 1, 1), given, codec="ffv1")

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from film_runs import limited_file_size
-from media_factory import info_of, make_picture, names_in, paint_noise
+from media_factory import info_of, make_image, names_in, paint_noise
 from PIL import Image
+from video_runs import limited_file_size
 
 from streamcam.errors import OutputExistsError, SinkError
-from streamcam.pictures import picture_from_rgb
-from streamcam.resampling import Resampler
+from streamcam.media.images import image_from_rgb
+from streamcam.media.scaling import Resampler
 from streamcam.sinks import ImageSink, open_sink
 from streamcam.sources import open_source
 
@@ -29,7 +29,7 @@ def through(source: Path, target: Path) -> None:
     ("suffix", "kind", "tolerance"),
     [(".png", "PNG", 2), (".jpg", "JPEG", 10), (".JPEG", "JPEG", 10), (".webp", "WEBP", 16)],
 )
-def test_pictures_come_out_as_they_went_in(suffix: str, kind: str, tolerance: int, tmp_path: Path) -> None:
+def test_images_come_out_as_they_went_in(suffix: str, kind: str, tolerance: int, tmp_path: Path) -> None:
     Image.fromarray(GRADIENT).save(tmp_path / "in.png")
     through(tmp_path / "in.png", tmp_path / f"out{suffix}")
     with Image.open(tmp_path / f"out{suffix}") as opened:
@@ -47,19 +47,19 @@ def test_an_image_may_be_replaced_on_request(tmp_path: Path) -> None:
     assert path.read_bytes() == b"old"
 
 
-def test_only_one_picture_fits(tmp_path: Path) -> None:
+def test_only_one_image_fits(tmp_path: Path) -> None:
     sink = ImageSink(tmp_path / "out.png")
-    sink.write(make_picture(64, 48))
-    with pytest.raises(SinkError, match=r"holds one picture and was given a second"):
-        sink.write(make_picture(64, 48))
+    sink.write(make_image(64, 48))
+    with pytest.raises(SinkError, match=r"holds one image and was given a second"):
+        sink.write(make_image(64, 48))
 
 
 @pytest.mark.parametrize(("suffix", "size"), [(".jpg", (65504, 2)), (".webp", (2, 16400))])
-def test_pictures_too_large_for_their_kind_are_an_error_of_ours(
+def test_images_too_large_for_their_kind_are_an_error_of_ours(
     suffix: str, size: tuple[int, int], tmp_path: Path
 ) -> None:
     sink = ImageSink(tmp_path / f"out{suffix}")
-    sink.write(Resampler().to_planar(picture_from_rgb(np.zeros((size[1], size[0], 3), np.uint8)), "yuv444p"))
+    sink.write(Resampler().to_planar(image_from_rgb(np.zeros((size[1], size[0], 3), np.uint8)), "yuv444p"))
     with pytest.raises(SinkError, match=rf"out{suffix}' cannot be written"):
         sink.finish()
     assert names_in(tmp_path) == []
@@ -67,7 +67,7 @@ def test_pictures_too_large_for_their_kind_are_an_error_of_ours(
 
 def test_a_full_disk_is_noticed_and_leaves_nothing(tmp_path: Path) -> None:
     sink = ImageSink(tmp_path / "out.png")
-    sink.write(make_picture(160, 120, paint=paint_noise))
+    sink.write(make_image(160, 120, paint=paint_noise))
     with limited_file_size(1000), pytest.raises(SinkError, match=r"out.png' cannot be written"):
         sink.finish()
     assert names_in(tmp_path) == []

@@ -1,4 +1,4 @@
-"""Sound and subtitles keep their distance to the pictures, whatever the clocks of a file begin with."""
+"""Audio and subtitles keep their distance to the images, whatever the clocks of a file begin with."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from film_runs import FAST, pass_through
-from media_factory import Sound, Subtitles, frame_times_of, greys_of, make_clip, packets_of
+from media_factory import Audio, Subtitles, frame_times_of, greys_of, make_clip, packets_of
+from video_runs import FAST, pass_through
 from waveforms import delay_of, waveform_of
 
-# The tick of 1/25 s of the first picture and the second of the first sample; MP4 gets an edit list of some.
+# The tick of 1/25 s of the first image and the second of the first sample; MP4 gets an edit list of some.
 BEGINNINGS = [(-5, -0.2), (-5, 0.0), (0, -0.3), (0, 0.25), (10, 0.0), (100, 4.1)]
 
 
 @pytest.mark.parametrize(("first", "begin_s"), BEGINNINGS)
 @pytest.mark.parametrize("source", [".mp4", ".mkv", ".ts"])
 @pytest.mark.parametrize("target", [".mp4", ".mkv", ".ts"])
-def test_sound_is_heard_when_it_was(
+def test_audio_is_heard_when_it_was(
     first: int, begin_s: float, source: str, target: str, tmp_path: Path
 ) -> None:
     clip = make_clip(
         tmp_path / f"in{source}",
         pts=range(first, first + 25),
         b_frames=2,
-        sounds=[Sound("mp2" if source != ".mp4" else "aac", begin_s=begin_s, duration_s=1)],
+        audio=[Audio("mp2" if source != ".mp4" else "aac", begin_s=begin_s, duration_s=1)],
     )
     path = tmp_path / f"out{target}"
     pass_through(clip, path, settings=FAST)
@@ -40,8 +40,8 @@ def test_sound_is_heard_when_it_was(
     assert abs(delay_of(found, given)) <= 96  # two milliseconds: Matroska's tick, twice
 
 
-def test_sound_that_an_edit_list_hides_stays_hidden(tmp_path: Path) -> None:
-    clip = make_clip(tmp_path / "in.mp4", pts=range(25), sounds=[Sound(begin_s=-0.5, duration_s=1.5)])
+def test_audio_that_an_edit_list_hides_stays_hidden(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "in.mp4", pts=range(25), audio=[Audio(begin_s=-0.5, duration_s=1.5)])
     assert packets_of(clip, "audio")[0][0] < Fraction(-1, 2)
     for suffix in (".mkv", ".ts"):
         path = tmp_path / f"out{suffix}"

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from film_runs import limited_file_size
-from media_factory import make_picture, names_in
+from media_factory import make_image, names_in
+from video_runs import limited_file_size
 
 from streamcam.errors import SinkError
-from streamcam.frames import Explanation, Frame, Prediction, Region
+from streamcam.explanations import Explanation, Prediction
+from streamcam.frames import Frame, Region
 from streamcam.sinks import SidecarWriter
 from streamcam.sinks.sidecar import frame_record
 
@@ -20,7 +21,7 @@ HEATMAP = np.array([[0, 1, 0.333333], [123456, 1e-9, 2]], np.float32)
 
 
 def frame(index: int = 1, pts: int = 1001) -> Frame:
-    return Frame(make_picture(16, 16), index, pts, Fraction(1, 30000), 0.0)
+    return Frame(make_image(16, 16), index, pts, Fraction(1, 30000), 0.0)
 
 
 def explanation(heatmap: np.ndarray = HEATMAP, **others: object) -> Explanation:  # type: ignore[type-arg]
@@ -61,8 +62,8 @@ def test_the_maps_of_more_classes_come_after() -> None:
 
 
 def test_steadied_labels_and_cuts_stand_beside_what_is_raw() -> None:
-    steadied = Prediction(5, "Hund & Tür", 0.123456)
-    record = frame_record(frame(), explanation(shown=(steadied,), cut=True))
+    stabilized = Prediction(5, "Hund & Tür", 0.123456)
+    record = frame_record(frame(), explanation(shown=(stabilized,), cut=True))
     assert record["shown"] == [{"index": 5, "label": "Hund & Tür", "probability": 0.1235}]
     assert record["predictions"][0]["index"] == 3
     assert record["cut"] is True

@@ -1,4 +1,4 @@
-"""What holds for every sink, wherever the pictures go."""
+"""What holds for every sink, wherever the images go."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from film_runs import FAST
-from media_factory import RATE, info_of, make_picture, names_in, paint_noise
+from media_factory import RATE, info_of, make_image, names_in, paint_noise
+from video_runs import FAST
 
 from streamcam.errors import SinkError
-from streamcam.pictures import planes_of
+from streamcam.media.images import planes_of
 from streamcam.sinks import MemorySink, Sink, open_sink
 
 SINKS: dict[str, Callable[[Path], Sink]] = {
@@ -48,8 +48,8 @@ def outputs(kind: str) -> list[str]:
     return [] if kind == "memory" else [f"out.{suffix}"]
 
 
-def picture(kind: str, index: int = 0) -> av.VideoFrame:
-    image = make_picture(*((65, 47) if kind == "odd size" else (64, 48)), index, paint=paint_noise)
+def image(kind: str, index: int = 0) -> av.VideoFrame:
+    image = make_image(*((65, 47) if kind == "odd size" else (64, 48)), index, paint=paint_noise)
     image.pts, image.time_base = index, 1 / RATE
     return image
 
@@ -57,14 +57,14 @@ def picture(kind: str, index: int = 0) -> av.VideoFrame:
 def test_nothing_appears_before_it_is_complete(
     sink: Sink, kind: str, outputs: list[str], tmp_path: Path
 ) -> None:
-    sink.write(picture(kind))
+    sink.write(image(kind))
     assert not set(outputs) & set(names_in(tmp_path))
     sink.finish()
     assert names_in(tmp_path) == outputs
 
 
 def test_aborting_leaves_nothing(sink: Sink, kind: str, tmp_path: Path) -> None:
-    sink.write(picture(kind))
+    sink.write(image(kind))
     sink.abort()
     sink.abort()
     assert names_in(tmp_path) == []
@@ -76,29 +76,29 @@ def test_aborting_at_once_leaves_nothing(sink: Sink, tmp_path: Path) -> None:
 
 
 def test_what_is_finished_stays(sink: Sink, kind: str, outputs: list[str], tmp_path: Path) -> None:
-    sink.write(picture(kind))
+    sink.write(image(kind))
     sink.finish()
     sink.finish()
     sink.abort()
     assert names_in(tmp_path) == outputs
 
 
-def test_an_output_without_a_picture_is_none(sink: Sink, tmp_path: Path) -> None:
-    with pytest.raises(SinkError, match=r"no picture"):
+def test_an_output_without_an_image_is_none(sink: Sink, tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match=r"no image"):
         sink.finish()
     assert names_in(tmp_path) == []
 
 
 @pytest.mark.parametrize("end", ["finish", "abort"])
 def test_nothing_is_taken_after_the_end(sink: Sink, kind: str, end: str) -> None:
-    sink.write(picture(kind))
+    sink.write(image(kind))
     getattr(sink, end)()
     with pytest.raises(SinkError):
-        sink.write(picture(kind, 1))
+        sink.write(image(kind, 1))
 
 
 def test_what_was_aborted_cannot_be_finished(sink: Sink, kind: str, tmp_path: Path) -> None:
-    sink.write(picture(kind))
+    sink.write(image(kind))
     sink.abort()
     with pytest.raises(SinkError):
         sink.finish()
@@ -109,7 +109,7 @@ def test_the_context_finishes_when_all_went_well(
     sink: Sink, kind: str, outputs: list[str], tmp_path: Path
 ) -> None:
     with sink:
-        sink.write(picture(kind))
+        sink.write(image(kind))
     assert names_in(tmp_path) == outputs
 
 
@@ -121,12 +121,12 @@ def fail_inside(sink: Sink, image: av.VideoFrame) -> None:
 
 def test_the_context_aborts_when_something_was_raised(sink: Sink, kind: str, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="of the caller"):
-        fail_inside(sink, picture(kind))
+        fail_inside(sink, image(kind))
     assert names_in(tmp_path) == []
 
 
-def test_the_callers_picture_stays_as_it_is(sink: Sink, kind: str) -> None:
-    image = make_picture(*((65, 47) if kind == "odd size" else (64, 48)), paint=paint_noise)
+def test_the_callers_image_stays_as_it_is(sink: Sink, kind: str) -> None:
+    image = make_image(*((65, 47) if kind == "odd size" else (64, 48)), paint=paint_noise)
     image.pts, image.time_base, image.pict_type = 7, 1 / RATE, 1
     before = [plane.copy() for plane in planes_of(image)]
     sink.write(image)

@@ -6,25 +6,26 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from film_runs import FAST, pass_through, write_film
 from media_factory import (
     RATE,
-    Sound,
+    Audio,
     frame_times_of,
     grey_of,
     greys_of,
     info_of,
     make_clip,
-    make_picture,
+    make_image,
     names_in,
     packets_of,
     paint_noise,
 )
+from video_runs import FAST, pass_through, write_video
 
 from streamcam.errors import SinkError
 from streamcam.frames import ColourTags
-from streamcam.pictures import planes_of
-from streamcam.sinks import EncoderSettings, open_sink
+from streamcam.media.encoders import EncoderSettings
+from streamcam.media.images import planes_of
+from streamcam.sinks import open_sink
 from streamcam.sources import open_source
 
 # Timing
@@ -49,7 +50,7 @@ def test_every_frame_is_shown_when_it_was(
     suffix: str, time_base: Fraction, pts: list[int], tmp_path: Path
 ) -> None:
     path = tmp_path / f"out{suffix}"
-    write_film(path, info_of(time_base=time_base), pts, EncoderSettings())
+    write_video(path, info_of(time_base=time_base), pts, EncoderSettings())
     assert frame_times_of(path) == [time * time_base for time in pts]
     np.testing.assert_allclose(greys_of(path), [grey_of(index) for index in range(len(pts))], atol=4)
 
@@ -65,7 +66,7 @@ def test_every_frame_is_shown_when_it_was(
         (Fraction(1, 30000), [1001 * index for index in range(30)]),
     ],
 )
-def test_films_keep_the_very_numbers(
+def test_videos_keep_the_very_numbers(
     suffix: str, b_frames: int, time_base: Fraction, pts: list[int], tmp_path: Path
 ) -> None:
     clip = make_clip(tmp_path / f"in{suffix}", time_base=time_base, pts=pts, b_frames=b_frames)
@@ -75,13 +76,13 @@ def test_films_keep_the_very_numbers(
         assert [frame.pts for frame in container.decode(video=0)] == pts
 
 
-def test_pictures_that_begin_after_the_sound_keep_the_very_numbers(tmp_path: Path) -> None:
+def test_images_that_begin_after_the_audio_keep_the_very_numbers(tmp_path: Path) -> None:
     pts = [275 + 512 * index for index in range(10)]
     clip = make_clip(
         tmp_path / "in.mp4",
         time_base=Fraction(1, 12800),
         pts=pts,
-        sounds=[Sound("flac")],
+        audio=[Audio("flac")],
         muxer_options={"movie_timescale": "12800"},
     )
     assert pass_through(clip, tmp_path / "out.mp4").pts == pts
@@ -101,9 +102,9 @@ def test_other_containers_keep_the_times_to_a_millisecond(source: str, target: s
     np.testing.assert_allclose(found, [0, 0.04, 0.09, 0.3, 0.34, 1.0, 1.033, 1.066], atol=0.0011)
 
 
-def test_a_film_that_begins_late_begins_at_once_in_the_output(tmp_path: Path) -> None:
+def test_a_video_that_begins_late_begins_at_once_in_the_output(tmp_path: Path) -> None:
     clip = make_clip(
-        tmp_path / "in.ts", pts=range(250, 275), sounds=[Sound("mp2", begin_s=10.2, duration_s=0.8)]
+        tmp_path / "in.ts", pts=range(250, 275), audio=[Audio("mp2", begin_s=10.2, duration_s=0.8)]
     )
     passed = pass_through(clip, tmp_path / "out.mp4")
     assert passed.info.origin_s == 10
@@ -113,7 +114,7 @@ def test_a_film_that_begins_late_begins_at_once_in_the_output(tmp_path: Path) ->
 
 
 def test_frames_before_zero_are_not_lost(tmp_path: Path) -> None:
-    write_film(tmp_path / "out.mp4", info_of(origin_s=-0.12), range(-3, 5))
+    write_video(tmp_path / "out.mp4", info_of(origin_s=-0.12), range(-3, 5))
     assert frame_times_of(tmp_path / "out.mp4") == [index / RATE for index in range(8)]
 
 
@@ -132,7 +133,7 @@ def test_frames_before_zero_are_not_lost(tmp_path: Path) -> None:
         ("in.avi", "mjpeg", None, "yuvj420p"),
     ],
 )
-def test_films_of_every_kind_can_be_written_anew(
+def test_videos_of_every_kind_can_be_written_anew(
     name: str, codec: str, container_format: str | None, encoded_format: str | None, tmp_path: Path
 ) -> None:
     clip = make_clip(
@@ -148,12 +149,10 @@ def test_films_of_every_kind_can_be_written_anew(
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".m4v", ".mov", ".mkv", ".webm", ".ts"])
-def test_every_kind_of_film_can_be_played(
+def test_every_kind_of_video_can_be_played(
     suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    clip = make_clip(
-        tmp_path / "in.mkv", frames=30, sounds=[Sound("libopus" if suffix == ".webm" else "aac")]
-    )
+    clip = make_clip(tmp_path / "in.mkv", frames=30, audio=[Audio("libopus" if suffix == ".webm" else "aac")])
     path = tmp_path / f"out{suffix}"
     passed = pass_through(clip, path, settings=None)
     assert passed.sink_notes == ()
@@ -165,11 +164,11 @@ def test_every_kind_of_film_can_be_played(
 
 
 @pytest.mark.parametrize("codec", ["hevc", "av1", "vp9", "prores", "mpeg4", "ffv1"])
-def test_other_encoders_write_films_and_print_nothing(
+def test_other_encoders_write_videos_and_print_nothing(
     codec: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "out.mkv"
-    write_film(path, info_of(size=(160, 96)), range(6), EncoderSettings(codec))
+    write_video(path, info_of(size=(160, 96)), range(6), EncoderSettings(codec))
     assert len(greys_of(path)) == 6
     assert capfd.readouterr() == ("", "")
 
@@ -177,13 +176,13 @@ def test_other_encoders_write_films_and_print_nothing(
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
 def test_hevc_has_the_tag_that_every_player_knows(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"out{suffix}"
-    write_film(path, info_of(), range(3), EncoderSettings("hevc"))
+    write_video(path, info_of(), range(3), EncoderSettings("hevc"))
     with av.open(str(path)) as container:
         assert container.streams.video[0].codec_context.codec_tag == "hvc1"
 
 
 def test_mp4_files_begin_with_their_index(tmp_path: Path) -> None:
-    write_film(tmp_path / "out.mp4", info_of())
+    write_video(tmp_path / "out.mp4", info_of())
     data = (tmp_path / "out.mp4").read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
 
@@ -194,7 +193,7 @@ def test_mp4_files_begin_with_their_index(tmp_path: Path) -> None:
 )
 def test_colour_tags_reach_the_file(suffix: str, tags: ColourTags, tmp_path: Path) -> None:
     path = tmp_path / f"out{suffix}"
-    write_film(path, info_of(colour=tags), tags=tags)
+    write_video(path, info_of(colour=tags), tags=tags)
     with av.open(str(path)) as container:
         context = container.streams.video[0].codec_context
         found = (context.color_range, context.colorspace, context.color_primaries, context.color_trc)
@@ -204,8 +203,8 @@ def test_colour_tags_reach_the_file(suffix: str, tags: ColourTags, tmp_path: Pat
 
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
-def test_the_shortest_films_have_sound_times(codec: str, count: int, tmp_path: Path) -> None:
-    write_film(tmp_path / "out.mp4", info_of(), range(count), EncoderSettings(codec))
+def test_the_shortest_videos_have_audio_times(codec: str, count: int, tmp_path: Path) -> None:
+    write_video(tmp_path / "out.mp4", info_of(), range(count), EncoderSettings(codec))
     with av.open(str(tmp_path / "out.mp4")) as container:
         packets = [packet for packet in container.demux(video=0) if packet.size]
     assert [packet.dts for packet in packets] == [packet.pts for packet in packets]
@@ -213,7 +212,7 @@ def test_the_shortest_films_have_sound_times(codec: str, count: int, tmp_path: P
 
 
 def test_pixels_keep_their_shape(tmp_path: Path) -> None:
-    write_film(tmp_path / "out.mp4", info_of(sample_aspect_ratio=Fraction(4, 3)))
+    write_video(tmp_path / "out.mp4", info_of(sample_aspect_ratio=Fraction(4, 3)))
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert container.streams.video[0].sample_aspect_ratio == Fraction(4, 3)
 
@@ -226,7 +225,7 @@ def test_odd_sizes_lose_a_row_or_column_and_say_so(
 ) -> None:
     path = tmp_path / "out.mkv"
     with open_sink(path, info_of(size=size), settings=EncoderSettings("libx264", crf=0)) as sink:
-        image = make_picture(*size, paint=paint_noise)
+        image = make_image(*size, paint=paint_noise)
         image.pts = 0
         sink.write(image)
         (note,) = sink.notes
@@ -256,7 +255,7 @@ def test_sides_are_cut_only_where_pixels_have_to_share_colours(
     info = info_of(size=(65, 47), pixel_format=pixel_format)
     settings = EncoderSettings(codec, chroma=None if codec == "ffv1" else pixel_format[3:6])
     with open_sink(path, info, settings=settings) as sink:
-        image = make_picture(65, 47, pixel_format=pixel_format)
+        image = make_image(65, 47, pixel_format=pixel_format)
         image.pts = 0
         sink.write(image)
         assert len(sink.notes) == (written != (65, 47))
@@ -265,7 +264,7 @@ def test_sides_are_cut_only_where_pixels_have_to_share_colours(
         assert (decoded.width, decoded.height) == written
 
 
-def test_a_decoders_own_pictures_do_not_bind_the_encoder(tmp_path: Path) -> None:
+def test_a_decoders_own_images_do_not_bind_the_encoder(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "in.mp4", frames=30, gop=1)
     with open_source(clip) as source, open_sink(tmp_path / "out.mp4", source.info, settings=FAST) as sink:
         for frame in source:
@@ -275,18 +274,18 @@ def test_a_decoders_own_pictures_do_not_bind_the_encoder(tmp_path: Path) -> None
         assert sum(packet.is_keyframe for packet in container.demux(video=0)) == 1
 
 
-def test_pictures_of_another_size_are_refused(tmp_path: Path) -> None:
+def test_images_of_another_size_are_refused(tmp_path: Path) -> None:
     with (
-        pytest.raises(SinkError, match=r"takes pictures of 64x48, not 32x48"),
+        pytest.raises(SinkError, match=r"takes images of 64x48, not 32x48"),
         open_sink(tmp_path / "out.mp4", info_of(), settings=FAST) as sink,
     ):
-        sink.write(make_picture(32, 48))
+        sink.write(make_image(32, 48))
     assert names_in(tmp_path) == []
 
 
 def test_times_that_go_back_are_an_error_of_ours(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match=r"out.mkv' cannot be"):
-        write_film(tmp_path / "out.mkv", info_of(), [0, 5, 2, 1, 0, 0], EncoderSettings("ffv1"))
+        write_video(tmp_path / "out.mkv", info_of(), [0, 5, 2, 1, 0, 0], EncoderSettings("ffv1"))
     assert names_in(tmp_path) == []
 
 

@@ -5,20 +5,21 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from film_runs import FAST, limited_file_size, write_film
 from media_factory import (
-    Sound,
+    Audio,
     greys_of,
     info_of,
+    make_audio,
     make_clip,
-    make_picture,
-    make_sound,
+    make_image,
     names_in,
     paint_noise,
 )
+from video_runs import FAST, limited_file_size, write_video
 
 from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError
-from streamcam.sinks import EncoderSettings, open_sink
+from streamcam.media.encoders import EncoderSettings
+from streamcam.sinks import open_sink
 from streamcam.sources import open_source
 
 # Beginnings
@@ -38,12 +39,12 @@ def test_what_an_encoder_refuses_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_rate_nobody_knows_is_no_obstacle(tmp_path: Path) -> None:
-    write_film(tmp_path / "out.mp4", info_of(rate=None))
+    write_video(tmp_path / "out.mp4", info_of(rate=None))
     assert len(greys_of(tmp_path / "out.mp4")) == 5
 
 
 def test_an_input_that_went_away_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(SinkError, match=r"gone.mp4' cannot be read for its sound"):
+    with pytest.raises(SinkError, match=r"gone.mp4' cannot be read for its audio"):
         open_sink(tmp_path / "out.mp4", info_of(path=tmp_path / "gone.mp4"))
     assert names_in(tmp_path) == []
 
@@ -54,11 +55,11 @@ def test_an_existing_output_is_only_replaced_when_the_new_one_is_complete(tmp_pa
     with pytest.raises(OutputExistsError):
         open_sink(path, info_of())
     sink = open_sink(path, info_of(), settings=FAST, overwrite=True)
-    sink.write(make_picture(64, 48))
+    sink.write(make_image(64, 48))
     sink.abort()
     assert (path.read_bytes(), names_in(tmp_path)) == (b"old", ["out.mp4"])
     sink = open_sink(path, info_of(), settings=FAST, overwrite=True)
-    sink.write(make_picture(64, 48))
+    sink.write(make_image(64, 48))
     sink.finish()
     assert len(greys_of(path)) == 1
 
@@ -68,7 +69,7 @@ def test_an_existing_output_is_only_replaced_when_the_new_one_is_complete(tmp_pa
 )
 def test_odd_names_are_written(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    write_film(Path(name), info_of())
+    write_video(Path(name), info_of())
     assert names_in(Path()) == [name]
     assert len(greys_of(Path(name))) == 5
 
@@ -79,7 +80,7 @@ def test_odd_names_are_written(name: str, tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_file_that_lost_frames_is_thrown_away(tmp_path: Path) -> None:
     sink = open_sink(tmp_path / "out.mkv", info_of(), settings=FAST)
     for index in range(8):
-        image = make_picture(64, 48, index)
+        image = make_image(64, 48, index)
         image.pts = index
         sink.write(image)
     # What the sink goes on writing to is not what it will find under the name.
@@ -90,14 +91,14 @@ def test_a_file_that_lost_frames_is_thrown_away(tmp_path: Path) -> None:
     assert names_in(tmp_path) == []
 
 
-@pytest.mark.parametrize("found", [None, b"", b"no film", "only sound"])
+@pytest.mark.parametrize("found", [None, b"", b"no video", "only audio"])
 def test_a_file_that_cannot_be_read_back_is_thrown_away(found: bytes | str | None, tmp_path: Path) -> None:
     part = tmp_path / "out.mkv.part"
     sink = open_sink(tmp_path / "out.mkv", info_of(), settings=FAST)
-    sink.write(make_picture(64, 48))
+    sink.write(make_image(64, 48))
     part.unlink()
-    if found == "only sound":
-        make_sound(part, "matroska")
+    if found == "only audio":
+        make_audio(part, "matroska")
     elif isinstance(found, bytes):
         part.write_bytes(found)
     with pytest.raises(SinkError, match=r"out.mkv' was written but cannot be read back"):
@@ -112,16 +113,16 @@ def test_a_full_disk_is_noticed_and_leaves_nothing(suffix: str, tmp_path: Path) 
         limited_file_size(20_000),
         pytest.raises(SinkError, match=r"cannot be written|cannot be completed|when read back"),
     ):
-        write_film(path, info_of(), range(100), paint=paint_noise)
+        write_video(path, info_of(), range(100), paint=paint_noise)
     assert names_in(tmp_path) == []
 
 
 # Memory
 
 
-def test_memory_does_not_grow_with_the_film(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
     clip = make_clip(
-        tmp_path / "in.mp4", frames=300, size=(320, 180), sounds=[Sound("flac", duration_s=12)], gop=50
+        tmp_path / "in.mp4", frames=300, size=(320, 180), audio=[Audio("flac", duration_s=12)], gop=50
     )
     resident = []
     with open_source(clip) as source, open_sink(tmp_path / "out.mp4", source.info, settings=FAST) as sink:
@@ -129,7 +130,7 @@ def test_memory_does_not_grow_with_the_film(tmp_path: Path) -> None:
             sink.write(frame.image)
             if frame.index in (100, 299):
                 resident.append(_resident_bytes())
-    # 200 pictures of 86 kB would be 17 MB.
+    # 200 images of 86 kB would be 17 MB.
     assert resident[1] - resident[0] < 8_000_000
 
 

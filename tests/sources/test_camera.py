@@ -15,7 +15,7 @@ import pytest
 
 from streamcam import sources
 from streamcam.errors import SourceError, SourceNotFoundError
-from streamcam.pictures import planes_of
+from streamcam.media.images import planes_of
 from streamcam.sources import CameraSettings, camera, live_source
 from streamcam.sources.camera import CameraFeed, choose_mode, fourcc_number, why_not
 from streamcam.sources.v4l2 import CameraInfo, Mode, can_capture, list_cameras, read_modes
@@ -92,7 +92,7 @@ def test_a_camera_is_set_read_and_released(plug: Any) -> None:
     grabbed = feed.grab()
     assert grabbed is not None
     assert grabbed.time_s == 1.5
-    assert grabbed.picture.to_ndarray(format="rgb24")[0, 0].tolist() == [255, 0, 0]
+    assert grabbed.image.to_ndarray(format="rgb24")[0, 0].tolist() == [255, 0, 0]
     feed.close()
     feed.close()
     assert device.released
@@ -104,7 +104,7 @@ def test_a_mirror_swaps_left_and_right(plug: Any) -> None:
     feed.open()
     grabbed = feed.grab()
     assert grabbed is not None
-    pixels = grabbed.picture.to_ndarray(format="rgb24")
+    pixels = grabbed.image.to_ndarray(format="rgb24")
     assert (pixels[0, 0].tolist(), pixels[0, 63].tolist()) == ([0, 0, 0], [255, 0, 0])
 
 
@@ -114,7 +114,7 @@ def test_an_infrared_camera_is_grey(plug: Any) -> None:
     feed.open()
     grabbed = feed.grab()
     assert grabbed is not None
-    assert (planes_of(grabbed.picture)[0] == 99).all()
+    assert (planes_of(grabbed.image)[0] == 99).all()
 
 
 def test_a_camera_that_gives_nothing_three_times_has_failed(plug: Any) -> None:
@@ -124,7 +124,7 @@ def test_a_camera_that_gives_nothing_three_times_has_failed(plug: Any) -> None:
     assert feed.grab() is None
     assert feed.grab() is not None
     assert [feed.grab(), feed.grab()] == [None, None]
-    with pytest.raises(SourceError, match="camera 0 gives no pictures any more"):
+    with pytest.raises(SourceError, match="camera 0 gives no images any more"):
         feed.grab()
 
 
@@ -187,7 +187,7 @@ def test_a_busy_camera_is_told_from_one_that_is_none(monkeypatch: pytest.MonkeyP
     device.touch()
     known = [CameraInfo(0, str(device), "Cam")]
     assert "is in use by another program" in str(why_not(str(device), "it", known))
-    assert "is no camera that gives pictures; no camera was found" in str(why_not(str(device), "it", []))
+    assert "is no camera that gives images; no camera was found" in str(why_not(str(device), "it", []))
 
 
 def test_numbers_and_devices_are_cameras(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,11 +197,11 @@ def test_numbers_and_devices_are_cameras(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_what_is_no_picture_is_trouble_that_may_pass(plug: Any, mirrored: bool) -> None:
+def test_what_is_no_image_is_trouble_that_may_pass(plug: Any, mirrored: bool) -> None:
     plug(FakeDevice(np.zeros((48, 64, 2), np.uint8)))
     feed = CameraFeed(0, CameraSettings(mirrored=mirrored))
     feed.open()
-    with pytest.raises(SourceError, match=r"camera 0 gave something that is no picture \(48, 64, 2\)"):
+    with pytest.raises(SourceError, match=r"camera 0 gave something that is no image \(48, 64, 2\)"):
         feed.grab()
 
 
@@ -252,7 +252,7 @@ def test_an_absent_camera_is_told_before_anything_else_is_made_ready(location: s
 
 
 def fake_ioctl(_device: int, request: int, buffer: bytearray) -> None:
-    """A driver with raw pictures in two sizes, and JPEGs of any size."""
+    """A driver with raw images in two sizes, and JPEGs of any size."""
     kind = request & 0xFF
     (index,) = struct.unpack_from("<I", buffer)
     if kind == 0:
@@ -281,7 +281,7 @@ def test_modes_are_read_from_the_driver() -> None:
     ]
 
 
-def test_a_device_without_pictures_is_no_camera() -> None:
+def test_a_device_without_images_is_no_camera() -> None:
     def metadata(_device: int, _request: int, buffer: bytearray) -> None:
         struct.pack_into("<II", buffer, 84, 0x8000_0001, 0x0080_0000)
 

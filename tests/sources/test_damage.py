@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from av.packet import Packet
-from media_factory import make_picture
+from media_factory import make_image
 
-from streamcam.sources.damage import Damage
+from streamcam.sources.damage import DamageCounter
 
 START, END = 100, 200
 
@@ -36,7 +36,7 @@ def packet(pts: int | None, *, key: bool = False) -> Packet:  # type: ignore[typ
     ],
 )
 def test_what_reaches_the_wanted_part(packets: list[tuple[int | None, bool, bool]], counts: int) -> None:
-    damage = Damage(START, END)
+    damage = DamageCounter(START, END)
     for pts, key, lost in packets:
         damage.begin_packet(packet(pts, key=key))
         if lost:
@@ -44,8 +44,8 @@ def test_what_reaches_the_wanted_part(packets: list[tuple[int | None, bool, bool
     assert damage.packets == counts
 
 
-def test_all_of_a_film_that_is_taken_whole() -> None:
-    damage = Damage(None, None)
+def test_all_of_a_video_that_is_taken_whole() -> None:
+    damage = DamageCounter(None, None)
     for pts in (0, None, -40):
         damage.begin_packet(packet(pts, key=True))
         damage.lose(packet(pts))
@@ -54,11 +54,11 @@ def test_all_of_a_film_that_is_taken_whole() -> None:
 
 
 def test_a_clock_that_starts_anew_within_the_part_undoes_nothing() -> None:
-    damage = Damage(START, END)
+    damage = DamageCounter(START, END)
     damage.begin_packet(packet(100, key=True))
     damage.lose(packet(110))
-    picture = make_picture(16, 16, 0)
-    picture.pts = 100
-    damage.see(picture)
+    image = make_image(16, 16, 0)
+    image.pts = 100
+    damage.see(image)
     damage.begin_packet(packet(0, key=True))
     assert damage.packets == 1

@@ -11,7 +11,7 @@ from media_factory import (
 )
 from numpy.typing import NDArray
 
-from streamcam.pictures import blank_like, planes_of
+from streamcam.media.images import blank_like, planes_of
 from streamcam.sources import open_source
 
 
@@ -26,7 +26,7 @@ def zero_in_place(image: av.VideoFrame) -> None:
 
 
 def lumas_while(path: Path, treat: Callable[[av.VideoFrame], None], count: int) -> list[bytes]:
-    """Decode, note each picture and only then treat it, as a later stage would."""
+    """Decode, note each image and only then treat it, as a later stage would."""
     lumas = []
     with open_source(path) as source:
         for frame, _ in zip(source, range(count), strict=False):
@@ -49,10 +49,10 @@ MADE = {
 
 
 @pytest.fixture(params=[*MADE, "car-detection.mp4", "av1_video.mkv"])
-def film_with_references(
+def video_with_references(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """A film whose later frames are decoded from earlier ones."""
+    """A video whose later frames are decoded from earlier ones."""
     if request.param not in MADE:
         folder: Path = request.getfixturevalue("real_media")
         return folder / request.param
@@ -77,12 +77,12 @@ def _paint_gliding(index: int, planes: Sequence[NDArray[np.uint8]]) -> None:
         plane[:] = np.roll(paint, index, axis=1)
 
 
-def test_drawing_on_fresh_pictures_leaves_later_frames_alone(film_with_references: Path) -> None:
-    found = lumas_while(film_with_references, zero_fresh_copy, 30)
-    assert found == lumas_untouched(film_with_references, 30)
+def test_drawing_on_fresh_images_leaves_later_frames_alone(video_with_references: Path) -> None:
+    found = lumas_while(video_with_references, zero_fresh_copy, 30)
+    assert found == lumas_untouched(video_with_references, 30)
 
 
-def test_drawing_on_the_decoders_own_pictures_would_spoil_later_frames(film_with_references: Path) -> None:
-    # The other half of the pair: it shows that these films can tell the difference.
-    found = lumas_while(film_with_references, zero_in_place, 30)
-    assert found != lumas_untouched(film_with_references, 30)
+def test_drawing_on_the_decoders_own_images_would_spoil_later_frames(video_with_references: Path) -> None:
+    # The other half of the pair: it shows that these videos can tell the difference.
+    found = lumas_while(video_with_references, zero_in_place, 30)
+    assert found != lumas_untouched(video_with_references, 30)

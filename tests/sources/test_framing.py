@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from film_runs import read_film
-from media_factory import make_clip, make_picture, paint_noise
+from media_factory import make_clip, make_image, paint_noise
+from video_runs import read_video
 
 from streamcam.frames import ColourTags
-from streamcam.pictures import planes_of, set_tags, tags_of
-from streamcam.resampling import Resampler
+from streamcam.media.images import planes_of, set_tags, tags_of
+from streamcam.media.scaling import Resampler
 from streamcam.sources import ReadingSettings
-from streamcam.sources.framing import Framing, inner_size, with_bars
+from streamcam.sources.framing import FrameFitter, inner_size, with_bars
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from streamcam.sources.framing import Framing, inner_size, with_bars
         ((65, 47), 1, (65, 47), 1, (65, 47)),
     ],
 )
-def test_pictures_fill_their_box_undistorted(
+def test_images_fill_their_box_undistorted(
     size: tuple[int, int],
     pixel_shape: Fraction,
     box: tuple[int, int],
@@ -43,10 +43,10 @@ def test_pictures_fill_their_box_undistorted(
 
 @pytest.mark.parametrize(("color_range", "black"), [(1, (16, 128, 128)), (2, (0, 128, 128))])
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p", "yuv444p"])
-def test_bars_are_black_and_the_picture_is_whole(
+def test_bars_are_black_and_the_image_is_whole(
     pixel_format: str, color_range: int, black: tuple[int, int, int]
 ) -> None:
-    image = make_picture(64, 32, pixel_format=pixel_format, paint=paint_noise)
+    image = make_image(64, 32, pixel_format=pixel_format, paint=paint_noise)
     set_tags(image, ColourTags(color_range, 1, 1, 1))
     image.pts = 7
     framed = with_bars(image, (64, 48))
@@ -57,27 +57,27 @@ def test_bars_are_black_and_the_picture_is_whole(
         assert np.unique(found[: rows // 6]) == np.unique(found[rows * 5 // 6 :]) == value
 
 
-def test_a_picture_of_the_first_size_is_handed_on() -> None:
-    framing = Framing(Resampler())
-    first, second = make_picture(64, 48), make_picture(64, 48)
+def test_an_image_of_the_first_size_is_handed_on() -> None:
+    framing = FrameFitter(Resampler())
+    first, second = make_image(64, 48), make_image(64, 48)
     assert framing.fit(first, Fraction(1), 0) is first
     assert framing.fit(second, Fraction(1), 1) is second
     assert (framing.size, framing.pixel_shape, framing.change) == ((64, 48), 1, None)
 
 
 def test_pixels_of_another_shape_are_a_change_too() -> None:
-    framing = Framing(Resampler())
-    framing.fit(make_picture(64, 48), Fraction(1), 0)
-    wide = framing.fit(make_picture(64, 48, 5), Fraction(4, 3), 2.5)
+    framing = FrameFitter(Resampler())
+    framing.fit(make_image(64, 48), Fraction(1), 0)
+    wide = framing.fit(make_image(64, 48, 5), Fraction(4, 3), 2.5)
     assert (wide.width, wide.height) == (64, 48)
     assert framing.change is not None
-    assert framing.change.startswith("the picture changes from 64x48 to 64x48 (4:3 pixels) at 2.5 s; all of")
+    assert framing.change.startswith("the image changes from 64x48 to 64x48 (4:3 pixels) at 2.5 s; all of")
     assert [int(planes_of(wide)[0][row, 30]) for row in (2, 24, 45)] == [16, 112, 16]
 
 
 def test_another_way_of_coding_colour_becomes_the_first() -> None:
-    framing = Framing(Resampler())
-    limited, full = make_picture(64, 48), make_picture(64, 48)
+    framing = FrameFitter(Resampler())
+    limited, full = make_image(64, 48), make_image(64, 48)
     set_tags(limited, ColourTags(1, 6, 6, 6))
     set_tags(full, ColourTags(2, 1, 1, 1))
     for plane, value in zip(planes_of(full), (255, 128, 128), strict=True):
@@ -88,7 +88,7 @@ def test_another_way_of_coding_colour_becomes_the_first() -> None:
     assert [int(plane[5, 5]) for plane in planes_of(fitted)] == [235, 128, 128]
 
 
-# Of films
+# Of videos
 
 
 @pytest.mark.parametrize(
@@ -100,11 +100,11 @@ def test_another_way_of_coding_colour_becomes_the_first() -> None:
         ((48, 64), None, (64, 64), 16),
     ],
 )
-def test_a_film_is_scaled_to_the_size_asked_for(
+def test_a_video_is_scaled_to_the_size_asked_for(
     given: tuple[int, int], shape: Fraction | None, wanted: tuple[int, int], bars: int, tmp_path: Path
 ) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=2, size=given, sample_aspect_ratio=shape)
-    frames, info, report = read_film(clip, reading=ReadingSettings(size=wanted))
+    frames, info, report = read_video(clip, reading=ReadingSettings(size=wanted))
     assert (info.width, info.height, info.sample_aspect_ratio) == (*wanted, 1)
     assert report.notes == ()
     for frame, grey in zip(frames, (32, 48), strict=True):

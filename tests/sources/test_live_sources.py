@@ -1,4 +1,4 @@
-"""Pictures as they happen: reconnecting, and the clock of frames that come when they come."""
+"""Images as they happen: reconnecting, and the clock of frames that come when they come."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from media_factory import grey_of
 
 from streamcam.errors import SourceError
 from streamcam.frames import Frame
-from streamcam.pictures import planes_of
+from streamcam.media.images import planes_of
 from streamcam.sources import live
 from streamcam.sources.live import LiveClock, ReconnectingSource
 
@@ -45,7 +45,7 @@ def test_frames_are_numbered_planar_and_in_order() -> None:
     assert notices == [None]
 
 
-def test_no_picture_yet_is_asked_for_again() -> None:
+def test_no_image_yet_is_asked_for_again() -> None:
     frames, notices = watch(FakeFeed([None, grabbed(0), None, None, grabbed(1)]))
     assert [frame.index for frame in frames] == [0, 1]
     assert notices == [None]
@@ -91,7 +91,7 @@ def test_pauses_double_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
             return False
 
     list(ReconnectingSource(feed).frames(Patience(), lambda _notice: None))  # type: ignore[arg-type]
-    # A picture that arrives begins the count anew.
+    # An image that arrives begins the count anew.
     assert waited == [0.5, 1, 2, 4, 8, 10, 10, 0.5]
 
 
@@ -101,7 +101,7 @@ def test_a_stop_ends_the_wait_for_a_camera() -> None:
     assert list(source) == []
 
 
-def test_a_picture_that_cannot_be_shown_is_trouble_that_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_that_cannot_be_shown_is_trouble_that_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     normalise, broken = live.to_upright_planar, [ValueError("no such format")]
 
     def break_once(*arguments: Any, **options: Any) -> Any:
@@ -113,7 +113,7 @@ def test_a_picture_that_cannot_be_shown_is_trouble_that_may_pass(monkeypatch: py
     frames, notices = watch(FakeFeed([grabbed(0), grabbed(1)]))
     assert len(frames) == 1
     assert notices == [
-        "fake camera gave a picture that cannot be shown (no such format); trying again",
+        "fake camera gave an image that cannot be shown (no such format); trying again",
         None,
     ]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import av
 import pytest
-from media_factory import Sound, make_clip
+from media_factory import Audio, make_clip
 from programs import require_programs
 from senders import PROTOCOLS, SECRET, PatientFeed, Sender, free_port
 from stage_fakes import LIMIT_S
@@ -163,30 +163,30 @@ def test_schemes_may_be_written_in_capitals(silent: int) -> None:
 
 
 def taken_in(tmp_path: Path) -> tuple[int, int]:
-    """Read 5 pictures and 30 packets of sound: how often there was a picture, and something else."""
-    clip = make_clip(tmp_path / "clip.ts", frames=5, sounds=[Sound("mp2", duration_s=30 * 1152 / 48000)])
+    """Read 5 images and 30 packets of audio: how often there was an image, and something else."""
+    clip = make_clip(tmp_path / "clip.ts", frames=5, audio=[Audio("mp2", duration_s=30 * 1152 / 48000)])
     with av.open(str(clip)) as container:
         taken = list(NetworkFeed("tcp://127.0.0.1:9")._decode(container))
-    return len([picture for picture in taken if picture is not None]), taken.count(None)
+    return len([image for image in taken if image is not None]), taken.count(None)
 
 
-def test_sound_is_not_waited_behind(tmp_path: Path) -> None:
-    pictures, others = taken_in(tmp_path)
-    assert pictures == 5
+def test_audio_is_not_waited_behind(tmp_path: Path) -> None:
+    images, others = taken_in(tmp_path)
+    assert images == 5
     assert others >= 30  # after each of them the reader looks whether it is to stop
 
 
-def test_pictures_that_no_memory_holds_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_that_no_memory_holds_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "LARGEST_PIXELS", 64 * 48 - 1)
-    with pytest.raises(SourceError, match="sends pictures of 64x48, which are too large"):
+    with pytest.raises(SourceError, match="sends images of 64x48, which are too large"):
         taken_in(tmp_path)
 
 
-def test_a_stream_that_goes_on_without_pictures_is_given_up(
+def test_a_stream_that_goes_on_without_images_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(network, "_NO_PICTURE_S", 0.0)
-    with pytest.raises(SourceError, match="has sent no picture for 0 s"):
+    monkeypatch.setattr(network, "_NO_IMAGE_S", 0.0)
+    with pytest.raises(SourceError, match="has sent no image for 0 s"):
         taken_in(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""A film played at its own pace."""
+"""A video played at its own pace."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from media_factory import greys_of, make_clip, make_picture
+from media_factory import greys_of, make_clip, make_image
 from PIL import Image
 
 from streamcam.errors import InvalidArgumentError
-from streamcam.pictures import planes_of
+from streamcam.media.images import planes_of
 from streamcam.sources import live_source
 from streamcam.sources.paced import PacedSource
 
@@ -72,7 +72,7 @@ def test_a_stop_ends_it_in_the_middle(tmp_path: Path) -> None:
     assert len(frames) == 2
 
 
-def test_a_film_that_lags_behind_is_not_hurried(tmp_path: Path) -> None:
+def test_a_video_that_lags_behind_is_not_hurried(tmp_path: Path) -> None:
     times = iter([100.0, 100.0, 105.0])  # the machine slept before the second frame
     clip = make_clip(tmp_path / "clip.mp4", frames=3)
     stop = PatientStop()
@@ -80,8 +80,8 @@ def test_a_film_that_lags_behind_is_not_hurried(tmp_path: Path) -> None:
     assert stop.waited == pytest.approx([0.0, 0.0, 0.04])
 
 
-def test_a_picture_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "picture.png"
-    Image.fromarray(make_picture(8, 8).to_ndarray(format="rgb24")).save(path)
-    with pytest.raises(InvalidArgumentError, match="is a picture"):
+def test_an_image_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "image.png"
+    Image.fromarray(make_image(8, 8).to_ndarray(format="rgb24")).save(path)
+    with pytest.raises(InvalidArgumentError, match="is an image"):
         live_source(str(path))

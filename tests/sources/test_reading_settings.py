@@ -1,4 +1,4 @@
-"""What may be asked for when a film is read."""
+"""What may be asked for when a video is read."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import av
 import pytest
-from film_runs import mean_lumas, read_film
-from media_factory import Sound, grey_of, make_clip
+from media_factory import Audio, grey_of, make_clip
+from video_runs import mean_lumas, read_video
 
 from streamcam.errors import InvalidArgumentError, SourceError, UnknownNameError
 from streamcam.sources import ReadingSettings, open_source
@@ -16,10 +16,10 @@ from streamcam.sources import ReadingSettings, open_source
 # Which stream
 
 
-def make_two_films(path: Path) -> Path:
-    """Sound, a small film of 4 frames, sound, and a larger one of 6, which is the better."""
+def make_two_videos(path: Path) -> Path:
+    """Audio, a small video of 4 frames, audio, and a larger one of 6, which is the better."""
     parts = [
-        make_clip(path.with_name(f"{name}.mkv"), frames=frames, size=size, sounds=[Sound("flac")])
+        make_clip(path.with_name(f"{name}.mkv"), frames=frames, size=size, audio=[Audio("flac")])
         for name, frames, size in (("small", 4, (64, 48)), ("large", 6, (128, 96)))
     ]
     with av.open(str(path), "w") as output:
@@ -41,30 +41,30 @@ def make_two_films(path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("wanted", "used", "frames"), [(None, 3, 6), (1, 1, 4), (3, 3, 6)])
-def test_any_of_several_films_can_be_shown(
+def test_any_of_several_videos_can_be_shown(
     wanted: int | None, used: int, frames: int, tmp_path: Path
 ) -> None:
-    film = make_two_films(tmp_path / "film.mkv")
-    found, info, report = read_film(film, reading=ReadingSettings(video_stream=wanted))
+    video = make_two_videos(tmp_path / "video.mkv")
+    found, info, report = read_video(video, reading=ReadingSettings(video_stream=wanted))
     assert (info.video_stream, info.width, report.frames_read) == (used, 64 if used == 1 else 128, frames)
     assert info.notes == (f"the file holds 2 video streams; number {used} is used",)
     assert mean_lumas(found) == pytest.approx([grey_of(index) for index in range(frames)], abs=3)
 
 
-def test_a_stream_that_is_no_film_is_refused(tmp_path: Path) -> None:
-    film = make_two_films(tmp_path / "film.mkv")
+def test_a_stream_that_is_no_video_is_refused(tmp_path: Path) -> None:
+    video = make_two_videos(tmp_path / "video.mkv")
     for index in (0, 7):
         with pytest.raises(
-            InvalidArgumentError, match=rf"film.mkv' has no video stream {index}; it has 1, 3"
+            InvalidArgumentError, match=rf"video.mkv' has no video stream {index}; it has 1, 3"
         ):
-            open_source(film, reading=ReadingSettings(video_stream=index))
+            open_source(video, reading=ReadingSettings(video_stream=index))
 
 
 # Another rate
 
 
 @pytest.mark.parametrize(
-    ("pts", "rate", "shown"),  # times in 1/100 s; which picture is shown in each frame
+    ("pts", "rate", "shown"),  # times in 1/100 s; which image is shown in each frame
     [
         (range(0, 40, 4), Fraction(25), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
         (range(0, 40, 4), Fraction(50), [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9]),
@@ -77,7 +77,7 @@ def test_frames_are_repeated_or_left_out_for_a_rate(
     pts: list[int], rate: Fraction, shown: list[int], tmp_path: Path
 ) -> None:
     clip = make_clip(tmp_path / "clip.mp4", time_base=Fraction(1, 100), pts=pts, rate=Fraction(25))
-    frames, info, report = read_film(clip, reading=ReadingSettings(rate=rate))
+    frames, info, report = read_video(clip, reading=ReadingSettings(rate=rate))
     assert (info.time_base, info.rate) == (1 / rate, rate)
     first = int(pts[0] * rate / 100)
     assert [frame.pts for frame in frames] == list(range(first, first + len(frames)))
@@ -89,7 +89,7 @@ def test_frames_are_repeated_or_left_out_for_a_rate(
 
 def test_a_part_at_another_rate_is_exact(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=50)
-    frames, info, _ = read_film(clip, 0.4, 0.8, reading=ReadingSettings(rate=Fraction(50)))
+    frames, info, _ = read_video(clip, 0.4, 0.8, reading=ReadingSettings(rate=Fraction(50)))
     assert [frame.time_s for frame in frames] == pytest.approx([0.4 + index / 50 for index in range(20)])
     assert info.frame_count == 20
     assert mean_lumas(frames) == pytest.approx([grey_of(10 + index // 2) for index in range(20)], abs=3)
@@ -102,7 +102,7 @@ def test_a_part_at_another_rate_is_exact(tmp_path: Path) -> None:
 def test_what_hardware_cannot_decode_software_does(wanted: str, tmp_path: Path) -> None:
     # FFV1 is decoded by no device but Vulkan, so this holds on machines with a GPU too.
     clip = make_clip(tmp_path / "clip.mkv", codec="ffv1", frames=3)
-    frames, info, report = read_film(clip, reading=ReadingSettings(hwaccel=wanted))
+    frames, info, report = read_video(clip, reading=ReadingSettings(hwaccel=wanted))
     assert info.notes == (f"no hardware decoder works here ({wanted}); decoded in software",)
     assert mean_lumas(frames) == [32, 48, 64]
     assert (report.frames_read, report.packets_damaged) == (3, 0)
@@ -114,7 +114,7 @@ def test_a_device_that_cannot_start_is_no_obstacle(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr("streamcam.sources.video.accelerator", refuse)
     clip = make_clip(tmp_path / "clip.mp4", frames=3)
-    frames, info, _ = read_film(clip, reading=ReadingSettings(hwaccel="auto"))
+    frames, info, _ = read_video(clip, reading=ReadingSettings(hwaccel="auto"))
     assert len(frames) == 3
     assert info.notes == ("no hardware decoder works here (auto); decoded in software",)
 

@@ -11,7 +11,7 @@ import pytest
 from media_factory import make_clip
 from PIL import Image
 
-from streamcam.pictures import PLANAR_FORMATS, planes_of, tags_of
+from streamcam.media.images import PLANAR_FORMATS, planes_of, tags_of
 from streamcam.sources import Source, SyntheticSource, open_source
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from streamcam.temporal.labels import LabelHold
+from streamcam.temporal.label_hold import LabelHold
 
 
 def leaders(hold: LabelHold, rows: list[list[float]], rate: float = 10) -> list[int]:

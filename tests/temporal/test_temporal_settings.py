@@ -7,7 +7,7 @@ import math
 import pytest
 
 from streamcam.errors import InvalidArgumentError, UnknownNameError
-from streamcam.temporal import LIVE_MODE, MODES, Follower, Steadier, TemporalSettings, check_live
+from streamcam.temporal import LIVE_MODE, MODES, Stabilizer, TemporalSettings, Tracker, check_live
 
 BAD: list[tuple[dict[str, object], str]] = [
     ({"smoothing_s": -1.0}, "smoothing takes seconds from 0 to 60, not -1"),
@@ -25,7 +25,7 @@ BAD: list[tuple[dict[str, object], str]] = [
 @pytest.mark.parametrize(("values", "says"), BAD, ids=[str(row[0]) for row in BAD])
 def test_what_cannot_be_used_is_refused_everywhere(values: dict[str, object], says: str) -> None:
     settings = TemporalSettings(**values)  # type: ignore[arg-type]
-    for refuses in (Steadier, Follower, check_live):
+    for refuses in (Stabilizer, Tracker, check_live):
         with pytest.raises(InvalidArgumentError, match=says):
             refuses(settings)
 

@@ -6,7 +6,7 @@ Options that belong together reach a command as one dict, which is what the thin
 
 from streamcam.cli.options.declaring import debug_option, debugging, gathered, option
 from streamcam.cli.options.explainer import explainer_options, fit_option, own_model_options
-from streamcam.cli.options.films import encoding_options, part_options, reading_options
+from streamcam.cli.options.media import encoding_options, part_options, reading_options
 from streamcam.cli.options.overlay import overlay_options
 from streamcam.cli.options.temporal import temporal_options
 from streamcam.cli.options.values import NUMBER, read_above_zero, read_rate, read_size

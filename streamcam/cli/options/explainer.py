@@ -89,7 +89,7 @@ _network_options = all_of(
         help="What the network computes in: auto, fp32, bf16, fp16. Maps are always float32.",
     ),
     option(
-        "--engine",
+        "--backend",
         default="auto",
         show_default=True,
         metavar="NAME",

@@ -29,7 +29,7 @@ overlay_options = gathered(
         show_default=True,
         help="Weight of the heat: 0 shows none, 1 shows only heat.",
     ),
-    option("--no-labels", is_flag=True, help="Leave the predicted labels out of the picture."),
+    option("--no-labels", is_flag=True, help="Leave the predicted labels out of the image."),
     to=_with_labels,
 )
 """How it looks: what `OverlaySettings` takes."""

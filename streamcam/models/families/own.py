@@ -86,14 +86,14 @@ def _factory(module: ModuleType, factory_name: str, name: str) -> Callable[[], A
 def _count_classes(module: nn.Module, request: ModelRequest, spec: InputSpec) -> int:
     """Run the network once, on the CPU, to see how many logits it gives."""
     reader = Classifier(request.name, module, (), spec, "", request.logits_key)
-    picture = torch.zeros(1, spec.channels, spec.size, spec.size)
+    image = torch.zeros(1, spec.channels, spec.size, spec.size)
     try:
         with torch.no_grad():
-            output = module.eval()(picture)
+            output = module.eval()(image)
     except Exception as error:
         raise ModelError(
-            f"{request.name} cannot take a picture of {spec.channels} channels and {spec.size}x{spec.size} "
-            f"pixels ({_in_words(error)}); say what it takes with --input-size, --mean and --std"
+            f"{request.name} cannot take an image of {spec.channels} channels and {spec.size}x{spec.size} "
+            f"pixels ({_in_words(error)}); say what it takes with `input_size`, `mean` and `std`"
         ) from error
     return reader.find_logits(output).shape[1]
 

@@ -37,7 +37,7 @@ def _load(request: ModelRequest) -> Classifier:
         if not classes:
             raise ModelError(
                 f"{request.name} is published without a classifier, so it has no classes to explain; "
-                "give the weights of a fine-tuned one with --weights FILE"
+                "give the weights of a fine-tuned one with `weights` FILE"
             )
         from_hub = bool(published and published.hf_hub_id)
         module, origin = _download(request, build, from_hub=from_hub), f"timm/{name}"
@@ -118,8 +118,8 @@ def _download(request: ModelRequest, build: Callable[..., nn.Module], *, from_hu
     except (OSError, RuntimeError, ValueError) as error:  # huggingface_hub's errors are OSErrors
         reason = obstacle or str(error).partition("\n")[0]
         raise ModelError(
-            f"the weights of {request.name} could not be downloaded ({reason}); give a file with --weights "
-            "FILE, point HF_HOME to a cache that has them, or use --weights none for an untrained network"
+            f"the weights of {request.name} could not be downloaded ({reason}); give a file with `weights` "
+            "FILE, point HF_HOME to a cache that has them, or use `weights='none'` for an untrained network"
         ) from error
 
 

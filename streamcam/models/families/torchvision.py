@@ -99,8 +99,8 @@ def _download(name: str, published: WeightsEnum) -> StateDict:
     # URLError is an OSError; a wrong hash is a RuntimeError.
     except (OSError, RuntimeError, ValueError, EOFError) as error:
         raise ModelError(
-            f"the weights of {name} could not be downloaded ({error}); give a file with --weights PATH, put "
-            f"{_checkpoint(published).name} into $TORCH_HOME/hub/checkpoints, or use --weights none for an "
+            f"the weights of {name} could not be downloaded ({error}); give a file with `weights` PATH, put "
+            f"{_checkpoint(published).name} into $TORCH_HOME/hub/checkpoints, or use `weights='none'` for an "
             "untrained network"
         ) from error
     tensors = StateDict(loaded)

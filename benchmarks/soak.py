@@ -1,0 +1,264 @@
+"""Whether `streamcam live` can run for days: memory, threads and handles over time, of three previews.
+
+    python benchmarks/soak.py [--minutes 60] [--case video …] [--video VIDEO]
+
+video: a video in a loop. failing: a made-up camera that fails every two seconds, comes back in another size
+and
+has a clock that jumps, before visitors who resize the window every second and press r every five. stream: one
+that sends six seconds of images at once and hangs up. Each is shown by a process of its own, one after the
+other, for so many minutes, with the default model and without a display. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+ROWS = 12
+"""Lines of a table."""
+
+SIZES = ((640, 480), (320, 240), (1280, 720))
+RATE = 25
+
+
+def make_video(path: Path, frames: int, size: tuple[int, int] = SIZES[0]) -> Path:
+    """Encode a pattern that drifts."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=RATE, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.codec_context.gop_size, stream.codec_context.max_b_frames = RATE, 0
+        for index in range(frames):
+            frame = av.VideoFrame.from_ndarray(pattern(index, size), format="bgr24")
+            frame.pts, frame.time_base = index, Fraction(1, RATE)
+            container.mux(stream.encode(frame.reformat(format="yuv420p")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def pattern(index: int, size: tuple[int, int]) -> np.ndarray:
+    """One image of it, BGR uint8 (H, W, 3)."""
+    rows, columns = np.indices(size[::-1])
+    grey = (128 + 60 * np.sin((columns + 3 * index) / 37) + 60 * np.sin((rows + index) / 23)).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+# --- The previews, in processes of their own -------------------------------------------------------------
+
+
+def show(location: str, stats: Path, seconds: float, folder: Path) -> None:
+    """Run one preview: of the failing camera, or of a stream."""
+    from streamcam.session.explainers import LiveExplainers
+    from streamcam.session.session import LivePreview
+    from streamcam.session.settings import LiveSettings
+    from streamcam.session.statistics import StatsFile
+    from streamcam.session.window import NoDisplay
+    from streamcam.sources import live_source
+    from streamcam.sources.live import ReconnectingSource
+
+    is_camera = location == "failing"
+    source = ReconnectingSource(failing_camera()) if is_camera else live_source(location)
+    display = restless_visitors(folder) if is_camera else NoDisplay()
+    settings = LiveSettings(duration_s=seconds, folder=folder)
+    with StatsFile(stats) as file:
+        LivePreview(source, LiveExplainers("efficientnet_lite0"), display, settings, stats=file).run()
+
+
+def failing_camera() -> Any:
+    """Make a camera that is never well for long."""
+    from streamcam.errors import SourceError
+    from streamcam.sources.live import Feed, Grabbed
+
+    images = {size: av.VideoFrame.from_ndarray(pattern(0, size), format="bgr24") for size in SIZES}
+
+    class FailingCamera(Feed):
+        name, rate = "failing camera", Fraction(RATE)
+        attempts = given = 0
+
+        def open(self) -> None:
+            self.attempts += 1
+            self.given = 0
+            if self.attempts % 3 == 2:
+                raise SourceError("it is busy")
+
+        def grab(self) -> Grabbed | None:
+            time.sleep(1 / RATE)
+            self.given += 1
+            if self.given > 2 * RATE:
+                raise SourceError("it is gone")
+            device_s = 1e9 if self.given % 20 == 0 else self.given / RATE
+            return None if self.given % 10 == 0 else Grabbed(images[SIZES[self.attempts % 3]], device_s)
+
+        def close(self) -> None:
+            pass
+
+    return FailingCamera()
+
+
+def restless_visitors(folder: Path) -> Any:
+    """Make a display of another size every second, at which r is pressed every five."""
+    from streamcam.session.window import NoDisplay
+
+    class Restless(NoDisplay):
+        began, presses = time.monotonic(), 0
+
+        @property
+        def size(self) -> tuple[int, int]:
+            second = int(time.monotonic() - self.began)
+            return 640 + 2 * (second % 300), 360 + second % 200
+
+        def poll(self) -> tuple[str, ...]:
+            if time.monotonic() - self.began < 5 * (self.presses + 1):
+                return ()
+            self.presses += 1
+            for recording in sorted(folder.glob("streamcam-*"))[:-2]:
+                recording.unlink()
+            return ("r",)
+
+    return Restless()
+
+
+# --- Watching them -----------------------------------------------------------------------------------------
+
+
+class Sample:
+    """What a process holds."""
+
+    def __init__(self, process: subprocess.Popen[bytes], at_s: float) -> None:
+        """Look."""
+        folder = Path("/proc") / str(process.pid)
+        self.at_s = at_s
+        self.memory_mb = int((folder / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+        self.threads = len(list((folder / "task").iterdir()))
+        self.handles = len(list((folder / "fd").iterdir()))
+
+
+def watch(command: list[str], seconds: float) -> list[Sample]:
+    """Run a preview and look at it every second."""
+    began = time.monotonic()
+    samples = []
+    with subprocess.Popen(command) as process:
+        while process.poll() is None:
+            try:
+                samples.append(Sample(process, time.monotonic() - began))
+            except (OSError, IndexError):  # it ended just now
+                break
+            time.sleep(min(1.0, seconds / 100))
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} ended with {process.returncode}")
+    return samples
+
+
+def report(name: str, samples: list[Sample], stats: Path) -> None:
+    """Print what was seen: a line now and then, and how memory grew in the second half."""
+    lines = [json.loads(line) for line in stats.read_text().splitlines()]
+    *lines, whole = lines
+    print(f"\n{name}\n\n| s | resident MB | threads | handles | shown | dropped | median age ms | worst |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    step = samples[-1].at_s / ROWS
+    for row in range(ROWS):
+        part = [sample for sample in samples if row * step <= sample.at_s < (row + 1) * step]
+        figures = [line for line in lines if row * step <= line["time_s"] < (row + 1) * step]
+        ages = [line["frame_age_ms"] for line in figures if line["shown"]]
+        usual = statistics.median(age["median"] for age in ages) if ages else math.nan
+        worst = max((age["max"] for age in ages), default=math.nan)
+        print(
+            f"| {(row + 1) * step:.0f} | {statistics.median(one.memory_mb for one in part):.1f} "
+            f"| {spread(part, lambda one: one.threads)} | {spread(part, lambda one: one.handles)} "
+            f"| {sum(line['shown'] for line in figures)} | {sum(line['dropped'] for line in figures)} "
+            f"| {usual:.1f} | {worst:.1f} |"
+        )
+    ended_s = samples[-1].at_s
+    later = [sample for sample in samples if ended_s / 2 < sample.at_s < ended_s - 3]  # not while it ends
+    slope = np.polyfit([one.at_s for one in later], [one.memory_mb for one in later], 1)[0]
+    print(
+        f"\nmemory in the second half: {slope * 3600:+.1f} MB an hour; shown {whole['shown']} of "
+        f"{whole['captured']}, dropped {whole['dropped']}, explained {whole['explained']}, "
+        f"age ms {whole['frame_age_ms']}",
+        flush=True,
+    )
+
+
+def spread(samples: list[Sample], what: Callable[[Sample], int]) -> str:
+    """Say from where to where a number went."""
+    values = [what(sample) for sample in samples]
+    return str(min(values)) if min(values) == max(values) else f"{min(values)}-{max(values)}"
+
+
+def serve(video: Path) -> int:
+    """Send a video to everybody who connects, and hang up; return the port."""
+    server = socket.create_server(("127.0.0.1", 0))
+    content = video.read_bytes()
+
+    def answer() -> None:
+        while True:
+            client, _ = server.accept()
+            with client:
+                client.sendall(content)
+
+    threading.Thread(target=answer, daemon=True).start()
+    return int(server.getsockname()[1])
+
+
+CASES = ("video", "failing", "stream")
+
+
+def main() -> None:
+    """Watch one preview after another."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--case", action="append", choices=CASES, help="default: all")
+    parser.add_argument("--video", type=Path, help="default: one that is made up")
+    parser.add_argument("--show", nargs=4, help=argparse.SUPPRESS)
+    settings = parser.parse_args()
+    if settings.show:
+        location, stats, seconds, folder = settings.show
+        show(location, Path(stats), float(seconds), Path(folder))
+        return
+    machine = platform.processor() or platform.machine()
+    print(f"Machine: {machine}, {os.cpu_count()} cores, load before {os.getloadavg()[0]:.1f}")
+    print(f"Command: python benchmarks/soak.py {' '.join(sys.argv[1:])}")
+    seconds = settings.minutes * 60
+    for case in settings.case or CASES:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            stats = folder / "stats.jsonl"
+            if case == "video":
+                video = settings.video or make_video(folder / "video.mp4", 10 * RATE, SIZES[2])
+                limits = ["--duration", str(seconds), "--stats", str(stats)]
+                options = ["--loop", "--display", "none", "--quiet", *limits]
+                command = [sys.executable, "-m", "streamcam", "live", str(video), *options]
+            else:
+                location = case
+                if case == "stream":  # long enough: what FFmpeg finds out the format from is not shown
+                    location = f"tcp://127.0.0.1:{serve(make_video(folder / 'video.ts', 6 * RATE))}"
+                command = [
+                    sys.executable,
+                    __file__,
+                    "--show",
+                    location,
+                    str(stats),
+                    str(seconds),
+                    str(folder),
+                ]
+            report(case, watch(command, seconds), stats)
+
+
+if __name__ == "__main__":
+    main()

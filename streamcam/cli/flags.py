@@ -1,0 +1,55 @@
+"""Command-line flags for the parameters that errors and notes name.
+
+The library speaks of parameters, in backticks: `` `start_s` ``, `` `backend="auto"` ``. On the
+command line they are shown as flags: ``--start``, ``--backend auto``.
+"""
+
+from __future__ import annotations
+
+import re
+
+FLAGS: dict[str, str] = {
+    "activation": "--activation",
+    "backend": "--backend",
+    "batch_size": "--batch",
+    "chroma": "--chroma",
+    "codec": "--codec",
+    "crf": "--crf",
+    "depth": "--depth",
+    "device": "--device",
+    "display": "--display",
+    "end_s": "--end",
+    "fit": "--fit",
+    "input_size": "--input-size",
+    "keep_interlaced": "--keep-interlaced",
+    "labels": "--labels",
+    "logits_key": "--logits-key",
+    "mean": "--mean",
+    "overwrite": "--overwrite",
+    "preset": "--preset",
+    "rate": "--fps",
+    "resume": "--resume",
+    "size": "--size",
+    "start_s": "--start",
+    "std": "--std",
+    "target_layer": "--target-layer",
+    "weights": "--weights",
+}
+"""Parameter → flag."""
+
+_PARAMETER = re.compile(r"`(\w+)(?:=([^`]*))?`")
+
+
+def name_flags(message: str) -> str:
+    """Replace every parameter that a message names in backticks by its flag.
+
+    A parameter that has no flag keeps its name, without the backticks.
+    """
+    return _PARAMETER.sub(_flag, message)
+
+
+def _flag(match: re.Match[str]) -> str:
+    flag, value = FLAGS.get(match[1], match[1]), match[2]
+    if value is None or value == "True":
+        return flag
+    return f"{flag} {value.strip(chr(34) + chr(39))}"

@@ -1,0 +1,14 @@
+"""What runs the backbone: torch itself, or an inference backend with only the head left in torch."""
+
+from streamcam.explain.backends.choice import BACKENDS, BackendRequest, choose_backend
+from streamcam.explain.backends.cuda_graphs import recordings_for
+from streamcam.explain.backends.split_network import BackendMismatchError, SplitNetwork
+
+__all__ = [
+    "BACKENDS",
+    "BackendMismatchError",
+    "BackendRequest",
+    "SplitNetwork",
+    "choose_backend",
+    "recordings_for",
+]

@@ -1,0 +1,206 @@
+"""Converted networks kept on disk, so that the second start is quick.
+
+An entry is named after everything it was made from: the graph, the weights, and the versions of what
+converted it. It carries the hash of its own files, and one that does not match is thrown away and made
+again, never trusted.
+
+Several processes may share it: entries appear and go by renaming, so nobody sees half of one, and whoever
+loses an entry to another process makes it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+import streamcam
+from streamcam.explain.backends.runtime import core, load_openvino
+from streamcam.models.weights import fingerprint
+
+if TYPE_CHECKING:
+    import openvino
+
+LIMIT_BYTES = 2_000_000_000
+"""What is kept at most, besides the entry written last: some twenty networks of the size of ResNet-50."""
+
+_ENTRIES = "openvino-*"
+_MAKING, _DROPPING = "making-", "dropping-"
+_ABANDONED_S = 24 * 3600
+"""What is being made or dropped for longer than this was left by a process that was killed."""
+_MANIFEST = "manifest.json"
+_FILES = ("model.xml", "model.bin")
+_VERDICTS = {"holds": True, "fails": False}
+"""Whole words: what is left of a damaged one is neither."""
+
+
+def cache_directory() -> Path:
+    """Where streamcam keeps what it can make again: STREAMCAM_CACHE, or the user's cache directory."""
+    chosen = os.environ.get("STREAMCAM_CACHE")
+    if chosen:
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "streamcam" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "streamcam"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "streamcam"
+
+
+def used(directory: Path) -> tuple[int, int]:
+    """Tell how many converted networks there are, and how many bytes all that belongs to them takes."""
+    entries = list(directory.glob(_ENTRIES))
+    return len(entries), sum(map(_size, (*entries, *_unfinished(directory))))
+
+
+def clear(directory: Path) -> tuple[int, int]:
+    """Remove what was kept, and nothing else that lies in the directory.
+
+    Networks that a running process has loaded go on working.
+
+    Returns:
+        How many converted networks went, and how many bytes that freed.
+    """
+    before = used(directory)
+    for path in (*directory.glob(_ENTRIES), *_unfinished(directory)):
+        _drop(path)
+    after = used(directory)
+    return before[0] - after[0], before[1] - after[1]
+
+
+class ModelCache:
+    """The place of one converted network."""
+
+    def __init__(self, directory: Path, backbone: nn.Module) -> None:
+        """Work out the entry's name.
+
+        Args:
+            directory: Where entries are kept.
+            backbone: What is converted.
+        """
+        self._directory = directory
+        self._entry = directory / f"openvino-{_fingerprint(backbone)}"
+
+    def load(self) -> openvino.Model | None:
+        """Return the converted network, or None if there is none or it is damaged."""
+        try:
+            manifest = json.loads((self._entry / _MANIFEST).read_text("utf-8"))
+            if manifest != _hashes(self._entry):
+                raise ValueError("damaged")
+            model: openvino.Model = core().read_model(self._entry / _FILES[0])
+        except (OSError, ValueError, RuntimeError):  # RuntimeError: what OpenVINO cannot read
+            _drop(self._entry)
+            return None
+        with contextlib.suppress(OSError):  # a cache that cannot be written to still serves
+            os.utime(self._entry)  # the least recently used entries go first
+        return model
+
+    def save(self, model: openvino.Model) -> None:
+        """Keep a converted network; a disk that is full or read-only only costs time at the next start."""
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            fresh = Path(tempfile.mkdtemp(prefix=_MAKING, dir=self._directory))
+        except OSError:
+            return
+        try:
+            load_openvino().save_model(model, fresh / _FILES[0], compress_to_fp16=False)
+            (fresh / _MANIFEST).write_text(json.dumps(_hashes(fresh)), "utf-8")
+            fresh.rename(self._entry)
+        except (OSError, RuntimeError):  # RuntimeError is how OpenVINO reports a full disk
+            shutil.rmtree(fresh, ignore_errors=True)
+        self._drop_least_used()
+
+    def verdict(self, question: str) -> bool | None:
+        """Return what was found out about the converted network before, or None if that is not known.
+
+        Args:
+            question: All that the answer depends on besides the network.
+        """
+        try:
+            return _VERDICTS.get(self._verdict_path(question).read_text("utf-8"))
+        except (OSError, ValueError):  # ValueError: what is no text
+            return None
+
+    def keep_verdict(self, question: str, answer: bool) -> None:
+        """Keep what was found out; without an entry there is nowhere to."""
+        words = {held: word for word, held in _VERDICTS.items()}
+        with contextlib.suppress(OSError):
+            self._verdict_path(question).write_text(words[answer], "utf-8")
+
+    def _verdict_path(self, question: str) -> Path:
+        return self._entry / f"verdict-{hashlib.sha256(question.encode()).hexdigest()[:16]}"
+
+    def _drop_least_used(self) -> None:
+        """Bring the cache below its limit; this entry, which was just written, stays however large it is."""
+        for path in _unfinished(self._directory):
+            if time.time() - _last_use_s(path) > _ABANDONED_S:
+                _drop(path)
+        others = [path for path in self._directory.glob(_ENTRIES) if path != self._entry]
+        sizes = {path: _size(path) for path in others}
+        excess = _size(self._entry) + sum(sizes.values()) - LIMIT_BYTES
+        for path in sorted(others, key=_last_use_s):
+            if excess <= 0:
+                break
+            _drop(path)
+            excess -= sizes[path]
+
+
+def _unfinished(directory: Path) -> Iterator[Path]:
+    """What is being made or dropped, or was when a process was killed."""
+    for prefix in (_MAKING, _DROPPING):
+        yield from directory.glob(f"{prefix}*")
+
+
+def _drop(path: Path) -> None:
+    """Remove an entry. One that cannot be removed stays, perhaps because another process removes it."""
+    if not path.name.startswith(_DROPPING):
+        doomed = path.with_name(f"{_DROPPING}{os.getpid()}-{path.name}")
+        shutil.rmtree(doomed, ignore_errors=True)  # perhaps left by another process of the same number
+        try:
+            path = path.rename(doomed)  # in one step: nobody sees it without some of its files
+        except OSError:
+            return
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _size(path: Path) -> int:
+    """Add up a directory's files; what goes while that is done counts for nothing."""
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += (Path(folder) / name).stat().st_size
+    return total
+
+
+def _last_use_s(path: Path) -> float:
+    """When an entry was made or loaded, on the clock of `time.time`."""
+    try:
+        return path.stat().st_mtime
+    except OSError:  # it has gone
+        return 0.0
+
+
+def _fingerprint(backbone: nn.Module) -> str:
+    """Hash all that decides what the conversion gives."""
+    versions = (streamcam.__version__, torch.__version__, load_openvino().__version__)
+    made_from = (versions, getattr(backbone, "code", ""), str(backbone), fingerprint(backbone))
+    return hashlib.sha256(repr(made_from).encode()).hexdigest()[:32]
+
+
+def _hashes(entry: Path) -> dict[str, str]:
+    found = {}
+    for name in _FILES:
+        with (entry / name).open("rb") as file:
+            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found

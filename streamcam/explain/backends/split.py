@@ -1,0 +1,150 @@
+"""Cutting a network in two at the target layer: a backbone that needs no gradients, and a head that does.
+
+The backbone can then run on an inference backend, which has no gradients at all; only the head stays in
+torch. Cutting is done on the graph that torch.fx traces; the halves share the network's parameters.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+from collections.abc import Sequence
+
+import torch
+from torch import fx, nn
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Halves:
+    """A network cut in two."""
+
+    backbone: fx.GraphModule
+    """The input (N, C, H, W) → the target layer's output and whatever else the head takes."""
+    head: fx.GraphModule
+    """What the backbone puts out → what the network puts out."""
+    carried: int
+    """How many tensors pass the cut beside the layer's output, as a residual connection does."""
+
+
+class _Tracer(fx.Tracer):
+    """Keeps the target layer in one piece, so that its output is a node of the graph."""
+
+    def __init__(self, layer: str) -> None:
+        super().__init__()
+        self._layer = layer
+
+    def is_leaf_module(self, module: nn.Module, qualified_name: str) -> bool:
+        return qualified_name == self._layer or super().is_leaf_module(module, qualified_name)
+
+
+def split_network(module: nn.Module, layer: str) -> Halves | None:
+    """Cut a network behind one of its layers.
+
+    Args:
+        module: In evaluation mode.
+        layer: Dotted name of the layer whose output is the cut.
+
+    Returns:
+        None where the network cannot be traced, or the cut does not part it: then it stays whole.
+    """
+    try:
+        graph = _Tracer(layer).trace(module)
+    except Exception:
+        # Tracing runs the network's own Python with stand-ins for tensors: what cannot bear that raises
+        # anything at all, and is simply not cut.
+        return None
+    cut = next((node for node in graph.nodes if node.op == "call_module" and node.target == layer), None)
+    if cut is None:
+        return None
+    behind = _nodes_behind(graph, cut)
+    carried = _carried(graph, cut, behind)
+    if carried is None:
+        return None
+    backbone = _part(module, graph, [], [node for node in graph.nodes if node not in behind], [cut, *carried])
+    (output,) = graph.find_nodes(op="output")
+    head = _part(module, graph, [cut, *carried], [node for node in graph.nodes if node in behind], output)
+    return Halves(backbone, head, len(carried))
+
+
+def _nodes_behind(graph: fx.Graph, cut: fx.Node) -> set[fx.Node]:
+    """Everything that depends on the cut, in any number of steps."""
+    behind: set[fx.Node] = set()
+    for node in graph.nodes:
+        if any(source is cut or source in behind for source in node.all_input_nodes):
+            behind.add(node)
+    return behind
+
+
+def _carried(graph: fx.Graph, cut: fx.Node, behind: set[fx.Node]) -> list[fx.Node] | None:
+    """The other values that pass the cut; None where one is no tensor, and cannot travel."""
+    carried: list[fx.Node] = []
+    for node in graph.nodes:
+        if node in behind or node is cut or node.op == "get_attr":
+            continue
+        if any(user in behind for user in node.users):
+            if node.op == "placeholder" or _is_size(node):
+                return None
+            carried.append(node)
+    return carried
+
+
+def _is_size(node: fx.Node) -> bool:
+    """Tell whether a node reads a tensor's shape rather than its values."""
+    if node.op == "call_method" and node.target in ("size", "dim", "numel"):
+        return True
+    if node.op == "call_function" and node.target is getattr:
+        return True
+    # One entry of a shape, or arithmetic on such entries.
+    arithmetic = (operator.getitem, operator.floordiv, operator.mul, operator.sub, operator.add)
+    return (
+        node.op == "call_function"
+        and node.target in arithmetic
+        and any(_is_size(source) for source in node.all_input_nodes)
+    )
+
+
+def _part(
+    module: nn.Module,
+    graph: fx.Graph,
+    given: Sequence[fx.Node],
+    nodes: Sequence[fx.Node],
+    results: Sequence[fx.Node] | fx.Node,
+) -> fx.GraphModule:
+    """Copy a part of a graph into a module of its own.
+
+    Args:
+        given: Nodes outside the part that become its inputs, in order.
+        nodes: The part, in order.
+        results: The nodes to put out, or the whole graph's output node.
+    """
+    part = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {
+        node: part.placeholder(f"given_{number}") for number, node in enumerate(given)
+    }
+    attributes = [node for node in graph.nodes if node.op == "get_attr" and node not in nodes]
+    for node in (*attributes, *nodes):
+        if node.op != "output" and node not in copies:
+            copies[node] = part.node_copy(node, lambda source: copies[source])
+    if isinstance(results, fx.Node):
+        part.output(fx.map_arg(results.args[0], lambda source: copies[source]))
+    else:
+        part.output(tuple(copies[node] for node in results))
+    halved = fx.GraphModule(module, part)
+    part.eliminate_dead_code()
+    halved.recompile()
+    return halved
+
+
+def run_head(halves: Halves, outputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, object]:
+    """Run the head with the layer's output made a leaf.
+
+    Args:
+        outputs: What the backbone put out.
+
+    Returns:
+        The leaf, float32; and what the network puts out, which depends on it.
+    """
+    leaf = outputs[0].detach().float().requires_grad_()
+    with torch.enable_grad():
+        # A copy, for layers that work in place: the leaf must stay as it is.
+        return leaf, halves.head(leaf.clone(), *outputs[1:])

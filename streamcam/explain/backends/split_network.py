@@ -1,0 +1,178 @@
+"""A network whose backbone runs on an backend and whose head, with its gradients, runs in torch."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streamcam.explain import precision_check
+from streamcam.explain.backends.cache import ModelCache
+from streamcam.explain.backends.openvino import OpenVinoBackbone
+from streamcam.explain.backends.split import Halves, run_head
+from streamcam.explain.hooks import ForwardPass
+from streamcam.explain.precision_check import check_images, close_to, keeps_bounds
+from streamcam.explain.threads import available_cores
+from streamcam.frames import FloatArray
+from streamcam.models import Classifier, Layer
+
+# How far an backend's features may be from torch's, as a share of the largest: rounding stays far below in
+# float32; a graph that was traced for another shape, or an operation converted wrongly, goes far beyond.
+_TOLERANCE = {"fp32": 1e-3, "bf16": 0.1, "fp16": 0.05}
+
+_LARGE_HEAD = 4_000_000
+"""Parameters. Threads of a smaller head, as of a pooling and a linear layer, spend their time waiting for
+each other; ViT-B/16, whose last block has 7 million, takes 73 ms a frame with two instead of 100 with one."""
+
+
+class BackendMismatchError(Exception):
+    """The backend does not compute what torch computes: it is not to be used for this network."""
+
+
+class SplitNetwork:
+    """Runs batches of pixels; what it gives is what `streamcam.explain.hooks.HookedNetwork.run` gives.
+
+    The first batch of every shape is compared with torch: an backend is trusted only for what it has shown.
+    The backbone's weights are those it was converted with; changing them later changes nothing here.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        layer: Layer,
+        halves: Halves,
+        backbones: Sequence[OpenVinoBackbone],
+        batch_size: int,
+    ) -> None:
+        """Assign.
+
+        Args:
+            classifier: The whole network, on the CPU.
+            layer: Where it is cut.
+            halves: The network, cut in two.
+            backbones: Its first half, converted, in the preferred precision first. All but the last are used
+                only as far as they keep the bounds of `streamcam.explain.precision_check`.
+            batch_size: The size that batches usually have.
+        """
+        self._classifier = classifier
+        self._layer = layer
+        self._halves = halves
+        self._batch_size = batch_size
+        self._candidates = list(backbones)
+        self._backbones: dict[tuple[int, ...], OpenVinoBackbone] = {}
+        self._used: OpenVinoBackbone | None = None
+
+    @property
+    def precision(self) -> str:
+        """What the backbone computed the last images in; before the first, what it is meant to."""
+        return (self._used or self._candidates[0]).precision
+
+    @functools.cached_property
+    def head_threads(self) -> int:
+        """How many threads torch is to have for the head and its gradients."""
+        size = sum(parameter.numel() for parameter in self._halves.head.parameters())
+        return available_cores() if size >= _LARGE_HEAD else 1
+
+    def run(self, pixels: NDArray[np.uint8]) -> ForwardPass:
+        """Run the network.
+
+        Args:
+            pixels: RGB, uint8 (N, H, W, 3).
+
+        Raises:
+            BackendMismatchError: if the backend's features are not torch's.
+        """
+        shape = pixels.shape[1:3]
+        if shape not in self._backbones:
+            self._backbones[shape] = self._verified_backbone(pixels[:1])
+        self._used = self._backbones[shape]
+        return self._with_head(self._used.run(pixels, self._batch_size), shape)
+
+    def drop_imprecise(self, size: tuple[int, int], store: ModelCache | None) -> None:
+        """Try every precision but the last on images made for that, and give up those that lose too much.
+
+        Args:
+            size: (H, W) of the images.
+            store: Remembers what was found out.
+        """
+        bounds = (
+            precision_check.PROBABILITY_BOUND,
+            precision_check.MARGIN_BOUND,
+            precision_check.CORRELATION_BOUND,
+        )
+        for backbone in self._candidates[:-1]:
+            question = f"{backbone.describe_device()} {backbone.precision} {size} {bounds}"
+            answer = None if store is None else store.verdict(question)
+            if answer is None:
+                answer = self._passes(backbone, check_images(*size))
+                if store is not None:
+                    store.keep_verdict(question, answer)
+            if not answer:
+                self._candidates.remove(backbone)
+
+    def _passes(self, backbone: OpenVinoBackbone, images: NDArray[np.uint8]) -> bool:
+        for start in range(0, len(images), self._batch_size):
+            batch = images[start : start + self._batch_size]
+            if not self._keeps_bounds(backbone, batch, self._in_torch(batch)):
+                return False
+        return True
+
+    def _verified_backbone(self, image: NDArray[np.uint8]) -> OpenVinoBackbone:
+        """Return a backbone that is right for images of this shape, converted for it if it must be."""
+        expected = self._in_torch(image)
+        for backbone in self._candidates[:-1]:
+            if self._keeps_bounds(backbone, image, expected):
+                return backbone
+        last = self._candidates[-1]
+        if self._agrees(last, image, expected):
+            return last
+        # Some networks' Python looks at the size of their input, and tracing writes that size down.
+        again = last.converted_again(self._halves.backbone, self._normalised(image))
+        if again is not None and self._agrees(again, image, expected):
+            return again
+        raise BackendMismatchError
+
+    def _normalised(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
+        return self._classifier.input.normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+
+    def _in_torch(self, pixels: NDArray[np.uint8]) -> list[FloatArray]:
+        with torch.no_grad():
+            return [output.float().numpy() for output in self._halves.backbone(self._normalised(pixels))]
+
+    def _keeps_bounds(
+        self, backbone: OpenVinoBackbone, pixels: NDArray[np.uint8], expected: list[FloatArray]
+    ) -> bool:
+        found = self._features(backbone, pixels, expected)
+        layout = self._layer.layout
+        assert layout is not None
+        if found is None:
+            return False
+        given, wanted = (self._with_head(outputs, pixels.shape[1:3]) for outputs in (found, expected))
+        return keeps_bounds(given, wanted, self._classifier, layout)
+
+    def _agrees(
+        self, backbone: OpenVinoBackbone, pixels: NDArray[np.uint8], expected: list[FloatArray]
+    ) -> bool:
+        found = self._features(backbone, pixels, expected)
+        tolerance = _TOLERANCE[backbone.precision]
+        return found is not None and all(
+            close_to(one, other, tolerance) for one, other in zip(found, expected, strict=True)
+        )
+
+    def _features(
+        self, backbone: OpenVinoBackbone, pixels: NDArray[np.uint8], expected: list[FloatArray]
+    ) -> Sequence[FloatArray] | None:
+        """Return what a backbone puts out, or None where that has not even the right shape."""
+        try:
+            found = backbone.run(pixels, self._batch_size)
+        except RuntimeError:  # OpenVINO's word for shapes that do not fit
+            return None
+        return found if [one.shape for one in found] == [other.shape for other in expected] else None
+
+    def _with_head(self, outputs: Sequence[FloatArray], size: tuple[int, ...]) -> ForwardPass:
+        height, width = size
+        leaf, output = run_head(self._halves, [torch.from_numpy(values) for values in outputs])
+        return ForwardPass(self._classifier.read_logits(output).float(), (leaf,), (height, width))

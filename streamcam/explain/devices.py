@@ -1,0 +1,155 @@
+"""Choosing where and how precisely to compute."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+
+from streamcam.errors import InvalidArgumentError, unknown_name
+from streamcam.explain.backends.runtime import available, core
+
+AUTO = "auto"
+
+PRECISIONS: dict[str, torch.dtype] = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+"""Every precision by name. Maps are always reduced in float32, whatever the network runs in."""
+
+_CAPABILITIES = {"BF16": "bf16", "FP16": "fp16"}
+"""OpenVINO's names of what a processor has instructions for."""
+
+_BACKEND_AUTO = {"CPU": "bf16", "GPU": "fp16", "NPU": "fp16"}
+"""What is worth trying on each kind of OpenVINO's devices, where it can be had."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DeviceChoice:
+    """Where to compute."""
+
+    torch: torch.device
+    """Where torch does."""
+    openvino: str | None = None
+    """OpenVINO's name of its own device, where one was asked for."""
+    note: str | None = None
+    """What the user should know about it, in a sentence."""
+
+
+def choose_device(name: str) -> DeviceChoice:
+    """Turn a device's name into a device that is there, and computes.
+
+    Args:
+        name: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"`` …, or one of OpenVINO's own as in
+            ``"openvino:GPU"``.
+
+    Raises:
+        InvalidArgumentError: if there is no such device here.
+    """
+    if name.startswith("openvino:"):
+        return DeviceChoice(torch.device("cpu"), _openvino_device(name.removeprefix("openvino:")))
+    if name == AUTO:
+        return _best_there_is()
+    device = _torch_device(name)
+    try:
+        _try(device)
+    except _UNUSABLE as error:
+        raise _unusable(name, _reason(error)) from error
+    return DeviceChoice(device)
+
+
+def _best_there_is() -> DeviceChoice:
+    note = None
+    for name, backend in (("cuda", torch.cuda), ("mps", torch.backends.mps)):
+        if backend.is_available():
+            try:
+                _try(torch.device(name))
+            except _UNUSABLE as error:
+                note = f"device {name!r} is there but cannot be used ({_reason(error)})"
+            else:
+                return DeviceChoice(torch.device(name))
+    return DeviceChoice(torch.device("cpu"), note=note)
+
+
+_UNUSABLE = (RuntimeError, AssertionError, NotImplementedError)
+"""What torch raises where there is no such device, or none that it has been built for."""
+
+
+def _try(device: torch.device) -> None:
+    """Compute something: a device of a kind that torch was not built for gives memory, and then no sums."""
+    torch.ones(1, device=device).add(1).item()
+
+
+def _reason(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _torch_device(name: str) -> torch.device:
+    try:
+        return torch.device(name)
+    except RuntimeError as error:  # its message lists every device that torch has ever heard of
+        raise _unusable(name, "there is none of that name") from error
+
+
+def _unusable(name: str, reason: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"device {name!r} cannot be used here ({reason}); `device='auto'` takes the best there is"
+    )
+
+
+def _openvino_device(name: str) -> str:
+    if not available():
+        raise InvalidArgumentError("openvino is not installed; pip install openvino, or use `device='auto'`")
+    devices = core().available_devices
+    if name.partition(".")[0] not in {device.partition(".")[0] for device in devices}:
+        raise unknown_name("OpenVINO device", name, devices)
+    return name
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Precision:
+    """What a network is to be computed in."""
+
+    names: tuple[str, ...]
+    """Names in `PRECISIONS`, the preferred one first. All but the last are taken only if they keep the bounds
+    of `streamcam.explain.precision_check`."""
+    note: str | None = None
+    """What the user should know about it, in a sentence."""
+
+
+def choose_precision(name: str, device: torch.device, backend_device: str | None = None) -> Precision:
+    """Find out what a network is to be computed in.
+
+    Args:
+        name: A name in `PRECISIONS`, or ``"auto"`` for the quickest that keeps labels and maps.
+        device: Where torch computes.
+        backend_device: OpenVINO's name of its device, where one was asked for.
+
+    Raises:
+        UnknownNameError: if there is no such precision.
+    """
+    if name not in (AUTO, *PRECISIONS):
+        raise unknown_name("precision", name, (AUTO, *PRECISIONS))
+    if device.type != "cpu":
+        # Half precision has three bits more than bfloat16. On Apple's devices nothing has been measured yet.
+        tried = ("fp16", "fp32") if device.type == "cuda" else ("fp32",)
+        if name == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+            return Precision(("fp32",), "this device has no instructions for bf16: it computes in fp32")
+        return Precision(tried if name == AUTO else (name,))
+    if name == "fp32" or not available():
+        return Precision(("fp32",) if name == AUTO else (name,))
+    backend_device = backend_device or "CPU"
+    had = backend_precisions(backend_device)
+    if name == AUTO:
+        wanted = _BACKEND_AUTO.get(backend_device.partition(".")[0])
+        return Precision((wanted, "fp32") if wanted in had else ("fp32",))
+    if name not in had:
+        return Precision(("fp32",), f"this processor has no instructions for {name}: it computes in fp32")
+    return Precision((name,))
+
+
+def backend_precisions(device: str) -> frozenset[str]:
+    """Tell which precisions below float32 one of OpenVINO's devices has instructions for."""
+    capabilities = core().get_property(device, "OPTIMIZATION_CAPABILITIES")
+    return frozenset(_CAPABILITIES[one] for one in capabilities if one in _CAPABILITIES)

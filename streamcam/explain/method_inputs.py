@@ -1,0 +1,257 @@
+"""What a method may look at, computed when it asks for it and not before."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
+
+import torch
+
+from streamcam.explain.hooks import ForwardPass, HookedNetwork
+from streamcam.explain.objectives import Objective
+from streamcam.models.layouts import Layout
+
+Criterion = Callable[[Objective, torch.Tensor], torch.Tensor]
+"""(objective, logits (N, classes)) → (N,): what is differentiated, where that is not the objective itself."""
+
+
+class MethodInputs:
+    """One layer, one batch and one objective. A method names what it needs by its parameters."""
+
+    def __init__(
+        self,
+        network: HookedNetwork,
+        inputs: torch.Tensor | Callable[[], torch.Tensor],
+        forward_pass: ForwardPass,
+        index: int,
+        objective: Objective,
+        criterion: Criterion | None = None,
+        batch_size: int = 16,
+    ) -> None:
+        """Assign.
+
+        Args:
+            network: What was run.
+            inputs: float32 (N, C, H, W), normalised; or what makes them, if a method should ask for them.
+            forward_pass: What came of it.
+            index: Which of the network's kept layers.
+            objective: What the map is to explain.
+            criterion: What is differentiated; the objective itself if None.
+            batch_size: How many images go through the network at once.
+        """
+        self._inputs = inputs
+        self._network = network
+        self._forward_pass = forward_pass
+        self._index = index
+        self._objective = objective
+        self._criterion = criterion
+        self._batch_size = batch_size
+
+    @functools.cached_property
+    def inputs(self) -> torch.Tensor:
+        """What the network saw, float32 (N, C, H, W), normalised."""
+        return self._inputs() if callable(self._inputs) else self._inputs
+
+    @property
+    def layout(self) -> Layout:
+        """How the layer's output lies on the image."""
+        layout = self._network.layers[self._index].layout
+        assert layout is not None
+        return layout
+
+    @functools.cached_property
+    def activations(self) -> torch.Tensor:
+        """The layer's output, float32 (N, K, h, w), detached."""
+        return self._folded(self._output.detach())
+
+    @functools.cached_property
+    def gradients(self) -> torch.Tensor:
+        """Of the objective with respect to the activations, float32 (N, K, h, w)."""
+        return self._folded(self._differentiate(self._value().sum(), retain_graph=True))
+
+    @functools.cached_property
+    def curvature(self) -> torch.Tensor:
+        """The Hessian of the objective times the activations, float32 (N, K, h, w)."""
+        gradients = self._differentiate(self._value().sum(), create_graph=True)
+        if not gradients.requires_grad:  # a head that is linear has no curvature
+            return torch.zeros_like(self.activations)
+        product = self._differentiate((gradients * self._output.detach()).sum(), retain_graph=True)
+        return self._folded(product)
+
+    @functools.cached_property
+    def scorer(self) -> Scorer:
+        """Scores changed images and changed activations."""
+        layer = self._network.layers[self._index]
+        alone = HookedNetwork(self._network.classifier, [layer], self._network.dtype)
+        return Scorer(
+            alone, self.inputs, self._output.detach(), self.layout, self._objective, self._batch_size
+        )
+
+    @functools.cached_property
+    def network(self) -> HookedNetwork:
+        """The network itself, for methods that follow gradients to its input."""
+        return self._network
+
+    @functools.cached_property
+    def objective(self) -> Objective:
+        """What the map is to explain."""
+        return self._objective
+
+    def _folded(self, values: torch.Tensor) -> torch.Tensor:
+        return self.layout.fold(values, self._forward_pass.size)
+
+    @property
+    def _output(self) -> torch.Tensor:
+        return self._forward_pass.outputs[self._index]
+
+    def _value(self) -> torch.Tensor:
+        if self._criterion is not None:
+            return self._criterion(self._objective, self._forward_pass.logits)
+        return self._objective(self._forward_pass.logits)
+
+    def _differentiate(
+        self, value: torch.Tensor, *, retain_graph: bool = False, create_graph: bool = False
+    ) -> torch.Tensor:
+        (gradient,) = torch.autograd.grad(
+            value,
+            self._output,
+            retain_graph=retain_graph or create_graph,
+            create_graph=create_graph,
+            allow_unused=True,
+        )
+        return torch.zeros_like(self._output) if gradient is None else gradient
+
+
+class Scorer:
+    """Runs the network on changed images or changed activations, a few at a time.
+
+    Attributes:
+        inputs: The images, float32 (N, C, H, W), normalised.
+        baseline: The objective of the images as they are, float32 (N,).
+    """
+
+    def __init__(
+        self,
+        network: HookedNetwork,
+        inputs: torch.Tensor,
+        output: torch.Tensor,
+        layout: Layout,
+        objective: Objective,
+        batch_size: int,
+    ) -> None:
+        """Assign.
+
+        Args:
+            network: With the layer as its only tap.
+            inputs: float32 (N, C, H, W), normalised.
+            output: What the layer put out for them, in its own layout.
+            layout: How that lies on the image.
+            objective: What is scored.
+            batch_size: How many images go through the network at once.
+        """
+        self.inputs = inputs
+        self._network = network
+        self._output = output
+        self._layout = layout
+        self._objective = objective
+        self._batch_size = batch_size
+
+    @functools.cached_property
+    def baseline(self) -> torch.Tensor:
+        """The objective of the images as they are, float32 (N,)."""
+        with torch.no_grad():
+            return self._objective(self._network.logits(self.inputs))
+
+    def score_inputs(self, variants: Iterator[torch.Tensor], row: int) -> torch.Tensor:
+        """Score changed versions of one image.
+
+        Args:
+            variants: Float32 (C, H, W) each.
+            row: Which image of the batch they are versions of.
+
+        Returns:
+            float32 (number of variants,).
+        """
+        return self._score(variants, row, self._network.logits)
+
+    def score_activations(self, variants: Iterator[torch.Tensor], row: int) -> torch.Tensor:
+        """Score one image with changed activations of the layer.
+
+        Args:
+            variants: Float32 (K, h, w) each.
+            row: Which image of the batch they belong to.
+
+        Returns:
+            float32 (number of variants,).
+        """
+
+        def run(batch: torch.Tensor) -> torch.Tensor:
+            own = self._output[row : row + 1].expand(len(batch), *self._output.shape[1:])
+            outputs = self._layout.unfold(batch, own).contiguous()
+            copies = 1 if self._broadcasts else len(batch)
+            images = self.inputs[row : row + 1].expand(copies, -1, -1, -1)
+            return self._network.run_with_output(images, outputs)
+
+        return self._score(variants, row, run)
+
+    def gradients(self, variants: Iterator[torch.Tensor], row: int) -> Iterator[torch.Tensor]:
+        """Differentiate the objective for changed versions of one image.
+
+        Args:
+            variants: Float32 (C, H, W) each.
+            row: Which image of the batch they are versions of.
+
+        Yields:
+            Of a few variants at a time, the gradients with respect to their own activations, float32
+            (V, K, h, w).
+        """
+        for batch in _stacked(variants, self._batch_size):
+            classes = self._objective.classes[_rows(row, batch)]
+            objective = dataclasses.replace(self._objective, classes=classes)
+            yield MethodInputs(self._network, batch, self._network.run(batch), 0, objective).gradients
+
+    @functools.cached_property
+    def _broadcasts(self) -> bool:
+        """Whether one image is enough to score several outputs of the layer.
+
+        What comes before the layer then runs once for all of them. That works where what comes after it
+        takes the size of the batch from the layer's output; a network that remembers the size from before,
+        or joins both along the channels, needs as many images as outputs. A trial tells.
+        """
+        image, own = self.inputs[:1], self._output[:1]
+        pair = torch.cat([own, 0.5 * own + 1])
+        expected = self._network.run_with_output(image.expand(2, -1, -1, -1), pair)
+        try:
+            found = self._network.run_with_output(image, pair)
+        except Exception:  # whatever this network raises where sizes do not fit
+            return False
+        if found.shape != expected.shape:
+            return False
+        effect = (expected[1] - expected[0]).abs().max()
+        return bool((found - expected).abs().max() <= 0.01 * effect)
+
+    def _score(
+        self, variants: Iterator[torch.Tensor], row: int, run: Callable[[torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        scores = []
+        with torch.no_grad():
+            for batch in _stacked(variants, self._batch_size):
+                scores.append(self._objective(run(batch), _rows(row, batch)))
+        return torch.cat(scores) if scores else self.inputs.new_empty(0)
+
+
+def _rows(row: int, batch: torch.Tensor) -> torch.Tensor:
+    """Say of a batch of variants that all are of one image, int64 (V,)."""
+    return torch.full((len(batch),), row, device=batch.device)
+
+
+def _stacked(variants: Iterator[torch.Tensor], size: int) -> Iterator[torch.Tensor]:
+    waiting: list[torch.Tensor] = []
+    for variant in variants:
+        waiting.append(variant)
+        if len(waiting) == size:
+            yield torch.stack(waiting)
+            waiting = []
+    if waiting:
+        yield torch.stack(waiting)

@@ -1,0 +1,310 @@
+"""The table of methods: one row each, read by the command line, the documentation and the tests."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import torch
+
+from streamcam.errors import InvalidArgumentError, unknown_name
+from streamcam.explain.method_inputs import Criterion
+from streamcam.explain.methods.activations import eigencam, eigengradcam, fem, kpcacam
+from streamcam.explain.methods.attention import legrad
+from streamcam.explain.methods.gradients import (
+    cam,
+    gradcam,
+    gradcam_elementwise,
+    gradcam_plus_plus,
+    hirescam,
+    layercam,
+    shapleycam,
+    xgradcam,
+)
+from streamcam.explain.methods.input_gradients import fullgrad, guided_backprop, guided_gradcam
+from streamcam.explain.methods.occlusion import occlusion
+from streamcam.explain.methods.perturbation import (
+    ablationcam,
+    iscam,
+    scorecam,
+    smooth_gradcam_plus_plus,
+    sscam,
+)
+from streamcam.explain.objectives import finer
+
+Passes = Literal["one", "many", "full backward"]
+
+HEAD_ONLY = frozenset({"activations", "gradients", "curvature"})
+"""What methods may look at that do without the network in front of the target layer."""
+
+PASSES: dict[Passes, str] = {
+    "one": "One pass, for video and live views",
+    "full backward": "A full backward pass, a few times slower",
+    "many": "Many passes, for still images and short scenes",
+}
+"""What the passes of a method mean for its use, the quick ones first."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Method:
+    """One row of the table of methods."""
+
+    function: Callable[..., torch.Tensor]
+    """A pure function. Its parameters name what it needs (see `MethodInputs`); those that
+    can only be given by keyword are options with defaults."""
+    title: str
+    """What its authors call it."""
+    paper: str
+    """Where it was published."""
+    when: str
+    """When to choose it, in a sentence."""
+    passes: Passes = "one"
+    """What it costs: one forward pass with gradients of the head, many passes, or a pass to the input."""
+    criterion: Criterion | None = None
+    """What is differentiated, where that is not the class's logit."""
+    combine: Literal["mean", "product"] = "mean"
+    """How the maps of several layers become one."""
+    stages: bool = False
+    """Whether it takes several layers by default."""
+    signed: bool = False
+    """Whether negative values are evidence against the class."""
+    looks_at_values: bool = False
+    """Whether what it does depends on what it finds, so that no device can repeat it by itself."""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What it looks at: names of attributes of `streamcam.explain.method_inputs.MethodInputs`."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return tuple(
+            parameter.name for parameter in parameters if parameter.kind is not parameter.KEYWORD_ONLY
+        )
+
+    @property
+    def options(self) -> dict[str, int | float]:
+        """What can be adjusted, with its default."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return {
+            parameter.name: parameter.default
+            for parameter in parameters
+            if parameter.kind is parameter.KEYWORD_ONLY
+        }
+
+
+METHODS: dict[str, Method] = {
+    "cam": Method(
+        cam,
+        "CAM",
+        "https://arxiv.org/abs/1512.04150",
+        "The original; exact, for networks that end in global average pooling and one linear layer.",
+        signed=True,
+        looks_at_values=True,
+    ),
+    "gradcam": Method(
+        gradcam,
+        "Grad-CAM",
+        "https://arxiv.org/abs/1610.02391",
+        "The usual choice, and the one to compare with: any network, any class.",
+        signed=True,
+    ),
+    "gradcam++": Method(
+        gradcam_plus_plus,
+        "Grad-CAM++",
+        "https://arxiv.org/abs/1710.11063",
+        "Several objects of one class, or objects that Grad-CAM shows only in part.",
+    ),
+    "hirescam": Method(
+        hirescam,
+        "HiResCAM",
+        "https://arxiv.org/abs/2011.08891",
+        "When the map must not show places that the network did not use.",
+        signed=True,
+    ),
+    "gradcam-elementwise": Method(
+        gradcam_elementwise,
+        "Element-wise Grad-CAM",
+        "https://github.com/jacobgil/pytorch-grad-cam",
+        "HiResCAM without what speaks against the class: fuller maps, less exact ones.",
+    ),
+    "xgradcam": Method(
+        xgradcam,
+        "XGrad-CAM",
+        "https://arxiv.org/abs/2008.02312",
+        "Grad-CAM with weights that meet two axioms better; on ReLU networks often the same.",
+        signed=True,
+    ),
+    "layercam": Method(
+        layercam,
+        "LayerCAM",
+        "https://doi.org/10.1109/TIP.2021.3089943",
+        "Fine detail from earlier layers, as in --target-layer layer2+layer3.",
+    ),
+    "eigencam": Method(
+        eigencam,
+        "Eigen-CAM",
+        "https://arxiv.org/abs/2008.00299",
+        "What stands out, whatever the class: needs no gradients.",
+        looks_at_values=True,
+    ),
+    "eigengradcam": Method(
+        eigengradcam,
+        "Eigen-Grad-CAM",
+        "https://arxiv.org/abs/2008.00299",
+        "Eigen-CAM that speaks of a class: little noise.",
+        looks_at_values=True,
+    ),
+    "kpcacam": Method(
+        kpcacam,
+        "KPCA-CAM",
+        "https://arxiv.org/abs/2410.00267",
+        "Eigen-CAM where what stands out is no straight line in feature space.",
+        looks_at_values=True,
+    ),
+    "fem": Method(
+        fem,
+        "FEM",
+        "https://hal.science/hal-02963298",
+        "What excites the layer unusually, whatever the class: needs no gradients.",
+    ),
+    "finercam": Method(
+        gradcam,
+        "Finer-CAM",
+        "https://arxiv.org/abs/2501.11309",
+        "What tells a class from those most like it, as one bird from another.",
+        criterion=finer,
+        signed=True,
+    ),
+    "shapleycam": Method(
+        shapleycam,
+        "ShapleyCAM",
+        "https://arxiv.org/abs/2501.06261",
+        "Heads that are not linear: Grad-CAM corrected to second order.",
+        signed=True,
+    ),
+    "refinecam": Method(
+        gradcam_plus_plus,
+        "RefineCAM",
+        "https://arxiv.org/abs/2605.14641",
+        "Sharp maps: Grad-CAM++ of several layers, multiplied.",
+        combine="product",
+        stages=True,
+    ),
+    "scorecam": Method(
+        scorecam,
+        "Score-CAM",
+        "https://arxiv.org/abs/1910.01279",
+        "Still images, where gradients are noisy or vanish: asks what each channel alone lets through.",
+        passes="many",
+    ),
+    "sscam": Method(
+        sscam,
+        "SS-CAM",
+        "https://arxiv.org/abs/2006.14255",
+        "Score-CAM, smoother: each channel tried with noise, at samples times its cost.",
+        passes="many",
+    ),
+    "iscam": Method(
+        iscam,
+        "IS-CAM",
+        "https://arxiv.org/abs/2010.03023",
+        "Score-CAM that depends less on how bright a mask is, at samples times its cost.",
+        passes="many",
+    ),
+    "ablationcam": Method(
+        ablationcam,
+        "Ablation-CAM",
+        "https://doi.org/10.1109/WACV45572.2020.9093360",
+        "Without gradients, and true to what the network really loses when a channel is missing.",
+        passes="many",
+    ),
+    "smoothgradcam++": Method(
+        smooth_gradcam_plus_plus,
+        "Smooth Grad-CAM++",
+        "https://arxiv.org/abs/1908.01224",
+        "Grad-CAM++ that flickers less: the cheapest of the methods of many passes.",
+        passes="many",
+    ),
+    "occlusion": Method(
+        occlusion,
+        "Occlusion",
+        "https://arxiv.org/abs/1311.2901",
+        "To check any other map: no layer, no gradients, only what the score loses when a place is covered.",
+        passes="many",
+        signed=True,
+    ),
+    "legrad": Method(
+        legrad,
+        "LeGrad",
+        "https://arxiv.org/abs/2404.03214",
+        "Vision transformers: reads the attention of all blocks instead of one layer's output.",
+        passes="full backward",
+    ),
+    "guided-backprop": Method(
+        guided_backprop,
+        "Guided backpropagation",
+        "https://arxiv.org/abs/1412.6806",
+        "To compare with old figures only: acts as an edge detector, not to be trusted as an explanation.",
+        passes="full backward",
+    ),
+    "guided-gradcam": Method(
+        guided_gradcam,
+        "Guided Grad-CAM",
+        "https://arxiv.org/abs/1610.02391",
+        "To compare with old figures only: its detail is an edge detector's, not to be trusted as an "
+        "explanation.",
+        passes="full backward",
+    ),
+    "fullgrad": Method(
+        fullgrad,
+        "FullGrad",
+        "https://arxiv.org/abs/1905.00780",
+        "Smooth maps as fine as the image, from all layers of a convolutional network at once.",
+        passes="full backward",
+    ),
+}
+"""Every method by name. To add one: a function and a row."""
+
+
+def parse_method(text: str) -> tuple[str, dict[str, int | float]]:
+    """Take apart a method and its options, as in ``occlusion:patch=32,stride=16``.
+
+    Returns:
+        The method's name and the options given.
+
+    Raises:
+        UnknownNameError: if there is no such method or option.
+        InvalidArgumentError: if an option's value is no number of the right kind.
+    """
+    name, _, rest = text.partition(":")
+    if name not in METHODS:
+        raise unknown_name("method", name, METHODS, listed_by="streamcam methods")
+    defaults = METHODS[name].options
+    options: dict[str, int | float] = {}
+    for setting in filter(None, rest.split(",")):
+        key, _, value = setting.partition("=")
+        if key not in defaults:
+            if not defaults:
+                raise InvalidArgumentError(f"method {name!r} has no options, so not {key!r} either")
+            raise unknown_name(f"option of {name}", key, defaults)
+        options[key] = _number(name, key, value, like=defaults[key])
+    return name, options
+
+
+def _number(method: str, key: str, value: str, *, like: int | float) -> int | float:
+    kind = type(like)
+    try:
+        number = kind(value)
+    except ValueError:
+        number = -1
+    if number <= 0 and not (like == 0 and number == 0):
+        wanted = "a whole number" if kind is int else "a number"
+        raise InvalidArgumentError(
+            f"{method}:{key} takes {wanted} above 0, as in {key}={like}, not {value!r}"
+        )
+    return number
+
+
+def method_call(method: Method, evidence: Any, options: Mapping[str, int | float]) -> torch.Tensor:
+    """Give a method what it needs and return its map, float32 (N, h, w)."""
+    return method.function(**{name: getattr(evidence, name) for name in method.needs}, **options).float()

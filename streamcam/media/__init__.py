@@ -1,0 +1,1 @@
+"""What FFmpeg can do, in both directions: images, containers, encoders, filters, timecodes."""

@@ -1,0 +1,134 @@
+"""Turning finished images into what an encoder is fed with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+from av.error import BlockingIOError, EOFError
+from av.filter import Graph
+from av.video.frame import PictureType
+from av.video.stream import VideoStream
+
+from streamcam.frames import SourceInfo
+from streamcam.media.encoders import Encoding
+from streamcam.media.images import Image, blank_like, image_from_rgb, planes_of
+from streamcam.media.interlacing import INTERLACED, FieldMarker
+from streamcam.media.scaling import FAITHFUL, Resampler
+
+_RGB_FORMATS = ("rgb24", "bgra")
+
+
+class EncoderFeed:
+    """Brings images to an encoder's pixel format, size and clock."""
+
+    def __init__(self, stream: VideoStream, encoding: Encoding, info: SourceInfo) -> None:
+        """Assign.
+
+        Args:
+            stream: What the images are encoded for; its size may lack the odd row or column.
+            encoding: How.
+            info: Where they come from.
+        """
+        self._pixel_format = encoding.pixel_format
+        self._size = (stream.width, stream.height)
+        self._shift = round(info.begin_s / info.time_base)
+        self._given = info.time_base
+        self._clock = encoding.container.time_base or info.time_base
+        self._last: int | None = None
+        self._resampler = Resampler()
+        self._palettes = PaletteMaker(info.time_base) if encoding.pixel_format == "pal8" else None
+        self._marker: FieldMarker | None = None
+        if info.top_field_first is not None and encoding.encoder in INTERLACED:
+            self._marker = FieldMarker(self._clock, top_field_first=info.top_field_first)
+
+    def prepared(self, image: Image, pts: int) -> list[Image]:
+        """Make one image ready; what comes out may belong to an earlier one.
+
+        Args:
+            image: Planar YUV. Its time and type are overwritten, its pixels are not.
+            pts: When it is shown, in ticks of the source.
+        """
+        image.pts, image.time_base = pts - self._shift, self._given
+        image.pict_type = PictureType.NONE  # a decoder's note of its own type would bind the encoder
+        return [self._on_clock(converted) for converted in self._converted(image)]
+
+    def flush(self) -> list[Image]:
+        """Give what is still held back at the end."""
+        held = () if self._palettes is None else self._palettes.mapped(None)
+        return [self._on_clock(image) for image in held]
+
+    def _converted(self, image: Image) -> Iterable[Image]:
+        if (image.width, image.height) != self._size:
+            image = _cut(image, *self._size)
+        if self._palettes is not None:
+            return self._palettes.mapped(self._rgb(image))
+        if self._pixel_format in _RGB_FORMATS:
+            image = self._rgb(image)
+        return [self._resampler.to_format(image, self._pixel_format)]
+
+    def _on_clock(self, image: Image) -> Image:
+        """Tell the time in the encoder's ticks, no two alike."""
+        if self._clock != self._given:
+            ticks = round((image.pts or 0) * self._given / self._clock)
+            self._last = ticks if self._last is None else max(ticks, self._last + 1)
+            image.pts, image.time_base = self._last, self._clock
+        return image if self._marker is None else self._marker.marked(image)
+
+    def _rgb(self, image: Image) -> Image:
+        rgb = self._resampler.to_rgb(image, image.width, image.height, interpolation=FAITHFUL)
+        converted = image_from_rgb(rgb)
+        converted.pts, converted.time_base = image.pts, self._given
+        return converted
+
+
+class PaletteMaker:
+    """FFmpeg's palettegen and paletteuse: the best 256 colours for each image by itself."""
+
+    def __init__(self, time_base: Fraction) -> None:
+        """Assign.
+
+        Args:
+            time_base: Seconds per tick of the images' pts.
+        """
+        self._time_base = time_base
+        self._graph: Graph | None = None
+
+    def mapped(self, image: Image | None) -> Iterator[Image]:
+        """Take one RGB image, or None at the end, and yield what is finished."""
+        if self._graph is None:
+            if image is None:
+                return
+            self._graph = _palette_graph(image, self._time_base)
+        self._graph.vpush(image)
+        while True:
+            try:
+                yield self._graph.vpull()
+            except (BlockingIOError, EOFError):
+                return
+
+
+def _palette_graph(image: Image, time_base: Fraction) -> Graph:
+    graph = Graph()
+    graph.threads = 1
+    source = graph.add_buffer(
+        width=image.width, height=image.height, format=image.format, time_base=time_base
+    )
+    both = graph.add("split")
+    palette = graph.add("palettegen", "stats_mode=single:reserve_transparent=0")
+    mapping = graph.add("paletteuse", "new=1:dither=bayer:bayer_scale=4")
+    source.link_to(both)
+    both.link_to(palette, 0, 0)
+    both.link_to(mapping, 1, 0)
+    palette.link_to(mapping, 0, 1)
+    mapping.link_to(graph.add("buffersink"))
+    graph.configure()
+    return graph
+
+
+def _cut(image: Image, width: int, height: int) -> Image:
+    fresh = blank_like(image, width=width, height=height)
+    for target, source in zip(planes_of(fresh), planes_of(image), strict=True):
+        rows, columns = target.shape
+        target[:] = source[:rows, :columns]
+    return fresh

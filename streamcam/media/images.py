@@ -1,0 +1,236 @@
+"""Planar YUV images: the few things every room needs to do with an ``av.VideoFrame``.
+
+Planes are viewed as arrays without copying, and the matrix that turns RGB into an image's own YUV is worked
+out in one place.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.filter import Graph
+from av.video.reformatter import ColorRange, Colorspace
+from numpy.typing import NDArray
+
+from streamcam.frames import ColourTags
+from streamcam.media.hdr import TRANSFERS, sdr_in_hdr
+
+Image = av.VideoFrame
+ByteArray = NDArray[np.uint8]
+PlaneArray = NDArray[np.uint8] | NDArray[np.uint16]
+
+DEEP = 10
+"""Bits of a sample where there are more than 8; deeper images are brought to as many."""
+
+CHROMAS = ("420", "422", "444")
+"""The kinds of chroma subsampling, as 4:2:0 is usually typed, from the fewest samples to the most."""
+
+
+def planar_format(chroma: str, depth: int) -> str:
+    """Name a planar pixel format.
+
+    Args:
+        chroma: One of `CHROMAS`.
+        depth: Bits of a sample, 8 or `DEEP`.
+    """
+    return f"yuv{chroma}p" if depth == 8 else f"yuv{chroma}p{depth}le"
+
+
+PLANAR_FORMATS = tuple(planar_format(chroma, depth) for depth in (8, DEEP) for chroma in CHROMAS)
+"""The pixel formats of `Frame.image`: planar, of 8 or 10 bits.
+
+Full range is a tag, never one of FFmpeg's yuvj formats.
+"""
+
+HD_LINES = 720
+"""Untagged images of at least this height are BT.709, lower ones BT.601."""
+
+_KR_KB = {
+    Colorspace.ITU709: (0.2126, 0.0722),
+    Colorspace.ITU601: (0.299, 0.114),
+    Colorspace.FCC: (0.30, 0.11),
+    Colorspace.SMPTE240M: (0.212, 0.087),
+    Colorspace.BT2020: (0.2627, 0.0593),
+}
+# AVColorSpace numbers that share a matrix with a member of swscale's list (5: BT.470BG, 6: SMPTE 170M,
+# 10: BT.2020 constant luminance, which swscale treats as the non-constant one).
+_SAME_MATRIX = {6: Colorspace.ITU601, 10: Colorspace.BT2020}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class YuvCoding:
+    """How an image codes colour."""
+
+    matrix: Colorspace
+    full_range: bool
+    depth: int = 8
+    """Bits of a sample."""
+    hdr: str | None = None
+    """The transfer function of high dynamic range, one of `TRANSFERS`; None for ordinary."""
+
+    @property
+    def highest(self) -> int:
+        """The highest code value."""
+        return (1 << self.depth) - 1
+
+    @property
+    def dtype(self) -> type[np.uint8] | type[np.uint16]:
+        """Of a plane's samples."""
+        return np.uint8 if self.depth == 8 else np.uint16
+
+    def encode_rgb(self, rgb: NDArray[np.floating] | ByteArray) -> NDArray[np.float32]:
+        """Turn RGB into this coding's Y, Cb and Cr.
+
+        Args:
+            rgb: (..., 3), 0 to 255, gamma-encoded as for a screen of ordinary range.
+
+        Returns:
+            float32 (..., 3) in code values, not rounded: ITU-R BT.601 / BT.709 / BT.2020, section
+            "signal format".
+        """
+        if self.hdr is not None:
+            rgb = sdr_in_hdr(np.asarray(rgb, np.float32), self.hdr)
+        kr, kb = _KR_KB[self.matrix]
+        red, green, blue = np.moveaxis(np.asarray(rgb, np.float32), -1, 0)
+        luma = kr * red + (1 - kr - kb) * green + kb * blue
+        cb = (blue - luma) / (2 * (1 - kb))
+        cr = (red - luma) / (2 * (1 - kr))
+        times = 1 << (self.depth - 8)  # code values to one of 8 bits
+        if self.full_range:
+            offsets, scales = (0, 128 * times, 128 * times), (self.highest / 255,) * 3
+        else:
+            offsets = (16 * times, 128 * times, 128 * times)
+            scales = (219 * times / 255, 224 * times / 255, 224 * times / 255)
+        yuv = np.stack([luma, cb, cr], -1) * np.array(scales) + np.array(offsets)
+        return np.asarray(yuv, np.float32)
+
+
+def coding_of(image: Image) -> YuvCoding:
+    """Tell how an image codes colour, from its tags, or from its height where it has none."""
+    tag = _SAME_MATRIX.get(image.colorspace, image.colorspace)
+    if tag in _KR_KB:
+        matrix = Colorspace(tag)
+    else:
+        matrix = Colorspace.ITU709 if image.height >= HD_LINES else Colorspace.ITU601
+    is_full = image.color_range == ColorRange.JPEG or image.format.is_rgb
+    full_range = is_full or image.format.name.startswith("yuvj")
+    return YuvCoding(matrix, full_range, bits_of(image.format.name), TRANSFERS.get(image.color_trc))
+
+
+def planes_of(image: Image) -> tuple[PlaneArray, ...]:
+    """View an image's planes as arrays of (rows, columns), without copying and without row padding.
+
+    Returns:
+        uint8, or uint16 where samples have more than 8 bits.
+    """
+    dtype = np.dtype(np.uint8 if bits_of(image.format.name) == 8 else np.uint16)
+    views = []
+    for plane in image.planes:
+        length = plane.line_size // dtype.itemsize
+        rows = np.frombuffer(memoryview(plane), dtype)[: plane.height * length]
+        views.append(rows.reshape(plane.height, length)[:, : plane.width])
+    return tuple(views)
+
+
+def packed_pixels(image: Image) -> ByteArray:
+    """View a packed RGB image as uint8 (H, W, 3); copied only where its rows are padded."""
+    plane = image.planes[0]
+    rows = np.frombuffer(memoryview(plane), np.uint8)[: image.height * plane.line_size]
+    rows = rows.reshape(image.height, plane.line_size)[:, : image.width * 3]
+    return rows.reshape(image.height, image.width, 3)
+
+
+@functools.cache
+def bits_of(pixel_format: str) -> int:
+    """Tell how many bits a sample of a pixel format has."""
+    return max(component.bits for component in av.VideoFormat(pixel_format).components)
+
+
+@functools.cache
+def chroma_of(pixel_format: str) -> str:
+    """Tell which of `CHROMAS` holds all colours of a pixel format; the least for grey."""
+    layout = av.VideoFormat(pixel_format, 4, 4)
+    if len(layout.components) < 3 and not layout.has_palette:
+        return CHROMAS[0]
+    if layout.chroma_width() == 4:
+        return "444"
+    return "422" if layout.chroma_height() == 4 else "420"
+
+
+def tags_of(image: Image) -> ColourTags:
+    """Read an image's colour tags."""
+    return ColourTags(image.color_range, image.colorspace, image.color_primaries, image.color_trc)
+
+
+def set_tags(image: Image, tags: ColourTags) -> None:
+    """Write colour tags onto a fresh image."""
+    image.color_range = tags.color_range
+    image.colorspace = tags.colorspace
+    image.color_primaries = tags.color_primaries
+    image.color_trc = tags.color_trc
+
+
+def blank_like(
+    image: Image, *, width: int | None = None, height: int | None = None, pixel_format: str | None = None
+) -> Image:
+    """Allocate a fresh image of the same size, format, tags and time, its pixels not yet set.
+
+    A fresh image for every frame is what keeps the decoder safe: it still refers to the ones it gave out.
+
+    Args:
+        image: The image to go by.
+        width: In pixels, where it is to differ.
+        height: In pixels, where it is to differ.
+        pixel_format: FFmpeg's name of the format, where it is to differ.
+    """
+    fresh = av.VideoFrame(width or image.width, height or image.height, pixel_format or image.format.name)
+    set_tags(fresh, tags_of(image))
+    fresh.pts = image.pts
+    if image.time_base is not None:
+        fresh.time_base = image.time_base
+    return fresh
+
+
+def image_from_rgb(rgb: ByteArray) -> Image:
+    """Wrap an RGB array as an image.
+
+    Args:
+        rgb: uint8 (H, W, 3).
+
+    Raises:
+        ValueError: if the array is of another shape or dtype.
+    """
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or 0 in rgb.shape:
+        raise ValueError(f"an image is an RGB array, uint8 (H, W, 3), not {rgb.dtype} {rgb.shape}")
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+
+
+def filter_graph(image: Image, time_base: Fraction, name: str, arguments: str) -> Graph:
+    """Set up one of FFmpeg's filters for images of one size and format.
+
+    Args:
+        image: The first that it will be given.
+        time_base: Seconds per tick of their pts.
+        name: Of the filter.
+        arguments: As FFmpeg writes them.
+
+    Returns:
+        A graph to push images into and to pull them from; it belongs to one thread.
+    """
+    graph = Graph()
+    graph.threads = 1
+    source = graph.add(
+        "buffer",
+        video_size=f"{image.width}x{image.height}",
+        pix_fmt=image.format.name,
+        time_base=str(time_base),
+        pixel_aspect="1/1",
+        colorspace=str(image.colorspace),
+        range=str(image.color_range),
+    )
+    graph.link_nodes(source, graph.add(name, arguments), graph.add("buffersink")).configure()
+    return graph

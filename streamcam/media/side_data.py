@@ -1,0 +1,78 @@
+"""What a decoded image carries beside its pixels: how it is turned, and how bright it is meant."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from av.sidedata.sidedata import SideDataContainer
+from numpy.typing import NDArray
+
+from streamcam.frames import HdrMetadata, MasteringDisplay
+from streamcam.media.images import Image
+
+_LOST = {
+    "DYNAMIC_HDR_PLUS": "how bright each scene is meant (HDR10+) is left out",
+    "DOVI_METADATA": "what Dolby Vision adds to the image is left out",
+    "A53_CC": "closed captions inside the images are left out",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Orientation:
+    """How a decoded image is to be turned: rows and columns swapped first, then mirrored."""
+
+    transposed: bool = False
+    rows_flipped: bool = False
+    columns_flipped: bool = False
+
+
+UPRIGHT = Orientation()
+
+
+def orientation_of(decoded: Image) -> Orientation:
+    """Read from an image's display matrix how it is to be shown, to the nearest quarter turn."""
+    matrix = _side_data_of(decoded).get("DISPLAYMATRIX")
+    if matrix is None:
+        return UPRIGHT
+    # The sample in column p and row q is shown in column a p + c q and row b p + d q.
+    a, b, _, c, d = (int(value) for value in np.frombuffer(memoryview(matrix), np.int32)[:5])
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        return Orientation(transposed=True, rows_flipped=b < 0, columns_flipped=c < 0)
+    return Orientation(rows_flipped=d < 0, columns_flipped=a < 0)
+
+
+def hdr_metadata_of(decoded: Image) -> HdrMetadata | None:
+    """Read what an image says of its light (HDR10); None where it says nothing."""
+    kinds = _side_data_of(decoded)
+    screen, light = kinds.get("MASTERING_DISPLAY_METADATA"), kinds.get("CONTENT_LIGHT_LEVEL")
+    display = None if screen is None else _display_of(np.frombuffer(memoryview(screen), np.int32))
+    max_cll, max_fall = (0, 0) if light is None else np.frombuffer(memoryview(light), np.uint32)[:2]
+    found = HdrMetadata(display, int(max_cll), int(max_fall))
+    return None if found == HdrMetadata() else found
+
+
+def _display_of(fields: NDArray[np.int32]) -> MasteringDisplay | None:
+    """Read FFmpeg's AVMasteringDisplayMetadata: ten fractions, and which of them are known."""
+    if not fields[20:22].all():
+        return None
+    values = fields[:20:2] / np.maximum(fields[1:20:2], 1)
+    red, green, blue, white, luminance = ((float(x), float(y)) for x, y in values.reshape(5, 2))
+    return MasteringDisplay(red, green, blue, white, luminance)
+
+
+def lost_with(decoded: Image) -> tuple[str, ...]:
+    """Tell in words what an image carries beside its pixels that a drawn one will not."""
+    kinds = {entry.type.name for entry in _side_data_of(decoded)}
+    return tuple(note for kind, note in _LOST.items() if kind in kinds)
+
+
+def _side_data_of(decoded: Image) -> Any:
+    """What an image carries beside its pixels, as PyAV's `SideDataContainer`.
+
+    Not its own attribute, with which both refer to each other from then on: the image, and with it all the
+    decoder's memory, would be freed only when Python next looks for such circles.
+    """
+    make: Any = SideDataContainer  # PyAV declares no arguments
+    return make(decoded)

@@ -1,0 +1,118 @@
+"""Going on with a render that was interrupted, so that nobody can tell where."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import streamcam
+from streamcam.errors import SinkError
+from streamcam.frames import SourceInfo
+from streamcam.media.encoders import EncoderSettings
+from streamcam.pipeline.recorded_explainer import RememberingExplainer
+from streamcam.sinks import ResumableSink, open_resumable_sink, open_store
+
+if TYPE_CHECKING:
+    from streamcam.explain import Explainer
+
+_SAMPLE_BYTES = 1 << 20
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ResumeState:
+    """What of a render lies beside its output, to go on from."""
+
+    frames: int
+    """How many frames are explained."""
+    encoded: int
+    """How many of those are encoded too; the others are to be drawn and encoded again."""
+
+
+class Resumption:
+    """A render in segments: what is finished is kept beside the output, and not done again.
+
+    What was explained is repeated through the temporal stage and drawn again, so that every stage is in the
+    state that it would be in; only the network and the encoder, which cost the most, are spared.
+
+    Leave it as a context manager when the threads have ended: what was explained since then is put on the
+    disk, and nothing is left behind where nothing was.
+
+    Attributes:
+        explainer: To be used instead of the one that was given.
+    """
+
+    def __init__(
+        self, source: Path, output: Path, explainer: Explainer, settings: Mapping[str, object]
+    ) -> None:
+        """Look for what is finished.
+
+        Args:
+            source: The input.
+            output: The video to make.
+            explainer: Explains the frames that are not finished.
+            settings: What else decides how the video comes out: plain values, or dataclasses of such.
+
+        Raises:
+            InvalidArgumentError: if what is there was made of another input or with other settings.
+            SinkError: if it is damaged, or its folder cannot be made.
+        """
+        self._output = output
+        identity = {**_file_identity(source), **_flat(explainer.identity()), **_flat(settings)}
+        identity |= {"streamcam": streamcam.__version__, "font": os.environ.get("STREAMCAM_FONT")}
+        self._store = open_store(output, identity)
+        self.explainer = RememberingExplainer(explainer, self._store)
+
+    @property
+    def kept(self) -> ResumeState:
+        """What is on the disk by now."""
+        return ResumeState(max(self._store.frames, self._store.ahead.frames), self._store.frames)
+
+    def open_sink(self, info: SourceInfo, settings: EncoderSettings) -> ResumableSink:
+        """Open the output; see `open_resumable_sink`."""
+        return open_resumable_sink(self._output, info, settings, self._store, self.explainer.companion)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._store.is_open:  # all is done
+            return
+        try:
+            self.explainer.save()
+        except SinkError:
+            if kind is None:
+                raise
+        finally:
+            self._store.remove_if_empty()
+
+
+def _file_identity(path: Path) -> dict[str, object]:
+    """Tell by what a file is known again: its size, its date, and the hash of its beginning and end."""
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        digest = hashlib.sha256(file.read(_SAMPLE_BYTES))
+        file.seek(max(0, status.st_size - _SAMPLE_BYTES))
+        digest.update(file.read(_SAMPLE_BYTES))
+    return {
+        "the input's size": status.st_size,
+        "the input's date": status.st_mtime_ns,
+        "the input's ends": digest.hexdigest()[:32],
+    }
+
+
+def _flat(settings: Mapping[str, object]) -> dict[str, Any]:
+    """Put the fields of dataclasses beside the plain values."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            flat |= {f"{name} {field}": each for field, each in dataclasses.asdict(value).items()}
+        else:
+            flat[name] = value
+    return flat

@@ -1,0 +1,1 @@
+"""The live session: its state, commands, outputs, HUD, window, captures and statistics."""

@@ -1,0 +1,277 @@
+"""What a live preview writes over its image: figures, notices, the keys, a class's name being typed.
+
+Drawn at the window's size and never recorded. Each panel is rasterised when its text changes, a few times a
+second at most, and blended from then on like the labels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+
+from streamcam.media.images import Image, YuvCoding, coding_of, planes_of
+from streamcam.overlay.fonts import FontBook
+from streamcam.overlay.label_panel import ACCENT, BACKGROUND, MARKED_TEXT, PLAIN_TEXT
+from streamcam.overlay.sprites import Canvas, Rgb, Sprite, rounded_rectangle
+
+_OPACITY = 0.8
+_RECORDING: Rgb = (255, 64, 56)
+_WARNING: Rgb = (255, 214, 120)
+
+_TEXT_SHARE = 0.032  # of the shorter side, as for the labels
+_SMALLEST_TEXT, _LARGEST_TEXT = 8, 40
+_USUAL_SMALLEST = 11
+_MOST_NOTICE_LINES = 3
+_WIDEST_NOTICE = 0.86
+
+Rows = tuple[tuple[str, ...], ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HudState:
+    """What is written."""
+
+    figures: tuple[tuple[str, str], ...] = ()
+    """Names and values."""
+    help: tuple[tuple[str, str], ...] = ()
+    """Keys, and what they do."""
+    notices: tuple[str, ...] = ()
+    """Sentences for whoever looks on."""
+    trouble: bool = False
+    """Whether the first notice is about something that is wrong."""
+    recording: str | None = None
+    """How long a recording has run, in words; None while there is none."""
+    frozen: bool = False
+    typed: str | None = None
+    """What was typed of a class's name; None while none is being typed."""
+    choices: tuple[str, ...] = ()
+    """The classes that fit."""
+    chosen: int = 0
+    """Which of them is meant."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Style:
+    """How a panel looks: for each column its ink, and whether it is set to the right."""
+
+    inks: tuple[Rgb, ...]
+    flush_right: tuple[bool, ...]
+    marked_row: int | None = None
+    """A row that is drawn in the accent's colour."""
+    dot: Rgb | None = None
+    """The colour of a dot before the text."""
+
+
+_FIGURES = _Style((PLAIN_TEXT, MARKED_TEXT), (False, True))
+_HELP = _Style((ACCENT, MARKED_TEXT), (False, False))
+
+
+class Hud:
+    """Writes over images of any size. Belongs to one thread."""
+
+    def __init__(self) -> None:
+        self._workshop = functools.lru_cache(maxsize=2)(_Workshop)
+
+    def paint(self, image: Image, state: HudState) -> None:
+        """Write onto a fresh image, in place; what does not fit is left out.
+
+        Args:
+            image: Planar YUV of any size, that nothing else refers to.
+            state: What.
+        """
+        if state == HudState():
+            return
+        workshop = self._workshop(image.width, image.height, image.format.name, coding_of(image))
+        planes = planes_of(image)
+        for sprite, left, top in workshop.arrange(state):
+            sprite.blend(planes, left, top)
+
+
+Placed = tuple[Sprite, int, int]
+"""A sprite, and its left and upper edge in pixels, even."""
+
+
+class _Workshop:
+    """Makes the panels for images of one size and coding."""
+
+    def __init__(self, width: int, height: int, pixel_format: str, coding: YuvCoding) -> None:
+        self._width, self._height = _even(width), _even(height)
+        self._pixel_format, self._coding = pixel_format, coding
+        share = round(_TEXT_SHARE * min(width, height))
+        self._text = min(max(share, _USUAL_SMALLEST), _LARGEST_TEXT)
+        self._margin = _even_up(0.5 * self._text)
+        self._book = functools.cache(FontBook)
+        self._panel = functools.lru_cache(maxsize=32)(self._draw_panel)
+
+    def arrange(self, state: HudState) -> list[Placed]:
+        """Lay out all there is to write."""
+        placed = [*self._badges(state), *self._bottom(state)]
+        if state.help:
+            placed += self._centred(self._fitting_help(state.help))
+        return placed
+
+    def _badges(self, state: HudState) -> list[Placed]:
+        """At the upper right: what goes on; and the figures below that."""
+        placed: list[Placed] = []
+        top = self._margin
+        badges: list[tuple[str, _Style]] = []
+        if state.recording is not None:
+            badges.append((f"REC {state.recording}", _Style((MARKED_TEXT,), (False,), dot=_RECORDING)))
+        if state.frozen:
+            badges.append(("frozen", _Style((ACCENT,), (False,))))
+        right = self._width - self._margin
+        for text, style in badges:
+            sprite = self._panel(((text,),), style, self._text)
+            placed += self._inside(sprite, right - _width_of(sprite), top)
+            right -= _width_of(sprite) + self._margin
+        if badges:
+            top += _height_of(sprite) + self._margin
+        rows = state.figures
+        if rows:
+            pitch = _pitch(self._text)
+            most = (self._height - top - self._margin) // pitch - 1
+            if most > 0:
+                sprite = self._panel(rows[:most], _FIGURES, self._text)
+                placed += self._inside(sprite, self._width - self._margin - _width_of(sprite), top)
+        return placed
+
+    def _bottom(self, state: HudState) -> list[Placed]:
+        """At the lower edge: notices in the middle; above them, at the left, what is being typed."""
+        placed: list[Placed] = []
+        bottom = self._height - self._margin
+        for number, notice in reversed(list(enumerate(state.notices))):
+            ink = _WARNING if state.trouble and number == 0 else MARKED_TEXT
+            sprite = self._panel(self._wrapped(notice), _Style((ink,), (False,)), self._text)
+            bottom -= _height_of(sprite)
+            placed += self._inside(sprite, _even((self._width - _width_of(sprite)) / 2), bottom)
+            bottom -= self._margin
+        if state.typed is not None:
+            choices = tuple((f"  {choice}",) for choice in state.choices) or (("  no such class",),)
+            marked = 1 + min(state.chosen, len(choices) - 1) if state.choices else None
+            rows = ((f"/ {state.typed}_",), *choices)
+            sprite = self._panel(rows, _Style((MARKED_TEXT,), (False,), marked_row=marked), self._text)
+            placed += self._inside(sprite, self._margin, bottom - _height_of(sprite))
+        return placed
+
+    def _fitting_help(self, rows: tuple[tuple[str, str], ...]) -> Sprite | None:
+        """The keys, in as many columns and as large as fits."""
+        for text in range(self._text, _SMALLEST_TEXT - 1, -1):
+            for columns in (1, 2, 3):
+                length = math.ceil(len(rows) / columns)
+                parts = [rows[start : start + length] for start in range(0, len(rows), length)]
+                table = tuple(
+                    tuple(
+                        cell
+                        for number, part in enumerate(parts)
+                        for cell in (
+                            *(("",) if number else ()),
+                            *(part[row] if row < len(part) else ("", "")),
+                        )
+                    )
+                    for row in range(length)
+                )
+                inks = (*_HELP.inks, PLAIN_TEXT) * len(parts)
+                style = _Style(inks[:-1], (False,) * (len(inks) - 1))
+                width, height = self._size_of(table, style, text)
+                if width <= self._width - 2 * self._margin and height <= self._height - 2 * self._margin:
+                    return self._panel(table, style, text)
+        return None
+
+    def _wrapped(self, sentence: str) -> Rows:
+        """Break a sentence into lines that fit; the last one allowed ends with an ellipsis."""
+        book, widest = self._book(self._text), _WIDEST_NOTICE * self._width
+        lines: list[str] = []
+        for word in sentence.split():
+            longer = f"{lines[-1]} {word}" if lines else word
+            if lines and book.width(longer) <= widest:
+                lines[-1] = longer
+            elif len(lines) == _MOST_NOTICE_LINES:
+                lines[-1] = book.fitted(f"{lines[-1]} {word}", widest)
+                break
+            else:
+                lines.append(word)
+        return tuple((book.fitted(line, widest),) for line in lines)
+
+    def _centred(self, sprite: Sprite | None) -> list[Placed]:
+        if sprite is None:
+            return []
+        left, top = (self._width - _width_of(sprite)) / 2, (self._height - _height_of(sprite)) / 2
+        return self._inside(sprite, _even(left), _even(top))
+
+    def _inside(self, sprite: Sprite, left: int, top: int) -> list[Placed]:
+        """Place a sprite, or leave it out where it would reach over an edge."""
+        right, bottom = left + _width_of(sprite), top + _height_of(sprite)
+        fits = left >= 0 and top >= 0 and right <= self._width and bottom <= self._height
+        return [(sprite, _even(left), _even(top))] if fits else []
+
+    # --- Panels ------------------------------------------------------------------------------------------
+
+    def _column_widths(self, rows: Rows, text: int) -> list[int]:
+        book = self._book(text)
+        return [
+            max(math.ceil(book.width(cell)) + self._indent(cell, book) for cell in column)
+            for column in zip(*rows, strict=True)
+        ]
+
+    def _size_of(self, rows: Rows, style: _Style, text: int) -> tuple[int, int]:
+        widths = self._column_widths(rows, text)
+        dot = text if style.dot is not None else 0
+        width = sum(widths) + (len(widths) - 1) * text + dot + 2 * _padding(text)
+        return _even_up(width), _even_up(len(rows) * _pitch(text) + 2 * _padding(text) - 0.2 * text)
+
+    def _draw_panel(self, rows: Rows, style: _Style, text: int) -> Sprite:
+        book, padding, pitch = self._book(text), _padding(text), _pitch(text)
+        width, height = self._size_of(rows, style, text)
+        canvas = Canvas(width, height)
+        outline = rounded_rectangle(width, height, max(1, round(0.3 * text)))
+        canvas.stamp(outline, 0, 0, BACKGROUND, opacity=_OPACITY)
+        left = padding
+        if style.dot is not None:
+            side = 2 * round(0.3 * text)
+            dot = rounded_rectangle(side, side, side // 2)
+            canvas.stamp(dot, left, padding + round(0.66 * text - side / 2), style.dot)
+            left += text
+        for column, column_width in enumerate(self._column_widths(rows, text)):
+            for number, row in enumerate(rows):
+                if not row[column].strip():
+                    continue
+                right_set = style.flush_right[column]
+                mask = book.mask(row[column].rstrip(), flush_right=right_set)
+                indent = self._indent(row[column], book)
+                over = (
+                    left + column_width - mask.shape[1] + book.overhang if right_set else left - book.overhang
+                )
+                ink = ACCENT if number == style.marked_row else style.inks[column]
+                canvas.stamp(mask, over + indent, padding + number * pitch + text - book.ascent, ink)
+            left += column_width + text
+        return canvas.to_sprite(self._pixel_format, self._coding)
+
+    @staticmethod
+    def _indent(cell: str, book: FontBook) -> int:
+        """How far leading spaces, which a book leaves out, move a cell's text."""
+        return (len(cell) - len(cell.lstrip())) * round(0.3 * book.size_px)
+
+
+def _even(length: float) -> int:
+    return 2 * math.floor(length / 2)
+
+
+def _even_up(length: float) -> int:
+    return 2 * math.ceil(length / 2)
+
+
+def _padding(text: int) -> int:
+    return _even_up(0.5 * text)
+
+
+def _pitch(text: int) -> int:
+    return _even_up(1.4 * text)
+
+
+def _width_of(sprite: Sprite) -> int:
+    return int(sprite.planes[0].keep.shape[1])
+
+
+def _height_of(sprite: Sprite) -> int:
+    return int(sprite.planes[0].keep.shape[0])

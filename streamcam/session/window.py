@@ -1,0 +1,271 @@
+"""The window of a live preview, through OpenCV's HighGUI. Main thread only.
+
+cv2 must be imported before av: in the other order, with opencv-python 5.0 and PyAV 18 on Linux, the first
+window hangs for ever. Both wheels bring X11 libraries of their own.
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import ctypes
+import os
+import subprocess
+import sys
+import time
+
+import cv2
+
+from streamcam.errors import SinkError
+from streamcam.media.images import Image
+from streamcam.media.scaling import Resampler
+
+_LARGEST_AT_FIRST = (1280, 720)
+_SMALLEST_AT_FIRST = (640, 360)
+_PROBE_PATIENCE_S = 30.0
+
+NO_DISPLAY = "there is no display"
+"""What `find_display` begins with where that is all that is wrong."""
+
+_KEY_NAMES = {8: "backspace", 9: "tab", 10: "enter", 13: "enter", 27: "escape", 127: "backspace"}
+_ARROWS = {
+    **{65362: "up", 65364: "down"},  # X11
+    **{2490368: "up", 2621440: "down"},  # Windows
+    **{63232: "up", 63233: "down"},  # macOS
+}
+_SHIFT = (65505, 65506)
+
+_SHIFT_HOLDS_S = 1.0
+"""HighGUI on Qt tells that Shift goes down and never that it comes up, and gives shifted letters as small
+ones. A letter this soon after Shift, or after another shifted letter, is taken for a capital."""
+
+# What the child does is all that can go wrong: make a window, show it, and close it.
+_PROBE = (
+    "import cv2, numpy; cv2.namedWindow('streamcam'); "
+    "cv2.imshow('streamcam', numpy.zeros((2, 2), numpy.uint8)); "
+    "cv2.pollKey(); cv2.destroyAllWindows()"
+)
+
+
+def find_display() -> str | None:
+    """Find out, in a child process, whether windows can be opened: OpenCV aborts where they cannot.
+
+    Returns:
+        None if they can; else what is wrong and what to do, in words.
+    """
+    try:
+        probe = subprocess.run(
+            [sys.executable, "-c", _PROBE],
+            env=_qt_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            timeout=_PROBE_PATIENCE_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"the display did not answer for {_PROBE_PATIENCE_S:g} s; use `display='none'`"
+    except OSError as error:
+        return f"windows could not be tried ({error.strerror}); use `display='none'`"
+    if probe.returncode == 0:
+        return None
+    if "The function is not implemented" in probe.stderr:
+        return (
+            "OpenCV here has no windows; most likely opencv-python-headless took the place of opencv-python: "
+            "pip uninstall opencv-python-headless opencv-python, then pip install opencv-python"
+        )
+    if "libGL" in probe.stderr or "cannot open shared object" in probe.stderr:
+        line = next(line for line in probe.stderr.splitlines()[::-1] if line.strip())
+        return f"OpenCV cannot be loaded ({line.strip()})"
+    wanted = "DISPLAY is not set" if not os.environ.get("DISPLAY") else f"DISPLAY={os.environ['DISPLAY']}"
+    where = f" ({wanted})" if sys.platform.startswith("linux") else ""
+    return f"{NO_DISPLAY} to open a window on{where}; log in at a screen, or use `display='none'`"
+
+
+def _qt_environment() -> dict[str, str]:
+    """The environment in which Qt says nothing of fonts and platforms on the terminal."""
+    environment = dict(os.environ)
+    for name, value in _QT_SETTINGS.items():
+        environment.setdefault(name, value)
+    return environment
+
+
+_QT_SETTINGS = {
+    # Qt's own words: OpenCV's wheels bring no fonts, and Qt complains at every window.
+    "QT_LOGGING_RULES": "*=false",
+    "OPENCV_LOG_LEVEL": "SILENT",
+}
+if sys.platform.startswith("linux"):
+    # The only platform in OpenCV's wheels; on Wayland Qt would ask for another.
+    _QT_SETTINGS["QT_QPA_PLATFORM"] = "xcb"
+
+
+def _use_the_systems_xcb_bridge() -> None:
+    """Let Qt take its events from X11 alone, so that none is lost.
+
+    OpenCV's wheels bring a libX11-xcb of their own, built for an older libX11 than most systems have: it
+    marks the owner of the event queue at a place where newer ones keep something else. libX11 then goes on
+    taking events that it never delivers. If it takes those of a window's opening, the window stays black for
+    ever (23 of 120 starts with both cores busy, and 0 of 120 with this); if it takes a key, the key is lost.
+    What is loaded first for all is what Qt finds.
+    """
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError):  # not installed: with X11 it nearly always is
+            ctypes.CDLL("libX11-xcb.so.1", mode=ctypes.RTLD_GLOBAL)
+
+
+class Display(abc.ABC):
+    """Where a live preview is shown. Used by one thread, the main one."""
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(width, height) that images should have, in pixels; None for their own size."""
+        return None
+
+    @abc.abstractmethod
+    def show(self, image: Image) -> None:
+        """Show an image."""
+
+    def poll(self) -> tuple[str, ...]:
+        """Return the keys pressed since the last call, and let the system do its work.
+
+        Characters stand for themselves; others are ``"escape"``, ``"enter"``, ``"backspace"``, ``"tab"``,
+        ``"up"`` and ``"down"``.
+        """
+        return ()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the user closed it."""
+        return False
+
+    def toggle_full_screen(self) -> None:  # noqa: B027 - not every display has one
+        """Fill the screen, or be a window again."""
+
+    def close(self) -> None:  # noqa: B027
+        """Close it; may be called again."""
+
+
+class NoDisplay(Display):
+    """Shows nothing, for unattended runs."""
+
+    def show(self, image: Image) -> None:
+        """Do nothing."""
+
+
+class Window(Display):
+    """One window. It opens with the first image."""
+
+    def __init__(self, title: str) -> None:
+        """Assign.
+
+        Args:
+            title: What the window's frame says.
+        """
+        self._title = title
+        self._name = "streamcam"
+        self._resampler = Resampler()
+        self._is_open = False
+        self._closed = False
+        self._shift_until = 0.0
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(width, height) of what lies inside the window's frame; None before the first image."""
+        if not self._is_open or self._closed:
+            return None
+        try:
+            _, _, width, height = cv2.getWindowImageRect(self._name)
+        except cv2.error:  # closed a moment ago
+            return None
+        return (width, height) if width > 0 and height > 0 else None
+
+    @property
+    def closed(self) -> bool:
+        """Whether the close button was pressed."""
+        return self._closed
+
+    def show(self, image: Image) -> None:
+        """Show an image, stretched to the window.
+
+        Raises:
+            SinkError: if the window cannot be opened.
+        """
+        if self._closed:
+            return
+        rgb = self._resampler.to_rgb(image, image.width, image.height)
+        bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+        try:
+            if not self._is_open:
+                self._open(image.width, image.height)
+            cv2.imshow(self._name, bgr)
+        except cv2.error as error:
+            raise SinkError(f"the window cannot be shown ({error.err}); try `display='none'`") from error
+
+    def poll(self) -> tuple[str, ...]:
+        """Return the key pressed since the last call: HighGUI keeps no more than one."""
+        if not self._is_open or self._closed:
+            return ()
+        code = cv2.pollKey()
+        # Looked at before anything is shown again: imshow would open the window anew.
+        if not self._is_visible():
+            self._closed = True
+            return ()
+        key = self._key(code, time.monotonic())
+        return () if key is None else (key,)
+
+    def toggle_full_screen(self) -> None:
+        """Fill the screen, or be a window again."""
+        if self._is_open and not self._closed:
+            is_full = cv2.getWindowProperty(self._name, cv2.WND_PROP_FULLSCREEN) == cv2.WINDOW_FULLSCREEN
+            wanted = cv2.WINDOW_NORMAL if is_full else cv2.WINDOW_FULLSCREEN
+            cv2.setWindowProperty(self._name, cv2.WND_PROP_FULLSCREEN, wanted)
+
+    def close(self) -> None:
+        """Close the window."""
+        if self._is_open:
+            self._is_open = False
+            self._closed = True
+            with contextlib.suppress(cv2.error):  # closed by the user a moment ago
+                cv2.destroyWindow(self._name)
+                cv2.pollKey()
+
+    def _is_visible(self) -> bool:
+        try:
+            return bool(cv2.getWindowProperty(self._name, cv2.WND_PROP_VISIBLE) >= 1)
+        except cv2.error:  # what some versions say of a window that is gone
+            return False
+
+    def _open(self, width: int, height: int) -> None:
+        for name, value in _QT_SETTINGS.items():
+            os.environ.setdefault(name, value)
+        _use_the_systems_xcb_bridge()
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        scale = min(1.0, _LARGEST_AT_FIRST[0] / width, _LARGEST_AT_FIRST[1] / height)
+        scale = max(scale, min(_SMALLEST_AT_FIRST[0] / width, _SMALLEST_AT_FIRST[1] / height))
+        flags = cv2.WINDOW_NORMAL | cv2.WINDOW_FREERATIO | cv2.WINDOW_GUI_NORMAL
+        cv2.namedWindow(self._name, flags)
+        cv2.setWindowTitle(self._name, self._title)
+        cv2.resizeWindow(self._name, round(scale * width), round(scale * height))
+        self._is_open = True
+
+    def _key(self, code: int, now_s: float) -> str | None:
+        """Name the key of one of HighGUI's codes."""
+        if code in _SHIFT:
+            self._shift_until = now_s + _SHIFT_HOLDS_S
+            return None
+        if code in _ARROWS:
+            return _ARROWS[code]
+        if code < 0 or code > 0xFF:
+            return None
+        if code in _KEY_NAMES:
+            return _KEY_NAMES[code]
+        character = chr(code)
+        if not character.isprintable():
+            return None
+        if character.islower() and now_s < self._shift_until:
+            self._shift_until = now_s + _SHIFT_HOLDS_S
+            return character.upper()
+        return character

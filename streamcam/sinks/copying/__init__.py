@@ -1,0 +1,1 @@
+"""Copy audio, subtitles, data, attachments, chapters and metadata from the input."""

@@ -1,0 +1,1 @@
+"""Videos encoded in segments, so that an interrupted render can go on."""

@@ -1,0 +1,220 @@
+"""OpenVINO as the backbone's backend: the same maps as torch, or torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torchvision.models import get_model
+
+from streamcam.errors import InvalidArgumentError, UnknownNameError
+from streamcam.explain import Explainer
+from streamcam.explain.backends import split, split_network
+from streamcam.models import Classifier, InputSpec, Layer
+from streamcam.models.labels import numbered_labels
+
+
+def network(name: str = "resnet18", size: int = 64) -> Classifier:
+    torch.manual_seed(0)
+    module = get_model(name, weights=None, num_classes=10).eval()
+    return Classifier(name, module, numbered_labels(10), InputSpec(size, size), "none")
+
+
+def new_images(count: int, height: int, width: int) -> list[np.ndarray]:
+    return [
+        np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        for seed in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        ("gradcam", {}),
+        ("hirescam", {"classes": [3, "top2"]}),
+        ("shapleycam", {}),
+        ("gradcam", {"signed": True}),
+        ("eigencam", {}),
+    ],
+)
+def test_maps_and_predictions_are_those_of_torch(method: str, settings: dict[str, object]) -> None:
+    images = new_images(5, 64, 96)  # a full batch of 4 and a short one
+    both = []
+    for backend in ("openvino", "torch"):
+        explainer = Explainer(network(), method=method, backend=backend, precision="fp32", **settings)  # type: ignore[arg-type]
+        assert explainer.backend == backend
+        both.append(explainer.explain(images))
+        assert explainer.backend == backend  # and not given up on the way
+    for fast, exact in zip(*both, strict=True):
+        assert [one.index for one in fast.predictions] == [one.index for one in exact.predictions]
+        for index, heatmap in exact.heatmaps.items():
+            tolerance = 1e-3 * float(np.abs(heatmap).max())
+            np.testing.assert_allclose(fast.heatmaps[index], heatmap, atol=tolerance)
+
+
+@pytest.mark.parametrize(("width", "threads"), [(16, 1), (4096, 3)])  # 20 thousand and 4.2 million parameters
+def test_only_a_large_head_gets_several_threads(
+    width: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamcam.explain.backends.split_network.available_cores", lambda: 3)
+    pooled = nn.Sequential(nn.AdaptiveAvgPool2d(8), nn.Flatten())
+    head = nn.Sequential(nn.Linear(1024, width), nn.ReLU(), nn.Linear(width, 10))
+    module = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), pooled, head).eval()
+    classifier = Classifier("own", module, numbered_labels(10), InputSpec(64, 64), "none")
+    halves = split.split_network(module, "0")
+    assert halves is not None
+    layer = Layer("0", "Conv2d", (1, 16, 62, 62), None, explains=True)
+    assert split_network.SplitNetwork(classifier, layer, halves, [], 1).head_threads == threads
+
+
+def test_every_shape_of_image_is_explained() -> None:
+    explainer = Explainer(network(), backend="openvino", precision="fp32")
+    exact = Explainer(network(), backend="torch")
+    images = [*new_images(1, 64, 96), *new_images(1, 96, 64), *new_images(2, 64, 64)]
+    for fast, slow in zip(explainer.explain(images), exact.explain(images), strict=True):
+        ((index, heatmap),) = slow.heatmaps.items()
+        np.testing.assert_allclose(fast.heatmaps[index], heatmap, atol=1e-3 * float(heatmap.max()))
+    assert explainer.backend == "openvino"
+
+
+def test_a_network_whose_tracing_writes_sizes_down_is_converted_again() -> None:
+    # Swin pads and shifts by numbers that its Python works out: right for one shape, wrong for others.
+    images = new_images(1, 64, 128)
+    fast = Explainer(network("swin_t"), backend="openvino", fit="full", precision="fp32")
+    slow = Explainer(network("swin_t"), backend="torch", fit="full")
+    ((index, heatmap),) = slow.explain(images)[0].heatmaps.items()
+    found = fast.explain(images)[0].heatmaps[index]
+    np.testing.assert_allclose(found, heatmap, atol=1e-2 * float(heatmap.max()))
+
+
+def test_an_backend_that_computes_something_else_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = new_images(1, 64, 64)
+    expected = Explainer(network(), backend="torch").explain(image)[0]
+    explainer = Explainer(network(), backend="openvino", precision="fp32")
+    monkeypatch.setattr(split_network, "close_to", lambda *_: False)
+    explanation = explainer.explain(image)[0]
+    assert explainer.backend == "torch"
+    assert any("differently from torch" in note for note in explainer.notes)
+    assert "differently from torch" in explainer.backend_reason
+    ((index, heatmap),) = expected.heatmaps.items()
+    np.testing.assert_array_equal(explanation.heatmaps[index], heatmap)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"method": "occlusion"}, "whole network in torch"),
+        ({"method": "refinecam"}, "several layers"),
+    ],
+)
+def test_what_needs_the_whole_network_says_so(settings: dict[str, str], reason: str) -> None:
+    explainer = Explainer(network(), **settings)  # type: ignore[arg-type]
+    assert explainer.backend == "torch"
+    assert reason in explainer.backend_reason
+    with pytest.raises(InvalidArgumentError, match="`backend='openvino'` cannot be used here"):
+        Explainer(network(), backend="openvino", **settings)  # type: ignore[arg-type]
+
+
+def test_unknown_backends_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown backend 'warp'.*openvino, torch"):
+        Explainer(network(), backend="warp")
+    with pytest.raises(UnknownNameError, match=r"unknown OpenVINO device 'TPU'"):
+        Explainer(network(), device="openvino:TPU")
+
+
+# --- The cache -----------------------------------------------------------------------------------------
+
+
+def converted(cache: Path) -> list[Path]:
+    return sorted(cache.glob("openvino-*"))
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("STREAMCAM_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_a_converted_network_is_kept_and_used_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = new_images(1, 64, 64)
+    first = Explainer(network(), backend="openvino").explain(image)[0]
+    (entry,) = converted(cache)
+
+    def convert_again(*_: object) -> None:
+        raise AssertionError("converted again")
+
+    monkeypatch.setattr("streamcam.explain.backends.openvino._convert", convert_again)
+    second = Explainer(network(), backend="openvino").explain(image)[0]
+    ((index, heatmap),) = first.heatmaps.items()
+    np.testing.assert_array_equal(second.heatmaps[index], heatmap)
+    assert converted(cache) == [entry]
+
+
+def test_other_weights_are_another_entry(cache: Path) -> None:
+    Explainer(network(), backend="openvino")
+    changed = network()
+    with torch.no_grad():
+        next(changed.module.parameters())[0, 0, 0, 0] += 1e-6
+    Explainer(changed, backend="openvino")
+    assert len(converted(cache)) == 2
+
+
+@pytest.mark.parametrize("name", ["model.xml", "model.bin", "manifest.json"])
+@pytest.mark.parametrize("damage", ["cut", "gone", "flipped"])
+def test_a_damaged_entry_is_made_again(cache: Path, name: str, damage: str) -> None:
+    image = new_images(1, 64, 64)
+    expected = Explainer(network(), backend="openvino").explain(image)[0]
+    (entry,) = converted(cache)
+    held = (entry / name).read_bytes()
+    if damage == "gone":
+        (entry / name).unlink()
+    elif damage == "cut":
+        (entry / name).write_bytes(held[: len(held) // 2])
+    else:
+        middle = len(held) // 2
+        (entry / name).write_bytes(held[:middle] + bytes([held[middle] ^ 1]) + held[middle + 1 :])
+    found = Explainer(network(), backend="openvino").explain(image)[0]
+    ((index, heatmap),) = expected.heatmaps.items()
+    np.testing.assert_array_equal(found.heatmaps[index], heatmap)
+    assert len((converted(cache)[0] / name).read_bytes()) == len(held)
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("STREAMCAM_CACHE", str(tmp_path / "file"))
+    assert Explainer(network(), backend="openvino").backend == "openvino"
+
+
+def test_openvino_reports_nothing_over_the_network() -> None:
+    program = (
+        "from streamcam.explain.backends.runtime import load_openvino; import sys; load_openvino();"
+        "assert sys.modules.get('openvino_telemetry') is None, 'telemetry is loaded'"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_signals_are_safe_after_an_explainer_has_gone() -> None:
+    # The backend lends the thread that loads it a stack for signal handlers: it must never be taken back.
+    program = """
+import faulthandler, gc, signal, threading
+import numpy as np
+from streamcam import Explainer
+faulthandler.enable()
+held = [Explainer(backend="openvino")]
+held[0].explain([np.zeros((64, 64, 3), np.uint8)])
+thread = threading.Thread(target=lambda: (held.clear(), gc.collect()))
+thread.start()
+thread.join()
+caught = []
+signal.signal(signal.SIGTERM, lambda *_: caught.append(True))
+signal.raise_signal(signal.SIGTERM)
+assert caught
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

@@ -1,0 +1,110 @@
+"""Occlusion: what is covered, what is made of it, and that it finds what a network looks at."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from streamcam.explain import Explainer
+from streamcam.explain.hooks import HookedNetwork
+from streamcam.explain.method_inputs import MethodInputs, Scorer
+from streamcam.explain.methods.occlusion import occlusion
+from streamcam.explain.objectives import Objective
+from streamcam.models import Classifier, InputSpec, Layer
+from streamcam.models.labels import numbered_labels
+from streamcam.models.layouts import Layout
+
+
+class _PixelSums(nn.Module):
+    """Class 0 is the sum of all pixels, class 1 its negative."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Identity()
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        sums = self.layer(batch).sum(dim=(1, 2, 3))
+        return torch.stack([sums, -sums], dim=1)
+
+
+def _scorer(inputs: torch.Tensor, classes: list[int]) -> Scorer:
+    height, width = inputs.shape[2:]
+    spec = InputSpec(4, 4, (0.5,), (0.5,))
+    classifier = Classifier("test", _PixelSums().eval(), numbered_labels(2), spec, "none")
+    layer = Layer("layer", "Identity", tuple(inputs.shape), Layout("nchw", (height, width)), True)
+    network = HookedNetwork(classifier, [layer])
+    return MethodInputs(network, inputs, network.run(inputs), 0, Objective(torch.tensor(classes))).scorer
+
+
+COUNTING = torch.arange(16.0).view(1, 1, 4, 4)
+
+
+def test_a_cell_holds_what_the_score_loses_when_it_is_covered() -> None:
+    # The sums of 0 1 4 5, of 2 3 6 7, of 8 9 12 13 and of 10 11 14 15.
+    found = occlusion(_scorer(COUNTING, [0]), patch=2, stride=2)
+    assert found.tolist() == [[[10.0, 18.0], [42.0, 50.0]]]
+
+
+def test_every_image_is_asked_about_its_own_class() -> None:
+    found = occlusion(_scorer(COUNTING.repeat(2, 1, 1, 1), [0, 1]), patch=2, stride=2)
+    assert found.tolist() == [[[10.0, 18.0], [42.0, 50.0]], [[-10.0, -18.0], [-42.0, -50.0]]]
+
+
+def test_a_patch_larger_than_its_cell_is_centred_on_it_and_cut_at_the_edges() -> None:
+    # Rows and columns 0 to 2 round the first cell, 1 to 3 round the second.
+    found = occlusion(_scorer(COUNTING, [0]), patch=4, stride=2)
+    whole = COUNTING[0, 0]
+    expected = [
+        [whole[:3, :3].sum(), whole[:3, 1:].sum()],
+        [whole[1:, :3].sum(), whole[1:, 1:].sum()],
+    ]
+    np.testing.assert_allclose(found[0], expected)
+
+
+def test_a_patch_smaller_than_its_cell_is_centred_on_it() -> None:
+    found = occlusion(_scorer(torch.arange(36.0).view(1, 1, 6, 6), [0]), patch=1, stride=3)
+    assert found.tolist() == [[[7.0, 10.0], [25.0, 28.0]]]
+
+
+def test_cells_are_of_one_size_where_the_side_is_no_multiple_of_the_stride() -> None:
+    # Five columns make three cells, with their middles at 5/6, 15/6 and 25/6; two rows make one.
+    image = torch.tensor([[[[1.0, 2.0, 4.0, 8.0, 16.0], [0.0, 0.0, 0.0, 0.0, 0.0]]]])
+    found = occlusion(_scorer(image, [0]), patch=2, stride=2)
+    assert found.tolist() == [[[1.0 + 2.0, 4.0 + 8.0, 8.0 + 16.0]]]
+
+
+@pytest.mark.parametrize(("height", "width", "stride"), [(64, 96, 16), (50, 33, 16), (7, 7, 16), (9, 8, 1)])
+def test_the_grid_has_a_cell_for_every_stride_begun(height: int, width: int, stride: int) -> None:
+    found = occlusion(_scorer(torch.ones(1, 1, height, width), [0]), patch=16, stride=stride)
+    assert found.shape == (1, -(-height // stride), -(-width // stride))
+    assert (found > 0).all()
+
+
+def test_the_peak_is_where_the_evidence_is() -> None:
+    class Brightness(nn.Module):
+        """Class 0 is how bright the brightest place is, whatever its colour."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.pool = nn.AvgPool2d(8)
+            self.layer = nn.Conv2d(3, 6, 1, bias=False)
+            nn.init.constant_(self.layer.weight, 1 / 3)
+
+        def forward(self, batch: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = self.layer(self.pool(batch)).amax(dim=(2, 3))
+            return logits[:, :4]
+
+    image = np.full((96, 128, 3), 110, np.uint8)
+    image[64:80, 32:48] = 255
+    classifier = Classifier("test", Brightness().eval(), numbered_labels(4), InputSpec(96, 96), "none")
+    explainer = Explainer(classifier, method="occlusion:patch=16,stride=8", classes=0, fit="full")
+    explanation = explainer.explain([image])[0]
+    heatmap = explanation.heatmaps[0]
+    rows, columns = heatmap.shape
+    row, column = np.unravel_index(heatmap.argmax(), heatmap.shape)
+    assert 64 / 96 <= (row + 0.5) / rows <= 80 / 96
+    assert 32 / 128 <= (column + 0.5) / columns <= 48 / 128
+    far = heatmap[: rows // 2, columns // 2 :]
+    assert np.abs(far).max() < 1e-5

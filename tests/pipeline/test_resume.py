@@ -1,0 +1,478 @@
+"""Renders that are interrupted and resumed: nobody can tell where, and nothing is done twice in vain."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import math
+import os
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from media_factory import Audio, frame_times_of, make_clip, names_in, overwrite_bytes, packets_of, paint_noise
+from numpy.typing import NDArray
+from PIL import Image
+from stage_fakes import CAT, DOG, FakeExplainer, explanation_of
+
+from streamcam.errors import InvalidArgumentError, SinkError
+from streamcam.explanations import Explanation, Prediction
+from streamcam.frames import Frame, Region
+from streamcam.media.encoders import EncoderSettings
+from streamcam.media.images import planes_of
+from streamcam.overlay import OverlaySettings
+from streamcam.pipeline.recorded_explainer import from_arrays, to_arrays
+from streamcam.pipeline.render import Progress, RenderResult, render
+from streamcam.pipeline.resume import ResumeState
+from streamcam.pipeline.stream import ExplainedStream
+from streamcam.sinks.resume import durable, segments
+from streamcam.temporal import TemporalSettings, Tracker
+
+FRAMES = 30
+EACH = 8
+
+
+@pytest.fixture(autouse=True)
+def _short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "FRAMES_PER_SEGMENT", EACH)
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return make_clip(tmp_path / "clip.mp4", frames=FRAMES, audio=[Audio(duration_s=1.2)], paint=paint_noise)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+CAUSAL = TemporalSettings(mode="causal")
+"""No frame waits for those after it."""
+
+
+def resumable(source: Path, output: Path, explainer: Any = None, **others: Any) -> RenderResult:
+    explainer = explainer or FakeExplainer(batch_size=3)
+    others.setdefault("temporal", CAUSAL)
+    sidecar = output.with_suffix(".jsonl")
+    return render(source, output, explainer, sidecar=sidecar, resume=True, **others)
+
+
+def die() -> None:
+    raise RuntimeError("died")
+
+
+def dying_at(batch: int) -> FakeExplainer:
+    return FakeExplainer(batch_size=3, before=lambda number: die() if number == batch else None)
+
+
+def interrupt(source: Path, output: Path, batch: int, **others: Any) -> None:
+    with pytest.raises(RuntimeError, match="died"):
+        resumable(source, output, dying_at(batch), **others)
+
+
+def images_of(path: Path) -> list[NDArray[np.uint8]]:
+    with av.open(str(path)) as container:
+        return [plane.copy() for frame in container.decode(video=0) for plane in planes_of(frame)]
+
+
+def audio_of(path: Path) -> list[tuple[Fraction, bytes]]:
+    with av.open(str(path)) as container:
+        return packets_of(path, "audio") if container.streams.audio else []
+
+
+def assert_same_video(one: Path, other: Path) -> None:
+    assert frame_times_of(one) == frame_times_of(other)
+    for first, second in zip(images_of(one), images_of(other), strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert audio_of(one) == audio_of(other)
+    assert one.with_suffix(".jsonl").read_bytes() == other.with_suffix(".jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "settings"),
+    [
+        (".mp4", EncoderSettings()),
+        (".mkv", EncoderSettings("ffv1")),
+        (".ts", EncoderSettings("libx265", preset="ultrafast")),
+        (".webm", EncoderSettings()),
+    ],
+)
+def test_a_resumed_video_is_the_uninterrupted_one(
+    clip: Path, out: Path, suffix: str, settings: EncoderSettings
+) -> None:
+    whole, resumed = out / f"whole{suffix}", out / f"resumed{suffix}"
+    assert resumable(clip, whole, encoder=settings).frames == FRAMES
+    interrupt(clip, resumed, 7, encoder=settings)
+    names = {f"whole{suffix}", "whole.jsonl", f"resumed{suffix}.parts"}
+    assert set(names_in(out)) == names
+    names = ["000000.npz", "000001.npz", "ahead-000000015.npz", "settings.json"]
+    assert names_in(out / f"resumed{suffix}.parts") == names
+    explainer, told = FakeExplainer(batch_size=3), list[ResumeState]()
+    result = resumable(clip, resumed, explainer, encoder=settings, on_resume=told.append)
+    # Seven batches were explained and 16 frames encoded; the first batch is explained once more.
+    assert told == [ResumeState(frames=21, encoded=16)]
+    assert explainer.batches == [list(range(at, at + 3)) for at in (0, *range(21, FRAMES, 3))]
+    assert (result.frames, result.interrupted, result.complete) == (FRAMES, False, True)
+    assert (result.explained, result.carried, result.kept) == (FRAMES, 21, None)
+    assert result.video_s == pytest.approx((FRAMES - 21) / 25)
+    assert result.fps == pytest.approx((FRAMES - 21) / result.elapsed_s)
+    assert_same_video(resumed, whole)
+    assert set(names_in(out)) == {f"whole{suffix}", "whole.jsonl", f"resumed{suffix}", "resumed.jsonl"}
+
+
+def test_where_only_segments_are_left(clip: Path, out: Path) -> None:
+    """As after a power cut: the batch that the last finished frame lies in is explained whole once more."""
+    resumable(clip, out / "whole.mp4")
+    interrupt(clip, out / "video.mp4", 7)
+    (out / "video.mp4.parts" / "ahead-000000015.npz").unlink()
+    explainer = FakeExplainer(batch_size=3)
+    result = resumable(clip, out / "video.mp4", explainer)
+    assert explainer.batches == [list(range(at, at + 3)) for at in (0, *range(15, FRAMES, 3))]
+    assert result.carried == 16
+    assert_same_video(out / "video.mp4", out / "whole.mp4")
+
+
+def test_a_video_in_segments_is_the_same_video(clip: Path, out: Path) -> None:
+    resumable(clip, out / "segments.mp4")
+    render(clip, out / "straight.mp4", FakeExplainer(batch_size=3), sidecar=out / "straight.jsonl")
+    assert frame_times_of(out / "segments.mp4") == frame_times_of(out / "straight.mp4")
+    assert packets_of(out / "segments.mp4", "audio") == packets_of(out / "straight.mp4", "audio")
+    assert (out / "segments.jsonl").read_bytes() == (out / "straight.jsonl").read_bytes()
+
+
+def test_a_video_may_be_interrupted_as_often_as_one_likes(clip: Path, out: Path) -> None:
+    resumable(clip, out / "whole.mp4")
+    # Counted anew each time, from the first batch that is explained again. How many segments an interruption
+    # leaves is a matter of who is quicker; after the fourth there are three at most, and two batches to do.
+    for batch in (0, 2, 4, 6, 1, 1):
+        interrupt(clip, out / "video.mp4", batch)
+    resumable(clip, out / "video.mp4")
+    assert_same_video(out / "video.mp4", out / "whole.mp4")
+
+
+def test_every_place_to_be_interrupted_at(tmp_path: Path, out: Path) -> None:
+    """Also a video that ends with a segment, or before the first is full."""
+    for frames in (EACH - 1, 2 * EACH):
+        clip = make_clip(tmp_path / f"{frames}.mp4", frames=frames)
+        resumable(clip, out / f"{frames}.mp4")
+        for batch in range(math.ceil(frames / 3)):
+            interrupt(clip, out / "video.mp4", batch)
+            resumable(clip, out / "video.mp4")
+            assert_same_video(out / "video.mp4", out / f"{frames}.mp4")
+            for name in ("video.mp4", "video.jsonl"):
+                (out / name).unlink()
+    assert "video.mp4.parts" not in names_in(out)
+
+
+def test_gaps_and_reordered_images_where_segments_meet(tmp_path: Path, out: Path) -> None:
+    pts = [*range(0, 8 * 40, 40), 900, 901, 902, 5000, *range(5001, 5013), 90000]
+    clip = make_clip(
+        tmp_path / "gaps.mkv", pts=pts, time_base=Fraction(1, 1000), b_frames=2, paint=paint_noise
+    )
+    resumable(clip, out / "video.mp4")
+    assert frame_times_of(out / "video.mp4") == [Fraction(time, 1000) for time in pts]
+    with av.open(str(out / "video.mp4")) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    dts = [packet.dts for packet in packets]
+    assert all(earlier < later for earlier, later in itertools.pairwise(dts))
+    assert all(packet.dts <= packet.pts for packet in packets)
+    assert any(packet.dts < packet.pts for packet in packets), "no image was reordered"
+
+
+def test_a_part_of_a_video(clip: Path, out: Path) -> None:
+    resumable(clip, out / "whole.mkv", start_s=0.2, end_s=1.0)
+    interrupt(clip, out / "video.mkv", 4, start_s=0.2, end_s=1.0)
+    resumable(clip, out / "video.mkv", start_s=0.2, end_s=1.0)
+    assert_same_video(out / "video.mkv", out / "whole.mkv")
+    assert len(frame_times_of(out / "video.mkv")) == 20
+
+
+# --- stopped in order -------------------------------------------------------------------------------------
+
+
+def stopping_at(frame: int) -> dict[str, Any]:
+    """Stop a render in order when so many frames are written."""
+    running: list[ExplainedStream] = []
+    stop = lambda progress: running[0].stop() if progress.frames == frame else None  # noqa: E731
+    return {"on_start": running.append, "on_progress": stop}
+
+
+def test_a_stopped_render_keeps_all_that_is_explained_and_makes_no_file(clip: Path, out: Path) -> None:
+    result = resumable(clip, out / "video.mp4", **stopping_at(10))
+    assert (result.frames, result.interrupted, result.complete) == (0, True, False)
+    assert result.kept is not None
+    # Whole batches: what was read only, and not enough for one, would give other results by itself.
+    assert result.kept.frames in range(12, FRAMES, 3)
+    assert result.kept.encoded == EACH
+    assert names_in(out) == ["video.mp4.parts"]
+    explainer = FakeExplainer(batch_size=3)
+    assert resumable(clip, out / "video.mp4", explainer).complete
+    assert explainer.batches[1][0] == result.kept.frames
+    assert names_in(out) == ["video.jsonl", "video.mp4"]
+
+
+class Wandering(FakeExplainer):
+    """Finds another place important every other frame."""
+
+    def explain_frames(self, frames: list[Frame], tracker: Tracker | None = None) -> list[Explanation]:
+        places = np.eye(6, dtype=np.float32).reshape(6, 2, 3)
+        return [
+            dataclasses.replace(one, heatmaps={CAT: places[one.frame_index // 2 % 6]})
+            for one in super().explain_frames(frames, tracker)
+        ]
+
+
+@pytest.mark.parametrize("mode", ["causal", "flow-zero-phase"])
+def test_a_video_that_was_stopped_again_and_again_is_the_uninterrupted_one(
+    tmp_path: Path, out: Path, mode: str
+) -> None:
+    """Also where frames wait for those after them, which a stop must not release too early."""
+    clip = make_clip(tmp_path / "long.mp4", frames=100, paint=paint_noise)
+    settings = {"temporal": TemporalSettings(mode=mode), "encoder": EncoderSettings("ffv1")}
+    resumable(clip, out / "whole.mkv", Wandering(batch_size=3), **settings)
+    kept = 0
+    for frame in (1, 20, 40):
+        result = resumable(clip, out / "video.mkv", Wandering(batch_size=3), **settings, **stopping_at(frame))
+        assert result.kept is not None
+        assert result.kept.frames > max(kept, frame)
+        kept = result.kept.frames
+    assert resumable(clip, out / "video.mkv", Wandering(batch_size=3), **settings).complete
+    assert_same_video(out / "video.mkv", out / "whole.mkv")
+
+
+def test_dead_before_anything_is_worth_keeping(clip: Path, out: Path) -> None:
+    interrupt(clip, out / "video.mp4", 0)
+    assert names_in(out) == []
+
+
+# --- what cannot be resumed -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def begun(clip: Path, out: Path) -> Path:
+    """A video of which two segments are finished."""
+    interrupt(clip, out / "video.mp4", 7)
+    return out / "video.mp4"
+
+
+def refuse(clip: Path, begun: Path, kind: type[Exception], told: str, **others: Any) -> None:
+    parts = begun.with_name("video.mp4.parts")
+    before = {path.name: path.read_bytes() for path in parts.iterdir()}
+    explainer = others.pop("explainer", FakeExplainer(batch_size=3))
+    with pytest.raises(kind, match=told):
+        resumable(clip, begun, explainer, **others)
+    assert explainer.batches == []
+    assert {path.name: path.read_bytes() for path in parts.iterdir()} == before
+    assert names_in(begun.parent) == ["video.mp4.parts"]
+
+
+WAY_OUT = "give the same again, or delete it to start anew"
+
+
+@pytest.mark.parametrize(
+    ("others", "told"),
+    [
+        ({"overlay": OverlaySettings(alpha=0.7)}, r"overlay alpha: 0\.45 then, 0\.7 now\)"),
+        ({"encoder": EncoderSettings(crf=30)}, r"encoder crf: None then, 30 now\)"),
+        ({"end_s": 1.0}, r"end: None then, 1\.0 now\)"),
+        (
+            {"explainer": FakeExplainer("other", batch_size=4)},
+            r"model: 'fake' then, 'other' now and 1 more\)",
+        ),
+    ],
+)
+def test_other_settings_are_refused(clip: Path, begun: Path, others: dict[str, Any], told: str) -> None:
+    refuse(clip, begun, InvalidArgumentError, f"begun with other settings .{told}; {WAY_OUT}", **others)
+
+
+def test_another_input_is_refused(clip: Path, begun: Path) -> None:
+    status = clip.stat()
+    overwrite_bytes(clip, status.st_size - 50, 4)
+    os.utime(clip, ns=(status.st_atime_ns, status.st_mtime_ns))
+    refuse(clip, begun, InvalidArgumentError, "the input's ends: ")
+    os.utime(clip, ns=(0, 0))
+    refuse(clip, begun, InvalidArgumentError, "the input's date: .* now and 1 more")
+
+
+def test_a_damaged_segment_is_named_and_the_rest_is_of_use(clip: Path, begun: Path) -> None:
+    second = begun.with_name("video.mp4.parts") / "000001.npz"
+    overwrite_bytes(second, 400, 8)
+    refuse(clip, begun, SinkError, r"000001\.npz' is damaged \(.+\); delete it, and `resume=True` goes on")
+    second.unlink()
+    explainer = FakeExplainer(batch_size=3)
+    resumable(clip, begun, explainer)
+    assert [batch[0] for batch in explainer.batches[:2]] == [0, 6]
+    resumable(clip, begun.with_name("whole.mp4"))
+    assert_same_video(begun, begun.with_name("whole.mp4"))
+
+
+@pytest.mark.parametrize("content", [None, "no JSON", "[1]"])
+def test_a_folder_of_somebody_else_is_left_alone(clip: Path, begun: Path, content: str | None) -> None:
+    settings = begun.with_name("video.mp4.parts") / "settings.json"
+    settings.unlink()
+    if content is not None:
+        settings.write_text(content)
+    refuse(clip, begun, SinkError, r"video\.mp4\.parts' is no folder to resume from.*; delete it")
+
+
+def test_what_is_damaged_ahead_of_the_segments_is_named_too(clip: Path, begun: Path) -> None:
+    ahead = begun.with_name("video.mp4.parts") / "ahead-000000015.npz"
+    overwrite_bytes(ahead, 400, 8)
+    refuse(
+        clip,
+        begun,
+        SinkError,
+        r"ahead-000000015\.npz' is damaged \(.+\); delete it, and `resume=True` goes on",
+    )
+
+
+def test_a_folder_with_something_else_in_it_is_not_touched(clip: Path, begun: Path) -> None:
+    (begun.with_name("video.mp4.parts") / "holiday.txt").write_text("mine")
+    refuse(
+        clip, begun, SinkError, r"video\.mp4\.parts' is no folder to resume from \(it holds 'holiday\.txt'\)"
+    )
+
+
+def test_where_nothing_is_kept_other_settings_may_be_given(clip: Path, out: Path) -> None:
+    (out / "video.mp4.parts").mkdir()
+    (out / "video.mp4.parts" / "settings.json").write_text('{"overlay alpha": 0.3}')
+    assert resumable(clip, out / "video.mp4").complete
+
+
+def test_a_write_that_was_cut_off_counts_for_nothing(clip: Path, begun: Path) -> None:
+    (begun.with_name("video.mp4.parts") / "000002.npz.part").write_bytes(b"half a segm")
+    assert resumable(clip, begun).complete
+    assert names_in(begun.parent) == ["video.jsonl", "video.mp4"]
+
+
+def test_images_and_animations_take_no_resume(tmp_path: Path, out: Path) -> None:
+    Image.fromarray(np.full((40, 60, 3), 128, np.uint8)).save(tmp_path / "grey.png")
+    with pytest.raises(InvalidArgumentError, match="leave out `resume=True`"):
+        resumable(tmp_path / "grey.png", out / "heat.png")
+    clip = make_clip(tmp_path / "clip.mp4", frames=2)
+    for name in ("heat.gif", "heat%d.png"):
+        with pytest.raises(InvalidArgumentError, match="leave out `resume=True`"):
+            resumable(clip, out / name)
+    assert names_in(out) == []
+
+
+def test_a_full_disk_keeps_what_is_finished(clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flush: Callable[[int], None] = durable._flush
+    calls = []
+
+    def full_at_the_end(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) == 4:  # of the settings, and of every segment
+            raise OSError(28, "No space left on device")
+        flush(descriptor)
+
+    monkeypatch.setattr(durable, "_flush", full_at_the_end)
+    with pytest.raises(SinkError, match=r"000002\.npz' cannot be written: No space left on device"):
+        resumable(clip, out / "video.mp4")
+    assert names_in(out) == ["video.mp4.parts"]
+    names = names_in(out / "video.mp4.parts")
+    assert [name for name in names if "ahead" not in name] == ["000000.npz", "000001.npz", "settings.json"]
+    assert resumable(clip, out / "video.mp4").complete
+
+
+# --- what a video's own past decides -----------------------------------------------------------------------
+
+
+class Undecided(FakeExplainer):
+    """Ranks two classes, of which now the one and now the other leads."""
+
+    def explain_frames(self, frames: list[Frame], tracker: Tracker | None = None) -> list[Explanation]:
+        assert tracker is not None
+        leads = [0.5 + 0.3 * math.sin(frame.index / 3) for frame in frames]
+        rows = np.array([[lead, 1 - lead] for lead in leads], np.float32)
+        ranking = tracker.rank(frames, rows, ("cat", "dog"), 2)
+        return [
+            dataclasses.replace(explanation, method=str(first))
+            for explanation, first in zip(super().explain_frames(frames), ranking[:, 0].tolist(), strict=True)
+        ]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        TemporalSettings(cuts="off", label_hold_s=0.1),
+        TemporalSettings(cuts="off", label_hold_s=0.1, every=2),
+        TemporalSettings(cuts="off", label_hold_s=0.1, every=20, mode="flow"),
+    ],
+)
+def test_labels_hold_and_heat_goes_on_over_an_interruption(
+    clip: Path, out: Path, settings: TemporalSettings
+) -> None:
+    whole, resumed = out / "whole.mkv", out / "resumed.mkv"
+    ffv1 = EncoderSettings("ffv1")
+    resumable(clip, whole, Undecided(batch_size=1), encoder=ffv1, temporal=settings)
+    records = [json.loads(line) for line in whole.with_suffix(".jsonl").read_text().splitlines()[1:]]
+    explained = [record for record in records if "shown" in record]
+    assert len(explained) == len(range(0, FRAMES, settings.every))
+    if settings.every < 20:
+        assert {record["shown"][0]["label"] for record in explained} == {"cat", "dog"}
+
+    def stop(progress: Progress) -> None:
+        if progress.frames == 17:
+            die()
+
+    with pytest.raises(RuntimeError, match="died"):
+        resumable(clip, resumed, Undecided(batch_size=1), encoder=ffv1, temporal=settings, on_progress=stop)
+    for path in (out / "resumed.mkv.parts").glob("ahead-*"):  # how far that is ahead is chance
+        path.unlink()
+    explainer = Undecided(batch_size=1)
+    result = resumable(clip, resumed, explainer, encoder=ffv1, temporal=settings)
+    assert explainer.batches == [[index] for index in (0, *range(16, FRAMES)) if index % settings.every == 0]
+    assert result.explained == len(explained)
+    assert_same_video(whole, resumed)
+
+
+# --- how explanations are kept ----------------------------------------------------------------------------
+
+
+def test_explanations_come_back_as_they_were() -> None:
+    cat, dog = Prediction(CAT, "cat", math.pi / 4), Prediction(DOG, "Dogge, dänisch", 1e-9)
+    rich = Explanation(
+        frame_index=4,
+        heatmaps={
+            DOG: np.array([[0.1, -2e-30], [3e30, 0]], np.float32),
+            CAT: np.arange(6, dtype=np.float32)[None, ::2],
+        },
+        targets=(dog, cat),
+        predictions=(cat, dog),
+        method="hirescam",
+        target_layer="layer4+layer3",
+        region=Region(-1 / 3, 0.0, 4 / 3, 1.0),
+        flags={CAT: "no positive evidence"},
+        signed=True,
+        shown=(dog, cat),
+    )
+    row = np.array([0.1, 0.9], np.float32)
+    (plain, nothing), (back, found) = from_arrays(to_arrays([(explanation_of(3), None), (rich, row)]))
+    assert nothing is None
+    np.testing.assert_array_equal(found, row)
+    for one, other in ((explanation_of(3), plain), (rich, back)):
+        for field in dataclasses.fields(Explanation):
+            if field.name != "heatmaps":
+                assert getattr(one, field.name) == getattr(other, field.name)
+        assert list(one.heatmaps) == list(other.heatmaps)
+        for index in one.heatmaps:
+            np.testing.assert_array_equal(one.heatmaps[index], other.heatmaps[index])
+            assert other.heatmaps[index].dtype == np.float32
+
+
+def test_a_probability_that_is_none_comes_back() -> None:
+    function = Prediction(-1, "function", math.nan)
+    explanation = dataclasses.replace(
+        explanation_of(0), heatmaps={-1: np.zeros((1, 1), np.float32)}, targets=(function,)
+    )
+    ((back, _),) = from_arrays(to_arrays([(explanation, None)]))
+    assert math.isnan(back.targets[0].probability)
+    assert json.dumps(list(back.heatmaps)) == "[-1]"

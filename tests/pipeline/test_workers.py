@@ -1,0 +1,97 @@
+"""Items made ahead: in order, bounded, and over on every way out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from stage_fakes import LIMIT_S, expect
+
+from streamcam.pipeline.workers import prefetched
+
+NAME = "the worker of these tests"
+
+
+def nothing() -> None:
+    """There is nothing to wake."""
+
+
+def workers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == NAME]
+
+
+def test_items_come_in_order_from_another_thread() -> None:
+    def made() -> Iterator[tuple[int, bool]]:
+        for number in range(20):
+            yield number, threading.current_thread().name == NAME
+
+    with prefetched(made(), waiting=3, name=NAME, interrupt=nothing) as items:
+        assert list(items) == [(number, True) for number in range(20)]
+    assert workers() == []
+
+
+def test_it_works_ahead_and_no_further_than_it_may() -> None:
+    third, ended = threading.Event(), threading.Event()
+
+    def made() -> Iterator[int]:
+        for number in range(10):
+            if number == 3:
+                third.set()  # 1 and 2 wait, and this one is in hand: where it would go there is no room
+            yield number
+        ended.set()
+
+    with prefetched(made(), waiting=2, name=NAME, interrupt=nothing) as items:
+        assert next(items) == 0
+        expect(third)
+        assert not ended.is_set()
+        assert list(items) == list(range(1, 10))
+    assert ended.is_set()
+
+
+def test_what_goes_wrong_there_surfaces_here() -> None:
+    def made() -> Iterator[int]:
+        yield 1
+        raise KeyError("gone wrong")
+
+    with (
+        pytest.raises(KeyError, match="gone wrong"),
+        prefetched(made(), waiting=1, name=NAME, interrupt=nothing) as items,
+    ):
+        list(items)
+    assert workers() == []
+
+
+def test_leaving_early_ends_a_worker_that_has_no_room() -> None:
+    full, far = threading.Event(), threading.Event()
+
+    def made() -> Iterator[int]:
+        yield 0
+        yield 1
+        full.set()
+        yield 2
+        far.set()
+
+    with prefetched(made(), waiting=1, name=NAME, interrupt=nothing) as items:
+        assert next(items) == 0
+        expect(full)
+    assert workers() == []
+    assert not far.is_set()
+
+
+def test_leaving_early_wakes_a_worker_that_waits() -> None:
+    waits, woken = threading.Event(), threading.Event()
+
+    def made() -> Iterator[int]:
+        waits.set()
+        assert woken.wait(LIMIT_S)
+        yield from ()
+
+    def leave(interrupt: Callable[[], None]) -> None:
+        with prefetched(made(), waiting=1, name=NAME, interrupt=interrupt):
+            expect(waits)
+            raise RuntimeError("the caller has had enough")
+
+    with pytest.raises(RuntimeError, match="had enough"):
+        leave(woken.set)
+    assert workers() == []

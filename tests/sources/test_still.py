@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from av.video.reformatter import ColorRange
+from media_factory import make_clip
+from numpy.typing import NDArray
+from PIL import Image
+
+from streamcam.errors import InvalidArgumentError, SourceError
+from streamcam.frames import SourceReport
+from streamcam.media.scaling import FAITHFUL, Resampler
+from streamcam.sources import is_image, open_source
+
+QUARTERS = np.array([[40, 80], [120, 160]], np.uint8).repeat(24, 0).repeat(32, 1)
+"""64x48 pixels, the quarters 40, 80 above and 120, 160 below."""
+
+
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    """Read an image as a source gives it, turned back into RGB."""
+    with open_source(path) as source:
+        (frame,) = source
+        return Resampler().to_rgb(frame.image, source.info.width, source.info.height, interpolation=FAITHFUL)
+
+
+def quarters_of(rgb: NDArray[np.uint8]) -> list[list[int]]:
+    rows, columns = rgb.shape[0] // 4, rgb.shape[1] // 4
+    return [[int(rgb[row, column, 0]) for column in (columns, 3 * columns)] for row in (rows, 3 * rows)]
+
+
+def test_an_image_is_a_video_of_one_frame(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    Image.fromarray(QUARTERS).save(path)
+    with open_source(path) as source:
+        info = source.info
+        frames = list(source)
+        assert source.report() == SourceReport(frames_read=1)
+    assert (info.name, info.path, info.width, info.height) == (str(path), path, 64, 48)
+    assert info.is_still
+    assert (info.frame_count, info.begin_s) == (1, 0)
+    (frame,) = frames
+    assert (frame.index, frame.pts, frame.time_s) == (0, 0, 0)
+    assert frame.image.format.name == "yuv444p"
+    assert frame.image.color_range == info.colour.color_range == ColorRange.JPEG
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [(".png", {}), (".bmp", {}), (".tif", {}), (".webp", {"lossless": True}), (".jpg", {"quality": 95})],
+)
+def test_every_kind_keeps_its_colours(suffix: str, options: dict[str, object], tmp_path: Path) -> None:
+    red, green = np.meshgrid(np.arange(0, 256, 4, dtype=np.uint8), np.arange(0, 240, 5, dtype=np.uint8))
+    rgb = np.stack([red, green, np.full_like(red, 90)], -1)
+    path = tmp_path / f"photo{suffix}"
+    Image.fromarray(rgb).save(path, **options)
+    with Image.open(path) as opened:
+        stored = np.asarray(opened.convert("RGB")).astype(int)
+    assert is_image(path)
+    assert np.abs(read_rgb(path) - stored).max() <= 2
+
+
+# From the EXIF standard: 1 as stored, 2 mirrored, 3 turned by 180, 4 upside down and mirrored, 5 mirrored
+# along the diagonal, 6 to be turned right, 7 mirrored along the other diagonal, 8 to be turned left.
+@pytest.mark.parametrize(
+    ("orientation", "seen"),
+    [
+        (1, [[40, 80], [120, 160]]),
+        (2, [[80, 40], [160, 120]]),
+        (3, [[160, 120], [80, 40]]),
+        (4, [[120, 160], [40, 80]]),
+        (5, [[40, 120], [80, 160]]),
+        (6, [[120, 40], [160, 80]]),
+        (7, [[160, 80], [120, 40]]),
+        (8, [[80, 160], [40, 120]]),
+    ],
+)
+def test_photos_are_turned_as_the_camera_was(orientation: int, seen: list[list[int]], tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(QUARTERS).save(tmp_path / "photo.jpg", quality=95, exif=exif)
+    rgb = read_rgb(tmp_path / "photo.jpg")
+    assert rgb.shape == ((64, 48, 3) if orientation >= 5 else (48, 64, 3))
+    np.testing.assert_allclose(quarters_of(rgb), seen, atol=3)
+
+
+def test_what_is_transparent_is_white(tmp_path: Path) -> None:
+    rgba = np.zeros((48, 64, 4), np.uint8)
+    rgba[:24, :32] = (200, 0, 0, 255)
+    rgba[:24, 32:] = (200, 0, 0, 0)
+    rgba[24:, :32] = (200, 0, 0, 128)
+    rgba[24:, 32:] = (0, 0, 0, 255)
+    Image.fromarray(rgba).save(tmp_path / "logo.png")
+    # Half transparent: 200 * 128/255 + 255 * 127/255 = 227.4.
+    np.testing.assert_allclose(quarters_of(read_rgb(tmp_path / "logo.png")), [[200, 255], [227, 0]], atol=2)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "CMYK"])
+def test_every_mode_is_read(mode: str, tmp_path: Path) -> None:
+    path = tmp_path / ("photo.jpg" if mode == "CMYK" else "photo.png")
+    Image.fromarray(QUARTERS).convert("RGB").convert(mode).save(path, quality=95)
+    np.testing.assert_allclose(quarters_of(read_rgb(path)), [[40, 80], [120, 160]], atol=3)
+
+
+def test_black_and_white_is_read(tmp_path: Path) -> None:
+    Image.fromarray(QUARTERS > 100).save(tmp_path / "fax.png")
+    np.testing.assert_allclose(quarters_of(read_rgb(tmp_path / "fax.png")), [[0, 0], [255, 255]], atol=2)
+
+
+@pytest.mark.parametrize(("transparency", "seen"), [(None, (200, 0, 0)), (0, (255, 255, 255))])
+def test_palettes_are_read(transparency: int | None, seen: tuple[int, int, int], tmp_path: Path) -> None:
+    image = Image.new("P", (64, 48), 0)
+    image.putpalette([200, 0, 0, 0, 200, 0])
+    image.save(tmp_path / "logo.png", transparency=transparency)
+    np.testing.assert_allclose(read_rgb(tmp_path / "logo.png")[0, 0], seen, atol=2)
+
+
+def test_deep_greys_keep_their_brightness(tmp_path: Path) -> None:
+    deep = QUARTERS.astype(np.uint16) * 257
+    assert cv2.imwrite(str(tmp_path / "scan.png"), deep)
+    assert cv2.imwrite(str(tmp_path / "scan.tiff"), deep)
+    for name in ("scan.png", "scan.tiff"):
+        np.testing.assert_allclose(quarters_of(read_rgb(tmp_path / name)), [[40, 80], [120, 160]], atol=2)
+
+
+def test_deep_colours_keep_their_brightness(tmp_path: Path) -> None:
+    deep = np.stack([QUARTERS.astype(np.uint16) * 257] * 3, -1)
+    assert cv2.imwrite(str(tmp_path / "scan.png"), deep)
+    np.testing.assert_allclose(quarters_of(read_rgb(tmp_path / "scan.png")), [[40, 80], [120, 160]], atol=2)
+
+
+def test_numbers_without_a_range_are_refused(tmp_path: Path) -> None:
+    assert cv2.imwrite(str(tmp_path / "map.tiff"), QUARTERS.astype(np.float32))
+    with pytest.raises(SourceError, match=r"map.tiff' cannot be decoded as an image .*no known range"):
+        open_source(tmp_path / "map.tiff")
+
+
+def test_an_image_that_was_cut_off_is_refused(tmp_path: Path) -> None:
+    whole = io.BytesIO()
+    Image.fromarray(QUARTERS).save(whole, "JPEG")
+    (tmp_path / "photo.jpg").write_bytes(whole.getvalue()[:-200])
+    with pytest.raises(SourceError, match=r"photo.jpg' cannot be decoded as an image .*[Tt]runcated"):
+        open_source(tmp_path / "photo.jpg")
+
+
+@pytest.mark.parametrize("head", [b"\xff\xd8\xff\xe0 and no more", b"\x89PNG\r\n\x1a\n" + b"x" * 90, b"BM?"])
+def test_what_only_begins_like_an_image_is_refused(head: bytes, tmp_path: Path) -> None:
+    (tmp_path / "photo.png").write_bytes(head)
+    with pytest.raises(SourceError, match=r"photo.png' cannot be decoded as an image"):
+        open_source(tmp_path / "photo.png")
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".png"])
+def test_animations_are_refused(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"dance{suffix}"
+    pages = [Image.new("RGB", (64, 48), colour) for colour in ("red", "blue")]
+    pages[0].save(path, save_all=True, append_images=pages[1:], duration=100)
+    with pytest.raises(SourceError, match=r"is an animation; convert it to a video first"):
+        open_source(path)
+
+
+def test_an_image_has_no_time_to_trim(tmp_path: Path) -> None:
+    Image.fromarray(QUARTERS).save(tmp_path / "photo.png")
+    with pytest.raises(InvalidArgumentError, match=r"is an image; leave out `start_s` and `end_s`"):
+        open_source(tmp_path / "photo.png", end_s=1)
+
+
+def test_the_content_tells_an_image_not_the_name(tmp_path: Path) -> None:
+    Image.fromarray(QUARTERS).save(tmp_path / "photo.png")
+    (tmp_path / "photo.png").rename(tmp_path / "photo.mp4")
+    assert is_image(tmp_path / "photo.mp4")
+    make_clip(tmp_path / "clip.mp4", frames=2).rename(tmp_path / "clip.jpg")
+    assert not is_image(tmp_path / "clip.jpg")
+    with open_source(tmp_path / "clip.jpg") as source:
+        assert len(list(source)) == 2

@@ -1,0 +1,230 @@
+"""A camera, a display and explainers that do as they are told: tests of the live preview need no devices."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
+
+from media_factory import make_image
+from stage_fakes import FakeExplainer
+
+from streamcam.errors import InvalidArgumentError, SourceError
+from streamcam.frames import Frame
+from streamcam.media.images import Image
+from streamcam.session.stages import ExplainerFacts, ExplainRequest
+from streamcam.session.window import Display
+from streamcam.sources import LiveSource, Notify
+from streamcam.sources.live import TIME_BASE, Feed, Grabbed
+
+Step = Grabbed | SourceError | None | Callable[[], object]
+"""What a fake feed does when an image is asked of it: give one, fail, have none yet, or call something."""
+
+
+class FakeFeed(Feed):
+    """A camera that follows a script, and ends its run by setting `stop` when the script is over.
+
+    Attributes:
+        opened: How often it was opened.
+        is_open: Whether it is.
+    """
+
+    def __init__(self, script: Iterable[Step], *, refusals: Sequence[SourceError | None] = ()) -> None:
+        """Assign.
+
+        Args:
+            script: What happens, step by step.
+            refusals: What each attempt to open it raises; those beyond succeed.
+        """
+        self.name = "fake camera"
+        self.stop = threading.Event()
+        self.opened = 0
+        self.is_open = False
+        self._script = iter(script)
+        self._refusals = list(refusals)
+
+    def open(self) -> None:
+        assert not self.is_open
+        refusal = self._refusals.pop(0) if self._refusals else None
+        if refusal is not None:
+            raise refusal
+        self.opened += 1
+        self.is_open = True
+
+    def grab(self) -> Grabbed | None:
+        assert self.is_open
+        for step in self._script:
+            if callable(step):
+                step()
+                continue
+            if isinstance(step, SourceError):
+                raise step
+            return step
+        self.stop.set()
+        return None
+
+    def close(self) -> None:
+        self.is_open = False
+
+
+def grabbed(
+    index: int = 0, time_s: float | None = None, *, size: tuple[int, int] = (64, 48), kind: str = "yuv420p"
+) -> Grabbed:
+    """One grey image, as a device gives it."""
+    return Grabbed(make_image(*size, index, kind), time_s)
+
+
+class ToldLiveSource(LiveSource):
+    """Gives images when told to: after each one it waits for `go`.
+
+    Attributes:
+        notify: What the preview gave it to tell of trouble with.
+        idle: Set while all that were asked for have been taken.
+    """
+
+    rate = Fraction(25)
+
+    def __init__(self, *, size: tuple[int, int] = (64, 48)) -> None:
+        self.name = "told"
+        self.size = size
+        self.notify: Notify = lambda _notice: None
+        self.ended = threading.Event()
+        self.idle = threading.Event()
+        self.failure: SourceError | None = None
+        self._go = threading.Semaphore(0)
+
+    def go(self, count: int = 1) -> None:
+        """Let more images come."""
+        self._go.release(count)
+
+    def end(self, failure: SourceError | None = None) -> None:
+        """Let the source end or fail in the place of its next image."""
+        self.failure = failure
+        self.ended.set()
+        self.go()
+
+    def frames(self, stop: threading.Event, notify: Notify) -> Iterator[Frame]:
+        self.notify = notify
+        index = 0
+        while not stop.is_set():
+            if not self._go.acquire(blocking=False):
+                self.idle.set()
+                if not self._go.acquire(timeout=0.02):
+                    continue
+            self.idle.clear()
+            if self.ended.is_set():
+                if self.failure is not None:
+                    raise self.failure
+                return
+            yield live_frame(index, self.size)
+            index += 1
+
+
+def live_frame(index: int, size: tuple[int, int] = (64, 48), received_at: float = 0.0) -> Frame:
+    """One grey frame of a live source, 25 a second."""
+    return Frame(make_image(*size, index), index, index * 3600, TIME_BASE, received_at)
+
+
+class FakeLiveExplainer:
+    """An explainer that does as it is told, and whose facts change when they are changed.
+
+    Attributes:
+        facts: What it says of itself.
+    """
+
+    batch_size = 1
+
+    def __init__(self, explainer: FakeExplainer, facts: ExplainerFacts) -> None:
+        self.facts = facts
+        self.explain_frames = explainer.explain_frames
+
+
+class FakeExplainers:
+    """Builds explainers that need no network.
+
+    Attributes:
+        asked: Everything that was wanted, in order.
+        made: Everything that was built.
+    """
+
+    methods = ("fake", "other", "broken")
+
+    def __init__(self, before: Callable[[int], None] = lambda _batch: None) -> None:
+        """Assign.
+
+        Args:
+            before: Called before each explanation, as by `FakeExplainer`.
+        """
+        self.asked: list[ExplainRequest] = []
+        self.made: list[FakeLiveExplainer] = []
+        self._explainer = FakeExplainer(batch_size=1, before=before)
+
+    def make(self, wanted: ExplainRequest) -> FakeLiveExplainer:
+        self.asked.append(wanted)
+        if wanted.method == "broken":
+            raise InvalidArgumentError("this method goes with no network")
+        self.made.append(FakeLiveExplainer(self._explainer, facts_of(wanted)))
+        return self.made[-1]
+
+
+def facts_of(wanted: ExplainRequest) -> ExplainerFacts:
+    layer = "deep" if wanted.layer == "auto" else wanted.layer
+    labels = ("goldfish", "tiger cat", "Egyptian cat", "catamaran", "tabby", "egret")
+    return ExplainerFacts(
+        "fake", wanted.method, layer, "torch", "fp32", labels, ("shallow", "middle", "deep")
+    )
+
+
+class FakeDisplay(Display):
+    """Remembers what it was shown, and presses keys.
+
+    Attributes:
+        shown: The images, in order.
+        keys: What is pressed next; whoever appends to it presses a key.
+        full_screen: Whether it fills the screen.
+        is_closed: Whether it was closed by the program.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: tuple[int, int] | None = None,
+        on_show: Callable[[int], object] = lambda _number: None,
+    ) -> None:
+        """Assign.
+
+        Args:
+            size: (width, height) that it has.
+            on_show: Called with the number of each image shown, from 0.
+        """
+        self.shown: list[Image] = []
+        self.keys: list[str] = []
+        self.full_screen = False
+        self.is_closed = False
+        self.closed_by_user = False
+        self.threads: set[str] = set()
+        self._size = size
+        self._on_show = on_show
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        return self._size
+
+    @property
+    def closed(self) -> bool:
+        return self.closed_by_user
+
+    def show(self, image: Image) -> None:
+        self.threads.add(threading.current_thread().name)
+        self.shown.append(image)
+        self._on_show(len(self.shown) - 1)
+
+    def poll(self) -> tuple[str, ...]:
+        keys, self.keys = tuple(self.keys), []
+        return keys
+
+    def toggle_full_screen(self) -> None:
+        self.full_screen = not self.full_screen
+
+    def close(self) -> None:
+        self.is_closed = True

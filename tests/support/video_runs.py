@@ -1,0 +1,111 @@
+"""Sending videos through a source and a sink, as the pipeline does."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import resource
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import av
+from media_factory import Painter, make_image, paint_grey
+
+from streamcam.frames import ColourTags, Frame, SourceInfo, SourceReport
+from streamcam.media.encoders import EncoderSettings
+from streamcam.media.images import bits_of, blank_like, planes_of, set_tags
+from streamcam.sinks import open_sink
+from streamcam.sources import ReadingSettings, open_source
+
+FAST = EncoderSettings(preset="ultrafast")
+"""libx264 as fast as it goes."""
+
+
+def read_video(
+    path: Path,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    reading: ReadingSettings | None = None,
+) -> tuple[list[Frame], SourceInfo, SourceReport]:
+    """Read a video, or a part of it, to its end."""
+    with open_source(path, start_s=start_s, end_s=end_s, reading=reading) as source:
+        frames = list(source)
+        return frames, source.info, source.report()
+
+
+def mean_lumas(frames: list[Frame]) -> list[float]:
+    """Tell how bright each frame is, on the scale of 8 bits."""
+    return [
+        float(planes_of(frame.image)[0].mean()) / 2 ** (bits_of(frame.image.format.name) - 8)
+        for frame in frames
+    ]
+
+
+def copy_of(image: av.VideoFrame) -> av.VideoFrame:
+    """Copy an image into fresh memory, as the overlay does."""
+    fresh = blank_like(image)
+    for target, source in zip(planes_of(fresh), planes_of(image), strict=True):
+        target[:] = source
+    return fresh
+
+
+@dataclasses.dataclass(frozen=True)
+class Passed:
+    """What came of sending a video from a source to a sink."""
+
+    info: SourceInfo
+    report: SourceReport
+    sink_notes: tuple[str, ...]
+    pts: list[int]
+
+
+def pass_through(
+    source: Path,
+    target: Path,
+    *,
+    settings: EncoderSettings | None = FAST,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    reading: ReadingSettings | None = None,
+    stop_after: int | None = None,
+) -> Passed:
+    """Read a video and write it again, as the pipeline does, with nothing drawn."""
+    with open_source(source, start_s=start_s, end_s=end_s, reading=reading) as opened:
+        sink = open_sink(target, opened.info, settings=settings)
+        pts = []
+        with sink:
+            for frame in itertools.islice(opened, stop_after):
+                sink.write(copy_of(frame.image))
+                pts.append(frame.pts)
+            sink.finish(cut_short=stop_after is not None)
+        return Passed(opened.info, opened.report(), sink.notes, pts)
+
+
+@contextlib.contextmanager
+def limited_file_size(size: int) -> Iterator[None]:
+    """Let no file grow beyond `size` bytes, as on a full disk; Python ignores the signal that comes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def write_video(
+    path: Path,
+    info: SourceInfo,
+    pts: Iterable[int] = range(5),
+    settings: EncoderSettings = FAST,
+    tags: ColourTags | None = None,
+    paint: Painter = paint_grey,
+) -> None:
+    """Write a video of made images, shown at the times given in units of `info.time_base`."""
+    with open_sink(path, info, settings=settings) as sink:
+        for index, time in enumerate(pts):
+            image = make_image(info.width, info.height, index, paint=paint)
+            if tags is not None:
+                set_tags(image, tags)
+            image.pts = time
+            sink.write(image)

@@ -1,0 +1,144 @@
+"""Following a video: which frames are explained, of which classes, and what is added to what is found."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import skimage.data
+from media_factory import make_image
+from stage_fakes import CAT, explanation_of
+
+from streamcam.explanations import Explanation
+from streamcam.frames import Frame
+from streamcam.temporal import TemporalSettings, Tracker
+
+LABELS = ("ant", "bee", "cat", "dog")
+PHOTOGRAPHS = [skimage.data.camera(), skimage.data.coffee()[..., 1]]
+
+
+def frame(index: int, shot: int = 0) -> Frame:
+    def paint(_index: int, planes: Any) -> None:
+        planes[0][:] = PHOTOGRAPHS[shot][100:208, 100:292]
+
+    return Frame(make_image(192, 108, paint=paint), index, index, Fraction(1, 10), 0.0)
+
+
+def follow(settings: TemporalSettings, shots: list[int]) -> list[Explanation]:
+    """Let every frame of a video be explained that is to be."""
+    tracker = Tracker(settings)
+    frames = [frame(index, shot) for index, shot in enumerate(shots)]
+    due = [tracker.observe(one) for one in frames]
+    return [
+        tracker.complete(one, explanation_of(one.index) if is_due else None)
+        for one, is_due in zip(frames, due, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 10])
+def test_every_so_many_frames_one_is_explained(every: int) -> None:
+    found = follow(TemporalSettings(every=every), [0] * 10)
+    assert [one.is_explained for one in found] == [index % every == 0 for index in range(10)]
+    assert [one.frame_index for one in found] == list(range(10))
+
+
+def test_the_frame_after_a_cut_is_always_explained_and_counting_begins_there() -> None:
+    found = follow(TemporalSettings(every=3), [0, 0, 0, 0, 0, 1, 1, 1, 1])
+    assert [index for index, one in enumerate(found) if one.cut] == [5]
+    assert [index for index, one in enumerate(found) if one.is_explained] == [0, 3, 5, 8]
+
+
+def test_cuts_can_be_left_alone() -> None:
+    found = follow(TemporalSettings(cuts="off"), [0, 1, 0, 1])
+    assert not any(one.cut for one in found)
+
+
+def test_what_is_left_out_has_no_maps_and_says_where_maps_would_lie() -> None:
+    first, second = follow(TemporalSettings(every=2), [0, 0])
+    assert first.heatmaps.keys() == {CAT}
+    assert (second.heatmaps, second.targets, second.predictions) == ({}, (), ())
+    assert (second.method, second.region) == (first.method, first.region)
+
+
+def test_every_explanation_has_a_view_of_its_frame() -> None:
+    for one in follow(TemporalSettings(every=2), [0, 0]):
+        assert one.view is not None
+        np.testing.assert_array_equal(one.view, PHOTOGRAPHS[0][100:208, 100:292])
+
+
+def ranked(settings: TemporalSettings, rows: list[list[float]], shots: list[int]) -> list[Explanation]:
+    """Rank frame by frame, as an explainer does."""
+    tracker = Tracker(settings)
+    found = []
+    for index, (row, shot) in enumerate(zip(rows, shots, strict=True)):
+        one = frame(index, shot)
+        tracker.observe(one)
+        ranking = tracker.rank([one], np.array([row], np.float32), LABELS, 2)
+        found.append(tracker.complete(one, explanation_of(index)))
+        assert [label.index for label in found[-1].shown] == ranking[0].tolist()
+    return found
+
+
+A, B = [0.4, 0.3, 0.0, 0.0], [0.3, 0.4, 0.0, 0.0]
+
+
+def test_labels_hold_from_frame_to_frame() -> None:
+    found = ranked(TemporalSettings(label_hold_s=0.5), [A, B, A, B, A], [0] * 5)
+    assert [one.shown[0].label for one in found] == ["ant"] * 5
+    assert found[0].shown[0].probability == pytest.approx(0.4)
+    assert [one.shown[0].label for one in ranked(TemporalSettings(label_hold_s=0), [A, B], [0, 0])] == [
+        "ant",
+        "bee",
+    ]
+
+
+def test_labels_change_with_the_shot() -> None:
+    found = ranked(TemporalSettings(label_hold_s=5), [A, A, B, B], [0, 0, 1, 1])
+    assert [one.shown[0].label for one in found] == ["ant", "ant", "bee", "bee"]
+
+
+def test_a_batch_is_ranked_in_order() -> None:
+    tracker = Tracker(TemporalSettings(label_hold_s=0.5))
+    frames = [frame(0), frame(1, 1), frame(2, 1)]
+    for one in frames:
+        tracker.observe(one)
+    ranking = tracker.rank(frames, np.array([A, B, A], np.float32), LABELS, 1)
+    assert ranking.tolist() == [[0], [1], [1]]
+    assert ranking.dtype == np.int64
+
+
+def test_a_batch_that_is_tried_again_in_parts_is_ranked_once() -> None:
+    tracker = Tracker(TemporalSettings(label_hold_s=0.5))
+    frames = [frame(index) for index in range(4)]
+    for one in frames:
+        tracker.observe(one)
+    rows = np.array([A, B, A, B], np.float32)
+    whole = tracker.rank(frames, rows, LABELS, 1)
+    probabilities, shown = tracker.ranked(frames[3])
+    parts = [tracker.rank(frames[start : start + 2], rows[start : start + 2], LABELS, 1) for start in (0, 2)]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+    again, label = tracker.ranked(frames[3])
+    np.testing.assert_array_equal(again, probabilities)
+    assert label == shown
+
+
+def test_a_video_that_is_repeated_goes_on_as_it_would_have() -> None:
+    settings = TemporalSettings(label_hold_s=0.5)
+    rows = np.array([A, B, B, B, B, B, B, B, B, B, B, B], np.float32)
+    frames = [frame(index) for index in range(len(rows))]
+    first, second = Tracker(settings), Tracker(settings)
+    for one, row in zip(frames, rows, strict=True):
+        first.observe(one)
+        first.rank([one], row[None], LABELS, 2)
+    for one in frames[:8]:
+        probabilities, shown = first.ranked(one)
+        assert probabilities is not None
+        second.observe(one)
+        second.repeat(one, probabilities, shown)
+    for one, row in zip(frames[8:], rows[8:], strict=True):
+        second.observe(one)
+        second.rank([one], row[None], LABELS, 2)
+    assert [second.ranked(one)[1] for one in frames] == [first.ranked(one)[1] for one in frames]
+    assert first.ranked(frames[-1])[1][0].label == "bee"

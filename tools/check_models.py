@@ -1,0 +1,201 @@
+"""Explain one image with every model: does the choice of layer hold, and does a map come out?
+
+All of torchvision's classifiers and a member of each of timm's families are built untrained, one after
+another, and an image of noise is explained by Grad-CAM and HiResCAM. A model is fine if both maps are
+finite and differ from place to place. Nothing is downloaded.
+
+    python tools/check_models.py [--family torchvision|timm] [--only TEXT] [--markdown]
+
+The exit code is 1 if a model fails. All of them take half an hour on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import gc
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from streamcam.errors import StreamcamError
+from streamcam.explain import Explainer
+from streamcam.models import Classifier, known_models, load_classifier
+
+# Networks of larger images are built for this side: the layers are the same and the time is not.
+LARGEST_SIDE = 256
+SMALLER_SIDE = 224
+
+METHODS = ("gradcam", "hirescam")
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (9, 16, 3), dtype=np.uint8).repeat(20, 0).repeat(20, 1)
+"""Squares of noise, so that places differ at the resolution of a network too."""
+
+TIMM = """
+    resnet18 resnetv2_18 resnext26ts resnest14d res2net50_14w_8s skresnet18 wide_resnet50_2 resnet10t
+    convnext_atto convnextv2_atto convnext_zepto_rms inception_next_atto convmixer_768_32 mambaout_femto
+    efficientnet_b0 efficientnet_lite0 tf_efficientnetv2_b0 mixnet_s mnasnet_100 spnasnet_100 hardcorenas_a
+    mobilenetv2_050 mobilenetv3_small_050 mobilenetv4_conv_small mobilenetv4_hybrid_medium mobileone_s0
+    vit_tiny_patch16_224 vit_small_patch32_224 vit_wee_patch16_reg1_gap_256 vit_medium_patch16_reg4_gap_256
+    vit_medium_patch16_gap_240 vit_small_patch14_reg4_dinov2 vit_small_patch16_dinov3
+    vit_relpos_small_patch16_224 vit_tiny_r_s16_p8_224 deit_tiny_patch16_224
+    deit_tiny_distilled_patch16_224 deit3_small_patch16_224
+    beit_base_patch16_224 beitv2_base_patch16_224 eva02_tiny_patch14_224 eva02_tiny_patch14_336
+    flexivit_small vitamin_small_224
+    cait_xxs24_224 xcit_nano_12_p16_224 convit_tiny crossvit_tiny_240 tnt_s_patch16_224 pit_ti_224
+    pit_ti_distilled_224 coat_tiny coat_lite_tiny visformer_tiny levit_128s hiera_tiny_224 mvitv2_tiny
+    swin_tiny_patch4_window7_224 swinv2_tiny_window8_256 swinv2_cr_tiny_224 nest_tiny_jx gcvit_xxtiny
+    twins_pcpvt_small twins_svt_small pvt_v2_b0 davit_tiny focalnet_tiny_srf tiny_vit_5m_224 nextvit_small
+    maxvit_nano_rw_256 maxvit_rmlp_pico_rw_256 maxxvitv2_nano_rw_256 coatnet_0_rw_224 coatnet_nano_rw_224
+    poolformer_s12 poolformerv2_s12 caformer_s18 convformer_s18 sequencer2d_s mixer_s32_224 resmlp_12_224
+    gmixer_24_224 gmlp_ti16_224
+    mobilevit_xxs mobilevitv2_050 edgenext_xx_small efficientformer_l1 efficientformerv2_s0 fastvit_t8
+    efficientvit_b0 efficientvit_m0 repvit_m0_9 swiftformer_xs starnet_s1 shvit_s1 ghostnet_100 ghostnetv2_100
+    repghostnet_050 lcnet_050 tinynet_e rexnet_100 hgnet_tiny hgnetv2_b0 repvgg_a0
+    regnetx_002 regnety_002 densenet121 rdnet_tiny dla34 dpn68 nf_regnet_b0 dm_nfnet_f0 hrnet_w18_small
+    inception_v3 inception_v4 inception_resnet_v2 legacy_xception xception41 legacy_seresnet18 vovnet39a
+    ese_vovnet19b_dw selecsls42b cspresnet50 darknet53 vgg11 tresnet_m
+    botnet26t_256 halonet26t lambda_resnet26t bat_resnext26ts
+"""
+"""One small member of each of timm's families that are classifiers."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What was found out about one model."""
+
+    model: str
+    parameters: int = 0
+    fit: str = ""
+    layer: str = ""
+    grid: str = ""
+    """Of the map, columns by rows."""
+    finite: bool = False
+    varied: bool = False
+    """Whether the maps differ from place to place."""
+    seconds: float = 0.0
+    error: str = ""
+
+    @property
+    def is_fine(self) -> bool:
+        return self.finite and self.varied and not self.error
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        return (
+            self.model,
+            f"{self.parameters / 1e6:.1f} M",
+            self.fit,
+            self.layer,
+            self.grid,
+            "yes" if self.finite else "no",
+            "yes" if self.varied else "no",
+            f"{self.seconds:.1f}",
+            "ok" if self.is_fine else f"FAILED {self.error}".strip(),
+        )
+
+
+HEADERS = ("model", "parameters", "fit", "layer", "grid", "finite", "varied", "seconds", "result")
+WIDTHS = (40, 10, 7, 40, 7, 6, 6, 7, 6)
+
+
+def check(name: str) -> Row:
+    """Build a model, explain an image of noise, and say what came of it."""
+    started = time.perf_counter()
+    try:
+        row = _explain(_untrained(name))
+    except StreamcamError as error:
+        row = Row(name, error=str(error))
+    return dataclasses.replace(row, model=name, seconds=time.perf_counter() - started)
+
+
+def _untrained(name: str) -> Classifier:
+    torch.manual_seed(0)
+    side = _published_side(name)
+    small = SMALLER_SIDE if side is not None and side > LARGEST_SIDE else None
+    classifier = load_classifier(name, weights="none", input_size=small)
+    # Some begin with a classifier of zeros, whose gradients would be zeros too.
+    for part in classifier.module.modules():
+        if isinstance(part, nn.Linear | nn.Conv2d) and not part.weight.any():
+            nn.init.normal_(part.weight, std=0.02)
+    _settle(classifier)
+    return classifier
+
+
+def _settle(classifier: Classifier) -> None:
+    """Give batch normalisation the statistics of the image: else signals fade in some networks."""
+    norms = [
+        part for part in classifier.module.modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)
+    ]
+    for norm in norms:
+        norm.train().momentum = 1.0
+        if norm.affine and not norm.weight.any():  # a block that is to add nothing at first
+            nn.init.ones_(norm.weight)
+    if norms:
+        side = classifier.input.size
+        pixels = torch.from_numpy(IMAGE).permute(2, 0, 1).unsqueeze(0).float()
+        pixels = F.interpolate(pixels, (side, side), mode="bilinear").repeat(2, 1, 1, 1)
+        with torch.no_grad():
+            classifier.module(classifier.input.normalise(pixels))
+    classifier.module.eval()
+
+
+def _published_side(name: str) -> int | None:
+    return next((info.input_size for info in known_models(name) if info.name == name), None)
+
+
+def _explain(classifier: Classifier) -> Row:
+    finite = varied = True
+    for method in METHODS:
+        # Signed, so that a map of nothing but evidence against the class is not taken for an empty one.
+        explainer = Explainer(classifier, method=method, signed=True, backend="torch")
+        (explanation,) = explainer.explain([IMAGE])
+        (heatmap,) = explanation.heatmaps.values()
+        finite &= bool(np.isfinite(heatmap).all()) and "not finite" not in explanation.flags.values()
+        varied &= bool(np.ptp(heatmap) > 1e-4 * np.abs(heatmap).max())
+    rows, columns = heatmap.shape
+    parameters = sum(parameter.numel() for parameter in classifier.module.parameters())
+    grid = f"{columns}x{rows}"
+    return Row("", parameters, explainer.fit, explainer.target_layer, grid, finite, varied)
+
+
+def wanted(family: str | None, text: str) -> Iterator[str]:
+    """List the models to check, by name."""
+    if family in (None, "torchvision"):
+        yield from (info.name for info in known_models() if text in info.name)
+    if family in (None, "timm"):
+        yield from (f"timm:{name}" for name in TIMM.split() if text in f"timm:{name}")
+
+
+def _line(cells: tuple[str, ...], *, markdown: bool) -> str:
+    if markdown:
+        return f"| {' | '.join(cells)} |"
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, WIDTHS, strict=True)).rstrip()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--family", choices=("torchvision", "timm"), help="only this one")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only models whose name contains it")
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    options = parser.parse_args()
+    print(_line(HEADERS, markdown=options.markdown), flush=True)
+    if options.markdown:
+        print(_line(("---",) * len(HEADERS), markdown=True))
+    rows = []
+    for name in wanted(options.family, options.only):
+        rows.append(check(name))
+        print(_line(rows[-1].cells, markdown=options.markdown), flush=True)
+        gc.collect()
+    failed = [row for row in rows if not row.is_fine]
+    print(f"\n{len(rows) - len(failed)} of {len(rows)} models are fine", flush=True)
+    return 1 if failed or not rows else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
