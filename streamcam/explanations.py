@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamcam.frames import FloatArray, Frame, Region
+
+if TYPE_CHECKING:
+    import av
 
 NOT_FINITE = "not finite"
 """The flag of a map that could not be computed."""
@@ -110,3 +115,22 @@ class StabilizedFrame:
     """The classes to be listed, best first."""
     explanation: Explanation
     """The frame's own explanation, with the region that the heat covers; its maps are raw, or left out."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RenderedFrame:
+    """A finished image on its way to an output, with everything that was drawn onto it."""
+
+    image: av.VideoFrame
+    """The frame with heat and labels drawn on it: planar YUV, 4:2:0, 4:2:2 or 4:4:4, of 8 or 10 bits."""
+    pts: int
+    """Presentation time in units of `time_base`."""
+    time_base: Fraction
+    """Seconds per unit of `pts`."""
+    stabilized: StabilizedFrame | None = None
+    """The heat, labels and explanation behind the image; None for an image with nothing drawn on it."""
+
+    @property
+    def time_s(self) -> float:
+        """Presentation time in seconds."""
+        return float(self.pts * self.time_base)

@@ -119,8 +119,6 @@ def live_command(
     password is better put into the environment variable STREAMCAM_SOURCE than on the command line, which
     others on the same machine can read.
     """
-    import cv2  # noqa: F401 - before av, whose X11 libraries would make OpenCV hang at its first window
-
     from streamcam.overlay import Overlay, OverlaySettings
     from streamcam.session.controls import View
     from streamcam.session.explainers import LiveExplainers
