@@ -252,8 +252,8 @@ def sidecar_header(explainer: Explainer, info: SourceInfo) -> dict[str, Any]:
     """Describe a run, as the first line of its sidecar; the same for the same run."""
     return {
         "streamcam": streamcam.__version__,
-        "model": explainer.classifier.name,
-        "weights": explainer.classifier.weights,
+        "model": explainer.model.name,
+        "weights": explainer.model.weights,
         "method": explainer.method,
         "target_layer": explainer.target_layer,
         "fit": explainer.fit,
