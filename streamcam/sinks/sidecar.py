@@ -97,7 +97,7 @@ def frame_record(frame: Frame, explanation: Explanation) -> dict[str, Any]:
     ``cut`` is there where another shot begins. A frame that was left out has its number and time only.
     """
     record: dict[str, Any] = {"frame": frame.index, "time_s": round(frame.time_s, 6)}
-    if explanation.cut:
+    if explanation.starts_shot:
         record["cut"] = True
     if not explanation.is_explained:
         return record
@@ -110,8 +110,8 @@ def frame_record(frame: Frame, explanation: Explanation) -> dict[str, Any]:
         "target_layer": explanation.target_layer,
         "region": [round(edge, 6) for edge in (region.left, region.top, region.right, region.bottom)],
     }
-    if explanation.shown:
-        record["shown"] = _prediction_records(explanation.shown)
+    if explanation.smoothed_predictions:
+        record["shown"] = _prediction_records(explanation.smoothed_predictions)
     return {**record, "more": others} if others else record
 
 
