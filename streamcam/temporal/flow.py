@@ -156,13 +156,15 @@ def shift_box(box: Box, flow: FloatArray) -> Box:
     """
     left, top, right, bottom = box
     rows, columns = flow.shape[:2]
-    x = slice(max(0, math.floor(left * columns)), max(1, math.ceil(right * columns)))
-    y = slice(max(0, math.floor(top * rows)), max(1, math.ceil(bottom * rows)))
-    inside = flow[y, x].reshape(-1, 2)
-    if not len(inside):
-        return box
-    shift_x, shift_y = np.median(inside, axis=0).tolist()
+    inside = flow[_pixels_between(top, bottom, rows), _pixels_between(left, right, columns)]
+    shift_x, shift_y = np.median(inside.reshape(-1, 2), axis=0).tolist()
     return left - shift_x, top - shift_y, right - shift_x, bottom - shift_y
+
+
+def _pixels_between(start: float, stop: float, length: int) -> slice:
+    """Return the pixels between two fractions of a side; at least the nearest one."""
+    first = min(max(math.floor(start * length), 0), length - 1)
+    return slice(first, max(first + 1, min(math.ceil(stop * length), length)))
 
 
 @functools.lru_cache(maxsize=8)

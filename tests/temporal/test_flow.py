@@ -13,6 +13,7 @@ from streamcam.temporal.flow import (
     FlowEstimator,
     compute_displacement,
     normalize_contrast,
+    shift_box,
     upsample,
     upsampling_factor,
     warp,
@@ -169,3 +170,24 @@ def test_heat_travels_with_a_photograph() -> None:
         heat = warp(heat, compute_displacement(motion, heat, WHOLE, 4))
     column, row = peak_of(heat)
     assert (column, row) == (pytest.approx(26, abs=1), pytest.approx(10, abs=1))
+
+
+# --- boxes ------------------------------------------------------------------------------------------------
+
+
+def test_a_box_is_shifted_by_the_median_motion_inside_it() -> None:
+    flow = np.zeros((100, 200, 2), np.float32)
+    flow[40:60, 80:120] = [-0.1, 0.05]  # further left and down before
+    box = shift_box((0.4, 0.35, 0.6, 0.65), flow)
+    assert box == pytest.approx((0.5, 0.3, 0.7, 0.6))
+
+
+@pytest.mark.parametrize("left", [-0.5, 1.2])
+def test_a_box_outside_the_image_moves_with_the_nearest_pixel(left: float) -> None:
+    flow = np.full((10, 10, 2), 0.1, np.float32)
+    assert shift_box((left, 0, left + 0.2, 1), flow) == pytest.approx((left - 0.1, -0.1, left + 0.1, 0.9))
+
+
+def test_a_box_of_no_size_moves_with_the_pixel_under_it() -> None:
+    flow = np.full((10, 10, 2), 0.1, np.float32)
+    assert shift_box((0.5, 0.5, 0.5, 0.5), flow) == pytest.approx((0.4, 0.4, 0.4, 0.4))

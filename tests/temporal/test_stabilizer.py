@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stage_fakes import CAT, DOG, explanation_of
 
 from streamcam.errors import InvalidArgumentError
-from streamcam.explanations import NOT_FINITE, Explanation, Prediction
+from streamcam.explanations import NOT_FINITE, Explanation, Instance, Prediction
 from streamcam.frames import FloatArray, Frame, Region
 from streamcam.temporal import MODES, Stabilizer, TemporalSettings, stabilize
 
@@ -396,3 +396,49 @@ def test_heat_of_another_shot_is_not_carried() -> None:
 def test_nothing_is_carried_in_modes_that_look_ahead() -> None:
     with pytest.raises(InvalidArgumentError, match="needs future frames"):
         Stabilizer(AHEAD).propagate(image_of(pan(0)))
+
+
+# --- detected objects --------------------------------------------------------------------------------------
+
+DOG_BOX = Instance(DOG, "dog", 0.75, (0.25, 0.25, 0.5, 0.75))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_objects_stay_on_frames_that_were_skipped_until_the_next_explanation(mode: str) -> None:
+    explanations = [explained({CAT: [[0, 1]]}, instances=(DOG_BOX,)), left_out(), explained({CAT: [[0, 1]]})]
+    frames = [frame_at(number / 10) for number in range(3)]
+    stabilizer = Stabilizer(TemporalSettings(mode=mode))
+    first, second, third = stabilize(zip(frames, explanations, strict=True), stabilizer)
+    assert first.instances == (DOG_BOX,)
+    (kept,) = second.instances
+    assert (kept.label, kept.box) == ("dog", pytest.approx(DOG_BOX.box))
+    assert third.instances == ()
+
+
+def test_objects_are_gone_in_the_next_shot() -> None:
+    stabilizer = Stabilizer(CAUSAL)
+    stabilizer.push(frame_at(0), explained({CAT: [[0, 1]]}, instances=(DOG_BOX,), thumbnail=pan(0)))
+    (after_cut,) = stabilizer.push(frame_at(0.1), explained({CAT: [[0, 1]]}, starts_shot=True))
+    assert after_cut.instances == ()
+
+
+@pytest.mark.parametrize(("mode", "moved"), [("flow", 12 / 192), ("causal", 0)])
+def test_objects_move_with_the_image_where_heat_does(mode: str, moved: float) -> None:
+    """The camera moves right by 12 of 192 pixels, so the object moves left."""
+    stabilizer = Stabilizer(TemporalSettings(mode=mode))
+    stabilizer.push(frame_at(0), explained({CAT: [[0, 1]]}, instances=(DOG_BOX,), thumbnail=pan(0)))
+    live = stabilizer.propagate(image_of(pan(12)))
+    (skipped,) = stabilizer.push(frame_at(0.1), left_out(thumbnail=pan(12)))
+    assert live is not None
+    for stabilized in (live, skipped):
+        (instance,) = stabilized.instances
+        assert instance.box == pytest.approx((0.25 - moved, 0.25, 0.5 - moved, 0.75), abs=0.005)
+
+
+def test_objects_of_another_shot_are_not_propagated() -> None:
+    stabilizer = Stabilizer(CAUSAL)
+    stabilizer.push(frame_at(0), explained({CAT: [[0, 1]]}, instances=(DOG_BOX,), thumbnail=pan(0)))
+    coffee = np.asarray(skimage.data.coffee()[100:208, 100:292, 1])
+    stabilized = stabilizer.propagate(image_of(coffee))
+    assert stabilized is not None
+    assert stabilized.instances == ()
