@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamcam.frames import FloatArray, Frame, Region
+
+if TYPE_CHECKING:
+    import av
 
 NOT_FINITE = "not finite"
 """The value in `Explanation.flags` for a map that contained NaN or infinity."""
@@ -111,3 +116,22 @@ class StabilizedFrame:
     """The frame's own explanation, with the region that the heatmaps cover; without raw maps if skipped."""
     instances: tuple[Instance, ...] = ()
     """The objects to draw; those of the last explained frame if this one was skipped."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class RenderedFrame:
+    """A finished image on its way to an output, with everything that was drawn onto it."""
+
+    image: av.VideoFrame
+    """The frame with heat and labels drawn on it: planar YUV, 4:2:0, 4:2:2 or 4:4:4, of 8 or 10 bits."""
+    pts: int
+    """Presentation time in units of `time_base`."""
+    time_base: Fraction
+    """Seconds per unit of `pts`."""
+    stabilized: StabilizedFrame | None = None
+    """The heatmaps, labels and explanation behind the image; None if nothing was drawn on it."""
+
+    @property
+    def time_s(self) -> float:
+        """Presentation time in seconds."""
+        return float(self.pts * self.time_base)

@@ -179,7 +179,7 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> list[Recorded]:
         predictions = tuple(Prediction(**prediction) for prediction in record.pop("predictions"))
         flags = {int(index): why for index, why in record.pop("flags").items()}
         region = Region(**record.pop("region"))
-        shown = tuple(Prediction(**label) for label in record.pop("shown"))
+        shown = tuple(Prediction(**label) for label in record.pop("smoothed_predictions"))
         classes = record.pop("classes")
         record["instances"] = tuple(Instance(**instance) for instance in record["instances"])
         explanation = Explanation(
