@@ -66,6 +66,7 @@ def run_transcode(
     video: Path, output: Path, _explainer: Any, frames: int, settings: argparse.Namespace
 ) -> int:
     """Read and write, with the same encoder settings and nothing in between."""
+    from streamcam.explanations import RenderedFrame
     from streamcam.media.images import blank_like, planes_of
     from streamcam.sinks import open_sink
     from streamcam.sources import ReadingSettings, open_source
@@ -79,7 +80,7 @@ def run_transcode(
             fresh = blank_like(frame.image)
             for target, plane in zip(planes_of(fresh), planes_of(frame.image), strict=True):
                 target[:] = plane
-            sink.write(fresh)
+            sink.write(RenderedFrame(fresh, frame.pts, frame.time_base))
             count += 1
     return count
 
@@ -176,6 +177,7 @@ def make_explainer(settings: argparse.Namespace, **more: Any) -> Any:
 
 def stages_apart(video: Path, output: Path, settings: argparse.Namespace) -> dict[str, float]:
     """Run each of streamcam's stages alone over the same frames; return their CPU milliseconds a frame."""
+    from streamcam.explanations import RenderedFrame
     from streamcam.overlay import Overlay
     from streamcam.sinks import open_sink
     from streamcam.sources import ReadingSettings, open_source
@@ -194,11 +196,14 @@ def stages_apart(video: Path, output: Path, settings: argparse.Namespace) -> dic
     pairs = list(zip(frames, explanations, strict=True))
     stabilized = clock.measure("stabilize", lambda: list(stabilize(pairs, Stabilizer())))
     images = clock.measure("draw", lambda: [overlay.draw(ready) for ready in stabilized])
+    rendered = [
+        RenderedFrame(image, frame.pts, frame.time_base) for image, frame in zip(images, frames, strict=True)
+    ]
 
     def write() -> None:
         with open_sink(output, info, settings=encoder(settings), overwrite=True) as sink:
-            for image in images:
-                sink.write(image)
+            for frame in rendered:
+                sink.write(frame)
             sink.finish()
 
     clock.measure("write", write)

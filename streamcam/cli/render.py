@@ -146,7 +146,7 @@ def _check(request: _Request) -> None:
     """Find what is wrong with files and settings before anything slow is imported or loaded."""
     from streamcam.overlay import Overlay
     from streamcam.pipeline.render import check_outputs
-    from streamcam.sinks import check_destination, check_resumable
+    from streamcam.sinks import check_resumable, open_sink
     from streamcam.sources import open_source
     from streamcam.temporal import Stabilizer
 
@@ -158,7 +158,7 @@ def _check(request: _Request) -> None:
     source = Path(request.source)
     check_outputs(source, request.output, request.sidecar, overwrite=request.overwrite)
     Stabilizer(request.temporal)
-    check_destination(request.output, info, request.encoder, overwrite=request.overwrite)
+    open_sink(request.output, info, settings=request.encoder, overwrite=request.overwrite).abort()
     if request.resume:
         check_resumable(request.output, info)
     Overlay(request.overlay)

@@ -64,7 +64,7 @@ def test_a_video_ends_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         (["clip.mp4", "--smoothing", "-1"], "smoothing"),
         (["clip.mp4", "--every", "0"], "0 is not in the range x>=1"),
         (["clip.mp4", "--every", "often"], "'often' is not a valid whole number"),
-        (["clip.mp4", "--smoothing-mode", "zero-phase"], "needs the frames that come after"),
+        (["clip.mp4", "--smoothing-mode", "zero-phase"], "needs future frames"),
         (["clip.mp4", "--colormap", "mauve"], "unknown colour map 'mauve'"),
         (["gopher://host/video"], "unknown protocol 'gopher'"),
         (["rtsp:///video"], "names no host"),
