@@ -100,7 +100,7 @@ def run_pytorch_grad_cam(
     """Run the usual loop with pytorch-grad-cam."""
     from pytorch_grad_cam import GradCAM
 
-    module = explainer.model
+    module = explainer.model.module
     layers = [module.get_submodule(explainer.target_layer)]
     with GradCAM(model=module, target_layers=layers, reshape_transform=reshape_of(explainer)) as peer:
         return usual_loop(video, output, explainer, frames, lambda inputs: peer(inputs, None)[0])
@@ -112,7 +112,7 @@ def run_torch_cam(
     """Run the usual loop with torch-cam."""
     from torchcam.methods import GradCAM
 
-    module = explainer.model
+    module = explainer.model.module
     with GradCAM(module, explainer.target_layer, reshape_transform=reshape_of(explainer)) as peer:
 
         def explain(inputs: Any) -> Any:
@@ -149,7 +149,7 @@ def usual_loop(video: Path, output: Path, explainer: Any, frames: int, explain: 
 
 def reshape_of(explainer: Any) -> Callable[[Any], Any] | None:
     """Tell the peers how a network's features lie, where they need to be told."""
-    return reshape_tokens if explainer.classifier.name.startswith("vit") else None
+    return reshape_tokens if explainer.model.name.startswith("vit") else None
 
 
 def reshape_tokens(tokens: Any) -> Any:
@@ -163,13 +163,12 @@ def make_explainer(settings: argparse.Namespace, **more: Any) -> Any:
     """Build the explainer of a case: untrained where the weights would have to be downloaded."""
     import torch
 
-    from streamcam import Explainer
+    from streamcam import Explainer, load_model
 
     torch.manual_seed(0)
     weights = "default" if settings.model == "efficientnet_lite0" else "none"
     return Explainer(
-        settings.model,
-        weights=weights,
+        load_model(settings.model, weights=weights),
         fit="stretch",
         device=settings.device,
         **{"backend": settings.backend, "precision": settings.precision, **more},

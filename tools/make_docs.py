@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from streamcam.explain import METHODS, Explainer, Method
-from streamcam.models import load_classifier
+from streamcam.models import load_model
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "methods.md"
 
@@ -220,7 +220,7 @@ def measure() -> None:
     image = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
     for name, method in METHODS.items():
         network = "vit_b_32" if name == "legrad" else "resnet18"
-        classifier = load_classifier(network, weights="none")
+        classifier = load_model(network, weights="none")
         # Fewer samples than usual, because the time grows in proportion.
         samples = method.options.get("samples")
         explainer = Explainer(

@@ -33,10 +33,10 @@ def layers_command(
     Grids are those of a 16:9 frame. "auto" marks the layer that is explained by default.
     """
     from streamcam.errors import ModelError
-    from streamcam.models import choose_target_layers, load_classifier, probe_classifier
+    from streamcam.models import choose_target_layers, load_model, probe_model
 
-    classifier = load_classifier(model, weights=weights, any_shape=fit == "full", **own_model)
-    probe = probe_classifier(classifier, fit)
+    classifier = load_model(model, weights=weights, any_shape=fit == "full", **own_model)
+    probe = probe_model(classifier, fit)
     try:
         chosen = choose_target_layers(probe.layers)[0].name
     except ModelError:

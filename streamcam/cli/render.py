@@ -87,6 +87,7 @@ def render_command(
     sidecar: str | None,
     part: dict[str, Any],
     reading: dict[str, Any],
+    model: dict[str, Any],
     explainer: dict[str, Any],
     overlay: dict[str, Any],
     temporal: dict[str, Any],
@@ -118,13 +119,15 @@ def render_command(
     signals = SignalCount()
     with contextlib.ExitStack() as heeding:  # of signals: from the first frame until all has been told
         with ProgressLine(quiet=quiet) as line:
-            line.begin(f"loading {explainer['model']}")
+            line.begin(f"loading {model['name']}")
             line.ending = "keeping what is finished" if resume else "finishing the file"
             departure = tell_departure(output if resume else None)
             # Only now the slow import: what could be wrong with files and settings has been said.
             from streamcam.explain import Explainer
+            from streamcam.models import load_model
 
-            chosen = Explainer(**explainer)
+            network = load_model(**model, any_shape=explainer["fit"] == "full")
+            chosen = Explainer(network, **explainer)
             result = _render(
                 request,
                 chosen,

@@ -253,8 +253,8 @@ def _write_all(
 def run_description(explainer: Explainer) -> dict[str, Any]:
     """Describe what computes the frames, for sinks that write it down; the same for the same run."""
     return {
-        "model": explainer.classifier.name,
-        "weights": explainer.classifier.weights,
+        "model": explainer.model.name,
+        "weights": explainer.model.weights,
         "method": explainer.method,
         "target_layer": explainer.target_layer,
         "fit": explainer.fit,

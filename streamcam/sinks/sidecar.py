@@ -122,7 +122,7 @@ def frame_record(index: int, time_s: float, explanation: Explanation | None) -> 
     record: dict[str, Any] = {"frame": index, "time_s": round(time_s, 6)}
     if explanation is None:
         return record
-    if explanation.cut:
+    if explanation.starts_shot:
         record["cut"] = True
     if not explanation.is_explained:
         return record
@@ -135,8 +135,8 @@ def frame_record(index: int, time_s: float, explanation: Explanation | None) -> 
         "target_layer": explanation.target_layer,
         "region": [round(edge, 6) for edge in (region.left, region.top, region.right, region.bottom)],
     }
-    if explanation.shown:
-        record["shown"] = _prediction_records(explanation.shown)
+    if explanation.smoothed_predictions:
+        record["shown"] = _prediction_records(explanation.smoothed_predictions)
     if explanation.instances:
         record["instances"] = [_instance_record(instance) for instance in explanation.instances]
     return {**record, "more": others} if others else record

@@ -264,7 +264,7 @@ MISTAKES = [
         "-o out.mp4 --cuts on",
         MISUSE,
         UnknownNameError,
-        r"unknown .*cuts.* 'on'; choose one of: auto, off",
+        r"unknown cut detection 'on'; choose one of: auto, off",
         {"cuts": "on"},
     ),
     Mistake(

@@ -94,11 +94,11 @@ def test_frames_that_are_left_out_do_not_pile_up() -> None:
 def test_a_video_that_is_followed_comes_with_views() -> None:
     source = SyntheticSource(width=32, height=18, frame_count=2)
     for _, explanation in stream(source, FakeExplainer(), temporal=TemporalSettings()):
-        assert explanation.view is not None
+        assert explanation.thumbnail is not None
 
 
 def test_settings_that_cannot_be_used_are_told_before_anything_is_opened() -> None:
-    with pytest.raises(InvalidArgumentError, match="every counts frames from 1"):
+    with pytest.raises(InvalidArgumentError, match="`every` counts frames from 1"):
         stream("missing.mp4", FakeExplainer(), temporal=TemporalSettings(every=0))
 
 

@@ -83,7 +83,7 @@ def test_the_maps_of_more_classes_come_after() -> None:
 
 def test_steadied_labels_and_cuts_stand_beside_what_is_raw() -> None:
     stabilized = Prediction(5, "Hund & Tür", 0.123456)
-    record = record_of(explanation(shown=(stabilized,), cut=True))
+    record = record_of(explanation(smoothed_predictions=(stabilized,), starts_shot=True))
     assert record["shown"] == [{"index": 5, "label": "Hund & Tür", "probability": 0.1235}]
     assert record["predictions"][0]["index"] == 3
     assert record["cut"] is True
