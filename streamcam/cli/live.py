@@ -15,7 +15,7 @@ from streamcam.cli.options import (
     NUMBER,
     debug_option,
     explainer_options,
-    gathered,
+    grouped,
     option,
     overlay_options,
     read_above_zero,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from streamcam.session.window import Display
 
 
-_camera_options = gathered(
+_camera_options = grouped(
     "camera",
     option(
         "--size",
@@ -55,7 +55,7 @@ _camera_options = gathered(
 )
 """How the camera is set: what `CameraSettings` takes."""
 
-_limit_options = gathered(
+_limit_options = grouped(
     "limits",
     option(
         "--duration",
@@ -119,8 +119,6 @@ def live_command(
     password is better put into the environment variable STREAMCAM_SOURCE than on the command line, which
     others on the same machine can read.
     """
-    import cv2  # noqa: F401 - before av, whose X11 libraries would make OpenCV hang at its first window
-
     from streamcam.overlay import Overlay, OverlaySettings
     from streamcam.session.controls import View
     from streamcam.session.explainers import LiveExplainers

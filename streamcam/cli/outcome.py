@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from streamcam.frames import SourceReport
     from streamcam.pipeline.render import RenderResult
     from streamcam.pipeline.resume import ResumeState
+
+_logger = logging.getLogger("streamcam.cli")
 
 
 def tell(result: RenderResult, sidecar: str | None) -> None:
@@ -47,9 +50,9 @@ def tell_departure(output: str | None) -> str:
 
 
 def tell_backend(explainer: Explainer) -> None:
-    """Say what computed, and why."""
+    """Log which backend, precision and device computed the maps, and why."""
     computed = f"{explainer.backend} in {explainer.precision}, on {explainer.device}"
-    say(f"debug: {computed}: {explainer.backend_reason}", err=True)
+    _logger.debug("%s: %s", computed, explainer.backend_reason)
 
 
 def judge(result: RenderResult, source: str, signals: SignalCount) -> int:

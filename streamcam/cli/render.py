@@ -14,7 +14,6 @@ import click
 from streamcam.cli.exit_codes import EXIT_INTERRUPTED
 from streamcam.cli.options import (
     debug_option,
-    debugging,
     encoding_options,
     explainer_options,
     option,
@@ -134,8 +133,7 @@ def render_command(
                     stop_on_signal(running.stop, line.announce_stop, lambda: _leave(line, departure), signals)
                 ),
             )
-        if debugging():
-            tell_backend(chosen)
+        tell_backend(chosen)
         if not quiet:
             tell(result, sidecar)
         return judge(result, source, signals)

@@ -1,14 +1,9 @@
-"""The window of a live preview, through OpenCV's HighGUI. Main thread only.
-
-cv2 must be imported before av: in the other order, with opencv-python 5.0 and PyAV 18 on Linux, the first
-window hangs for ever. Both wheels bring X11 libraries of their own.
-"""
+"""The window of a live session, through OpenCV's HighGUI. Main thread only."""
 
 from __future__ import annotations
 
 import abc
 import contextlib
-import ctypes
 import os
 import subprocess
 import sys
@@ -100,20 +95,6 @@ _QT_SETTINGS = {
 if sys.platform.startswith("linux"):
     # The only platform in OpenCV's wheels; on Wayland Qt would ask for another.
     _QT_SETTINGS["QT_QPA_PLATFORM"] = "xcb"
-
-
-def _use_the_systems_xcb_bridge() -> None:
-    """Let Qt take its events from X11 alone, so that none is lost.
-
-    OpenCV's wheels bring a libX11-xcb of their own, built for an older libX11 than most systems have: it
-    marks the owner of the event queue at a place where newer ones keep something else. libX11 then goes on
-    taking events that it never delivers. If it takes those of a window's opening, the window stays black for
-    ever (23 of 120 starts with both cores busy, and 0 of 120 with this); if it takes a key, the key is lost.
-    What is loaded first for all is what Qt finds.
-    """
-    if sys.platform.startswith("linux"):
-        with contextlib.suppress(OSError):  # not installed: with X11 it nearly always is
-            ctypes.CDLL("libX11-xcb.so.1", mode=ctypes.RTLD_GLOBAL)
 
 
 class Display(abc.ABC):
@@ -241,7 +222,6 @@ class Window(Display):
     def _open(self, width: int, height: int) -> None:
         for name, value in _QT_SETTINGS.items():
             os.environ.setdefault(name, value)
-        _use_the_systems_xcb_bridge()
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         scale = min(1.0, _LARGEST_AT_FIRST[0] / width, _LARGEST_AT_FIRST[1] / height)
         scale = max(scale, min(_SMALLEST_AT_FIRST[0] / width, _SMALLEST_AT_FIRST[1] / height))

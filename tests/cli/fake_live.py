@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 def make_explainers(model: str, **_settings: Any) -> object:
     """Take the settings of the real ones and need hardly any of them."""
-    from live_fakes import FakeExplainers  # only now: who imports what first matters to windows
+    from live_fakes import FakeExplainers
 
     class EndlessExplainers(FakeExplainers):
         def make(self, _wanted: object) -> Any:

@@ -132,16 +132,16 @@ def test_options_for_videos_do_not_go_with_images(capfd: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--duration", "0"], r"--duration 0 is nothing; it takes seconds above 0"),
-        (["--duration", "1", "--end", "2"], r"--end and --duration both say where to end; leave one out"),
+        (["--duration", "0"], r"--duration must be above 0 seconds, not 0"),
+        (["--duration", "1", "--end", "2"], r"--end and --duration cannot be combined; leave one out"),
         (["--video-stream", "1"], r"'clip\.mp4' has no video stream 1; it has 0"),
-        (["--size", "640"], r".*'640' is no size; give even numbers of pixels, as 640x360.*"),
-        (["--size", "641x360"], r".*'641x360' is no size.*"),
-        (["--fps", "0"], r".*'0' is no frame rate; give a number up to 240, as 25 or 30000/1001.*"),
-        (["--fps", "1/0"], r".*'1/0' is no frame rate.*"),
-        (["--fps", "fast"], r".*'fast' is no frame rate.*"),
-        (["--size", "0x0"], r".*'0x0' is no size.*"),
-        (["--size", "99999x360"], r".*'99999x360' is no size.*"),
+        (["--size", "640"], r".*'640' is not a size; use even numbers of pixels, as 640x360.*"),
+        (["--size", "641x360"], r".*'641x360' is not a size.*"),
+        (["--fps", "0"], r".*'0' is not a frame rate; use a number up to 240, as 25 or 30000/1001.*"),
+        (["--fps", "1/0"], r".*'1/0' is not a frame rate.*"),
+        (["--fps", "fast"], r".*'fast' is not a frame rate.*"),
+        (["--size", "0x0"], r".*'0x0' is not a size.*"),
+        (["--size", "99999x360"], r".*'99999x360' is not a size.*"),
     ],
 )
 @pytest.mark.usefixtures("work")

@@ -1,65 +1,90 @@
-"""How options are declared: with a twin in the environment, and several in one parameter."""
+"""Declaring options: each with an environment variable, several grouped into one parameter."""
 
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import click
 
+from streamcam.cli.defaults import defaults_of
+from streamcam.cli.output import say
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
-    """Declare an option with its environment twin: ``--top-k`` is also STREAMCAM_TOP_K."""
-    long_name = next(name for name in names if name.startswith("--")).partition("/")[0]
-    variable = "STREAMCAM_" + long_name.removeprefix("--").replace("-", "_").upper()
-    return click.option(*names, envvar=variable, **settings)
+def option(*names: str, default_of: str | None = None, **settings: Any) -> Callable[[Command], Command]:
+    """Declare an option and its environment variable: ``--top-k`` is also STREAMCAM_TOP_K.
+
+    Args:
+        names: Flags, and the name of the parameter where it differs from the long flag.
+        default_of: A public class or function of streamcam; the option has the default that the parameter has
+            there, and shows it in the help.
+        settings: What `click.option` takes.
+    """
+    long_name = next(name for name in names if name.startswith("--"))
+    word = long_name.removeprefix("--").replace("-", "_")
+    if default_of is not None:
+        parameter = next((name for name in names if name.isidentifier()), word)
+        settings["default"] = defaults_of(default_of)[parameter]
+        settings.setdefault("show_default", True)
+    return click.option(*names, envvar=f"STREAMCAM_{word.upper()}", **settings)
 
 
-def all_of(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
+def combine(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
     """Combine options; the help shows them in this order."""
     return lambda command: functools.reduce(
         lambda done, decorate: decorate(done), reversed(decorators), command
     )
 
 
-def gathered(
+def grouped(
     parameter: str,
     *decorators: Callable[[Any], Any],
     to: Callable[[dict[str, Any]], dict[str, Any]] = lambda values: values,
 ) -> Callable[[Command], Command]:
-    """Combine options that the command gets as one dict.
+    """Combine options that a command receives as one dict.
 
     Args:
-        parameter: The command's parameter.
+        parameter: Name of the command's parameter.
         decorators: The options.
-        to: Makes the dict of the values, which come by the names of the options' own parameters.
+        to: Converts the dict from option name to value into the one that the command receives.
     """
-    options = all_of(*decorators)
+    options = combine(*decorators)
     names = [each.name for each in click.command(parameter)(options(lambda: None)).params]
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
-        def gather(**values: Any) -> Any:
-            own = {name: values.pop(name) for name in names}
-            return command(**values, **{parameter: to(own)})
+        def call(**values: Any) -> Any:
+            group = {name: values.pop(name) for name in names}
+            return command(**values, **{parameter: to(group)})
 
-        return cast(Command, options(gather))
+        return cast(Command, options(call))
 
     return decorate
 
 
-def _remember_debug(context: click.Context, _parameter: click.Parameter, debug: bool) -> None:
-    if debug:
-        context.find_root().ensure_object(dict)["debug"] = True
+class _LogToStderr(logging.Handler):
+    """Write log records to stderr, one line each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"debug: {record.name}: {record.getMessage()}", err=True)
 
 
-def debugging() -> bool:
-    """Tell whether --debug was given to the command that runs."""
-    settings: dict[str, bool] = click.get_current_context().find_root().ensure_object(dict)
-    return settings.get("debug", False)
+def _enable_debug(context: click.Context, _parameter: click.Parameter, debug: bool) -> None:
+    root = context.find_root()
+    settings: dict[str, bool] = root.ensure_object(dict)
+    if not debug or settings.get("debug"):
+        return
+    settings["debug"] = True
+    logger, handler = logging.getLogger("streamcam"), _LogToStderr()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    root.call_on_close(lambda: logger.removeHandler(handler))
+    root.call_on_close(lambda: logger.setLevel(level))
 
 
 debug_option = option(
@@ -67,7 +92,7 @@ debug_option = option(
     is_flag=True,
     is_eager=True,  # so that it holds for an error in the options after it
     expose_value=False,
-    callback=_remember_debug,
-    help="Add the traceback to an error, and say what a render was computed with.",
+    callback=_enable_debug,
+    help="Show why a backend, precision or encoder was chosen, and the traceback of an error.",
 )
 """Taken before and after the command's name."""

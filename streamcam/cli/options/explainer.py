@@ -1,4 +1,4 @@
-"""What is explained, how, and what runs it."""
+"""Options for the model, the method and the hardware."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from streamcam.cli.options.declaring import Command, all_of, gathered, option
+from streamcam.cli.options.declaring import Command, combine, grouped, option
 from streamcam.cli.options.values import CLASS_NAME, COUNT, COUNT_OR_AUTO, read_numbers, read_rank
 
-_own_model_options = all_of(
+_own_model_options = combine(
     option(
         "--input-size",
         type=COUNT,
@@ -33,37 +33,37 @@ _own_model_options = all_of(
     option(
         "--logits-key",
         metavar="KEY",
-        help="Where the logits stand in what the network returns: a key, or a number in a list.",
+        help="Where to find the logits in the network's output: a key of a dict, or an index of a list.",
     ),
     option(
         "--activation",
         type=click.Choice(["softmax", "sigmoid"]),
-        help="What makes probabilities of logits. [default: softmax; sigmoid for a single logit]",
+        help="How logits become probabilities. [default: softmax; sigmoid for a single logit]",
     ),
 )
 
-own_model_options = gathered("own_model", _own_model_options)
-"""For networks of the user's own."""
+own_model_options = grouped("own_model", _own_model_options)
+"""Options that describe your own network."""
 
 fit_option = option(
     "--fit",
     metavar="NAME",
-    help="How a frame meets the network: full (own shape), stretch, crop, pad. "
-    "[default: full where the network takes any shape, else stretch]",
+    help="How a frame is fitted to the network's input: full (at the frame's shape), stretch, crop, pad. "
+    "[default: full if the network takes any shape, else stretch]",
 )
 
-_network_options = all_of(
+_network_options = combine(
     option(
         "--model",
-        default="efficientnet_lite0",
-        show_default=True,
+        default_of="Explainer",
         metavar="NAME",
         help="The network to explain: the built-in one, a torchvision classifier (resnet50), timm:NAME, or "
-        "a function of your own that makes one (package.module:factory); streamcam models lists them.",
+        "your own function that returns one (package.module:factory). streamcam models lists them.",
     ),
     option(
         "--weights",
-        default="default",
+        default_of="Explainer",
+        show_default=False,
         metavar="FILE",
         help="A .safetensors or .pth file, the name of other published weights (IMAGENET1K_V1), or 'none' "
         "for an untrained network. [default: the published ones]",
@@ -71,55 +71,51 @@ _network_options = all_of(
     option(
         "--labels",
         metavar="FILE",
-        help="Class names, one a line or JSON; or 'imagenet'. [default: the published ones]",
+        help="File of class names, one per line or JSON; or 'imagenet'. [default: the published ones]",
     ),
     _own_model_options,
     option(
         "--device",
-        default="auto",
-        show_default=True,
+        default_of="Explainer",
         metavar="NAME",
         help="Where to compute: auto, cpu, cuda, mps, openvino:GPU, openvino:NPU.",
     ),
     option(
         "--precision",
-        default="auto",
-        show_default=True,
+        default_of="Explainer",
         metavar="NAME",
-        help="What the network computes in: auto, fp32, bf16, fp16. Maps are always float32.",
+        help="Number format of the network: auto, fp32, bf16, fp16. Maps are always float32.",
     ),
     option(
         "--backend",
-        default="auto",
-        show_default=True,
+        default_of="Explainer",
         metavar="NAME",
-        help="What runs the network up to the target layer: openvino, torch, or auto for the quicker.",
+        help="What runs the network up to the target layer: openvino, torch, or auto for the faster one.",
     ),
     fit_option,
 )
-"""What is explained, and how it is run."""
+"""The model, and what it runs on."""
 
 _batch_option = option(
     "--batch",
     "batch_size",
     type=COUNT_OR_AUTO,
-    default="auto",
-    show_default=True,
+    default_of="Explainer",
     metavar="NUMBER",
-    help="How many frames go through the network at once; auto chooses by device and memory.",
+    help="Frames per batch; auto chooses by device and memory.",
 )
 
-_explanation_options = all_of(
+_explanation_options = combine(
     option(
         "--method",
-        default="gradcam",
-        show_default=True,
+        default_of="Explainer",
         metavar="NAME",
-        help="How the map is computed; streamcam methods lists the ways.",
+        help="How the map is computed; streamcam methods lists all methods.",
     ),
     option(
         "--target-layer",
-        default="auto",
+        default_of="Explainer",
+        show_default=False,
         metavar="NAME",
         help="The layer to explain, or several (layer3+layer4); streamcam layers MODEL lists them. "
         "[default: the last one with a spatial grid]",
@@ -130,48 +126,47 @@ _explanation_options = all_of(
         multiple=True,
         type=CLASS_NAME,
         metavar="NAME|INDEX",
-        help="The class to explain; part of its name will do. Several times for several, each in a colour of "
-        "its own. [default: each frame's most probable one]",
+        help="The class to explain; a part of its name is enough. Repeat it for several classes, each in a "
+        "different color. [default: the most probable class of each frame]",
     ),
     option(
         "--target",
         callback=read_rank,
         metavar="topK",
-        help="Explain each frame's K most probable classes, as in top3.",
+        help="Explain the K most probable classes of each frame, as in top3.",
     ),
     option(
         "--against",
         metavar="NAME|INDEX",
-        help="Explain what speaks for the class rather than for this one.",
+        help="Explain what distinguishes the class from this other class.",
     ),
     option(
         "--signed",
         is_flag=True,
-        help="Show what lowers the score too: red speaks for the class, blue against it.",
+        help="Also show evidence against the class, in blue; evidence for it is red.",
     ),
     option(
         "--top-k",
         type=COUNT,
-        default=3,
-        show_default=True,
+        default_of="Explainer",
         metavar="NUMBER",
         help="How many predicted labels to show.",
     ),
 )
-"""What is asked of the network."""
+"""What to explain, and how."""
 
 
 def explainer_options(*, live: bool) -> Callable[[Command], Command]:
-    """Add what `streamcam.Explainer` takes; the command gets it as one dict, ``explainer``.
+    """Add the options of `streamcam.Explainer`; the command receives them as one dict, ``explainer``.
 
     Args:
-        live: Whether frames are explained one at a time, so that there are no batches to choose the size of.
+        live: Whether frames are explained one at a time, without batches.
     """
     batch = () if live else (_batch_option,)
-    return gathered("explainer", _network_options, *batch, _explanation_options, to=_with_classes)
+    return grouped("explainer", _network_options, *batch, _explanation_options, to=_with_classes)
 
 
 def _with_classes(values: dict[str, Any]) -> dict[str, Any]:
-    """Make one list of the classes and ranks asked for."""
+    """Merge --class and --target into ``classes``."""
     classes, target = values.pop("class_names"), values.pop("target")
     return {**values, "classes": (*classes, *([target] if target else []))}

@@ -1,10 +1,10 @@
-"""How it looks."""
+"""Options for the look of heat and labels."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from streamcam.cli.options.declaring import gathered, option
+from streamcam.cli.options.declaring import grouped, option
 from streamcam.cli.options.values import NUMBER
 
 
@@ -13,23 +13,21 @@ def _with_labels(values: dict[str, Any]) -> dict[str, Any]:
     return {**values, "labels": not without_labels}
 
 
-overlay_options = gathered(
+overlay_options = grouped(
     "overlay",
     option(
         "--colormap",
-        default="turbo",
-        show_default=True,
+        default_of="OverlaySettings",
         metavar="NAME",
-        help="jet (as in the papers), turbo, inferno, viridis and the others of OpenCV.",
+        help="turbo, jet (as in the papers), inferno, viridis or any other color map of OpenCV.",
     ),
     option(
         "--alpha",
         type=NUMBER,
-        default=0.45,
-        show_default=True,
-        help="Weight of the heat: 0 shows none, 1 shows only heat.",
+        default_of="OverlaySettings",
+        help="Opacity of the heat: 0 is invisible, 1 hides the image.",
     ),
-    option("--no-labels", is_flag=True, help="Leave the predicted labels out of the image."),
+    option("--no-labels", is_flag=True, help="Do not draw the predicted labels."),
     to=_with_labels,
 )
-"""How it looks: what `OverlaySettings` takes."""
+"""The fields of `OverlaySettings`."""

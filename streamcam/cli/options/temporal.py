@@ -1,73 +1,67 @@
-"""What makes explanations hold together in time."""
+"""Options for stability over time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from streamcam.cli.options.declaring import Command, gathered, option
+from streamcam.cli.options.declaring import Command, grouped, option
 from streamcam.cli.options.values import COUNT, COUNT_OR_AUTO, NUMBER
 
 
 def temporal_options(*, live: bool) -> Callable[[Command], Command]:
-    """Add what `TemporalSettings` takes; the command gets it as one dict, ``temporal``.
+    """Add the fields of `TemporalSettings`; the command receives them as one dict, ``temporal``.
 
     Args:
-        live: Whether nobody can look ahead.
+        live: Whether future frames are unknown.
     """
-    return gathered(
+    return grouped(
         "temporal",
         option(
             "--smoothing",
             "smoothing_s",
             type=NUMBER,
-            default=0.25,
-            show_default=True,
+            default_of="TemporalSettings",
             metavar="SECONDS",
             help="Time constant of the smoothing; 0 turns it off.",
         ),
         option(
             "--smoothing-mode",
             "mode",
-            default="causal" if live else "flow-zero-phase",
-            show_default=True,
+            **({"default": "causal", "show_default": True} if live else {"default_of": "TemporalSettings"}),
             metavar="NAME",
-            help="causal (the past only), zero-phase (past and future alike: nothing lags), flow (causal, "
-            "and heat travels with what moves), none, or flow-zero-phase.",
+            help="causal (past frames only), zero-phase (past and future frames: no lag), flow (causal, and "
+            "heat follows motion), flow-zero-phase (both), or none.",
         ),
         option(
             "--scale",
-            default="running",
-            show_default=True,
+            default_of="TemporalSettings",
             metavar="NAME",
-            help="What full strength is: frame (each frame's own strongest place), running (what the class "
+            help="What counts as full strength: frame (each frame's maximum), running (what the class "
             "usually reaches in this shot), absolute (a probability of 100 %).",
         ),
-        option("--dim-uncertain", is_flag=True, help="Weaken the heat of classes less probable than 50 %."),
+        option("--dim-uncertain", is_flag=True, help="Dim the heat of classes less probable than 50 %."),
         option(
             "--cuts",
-            default="auto",
-            show_default=True,
+            default_of="TemporalSettings",
             metavar="NAME",
-            help="auto starts afresh where another shot begins, off never does.",
+            help="auto detects cuts and starts each shot without the heat of the last one; off does not.",
         ),
         option(
             "--label-hold",
             "label_hold_s",
             type=NUMBER,
-            default=0.5,
-            show_default=True,
+            default_of="TemporalSettings",
             metavar="SECONDS",
-            help="How long another class must lead, unless it leads clearly, before it is shown and "
-            "explained; 0 never waits.",
+            help="How long another class must lead before it is shown and explained, unless it leads "
+            "clearly; 0 switches at once.",
         ),
         option(
             "--every",
             type=COUNT_OR_AUTO if live else COUNT,
-            default="auto" if live else 1,
-            show_default=True,
+            **({"default": "auto", "show_default": True} if live else {"default_of": "TemporalSettings"}),
             metavar="N",
-            help="Explain every Nth frame, and carry heat and labels over those between"
+            help="Explain every Nth frame and keep its heat and labels on the frames between"
             + ("; auto explains as many as the network can." if live else "."),
         ),
         to=_with_number,
@@ -75,5 +69,5 @@ def temporal_options(*, live: bool) -> Callable[[Command], Command]:
 
 
 def _with_number(values: dict[str, Any]) -> dict[str, Any]:
-    """Take ``auto`` for every frame: a live explainer gets only those that it has time for."""
+    """Replace ``auto`` by 1: a live explainer only receives the frames it has time for."""
     return {**values, "every": 1} if values["every"] == "auto" else values

@@ -1,4 +1,4 @@
-"""What options take, beyond what click knows: numbers, sizes, rates, classes."""
+"""Types of option values: numbers, sizes, rates, classes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import click
 
 _HIGHEST_RATE = 240  # frames per second
-_LONGEST_SIDE = 16384  # of what encoders take, in pixels
+_LONGEST_SIDE = 16384  # pixels, the most that encoders take
 
 
 class _FiniteFloat(click.types.FloatParamType):
-    """A number; ``nan`` and ``inf``, which Python takes for numbers too, are none here."""
+    """A finite number: ``nan`` and ``inf`` are refused."""
 
     name = "number"
 
@@ -32,7 +32,7 @@ NUMBER = _FiniteFloat()
 
 
 class WholeNumber(click.IntRange):
-    """A whole number; click calls what is not one "not a valid integer range"."""
+    """A whole number, called that in click's messages."""
 
     name = "whole number"
 
@@ -41,7 +41,7 @@ COUNT = WholeNumber(min=1)
 
 
 class _CountOrAuto(click.ParamType[Any]):
-    """A number of things, at least one, or ``auto``."""
+    """A count from 1, or ``auto``."""
 
     name = "whole number"
 
@@ -53,7 +53,7 @@ COUNT_OR_AUTO = _CountOrAuto()
 
 
 class _ClassName(click.ParamType[str]):
-    """A class's name or index; in an environment variable, several are parted by semicolons."""
+    """A class name or index; an environment variable separates several by semicolons."""
 
     name = "class"
     envvar_list_splitter = ";"
@@ -63,7 +63,7 @@ CLASS_NAME = _ClassName()
 
 
 def read_rank(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
-    """Read which of the most probable classes are meant, as ``top3``."""
+    """Check that the text has the form ``top3``."""
     if text is not None and not re.fullmatch(r"top\d+", text.strip(), re.IGNORECASE):
         raise click.BadParameter(f"{text!r} is not topK, as in top3", context, parameter)
     return text
@@ -72,27 +72,27 @@ def read_rank(context: click.Context, parameter: click.Parameter, text: str | No
 def read_numbers(
     context: click.Context, parameter: click.Parameter, text: str | None
 ) -> tuple[float, ...] | None:
-    """Read numbers with commas between them."""
+    """Parse comma-separated numbers."""
     return (
         None if text is None else tuple(NUMBER.convert(part, parameter, context) for part in text.split(","))
     )
 
 
 def read_size(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:
-    """Read a width and a height in pixels."""
+    """Parse a width and a height in pixels, as in ``640x360``."""
     if text is None:
         return None
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip())
     size = (int(found[1]), int(found[2])) if found else (0, 0)
     if not all(2 <= side <= _LONGEST_SIDE and side % 2 == 0 for side in size):
         raise click.BadParameter(
-            f"{text!r} is no size; give even numbers of pixels, as 640x360", context, parameter
+            f"{text!r} is not a size; use even numbers of pixels, as 640x360", context, parameter
         )
     return size
 
 
 def read_rate(context: click.Context, parameter: click.Parameter, text: str | None) -> Fraction | None:
-    """Read frames per second: a number or a fraction; 29.97 and its kin mean the exact rates of NTSC."""
+    """Parse a frame rate: a number or a fraction. 29.97 and the like become the exact NTSC rates."""
     if text is None:
         return None
     try:
@@ -100,8 +100,8 @@ def read_rate(context: click.Context, parameter: click.Parameter, text: str | No
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
     if not 0 < rate <= _HIGHEST_RATE:
-        told = f"{text!r} is no frame rate; give a number up to {_HIGHEST_RATE}, as 25 or 30000/1001"
-        raise click.BadParameter(told, context, parameter)
+        message = f"{text!r} is not a frame rate; use a number up to {_HIGHEST_RATE}, as 25 or 30000/1001"
+        raise click.BadParameter(message, context, parameter)
     exact = Fraction(round(rate * Fraction(1001, 1000)) * 1000, 1001)
     return exact if rate.denominator != 1 and abs(rate - exact) < Fraction(1, 1000) else rate
 
@@ -109,7 +109,7 @@ def read_rate(context: click.Context, parameter: click.Parameter, text: str | No
 def read_above_zero(
     _context: click.Context, parameter: click.Parameter, number: float | None
 ) -> float | None:
-    """Make sure that a span of time is above 0."""
+    """Check that a duration is above 0."""
     if number is not None and number <= 0:
         raise click.BadParameter(f"{number:g} is not above 0", param=parameter)
     return number

@@ -7,7 +7,7 @@ from typing import Any
 import click
 from click.testing import CliRunner
 
-from streamcam.cli.options import gathered, option
+from streamcam.cli.options import grouped, option
 
 
 def test_options_that_belong_together_come_as_one_dict_and_those_of_others_apart() -> None:
@@ -15,7 +15,7 @@ def test_options_that_belong_together_come_as_one_dict_and_those_of_others_apart
 
     @click.command("try")
     @option("--before")
-    @gathered(
+    @grouped(
         "both",
         option("--left", "left_px", type=int, help="First."),
         option("--no-right", is_flag=True, help="Second."),
