@@ -33,6 +33,7 @@ _log = logging.getLogger("streamcam.sources")
 _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 10.0
 
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class CapturedImage:
     """One image as a camera or stream delivered it."""
@@ -155,7 +156,9 @@ class ReconnectingSource(Source):
                 )
             except (FFmpegError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or error
-                raise SourceError(f"{self._info.name} sent an image that cannot be shown ({reason})") from None
+                raise SourceError(
+                    f"{self._info.name} sent an image that cannot be shown ({reason})"
+                ) from None
             self._describe(image)
             pts = self._clock.place(received_at, captured.time_s)
             yield Frame(image, self._count, pts, TIME_BASE, received_at)

@@ -42,8 +42,8 @@ _NO_IMAGE_S = 30.0
 never comes. Cameras send keyframes up to about ten seconds apart."""
 
 _ERRORS_IN_A_ROW = 100
-"""Packets that cannot be decoded before the stream is opened again. Most streams are joined in the middle, and
-what comes before the first keyframe is not decodable."""
+"""Packets that cannot be decoded before the stream is opened again. Most streams are joined in the middle,
+and what comes before the first keyframe is not decodable."""
 
 _HARMLESS_KEYS = {
     *("buffer_size", "fifo_size", "latency", "listen", "localaddr", "mode", "overrun_nonfatal"),

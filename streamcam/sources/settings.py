@@ -60,7 +60,5 @@ class SourceSettings:
     def changed(self) -> tuple[str, ...]:
         """Return the names of the settings that are not at their default."""
         return tuple(
-            field.name
-            for field in dataclasses.fields(self)
-            if getattr(self, field.name) != field.default
+            field.name for field in dataclasses.fields(self) if getattr(self, field.name) != field.default
         )

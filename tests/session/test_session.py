@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from live_fakes import FakeDisplay, FakeExplainers, FakeLiveExplainer, ToldLiveSource, live_frame
+from live_fakes import FakeDisplay, FakeExplainers, FakeLiveExplainer, ScriptedLiveSource, live_frame
 from media_factory import frame_times_of, grey_of
 from PIL import Image
 from stage_fakes import expect
@@ -48,7 +48,7 @@ class Scene:
     ) -> None:
         self._heeds_redraws = heeds_redraws
         self._seen: object = None
-        self.source = ToldLiveSource()
+        self.source = ScriptedLiveSource()
         self.display = FakeDisplay(on_show=self._on_show)
         self.explainers = explainers or FakeExplainers()
         self.told: list[str] = []
@@ -327,7 +327,7 @@ def test_giving_up_is_an_error_and_finishes_the_recording(tmp_path: Path) -> Non
     record = tmp_path / "out.mp4"
     settings = LiveSettings(view=PLAIN, give_up_s=0.05, record=record)
     scene = Scene(go, *[lambda _: None] * 50, settings=settings)
-    with pytest.raises(SourceError, match=r"no image from 'told' for 0.05 s; giving up"):
+    with pytest.raises(SourceError, match=r"no image from 'scripted' for 0.05 s; giving up"):
         scene.run()
     assert scene.preview._keeper.problems == ()
     assert record.stat().st_size > 100
@@ -336,10 +336,10 @@ def test_giving_up_is_an_error_and_finishes_the_recording(tmp_path: Path) -> Non
 def test_trouble_is_shown_and_told_until_it_has_passed() -> None:
     def lose(scene: Scene) -> None:
         scene.preview._status.frame_at -= 7  # the last one came so long ago
-        scene.source.notify("camera 0 is gone; trying again")
+        scene.source.notice = "camera 0 is gone; trying again"
 
     def come_back(scene: Scene) -> None:
-        scene.source.notify(None)
+        scene.source.notice = None
         scene.source.go()
         scene.preview._take_image(live_frame(1))  # before anybody looks whether all is well again
 
@@ -351,7 +351,7 @@ def test_trouble_is_shown_and_told_until_it_has_passed() -> None:
     )
     scene.run()
     assert scene.told[0] == "camera 0 is gone; trying again"
-    assert scene.told[1] == "told is back after 7 s"
+    assert scene.told[1] == "scripted is back after 7 s"
     first, with_notice = (image.to_ndarray() for image in scene.display.shown[:2])
     assert first.shape == with_notice.shape
 
@@ -374,7 +374,7 @@ def test_trouble_before_the_first_image_is_told() -> None:
 
 def test_an_image_on_its_way_does_not_take_the_place_of_a_frozen_one() -> None:
     putting, handed_in = threading.Event(), threading.Event()
-    source = ToldLiveSource()
+    source = ScriptedLiveSource()
     stages = LiveStages(source, FakeExplainers(), ExplainRequest("fake"), TemporalSettings(mode=LIVE_MODE))
     waiting = stages._to_explain
     put = waiting.put
