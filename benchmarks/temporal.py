@@ -131,7 +131,7 @@ class Labels:
     def add(self, raw: Pairs, held: Pairs) -> None:
         self.frames += len(held)
         self.raw += changes([explanation.predictions for _, explanation in raw])
-        self.shown += changes([explanation.shown for _, explanation in held])
+        self.shown += changes([explanation.smoothed_predictions for _, explanation in held])
 
     def __str__(self) -> str:
         minutes = self.frames / RATE / 60
@@ -150,7 +150,7 @@ def thinned(pairs: Pairs, every: int) -> Pairs:
     """Leave out what ``--every`` would leave out."""
     kept, since = [], 0
     for number, (frame, explanation) in enumerate(pairs):
-        since = 0 if number == 0 or explanation.cut or since + 1 >= every else since + 1
+        since = 0 if number == 0 or explanation.starts_shot or since + 1 >= every else since + 1
         if since:
             explanation = dataclasses.replace(explanation, heatmaps={}, targets=(), predictions=(), flags={})
         kept.append((frame, explanation))
@@ -160,7 +160,7 @@ def thinned(pairs: Pairs, every: int) -> Pairs:
 def run(pairs: Pairs, settings: TemporalSettings, tally: Tally) -> list[FloatArray]:
     """Steady a video and return the heat shown of every frame."""
     began = time.process_time()
-    heats = [next(iter(shown.heats.values())) for shown in stabilize(iter(pairs), Stabilizer(settings))]
+    heats = [next(iter(shown.heatmaps.values())) for shown in stabilize(iter(pairs), Stabilizer(settings))]
     tally.seconds += time.process_time() - began
     tally.frames += len(heats)
     return heats
@@ -214,7 +214,7 @@ def main() -> None:
         held = explain(clip, explainer, TemporalSettings())
         following.append(measure_following(held))
         if clip.kind in ("cuts", "fades"):
-            numbers = [number for number, (_, explanation) in enumerate(held) if explanation.cut]
+            numbers = [number for number, (_, explanation) in enumerate(held) if explanation.starts_shot]
             right = len(set(numbers) & set(clip.cuts))
             found[clip.kind] = f"{right} of {len(clip.cuts)} cuts found, {len(numbers) - right} false ones"
         elif clip.kind != "passed":  # there the right label changes

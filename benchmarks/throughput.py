@@ -65,6 +65,7 @@ def run_transcode(
     video: Path, output: Path, _explainer: Any, frames: int, settings: argparse.Namespace
 ) -> int:
     """Read and write, with the same encoder settings and nothing in between."""
+    from streamcam.explanations import RenderedFrame
     from streamcam.media.images import blank_like, planes_of
     from streamcam.sinks import open_sink
     from streamcam.sources import SourceSettings, open_source
@@ -78,7 +79,7 @@ def run_transcode(
             fresh = blank_like(frame.image)
             for target, plane in zip(planes_of(fresh), planes_of(frame.image), strict=True):
                 target[:] = plane
-            sink.write(fresh)
+            sink.write(RenderedFrame(fresh, frame.pts, frame.time_base))
             count += 1
     return count
 
@@ -98,7 +99,7 @@ def run_pytorch_grad_cam(
     """Run the usual loop with pytorch-grad-cam."""
     from pytorch_grad_cam import GradCAM
 
-    module = explainer.model
+    module = explainer.model.module
     layers = [module.get_submodule(explainer.target_layer)]
     with GradCAM(model=module, target_layers=layers, reshape_transform=reshape_of(explainer)) as peer:
         return usual_loop(video, output, explainer, frames, lambda inputs: peer(inputs, None)[0])
@@ -110,7 +111,7 @@ def run_torch_cam(
     """Run the usual loop with torch-cam."""
     from torchcam.methods import GradCAM
 
-    module = explainer.model
+    module = explainer.model.module
     with GradCAM(module, explainer.target_layer, reshape_transform=reshape_of(explainer)) as peer:
 
         def explain(inputs: Any) -> Any:
@@ -147,7 +148,7 @@ def usual_loop(video: Path, output: Path, explainer: Any, frames: int, explain: 
 
 def reshape_of(explainer: Any) -> Callable[[Any], Any] | None:
     """Tell the peers how a network's features lie, where they need to be told."""
-    return reshape_tokens if explainer.classifier.name.startswith("vit") else None
+    return reshape_tokens if explainer.model.name.startswith("vit") else None
 
 
 def reshape_tokens(tokens: Any) -> Any:
@@ -161,13 +162,12 @@ def make_explainer(settings: argparse.Namespace, **more: Any) -> Any:
     """Build the explainer of a case: untrained where the weights would have to be downloaded."""
     import torch
 
-    from streamcam import Explainer
+    from streamcam import Explainer, load_model
 
     torch.manual_seed(0)
     weights = "default" if settings.model == "efficientnet_lite0" else "none"
     return Explainer(
-        settings.model,
-        weights=weights,
+        load_model(settings.model, weights=weights),
         fit="stretch",
         device=settings.device,
         **{"backend": settings.backend, "precision": settings.precision, **more},
@@ -176,6 +176,7 @@ def make_explainer(settings: argparse.Namespace, **more: Any) -> Any:
 
 def stages_apart(video: Path, output: Path, settings: argparse.Namespace) -> dict[str, float]:
     """Run each of streamcam's stages alone over the same frames; return their CPU milliseconds a frame."""
+    from streamcam.explanations import RenderedFrame
     from streamcam.overlay import Overlay
     from streamcam.sinks import open_sink
     from streamcam.sources import SourceSettings, open_source
@@ -194,11 +195,14 @@ def stages_apart(video: Path, output: Path, settings: argparse.Namespace) -> dic
     pairs = list(zip(frames, explanations, strict=True))
     stabilized = clock.measure("stabilize", lambda: list(stabilize(pairs, Stabilizer())))
     images = clock.measure("draw", lambda: [overlay.draw(ready) for ready in stabilized])
+    rendered = [
+        RenderedFrame(image, frame.pts, frame.time_base) for image, frame in zip(images, frames, strict=True)
+    ]
 
     def write() -> None:
         with open_sink(output, info, settings=encoder(settings), overwrite=True) as sink:
-            for image in images:
-                sink.write(image)
+            for frame in rendered:
+                sink.write(frame)
             sink.finish()
 
     clock.measure("write", write)

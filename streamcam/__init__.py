@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from streamcam.explanations import Explanation, Prediction
     from streamcam.frames import Frame, Region
     from streamcam.media.encoders import EncoderSettings
-    from streamcam.models import Classifier
+    from streamcam.models import Classifier, load_model
     from streamcam.overlay import Overlay, OverlaySettings
     from streamcam.pipeline.render import RenderResult, render
     from streamcam.pipeline.stream import stream
@@ -28,6 +28,7 @@ _HOMES = {
     "METHODS": "streamcam.explain",
     "Explainer": "streamcam.explain",
     "Classifier": "streamcam.models",
+    "load_model": "streamcam.models",
     "StreamcamError": "streamcam.errors",
     "Explanation": "streamcam.explanations",
     "Frame": "streamcam.frames",
@@ -62,6 +63,7 @@ __all__ = [
     "StreamcamError",
     "TemporalSettings",
     "__version__",
+    "load_model",
     "open_sink",
     "open_source",
     "render",

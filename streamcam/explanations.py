@@ -1,28 +1,33 @@
-"""Where a network looked in a frame, and what it saw there: predictions, raw maps, stabilized heat."""
+"""Explanations of frames: predictions, detected objects, raw maps and stabilized heatmaps."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamcam.frames import FloatArray, Frame, Region
 
+if TYPE_CHECKING:
+    import av
+
 NOT_FINITE = "not finite"
-"""The flag of a map that could not be computed."""
+"""The value in `Explanation.flags` for a map that contained NaN or infinity."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Prediction:
-    """One class and how probable the network holds it to be."""
+    """One class with its probability."""
 
     index: int
-    """The class's index in the network's output; negative for a function of the caller's own."""
+    """The class's index in the network's output; negative for a custom target."""
     label: str
     probability: float
-    """0 to 1; NaN where what is explained is no class."""
+    """From 0 to 1; NaN for a custom target, which has none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -30,54 +35,53 @@ class Instance:
     """One object that a network found in a frame."""
 
     class_index: int
-    """The object's class: its index among the network's labels."""
+    """Index of the object's class among the network's labels."""
     label: str
     score: float
-    """How certain the network is, 0 to 1."""
+    """The network's confidence, from 0 to 1."""
     box: tuple[float, float, float, float]
     """Left, top, right and bottom edge, as fractions of the frame's width and height."""
     mask: NDArray[np.bool_] | None = None
-    """Which part of the box is the object, bool (h, w), of any resolution; None where that is not known."""
+    """Which part of the box belongs to the object, bool (h, w), at any resolution; None if unknown."""
     track_id: int | None = None
-    """The same for one object in every frame; None where objects are not tracked."""
+    """Identifies the same object in every frame; None if objects are not tracked."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Explanation:
-    """Where the network looked in one frame, and what it saw there.
+    """Where the network looked in one frame, and what it predicted.
 
-    A frame that was left out has an explanation too, without maps, targets and predictions.
+    A frame that was skipped has an explanation too, with no maps, targets or predictions.
     """
 
     frame_index: int
-    """`Frame.index` of the frame explained."""
+    """`Frame.index` of the explained frame."""
     heatmaps: Mapping[int, FloatArray]
-    """Class index → raw map, float32 (h, w), finite, at the target layer's own resolution.
+    """Class index → raw map, float32 (h, w), finite, at the target layer's resolution.
 
-    Not normalised: strength is comparable between frames, and scaling happens once, after smoothing.
-    Non-negative, unless evidence against the class was asked for.
+    Raw maps are not normalized: their strength is comparable between frames, and scaling happens once,
+    after smoothing. They are non-negative unless `signed`.
     """
     targets: tuple[Prediction, ...]
-    """The classes explained, in the order of `heatmaps`; not necessarily among the best."""
+    """The explained classes, in the order of `heatmaps`; not necessarily among `predictions`."""
     predictions: tuple[Prediction, ...]
-    """The most probable classes, best first."""
+    """The most probable classes of this frame alone, best first."""
     method: str
     target_layer: str
     region: Region
-    """What part of the frame the maps cover."""
+    """The part of the frame that the maps cover."""
     flags: Mapping[int, str] = dataclasses.field(default_factory=dict)
-    """Class index → why its map is all zeros, where it is."""
+    """Class index → why its map is all zeros; only for maps that are."""
     signed: bool = False
-    """Whether maps keep evidence against the class, as negative values."""
-    cut: bool = False
-    """Whether another shot begins with this frame."""
-    shown: tuple[Prediction, ...] = ()
-    """The most probable classes stabilized in time, best first; empty where nobody follows the video."""
-    view: NDArray[np.uint8] | None = dataclasses.field(default=None, repr=False, compare=False)
-    """A small grey image of the whole frame, uint8 (h, w), to see cuts and motion in."""
-
+    """Whether negative values are kept as evidence against the class."""
+    starts_shot: bool = False
+    """Whether a new shot begins with this frame."""
+    smoothed_predictions: tuple[Prediction, ...] = ()
+    """The most probable classes smoothed in time, best first; empty without a `Tracker`."""
+    thumbnail: NDArray[np.uint8] | None = dataclasses.field(default=None, repr=False)
+    """A small gray image of the whole frame, uint8 (h, w), for finding cuts and motion."""
     instances: tuple[Instance, ...] = ()
-    """The objects found, where the network finds objects."""
+    """The objects found, if the network finds objects."""
 
     def __post_init__(self) -> None:
         if [target.index for target in self.targets] != list(self.heatmaps):
@@ -90,23 +94,44 @@ class Explanation:
 
     @property
     def is_explained(self) -> bool:
-        """Whether the frame was explained rather than left out."""
+        """Whether the frame was explained rather than skipped."""
         return bool(self.heatmaps)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class StabilizedFrame:
-    """What is shown of one frame: heat and labels after the temporal stage."""
+    """A frame with the heatmaps, labels and objects to draw on it."""
 
     frame: Frame
-    heats: Mapping[int, FloatArray]
-    """Class index → float32 (h, w), 0 (none) to 1 (strongest); -1 to 1 where evidence against is kept.
+    heatmaps: Mapping[int, FloatArray]
+    """Class index → heatmap, float32 (h, w), from 0 (none) to 1 (strongest), or from -1 if signed.
 
-    As fine as the raw maps, or finer where heat follows motion; empty before the first explanation.
+    At the raw maps' resolution, or finer if heat follows motion; empty before the first explanation.
     """
     targets: tuple[Prediction, ...]
-    """The classes whose heat it is, in the order of `heats`."""
+    """The classes of the heatmaps, in the order of `heatmaps`."""
     labels: tuple[Prediction, ...]
-    """The classes to be listed, best first."""
+    """The classes to list, best first."""
     explanation: Explanation
-    """The frame's own explanation, with the region that the heat covers; its maps are raw, or left out."""
+    """The frame's own explanation, with the region that the heatmaps cover; without raw maps if skipped."""
+    instances: tuple[Instance, ...] = ()
+    """The objects to draw; those of the last explained frame if this one was skipped."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class RenderedFrame:
+    """A finished image on its way to an output, with everything that was drawn onto it."""
+
+    image: av.VideoFrame
+    """The frame with heat and labels drawn on it: planar YUV, 4:2:0, 4:2:2 or 4:4:4, of 8 or 10 bits."""
+    pts: int
+    """Presentation time in units of `time_base`."""
+    time_base: Fraction
+    """Seconds per unit of `pts`."""
+    stabilized: StabilizedFrame | None = None
+    """The heatmaps, labels and explanation behind the image; None if nothing was drawn on it."""
+
+    @property
+    def time_s(self) -> float:
+        """Presentation time in seconds."""
+        return float(self.pts * self.time_base)

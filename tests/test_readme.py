@@ -54,7 +54,7 @@ def test_the_python_example_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     monkeypatch.chdir(ROOT)
     # The same program, on the first second.
-    exec(example.replace("explainer):", "explainer, settings=SourceSettings(end_s=1.0)):"), {})
+    exec(example.replace("explainer):", "explainer, settings=streamcam.SourceSettings(end_s=1.0)):"), {})
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 25
     assert all("Egyptian cat" in line for line in lines)

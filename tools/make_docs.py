@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from streamcam.explain import METHODS, Explainer, Method
-from streamcam.models import load_classifier
+from streamcam.models import load_model
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "methods.md"
 
@@ -59,8 +59,8 @@ INTRODUCTION = """\
 <!-- Written by tools/make_docs.py from the table METHODS; edit that or the script. -->
 # Methods
 
-`--method NAME` chooses how a map is computed, `--method NAME:option=value,option=value` how exactly.
-`streamcam methods` tells the same on the command line.
+`--method NAME` chooses how a map is computed; `--method NAME:option=value,option=value` sets its options.
+`streamcam methods` lists the same on the command line.
 
 {table}
 
@@ -187,7 +187,10 @@ def _section(name: str, method: Method) -> str:
         text = f"The map is made as that of [`{first}`](#{_anchors()[first]}){layers}."
     if method.criterion is not None:
         text = f"{_as_markdown(method.criterion, {})}\n\n{text}"
-    return f"### {name}\n\n**{method.title}** · <{method.paper}>\n\n{text}\n"
+    anchor = _anchors()[name]
+    # Numbered by GitHub, because another heading has the same letters; the site numbers them otherwise.
+    target = "" if anchor == re.sub(r"[^\w-]", "", name) else f'<a id="{anchor}"></a>\n\n'
+    return f"{target}### {name}\n\n**{method.title}** · <{method.paper}>\n\n{text}\n"
 
 
 def _as_markdown(function: Callable[..., Any], options: Mapping[str, object]) -> str:
@@ -217,7 +220,7 @@ def measure() -> None:
     image = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
     for name, method in METHODS.items():
         network = "vit_b_32" if name == "legrad" else "resnet18"
-        classifier = load_classifier(network, weights="none")
+        classifier = load_model(network, weights="none")
         # Fewer samples than usual, because the time grows in proportion.
         samples = method.options.get("samples")
         explainer = Explainer(

@@ -106,6 +106,7 @@ def live_command(
     overwrite: bool,
     limits: dict[str, Any],
     stats: str | None,
+    model: dict[str, Any],
     explainer: dict[str, Any],
     temporal: dict[str, Any],
     overlay: dict[str, Any],
@@ -143,7 +144,7 @@ def live_command(
     if stats is not None:
         check_output(stats, overwrite=True, inputs=())
     shown_on = _open_display(display, opened.info.name)
-    explainers = LiveExplainers(**explainer)
+    explainers = LiveExplainers(model, **explainer)
     signals = SignalCount()
 
     def tell(words: str) -> None:

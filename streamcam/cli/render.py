@@ -84,6 +84,7 @@ def render_command(
     sidecar: str | None,
     part: dict[str, Any],
     reading: dict[str, Any],
+    model: dict[str, Any],
     explainer: dict[str, Any],
     overlay: dict[str, Any],
     temporal: dict[str, Any],
@@ -114,13 +115,15 @@ def render_command(
     signals = SignalCount()
     with contextlib.ExitStack() as heeding:  # of signals: from the first frame until all has been told
         with ProgressLine(quiet=quiet) as line:
-            line.begin(f"loading {explainer['model']}")
+            line.begin(f"loading {model['name']}")
             line.ending = "keeping what is finished" if resume else "finishing the file"
             departure = tell_departure(output if resume else None)
             # Only now the slow import: what could be wrong with files and settings has been said.
             from streamcam.explain import Explainer
+            from streamcam.models import load_model
 
-            chosen = Explainer(**explainer)
+            network = load_model(**model, any_shape=explainer["fit"] == "full")
+            chosen = Explainer(network, **explainer)
             result = _render(
                 request,
                 chosen,
@@ -139,7 +142,7 @@ def _check(request: _Request) -> None:
     """Find what is wrong with files and settings before anything slow is imported or loaded."""
     from streamcam.overlay import Overlay
     from streamcam.pipeline.render import check_outputs
-    from streamcam.sinks import check_destination, check_resumable
+    from streamcam.sinks import check_resumable, open_sink
     from streamcam.sources import check_input_file, open_source
     from streamcam.temporal import Stabilizer
 
@@ -149,7 +152,7 @@ def _check(request: _Request) -> None:
         info = opened.info
     check_outputs(source, request.output, request.sidecar, overwrite=request.overwrite)
     Stabilizer(request.temporal)
-    check_destination(request.output, info, request.encoder, overwrite=request.overwrite)
+    open_sink(request.output, info, settings=request.encoder, overwrite=request.overwrite).abort()
     if request.resume:
         check_resumable(request.output, info)
     Overlay(request.overlay)

@@ -65,7 +65,7 @@ class Overlay:
             A fresh image; the frame stays as it is.
         """
         image, region = stabilized.frame.image, stabilized.explanation.region
-        heats = list(stabilized.heats.values()) or [_NO_HEAT]
+        heats = list(stabilized.heatmaps.values()) or [_NO_HEAT]
         colours = list[Rgb]()
         if stabilized.explanation.signed:
             colours = [FOR]

@@ -82,7 +82,7 @@ class RememberingExplainer:
         if len(known) == len(frames) and self._is_settled:
             for frame, (explanation, probabilities) in zip(frames, known, strict=True):
                 if tracker is not None and probabilities is not None:
-                    tracker.repeat(frame, probabilities, explanation.shown)
+                    tracker.restore_ranking(frame, probabilities, explanation.smoothed_predictions)
         else:
             self._is_settled = True
             arguments = (frames,) if tracker is None else (frames, tracker)
@@ -145,8 +145,8 @@ class RememberingExplainer:
 def _with_ranking(frame: Frame, explanation: Explanation, tracker: Tracker | None) -> Recorded:
     if tracker is None:
         return explanation, None
-    probabilities, shown = tracker.ranked(frame)
-    return dataclasses.replace(explanation, shown=shown), probabilities
+    probabilities, shown = tracker.export_ranking(frame)
+    return dataclasses.replace(explanation, smoothed_predictions=shown), probabilities
 
 
 def to_arrays(recorded: Sequence[Recorded]) -> dict[str, NDArray[Any]]:
@@ -179,7 +179,7 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> list[Recorded]:
         predictions = tuple(Prediction(**prediction) for prediction in record.pop("predictions"))
         flags = {int(index): why for index, why in record.pop("flags").items()}
         region = Region(**record.pop("region"))
-        shown = tuple(Prediction(**label) for label in record.pop("shown"))
+        shown = tuple(Prediction(**label) for label in record.pop("smoothed_predictions"))
         classes = record.pop("classes")
         record["instances"] = tuple(Instance(**instance) for instance in record["instances"])
         explanation = Explanation(
@@ -188,7 +188,7 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> list[Recorded]:
             predictions=predictions,
             region=region,
             flags=flags,
-            shown=shown,
+            smoothed_predictions=shown,
             **record,
         )
         recorded.append((explanation, probabilities[row : row + classes] if classes else None))

@@ -6,21 +6,19 @@ import contextlib
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import streamcam
 from streamcam.errors import InvalidArgumentError, SourceError
-from streamcam.explanations import StabilizedFrame
+from streamcam.explanations import RenderedFrame, StabilizedFrame
 from streamcam.frames import SourceInfo, SourceReport
 from streamcam.media.encoders import EncoderSettings
-from streamcam.media.images import Image
 from streamcam.overlay import Overlay, OverlaySettings
 from streamcam.pipeline.resume import ResumeState, Resumption
 from streamcam.pipeline.stream import ExplainedStream, stream
 from streamcam.pipeline.workers import prefetched
-from streamcam.sinks import SidecarWriter, Sink, check_output, open_sink, same_file
+from streamcam.sinks import Sink, check_output, open_sidecar_sink, open_sink, same_file
 from streamcam.sources import SourceSettings, check_input_file
 from streamcam.temporal import Stabilizer, TemporalSettings, stabilize
 
@@ -148,26 +146,27 @@ def render(
         else:
             sink = resumption.open_sink(explained.info, encoder)
         stack.callback(sink.abort)
-        records = None
+        sinks = [sink]
         if sidecar is not None:
-            records = SidecarWriter(Path(sidecar), sidecar_header(explainer, explained.info))
-            stack.callback(records.abort)
+            sinks.append(open_sidecar_sink(Path(sidecar), explained.info))
+            stack.callback(sinks[-1].abort)
+        for each in sinks:
+            each.describe(run_description(explainer))
         stabilized: Iterable[StabilizedFrame] = stabilize(explained, stabilizer)
         if resumption is not None:
             # What the stages still hold at a stop is not what it will be when the frames after it are known.
             stabilized = itertools.takewhile(lambda _: not explained.stopped, stabilized)
-        images = ((ready, painter.draw(ready)) for ready in stabilized)
+        rendered = (_rendered(ready, painter) for ready in stabilized)
         drawn = stack.enter_context(
-            prefetched(images, waiting=_WAITING_IMAGES, name="streamcam-drawer", interrupt=explained.close)
+            prefetched(rendered, waiting=_WAITING_IMAGES, name="streamcam-drawer", interrupt=explained.close)
         )
-        written = _write_all(explained.info, drawn, sink, records, carried, on_progress)
+        written = _write_all(explained.info, drawn, sinks, carried, on_progress)
         frames = written.frames
         if resumption is not None and explained.stopped:
             frames = 0  # what is finished waits for the rest
         elif frames:
-            sink.finish(cut_short=explained.stopped)
-            if records is not None:
-                records.finish()
+            for each in sinks:
+                each.finish(cut_short=explained.stopped)
         elif not explained.stopped:
             raise SourceError(f"{explained.info.name!r} gave no frames")
     report = explained.report()
@@ -211,11 +210,15 @@ class _Written:
     """How long the new frames last, in seconds."""
 
 
+def _rendered(stabilized: StabilizedFrame, painter: Overlay) -> RenderedFrame:
+    frame = stabilized.frame
+    return RenderedFrame(painter.draw(stabilized), frame.pts, frame.time_base, stabilized)
+
+
 def _write_all(
     info: SourceInfo,
-    drawn: Iterable[tuple[StabilizedFrame, Image]],
-    sink: Sink,
-    records: SidecarWriter | None,
+    drawn: Iterable[RenderedFrame],
+    sinks: Sequence[Sink],
     carried: int,
     on_progress: Callable[[Progress], None] | None,
 ) -> _Written:
@@ -223,17 +226,16 @@ def _write_all(
     written = _Written()
     step_s = float(1 / info.rate) if info.rate else 0.0
     first_s = first_new_s = 0.0
-    for ready, image in drawn:
-        time_s = ready.frame.time_s
-        sink.write(image)
-        if records is not None:
-            records.write(ready.frame, ready.explanation)
+    for frame in drawn:
+        time_s = frame.time_s
+        for sink in sinks:
+            sink.write(frame)
         if written.frames == 0:
             first_s = time_s
         if written.frames <= carried:
             first_new_s = time_s
         written.frames += 1
-        written.explained += ready.explanation.is_explained
+        written.explained += frame.stabilized is not None and frame.stabilized.explanation.is_explained
         if written.frames > carried:
             written.video_s = time_s - first_new_s + step_s
         if on_progress is not None:
@@ -241,16 +243,12 @@ def _write_all(
     return written
 
 
-def sidecar_header(explainer: Explainer, info: SourceInfo) -> dict[str, Any]:
-    """Describe a run, as the first line of its sidecar; the same for the same run."""
+def run_description(explainer: Explainer) -> dict[str, Any]:
+    """Describe what computes the frames, for sinks that write it down; the same for the same run."""
     return {
-        "streamcam": streamcam.__version__,
-        "model": explainer.classifier.name,
-        "weights": explainer.classifier.weights,
+        "model": explainer.model.name,
+        "weights": explainer.model.weights,
         "method": explainer.method,
         "target_layer": explainer.target_layer,
         "fit": explainer.fit,
-        "input": info.name,
-        "width": info.width,
-        "height": info.height,
     }

@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from streamcam.errors import SinkError
+from streamcam.explanations import RenderedFrame
 from streamcam.media.images import Image
 from streamcam.pipeline.channel import Channel
 from streamcam.session.recorder import Recorded, Recorder
@@ -121,7 +122,7 @@ class CaptureManager:
         for path, image in self._images:
             sink = ImageSink(path)
             try:
-                sink.write(image)
+                sink.write(RenderedFrame(image, image.pts or 0, image.time_base or Fraction(1)))
                 sink.finish()
             except (SinkError, OSError) as error:
                 self._image_problems.append(str(error))

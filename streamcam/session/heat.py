@@ -54,7 +54,7 @@ class LiveHeat:
     def of(self, frame: Frame) -> StabilizedFrame | None:
         """The heat to show of a frame: its own, or the last one's carried on; None before the first."""
         if self.current is not None and self.current.frame is not frame:
-            carried = self._steadier.carry(frame)
+            carried = self._steadier.propagate(frame)
             if carried is not None:
                 self.current = carried
         return self.current

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from streamcam.errors import SinkError
-from streamcam.explanations import StabilizedFrame
+from streamcam.explanations import RenderedFrame, StabilizedFrame
 from streamcam.frames import Frame
 from streamcam.overlay import OverlaySettings
 from streamcam.pipeline.channel import Channel, ChannelClosedError
@@ -89,9 +89,8 @@ class Recorder:
             with self._sink:
                 for item in self._frames:
                     image = compositor.compose(item.frame, item.stabilized, item.overlay)
-                    # Its own would be the device's, which need not make sense.
-                    image.pts, image.time_base = item.frame.pts, item.frame.time_base
-                    self._sink.write(image)
+                    frame = item.frame  # the image's own time is the device's, which need not make sense
+                    self._sink.write(RenderedFrame(image, frame.pts, frame.time_base, item.stabilized))
         except SinkError as error:
             self.problem = str(error)
         except Exception as error:  # a recording that fails must not end the preview

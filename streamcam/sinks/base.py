@@ -1,28 +1,32 @@
-"""What every sink offers."""
+"""The protocol of an output: `Sink`."""
 
 from __future__ import annotations
 
 import abc
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from streamcam.media.images import Image
+from streamcam.explanations import RenderedFrame
 
 
 class Sink(abc.ABC):
-    """Takes finished images in order of time. One thread opens, writes and ends it.
+    """An output that takes rendered frames in order of time. Belongs to one thread.
 
-    As a context manager it finishes when all went well and aborts when something was raised.
+    As a context manager it calls `finish` when its block ends, and `abort` when its block raises.
     """
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know about how the output is written."""
+        """What the user should know about how the output is written, a sentence each."""
         return ()
 
+    def describe(self, run: Mapping[str, Any]) -> None:  # noqa: B027 - most outputs have no use for it
+        """Take what computed the frames (model, weights, method …), before the first frame is written."""
+
     @abc.abstractmethod
-    def write(self, image: Image) -> None:
-        """Take one image; its pts is in the source's time base. The sink leaves it as it is.
+    def write(self, frame: RenderedFrame) -> None:
+        """Write one frame. Its image is left unchanged.
 
         Raises:
             SinkError: if it cannot be written, or the sink has ended.
@@ -30,18 +34,18 @@ class Sink(abc.ABC):
 
     @abc.abstractmethod
     def finish(self, *, cut_short: bool = False) -> None:
-        """Complete the output and make it appear under its name; does nothing when that is done already.
+        """Complete the output and move it to its final name. A second call does nothing.
 
         Args:
-            cut_short: Whether the video was stopped early, so that audio ends with the last image.
+            cut_short: Whether the video was stopped early, so that its audio ends with the last frame.
 
         Raises:
-            SinkError: if what was written is not complete, or there is nothing; nothing is left behind then.
+            SinkError: if no frame was written, or the output is incomplete; it is removed then.
         """
 
     @abc.abstractmethod
     def abort(self) -> None:
-        """Throw away what was written; does nothing after `finish` or `abort`."""
+        """Remove what was written. Does nothing after `finish` or `abort`."""
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""Writing one finished image as an image file."""
+"""Image files: the one image of a still source."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import PIL.Image
 
 from streamcam.errors import SinkError
+from streamcam.explanations import RenderedFrame
 from streamcam.media.images import ByteArray, Image
 from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.sinks.base import Sink
@@ -52,15 +53,15 @@ class ImageSink(Sink):
         self._is_open = True
         self._is_finished = False
 
-    def write(self, image: Image) -> None:
+    def write(self, frame: RenderedFrame) -> None:
         """Keep the image until the end.
 
         Raises:
             SinkError: if it is the second one, or the sink has ended.
         """
         if self._image is not None or not self._is_open:
-            raise SinkError(f"{str(self._path)!r} holds one image and was given a second")
-        self._image = image
+            raise SinkError(f"{str(self._path)!r} holds one image and was passed a second")
+        self._image = frame.image
 
     def finish(self, *, cut_short: bool = False) -> None:  # noqa: ARG002 - one image is whole or not there
         """Save the image.

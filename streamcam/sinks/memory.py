@@ -1,52 +1,52 @@
-"""Keeping finished images in memory: for tests and for use from Python."""
+"""Keep rendered frames in memory: for tests and for use from Python."""
 
 from __future__ import annotations
 
 from streamcam.errors import SinkError
-from streamcam.media.images import Image
+from streamcam.explanations import RenderedFrame
 from streamcam.sinks.base import Sink
 
 
 class MemorySink(Sink):
-    """Keeps every image it is given.
+    """A list of every frame written.
 
     Attributes:
-        images: The images, in order.
+        frames: The frames, in order.
         state: ``"open"``, ``"finished"`` or ``"aborted"``.
         cut_short: Whether it was finished early.
     """
 
     def __init__(self) -> None:
-        self.images: list[Image] = []
+        self.frames: list[RenderedFrame] = []
         self.state = "open"
         self.cut_short = False
 
-    def write(self, image: Image) -> None:
-        """Keep one image.
+    def write(self, frame: RenderedFrame) -> None:
+        """Append one frame.
 
         Raises:
             SinkError: if the sink has ended.
         """
         if self.state != "open":
-            raise SinkError(f"the images in memory are {self.state} already")
-        self.images.append(image)
+            raise SinkError(f"the frames in memory are {self.state} already")
+        self.frames.append(frame)
 
     def finish(self, *, cut_short: bool = False) -> None:
-        """Note that the run is complete.
+        """Mark the frames as complete.
 
         Raises:
-            SinkError: if there is no image, or the run was aborted.
+            SinkError: if there is none, or the sink was aborted.
         """
         if self.state == "finished":
             return
-        if not self.images:
+        if not self.frames:
             self.state = "aborted"
-            raise SinkError("no image was kept in memory: none was finished")
+            raise SinkError("nothing is kept in memory: no image was finished")
         self.state = "finished"
         self.cut_short = cut_short
 
     def abort(self) -> None:
-        """Forget the images, unless the run is complete."""
+        """Forget the frames, unless they are complete."""
         if self.state == "open":
             self.state = "aborted"
-            self.images.clear()
+            self.frames.clear()

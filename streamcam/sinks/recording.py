@@ -17,6 +17,7 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from streamcam.errors import InvalidArgumentError, SinkError
+from streamcam.explanations import RenderedFrame
 from streamcam.media.encoders import EncoderSettings, check_encoding
 from streamcam.media.images import Image, blank_like, planes_of, tags_of
 from streamcam.media.scaling import Resampler
@@ -80,21 +81,19 @@ class Recording(Sink):
         self._next_keyframe = 0
         self._is_open = True
 
-    def write(self, image: Image) -> None:
-        """Encode one image; it is left as it is.
+    def write(self, frame: RenderedFrame) -> None:
+        """Encode one frame.
 
         Raises:
             SinkError: if the encoder or the disk refuses, or the recording has ended.
         """
         if not self._is_open:
             raise SinkError(f"{str(self.path)!r} is closed already")
-        assert image.pts is not None
-        assert image.time_base is not None
         try:
             if self._container is None or self._stream is None:
-                self._container, self._stream = self._begin(image)
-                self._first_pts = image.pts
-            prepared = self._prepared(image, self._stream)
+                self._container, self._stream = self._begin(frame)
+                self._first_pts = frame.pts
+            prepared = self._prepared(frame, self._stream)
             self._container.mux(self._stream.encode(prepared))
         except (FFmpegError, OSError) as error:
             raise SinkError(f"{str(self.path)!r} cannot be written: {error.strerror}") from error
@@ -133,7 +132,8 @@ class Recording(Sink):
         self._container = self._stream = None
         return held
 
-    def _begin(self, image: Image) -> tuple[OutputContainer, VideoStream]:
+    def _begin(self, frame: RenderedFrame) -> tuple[OutputContainer, VideoStream]:
+        image = frame.image
         encoding = check_encoding(self.path, _ENCODER)
         kind = encoding.container.muxer
         name = f"file:{self.path.absolute()}"
@@ -143,7 +143,7 @@ class Recording(Sink):
         stream.width, stream.height = max(2, image.width // 2 * 2), max(2, image.height // 2 * 2)
         stream.pix_fmt = encoding.pixel_format
         context = stream.codec_context
-        stream.time_base = context.time_base = image.time_base or Fraction(1, 1000)
+        stream.time_base = context.time_base = frame.time_base
         context.max_b_frames = 0  # images come out as they go in, and none waits in the encoder
         tags = tags_of(image)
         context.color_range, context.colorspace = tags.color_range, tags.colorspace
@@ -151,20 +151,19 @@ class Recording(Sink):
         container.start_encoding()
         return container, stream
 
-    def _prepared(self, image: Image, stream: VideoStream) -> Image:
+    def _prepared(self, frame: RenderedFrame, stream: VideoStream) -> Image:
         """Copy an image, with its time from the beginning on and a keyframe each second."""
-        assert image.pts is not None
-        assert image.time_base is not None
+        image = frame.image
         if (image.width // 2 * 2, image.height // 2 * 2) != (stream.width, stream.height):
             prepared = self._resampler.to_size(image, stream.width, stream.height)
         else:
             prepared = blank_like(image, width=stream.width, height=stream.height)
             for target, source in zip(planes_of(prepared), planes_of(image), strict=True):
                 target[:] = source[: target.shape[0], : target.shape[1]]
-        pts = image.pts - self._first_pts
-        prepared.pts, prepared.time_base = pts, image.time_base
+        pts = frame.pts - self._first_pts
+        prepared.pts, prepared.time_base = pts, frame.time_base
         prepared.pict_type = PictureType.NONE
         if pts >= self._next_keyframe:
             prepared.pict_type = PictureType.I
-            self._next_keyframe = pts + round(FRAGMENT_S / image.time_base)
+            self._next_keyframe = pts + round(FRAGMENT_S / frame.time_base)
         return prepared

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError
+from streamcam.explanations import RenderedFrame
 from streamcam.frames import SourceInfo
 from streamcam.media.encoders import EncoderSettings
-from streamcam.media.images import Image
 from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.sinks.base import Sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, save_image
@@ -25,13 +25,7 @@ def is_sequence(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and len(_NUMBER.findall(path.name)) == 1
 
 
-def check_sequence(path: Path, settings: EncoderSettings, *, overwrite: bool) -> None:
-    """Make sure, before any work, that numbered images can be made.
-
-    Raises:
-        InvalidArgumentError: if there are settings that only videos have.
-        OutputExistsError: if there is one of that pattern already.
-    """
+def _check_sequence(path: Path, settings: EncoderSettings, *, overwrite: bool) -> None:
     given = (settings.codec, settings.preset, settings.crf, settings.chroma)
     if any(value is not None for value in given) or settings.depth == 10:
         raise InvalidArgumentError(
@@ -52,6 +46,19 @@ def _numbered(path: Path) -> list[Path]:
     before, after = (re.escape(part) for part in _NUMBER.sub("\0", path.name).split("\0"))
     pattern = re.compile(rf"{before}\d+{after}", re.IGNORECASE)
     return sorted(entry for entry in path.parent.iterdir() if pattern.fullmatch(entry.name))
+
+
+def open_sequence_sink(
+    path: Path, info: SourceInfo, settings: EncoderSettings, *, overwrite: bool
+) -> SequenceSink:
+    """Check that numbered images can be made, and return their sink; nothing is written yet.
+
+    Raises:
+        InvalidArgumentError: if there are settings that only videos have.
+        OutputExistsError: if there is an image of that pattern already.
+    """
+    _check_sequence(path, settings, overwrite=overwrite)
+    return SequenceSink(path, info)
 
 
 class SequenceSink(Sink):
@@ -81,7 +88,7 @@ class SequenceSink(Sink):
         rate = f", nominally {float(self._info.rate):g} a second" if self._info.rate else ""
         return (f"images have neither times nor audio: one is written for each frame{rate}",)
 
-    def write(self, image: Image) -> None:
+    def write(self, frame: RenderedFrame) -> None:
         """Save one image.
 
         Raises:
@@ -90,6 +97,7 @@ class SequenceSink(Sink):
         if not self._is_open:
             raise SinkError(f"{str(self._path)!r} is closed already")
         name = _NUMBER.sub(lambda found: f"{len(self._written) + _FIRST:0{found[1] or 1}d}", self._path.name)
+        image = frame.image
         rgb = self._resampler.to_rgb(image, image.width, image.height, interpolation=FAITHFUL)
         try:
             if not self._written:

@@ -1,4 +1,4 @@
-"""The sidecar: one JSON object a line for every frame, with the raw maps, for tools and for science."""
+"""Sidecar files: raw maps and predictions as JSON lines, one object a frame, for tools and for science."""
 
 from __future__ import annotations
 
@@ -9,60 +9,77 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
+from numpy.typing import NDArray
 
-from streamcam.errors import SinkError
-from streamcam.explanations import Explanation, Prediction
-from streamcam.frames import FloatArray, Frame
+import streamcam
+from streamcam.errors import SinkError, map_errors
+from streamcam.explanations import Explanation, Instance, Prediction, RenderedFrame
+from streamcam.frames import FloatArray, SourceInfo
+from streamcam.sinks.base import Sink
 from streamcam.sinks.part_file import begin, commit, discard
 
 SIGNIFICANT_DIGITS = 4
 
 
-class SidecarWriter:
-    """Writes explanations as JSON lines: a header object, then one object a frame.
+def open_sidecar_sink(path: Path, info: SourceInfo) -> SidecarSink:
+    """Start a sidecar beside its final name.
 
-    The values are the raw maps, before smoothing and scaling. Two runs of one video with one setting write
-    the same bytes.
+    Args:
+        path: The file to make.
+        info: What the frames come from; named in the header.
+
+    Raises:
+        SinkError: if the file cannot be made.
+    """
+    with map_errors(OSError, to=lambda error: _unwritable(path, error)):
+        return SidecarSink(path, begin(path).open("w", encoding="utf-8", newline="\n"), info)
+
+
+class SidecarSink(Sink):
+    """JSON lines: a header object, then one object a frame.
+
+    The values are the raw maps, before smoothing and scaling. Two runs of one video with the same settings
+    write the same bytes.
     """
 
-    def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
-        """Start the file beside its final name.
-
-        Args:
-            path: The file to make.
-            header: The first line.
-
-        Raises:
-            SinkError: if the file cannot be made.
-        """
+    def __init__(self, path: Path, file: TextIO, info: SourceInfo) -> None:
+        """Take over an open file; see `open_sidecar_sink`."""
         self._path = path
-        self._file: TextIO | None = None
-        try:
-            self._file = begin(path).open("w", encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise SinkError(f"{str(path)!r} cannot be written: {error.strerror}") from error
-        try:
-            self._write_line(header)
-        except BaseException:
-            self.abort()
-            raise
+        self._file: TextIO | None = file
+        self._info = info
+        self._run: Mapping[str, Any] = {}
+        self._written = 0
+        self._is_finished = False
 
-    def write(self, frame: Frame, explanation: Explanation) -> None:
-        """Add one frame.
+    def describe(self, run: Mapping[str, Any]) -> None:
+        """Take what goes into the header beside the input's name and size."""
+        self._run = run
 
-        Raises:
-            SinkError: if the disk refuses, or a value is not a number.
-        """
-        self._write_line(frame_record(frame, explanation))
-
-    def finish(self) -> None:
-        """Complete the file and make it appear under its name.
+    def write(self, frame: RenderedFrame) -> None:
+        """Write the record of one frame; of a frame without an explanation its number and time.
 
         Raises:
-            SinkError: if the disk refuses.
+            SinkError: if the disk refuses, a value is not a number, or the sink has ended.
         """
-        if self._file is None:
+        if not self._written:
+            self._write_line(self._header(), "its header")
+        stabilized = frame.stabilized
+        index = self._written if stabilized is None else stabilized.frame.index
+        explanation = None if stabilized is None else stabilized.explanation
+        self._write_line(frame_record(index, frame.time_s, explanation), f"frame {index}")
+        self._written += 1
+
+    def finish(self, *, cut_short: bool = False) -> None:  # noqa: ARG002 - every line is whole
+        """Complete the file and move it to its final name.
+
+        Raises:
+            SinkError: if no frame was written, or the disk refuses.
+        """
+        if self._is_finished:
             return
+        if self._file is None or not self._written:
+            self.abort()
+            raise SinkError(f"{str(self._path)!r} was not written: no image was finished")
         try:
             self._file.close()
         except OSError as error:
@@ -70,34 +87,42 @@ class SidecarWriter:
             raise SinkError(f"{str(self._path)!r} cannot be completed: {error.strerror}") from error
         self._file = None
         commit(self._path)
+        self._is_finished = True
 
     def abort(self) -> None:
-        """Remove what was written."""
+        """Remove what was written, unless it is finished."""
         if self._file is not None:
             with contextlib.suppress(OSError):  # what cannot be flushed goes anyway
                 self._file.close()
             self._file = None
             discard(self._path)
 
-    def _write_line(self, record: Mapping[str, Any]) -> None:
+    def _header(self) -> dict[str, Any]:
+        video = {"input": self._info.name, "width": self._info.width, "height": self._info.height}
+        return {"streamcam": streamcam.__version__, **self._run, **video}
+
+    def _write_line(self, record: Mapping[str, Any], name: str) -> None:
         if self._file is None:
             raise SinkError(f"{str(self._path)!r} is closed already")
         try:
             self._file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
         except OSError as error:
-            raise SinkError(f"{str(self._path)!r} cannot be written: {error.strerror}") from error
+            raise _unwritable(self._path, error) from error
         except ValueError as error:
-            raise SinkError(f"{str(self._path)!r} cannot hold {_named(record)}: {error}") from error
+            raise SinkError(f"{str(self._path)!r} cannot hold {name}: {error}") from error
 
 
-def frame_record(frame: Frame, explanation: Explanation) -> dict[str, Any]:
-    """Describe one frame as it stands in a sidecar.
+def frame_record(index: int, time_s: float, explanation: Explanation | None) -> dict[str, Any]:
+    """Build the JSON object of one frame.
 
-    ``more`` holds the maps of classes after the first, ``shown`` the stabilized labels, where they were, and
-    ``cut`` is there where another shot begins. A frame that was left out has its number and time only.
+    ``more`` holds the maps of classes after the first, ``shown`` the stabilized labels, ``instances`` the
+    objects found, and ``cut`` is there where another shot begins. A frame that was not explained has its
+    number and time only.
     """
-    record: dict[str, Any] = {"frame": frame.index, "time_s": round(frame.time_s, 6)}
-    if explanation.cut:
+    record: dict[str, Any] = {"frame": index, "time_s": round(time_s, 6)}
+    if explanation is None:
+        return record
+    if explanation.starts_shot:
         record["cut"] = True
     if not explanation.is_explained:
         return record
@@ -110,13 +135,11 @@ def frame_record(frame: Frame, explanation: Explanation) -> dict[str, Any]:
         "target_layer": explanation.target_layer,
         "region": [round(edge, 6) for edge in (region.left, region.top, region.right, region.bottom)],
     }
-    if explanation.shown:
-        record["shown"] = _prediction_records(explanation.shown)
+    if explanation.smoothed_predictions:
+        record["shown"] = _prediction_records(explanation.smoothed_predictions)
+    if explanation.instances:
+        record["instances"] = [_instance_record(instance) for instance in explanation.instances]
     return {**record, "more": others} if others else record
-
-
-def _named(record: Mapping[str, Any]) -> str:
-    return f"frame {record['frame']}" if "frame" in record else "its header"
 
 
 def _target_record(explanation: Explanation, target: Prediction) -> dict[str, Any]:
@@ -137,6 +160,28 @@ def _prediction_records(predictions: Sequence[Prediction]) -> list[dict[str, Any
     ]
 
 
+def _instance_record(instance: Instance) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "index": instance.class_index,
+        "label": instance.label,
+        "score": _rounded(instance.score),
+        "box": [round(edge, 6) for edge in instance.box],
+    }
+    if instance.mask is not None:
+        record["mask"] = _mask_record(instance.mask)
+    if instance.track_id is not None:
+        record["track"] = instance.track_id
+    return record
+
+
+def _mask_record(mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """Encode a mask in COCO's run lengths: down the columns, the first run being of pixels outside."""
+    pixels = np.concatenate([[False], mask.ravel(order="F")])
+    ends = np.flatnonzero(pixels[1:] != pixels[:-1])
+    runs = np.diff(np.concatenate([[0], ends, [mask.size]]))
+    return {"size": list(mask.shape), "counts": runs.tolist()}
+
+
 def _heatmap_record(heatmap: FloatArray) -> dict[str, Any]:
     return {
         "shape": list(heatmap.shape),
@@ -147,3 +192,7 @@ def _heatmap_record(heatmap: FloatArray) -> dict[str, Any]:
 
 def _rounded(value: float) -> float:
     return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+
+
+def _unwritable(path: Path, error: Exception) -> SinkError:
+    return SinkError(f"{str(path)!r} cannot be written: {getattr(error, 'strerror', None) or error}")

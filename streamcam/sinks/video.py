@@ -14,6 +14,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from streamcam.errors import SinkError
+from streamcam.explanations import RenderedFrame
 from streamcam.frames import SourceInfo
 from streamcam.media.containers import Container
 from streamcam.media.demux import open_input
@@ -24,20 +25,35 @@ from streamcam.media.interlacing import INTERLACED
 from streamcam.sinks.base import Sink
 from streamcam.sinks.copying.streams import StreamCopier
 from streamcam.sinks.part_file import begin, commit, discard, part_path
-from streamcam.sinks.video_setup import add_video, mov_flags
+from streamcam.sinks.video_setup import add_video, check_video, mov_flags
 
 _IN_ORDER = 2
 """So few images are decoded in the order in which they are shown."""
 
 
-def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings, encoding: Encoding) -> VideoSink:
+def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings) -> VideoSink:
+    """Choose and try the encoder, and start a video beside its final name.
+
+    Args:
+        path: The file to make.
+        info: What the frames come from.
+        settings: What is asked for.
+
+    Raises:
+        InvalidArgumentError: if codec, options, container and video do not go together.
+        SinkError: if the file cannot be made.
+    """
+    return start_video(path, info, check_video(path, info, settings), audio=not settings.no_audio)
+
+
+def start_video(path: Path, info: SourceInfo, encoding: Encoding, *, audio: bool) -> VideoSink:
     """Start a video beside its final name.
 
     Args:
         path: The file to make.
-        info: What the images come from.
-        settings: What is asked for.
-        encoding: How to encode; see `streamcam.sinks.video_setup.check_video`.
+        info: What the frames come from.
+        encoding: How they are encoded; see `streamcam.sinks.video_setup.check_video`.
+        audio: Whether the input's audio is copied.
 
     Raises:
         SinkError: if the file cannot be made.
@@ -55,7 +71,7 @@ def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings, enc
         try:
             stream = add_video(container, encoding, info)
             if info.path is not None:
-                copier = StreamCopier(info, info.path, container, kind, audio=not settings.no_audio)
+                copier = StreamCopier(info, info.path, container, kind, audio=audio)
                 undo.callback(copier.close)
             container.start_encoding()
         except FFmpegError as error:
@@ -113,35 +129,36 @@ class VideoSink(Sink):
             notes += self._copier.notes
         return tuple(notes)
 
-    def write(self, image: Image) -> None:
-        """Encode one image, and copy the audio up to it.
+    def write(self, frame: RenderedFrame) -> None:
+        """Encode one frame, and copy the audio up to it.
 
         Raises:
             SinkError: if the encoder or the disk refuses, or the image is of another size than the source.
         """
-        packets = self.encode(image)
+        packets = self.encode(frame)
         with self._told():
             self._open_container().mux(packets)
-            self._copy_audio_until(float((image.pts or 0) * self._info.time_base))
+            self._copy_audio_until(frame.time_s)
         self._written += 1
 
-    def encode(self, image: Image | None) -> list[Packet[VideoStream]]:
-        """Encode one image and write nothing; None makes the encoder give what it still holds.
+    def encode(self, frame: RenderedFrame | None) -> list[Packet[VideoStream]]:
+        """Encode one frame without writing it; None flushes the encoder.
 
         Raises:
             SinkError: if the encoder refuses, or the image is of another size than the source.
         """
         self._open_container()
         with self._told():
-            if image is None:
+            if frame is None:
                 return self._encoded([*self._feed.flush(), None])
+            image = frame.image
             if (image.width, image.height) != (self._info.width, self._info.height):  # FFmpeg would rescale
                 raise SinkError(
                     f"{str(self._path)!r} takes images of {self._info.width}x{self._info.height}, "
                     f"not {image.width}x{image.height}"
                 )
             with _restored(image):
-                return self._encoded(self._feed.prepared(image, image.pts or 0))
+                return self._encoded(self._feed.prepared(image, frame.pts))
 
     def write_encoded(self, packets: Sequence[Packet[VideoStream]], images: int) -> None:
         """Take images that a sink with the same settings has encoded, and copy the audio up to them.

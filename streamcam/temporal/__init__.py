@@ -1,4 +1,4 @@
-"""Between explaining and drawing: what makes single explanations hold together in time."""
+"""Temporal stage: smooth heatmaps, hold labels and find shots between explaining and drawing."""
 
 from streamcam.temporal.settings import LIVE_MODE, MODES, SCALES, TemporalSettings, check_live
 from streamcam.temporal.stabilizer import Stabilizer, stabilize

@@ -1,13 +1,14 @@
-"""Motion: where each place of an image was in another, and heat carried along.
+"""Optical flow between frames, and heatmaps warped along it.
 
-Heat is pooled over far more of an image than one cell and reaches beyond the edges of what it lies on. What
-carries it is therefore not each place's own motion, which would leave behind what lies beside a moving
-thing, but that of the strongest heat around.
+A heatmap is pooled over far more of an image than one cell and reaches beyond the edges of the object it
+lies on. It is therefore not warped by each pixel's own motion, which would leave behind what lies beside a
+moving object, but by the motion of the strongest heat nearby.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 
 import cv2
 import numpy as np
@@ -15,131 +16,159 @@ import numpy as np
 from streamcam.frames import FloatArray, Region
 from streamcam.media.images import ByteArray
 
-_FINER = 4
-_FINEST = 64
-"""Maps are refined by up to the one, as long as their long side has at most the other's number of cells."""
+Box = tuple[float, float, float, float]
 
-_REACH_CELLS = 1.5
-_REACH_SHARE = 0.02
-"""How far heat is held together: standard deviation in cells of the map, and at least this share of its
-long side."""
+_MAX_UPSAMPLING = 4
+_MAX_CELLS = 64
+"""Maps are upsampled up to this factor, as long as their long side has at most `_MAX_CELLS` cells."""
+
+_BLUR_CELLS = 1.5
+_BLUR_SHARE = 0.02
+"""How far heat moves as one: standard deviation in cells of the map, and at least this share of its long
+side."""
 
 _CONTRAST = 48.0
-"""Views are evened out to this standard deviation, so that a change of exposure is not taken for motion."""
+"""Thumbnails are normalized to this standard deviation, so that changing exposure is not seen as motion."""
 
 
-def refinement(shape: tuple[int, ...]) -> int:
-    """Tell by how much maps of a shape (h, w) are refined before they are carried along.
+def upsampling_factor(shape: tuple[int, ...]) -> int:
+    """Return the factor by which maps of a shape (h, w) are upsampled before they are warped.
 
     Motion from one frame to the next is a small part of a cell; on the map's own grid it would blur away.
     """
-    return max(1, min(_FINER, _FINEST // max(shape)))
+    return max(1, min(_MAX_UPSAMPLING, _MAX_CELLS // max(shape)))
 
 
-def refined(heatmap: FloatArray) -> FloatArray:
-    """Refine a map, float32 (h, w), for `carried`; linear in its input."""
-    factor = refinement(heatmap.shape)
+def upsample(heatmap: FloatArray) -> FloatArray:
+    """Upsample a map, float32 (h, w), by `upsampling_factor` with cubic interpolation."""
+    factor = upsampling_factor(heatmap.shape)
     if factor == 1:
         return heatmap
     size = (heatmap.shape[1] * factor, heatmap.shape[0] * factor)
     return np.asarray(cv2.resize(heatmap, size, interpolation=cv2.INTER_CUBIC), np.float32)
 
 
-def evened(view: ByteArray) -> ByteArray:
-    """Give a view, uint8 (h, w), the brightness and contrast that all have for `MotionFinder`."""
-    mean, deviation = cv2.meanStdDev(view)
+def normalize_contrast(thumbnail: ByteArray) -> ByteArray:
+    """Scale a gray image, uint8 (h, w), to a fixed mean and standard deviation."""
+    mean, deviation = cv2.meanStdDev(thumbnail)
     gain = _CONTRAST / (float(deviation[0, 0]) + 4)
     table = np.arange(256, dtype=np.float32)
     table = ((table - float(mean[0, 0])) * gain + 128).round().clip(0, 255)
-    return np.asarray(cv2.LUT(view, table.astype(np.uint8)), np.uint8)
+    return np.asarray(cv2.LUT(thumbnail, table.astype(np.uint8)), np.uint8)
 
 
-class MotionFinder:
-    """Finds motion between views. Belongs to one thread."""
+class FlowEstimator:
+    """Estimates dense optical flow between thumbnails (DIS, Kroeger et al. 2016). Not thread-safe."""
 
     def __init__(self) -> None:
-        """Make ready."""
+        """Create the estimator."""
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
 
-    def to(self, other: ByteArray, view: ByteArray) -> FloatArray:
-        """Find where the places of a view are in another one.
+    def estimate(self, start: ByteArray, end: ByteArray) -> FloatArray:
+        """Find where each pixel of one thumbnail lies in another.
 
         Args:
-            other: Where they are looked for, uint8 (h, w).
-            view: Whose places they are, likewise.
+            start: Thumbnail whose pixels are located, uint8 (h, w).
+            end: Thumbnail in which they are searched for, uint8 (h, w).
 
         Returns:
-            float32 (h, w, 2): how much further right and down each is, in widths and heights of the image.
-            Zero where the views are of different shapes.
+            Flow in x and y, float32 (h, w, 2), as fractions of the image's width and height. Zero if the
+            thumbnails have different shapes.
         """
-        if view.shape != other.shape:
-            return np.zeros((*view.shape, 2), np.float32)
-        pixels = self._flow.calc(evened(view), evened(other), None)  # type: ignore[call-overload]
-        height, width = view.shape
+        if start.shape != end.shape:
+            return np.zeros((*start.shape, 2), np.float32)
+        pixels = self._flow.calc(normalize_contrast(start), normalize_contrast(end), None)  # type: ignore[call-overload]
+        height, width = start.shape
         # numpy takes four times as long over two channels.
-        shares = cv2.multiply(pixels, (1 / width, 1 / height, 0, 0))  # type: ignore[call-overload]
-        return np.asarray(shares, np.float32)
+        fractions = cv2.multiply(pixels, (1 / width, 1 / height, 0, 0))  # type: ignore[call-overload]
+        return np.asarray(fractions, np.float32)
 
 
-def shift_of(motion: FloatArray, near: FloatArray, region: Region, cell: int) -> FloatArray:
-    """Work out how a map is to be shifted, place by place.
+def compute_displacement(flow: FloatArray, heat: FloatArray, region: Region, cell: int) -> FloatArray:
+    """Turn optical flow into the displacement by which a heatmap is warped.
 
     Args:
-        motion: As `MotionFinder.to` returns it.
-        near: float32 (rows, columns), refined heat on the image that the motion starts from.
-        region: The part of the image that the heat covers.
-        cell: How many rows and columns of it were one in the map.
+        flow: Flow as returned by `FlowEstimator.estimate`.
+        heat: Upsampled heatmap of the image in which the flow starts, float32 (rows, columns).
+        region: Part of the image that the heatmap covers.
+        cell: Factor by which the heatmap was upsampled.
 
     Returns:
-        float32 (rows, columns, 2), in rows and columns of the heat.
+        Displacement in x and y for `warp`, float32 (rows, columns, 2), in cells of `heat`.
     """
-    rows, columns = near.shape
-    across, down = region.right - region.left, region.bottom - region.top
-    whole = max(1, round(columns / across)), max(1, round(rows / down))
-    shift = cv2.resize(motion, whole, interpolation=cv2.INTER_AREA)
+    rows, columns = heat.shape
+    width, height = region.right - region.left, region.bottom - region.top
+    whole = max(1, round(columns / width)), max(1, round(rows / height))
+    displacement = cv2.resize(flow, whole, interpolation=cv2.INTER_AREA)
     if region != Region():
-        x, y = _centres(rows, columns)
-        x = (region.left + (x + 0.5) / columns * across) * whole[0] - 0.5
-        y = (region.top + (y + 0.5) / rows * down) * whole[1] - 0.5
-        shift = cv2.remap(shift, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    weight = _weight(near)
-    reach = max(_REACH_CELLS * cell, _REACH_SHARE * max(rows, columns))
-    pulled = cv2.GaussianBlur(weight[..., None] * shift, (0, 0), reach)
-    total = cv2.GaussianBlur(weight, (0, 0), reach)
-    scale = np.array([columns / across, rows / down], np.float32)
-    return np.asarray(pulled / total[..., None] * scale, np.float32)
+        x, y = _pixel_grid(rows, columns)
+        x = (region.left + (x + 0.5) / columns * width) * whole[0] - 0.5
+        y = (region.top + (y + 0.5) / rows * height) * whole[1] - 0.5
+        displacement = cv2.remap(displacement, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    weight = _weight_by_heat(heat)
+    sigma = max(_BLUR_CELLS * cell, _BLUR_SHARE * max(rows, columns))
+    weighted = cv2.GaussianBlur(weight[..., None] * displacement, (0, 0), sigma)
+    total = cv2.GaussianBlur(weight, (0, 0), sigma)
+    scale = np.array([columns / width, rows / height], np.float32)
+    return np.asarray(weighted / total[..., None] * scale, np.float32)
 
 
-def _weight(heat: FloatArray) -> FloatArray:
-    """The fourth power, so that the strongest heat around decides; never quite nothing."""
+def _weight_by_heat(heat: FloatArray) -> FloatArray:
+    """Raise heat to the fourth power, so that the strongest nearby decides; never quite zero."""
     peak = max(float(np.abs(heat).max()), 1e-12)
     return np.asarray((heat / np.float32(peak)) ** 4 + np.float32(1e-3), np.float32)
 
 
-def carried(heat: FloatArray, shift: FloatArray) -> FloatArray:
-    """Carry heat along.
+def warp(heat: FloatArray, displacement: FloatArray | None) -> FloatArray:
+    """Warp a heatmap by a displacement.
 
     Args:
-        heat: float32 (rows, columns).
-        shift: float32 (rows, columns, 2): where the heat that is to be at a place is now, relative to it.
+        heat: Heatmap, float32 (rows, columns).
+        displacement: For each cell of the result, where its value lies in `heat` relative to it, in x and y,
+            float32 (rows, columns, 2); None leaves the heatmap unchanged.
 
     Returns:
-        float32 (rows, columns); linear in the heat, and even heat stays as it is.
+        The warped heatmap, float32 (rows, columns); linear in `heat`, and a constant stays constant.
     """
-    x, y = _centres(*heat.shape)
-    # Not cubic: OpenCV's curve is too steep, and carries heat up to half as far again.
-    there = cv2.remap(
-        heat, x + shift[..., 0], y + shift[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    if displacement is None:
+        return heat
+    x, y = _pixel_grid(*heat.shape)
+    # Not cubic: OpenCV's curve is too steep, and moves heat up to half as far again.
+    warped = cv2.remap(
+        heat,
+        x + displacement[..., 0],
+        y + displacement[..., 1],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
     )
-    return np.asarray(there, np.float32)
+    return np.asarray(warped, np.float32)
 
 
-def moved(heat: FloatArray, shift: FloatArray | None) -> FloatArray:
-    """Carry heat along, or leave it where it is if there is no shift."""
-    return heat if shift is None else carried(heat, shift)
+def shift_box(box: Box, flow: FloatArray) -> Box:
+    """Shift a box by the median motion inside it.
+
+    Args:
+        box: Left, top, right and bottom edge in the older image, as fractions of its width and height.
+        flow: Flow from the newer image back to the older one, as `FlowEstimator.estimate` returns it.
+
+    Returns:
+        The box in the newer image, likewise.
+    """
+    left, top, right, bottom = box
+    rows, columns = flow.shape[:2]
+    inside = flow[_pixels_between(top, bottom, rows), _pixels_between(left, right, columns)]
+    shift_x, shift_y = np.median(inside.reshape(-1, 2), axis=0).tolist()
+    return left - shift_x, top - shift_y, right - shift_x, bottom - shift_y
+
+
+def _pixels_between(start: float, stop: float, length: int) -> slice:
+    """Return the pixels between two fractions of a side; at least the nearest one."""
+    first = min(max(math.floor(start * length), 0), length - 1)
+    return slice(first, max(first + 1, min(math.ceil(stop * length), length)))
 
 
 @functools.lru_cache(maxsize=8)
-def _centres(rows: int, columns: int) -> tuple[FloatArray, FloatArray]:
+def _pixel_grid(rows: int, columns: int) -> tuple[FloatArray, FloatArray]:
+    """Return the x and the y coordinate of every cell, float32 (rows, columns) each."""
     y, x = np.mgrid[:rows, :columns].astype(np.float32)
     return np.ascontiguousarray(x), np.ascontiguousarray(y)

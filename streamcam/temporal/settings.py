@@ -1,4 +1,4 @@
-"""What can be asked of the temporal stage."""
+"""Settings of the temporal stage."""
 
 from __future__ import annotations
 
@@ -9,94 +9,96 @@ from streamcam.errors import InvalidArgumentError, unknown_name
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Mode:
-    """One way of smoothing."""
+class SmoothingMode:
+    """What a smoothing mode does."""
 
     smooths: bool
     looks_ahead: bool
-    """Whether a frame is shown only when some of those after it are known."""
+    """Whether a frame is shown only after some later frames are known."""
     follows_motion: bool
-    """Whether heat travels with what moves, along the optical flow."""
+    """Whether heat is warped along the optical flow."""
     summary: str
 
 
-MODES: dict[str, Mode] = {
-    "none": Mode(False, False, False, "each map as it is"),
-    "causal": Mode(True, False, False, "an exponential mean of the maps so far; trails what moves"),
-    "zero-phase": Mode(True, True, False, "the same, forward and backward in time; trails nothing"),
-    "flow": Mode(True, False, True, "as causal, with the mean carried along by what moves"),
-    "flow-zero-phase": Mode(True, True, True, "as zero-phase, with the mean carried along by what moves"),
+MODES: dict[str, SmoothingMode] = {
+    "none": SmoothingMode(False, False, False, "each map as it is"),
+    "causal": SmoothingMode(True, False, False, "an exponential average of past maps; lags behind motion"),
+    "zero-phase": SmoothingMode(True, True, False, "the same, forward and backward in time; no lag"),
+    "flow": SmoothingMode(True, False, True, "like causal, with the average warped along the optical flow"),
+    "flow-zero-phase": SmoothingMode(True, True, True, "like zero-phase, warped along the optical flow"),
 }
-"""Every smoothing mode."""
+"""Name → smoothing mode."""
 
 SCALES: dict[str, str] = {
-    "frame": "each frame's strongest place is 1",
-    "running": "what the class usually reaches in this shot is 1",
-    "absolute": "each frame's strongest place is the class's probability",
+    "frame": "each frame's strongest value is 1",
+    "running": "the level the class usually reaches in this shot is 1",
+    "absolute": "each frame's strongest value is the class's probability",
 }
-"""What the strength shown is held against."""
+"""Name of a scale → what full strength means."""
 
 CUTS = ("auto", "off")
 
 LIVE_MODE = "causal"
-"""The mode for sources that nobody can look ahead in."""
+"""The default mode for live sources, which have no future frames."""
 
-LONGEST_S = 60.0
-"""Time constants beyond this would show the video's past rather than its present."""
+MAX_TIME_CONSTANT_S = 60.0
+"""Longer time constants would show the video's past rather than its present."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TemporalSettings:
-    """How explanations are made to hold together in time."""
+    """How explanations are stabilized in time."""
 
     smoothing_s: float = 0.25
     """Time constant of the smoothing in seconds; 0 turns it off."""
     mode: str = "flow-zero-phase"
-    """A name in `MODES`."""
+    """Name of a smoothing mode in `MODES`."""
     scale: str = "running"
-    """A name in `SCALES`."""
+    """Name of a scale in `SCALES`."""
     dim_uncertain: bool = False
     """Whether heat is weaker where the class is improbable."""
     cuts: str = "auto"
-    """``"auto"`` starts afresh where another shot begins, ``"off"`` never."""
+    """``"auto"`` restarts smoothing where a new shot begins, ``"off"`` never does."""
     label_hold_s: float = 0.5
-    """How long another class must lead before it is shown and explained, in seconds; 0 never waits."""
+    """How long another class must lead before it replaces the displayed one, in seconds; 0 never waits."""
     every: int = 1
-    """Every how many frames one is explained; heat and labels are carried over the others."""
+    """Explain every Nth frame; heat and labels are carried over the frames between."""
 
     @property
-    def smoother(self) -> Mode:
+    def smoothing_mode(self) -> SmoothingMode:
         """What the mode does."""
         return MODES[self.mode]
 
     def check(self) -> None:
-        """Make sure that the settings can be used.
+        """Check every setting.
 
         Raises:
-            InvalidArgumentError: naming the one that cannot.
+            InvalidArgumentError: naming the first that cannot be used.
         """
         if self.mode not in MODES:
             raise unknown_name("smoothing mode", self.mode, MODES)
         if self.scale not in SCALES:
             raise unknown_name("scale", self.scale, SCALES)
         if self.cuts not in CUTS:
-            raise unknown_name("setting of cuts", self.cuts, CUTS)
-        for name, value in (("smoothing", self.smoothing_s), ("label hold", self.label_hold_s)):
-            if not (math.isfinite(value) and 0 <= value <= LONGEST_S):
-                raise InvalidArgumentError(f"{name} takes seconds from 0 to {LONGEST_S:g}, not {value:g}")
+            raise unknown_name("cut detection", self.cuts, CUTS)
+        for name, value in (("smoothing_s", self.smoothing_s), ("label_hold_s", self.label_hold_s)):
+            if not (math.isfinite(value) and 0 <= value <= MAX_TIME_CONSTANT_S):
+                raise InvalidArgumentError(
+                    f"`{name}` takes seconds from 0 to {MAX_TIME_CONSTANT_S:g}, not {value:g}"
+                )
         if self.every < 1:
-            raise InvalidArgumentError(f"every counts frames from 1, not {self.every}")
+            raise InvalidArgumentError(f"`every` counts frames from 1, not {self.every}")
 
 
 def check_live(settings: TemporalSettings) -> None:
-    """Make sure that settings suit a source that is shown while it happens.
+    """Check that settings suit a live source.
 
     Raises:
-        InvalidArgumentError: if they cannot be used, or need frames that have not happened yet.
+        InvalidArgumentError: if a setting cannot be used, or needs future frames.
     """
     settings.check()
-    if settings.smoother.looks_ahead:
+    if settings.smoothing_mode.looks_ahead:
         raise InvalidArgumentError(
-            f"smoothing mode {settings.mode!r} needs the frames that come after, and a live source has none "
-            f"yet; use 'flow' or 'causal'"
+            f'`mode="{settings.mode}"` needs future frames, which a live source does not have; '
+            f"use 'flow' or 'causal'"
         )

@@ -1,4 +1,4 @@
-"""Cuts: finding the frame at which another shot begins, from nothing but the frames until then."""
+"""Shot boundaries: detection of hard cuts, using only the frames up to the cut."""
 
 from __future__ import annotations
 
@@ -11,86 +11,87 @@ from streamcam.frames import FloatArray
 from streamcam.media.images import ByteArray
 
 _SIZE = (48, 27)
-_REACH = np.ones((5, 5), np.uint8)
-"""What moves by up to two of these pixels, a twentieth of the image, is found again."""
+_NEIGHBORHOOD = np.ones((5, 5), np.uint8)
+"""Motion by up to two of these pixels, a twentieth of the image, does not count as change."""
 
-_UNEXPLAINED = 0.085
-"""A cut leaves at least this much unexplained, in contrasts; of 1500 pairs of photographs 99.7 % do."""
-_UNEXPLAINED_LEVELS = 2.0
-"""And at least this much in grey levels, so that the end of a fade to black, all noise, does not count."""
+_MIN_CHANGE = 0.085
+"""A cut changes at least this much, in units of contrast; of 1500 pairs of photographs 99.7 % do."""
+_MIN_CHANGE_LEVELS = 2.0
+"""And at least this many gray levels, so that the end of a fade to black, all noise, does not count."""
 _CONTRAST_JUMP = 15.0
-"""A hard cut to or from black, which explains anything, changes the contrast by this many levels at least."""
-_BLANK = 4.0
-"""Contrast, in grey levels, below which an image shows nothing."""
+"""A hard cut to or from black changes the contrast by at least this many gray levels."""
+_BLANK_CONTRAST = 4.0
+"""Contrast in gray levels below which an image shows nothing."""
 _ABOVE_USUAL = 2.5
-"""In restless footage a cut stands out from the frames before it by this factor."""
-_USUAL_S = 0.3
+"""In restless footage a cut exceeds the recent change by this factor."""
+_USUAL_TIME_CONSTANT_S = 0.3
 
 
 class CutDetector:
-    """Tells hard cuts from everything else that changes an image.
+    """Detects hard cuts in a sequence of thumbnails.
 
-    Brightness and contrast are matched first, so flicker and fades leave little; and each pixel is looked
-    for in a neighbourhood of the other image, so motion leaves little. A cut leaves much.
+    Brightness and contrast are normalized first, so flicker and fades change little; and each pixel is
+    compared with a neighborhood of the other image, so motion changes little. A cut changes a lot.
     """
 
     def __init__(self) -> None:
-        """Begin a video."""
+        """Start a video."""
         self._last: ByteArray | None = None
         self._last_s = 0.0
-        self._usual = 0.0
+        self._usual_change = 0.0
 
-    def is_cut(self, view: ByteArray, time_s: float) -> bool:
-        """Take the next frame's view.
+    def update(self, thumbnail: ByteArray, time_s: float) -> bool:
+        """Compare the next frame with the last one.
 
         Args:
-            view: uint8 (h, w), of any size.
-            time_s: Its presentation time in seconds.
+            thumbnail: Gray image of the frame, uint8 (h, w), of any size.
+            time_s: Presentation time in seconds.
 
         Returns:
-            Whether a shot begins with it; False for the first frame.
+            Whether a shot begins with this frame; False for the first frame.
         """
-        small = _reduced(view)
+        small = _shrink(thumbnail)
         before, self._last = self._last, small
         elapsed_s, self._last_s = max(0.0, time_s - self._last_s), time_s
         if before is None:
             return False
-        change, found = _compare(before, small, _ABOVE_USUAL * self._usual)
-        if found:  # how restless the last shot was says nothing of this one
-            self._usual = 0.0
+        change, is_cut = _compare(before, small, _ABOVE_USUAL * self._usual_change)
+        if is_cut:  # how restless the last shot was says nothing about this one
+            self._usual_change = 0.0
         else:
-            self._usual = max(change, self._usual * math.exp(-elapsed_s / _USUAL_S))
-        return found
+            decay = math.exp(-elapsed_s / _USUAL_TIME_CONSTANT_S)
+            self._usual_change = max(change, self._usual_change * decay)
+        return is_cut
 
 
-def differ(one: ByteArray, other: ByteArray) -> bool:
-    """Tell whether two views show different shots; for frames that do not follow each other."""
-    return _compare(_reduced(one), _reduced(other), 0.0)[1]
+def is_other_shot(thumbnail: ByteArray, other: ByteArray) -> bool:
+    """Return whether two thumbnails show different shots; the frames need not be consecutive."""
+    return _compare(_shrink(thumbnail), _shrink(other), 0.0)[1]
 
 
-def _reduced(view: ByteArray) -> ByteArray:
-    return np.asarray(cv2.resize(view, _SIZE, interpolation=cv2.INTER_AREA), np.uint8)
+def _shrink(thumbnail: ByteArray) -> ByteArray:
+    return np.asarray(cv2.resize(thumbnail, _SIZE, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _compare(before: ByteArray, after: ByteArray, usual: float) -> tuple[float, bool]:
-    """Return what of an image the one before it leaves unexplained, and whether that is a cut."""
-    (one, contrast), (other, other_contrast) = _normalised(before), _normalised(after)
-    change = min(_outside(one, other), _outside(other, one))
-    lower = min(contrast, other_contrast)
-    if lower < _BLANK:
-        return 0.0, abs(contrast - other_contrast) > _CONTRAST_JUMP
-    levels = change * (lower + _BLANK)
-    return change, change > max(_UNEXPLAINED, usual) and levels > _UNEXPLAINED_LEVELS
+def _compare(before: ByteArray, after: ByteArray, usual_change: float) -> tuple[float, bool]:
+    """Return how much an image differs from the one before it, in contrasts, and whether that is a cut."""
+    (first, first_contrast), (second, second_contrast) = _normalize(before), _normalize(after)
+    change = min(_mean_excess(first, second), _mean_excess(second, first))
+    lower_contrast = min(first_contrast, second_contrast)
+    if lower_contrast < _BLANK_CONTRAST:
+        return 0.0, abs(first_contrast - second_contrast) > _CONTRAST_JUMP
+    levels = change * (lower_contrast + _BLANK_CONTRAST)
+    return change, change > max(_MIN_CHANGE, usual_change) and levels > _MIN_CHANGE_LEVELS
 
 
-def _normalised(image: ByteArray) -> tuple[FloatArray, float]:
-    """Take out brightness and contrast; what remains of an image without any is its noise, kept small."""
+def _normalize(image: ByteArray) -> tuple[FloatArray, float]:
+    """Normalize brightness and contrast; return the contrast too. A blank image's noise is kept small."""
     values = image.astype(np.float32)
     contrast = float(values.std())
-    return (values - values.mean()) / np.float32(contrast + _BLANK), contrast
+    return (values - values.mean()) / np.float32(contrast + _BLANK_CONTRAST), contrast
 
 
-def _outside(one: FloatArray, other: FloatArray) -> float:
-    """How far one image's pixels lie outside the range of the other's around them, on average."""
-    highest, lowest = cv2.dilate(other, _REACH), cv2.erode(other, _REACH)
-    return float(np.maximum(one - highest, lowest - one).clip(min=0).mean())
+def _mean_excess(image: FloatArray, other: FloatArray) -> float:
+    """Return how far pixels lie outside the range of the other image's pixels around them, on average."""
+    highest, lowest = cv2.dilate(other, _NEIGHBORHOOD), cv2.erode(other, _NEIGHBORHOOD)
+    return float(np.maximum(image - highest, lowest - image).clip(min=0).mean())

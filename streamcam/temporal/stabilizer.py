@@ -1,4 +1,4 @@
-"""The temporal stage: explanations of single frames in, heat that is fit to be shown out."""
+"""The temporal stage: turns raw explanations into heatmaps that are stable in time."""
 
 from __future__ import annotations
 
@@ -9,278 +9,331 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from streamcam.explanations import NOT_FINITE, Explanation, Prediction, StabilizedFrame
+from streamcam.explanations import NOT_FINITE, Explanation, Instance, Prediction, StabilizedFrame
 from streamcam.frames import FloatArray, Frame, Region
 from streamcam.media.images import ByteArray
-from streamcam.temporal.causal import Smoother
-from streamcam.temporal.flow import MotionFinder, carried, moved, refined, refinement, shift_of
-from streamcam.temporal.level import RunningLevel, limited, scale_to_unit, strongest
+from streamcam.temporal.flow import (
+    FlowEstimator,
+    compute_displacement,
+    shift_box,
+    upsample,
+    upsampling_factor,
+    warp,
+)
+from streamcam.temporal.level import RunningLevel, clip_heat, find_peak, scale_to_peak
 from streamcam.temporal.settings import TemporalSettings, check_live
-from streamcam.temporal.shots import differ
-from streamcam.temporal.thumbnails import view_of
-from streamcam.temporal.zero_phase import INSTANT_S, REACH, Moment, mean_around
+from streamcam.temporal.shots import is_other_shot
+from streamcam.temporal.smoothing import (
+    TIME_TOLERANCE_S,
+    WINDOW_TIME_CONSTANTS,
+    CausalSmoother,
+    TimedMaps,
+    average_zero_phase,
+)
+from streamcam.temporal.thumbnails import make_thumbnail
 
-HELD_BYTES = 256 * 2**20
-"""Images that wait for those after them take no more memory than this; where they would, less is looked
-ahead."""
+MAX_WAITING_BYTES = 256 * 2**20
+"""Memory limit for images that wait for later frames; beyond it, the look-ahead is shortened."""
 
-_ONLY = -(2**31)
-"""The slot of a video in which one class at a time is explained; no class has that index."""
+_SINGLE_SLOT = -(2**31)
+"""The slot of a video in which one class at a time is explained; no class has this index."""
 
 _CERTAIN = 0.5
 """A class at least this probable is not dimmed."""
 
-Heats = dict[int, FloatArray | None]
-"""Slot → float32 (h, w); None where there was no map yet."""
+SlotHeat = dict[int, FloatArray | None]
+"""Slot → heatmap, float32 (h, w); None if there was no map yet.
+
+A slot is what is smoothed as one over time: a class, or, if a single class is explained, whichever it is."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Subject:
-    """What heat is of: all that an explanation says besides its maps. It holds until the next explanation."""
+class _Context:
+    """What the last explanation said besides its maps; it holds until the next one."""
 
     targets: tuple[Prediction, ...] = ()
     labels: tuple[Prediction, ...] = ()
-    shape: tuple[int, ...] = (1, 1)
-    """Of the maps."""
+    map_shape: tuple[int, ...] = (1, 1)
     region: Region | None = None
     signed: bool = False
 
     @property
     def slots(self) -> tuple[int, ...]:
-        """Where each target's heat is smoothed: a single one is followed even where it changes."""
-        return (_ONLY,) if len(self.targets) == 1 else tuple(target.index for target in self.targets)
+        """The slot of each target; a single target keeps its slot even if the class changes."""
+        return (_SINGLE_SLOT,) if len(self.targets) == 1 else tuple(target.index for target in self.targets)
 
     @property
     def cell(self) -> int:
-        """How many rows and columns of refined heat are one in a map."""
-        return refinement(self.shape)
+        """How many rows and columns of an upsampled map are one cell of the raw map."""
+        return upsampling_factor(self.map_shape)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A frame whose heat is not finished."""
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class _WaitingFrame:
+    """A frame whose heatmaps are not finished."""
 
     frame: Frame
     explanation: Explanation
-    subject: _Subject
+    context: _Context
+    instances: tuple[Instance, ...]
 
 
 class Stabilizer:
-    """Steadies the explanations of one video, in order. Belongs to one thread."""
+    """Stabilizes the explanations of one video, in order. Not thread-safe."""
 
     def __init__(self, settings: TemporalSettings | None = None) -> None:
-        """Make ready.
+        """Start a video.
 
         Args:
-            settings: How; the defaults if None.
+            settings: Temporal settings; the defaults if None.
 
         Raises:
             InvalidArgumentError: if a setting cannot be used.
         """
         self._settings = settings or TemporalSettings()
         self._settings.check()
-        mode = self._settings.smoother
+        mode = self._settings.smoothing_mode
         self._smoothing_s = self._settings.smoothing_s if mode.smooths else 0.0
         self._looks_ahead = mode.looks_ahead and self._smoothing_s > 0
-        self._motion = MotionFinder() if mode.follows_motion else None
-        self._subject = _Subject()
-        self._view: ByteArray | None = None
-        self._near: dict[int, FloatArray] = {}
+        self._flow = FlowEstimator() if mode.follows_motion else None
+        self._context = _Context()
+        self._thumbnail: ByteArray | None = None
+        self._instances: tuple[Instance, ...] = ()
+        self._recent_maps: dict[int, FloatArray] = {}  # warped to the last frame
         self._levels: dict[int, RunningLevel] = {}
-        self._smoothers: dict[int, Smoother] = {}
-        self._moments: list[Moment] = []
-        self._outdated: dict[int, FloatArray] = {}
-        self._waiting: collections.deque[_Waiting] = collections.deque()
+        self._smoothers: dict[int, CausalSmoother] = {}
+        self._samples: list[TimedMaps] = []
+        self._expired_maps: dict[int, FloatArray] = {}  # the last maps that left the window
+        self._waiting: collections.deque[_WaitingFrame] = collections.deque()
 
     def push(self, frame: Frame, explanation: Explanation) -> list[StabilizedFrame]:
-        """Take the next frame and its explanation.
+        """Add the next frame and its explanation.
 
         Returns:
-            The frames that are ready now, in order: perhaps none yet, perhaps several.
+            The frames that are finished now, in order: none, one or several.
         """
-        subject = self._subject_of(explanation)
-        ready = []
-        if explanation.cut or (subject.shape, subject.region) != (self._subject.shape, self._subject.region):
-            ready = self.flush()
-            self._restart(cut=explanation.cut)
-        self._subject = subject
-        moment = self._moment(frame, explanation)
-        waiting = _Waiting(frame, explanation, subject)
+        context = self._context_of(explanation)
+        finished = []
+        is_new_layout = (context.map_shape, context.region) != (self._context.map_shape, self._context.region)
+        if explanation.starts_shot or is_new_layout:
+            finished = self.flush()
+            self._restart(starts_shot=explanation.starts_shot)
+        self._context = context
+        sample = self._add_sample(frame, explanation)
+        waiting = _WaitingFrame(frame, explanation, context, self._instances)
         if not self._looks_ahead:
-            return [self._finished(waiting, self._smoothed(moment))]
-        self._moments.append(moment)
+            return [self._finish(waiting, self._smooth_causally(sample))]
+        self._samples.append(sample)
         self._waiting.append(waiting)
-        return [*ready, *self._released()]
+        return [*finished, *self._release_ready()]
 
     def flush(self) -> list[StabilizedFrame]:
-        """Return the frames that were still held back, in order; to be called at the end."""
+        """Finish the frames that were held back, in order; to be called at the end of the video."""
         return [self._release(math.inf) for _ in range(len(self._waiting))]
 
-    def carry(self, frame: Frame) -> StabilizedFrame | None:
-        """Tell what to show of an image that nobody has explained yet.
+    def propagate(self, frame: Frame) -> StabilizedFrame | None:
+        """Apply the last heatmaps and labels to a newer frame that has not been explained yet.
 
-        Nothing is remembered of it: frames from before it may still be pushed.
+        The stabilizer's state does not change: earlier frames may still be pushed.
 
         Args:
             frame: A frame after the last one pushed.
 
         Returns:
-            Heat and labels of the last frame pushed; where heat follows motion, carried along to this
-            image. Without heat where this image is of another shot. None before the first explanation.
+            Heatmaps, labels and objects of the last frame pushed, moved along the optical flow if the mode
+            follows motion; without heat and objects if the frame belongs to another shot. None before the
+            first explanation.
 
         Raises:
             InvalidArgumentError: if the mode looks ahead.
         """
         check_live(self._settings)
-        subject = self._subject
-        if subject.region is None:
+        context, instances = self._context, self._instances
+        if context.region is None:
             return None
-        heats: Heats = {slot: smoother.state for slot, smoother in self._smoothers.items()}
-        if self._view is not None:
-            view = view_of(frame.image)
-            if self._settings.cuts == "auto" and differ(self._view, view):
-                heats = {}
-            elif self._motion is not None:
-                motion = self._motion.to(self._view, view)
-                heats = {slot: self._carried(heat, motion) for slot, heat in heats.items()}
-        explanation = Explanation(frame.index, {}, (), (), "", "", subject.region, signed=subject.signed)
-        return self._finished(_Waiting(frame, explanation, subject), heats)
+        heat: SlotHeat = {slot: smoother.state for slot, smoother in self._smoothers.items()}
+        if self._thumbnail is not None:
+            thumbnail = make_thumbnail(frame.image)
+            if self._settings.cuts == "auto" and is_other_shot(self._thumbnail, thumbnail):
+                heat, instances = {}, ()
+            elif self._flow is not None:
+                flow = self._flow.estimate(thumbnail, self._thumbnail)
+                heat = {slot: self._warp_by_flow(values, flow) for slot, values in heat.items()}
+                instances = _move_instances(instances, flow)
+        explanation = Explanation(frame.index, {}, (), (), "", "", context.region, signed=context.signed)
+        return self._finish(_WaitingFrame(frame, explanation, context, instances), heat)
 
-    def _subject_of(self, explanation: Explanation) -> _Subject:
+    def _context_of(self, explanation: Explanation) -> _Context:
         if not explanation.is_explained:
-            return self._subject
-        return _Subject(
+            return self._context
+        return _Context(
             targets=explanation.targets,
-            labels=explanation.shown or explanation.predictions,
-            shape=next(iter(explanation.heatmaps.values())).shape,
+            labels=explanation.smoothed_predictions or explanation.predictions,
+            map_shape=next(iter(explanation.heatmaps.values())).shape,
             region=explanation.region,
             signed=explanation.signed,
         )
 
-    def _restart(self, *, cut: bool) -> None:
-        """Begin afresh; what a class usually reaches is forgotten only where another shot begins."""
-        self._view = None
-        self._near, self._smoothers, self._moments, self._outdated = {}, {}, [], {}
-        if cut:
+    def _restart(self, *, starts_shot: bool) -> None:
+        """Discard the history; the levels of classes only where a new shot begins."""
+        self._thumbnail, self._instances = None, ()
+        self._recent_maps, self._smoothers, self._samples, self._expired_maps = {}, {}, [], {}
+        if starts_shot:
             self._levels = {}
 
-    def _moment(self, frame: Frame, explanation: Explanation) -> Moment:
-        """Gather what smoothing needs of a frame: its maps in the units shown, and how heat moves."""
-        subject, maps = self._subject, {}
+    def _add_sample(self, frame: Frame, explanation: Explanation) -> TimedMaps:
+        """Scale a frame's maps to the displayed strength, and measure how heat and objects move to it."""
+        context, maps = self._context, {}
         if explanation.is_explained:
-            for slot, target in zip(subject.slots, subject.targets, strict=True):
+            for slot, target in zip(context.slots, context.targets, strict=True):
                 heatmap = explanation.heatmaps[target.index]
                 if explanation.flags.get(target.index) != NOT_FINITE and np.isfinite(heatmap).all():
-                    scaled = heatmap * self._scale_of(heatmap, target, frame.time_s)
-                    maps[slot] = scaled if self._motion is None else refined(scaled)
-        before, self._view = self._view, explanation.view
-        back: dict[int, FloatArray] = {}
-        forth: dict[int, FloatArray] = {}
-        if self._motion is not None:
-            if self._view is None:
-                self._view = view_of(frame.image)
-            if before is not None:
-                back = self._shifts(self._motion.to(before, self._view), {**self._near, **maps})
+                    scaled = heatmap * self._scale_factor(heatmap, target, frame.time_s)
+                    maps[slot] = scaled if self._flow is None else upsample(scaled)
+        if explanation.is_explained:
+            self._instances = explanation.instances
+        previous, self._thumbnail = self._thumbnail, explanation.thumbnail
+        from_previous: dict[int, FloatArray] = {}
+        to_previous: dict[int, FloatArray] = {}
+        if self._flow is not None:
+            if self._thumbnail is None:
+                self._thumbnail = make_thumbnail(frame.image)
+            if previous is not None:
+                flow = self._flow.estimate(self._thumbnail, previous)
+                from_previous = self._compute_displacements(flow, {**self._recent_maps, **maps})
                 if self._looks_ahead:
-                    forth = self._shifts(self._motion.to(self._view, before), self._near)
-            stale = {slot: carried(self._near[slot], back[slot]) for slot in self._near if slot in back}
-            self._near = {**stale, **maps}
-        return Moment(frame.time_s, maps, back, forth)
+                    backward = self._flow.estimate(previous, self._thumbnail)
+                    to_previous = self._compute_displacements(backward, self._recent_maps)
+                if not explanation.is_explained:
+                    self._instances = _move_instances(self._instances, flow)
+            warped = {
+                slot: warp(self._recent_maps[slot], from_previous[slot])
+                for slot in self._recent_maps
+                if slot in from_previous
+            }
+            self._recent_maps = {**warped, **maps}
+        return TimedMaps(frame.time_s, maps, from_previous, to_previous)
 
-    def _scale_of(self, heatmap: FloatArray, target: Prediction, time_s: float) -> np.float32:
-        """What a raw map is multiplied by, so that classes can be mixed and the usual strength is 1."""
-        peak = strongest(heatmap)
+    def _scale_factor(self, heatmap: FloatArray, target: Prediction, time_s: float) -> np.float32:
+        """Return the factor for a raw map, so that classes can be mixed and the usual strength is 1."""
+        peak = find_peak(heatmap)
         if self._settings.scale == "absolute":
             certainty = 1.0 if math.isnan(target.probability) else target.probability
             return np.float32(certainty / peak) if peak > 0 else np.float32(0)
         level = self._levels.setdefault(target.index, RunningLevel())
         return np.float32(1 / level.update(peak, time_s))
 
-    def _shifts(self, motion: FloatArray, near: Mapping[int, FloatArray]) -> dict[int, FloatArray]:
-        """Work out how each slot's heat is carried along, going by what is hot."""
-        region, cell = self._subject.region or Region(), self._subject.cell
-        slots = self._subject.slots
-        return {slot: shift_of(motion, near[slot], region, cell) for slot in slots if slot in near}
+    def _compute_displacements(
+        self, flow: FloatArray, maps: Mapping[int, FloatArray]
+    ) -> dict[int, FloatArray]:
+        """Compute the displacement of each slot's heat, weighted by the slot's map."""
+        region, cell = self._context.region or Region(), self._context.cell
+        slots = self._context.slots
+        return {slot: compute_displacement(flow, maps[slot], region, cell) for slot in slots if slot in maps}
 
-    def _carried(self, heat: FloatArray | None, motion: FloatArray) -> FloatArray | None:
+    def _warp_by_flow(self, heat: FloatArray | None, flow: FloatArray) -> FloatArray | None:
         if heat is None:
             return None
-        return carried(heat, shift_of(motion, heat, self._subject.region or Region(), self._subject.cell))
+        region = self._context.region or Region()
+        return warp(heat, compute_displacement(flow, heat, region, self._context.cell))
 
-    def _smoothed(self, moment: Moment) -> Heats:
-        """Mix each slot's map into what was before; slots that are no longer explained are forgotten."""
+    def _smooth_causally(self, sample: TimedMaps) -> SlotHeat:
+        """Add each slot's map to its average; slots that are no longer explained are dropped."""
         self._smoothers = {
-            slot: self._smoothers.get(slot) or Smoother(self._smoothing_s) for slot in self._subject.slots
+            slot: self._smoothers.get(slot) or CausalSmoother(self._smoothing_s)
+            for slot in self._context.slots
         }
         return {
-            slot: smoother.update(moment.maps.get(slot), moment.time_s, moment.back.get(slot))
+            slot: smoother.update(sample.maps.get(slot), sample.time_s, sample.from_previous.get(slot))
             for slot, smoother in self._smoothers.items()
         }
 
-    def _released(self) -> list[StabilizedFrame]:
-        """Finish the frames that enough is known after, or that there is no memory to hold back."""
-        ready = []
-        reach_s = REACH * self._smoothing_s
-        newest_s = self._moments[-1].time_s
-        while newest_s - self._waiting[0].frame.time_s >= reach_s - INSTANT_S:
-            ready.append(self._release(math.inf))
-        while len(self._waiting) > 1 and len(self._waiting) * _size_of(self._waiting[0].frame) > HELD_BYTES:
-            ready.append(self._release(newest_s - self._waiting[0].frame.time_s))
-        return ready
+    def _release_ready(self) -> list[StabilizedFrame]:
+        """Finish the frames whose whole window is known, and those that exceed the memory limit."""
+        finished = []
+        half_width_s = WINDOW_TIME_CONSTANTS * self._smoothing_s
+        newest_s = self._samples[-1].time_s
+        while newest_s - self._waiting[0].frame.time_s >= half_width_s - TIME_TOLERANCE_S:
+            finished.append(self._release(math.inf))
+        while (
+            len(self._waiting) > 1
+            and len(self._waiting) * _count_bytes(self._waiting[0].frame) > MAX_WAITING_BYTES
+        ):
+            finished.append(self._release(newest_s - self._waiting[0].frame.time_s))
+        return finished
 
-    def _release(self, reach_s: float) -> StabilizedFrame:
+    def _release(self, half_width_s: float) -> StabilizedFrame:
         """Finish the frame that has waited longest."""
         waiting = self._waiting[0]
-        index = len(self._moments) - len(self._waiting)
-        heats: Heats = {}
-        for slot in waiting.subject.slots:
-            heat = mean_around(self._moments, index, slot, self._smoothing_s, reach_s)
-            heats[slot] = self._outdated_heat(slot, index) if heat is None else heat
+        index = len(self._samples) - len(self._waiting)
+        heat: SlotHeat = {}
+        for slot in waiting.context.slots:
+            average = average_zero_phase(self._samples, index, slot, self._smoothing_s, half_width_s)
+            heat[slot] = self._warp_expired(slot, index) if average is None else average
         self._waiting.popleft()
-        past_s = waiting.frame.time_s - REACH * self._smoothing_s - INSTANT_S
-        while self._moments[0].time_s < past_s:
-            moment = self._moments.pop(0)
-            kept = {slot: moved(heat, moment.back.get(slot)) for slot, heat in self._outdated.items()}
-            self._outdated = {**kept, **moment.maps}
-        return self._finished(waiting, heats)
+        window_s = WINDOW_TIME_CONSTANTS * self._smoothing_s
+        start_s = waiting.frame.time_s - window_s - TIME_TOLERANCE_S
+        while self._samples[0].time_s < start_s:
+            sample = self._samples.pop(0)
+            warped = {
+                slot: warp(values, sample.from_previous.get(slot))
+                for slot, values in self._expired_maps.items()
+            }
+            self._expired_maps = {**warped, **sample.maps}
+        return self._finish(waiting, heat)
 
-    def _outdated_heat(self, slot: int, index: int) -> FloatArray | None:
-        """Carry on the last map there was, where none is within reach."""
-        heat = self._outdated.get(slot)
-        for moment in self._moments[: index + 1]:
-            heat = None if heat is None else moved(heat, moment.back.get(slot))
+    def _warp_expired(self, slot: int, index: int) -> FloatArray | None:
+        """Warp the last map before the window to a frame whose window holds none."""
+        heat = self._expired_maps.get(slot)
+        for sample in self._samples[: index + 1]:
+            heat = None if heat is None else warp(heat, sample.from_previous.get(slot))
         return heat
 
-    def _finished(self, waiting: _Waiting, heats: Heats) -> StabilizedFrame:
-        """Bring heat to the strength that is shown."""
-        subject = waiting.subject
-        shown = {}
-        for slot, target in zip(subject.slots, subject.targets, strict=True):
-            heat = heats.get(slot)
-            if heat is None:
-                heat = np.zeros(subject.shape, np.float32)
-            scale = scale_to_unit if self._settings.scale == "frame" else limited
-            shown[target.index] = scale(heat, signed=subject.signed) * self._dimming(target, subject)
-        return StabilizedFrame(waiting.frame, shown, subject.targets, subject.labels, waiting.explanation)
+    def _finish(self, waiting: _WaitingFrame, heat: SlotHeat) -> StabilizedFrame:
+        """Bring heat to its displayed strength."""
+        context = waiting.context
+        heatmaps = {}
+        for slot, target in zip(context.slots, context.targets, strict=True):
+            values = heat.get(slot)
+            if values is None:
+                values = np.zeros(context.map_shape, np.float32)
+            scale = scale_to_peak if self._settings.scale == "frame" else clip_heat
+            heatmaps[target.index] = scale(values, signed=context.signed) * self._dimming(target, context)
+        return StabilizedFrame(
+            waiting.frame, heatmaps, context.targets, context.labels, waiting.explanation, waiting.instances
+        )
 
-    def _dimming(self, target: Prediction, subject: _Subject) -> np.float32:
-        """How much of a class's heat is shown, going by its probability, stabilized where that is known."""
-        stabilized = {label.index: label.probability for label in subject.labels}
-        probability = stabilized.get(target.index, target.probability)
+    def _dimming(self, target: Prediction, context: _Context) -> np.float32:
+        """Return the factor that dims an improbable class, by its smoothed probability if there is one."""
+        smoothed = {label.index: label.probability for label in context.labels}
+        probability = smoothed.get(target.index, target.probability)
         if not self._settings.dim_uncertain or math.isnan(probability):
             return np.float32(1)
         return np.float32(min(1.0, probability / _CERTAIN))
 
 
-def _size_of(frame: Frame) -> int:
-    """How many bytes a frame's image has at most."""
+def _move_instances(instances: tuple[Instance, ...], flow: FloatArray) -> tuple[Instance, ...]:
+    """Move objects to a newer frame, given the flow from that frame back to theirs."""
+    return tuple(dataclasses.replace(instance, box=shift_box(instance.box, flow)) for instance in instances)
+
+
+def _count_bytes(frame: Frame) -> int:
+    """Return the most bytes that a frame's image can take."""
     return 3 * int(frame.image.width) * int(frame.image.height)
 
 
 def stabilize(
     explained: Iterable[tuple[Frame, Explanation]], stabilizer: Stabilizer
 ) -> Iterator[StabilizedFrame]:
-    """Steady a whole video: every frame comes out once, in order."""
+    """Stabilize a whole video.
+
+    Args:
+        explained: Frames with their explanations, in order.
+        stabilizer: A fresh stabilizer.
+
+    Yields:
+        Every frame once, in order.
+    """
     for frame, explanation in explained:
         yield from stabilizer.push(frame, explanation)
     yield from stabilizer.flush()

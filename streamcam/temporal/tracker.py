@@ -1,4 +1,4 @@
-"""What stage 2 remembers from frame to frame: where shots begin, what to explain, and of which classes."""
+"""The state kept while explaining a video: shot boundaries, which frames to explain, label ranking."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from streamcam.media.images import ByteArray
 from streamcam.temporal.label_hold import LabelHold
 from streamcam.temporal.settings import TemporalSettings
 from streamcam.temporal.shots import CutDetector
-from streamcam.temporal.thumbnails import view_of
+from streamcam.temporal.thumbnails import make_thumbnail
 
 Labels = Sequence[str] | Mapping[int, str]
-"""The name of each class."""
+"""Class index → name."""
 
 
-@dataclasses.dataclass(slots=True)
-class _Seen:
-    """What is known of a frame until its explanation is complete."""
+@dataclasses.dataclass(slots=True, eq=False)
+class _PendingFrame:
+    """What is known about a frame whose explanation is not complete yet."""
 
-    view: ByteArray
-    cut: bool
+    thumbnail: ByteArray
+    starts_shot: bool
     probabilities: FloatArray | None = None
-    """As they were ranked."""
+    """The input of the ranking, float32 (classes,)."""
     ranking: NDArray[np.int64] | None = None
-    shown: tuple[Prediction, ...] = ()
+    smoothed_predictions: tuple[Prediction, ...] = ()
 
 
 class Tracker:
-    """Follows one video frame by frame. Belongs to the thread that explains.
+    """Tracks one video while it is explained. Belongs to the thread that explains.
 
     Each frame goes through `observe`, then, if it is to be explained, through `rank`, and last through
-    `complete`; several may be on their way, in order.
+    `complete`; several frames may be pending, in order.
     """
 
     def __init__(self, settings: TemporalSettings) -> None:
-        """Begin a video.
+        """Start a video.
 
         Args:
-            settings: How it is followed.
+            settings: Which frames to explain, and how labels and cuts are handled.
 
         Raises:
             InvalidArgumentError: if a setting cannot be used.
@@ -53,35 +53,35 @@ class Tracker:
         self._labels = LabelHold(settings.label_hold_s)
         self._every = settings.every
         self._skipped: int | None = None
-        self._seen: dict[int, _Seen] = {}
+        self._pending: dict[int, _PendingFrame] = {}
         self._last: Explanation | None = None
 
     def observe(self, frame: Frame) -> bool:
-        """Look at the next frame.
+        """Look at the next frame and decide whether to explain it.
 
         Returns:
-            Whether it is to be explained: every so many frames one is, and each that begins a shot.
+            Whether to explain it: every Nth frame, and each that starts a shot.
         """
-        view = view_of(frame.image)
-        cut = self._cuts is not None and self._cuts.is_cut(view, frame.time_s)
-        self._seen[frame.index] = _Seen(view, cut)
-        due = self._skipped is None or cut or self._skipped + 1 >= self._every
-        self._skipped = 0 if due else (self._skipped or 0) + 1
-        return due
+        thumbnail = make_thumbnail(frame.image)
+        starts_shot = self._cuts is not None and self._cuts.update(thumbnail, frame.time_s)
+        self._pending[frame.index] = _PendingFrame(thumbnail, starts_shot)
+        is_due = self._skipped is None or starts_shot or self._skipped + 1 >= self._every
+        self._skipped = 0 if is_due else (self._skipped or 0) + 1
+        return is_due
 
     def rank(
         self, frames: Sequence[Frame], probabilities: FloatArray, labels: Labels, count: int
     ) -> NDArray[np.int64]:
-        """Tell which classes are to be taken for the most probable ones of frames that were observed.
+        """Rank the classes of observed frames, smoothed and held in time.
 
         Args:
             frames: N frames, in order.
-            probabilities: float32 (N, classes).
-            labels: The name of each class.
-            count: How many classes are wanted.
+            probabilities: Probability of every class, float32 (N, classes).
+            labels: Name of each class.
+            count: Number of classes to return.
 
         Returns:
-            int64 (N, count), stabilized, best first.
+            Class indices, int64 (N, count), best first.
         """
         rows = [
             self._rank(frame, row, labels, count) for frame, row in zip(frames, probabilities, strict=True)
@@ -89,42 +89,67 @@ class Tracker:
         return np.stack(rows)
 
     def _rank(self, frame: Frame, probabilities: FloatArray, labels: Labels, count: int) -> NDArray[np.int64]:
-        seen = self._seen[frame.index]
-        if seen.ranking is None:  # a batch that was too large for the memory is tried again in parts
-            if seen.cut:
+        pending = self._pending[frame.index]
+        if pending.ranking is None:  # a batch that was too large for the memory is tried again in parts
+            if pending.starts_shot:
                 self._labels.restart()
-            seen.probabilities = probabilities
-            seen.ranking, smoothed = self._labels.update(probabilities, frame.time_s, count)
-            seen.shown = tuple(
-                Prediction(index, labels[index], float(smoothed[index])) for index in seen.ranking.tolist()
+            pending.probabilities = probabilities
+            pending.ranking, smoothed = self._labels.update(probabilities, frame.time_s, count)
+            pending.smoothed_predictions = tuple(
+                Prediction(index, labels[index], float(smoothed[index])) for index in pending.ranking.tolist()
             )
-        return seen.ranking
+        return pending.ranking
 
-    def ranked(self, frame: Frame) -> tuple[FloatArray | None, tuple[Prediction, ...]]:
-        """Tell what `rank` was given of a frame and what it made of it, for `repeat`."""
-        seen = self._seen[frame.index]
-        return seen.probabilities, seen.shown
-
-    def repeat(self, frame: Frame, probabilities: FloatArray, shown: tuple[Prediction, ...]) -> None:
-        """Rank a frame as it was ranked before, in a run of the same video that was interrupted."""
-        self._rank(frame, probabilities, {one.index: one.label for one in shown}, len(shown))
-
-    def complete(self, frame: Frame, explanation: Explanation | None) -> Explanation:
-        """Add to a frame's explanation what was found in following the video.
-
-        Args:
-            frame: A frame that was observed.
-            explanation: What the explainer made of it; None if it was left out.
+    def export_ranking(self, frame: Frame) -> tuple[FloatArray | None, tuple[Prediction, ...]]:
+        """Return the input and the result of a frame's ranking, for `restore_ranking`.
 
         Returns:
-            The explanation; without maps if the frame was left out.
+            The probabilities, float32 (classes,), or None if the frame was not ranked; and the smoothed
+            predictions.
         """
-        seen = self._seen.pop(frame.index)
+        pending = self._pending[frame.index]
+        return pending.probabilities, pending.smoothed_predictions
+
+    def restore_ranking(
+        self, frame: Frame, probabilities: FloatArray, predictions: tuple[Prediction, ...]
+    ) -> None:
+        """Rank an observed frame as in an earlier, interrupted run over the same video.
+
+        Args:
+            frame: The frame.
+            probabilities: Probabilities that `export_ranking` returned for it.
+            predictions: Smoothed predictions that it returned.
+        """
+        labels = {prediction.index: prediction.label for prediction in predictions}
+        self._rank(frame, probabilities, labels, len(predictions))
+
+    def complete(self, frame: Frame, explanation: Explanation | None) -> Explanation:
+        """Add the cut, the smoothed predictions and the thumbnail to a frame's explanation.
+
+        Args:
+            frame: An observed frame.
+            explanation: The explainer's result; None if the frame was skipped.
+
+        Returns:
+            The complete explanation; one without maps if the frame was skipped.
+        """
+        pending = self._pending.pop(frame.index)
         if explanation is not None:
             self._last = explanation
         else:
             assert self._last is not None, "the first frame is always explained"
             explanation = dataclasses.replace(
-                self._last, frame_index=frame.index, heatmaps={}, targets=(), predictions=(), flags={}
+                self._last,
+                frame_index=frame.index,
+                heatmaps={},
+                targets=(),
+                predictions=(),
+                flags={},
+                instances=(),
             )
-        return dataclasses.replace(explanation, cut=seen.cut, shown=seen.shown, view=seen.view)
+        return dataclasses.replace(
+            explanation,
+            starts_shot=pending.starts_shot,
+            smoothed_predictions=pending.smoothed_predictions,
+            thumbnail=pending.thumbnail,
+        )

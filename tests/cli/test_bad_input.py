@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import re
@@ -9,14 +10,27 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 from media_factory import Audio, frame_times_of, make_clip, truncate
 from PIL import Image
+from stage_fakes import FakeExplainer
 
+import streamcam
 from streamcam.cli import run
+from streamcam.cli.exit_codes import exit_code_of
+from streamcam.cli.flags import name_flags
+from streamcam.errors import (
+    InvalidArgumentError,
+    NoDirectoryError,
+    OutputExistsError,
+    SourceError,
+    StreamcamError,
+    UnknownNameError,
+)
 
 FAILED, MISUSE = 1, 2
 
@@ -92,55 +106,263 @@ def test_a_video_without_its_index_is_told_apart_from_one_cut_short(
     assert "'cut.mp4'" in line
 
 
-OPTIONS: list[tuple[list[str], int, str]] = [
-    (["-o", "clip.mp4"], MISUSE, r"'clip\.mp4' is the input itself; .*another name"),
-    (["-o", "clip.mp4", "--overwrite"], MISUSE, r"'clip\.mp4' is the input itself"),
-    (["-o", "there.mp4"], MISUSE, r"'there\.mp4' exists already; give --overwrite"),
-    (["-o", "out.mp4", "--sidecar", "there.mp4"], MISUSE, r"'there\.mp4' exists already"),
-    (["-o", "out.mp4", "--sidecar", "clip.mp4", "--overwrite"], MISUSE, r"'clip\.mp4' is the input itself"),
-    (["-o", "out.mp4", "--sidecar", "out.mp4"], MISUSE, r"sidecar 'out\.mp4' is the output itself"),
-    (["-o", "out.mp4", "--sidecar", "no/maps.jsonl"], MISUSE, r"no directory 'no'; make it first"),
-    (["-o", "no/out.mp4"], MISUSE, r"no directory 'no'; make it first"),
-    (["-o", "sub"], MISUSE, r"'sub' is a directory; name a file in it"),
-    (["-o", "out"], MISUSE, r"'out'.*use .*\.mp4"),
-    (["-o", "out.xyz"], MISUSE, r"'out\.xyz'.*use .*\.mp4"),
-    (["-o", "out.jpg"], MISUSE, r"'out\.jpg' is an image, but the input is a video; use \.mp4"),
-    (["-o", "out.gif", "--resume"], MISUSE, r"animations are made in one go; leave out --resume"),
-    (["-o", "out.mp4", "--colormap", "jett"], MISUSE, r"unknown colour map 'jett'.*\bjet\b"),
-    (["-o", "out.mp4", "--codec", "libx265x"], MISUSE, r"unknown codec 'libx265x'.*\blibx265\b"),
-    (["-o", "out.mp4", "--codec", "aac"], MISUSE, r"codec 'aac' encodes audio.*try libx264"),
-    (["-o", "out.webm", "--codec", "libx264"], MISUSE, r"\.webm file cannot hold .*264.*choose another"),
-    (["-o", "out.mp4", "--preset", "quick"], MISUSE, r"unknown preset 'quick'; choose one of: .*fast"),
-    (["-o", "out.mp4", "--smoothing", "-0.5"], MISUSE, r"smoothing takes seconds from 0 to 60, not -0\.5"),
-    (["-o", "out.mp4", "--smoothing", "1e9"], MISUSE, r"smoothing takes seconds from 0 to 60, not 1e\+09"),
-    (
-        ["-o", "out.mp4", "--smoothing-mode", "flows"],
+@dataclasses.dataclass(frozen=True)
+class Mistake:
+    """A request that cannot be carried out, as a command and as a call."""
+
+    options: str
+    """Behind ``streamcam render clip.mp4``."""
+    exit_code: int
+    error: type[StreamcamError]
+    """What Python raises."""
+    message: str
+    """A regular expression; parameters in backticks, which the command line shows as flags."""
+    parameters: dict[str, Any]
+    """What is passed to `render`; ``output="out.mp4"`` if absent."""
+
+
+MISTAKES = [
+    Mistake(
+        "-o clip.mp4",
         MISUSE,
-        r"unknown smoothing mode 'flows'; .*flow-zero-phase",
+        OutputExistsError,
+        r"'clip\.mp4' is the input itself; .*another name",
+        {"output": "clip.mp4"},
     ),
-    (["-o", "out.mp4", "--scale", "log"], MISUSE, r"unknown scale 'log'; choose one of: absolute, frame"),
-    (["-o", "out.mp4", "--cuts", "on"], MISUSE, r"unknown setting of cuts 'on'; choose one of: auto, off"),
-    (["-o", "out.mp4", "--label-hold", "-1"], MISUSE, r"label hold takes seconds from 0 to 60, not -1"),
-    (["-o", "out.mp4", "--every", "0"], MISUSE, r"--every.*0 is not in the range x>=1"),
-    (["-o", "out.mp4", "--alpha", "2"], MISUSE, r"alpha is a weight from 0 to 1, not 2"),
-    (["-o", "out.mp4", "--alpha", "nan"], MISUSE, r"'--alpha'.*'nan' is not a number; see .*--help"),
-    (["-o", "out.mp4", "--start", "-1"], MISUSE, r"--start -1 .*from 0"),
-    (["-o", "out.mp4", "--start", "inf"], MISUSE, r"'--start'.*'inf' is not a number"),
-    (["-o", "out.mp4", "--start", "0.5", "--end", "0.5"], MISUSE, r"--end 0\.5 is not after the start"),
-    (["-o", "out.mp4", "--start", "99"], FAILED, r"'clip\.mp4'.*99 s.*--start"),
+    Mistake(
+        "-o clip.mp4 --overwrite",
+        MISUSE,
+        OutputExistsError,
+        r"'clip\.mp4' is the input itself",
+        {"output": "clip.mp4", "overwrite": True},
+    ),
+    Mistake(
+        "-o there.mp4",
+        MISUSE,
+        OutputExistsError,
+        r"'there\.mp4' exists already; .*`overwrite=True`",
+        {"output": "there.mp4"},
+    ),
+    Mistake(
+        "-o out.mp4 --sidecar there.mp4",
+        MISUSE,
+        OutputExistsError,
+        r"'there\.mp4' exists already",
+        {"sidecar": "there.mp4"},
+    ),
+    Mistake(
+        "-o out.mp4 --sidecar clip.mp4 --overwrite",
+        MISUSE,
+        OutputExistsError,
+        r"'clip\.mp4' is the input itself",
+        {"sidecar": "clip.mp4", "overwrite": True},
+    ),
+    Mistake(
+        "-o out.mp4 --sidecar out.mp4",
+        MISUSE,
+        InvalidArgumentError,
+        r"sidecar 'out\.mp4' is the output",
+        {"sidecar": "out.mp4"},
+    ),
+    Mistake(
+        "-o out.mp4 --sidecar no/maps.jsonl",
+        MISUSE,
+        NoDirectoryError,
+        r"no directory 'no'; make it first",
+        {"sidecar": "no/maps.jsonl"},
+    ),
+    Mistake(
+        "-o no/out.mp4",
+        MISUSE,
+        NoDirectoryError,
+        r"no directory 'no'; make it first",
+        {"output": "no/out.mp4"},
+    ),
+    Mistake(
+        "-o sub", MISUSE, OutputExistsError, r"'sub' is a directory; name a file in it", {"output": "sub"}
+    ),
+    Mistake("-o out", MISUSE, InvalidArgumentError, r"'out'.*use .*\.mp4", {"output": "out"}),
+    Mistake("-o out.xyz", MISUSE, InvalidArgumentError, r"'out\.xyz'.*use .*\.mp4", {"output": "out.xyz"}),
+    Mistake(
+        "-o out.jpg",
+        MISUSE,
+        InvalidArgumentError,
+        r"'out\.jpg' is an image, but the input is a video; use \.mp4",
+        {"output": "out.jpg"},
+    ),
+    Mistake(
+        "-o out.gif --resume",
+        MISUSE,
+        InvalidArgumentError,
+        r"animations are made in one go; leave out `resume=True`",
+        {"output": "out.gif", "resume": True},
+    ),
+    Mistake(
+        "-o out.mp4 --colormap jett",
+        MISUSE,
+        UnknownNameError,
+        r"unknown colou?r map 'jett'.*\bjet\b",
+        {"colormap": "jett"},
+    ),
+    Mistake(
+        "-o out.mp4 --codec libx265x",
+        MISUSE,
+        UnknownNameError,
+        r"unknown codec 'libx265x'.*\blibx265\b",
+        {"codec": "libx265x"},
+    ),
+    Mistake(
+        "-o out.mp4 --codec aac",
+        MISUSE,
+        InvalidArgumentError,
+        r"codec 'aac' encodes audio.*try libx264",
+        {"codec": "aac"},
+    ),
+    Mistake(
+        "-o out.webm --codec libx264",
+        MISUSE,
+        InvalidArgumentError,
+        r"\.webm file cannot hold .*264.*choose another",
+        {"output": "out.webm", "codec": "libx264"},
+    ),
+    Mistake(
+        "-o out.mp4 --preset quick",
+        MISUSE,
+        UnknownNameError,
+        r"unknown preset 'quick'; choose one of: .*fast",
+        {"preset": "quick"},
+    ),
+    Mistake(
+        "-o out.mp4 --smoothing -0.5",
+        MISUSE,
+        InvalidArgumentError,
+        r"smoothing.* seconds from 0 to 60, not -0\.5",
+        {"smoothing_s": -0.5},
+    ),
+    Mistake(
+        "-o out.mp4 --smoothing 1e9",
+        MISUSE,
+        InvalidArgumentError,
+        r"smoothing.* seconds from 0 to 60, not 1e\+09",
+        {"smoothing_s": 1e9},
+    ),
+    Mistake(
+        "-o out.mp4 --smoothing-mode flows",
+        MISUSE,
+        UnknownNameError,
+        r"unknown smoothing mode 'flows'; .*flow-zero-phase",
+        {"mode": "flows"},
+    ),
+    Mistake(
+        "-o out.mp4 --scale log",
+        MISUSE,
+        UnknownNameError,
+        r"unknown scale 'log'; choose one of: absolute, frame",
+        {"scale": "log"},
+    ),
+    Mistake(
+        "-o out.mp4 --cuts on",
+        MISUSE,
+        UnknownNameError,
+        r"unknown cut detection 'on'; choose one of: auto, off",
+        {"cuts": "on"},
+    ),
+    Mistake(
+        "-o out.mp4 --label-hold -1",
+        MISUSE,
+        InvalidArgumentError,
+        r"label.hold.* seconds from 0 to 60, not -1",
+        {"label_hold_s": -1},
+    ),
+    Mistake("-o out.mp4 --every 0", MISUSE, InvalidArgumentError, r"every.*0", {"every": 0}),
+    Mistake(
+        "-o out.mp4 --alpha 2", MISUSE, InvalidArgumentError, r"alpha.* from 0 to 1, not 2", {"alpha": 2.0}
+    ),
+    Mistake("-o out.mp4 --alpha nan", MISUSE, InvalidArgumentError, r"alpha.*nan", {"alpha": float("nan")}),
+    Mistake(
+        "-o out.mp4 --start -1", MISUSE, InvalidArgumentError, r"`start_s` -1 .*from 0", {"start_s": -1.0}
+    ),
+    Mistake(
+        "-o out.mp4 --start inf",
+        MISUSE,
+        InvalidArgumentError,
+        r"(`start_s`|'--start').*inf",
+        {"start_s": float("inf")},
+    ),
+    Mistake(
+        "-o out.mp4 --start 0.5 --end 0.5",
+        MISUSE,
+        InvalidArgumentError,
+        r"`end_s` 0\.5 is not after the start",
+        {"start_s": 0.5, "end_s": 0.5},
+    ),
+    Mistake("-o out.mp4 --start 99", FAILED, SourceError, r"'clip\.mp4'.*99 s.*`start_s`", {"start_s": 99.0}),
+    Mistake(
+        "-o out.mp4 --video-stream 1",
+        MISUSE,
+        InvalidArgumentError,
+        r"'clip\.mp4' has no video stream 1; it has 0",
+        {"video_stream": 1},
+    ),
+    Mistake(
+        "-o out.mp4 --chroma 422 --codec av1",
+        MISUSE,
+        InvalidArgumentError,
+        r"4:2:2.*leave `chroma` out",
+        {"chroma": "422", "codec": "av1"},
+    ),
 ]
 
 
-@pytest.mark.parametrize(("options", "code", "says"), OPTIONS, ids=[" ".join(row[0]) for row in OPTIONS])
-@pytest.mark.usefixtures("clip")
-def test_outputs_and_settings_that_cannot_be(
-    work: Path, capfd: pytest.CaptureFixture[str], options: list[str], code: int, says: str
-) -> None:
+@pytest.fixture
+def crowded(work: Path, clip: Path) -> Path:  # noqa: ARG001 - the clip lies in it
+    """The current directory, with the input, a file that must not be lost, and a subdirectory."""
     (work / "there.mp4").write_text("precious")
     (work / "sub").mkdir()
-    found, line = run_badly(work, capfd, ["render", "clip.mp4", *options])
-    assert re.search(says, line)
-    assert found == code
+    return work
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.options)
+def test_mistakes_on_the_command_line(
+    crowded: Path, capfd: pytest.CaptureFixture[str], mistake: Mistake
+) -> None:
+    code, line = run_badly(crowded, capfd, ["render", "clip.mp4", *mistake.options.split()])
+    assert re.search(name_flags(mistake.message), line)
+    assert code == mistake.exit_code
+    assert "`" not in line
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.options)
+def test_the_same_mistakes_from_python(crowded: Path, mistake: Mistake) -> None:
+    before = state_of(crowded)
+    with pytest.raises(mistake.error, match=mistake.message) as raised:
+        render_with(**mistake.parameters)
+    assert exit_code_of(raised.value) == mistake.exit_code
+    assert not re.search(r"(^|[\s(])--?[a-z]", str(raised.value)), "flags are for the command line"
+    assert "\n" not in str(raised.value)
+    assert state_of(crowded) == before
+
+
+SETTINGS = {
+    "temporal": streamcam.TemporalSettings,
+    "overlay": streamcam.OverlaySettings,
+    "encoder": streamcam.EncoderSettings,
+    "reading": streamcam.SourceSettings,
+}
+"""Parameter of `render` → the dataclass it takes."""
+
+
+def render_with(output: str = "out.mp4", **parameters: Any) -> None:
+    """Render ``clip.mp4`` from Python; parameters that are fields of settings go into these."""
+    fields = {
+        keyword: {field.name for field in dataclasses.fields(kind)} for keyword, kind in SETTINGS.items()
+    }
+    settings = {
+        keyword: kind(**{name: value for name, value in parameters.items() if name in fields[keyword]})
+        for keyword, kind in SETTINGS.items()
+    }
+    others = {name: value for name, value in parameters.items() if name not in set().union(*fields.values())}
+    streamcam.render("clip.mp4", output, FakeExplainer(), **settings, **others)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a directory that nobody can write in")

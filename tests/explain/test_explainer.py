@@ -344,7 +344,7 @@ def test_a_tracker_decides_which_class_is_explained() -> None:
     assert np.unravel_index(followed[1].heatmaps[0].argmax(), (4, 4)) == (0, 0)
     alone = explainer.explain_frames(frames)
     assert [one.targets[0].index for one in alone] == [0, 1]
-    shown = [tracker.complete(*pair).shown for pair in zip(frames, followed, strict=True)]
+    shown = [tracker.complete(*pair).smoothed_predictions for pair in zip(frames, followed, strict=True)]
     assert [labels[0].index for labels in shown] == [0, 0]
 
 

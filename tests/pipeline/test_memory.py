@@ -15,7 +15,7 @@ from stage_fakes import FakeExplainer, Token, ToldSource, at, expect
 from streamcam.pipeline.render import Progress, render
 from streamcam.pipeline.stream import stream
 from streamcam.temporal import TemporalSettings
-from streamcam.temporal.zero_phase import REACH
+from streamcam.temporal.smoothing import WINDOW_TIME_CONSTANTS
 
 BATCH = 4
 ON_THEIR_WAY = 4 * BATCH + 4
@@ -59,5 +59,5 @@ def test_images_are_freed_as_soon_as_they_are_written(tmp_path: Path) -> None:
     finally:
         gc.enable()
     assert len(alive) == 4
-    looked_ahead = REACH * TemporalSettings().smoothing_s * 25
+    looked_ahead = WINDOW_TIME_CONSTANTS * TemporalSettings().smoothing_s * 25
     assert max(alive) <= ON_THEIR_WAY + looked_ahead + 4  # the decoder, the drawn image and the encoder's

@@ -24,7 +24,7 @@ from streamcam.overlay import OverlaySettings
 from streamcam.pipeline import stream as streaming
 from streamcam.pipeline.render import Progress, RenderResult, render
 from streamcam.pipeline.stream import ExplainedStream
-from streamcam.sinks import SidecarWriter, VideoSink
+from streamcam.sinks import SidecarSink, VideoSink
 from streamcam.sources import Source, SourceSettings, open_source
 from streamcam.temporal import Stabilizer, TemporalSettings
 
@@ -185,7 +185,7 @@ def dies_at(number: int, method: Callable[..., None], error: Exception) -> Calla
 
 
 @pytest.mark.parametrize("number", [1, 10, FRAMES])
-@pytest.mark.parametrize("writer", [VideoSink, SidecarWriter])
+@pytest.mark.parametrize("writer", [VideoSink, SidecarSink])
 def test_sink_dies(clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch, writer: type, number: int) -> None:
     monkeypatch.setattr(writer, "write", dies_at(number, writer.write, SinkError("disk full")))
     with pytest.raises(SinkError, match="disk full"):

@@ -452,7 +452,7 @@ def test_explanations_come_back_as_they_were() -> None:
         region=Region(-1 / 3, 0.0, 4 / 3, 1.0),
         flags={CAT: "no positive evidence"},
         signed=True,
-        shown=(dog, cat),
+        smoothed_predictions=(dog, cat),
     )
     row = np.array([0.1, 0.9], np.float32)
     (plain, nothing), (back, found) = from_arrays(to_arrays([(explanation_of(3), None), (rich, row)]))

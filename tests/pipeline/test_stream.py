@@ -14,7 +14,7 @@ from stage_fakes import FakeExplainer, ToldSource, at, consume, expect, explanat
 
 from streamcam.errors import InvalidArgumentError, SourceNotFoundError
 from streamcam.pipeline.stream import ExplainedStream, stream
-from streamcam.sources import SyntheticSource
+from streamcam.sources import SourceSettings, SyntheticSource
 from streamcam.temporal import TemporalSettings
 
 BATCH = 2
@@ -52,10 +52,9 @@ def test_a_path_is_opened_and_what_the_source_says_of_itself_is_known() -> None:
     running.close()
 
 
-@pytest.mark.parametrize("span", [{"start_s": 1.0}, {"end_s": 1.0}])
-def test_a_span_goes_with_a_path_only(span: dict[str, float]) -> None:
-    with pytest.raises(InvalidArgumentError, match="go with a path"):
-        stream(ToldSource(), FakeExplainer(), **span)
+def test_an_open_source_takes_no_settings() -> None:
+    with pytest.raises(InvalidArgumentError, match="an open source takes no `settings`"):
+        stream(ToldSource(), FakeExplainer(), settings=SourceSettings(end_s=1.0))
 
 
 def test_the_reader_owns_the_source_and_its_report_is_whole_at_the_end() -> None:
@@ -94,11 +93,11 @@ def test_frames_that_are_left_out_do_not_pile_up() -> None:
 def test_a_video_that_is_followed_comes_with_views() -> None:
     source = SyntheticSource(width=32, height=18, frame_count=2)
     for _, explanation in stream(source, FakeExplainer(), temporal=TemporalSettings()):
-        assert explanation.view is not None
+        assert explanation.thumbnail is not None
 
 
 def test_settings_that_cannot_be_used_are_told_before_anything_is_opened() -> None:
-    with pytest.raises(InvalidArgumentError, match="every counts frames from 1"):
+    with pytest.raises(InvalidArgumentError, match="`every` counts frames from 1"):
         stream("missing.mp4", FakeExplainer(), temporal=TemporalSettings(every=0))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import pytest
 from live_fakes import FakeDisplay, FakeExplainers, FakeLiveExplainer, ScriptedLiveSource, live_frame
 from media_factory import frame_times_of, grey_of
 from PIL import Image
-from stage_fakes import expect
+from stage_fakes import at, expect
 
 from streamcam.errors import InvalidArgumentError, SinkError, SourceError
 from streamcam.frames import Frame
@@ -360,16 +360,16 @@ def test_trouble_before_the_first_image_is_told() -> None:
     told = threading.Event()
     scene = Scene()
 
-    def never_well(_stop: threading.Event, notify: Callable[[str | None], None]) -> Iterator[Frame]:
-        notify("camera 0 gives no images any more; trying again")
+    def never_well(_index: int) -> None:
+        scene.source.notice = "camera 0 sends no more images; trying again"
         expect(told)
-        yield from ()
+        scene.source.end()
 
-    scene.source.frames = never_well  # type: ignore[method-assign]
+    scene.source.before = never_well
     scene.preview._status._tell = lambda words: (scene.told.append(words), told.set())
     with pytest.raises(SourceError, match="gave no images"):
         scene.run()
-    assert scene.told == ["camera 0 gives no images any more; trying again"]
+    assert scene.told == ["camera 0 sends no more images; trying again"]
 
 
 def test_an_image_on_its_way_does_not_take_the_place_of_a_frozen_one() -> None:
@@ -403,15 +403,7 @@ def test_a_device_that_hangs_does_not_keep_the_program(monkeypatch: pytest.Monke
     monkeypatch.setattr(stages, "PATIENCE_S", 0.05)
     scene = Scene(go, pressing("q"))
     wake = threading.Event()
-    frames = scene.source.frames
-
-    def hang(stop: threading.Event, notify: Callable[[str | None], None]) -> object:
-        for count, frame in enumerate(frames(stop, notify)):
-            yield frame
-            if count == 1:
-                expect(wake)
-
-    scene.source.frames = hang  # type: ignore[method-assign, assignment]
+    scene.source.before = at(2, lambda: expect(wake))
     assert scene.run().figures.shown == 2
     assert "streamcam-reader" in [thread.name for thread in threading.enumerate()]
     wake.set()

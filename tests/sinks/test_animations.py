@@ -11,7 +11,7 @@ import pytest
 from media_factory import Audio, grey_of, info_of, make_clip, make_image, names_in
 from numpy.typing import NDArray
 from PIL import Image
-from video_runs import pass_through, write_video
+from video_runs import pass_through, rendered, write_video
 
 from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError
 from streamcam.frames import ColourTags
@@ -96,7 +96,7 @@ def test_every_frame_becomes_an_image(name: str, first: str, tmp_path: Path) -> 
     sink = open_sink(tmp_path / name, info_of())
     with sink:
         for index in range(12):
-            sink.write(make_image(64, 48, index))
+            sink.write(rendered(make_image(64, 48, index)))
             assert first not in names_in(tmp_path)
     assert len(names_in(tmp_path)) == 12
     assert first in names_in(tmp_path)
@@ -118,20 +118,20 @@ def test_images_that_are_there_stay_unless_they_may_go(tmp_path: Path) -> None:
     with pytest.raises(OutputExistsError, match=r"001.png' exists already; give `overwrite=True`"):
         open_sink(tmp_path / "%03d.png", info_of())
     sink = open_sink(tmp_path / "%03d.png", info_of(), overwrite=True)
-    sink.write(make_image(64, 48))
+    sink.write(rendered(make_image(64, 48)))
     sink.abort()
     assert (tmp_path / "003.png").read_bytes() == b"old"
     sink = open_sink(tmp_path / "%03d.png", info_of(), overwrite=True)
     (tmp_path / "%03d.png.parts").mkdir()  # left by a run that was killed
     with sink:
-        sink.write(make_image(64, 48))
-        sink.write(make_image(64, 48))
+        sink.write(rendered(make_image(64, 48)))
+        sink.write(rendered(make_image(64, 48)))
     assert names_in(tmp_path) == ["001.png", "002.png", "x001.png"]
 
 
 def test_leaving_at_once_leaves_no_images(tmp_path: Path) -> None:
     sink = open_sink(tmp_path / "%03d.png", info_of())
-    sink.write(make_image(64, 48))
+    sink.write(rendered(make_image(64, 48)))
     discard_all()
     assert names_in(tmp_path) == []
 
@@ -153,5 +153,5 @@ def test_images_have_no_encoder(settings: EncoderSettings, tmp_path: Path) -> No
 def test_an_image_that_cannot_be_saved_is_named(tmp_path: Path) -> None:
     sink = open_sink(tmp_path / "%d.webp", info_of(size=(16384, 2)))
     with pytest.raises(SinkError, match=r"1.webp' cannot be written"), sink:
-        sink.write(make_image(16384, 2))
+        sink.write(rendered(make_image(16384, 2)))
     assert names_in(tmp_path) == []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from media_factory import info_of, make_image, names_in, paint_noise
 from PIL import Image
-from video_runs import limited_file_size
+from video_runs import limited_file_size, rendered
 
 from streamcam.errors import OutputExistsError, SinkError
 from streamcam.media.images import image_from_rgb
@@ -22,7 +22,7 @@ GRADIENT = np.stack([RED, GREEN, np.full_like(RED, 90)], -1)
 def through(source: Path, target: Path) -> None:
     with open_source(source) as opened, open_sink(target, opened.info) as sink:
         for frame in opened:
-            sink.write(frame.image)
+            sink.write(rendered(frame.image))
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,9 @@ def test_an_image_may_be_replaced_on_request(tmp_path: Path) -> None:
 
 def test_only_one_image_fits(tmp_path: Path) -> None:
     sink = ImageSink(tmp_path / "out.png")
-    sink.write(make_image(64, 48))
-    with pytest.raises(SinkError, match=r"holds one image and was given a second"):
-        sink.write(make_image(64, 48))
+    sink.write(rendered(make_image(64, 48)))
+    with pytest.raises(SinkError, match=r"holds one image and was passed a second"):
+        sink.write(rendered(make_image(64, 48)))
 
 
 @pytest.mark.parametrize(("suffix", "size"), [(".jpg", (65504, 2)), (".webp", (2, 16400))])
@@ -59,7 +59,9 @@ def test_images_too_large_for_their_kind_are_an_error_of_ours(
     suffix: str, size: tuple[int, int], tmp_path: Path
 ) -> None:
     sink = ImageSink(tmp_path / f"out{suffix}")
-    sink.write(Resampler().to_planar(image_from_rgb(np.zeros((size[1], size[0], 3), np.uint8)), "yuv444p"))
+    sink.write(
+        rendered(Resampler().to_planar(image_from_rgb(np.zeros((size[1], size[0], 3), np.uint8)), "yuv444p"))
+    )
     with pytest.raises(SinkError, match=rf"out{suffix}' cannot be written"):
         sink.finish()
     assert names_in(tmp_path) == []
@@ -67,7 +69,7 @@ def test_images_too_large_for_their_kind_are_an_error_of_ours(
 
 def test_a_full_disk_is_noticed_and_leaves_nothing(tmp_path: Path) -> None:
     sink = ImageSink(tmp_path / "out.png")
-    sink.write(make_image(160, 120, paint=paint_noise))
+    sink.write(rendered(make_image(160, 120, paint=paint_noise)))
     with limited_file_size(1000), pytest.raises(SinkError, match=r"out.png' cannot be written"):
         sink.finish()
     assert names_in(tmp_path) == []

@@ -7,8 +7,7 @@ import pytest
 from media_factory import info_of, names_in
 
 from streamcam.errors import InvalidArgumentError, NoDirectoryError, OutputExistsError, SinkError
-from streamcam.media.encoders import EncoderSettings
-from streamcam.sinks import check_destination, check_output, same_file
+from streamcam.sinks import check_output, open_sink, same_file
 from streamcam.sinks.part_file import begin, commit, discard, discard_all, part_path
 
 
@@ -119,14 +118,14 @@ def test_files_that_do_not_exist_are_compared_by_name(tmp_path: Path) -> None:
 )
 def test_videos_become_videos_and_images_images(name: str, is_still: bool, told: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match=told):
-        check_destination(tmp_path / name, info_of(is_still=is_still), EncoderSettings(), overwrite=False)
+        open_sink(tmp_path / name, info_of(is_still=is_still))
 
 
 @pytest.mark.parametrize(
     ("name", "is_still"), [("out.PNG", True), ("%d.png", True), ("out.MP4", False), ("%d.JPG", False)]
 )
 def test_suffixes_may_be_large(name: str, is_still: bool, tmp_path: Path) -> None:
-    check_destination(tmp_path / name, info_of(is_still=is_still), EncoderSettings(), overwrite=False)
+    open_sink(tmp_path / name, info_of(is_still=is_still)).abort()
     assert names_in(tmp_path) == []
 
 

@@ -15,6 +15,7 @@ import av
 import pytest
 from media_factory import frame_times_of, grey_of, greys_of, make_image
 from stage_fakes import LIMIT_S
+from video_runs import rendered
 
 from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError
 from streamcam.media.images import Image
@@ -37,7 +38,7 @@ def test_images_keep_their_times_from_the_first_on(tmp_path: Path, suffix: str) 
     ticks = [90_000, 93_600, 95_400, 180_000, 270_000]
     with Recording(path) as recording:
         for index, pts in enumerate(ticks):
-            recording.write(new_image(index, pts))
+            recording.write(rendered(new_image(index, pts)))
     found = [float(time) for time in frame_times_of(path)]
     assert found == pytest.approx([pts / 90_000 - 1 for pts in ticks], abs=0.001)
     assert greys_of(path) == pytest.approx([grey_of(index) for index in range(5)], abs=2)
@@ -47,9 +48,9 @@ def test_images_keep_their_times_from_the_first_on(tmp_path: Path, suffix: str) 
 def test_an_image_of_another_size_is_scaled_to_the_first(tmp_path: Path) -> None:
     path = tmp_path / "out.mkv"
     with Recording(path) as recording:
-        recording.write(new_image(0, 0))
-        recording.write(new_image(5, 3000, (128, 96)))
-        recording.write(new_image(7, 6000, (31, 17)))
+        recording.write(rendered(new_image(0, 0)))
+        recording.write(rendered(new_image(5, 3000, (128, 96))))
+        recording.write(rendered(new_image(7, 6000, (31, 17))))
     assert greys_of(path) == pytest.approx([grey_of(0), grey_of(5), grey_of(7)], abs=2)
     with av.open(str(path)) as video:
         assert {(frame.width, frame.height) for frame in video.decode(video=0)} == {(64, 48)}
@@ -58,7 +59,7 @@ def test_an_image_of_another_size_is_scaled_to_the_first(tmp_path: Path) -> None
 def test_odd_sides_lose_a_row_and_a_column(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     with Recording(path) as recording:
-        recording.write(new_image(3, 0, (65, 49)))
+        recording.write(rendered(new_image(3, 0, (65, 49))))
     with av.open(str(path)) as video:
         assert (video.streams.video[0].width, video.streams.video[0].height) == (64, 48)
 
@@ -66,7 +67,7 @@ def test_odd_sides_lose_a_row_and_a_column(tmp_path: Path) -> None:
 def test_images_given_are_left_as_they_are(tmp_path: Path) -> None:
     image = new_image(1, 12_345)
     with Recording(tmp_path / "out.mp4") as recording:
-        recording.write(image)
+        recording.write(rendered(image))
     assert (image.pts, image.time_base) == (12_345, TIME_BASE)
 
 
@@ -81,11 +82,11 @@ def test_what_was_written_stays_when_it_is_given_up(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     recording = Recording(path)
     for index in range(60):
-        recording.write(new_image(index, index * 3600))
+        recording.write(rendered(new_image(index, index * 3600)))
     recording.abort()
     assert len(greys_of(path)) >= 50
     with pytest.raises(SinkError, match="closed already"):
-        recording.write(new_image(61, 61 * 3600))
+        recording.write(rendered(new_image(61, 61 * 3600)))
 
 
 def test_only_kinds_that_survive_are_taken(tmp_path: Path) -> None:
@@ -102,6 +103,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 from media_factory import make_image, paint_noise
+from video_runs import rendered
 from streamcam.errors import SinkError
 from streamcam.sinks import Recording
 
@@ -110,7 +112,7 @@ try:
     for index in range(int(sys.argv[2])):
         image = make_image(64, 48, index, paint=paint_noise)
         image.pts, image.time_base = index * 3600, Fraction(1, 90_000)
-        recording.write(image)
+        recording.write(rendered(image))
     print("written", flush=True)
     sys.stdin.read()
     recording.finish()
@@ -177,7 +179,7 @@ def test_nothing_is_kept_of_an_encoder_that_has_ended(
 ) -> None:
     # A preview remembers its recordings to the end, and x264 holds 24 MB for each of 720p.
     recording = Recording(tmp_path / "out.mp4")
-    recording.write(new_image(0, 0))
+    recording.write(rendered(new_image(0, 0)))
     end(recording)
     assert (recording._container, recording._stream) == (None, None)
     assert recording.written == 1

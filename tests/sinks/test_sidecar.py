@@ -4,23 +4,25 @@ import json
 import math
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from media_factory import make_image, names_in
+from media_factory import info_of, make_image, names_in
 from video_runs import limited_file_size
 
+import streamcam
 from streamcam.errors import SinkError
-from streamcam.explanations import Explanation, Prediction
+from streamcam.explanations import Explanation, Instance, Prediction, RenderedFrame, StabilizedFrame
 from streamcam.frames import Frame, Region
-from streamcam.sinks import SidecarWriter
+from streamcam.sinks import SidecarSink, open_sidecar_sink
 from streamcam.sinks.sidecar import frame_record
 
 CAT, DOG = Prediction(3, "cat", 2 / 3), Prediction(5, "Hund & Tür", 0.123456)
 HEATMAP = np.array([[0, 1, 0.333333], [123456, 1e-9, 2]], np.float32)
 
 
-def frame(index: int = 1, pts: int = 1001) -> Frame:
+def new_frame(index: int = 1, pts: int = 1001) -> Frame:
     return Frame(make_image(16, 16), index, pts, Fraction(1, 30000), 0.0)
 
 
@@ -35,15 +37,33 @@ def explanation(heatmap: np.ndarray = HEATMAP, **others: object) -> Explanation:
     return Explanation(frame_index=1, method="hirescam", target_layer="layer4", **given)  # type: ignore[arg-type]
 
 
+def explained(explanation: Explanation, frame: Frame | None = None) -> RenderedFrame:
+    frame = frame or new_frame()
+    stabilized = StabilizedFrame(frame, {}, (), (), explanation)
+    return RenderedFrame(frame.image, frame.pts, frame.time_base, stabilized)
+
+
+def open_sidecar(folder: Path, run: dict[str, object] | None = None) -> SidecarSink:
+    sink = open_sidecar_sink(folder / "maps.jsonl", info_of())
+    sink.describe(run or {})
+    return sink
+
+
+def record_of(explanation: Explanation) -> dict[str, Any]:
+    frame = new_frame()
+    return frame_record(frame.index, frame.time_s, explanation)
+
+
 def test_a_sidecar_is_a_header_and_a_line_a_frame(tmp_path: Path) -> None:
     path = tmp_path / "maps.jsonl"
-    writer = SidecarWriter(path, {"model": "résnet", "width": 64})
-    writer.write(frame(), explanation())
+    writer = open_sidecar(tmp_path, {"model": "résnet"})
+    writer.write(explained(explanation()))
     assert names_in(tmp_path) == ["maps.jsonl.part"]
     writer.finish()
     assert names_in(tmp_path) == ["maps.jsonl"]
     assert path.read_bytes().decode() == (
-        '{"model": "résnet", "width": 64}\n'
+        f'{{"streamcam": "{streamcam.__version__}", "model": "résnet", '
+        '"input": "made up", "width": 64, "height": 48}\n'
         '{"frame": 1, "time_s": 0.033367, "predictions": ['
         '{"index": 3, "label": "cat", "probability": 0.6667}, '
         '{"index": 5, "label": "Hund & Tür", "probability": 0.1235}], '
@@ -55,7 +75,7 @@ def test_a_sidecar_is_a_header_and_a_line_a_frame(tmp_path: Path) -> None:
 
 def test_the_maps_of_more_classes_come_after() -> None:
     both = explanation(heatmaps={3: HEATMAP, 5: HEATMAP * 2}, targets=(CAT, DOG))
-    record = frame_record(frame(), both)
+    record = record_of(both)
     assert record["target"] == {"index": 3, "label": "cat"}
     assert [other["target"]["index"] for other in record["more"]] == [5]
     assert record["more"][0]["heatmap"]["values"][1] == 2.0
@@ -63,22 +83,54 @@ def test_the_maps_of_more_classes_come_after() -> None:
 
 def test_steadied_labels_and_cuts_stand_beside_what_is_raw() -> None:
     stabilized = Prediction(5, "Hund & Tür", 0.123456)
-    record = frame_record(frame(), explanation(shown=(stabilized,), cut=True))
+    record = record_of(explanation(smoothed_predictions=(stabilized,), starts_shot=True))
     assert record["shown"] == [{"index": 5, "label": "Hund & Tür", "probability": 0.1235}]
     assert record["predictions"][0]["index"] == 3
     assert record["cut"] is True
-    assert not {"shown", "cut"} & frame_record(frame(), explanation()).keys()
+    assert not {"shown", "cut"} & record_of(explanation()).keys()
+
+
+def test_instances_have_boxes_masks_and_tracks() -> None:
+    mask = np.array([[True, False], [True, True], [False, True]])
+    seen = (
+        Instance(3, "cat", 0.98765, (0.1, 0.2, 1 / 3, 0.5)),
+        Instance(5, "dog", 0.5, (0, 0, 1, 1), mask, track_id=7),
+    )
+    assert record_of(explanation(instances=seen))["instances"] == [
+        {"index": 3, "label": "cat", "score": 0.9877, "box": [0.1, 0.2, 0.333333, 0.5]},
+        {
+            "index": 5,
+            "label": "dog",
+            "score": 0.5,
+            "box": [0, 0, 1, 1],
+            # Down the columns: none outside, two inside, two outside, two inside.
+            "mask": {"size": [3, 2], "counts": [0, 2, 2, 2]},
+            "track": 7,
+        },
+    ]
+    assert "instances" not in record_of(explanation())
+
+
+def test_a_frame_with_nothing_drawn_on_it_has_its_number_and_time(tmp_path: Path) -> None:
+    with open_sidecar(tmp_path) as writer:
+        for index in (0, 1):
+            writer.write(RenderedFrame(make_image(16, 16), index, Fraction(1, 25)))
+    lines = (tmp_path / "maps.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines[1:]] == [
+        {"frame": 0, "time_s": 0.0},
+        {"frame": 1, "time_s": 0.04},
+    ]
 
 
 def test_a_frame_that_was_left_out_has_its_number_and_time() -> None:
     nothing = explanation(heatmaps={}, targets=(), predictions=())
-    assert frame_record(frame(), nothing) == {"frame": 1, "time_s": 0.033367}
+    assert record_of(nothing) == {"frame": 1, "time_s": 0.033367}
 
 
 def test_every_line_is_json(tmp_path: Path) -> None:
-    writer = SidecarWriter(tmp_path / "maps.jsonl", {})
+    writer = open_sidecar(tmp_path)
     for index in range(3):
-        writer.write(frame(index, index), explanation())
+        writer.write(explained(explanation(), new_frame(index, index)))
     writer.finish()
     lines = (tmp_path / "maps.jsonl").read_text().splitlines()
     assert [json.loads(line).get("frame") for line in lines] == [None, 0, 1, 2]
@@ -86,37 +138,41 @@ def test_every_line_is_json(tmp_path: Path) -> None:
 
 def test_values_keep_four_digits() -> None:
     values = np.geomspace(1e-6, 1e6, 50, dtype=np.float32).reshape(5, 10)
-    found = frame_record(frame(), explanation(values))["heatmap"]["values"]
+    found = record_of(explanation(values))["heatmap"]["values"]
     np.testing.assert_allclose(found, values.ravel(), rtol=5e-4)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_values_that_are_no_numbers_are_refused(value: float, tmp_path: Path) -> None:
-    writer = SidecarWriter(tmp_path / "maps.jsonl", {})
+    writer = open_sidecar(tmp_path)
     with pytest.raises(SinkError, match=r"maps.jsonl' cannot hold frame 1"):
-        writer.write(frame(), explanation(np.array([[value]], np.float32)))
+        writer.write(explained(explanation(np.array([[value]], np.float32))))
     writer.abort()
     assert names_in(tmp_path) == []
 
 
 def test_a_header_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(SinkError, match=r"cannot hold its header"):
-        SidecarWriter(tmp_path / "maps.jsonl", {"value": math.nan})
+    with (
+        pytest.raises(SinkError, match=r"cannot hold its header"),
+        open_sidecar(tmp_path, {"value": math.nan}) as writer,
+    ):
+        writer.write(explained(explanation()))
     assert names_in(tmp_path) == []
 
 
 def test_an_aborted_sidecar_leaves_nothing(tmp_path: Path) -> None:
-    writer = SidecarWriter(tmp_path / "maps.jsonl", {})
-    writer.write(frame(), explanation())
+    writer = open_sidecar(tmp_path)
+    writer.write(explained(explanation()))
     writer.abort()
     writer.abort()
     assert names_in(tmp_path) == []
     with pytest.raises(SinkError, match=r"is closed already"):
-        writer.write(frame(), explanation())
+        writer.write(explained(explanation()))
 
 
 def test_aborting_a_finished_sidecar_leaves_it(tmp_path: Path) -> None:
-    writer = SidecarWriter(tmp_path / "maps.jsonl", {})
+    writer = open_sidecar(tmp_path)
+    writer.write(explained(explanation()))
     writer.finish()
     writer.finish()
     writer.abort()
@@ -125,21 +181,22 @@ def test_aborting_a_finished_sidecar_leaves_it(tmp_path: Path) -> None:
 
 def test_a_missing_directory_is_an_error_of_ours(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match=r"cannot be written: No such file or directory"):
-        SidecarWriter(tmp_path / "nowhere" / "maps.jsonl", {})
+        open_sidecar(tmp_path / "nowhere")
 
 
 def test_a_full_disk_is_noticed_and_leaves_nothing(tmp_path: Path) -> None:
-    writer = SidecarWriter(tmp_path / "maps.jsonl", {})
+    writer = open_sidecar(tmp_path)
     large = explanation(np.ones((200, 200), np.float32))
     with limited_file_size(1000):
         with pytest.raises(SinkError, match=r"maps.jsonl' cannot be written: File too large"):
-            writer.write(frame(), large)
+            writer.write(explained(large))
         writer.abort()
     assert names_in(tmp_path) == []
 
 
 def test_a_disk_that_is_full_at_the_end_is_noticed_too(tmp_path: Path) -> None:
-    writer = SidecarWriter(tmp_path / "maps.jsonl", {"model": "x" * 2000})
+    writer = open_sidecar(tmp_path, {"model": "x" * 2000})
+    writer.write(explained(explanation()))
     with limited_file_size(1000), pytest.raises(SinkError, match=r"cannot be completed"):
         writer.finish()
     assert names_in(tmp_path) == []

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 from media_factory import RATE, info_of, make_image, names_in, paint_noise
-from video_runs import FAST
+from video_runs import FAST, rendered
 
 from streamcam.errors import SinkError
 from streamcam.media.images import planes_of
@@ -25,6 +25,7 @@ SINKS: dict[str, Callable[[Path], Sink]] = {
     "webp": lambda folder: open_sink(folder / "out.webp", info_of()),
     "apng": lambda folder: open_sink(folder / "out.apng", info_of()),
     "sequence": lambda folder: open_sink(folder / "%03d.png", info_of()),
+    "jsonl": lambda folder: open_sink(folder / "out.jsonl", info_of()),
     "memory": lambda _folder: MemorySink(),
 }
 
@@ -57,14 +58,14 @@ def image(kind: str, index: int = 0) -> av.VideoFrame:
 def test_nothing_appears_before_it_is_complete(
     sink: Sink, kind: str, outputs: list[str], tmp_path: Path
 ) -> None:
-    sink.write(image(kind))
+    sink.write(rendered(image(kind)))
     assert not set(outputs) & set(names_in(tmp_path))
     sink.finish()
     assert names_in(tmp_path) == outputs
 
 
 def test_aborting_leaves_nothing(sink: Sink, kind: str, tmp_path: Path) -> None:
-    sink.write(image(kind))
+    sink.write(rendered(image(kind)))
     sink.abort()
     sink.abort()
     assert names_in(tmp_path) == []
@@ -76,7 +77,7 @@ def test_aborting_at_once_leaves_nothing(sink: Sink, tmp_path: Path) -> None:
 
 
 def test_what_is_finished_stays(sink: Sink, kind: str, outputs: list[str], tmp_path: Path) -> None:
-    sink.write(image(kind))
+    sink.write(rendered(image(kind)))
     sink.finish()
     sink.finish()
     sink.abort()
@@ -91,14 +92,14 @@ def test_an_output_without_an_image_is_none(sink: Sink, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("end", ["finish", "abort"])
 def test_nothing_is_taken_after_the_end(sink: Sink, kind: str, end: str) -> None:
-    sink.write(image(kind))
+    sink.write(rendered(image(kind)))
     getattr(sink, end)()
     with pytest.raises(SinkError):
-        sink.write(image(kind, 1))
+        sink.write(rendered(image(kind, 1)))
 
 
 def test_what_was_aborted_cannot_be_finished(sink: Sink, kind: str, tmp_path: Path) -> None:
-    sink.write(image(kind))
+    sink.write(rendered(image(kind)))
     sink.abort()
     with pytest.raises(SinkError):
         sink.finish()
@@ -109,13 +110,13 @@ def test_the_context_finishes_when_all_went_well(
     sink: Sink, kind: str, outputs: list[str], tmp_path: Path
 ) -> None:
     with sink:
-        sink.write(image(kind))
+        sink.write(rendered(image(kind)))
     assert names_in(tmp_path) == outputs
 
 
 def fail_inside(sink: Sink, image: av.VideoFrame) -> None:
     with sink:
-        sink.write(image)
+        sink.write(rendered(image))
         raise RuntimeError("of the caller")
 
 
@@ -129,7 +130,7 @@ def test_the_callers_image_stays_as_it_is(sink: Sink, kind: str) -> None:
     image = make_image(*((65, 47) if kind == "odd size" else (64, 48)), paint=paint_noise)
     image.pts, image.time_base, image.pict_type = 7, 1 / RATE, 1
     before = [plane.copy() for plane in planes_of(image)]
-    sink.write(image)
+    sink.write(rendered(image))
     sink.finish()
     assert (image.pts, image.time_base, image.pict_type) == (7, 1 / RATE, 1)
     for plane, kept in zip(planes_of(image), before, strict=True):

@@ -19,7 +19,7 @@ from media_factory import (
     packets_of,
     paint_noise,
 )
-from video_runs import FAST, pass_through, write_video
+from video_runs import FAST, pass_through, rendered, write_video
 
 from streamcam.errors import SinkError
 from streamcam.frames import ColourTags
@@ -227,7 +227,7 @@ def test_odd_sizes_lose_a_row_or_column_and_say_so(
     with open_sink(path, info_of(size=size), settings=EncoderSettings("libx264", crf=0)) as sink:
         image = make_image(*size, paint=paint_noise)
         image.pts = 0
-        sink.write(image)
+        sink.write(rendered(image))
         (note,) = sink.notes
     assert note.startswith(f"{size[0]}x{size[1]} is written as {written[0]}x{written[1]}")
     with av.open(str(path)) as container:
@@ -257,7 +257,7 @@ def test_sides_are_cut_only_where_pixels_have_to_share_colours(
     with open_sink(path, info, settings=settings) as sink:
         image = make_image(65, 47, pixel_format=pixel_format)
         image.pts = 0
-        sink.write(image)
+        sink.write(rendered(image))
         assert len(sink.notes) == (written != (65, 47))
     with av.open(str(path)) as container:
         decoded = next(container.decode(video=0))
@@ -269,7 +269,7 @@ def test_a_decoders_own_images_do_not_bind_the_encoder(tmp_path: Path) -> None:
     with open_source(clip) as source, open_sink(tmp_path / "out.mp4", source.info, settings=FAST) as sink:
         for frame in source:
             assert frame.image.pict_type == 1
-            sink.write(frame.image)
+            sink.write(rendered(frame.image))
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert sum(packet.is_keyframe for packet in container.demux(video=0)) == 1
 
@@ -279,7 +279,7 @@ def test_images_of_another_size_are_refused(tmp_path: Path) -> None:
         pytest.raises(SinkError, match=r"takes images of 64x48, not 32x48"),
         open_sink(tmp_path / "out.mp4", info_of(), settings=FAST) as sink,
     ):
-        sink.write(make_image(32, 48))
+        sink.write(rendered(make_image(32, 48)))
     assert names_in(tmp_path) == []
 
 

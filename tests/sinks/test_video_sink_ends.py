@@ -15,7 +15,7 @@ from media_factory import (
     names_in,
     paint_noise,
 )
-from video_runs import FAST, limited_file_size, write_video
+from video_runs import FAST, limited_file_size, rendered, write_video
 
 from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError
 from streamcam.media.encoders import EncoderSettings
@@ -55,11 +55,11 @@ def test_an_existing_output_is_only_replaced_when_the_new_one_is_complete(tmp_pa
     with pytest.raises(OutputExistsError):
         open_sink(path, info_of())
     sink = open_sink(path, info_of(), settings=FAST, overwrite=True)
-    sink.write(make_image(64, 48))
+    sink.write(rendered(make_image(64, 48)))
     sink.abort()
     assert (path.read_bytes(), names_in(tmp_path)) == (b"old", ["out.mp4"])
     sink = open_sink(path, info_of(), settings=FAST, overwrite=True)
-    sink.write(make_image(64, 48))
+    sink.write(rendered(make_image(64, 48)))
     sink.finish()
     assert len(greys_of(path)) == 1
 
@@ -82,7 +82,7 @@ def test_a_file_that_lost_frames_is_thrown_away(tmp_path: Path) -> None:
     for index in range(8):
         image = make_image(64, 48, index)
         image.pts = index
-        sink.write(image)
+        sink.write(rendered(image))
     # What the sink goes on writing to is not what it will find under the name.
     (tmp_path / "out.mkv.part").unlink()
     make_clip(tmp_path / "out.mkv.part", frames=5, container_format="matroska")
@@ -95,7 +95,7 @@ def test_a_file_that_lost_frames_is_thrown_away(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_back_is_thrown_away(found: bytes | str | None, tmp_path: Path) -> None:
     part = tmp_path / "out.mkv.part"
     sink = open_sink(tmp_path / "out.mkv", info_of(), settings=FAST)
-    sink.write(make_image(64, 48))
+    sink.write(rendered(make_image(64, 48)))
     part.unlink()
     if found == "only audio":
         make_audio(part, "matroska")
@@ -127,7 +127,7 @@ def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
     resident = []
     with open_source(clip) as source, open_sink(tmp_path / "out.mp4", source.info, settings=FAST) as sink:
         for frame in source:
-            sink.write(frame.image)
+            sink.write(rendered(frame.image))
             if frame.index in (100, 299):
                 resident.append(_resident_bytes())
     # 200 images of 86 kB would be 17 MB.

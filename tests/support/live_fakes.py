@@ -104,6 +104,7 @@ class ScriptedLiveSource(Source):
 
     Attributes:
         idle: Set while all that were asked for have been taken.
+        before: Called with the number of each image before it is waited for.
     """
 
     is_live = True
@@ -113,6 +114,7 @@ class ScriptedLiveSource(Source):
         self.size = size
         self.ended = threading.Event()
         self.idle = threading.Event()
+        self.before: Callable[[int], object] = lambda _index: None
         self.failure: SourceError | None = None
         self._go = threading.Semaphore(0)
         self._count = 0
@@ -132,6 +134,7 @@ class ScriptedLiveSource(Source):
         self.go()
 
     def __iter__(self) -> Iterator[Frame]:
+        self.before(0)
         while not self.stop_flag.is_set():
             if not self._go.acquire(blocking=False):
                 self.idle.set()
@@ -144,6 +147,7 @@ class ScriptedLiveSource(Source):
                 return
             yield live_frame(self._count, self.size)
             self._count += 1
+            self.before(self._count)
 
     def report(self) -> SourceReport:
         return SourceReport(frames_read=self._count)

@@ -7,12 +7,14 @@ import dataclasses
 import itertools
 import resource
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
-from media_factory import Painter, make_image, paint_grey
+from media_factory import RATE, Painter, make_image, paint_grey
 
+from streamcam.explanations import RenderedFrame
 from streamcam.frames import ColourTags, Frame, SourceInfo, SourceReport
 from streamcam.media.encoders import EncoderSettings
 from streamcam.media.images import bits_of, blank_like, planes_of, set_tags
@@ -46,6 +48,11 @@ def copy_of(image: av.VideoFrame) -> av.VideoFrame:
     return fresh
 
 
+def rendered(image: av.VideoFrame, time_base: Fraction = 1 / RATE) -> RenderedFrame:
+    """Wrap an image for a sink, with nothing drawn on it: shown at its own pts, in units of `time_base`."""
+    return RenderedFrame(image, image.pts or 0, image.time_base or time_base)
+
+
 @dataclasses.dataclass(frozen=True)
 class Passed:
     """What came of sending a video from a source to a sink."""
@@ -70,7 +77,7 @@ def pass_through(
         pts = []
         with sink:
             for frame in itertools.islice(opened, stop_after):
-                sink.write(copy_of(frame.image))
+                sink.write(RenderedFrame(copy_of(frame.image), frame.pts, frame.time_base))
                 pts.append(frame.pts)
             sink.finish(cut_short=stop_after is not None)
         return Passed(opened.info, opened.report(), sink.notes, pts)
@@ -102,4 +109,4 @@ def write_video(
             if tags is not None:
                 set_tags(image, tags)
             image.pts = time
-            sink.write(image)
+            sink.write(rendered(image, info.time_base))

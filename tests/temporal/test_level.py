@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamcam.frames import FloatArray
-from streamcam.temporal.level import RunningLevel, limited, scale_to_unit, strongest
+from streamcam.temporal.level import RunningLevel, clip_heat, find_peak, scale_to_peak
 
 
 def flat(value: float) -> FloatArray:
@@ -16,36 +16,36 @@ def flat(value: float) -> FloatArray:
 
 
 def test_scaling_makes_the_strongest_place_1() -> None:
-    scaled = scale_to_unit(np.array([[0, 1], [2, 4]], np.float32))
+    scaled = scale_to_peak(np.array([[0, 1], [2, 4]], np.float32))
     assert scaled.dtype == np.float32
     np.testing.assert_array_equal(scaled, [[0, 0.25], [0.5, 1]])
 
 
 def test_a_map_without_evidence_stays_without() -> None:
-    np.testing.assert_array_equal(scale_to_unit(flat(0)), flat(0))
+    np.testing.assert_array_equal(scale_to_peak(flat(0)), flat(0))
 
 
 def test_evidence_against_a_class_is_no_heat() -> None:
-    np.testing.assert_array_equal(scale_to_unit(np.array([[-8, 1, 2]], np.float32)), [[0, 0.5, 1]])
-    np.testing.assert_array_equal(scale_to_unit(flat(-1)), flat(0))
+    np.testing.assert_array_equal(scale_to_peak(np.array([[-8, 1, 2]], np.float32)), [[0, 0.5, 1]])
+    np.testing.assert_array_equal(scale_to_peak(flat(-1)), flat(0))
 
 
 def test_the_faintest_map_scales_too() -> None:
     faintest = float(np.finfo(np.float32).smallest_subnormal)
-    np.testing.assert_array_equal(scale_to_unit(flat(faintest)), flat(1))
+    np.testing.assert_array_equal(scale_to_peak(flat(faintest)), flat(1))
 
 
 def test_evidence_against_is_kept_on_one_scale_where_it_is_asked_for() -> None:
-    scaled = scale_to_unit(np.array([[-8, 1, 2]], np.float32), signed=True)
+    scaled = scale_to_peak(np.array([[-8, 1, 2]], np.float32), signed=True)
     np.testing.assert_array_equal(scaled, [[-1, 0.125, 0.25]])
-    np.testing.assert_array_equal(scale_to_unit(flat(0), signed=True), flat(0))
+    np.testing.assert_array_equal(scale_to_peak(flat(0), signed=True), flat(0))
 
 
 def test_strength_beyond_full_is_cut_off() -> None:
     values = np.array([[-2, -0.5, 0.5, 2]], np.float32)
-    np.testing.assert_array_equal(limited(values), [[0, 0, 0.5, 1]])
-    np.testing.assert_array_equal(limited(values, signed=True), [[-1, -0.5, 0.5, 1]])
-    assert strongest(values) == 2
+    np.testing.assert_array_equal(clip_heat(values), [[0, 0, 0.5, 1]])
+    np.testing.assert_array_equal(clip_heat(values, signed=True), [[-1, -0.5, 0.5, 1]])
+    assert find_peak(values) == 2
 
 
 def test_the_first_frame_is_its_own_level() -> None:

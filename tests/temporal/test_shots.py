@@ -8,7 +8,7 @@ import pytest
 import skimage.data
 from numpy.typing import NDArray
 
-from streamcam.temporal.shots import CutDetector, differ
+from streamcam.temporal.shots import CutDetector, is_other_shot
 
 View = NDArray[np.uint8]
 
@@ -31,7 +31,7 @@ def mixed(one: View, other: View, share: float) -> View:
 
 def cuts_in(views: list[View], rate: float = 25) -> list[int]:
     detector = CutDetector()
-    return [number for number, view in enumerate(views) if detector.is_cut(view, number / rate)]
+    return [number for number, view in enumerate(views) if detector.update(view, number / rate)]
 
 
 def test_hard_cuts_are_found_on_their_own_frame() -> None:
@@ -85,8 +85,8 @@ def test_a_cut_stands_out_from_restless_footage_only_by_more() -> None:
 
 
 def test_frames_that_do_not_follow_each_other_can_be_compared() -> None:
-    assert differ(CAT, COFFEE)
-    assert not differ(CAT, mixed(CAT, BLACK, 0.3))
+    assert is_other_shot(CAT, COFFEE)
+    assert not is_other_shot(CAT, mixed(CAT, BLACK, 0.3))
 
 
 def test_views_of_other_sizes_can_be_compared() -> None:

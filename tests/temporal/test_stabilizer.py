@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stage_fakes import CAT, DOG, explanation_of
 
 from streamcam.errors import InvalidArgumentError
-from streamcam.explanations import NOT_FINITE, Explanation, Prediction
+from streamcam.explanations import NOT_FINITE, Explanation, Instance, Prediction
 from streamcam.frames import FloatArray, Frame, Region
 from streamcam.temporal import MODES, Stabilizer, TemporalSettings, stabilize
 
@@ -50,7 +50,7 @@ def heats_of(
     """Push explanations, so many frames a second, and return the heat shown of each."""
     frames = [frame_at(number / rate) for number in range(len(explanations))]
     pairs = zip(frames, explanations, strict=True)
-    return [dict(stabilized.heats) for stabilized in stabilize(pairs, stabilizer)]
+    return [dict(stabilized.heatmaps) for stabilized in stabilize(pairs, stabilizer)]
 
 
 def pan(left: int) -> View:
@@ -61,9 +61,9 @@ def pan(left: int) -> View:
 def test_each_class_is_scaled_by_its_own_maximum() -> None:
     """Raw maps differ by orders of magnitude from class to class."""
     (stabilized,) = Stabilizer(RAW).push(frame_at(0), explained({DOG: [[0, 1e4]], CAT: [[1e-4, 0]]}))
-    assert list(stabilized.heats) == [DOG, CAT]
-    np.testing.assert_array_equal(stabilized.heats[DOG], [[0, 1]])
-    np.testing.assert_array_equal(stabilized.heats[CAT], [[1, 0]])
+    assert list(stabilized.heatmaps) == [DOG, CAT]
+    np.testing.assert_array_equal(stabilized.heatmaps[DOG], [[0, 1]])
+    np.testing.assert_array_equal(stabilized.heatmaps[CAT], [[1, 0]])
 
 
 def test_what_is_shown_comes_with_its_frame_labels_and_explanation() -> None:
@@ -82,20 +82,20 @@ def test_smoothing_goes_by_the_time_of_the_frames() -> None:
         stabilizer.push(frame_at(0), explained({CAT: [[1, 0]]}))
         (stabilized,) = stabilizer.push(frame_at(later_s), explained({CAT: [[0, 1]]}))
         stayed = np.exp(-later_s / 0.2)
-        np.testing.assert_allclose(stabilized.heats[CAT], [[stayed, 1 - stayed]], rtol=1e-4)
+        np.testing.assert_allclose(stabilized.heatmaps[CAT], [[stayed, 1 - stayed]], rtol=1e-4)
 
 
 def test_two_classes_side_by_side_do_not_mix() -> None:
     stabilizer = Stabilizer(TemporalSettings(smoothing_s=10, mode="causal"))
     for _ in range(2):
         (stabilized,) = stabilizer.push(frame_at(0), explained({DOG: [[0, 1]], CAT: [[1, 0]]}))
-    np.testing.assert_array_equal(stabilized.heats[DOG], [[0, 1]])
-    np.testing.assert_array_equal(stabilized.heats[CAT], [[1, 0]])
+    np.testing.assert_array_equal(stabilized.heatmaps[DOG], [[0, 1]])
+    np.testing.assert_array_equal(stabilized.heatmaps[CAT], [[1, 0]])
 
 
 def test_evidence_against_is_kept_where_it_was_asked_for() -> None:
     (stabilized,) = Stabilizer(RAW).push(frame_at(0), explained({CAT: [[-4, 2]]}, signed=True))
-    np.testing.assert_array_equal(stabilized.heats[CAT], [[-1, 0.5]])
+    np.testing.assert_array_equal(stabilized.heatmaps[CAT], [[-1, 0.5]])
 
 
 @pytest.mark.parametrize("mode", [name for name, mode in MODES.items() if not mode.looks_ahead])
@@ -128,7 +128,7 @@ def test_what_stays_the_same_is_shown_the_same(mode: str) -> None:
 def test_looking_ahead_is_symmetric_in_time(mode: str) -> None:
     settings = TemporalSettings(smoothing_s=0.2, mode=mode, scale="absolute")
     chance = np.random.default_rng(8)
-    maps = [explained({CAT: chance.uniform(size=(3, 4)).tolist()}, view=pan(40)) for _ in range(20)]
+    maps = [explained({CAT: chance.uniform(size=(3, 4)).tolist()}, thumbnail=pan(40)) for _ in range(20)]
     there = heats_of(Stabilizer(settings), maps)
     back = heats_of(Stabilizer(settings), maps[::-1])[::-1]
     for one, other in zip(there, back, strict=True):
@@ -148,7 +148,7 @@ def test_frames_wait_for_those_within_reach() -> None:
 
 
 def test_what_is_looked_ahead_is_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamcam.temporal.stabilizer.HELD_BYTES", 3 * 64 * 48 * 3)  # three images
+    monkeypatch.setattr("streamcam.temporal.stabilizer.MAX_WAITING_BYTES", 3 * 64 * 48 * 3)  # three images
     stabilizer = Stabilizer(TemporalSettings(smoothing_s=10, mode="zero-phase"))
     ready = [len(stabilizer.push(frame_at(number / 10), explanation_of(0))) for number in range(6)]
     assert ready == [0, 0, 0, 1, 1, 1]
@@ -159,7 +159,7 @@ def test_what_is_remembered_of_the_past_is_bounded() -> None:
     stabilizer = Stabilizer(AHEAD)
     for number in range(200):
         stabilizer.push(frame_at(number / 10), explanation_of(0))
-    assert len(stabilizer._moments) <= 9
+    assert len(stabilizer._samples) <= 9
 
 
 # --- cuts, and other beginnings --------------------------------------------------------------------------
@@ -170,9 +170,9 @@ def test_what_is_remembered_of_the_past_is_bounded() -> None:
 def test_a_cut_begins_afresh_on_its_own_frame(mode: str, scale: str) -> None:
     """Heat and scale: the second shot's maps are a thousand times as strong, and elsewhere."""
     settings = TemporalSettings(smoothing_s=1, mode=mode, scale=scale)
-    first = [explained({CAT: [[1, 0]]}, view=pan(0))] * 5
-    cut = explained({CAT: [[0, 1000]]}, view=pan(300), cut=True)
-    second = [explained({CAT: [[0, 1000]]}, view=pan(300))] * 4
+    first = [explained({CAT: [[1, 0]]}, thumbnail=pan(0))] * 5
+    cut = explained({CAT: [[0, 1000]]}, thumbnail=pan(300), starts_shot=True)
+    second = [explained({CAT: [[0, 1000]]}, thumbnail=pan(300))] * 4
     for number, heats in enumerate(heats_of(Stabilizer(settings), [*first, cut, *second])):
         heat = heats[CAT]
         hot, cold = (heat[0, 0], heat[0, -1]) if number < 5 else (heat[0, -1], heat[0, 0])
@@ -183,7 +183,7 @@ def test_a_cut_releases_the_frames_before_it() -> None:
     stabilizer = Stabilizer(AHEAD)
     stabilizer.push(frame_at(0), explanation_of(0))
     stabilizer.push(frame_at(0.1), explanation_of(0))
-    assert len(stabilizer.push(frame_at(0.2), explained({CAT: [[1, 0]]}, cut=True))) == 2
+    assert len(stabilizer.push(frame_at(0.2), explained({CAT: [[1, 0]]}, starts_shot=True))) == 2
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -227,13 +227,13 @@ def test_a_frame_without_a_map_leaves_everything_as_it_was(mode: str, missing: E
     stabilizer = Stabilizer(settings)
     stabilizer.push(frame_at(0), known)
     (without,) = stabilizer.push(frame_at(0.2), after)
-    np.testing.assert_allclose(last[CAT], without.heats[CAT], rtol=1e-6)
+    np.testing.assert_allclose(last[CAT], without.heatmaps[CAT], rtol=1e-6)
 
 
 def test_a_frame_left_out_shows_the_labels_before_it() -> None:
     stabilizer = Stabilizer(RAW)
     dog = Prediction(DOG, "dog", 0.9)
-    stabilizer.push(frame_at(0), explained({CAT: [[0, 1]]}, shown=(dog,)))
+    stabilizer.push(frame_at(0), explained({CAT: [[0, 1]]}, smoothed_predictions=(dog,)))
     (stabilized,) = stabilizer.push(frame_at(0.1), left_out())
     assert stabilized.labels == (dog,)
     assert [target.index for target in stabilized.targets] == [CAT]
@@ -242,9 +242,9 @@ def test_a_frame_left_out_shows_the_labels_before_it() -> None:
 
 def test_before_the_first_map_there_is_no_heat() -> None:
     (first,) = Stabilizer(RAW).push(frame_at(0), left_out())
-    assert first.heats == {}
+    assert first.heatmaps == {}
     (broken,) = Stabilizer(CAUSAL).push(frame_at(0), explained({CAT: [[0, 0]]}, flags={CAT: NOT_FINITE}))
-    np.testing.assert_array_equal(broken.heats[CAT], [[0, 0]])
+    np.testing.assert_array_equal(broken.heatmaps[CAT], [[0, 0]])
 
 
 def test_looking_ahead_fills_gaps_from_both_sides() -> None:
@@ -271,12 +271,12 @@ def test_running_strength_tells_weak_frames_from_strong_ones() -> None:
 def test_absolute_strength_is_the_probability() -> None:
     settings = dataclasses.replace(RAW, scale="absolute")
     (stabilized,) = Stabilizer(settings).push(frame_at(0), explained({CAT: [[0, 2, 8]]}))
-    np.testing.assert_allclose(stabilized.heats[CAT], [[0, 0.125, 0.5]])
+    np.testing.assert_allclose(stabilized.heatmaps[CAT], [[0, 0.125, 0.5]])
     unknown = dataclasses.replace(explained({CAT: [[0, 8]]}), targets=(Prediction(CAT, "own", np.nan),))
     (stabilized,) = Stabilizer(settings).push(frame_at(0), unknown)
-    np.testing.assert_allclose(stabilized.heats[CAT], [[0, 1]])
+    np.testing.assert_allclose(stabilized.heatmaps[CAT], [[0, 1]])
     (stabilized,) = Stabilizer(settings).push(frame_at(0), explained({CAT: [[0, 0]]}))
-    np.testing.assert_array_equal(stabilized.heats[CAT], [[0, 0]])
+    np.testing.assert_array_equal(stabilized.heatmaps[CAT], [[0, 0]])
 
 
 @pytest.mark.parametrize(
@@ -287,14 +287,16 @@ def test_uncertain_heat_is_dimmed_where_that_is_asked_for(probability: float, st
     target = Prediction(CAT, "cat", probability)
     explanation = dataclasses.replace(explained({CAT: [[0, 8]]}), targets=(target,), predictions=())
     (stabilized,) = Stabilizer(settings).push(frame_at(0), explanation)
-    np.testing.assert_allclose(stabilized.heats[CAT], [[0, strength]])
+    np.testing.assert_allclose(stabilized.heatmaps[CAT], [[0, strength]])
 
 
 def test_dimming_goes_by_the_steadied_probability_where_there_is_one() -> None:
     settings = dataclasses.replace(RAW, dim_uncertain=True)
     shown = (Prediction(CAT, "cat", 0.1),)
-    (stabilized,) = Stabilizer(settings).push(frame_at(0), explained({CAT: [[0, 8]]}, shown=shown))
-    np.testing.assert_allclose(stabilized.heats[CAT], [[0, 0.2]], rtol=1e-6)
+    (stabilized,) = Stabilizer(settings).push(
+        frame_at(0), explained({CAT: [[0, 8]]}, smoothed_predictions=shown)
+    )
+    np.testing.assert_allclose(stabilized.heatmaps[CAT], [[0, 0.2]], rtol=1e-6)
 
 
 def test_when_the_class_changes_heat_cross_fades_on_one_scale() -> None:
@@ -303,7 +305,7 @@ def test_when_the_class_changes_heat_cross_fades_on_one_scale() -> None:
     stabilizer = Stabilizer(settings)
     stabilizer.push(frame_at(0), explained({CAT: [[1, 0]]}))
     (stabilized,) = stabilizer.push(frame_at(np.log(2)), explained({DOG: [[0, 1000]]}))
-    np.testing.assert_allclose(stabilized.heats[DOG], [[0.5, 0.5]], atol=1e-3)
+    np.testing.assert_allclose(stabilized.heatmaps[DOG], [[0.5, 0.5]], atol=1e-3)
 
 
 # --- motion ----------------------------------------------------------------------------------------------
@@ -314,8 +316,8 @@ def test_heat_travels_with_the_image_over_frames_left_out(mode: str) -> None:
     """The camera moves right by a sixteenth of the image in 12 frames, so the heat moves left by it."""
     spot = np.zeros((7, 12), np.float32)
     spot[3, 8] = 1
-    explanations = [explained({CAT: spot.tolist()}, view=pan(0))]
-    explanations += [left_out(view=pan(2 * number)) for number in range(1, 25)]
+    explanations = [explained({CAT: spot.tolist()}, thumbnail=pan(0))]
+    explanations += [left_out(thumbnail=pan(2 * number)) for number in range(1, 25)]
     heats = [heats[CAT] for heats in heats_of(Stabilizer(TemporalSettings(mode=mode)), explanations, rate=25)]
     assert heats[0].shape == (28, 48)
     centres = [float((heat.sum(axis=0) * np.arange(48)).sum() / heat.sum()) for heat in heats]
@@ -324,7 +326,9 @@ def test_heat_travels_with_the_image_over_frames_left_out(mode: str) -> None:
 
 
 def test_heat_does_not_move_in_modes_that_stay_in_place() -> None:
-    heats = heats_of(Stabilizer(CAUSAL), [explained({CAT: [[0, 1, 0]]}, view=pan(0)), left_out(view=pan(20))])
+    heats = heats_of(
+        Stabilizer(CAUSAL), [explained({CAT: [[0, 1, 0]]}, thumbnail=pan(0)), left_out(thumbnail=pan(20))]
+    )
     np.testing.assert_array_equal(heats[1][CAT], heats[0][CAT])
 
 
@@ -346,7 +350,7 @@ def image_of(view: View) -> Frame:
 
 
 def test_nothing_can_be_carried_before_the_first_explanation() -> None:
-    assert Stabilizer(CAUSAL).carry(image_of(pan(0))) is None
+    assert Stabilizer(CAUSAL).propagate(image_of(pan(0))) is None
 
 
 def test_heat_is_carried_to_an_image_that_nobody_has_explained() -> None:
@@ -354,13 +358,13 @@ def test_heat_is_carried_to_an_image_that_nobody_has_explained() -> None:
     spot[3, 8] = 1
     for mode, moved in (("flow", 3), ("causal", 0), ("none", 0)):
         stabilizer = Stabilizer(TemporalSettings(mode=mode))
-        (known,) = stabilizer.push(frame_at(0), explained({CAT: spot.tolist()}, view=pan(0)))
+        (known,) = stabilizer.push(frame_at(0), explained({CAT: spot.tolist()}, thumbnail=pan(0)))
         for _ in range(2):  # nothing is remembered of it
-            carried = stabilizer.carry(image_of(pan(12)))
+            carried = stabilizer.propagate(image_of(pan(12)))
             assert carried is not None
             before, after = (
                 np.unravel_index(heat.argmax(), heat.shape)[1]
-                for heat in (known.heats[CAT], carried.heats[CAT])
+                for heat in (known.heatmaps[CAT], carried.heatmaps[CAT])
             )
             assert before - after == pytest.approx(moved, abs=1)
         assert carried.labels == known.labels
@@ -369,26 +373,72 @@ def test_heat_is_carried_to_an_image_that_nobody_has_explained() -> None:
 
 def test_an_older_frame_may_be_explained_after_a_newer_one_was_carried_to() -> None:
     stabilizer = Stabilizer(TemporalSettings(mode="flow"))
-    stabilizer.push(frame_at(0), explained({CAT: [[0, 1]]}, view=pan(0)))
-    stabilizer.carry(image_of(pan(30)))
-    (stabilized,) = stabilizer.push(frame_at(0.1), explained({CAT: [[0, 1]]}, view=pan(2)))
-    assert stabilized.heats[CAT][0, -1] == pytest.approx(1, abs=0.01)
+    stabilizer.push(frame_at(0), explained({CAT: [[0, 1]]}, thumbnail=pan(0)))
+    stabilizer.propagate(image_of(pan(30)))
+    (stabilized,) = stabilizer.push(frame_at(0.1), explained({CAT: [[0, 1]]}, thumbnail=pan(2)))
+    assert stabilized.heatmaps[CAT][0, -1] == pytest.approx(1, abs=0.01)
 
 
 def test_heat_of_another_shot_is_not_carried() -> None:
     stabilizer = Stabilizer(CAUSAL)
     coffee = np.asarray(skimage.data.coffee()[100:208, 100:292, 1])
-    stabilizer.push(frame_at(0), explained({CAT: [[0, 1]]}, view=pan(0)))
-    carried = stabilizer.carry(image_of(coffee))
+    stabilizer.push(frame_at(0), explained({CAT: [[0, 1]]}, thumbnail=pan(0)))
+    carried = stabilizer.propagate(image_of(coffee))
     assert carried is not None
-    np.testing.assert_array_equal(carried.heats[CAT], [[0, 0]])
+    np.testing.assert_array_equal(carried.heatmaps[CAT], [[0, 0]])
     never = Stabilizer(dataclasses.replace(CAUSAL, cuts="off"))
-    never.push(frame_at(0), explained({CAT: [[0, 1]]}, view=pan(0)))
-    carried = never.carry(image_of(coffee))
+    never.push(frame_at(0), explained({CAT: [[0, 1]]}, thumbnail=pan(0)))
+    carried = never.propagate(image_of(coffee))
     assert carried is not None
-    np.testing.assert_array_equal(carried.heats[CAT], [[0, 1]])
+    np.testing.assert_array_equal(carried.heatmaps[CAT], [[0, 1]])
 
 
 def test_nothing_is_carried_in_modes_that_look_ahead() -> None:
-    with pytest.raises(InvalidArgumentError, match="needs the frames that come after"):
-        Stabilizer(AHEAD).carry(image_of(pan(0)))
+    with pytest.raises(InvalidArgumentError, match="needs future frames"):
+        Stabilizer(AHEAD).propagate(image_of(pan(0)))
+
+
+# --- detected objects --------------------------------------------------------------------------------------
+
+DOG_BOX = Instance(DOG, "dog", 0.75, (0.25, 0.25, 0.5, 0.75))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_objects_stay_on_frames_that_were_skipped_until_the_next_explanation(mode: str) -> None:
+    explanations = [explained({CAT: [[0, 1]]}, instances=(DOG_BOX,)), left_out(), explained({CAT: [[0, 1]]})]
+    frames = [frame_at(number / 10) for number in range(3)]
+    stabilizer = Stabilizer(TemporalSettings(mode=mode))
+    first, second, third = stabilize(zip(frames, explanations, strict=True), stabilizer)
+    assert first.instances == (DOG_BOX,)
+    (kept,) = second.instances
+    assert (kept.label, kept.box) == ("dog", pytest.approx(DOG_BOX.box))
+    assert third.instances == ()
+
+
+def test_objects_are_gone_in_the_next_shot() -> None:
+    stabilizer = Stabilizer(CAUSAL)
+    stabilizer.push(frame_at(0), explained({CAT: [[0, 1]]}, instances=(DOG_BOX,), thumbnail=pan(0)))
+    (after_cut,) = stabilizer.push(frame_at(0.1), explained({CAT: [[0, 1]]}, starts_shot=True))
+    assert after_cut.instances == ()
+
+
+@pytest.mark.parametrize(("mode", "moved"), [("flow", 12 / 192), ("causal", 0)])
+def test_objects_move_with_the_image_where_heat_does(mode: str, moved: float) -> None:
+    """The camera moves right by 12 of 192 pixels, so the object moves left."""
+    stabilizer = Stabilizer(TemporalSettings(mode=mode))
+    stabilizer.push(frame_at(0), explained({CAT: [[0, 1]]}, instances=(DOG_BOX,), thumbnail=pan(0)))
+    live = stabilizer.propagate(image_of(pan(12)))
+    (skipped,) = stabilizer.push(frame_at(0.1), left_out(thumbnail=pan(12)))
+    assert live is not None
+    for stabilized in (live, skipped):
+        (instance,) = stabilized.instances
+        assert instance.box == pytest.approx((0.25 - moved, 0.25, 0.5 - moved, 0.75), abs=0.005)
+
+
+def test_objects_of_another_shot_are_not_propagated() -> None:
+    stabilizer = Stabilizer(CAUSAL)
+    stabilizer.push(frame_at(0), explained({CAT: [[0, 1]]}, instances=(DOG_BOX,), thumbnail=pan(0)))
+    coffee = np.asarray(skimage.data.coffee()[100:208, 100:292, 1])
+    stabilized = stabilizer.propagate(image_of(coffee))
+    assert stabilized is not None
+    assert stabilized.instances == ()

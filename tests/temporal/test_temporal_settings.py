@@ -10,15 +10,15 @@ from streamcam.errors import InvalidArgumentError, UnknownNameError
 from streamcam.temporal import LIVE_MODE, MODES, Stabilizer, TemporalSettings, Tracker, check_live
 
 BAD: list[tuple[dict[str, object], str]] = [
-    ({"smoothing_s": -1.0}, "smoothing takes seconds from 0 to 60, not -1"),
-    ({"smoothing_s": math.nan}, "smoothing takes seconds from 0 to 60, not nan"),
-    ({"smoothing_s": math.inf}, "smoothing takes seconds from 0 to 60, not inf"),
-    ({"smoothing_s": 61.0}, "smoothing takes seconds from 0 to 60, not 61"),
-    ({"label_hold_s": -0.5}, "label hold takes seconds from 0 to 60, not -0.5"),
+    ({"smoothing_s": -1.0}, "`smoothing_s` takes seconds from 0 to 60, not -1"),
+    ({"smoothing_s": math.nan}, "`smoothing_s` takes seconds from 0 to 60, not nan"),
+    ({"smoothing_s": math.inf}, "`smoothing_s` takes seconds from 0 to 60, not inf"),
+    ({"smoothing_s": 61.0}, "`smoothing_s` takes seconds from 0 to 60, not 61"),
+    ({"label_hold_s": -0.5}, "`label_hold_s` takes seconds from 0 to 60, not -0.5"),
     ({"mode": "zerophase"}, "unknown smoothing mode 'zerophase'; choose one of: causal, flow, .*zero-phase"),
     ({"scale": "log"}, "unknown scale 'log'; choose one of: absolute, frame, running"),
-    ({"cuts": "on"}, "unknown setting of cuts 'on'; choose one of: auto, off"),
-    ({"every": 0}, "every counts frames from 1, not 0"),
+    ({"cuts": "on"}, "unknown cut detection 'on'; choose one of: auto, off"),
+    ({"every": 0}, "`every` counts frames from 1, not 0"),
 ]
 
 
@@ -39,7 +39,7 @@ def test_unknown_names_are_errors_of_their_own_kind() -> None:
 def test_a_live_source_takes_the_modes_that_do_not_look_ahead(mode: str) -> None:
     settings = TemporalSettings(mode=mode)
     if MODES[mode].looks_ahead:
-        with pytest.raises(InvalidArgumentError, match=r"has none yet; use 'flow' or 'causal'"):
+        with pytest.raises(InvalidArgumentError, match=r"does not have; use 'flow' or 'causal'"):
             check_live(settings)
     else:
         check_live(settings)

@@ -46,13 +46,13 @@ def test_every_so_many_frames_one_is_explained(every: int) -> None:
 
 def test_the_frame_after_a_cut_is_always_explained_and_counting_begins_there() -> None:
     found = follow(TemporalSettings(every=3), [0, 0, 0, 0, 0, 1, 1, 1, 1])
-    assert [index for index, one in enumerate(found) if one.cut] == [5]
+    assert [index for index, one in enumerate(found) if one.starts_shot] == [5]
     assert [index for index, one in enumerate(found) if one.is_explained] == [0, 3, 5, 8]
 
 
 def test_cuts_can_be_left_alone() -> None:
     found = follow(TemporalSettings(cuts="off"), [0, 1, 0, 1])
-    assert not any(one.cut for one in found)
+    assert not any(one.starts_shot for one in found)
 
 
 def test_what_is_left_out_has_no_maps_and_says_where_maps_would_lie() -> None:
@@ -64,8 +64,8 @@ def test_what_is_left_out_has_no_maps_and_says_where_maps_would_lie() -> None:
 
 def test_every_explanation_has_a_view_of_its_frame() -> None:
     for one in follow(TemporalSettings(every=2), [0, 0]):
-        assert one.view is not None
-        np.testing.assert_array_equal(one.view, PHOTOGRAPHS[0][100:208, 100:292])
+        assert one.thumbnail is not None
+        np.testing.assert_array_equal(one.thumbnail, PHOTOGRAPHS[0][100:208, 100:292])
 
 
 def ranked(settings: TemporalSettings, rows: list[list[float]], shots: list[int]) -> list[Explanation]:
@@ -77,7 +77,7 @@ def ranked(settings: TemporalSettings, rows: list[list[float]], shots: list[int]
         tracker.observe(one)
         ranking = tracker.rank([one], np.array([row], np.float32), LABELS, 2)
         found.append(tracker.complete(one, explanation_of(index)))
-        assert [label.index for label in found[-1].shown] == ranking[0].tolist()
+        assert [label.index for label in found[-1].smoothed_predictions] == ranking[0].tolist()
     return found
 
 
@@ -86,9 +86,11 @@ A, B = [0.4, 0.3, 0.0, 0.0], [0.3, 0.4, 0.0, 0.0]
 
 def test_labels_hold_from_frame_to_frame() -> None:
     found = ranked(TemporalSettings(label_hold_s=0.5), [A, B, A, B, A], [0] * 5)
-    assert [one.shown[0].label for one in found] == ["ant"] * 5
-    assert found[0].shown[0].probability == pytest.approx(0.4)
-    assert [one.shown[0].label for one in ranked(TemporalSettings(label_hold_s=0), [A, B], [0, 0])] == [
+    assert [one.smoothed_predictions[0].label for one in found] == ["ant"] * 5
+    assert found[0].smoothed_predictions[0].probability == pytest.approx(0.4)
+    assert [
+        one.smoothed_predictions[0].label for one in ranked(TemporalSettings(label_hold_s=0), [A, B], [0, 0])
+    ] == [
         "ant",
         "bee",
     ]
@@ -96,7 +98,7 @@ def test_labels_hold_from_frame_to_frame() -> None:
 
 def test_labels_change_with_the_shot() -> None:
     found = ranked(TemporalSettings(label_hold_s=5), [A, A, B, B], [0, 0, 1, 1])
-    assert [one.shown[0].label for one in found] == ["ant", "ant", "bee", "bee"]
+    assert [one.smoothed_predictions[0].label for one in found] == ["ant", "ant", "bee", "bee"]
 
 
 def test_a_batch_is_ranked_in_order() -> None:
@@ -116,10 +118,10 @@ def test_a_batch_that_is_tried_again_in_parts_is_ranked_once() -> None:
         tracker.observe(one)
     rows = np.array([A, B, A, B], np.float32)
     whole = tracker.rank(frames, rows, LABELS, 1)
-    probabilities, shown = tracker.ranked(frames[3])
+    probabilities, shown = tracker.export_ranking(frames[3])
     parts = [tracker.rank(frames[start : start + 2], rows[start : start + 2], LABELS, 1) for start in (0, 2)]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
-    again, label = tracker.ranked(frames[3])
+    again, label = tracker.export_ranking(frames[3])
     np.testing.assert_array_equal(again, probabilities)
     assert label == shown
 
@@ -133,12 +135,14 @@ def test_a_video_that_is_repeated_goes_on_as_it_would_have() -> None:
         first.observe(one)
         first.rank([one], row[None], LABELS, 2)
     for one in frames[:8]:
-        probabilities, shown = first.ranked(one)
+        probabilities, shown = first.export_ranking(one)
         assert probabilities is not None
         second.observe(one)
-        second.repeat(one, probabilities, shown)
+        second.restore_ranking(one, probabilities, shown)
     for one, row in zip(frames[8:], rows[8:], strict=True):
         second.observe(one)
         second.rank([one], row[None], LABELS, 2)
-    assert [second.ranked(one)[1] for one in frames] == [first.ranked(one)[1] for one in frames]
-    assert first.ranked(frames[-1])[1][0].label == "bee"
+    assert [second.export_ranking(one)[1] for one in frames] == [
+        first.export_ranking(one)[1] for one in frames
+    ]
+    assert first.export_ranking(frames[-1])[1][0].label == "bee"

@@ -10,14 +10,14 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from streamcam.errors import InvalidArgumentError, SinkError
+from streamcam.explanations import RenderedFrame
 from streamcam.frames import SourceInfo
 from streamcam.media.containers import CONTAINERS
 from streamcam.media.encoders import EncoderSettings
-from streamcam.media.images import Image
 from streamcam.sinks.base import Sink
 from streamcam.sinks.resume.durable import Arrays, sync_file
 from streamcam.sinks.resume.segments import Segment, SegmentStore
-from streamcam.sinks.video import VideoSink, open_video_sink
+from streamcam.sinks.video import VideoSink, start_video
 from streamcam.sinks.video_setup import check_video
 
 
@@ -38,16 +38,16 @@ def open_resumable_sink(
         companion: Gives what is to be kept of a segment's frames, whose numbers it is told.
 
     Raises:
-        InvalidArgumentError: if the output is no video, or as `open_video_sink` does.
+        InvalidArgumentError: if the output is no video, or its settings do not go together.
         SinkError: if the video cannot be made.
     """
     check_resumable(path, info)
     encoding = check_video(path, info, settings)
-    video = open_video_sink(path, info, settings, encoding)
+    video = start_video(path, info, encoding, audio=not settings.no_audio)
     scratch = store.folder / f"segment{path.suffix}"
     silent = dataclasses.replace(info, path=None)  # audio is the whole video's affair
     return ResumableSink(
-        store, video, lambda: open_video_sink(scratch, silent, settings, encoding), path, companion
+        store, video, lambda: start_video(scratch, silent, encoding, audio=False), path, companion
     )
 
 
@@ -98,8 +98,8 @@ class ResumableSink(Sink):
         """What was changed or left out."""
         return self._video.notes
 
-    def write(self, image: Image) -> None:
-        """Take one image.
+    def write(self, frame: RenderedFrame) -> None:
+        """Encode one frame, unless its segment is finished already.
 
         Raises:
             SinkError: as `VideoSink.write` does; or if a segment cannot be kept.
@@ -109,7 +109,7 @@ class ResumableSink(Sink):
         if self._taken >= self.found:
             if self._encoder is None:
                 self._encoder = self._open_encoder()
-            self._packets += self._encoder.encode(image)
+            self._packets += self._encoder.encode(frame)
         self._taken += 1
         if is_last:
             if self._taken > self.found:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamcam.frames import FloatArray
-from streamcam.temporal.causal import Smoother
+from streamcam.temporal.smoothing import CausalSmoother
 
 
 def flat(value: float, shape: tuple[int, int] = (2, 3)) -> FloatArray:
@@ -16,11 +16,11 @@ def flat(value: float, shape: tuple[int, int] = (2, 3)) -> FloatArray:
 
 
 def test_the_first_map_is_shown_as_it_is() -> None:
-    np.testing.assert_array_equal(Smoother(0.5).update(flat(3), 10.0), flat(3))
+    np.testing.assert_array_equal(CausalSmoother(0.5).update(flat(3), 10.0), flat(3))
 
 
 def test_after_the_time_constant_a_step_has_reached_63_percent() -> None:
-    smoother = Smoother(0.4)
+    smoother = CausalSmoother(0.4)
     smoother.update(flat(0), 0.0)
     np.testing.assert_allclose(smoother.update(flat(1), 0.4), flat(1 - 1 / math.e), rtol=1e-6)
 
@@ -30,14 +30,14 @@ def test_after_the_time_constant_a_step_has_reached_63_percent() -> None:
 )
 def test_step_response(time_constants: float, reached: float) -> None:
     """The first-order low-pass filter's: 1 - exp(-t / tau)."""
-    smoother = Smoother(2.0)
+    smoother = CausalSmoother(2.0)
     smoother.update(flat(10), 0.0)
     smoothed = smoother.update(flat(20), 2.0 * time_constants)
     np.testing.assert_allclose(smoothed, flat(10 + 10 * reached), atol=1e-3)
 
 
 def test_a_fading_map_falls_as_a_rising_one_rises() -> None:
-    smoother = Smoother(0.4)
+    smoother = CausalSmoother(0.4)
     smoother.update(flat(1), 0.0)
     np.testing.assert_allclose(smoother.update(flat(0), 0.4), flat(1 / math.e), rtol=1e-6)
 
@@ -45,7 +45,7 @@ def test_a_fading_map_falls_as_a_rising_one_rises() -> None:
 @pytest.mark.parametrize("times", [[0.3, 0.4, 1.0], [0.999, 1.0], [0.1 * n for n in range(1, 11)], [1.0]])
 def test_many_irregular_steps_come_to_the_same_as_one(times: list[float]) -> None:
     """So that a video looks alike at every frame rate, and where frames were dropped."""
-    smoother = Smoother(0.7)
+    smoother = CausalSmoother(0.7)
     smoother.update(flat(4), 0.0)
     for time_s in times:
         smoothed = smoother.update(flat(8), time_s)
@@ -53,20 +53,20 @@ def test_many_irregular_steps_come_to_the_same_as_one(times: list[float]) -> Non
 
 
 def test_every_place_is_smoothed_by_itself() -> None:
-    smoother = Smoother(1.0)
+    smoother = CausalSmoother(1.0)
     smoother.update(np.array([[0, 8]], np.float32), 0.0)
     smoothed = smoother.update(np.array([[4, 8]], np.float32), math.log(2))
     np.testing.assert_allclose(smoothed, [[2, 8]], rtol=1e-6)
 
 
 def test_without_a_time_constant_every_map_is_shown_as_it_is() -> None:
-    smoother = Smoother(0)
+    smoother = CausalSmoother(0)
     for value in (1, 7, 3):
         np.testing.assert_array_equal(smoother.update(flat(value), value / 25), flat(value))
 
 
 def test_a_very_small_time_constant_does_not_overflow() -> None:
-    smoother = Smoother(1e-300)
+    smoother = CausalSmoother(1e-300)
     smoother.update(flat(1), 0.0)
     np.testing.assert_array_equal(smoother.update(flat(2), 1e6), flat(2))
 
@@ -74,7 +74,7 @@ def test_a_very_small_time_constant_does_not_overflow() -> None:
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("time_constant_s", [0, 1.0])
 def test_a_map_that_is_not_finite_leaves_the_state(bad: float, time_constant_s: float) -> None:
-    smoother = Smoother(time_constant_s)
+    smoother = CausalSmoother(time_constant_s)
     broken = flat(5)
     broken[0, 0] = bad
     assert smoother.update(broken, 0.0) is None
@@ -84,26 +84,26 @@ def test_a_map_that_is_not_finite_leaves_the_state(bad: float, time_constant_s: 
 
 
 def test_time_goes_on_while_maps_are_not_finite() -> None:
-    smoother = Smoother(1.0)
+    smoother = CausalSmoother(1.0)
     smoother.update(flat(0), 0.0)
     smoother.update(flat(math.nan), 0.5)
     np.testing.assert_allclose(smoother.update(flat(1), 1.0), flat(1 - 1 / math.e), rtol=1e-6)
 
 
 def test_another_resolution_starts_afresh() -> None:
-    smoother = Smoother(1.0)
+    smoother = CausalSmoother(1.0)
     smoother.update(flat(1), 0.0)
     np.testing.assert_array_equal(smoother.update(flat(9, (3, 4)), 0.1), flat(9, (3, 4)))
 
 
 def test_two_maps_of_one_instant_count_once() -> None:
-    smoother = Smoother(1.0)
+    smoother = CausalSmoother(1.0)
     smoother.update(flat(1), 3.0)
     np.testing.assert_array_equal(smoother.update(flat(9), 3.0), flat(1))
 
 
 def test_time_that_jumps_back_goes_on_from_there() -> None:
-    smoother = Smoother(1.0)
+    smoother = CausalSmoother(1.0)
     smoother.update(flat(0), 100.0)
     np.testing.assert_array_equal(smoother.update(flat(1), 2.0), flat(0))
     np.testing.assert_allclose(smoother.update(flat(1), 3.0), flat(1 - 1 / math.e), rtol=1e-6)
@@ -111,7 +111,7 @@ def test_time_that_jumps_back_goes_on_from_there() -> None:
 
 def test_the_maps_given_stay_as_they_are() -> None:
     first, second = flat(1), flat(2)
-    smoother = Smoother(1.0)
+    smoother = CausalSmoother(1.0)
     smoother.update(first, 0.0)
     smoothed = smoother.update(second, 1.0)
     assert smoothed.dtype == np.float32
@@ -120,7 +120,7 @@ def test_the_maps_given_stay_as_they_are() -> None:
 
 
 def test_heat_is_carried_along_before_the_next_map_is_mixed_in() -> None:
-    smoother = Smoother(0.5)
+    smoother = CausalSmoother(0.5)
     smoother.update(np.array([[0, 0, 8, 0, 0, 0, 0]], np.float32), 0.0)
     shift = np.zeros((1, 7, 2), np.float32)
     shift[..., 0] = -2  # what is to be here lies two cells to the left

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamcam.frames import FloatArray
-from streamcam.temporal.zero_phase import REACH, Moment, mean_around
+from streamcam.temporal.smoothing import WINDOW_TIME_CONSTANTS, TimedMaps, average_zero_phase
 
 SLOT = 0
 TAU = 0.4
@@ -19,9 +19,11 @@ def moment(
     value: FloatArray | float | None,
     back: FloatArray | None = None,
     forth: FloatArray | None = None,
-) -> Moment:
+) -> TimedMaps:
     maps = {} if value is None else {SLOT: np.atleast_2d(np.asarray(value, np.float32))}
-    return Moment(time_s, maps, {} if back is None else {SLOT: back}, {} if forth is None else {SLOT: forth})
+    return TimedMaps(
+        time_s, maps, {} if back is None else {SLOT: back}, {} if forth is None else {SLOT: forth}
+    )
 
 
 def response(
@@ -30,7 +32,7 @@ def response(
     """Smooth single numbers, 25 a second if nothing else is said."""
     times = [number / 25 for number in range(len(values))] if times is None else times
     moments = [moment(time_s, value) for time_s, value in zip(times, values, strict=True)]
-    smoothed = (mean_around(moments, index, SLOT, TAU, reach_s) for index in range(len(moments)))
+    smoothed = (average_zero_phase(moments, index, SLOT, TAU, reach_s) for index in range(len(moments)))
     return [math.nan if found is None else float(found[0, 0]) for found in smoothed]
 
 
@@ -65,7 +67,7 @@ def test_the_weights_are_those_of_an_exponential_forward_and_backward() -> None:
     """An impulse comes out as the window: exp(-|t| / tau) less what that is at the window's end."""
     impulse = [0.0] * 25 + [1.0] + [0.0] * 25
     found = response(impulse)
-    window = [max(0, math.exp(-abs(n - 25) / 25 / TAU) - math.exp(-REACH)) for n in range(51)]
+    window = [max(0, math.exp(-abs(n - 25) / 25 / TAU) - math.exp(-WINDOW_TIME_CONSTANTS)) for n in range(51)]
     inside = slice(20, 31)  # farther away the window reaches beyond the video's ends
     assert found[inside] == pytest.approx([height / sum(window) for height in window[inside]], abs=1e-6)
 
@@ -133,16 +135,16 @@ def test_heat_is_gathered_along_the_motion_from_both_sides() -> None:
     followed = [moment(n / 25, spot(n), right if n else None, left if n else None) for n in range(count)]
     still = [moment(n / 25, spot(n)) for n in range(count)]
     for index in (0, 7, 10, 20):
-        found = mean_around(followed, index, SLOT, TAU, math.inf)
+        found = average_zero_phase(followed, index, SLOT, TAU, math.inf)
         np.testing.assert_allclose(found, spot(index), atol=1e-5)
-    smeared = mean_around(still, 10, SLOT, TAU, math.inf)
+    smeared = average_zero_phase(still, 10, SLOT, TAU, math.inf)
     assert smeared is not None
     assert smeared.max() < 0.2
 
 
 def test_slots_do_not_mix() -> None:
     one, other = np.ones((1, 1), np.float32), np.full((1, 1), 5, np.float32)
-    moments = [Moment(n / 25, {1: one, 2: other} if n % 2 else {2: other}, {}, {}) for n in range(30)]
-    assert mean_around(moments, 12, 1, TAU, math.inf) == pytest.approx(1)
-    assert mean_around(moments, 12, 2, TAU, math.inf) == pytest.approx(5)
-    assert mean_around(moments, 12, 3, TAU, math.inf) is None
+    moments = [TimedMaps(n / 25, {1: one, 2: other} if n % 2 else {2: other}, {}, {}) for n in range(30)]
+    assert average_zero_phase(moments, 12, 1, TAU, math.inf) == pytest.approx(1)
+    assert average_zero_phase(moments, 12, 2, TAU, math.inf) == pytest.approx(5)
+    assert average_zero_phase(moments, 12, 3, TAU, math.inf) is None

@@ -1,0 +1,123 @@
+"""The table of outputs, `SINKS`, and `open_sink`, which finds the row for a location and opens it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from streamcam.errors import InvalidArgumentError
+from streamcam.frames import SourceInfo
+from streamcam.media.containers import CONTAINERS
+from streamcam.media.encoders import EncoderSettings
+from streamcam.sinks.base import Sink
+from streamcam.sinks.image import IMAGE_SUFFIXES, ImageSink
+from streamcam.sinks.part_file import check_output
+from streamcam.sinks.sequence import is_sequence, open_sequence_sink
+from streamcam.sinks.sidecar import open_sidecar_sink
+from streamcam.sinks.video import open_video_sink
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SinkSettings:
+    """What a caller may ask of an output."""
+
+    encoder: EncoderSettings = dataclasses.field(default_factory=EncoderSettings)
+    """How a video is encoded."""
+    overwrite: bool = False
+    """Whether existing files may be replaced."""
+
+
+Opener = Callable[[str, SourceInfo, SinkSettings], Sink]
+"""Opens an output: its location, what the frames come from, and what is asked for → the sink."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SinkKind:
+    """One kind of output: a row of `SINKS`."""
+
+    name: str
+    keys: Collection[str]
+    """Suffixes of its files (``".mp4"``), or schemes of its URLs (``"rtmp:"``), in lower case."""
+    open: Opener
+    takes: Callable[[str, SourceInfo], bool] = lambda _location, _info: True
+    """Whether an output of this location and input is of this kind, where several have the same suffix."""
+
+
+def _open_image(location: str, _info: SourceInfo, _settings: SinkSettings) -> Sink:
+    return ImageSink(Path(location))
+
+
+def _open_sequence(location: str, info: SourceInfo, settings: SinkSettings) -> Sink:
+    return open_sequence_sink(Path(location), info, settings.encoder, overwrite=settings.overwrite)
+
+
+def _open_video(location: str, info: SourceInfo, settings: SinkSettings) -> Sink:
+    return open_video_sink(Path(location), info, settings.encoder)
+
+
+def _open_sidecar(location: str, info: SourceInfo, _settings: SinkSettings) -> Sink:
+    return open_sidecar_sink(Path(location), info)
+
+
+SINKS: list[SinkKind] = [
+    SinkKind("image", IMAGE_SUFFIXES, _open_image, lambda _location, info: info.is_still),
+    SinkKind(
+        "numbered images",
+        IMAGE_SUFFIXES,
+        _open_sequence,
+        lambda location, info: is_sequence(Path(location)) and not info.is_still,
+    ),
+    SinkKind("video", CONTAINERS, _open_video, lambda _location, info: not info.is_still),
+    SinkKind("raw maps", (".jsonl",), _open_sidecar),
+]
+"""Every kind of output, in the order in which they are tried."""
+
+
+def open_sink(
+    location: str | Path,
+    info: SourceInfo,
+    *,
+    settings: EncoderSettings | None = None,
+    overwrite: bool = False,
+) -> Sink:
+    """Open an output of the kind that its suffix or scheme names in `SINKS`.
+
+    Args:
+        location: The file to make; ``out/%05d.png`` makes one image a frame.
+        info: What the frames come from: their size and timing, and the audio to copy.
+        settings: How to encode a video; the defaults if None.
+        overwrite: Whether an existing file may be replaced.
+
+    Raises:
+        OutputExistsError: if the file exists, or is the input.
+        SinkError: if it cannot be written there.
+        InvalidArgumentError: if the suffix names no known kind, or one that does not fit the input.
+    """
+    location = str(location)
+    scheme, is_url, _ = location.partition("://")
+    if is_url:
+        key = f"{scheme.lower()}:"
+    else:
+        key = check_output(location, overwrite=overwrite, inputs=(info.path,)).suffix.lower()
+    kinds = [kind for kind in SINKS if key in kind.keys]
+    for kind in kinds:
+        if kind.takes(location, info):
+            return kind.open(location, info, SinkSettings(settings or EncoderSettings(), overwrite))
+    raise _refusal(Path(location), info, kinds)
+
+
+def _refusal(path: Path, info: SourceInfo, kinds: list[SinkKind]) -> InvalidArgumentError:
+    """Say why no row of the table takes an output."""
+    if info.is_still:
+        suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
+        return InvalidArgumentError(f"the input is an image, so the output is one too: use {suffixes}")
+    if kinds:
+        return InvalidArgumentError(
+            f"{path.name!r} is an image, but the input is a video; use .mp4 or .mkv, or "
+            f"%05d{path.suffix} for one image a frame"
+        )
+    return InvalidArgumentError(
+        f"cannot tell from {path.name!r} what kind of file to write; use {', '.join(CONTAINERS)} "
+        "for a video, out/%05d.png for one image a frame, or .png, .jpg, .webp for an image"
+    )

@@ -1,0 +1,76 @@
+"""The table of outputs: a new kind is a class and a row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from media_factory import info_of, make_clip, make_image, names_in
+from stage_fakes import FakeExplainer
+from video_runs import rendered
+
+import streamcam
+from streamcam.errors import OutputExistsError, SinkError
+from streamcam.explanations import RenderedFrame
+from streamcam.frames import SourceInfo
+from streamcam.sinks import SINKS, Sink, SinkKind, SinkSettings, open_sink
+
+
+class LabelsSink(Sink):
+    """A text file with the labels of every frame."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lines: list[str] = []
+
+    def write(self, frame: RenderedFrame) -> None:
+        labels = () if frame.stabilized is None else frame.stabilized.labels
+        self._lines.append(", ".join(label.label for label in labels))
+
+    def finish(self, *, cut_short: bool = False) -> None:  # noqa: ARG002 - every line is whole
+        if not self._lines:
+            raise SinkError(f"{str(self._path)!r} was not written: no image was finished")
+        self._path.write_text("\n".join([*self._lines, ""]))
+
+    def abort(self) -> None:
+        self._lines.clear()
+
+
+def open_labels(location: str, _info: SourceInfo, _settings: SinkSettings) -> Sink:
+    return LabelsSink(Path(location))
+
+
+@pytest.fixture(autouse=True)
+def _toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "streamcam.sinks.table.SINKS", [*SINKS, SinkKind("labels", (".labels",), open_labels)]
+    )
+
+
+def test_a_new_kind_is_reached_from_render(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=3)
+    result = streamcam.render(clip, tmp_path / "out.labels", FakeExplainer())
+    assert result.frames == 3
+    assert (tmp_path / "out.labels").read_text() == "cat, dog\n" * 3
+
+
+def test_a_new_kind_is_checked_like_the_others(tmp_path: Path) -> None:
+    (tmp_path / "out.labels").write_text("precious")
+    with pytest.raises(OutputExistsError, match="exists already"):
+        open_sink(tmp_path / "out.labels", info_of())
+    open_sink(tmp_path / "out.labels", info_of(), overwrite=True).abort()
+    assert (tmp_path / "out.labels").read_text() == "precious"
+
+
+def test_a_kind_may_be_named_by_a_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    def open_wire(location: str, _info: SourceInfo, _settings: SinkSettings) -> Sink:
+        opened.append(location)
+        return LabelsSink(tmp_path / "sent")
+
+    monkeypatch.setattr("streamcam.sinks.table.SINKS", [*SINKS, SinkKind("wire", ("wire:",), open_wire)])
+    with open_sink("Wire://host/path", info_of()) as sink:
+        sink.write(rendered(make_image(64, 48)))
+    assert opened == ["Wire://host/path"]
+    assert names_in(tmp_path) == ["sent"]
