@@ -48,15 +48,14 @@ def run_streamcam(
 ) -> int:
     """Render, as ``streamcam render`` does."""
     import streamcam
-    from streamcam.sources import ReadingSettings
+    from streamcam.sources import SourceSettings
 
     result = streamcam.render(
         video,
         output,
         explainer,
         encoder=encoder(settings),
-        reading=ReadingSettings(hwaccel=settings.hwaccel),
-        end_s=float((frames - 0.5) / VIDEO_RATE),
+        reading=SourceSettings(hwaccel=settings.hwaccel, end_s=float((frames - 0.5) / VIDEO_RATE)),
         overwrite=True,
     )
     return int(result.frames)
@@ -69,11 +68,11 @@ def run_transcode(
     from streamcam.explanations import RenderedFrame
     from streamcam.media.images import blank_like, planes_of
     from streamcam.sinks import open_sink
-    from streamcam.sources import ReadingSettings, open_source
+    from streamcam.sources import SourceSettings, open_source
 
     count = 0
     with (
-        open_source(video, reading=ReadingSettings(hwaccel=settings.hwaccel)) as source,
+        open_source(video, SourceSettings(hwaccel=settings.hwaccel)) as source,
         open_sink(output, source.info, settings=encoder(settings), overwrite=True) as sink,
     ):
         for frame in itertools.islice(source, frames):
@@ -180,11 +179,11 @@ def stages_apart(video: Path, output: Path, settings: argparse.Namespace) -> dic
     from streamcam.explanations import RenderedFrame
     from streamcam.overlay import Overlay
     from streamcam.sinks import open_sink
-    from streamcam.sources import ReadingSettings, open_source
+    from streamcam.sources import SourceSettings, open_source
     from streamcam.temporal import Stabilizer, stabilize
 
     explainer, overlay = make_explainer(settings), Overlay()
-    with open_source(video, reading=ReadingSettings(hwaccel=settings.hwaccel)) as source:
+    with open_source(video, SourceSettings(hwaccel=settings.hwaccel)) as source:
         info, every_frame = source.info, iter(source)
         warm_up = list(itertools.islice(every_frame, warm_up_frames(settings)))
         explanations = explainer.explain_frames(warm_up)

@@ -191,10 +191,32 @@ INVENTED = (
 
 WORDS = re.compile(rf"(?<![a-z])(?:{INVENTED})(?![a-z])|\"\"\"Assign\b|\"\"\"(?:What|Tell) ", re.IGNORECASE)
 
-CLEAN = {"cli", "errors", "__init__", "__main__"}
-"""Rooms whose language is plain; the others are still to be done."""
+NOT_YET = (
+    "explain",
+    "explanations",
+    "frames",
+    "media",
+    "models",
+    "overlay",
+    "pipeline",
+    "session",
+    "sinks",
+    "sources",
+    "temporal",
+    "cli/live",
+    "cli/render",
+    "cli/outcome",
+)
+"""Paths that begin thus are still to be rewritten in plain words."""
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PLAIN = [path for path in FILES if not str(path.relative_to(PACKAGE)).startswith(NOT_YET)]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs" / "guide").glob("*.md")),
+    ROOT / "docs" / "how-it-works.md",
+    ROOT / "docs" / "benchmarks.md",
+]
 
 
 def invented_words(text: str) -> list[str]:
@@ -204,9 +226,6 @@ def invented_words(text: str) -> list[str]:
         words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", line)  # CamelCase
         found += [f"line {number}: {match[0]}" for match in WORDS.finditer(words)]
     return found
-
-
-PLAIN = [path for path in FILES if room_of(path) in CLEAN]
 
 
 @pytest.mark.parametrize("path", [*PLAIN, *PAGES], ids=lambda path: str(path.relative_to(ROOT)))
@@ -230,9 +249,7 @@ def test_an_invented_word_is_found(line: str) -> None:
     assert len(invented_words(line)) == 1
 
 
-@pytest.mark.parametrize(
-    "line", ["a plane of pixels", "the filmstrip", "unwanted", "What it costs", "indeed"]
-)
+@pytest.mark.parametrize("line", ["a plane of pixels", "the filmstrip", "unwanted", "indeed"])
 def test_plain_words_pass(line: str) -> None:
     assert invented_words(line) == []
 

@@ -1,7 +1,7 @@
 """Write the generated parts of the docs: docs/methods.md, and the list of modules in docs/architecture.md.
 
     python tools/make_docs.py            writes both
-    python tools/make_docs.py --measure  prints the cost of each method on this machine, to be entered in COSTS
+    python tools/make_docs.py --measure  prints the cost of each method on this machine, for COSTS
 
 Tests compare the files with what this script would write.
 """

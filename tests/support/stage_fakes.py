@@ -167,6 +167,7 @@ class ToldSource(Source):
             before: Called with the index of each frame before it is made, and with `frame_count` at the end.
             image: Makes the images.
         """
+        super().__init__()
         self.closed_in: str | None = None
         self._before = before
         self._image = image

@@ -21,7 +21,7 @@ _own_model_options = combine(
         "--mean",
         callback=read_numbers,
         metavar="R,G,B",
-        help="Mean of each channel on a scale of 0 to 1; one number for a grey input. "
+        help="Mean of each channel on a scale of 0 to 1; one number for a gray input. "
         "[default: the published ones, or ImageNet's]",
     ),
     option(
