@@ -99,7 +99,7 @@ _hardware_options = combine(
     ),
     fit_option,
 )
-"""What the network runs on."""
+"""Device, precision, backend and input fit."""
 
 _batch_option = option(
     "--batch",
@@ -158,7 +158,7 @@ _explanation_options = combine(
         help="How many predicted labels to show.",
     ),
 )
-"""What to explain, and how."""
+"""The explanation: method, layer, classes."""
 
 
 def explainer_options(*, live: bool) -> Callable[[Command], Command]:
