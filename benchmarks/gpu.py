@@ -1,12 +1,12 @@
-"""Measure what an explanation costs beside the network's own forward pass, on a GPU or, to compare, without.
+"""Measure the cost of an explanation relative to the network's forward pass, on a GPU or, to compare, a CPU.
 
-Three figures, each with what was wished for: what the CAM stage (pixels in memory to maps in memory) takes
-beside the bare forward pass at the same batch and precision; how long one 224x224 image through ResNet-50
-takes with its map; and how fast a video is rendered beside a plain transcode by the same decoder and encoder.
+Three numbers, each with its goal: the time from pixels in memory to maps in memory relative to the bare forward
+pass at the same batch size and precision; the time of one 224x224 image with its map through ResNet-50; and the
+speed of rendering a video relative to transcoding it with the same decoder and encoder.
 
     python benchmarks/gpu.py VIDEO [--device cuda] [--model resnet50] [--batch 16] [--codec auto]
 
-Networks are untrained. The bare forward pass finds its input on the device; the CAM stage brings it there.
+Networks are untrained. The bare forward pass has its input on the device; the explanation transfers it.
 """
 
 from __future__ import annotations
