@@ -6,7 +6,6 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -14,7 +13,7 @@ from streamcam.errors import InvalidArgumentError
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame, SourceInfo, SourceReport
 from streamcam.pipeline.channel import Channel, ChannelClosedError
-from streamcam.sources import ReadingSettings, Source, open_source
+from streamcam.sources import Location, Source, SourceSettings, open_source
 from streamcam.temporal import TemporalSettings, Tracker
 
 Explained = tuple[Frame, Explanation]
@@ -36,12 +35,10 @@ class FrameExplainer(Protocol):
 
 
 def stream(
-    source: str | Path | Source,
+    source: Location | Source,
     explainer: FrameExplainer,
     *,
-    start_s: float | None = None,
-    end_s: float | None = None,
-    reading: ReadingSettings | None = None,
+    settings: SourceSettings | None = None,
     temporal: TemporalSettings | None = None,
 ) -> ExplainedStream:
     """Explain every frame of a source.
@@ -50,11 +47,9 @@ def stream(
     exhaust it, so that its threads end.
 
     Args:
-        source: A file's path, or a source that nobody has read from yet.
+        source: A file's path, a camera's number, a stream's URL, or a source that nobody has read from yet.
         explainer: A `streamcam.Explainer`; used by the second thread until the stream is closed.
-        start_s: Where to start, in seconds; only with a path.
-        end_s: Where to end, in seconds; only with a path.
-        reading: How the video is read; only with a path.
+        settings: How the source is read; not with one that is open already.
         temporal: Which frames are explained, where shots begin and how labels hold; if None, every frame is
             explained by itself.
 
@@ -63,11 +58,9 @@ def stream(
     """
     tracker = None if temporal is None else Tracker(temporal)
     if not isinstance(source, Source):
-        return _started(
-            lambda: open_source(source, start_s=start_s, end_s=end_s, reading=reading), explainer, tracker
-        )
-    if start_s is not None or end_s is not None or reading is not None:
-        raise InvalidArgumentError("start_s, end_s and reading go with a path; an open source is as it is")
+        return _started(lambda: open_source(source, settings), explainer, tracker)
+    if settings is not None:
+        raise InvalidArgumentError("an open source takes no `settings`; pass them to open_source")
     return _started(lambda: source, explainer, tracker)
 
 

@@ -14,7 +14,7 @@ from stage_fakes import FakeExplainer, ToldSource, at, consume, expect, explanat
 
 from streamcam.errors import InvalidArgumentError, SourceNotFoundError
 from streamcam.pipeline.stream import ExplainedStream, stream
-from streamcam.sources import SyntheticSource
+from streamcam.sources import SourceSettings, SyntheticSource
 from streamcam.temporal import TemporalSettings
 
 BATCH = 2
@@ -52,10 +52,9 @@ def test_a_path_is_opened_and_what_the_source_says_of_itself_is_known() -> None:
     running.close()
 
 
-@pytest.mark.parametrize("span", [{"start_s": 1.0}, {"end_s": 1.0}])
-def test_a_span_goes_with_a_path_only(span: dict[str, float]) -> None:
-    with pytest.raises(InvalidArgumentError, match="go with a path"):
-        stream(ToldSource(), FakeExplainer(), **span)
+def test_an_open_source_takes_no_settings() -> None:
+    with pytest.raises(InvalidArgumentError, match="an open source takes no `settings`"):
+        stream(ToldSource(), FakeExplainer(), settings=SourceSettings(end_s=1.0))
 
 
 def test_the_reader_owns_the_source_and_its_report_is_whole_at_the_end() -> None:

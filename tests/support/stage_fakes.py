@@ -6,10 +6,12 @@ import threading
 import types
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+import streamcam
 from streamcam.explanations import Explanation, Prediction
 from streamcam.frames import Frame, Region, SourceInfo, SourceReport
 from streamcam.pipeline.stream import ExplainedStream
@@ -71,6 +73,27 @@ def explanation_of(index: int, *, region: Region | None = None) -> Explanation:
     )
 
 
+class FakeModel:
+    """What `load_model` was asked for."""
+
+    def __init__(self, name: str, **settings: Any) -> None:
+        self.name = name
+        self.settings = settings
+
+
+def fake_modules(make_explainer: Callable[..., Any]) -> dict[str, types.ModuleType]:
+    """Make modules that take the places of those that load networks, by name, for `sys.modules`.
+
+    Args:
+        make_explainer: Takes a `FakeModel` and the explainer's settings.
+    """
+    explain, models = types.ModuleType("streamcam.explain"), types.ModuleType("streamcam.models")
+    models.__path__ = [str(Path(streamcam.__file__).parent / "models")]
+    models.load_model = FakeModel  # type: ignore[attr-defined]
+    explain.Explainer = make_explainer  # type: ignore[attr-defined]
+    return {module.__name__: module for module in (explain, models)}
+
+
 class FakeExplainer:
     """Explains at once and remembers its batches.
 
@@ -83,13 +106,13 @@ class FakeExplainer:
     target_layer = "nowhere"
     fit = "stretch"
     notes: Sequence[str] = ()
-    classifier = types.SimpleNamespace(name="fake", weights="none")
+    model = types.SimpleNamespace(name="fake", weights="none")
     backend, precision, device = "torch", "fp32", "cpu"
     backend_reason = "there is nothing to compute"
 
     def __init__(
         self,
-        model: str = "fake",
+        model: str | FakeModel = "fake",
         *,
         batch_size: int | Literal["auto"] = "auto",
         before: Callable[[int], None] = lambda _batch: None,
@@ -105,6 +128,8 @@ class FakeExplainer:
         """
         self.batch_size = 2 if batch_size == "auto" else batch_size
         self.batches: list[list[int]] = []
+        if isinstance(model, FakeModel):
+            settings, model = {**model.settings, **settings}, model.name
         self.settings = {"model": model, "batch_size": batch_size, **settings}
         self._before = before
 
@@ -142,6 +167,7 @@ class ToldSource(Source):
             before: Called with the index of each frame before it is made, and with `frame_count` at the end.
             image: Makes the images.
         """
+        super().__init__()
         self.closed_in: str | None = None
         self._before = before
         self._image = image
