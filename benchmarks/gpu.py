@@ -1,8 +1,8 @@
 """Measure the cost of an explanation relative to the network's forward pass, on a GPU or, to compare, a CPU.
 
-Three numbers, each with its goal: the time from pixels in memory to maps in memory relative to the bare forward
-pass at the same batch size and precision; the time of one 224x224 image with its map through ResNet-50; and the
-speed of rendering a video relative to transcoding it with the same decoder and encoder.
+Three numbers, each with its goal: the time from pixels in memory to maps in memory relative to the bare
+forward pass at the same batch size and precision; the time of one 224x224 image with its map through
+ResNet-50; and the speed of rendering a video relative to transcoding it with the same decoder and encoder.
 
     python benchmarks/gpu.py VIDEO [--device cuda] [--model resnet50] [--batch 16] [--codec auto]
 

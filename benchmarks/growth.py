@@ -2,9 +2,9 @@
 
     python benchmarks/growth.py [--frames 20000] [--height 360 …]
 
-Speed and resident memory should not depend on the length, processor time should grow no faster than the pixels,
-and the cost of explaining should shrink with the frames explained. The videos are synthetic, so nothing is
-needed but streamcam.
+Speed and resident memory should not depend on the length, processor time should grow no faster than the
+pixels, and the cost of explaining should shrink with the frames explained. The videos are synthetic, so
+nothing is needed but streamcam.
 """
 
 from __future__ import annotations

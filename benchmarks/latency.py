@@ -2,9 +2,9 @@
 
 python benchmarks/latency.py VIDEO [--seconds 60]
 
-VIDEO is scaled to 720p and played at 30 frames per second, then at `--rate` frames per second, which should be
-more than the machine can process. Nothing is displayed, but every image is composed as for a window. First,
-each stage is timed alone, one frame at a time.
+VIDEO is scaled to 720p and played at 30 frames per second, then at `--rate` frames per second, which should
+be more than the machine can process. Nothing is displayed, but every image is composed as for a window.
+First, each stage is timed alone, one frame at a time.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
     python benchmarks/parity.py [--method gradcam …] [--network resnet18 …]
 
-Prints the largest difference after the peer's own scaling to 0..1, and the correlation, over two images
-and two classes. Networks are untrained, with the statistics of their normalization set from noise, so that
-deep features are of order one; nothing is downloaded. The peers are installed by scripts/test
-(tests/support/peers.txt). Where a peer departs from its paper, that part is replaced first, and a note says so.
+Prints the largest difference after the peer's own scaling to 0..1, and the correlation, over two images and
+two classes. Networks are untrained, with the statistics of their normalization set from noise, so that deep
+features are of order one; nothing is downloaded. The peers are installed by scripts/test
+(tests/support/peers.txt). Where a peer departs from its paper, that part is replaced first, and a note says
+so.
 """
 
 from __future__ import annotations

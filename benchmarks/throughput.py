@@ -1,10 +1,10 @@
 """Measure how fast videos are rendered, compared with the usual loops.
 
-For every case the candidates run in turn, each in its own process, several times: streamcam, a plain transcode
-with the same encoder settings, the usual loop (OpenCV reads, a library explains every frame with a full backward
-pass, OpenCV writes), and each of streamcam's stages, for the processor time that it takes alone. Cores divided by
-the sum of these is the bound: no overlap of the stages can be faster. Prints medians with their spread, and ratios
-within the run, because machines differ and shared ones drift.
+For every case the candidates run in turn, each in its own process, several times: streamcam, a plain
+transcode with the same encoder settings, the usual loop (OpenCV reads, a library explains every frame with a
+full backward pass, OpenCV writes), and each of streamcam's stages, for the processor time that it takes
+alone. Cores divided by the sum of these is the bound: no overlap of the stages can be faster. Prints medians
+with their spread, and ratios within the run, because machines differ and shared ones drift.
 
     python benchmarks/throughput.py VIDEO [--model resnet50 …] [--height 432 …] [--repeats 3] [--frames 200]
 
