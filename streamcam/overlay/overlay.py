@@ -12,7 +12,7 @@ from streamcam.media.images import Image
 from streamcam.overlay.blending import HeatBlender
 from streamcam.overlay.label_panel import LabelLine, LabelPanel
 from streamcam.overlay.sprites import Rgb
-from streamcam.overlay.tinting import AGAINST, FOR, PALETTE, Tinter, for_and_against
+from streamcam.overlay.tinting import AGAINST_COLOR, FOR_COLOR, PALETTE, Tinter, split_by_sign
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Overlay:
     def draw(self, stabilized: StabilizedFrame) -> Image:
         """Blend the heat of the classes explained, and draw the labels.
 
-        One class is shown through the colour map, several in a colour each, and evidence for and against a
+        One class is shown through the color map, several in a color each, and evidence for and against a
         class in two.
 
         Returns:
@@ -66,34 +66,34 @@ class Overlay:
         """
         image, region = stabilized.frame.image, stabilized.explanation.region
         heats = list(stabilized.heatmaps.values()) or [_NO_HEAT]
-        colours = list[Rgb]()
+        colors = list[Rgb]()
         if stabilized.explanation.signed:
-            colours = [FOR]
-            drawn = self._tinter.tint(image, for_and_against(heats[0]), [FOR, AGAINST], region)
+            colors = [FOR_COLOR]
+            drawn = self._tinter.tint(image, split_by_sign(heats[0]), [FOR_COLOR, AGAINST_COLOR], region)
         elif len(heats) > 1:
-            colours = [PALETTE[number % len(PALETTE)] for number in range(len(heats))]
-            drawn = self._tinter.tint(image, heats, colours, region)
+            colors = [PALETTE[number % len(PALETTE)] for number in range(len(heats))]
+            drawn = self._tinter.tint(image, heats, colors, region)
         else:
             drawn = self._blender.blend(image, heats[0], region)
         if self._settings.labels:
-            self._panel.paint(drawn, _lines(stabilized.labels, stabilized.targets, colours))
+            self._panel.draw(drawn, _lines(stabilized.labels, stabilized.targets, colors))
         return drawn
 
 
 def _lines(
-    labels: Sequence[Prediction], shown: Sequence[Prediction], colours: Sequence[Rgb]
+    labels: Sequence[Prediction], shown: Sequence[Prediction], colors: Sequence[Rgb]
 ) -> list[LabelLine]:
     """The best classes, and those whose heat is shown where they are not among them."""
     explained = {target.index: target for target in shown}
     listed = {label.index: label for label in labels}
     listed |= {index: target for index, target in explained.items() if index not in listed}
-    own_colour = dict(zip(explained, colours, strict=bool(colours)))
+    own_color = dict(zip(explained, colors, strict=bool(colors)))
     return [
         LabelLine(
             explained.get(index, prediction).label,
             prediction.probability,
             marked=index in explained,
-            colour=own_colour.get(index),
+            color=own_color.get(index),
         )
         for index, prediction in listed.items()
     ]

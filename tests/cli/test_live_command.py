@@ -65,7 +65,7 @@ def test_a_video_ends_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         (["clip.mp4", "--every", "0"], "0 is not in the range x>=1"),
         (["clip.mp4", "--every", "often"], "'often' is not a valid whole number"),
         (["clip.mp4", "--smoothing-mode", "zero-phase"], "needs future frames"),
-        (["clip.mp4", "--colormap", "mauve"], "unknown colour map 'mauve'"),
+        (["clip.mp4", "--colormap", "mauve"], "unknown color map 'mauve'"),
         (["gopher://host/video"], "unknown protocol 'gopher'"),
         (["rtsp:///video"], "names no host"),
     ],

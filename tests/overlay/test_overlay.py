@@ -48,20 +48,20 @@ def test_the_heat_lies_where_the_map_is_strong() -> None:
     assert drawn[:, 240:].mean() > drawn[:, :80].mean() + 50
 
 
-def test_a_map_without_evidence_shows_the_coldest_colour_everywhere() -> None:
+def test_a_map_without_evidence_shows_the_coldest_color_everywhere() -> None:
     drawn = luma(Overlay(PLAIN).draw(stabilized(frame_at(0), {CAT: [[0, 0]]})))
     assert np.ptp(drawn) == 0
 
 
-def test_each_of_several_classes_is_shown_in_its_own_colour() -> None:
+def test_each_of_several_classes_is_shown_in_its_own_color() -> None:
     frame = frame_at(0)
     _, blue, red = planes_of(Overlay(PLAIN).draw(stabilized(frame, {DOG: [[0, 1]], CAT: [[1, 0]]})))
     _, blue_before, red_before = planes_of(frame.image)
-    assert int(red[50, -1]) > int(red_before[50, -1])  # the first colour is red, and the dog is on the right
+    assert int(red[50, -1]) > int(red_before[50, -1])  # the first color is red, and the dog is on the right
     assert int(blue[50, 0]) > int(blue_before[50, 0])
 
 
-def test_evidence_for_and_against_has_two_colours() -> None:
+def test_evidence_for_and_against_has_two_colors() -> None:
     explanation = dataclasses.replace(explanation_of(0), signed=True)
     frame = frame_at(0)
     _, blue, red = planes_of(Overlay(PLAIN).draw(stabilized(frame, {CAT: [[-1, 0, 1]]}, explanation)))
