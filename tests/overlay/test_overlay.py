@@ -148,7 +148,7 @@ def test_settings_that_cannot_be_used(settings: OverlaySettings, error: type[Exc
         Overlay(settings)
 
 
-# --- detected objects ----------------------------------------------------------------------------------------
+# --- detected objects ----------------------------------------------------------------------------------
 
 BOX = (0.25, 0.25, 0.75, 0.75)
 
