@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from streamcam import Explainer
+from streamcam import Explainer, load_model
 
 ROUNDS, FRAMES, BATCH = 5, 40, 4
 DEFAULT_MODEL = "efficientnet_lite0"
@@ -37,7 +37,8 @@ def main() -> None:
 
 def explainer(model: str, precision: str) -> Explainer:
     weights = "default" if model == DEFAULT_MODEL else "none"
-    return Explainer(model, weights=weights, precision=precision, batch_size=BATCH, top_k=1000)
+    network = load_model(model, weights=weights)
+    return Explainer(network, precision=precision, batch_size=BATCH, top_k=1000)
 
 
 def times(model: str) -> list[str]:

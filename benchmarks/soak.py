@@ -69,11 +69,15 @@ def show(location: str, stats: Path, seconds: float, folder: Path) -> None:
     from streamcam.session.settings import LiveSettings
     from streamcam.session.statistics import StatsFile
     from streamcam.session.window import NoDisplay
-    from streamcam.sources import live_source
-    from streamcam.sources.live import ReconnectingSource
+    from streamcam.sources import SourceSettings, open_source
+    from streamcam.sources.capture import ReconnectingSource
 
     is_camera = location == "failing"
-    source = ReconnectingSource(failing_camera()) if is_camera else live_source(location)
+    source = (
+        ReconnectingSource(failing_camera())
+        if is_camera
+        else open_source(location, SourceSettings(real_time=True))
+    )
     display = restless_visitors(folder) if is_camera else NoDisplay()
     settings = LiveSettings(duration_s=seconds, folder=folder)
     with StatsFile(stats) as file:
@@ -83,11 +87,11 @@ def show(location: str, stats: Path, seconds: float, folder: Path) -> None:
 def failing_camera() -> Any:
     """Make a camera that is never well for long."""
     from streamcam.errors import SourceError
-    from streamcam.sources.live import Feed, Grabbed
+    from streamcam.sources.capture import Capture, CapturedImage
 
     images = {size: av.VideoFrame.from_ndarray(pattern(0, size), format="bgr24") for size in SIZES}
 
-    class FailingCamera(Feed):
+    class FailingCamera(Capture):
         name, rate = "failing camera", Fraction(RATE)
         attempts = given = 0
 
@@ -97,13 +101,13 @@ def failing_camera() -> Any:
             if self.attempts % 3 == 2:
                 raise SourceError("it is busy")
 
-        def grab(self) -> Grabbed | None:
+        def read(self) -> CapturedImage | None:
             time.sleep(1 / RATE)
             self.given += 1
             if self.given > 2 * RATE:
                 raise SourceError("it is gone")
             device_s = 1e9 if self.given % 20 == 0 else self.given / RATE
-            return None if self.given % 10 == 0 else Grabbed(images[SIZES[self.attempts % 3]], device_s)
+            return None if self.given % 10 == 0 else CapturedImage(images[SIZES[self.attempts % 3]], device_s)
 
         def close(self) -> None:
             pass

@@ -48,15 +48,14 @@ def run_streamcam(
 ) -> int:
     """Render, as ``streamcam render`` does."""
     import streamcam
-    from streamcam.sources import ReadingSettings
+    from streamcam.sources import SourceSettings
 
     result = streamcam.render(
         video,
         output,
         explainer,
         encoder=encoder(settings),
-        reading=ReadingSettings(hwaccel=settings.hwaccel),
-        end_s=float((frames - 0.5) / VIDEO_RATE),
+        reading=SourceSettings(hwaccel=settings.hwaccel, end_s=float((frames - 0.5) / VIDEO_RATE)),
         overwrite=True,
     )
     return int(result.frames)
@@ -69,11 +68,11 @@ def run_transcode(
     from streamcam.explanations import RenderedFrame
     from streamcam.media.images import blank_like, planes_of
     from streamcam.sinks import open_sink
-    from streamcam.sources import ReadingSettings, open_source
+    from streamcam.sources import SourceSettings, open_source
 
     count = 0
     with (
-        open_source(video, reading=ReadingSettings(hwaccel=settings.hwaccel)) as source,
+        open_source(video, SourceSettings(hwaccel=settings.hwaccel)) as source,
         open_sink(output, source.info, settings=encoder(settings), overwrite=True) as sink,
     ):
         for frame in itertools.islice(source, frames):
@@ -100,7 +99,7 @@ def run_pytorch_grad_cam(
     """Run the usual loop with pytorch-grad-cam."""
     from pytorch_grad_cam import GradCAM
 
-    module = explainer.model
+    module = explainer.model.module
     layers = [module.get_submodule(explainer.target_layer)]
     with GradCAM(model=module, target_layers=layers, reshape_transform=reshape_of(explainer)) as peer:
         return usual_loop(video, output, explainer, frames, lambda inputs: peer(inputs, None)[0])
@@ -112,7 +111,7 @@ def run_torch_cam(
     """Run the usual loop with torch-cam."""
     from torchcam.methods import GradCAM
 
-    module = explainer.model
+    module = explainer.model.module
     with GradCAM(module, explainer.target_layer, reshape_transform=reshape_of(explainer)) as peer:
 
         def explain(inputs: Any) -> Any:
@@ -149,7 +148,7 @@ def usual_loop(video: Path, output: Path, explainer: Any, frames: int, explain: 
 
 def reshape_of(explainer: Any) -> Callable[[Any], Any] | None:
     """Tell the peers how a network's features lie, where they need to be told."""
-    return reshape_tokens if explainer.classifier.name.startswith("vit") else None
+    return reshape_tokens if explainer.model.name.startswith("vit") else None
 
 
 def reshape_tokens(tokens: Any) -> Any:
@@ -163,13 +162,12 @@ def make_explainer(settings: argparse.Namespace, **more: Any) -> Any:
     """Build the explainer of a case: untrained where the weights would have to be downloaded."""
     import torch
 
-    from streamcam import Explainer
+    from streamcam import Explainer, load_model
 
     torch.manual_seed(0)
     weights = "default" if settings.model == "efficientnet_lite0" else "none"
     return Explainer(
-        settings.model,
-        weights=weights,
+        load_model(settings.model, weights=weights),
         fit="stretch",
         device=settings.device,
         **{"backend": settings.backend, "precision": settings.precision, **more},
@@ -181,11 +179,11 @@ def stages_apart(video: Path, output: Path, settings: argparse.Namespace) -> dic
     from streamcam.explanations import RenderedFrame
     from streamcam.overlay import Overlay
     from streamcam.sinks import open_sink
-    from streamcam.sources import ReadingSettings, open_source
+    from streamcam.sources import SourceSettings, open_source
     from streamcam.temporal import Stabilizer, stabilize
 
     explainer, overlay = make_explainer(settings), Overlay()
-    with open_source(video, reading=ReadingSettings(hwaccel=settings.hwaccel)) as source:
+    with open_source(video, SourceSettings(hwaccel=settings.hwaccel)) as source:
         info, every_frame = source.info, iter(source)
         warm_up = list(itertools.islice(every_frame, warm_up_frames(settings)))
         explanations = explainer.explain_frames(warm_up)

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from streamcam.explanations import Explanation, Prediction
     from streamcam.frames import Frame, Region
     from streamcam.media.encoders import EncoderSettings
-    from streamcam.models import Classifier
+    from streamcam.models import Classifier, load_model
     from streamcam.overlay import Overlay, OverlaySettings
     from streamcam.pipeline.render import RenderResult, render
     from streamcam.pipeline.stream import stream
     from streamcam.sinks import open_sink
-    from streamcam.sources import ReadingSettings, open_source
+    from streamcam.sources import SourceSettings, open_source
     from streamcam.temporal import TemporalSettings
 
 __version__ = "0.1.0"
@@ -28,6 +28,7 @@ _HOMES = {
     "METHODS": "streamcam.explain",
     "Explainer": "streamcam.explain",
     "Classifier": "streamcam.models",
+    "load_model": "streamcam.models",
     "StreamcamError": "streamcam.errors",
     "Explanation": "streamcam.explanations",
     "Frame": "streamcam.frames",
@@ -41,7 +42,7 @@ _HOMES = {
     "EncoderSettings": "streamcam.media.encoders",
     "open_sink": "streamcam.sinks",
     "TemporalSettings": "streamcam.temporal",
-    "ReadingSettings": "streamcam.sources",
+    "SourceSettings": "streamcam.sources",
     "open_source": "streamcam.sources",
 }
 """Public name → the module it comes from."""
@@ -56,12 +57,13 @@ __all__ = [
     "Overlay",
     "OverlaySettings",
     "Prediction",
-    "ReadingSettings",
     "Region",
     "RenderResult",
+    "SourceSettings",
     "StreamcamError",
     "TemporalSettings",
     "__version__",
+    "load_model",
     "open_sink",
     "open_source",
     "render",

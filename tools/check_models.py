@@ -25,7 +25,7 @@ from torch import nn
 
 from streamcam.errors import StreamcamError
 from streamcam.explain import Explainer
-from streamcam.models import Classifier, known_models, load_classifier
+from streamcam.models import Classifier, known_models, load_model
 
 # Networks of larger images are built for this side: the layers are the same and the time is not.
 LARGEST_SIDE = 256
@@ -118,7 +118,7 @@ def _untrained(name: str) -> Classifier:
     torch.manual_seed(0)
     side = _published_side(name)
     small = SMALLER_SIDE if side is not None and side > LARGEST_SIDE else None
-    classifier = load_classifier(name, weights="none", input_size=small)
+    classifier = load_model(name, weights="none", input_size=small)
     # Some begin with a classifier of zeros, whose gradients would be zeros too.
     for part in classifier.module.modules():
         if isinstance(part, nn.Linear | nn.Conv2d) and not part.weight.any():

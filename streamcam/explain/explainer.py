@@ -8,13 +8,11 @@ import functools
 import hashlib
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from streamcam.errors import InvalidArgumentError, unknown_name
 from streamcam.explain.assembly import Assembler, BatchResult
@@ -37,7 +35,7 @@ from streamcam.models import (
     Classifier,
     Probe,
     choose_target_layers,
-    load_classifier,
+    load_model,
     probe_arranged,
 )
 from streamcam.models.preprocessing import Preprocessor, frame_of_array
@@ -54,12 +52,11 @@ class Explainer:
     Belongs to one thread at a time.
 
     Attributes:
-        model: The torch module that is explained.
+        model: The model that is explained, on its device.
         target_layer: Resolved dotted name of the layer whose output the maps are made of; several are joined
             by ``+``.
         fit: How frames are fitted into the network's input.
         method: The name of the method.
-        classifier: The model with its labels and input.
         backend: What runs the backbone: ``"openvino"``, or ``"torch"``, which also takes over from it.
         notes: What the user should know about the choices made, a sentence each.
     """
@@ -69,8 +66,6 @@ class Explainer:
         model: str | Classifier = DEFAULT_MODEL,
         *,
         method: str = "gradcam",
-        weights: str | Path = "default",
-        labels: str | Path | Sequence[str] | None = None,
         target_layer: str = AUTO,
         classes: TargetRequest | Sequence[TargetRequest] | None = None,
         against: int | str | None = None,
@@ -81,19 +76,12 @@ class Explainer:
         fit: str | None = None,
         batch_size: int | Literal["auto"] = "auto",
         backend: str = "auto",
-        input_size: int | None = None,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
-        logits_key: str | int | None = None,
-        activation: Literal["softmax", "sigmoid"] | None = None,
     ) -> None:
-        """Load a model and make it ready.
+        """Prepare a model for explaining.
 
         Args:
-            model: A model's name, or a `Classifier` around a module of your own.
+            model: A model from `streamcam.load_model`, or the name of one that is loaded with its defaults.
             method: A name in `METHODS`, with options as in ``"occlusion:patch=32,stride=16"``.
-            weights: ``"default"``, ``"none"`` or a file; see `streamcam.models.load_classifier`.
-            labels: Class names, or a file of them; the published ones if None.
             target_layer: Dotted name of a layer, several joined by ``+``, or ``"auto"`` for the last one
                 with a spatial grid.
             classes: What to explain: indices, names, ``"top3"`` for each image's three most probable
@@ -109,12 +97,6 @@ class Explainer:
                 memory.
             backend: ``"openvino"`` runs what lies before the target layer on OpenVINO, ``"torch"`` everything
                 in torch; ``"auto"`` takes the first wherever it can.
-            input_size: Side of the square that the network takes, in pixels; this and what follows are for
-                networks of your own, see `streamcam.models.load_classifier`.
-            mean: Mean of each channel, on a scale of 0 to 1: three for RGB, one for grey.
-            std: Standard deviation of each channel, likewise.
-            logits_key: Where the logits stand in what the network returns.
-            activation: What makes probabilities of logits.
 
         Raises:
             StreamcamError: one of its children, if any of these cannot be had.
@@ -135,24 +117,14 @@ class Explainer:
         self.device, backend_device = place.torch, place.openvino
         chosen = choose_precision(precision, self.device, backend_device)
         if isinstance(model, str):
-            model = load_classifier(
-                model,
-                weights=weights,
-                labels=labels,
-                input_size=input_size,
-                mean=mean,
-                std=std,
-                logits_key=logits_key,
-                activation=activation,
-                any_shape=fit == "full",
-            )
-        self.classifier = model = without_inference_tensors(model)
+            model = load_model(model, any_shape=fit == "full")
+        self.model = model = without_inference_tensors(model)
         self.targets = resolve_targets(model, classes, against)
         if signed and len(self.targets) > 1:
             raise InvalidArgumentError(
                 f"signed shows one class in two colours, and {len(self.targets)} are asked for; ask for one"
             )
-        self.model: nn.Module = model.module.to(self.device)
+        self._module = model.module.to(self.device)
         self.top_k = min(top_k, len(model.labels))
         self.notes: list[str] = [note for note in (place.note, chosen.note) if note is not None]
         found = self._probe(fit)
@@ -165,7 +137,7 @@ class Explainer:
         size = trial_size(model, self.fit)
         # Where torch runs on a processor, nothing below float32 has been seen to be quicker.
         tried = chosen.names[-1:] if self.device.type == "cpu" else chosen.names
-        with torch.inference_mode(False), evaluating(self.model):
+        with torch.inference_mode(False), evaluating(self._module):
             network = hooked_network(
                 model,
                 layers,
@@ -261,11 +233,11 @@ class Explainer:
     def identity(self) -> dict[str, object]:
         """Tell all that explanations depend on besides the images, in plain values."""
         return {
-            "model": self.classifier.name,
-            "weights": fingerprint(self.model),
-            "labels": hashlib.sha256(repr(self.classifier.labels).encode()).hexdigest()[:16],
-            "input": repr(self.classifier.input),
-            "activation": self.classifier.activation,
+            "model": self.model.name,
+            "weights": fingerprint(self._module),
+            "labels": hashlib.sha256(repr(self.model.labels).encode()).hexdigest()[:16],
+            "input": repr(self.model.input),
+            "activation": self.model.activation,
             "method": self.method,
             "method's options": repr(self._options),
             "target layer": self.target_layer,
@@ -302,8 +274,8 @@ class Explainer:
         """Find out whether the network takes frames at their own shape, and what its layers put out."""
         # The order in which half-precision convolutions want their data on NVIDIA devices.
         wanted = torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
-        with evaluating(self.model):
-            probe = probe_arranged(self.classifier, fit, self.device, wanted)
+        with evaluating(self._module):
+            probe = probe_arranged(self.model, fit, self.device, wanted)
         if probe.note is not None:
             self.notes.append(probe.note)
         return probe
@@ -311,11 +283,11 @@ class Explainer:
     def _explain_batch(self, frames: Sequence[Frame], tracker: Tracker | None) -> list[Explanation]:
         # Inference mode is the caller's affair: here gradients are taken.
         threads = torch_threads(available_cores() if self._split is None else self._split.head_threads)
-        with torch.inference_mode(False), evaluating(self.model), threads:
+        with torch.inference_mode(False), evaluating(self._module), threads:
             run = self._run(self._preprocessor.pixels(frames))
             # From here on all but gradients and maps is done by the processor: what is looked up in a few
             # probabilities, a device would be waited for again and again.
-            probabilities = self.classifier.probabilities(run.logits).cpu()
+            probabilities = self.model.probabilities(run.logits).cpu()
             ranking = probabilities.argsort(dim=1, descending=True, stable=True)
             followed = ranking if tracker is None else self._followed(frames, probabilities, tracker)
             objectives = [target.objective(followed) for target in self.targets]
@@ -333,7 +305,7 @@ class Explainer:
     ) -> torch.Tensor:
         """Rank the classes of frames that follow each other, int64 (N, as many as are shown or explained)."""
         count = max(self.top_k, *(1 + (target.rank or 0) for target in self.targets))
-        return torch.from_numpy(tracker.rank(frames, probabilities.numpy(), self.classifier.labels, count))
+        return torch.from_numpy(tracker.rank(frames, probabilities.numpy(), self.model.labels, count))
 
     def _run(self, pixels: NDArray[np.uint8]) -> Run:
         """Run the network on pixels (N, H, W, 3)."""

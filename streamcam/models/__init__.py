@@ -5,8 +5,8 @@ from streamcam.models.families.base import ModelInfo
 from streamcam.models.families.bundled import DEFAULT_MODEL
 from streamcam.models.geometry import FITS, Geometry, fit_geometry
 from streamcam.models.layers import AUTO, Layer, choose_target_layers, probe_layers
-from streamcam.models.loading import known_models, load_classifier
-from streamcam.models.probing import Probe, probe_arranged, probe_classifier
+from streamcam.models.loading import known_models, load_model
+from streamcam.models.probing import Probe, probe_arranged, probe_model
 
 __all__ = [
     "AUTO",
@@ -21,8 +21,8 @@ __all__ = [
     "choose_target_layers",
     "fit_geometry",
     "known_models",
-    "load_classifier",
+    "load_model",
     "probe_arranged",
-    "probe_classifier",
     "probe_layers",
+    "probe_model",
 ]

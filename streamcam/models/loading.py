@@ -20,7 +20,7 @@ IMAGENET = "imagenet"
 ACTIVATIONS = ("softmax", "sigmoid")
 
 
-def load_classifier(
+def load_model(
     name: str = DEFAULT_MODEL,
     *,
     weights: str | Path = DEFAULT_WEIGHTS,
@@ -94,7 +94,7 @@ def _unknown_model(name: str) -> UnknownNameError:
 
 
 def known_models(text: str = "") -> list[ModelInfo]:
-    """List what `load_classifier` takes by name, the default first.
+    """List what `load_model` takes by name, the default first.
 
     Args:
         text: Only names that contain it, without regard to case. A family of many names is listed only where

@@ -43,24 +43,24 @@ def probe_arranged(
 
     Args:
         classifier: In evaluation mode, on its device.
-        fit: As in `probe_classifier`.
+        fit: As in `probe_model`.
         device: Where the network is.
         wanted: The order that the device likes.
 
     Raises:
-        InvalidArgumentError: as `probe_classifier` does.
+        InvalidArgumentError: as `probe_model` does.
         ModelError: likewise.
     """
     if wanted != torch.contiguous_format:
         classifier.module.to(memory_format=wanted)
         try:
-            return probe_classifier(classifier, fit, device, wanted)
+            return probe_model(classifier, fit, device, wanted)
         except (InvalidArgumentError, ModelError):
             classifier.module.to(memory_format=torch.contiguous_format)
-    return probe_classifier(classifier, fit, device)
+    return probe_model(classifier, fit, device)
 
 
-def probe_classifier(
+def probe_model(
     classifier: Classifier,
     fit: str | None = None,
     device: str | torch.device = "cpu",

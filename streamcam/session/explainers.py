@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from streamcam.explanations import Explanation
@@ -13,6 +13,7 @@ from streamcam.session.stages import ExplainerFacts, ExplainRequest
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer
+    from streamcam.models import Classifier as Model
     from streamcam.models import Layer
     from streamcam.temporal import Tracker
 
@@ -43,12 +44,12 @@ class AimedExplainer:
         """What is true of it now."""
         explainer = self.explainer
         return ExplainerFacts(
-            model=explainer.classifier.name,
+            model=explainer.model.name,
             method=self.method,
             layer=explainer.target_layer,
             backend=explainer.backend,
             precision=explainer.precision,
-            labels=explainer.classifier.labels,
+            labels=explainer.model.labels,
             layers=self.layers,
             notes=tuple(explainer.notes),
         )
@@ -61,15 +62,16 @@ class LiveExplainers:
         methods: The names of the methods to choose from; empty until the first explainer is built.
     """
 
-    def __init__(self, model: str, **settings: Any) -> None:
+    def __init__(self, model: Mapping[str, Any], **settings: Any) -> None:
         """Assign; nothing is loaded.
 
         Args:
-            model: The model's name.
+            model: Arguments of `streamcam.load_model`.
             settings: Of `streamcam.Explainer`, without method and target_layer.
         """
         self.methods: list[str] = []
-        self._model: Any = model
+        self._model_arguments = model
+        self._model: Model | None = None
         self._settings = settings
         self._layers: tuple[str, ...] = ()
         self._built: OrderedDict[tuple[str, str], Explainer] = OrderedDict()
@@ -90,7 +92,11 @@ class LiveExplainers:
 
     def _explainer(self, method: str, layer: str) -> Explainer:
         from streamcam.explain import Explainer
+        from streamcam.models import load_model
 
+        if self._model is None:
+            any_shape = self._settings.get("fit") == "full"
+            self._model = load_model(**self._model_arguments, any_shape=any_shape)
         key = (method, layer)
         if key not in self._built:
             built = Explainer(
@@ -100,9 +106,6 @@ class LiveExplainers:
                 batch_size=AimedExplainer.batch_size,
                 **self._settings,
             )
-            self._model = built.classifier
-            for done in ("weights", "labels", "input_size", "mean", "std", "logits_key", "activation"):
-                self._settings.pop(done, None)  # of loading, which is over
             self._built[key] = built
             while len(self._built) > _KEPT:
                 self._built.popitem(last=False)
@@ -116,15 +119,15 @@ def _aimed(explainer: Explainer, wanted: ExplainRequest) -> Explainer:
     if wanted.class_index is not None:
         return explainer.aimed_at([Target(class_index=wanted.class_index)])
     if wanted.rank is not None:
-        return explainer.aimed_at([Target(rank=min(wanted.rank, len(explainer.classifier.labels) - 1))])
+        return explainer.aimed_at([Target(rank=min(wanted.rank, len(explainer.model.labels) - 1))])
     return explainer
 
 
 def _stages_of(explainer: Explainer) -> tuple[str, ...]:
     """The layers that are worth going through: the last of each resolution and width, outside of blocks."""
-    from streamcam.models import probe_classifier
+    from streamcam.models import probe_model
 
-    probe = probe_classifier(explainer.classifier, explainer.fit, explainer.device)
+    probe = probe_model(explainer.model, explainer.fit, explainer.device)
     return stage_layers(probe.layers, explainer.target_layer)
 
 

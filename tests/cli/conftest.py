@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from media_factory import make_clip
-from stage_fakes import FakeExplainer
+from stage_fakes import FakeExplainer, FakeModel, fake_modules
 
 FRAMES = 20
 
@@ -48,11 +47,10 @@ def explainers(monkeypatch: pytest.MonkeyPatch) -> list[FakeExplainer]:
     """Let the command line build explainers that need no network; every one built is in the list."""
     built: list[FakeExplainer] = []
 
-    def build(model: str, **settings: object) -> FakeExplainer:
+    def build(model: FakeModel, **settings: object) -> FakeExplainer:
         built.append(FakeExplainer(model, **settings))
         return built[-1]
 
-    module = types.ModuleType("streamcam.explain")
-    module.Explainer = build  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "streamcam.explain", module)
+    for name, module in fake_modules(build).items():
+        monkeypatch.setitem(sys.modules, name, module)
     return built

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import os
 import sys
-import types
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from stage_fakes import FakeExplainer
+from stage_fakes import FakeExplainer, FakeModel, fake_modules
 
 FRAMES_PER_BATCH = 4
 
@@ -31,13 +30,11 @@ def main() -> None:
             print(f"holding at {here}", flush=True)
             sys.stdin.read()
 
-    def build(model: str, **settings: object) -> FakeExplainer:
+    def build(model: FakeModel, **settings: object) -> FakeExplainer:
         hold("loading")
         return FakeExplainer(model, before=hold, **{**settings, "batch_size": FRAMES_PER_BATCH})
 
-    module = types.ModuleType("streamcam.explain")
-    module.Explainer = build
-    sys.modules["streamcam.explain"] = module
+    sys.modules.update(fake_modules(build))
 
     from streamcam import __main__
     from streamcam.cli import progress

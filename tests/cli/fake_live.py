@@ -17,7 +17,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 
-def make_explainers(model: str, **_settings: Any) -> object:
+def make_explainers(model: dict[str, Any], **_settings: Any) -> object:
     """Take the settings of the real ones and need hardly any of them."""
     from live_fakes import FakeExplainers
 
@@ -25,7 +25,7 @@ def make_explainers(model: str, **_settings: Any) -> object:
         def make(self, _wanted: object) -> Any:
             threading.Event().wait()
 
-    return EndlessExplainers() if model == "endless" else FakeExplainers()
+    return EndlessExplainers() if model["name"] == "endless" else FakeExplainers()
 
 
 def main() -> None:

@@ -57,15 +57,15 @@ def test_a_video_ends_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
         (["nowhere.mp4"], "no file 'nowhere.mp4'"),
         (["clip.mp4", "--record", "out.avi"], "a recording is one of .mp4, .mkv"),
         (["clip.mp4", "--record", "clip.mp4"], "exists already"),
-        (["clip.mp4", "--size", "wide"], "'wide' is no size"),
-        (["clip.mp4", "--size", "0x720"], "'0x720' is no size"),
+        (["clip.mp4", "--size", "wide"], "'wide' is not a size"),
+        (["clip.mp4", "--size", "0x720"], "'0x720' is not a size"),
         (["clip.mp4", "--duration", "0"], "0 is not above 0"),
         (["clip.mp4", "--give-up", "-1"], "-1 is not above 0"),
         (["clip.mp4", "--smoothing", "-1"], "smoothing"),
         (["clip.mp4", "--every", "0"], "0 is not in the range x>=1"),
         (["clip.mp4", "--every", "often"], "'often' is not a valid whole number"),
         (["clip.mp4", "--smoothing-mode", "zero-phase"], "needs future frames"),
-        (["clip.mp4", "--colormap", "mauve"], "unknown colour map 'mauve'"),
+        (["clip.mp4", "--colormap", "mauve"], "unknown color map 'mauve'"),
         (["gopher://host/video"], "unknown protocol 'gopher'"),
         (["rtsp:///video"], "names no host"),
     ],
@@ -215,7 +215,7 @@ def test_the_last_layer_of_each_stage_is_offered() -> None:
 def test_explainers_are_kept_for_a_while() -> None:
     from streamcam.session.stages import ExplainRequest
 
-    explainers = live_explainers.LiveExplainers("resnet18", weights="none", backend="torch")
+    explainers = live_explainers.LiveExplainers({"name": "resnet18", "weights": "none"}, backend="torch")
     assert explainers.methods == []
     first = explainers.make(ExplainRequest("gradcam"))
     facts = first.facts
@@ -240,7 +240,7 @@ def test_explainers_are_kept_for_a_while() -> None:
 def test_what_is_told_of_an_explainer_is_true_at_any_moment() -> None:
     from streamcam.session.stages import ExplainRequest
 
-    made = live_explainers.LiveExplainers("resnet18", weights="none", backend="torch").make(
+    made = live_explainers.LiveExplainers({"name": "resnet18", "weights": "none"}, backend="torch").make(
         ExplainRequest("gradcam")
     )
     made.explainer.backend = "another"

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stage_fakes import FakeExplainer
+from stage_fakes import FakeExplainer, fake_modules
 
 
 @pytest.fixture(autouse=True)
@@ -23,9 +22,8 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 def explainers(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeExplainer]:
     """What the command line takes for its explainer; a test may put another one in."""
     built = {"explainer": FakeExplainer()}
-    module = types.ModuleType("streamcam.explain")
-    module.Explainer = lambda *_, **__: built["explainer"]  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "streamcam.explain", module)
+    for name, module in fake_modules(lambda *_, **__: built["explainer"]).items():
+        monkeypatch.setitem(sys.modules, name, module)
     return built
 
 

@@ -19,7 +19,7 @@ from streamcam.models.efficientnet_lite import (
     from_published_names,
 )
 from streamcam.models.families import bundled
-from streamcam.models.loading import load_classifier
+from streamcam.models.loading import load_model
 from streamcam.models.weights import check_sha256, read_state_dict
 
 
@@ -41,7 +41,7 @@ def test_a_file_that_was_tampered_with_is_refused(monkeypatch: pytest.MonkeyPatc
     torch.save({}, tmp_path / "weights.pth")
     monkeypatch.setattr(bundled, "packaged_weights", lambda: tmp_path / "weights.pth")
     with pytest.raises(ModelError, match="is damaged or another version"):
-        load_classifier()
+        load_model()
 
 
 @pytest.mark.parametrize(("size", "grid"), [((224, 224), (7, 7)), ((224, 384), (7, 12)), ((96, 64), (3, 2))])
@@ -56,7 +56,7 @@ def test_it_takes_images_of_any_shape(size: tuple[int, int], grid: tuple[int, in
 @pytest.mark.parametrize("size", [(224, 224), (224, 384), (150, 97)])
 def test_it_computes_what_timm_s_port_from_tensorflow_computes(size: tuple[int, int]) -> None:
     """With its uneven padding, at even sides and at odd ones."""
-    own = load_classifier().module
+    own = load_model().module
     other = pytest.importorskip("timm").create_model("tf_efficientnet_lite0").eval()
     names = other.state_dict()
     other.load_state_dict(dict(zip(names, own.state_dict().values(), strict=True)))
@@ -85,7 +85,7 @@ def test_where_sides_are_halved_the_smaller_part_of_the_padding_comes_first(
 def test_its_cells_look_where_they_are_drawn() -> None:
     """At the middle of 32 pixels each, by the mean place of the gradients of one cell."""
     chance = torch.Generator().manual_seed(0)
-    features = load_classifier().module.get_submodule("features")
+    features = load_model().module.get_submodule("features")
     images = torch.randn(6, 3, 320, 320, generator=chance, requires_grad=True)
     cells = features(images)[:, :, 4, 5]  # centred 144 pixels down and 176 right
     weights = torch.randn(cells.shape, generator=chance)
@@ -114,7 +114,7 @@ def test_it_names_what_the_sample_shows(full: Explainer, photograph: str, label:
 @pytest.mark.parametrize(("fit", "at_least"), [("full", 52), ("stretch", 48), ("crop", 54)])
 def test_it_names_real_photographs(real_media: Path, full: Explainer, fit: str, at_least: int) -> None:
     """Cut as for the published accuracy, 55 of 58; 46 where every stage is padded alike on both sides."""
-    explainer = Explainer(full.classifier, backend="torch", top_k=1, fit=fit)
+    explainer = Explainer(full.model, backend="torch", top_k=1, fit=fit)
     folder = real_media / "imagenet"
     with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

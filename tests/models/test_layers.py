@@ -15,8 +15,8 @@ from streamcam.models import (
     InputSpec,
     Layer,
     choose_target_layers,
-    probe_classifier,
     probe_layers,
+    probe_model,
 )
 from streamcam.models.labels import numbered_labels
 
@@ -306,12 +306,12 @@ class Fixed(nn.Module):
 
 
 def test_frames_keep_their_shape_where_the_network_takes_any() -> None:
-    probe = probe_classifier(classifier(Conventional()))
+    probe = probe_model(classifier(Conventional()))
     assert (probe.fit, probe.note) == ("full", None)
 
 
 def test_frames_are_stretched_to_what_a_network_takes() -> None:
-    probe = probe_classifier(classifier(Fixed()))
+    probe = probe_model(classifier(Fixed()))
     assert (probe.fit, probe.note) == (
         "stretch",
         "toy takes only 32x32 images: frames are stretched to that",
@@ -320,21 +320,21 @@ def test_frames_are_stretched_to_what_a_network_takes() -> None:
 
 
 def test_frames_are_stretched_for_a_network_that_would_do_so_itself() -> None:
-    probe = probe_classifier(classifier(Fixed(resizes=True)))
+    probe = probe_model(classifier(Fixed(resizes=True)))
     assert (probe.fit, choose_target_layers(probe.layers)[0].grid) == ("stretch", (4, 4))
     assert probe.note == "toy resizes images itself: frames are stretched to what it takes"
 
 
 def test_a_shape_that_a_network_does_not_take_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="only 32x32 images; use `fit='stretch'`, crop or pad"):
-        probe_classifier(classifier(Fixed()), "full")
+        probe_model(classifier(Fixed()), "full")
 
 
 def test_a_network_that_takes_nothing_of_its_size_says_what_was_tried() -> None:
     with pytest.raises(ModelError, match=r"3 channels and 48x48 pixels \(.*\); say what it takes"):
-        probe_classifier(classifier(Fixed(), spec=InputSpec(48, 48)))
+        probe_model(classifier(Fixed(), spec=InputSpec(48, 48)))
 
 
 def test_a_network_without_logits_says_so() -> None:
     with pytest.raises(ModelError, match=r"returns a tensor \(2, 4, .*`logits_key`"):
-        probe_classifier(classifier(nn.Conv2d(3, 4, 8, 8)))
+        probe_model(classifier(nn.Conv2d(3, 4, 8, 8)))

@@ -12,7 +12,7 @@ from torch import nn
 from torchvision.models import get_model, get_model_weights
 
 from streamcam.errors import InvalidArgumentError, ModelError, SourceNotFoundError, UnknownNameError
-from streamcam.models import Classifier, known_models, load_classifier
+from streamcam.models import Classifier, known_models, load_model
 from streamcam.models.labels import imagenet_labels
 from streamcam.models.weights import StateDict
 
@@ -46,7 +46,7 @@ def assert_same(loaded: nn.Module, path: Path) -> None:
 
 
 def test_the_default_is_there_without_a_download() -> None:
-    default = load_classifier()
+    default = load_model()
     assert default.name == "efficientnet_lite0"
     assert default.labels == imagenet_labels()
     assert default.weights.startswith("ImageNet-1k (efficientnet-lite0")
@@ -54,25 +54,25 @@ def test_the_default_is_there_without_a_download() -> None:
 
 
 def test_an_untrained_network_has_no_weights_to_speak_of() -> None:
-    model = load_classifier(TINY, weights="none")
+    model = load_model(TINY, weights="none")
     assert (model.weights, len(model.labels), model.labels[285]) == ("none", 1000, "Egyptian cat")
 
 
 @pytest.mark.parametrize("name", [TINY, "efficientnet_lite0"])
 def test_an_untrained_network_has_as_many_classes_as_labels(name: str) -> None:
-    model = load_classifier(name, weights="none", labels=["cat", "dog", "cot"])
+    model = load_model(name, weights="none", labels=["cat", "dog", "cot"])
     assert model.labels == ("cat", "dog", "cot")
     assert model.module(torch.zeros(1, 3, 64, 64)).shape == (1, 3)
 
 
 def test_a_file_s_weights_are_loaded(weights: Path) -> None:
-    model = load_classifier(TINY, weights=weights)
+    model = load_model(TINY, weights=weights)
     assert_same(model.module, weights)
     assert (model.weights, model.labels) == (str(weights), imagenet_labels())
 
 
 def test_a_fine_tuned_network_s_classes_are_counted_in_its_file(fine_tuned: Path) -> None:
-    model = load_classifier(TINY, weights=fine_tuned)
+    model = load_model(TINY, weights=fine_tuned)
     assert_same(model.module, fine_tuned)
     assert model.labels == tuple(f"class {index}" for index in range(7))
 
@@ -81,38 +81,38 @@ def test_a_fine_tuned_default_model_s_classes_are_counted_in_its_file(tmp_path: 
     from streamcam.models.efficientnet_lite import EfficientNetLite0
 
     path = save(EfficientNetLite0(4), tmp_path)
-    model = load_classifier(weights=path, labels=list("abcd"))
+    model = load_model(weights=path, labels=list("abcd"))
     assert_same(model.module, path)
     assert model.labels == ("a", "b", "c", "d")
 
 
 def test_labels_must_be_as_many_as_classes(weights: Path, fine_tuned: Path) -> None:
     with pytest.raises(ModelError, match=f"2 labels were given for the 7 classes of {TINY}; give one label"):
-        load_classifier(TINY, weights=fine_tuned, labels=["a", "b"])
+        load_model(TINY, weights=fine_tuned, labels=["a", "b"])
     with pytest.raises(ModelError, match="3 labels were given for the 1000 classes"):
-        load_classifier(TINY, weights=weights, labels=["a", "b", "c"])
+        load_model(TINY, weights=weights, labels=["a", "b", "c"])
     with pytest.raises(ModelError, match="2 labels were given for the 1000 classes of efficientnet_lite0"):
-        load_classifier(labels=["a", "b"])
+        load_model(labels=["a", "b"])
     with pytest.raises(InvalidArgumentError, match="two classes or more, and here are 1 labels"):
-        load_classifier(TINY, weights="none", labels=["a"])
+        load_model(TINY, weights="none", labels=["a"])
 
 
 def test_labels_come_from_a_file_too(tmp_path: Path, fine_tuned: Path) -> None:
     (tmp_path / "names.txt").write_text("a\nb\nc\nd\ne\nf\ng\n", encoding="utf-8")
-    model = load_classifier(TINY, weights=fine_tuned, labels=tmp_path / "names.txt")
+    model = load_model(TINY, weights=fine_tuned, labels=tmp_path / "names.txt")
     assert model.labels == tuple("abcdefg")
-    assert load_classifier(TINY, weights="none", labels="imagenet").labels == imagenet_labels()
+    assert load_model(TINY, weights="none", labels="imagenet").labels == imagenet_labels()
 
 
 def test_weights_of_another_network_are_refused(weights: Path) -> None:
     says = f"{weights} does not fit squeezenet1_1: features.0.weight is missing; conv1.0.weight is unknown"
     with pytest.raises(ModelError, match=re.escape(says)):
-        load_classifier("squeezenet1_1", weights=weights)
+        load_model("squeezenet1_1", weights=weights)
 
 
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(SourceNotFoundError, match=r"'nowhere\.pth'"):
-        load_classifier(TINY, weights="nowhere.pth")
+        load_model(TINY, weights="nowhere.pth")
 
 
 UNKNOWN = [
@@ -130,7 +130,7 @@ UNKNOWN = [
 @pytest.mark.parametrize(("name", "says"), UNKNOWN)
 def test_an_unknown_name_lists_the_nearest(name: str, says: str) -> None:
     with pytest.raises(UnknownNameError, match=says):
-        load_classifier(name, weights="none")
+        load_model(name, weights="none")
 
 
 INPUTS = [
@@ -145,7 +145,7 @@ def test_the_input_is_the_published_one_or_as_asked_for(
     name: str, settings: dict[str, Any], expected: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stub_downloads(monkeypatch, get_model(name).state_dict())
-    spec = load_classifier(name, **settings).input
+    spec = load_model(name, **settings).input
     assert (spec.size, spec.resize) == expected
     assert (spec.mean, spec.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -162,7 +162,7 @@ BAD_INPUTS = [
 @pytest.mark.parametrize(("settings", "says"), BAD_INPUTS)
 def test_an_input_that_cannot_be_is_refused(settings: dict[str, Any], says: str) -> None:
     with pytest.raises(InvalidArgumentError, match=says):
-        load_classifier(TINY, weights="none", **settings)
+        load_model(TINY, weights="none", **settings)
 
 
 def stub_downloads(monkeypatch: pytest.MonkeyPatch, state: object) -> list[dict[str, Any]]:
@@ -184,7 +184,7 @@ def test_published_weights_are_fetched_without_running_their_code(
     monkeypatch: pytest.MonkeyPatch, weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = stub_downloads(monkeypatch, torch.load(weights, weights_only=True))
-    model = load_classifier(TINY)
+    model = load_model(TINY)
     assert_same(model.module, weights)
     assert model.weights == "ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1"
     (request,) = asked
@@ -195,7 +195,7 @@ def test_published_weights_are_fetched_without_running_their_code(
 
 def test_other_published_weights_are_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = stub_downloads(monkeypatch, get_model("mobilenet_v2").state_dict())
-    model = load_classifier("mobilenet_v2", weights="IMAGENET1K_V1")
+    model = load_model("mobilenet_v2", weights="IMAGENET1K_V1")
     assert model.weights == "MobileNet_V2_Weights.IMAGENET1K_V1"
     assert asked[0]["url"].endswith("mobilenet_v2-b0353104.pth")
     assert model.input.resize == 256
@@ -210,7 +210,7 @@ def test_a_failed_download_names_the_ways_out(monkeypatch: pytest.MonkeyPatch, e
         rf"the weights of {TINY} could not be downloaded \({error}\); give a file with `weights` PATH, put "
     )
     with pytest.raises(ModelError, match=says) as caught:
-        load_classifier(TINY)
+        load_model(TINY)
     assert "shufflenetv2_x0.5-f707e7126e.pth into $TORCH_HOME/hub/checkpoints" in str(caught.value)
     assert "`weights='none'`" in str(caught.value)
 
@@ -251,7 +251,7 @@ def test_files_with_names_of_their_time_fit(
 ) -> None:
     state = published()
     stub_downloads(monkeypatch, state)
-    module = load_classifier(name, input_size=side).module
+    module = load_model(name, input_size=side).module
     loaded = [value for key, value in module.state_dict().items() if key in state or "num_batches" not in key]
     for own, given in zip(loaded, state.values(), strict=True):
         assert torch.equal(own, given)
@@ -267,7 +267,7 @@ def test_google_s_networks_lose_the_classifiers_that_only_training_reads(
     settings = {"aux_logits": True, "init_weights": False}
     original = get_model(name, weights=None, transform_input=True, **settings).eval()
     stub_downloads(monkeypatch, original.state_dict())
-    model = load_classifier(name)
+    model = load_model(name)
     assert not any("aux" in key.lower() for key in model.module.state_dict())
     image = torch.randn(1, 3, 96, 96)
     with torch.no_grad():
@@ -280,7 +280,7 @@ def test_networks_built_on_no_device_answer_like_torchvision_s(weights: Path) ->
     image = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         expected = original(image)
-        torch.testing.assert_close(load_classifier(TINY, weights=weights).module(image), expected)
+        torch.testing.assert_close(load_model(TINY, weights=weights).module(image), expected)
 
 
 def parameters_of(model: Classifier) -> int:
@@ -296,7 +296,7 @@ def test_models_are_listed_with_what_their_weights_say(
     assert next(iter(infos)) == "efficientnet_lite0"
     default, resnet = infos["efficientnet_lite0"], infos["resnet50"]
     assert (default.parameters, default.input_size, default.on_disk) == (
-        parameters_of(load_classifier()),
+        parameters_of(load_model()),
         224,
         True,
     )

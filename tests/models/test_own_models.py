@@ -14,7 +14,7 @@ import torch
 
 from streamcam import Explainer
 from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError
-from streamcam.models import load_classifier
+from streamcam.models import load_model
 
 SOURCE = """
     import torch
@@ -78,7 +78,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_a_factory_in_the_current_directory_is_found() -> None:
     path = list(sys.path)
-    model = load_classifier("my_nets:Net")
+    model = load_model("my_nets:Net")
     assert model.labels == ("class 0", "class 1", "class 2")
     assert (model.name, model.weights) == ("my_nets:Net", "as its factory makes it")
     assert (model.input.size, model.input.channels, model.activation) == (224, 3, "softmax")
@@ -87,14 +87,14 @@ def test_a_factory_in_the_current_directory_is_found() -> None:
 
 @pytest.mark.parametrize("name", ["my_package.nets:Net", "my_nets:Nested.factory", "my_nets:imports_late"])
 def test_factories_are_found_in_packages_and_classes(name: str) -> None:
-    assert len(load_classifier(name).labels) == 3
+    assert len(load_model(name).labels) == 3
 
 
 def test_weights_labels_and_input_are_as_asked_for(here: Path) -> None:
     (here / "names.json").write_text('["cat", "dog", "cot"]', encoding="utf-8")
-    state = load_classifier("my_nets:Net").module.state_dict()
+    state = load_model("my_nets:Net").module.state_dict()
     torch.save(state, here / "weights.pth")
-    model = load_classifier(
+    model = load_model(
         "my_nets:Net",
         weights="weights.pth",
         labels="names.json",
@@ -114,19 +114,19 @@ def test_weights_labels_and_input_are_as_asked_for(here: Path) -> None:
 
 
 def test_a_thousand_classes_are_not_taken_for_imagenet_s() -> None:
-    assert load_classifier("my_nets:thousand").labels[285] == "class 285"
-    assert load_classifier("my_nets:thousand", labels="imagenet").labels[285] == "Egyptian cat"
+    assert load_model("my_nets:thousand").labels[285] == "class 285"
+    assert load_model("my_nets:thousand", labels="imagenet").labels[285] == "Egyptian cat"
 
 
 def test_a_single_logit_is_two_classes() -> None:
-    model = load_classifier("my_nets:binary", labels=["no", "yes"])
+    model = load_model("my_nets:binary", labels=["no", "yes"])
     assert (model.labels, model.activation) == (("no", "yes"), "sigmoid")
-    assert load_classifier("my_nets:binary").labels == ("class 0", "class 1")
+    assert load_model("my_nets:binary").labels == ("class 0", "class 1")
 
 
 def test_networks_in_other_precision_or_in_training_are_made_ready() -> None:
-    assert next(load_classifier("my_nets:in_double").module.parameters()).dtype == torch.float32
-    assert not any(part.training for part in load_classifier("my_nets:in_training").module.modules())
+    assert next(load_model("my_nets:in_double").module.parameters()).dtype == torch.float32
+    assert not any(part.training for part in load_model("my_nets:in_training").module.modules())
 
 
 EXPLAINED = [
@@ -143,7 +143,8 @@ EXPLAINED = [
 @pytest.mark.parametrize(("name", "settings"), EXPLAINED)
 def test_own_networks_are_explained(name: str, settings: dict[str, Any]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
-    (explanation,) = Explainer(name, **settings).explain([image])
+    classes = settings.pop("classes", None)
+    (explanation,) = Explainer(load_model(name, **settings), classes=classes).explain([image])
     (heatmap,) = explanation.heatmaps.values()
     assert heatmap.shape == ((24, 40) if "input_size" in settings else (56, 96))
     assert explanation.target_layer == "conv"
@@ -186,18 +187,18 @@ UNKNOWN = [
 @pytest.mark.parametrize(("name", "says"), UNKNOWN)
 def test_what_is_not_there_is_named(name: str, says: str) -> None:
     with pytest.raises(UnknownNameError, match=says):
-        load_classifier(name)
+        load_model(name)
 
 
 @pytest.mark.parametrize(("name", "settings", "says"), FAILURES)
 def test_what_fails_is_said_on_one_line(name: str, settings: dict[str, Any], says: str) -> None:
     with pytest.raises(ModelError, match=says) as caught:
-        load_classifier(name, **settings)
+        load_model(name, **settings)
     assert "\n" not in str(caught.value)
 
 
 def test_a_shape_that_an_own_network_does_not_take_is_stretched_to() -> None:
-    model = load_classifier("my_nets:only_48", input_size=48)
+    model = load_model("my_nets:only_48", input_size=48)
     with pytest.raises(ModelError, match="no layer of this network has a spatial grid"):
         Explainer(model)
     with pytest.raises(InvalidArgumentError, match="only 48x48 images"):

@@ -14,7 +14,7 @@ import torch
 from streamcam.errors import ModelError, UnknownNameError
 from streamcam.explain import Explainer
 from streamcam.frames import Region
-from streamcam.models import known_models, load_classifier
+from streamcam.models import known_models, load_model
 from streamcam.models.labels import imagenet_labels
 
 timm = pytest.importorskip("timm")
@@ -38,16 +38,16 @@ def fine_tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_input_is_that_of_timm_s_own_configuration() -> None:
-    spec = load_classifier("timm:resnet10t", weights="none").input
+    spec = load_model("timm:resnet10t", weights="none").input
     assert (spec.size, spec.resize) == (176, 201)  # evaluated with a crop of 0.875
     assert (spec.mean, spec.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    assert load_classifier("timm:test_vit", weights="none").input.mean == (0.5, 0.5, 0.5)
+    assert load_model("timm:test_vit", weights="none").input.mean == (0.5, 0.5, 0.5)
 
 
 def test_a_thousand_classes_are_imagenet_s_and_others_are_numbered() -> None:
-    model = load_classifier(TINY, weights="none")
+    model = load_model(TINY, weights="none")
     assert (model.name, model.weights, model.labels) == (TINY, "none", imagenet_labels())
-    assert load_classifier(TINY, weights="none", labels=["a", "b", "c"]).labels == ("a", "b", "c")
+    assert load_model(TINY, weights="none", labels=["a", "b", "c"]).labels == ("a", "b", "c")
 
 
 def test_the_larger_imagenet_s_classes_have_names_too() -> None:
@@ -59,24 +59,24 @@ def test_the_larger_imagenet_s_classes_have_names_too() -> None:
 
 
 def test_weights_of_a_fine_tuned_network_are_loaded(fine_tuned: Path) -> None:
-    model = load_classifier(TINY, weights=fine_tuned)
+    model = load_model(TINY, weights=fine_tuned)
     assert model.labels == ("class 0", "class 1", "class 2", "class 3")
     for name, value in torch.load(fine_tuned, weights_only=True).items():
         assert torch.equal(model.module.state_dict()[name], value)
     with pytest.raises(ModelError, match="2 labels were given for the 4 classes of timm:test_resnet"):
-        load_classifier(TINY, weights=fine_tuned, labels=["a", "b"])
+        load_model(TINY, weights=fine_tuned, labels=["a", "b"])
 
 
 def test_weights_of_another_network_are_refused(fine_tuned: Path) -> None:
     with pytest.raises(ModelError, match=r"does not fit timm:test_vit: cls_token is missing; conv1\."):
-        load_classifier("timm:test_vit", weights=fine_tuned)
+        load_model("timm:test_vit", weights=fine_tuned)
 
 
 def test_transformers_are_built_for_the_size_asked_for_and_others_take_any() -> None:
-    vit = load_classifier("timm:test_vit", weights="none", input_size=96)
+    vit = load_model("timm:test_vit", weights="none", input_size=96)
     assert vit.module(torch.zeros(1, 3, 96, 96)).shape == (1, 1000)
     assert (vit.input.size, vit.input.resize) == (96, 101)
-    assert load_classifier(TINY, weights="none", input_size=96).input.size == 96
+    assert load_model(TINY, weights="none", input_size=96).input.size == 96
 
 
 VIT = "timm:deit_tiny_patch16_224"
@@ -84,30 +84,35 @@ VIT = "timm:deit_tiny_patch16_224"
 
 def test_transformers_take_any_shape_where_that_is_asked_for() -> None:
     wide = torch.zeros(1, 3, 224, 288)
-    assert load_classifier(VIT, weights="none", any_shape=True).module(wide).shape == (1, 1000)
+    assert load_model(VIT, weights="none", any_shape=True).module(wide).shape == (1, 1000)
     with pytest.raises(AssertionError, match="Input width"):
-        load_classifier(VIT, weights="none").module(wide)
-    both = load_classifier("timm:test_vit", weights="none", input_size=96, any_shape=True)
+        load_model(VIT, weights="none").module(wide)
+    both = load_model("timm:test_vit", weights="none", input_size=96, any_shape=True)
     assert both.module(torch.zeros(1, 3, 96, 128)).shape == (1, 1000)
-    assert load_classifier(TINY, weights="none", any_shape=True).module(wide).shape == (1, 1000)
+    assert load_model(TINY, weights="none", any_shape=True).module(wide).shape == (1, 1000)
 
 
 @pytest.mark.parametrize(
     ("frame", "grid"), [((90, 160), (14, 24)), ((90, 120), (14, 18)), ((160, 90), (24, 14))]
 )
 def test_tokens_of_a_frame_of_any_shape_are_laid_on_it(frame: tuple[int, int], grid: tuple[int, int]) -> None:
-    explainer = Explainer(VIT, weights="none", fit="full", backend="torch", target_layer="blocks.11.norm1")
+    explainer = Explainer(
+        load_model(VIT, weights="none", any_shape=True),
+        fit="full",
+        backend="torch",
+        target_layer="blocks.11.norm1",
+    )
     # Untrained classifiers may be all zeros, and so would the map be.
     torch.manual_seed(0)
-    torch.nn.init.normal_(explainer.model.get_submodule("head").weight)
+    torch.nn.init.normal_(explainer.model.module.get_submodule("head").weight)
     image = np.random.default_rng(0).integers(0, 256, (*frame, 3), dtype=np.uint8)
     (explanation,) = explainer.explain([image])
 
     kept: list[torch.Tensor] = []
-    tap = explainer.model.get_submodule("blocks.11.norm1")
+    tap = explainer.model.module.get_submodule("blocks.11.norm1")
     with torch.enable_grad():
         handle = tap.register_forward_hook(lambda *call: kept.append(call[2]))
-        logits = explainer.model(explainer.preprocess(image))
+        logits = explainer.model.module(explainer.preprocess(image))
         handle.remove()
         (gradients,) = torch.autograd.grad(logits[0].max(), kept)
     # One class token, then the patches row by row.
@@ -121,7 +126,7 @@ def test_tokens_of_a_frame_of_any_shape_are_laid_on_it(frame: tuple[int, int], g
 
 def test_a_network_that_is_published_without_a_classifier_says_so() -> None:
     with pytest.raises(ModelError, match="published without a classifier, so it has no classes"):
-        load_classifier("timm:vit_small_patch16_dinov3")
+        load_model("timm:vit_small_patch16_dinov3")
 
 
 UNKNOWN = [
@@ -134,11 +139,11 @@ UNKNOWN = [
 @pytest.mark.parametrize(("name", "says"), UNKNOWN)
 def test_an_unknown_name_lists_the_nearest(name: str, says: str) -> None:
     with pytest.raises(UnknownNameError, match=says):
-        load_classifier(name, weights="none")
+        load_model(name, weights="none")
 
 
 def test_other_published_weights_are_part_of_the_name() -> None:
-    assert load_classifier("timm:resnet18.a1_in1k", weights="none").name == "timm:resnet18.a1_in1k"
+    assert load_model("timm:resnet18.a1_in1k", weights="none").name == "timm:resnet18.a1_in1k"
 
 
 def test_published_weights_are_those_that_timm_loads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +156,7 @@ def test_published_weights_are_those_that_timm_loads(monkeypatch: pytest.MonkeyP
         return made
 
     monkeypatch.setattr(timm, "create_model", create_model)
-    assert load_classifier(TINY).weights == "timm/test_resnet"
+    assert load_model(TINY).weights == "timm/test_resnet"
     assert asked == [{"name": "test_resnet", "pretrained": True}]
 
 
@@ -165,7 +170,7 @@ def test_a_failed_download_names_the_ways_out(
     monkeypatch.setattr(timm, "create_model", create_model)
     says = r"weights of timm:test_resnet could not be downloaded \(An error happened.\); give a file with "
     with pytest.raises(ModelError, match=says) as caught:
-        load_classifier(TINY)
+        load_model(TINY)
     assert "HF_HOME" in str(caught.value)
     assert "`weights='none'`" in str(caught.value)
     assert caplog.records == []
@@ -188,15 +193,15 @@ def test_without_a_connection_the_disk_is_asked_and_nobody_else(monkeypatch: pyt
         return made
 
     monkeypatch.setattr(timm, "create_model", create_model)
-    assert load_classifier(TINY).weights == "timm/test_resnet"
+    assert load_model(TINY).weights == "timm/test_resnet"
     with pytest.raises(ModelError, match=rf"could not be downloaded \({OBSTACLE}\); give a file"):
-        load_classifier(TINY)
+        load_model(TINY)
 
 
 def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(ModelError, match=r'need timm: pip install "streamcam\[timm\]"'):
-        load_classifier("timm:resnet18")
+        load_model("timm:resnet18")
     with pytest.raises(ModelError, match="need timm"):
         known_models("timm:res")
     assert known_models("resnet50")[0].name == "resnet50"

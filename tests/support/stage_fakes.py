@@ -6,10 +6,12 @@ import threading
 import types
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+import streamcam
 from streamcam.explanations import Explanation, Prediction
 from streamcam.frames import Frame, Region, SourceInfo, SourceReport
 from streamcam.pipeline.stream import ExplainedStream
@@ -25,6 +27,14 @@ CAT, DOG = 3, 5
 def expect(event: threading.Event) -> None:
     """Wait for the other side of a handshake."""
     assert event.wait(LIMIT_S), "the other side of the handshake never came"
+
+
+def join_thread(name: str) -> None:
+    """Wait until no thread of that name runs."""
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join(LIMIT_S)
+            assert not thread.is_alive(), f"{name} never ended"
 
 
 def at(number: int, action: Callable[[], object]) -> Callable[[int], None]:
@@ -71,6 +81,27 @@ def explanation_of(index: int, *, region: Region | None = None) -> Explanation:
     )
 
 
+class FakeModel:
+    """What `load_model` was asked for."""
+
+    def __init__(self, name: str, **settings: Any) -> None:
+        self.name = name
+        self.settings = settings
+
+
+def fake_modules(make_explainer: Callable[..., Any]) -> dict[str, types.ModuleType]:
+    """Make modules that take the places of those that load networks, by name, for `sys.modules`.
+
+    Args:
+        make_explainer: Takes a `FakeModel` and the explainer's settings.
+    """
+    explain, models = types.ModuleType("streamcam.explain"), types.ModuleType("streamcam.models")
+    models.__path__ = [str(Path(streamcam.__file__).parent / "models")]
+    models.load_model = FakeModel  # type: ignore[attr-defined]
+    explain.Explainer = make_explainer  # type: ignore[attr-defined]
+    return {module.__name__: module for module in (explain, models)}
+
+
 class FakeExplainer:
     """Explains at once and remembers its batches.
 
@@ -83,13 +114,13 @@ class FakeExplainer:
     target_layer = "nowhere"
     fit = "stretch"
     notes: Sequence[str] = ()
-    classifier = types.SimpleNamespace(name="fake", weights="none")
+    model = types.SimpleNamespace(name="fake", weights="none")
     backend, precision, device = "torch", "fp32", "cpu"
     backend_reason = "there is nothing to compute"
 
     def __init__(
         self,
-        model: str = "fake",
+        model: str | FakeModel = "fake",
         *,
         batch_size: int | Literal["auto"] = "auto",
         before: Callable[[int], None] = lambda _batch: None,
@@ -105,6 +136,8 @@ class FakeExplainer:
         """
         self.batch_size = 2 if batch_size == "auto" else batch_size
         self.batches: list[list[int]] = []
+        if isinstance(model, FakeModel):
+            settings, model = {**model.settings, **settings}, model.name
         self.settings = {"model": model, "batch_size": batch_size, **settings}
         self._before = before
 

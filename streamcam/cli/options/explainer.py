@@ -21,7 +21,7 @@ _own_model_options = combine(
         "--mean",
         callback=read_numbers,
         metavar="R,G,B",
-        help="Mean of each channel on a scale of 0 to 1; one number for a grey input. "
+        help="Mean of each channel on a scale of 0 to 1; one number for a gray input. "
         "[default: the published ones, or ImageNet's]",
     ),
     option(
@@ -52,17 +52,18 @@ fit_option = option(
     "[default: full if the network takes any shape, else stretch]",
 )
 
-_network_options = combine(
+_model_options = combine(
     option(
         "--model",
-        default_of="Explainer",
+        "name",
+        default_of="load_model",
         metavar="NAME",
         help="The network to explain: the built-in one, a torchvision classifier (resnet50), timm:NAME, or "
         "your own function that returns one (package.module:factory). streamcam models lists them.",
     ),
     option(
         "--weights",
-        default_of="Explainer",
+        default_of="load_model",
         show_default=False,
         metavar="FILE",
         help="A .safetensors or .pth file, the name of other published weights (IMAGENET1K_V1), or 'none' "
@@ -74,6 +75,10 @@ _network_options = combine(
         help="File of class names, one per line or JSON; or 'imagenet'. [default: the published ones]",
     ),
     _own_model_options,
+)
+"""Which network, and how it is loaded."""
+
+_hardware_options = combine(
     option(
         "--device",
         default_of="Explainer",
@@ -94,7 +99,7 @@ _network_options = combine(
     ),
     fit_option,
 )
-"""The model, and what it runs on."""
+"""Device, precision, backend and input fit."""
 
 _batch_option = option(
     "--batch",
@@ -153,17 +158,22 @@ _explanation_options = combine(
         help="How many predicted labels to show.",
     ),
 )
-"""What to explain, and how."""
+"""The explanation: method, layer, classes."""
 
 
 def explainer_options(*, live: bool) -> Callable[[Command], Command]:
-    """Add the options of `streamcam.Explainer`; the command receives them as one dict, ``explainer``.
+    """Add the options for a model and its explainer; a command receives them as two dicts.
+
+    ``model`` is for `streamcam.load_model`, ``explainer`` for `streamcam.Explainer`.
 
     Args:
         live: Whether frames are explained one at a time, without batches.
     """
     batch = () if live else (_batch_option,)
-    return grouped("explainer", _network_options, *batch, _explanation_options, to=_with_classes)
+    return combine(
+        grouped("model", _model_options),
+        grouped("explainer", _hardware_options, *batch, _explanation_options, to=_with_classes),
+    )
 
 
 def _with_classes(values: dict[str, Any]) -> dict[str, Any]:
