@@ -17,7 +17,7 @@ from streamcam.media.encoders import EncoderSettings
 from streamcam.overlay import Overlay, OverlaySettings
 from streamcam.pipeline.resume import ResumeState, Resumption
 from streamcam.pipeline.stream import ExplainedStream, stream
-from streamcam.pipeline.workers import prefetched
+from streamcam.pipeline.workers import prefetch
 from streamcam.sinks import Sink, check_output, open_sidecar_sink, open_sink, same_file
 from streamcam.sources import SourceSettings, check_input_file
 from streamcam.temporal import Stabilizer, TemporalSettings, stabilize
@@ -158,7 +158,7 @@ def render(
             stabilized = itertools.takewhile(lambda _: not explained.stopped, stabilized)
         rendered = (_rendered(ready, painter) for ready in stabilized)
         drawn = stack.enter_context(
-            prefetched(rendered, waiting=_WAITING_IMAGES, name="streamcam-drawer", interrupt=explained.close)
+            prefetch(rendered, maxsize=_WAITING_IMAGES, name="drawer", interrupt=explained.close)
         )
         written = _write_all(explained.info, drawn, sinks, carried, on_progress)
         frames = written.frames

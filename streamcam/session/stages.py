@@ -11,8 +11,8 @@ from typing import Protocol
 from streamcam.errors import StreamcamError
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
+from streamcam.pipeline.batches import FrameExplainer
 from streamcam.pipeline.channel import Channel, ChannelClosedError
-from streamcam.pipeline.stream import FrameExplainer
 from streamcam.sources import Source
 from streamcam.temporal import TemporalSettings, Tracker
 

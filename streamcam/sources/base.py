@@ -56,9 +56,13 @@ class Source(abc.ABC):
 
     is_live: bool = False
     notice: str | None = None
+    stop_flag: StopFlag
 
-    def __init__(self) -> None:
-        self.stop_flag = StopFlag()
+    def __new__(cls, *_arguments: object, **_keywords: object) -> Self:
+        # Not in __init__, which a new kind of source would have to remember to call.
+        source = super().__new__(cls)
+        source.stop_flag = StopFlag()
+        return source
 
     @property
     @abc.abstractmethod

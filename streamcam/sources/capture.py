@@ -94,7 +94,6 @@ class ReconnectingSource(Source):
         Args:
             capture: Camera or stream, not open yet.
         """
-        super().__init__()
         self._capture = capture
         self._info = SourceInfo(name=capture.name, path=None, width=0, height=0, time_base=TIME_BASE)
         self._clock = LiveClock()

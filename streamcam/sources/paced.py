@@ -44,7 +44,6 @@ class PacedSource(Source):
             reopen: Opens it again after its end; None to end there.
             clock: Returns the time in seconds.
         """
-        super().__init__()
         self._source = source
         self._reopen = reopen
         self._now = clock

@@ -79,7 +79,6 @@ class ImageSource(Source):
             path: File that the image came from.
             image: Pixels as yuv444p, full range.
         """
-        super().__init__()
         self._image = image
         self._info = SourceInfo(
             name=str(path),

@@ -28,7 +28,6 @@ class SyntheticSource(Source):
             frame_count: Number of frames.
             rate: Frames per second.
         """
-        super().__init__()
         self._info = SourceInfo(
             name="synthetic",
             path=None,

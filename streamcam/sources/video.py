@@ -113,7 +113,6 @@ class VideoSource(Source):
         Raises:
             SourceError: if not one frame of the part asked for can be decoded.
         """
-        super().__init__()
         start_s, end_s = settings.start_s, settings.end_s
         self._path = path
         self._container = container

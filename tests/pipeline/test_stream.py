@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from stage_fakes import FakeExplainer, ToldSource, at, consume, expect, explanation_of, in_turn
+from stage_fakes import FakeExplainer, ToldSource, at, consume, expect, explanation_of, in_turn, join_thread
 
 from streamcam.errors import InvalidArgumentError, SourceNotFoundError
 from streamcam.pipeline.stream import ExplainedStream, stream
@@ -141,7 +141,7 @@ def test_stop_after_the_last_frame_was_read_cuts_nothing_short() -> None:
     for frame, _ in running:
         if not indices:
             expect(ended)
-            running._stages._reading.join()
+            join_thread("streamcam-reader")
             running.stop()
         indices.append(frame.index)
     assert indices == [0, 1]
@@ -207,10 +207,9 @@ def test_an_abandoned_iterator_ends_the_threads() -> None:
 
 def test_an_abandoned_stream_ends_the_threads() -> None:
     running = stream(ToldSource(200), FakeExplainer())
-    reader = running._stages._reading
     del running
     gc.collect()
-    reader.join()
+    join_thread("streamcam-reader")
 
 
 def test_the_interpreter_ends_beside_a_running_stream(tmp_path: Path) -> None:

@@ -110,7 +110,6 @@ class ScriptedLiveSource(Source):
     is_live = True
 
     def __init__(self, *, size: tuple[int, int] = (64, 48)) -> None:
-        super().__init__()
         self.size = size
         self.ended = threading.Event()
         self.idle = threading.Event()
