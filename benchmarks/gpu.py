@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from bench_throughput import make_explainer, measure, scaled_video, spread
+from throughput import make_explainer, measure, scaled_video, spread
 
 from streamcam import Explainer
 
@@ -111,7 +111,7 @@ def bench_stage(settings: argparse.Namespace) -> None:
         pairs = zip(taken["CAM stage"], values, strict=True)
         ratio = "" if name == "CAM stage" else f"; the CAM stage takes {spread_2([a / b for a, b in pairs])}x"
         print(f"  {name}: {spread_2(values)} ms{ratio}")
-    print("  wished for on an NVIDIA GPU: at most 1.05x the forward pass\n")
+    print("  goal on an NVIDIA GPU: at most 1.05x the forward pass\n")
 
 
 def bench_image(settings: argparse.Namespace) -> None:
@@ -128,7 +128,7 @@ def bench_image(settings: argparse.Namespace) -> None:
     print(f"One {SIDE}x{SIDE} image: resnet50 on {explainer.backend} in {explainer.precision}")
     print(f"  {explainer.backend_reason}")
     print(f"  with its map: {statistics.median(taken):.2f} ms, 99th percentile {worst:.2f} ms")
-    print("  wished for on an NVIDIA GPU: at most 2 ms\n")
+    print("  goal on an NVIDIA GPU: at most 2 ms\n")
 
 
 def bench_render(settings: argparse.Namespace) -> None:
@@ -142,7 +142,7 @@ def bench_render(settings: argparse.Namespace) -> None:
     ratios = [ours / plain for ours, plain in zip(*runs.values(), strict=True)]
     print(f"Rendering: {settings.model}, {settings.height}p, --codec {settings.codec or 'libx264'}")
     print(f"  {spread(runs['streamcam'])} fps, a transcode {spread(runs['transcode'])}: {spread_2(ratios)}x")
-    print("  wished for on an NVIDIA GPU: at least 0.95x")
+    print("  goal on an NVIDIA GPU: at least 0.95x")
 
 
 def spread_2(values: list[float]) -> str:

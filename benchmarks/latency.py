@@ -72,7 +72,7 @@ def stages_alone(video: Path) -> dict[str, float]:
 
     times = {"explain": median_ms(explain, frames)}
     times["stabilize"] = median_ms(lambda frame: stabilizer.push(frame, explanations[frame.index]), frames)
-    times["carry"] = median_ms(stabilizer.carry, frames)
+    times["propagate"] = median_ms(stabilizer.propagate, frames)
     stabilized = stabilizer.propagate(frames[-1])
     times["draw"] = median_ms(lambda frame: compositor.compose(frame, stabilized, settings), frames)
     return times
