@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from streamcam.pipeline.render import RenderResult, render
     from streamcam.pipeline.stream import stream
     from streamcam.sinks import open_sink
-    from streamcam.sources import ReadingSettings, open_source
+    from streamcam.sources import SourceSettings, open_source
     from streamcam.temporal import TemporalSettings
 
 __version__ = "0.1.0"
@@ -42,7 +42,7 @@ _HOMES = {
     "EncoderSettings": "streamcam.media.encoders",
     "open_sink": "streamcam.sinks",
     "TemporalSettings": "streamcam.temporal",
-    "ReadingSettings": "streamcam.sources",
+    "SourceSettings": "streamcam.sources",
     "open_source": "streamcam.sources",
 }
 """Public name → the module it comes from."""
@@ -57,9 +57,9 @@ __all__ = [
     "Overlay",
     "OverlaySettings",
     "Prediction",
-    "ReadingSettings",
     "Region",
     "RenderResult",
+    "SourceSettings",
     "StreamcamError",
     "TemporalSettings",
     "__version__",

@@ -21,7 +21,7 @@ class InvalidArgumentError(StreamcamError, ValueError):
 
 
 class UnknownNameError(InvalidArgumentError):
-    """A model, method, class, layer, colour map or codec of that name does not exist."""
+    """A model, method, class, layer, color map or codec of that name does not exist."""
 
 
 class SourceError(StreamcamError, OSError):

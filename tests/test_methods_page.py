@@ -1,4 +1,4 @@
-"""docs/methods.md says what the table of methods says."""
+"""The generated parts of the docs are up to date: the methods page and the list of modules."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ def script() -> ModuleType:
 def test_the_page_is_up_to_date(script: ModuleType) -> None:
     written = script.PAGE.read_text(encoding="utf-8")
     assert written == script.page(), "run: python tools/make_docs.py"
+
+
+def test_the_list_of_modules_is_up_to_date(script: ModuleType) -> None:
+    written = script.ARCHITECTURE.read_text(encoding="utf-8")
+    assert written == script.architecture(), "run: python tools/make_docs.py"
 
 
 def test_every_method_has_a_section_with_its_paper_and_its_options(script: ModuleType) -> None:

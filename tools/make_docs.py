@@ -1,14 +1,15 @@
-"""Write docs/methods.md from the table of methods and their docstrings.
+"""Write the generated parts of the docs: docs/methods.md, and the list of modules in docs/architecture.md.
 
-    python tools/make_docs.py            writes the page
-    python tools/make_docs.py --measure  prints what each method costs here, to be entered in COSTS
+    python tools/make_docs.py            writes both
+    python tools/make_docs.py --measure  prints the cost of each method on this machine, for COSTS
 
-A test compares the page with what this script would write.
+Tests compare the files with what this script would write.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import inspect
 import re
 import statistics
@@ -24,7 +25,9 @@ import torch
 from streamcam.explain import METHODS, Explainer, Method
 from streamcam.models import load_model
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "methods.md"
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "methods.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 
 COSTS: dict[str, float] = {
     "cam": 1.1,
@@ -59,8 +62,8 @@ INTRODUCTION = """\
 <!-- Written by tools/make_docs.py from the table METHODS; edit that or the script. -->
 # Methods
 
-`--method NAME` chooses how a map is computed, `--method NAME:option=value,option=value` how exactly.
-`streamcam methods` tells the same on the command line.
+`--method NAME` chooses how a map is computed; `--method NAME:option=value,option=value` sets its options.
+`streamcam methods` lists the same on the command line.
 
 {table}
 
@@ -150,6 +153,30 @@ def page() -> str:
     return "\n".join(sections)
 
 
+def architecture() -> str:
+    """Write docs/architecture.md with an up-to-date list of modules."""
+    begin, end = "<!-- modules: ", "<!-- end of modules -->"
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(begin)
+    comment, _, rest = rest.partition("\n")
+    after = rest.partition(end)[2]
+    return f"{before}{begin}{comment}\n\n{_modules()}\n\n{end}{after}"
+
+
+def _modules() -> str:
+    """List every module of the package with the first line of its docstring, by folder."""
+    package = ROOT / "streamcam"
+    folders: dict[str, list[str]] = {}
+    for path in sorted(package.rglob("*.py")):
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+        if path.name in ("__init__.py", "__main__.py") or docstring is None:
+            continue
+        folder = path.parent.relative_to(package.parent).as_posix()
+        first = docstring.partition("\n\n")[0].replace("\n", " ").replace("``", "`")
+        folders.setdefault(folder, []).append(f"- `{path.name}`: {first}")
+    return "\n\n".join("\n".join([f"**{folder}/**", "", *lines]) for folder, lines in folders.items())
+
+
 def _table() -> Iterator[str]:
     yield "| method | when to choose it | passes | cost | signed | options |"
     yield "| --- | --- | --- | ---: | --- | --- |"
@@ -187,7 +214,10 @@ def _section(name: str, method: Method) -> str:
         text = f"The map is made as that of [`{first}`](#{_anchors()[first]}){layers}."
     if method.criterion is not None:
         text = f"{_as_markdown(method.criterion, {})}\n\n{text}"
-    return f"### {name}\n\n**{method.title}** · <{method.paper}>\n\n{text}\n"
+    anchor = _anchors()[name]
+    # Numbered by GitHub, because another heading has the same letters; the site numbers them otherwise.
+    target = "" if anchor == re.sub(r"[^\w-]", "", name) else f'<a id="{anchor}"></a>\n\n'
+    return f"{target}### {name}\n\n**{method.title}** · <{method.paper}>\n\n{text}\n"
 
 
 def _as_markdown(function: Callable[..., Any], options: Mapping[str, object]) -> str:
@@ -253,6 +283,7 @@ def main() -> int:
         measure()
     else:
         PAGE.write_text(page(), encoding="utf-8")
+        ARCHITECTURE.write_text(architecture(), encoding="utf-8")
     return 0
 
 

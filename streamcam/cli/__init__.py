@@ -1,4 +1,4 @@
-"""The command line: parse, build, run, report. One module per command."""
+"""The command line: parse, run, print. One module per command."""
 
 from streamcam.cli.main import cli, run
 

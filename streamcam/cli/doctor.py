@@ -1,4 +1,4 @@
-"""``streamcam doctor``: what there is to work with, and what is wrong with it."""
+"""``streamcam doctor``: list what is installed and connected, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 _PACKAGES = ("torch", "torchvision", "openvino", "av", "opencv-python", "numpy", "pillow", "timm")
 
 _DISPLAY_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY")
-"""What is set where somebody sits before a screen."""
+"""Environment variables of a graphical session."""
 
 Finding = tuple[str, str | None]
-"""A line to be printed; and what is wrong, in words, if anything is."""
+"""A line to print, and the problem in words, if there is one."""
 
 
-@click.command("doctor", short_help="Tell what there is to work with, and what is wrong with it.")
-@option("--clear-cache", is_flag=True, help="Remove the converted networks instead, and say what was freed.")
+@click.command("doctor", short_help="Check the installation, devices, cameras and display.")
+@option("--clear-cache", is_flag=True, help="Remove the cached networks and show how much space was freed.")
 @debug_option
 def doctor_command(*, clear_cache: bool) -> int:
     """List versions, accelerators, backends, cameras, the display and the caches.
 
-    What is wrong is said at the end, with the way out. The exit code is 0 where videos can be rendered, even
-    if there is no camera or display; else 1.
+    Problems are listed at the end, each with a way to fix it. The exit code is 0 if videos can be rendered,
+    even without a camera or display; else 1.
     """
-    return _clear_cache() if clear_cache else _examine()
+    return _clear_cache() if clear_cache else _check_all()
 
 
 def _clear_cache() -> int:
@@ -49,7 +49,7 @@ def _clear_cache() -> int:
     say(f"{directory}: {_networks(entries)} removed, {_megabytes(size)} freed")
     kept, _ = used(directory)
     if kept:
-        say(f"wrong: {_networks(kept)} could not be removed", err=True)
+        say(f"problem: {_networks(kept)} could not be removed", err=True)
     return EXIT_FAILED if kept else EXIT_DONE
 
 
@@ -61,15 +61,15 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.0f} MB"
 
 
-def _examine() -> int:
+def _check_all() -> int:
     problems: list[str] = []
     usable = True
-    for title, examine, is_needed in _EXAMINATIONS:
+    for title, check, is_needed in _CHECKS:
         say(title)
         try:
-            findings = list(examine())
-        except Exception as error:  # whatever is broken is what this command is for
-            findings = [("", f"{title} cannot be examined ({type(error).__name__}: {error})")]
+            findings = list(check())
+        except Exception as error:  # anything may be broken; that is what this command is for
+            findings = [("", f"{title} could not be checked ({type(error).__name__}: {error})")]
         for line, problem in findings:
             if line:
                 say(f"  {line}")
@@ -78,11 +78,11 @@ def _examine() -> int:
                 usable = usable and not is_needed
     say("")
     for problem in problems:
-        say(f"wrong: {problem}")
+        say(f"problem: {problem}")
     if not problems:
-        say("nothing is wrong")
+        say("no problems found")
     elif usable:
-        say("videos can be rendered all the same")
+        say("videos can still be rendered")
     return EXIT_DONE if usable else EXIT_FAILED
 
 
@@ -106,14 +106,14 @@ def _versions() -> Iterator[Finding]:
     for name in headless:
         yield (
             f"{name} is installed",
-            f"{name} takes the place of OpenCV's windows: pip uninstall {name} opencv-python, then "
+            f"{name} replaces OpenCV's windows: pip uninstall {name} opencv-python, then "
             "pip install opencv-python",
         )
     from streamcam.errors import StreamcamError
-    from streamcam.media.encoders import EncoderSettings, check_encoding
+    from streamcam.media.encoders import EncoderSettings, choose_encoding
 
     try:
-        encoding = check_encoding(Path("video.mp4"), EncoderSettings())
+        encoding = choose_encoding(Path("video.mp4"), EncoderSettings())
         yield f"videos are encoded with {encoding.encoder}", None
     except StreamcamError as error:
         yield "", str(error)
@@ -142,7 +142,7 @@ def _cameras() -> Iterator[Finding]:
         return
     cameras = list_cameras()
     if not cameras:
-        yield "none found; needed only for streamcam live without a video or a stream's URL", None
+        yield "none found; only streamcam live needs one, and only without a video or stream URL", None
     for camera in cameras:
         yield (
             f"{camera.number}: {camera.title} ({camera.path})",
@@ -153,7 +153,7 @@ def _cameras() -> Iterator[Finding]:
 
 
 def mode_lines(camera: CameraInfo) -> list[str]:
-    """Say what a camera can do: a line for each coding, sizes with the most frames a second of each."""
+    """Describe a camera's modes: a line per pixel format, with sizes and their highest frame rates."""
     lines: dict[str, list[str]] = {}
     for mode in camera.modes:
         rate = "" if mode.rate is None else f" at {_number(mode.rate)}"
@@ -172,7 +172,7 @@ def _display() -> Iterator[Finding]:
     if problem is None:
         yield "windows can be opened", None
     elif problem.startswith(NO_DISPLAY) and not any(map(os.environ.get, _DISPLAY_VARIABLES)):
-        yield "none, as on a server; needed only for the window of streamcam live", None
+        yield "none, as on a server; only the window of streamcam live needs one", None
     else:
         yield "no window can be opened", problem
 
@@ -197,14 +197,14 @@ def _not_writable(directory: Path) -> str | None:
     existing = next(path for path in (directory, *directory.parents) if path.exists())
     if os.access(existing, os.W_OK):
         return None
-    return f"{existing} cannot be written to, so networks are converted at every start; set STREAMCAM_CACHE"
+    return f"{existing} is not writable, so networks are converted at every start; set STREAMCAM_CACHE"
 
 
-_EXAMINATIONS: tuple[tuple[str, Callable[[], Iterator[Finding]], bool], ...] = (
+_CHECKS: tuple[tuple[str, Callable[[], Iterator[Finding]], bool], ...] = (
     ("versions", _versions, True),
     ("accelerators", _accelerators, True),
     ("cameras", _cameras, False),
     ("display", _display, False),
     ("caches", _caches, False),
 )
-"""What is looked at: title, how, and whether videos cannot be rendered where it is wrong."""
+"""Title, check, and whether videos cannot be rendered if it finds a problem."""

@@ -1,4 +1,4 @@
-"""What the command line returns."""
+"""Exit codes of the command line, and which error means which."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ _MISUSE = (InvalidArgumentError, SourceNotFoundError, NoDirectoryError, OutputEx
 
 
 def exit_code_of(error: StreamcamError) -> int:
-    """Return 2 for a request that cannot be carried out as it was made, and 1 for work that failed."""
+    """Return 2 for a request that is wrong in itself, and 1 for work that failed."""
     return EXIT_MISUSE if isinstance(error, _MISUSE) else EXIT_FAILED

@@ -1,4 +1,4 @@
-"""``streamcam layers``: what the layers of a network put out, and which of them can be explained."""
+"""``streamcam layers``: list the layers of a network, their output shapes, and which can be explained."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @click.command("layers", short_help="List the layers of a network that can be explained.")
 @click.argument("model")
-@option("--all", "every", is_flag=True, help="List the layers that auto never takes, too.")
+@option("--all", "every", is_flag=True, help="Also list the layers that cannot be explained.")
 @option(
     "--weights",
     default="none",
     metavar="FILE",
-    help="As for render; layers are the same with any. [default: none, so nothing is downloaded]",
+    help="As for render; the layers do not depend on it. [default: none, so nothing is downloaded]",
 )
 @fit_option
 @own_model_options
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 def layers_command(
     *, model: str, every: bool, weights: str, fit: str | None, own_model: dict[str, Any]
 ) -> None:
-    """List the layers of MODEL that --target-layer takes, in the order in which they run.
+    """List the layers of MODEL that --target-layer accepts, in the order in which they run.
 
-    Grids are those of a frame of 16:9. "auto" marks the layer that is explained when none is named.
+    Grids are those of a 16:9 frame. "auto" marks the layer that is explained by default.
     """
     from streamcam.errors import ModelError
     from streamcam.models import choose_target_layers, load_model, probe_model

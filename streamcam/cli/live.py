@@ -48,12 +48,11 @@ _camera_options = grouped(
     ),
     option(
         "--mirror",
-        "mirrored",
         is_flag=True,
         help="Swap left and right of a camera, as in a mirror.",
     ),
 )
-"""How the camera is set: what `CameraSettings` takes."""
+"""The fields of `SourceSettings` that a camera takes."""
 
 _limit_options = grouped(
     "limits",
@@ -128,7 +127,7 @@ def live_command(
     from streamcam.session.stages import ExplainRequest
     from streamcam.session.statistics import StatsFile
     from streamcam.sinks import check_output, check_recording
-    from streamcam.sources import CameraSettings, live_source
+    from streamcam.sources import SourceSettings, open_source
     from streamcam.temporal import TemporalSettings, check_live
 
     drawn, stabilized = OverlaySettings(**overlay), TemporalSettings(**temporal)
@@ -141,10 +140,10 @@ def live_command(
     )
     Overlay(drawn)  # what is wrong with settings is said before anything is opened
     check_live(stabilized)
-    opened = live_source(source, loop=loop, camera=CameraSettings(**camera))
+    opened = open_source(source, SourceSettings(**camera, loop=loop, real_time=True))
     if stats is not None:
         check_output(stats, overwrite=True, inputs=())
-    shown_on = _open_display(display, opened.name)
+    shown_on = _open_display(display, opened.info.name)
     explainers = LiveExplainers(model, **explainer)
     signals = SignalCount()
 

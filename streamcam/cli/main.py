@@ -1,4 +1,4 @@
-"""The group of commands, and how an error becomes one line and an exit code."""
+"""The command group; errors become one line and an exit code."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command.
 
     Args:
-        arguments: What stands behind ``streamcam``.
+        arguments: The words after ``streamcam``.
 
     Returns:
         The exit code.
@@ -55,9 +55,9 @@ def run(arguments: Sequence[str]) -> int:
         with click.Context(cli, info_name="streamcam", **cli.context_settings) as context:
             click.echo(cli.get_help(context), err=True)
         return EXIT_MISUSE
-    settings = {"debug": False}  # filled in by --debug, wherever it stands
+    settings = {"debug": False}  # set by --debug, before or after the command
     try:
-        # Not cli.main(), which prints a line of its own on KeyboardInterrupt.
+        # Not cli.main(), which prints an extra line on KeyboardInterrupt.
         with interrupt_on_signal(), cli.make_context("streamcam", list(arguments), obj=settings) as context:
             code = cli.invoke(context)
     except click.exceptions.Exit as done:  # after --help and --version
@@ -66,7 +66,7 @@ def run(arguments: Sequence[str]) -> int:
         after_echo = "\n" if is_terminal(sys.stderr) else ""  # a terminal shows ^C and stays on the line
         say(f"{after_echo}streamcam: interrupted; nothing was written", err=True)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # whoever read what we print has gone, as in `streamcam ... | head`
+    except BrokenPipeError:  # as in `streamcam ... | head`
         mute(sys.stdout)
         return EXIT_FAILED
     except Exception as error:
@@ -79,14 +79,14 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _explain(error: Exception, arguments: Sequence[str]) -> tuple[str, int]:
-    """Put an error into words, with the exit code that it means."""
+    """Return the message and the exit code of an error."""
     if isinstance(error, click.UsageError):
         return _explain_usage(error, arguments), error.exit_code
     if isinstance(error, click.ClickException):
         return error.format_message(), error.exit_code
     if isinstance(error, StreamcamError):
         return name_flags(str(error)), exit_code_of(error)
-    if isinstance(error, OSError) and error.strerror:  # the system's doing, as where output meets a full disk
+    if isinstance(error, OSError) and error.strerror:  # as when standard output is a full disk
         where = "" if error.filename is None else f"{error.filename!r}: "
         return f"{where}{error.strerror} (--debug shows where)", EXIT_FAILED
     summary = str(error) or "no message"
@@ -94,21 +94,21 @@ def _explain(error: Exception, arguments: Sequence[str]) -> tuple[str, int]:
 
 
 def _explain_usage(error: click.UsageError, arguments: Sequence[str]) -> str:
-    """Say on one line what click says on three: what is wrong, what was meant, and where the help is."""
-    near = getattr(error, "possibilities", None)  # only where a name is unknown; the nearest comes first
+    """Return click's message as one line, with the nearest name and where to find help."""
+    near = getattr(error, "possibilities", None)  # only for unknown names; the nearest comes first
     text = error.message if near else error.format_message()
     text = text[:1].lower() + text[1:].rstrip(".")
     if near:
         text += f" (did you mean {near[0]!r}?)"
     if error.ctx is not None:
         command = error.ctx.command_path
-    else:  # click forgets it where an option lacks its value
+    else:  # click does not know it where an option lacks its value
         command = " ".join(["streamcam", *[word for word in arguments if word in cli.commands][:1]])
-    return f"{text}{_environment_twin(error)}; see {command} --help"
+    return f"{text}{_environment_variable(error)}; see {command} --help"
 
 
-def _environment_twin(error: click.UsageError) -> str:
-    """Name the environment variable that a refused value came from, if it came from one."""
+def _environment_variable(error: click.UsageError) -> str:
+    """Name the environment variable that an invalid value came from, if any."""
     parameter, context = getattr(error, "param", None), error.ctx
     if not isinstance(parameter, click.Option) or context is None or parameter.name is None:
         return ""

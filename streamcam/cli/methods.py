@@ -1,4 +1,4 @@
-"""``streamcam methods``: which ways of computing a map there are."""
+"""``streamcam methods``: list the methods, or describe one."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from streamcam.explain.methods import Method
 
 
-@click.command("methods", short_help="List the ways of computing a map.")
+@click.command("methods", short_help="List the methods, or describe one.")
 @click.argument("name", default="")
 @debug_option
 def methods_command(*, name: str) -> None:
-    """List the methods, what each one costs and when to choose it; or all that is known of NAME.
+    """List all methods with their cost and when to choose them, or describe the method NAME.
 
-    Options are given behind a colon, as in --method occlusion:patch=32,stride=16.
+    Options of a method follow a colon, as in --method occlusion:patch=32,stride=16.
     """
     from streamcam.errors import unknown_name
     from streamcam.explain import METHODS
@@ -27,7 +27,7 @@ def methods_command(*, name: str) -> None:
     if not name:
         _list_all(page, METHODS)
     elif name in METHODS:
-        page.write_dl(_particulars(name, METHODS[name]))
+        page.write_dl(_details(name, METHODS[name]))
     else:
         raise unknown_name("method", name, METHODS, listed_by="streamcam methods")
     click.echo(page.getvalue(), nl=False)
@@ -42,7 +42,7 @@ def _list_all(page: click.HelpFormatter, methods: dict[str, Method]) -> None:
                 [(name, _when(method)) for name, method in methods.items() if method.passes == passes]
             )
     page.write_paragraph()
-    page.write_text("streamcam methods NAME tells more of one, and where it was published.")
+    page.write_text("streamcam methods NAME describes one of them and names its paper.")
 
 
 def _when(method: Method) -> str:
@@ -50,7 +50,7 @@ def _when(method: Method) -> str:
     return f"{method.when} Options: {options}." if options else method.when
 
 
-def _particulars(name: str, method: Method) -> list[tuple[str, str]]:
+def _details(name: str, method: Method) -> list[tuple[str, str]]:
     from streamcam.explain.methods import PASSES
 
     rows = [
@@ -58,7 +58,7 @@ def _particulars(name: str, method: Method) -> list[tuple[str, str]]:
         ("title", method.title),
         ("choose it", method.when),
         ("cost", PASSES[method.passes]),
-        ("--signed", "takes it" if method.signed else "does not take it"),
+        ("--signed", "supported" if method.signed else "not supported"),
         ("published", method.paper),
     ]
     options = _options(method)

@@ -1,4 +1,4 @@
-"""``streamcam models``: which networks there are."""
+"""``streamcam models``: list the networks by name."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from streamcam.cli.tables import print_table
 @click.argument("text", default="")
 @debug_option
 def models_command(*, text: str) -> None:
-    """List networks by name, those whose name contains TEXT or all.
+    """List all networks, or those whose name contains TEXT.
 
-    What is said of them is what their published weights say. Nothing is downloaded: "on disk" tells whether
-    that has happened before. timm's networks are listed by a TEXT that begins with "timm:", as in timm:vit;
-    of them only the input and the name of the weights are known.
+    Parameters, accuracy and input size are those of the published weights. Nothing is downloaded; "on disk"
+    marks weights that are there already. A TEXT that begins with "timm:", as in timm:vit, lists timm's
+    networks; only their input size and the name of their weights are known.
     """
     from streamcam.errors import unknown_name
     from streamcam.models import known_models
@@ -42,6 +42,6 @@ def models_command(*, text: str) -> None:
     )
     if not text:
         click.echo(
-            "Also timm:NAME (streamcam models timm: lists them) and your own, as package.module:factory.",
+            "Also timm:NAME (streamcam models timm: lists them), and your own as package.module:factory.",
             err=True,
         )

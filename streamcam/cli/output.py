@@ -1,4 +1,4 @@
-"""Telling the user something, where perhaps nobody is listening any more."""
+"""Printing lines, also where the terminal or pipe may be gone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print a line. A pipe that was closed or a disk that is full does not change what became of the work."""
+    """Print a line; ignore a closed pipe or a full disk, which do not change the result of the work."""
     try:
         click.echo(text, err=err)
     except OSError:
@@ -18,12 +18,12 @@ def say(text: str, *, err: bool = False) -> None:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Tell whether a person reads along; where a program was started without a stream, Python has None."""
+    """Return whether a stream is a terminal; it is None if the program was started without it."""
     return stream is not None and stream.isatty()
 
 
 def mute(stream: TextIO) -> None:
-    """Lead a stream to nowhere, or Python would complain at its exit of what it could not deliver."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+    """Redirect a stream to the null device, so that Python does not fail at exit when it flushes it."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)

@@ -17,64 +17,64 @@ if TYPE_CHECKING:
     from streamcam.pipeline.render import Progress
 
 _WIDTH_FOR_BAR = 76
-"""Terminals of fewer columns show the numbers only."""
+"""Narrower terminals show the numbers only."""
 
 _SETTLING_S = 1.0
-"""Speed is shown after this many seconds: the first batch comes all at once."""
+"""Speed is shown after this many seconds, because the first batch arrives all at once."""
 
 
 class ProgressLine:
-    """Shows what is being done, frames, speed and time left on stderr; silent where that is no terminal.
+    """Progress on stderr: activity, frames, speed and time left; silent if stderr is not a terminal.
 
     Attributes:
-        doing: What is being done, in a word or two.
-        numbers: How far it has come, in words.
-        ending: What the first signal lets it do, in words.
+        activity: Current activity, as in ``"rendering"``.
+        numbers: Frames, speed and time left, as text.
+        ending: What happens after the first Ctrl-C, as text.
     """
 
     def __init__(self, *, quiet: bool) -> None:
-        """Assign.
+        """Create a progress line that is not shown yet.
 
         Args:
-            quiet: Whether to stay silent at a terminal too.
+            quiet: Whether to show nothing on a terminal either.
         """
-        self.doing = ""
+        self.activity = ""
         self.numbers = ""
         self.ending = "finishing the file"
         self._quiet = quiet
-        self._wanted = not quiet and is_terminal(sys.stderr)
+        self._is_shown = not quiet and is_terminal(sys.stderr)
         self._stopping = False
         self._bar: RichProgress | None = None
         self._task: TaskID | None = None
 
     @property
     def brief(self) -> str:
-        """What a narrow terminal shows."""
-        return self.numbers or self.doing
+        """Text for a narrow terminal."""
+        return self.numbers or self.activity
 
-    def begin(self, doing: str) -> None:
-        """Show that work goes on whose end is not known."""
-        self.doing = doing
-        if self._wanted and self._bar is None:
+    def begin(self, activity: str) -> None:
+        """Show an activity of unknown length."""
+        self.activity = activity
+        if self._is_shown and self._bar is None:
             self._bar = _make_bar()
             self._bar.start()
             self._task = self._bar.add_task("", total=None, line=self)
 
     def tell(self, text: str) -> None:
-        """Say a line that stays, unless nothing is to be said."""
+        """Print a line above the progress line, unless quiet."""
         if self._bar is not None:
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
         elif not self._quiet:
             say(text, err=True)
 
     def update(self, progress: Progress) -> None:
-        """Show how far the render has come."""
+        """Show the progress of a render."""
         if self._bar is None or self._task is None or self._stopping:
             return
         is_new = progress.frames > progress.carried
         if progress.frames in (1, progress.carried + 1):
-            self.doing = "rendering" if is_new else "catching up"
-            done = progress.frames - 1  # which says nothing of how fast the rest will be
+            self.activity = "rendering" if is_new else "catching up"
+            done = progress.frames - 1  # the first frame says nothing about the speed of the rest
             self._bar.reset(self._task, total=progress.info.frame_count, completed=done)
         self._bar.update(self._task, completed=progress.frames)
         task = self._bar.tasks[0]
@@ -87,19 +87,19 @@ class ProgressLine:
         )
 
     def announce_stop(self) -> None:
-        """Tell that the work is being ended.
+        """Show that the work is stopping.
 
-        Allowed in a signal handler, in the middle of anything, as it neither locks nor buffers.
+        Safe in a signal handler: it neither locks nor buffers.
         """
         self._stopping = True
-        self.doing, self.numbers = "stopping", f"{self.ending}; Ctrl-C again leaves at once"
+        self.activity, self.numbers = "stopping", f"{self.ending}; Ctrl-C again leaves at once"
         if self._bar is None and not self._quiet:
-            told = f"streamcam: stopping; {self.ending} (once more to leave at once)\n"
-            with contextlib.suppress(OSError):  # whoever read it has gone
-                os.write(2, told.encode())
+            line = f"streamcam: stopping; {self.ending} (once more to leave at once)\n"
+            with contextlib.suppress(OSError):  # stderr is closed
+                os.write(2, line.encode())
 
     def wipe(self) -> None:
-        """Take the line away and give the terminal its cursor back; as allowed as `announce_stop`."""
+        """Erase the line and show the cursor again; safe in a signal handler."""
         if self._bar is not None:
             os.write(2, b"\r\x1b[2K\x1b[?25h")
 
@@ -114,13 +114,13 @@ class ProgressLine:
 
 
 def describe(progress: Progress, *, speed: float | None, left_s: float | None, width: int) -> str:
-    """Put into words how far a render has come.
+    """Describe the progress of a render in words.
 
     Args:
-        progress: How far.
-        speed: Frames a second lately, where known.
-        left_s: Seconds until the end, where known.
-        width: How many columns there are; what matters least is left out where they are too few.
+        progress: The progress.
+        speed: Recent frames per second, if known.
+        left_s: Seconds until the end, if known.
+        width: Columns available; the least important parts are left out if they do not fit.
     """
     total = progress.info.frame_count
     parts = {"frames": f"{progress.frames}/{total} frames" if total else f"{progress.frames} frames"}
@@ -130,14 +130,14 @@ def describe(progress: Progress, *, speed: float | None, left_s: float | None, w
             parts["real time"] = f"{speed * progress.video_s / progress.frames:.1f}x real time"
     if left_s is not None:
         parts["left"] = f"{clock(left_s)} left"
-    for least in ("real time", "fps", "left"):
+    for part in ("real time", "fps", "left"):
         if len(" · ".join(parts.values())) > width:
-            parts.pop(least, None)
+            parts.pop(part, None)
     return " · ".join(parts.values())
 
 
 def clock(seconds: float) -> str:
-    """Write a span of time as ``0:07``, ``12:34`` or ``1:02:03``."""
+    """Format a duration as ``0:07``, ``12:34`` or ``1:02:03``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -150,9 +150,9 @@ def _make_bar() -> RichProgress:
     console = Console(stderr=True)
     has_bar = console.width >= _WIDTH_FOR_BAR
     columns: list[ProgressColumn] = [SpinnerColumn()]
-    # The texts are read from the line whenever it is refreshed, by rich's own thread.
+    # rich's thread reads the texts from the line at every refresh.
     if has_bar:
-        columns.append(TextColumn("{task.fields[line].doing}", style="bold", markup=False))
+        columns.append(TextColumn("{task.fields[line].activity}", style="bold", markup=False))
         columns.append(BarColumn(bar_width=None))
         columns.append(TextColumn("{task.fields[line].numbers}", markup=False))
     else:

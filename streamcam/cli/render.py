@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from streamcam.overlay import OverlaySettings
     from streamcam.pipeline.render import RenderResult
     from streamcam.pipeline.stream import ExplainedStream
-    from streamcam.sources import ReadingSettings
+    from streamcam.sources import SourceSettings
     from streamcam.temporal import TemporalSettings
 
 
@@ -43,13 +42,11 @@ class _Request:
     source: str
     output: str
     sidecar: str | None
-    start_s: float | None
-    end_s: float | None
     overwrite: bool
     resume: bool
     temporal: TemporalSettings
     overlay: OverlaySettings
-    reading: ReadingSettings
+    reading: SourceSettings
     encoder: EncoderSettings
 
 
@@ -100,19 +97,18 @@ def render_command(
     """
     from streamcam.media.encoders import EncoderSettings
     from streamcam.overlay import OverlaySettings
-    from streamcam.sources import ReadingSettings
+    from streamcam.sources import SourceSettings
     from streamcam.temporal import TemporalSettings
 
     request = _Request(
         source=source,
         output=output,
         sidecar=sidecar,
-        **part,
         overwrite=overwrite,
         resume=resume,
         temporal=TemporalSettings(**temporal),
         overlay=OverlaySettings(**overlay),
-        reading=ReadingSettings(**reading, depth=encoding["depth"], chroma=encoding["chroma"]),
+        reading=SourceSettings(**part, **reading, depth=encoding["depth"], chroma=encoding["chroma"]),
         encoder=EncoderSettings(**encoding),
     )
     _check(request)
@@ -147,15 +143,13 @@ def _check(request: _Request) -> None:
     from streamcam.overlay import Overlay
     from streamcam.pipeline.render import check_outputs
     from streamcam.sinks import check_resumable, open_sink
-    from streamcam.sources import open_source
+    from streamcam.sources import check_input_file, open_source
     from streamcam.temporal import Stabilizer
 
     # Down to the first image, because only that tells a video from a text file of that name.
-    with open_source(
-        request.source, start_s=request.start_s, end_s=request.end_s, reading=request.reading
-    ) as opened:
+    source = check_input_file(request.source)
+    with open_source(source, request.reading) as opened:
         info = opened.info
-    source = Path(request.source)
     check_outputs(source, request.output, request.sidecar, overwrite=request.overwrite)
     Stabilizer(request.temporal)
     open_sink(request.output, info, settings=request.encoder, overwrite=request.overwrite).abort()
@@ -178,8 +172,6 @@ def _render(
         overlay=request.overlay,
         encoder=request.encoder,
         sidecar=request.sidecar,
-        start_s=request.start_s,
-        end_s=request.end_s,
         reading=request.reading,
         overwrite=request.overwrite,
         resume=request.resume,

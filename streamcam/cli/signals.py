@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first one ends the work in order, the second one at once."""
+"""Ctrl-C and SIGTERM: the first one finishes the output and stops, the second one exits at once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Handler = Callable[[int, FrameType | None], None]
 
 
 class SignalCount:
-    """How many signals have come.
+    """Counter of the signals received.
 
     Attributes:
-        received: The number, from 0.
+        received: Number of signals so far.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class SignalCount:
 
 @contextlib.contextmanager
 def interrupt_on_signal() -> Iterator[None]:
-    """Raise KeyboardInterrupt on any of the signals while inside, as Python itself does on Ctrl-C only."""
+    """Raise KeyboardInterrupt on any of the signals in this context, as Python does on Ctrl-C."""
 
     def handle(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -40,13 +40,13 @@ def stop_on_signal(
     leave: Callable[[], None],
     signals: SignalCount,
 ) -> Iterator[None]:
-    """Stop in order on the first signal and leave on the second, while inside.
+    """Stop the work on the first signal and exit the process on the second, in this context.
 
     Args:
         stop: Ends the work early; must not block.
-        announce: Tells the user, in a way that is allowed in the middle of anything.
-        leave: Ends the process, in the middle of anything: an exception would have to wait for the threads.
-        signals: Where they are counted, so that it is known afterwards whether there was one.
+        announce: Informs the user; must be safe in a signal handler.
+        leave: Exits the process; must be safe in a signal handler. An exception would wait for threads.
+        signals: Counts the signals.
     """
 
     def handle(_number: int, _frame: FrameType | None) -> None:
@@ -63,7 +63,7 @@ def stop_on_signal(
 
 @contextlib.contextmanager
 def _handled_by(handler: Handler) -> Iterator[None]:
-    """Handle the signals while inside; only the main thread can, and elsewhere nothing happens."""
+    """Install a signal handler in this context; in threads other than the main one, do nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -78,7 +78,7 @@ def _handled_by(handler: Handler) -> Iterator[None]:
 def _signals() -> list[signal.Signals]:
     numbers = [signal.SIGINT, signal.SIGTERM]
     hang_up = getattr(signal, "SIGHUP", None)  # not on Windows
-    # The terminal was closed; but nohup has the signal ignored, so that work goes on.
+    # Sent when the terminal closes; nohup ignores it, so that the work goes on.
     if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
         numbers.append(hang_up)
     return numbers

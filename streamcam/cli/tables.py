@@ -1,4 +1,4 @@
-"""Tables: framed where a person reads them, plain and whole where a program does."""
+"""Tables: formatted on a terminal, plain text elsewhere."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ def print_table(
 ) -> None:
     """Print a table on standard output.
 
-    On a terminal it is fitted to the width, with long texts wrapped and columns left out that are empty;
-    elsewhere each row is one line, however long, with two spaces or more between columns.
+    On a terminal it is fitted to the width: long texts are wrapped and empty columns left out. Elsewhere each
+    row is one line, with at least two spaces between columns.
 
     Args:
-        numbers: The headers of the columns that are aligned at the right.
+        headers: Titles of the columns.
+        rows: Cells of each row.
+        numbers: Headers of the columns that are aligned right.
     """
     if is_terminal(sys.stdout):
         _print_framed(headers, rows, numbers)
@@ -56,5 +58,5 @@ def _print_framed(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers
             overflow="fold",
         )
     for row in rows:
-        table.add_row(*[Text(row[number]) for number in filled])  # as text: brackets in it are no markup
+        table.add_row(*[Text(row[number]) for number in filled])  # as Text: brackets are not markup
     Console().print(table)

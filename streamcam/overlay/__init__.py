@@ -1,4 +1,4 @@
-"""Stage 3: colouring heat, blending it, drawing the labels."""
+"""Overlay: blend heatmaps onto frames, and draw labels and boxes."""
 
 from streamcam.overlay.colormaps import COLORMAPS
 from streamcam.overlay.overlay import Overlay, OverlaySettings

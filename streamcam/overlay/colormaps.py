@@ -1,4 +1,4 @@
-"""The colour maps, by name."""
+"""Color maps by name."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ COLORMAPS: dict[str, int] = {
     for name in sorted(dir(cv2))
     if name.startswith("COLORMAP_")
 }
-"""Every colour map that OpenCV has: name → OpenCV's number."""
+"""Name → OpenCV's number of every color map that OpenCV has."""
 
 
 def lookup_table(name: str) -> ByteArray:
-    """Return a colour map's 256 colours.
+    """Return the 256 colors of a color map.
 
     Returns:
         uint8 (256, 3), RGB, from no heat to most.
 
     Raises:
-        UnknownNameError: if there is no such colour map.
+        UnknownNameError: if the color map does not exist.
     """
     if name not in COLORMAPS:
-        raise unknown_name("colour map", name, COLORMAPS)
+        raise unknown_name("color map", name, COLORMAPS)
     ramp = np.arange(256, dtype=np.uint8).reshape(-1, 1)
     bgr = cv2.applyColorMap(ramp, COLORMAPS[name])
     return np.asarray(bgr, np.uint8).reshape(256, 3)[:, ::-1].copy()

@@ -1,7 +1,7 @@
-"""Font files: which ones there are, what they cover, and which of them has a given text.
+"""Font files of the system: which characters they cover, and which font covers a given text.
 
-What a font covers is read from its character map rather than guessed from rendered glyphs: a blank glyph may
-be a space, and a box may be the character itself.
+Coverage is read from a font's character map rather than guessed from rendered glyphs: a blank glyph may be a
+space, and a box may be the character itself.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from fontTools.ttLib import TTFont
 
 FONT_VARIABLE = "STREAMCAM_FONT"
-"""The environment variable that names a font file to try before all others."""
+"""Environment variable that names a font file to try before all others."""
 
 _FONT_SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
-# Families by preference, as file names begin once blanks and hyphens are out: first those made to go
-# together in all scripts, then what each system ships for its own interface.
+# Beginnings of file names without blanks and hyphens, by preference: first families made to go together in
+# all scripts, then the interface fonts of each system.
 _FAMILIES = (
     "notosansregular",
     "notosans[",  # the same as a variable font
@@ -59,7 +59,7 @@ _SPECIAL = re.compile(r"mono|serif|math|symbol|nastaliq|kufi|unifont|display|loo
 _REGULAR_WEIGHT = 400
 
 _OUTLINES = {"glyf", "CFF ", "CFF2"}
-_COLOURS = {"CBDT", "COLR", "sbix", "SVG "}
+_COLORS = {"CBDT", "COLR", "sbix", "SVG "}
 _NO_NAMES = [""] * 0x10000  # for as many glyphs as a font can have
 
 CodePoints = NDArray[np.int32]
@@ -67,29 +67,29 @@ CodePoints = NDArray[np.int32]
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class Face:
-    """One font of a font file, or Pillow's own where there is no file."""
+    """One font of a font file, or Pillow's built-in font if there is no file."""
 
     path: Path | None
     index: int
     """Position in a collection (.ttc); 0 in a file of one font."""
     code_points: CodePoints
-    """The characters it has, int32 (N,), ascending, at least one."""
+    """The characters it covers, int32 (N,), ascending, at least one."""
 
     def covers(self, code_points: frozenset[int]) -> bool:
-        """Tell whether it has all these characters."""
-        wanted = np.fromiter(code_points, np.int32, len(code_points))
-        nearest = np.searchsorted(self.code_points, wanted).clip(max=len(self.code_points) - 1)
-        return bool((self.code_points[nearest] == wanted).all())
+        """Return whether it covers all these characters."""
+        needed = np.fromiter(code_points, np.int32, len(code_points))
+        nearest = np.searchsorted(self.code_points, needed).clip(max=len(self.code_points) - 1)
+        return bool((self.code_points[nearest] == needed).all())
 
     def load(self, size_px: int) -> ImageFont.FreeTypeFont:
-        """Load it at one size, in its regular weight.
+        """Load the font at one size, in its regular weight.
 
         Raises:
             OSError: if FreeType cannot load it.
         """
         if self.path is None:
             font = ImageFont.load_default(size_px)
-            assert isinstance(font, ImageFont.FreeTypeFont)  # asked for a size, Pillow has nothing else
+            assert isinstance(font, ImageFont.FreeTypeFont)  # with a size, Pillow returns nothing else
             return font
         font = ImageFont.truetype(self.path, size_px, index=self.index)
         try:
@@ -105,19 +105,19 @@ class Face:
 _BEYOND_ASCII = "©«°±´·»‘’“”…‹›⁄™ﬁﬂ"  # noqa: RUF001
 
 PILLOW_FACE = Face(None, 0, np.array([*range(0x20, 0x7F), *map(ord, _BEYOND_ASCII)], np.int32))
-"""Pillow's own font. What it covers is written down, so that most videos need no font file to be read."""
+"""Pillow's built-in font. Its coverage is listed here, so that most videos need not read any font file."""
 
 
 # --- What a font file covers -------------------------------------------------------------------------
 
 
 def read_faces(path: Path) -> Iterator[Face]:
-    """Read what the fonts of a file cover, one after the other.
+    """Read the coverage of every font of a file.
 
-    Fonts without outlines and colour fonts are left out: Pillow cannot set those as a mask of any size.
+    Fonts without outlines and color fonts are skipped: Pillow cannot render them as masks of any size.
 
     Yields:
-        The usable fonts; none where the file cannot be read as TrueType or OpenType.
+        The usable fonts; none if the file is not readable as TrueType or OpenType.
     """
     from fontTools.ttLib import TTCollection, TTFont  # here, as few videos need it
 
@@ -129,17 +129,17 @@ def read_faces(path: Path) -> Iterator[Face]:
                 code_points = _code_points(font)
                 if len(code_points):
                     yield Face(path, index, code_points)
-    except Exception:  # damaged files make fontTools raise whatever its parsers stumble over
+    except Exception:  # fontTools raises anything on damaged files
         return
 
 
 def _code_points(font: TTFont) -> CodePoints:
-    """List the characters that a font has and Pillow can set, int32 (N,), ascending."""
+    """List the characters that a font has and Pillow can render, int32 (N,), ascending."""
     tables = set(font.keys())
     nothing = np.empty(0, np.int32)
-    if not tables & _OUTLINES or tables & _COLOURS or "cmap" not in tables:
+    if not tables & _OUTLINES or tables & _COLORS or "cmap" not in tables:
         return nothing
-    font.setGlyphOrder(_NO_NAMES)  # finding the names of all glyphs would take longer than all the rest
+    font.setGlyphOrder(_NO_NAMES)  # finding the names of all glyphs would take longer than everything else
     # Many characters for one glyph: a font of last resort, which has a box for each script.
     if any(table.format == 13 for table in font["cmap"].tables):
         return nothing
@@ -149,11 +149,11 @@ def _code_points(font: TTFont) -> CodePoints:
 # --- Which fonts there are ---------------------------------------------------------------------------
 
 
-def chosen_face() -> Face | None:
-    """Read the font that the user's environment names; None where it names none.
+def read_chosen_face() -> Face | None:
+    """Read the font that ``STREAMCAM_FONT`` names; None if it is not set.
 
     Raises:
-        InvalidArgumentError: if it names a file that is no usable font.
+        InvalidArgumentError: if it names no usable font file.
     """
     name = os.environ.get(FONT_VARIABLE)
     if not name:
@@ -171,8 +171,8 @@ def chosen_face() -> Face | None:
 
 
 @functools.lru_cache(maxsize=4096)
-def system_face(code_points: frozenset[int]) -> Face | None:
-    """Find the preferred font of the system that has all these characters."""
+def find_system_face(code_points: frozenset[int]) -> Face | None:
+    """Find the preferred system font that covers all these characters; None if none does."""
     return next(
         (face for path in _system_font_files() for face in _faces_once(path) if face.covers(code_points)),
         None,
@@ -197,10 +197,10 @@ def _system_font_files() -> tuple[Path, ...]:
 
 
 def font_directories() -> tuple[Path, ...]:
-    """List where this system keeps its fonts; not all of them need exist."""
+    """List the font directories of this system; not all of them need exist."""
     try:
         home = Path.home()
-    except RuntimeError:  # the user of a container may have none
+    except RuntimeError:  # in a container the user may have none
         home = Path(os.devnull)
     if sys.platform == "win32":
         local = Path(os.environ.get("LOCALAPPDATA", home / "AppData/Local"))
@@ -219,7 +219,7 @@ def font_directories() -> tuple[Path, ...]:
 
 
 def _preference(path: Path) -> tuple[bool, int, bool, str]:
-    """Rank a font file for plain text on an image: regular before styled, then by family."""
+    """Return a sort key for font files: regular before styled, then by family."""
     name = re.sub(r"[\s_-]", "", path.name).lower()
     family = next((rank for rank, prefix in enumerate(_FAMILIES) if name.startswith(prefix)), len(_FAMILIES))
     return bool(_STYLED.search(path.name)), family, bool(_SPECIAL.search(path.name)), name

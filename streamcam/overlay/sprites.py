@@ -1,4 +1,4 @@
-"""Small images with transparency, drawn in RGB once and blended into planar YUV many times."""
+"""Sprites: small images with transparency, drawn once in RGB and blended many times into planar YUV."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from streamcam.media.images import ByteArray, PlaneArray, YuvCoding, chroma_of
 
 Rgb = tuple[int, int, int]
 
-_OPAQUE = 256  # in the fixed point of a sprite, whose sums with a byte just fit 16 bits
+_OPAQUE = 256  # fixed point whose products with a byte just fit 16 bits
 
 _CHROMA_STEPS = {"420": (2, 2), "422": (2, 1), "444": (1, 1)}
-"""Chroma subsampling → how many columns and rows of pixels share one chroma value."""
+"""Chroma subsampling → how many columns and rows of pixels share one chroma sample."""
 
-_SHAPE_SCALE = 8  # shapes are drawn so much larger and averaged down
+_SHAPE_SCALE = 8  # shapes are drawn larger by this factor and averaged down
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -31,9 +31,9 @@ class SpritePlane:
     keep: NDArray[np.uint16] | NDArray[np.uint32]
     """How much of the image shows through, 0 to 256, (h, w)."""
     add: NDArray[np.uint16] | NDArray[np.uint32]
-    """The sprite's own share, and the half that makes the shift round, (h, w)."""
+    """The sprite's premultiplied value, plus the half that makes the shift round, (h, w)."""
     step: tuple[int, int]
-    """How many columns and rows of pixels share one value."""
+    """How many columns and rows of pixels share one sample."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -44,10 +44,10 @@ class Sprite:
     """Y, Cb and Cr."""
 
     def blend(self, planes: Sequence[PlaneArray], left: int, top: int) -> None:
-        """Draw it onto an image, in place.
+        """Draw the sprite onto an image, in place.
 
         Args:
-            planes: The image's own (`streamcam.media.images.planes_of`); the sprite must lie wholly inside.
+            planes: The image's planes (`streamcam.media.images.planes_of`), with the sprite wholly inside.
             left: Column of the sprite's left edge in pixels, even.
             top: Row of its upper edge in pixels, even.
         """
@@ -64,41 +64,42 @@ class Canvas:
     """An RGB drawing with transparency, to be turned into a `Sprite`."""
 
     def __init__(self, width: int, height: int) -> None:
-        """Start with nothing drawn.
+        """Create a transparent canvas.
 
         Args:
-            width: In pixels, even.
-            height: In pixels, even.
+            width: Width in pixels, even.
+            height: Height in pixels, even.
         """
         self.width = width
         self.height = height
-        # Red, green and blue already multiplied by the opacity, then the opacity; all 0 to 255. Laying one
-        # thing over another is then the same sum for all four, and so is averaging them for the chroma.
+        # Red, green and blue premultiplied by the opacity, then the opacity; all 0 to 255. Compositing is
+        # then the same sum for all four, and so is averaging them for the chroma.
         self._pixels = np.zeros((height, width, 4), np.float32)
 
-    def stamp(self, mask: ByteArray, left: int, top: int, colour: Rgb, *, opacity: float = 1.0) -> None:
-        """Lay a colour over the canvas through a mask; what reaches beyond the canvas is cut off.
+    def stamp(self, mask: ByteArray, left: int, top: int, color: Rgb, *, opacity: float = 1.0) -> None:
+        """Draw a color through a mask; parts outside the canvas are clipped.
 
         Args:
-            mask: uint8 (h, w), 255 where the colour covers a pixel wholly.
-            left: Column of the mask's left edge, inside the canvas.
-            top: Row of its upper edge, inside the canvas.
-            colour: 0 to 255.
-            opacity: Of the colour where it covers wholly, 0 to 1.
+            mask: Coverage, uint8 (h, w), 255 where the color covers a pixel fully.
+            left: Column of the mask's left edge.
+            top: Row of its upper edge.
+            color: RGB color, 0 to 255.
+            opacity: Opacity of the color, 0 to 1.
         """
-        mask = mask[: self.height - top, : self.width - left]
+        mask = mask[max(0, -top) : max(0, self.height - top), max(0, -left) : max(0, self.width - left)]
+        left, top = max(0, left), max(0, top)
         below = self._pixels[top : top + mask.shape[0], left : left + mask.shape[1]]
         cover = (mask * np.float32(opacity / 255))[..., None]
-        below += cover * (np.array([*colour, 255], np.float32) - below)
+        below += cover * (np.array([*color, 255], np.float32) - below)
 
-    def fill(self, left: int, top: int, width: int, height: int, colour: Rgb) -> None:
+    def fill(self, left: int, top: int, width: int, height: int, color: Rgb) -> None:
         """Fill a rectangle that lies inside the canvas."""
-        self._pixels[top : top + height, left : left + width] = (*colour, 255)
+        self._pixels[top : top + height, left : left + width] = (*color, 255)
 
     def to_sprite(self, pixel_format: str, coding: YuvCoding) -> Sprite:
-        """Convert it to planar YUV; chroma is averaged in proportion to the opacity."""
+        """Convert the canvas to planar YUV; chroma is averaged in proportion to the opacity."""
         opacity = self._pixels[..., 3]
-        yuv = self._in_hdr(coding) if coding.hdr else self._in_yuv(coding)
+        yuv = self._to_hdr(coding) if coding.hdr else self._to_yuv(coding)
         chroma_step = _CHROMA_STEPS[chroma_of(pixel_format)]
         return Sprite(
             tuple(
@@ -107,19 +108,19 @@ class Canvas:
             )
         )
 
-    def _in_yuv(self, coding: YuvCoding) -> FloatArray:
+    def _to_yuv(self, coding: YuvCoding) -> FloatArray:
         return np.asarray(cv2.transform(self._pixels, _yuv_from_premultiplied(coding)), np.float32)
 
-    def _in_hdr(self, coding: YuvCoding) -> FloatArray:
-        """The same where it is no matrix that leads from RGB to code values."""
+    def _to_hdr(self, coding: YuvCoding) -> FloatArray:
+        """Convert to HDR code values, for which a matrix does not suffice."""
         share = self._pixels[..., 3:] / 255
-        colours = self._pixels[..., :3] / np.maximum(share, np.float32(1e-6))
-        return np.asarray(coding.encode_rgb(colours) * share, np.float32)
+        colors = self._pixels[..., :3] / np.maximum(share, np.float32(1e-6))
+        return np.asarray(coding.encode_rgb(colors) * share, np.float32)
 
 
 @functools.lru_cache(maxsize=16)
 def _yuv_from_premultiplied(coding: YuvCoding) -> FloatArray:
-    """Work out the matrix from premultiplied RGB and opacity to premultiplied YUV, float32 (3, 4)."""
+    """Return the matrix from premultiplied RGB and opacity to premultiplied YUV, float32 (3, 4)."""
     black = coding.encode_rgb(np.zeros(3, np.float32))
     primaries = coding.encode_rgb(np.eye(3, dtype=np.float32) * 255)
     return (np.stack([*(primaries - black), black], axis=1) / 255).astype(np.float32)
@@ -130,16 +131,16 @@ def _sprite_plane(value: FloatArray, opacity: FloatArray, step: tuple[int, int],
     value = np.asarray(cv2.resize(value, size, interpolation=cv2.INTER_AREA), np.float32)
     opacity = np.asarray(cv2.resize(opacity, size, interpolation=cv2.INTER_AREA), np.float32)
     keep = _OPAQUE - np.rint(opacity * (_OPAQUE / 255))
-    # The upper bound only ever takes off a rounding error, where white lies over white.
+    # The upper bound only removes a rounding error, where white lies over white.
     add = np.clip(np.rint(value * _OPAQUE + _OPAQUE / 2), 0, _OPAQUE * (highest + 1) - 1 - highest * keep)
     dtype = np.uint16 if highest == 255 else np.uint32
     return SpritePlane(keep.astype(dtype), add.astype(dtype), step)
 
 
-# --- Shapes, to be stamped on a canvas ---------------------------------------------------------------
+# --- Shapes to stamp on a canvas -------------------------------------------------------------------
 
 
-def triangle(side: int) -> ByteArray:
+def draw_triangle(side: int) -> ByteArray:
     """Draw a triangle that points right: uint8 (side, side)."""
     large = Image.new("L", (side * _SHAPE_SCALE, side * _SHAPE_SCALE))
     end = side * _SHAPE_SCALE - 1
@@ -147,13 +148,13 @@ def triangle(side: int) -> ByteArray:
     return np.asarray(large.reduce(_SHAPE_SCALE))
 
 
-def rounded_rectangle(width: int, height: int, radius: int) -> ByteArray:
+def draw_rounded_rectangle(width: int, height: int, radius: int) -> ByteArray:
     """Draw a rectangle with round corners: uint8 (height, width).
 
     Args:
-        width: In pixels, at least twice the radius, like the height.
-        height: In pixels.
-        radius: Of the corners in pixels, above 0.
+        width: Width in pixels, at least twice the radius.
+        height: Height in pixels, at least twice the radius.
+        radius: Radius of the corners in pixels, above 0.
     """
     large = Image.new("L", (radius * _SHAPE_SCALE, radius * _SHAPE_SCALE))
     diameter = 2 * radius * _SHAPE_SCALE

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streamcam.explanations import Explanation, Instance, Prediction
 from streamcam.frames import FloatArray, Frame, Region
-from streamcam.pipeline.stream import FrameExplainer
+from streamcam.pipeline.batches import FrameExplainer
 from streamcam.sinks import SegmentStore
 from streamcam.temporal import Tracker
 

@@ -17,9 +17,9 @@ from streamcam.media.encoders import EncoderSettings
 from streamcam.overlay import Overlay, OverlaySettings
 from streamcam.pipeline.resume import ResumeState, Resumption
 from streamcam.pipeline.stream import ExplainedStream, stream
-from streamcam.pipeline.workers import prefetched
+from streamcam.pipeline.workers import prefetch
 from streamcam.sinks import Sink, check_output, open_sidecar_sink, open_sink, same_file
-from streamcam.sources import ReadingSettings, check_input_file
+from streamcam.sources import SourceSettings, check_input_file
 from streamcam.temporal import Stabilizer, TemporalSettings, stabilize
 
 if TYPE_CHECKING:
@@ -93,9 +93,7 @@ def render(
     overlay: OverlaySettings | None = None,
     encoder: EncoderSettings | None = None,
     sidecar: str | Path | None = None,
-    start_s: float | None = None,
-    end_s: float | None = None,
-    reading: ReadingSettings | None = None,
+    reading: SourceSettings | None = None,
     overwrite: bool = False,
     resume: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
@@ -112,9 +110,7 @@ def render(
         overlay: How the heat looks.
         encoder: How a video is encoded.
         sidecar: A file for the raw maps, JSON lines.
-        start_s: Where to start, in seconds.
-        end_s: Where to end, in seconds.
-        reading: How a video is read.
+        reading: How the input is read; the defaults if None.
         overwrite: Whether existing files may be replaced.
         resume: Whether to keep what is finished in a folder beside the output, and to go on from what is
             there. A render that is stopped or fails then leaves the folder and no output.
@@ -135,16 +131,13 @@ def render(
     with contextlib.ExitStack() as stack:
         if resume:
             look = {"overlay": overlay or OverlaySettings(), "temporal": temporal}
-            part = {"start": start_s, "end": end_s, "reading": reading or ReadingSettings()}
-            settings = {**look, **part, "encoder": encoder}
+            settings = {**look, "reading": reading or SourceSettings(), "encoder": encoder}
             resumption = stack.enter_context(Resumption(Path(source), Path(output), explainer, settings))
             carried = resumption.kept.frames
             if carried and on_resume is not None:
                 on_resume(resumption.kept)
         stages = explainer if resumption is None else resumption.explainer
-        explained = stack.enter_context(
-            stream(source, stages, start_s=start_s, end_s=end_s, reading=reading, temporal=temporal)
-        )
+        explained = stack.enter_context(stream(source, stages, settings=reading, temporal=temporal))
         if on_start is not None:
             on_start(explained)
         sink: Sink
@@ -165,7 +158,7 @@ def render(
             stabilized = itertools.takewhile(lambda _: not explained.stopped, stabilized)
         rendered = (_rendered(ready, painter) for ready in stabilized)
         drawn = stack.enter_context(
-            prefetched(rendered, waiting=_WAITING_IMAGES, name="streamcam-drawer", interrupt=explained.close)
+            prefetch(rendered, maxsize=_WAITING_IMAGES, name="drawer", interrupt=explained.close)
         )
         written = _write_all(explained.info, drawn, sinks, carried, on_progress)
         frames = written.frames

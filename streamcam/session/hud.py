@@ -13,7 +13,7 @@ import math
 from streamcam.media.images import Image, YuvCoding, coding_of, planes_of
 from streamcam.overlay.fonts import FontBook
 from streamcam.overlay.label_panel import ACCENT, BACKGROUND, MARKED_TEXT, PLAIN_TEXT
-from streamcam.overlay.sprites import Canvas, Rgb, Sprite, rounded_rectangle
+from streamcam.overlay.sprites import Canvas, Rgb, Sprite, draw_rounded_rectangle
 
 _OPACITY = 0.8
 _RECORDING: Rgb = (255, 64, 56)
@@ -184,14 +184,14 @@ class _Workshop:
         lines: list[str] = []
         for word in sentence.split():
             longer = f"{lines[-1]} {word}" if lines else word
-            if lines and book.width(longer) <= widest:
+            if lines and book.measure(longer) <= widest:
                 lines[-1] = longer
             elif len(lines) == _MOST_NOTICE_LINES:
-                lines[-1] = book.fitted(f"{lines[-1]} {word}", widest)
+                lines[-1] = book.truncate(f"{lines[-1]} {word}", widest)
                 break
             else:
                 lines.append(word)
-        return tuple((book.fitted(line, widest),) for line in lines)
+        return tuple((book.truncate(line, widest),) for line in lines)
 
     def _centred(self, sprite: Sprite | None) -> list[Placed]:
         if sprite is None:
@@ -210,7 +210,7 @@ class _Workshop:
     def _column_widths(self, rows: Rows, text: int) -> list[int]:
         book = self._book(text)
         return [
-            max(math.ceil(book.width(cell)) + self._indent(cell, book) for cell in column)
+            max(math.ceil(book.measure(cell)) + self._indent(cell, book) for cell in column)
             for column in zip(*rows, strict=True)
         ]
 
@@ -224,12 +224,12 @@ class _Workshop:
         book, padding, pitch = self._book(text), _padding(text), _pitch(text)
         width, height = self._size_of(rows, style, text)
         canvas = Canvas(width, height)
-        outline = rounded_rectangle(width, height, max(1, round(0.3 * text)))
+        outline = draw_rounded_rectangle(width, height, max(1, round(0.3 * text)))
         canvas.stamp(outline, 0, 0, BACKGROUND, opacity=_OPACITY)
         left = padding
         if style.dot is not None:
             side = 2 * round(0.3 * text)
-            dot = rounded_rectangle(side, side, side // 2)
+            dot = draw_rounded_rectangle(side, side, side // 2)
             canvas.stamp(dot, left, padding + round(0.66 * text - side / 2), style.dot)
             left += text
         for column, column_width in enumerate(self._column_widths(rows, text)):
@@ -237,13 +237,16 @@ class _Workshop:
                 if not row[column].strip():
                     continue
                 right_set = style.flush_right[column]
-                mask = book.mask(row[column].rstrip(), flush_right=right_set)
+                rendered = book.render(row[column].rstrip(), flush_right=right_set)
                 indent = self._indent(row[column], book)
                 over = (
-                    left + column_width - mask.shape[1] + book.overhang if right_set else left - book.overhang
+                    left + column_width - rendered.mask.shape[1] + book.overhang
+                    if right_set
+                    else left - book.overhang
                 )
                 ink = ACCENT if number == style.marked_row else style.inks[column]
-                canvas.stamp(mask, over + indent, padding + number * pitch + text - book.ascent, ink)
+                top = padding + number * pitch + text - rendered.ascent
+                canvas.stamp(rendered.mask, over + indent, top, ink)
             left += column_width + text
         return canvas.to_sprite(self._pixel_format, self._coding)
 

@@ -32,7 +32,7 @@ from streamcam.session.stages import ExplainerFacts, Explainers, ExplainRequest,
 from streamcam.session.statistics import Figures, StatsFile
 from streamcam.session.status import LiveStatus
 from streamcam.session.window import Display
-from streamcam.sources import LiveSource
+from streamcam.sources import Source
 
 _PATIENCE_S = 0.01
 """How long an image is waited for before the keys are looked at."""
@@ -62,7 +62,7 @@ class LivePreview:
 
     def __init__(
         self,
-        source: LiveSource,
+        source: Source,
         explainers: Explainers,
         display: Display,
         settings: LiveSettings | None = None,
@@ -88,7 +88,7 @@ class LivePreview:
         self._heat = LiveHeat(self._settings.temporal)
         self._keeper = CaptureManager(self._settings.folder)
         self._status = LiveStatus(
-            source.name, self._stages, self._controls, self._keeper, stats=stats, tell=tell
+            source.info.name, self._stages, self._controls, self._keeper, stats=stats, tell=tell
         )
         self._compositor, self._hud = Compositor(), Hud()
         self._stop_asked = False
@@ -137,7 +137,7 @@ class LivePreview:
             try:
                 frame = self._stages.images.take(_PATIENCE_S)
             except ChannelClosedError:
-                raise SourceError(f"{self._source.name!r} gave no images") from None
+                raise SourceError(f"{self._source.info.name!r} gave no images") from None
             if frame is not None:
                 return frame
             now = time.monotonic()
@@ -148,7 +148,7 @@ class LivePreview:
     def _begin(self, first: Frame) -> None:
         self._status.begin()
         if self._settings.record is not None:
-            self._keeper.begin_recording(self._source.rate, self._settings.record)
+            self._keeper.begin_recording(self._source.info.rate, self._settings.record)
         self._take_image(first)
 
     def _loop(self) -> None:
@@ -200,7 +200,7 @@ class LivePreview:
         limit_s = self._settings.give_up_s
         if limit_s is not None and self._status.silence_s(now) > limit_s:
             why = f" ({self._stages.notice})" if self._stages.notice else ""
-            raise SourceError(f"no image from {self._source.name!r} for {limit_s:g} s; giving up{why}")
+            raise SourceError(f"no image from {self._source.info.name!r} for {limit_s:g} s; giving up{why}")
 
     # --- Keys --------------------------------------------------------------------------------------------
 
@@ -248,7 +248,7 @@ class LivePreview:
     def _toggle_recording(self) -> None:
         path = self._keeper.end_recording()
         if path is None:
-            self._status.say(f"recording to {self._keeper.begin_recording(self._source.rate)}")
+            self._status.say(f"recording to {self._keeper.begin_recording(self._source.info.rate)}")
             if self._newest is not None:  # what is seen now is its first image, though it be a frozen one
                 self._record(self._newest)
         else:

@@ -11,9 +11,9 @@ from typing import Protocol
 from streamcam.errors import StreamcamError
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
+from streamcam.pipeline.batches import FrameExplainer
 from streamcam.pipeline.channel import Channel, ChannelClosedError
-from streamcam.pipeline.stream import FrameExplainer
-from streamcam.sources import LiveSource
+from streamcam.sources import Source
 from streamcam.temporal import TemporalSettings, Tracker
 
 PATIENCE_S = 0.5
@@ -102,11 +102,10 @@ class LiveStages:
         images: From the reader to the caller.
         answers: From the explainer to the caller.
         captured: How many frames have been read.
-        notice: What is wrong with the source, in words; None while nothing is.
     """
 
     def __init__(
-        self, source: LiveSource, explainers: Explainers, wanted: ExplainRequest, temporal: TemporalSettings
+        self, source: Source, explainers: Explainers, wanted: ExplainRequest, temporal: TemporalSettings
     ) -> None:
         """Assign.
 
@@ -120,17 +119,20 @@ class LiveStages:
         self._source = source
         self._explainers = explainers
         self._wanted = wanted
-        self._stop = threading.Event()
         self._to_explain: Channel[Frame] = Channel(1, "drop_oldest")
         self._orders: Channel[ExplainRequest] = Channel(1, "drop_oldest")
         self.images: Channel[Frame] = Channel(1, "drop_oldest")
         self.answers: Channel[Answer] = Channel(8, "drop_oldest")
         self.captured = 0
-        self.notice: str | None = None
         self._frozen = False
         self._freezing = threading.Lock()
         self._reading = threading.Thread(target=self._read, name="streamcam-reader", daemon=True)
         self._explaining = threading.Thread(target=self._explain, name="streamcam-explainer", daemon=True)
+
+    @property
+    def notice(self) -> str | None:
+        """What is wrong with the source, in words; None while nothing is."""
+        return self._source.notice
 
     def start(self) -> None:
         """Start both threads."""
@@ -153,7 +155,7 @@ class LiveStages:
 
     def end(self) -> None:
         """End both threads; one that does not answer within `PATIENCE_S` is left behind."""
-        self._stop.set()
+        self._source.stop()
         gone = ChannelClosedError("the preview has ended")
         for channel in (self.images, self._to_explain, self.answers):
             channel.fail(gone)
@@ -165,20 +167,18 @@ class LiveStages:
     def _read(self) -> None:
         """Own the source, and pass its frames on."""
         try:
-            for frame in self._source.frames(self._stop, self._note):
-                self.captured += 1
-                self.images.put(frame)
-                with self._freezing:
-                    if not self._frozen:
-                        self._to_explain.put(frame)
+            with self._source:
+                for frame in self._source:
+                    self.captured += 1
+                    self.images.put(frame)
+                    with self._freezing:
+                        if not self._frozen:
+                            self._to_explain.put(frame)
         except ChannelClosedError:
             pass
         except BaseException as error:
             self.images.fail(error)
         self.images.close()
-
-    def _note(self, notice: str | None) -> None:
-        self.notice = notice
 
     def _explain(self) -> None:
         """Explain the newest frame, and then the newest again."""

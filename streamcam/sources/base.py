@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import threading
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
@@ -10,28 +11,82 @@ from typing import Self
 from streamcam.frames import Frame, SourceInfo, SourceReport
 
 
-class Source(abc.ABC):
-    """A run of frames, read once from front to back.
+class StopFlag:
+    """A flag that is raised once, from any thread or signal handler.
 
-    One thread opens, iterates and closes it. Frames come with strictly increasing pts, all of the size that
-    `info` gives, planar YUV of 8 or 10 bits.
+    Like `threading.Event`, but with a re-entrant lock: a signal handler may raise the flag in the very
+    thread that is just looking at it.
     """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._is_set = False
+
+    def is_set(self) -> bool:
+        """Return whether the flag is raised."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Raise the flag, and wake up everybody who waits for it."""
+        with self._changed:
+            self._is_set = True
+            self._changed.notify_all()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until the flag is raised, for `timeout_s` seconds at most; return whether it is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._is_set, timeout_s)
+
+
+class Source(abc.ABC):
+    """A run of frames, read once from front to back: a file, a camera, a network stream.
+
+    Frames come with strictly increasing pts, as planar YUV of 8 or 10 bits. Those of a file all have the size
+    that `info` gives; those of a live source may change theirs.
+
+    One thread at a time uses a source: it may be opened in one thread and then be iterated and closed in
+    another. Only `stop` and `notice` are for any thread.
+
+    Attributes:
+        is_live: Whether frames arrive when they arrive, so that a slow reader misses some.
+        notice: What is wrong right now, in words, where that may pass: a camera that was unplugged. None
+            while all is well.
+        stop_flag: Raised by `stop`; an implementation looks at it between frames and wherever it waits.
+    """
+
+    is_live: bool = False
+    notice: str | None = None
+    stop_flag: StopFlag
+
+    def __new__(cls, *_arguments: object, **_keywords: object) -> Self:
+        # Not in __init__, which a new kind of source would have to remember to call.
+        source = super().__new__(cls)
+        source.stop_flag = StopFlag()
+        return source
 
     @property
     @abc.abstractmethod
     def info(self) -> SourceInfo:
-        """What is known before the first frame."""
+        """Description of the source; of a live one complete from its first frame on."""
 
     @abc.abstractmethod
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the frames, once."""
+        """Yield the frames, once, until the source ends or soon after `stop`.
+
+        Raises:
+            SourceError: if there are no frames, or no more.
+        """
 
     @abc.abstractmethod
     def report(self) -> SourceReport:
-        """Tell what was found; complete once iteration has ended."""
+        """Return what was found while reading; complete once iteration has ended."""
+
+    def stop(self) -> None:
+        """End the iteration soon. Does not wait; for any thread and for signal handlers."""
+        self.stop_flag.set()
 
     def close(self) -> None:  # noqa: B027 - sources without resources have nothing to do
-        """Let go of the file or device; may be called again."""
+        """Release the file or device; may be called again."""
 
     def __enter__(self) -> Self:
         return self

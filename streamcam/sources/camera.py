@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 from collections.abc import Sequence
@@ -15,7 +14,9 @@ import cv2
 import numpy as np
 
 from streamcam.errors import SourceError, SourceNotFoundError
-from streamcam.sources.live import Feed, Grabbed
+from streamcam.sources.base import Source
+from streamcam.sources.capture import Capture, CapturedImage, ReconnectingSource
+from streamcam.sources.settings import SourceSettings
 from streamcam.sources.v4l2 import CameraInfo, Mode, list_cameras
 
 _IS_LINUX = sys.platform.startswith("linux")
@@ -33,26 +34,14 @@ _ENOUGH = Fraction(9, 10)
 """A mode is as fast as was asked for from this share on: 29.97 is meant by 30."""
 
 _FAILURES_IN_A_ROW = 3
-"""Grabs without an image, each of which may wait for seconds, before the camera is opened anew."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class CameraSettings:
-    """How a camera is to be set; None leaves the choice to streamcam."""
-
-    size: tuple[int, int] | None = None
-    """(width, height) in pixels."""
-    rate: Fraction | None = None
-    """Frames per second."""
-    mirrored: bool = False
-    """Whether left and right are swapped, as people know themselves."""
+"""Reads without an image, each of which may wait for seconds, before the camera is opened again."""
 
 
 class Device(Protocol):
     """As much of ``cv2.VideoCapture`` as is used: fakes for tests offer the same."""
 
     def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
-        """Tell whether it is there."""
+        """Return whether it is open."""
 
     def set(self, setting: int, value: float) -> bool:
         """Ask for a setting."""
@@ -64,7 +53,27 @@ class Device(Protocol):
         """Wait for the next image: whether there is one; and the image, BGR uint8 (H, W, 3)."""
 
     def release(self) -> None:
-        """Let go of it."""
+        """Release it."""
+
+
+def is_camera(location: str | int | Path) -> bool:
+    """Return whether a location means a camera: by its number, or the path of a device."""
+    if isinstance(location, int):
+        return True
+    text = str(location)
+    return (text.isascii() and text.isdigit()) or text.startswith("/dev/")
+
+
+def open_camera(location: str | int | Path, settings: SourceSettings) -> Source:
+    """Make a camera ready; it is opened, and opened again when it fails, by the thread that reads it.
+
+    Raises:
+        SourceNotFoundError: if there is no such camera.
+    """
+    text = str(location)
+    device = int(text) if text.isdigit() else text
+    check_camera(device)
+    return ReconnectingSource(CameraCapture(device, settings))
 
 
 def check_camera(location: int | str) -> None:
@@ -85,19 +94,19 @@ def open_device(location: int | str) -> Device:
     return cv2.VideoCapture(location)
 
 
-class CameraFeed(Feed):
+class CameraCapture(Capture):
     """One camera."""
 
-    def __init__(self, location: int | str, settings: CameraSettings | None = None) -> None:
-        """Assign.
+    def __init__(self, location: int | str, settings: SourceSettings | None = None) -> None:
+        """Prepare a camera; nothing is opened.
 
         Args:
-            location: The camera's number, or its device's path.
-            settings: How it is to be set.
+            location: Number of the camera, or path of its device.
+            settings: Size and rate to ask for, and whether images are mirrored.
         """
         self.name = _name_of(location)
         self._location = location
-        self._settings = settings or CameraSettings()
+        self._settings = settings or SourceSettings()
         self._device: Device | None = None
         self._failures = 0
         self._title: str | None = None
@@ -133,7 +142,7 @@ class CameraFeed(Feed):
         rate = device.get(cv2.CAP_PROP_FPS)
         self.rate = Fraction(rate).limit_denominator(1001) if 0 < rate < 1000 else None
 
-    def grab(self) -> Grabbed | None:
+    def read(self) -> CapturedImage | None:
         """Wait for the next image.
 
         Raises:
@@ -147,19 +156,19 @@ class CameraFeed(Feed):
         if not is_there or pixels is None or not pixels.size:
             self._failures += 1
             if self._failures >= _FAILURES_IN_A_ROW:
-                raise SourceError(f"{self.name} gives no images any more")
+                raise SourceError(f"{self.name} sends no more images")
             return None
         self._failures = 0
         try:
             if pixels.ndim == 2:  # an infrared camera
                 pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
-            if self._settings.mirrored:
+            if self._settings.mirror:
                 pixels = cv2.flip(pixels, 1)
             image = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="bgr24")
         except (cv2.error, ValueError) as error:
-            raise SourceError(f"{self.name} gave something that is no image {pixels.shape}") from error
+            raise SourceError(f"{self.name} sent something that is no image {pixels.shape}") from error
         milliseconds = self._device.get(cv2.CAP_PROP_POS_MSEC)
-        return Grabbed(image, milliseconds / 1000 if milliseconds > 0 else None)
+        return CapturedImage(image, milliseconds / 1000 if milliseconds > 0 else None)
 
     def _whereabouts(self, known: Sequence[CameraInfo]) -> int | str:
         """Where the camera is now: Linux may give one that is plugged in again another number.
@@ -174,13 +183,13 @@ class CameraFeed(Feed):
         return next((camera.number for camera in back), self._location)
 
     def close(self) -> None:
-        """Let go of the camera."""
+        """Release the camera."""
         if self._device is not None:
             device, self._device = self._device, None
             device.release()
 
 
-def choose_mode(modes: Sequence[Mode], settings: CameraSettings) -> Mode:
+def choose_mode(modes: Sequence[Mode], settings: SourceSettings) -> Mode:
     """Choose what to ask a camera for.
 
     Raw images are taken where the camera sends them fast enough in the size wanted, and JPEGs where it

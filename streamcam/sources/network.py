@@ -7,6 +7,7 @@ import re
 import time
 import urllib.parse
 from collections.abc import Iterator
+from pathlib import Path
 
 import av
 from av.container import InputContainer
@@ -15,8 +16,10 @@ from av.error import ExitError, FFmpegError, ProtocolNotFoundError
 from av.video.frame import VideoFrame
 
 from streamcam.errors import InvalidArgumentError, SourceError, unknown_name
-from streamcam.sources.live import Feed, Grabbed
+from streamcam.sources.base import Source
+from streamcam.sources.capture import Capture, CapturedImage, ReconnectingSource
 from streamcam.sources.opening import LARGEST_PIXELS, video_streams
+from streamcam.sources.settings import SourceSettings
 
 SCHEMES: dict[str, str] = {
     "http": "http,tcp",
@@ -39,8 +42,8 @@ _NO_IMAGE_S = 30.0
 never comes. Cameras send keyframes up to about ten seconds apart."""
 
 _ERRORS_IN_A_ROW = 100
-"""Packets that cannot be decoded before the stream is opened anew. Most streams are joined in the middle, and
-what comes before the first keyframe is not decodable."""
+"""Packets that cannot be decoded before the stream is opened again. Most streams are joined in the middle,
+and what comes before the first keyframe is not decodable."""
 
 _HARMLESS_KEYS = {
     *("buffer_size", "fifo_size", "latency", "listen", "localaddr", "mode", "overrun_nonfatal"),
@@ -52,18 +55,32 @@ _URL = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+)://")
 _NEARLY_URL = re.compile(rf"^\s*({'|'.join(SCHEMES)}):", re.IGNORECASE)
 
 
-def is_url(location: str) -> bool:
-    """Tell whether a source is named by a URL."""
-    return _URL.match(location) is not None
+def is_stream_url(location: str | int | Path) -> bool:
+    """Return whether a location is a URL with one of `SCHEMES`."""
+    match = _URL.match(location) if isinstance(location, str) else None
+    return match is not None and match[1].lower() in SCHEMES
 
 
-def check_no_url(location: str) -> None:
-    """Refuse what was meant as a URL and is none, before a message about a missing file shows its password.
+def open_stream(location: str | int | Path, settings: SourceSettings) -> Source:  # noqa: ARG001 - it is live
+    """Make a network stream ready; the thread that reads it connects, and connects again when it fails.
 
     Raises:
-        InvalidArgumentError: if it begins like a URL.
+        InvalidArgumentError: if the URL cannot be used.
     """
-    match = _NEARLY_URL.match(location)
+    return ReconnectingSource(NetworkCapture(str(location)))
+
+
+def check_url(location: str | int | Path) -> None:
+    """Refuse a URL that cannot be used, before a message about a missing file shows its password.
+
+    Raises:
+        InvalidArgumentError: if the location is a URL of another protocol, or begins like a URL.
+    """
+    text = str(location)
+    match = _URL.match(text) if isinstance(location, str) else None
+    if match is not None:
+        raise unknown_name("protocol", match[1].lower(), SCHEMES)
+    match = _NEARLY_URL.match(text)
     if match is not None:
         scheme = match[1].lower()
         raise InvalidArgumentError(f"what begins with {scheme}: is no URL; give {scheme}://HOST:PORT/…")
@@ -96,27 +113,25 @@ def _redact_field(field: str) -> str:
     return field if key in _HARMLESS_KEYS else f"{key}=***" if equals else "***"
 
 
-class NetworkFeed(Feed):
+class NetworkCapture(Capture):
     """One stream from the network."""
 
     def __init__(
         self, url: str, *, open_timeout_s: float = _OPEN_TIMEOUT_S, read_timeout_s: float = _READ_TIMEOUT_S
     ) -> None:
-        """Assign.
+        """Prepare a stream; nothing is opened.
 
         Args:
-            url: With one of `SCHEMES`.
-            open_timeout_s: How long opening may take, in seconds.
-            read_timeout_s: How long nothing may arrive, in seconds.
+            url: Address with one of `SCHEMES`.
+            open_timeout_s: Time that opening may take, in seconds.
+            read_timeout_s: Time in which nothing may arrive, in seconds.
 
         Raises:
-            InvalidArgumentError: if the scheme is not one of them.
+            InvalidArgumentError: if the URL names no host.
         """
         self.name = redact(url)
         scheme, _, rest = url.partition("://")
         scheme = scheme.lower()  # FFmpeg knows its protocols by small letters only
-        if scheme not in SCHEMES:
-            raise unknown_name("protocol", scheme, SCHEMES)
         if not urllib.parse.urlsplit(url).netloc:
             raise InvalidArgumentError(f"{self.name!r} names no host; give {scheme}://HOST:PORT/…")
         self._url = f"{scheme}://{rest}"
@@ -153,7 +168,7 @@ class NetworkFeed(Feed):
             raise SourceError(f"{self.name!r} cannot be opened ({_reason(error)})") from None
         self._images = self._decode(self._container)
 
-    def grab(self) -> Grabbed | None:
+    def read(self) -> CapturedImage | None:
         """Wait for whatever comes next.
 
         Returns:
@@ -166,7 +181,7 @@ class NetworkFeed(Feed):
             image = next(self._images)
         except StopIteration:
             raise SourceError(f"{self.name!r} has ended") from None
-        return None if image is None else Grabbed(image, image.time)
+        return None if image is None else CapturedImage(image, image.time)
 
     def close(self) -> None:
         """Disconnect."""

@@ -1,76 +1,104 @@
-"""A video played at its own pace, as if it happened now."""
+"""A file that is played at its own pace, as if it happened now."""
 
 from __future__ import annotations
 
-import threading
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-from streamcam.errors import InvalidArgumentError, SourceError
-from streamcam.frames import Frame
-from streamcam.sources.live import TIME_BASE, LiveClock, LiveSource, Notify
-from streamcam.sources.settings import ReadingSettings
-from streamcam.sources.still import is_image
-from streamcam.sources.video import open_video
+from streamcam.errors import SourceError
+from streamcam.frames import Frame, SourceInfo, SourceReport
+from streamcam.sources.base import Source
+from streamcam.sources.capture import TIME_BASE, LiveClock
 
 _LATE_S = 1.0
-"""Played this late, the video is not hurried to catch up: the machine slept, or cannot decode so fast."""
+"""Played this late, a file is not hurried to catch up: the machine slept, or cannot decode so fast."""
 
 
-class PacedSource(LiveSource):
-    """The frames of a video file, each at its time."""
+def play(opener: Callable[[], Source], *, loop: bool = False) -> PacedSource:
+    """Open a file to be played at its own pace.
+
+    Args:
+        opener: Opens the file; called again for every further round of a loop.
+        loop: Whether to begin again after the end, for ever.
+    """
+    return PacedSource(opener(), opener if loop else None)
+
+
+class PacedSource(Source):
+    """The frames of a file, each when it is due."""
+
+    is_live = True
 
     def __init__(
-        self, path: Path, *, loop: bool = False, clock: Callable[[], float] = time.monotonic
+        self,
+        source: Source,
+        reopen: Callable[[], Source] | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Assign.
+        """Take over an open source.
 
         Args:
-            path: A video file.
-            loop: Whether to begin again after the end, for ever.
-            clock: Tells the time in seconds.
-
-        Raises:
-            InvalidArgumentError: if it is an image.
+            source: File to play.
+            reopen: Opens it again after its end; None to end there.
+            clock: Returns the time in seconds.
         """
-        if is_image(path):
-            raise InvalidArgumentError(
-                f"{str(path)!r} is an image, which does not move; use streamcam render"
-            )
-        self.name = str(path)
-        self._path = path
-        self._loop = loop
-        self._count = 0
+        self._source = source
+        self._reopen = reopen
         self._now = clock
         self._clock = LiveClock()
+        self._count = 0
+        # Times count from the first frame that is shown, not along the file.
+        self._info = dataclasses.replace(
+            source.info,
+            time_base=TIME_BASE,
+            origin_s=0.0,
+            start_s=None,
+            end_s=None,
+            frame_count=None if reopen else source.info.frame_count,
+            duration_s=None if reopen else source.info.duration_s,
+        )
 
-    def frames(self, stop: threading.Event, notify: Notify) -> Iterator[Frame]:  # noqa: ARG002 - files do not recover
-        """Yield the frames, each when it is due; see `LiveSource.frames`."""
+    @property
+    def info(self) -> SourceInfo:
+        """Description of the file."""
+        return self._info
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames, each when it is due."""
         while True:
             before = self._count
-            yield from self._play(stop)
-            if stop.is_set() or not self._loop:
+            yield from self._play()
+            if self._reopen is None or self.stop_flag.is_set():
                 return
             if self._count == before:
-                raise SourceError(f"{self.name!r} gave no frames")
+                raise SourceError(f"{self._info.name!r} holds no frames")
+            self._source.close()
+            self._source = self._reopen()
 
-    def _play(self, stop: threading.Event) -> Iterator[Frame]:
-        """Play the video once."""
-        with open_video(self._path, None, None, ReadingSettings(depth=8, chroma="420")) as video:
-            self.rate = video.info.rate
-            began_at: float | None = None
-            for frame in video:
-                now = self._now()
-                if began_at is None or now > began_at + frame.time_s + _LATE_S:
-                    began_at = now - frame.time_s
-                due_at = began_at + frame.time_s
-                if stop.wait(max(0.0, due_at - now)):
-                    return
-                # What was decoded ahead of its time happens only now.
-                pts = self._clock.place(due_at, None)
-                yield Frame(frame.image, self._count, pts, TIME_BASE, max(due_at, self._now()))
-                self._count += 1
-            step_s = float(1 / self.rate) if self.rate else 0.0
-            if began_at is not None and self._loop:
-                stop.wait(max(0.0, due_at + step_s - self._now()))
+    def report(self) -> SourceReport:
+        """Return how many frames were played, and what was found in the file."""
+        return dataclasses.replace(self._source.report(), frames_read=self._count, frames_given=None)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._source.close()
+
+    def _play(self) -> Iterator[Frame]:
+        """Play the file once."""
+        began_at: float | None = None
+        for frame in self._source:
+            now = self._now()
+            if began_at is None or now > began_at + frame.time_s + _LATE_S:
+                began_at = now - frame.time_s
+            due_at = began_at + frame.time_s
+            if self.stop_flag.wait(max(0.0, due_at - now)):
+                return
+            # What was decoded ahead of its time happens only now.
+            pts = self._clock.place(due_at, None)
+            yield Frame(frame.image, self._count, pts, TIME_BASE, max(due_at, self._now()))
+            self._count += 1
+        if began_at is not None and self._reopen is not None:
+            step_s = float(1 / self._info.rate) if self._info.rate else 0.0
+            self.stop_flag.wait(max(0.0, due_at + step_s - self._now()))

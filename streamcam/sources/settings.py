@@ -1,26 +1,64 @@
-"""What is wanted of a video, apart from when."""
+"""How a source is read."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from fractions import Fraction
+
+from streamcam.errors import InvalidArgumentError
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ReadingSettings:
-    """How a video is read."""
+class SourceSettings:
+    """How a source is read. Which settings a kind of source takes stands in the table `SOURCES`.
 
+    Raises:
+        InvalidArgumentError: if the times are not 0 ≤ start < end, or two settings contradict each other.
+    """
+
+    start_s: float | None = None
+    """Frames before this time, in seconds from the video's beginning, are left out."""
+    end_s: float | None = None
+    """Frames from this time on are left out."""
     video_stream: int | None = None
     """Which of the file's streams to decode, by its index; the best one if None."""
     keep_interlaced: bool = False
-    """Whether interlaced images stay as they are, rows of two instants between each other."""
+    """Whether interlaced images stay interlaced: with rows of two instants between each other."""
     size: tuple[int, int] | None = None
-    """(width, height) in pixels that the video is scaled to, with bars where its shape differs."""
+    """(width, height) in pixels: what a video is scaled to, with bars where its shape differs, and what is
+    asked of a camera."""
     rate: Fraction | None = None
-    """Frames per second to repeat or leave out images for; None keeps every one at its own time."""
+    """Frames per second: those of a video are repeated or left out to reach it, a camera is asked for it.
+    None keeps every frame of a video at its own time."""
     depth: int | None = None
     """Bits of a sample to work with, 8 or 10; if None 10 where the video has more than 8."""
     chroma: str | None = None
     """Chroma subsampling to work with, one of `streamcam.media.images.CHROMAS`; the video's own if None."""
     hwaccel: str = "none"
     """What decodes: one of FFmpeg's devices (``"cuda"``), ``"auto"`` for any that works, or ``"none"``."""
+    mirror: bool = False
+    """Whether a camera's images are mirrored, left and right swapped."""
+    real_time: bool = False
+    """Whether a file is played at its own pace, as if it happened now."""
+    loop: bool = False
+    """Whether a file that is played begins again after its end."""
+
+    def __post_init__(self) -> None:
+        start_s, end_s = self.start_s, self.end_s
+        if start_s is not None and not 0 <= start_s < math.inf:
+            raise InvalidArgumentError(f"`start_s` {start_s:g} is not in the video; it counts seconds from 0")
+        if end_s is not None and not (start_s or 0) < end_s < math.inf:
+            raise InvalidArgumentError(f"`end_s` {end_s:g} is not after the start ({start_s or 0:g})")
+        if self.keep_interlaced and self.size:
+            raise InvalidArgumentError(
+                "`size` would mix the rows of two instants; leave `keep_interlaced=True` out"
+            )
+        if self.loop and not self.real_time:
+            raise InvalidArgumentError("`loop=True` never ends; it goes with `real_time=True`")
+
+    def changed(self) -> tuple[str, ...]:
+        """Return the names of the settings that are not at their default."""
+        return tuple(
+            field.name for field in dataclasses.fields(self) if getattr(self, field.name) != field.default
+        )

@@ -11,28 +11,36 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
-from streamcam.errors import SourceError
+from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.frames import Frame, SourceInfo, SourceReport
 from streamcam.media.images import Image, image_from_rgb, tags_of
 from streamcam.media.scaling import Resampler
 from streamcam.sources.base import Source
+from streamcam.sources.settings import SourceSettings
 
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*")
 
 
-def is_image(path: Path) -> bool:
-    """Tell from its first bytes whether a file is a JPEG, PNG, WebP, BMP or TIFF."""
-    with path.open("rb") as file:
-        head = file.read(12)
+def is_image(path: str | int | Path) -> bool:
+    """Return whether a file is a JPEG, PNG, WebP, BMP or TIFF, by its first bytes."""
+    try:
+        with Path(str(path)).open("rb") as file:
+            head = file.read(12)
+    except (OSError, ValueError):
+        return False
     return head.startswith(_SIGNATURES) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
 
 
-def open_image(path: Path) -> ImageSource:
+def open_image(location: str | int | Path, settings: SourceSettings) -> ImageSource:
     """Read an image: upright as its EXIF data says, on white where it is transparent.
 
     Raises:
         SourceError: if it cannot be decoded, or holds more than one image.
+        InvalidArgumentError: if it is to be played.
     """
+    path = Path(str(location))
+    if settings.real_time:
+        raise InvalidArgumentError(f"{str(path)!r} is an image, which cannot be played; render it instead")
     try:
         with PIL.Image.open(path) as opened:
             if getattr(opened, "n_frames", 1) > 1 and opened.format in ("WEBP", "PNG"):
@@ -62,14 +70,14 @@ def _flatten(image: PIL.Image.Image) -> PIL.Image.Image:
 
 
 class ImageSource(Source):
-    """One image as a run of one frame."""
+    """A single image, as one frame."""
 
     def __init__(self, path: Path, image: Image) -> None:
-        """Assign.
+        """Describe an image that was decoded.
 
         Args:
-            path: Where the image came from.
-            image: yuv444p, full range.
+            path: File that the image came from.
+            image: Pixels as yuv444p, full range.
         """
         self._image = image
         self._info = SourceInfo(
@@ -86,13 +94,14 @@ class ImageSource(Source):
 
     @property
     def info(self) -> SourceInfo:
-        """What is known before the first frame."""
+        """Description of the image."""
         return self._info
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the image."""
-        yield Frame(self._image, 0, 0, self._info.time_base, time.monotonic())
+        if not self.stop_flag.is_set():
+            yield Frame(self._image, 0, 0, self._info.time_base, time.monotonic())
 
     def report(self) -> SourceReport:
-        """Tell what was found: the image was decoded whole, or the source would not have opened."""
+        """Return that the image was read: it was decoded whole, or the source would not have opened."""
         return SourceReport(frames_read=1)

@@ -1,4 +1,4 @@
-"""Frames made from nothing: for tests, benchmarks and trying things out."""
+"""Synthetic frames: for tests, benchmarks and trying things out."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class SyntheticSource(Source):
     def __init__(
         self, *, width: int = 320, height: int = 180, frame_count: int = 50, rate: Fraction = Fraction(25)
     ) -> None:
-        """Assign.
+        """Describe the frames to make.
 
         Args:
-            width: Of each frame, in pixels.
-            height: Of each frame, in pixels.
-            frame_count: How many frames there are.
+            width: Width of each frame, in pixels.
+            height: Height of each frame, in pixels.
+            frame_count: Number of frames.
             rate: Frames per second.
         """
         self._info = SourceInfo(
@@ -42,17 +42,19 @@ class SyntheticSource(Source):
 
     @property
     def info(self) -> SourceInfo:
-        """What is known before the first frame."""
+        """Description of the frames."""
         return self._info
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames."""
         for index in range(self._info.frame_count or 0):
+            if self.stop_flag.is_set():
+                return
             yield Frame(self._draw(index), index, index, self._info.time_base, time.monotonic())
             self._report = dataclasses.replace(self._report, frames_read=index + 1)
 
     def report(self) -> SourceReport:
-        """Tell how many frames were made."""
+        """Return how many frames were made."""
         return self._report
 
     def _draw(self, index: int) -> av.VideoFrame:

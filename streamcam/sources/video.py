@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import logging
 import math
 import time
 from collections.abc import Generator, Iterator
@@ -24,10 +26,14 @@ from streamcam.media.scaling import Resampler
 from streamcam.media.side_data import Orientation, hdr_metadata_of, lost_with, orientation_of
 from streamcam.sources.base import Source
 from streamcam.sources.decoding import Decoder
+from streamcam.sources.files import check_input_file
 from streamcam.sources.framing import FrameFitter
 from streamcam.sources.normalization import to_upright_planar, travelling_format
 from streamcam.sources.opening import choose_video_stream, open_container, video_streams
-from streamcam.sources.settings import ReadingSettings
+from streamcam.sources.paced import play
+from streamcam.sources.settings import SourceSettings
+
+_log = logging.getLogger("streamcam.sources")
 
 _TIME_TOLERANCE_S = Fraction(1, 1_000_000)
 """FFmpeg gives a video's beginning in microseconds, so a frame on the very edge may seem that much off."""
@@ -36,45 +42,48 @@ _HIGHEST_RATE = 1000
 """Frames per second; what is guessed above that is a container's tick, not a rate."""
 
 
-def open_video(
-    path: Path, start_s: float | None, end_s: float | None, reading: ReadingSettings
-) -> VideoSource:
+def open_video(location: str | int | Path, settings: SourceSettings) -> Source:
     """Open a video file, choose its video stream and decode the first frame.
 
     Args:
-        path: The file.
-        start_s: Frames before this time, in seconds from the video's beginning, are left out.
-        end_s: Frames from this time on are left out.
-        reading: How it is read.
+        location: Path of the file.
+        settings: How it is read, and whether it is played at its own pace.
 
     Raises:
         SourceError: if the file holds no video that can be decoded.
         InvalidArgumentError: if it has no such video stream, or this build no such hardware decoder.
     """
-    for device in devices_for(reading.hwaccel):
+    path = check_input_file(location)
+    if not settings.real_time:
+        return _open_file(path, settings)
+    # What is shown live has 8 bits, and no more colors than a camera sends.
+    settings = dataclasses.replace(settings, depth=settings.depth or 8, chroma=settings.chroma or "420")
+    return play(lambda: _open_file(path, settings), loop=settings.loop)
+
+
+def _open_file(path: Path, settings: SourceSettings) -> VideoSource:
+    """Open a video file for decoding in hardware, where that is asked for and works, or in software."""
+    for device in devices_for(settings.hwaccel):
         try:
-            return _opened(path, start_s, end_s, reading, device)
+            source = _open_with(path, settings, device)
         except InvalidArgumentError:
             raise
-        except (SourceError, FFmpegError, RuntimeError):  # no such device, or not for this video
-            continue
-    return _opened(path, start_s, end_s, reading)
+        except (SourceError, FFmpegError, RuntimeError) as error:  # no such device, or not for this video
+            _log.info("%s does not decode %r: %s", device, str(path), error)
+        else:
+            _log.info("%r is decoded by %s", str(path), device)
+            return source
+    return _open_with(path, settings)
 
 
-def _opened(
-    path: Path,
-    start_s: float | None,
-    end_s: float | None,
-    reading: ReadingSettings,
-    device: str | None = None,
-) -> VideoSource:
+def _open_with(path: Path, settings: SourceSettings, device: str | None = None) -> VideoSource:
     """Open a video file for decoding by one device, or in software."""
     container = open_container(path, None if device is None else accelerator(device))
     try:
-        stream = choose_video_stream(container, path, reading.video_stream)
+        stream = choose_video_stream(container, path, settings.video_stream)
         if device is not None and not stream.codec_context.is_hwaccel:
             raise SourceError(f"{device} does not decode {stream.codec_context.name}")
-        source = VideoSource(path, container, stream, start_s, end_s, reading)
+        source = VideoSource(path, container, stream, settings)
     except FFmpegError as error:
         container.close()
         raise SourceError(f"{str(path)!r} cannot be decoded ({error.strerror})") from error
@@ -91,19 +100,20 @@ class VideoSource(Source):
     """
 
     def __init__(
-        self,
-        path: Path,
-        container: InputContainer,
-        stream: VideoStream,
-        start_s: float | None,
-        end_s: float | None,
-        reading: ReadingSettings,
+        self, path: Path, container: InputContainer, stream: VideoStream, settings: SourceSettings
     ) -> None:
         """Take over an open container; see `open_video`.
 
+        Args:
+            path: File that was opened.
+            container: The open file.
+            stream: Video stream to decode.
+            settings: How it is read.
+
         Raises:
-            SourceError: if not one frame of the wanted part can be decoded.
+            SourceError: if not one frame of the part asked for can be decoded.
         """
+        start_s, end_s = settings.start_s, settings.end_s
         self._path = path
         self._container = container
         self._stream = stream
@@ -116,16 +126,16 @@ class VideoSource(Source):
         self._frames_given = 0
         self._read_to_end = False
         self._shortfall: str | None = None
-        self._reading = reading
+        self._settings = settings
         self._resampler = Resampler()
-        self._framing = FrameFitter(self._resampler, reading.size)
+        self._framing = FrameFitter(self._resampler, settings.size)
         self._deinterlacer = Deinterlacer(self._time_base)
         self._pixel_format: str | None = None
         self._coded_shape: Fraction | None = None
         self._top_field_first: bool | None = None
         self._lost: tuple[str, ...] = ()
         self._hdr_metadata: HdrMetadata | None = None
-        self._tells_shape = bool(stream.sample_aspect_ratio) or reading.size is not None
+        self._tells_shape = bool(stream.sample_aspect_ratio) or settings.size is not None
         self._images = self._timed_images()
         self._first = next(self._images, None)
         if self._first is None:
@@ -134,13 +144,13 @@ class VideoSource(Source):
 
     @property
     def info(self) -> SourceInfo:
-        """What is known before the first frame."""
+        """Description of the video."""
         return self._info
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames, once."""
         image, self._first = self._first, None
-        while image is not None:
+        while image is not None and not self.stop_flag.is_set():
             assert image.pts is not None
             frame = Frame(image, self._frames_given, image.pts, self._info.time_base, time.monotonic())
             self._frames_given += 1
@@ -153,7 +163,7 @@ class VideoSource(Source):
         if self._deinterlacer.has_worked:
             notes.append("interlaced images are made whole; `keep_interlaced=True` leaves them")
         damage, read, given = self._decoder.damage, self._frames_given, None
-        if self._reading.rate is not None:
+        if self._settings.rate is not None:
             read, given = self._frames_read, self._frames_given
         return SourceReport(read, damage.packets, damage.frames, self._shortfall, tuple(notes), given)
 
@@ -169,7 +179,7 @@ class VideoSource(Source):
 
     def _timed_images(self) -> Generator[Image, None, None]:
         """The wanted part, at the rate asked for."""
-        images, rate = self._wanted_images(), self._reading.rate
+        images, rate = self._wanted_images(), self._settings.rate
         with contextlib.closing(images):  # at once: going on to read from a closed container crashes
             yield from images if rate is None else retimed(images, self._time_base, rate)
 
@@ -187,8 +197,8 @@ class VideoSource(Source):
                 # Once a video: what its first image says of itself holds for all.
                 orientation, self._lost = orientation_of(image), lost_with(image)
                 self._hdr_metadata = hdr_metadata_of(image)
-                settings = self._reading.depth, self._reading.chroma
-                self._pixel_format = travelling_format(image.format.name, *settings)
+                depth, chroma = self._settings.depth, self._settings.chroma
+                self._pixel_format = travelling_format(image.format.name, depth, chroma)
                 if image.interlaced_frame:
                     self._top_field_first = is_top_field_first(image)
             upright = to_upright_planar(image, self._resampler, orientation, pixel_format=self._pixel_format)
@@ -202,7 +212,7 @@ class VideoSource(Source):
 
     def _whole_images(self) -> Iterator[Image]:
         decoded = self._decoder.images()
-        return decoded if self._reading.keep_interlaced else self._deinterlacer.deinterlaced(decoded)
+        return decoded if self._settings.keep_interlaced else self._deinterlacer.deinterlaced(decoded)
 
     def _pixel_shape(self, orientation: Orientation) -> Fraction:
         """Tell the width of a pixel by its height, as the image decoded last is shown."""
@@ -223,10 +233,10 @@ class VideoSource(Source):
 
     def _describe(self, first: Image, start_s: float | None, end_s: float | None) -> SourceInfo:
         rate = self._stream.guessed_rate
-        rate = self._reading.rate or (rate if rate and rate <= _HIGHEST_RATE else None)
-        time_base = 1 / self._reading.rate if self._reading.rate else self._time_base
+        rate = self._settings.rate or (rate if rate and rate <= _HIGHEST_RATE else None)
+        time_base = 1 / self._settings.rate if self._settings.rate else self._time_base
         duration_s = self._wanted_duration_s(start_s, end_s)
-        is_whole = start_s is None and end_s is None and self._reading.rate is None
+        is_whole = start_s is None and end_s is None and self._settings.rate is None
         frame_count = self._stream.frames if is_whole else 0
         if not frame_count and duration_s is not None and rate:
             frame_count = max(1, round(duration_s * rate))
@@ -268,7 +278,7 @@ class VideoSource(Source):
             notes.append(f"the file holds {others + 1} video streams; number {self._stream.index} is used")
         notes += self._lost
         if self._stream.codec_context.is_hwaccel:
-            notes.append(f"decoded in hardware ({self._reading.hwaccel})")
-        elif self._reading.hwaccel != NONE:
-            notes.append(f"no hardware decoder works here ({self._reading.hwaccel}); decoded in software")
+            notes.append(f"decoded in hardware ({self._settings.hwaccel})")
+        elif self._settings.hwaccel != NONE:
+            notes.append(f"no hardware decoder works here ({self._settings.hwaccel}); decoded in software")
         return tuple(notes)

@@ -347,7 +347,7 @@ SETTINGS = {
     "temporal": streamcam.TemporalSettings,
     "overlay": streamcam.OverlaySettings,
     "encoder": streamcam.EncoderSettings,
-    "reading": streamcam.ReadingSettings,
+    "reading": streamcam.SourceSettings,
 }
 """Parameter of `render` → the dataclass it takes."""
 

@@ -24,7 +24,7 @@ def only(monkeypatch: pytest.MonkeyPatch, **examinations: tuple[list[Finding], b
 
     monkeypatch.setattr(
         doctor,
-        "_EXAMINATIONS",
+        "_CHECKS",
         tuple(
             (title, lambda findings=findings: examine(findings), needed)
             for title, (findings, needed) in examinations.items()
@@ -44,7 +44,7 @@ def test_what_is_there_is_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 def test_nothing_wrong(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     only(monkeypatch, versions=([("streamcam 1", None)], True))
     assert run(["doctor"]) == 0
-    assert capsys.readouterr().out == "versions\n  streamcam 1\n\nnothing is wrong\n"
+    assert capsys.readouterr().out == "versions\n  streamcam 1\n\nno problems found\n"
 
 
 def test_what_videos_do_not_need_is_wrong_but_not_fatal(
@@ -53,7 +53,7 @@ def test_what_videos_do_not_need_is_wrong_but_not_fatal(
     only(monkeypatch, cameras=([("0: Cam", "camera 0: permission denied")], False))
     assert run(["doctor"]) == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[-2:] == ["wrong: camera 0: permission denied", "videos can be rendered all the same"]
+    assert out[-2:] == ["problem: camera 0: permission denied", "videos can still be rendered"]
 
 
 NO_DISPLAY = "there is no display to open a window on"
@@ -63,7 +63,7 @@ NO_DISPLAY = "there is no display to open a window on"
     ("problem", "display", "found"),
     [
         (None, ":0", ("windows can be opened", None)),
-        (NO_DISPLAY, None, ("none, as on a server; needed only for the window of streamcam live", None)),
+        (NO_DISPLAY, None, ("none, as on a server; only the window of streamcam live needs one", None)),
         (NO_DISPLAY, ":0", ("no window can be opened", NO_DISPLAY)),
         ("OpenCV cannot be loaded", None, ("no window can be opened", "OpenCV cannot be loaded")),
     ],
@@ -83,7 +83,7 @@ def test_a_machine_without_a_camera_is_all_right(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sources, "list_cameras", list)
     monkeypatch.setattr(sys, "platform", "linux")
     assert list(doctor._cameras()) == [
-        ("none found; needed only for streamcam live without a video or a stream's URL", None)
+        ("none found; only streamcam live needs one, and only without a video or stream URL", None)
     ]
 
 
@@ -92,7 +92,7 @@ def test_what_videos_need_decides(
 ) -> None:
     only(monkeypatch, versions=([("", "no encoder")], True), display=([("none", "no display")], False))
     assert run(["doctor"]) == 1
-    assert capsys.readouterr().out.splitlines()[-2:] == ["wrong: no encoder", "wrong: no display"]
+    assert capsys.readouterr().out.splitlines()[-2:] == ["problem: no encoder", "problem: no display"]
 
 
 def test_an_examination_that_breaks_is_a_finding(
@@ -102,9 +102,9 @@ def test_an_examination_that_breaks_is_a_finding(
         raise OSError("disk gone")
         yield
 
-    monkeypatch.setattr(doctor, "_EXAMINATIONS", (("caches", break_down, False),))
+    monkeypatch.setattr(doctor, "_CHECKS", (("caches", break_down, False),))
     assert run(["doctor"]) == 0
-    assert "wrong: caches cannot be examined (OSError: disk gone)" in capsys.readouterr().out
+    assert "problem: caches could not be checked (OSError: disk gone)" in capsys.readouterr().out
 
 
 def test_converted_networks_are_counted_and_cleared_away(
@@ -135,7 +135,7 @@ def test_what_cannot_be_cleared_away_is_said(
 
     monkeypatch.setattr(Path, "rename", refuse)
     assert run(["doctor", "--clear-cache"]) == 1
-    assert capsys.readouterr().err == "wrong: 1 converted network could not be removed\n"
+    assert capsys.readouterr().err == "problem: 1 converted network could not be removed\n"
 
 
 def test_the_modes_of_a_camera_are_a_line_for_each_coding() -> None:

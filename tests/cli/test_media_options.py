@@ -126,7 +126,7 @@ def test_a_video_becomes_an_animation_or_numbered_images(
 def test_options_for_videos_do_not_go_with_images(capfd: pytest.CaptureFixture[str]) -> None:
     Image.new("RGB", (64, 48)).save("photo.png")
     assert run(["render", "photo.png", "-o", "out.png", "--size", "32x24"]) == 2
-    assert "'photo.png' is an image; leave out the options for videos" in capfd.readouterr().err
+    assert "'photo.png' is an image; leave out --size" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

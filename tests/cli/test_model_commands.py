@@ -181,12 +181,12 @@ def test_all_that_is_known_of_one_method_is_told(capfd: pytest.CaptureFixture[st
     told = dict(re.split(r" {2,}", line, maxsplit=1) for line in capfd.readouterr().out.splitlines())
     assert told["title"] == "Occlusion"
     assert told["cost"] == "Many passes, for still images and short scenes"
-    assert told["--signed"] == "takes it"
+    assert told["--signed"] == "supported"
     assert told["published"] == "https://arxiv.org/abs/1311.2901"
     assert told["options"] == "--method occlusion:patch=32,stride=16"
     assert run(["methods", "eigencam"]) == 0
     said = capfd.readouterr().out
-    assert "does not take it" in said
+    assert "not supported" in said
     assert "--method" not in said
 
 

@@ -130,7 +130,7 @@ def test_alpha_from_the_environment(
 ) -> None:
     monkeypatch.setenv("STREAMCAM_ALPHA", "2")
     assert run(["render", "clip.mp4", "-o", "out.mp4"]) == 2
-    assert "alpha is a weight from 0 to 1, not 2" in capfd.readouterr().err
+    assert "--alpha is a weight from 0 to 1, not 2" in capfd.readouterr().err
     monkeypatch.setenv("STREAMCAM_ALPHA", "half")
     assert run(["render", "clip.mp4", "-o", "out.mp4"]) == 2
     assert capfd.readouterr().err == (

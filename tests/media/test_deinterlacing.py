@@ -14,7 +14,7 @@ from video_runs import FAST, pass_through, read_video
 from streamcam.errors import InvalidArgumentError
 from streamcam.media.encoders import EncoderSettings
 from streamcam.media.images import planes_of
-from streamcam.sources import ReadingSettings, open_source
+from streamcam.sources import SourceSettings, open_source
 
 SIZE = (128, 96)
 NOTE = "interlaced images are made whole; `keep_interlaced=True` leaves them"
@@ -58,7 +58,7 @@ def test_interlaced_images_are_made_whole_at_their_time(
     codec: str, field_order: str, suffix: str, start_s: float | None, first: int, tmp_path: Path
 ) -> None:
     clip = make_interlaced(tmp_path / f"in{suffix}", field_order, codec)
-    frames, info, report = read_video(clip, start_s)
+    frames, info, report = read_video(clip, start_s=start_s)
     assert [frame.pts * frame.time_base for frame in frames] == frame_times_of(clip)[first:]
     assert (info.top_field_first, report.notes, report.frames_read) == (None, (NOTE,), 10 - first)
     for frame in frames:
@@ -69,7 +69,7 @@ def test_interlaced_images_are_made_whole_at_their_time(
 @pytest.mark.parametrize("field_order", ["tff", "bff"])
 def test_interlaced_images_can_be_kept(field_order: str, tmp_path: Path) -> None:
     clip = make_interlaced(tmp_path / "in.mp4", field_order)
-    passed = pass_through(clip, tmp_path / "out.mp4", reading=ReadingSettings(keep_interlaced=True))
+    passed = pass_through(clip, tmp_path / "out.mp4", keep_interlaced=True)
     assert passed.report.notes == passed.sink_notes == ()
     assert passed.info.top_field_first is (field_order == "tff")
     with av.open(str(tmp_path / "out.mp4")) as written:
@@ -88,21 +88,21 @@ def test_interlaced_images_can_be_kept(field_order: str, tmp_path: Path) -> None
 def test_rows_are_not_scaled(tmp_path: Path) -> None:
     clip = make_interlaced(tmp_path / "in.mp4")
     with pytest.raises(InvalidArgumentError, match=r"leave `keep_interlaced=True` out"):
-        open_source(clip, reading=ReadingSettings(keep_interlaced=True, size=(64, 48)))
+        open_source(clip, SourceSettings(keep_interlaced=True, size=(64, 48)))
 
 
 def test_the_order_is_known_where_images_are_converted(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "in.mkv", field_order="bff", pixel_format="yuv422p", size=SIZE)
-    _, info, _ = read_video(clip, reading=ReadingSettings(keep_interlaced=True))
+    _, info, _ = read_video(clip, keep_interlaced=True)
     assert info.top_field_first is False
 
 
 def test_an_encoder_that_cannot_mark_them_is_named(tmp_path: Path) -> None:
     clip = make_interlaced(tmp_path / "in.mp4")
-    settings, reading = EncoderSettings("ffv1"), ReadingSettings(keep_interlaced=True)
-    passed = pass_through(clip, tmp_path / "out.mkv", settings=settings, reading=reading)
+    settings = EncoderSettings("ffv1")
+    passed = pass_through(clip, tmp_path / "out.mkv", settings=settings, keep_interlaced=True)
     (note,) = passed.sink_notes
-    assert note.startswith("ffv1 does not mark images as interlaced")
+    assert note.startswith("ffv1 does not mark frames as interlaced")
 
 
 def test_a_video_that_becomes_interlaced_is_followed(tmp_path: Path) -> None:

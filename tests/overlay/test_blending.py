@@ -15,7 +15,7 @@ from streamcam.frames import FloatArray, Region
 from streamcam.media.images import PLANAR_FORMATS, Image, YuvCoding, bits_of, coding_of, planes_of
 from streamcam.overlay.blending import HeatBlender
 from streamcam.overlay.colormaps import COLORMAPS, lookup_table
-from streamcam.overlay.placement import Scratch, Span, enlarged, rounded_out
+from streamcam.overlay.placement import Scratch, Span, upsample_cubic, upsample_linear
 
 WHOLE = Region()
 ONES = np.ones((1, 1), np.float32)
@@ -73,7 +73,7 @@ def rgb_of(image: Image) -> NDArray[np.float64]:
 
 # --- values -----------------------------------------------------------------------------------------------
 
-# Y = Kr R + Kg G + Kb B, Cb = (B - Y) / (2 - 2 Kb), Cr = (R - Y) / (2 - 2 Kr), for the colour of most heat in
+# Y = Kr R + Kg G + Kb B, Cb = (B - Y) / (2 - 2 Kb), Cr = (R - Y) / (2 - 2 Kr), for the color of most heat in
 # jet, which is RGB (128, 0, 0); in limited range Y is 16 + 219 / 255 of that, Cb and Cr 224 / 255.
 MOST_HEAT = {
     (Colorspace.ITU601, False): (48.87, 109.03, 184.22),
@@ -85,12 +85,12 @@ MOST_HEAT = {
 
 @pytest.mark.parametrize(("matrix", "full_range"), CODINGS)
 @pytest.mark.parametrize("alpha", [0.25, 0.5, 1.0])
-@pytest.mark.parametrize("grey", [16, 127, 235])
-def test_flat_grey(matrix: Colorspace, full_range: bool, alpha: float, grey: int) -> None:
-    image = new_image(matrix=matrix, full_range=full_range, values=(grey, 128, 128))
+@pytest.mark.parametrize("gray", [16, 127, 235])
+def test_flat_grey(matrix: Colorspace, full_range: bool, alpha: float, gray: int) -> None:
+    image = new_image(matrix=matrix, full_range=full_range, values=(gray, 128, 128))
     blended = HeatBlender("jet", alpha).blend(image, ONES, WHOLE)
     for plane, before, heat in zip(
-        copies(blended), (grey, 128, 128), MOST_HEAT[matrix, full_range], strict=True
+        copies(blended), (gray, 128, 128), MOST_HEAT[matrix, full_range], strict=True
     ):
         assert np.ptp(plane) == 0
         assert plane[0, 0] == pytest.approx((1 - alpha) * before + alpha * heat, abs=1)
@@ -99,15 +99,15 @@ def test_flat_grey(matrix: Colorspace, full_range: bool, alpha: float, grey: int
 @pytest.mark.parametrize(("matrix", "full_range"), CODINGS)
 @pytest.mark.parametrize("colormap", ["jet", "turbo", "inferno"])
 def test_it_is_the_formula_that_holds_in_rgb(matrix: Colorspace, full_range: bool, colormap: str) -> None:
-    """``(1 - alpha) * rgb + alpha * colour``: it is linear, and so is the way from RGB to YUV."""
+    """``(1 - alpha) * rgb + alpha * color``: it is linear, and so is the way from RGB to YUV."""
     image = new_image(256, 64, "yuv444p", matrix=matrix, full_range=full_range)
     luma, cb, cr = planes_of(image)
     luma[:] = np.linspace(40, 220, 64).astype(np.uint8)[:, None]
     cb[:], cr[:] = 120, 140
     heat = np.linspace(0, 1, 256, dtype=np.float32)[None, :]
     blended = rgb_of(HeatBlender(colormap, 0.45).blend(image, heat, WHOLE))
-    colours = lookup_table(colormap)[np.rint(heat[0] * 255).astype(int)]
-    expected = 0.55 * rgb_of(image) + 0.45 * colours[None, :, :]
+    colors = lookup_table(colormap)[np.rint(heat[0] * 255).astype(int)]
+    expected = 0.55 * rgb_of(image) + 0.45 * colors[None, :, :]
     assert np.abs(blended - expected).max() < TOLERANCE
 
 
@@ -116,17 +116,17 @@ TOLERANCE = 2.5
 
 
 @pytest.mark.parametrize("colormap", COLORMAPS)
-def test_every_colour_map_weight_range_and_matrix_follows_the_formula(colormap: str) -> None:
+def test_every_color_map_weight_range_and_matrix_follows_the_formula(colormap: str) -> None:
     """What is lost is the rounding of the sum, and that of the table times its weight."""
     heat = np.random.default_rng(2).random((4, 6), dtype=np.float32)
     where = np.rint(255 * as_enlarged(heat, 90, 160)).astype(int)
     for (matrix, full_range), alpha in itertools.product(EVERY_CODING, [0.1, 0.45, 0.8, 1.0]):
         image = noisy(160, 90, "yuv444p", matrix=matrix, full_range=full_range)
-        colours = YuvCoding(matrix, full_range).encode_rgb(lookup_table(colormap)[where])
-        wanted = (1 - alpha) * np.stack(copies(image), -1) + alpha * colours
+        colors = YuvCoding(matrix, full_range).encode_rgb(lookup_table(colormap)[where])
+        wanted = (1 - alpha) * np.stack(copies(image), -1) + alpha * colors
         blended = np.stack(copies(HeatBlender(colormap, alpha).blend(image, heat, WHOLE)), -1)
         off = np.abs(blended - wanted.clip(0, 255))
-        # A value halfway between two colours of the map may fall to either.
+        # A value halfway between two colors of the map may fall to either.
         assert np.quantile(off, 0.999) <= 0.5 + 0.5 * alpha + 0.01
         assert off.max() <= 2
 
@@ -136,9 +136,9 @@ def test_every_colour_map_weight_range_and_matrix_follows_the_formula(colormap: 
 def test_every_layout_of_samples_follows_the_formula_that_holds_in_rgb(
     pixel_format: str, colormap: str
 ) -> None:
-    """Colours are mixed in RGB, pixel by pixel, and averaged over the pixels that share a chroma sample.
+    """Colors are mixed in RGB, pixel by pixel, and averaged over the pixels that share a chroma sample.
 
-    Here one colour is looked up for all of these, which is another where the colour map has a kink.
+    Here one color is looked up for all of these, which is another where the color map has a kink.
     """
     height, width = 360, 640
     heat = np.random.default_rng(2).random((4, 6), dtype=np.float32)
@@ -146,11 +146,11 @@ def test_every_layout_of_samples_follows_the_formula_that_holds_in_rgb(
     deeper = 1 << (bits_of(pixel_format) - 8)
     for (matrix, full_range), alpha in itertools.product(CODINGS, [0.45, 1.0]):
         image = noisy(width, height, pixel_format, matrix=matrix, full_range=full_range)
-        colours = coding_of(image).encode_rgb(lookup_table(colormap)[where])
+        colors = coding_of(image).encode_rgb(lookup_table(colormap)[where])
         blended = copies(HeatBlender(colormap, alpha).blend(image, heat, WHOLE))
         for channel, (given, found) in enumerate(zip(copies(image), blended, strict=True)):
             rows, columns = given.shape
-            shared = colours[..., channel].reshape(rows, height // rows, columns, width // columns)
+            shared = colors[..., channel].reshape(rows, height // rows, columns, width // columns)
             wanted = (1 - alpha) * given + alpha * shared.mean((1, 3))
             off = np.abs(found - wanted.clip(0, coding_of(image).highest)) / deeper
             assert np.quantile(off, 0.999) <= 2
@@ -158,8 +158,12 @@ def test_every_layout_of_samples_follows_the_formula_that_holds_in_rgb(
 
 
 def as_enlarged(heat: FloatArray, rows: int, columns: int) -> NDArray[np.float32]:
-    return enlarged(
-        rounded_out(heat, (rows, columns)), Span(0, rows, rows), Span(0, columns, columns), Scratch(), "test"
+    return upsample_linear(
+        upsample_cubic(heat, (rows, columns)),
+        Span(0, rows, rows),
+        Span(0, columns, columns),
+        Scratch(),
+        "test",
     )
 
 
@@ -180,7 +184,7 @@ def test_with_full_weight_only_the_heat_is_seen(pixel_format: str) -> None:
     assert_same(copies(one), copies(other))
 
 
-def test_where_there_is_no_heat_the_lowest_colour_is_blended() -> None:
+def test_where_there_is_no_heat_the_lowest_color_is_blended() -> None:
     blended = HeatBlender("jet", 1).blend(new_image(full_range=True), ONES * 0, WHOLE)
     # RGB (0, 0, 128): Y = 0.114 * 128, Cb = 128 + (128 - Y) / 1.772, Cr = 128 - Y / 1.402
     assert [int(plane[0, 0]) for plane in planes_of(blended)] == [15, 192, 118]
@@ -204,7 +208,7 @@ def test_the_image_given_stays_as_it_is(pixel_format: str) -> None:
     )
 
 
-# Regions as a centre crop makes them, of landscape, portrait and odd frames.
+# Regions as a center crop makes them, of landscape, portrait and odd frames.
 CROPS = [
     ((64, 36), Region(14 / 64, 0, 50 / 64, 1)),
     ((36, 64), Region(0, 14 / 64, 1, 50 / 64)),
@@ -219,7 +223,7 @@ CROPS = [
 def test_what_the_network_did_not_see_is_not_tinted(
     pixel_format: str, size: tuple[int, int], region: Region
 ) -> None:
-    """Bit for bit, and no colour where brightness stays: the planes agree on where the region ends."""
+    """Bit for bit, and no color where brightness stays: the planes agree on where the region ends."""
     image = noisy(*size, pixel_format)
     blended = HeatBlender("turbo", 1).blend(image, ONES, region)
     luma, *chroma = [before != after for before, after in zip(copies(image), copies(blended), strict=True)]
@@ -250,7 +254,7 @@ def test_a_region_beyond_the_image_is_cut() -> None:
     heat = np.array([[0], [1], [1], [0]], np.float32)
     blender = HeatBlender("inferno", 1)
     blended = blender.blend(new_image(40, 20), heat, Region(0, -0.5, 1, 1.5))
-    # Rows of the map are centred 5 rows above the image, on its rows 5 and 15, and 5 rows below it.
+    # Rows of the map are centerd 5 rows above the image, on its rows 5 and 15, and 5 rows below it.
     luma = copies(blended)[0].astype(int)
     hottest = int(copies(blender.blend(new_image(), ONES, WHOLE))[0][0, 0])
     assert (luma[5:15] == hottest).all()
@@ -275,7 +279,7 @@ PLACES = [
 def test_the_peak_lands_where_its_cell_lies(
     pixel_format: str, size: tuple[int, int], region: Region, cell: tuple[int, int]
 ) -> None:
-    """In each plane the hottest sample, and the centre of the tent that one warm cell is enlarged to."""
+    """In each plane the hottest sample, and the center of the tent that one warm cell is enlarged to."""
     width, height = size
     heat: FloatArray = np.zeros((6, 7), np.float32)
     heat[cell] = 1
@@ -289,9 +293,9 @@ def test_the_peak_lands_where_its_cell_lies(
         warmth = abs(plane.astype(float) - cold)
         scale = np.ceil(np.array([height, width]) / plane.shape)  # pixels per sample
         places = np.indices(plane.shape).reshape(2, -1)
-        centre = (places @ warmth.ravel() / warmth.sum() + 0.5) * scale
+        center = (places @ warmth.ravel() / warmth.sum() + 0.5) * scale
         hottest = (places[:, warmth.ravel() == warmth.max()].mean(1) + 0.5) * scale
-        np.testing.assert_allclose(centre, (down, across), rtol=0, atol=1.01)
+        np.testing.assert_allclose(center, (down, across), rtol=0, atol=1.01)
         np.testing.assert_allclose(hottest, (down, across), rtol=0, atol=1 + scale.max())
 
 
@@ -303,8 +307,8 @@ def test_all_planes_enlarge_the_map_alike(pixel_format: str) -> None:
     coding = YuvCoding(Colorspace.ITU601, True, bits_of(pixel_format))
     table = coding.encode_rgb(lookup_table("autumn"))
     for plane, middle in zip(copies(blended), (table[127] + table[128]) / 2, strict=True):
-        centre = plane.shape[1] // 2
-        found = plane[0, centre - 1 : centre + 1].mean()
+        center = plane.shape[1] // 2
+        found = plane[0, center - 1 : center + 1].mean()
         assert found == pytest.approx(middle, abs=2 * (coding.highest + 1) / 256)
 
 
@@ -317,6 +321,6 @@ def test_alpha_is_a_weight(alpha: float) -> None:
         HeatBlender("turbo", alpha)
 
 
-def test_an_unknown_colour_map() -> None:
-    with pytest.raises(UnknownNameError, match="unknown colour map 'rainbw'"):
+def test_an_unknown_color_map() -> None:
+    with pytest.raises(UnknownNameError, match="unknown color map 'rainbw'"):
         HeatBlender("rainbw", 0.5)

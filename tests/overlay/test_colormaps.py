@@ -1,4 +1,4 @@
-"""The table of colour maps."""
+"""The table of color maps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from streamcam.overlay.colormaps import COLORMAPS, lookup_table
 
 
 @pytest.mark.parametrize("name", sorted(COLORMAPS))
-def test_every_colour_map_has_256_colours(name: str) -> None:
+def test_every_color_map_has_256_colors(name: str) -> None:
     table = lookup_table(name)
     assert (table.shape, table.dtype) == ((256, 3), np.uint8)
     assert len(np.unique(table, axis=0)) > 64
@@ -30,7 +30,7 @@ def test_the_ones_that_papers_use_are_there() -> None:
         ("viridis", (68, 1, 84), (253, 231, 37)),
     ],
 )
-def test_colours_are_rgb_from_no_heat_to_most(
+def test_colors_are_rgb_from_no_heat_to_most(
     name: str, lowest: tuple[int, ...], highest: tuple[int, ...]
 ) -> None:
     """As published by Matlab and matplotlib; OpenCV's own order would be BGR."""
@@ -43,5 +43,5 @@ def test_colours_are_rgb_from_no_heat_to_most(
     ("name", "nearest"), [("JET", "jet"), ("vridis", "viridis"), ("infernal", "inferno")]
 )
 def test_an_unknown_name_is_answered_with_the_nearest(name: str, nearest: str) -> None:
-    with pytest.raises(UnknownNameError, match=rf"unknown colour map '{name}'.*{nearest}"):
+    with pytest.raises(UnknownNameError, match=rf"unknown color map '{name}'.*{nearest}"):
         lookup_table(name)

@@ -27,7 +27,7 @@ def with_heat(image: Image) -> Image:
     return HeatBlender("turbo", 0.5).blend(image, HEAT, WHOLE)
 
 
-def with_two_colours(image: Image) -> Image:
+def with_two_colors(image: Image) -> Image:
     return Tinter(0.6).tint(image, [HEAT, HEAT[::-1]], [(255, 64, 32), (40, 110, 255)], WHOLE)
 
 
@@ -35,11 +35,11 @@ def with_labels(image: Image) -> Image:
     fresh = blank_like(image)
     for target, source in zip(planes_of(fresh), planes_of(image), strict=True):
         target[:] = source
-    LabelPanel().paint(fresh, [LabelLine("tabby", 0.6, marked=True), LabelLine("lynx", 0.3)])
+    LabelPanel().draw(fresh, [LabelLine("tabby", 0.6, marked=True), LabelLine("lynx", 0.3)])
     return fresh
 
 
-DRAWINGS: list[Callable[[Image], Image]] = [with_heat, with_two_colours, with_labels]
+DRAWINGS: list[Callable[[Image], Image]] = [with_heat, with_two_colors, with_labels]
 
 
 def random_image(tags: ColourTags, chroma: str = "420") -> Image:
@@ -73,7 +73,7 @@ def test_ten_bits_look_as_eight(draw: Callable[[Image], Image], tags: ColourTags
     assert len(np.unique(planes_of(deep)[0] % 4)) == 4, "all of the finer steps are used"
 
 
-@pytest.mark.parametrize("draw", [with_heat, with_two_colours])
+@pytest.mark.parametrize("draw", [with_heat, with_two_colors])
 def test_no_heat_leaves_ten_bits_alone(draw: Callable[[Image], Image]) -> None:
     image = deepened(random_image(CODINGS[0]))
     blender, tinter = HeatBlender("turbo", 0), Tinter(0)
@@ -87,7 +87,7 @@ def test_no_heat_leaves_ten_bits_alone(draw: Callable[[Image], Image]) -> None:
 
 
 @pytest.mark.parametrize("tags", [PQ, HLG], ids=["PQ", "HLG"])
-def test_high_dynamic_range_gets_the_colours_of_a_screen_of_ordinary_range(tags: ColourTags) -> None:
+def test_high_dynamic_range_gets_the_colors_of_a_screen_of_ordinary_range(tags: ColourTags) -> None:
     """What is drawn on it, shown on such a screen, is what is drawn there."""
 
     def shown(tags: ColourTags) -> np.ndarray:  # type: ignore[type-arg]
@@ -102,5 +102,5 @@ def test_high_dynamic_range_gets_the_colours_of_a_screen_of_ordinary_range(tags:
     ordinary, high = shown(ColourTags(1, 1, 1, 1)), shown(tags)
     difference = np.abs(high - ordinary)
     assert np.median(difference) <= 6
-    assert np.percentile(difference, 95) <= 30  # saturated colours lose a little in BT.2020's coarser steps
+    assert np.percentile(difference, 95) <= 30  # saturated colors lose a little in BT.2020's coarser steps
     assert high[:40].max() >= 250, "labels are white"

@@ -16,7 +16,7 @@ from PIL import ImageFont
 
 from streamcam.errors import InvalidArgumentError
 from streamcam.overlay import font_files
-from streamcam.overlay.font_files import PILLOW_FACE, read_faces, system_face
+from streamcam.overlay.font_files import PILLOW_FACE, find_system_face, read_faces
 from streamcam.overlay.fonts import FontBook
 
 
@@ -30,7 +30,7 @@ def font_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     """A system that has only the fonts in this folder, none to begin with."""
 
     def forget() -> None:
-        for cached in (font_files._system_font_files, font_files._faces_once, system_face):
+        for cached in (font_files._system_font_files, font_files._faces_once, find_system_face):
             cached.cache_clear()
 
     folder = tmp_path / "fonts"
@@ -79,7 +79,7 @@ class TestReadFaces:
         assert [face.index for face in read_faces(path)] == [0, 2]
 
     @pytest.mark.parametrize("tables", [("CBDT",), ("glyf", "COLR"), ("glyf", "SVG ")])
-    def test_bitmaps_and_colours_are_left_out(self, tmp_path: Path, tables: tuple[str, ...]) -> None:
+    def test_bitmaps_and_colors_are_left_out(self, tmp_path: Path, tables: tuple[str, ...]) -> None:
         assert characters_of(write(tmp_path / "a.ttf", unloadable_font("ABC", *tables))) == []
 
     def test_fonts_of_last_resort_are_left_out(self, tmp_path: Path) -> None:
@@ -127,14 +127,14 @@ class TestPillowFace:
             pytest.fail("the system's fonts were searched")
 
         monkeypatch.setattr(font_files, "_system_font_files", search)
-        (run,) = FontBook(20).runs("tabby cat, 87 % …")
+        (run,) = FontBook(20).split_runs("tabby cat, 87 % …")
         assert run.font.getname() == ("Aileron", "Regular")
 
     def test_it_needs_no_font_tools(self) -> None:
         code = (
             "import sys, streamcam.overlay.label_panel as labels;"
             "from streamcam.overlay.fonts import FontBook;"
-            "labels.LabelPanel(); FontBook(20).mask('tabby cat …'); assert 'fontTools' not in sys.modules"
+            "labels.LabelPanel(); FontBook(20).render('tabby cat …'); assert 'fontTools' not in sys.modules"
         )
         subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -177,7 +177,7 @@ class TestSearch:
             write(font_folder / name, unloadable_font(characters))
 
         def found(characters: str) -> str | None:
-            face = system_face(frozenset(map(ord, characters)))
+            face = find_system_face(frozenset(map(ord, characters)))
             return face and face.path.name
 
         assert [found("x"), found("xy"), found("xz")] == ["NotoSans.TTF", "Arial.ttf", None]
@@ -185,7 +185,7 @@ class TestSearch:
     def test_a_font_that_does_not_load_is_passed_over(self, font_folder: Path) -> None:
         write(font_folder / "Broken.ttf", unloadable_font("Ж"))
         book = FontBook(20)
-        assert [run.text for run in book.runs("Ж")] == ["?"]
+        assert [run.text for run in book.split_runs("Ж")] == ["?"]
         assert book.missing == ("Ж",)
 
 
@@ -193,12 +193,12 @@ class TestChosenFont:
     def test_comes_first(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = write(tmp_path / "Mine.ttf", ImageFont.load_default(10).path.getvalue())
         monkeypatch.setenv(font_files.FONT_VARIABLE, str(path))
-        (run,) = FontBook(20).runs("tabby")
+        (run,) = FontBook(20).split_runs("tabby")
         assert Path(run.font.path) == path
 
     def test_empty_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(font_files.FONT_VARIABLE, "")
-        assert font_files.chosen_face() is None
+        assert font_files.read_chosen_face() is None
 
     @pytest.mark.parametrize(("name", "problem"), [("absent.ttf", "does not exist"), ("a.ttf", "outline")])
     def test_unusable(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, problem: str) -> None:

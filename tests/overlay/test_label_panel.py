@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
+from tall_font import DEEP, TALL, write_tall_font
 
 from streamcam.media.images import PLANAR_FORMATS, ByteArray, Image, bits_of, planes_of
 from streamcam.overlay import fonts
 from streamcam.overlay.font_files import FONT_VARIABLE
-from streamcam.overlay.fonts import FontBook
-from streamcam.overlay.label_panel import LabelLine, LabelPanel, percentage
+from streamcam.overlay.fonts import FontBook, RenderedText
+from streamcam.overlay.label_panel import LabelLine, LabelPanel, format_percentage
 
 FLAT = (200, 90, 160)
 LINES = (
@@ -49,7 +52,7 @@ def painted(
     width: int, height: int, lines: tuple[LabelLine, ...] = LINES, pixel_format: str = "yuv420p"
 ) -> tuple[ByteArray, ...]:
     image = flat_image(width, height, pixel_format, full_range=True)
-    LabelPanel().paint(image, lines)
+    LabelPanel().draw(image, lines)
     return planes_of(image)
 
 
@@ -75,7 +78,7 @@ def extent(luma: ByteArray) -> tuple[int, int, int, int]:
     ],
 )
 def test_percentage(probability: float, expected: str) -> None:
-    assert percentage(probability) == expected
+    assert format_percentage(probability) == expected
 
 
 class TestLook:
@@ -83,7 +86,7 @@ class TestLook:
     @pytest.mark.parametrize(("full_range", "expected"), [(False, (71, 120, 135)), (True, (60, 120, 135))])
     def test_background(self, pixel_format: str, full_range: bool, expected: tuple[int, ...]) -> None:
         image = flat_image(320, 180, pixel_format, full_range=full_range)
-        LabelPanel().paint(image, LINES)
+        LabelPanel().draw(image, LINES)
         # The background is RGB (12, 14, 18): in BT.601 Y 13.858, Cb 128 + 2.337, Cr 128 - 1.325; in limited
         # range 27.902, 130.05, 126.84. Three quarters of that and a quarter of the image's 200, 90, 160.
         place = slice(6, 8)  # between the panel's edge and its first line
@@ -169,9 +172,38 @@ class TestRoom:
         self, monkeypatch: pytest.MonkeyPatch, width: int, height: int
     ) -> None:
         expected = extent(painted(width, height)[0])
-        mask = FontBook.mask
-        monkeypatch.setattr(FontBook, "mask", lambda *args, **options: mask(*args, **options) | 255)
+        render = FontBook.render
+
+        def render_full(*args: Any, **options: Any) -> RenderedText:
+            text = render(*args, **options)
+            return RenderedText(text.mask | 255, text.ascent)
+
+        monkeypatch.setattr(FontBook, "render", render_full)
         assert extent(painted(width, height)[0]) == expected
+
+    @pytest.mark.parametrize("letter", [TALL, DEEP])
+    def test_tall_scripts_make_their_line_taller(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, letter: str
+    ) -> None:
+        """The panel grows by the additional ink, and nothing is cut or drawn over another line."""
+        lines = (LabelLine("cat", 0.5), LabelLine("dog", 0.25))
+        _, usual_top, _, usual_bottom = extent(painted(1280, 720, lines)[0])
+        monkeypatch.setenv(FONT_VARIABLE, str(write_tall_font(tmp_path / "tall.ttf")))
+        book = FontBook(23)
+        ascent, descent = book.measure_height(letter)
+        more = ascent - book.ascent + descent - book.descent
+        _, top, _, bottom = extent(painted(1280, 720, (LabelLine(letter, 0.5), lines[1]))[0])
+        assert top == usual_top
+        assert bottom - usual_bottom == pytest.approx(more, abs=2)
+
+    def test_a_line_too_tall_for_the_image_is_left_out(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(FONT_VARIABLE, str(write_tall_font(tmp_path / "tall.ttf")))
+        panel = LabelPanel()
+        for width in range(1, 100, 5):
+            for height in range(1, 90, 2):
+                panel.draw(flat_image(width, height), (LabelLine(TALL + DEEP, 0.5, marked=True), *LINES))
 
     def test_every_size(self) -> None:
         panel = LabelPanel()
@@ -179,14 +211,14 @@ class TestRoom:
         sizes = {(width, height) for width in (*sides, 3840) for height in sides}
         for width, height in sorted(sizes):
             image = flat_image(width, height)
-            panel.paint(image, LINES)
+            panel.draw(image, LINES)
 
     @pytest.mark.parametrize("pixel_format", PLANAR_FORMATS)
     def test_every_small_size(self, pixel_format: str) -> None:
         panel = LabelPanel()
         for width in range(1, 100, 3):
             for height in range(1, 60, 2):
-                panel.paint(flat_image(width, height, pixel_format), LINES)
+                panel.draw(flat_image(width, height, pixel_format), LINES)
 
     @pytest.mark.parametrize(("width", "height"), [(1, 1), (16, 16), (200, 16), (16, 200)])
     def test_too_small_for_a_line(self, width: int, height: int) -> None:
@@ -224,7 +256,7 @@ class TestStability:
         panel = LabelPanel()
         images = [flat_image(640, 361) for _ in range(2)]
         for image in images:
-            panel.paint(image, LINES)
+            panel.draw(image, LINES)
         for first, second in zip(*map(planes_of, images), strict=True):
             assert np.array_equal(first, second)
 
@@ -232,16 +264,16 @@ class TestStability:
         panel = LabelPanel()
         for number in range(40):
             lines = [dataclasses.replace(line, probability=number / 40) for line in LINES]
-            panel.paint(flat_image(640 + number % 3, 360), lines)
+            panel.draw(flat_image(640 + number % 3, 360), lines)
         image = flat_image(640, 360, full_range=True)
-        panel.paint(image, LINES)
+        panel.draw(image, LINES)
         assert np.array_equal(planes_of(image)[0], painted(640, 360)[0])
 
     def test_one_panel_serves_differently_coded_images(self) -> None:
         panel = LabelPanel()
         for full_range, expected in ((False, 71), (True, 60), (False, 71)):
             image = flat_image(320, 180, full_range=full_range)
-            panel.paint(image, LINES)
+            panel.draw(image, LINES)
             assert planes_of(image)[0][6, 100] == expected
 
     def test_nothing_moves_with_the_percentages(self) -> None:
@@ -260,20 +292,20 @@ class TestStability:
 
     def test_a_painted_panel_is_cheap(self) -> None:
         panel, image = LabelPanel(), flat_image(1920, 1080)
-        panel.paint(image, LINES)
+        panel.draw(image, LINES)
         times = []
         for _ in range(30):
             begun = time.perf_counter()
-            panel.paint(image, LINES)
+            panel.draw(image, LINES)
             times.append(time.perf_counter() - begun)
         assert min(times) < 2e-3  # 0.4 ms on an idle machine
 
 
 def test_missing_characters_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fonts, "system_face", lambda _: None)
+    monkeypatch.setattr(fonts, "find_system_face", lambda _: None)
     panel = LabelPanel()
     assert panel.missing == ()
     for _ in range(2):
-        panel.paint(flat_image(320, 180), (LabelLine("cat \U0010fffd", 0.5),))
-        panel.paint(flat_image(640, 480), (LabelLine("cat \U0010fffd", 0.5),))
+        panel.draw(flat_image(320, 180), (LabelLine("cat \U0010fffd", 0.5),))
+        panel.draw(flat_image(640, 480), (LabelLine("cat \U0010fffd", 0.5),))
     assert panel.missing == ("\U0010fffd",)

@@ -1,4 +1,4 @@
-"""Where maps lie on planes and how they are enlarged, on values worked out by hand."""
+"""Where maps lie on planes and how they are upsample_linear, on values worked out by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from streamcam.frames import FloatArray, Region
-from streamcam.overlay.placement import MOST_CUBIC, Scratch, Span, covered_spans, enlarged, rounded_out
+from streamcam.overlay.placement import (
+    MAX_CUBIC_FACTOR,
+    Scratch,
+    Span,
+    locate_region,
+    upsample_cubic,
+    upsample_linear,
+)
 
 
 def noise(rows: int = 7, columns: int = 12) -> FloatArray:
@@ -23,7 +30,7 @@ def noise(rows: int = 7, columns: int = 12) -> FloatArray:
 def test_a_curve_gives_a_value_for_four_pixels_or_more(pixels: tuple[int, int], times: int) -> None:
     """An odd number of them, so that one is the map's own."""
     heat = noise()
-    curved = rounded_out(heat, pixels)
+    curved = upsample_cubic(heat, pixels)
     assert curved.dtype == np.float32
     assert curved.shape == (7 * times, 12 * times)
     middle = times // 2
@@ -32,29 +39,29 @@ def test_a_curve_gives_a_value_for_four_pixels_or_more(pixels: tuple[int, int], 
 
 def test_curves_do_not_swing_beyond_the_values_around() -> None:
     heat = noise()
-    curved = rounded_out(heat, (1080, 1920))
-    middle = MOST_CUBIC // 2
+    curved = upsample_cubic(heat, (1080, 1920))
+    middle = MAX_CUBIC_FACTOR // 2
     for row, column in np.ndindex(6, 11):
         corners = heat[row : row + 2, column : column + 2]
-        start, left = row * MOST_CUBIC + middle, column * MOST_CUBIC + middle
-        between = curved[start : start + MOST_CUBIC, left : left + MOST_CUBIC]
+        start, left = row * MAX_CUBIC_FACTOR + middle, column * MAX_CUBIC_FACTOR + middle
+        between = curved[start : start + MAX_CUBIC_FACTOR, left : left + MAX_CUBIC_FACTOR]
         assert between.min() >= corners.min() - 1e-6
         assert between.max() <= corners.max() + 1e-6
 
 
 def test_even_heat_stays_even() -> None:
     flat = np.full((7, 12), 0.3, np.float32)
-    np.testing.assert_allclose(rounded_out(flat, (1080, 1920)), 0.3, atol=1e-6)
+    np.testing.assert_allclose(upsample_cubic(flat, (1080, 1920)), 0.3, atol=1e-6)
 
 
 def test_a_hot_spot_is_round() -> None:
     """By straight lines its corners have a quarter of its heat halfway to the next cell, its sides a half."""
     heat = np.zeros((5, 5), np.float32)
     heat[2, 2] = 1
-    curved = rounded_out(heat, (1000, 1000))
-    centre = 2 * MOST_CUBIC + MOST_CUBIC // 2
-    # The two points lie alike far from the centre: 3 steps along a side, 2 along each of both (2.83).
-    side, corner = curved[centre, centre + 3], curved[centre + 2, centre + 2]
+    curved = upsample_cubic(heat, (1000, 1000))
+    center = 2 * MAX_CUBIC_FACTOR + MAX_CUBIC_FACTOR // 2
+    # The two points lie alike far from the center: 3 steps along a side, 2 along each of both (2.83).
+    side, corner = curved[center, center + 3], curved[center + 2, center + 2]
     assert corner == pytest.approx(side, abs=0.07)
 
 
@@ -62,13 +69,13 @@ def test_a_hot_spot_is_round() -> None:
 
 
 def test_cell_centres_fall_on_the_centres_of_what_they_cover() -> None:
-    wide = enlarged(np.array([[0, 1]], np.float32), Span(0, 1, 1), Span(0, 8, 8), Scratch(), "x")
+    wide = upsample_linear(np.array([[0, 1]], np.float32), Span(0, 1, 1), Span(0, 8, 8), Scratch(), "x")
     np.testing.assert_allclose(wide, [[0, 0, 0.125, 0.375, 0.625, 0.875, 1, 1]], atol=1e-6)
 
 
 def test_what_lies_beyond_the_plane_is_cut() -> None:
     values = np.array([[0], [1], [2], [3]], np.float32)
-    seen = enlarged(values, Span(-2, 6, 4), Span(0, 1, 1), Scratch(), "x")
+    seen = upsample_linear(values, Span(-2, 6, 4), Span(0, 1, 1), Scratch(), "x")
     np.testing.assert_allclose(seen[:, 0], [0.75, 1.25, 1.75, 2.25], atol=1e-6)
 
 
@@ -96,8 +103,8 @@ def test_regions_start_and_end_where_a_chroma_sample_does(
 ) -> None:
     """Of 18 lines, chroma has 9: 0.25 of them is 2.25, so 2 of them and 4 of luma; halves are rounded up."""
     region = Region(0, edges[0], 1, edges[1])
-    rows, columns = covered_spans(region, (18, 32), (18, 32), (9, 16))
-    halves, _ = covered_spans(region, (18, 32), (9, 16), (9, 16))
+    rows, columns = locate_region(region, (18, 32), (18, 32), (9, 16))
+    halves, _ = locate_region(region, (18, 32), (9, 16), (9, 16))
     assert (rows.start, rows.stop) == wanted
     assert (halves.start * 2, halves.stop * 2) == wanted
     assert (columns.start, columns.stop) == (0, 32)

@@ -1,4 +1,4 @@
-"""Small images with transparency: their colours, their edges, and how they are blended."""
+"""Small images with transparency: their colors, their edges, and how they are blended."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from av.video.reformatter import Colorspace
 
 from streamcam.media.images import ByteArray, YuvCoding
-from streamcam.overlay.sprites import Canvas, rounded_rectangle, triangle
+from streamcam.overlay.sprites import Canvas, draw_rounded_rectangle, draw_triangle
 
 FULL_601 = YuvCoding(Colorspace.ITU601, full_range=True)
 FLAT = (200, 90, 160)
@@ -15,13 +15,13 @@ WHOLE = np.full((2, 2), 255, np.uint8)
 
 
 def flat_planes(side: int) -> list[ByteArray]:
-    """Make a square 4:2:0 image of one colour."""
+    """Make a square 4:2:0 image of one color."""
     sides = (side, side // 2, side // 2)
     return [np.full((plane, plane), value, np.uint8) for plane, value in zip(sides, FLAT, strict=True)]
 
 
 class TestBlending:
-    def test_opaque_colour(self) -> None:
+    def test_opaque_color(self) -> None:
         canvas = Canvas(2, 2)
         canvas.fill(0, 0, 2, 2, (255, 0, 0))
         planes = flat_planes(8)
@@ -52,7 +52,7 @@ class TestBlending:
         canvas.to_sprite("yuv420p", FULL_601).blend(planes, 0, 0)
         assert np.unique(planes[0]) == [value]
 
-    def test_one_colour_over_another(self) -> None:
+    def test_one_color_over_another(self) -> None:
         canvas = Canvas(2, 2)
         canvas.stamp(WHOLE, 0, 0, (200, 200, 200), opacity=0.5)
         canvas.stamp(WHOLE, 0, 0, (40, 40, 40), opacity=0.5)
@@ -73,7 +73,7 @@ def test_a_stamp_is_cut_at_the_edges() -> None:
 class TestShapes:
     @pytest.mark.parametrize("radius", [1, 3, 6])
     def test_rounded_rectangle(self, radius: int) -> None:
-        mask = rounded_rectangle(20, 12, radius)
+        mask = draw_rounded_rectangle(20, 12, radius)
         assert mask.shape == (12, 20)
         assert np.array_equal(mask, mask[::-1])
         assert np.array_equal(mask, mask[:, ::-1])
@@ -81,7 +81,7 @@ class TestShapes:
         assert missing == pytest.approx((4 - np.pi) * radius**2, rel=0.1)
 
     def test_triangle_points_right(self) -> None:
-        ink = (triangle(12) > 127).sum(axis=0)
+        ink = (draw_triangle(12) > 127).sum(axis=0)
         assert ink[0] >= 11
         assert (np.diff(ink.astype(int)) <= 0).all()
         assert ink[-1] == 0

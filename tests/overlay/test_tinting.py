@@ -1,4 +1,4 @@
-"""Several colours over one image: values worked out by hand."""
+"""Several colors over one image: values worked out by hand."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from streamcam.errors import InvalidArgumentError
 from streamcam.frames import Region
 from streamcam.media.images import PLANAR_FORMATS, coding_of, planes_of
-from streamcam.overlay.tinting import AGAINST, FOR, Tinter, for_and_against
+from streamcam.overlay.tinting import AGAINST_COLOR, FOR_COLOR, Tinter, split_by_sign
 
 WHOLE = Region(0, 0, 1, 1)
 
 
-def grey(width: int = 32, height: int = 16, pixel_format: str = "yuv444p") -> av.VideoFrame:
+def gray(width: int = 32, height: int = 16, pixel_format: str = "yuv444p") -> av.VideoFrame:
     image = av.VideoFrame(width, height, pixel_format)
     for plane in planes_of(image):
         plane[:] = 128
@@ -23,38 +23,38 @@ def grey(width: int = 32, height: int = 16, pixel_format: str = "yuv444p") -> av
 
 @pytest.mark.parametrize("pixel_format", PLANAR_FORMATS)
 def test_where_there_is_no_heat_the_image_stays_bit_for_bit(pixel_format: str) -> None:
-    image = grey(33, 19, pixel_format)
-    tinted = Tinter(0.5).tint(image, [np.zeros((2, 4), np.float32)] * 2, [FOR, AGAINST], WHOLE)
+    image = gray(33, 19, pixel_format)
+    tinted = Tinter(0.5).tint(image, [np.zeros((2, 4), np.float32)] * 2, [FOR_COLOR, AGAINST_COLOR], WHOLE)
     for own, other in zip(planes_of(tinted), planes_of(image), strict=True):
         np.testing.assert_array_equal(own, other)
 
 
 @pytest.mark.parametrize("pixel_format", PLANAR_FORMATS)
 def test_full_heat_has_the_weight_alpha(pixel_format: str) -> None:
-    image = grey(33, 19, pixel_format)
-    tinted = Tinter(0.25).tint(image, [np.ones((2, 4), np.float32)], [FOR], WHOLE)
-    expected = 0.75 * 128 + 0.25 * coding_of(image).encode_rgb(np.array(FOR, np.float32))
+    image = gray(33, 19, pixel_format)
+    tinted = Tinter(0.25).tint(image, [np.ones((2, 4), np.float32)], [FOR_COLOR], WHOLE)
+    expected = 0.75 * 128 + 0.25 * coding_of(image).encode_rgb(np.array(FOR_COLOR, np.float32))
     for plane, value in zip(planes_of(tinted), expected, strict=True):
         assert np.ptp(plane) == 0
         assert plane[0, 0] == pytest.approx(value, abs=0.75)
 
 
 @pytest.mark.parametrize("heat", [0.5, 0.2, 0.15, 0.05, 0.01, 1e-5])
-def test_weak_heat_has_its_own_colour_and_no_other(heat: float) -> None:
-    image = grey(33, 19)
+def test_weak_heat_has_its_own_color_and_no_other(heat: float) -> None:
+    image = gray(33, 19)
     heats = [np.full((2, 4), heat, np.float32), np.zeros((2, 4), np.float32)]
-    tinted = Tinter(0.5).tint(image, heats, [FOR, AGAINST], WHOLE)
-    colour = coding_of(image).encode_rgb(np.array(FOR, np.float32))
-    for plane, value in zip(planes_of(tinted), (1 - 0.5 * heat) * 128 + 0.5 * heat * colour, strict=True):
+    tinted = Tinter(0.5).tint(image, heats, [FOR_COLOR, AGAINST_COLOR], WHOLE)
+    color = coding_of(image).encode_rgb(np.array(FOR_COLOR, np.float32))
+    for plane, value in zip(planes_of(tinted), (1 - 0.5 * heat) * 128 + 0.5 * heat * color, strict=True):
         assert plane == pytest.approx(np.full(plane.shape, value), abs=1.25)
 
 
-def test_the_strongest_colour_wins_its_place() -> None:
+def test_the_strongest_color_wins_its_place() -> None:
     first, second = np.zeros((1, 2), np.float32), np.zeros((1, 2), np.float32)
     first[0, 0], second[0, 1], second[0, 0] = 1, 1, 0.9
-    image = grey(322, 161)  # so that a pixel lies on the centre of a cell
-    luma, cb, cr = planes_of(Tinter(1.0).tint(image, [first, second], [FOR, AGAINST], WHOLE))
-    red, blue = (coding_of(image).encode_rgb(np.array(rgb, np.float32)) for rgb in (FOR, AGAINST))
+    image = gray(322, 161)  # so that a pixel lies on the center of a cell
+    luma, cb, cr = planes_of(Tinter(1.0).tint(image, [first, second], [FOR_COLOR, AGAINST_COLOR], WHOLE))
+    red, blue = (coding_of(image).encode_rgb(np.array(rgb, np.float32)) for rgb in (FOR_COLOR, AGAINST_COLOR))
     share = 0.9**16  # beside 1
     expected = (red + share * blue) / (1 + share)
     assert (luma[80, 80], cb[80, 80], cr[80, 80]) == pytest.approx(tuple(expected), abs=1)
@@ -62,8 +62,8 @@ def test_the_strongest_colour_wins_its_place() -> None:
 
 
 def test_what_lies_outside_the_region_stays() -> None:
-    image = grey()
-    tinted = Tinter(1.0).tint(image, [np.ones((2, 2), np.float32)], [FOR], Region(0.25, 0, 0.75, 1))
+    image = gray()
+    tinted = Tinter(1.0).tint(image, [np.ones((2, 2), np.float32)], [FOR_COLOR], Region(0.25, 0, 0.75, 1))
     luma = planes_of(tinted)[0]
     assert (luma[:, :8] == 128).all()
     assert (luma[:, 24:] == 128).all()
@@ -71,7 +71,7 @@ def test_what_lies_outside_the_region_stays() -> None:
 
 
 def test_signed_maps_part_on_one_scale() -> None:
-    speaks_for, speaks_against = for_and_against(np.array([[0.5, -1.0, 0.0]], np.float32))
+    speaks_for, speaks_against = split_by_sign(np.array([[0.5, -1.0, 0.0]], np.float32))
     assert speaks_for.tolist() == [[0.5, 0, 0]]
     assert speaks_against.tolist() == [[0, 1, 0]]
 

@@ -10,13 +10,14 @@ import traceback
 import weakref
 
 import pytest
-from stage_fakes import FakeExplainer, ToldSource, at, consume, expect, in_turn
+from stage_fakes import FakeExplainer, ToldSource, at, consume, expect, in_turn, join_thread
 
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
 from streamcam.pipeline import stream as streaming
 from streamcam.pipeline.stream import stream
 from streamcam.sources import Source
+from streamcam.temporal import Tracker
 
 BATCH = 2
 FULL = 3 * BATCH
@@ -44,22 +45,20 @@ def assert_died_in(caught: pytest.ExceptionInfo[StageDied], stage: str) -> None:
     functions = {frame.name for frame in traceback.extract_tb(caught.value.__traceback__)}
     assert str(caught.value) == stage
     assert f"die_in_{stage}" in functions
-    threads = {"reader": {"_read", "_pass_on"}, "explainer": {"_explain", "_batches"}}
+    threads = {"reader": {"_read"}, "explainer": {"_explain"}}
     if stage in threads:
         assert functions & threads.pop(stage)
     for others in threads.values():
         assert not functions & others
 
 
-def test_reader_dies_while_opening(monkeypatch: pytest.MonkeyPatch) -> None:
-    def open_badly(*_location: object, **_span: object) -> Source:
-        die_in_reader()
-        raise AssertionError
+def test_opening_dies(monkeypatch: pytest.MonkeyPatch) -> None:
+    def open_badly(*_arguments: object) -> Source:
+        raise StageDied("opening")
 
     monkeypatch.setattr(streaming, "open_source", open_badly)
-    with pytest.raises(StageDied) as caught:
+    with pytest.raises(StageDied, match="opening"):
         stream("video.mp4", FakeExplainer())
-    assert_died_in(caught, "reader")
 
 
 def test_reader_dies_before_its_first_frame() -> None:
@@ -142,8 +141,8 @@ def test_explainer_dies_at_its_last_batch() -> None:
 
 def test_an_explainer_that_returns_too_few_is_found_out() -> None:
     class Forgetful(FakeExplainer):
-        def explain_frames(self, frames: list[Frame]) -> list[Explanation]:
-            return super().explain_frames(frames)[1:]
+        def explain_frames(self, frames: list[Frame], tracker: Tracker | None = None) -> list[Explanation]:
+            return super().explain_frames(frames, tracker)[1:]
 
     with pytest.raises(ValueError, match="shorter"):
         consume(stream(ToldSource(), Forgetful()))
@@ -204,13 +203,11 @@ def test_consumer_breaks_out() -> None:
 
 def test_only_the_first_death_is_told() -> None:
     """The explainer dies, and the reader too when it is stopped."""
-    died = threading.Event()
-    source = ToldSource(before=at(BATCH, in_turn(lambda: expect(died), die_in_reader)))
-    running = stream(source, FakeExplainer(batch_size=BATCH, before=at(0, die_in_explainer)))
-    with pytest.raises(StageDied):
-        next(running._stages.explained)
-    died.set()
-    running._stages._reading.join()
+    dying = threading.Event()
+    last_words = in_turn(lambda: expect(dying), lambda: join_thread("streamcam-explainer"), die_in_reader)
+    source = ToldSource(before=at(BATCH, last_words))
+    die_first = at(0, in_turn(dying.set, die_in_explainer))
+    running = stream(source, FakeExplainer(batch_size=BATCH, before=die_first))
     with pytest.raises(StageDied) as caught:
         consume(running)
     assert_died_in(caught, "explainer")
@@ -248,7 +245,7 @@ def test_a_hanging_read_does_not_hold_up_another_stages_error(release: threading
     assert_died_in(caught, "explainer")
     assert len(warned) == 1, "it is waited for once, however often the stream is closed"
     release.set()
-    running._stages._reading.join()
+    join_thread("streamcam-reader")
     assert source.closed_in == "streamcam-reader"
 
 

@@ -25,7 +25,7 @@ from streamcam.pipeline import stream as streaming
 from streamcam.pipeline.render import Progress, RenderResult, render
 from streamcam.pipeline.stream import ExplainedStream
 from streamcam.sinks import SidecarSink, VideoSink
-from streamcam.sources import Source, open_source
+from streamcam.sources import Source, SourceSettings, open_source
 from streamcam.temporal import Stabilizer, TemporalSettings
 
 FRAMES = 30
@@ -79,7 +79,7 @@ def test_variable_rates_keep_their_times(tmp_path: Path, out: Path) -> None:
 
 
 def test_a_span_of_a_video(clip: Path, out: Path) -> None:
-    result = render(clip, out / "video.mp4", FakeExplainer(), start_s=0.4, end_s=0.8)
+    result = render(clip, out / "video.mp4", FakeExplainer(), reading=SourceSettings(start_s=0.4, end_s=0.8))
     assert result.frames == 10
     assert frame_times_of(out / "video.mp4") == [Fraction(index, 25) for index in range(10)]
 

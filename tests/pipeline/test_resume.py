@@ -31,6 +31,7 @@ from streamcam.pipeline.render import Progress, RenderResult, render
 from streamcam.pipeline.resume import ResumeState
 from streamcam.pipeline.stream import ExplainedStream
 from streamcam.sinks.resume import durable, segments
+from streamcam.sources import SourceSettings
 from streamcam.temporal import TemporalSettings, Tracker
 
 FRAMES = 30
@@ -187,9 +188,9 @@ def test_gaps_and_reordered_images_where_segments_meet(tmp_path: Path, out: Path
 
 
 def test_a_part_of_a_video(clip: Path, out: Path) -> None:
-    resumable(clip, out / "whole.mkv", start_s=0.2, end_s=1.0)
-    interrupt(clip, out / "video.mkv", 4, start_s=0.2, end_s=1.0)
-    resumable(clip, out / "video.mkv", start_s=0.2, end_s=1.0)
+    resumable(clip, out / "whole.mkv", reading=SourceSettings(start_s=0.2, end_s=1.0))
+    interrupt(clip, out / "video.mkv", 4, reading=SourceSettings(start_s=0.2, end_s=1.0))
+    resumable(clip, out / "video.mkv", reading=SourceSettings(start_s=0.2, end_s=1.0))
     assert_same_video(out / "video.mkv", out / "whole.mkv")
     assert len(frame_times_of(out / "video.mkv")) == 20
 
@@ -281,7 +282,7 @@ WAY_OUT = "give the same again, or delete it to start anew"
     [
         ({"overlay": OverlaySettings(alpha=0.7)}, r"overlay alpha: 0\.45 then, 0\.7 now\)"),
         ({"encoder": EncoderSettings(crf=30)}, r"encoder crf: None then, 30 now\)"),
-        ({"end_s": 1.0}, r"end: None then, 1\.0 now\)"),
+        ({"reading": SourceSettings(end_s=1.0)}, r"reading end_s: None then, 1\.0 now\)"),
         (
             {"explainer": FakeExplainer("other", batch_size=4)},
             r"model: 'fake' then, 'other' now and 1 more\)",

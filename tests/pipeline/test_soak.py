@@ -22,9 +22,9 @@ from stage_fakes import LIMIT_S
 from streamcam.session.session import LivePreview
 from streamcam.session.settings import LiveSettings
 from streamcam.session.statistics import StatsFile
-from streamcam.sources import live
-from streamcam.sources.live import ReconnectingSource
-from streamcam.sources.network import NetworkFeed
+from streamcam.sources import capture as capture_module
+from streamcam.sources.capture import ReconnectingSource
+from streamcam.sources.network import NetworkCapture
 
 _WARM_UP, _RECONNECTS = 10, 40
 _MOST_GROWTH_MB = 30
@@ -54,7 +54,7 @@ def port(tmp_path: Path) -> Iterator[int]:
         thread.join(LIMIT_S)
 
 
-class CountingFeed(NetworkFeed):
+class CountingCapture(NetworkCapture):
     """Looks at the whole process each time it is opened: (threads, handles, MB of memory)."""
 
     def __init__(self, url: str, display: FakeDisplay) -> None:
@@ -76,11 +76,13 @@ class CountingFeed(NetworkFeed):
 def test_nothing_grows_with_every_reconnection(
     port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "_FIRST_DELAY_S", 0.0)
+    monkeypatch.setattr(capture_module, "_FIRST_DELAY_S", 0.0)
     display = FakeDisplay(on_show=lambda _number: display.shown.clear())
-    feed = CountingFeed(f"tcp://127.0.0.1:{port}", display)
+    capture = CountingCapture(f"tcp://127.0.0.1:{port}", display)
     with StatsFile(tmp_path / "stats.jsonl") as file:
-        preview = LivePreview(ReconnectingSource(feed), FakeExplainers(), display, LiveSettings(), stats=file)
+        preview = LivePreview(
+            ReconnectingSource(capture), FakeExplainers(), display, LiveSettings(), stats=file
+        )
         gc.disable()  # what is freed at once needs nobody to look for it
         try:
             result = preview.run()
@@ -88,8 +90,8 @@ def test_nothing_grows_with_every_reconnection(
             gc.enable()
     assert result.figures.captured >= _RECONNECTS
     (threads, handles, before_mb), (threads_later, handles_later, after_mb) = (
-        feed.looks[_WARM_UP],
-        feed.looks[_WARM_UP + _RECONNECTS],
+        capture.looks[_WARM_UP],
+        capture.looks[_WARM_UP + _RECONNECTS],
     )
     assert threads_later == threads
     assert handles_later == handles

@@ -10,11 +10,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from stage_fakes import FakeExplainer, ToldSource, at, consume, expect, explanation_of, in_turn
+from stage_fakes import FakeExplainer, ToldSource, at, consume, expect, explanation_of, in_turn, join_thread
 
 from streamcam.errors import InvalidArgumentError, SourceNotFoundError
 from streamcam.pipeline.stream import ExplainedStream, stream
-from streamcam.sources import SyntheticSource
+from streamcam.sources import SourceSettings, SyntheticSource
 from streamcam.temporal import TemporalSettings
 
 BATCH = 2
@@ -52,10 +52,9 @@ def test_a_path_is_opened_and_what_the_source_says_of_itself_is_known() -> None:
     running.close()
 
 
-@pytest.mark.parametrize("span", [{"start_s": 1.0}, {"end_s": 1.0}])
-def test_a_span_goes_with_a_path_only(span: dict[str, float]) -> None:
-    with pytest.raises(InvalidArgumentError, match="go with a path"):
-        stream(ToldSource(), FakeExplainer(), **span)
+def test_an_open_source_takes_no_settings() -> None:
+    with pytest.raises(InvalidArgumentError, match="an open source takes no `settings`"):
+        stream(ToldSource(), FakeExplainer(), settings=SourceSettings(end_s=1.0))
 
 
 def test_the_reader_owns_the_source_and_its_report_is_whole_at_the_end() -> None:
@@ -142,7 +141,7 @@ def test_stop_after_the_last_frame_was_read_cuts_nothing_short() -> None:
     for frame, _ in running:
         if not indices:
             expect(ended)
-            running._stages._reading.join()
+            join_thread("streamcam-reader")
             running.stop()
         indices.append(frame.index)
     assert indices == [0, 1]
@@ -208,10 +207,9 @@ def test_an_abandoned_iterator_ends_the_threads() -> None:
 
 def test_an_abandoned_stream_ends_the_threads() -> None:
     running = stream(ToldSource(200), FakeExplainer())
-    reader = running._stages._reading
     del running
     gc.collect()
-    reader.join()
+    join_thread("streamcam-reader")
 
 
 def test_the_interpreter_ends_beside_a_running_stream(tmp_path: Path) -> None:

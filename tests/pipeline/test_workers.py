@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from stage_fakes import LIMIT_S, expect
 
-from streamcam.pipeline.workers import prefetched
+from streamcam.pipeline.workers import prefetch
 
-NAME = "the worker of these tests"
+NAME = "worker-of-these-tests"
 
 
 def nothing() -> None:
@@ -18,15 +18,15 @@ def nothing() -> None:
 
 
 def workers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == NAME]
+    return [thread for thread in threading.enumerate() if thread.name == f"streamcam-{NAME}"]
 
 
 def test_items_come_in_order_from_another_thread() -> None:
     def made() -> Iterator[tuple[int, bool]]:
         for number in range(20):
-            yield number, threading.current_thread().name == NAME
+            yield number, threading.current_thread().name == f"streamcam-{NAME}"
 
-    with prefetched(made(), waiting=3, name=NAME, interrupt=nothing) as items:
+    with prefetch(made(), maxsize=3, name=NAME, interrupt=nothing) as items:
         assert list(items) == [(number, True) for number in range(20)]
     assert workers() == []
 
@@ -41,7 +41,7 @@ def test_it_works_ahead_and_no_further_than_it_may() -> None:
             yield number
         ended.set()
 
-    with prefetched(made(), waiting=2, name=NAME, interrupt=nothing) as items:
+    with prefetch(made(), maxsize=2, name=NAME, interrupt=nothing) as items:
         assert next(items) == 0
         expect(third)
         assert not ended.is_set()
@@ -56,7 +56,7 @@ def test_what_goes_wrong_there_surfaces_here() -> None:
 
     with (
         pytest.raises(KeyError, match="gone wrong"),
-        prefetched(made(), waiting=1, name=NAME, interrupt=nothing) as items,
+        prefetch(made(), maxsize=1, name=NAME, interrupt=nothing) as items,
     ):
         list(items)
     assert workers() == []
@@ -72,7 +72,7 @@ def test_leaving_early_ends_a_worker_that_has_no_room() -> None:
         yield 2
         far.set()
 
-    with prefetched(made(), waiting=1, name=NAME, interrupt=nothing) as items:
+    with prefetch(made(), maxsize=1, name=NAME, interrupt=nothing) as items:
         assert next(items) == 0
         expect(full)
     assert workers() == []
@@ -88,7 +88,7 @@ def test_leaving_early_wakes_a_worker_that_waits() -> None:
         yield from ()
 
     def leave(interrupt: Callable[[], None]) -> None:
-        with prefetched(made(), waiting=1, name=NAME, interrupt=interrupt):
+        with prefetch(made(), maxsize=1, name=NAME, interrupt=interrupt):
             expect(waits)
             raise RuntimeError("the caller has had enough")
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from live_fakes import FakeDisplay, FakeExplainers, FakeLiveExplainer, ToldLiveSource, live_frame
+from live_fakes import FakeDisplay, FakeExplainers, FakeLiveExplainer, ScriptedLiveSource, live_frame
 from media_factory import frame_times_of, grey_of
 from PIL import Image
-from stage_fakes import expect
+from stage_fakes import at, expect
 
 from streamcam.errors import InvalidArgumentError, SinkError, SourceError
 from streamcam.frames import Frame
@@ -48,7 +48,7 @@ class Scene:
     ) -> None:
         self._heeds_redraws = heeds_redraws
         self._seen: object = None
-        self.source = ToldLiveSource()
+        self.source = ScriptedLiveSource()
         self.display = FakeDisplay(on_show=self._on_show)
         self.explainers = explainers or FakeExplainers()
         self.told: list[str] = []
@@ -327,7 +327,7 @@ def test_giving_up_is_an_error_and_finishes_the_recording(tmp_path: Path) -> Non
     record = tmp_path / "out.mp4"
     settings = LiveSettings(view=PLAIN, give_up_s=0.05, record=record)
     scene = Scene(go, *[lambda _: None] * 50, settings=settings)
-    with pytest.raises(SourceError, match=r"no image from 'told' for 0.05 s; giving up"):
+    with pytest.raises(SourceError, match=r"no image from 'scripted' for 0.05 s; giving up"):
         scene.run()
     assert scene.preview._keeper.problems == ()
     assert record.stat().st_size > 100
@@ -336,10 +336,10 @@ def test_giving_up_is_an_error_and_finishes_the_recording(tmp_path: Path) -> Non
 def test_trouble_is_shown_and_told_until_it_has_passed() -> None:
     def lose(scene: Scene) -> None:
         scene.preview._status.frame_at -= 7  # the last one came so long ago
-        scene.source.notify("camera 0 is gone; trying again")
+        scene.source.notice = "camera 0 is gone; trying again"
 
     def come_back(scene: Scene) -> None:
-        scene.source.notify(None)
+        scene.source.notice = None
         scene.source.go()
         scene.preview._take_image(live_frame(1))  # before anybody looks whether all is well again
 
@@ -351,7 +351,7 @@ def test_trouble_is_shown_and_told_until_it_has_passed() -> None:
     )
     scene.run()
     assert scene.told[0] == "camera 0 is gone; trying again"
-    assert scene.told[1] == "told is back after 7 s"
+    assert scene.told[1] == "scripted is back after 7 s"
     first, with_notice = (image.to_ndarray() for image in scene.display.shown[:2])
     assert first.shape == with_notice.shape
 
@@ -360,21 +360,21 @@ def test_trouble_before_the_first_image_is_told() -> None:
     told = threading.Event()
     scene = Scene()
 
-    def never_well(_stop: threading.Event, notify: Callable[[str | None], None]) -> Iterator[Frame]:
-        notify("camera 0 gives no images any more; trying again")
+    def never_well(_index: int) -> None:
+        scene.source.notice = "camera 0 sends no more images; trying again"
         expect(told)
-        yield from ()
+        scene.source.end()
 
-    scene.source.frames = never_well  # type: ignore[method-assign]
+    scene.source.before = never_well
     scene.preview._status._tell = lambda words: (scene.told.append(words), told.set())
     with pytest.raises(SourceError, match="gave no images"):
         scene.run()
-    assert scene.told == ["camera 0 gives no images any more; trying again"]
+    assert scene.told == ["camera 0 sends no more images; trying again"]
 
 
 def test_an_image_on_its_way_does_not_take_the_place_of_a_frozen_one() -> None:
     putting, handed_in = threading.Event(), threading.Event()
-    source = ToldLiveSource()
+    source = ScriptedLiveSource()
     stages = LiveStages(source, FakeExplainers(), ExplainRequest("fake"), TemporalSettings(mode=LIVE_MODE))
     waiting = stages._to_explain
     put = waiting.put
@@ -403,15 +403,7 @@ def test_a_device_that_hangs_does_not_keep_the_program(monkeypatch: pytest.Monke
     monkeypatch.setattr(stages, "PATIENCE_S", 0.05)
     scene = Scene(go, pressing("q"))
     wake = threading.Event()
-    frames = scene.source.frames
-
-    def hang(stop: threading.Event, notify: Callable[[str | None], None]) -> object:
-        for count, frame in enumerate(frames(stop, notify)):
-            yield frame
-            if count == 1:
-                expect(wake)
-
-    scene.source.frames = hang  # type: ignore[method-assign, assignment]
+    scene.source.before = at(2, lambda: expect(wake))
     assert scene.run().figures.shown == 2
     assert "streamcam-reader" in [thread.name for thread in threading.enumerate()]
     wake.set()

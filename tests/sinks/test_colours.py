@@ -27,7 +27,6 @@ from streamcam.media.images import (
     tags_of,
 )
 from streamcam.media.scaling import FAITHFUL, Resampler
-from streamcam.sources import ReadingSettings
 
 SD, HD = (64, 48), (1280, 720)
 UNTAGGED = ColourTags(0, 2, 2, 2)
@@ -129,8 +128,7 @@ def test_colours_stay_where_players_want_fewer_samples_of_them(
 ) -> None:
     clip = make_patches(tmp_path / "in.mkv", SD, ColourTags(1, 1, 1, 1), given, codec="ffv1")
     path = tmp_path / f"out{suffix}"
-    settings, reading = EncoderSettings(codec, chroma=chroma), ReadingSettings(chroma=chroma)
-    pass_through(clip, path, settings=settings, reading=reading)
+    pass_through(clip, path, settings=EncoderSettings(codec, chroma=chroma), chroma=chroma)
     for before, after in zip(frames_of(clip), frames_of(path), strict=True):
         assert chroma_of(after.format.name) == (chroma or "420")
         for was, now in zip(planes_of(before), planes_of(after), strict=True):
@@ -181,7 +179,7 @@ def test_the_depth_is_the_videos_or_the_one_asked_for(
         clip,
         tmp_path / "out.mkv",
         settings=EncoderSettings(codec, depth=depth),
-        reading=ReadingSettings(depth=depth),
+        depth=depth,
     )
     (first, *_) = frames_of(tmp_path / "out.mkv")
     assert bits_of(first.format.name) == found

@@ -13,11 +13,10 @@ import cv2
 import numpy as np
 import pytest
 
-from streamcam import sources
 from streamcam.errors import SourceError, SourceNotFoundError
 from streamcam.media.images import planes_of
-from streamcam.sources import CameraSettings, camera, live_source
-from streamcam.sources.camera import CameraFeed, choose_mode, fourcc_number, why_not
+from streamcam.sources import SourceSettings, camera, open_source
+from streamcam.sources.camera import CameraCapture, choose_mode, fourcc_number, why_not
 from streamcam.sources.v4l2 import CameraInfo, Mode, can_capture, list_cameras, read_modes
 
 MODES = (
@@ -80,66 +79,66 @@ def left_red() -> np.ndarray:
 
 def test_a_camera_is_set_read_and_released(plug: Any) -> None:
     device = plug(FakeDevice(left_red()))
-    feed = CameraFeed(0, CameraSettings((1280, 720), Fraction(30)))
-    feed.open()
+    capture = CameraCapture(0, SourceSettings(size=(1280, 720), rate=Fraction(30)))
+    capture.open()
     assert device.settings == [
         (cv2.CAP_PROP_FOURCC, fourcc_number("MJPG")),
         (cv2.CAP_PROP_FRAME_WIDTH, 1280),
         (cv2.CAP_PROP_FRAME_HEIGHT, 720),
         (cv2.CAP_PROP_FPS, 30.0),
     ]
-    assert feed.rate == 30
-    grabbed = feed.grab()
-    assert grabbed is not None
-    assert grabbed.time_s == 1.5
-    assert grabbed.image.to_ndarray(format="rgb24")[0, 0].tolist() == [255, 0, 0]
-    feed.close()
-    feed.close()
+    assert capture.rate == 30
+    captured = capture.read()
+    assert captured is not None
+    assert captured.time_s == 1.5
+    assert captured.image.to_ndarray(format="rgb24")[0, 0].tolist() == [255, 0, 0]
+    capture.close()
+    capture.close()
     assert device.released
 
 
 def test_a_mirror_swaps_left_and_right(plug: Any) -> None:
     plug(FakeDevice(left_red()))
-    feed = CameraFeed(0, CameraSettings(mirrored=True))
-    feed.open()
-    grabbed = feed.grab()
-    assert grabbed is not None
-    pixels = grabbed.image.to_ndarray(format="rgb24")
+    capture = CameraCapture(0, SourceSettings(mirror=True))
+    capture.open()
+    captured = capture.read()
+    assert captured is not None
+    pixels = captured.image.to_ndarray(format="rgb24")
     assert (pixels[0, 0].tolist(), pixels[0, 63].tolist()) == ([0, 0, 0], [255, 0, 0])
 
 
 def test_an_infrared_camera_is_grey(plug: Any) -> None:
     plug(FakeDevice(np.full((48, 64), 99, np.uint8)))
-    feed = CameraFeed(0)
-    feed.open()
-    grabbed = feed.grab()
-    assert grabbed is not None
-    assert (planes_of(grabbed.image)[0] == 99).all()
+    capture = CameraCapture(0)
+    capture.open()
+    captured = capture.read()
+    assert captured is not None
+    assert (planes_of(captured.image)[0] == 99).all()
 
 
 def test_a_camera_that_gives_nothing_three_times_has_failed(plug: Any) -> None:
     plug(FakeDevice(None, left_red(), None, None, None))
-    feed = CameraFeed(0)
-    feed.open()
-    assert feed.grab() is None
-    assert feed.grab() is not None
-    assert [feed.grab(), feed.grab()] == [None, None]
-    with pytest.raises(SourceError, match="camera 0 gives no images any more"):
-        feed.grab()
+    capture = CameraCapture(0)
+    capture.open()
+    assert capture.read() is None
+    assert capture.read() is not None
+    assert [capture.read(), capture.read()] == [None, None]
+    with pytest.raises(SourceError, match="camera 0 sends no more images"):
+        capture.read()
 
 
 def test_what_opencv_raises_is_a_failure_of_the_camera(plug: Any) -> None:
     plug(FakeDevice(cv2.error("select() timeout")))
-    feed = CameraFeed(0)
-    feed.open()
+    capture = CameraCapture(0)
+    capture.open()
     with pytest.raises(SourceError, match="camera 0 cannot be read"):
-        feed.grab()
+        capture.read()
 
 
 def test_a_camera_that_does_not_open_is_released(plug: Any) -> None:
     device = plug(FakeDevice(opens=False))
     with pytest.raises(SourceError, match="camera 0"):
-        CameraFeed(0).open()
+        CameraCapture(0).open()
     assert device.released
 
 
@@ -147,29 +146,29 @@ def test_a_camera_that_does_not_open_is_released(plug: Any) -> None:
     ("settings", "chosen"),
     [
         # Raw would be too slow in the usual size, so JPEGs are asked for.
-        (CameraSettings(), Mode("MJPG", 1280, 720, Fraction(30))),
-        (CameraSettings((640, 480)), Mode("YUYV", 640, 480, Fraction(30))),
-        (CameraSettings((1280, 720), Fraction(10)), Mode("YUYV", 1280, 720, Fraction(10))),
-        (CameraSettings((1920, 1080)), Mode("MJPG", 1920, 1080, Fraction(30))),
-        (CameraSettings((1000, 700)), Mode("MJPG", 1280, 720, Fraction(30))),
-        (CameraSettings(rate=Fraction(15)), Mode("MJPG", 1280, 720, Fraction(15))),
-        (CameraSettings(rate=Fraction(60)), Mode("MJPG", 1280, 720, Fraction(30))),
+        (SourceSettings(), Mode("MJPG", 1280, 720, Fraction(30))),
+        (SourceSettings(size=(640, 480)), Mode("YUYV", 640, 480, Fraction(30))),
+        (SourceSettings(size=(1280, 720), rate=Fraction(10)), Mode("YUYV", 1280, 720, Fraction(10))),
+        (SourceSettings(size=(1920, 1080)), Mode("MJPG", 1920, 1080, Fraction(30))),
+        (SourceSettings(size=(1000, 700)), Mode("MJPG", 1280, 720, Fraction(30))),
+        (SourceSettings(rate=Fraction(15)), Mode("MJPG", 1280, 720, Fraction(15))),
+        (SourceSettings(rate=Fraction(60)), Mode("MJPG", 1280, 720, Fraction(30))),
     ],
 )
-def test_the_mode_asked_for(settings: CameraSettings, chosen: Mode) -> None:
+def test_the_mode_asked_for(settings: SourceSettings, chosen: Mode) -> None:
     assert choose_mode(MODES, settings) == chosen
 
 
 @pytest.mark.parametrize(
     ("settings", "fourcc"),
     [
-        (CameraSettings(), "MJPG"),
-        (CameraSettings((640, 480)), "YUYV"),
-        (CameraSettings((640, 480), Fraction(60)), "MJPG"),
+        (SourceSettings(), "MJPG"),
+        (SourceSettings(size=(640, 480)), "YUYV"),
+        (SourceSettings(size=(640, 480), rate=Fraction(60)), "MJPG"),
     ],
 )
 def test_without_knowing_the_modes_raw_is_asked_for_where_usb_carries_it(
-    settings: CameraSettings, fourcc: str
+    settings: SourceSettings, fourcc: str
 ) -> None:
     assert choose_mode((), settings).fourcc == fourcc
 
@@ -191,18 +190,18 @@ def test_a_busy_camera_is_told_from_one_that_is_none(monkeypatch: pytest.MonkeyP
 
 
 def test_numbers_and_devices_are_cameras(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "check_camera", lambda _device: None)
-    assert live_source("3").name == "camera 3"
-    assert live_source("/dev/video1").name == "/dev/video1"
+    monkeypatch.setattr(camera, "check_camera", lambda _device: None)
+    assert {open_source(location).info.name for location in (3, "3")} == {"camera 3"}
+    assert open_source("/dev/video1").info.name == "/dev/video1"
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_what_is_no_image_is_trouble_that_may_pass(plug: Any, mirrored: bool) -> None:
     plug(FakeDevice(np.zeros((48, 64, 2), np.uint8)))
-    feed = CameraFeed(0, CameraSettings(mirrored=mirrored))
-    feed.open()
-    with pytest.raises(SourceError, match=r"camera 0 gave something that is no image \(48, 64, 2\)"):
-        feed.grab()
+    capture = CameraCapture(0, SourceSettings(mirror=mirrored))
+    capture.open()
+    with pytest.raises(SourceError, match=r"camera 0 sent something that is no image \(48, 64, 2\)"):
+        capture.read()
 
 
 def test_a_camera_that_is_plugged_in_again_may_have_another_number(
@@ -211,7 +210,7 @@ def test_a_camera_that_is_plugged_in_again_may_have_another_number(
     opened: list[object] = []
     monkeypatch.setattr(camera, "open_device", lambda location: opened.append(location) or FakeDevice())
     monkeypatch.setattr(camera, "_device_path", lambda location: str(tmp_path / str(location)))
-    feed = CameraFeed(0)
+    capture = CameraCapture(0)
     # What there is each time: number → name. The second of the same make is not taken for the first.
     for cameras in (
         {0: "Cam", 1: "Cam"},
@@ -226,9 +225,9 @@ def test_a_camera_that_is_plugged_in_again_may_have_another_number(
             (tmp_path / str(number)).touch()
         known = [CameraInfo(number, str(tmp_path / str(number)), title) for number, title in cameras.items()]
         monkeypatch.setattr(camera, "list_cameras", lambda known=known: known)
-        feed.open()
+        capture.open()
     assert opened == [0, 0, 0, 3, 0]
-    assert feed.name == "camera 0"
+    assert capture.name == "camera 0"
 
 
 def test_a_list_of_cameras_that_goes_while_it_is_read_is_empty(
@@ -245,7 +244,7 @@ def test_a_list_of_cameras_that_goes_while_it_is_read_is_empty(
 @pytest.mark.parametrize(("location", "name"), [("987", "camera 987"), ("/dev/video987", "/dev/video987")])
 def test_an_absent_camera_is_told_before_anything_else_is_made_ready(location: str, name: str) -> None:
     with pytest.raises(SourceNotFoundError, match=f"there is no {name}; "):
-        live_source(location)
+        open_source(location)
 
 
 # --- The driver --------------------------------------------------------------------------------------------

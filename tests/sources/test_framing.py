@@ -11,7 +11,6 @@ from video_runs import read_video
 from streamcam.frames import ColourTags
 from streamcam.media.images import planes_of, set_tags, tags_of
 from streamcam.media.scaling import Resampler
-from streamcam.sources import ReadingSettings
 from streamcam.sources.framing import FrameFitter, inner_size, with_bars
 
 
@@ -104,7 +103,7 @@ def test_a_video_is_scaled_to_the_size_asked_for(
     given: tuple[int, int], shape: Fraction | None, wanted: tuple[int, int], bars: int, tmp_path: Path
 ) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=2, size=given, sample_aspect_ratio=shape)
-    frames, info, report = read_video(clip, reading=ReadingSettings(size=wanted))
+    frames, info, report = read_video(clip, size=wanted)
     assert (info.width, info.height, info.sample_aspect_ratio) == (*wanted, 1)
     assert report.notes == ()
     for frame, grey in zip(frames, (32, 48), strict=True):

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import av
 import pytest
+from live_fakes import NotedSource
 from media_factory import Audio, make_clip
 from programs import require_programs
-from senders import PROTOCOLS, SECRET, PatientFeed, Sender, free_port
+from senders import PROTOCOLS, SECRET, PatientCapture, Sender, free_port
 from stage_fakes import LIMIT_S
 
 from streamcam.errors import InvalidArgumentError, SourceError, UnknownNameError
-from streamcam.sources import live, live_source, network
-from streamcam.sources.live import ReconnectingSource
-from streamcam.sources.network import NetworkFeed, redact
+from streamcam.sources import capture as capture_module
+from streamcam.sources import network, open_source
+from streamcam.sources.network import NetworkCapture, redact
 
 
 @pytest.fixture
@@ -37,25 +38,24 @@ def test_a_stream_that_is_killed_and_comes_back_goes_on(
     protocol: str, clip: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     require_programs("ffmpeg")
-    monkeypatch.setattr(live, "_FIRST_DELAY_S", 0.05)
+    monkeypatch.setattr(capture_module, "_FIRST_DELAY_S", 0.05)
     url = PROTOCOLS[protocol][1].format(port)
-    notices: list[str | None] = []
     senders = [Sender(clip, protocol, port)]
 
     def note(notice: str | None) -> None:
         if notice is not None and len(senders) == 1:
             senders.append(Sender(clip, protocol, port))
-        notices.append(notice)
 
     try:
-        feed = PatientFeed(url, open_timeout_s=5.0, read_timeout_s=0.5)
-        frames = ReconnectingSource(feed).frames(threading.Event(), note)
+        capture = PatientCapture(url, open_timeout_s=5.0, read_timeout_s=0.5)
+        source = NotedSource(capture, note)
+        frames = iter(source)
         before = [next(frames) for _ in range(10)]
         senders[0].kill()
         after = []
-        while len(senders) == 1 or notices[-1] is not None:  # what was on its way still arrives
+        while len(senders) == 1 or source.notice is not None:  # what was on its way still arrives
             after.append(next(frames))
-        frames.close()  # type: ignore[attr-defined]
+        source.close()
     finally:
         for sender in senders:
             sender.kill()
@@ -63,17 +63,17 @@ def test_a_stream_that_is_killed_and_comes_back_goes_on(
     assert [frame.index for frame in together] == list(range(len(together)))
     assert {(frame.image.width, frame.image.height) for frame in together} == {(64, 48)}
     assert all(one.pts < other.pts for one, other in itertools.pairwise(together))
-    assert next(notice for notice in notices if notice is not None).startswith(f"'{url}' ")
+    assert next(notice for notice in source.notices if notice is not None).startswith(f"'{url}' ")
 
 
 def refusing(url: str) -> Iterator[str]:
     """All that is said where a stream cannot be opened, the traceback included."""
-    feed = NetworkFeed(url, open_timeout_s=0.3, read_timeout_s=0.3)
+    capture = NetworkCapture(url, open_timeout_s=0.3, read_timeout_s=0.3)
     with pytest.raises(SourceError) as raised:
-        feed.open()
+        capture.open()
     yield str(raised.value)
     yield "".join(traceback.format_exception(raised.value))
-    yield feed.name
+    yield capture.name
 
 
 @pytest.mark.parametrize(
@@ -125,21 +125,21 @@ def test_redacted(url: str, shown: str) -> None:
 )
 def test_what_is_nearly_a_url_is_not_shown_as_a_missing_file(slip: str) -> None:
     with pytest.raises(InvalidArgumentError, match="is no URL; give rtsp://HOST:PORT/…") as raised:
-        live_source(slip.format(SECRET))
+        open_source(slip.format(SECRET))
     assert SECRET not in str(raised.value)
 
 
 def test_a_file_may_be_called_like_a_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     make_clip(tmp_path / "tcp:one.mp4")
-    assert live_source("tcp:one.mp4").name == "tcp:one.mp4"
+    assert open_source("tcp:one.mp4").info.name == "tcp:one.mp4"
 
 
 def test_urls_that_cannot_be_used_are_misuse() -> None:
     with pytest.raises(UnknownNameError, match="unknown protocol 'concat'"):
-        live_source("concat://a|b")
+        open_source("concat://a|b")
     with pytest.raises(InvalidArgumentError, match="names no host"):
-        live_source("udp://")
+        open_source("udp://")
 
 
 @pytest.fixture
@@ -151,22 +151,22 @@ def silent() -> Iterator[int]:
 
 @pytest.mark.parametrize("scheme", ["rtsp", "http", "tcp", "rtmp", "rtsps", "https", "udp"])
 def test_a_server_that_never_answers_is_given_up(scheme: str, silent: int) -> None:
-    feed = NetworkFeed(f"{scheme}://admin:{SECRET}@127.0.0.1:{silent}/cam", open_timeout_s=0.2)
+    capture = NetworkCapture(f"{scheme}://admin:{SECRET}@127.0.0.1:{silent}/cam", open_timeout_s=0.2)
     with pytest.raises(SourceError, match=r"'\w+://\*\*\*@127.0.0.1:\d+/cam' did not answer within 0.2 s"):
-        feed.open()
+        capture.open()
 
 
 def test_schemes_may_be_written_in_capitals(silent: int) -> None:
-    feed = NetworkFeed(f"TCP://127.0.0.1:{silent}", open_timeout_s=0.2)
+    capture = NetworkCapture(f"TCP://127.0.0.1:{silent}", open_timeout_s=0.2)
     with pytest.raises(SourceError, match="did not answer"):  # and not: built without TCP
-        feed.open()
+        capture.open()
 
 
 def taken_in(tmp_path: Path) -> tuple[int, int]:
     """Read 5 images and 30 packets of audio: how often there was an image, and something else."""
     clip = make_clip(tmp_path / "clip.ts", frames=5, audio=[Audio("mp2", duration_s=30 * 1152 / 48000)])
     with av.open(str(clip)) as container:
-        taken = list(NetworkFeed("tcp://127.0.0.1:9")._decode(container))
+        taken = list(NetworkCapture("tcp://127.0.0.1:9")._decode(container))
     return len([image for image in taken if image is not None]), taken.count(None)
 
 
@@ -204,13 +204,13 @@ def test_a_stream_must_not_make_ffmpeg_read_files(tmp_path: Path, port: int) -> 
 
         thread = threading.Thread(target=serve)
         thread.start()
-        feed = NetworkFeed(f"http://127.0.0.1:{port}/live.m3u8", open_timeout_s=3, read_timeout_s=1)
+        capture = NetworkCapture(f"http://127.0.0.1:{port}/live.m3u8", open_timeout_s=3, read_timeout_s=1)
 
-        def grab() -> None:
-            feed.open()
-            feed.grab()
+        def read() -> None:
+            capture.open()
+            capture.read()
 
         with pytest.raises(SourceError):
-            grab()
-        feed.close()
+            read()
+        capture.close()
         thread.join(LIMIT_S)

@@ -11,7 +11,7 @@ from media_factory import Audio, grey_of, make_clip
 from video_runs import mean_lumas, read_video
 
 from streamcam.errors import InvalidArgumentError, SourceError, UnknownNameError
-from streamcam.sources import ReadingSettings, open_source
+from streamcam.sources import SourceSettings, open_source
 
 # Which stream
 
@@ -45,7 +45,7 @@ def test_any_of_several_videos_can_be_shown(
     wanted: int | None, used: int, frames: int, tmp_path: Path
 ) -> None:
     video = make_two_videos(tmp_path / "video.mkv")
-    found, info, report = read_video(video, reading=ReadingSettings(video_stream=wanted))
+    found, info, report = read_video(video, video_stream=wanted)
     assert (info.video_stream, info.width, report.frames_read) == (used, 64 if used == 1 else 128, frames)
     assert info.notes == (f"the file holds 2 video streams; number {used} is used",)
     assert mean_lumas(found) == pytest.approx([grey_of(index) for index in range(frames)], abs=3)
@@ -57,7 +57,7 @@ def test_a_stream_that_is_no_video_is_refused(tmp_path: Path) -> None:
         with pytest.raises(
             InvalidArgumentError, match=rf"video.mkv' has no video stream {index}; it has 1, 3"
         ):
-            open_source(video, reading=ReadingSettings(video_stream=index))
+            open_source(video, SourceSettings(video_stream=index))
 
 
 # Another rate
@@ -77,7 +77,7 @@ def test_frames_are_repeated_or_left_out_for_a_rate(
     pts: list[int], rate: Fraction, shown: list[int], tmp_path: Path
 ) -> None:
     clip = make_clip(tmp_path / "clip.mp4", time_base=Fraction(1, 100), pts=pts, rate=Fraction(25))
-    frames, info, report = read_video(clip, reading=ReadingSettings(rate=rate))
+    frames, info, report = read_video(clip, rate=rate)
     assert (info.time_base, info.rate) == (1 / rate, rate)
     first = int(pts[0] * rate / 100)
     assert [frame.pts for frame in frames] == list(range(first, first + len(frames)))
@@ -89,7 +89,7 @@ def test_frames_are_repeated_or_left_out_for_a_rate(
 
 def test_a_part_at_another_rate_is_exact(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=50)
-    frames, info, _ = read_video(clip, 0.4, 0.8, reading=ReadingSettings(rate=Fraction(50)))
+    frames, info, _ = read_video(clip, start_s=0.4, end_s=0.8, rate=Fraction(50))
     assert [frame.time_s for frame in frames] == pytest.approx([0.4 + index / 50 for index in range(20)])
     assert info.frame_count == 20
     assert mean_lumas(frames) == pytest.approx([grey_of(10 + index // 2) for index in range(20)], abs=3)
@@ -102,7 +102,7 @@ def test_a_part_at_another_rate_is_exact(tmp_path: Path) -> None:
 def test_what_hardware_cannot_decode_software_does(wanted: str, tmp_path: Path) -> None:
     # FFV1 is decoded by no device but Vulkan, so this holds on machines with a GPU too.
     clip = make_clip(tmp_path / "clip.mkv", codec="ffv1", frames=3)
-    frames, info, report = read_video(clip, reading=ReadingSettings(hwaccel=wanted))
+    frames, info, report = read_video(clip, hwaccel=wanted)
     assert info.notes == (f"no hardware decoder works here ({wanted}); decoded in software",)
     assert mean_lumas(frames) == [32, 48, 64]
     assert (report.frames_read, report.packets_damaged) == (3, 0)
@@ -114,7 +114,7 @@ def test_a_device_that_cannot_start_is_no_obstacle(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr("streamcam.sources.video.accelerator", refuse)
     clip = make_clip(tmp_path / "clip.mp4", frames=3)
-    frames, info, _ = read_video(clip, reading=ReadingSettings(hwaccel="auto"))
+    frames, info, _ = read_video(clip, hwaccel="auto")
     assert len(frames) == 3
     assert info.notes == ("no hardware decoder works here (auto); decoded in software",)
 
@@ -122,10 +122,10 @@ def test_a_device_that_cannot_start_is_no_obstacle(tmp_path: Path, monkeypatch: 
 def test_unknown_devices_are_told_the_known(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4")
     with pytest.raises(UnknownNameError, match=r"unknown hardware decoder 'gpu'; choose one of: .*none"):
-        open_source(clip, reading=ReadingSettings(hwaccel="gpu"))
+        open_source(clip, SourceSettings(hwaccel="gpu"))
 
 
 def test_the_reason_that_counts_is_softwares(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4")
     with pytest.raises(SourceError, match=r"has no frame after 5 s"):
-        open_source(clip, start_s=5, reading=ReadingSettings(hwaccel="auto"))
+        open_source(clip, SourceSettings(start_s=5, hwaccel="auto"))

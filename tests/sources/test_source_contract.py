@@ -12,7 +12,7 @@ from media_factory import make_clip
 from PIL import Image
 
 from streamcam.media.images import PLANAR_FORMATS, planes_of, tags_of
-from streamcam.sources import Source, SyntheticSource, open_source
+from streamcam.sources import Source, SourceSettings, SyntheticSource, open_source
 
 
 def _of_image(folder: Path) -> Source:
@@ -25,7 +25,9 @@ SOURCES: dict[str, Callable[[Path], Source]] = {
     "mkv with gaps": lambda folder: open_source(
         make_clip(folder / "clip.mkv", time_base=Fraction(1, 1000), pts=[0, 7, 400, 401, 900])
     ),
-    "trimmed": lambda folder: open_source(make_clip(folder / "clip.mp4", frames=30), start_s=0.4, end_s=1),
+    "trimmed": lambda folder: open_source(
+        make_clip(folder / "clip.mp4", frames=30), SourceSettings(start_s=0.4, end_s=1)
+    ),
     "turned": lambda folder: open_source(make_clip(folder / "clip.mp4", rotation=90)),
     "10 bits": lambda folder: open_source(make_clip(folder / "clip.mp4", encoded_format="yuv420p10le")),
     "no times": lambda folder: open_source(make_clip(folder / "clip.h264", container_format="h264")),

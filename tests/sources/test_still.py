@@ -14,7 +14,7 @@ from PIL import Image
 from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.frames import SourceReport
 from streamcam.media.scaling import FAITHFUL, Resampler
-from streamcam.sources import is_image, open_source
+from streamcam.sources import SourceSettings, is_image, open_source
 
 QUARTERS = np.array([[40, 80], [120, 160]], np.uint8).repeat(24, 0).repeat(32, 1)
 """64x48 pixels, the quarters 40, 80 above and 120, 160 below."""
@@ -165,7 +165,7 @@ def test_animations_are_refused(suffix: str, tmp_path: Path) -> None:
 def test_an_image_has_no_time_to_trim(tmp_path: Path) -> None:
     Image.fromarray(QUARTERS).save(tmp_path / "photo.png")
     with pytest.raises(InvalidArgumentError, match=r"is an image; leave out `start_s` and `end_s`"):
-        open_source(tmp_path / "photo.png", end_s=1)
+        open_source(tmp_path / "photo.png", SourceSettings(start_s=0.5, end_s=1))
 
 
 def test_the_content_tells_an_image_not_the_name(tmp_path: Path) -> None:

@@ -10,34 +10,35 @@ from media_factory import make_image
 from stage_fakes import FakeExplainer
 
 from streamcam.errors import InvalidArgumentError, SourceError
-from streamcam.frames import Frame
+from streamcam.frames import Frame, SourceInfo, SourceReport
 from streamcam.media.images import Image
 from streamcam.session.stages import ExplainerFacts, ExplainRequest
 from streamcam.session.window import Display
-from streamcam.sources import LiveSource, Notify
-from streamcam.sources.live import TIME_BASE, Feed, Grabbed
+from streamcam.sources import Source
+from streamcam.sources.capture import TIME_BASE, Capture, CapturedImage, ReconnectingSource
 
-Step = Grabbed | SourceError | None | Callable[[], object]
-"""What a fake feed does when an image is asked of it: give one, fail, have none yet, or call something."""
+Step = CapturedImage | SourceError | None | Callable[[], object]
+"""What a fake capture does when it is read: deliver an image, fail, have none yet, or call something."""
 
 
-class FakeFeed(Feed):
-    """A camera that follows a script, and ends its run by setting `stop` when the script is over.
+class FakeCapture(Capture):
+    """A camera that follows a script, and calls `on_end` when the script is over.
 
     Attributes:
         opened: How often it was opened.
         is_open: Whether it is.
+        on_end: Called at every read after the last step.
     """
 
     def __init__(self, script: Iterable[Step], *, refusals: Sequence[SourceError | None] = ()) -> None:
-        """Assign.
+        """Take a script.
 
         Args:
             script: What happens, step by step.
             refusals: What each attempt to open it raises; those beyond succeed.
         """
         self.name = "fake camera"
-        self.stop = threading.Event()
+        self.on_end: Callable[[], object] = lambda: None
         self.opened = 0
         self.is_open = False
         self._script = iter(script)
@@ -51,7 +52,7 @@ class FakeFeed(Feed):
         self.opened += 1
         self.is_open = True
 
-    def grab(self) -> Grabbed | None:
+    def read(self) -> CapturedImage | None:
         assert self.is_open
         for step in self._script:
             if callable(step):
@@ -60,38 +61,66 @@ class FakeFeed(Feed):
             if isinstance(step, SourceError):
                 raise step
             return step
-        self.stop.set()
+        self.on_end()
         return None
 
     def close(self) -> None:
         self.is_open = False
 
 
-def grabbed(
+def captured(
     index: int = 0, time_s: float | None = None, *, size: tuple[int, int] = (64, 48), kind: str = "yuv420p"
-) -> Grabbed:
-    """One grey image, as a device gives it."""
-    return Grabbed(make_image(*size, index, kind), time_s)
+) -> CapturedImage:
+    """One grey image, as a camera delivers it."""
+    return CapturedImage(make_image(*size, index, kind), time_s)
 
 
-class ToldLiveSource(LiveSource):
-    """Gives images when told to: after each one it waits for `go`.
+class NotedSource(ReconnectingSource):
+    """A reconnecting source that remembers its notices, and ends with the script of a fake capture.
 
     Attributes:
-        notify: What the preview gave it to tell of trouble with.
-        idle: Set while all that were asked for have been taken.
+        notices: Every notice that it showed, once each.
     """
 
-    rate = Fraction(25)
+    def __init__(
+        self, capture: Capture, on_notice: Callable[[str | None], object] = lambda _notice: None
+    ) -> None:
+        self.notices: list[str | None] = []
+        self._on_notice = on_notice
+        super().__init__(capture)
+        if isinstance(capture, FakeCapture):
+            capture.on_end = self.stop
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name == "notice" and (not self.notices or self.notices[-1] != value):
+            assert value is None or isinstance(value, str)
+            self.notices.append(value)
+            self._on_notice(value)
+
+
+class ScriptedLiveSource(Source):
+    """A live source that sends images when the test says so: after each one it waits for `go`.
+
+    Attributes:
+        idle: Set while all that were asked for have been taken.
+        before: Called with the number of each image before it is waited for.
+    """
+
+    is_live = True
 
     def __init__(self, *, size: tuple[int, int] = (64, 48)) -> None:
-        self.name = "told"
         self.size = size
-        self.notify: Notify = lambda _notice: None
         self.ended = threading.Event()
         self.idle = threading.Event()
+        self.before: Callable[[int], object] = lambda _index: None
         self.failure: SourceError | None = None
         self._go = threading.Semaphore(0)
+        self._count = 0
+
+    @property
+    def info(self) -> SourceInfo:
+        return SourceInfo("scripted", None, *self.size, time_base=TIME_BASE, rate=Fraction(25))
 
     def go(self, count: int = 1) -> None:
         """Let more images come."""
@@ -103,10 +132,9 @@ class ToldLiveSource(LiveSource):
         self.ended.set()
         self.go()
 
-    def frames(self, stop: threading.Event, notify: Notify) -> Iterator[Frame]:
-        self.notify = notify
-        index = 0
-        while not stop.is_set():
+    def __iter__(self) -> Iterator[Frame]:
+        self.before(0)
+        while not self.stop_flag.is_set():
             if not self._go.acquire(blocking=False):
                 self.idle.set()
                 if not self._go.acquire(timeout=0.02):
@@ -116,8 +144,12 @@ class ToldLiveSource(LiveSource):
                 if self.failure is not None:
                     raise self.failure
                 return
-            yield live_frame(index, self.size)
-            index += 1
+            yield live_frame(self._count, self.size)
+            self._count += 1
+            self.before(self._count)
+
+    def report(self) -> SourceReport:
+        return SourceReport(frames_read=self._count)
 
 
 def live_frame(index: int, size: tuple[int, int] = (64, 48), received_at: float = 0.0) -> Frame:

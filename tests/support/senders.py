@@ -14,7 +14,7 @@ from programs import SYSTEM_PYTHON
 from stage_fakes import LIMIT_S
 
 from streamcam.errors import SourceError
-from streamcam.sources.network import NetworkFeed
+from streamcam.sources.network import NetworkCapture
 
 USER, SECRET = "admin", "hunter2"
 
@@ -94,7 +94,7 @@ class RtspServer:
         self._sender.kill()
 
 
-class PatientFeed(NetworkFeed):
+class PatientCapture(NetworkCapture):
     """Tries again to open until there is somebody: a sender needs a moment before it listens."""
 
     def open(self) -> None:

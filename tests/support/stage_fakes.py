@@ -29,6 +29,14 @@ def expect(event: threading.Event) -> None:
     assert event.wait(LIMIT_S), "the other side of the handshake never came"
 
 
+def join_thread(name: str) -> None:
+    """Wait until no thread of that name runs."""
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join(LIMIT_S)
+            assert not thread.is_alive(), f"{name} never ended"
+
+
 def at(number: int, action: Callable[[], object]) -> Callable[[int], None]:
     """Return a hook that acts at one frame or batch."""
 

@@ -9,6 +9,7 @@ import resource
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from media_factory import RATE, Painter, make_image, paint_grey
@@ -18,20 +19,15 @@ from streamcam.frames import ColourTags, Frame, SourceInfo, SourceReport
 from streamcam.media.encoders import EncoderSettings
 from streamcam.media.images import bits_of, blank_like, planes_of, set_tags
 from streamcam.sinks import open_sink
-from streamcam.sources import ReadingSettings, open_source
+from streamcam.sources import SourceSettings, open_source
 
 FAST = EncoderSettings(preset="ultrafast")
 """libx264 as fast as it goes."""
 
 
-def read_video(
-    path: Path,
-    start_s: float | None = None,
-    end_s: float | None = None,
-    reading: ReadingSettings | None = None,
-) -> tuple[list[Frame], SourceInfo, SourceReport]:
-    """Read a video, or a part of it, to its end."""
-    with open_source(path, start_s=start_s, end_s=end_s, reading=reading) as source:
+def read_video(path: Path, **reading: Any) -> tuple[list[Frame], SourceInfo, SourceReport]:
+    """Read a video to its end; the keywords are those of `SourceSettings`."""
+    with open_source(path, SourceSettings(**reading)) as source:
         frames = list(source)
         return frames, source.info, source.report()
 
@@ -72,13 +68,11 @@ def pass_through(
     target: Path,
     *,
     settings: EncoderSettings | None = FAST,
-    start_s: float | None = None,
-    end_s: float | None = None,
-    reading: ReadingSettings | None = None,
     stop_after: int | None = None,
+    **reading: Any,
 ) -> Passed:
-    """Read a video and write it again, as the pipeline does, with nothing drawn."""
-    with open_source(source, start_s=start_s, end_s=end_s, reading=reading) as opened:
+    """Read a video and write it again, with nothing drawn; the keywords are those of `SourceSettings`."""
+    with open_source(source, SourceSettings(**reading)) as opened:
         sink = open_sink(target, opened.info, settings=settings)
         pts = []
         with sink:

@@ -21,7 +21,7 @@ _own_model_options = combine(
         "--mean",
         callback=read_numbers,
         metavar="R,G,B",
-        help="Mean of each channel on a scale of 0 to 1; one number for a grey input. "
+        help="Mean of each channel on a scale of 0 to 1; one number for a gray input. "
         "[default: the published ones, or ImageNet's]",
     ),
     option(
@@ -99,7 +99,7 @@ _hardware_options = combine(
     ),
     fit_option,
 )
-"""What the network runs on."""
+"""Device, precision, backend and input fit."""
 
 _batch_option = option(
     "--batch",
@@ -158,7 +158,7 @@ _explanation_options = combine(
         help="How many predicted labels to show.",
     ),
 )
-"""What to explain, and how."""
+"""The explanation: method, layer, classes."""
 
 
 def explainer_options(*, live: bool) -> Callable[[Command], Command]:

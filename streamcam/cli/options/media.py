@@ -70,12 +70,12 @@ reading_options = grouped(
     ),
     option(
         "--hwaccel",
-        default_of="ReadingSettings",
+        default_of="SourceSettings",
         metavar="NAME",
         help="Decode in hardware if possible: cuda, qsv or any other device of FFmpeg; auto tries all.",
     ),
 )
-"""The fields of `ReadingSettings`."""
+"""The fields of `SourceSettings`."""
 
 encoding_options = grouped(
     "encoding",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,8 +16,7 @@ from streamcam.media.encoders import EncoderSettings
 from streamcam.sinks.base import Sink
 from streamcam.sinks.resume.durable import Arrays, sync_file
 from streamcam.sinks.resume.segments import Segment, SegmentStore
-from streamcam.sinks.video import VideoSink, start_video
-from streamcam.sinks.video_setup import check_video
+from streamcam.sinks.video import VideoSink, open_video_sink
 
 
 def open_resumable_sink(
@@ -42,13 +40,9 @@ def open_resumable_sink(
         SinkError: if the video cannot be made.
     """
     check_resumable(path, info)
-    encoding = check_video(path, info, settings)
-    video = start_video(path, info, encoding, audio=not settings.no_audio)
-    scratch = store.folder / f"segment{path.suffix}"
-    silent = dataclasses.replace(info, path=None)  # audio is the whole video's affair
-    return ResumableSink(
-        store, video, lambda: start_video(scratch, silent, encoding, audio=False), path, companion
-    )
+    video = open_video_sink(path, info, settings)
+    segment = store.folder / f"segment{path.suffix}"
+    return ResumableSink(store, video, lambda: video.open_encoder(segment), path, companion)
 
 
 def check_resumable(location: str | Path, info: SourceInfo) -> None:
@@ -58,7 +52,7 @@ def check_resumable(location: str | Path, info: SourceInfo) -> None:
         InvalidArgumentError: if it is not.
     """
     container = CONTAINERS.get(Path(location).suffix.lower())
-    if info.is_still or container is None or container.pixel_format is not None:
+    if info.is_still or container is None or container.is_animation:
         raise InvalidArgumentError("images and animations are made in one go; leave out `resume=True`")
 
 

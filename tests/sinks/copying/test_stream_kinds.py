@@ -19,7 +19,6 @@ from video_runs import FAST, pass_through
 from waveforms import delay_of, waveform_of
 
 from streamcam.media.encoders import EncoderSettings
-from streamcam.sources import ReadingSettings
 
 
 def settings_for(suffix: str) -> EncoderSettings | None:
@@ -344,7 +343,6 @@ def test_timecodes_that_get_lost_are_named(tmp_path: Path) -> None:
     clip = with_timecode(tmp_path / "in.mov")
     (note,) = pass_through(clip, tmp_path / "out.ts").sink_notes
     assert note == "the timecode 01:00:00:00 is left out: a .ts file cannot hold it"
-    tenth = ReadingSettings(rate=Fraction(10))
-    (note,) = pass_through(clip, tmp_path / "out.mov", reading=tenth).sink_notes
+    (note,) = pass_through(clip, tmp_path / "out.mov", rate=Fraction(10)).sink_notes
     assert note == "the timecode 01:00:00:00 is left out: it counts frames, and `rate` makes other ones"
     assert timecode_of(tmp_path / "out.mov") is None

@@ -1,21 +1,22 @@
-"""Images as they happen: what a camera, a network stream and a paced video have in common."""
+"""Cameras and streams that are opened again when they fail, and the clock of frames that arrive live."""
 
 from __future__ import annotations
 
 import abc
 import dataclasses
-import threading
+import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 
 from av.error import FFmpegError
 
 from streamcam.errors import SourceError
-from streamcam.frames import Frame
-from streamcam.media.images import Image
+from streamcam.frames import Frame, SourceInfo, SourceReport
+from streamcam.media.images import Image, tags_of
 from streamcam.media.scaling import Resampler
 from streamcam.media.side_data import Orientation, orientation_of
+from streamcam.sources.base import Source
 from streamcam.sources.normalization import to_upright_planar
 
 TIME_BASE = Fraction(1, 90_000)
@@ -25,42 +26,17 @@ _STEP = 90
 """How far apart, in ticks, frames are put whose times do not increase: a millisecond."""
 
 _TRUSTED_S = 0.5
-"""A device's clock that strays from the time of arrival by more than this is set anew."""
+"""A device's clock that strays from the time of arrival by more than this is set again."""
+
+_log = logging.getLogger("streamcam.sources")
 
 _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 10.0
 
-Notify = Callable[[str | None], None]
-"""Told in words what is wrong with a source, and None when all is well again."""
-
-
-class LiveSource(abc.ABC):
-    """A run of images that come when they come, of sizes that may change. Belongs to one thread.
-
-    Attributes:
-        name: What a message and the window's title call it, without credentials.
-        rate: Frames per second as announced; None where nobody knows.
-    """
-
-    name: str
-    rate: Fraction | None = None
-
-    @abc.abstractmethod
-    def frames(self, stop: threading.Event, notify: Notify) -> Iterator[Frame]:
-        """Yield frames, each as soon as it is there, until the end or until `stop` is set.
-
-        Args:
-            stop: Looked at wherever there is something to wait for.
-            notify: Told of trouble that may pass.
-
-        Raises:
-            SourceError: if there is no image to be had.
-        """
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Grabbed:
-    """One image as a device gave it."""
+class CapturedImage:
+    """One image as a camera or stream delivered it."""
 
     image: Image
     """In any format, to be read only."""
@@ -68,8 +44,8 @@ class Grabbed:
     """On the device's own clock, in seconds; None where it has none. Need not make sense."""
 
 
-class Feed(abc.ABC):
-    """A device or stream that can be opened again after it has failed. Belongs to one thread.
+class Capture(abc.ABC):
+    """A camera or stream that can be opened again after it has failed. Belongs to one thread.
 
     Attributes:
         name: What a message calls it, without credentials.
@@ -88,7 +64,7 @@ class Feed(abc.ABC):
         """
 
     @abc.abstractmethod
-    def grab(self) -> Grabbed | None:
+    def read(self) -> CapturedImage | None:
         """Wait for the next image, but not forever.
 
         Returns:
@@ -100,75 +76,108 @@ class Feed(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Let go of it; may be called again, and without `open`."""
+        """Release it; may be called again, and without `open`."""
 
 
-class ReconnectingSource(LiveSource):
-    """The images of a feed, which is opened again whenever it fails.
+class ReconnectingSource(Source):
+    """The frames of a camera or stream, which is opened again whenever it fails.
 
-    A feed that cannot be opened at the very start is an error: most likely it was misspelt. One that
-    fails later is tried again, with pauses that double up to ten seconds.
+    One that cannot be opened at the very start is an error: most likely it was misspelt. One that fails
+    later is tried again, with pauses that double up to ten seconds; `notice` says so meanwhile.
     """
 
-    def __init__(self, feed: Feed) -> None:
-        """Assign.
+    is_live = True
+
+    def __init__(self, capture: Capture) -> None:
+        """Take over a capture.
 
         Args:
-            feed: Not open yet.
+            capture: Camera or stream, not open yet.
         """
-        self.name = feed.name
-        self._feed = feed
+        self._capture = capture
+        self._info = SourceInfo(name=capture.name, path=None, width=0, height=0, time_base=TIME_BASE)
         self._clock = LiveClock()
         self._resampler = Resampler()
         self._count = 0
 
-    def frames(self, stop: threading.Event, notify: Notify) -> Iterator[Frame]:
-        """Yield frames until `stop` is set; see `LiveSource.frames`."""
+    @property
+    def info(self) -> SourceInfo:
+        """Description of the source, with the newest frame's size: 0x0 before the first."""
+        return self._info
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Connect, and yield frames until `stop`."""
         delay_s = _FIRST_DELAY_S
         try:
-            self._feed.open()
+            self._capture.open()
             is_open = True
-            while not stop.is_set():
+            while not self.stop_flag.is_set():
                 try:
                     if not is_open:
-                        self._feed.open()
+                        self._capture.open()
                         is_open = True
-                    for frame in self._frames_of_one_connection(stop):
-                        notify(None)
+                    for frame in self._frames_of_one_connection():
+                        self.notice = None
                         delay_s = _FIRST_DELAY_S
                         yield frame
                 except SourceError as error:
-                    self._feed.close()
+                    self._capture.close()
                     is_open = False
-                    notify(f"{error}; trying again")
-                    stop.wait(delay_s)
+                    self.notice = f"{error}; trying again"
+                    _log.info("%s; trying again in %g s", error, delay_s)
+                    self.stop_flag.wait(delay_s)
                     delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
         finally:
-            self._feed.close()
+            self._capture.close()
 
-    def _frames_of_one_connection(self, stop: threading.Event) -> Iterator[Frame]:
-        """Yield frames until the feed fails."""
-        self.rate = self._feed.rate
+    def report(self) -> SourceReport:
+        """Return how many frames have arrived."""
+        return SourceReport(frames_read=self._count)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.stop()
+        self._capture.close()
+
+    def _frames_of_one_connection(self) -> Iterator[Frame]:
+        """Yield frames until the capture fails."""
         orientation: Orientation | None = None
-        while not stop.is_set():
-            grabbed = self._feed.grab()
+        while not self.stop_flag.is_set():
+            captured = self._capture.read()
             received_at = time.monotonic()
-            if grabbed is None:
+            if captured is None:
                 continue
             if orientation is None:  # once, as for files: asking for it is not free
-                orientation = orientation_of(grabbed.image)
+                orientation = orientation_of(captured.image)
             try:
-                image = to_upright_planar(grabbed.image, self._resampler, orientation, pixel_format="yuv420p")
+                image = to_upright_planar(
+                    captured.image, self._resampler, orientation, pixel_format="yuv420p"
+                )
             except (FFmpegError, ValueError) as error:
                 reason = getattr(error, "strerror", None) or error
-                raise SourceError(f"{self.name} gave an image that cannot be shown ({reason})") from None
-            pts = self._clock.place(received_at, grabbed.time_s)
+                raise SourceError(
+                    f"{self._info.name} sent an image that cannot be shown ({reason})"
+                ) from None
+            self._describe(image)
+            pts = self._clock.place(received_at, captured.time_s)
             yield Frame(image, self._count, pts, TIME_BASE, received_at)
             self._count += 1
 
+    def _describe(self, image: Image) -> None:
+        """Note the size of the newest frame and the rate that was announced."""
+        described = (image.width, image.height, self._capture.rate)
+        if described != (self._info.width, self._info.height, self._info.rate):
+            self._info = dataclasses.replace(
+                self._info,
+                width=image.width,
+                height=image.height,
+                rate=self._capture.rate,
+                colour=tags_of(image),
+            )
+
 
 class LiveClock:
-    """Gives frames the times of a device's clock where that makes sense, and else those of their arrival.
+    """Timestamps for live frames: those of the device's clock where that makes sense, otherwise of arrival.
 
     Over a network, frames arrive in bursts and their own times are the even ones. But devices begin at
     any number, jump, stand still or run backwards.
@@ -180,7 +189,7 @@ class LiveClock:
         self._last = -_STEP
 
     def place(self, received_at: float, device_s: float | None) -> int:
-        """Tell when a frame is to be shown.
+        """Return when a frame is to be shown.
 
         Args:
             received_at: When it arrived, in monotonic seconds.
