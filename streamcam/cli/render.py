@@ -21,7 +21,7 @@ from streamcam.cli.options import (
     reading_options,
     temporal_options,
 )
-from streamcam.cli.outcome import judge, tell, tell_backend, tell_departure, tell_resumption
+from streamcam.cli.outcome import judge, tell, tell_departure, tell_resumption
 from streamcam.cli.progress import ProgressLine
 from streamcam.cli.signals import SignalCount, stop_on_signal
 
@@ -132,7 +132,6 @@ def render_command(
                     stop_on_signal(running.stop, line.announce_stop, lambda: _leave(line, departure), signals)
                 ),
             )
-        tell_backend(chosen)
         if not quiet:
             tell(result, sidecar)
         return judge(result, source, signals)
