@@ -119,7 +119,8 @@ def cost_of(
     """Render a video; return frames a second and CPU milliseconds a frame of all but the first ones."""
     meter = Meter([WARM_UP, WARM_UP + frames])
     output = video.with_name(f"{video.stem}-out.mp4")
-    streamcam.render(video, output, explainer, temporal=temporal, overwrite=True, on_progress=meter)
+    settings = streamcam.RenderSettings(temporal=temporal, overwrite=True)
+    streamcam.render(video, output, explainer, settings=settings, on_progress=meter)
     (_, began_s, began_cpu_s, _), (_, at_s, at_cpu_s, _) = meter.notes
     return frames / (at_s - began_s), 1000 * (at_cpu_s - began_cpu_s) / frames
 

@@ -53,9 +53,11 @@ def run_streamcam(
         video,
         output,
         explainer,
-        encoder=encoder(settings),
-        reading=SourceSettings(hwaccel=settings.hwaccel, end_s=float((frames - 0.5) / VIDEO_RATE)),
-        overwrite=True,
+        settings=streamcam.RenderSettings(
+            source=SourceSettings(hwaccel=settings.hwaccel, end_s=float((frames - 0.5) / VIDEO_RATE)),
+            encoder=encoder(settings),
+            overwrite=True,
+        ),
     )
     return int(result.frames)
 

@@ -191,7 +191,7 @@ def attempt(path: Path, *, rendering: bool) -> tuple[str, str]:
     from stage_fakes import FakeExplainer
 
     from streamcam.errors import StreamcamError
-    from streamcam.pipeline.render import render
+    from streamcam.pipeline.render import RenderSettings, render
     from streamcam.sources import open_source
 
     threads = threading.active_count()
@@ -200,7 +200,7 @@ def attempt(path: Path, *, rendering: bool) -> tuple[str, str]:
     output = outputs / ("out.png" if still else "out.mkv")
     try:
         if rendering:
-            result = render(path, output, FakeExplainer(), overwrite=True)
+            result = render(path, output, FakeExplainer(), settings=RenderSettings(overwrite=True))
             report, frames = result.source, result.frames
         else:
             with open_source(path) as source:

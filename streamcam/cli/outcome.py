@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import click
@@ -13,12 +12,9 @@ from streamcam.cli.output import say
 from streamcam.cli.signals import SignalCount
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer
     from streamcam.frames import SourceReport
     from streamcam.pipeline.render import RenderResult
     from streamcam.pipeline.resume import ResumeState
-
-_logger = logging.getLogger("streamcam.cli")
 
 
 def tell(result: RenderResult, sidecar: str | None) -> None:
@@ -47,12 +43,6 @@ def tell_departure(output: str | None) -> str:
     if output is None:
         return "streamcam: interrupted; unfinished output was deleted"
     return f"streamcam: interrupted; work that is not in {output + '.parts'!r} yet was discarded"
-
-
-def tell_backend(explainer: Explainer) -> None:
-    """Log which backend, precision and device computed the maps, and why."""
-    computed = f"{explainer.backend} in {explainer.precision}, on {explainer.device}"
-    _logger.debug("%s: %s", computed, explainer.backend_reason)
 
 
 def judge(result: RenderResult, source: str, signals: SignalCount) -> int:

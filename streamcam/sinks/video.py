@@ -129,7 +129,12 @@ def _drop(container: OutputContainer, path: Path) -> None:
 
 
 class VideoSink(Sink):
-    """A video that grows beside its final name, and is renamed when it is complete and verified."""
+    """A video that grows beside its final name, and is renamed when it is complete and verified.
+
+    Attributes:
+        path: The final name.
+        is_animation: Whether it is an animated image.
+    """
 
     def __init__(
         self,
@@ -141,12 +146,13 @@ class VideoSink(Sink):
         info: SourceInfo,
     ) -> None:
         """Take over an open container; see `open_video_sink`."""
-        self._path = path
+        self.path = path
         self._container: OutputContainer | None = container
         self._stream = stream
         self._copier = copier
         self._info = info
         self._encoding = encoding
+        self.is_animation = encoding.container.is_animation
         self._feed = EncoderFeed(stream, encoding, info)
         self._written = self._encoded_count = 0
         self._is_finished = False
@@ -196,7 +202,7 @@ class VideoSink(Sink):
             image = frame.image
             if (image.width, image.height) != (self._info.width, self._info.height):  # FFmpeg would rescale
                 raise SinkError(
-                    f"{str(self._path)!r} takes images of {self._info.width}x{self._info.height}, "
+                    f"{str(self.path)!r} takes images of {self._info.width}x{self._info.height}, "
                     f"not {image.width}x{image.height}"
                 )
             with _restored(image):
@@ -232,7 +238,7 @@ class VideoSink(Sink):
         container = self._open_container()
         if not self._written:
             self.abort()
-            raise SinkError(f"{str(self._path)!r} was not written: no image was finished")
+            raise SinkError(f"{str(self.path)!r} was not written: no image was finished")
         try:
             container.mux(self._encoded([*self._feed.flush(), None]))
             if self._copier is not None:
@@ -242,14 +248,14 @@ class VideoSink(Sink):
             container.close()
         except (FFmpegError, OSError) as error:
             self.abort()
-            raise _sink_error(self._path, "cannot be completed", error) from error
+            raise _sink_error(self.path, "cannot be completed", error) from error
         self._container = None
         try:
             self._verify()
         except BaseException:
-            discard(self._path)
+            discard(self.path)
             raise
-        commit(self._path)
+        commit(self.path)
         self._is_finished = True
 
     def abort(self) -> None:
@@ -258,7 +264,7 @@ class VideoSink(Sink):
             self._copier.close()
         if self._container is not None:
             container, self._container = self._container, None
-            _drop(container, self._path)
+            _drop(container, self.path)
 
     def _encoded(self, images: Sequence[Image | None]) -> list[Packet[VideoStream]]:
         packets = [packet for image in images for packet in self._stream.encode(image)]
@@ -274,24 +280,24 @@ class VideoSink(Sink):
 
     def _mapped_errors(self) -> contextlib.AbstractContextManager[None]:
         return map_errors(
-            FFmpegError, OSError, to=lambda error: _sink_error(self._path, "cannot be written", error)
+            FFmpegError, OSError, to=lambda error: _sink_error(self.path, "cannot be written", error)
         )
 
     def _open_container(self) -> OutputContainer:
         if self._container is None:
-            raise SinkError(f"{str(self._path)!r} is closed already")
+            raise SinkError(f"{str(self.path)!r} is closed already")
         return self._container
 
     def _verify(self) -> None:
         """Reopen the part and count its images: a full disk may show nowhere else."""
         try:
-            count = _count_images(part_path(self._path), self._encoding.container)
+            count = _count_images(part_path(self.path), self._encoding.container)
         except (FFmpegError, IndexError, OSError, ValueError) as error:
-            raise SinkError(f"{str(self._path)!r} was written but cannot be read back: {error}") from error
+            raise SinkError(f"{str(self.path)!r} was written but cannot be read back: {error}") from error
         merges = self._encoding.container.merges_repeats
         if count != self._written and not (merges and 0 < count < self._written):
             raise SinkError(
-                f"{str(self._path)!r} holds {count} of {self._written} frames when read back; "
+                f"{str(self.path)!r} holds {count} of {self._written} frames when read back; "
                 "is the disk full?"
             )
 

@@ -19,6 +19,7 @@ from media_factory import Audio, frame_times_of, make_clip, names_in, overwrite_
 from numpy.typing import NDArray
 from PIL import Image
 from stage_fakes import CAT, DOG, FakeExplainer, explanation_of
+from video_runs import render_with
 
 from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.explanations import Explanation, Prediction
@@ -27,7 +28,7 @@ from streamcam.media.encoders import EncoderSettings
 from streamcam.media.images import planes_of
 from streamcam.overlay import OverlaySettings
 from streamcam.pipeline.recorded_explainer import from_arrays, to_arrays
-from streamcam.pipeline.render import Progress, RenderResult, render
+from streamcam.pipeline.render import Progress, RenderResult
 from streamcam.pipeline.resume import ResumeState
 from streamcam.pipeline.stream import ExplainedStream
 from streamcam.sinks.resume import durable, segments
@@ -58,11 +59,11 @@ CAUSAL = TemporalSettings(mode="causal")
 """No frame waits for those after it."""
 
 
-def resumable(source: Path, output: Path, explainer: Any = None, **others: Any) -> RenderResult:
+def resumable(source: Path, output: Path, explainer: Any = None, /, **others: Any) -> RenderResult:
     explainer = explainer or FakeExplainer(batch_size=3)
     others.setdefault("temporal", CAUSAL)
     sidecar = output.with_suffix(".jsonl")
-    return render(source, output, explainer, sidecar=sidecar, resume=True, **others)
+    return render_with(source, output, explainer, sidecar=sidecar, resume=True, **others)
 
 
 def die() -> None:
@@ -73,7 +74,7 @@ def dying_at(batch: int) -> FakeExplainer:
     return FakeExplainer(batch_size=3, before=lambda number: die() if number == batch else None)
 
 
-def interrupt(source: Path, output: Path, batch: int, **others: Any) -> None:
+def interrupt(source: Path, output: Path, batch: int, /, **others: Any) -> None:
     with pytest.raises(RuntimeError, match="died"):
         resumable(source, output, dying_at(batch), **others)
 
@@ -142,7 +143,7 @@ def test_where_only_segments_are_left(clip: Path, out: Path) -> None:
 
 def test_a_video_in_segments_is_the_same_video(clip: Path, out: Path) -> None:
     resumable(clip, out / "segments.mp4")
-    render(clip, out / "straight.mp4", FakeExplainer(batch_size=3), sidecar=out / "straight.jsonl")
+    render_with(clip, out / "straight.mp4", FakeExplainer(batch_size=3), sidecar=out / "straight.jsonl")
     assert frame_times_of(out / "segments.mp4") == frame_times_of(out / "straight.mp4")
     assert packets_of(out / "segments.mp4", "audio") == packets_of(out / "straight.mp4", "audio")
     assert (out / "segments.jsonl").read_bytes() == (out / "straight.jsonl").read_bytes()
@@ -188,9 +189,9 @@ def test_gaps_and_reordered_images_where_segments_meet(tmp_path: Path, out: Path
 
 
 def test_a_part_of_a_video(clip: Path, out: Path) -> None:
-    resumable(clip, out / "whole.mkv", reading=SourceSettings(start_s=0.2, end_s=1.0))
-    interrupt(clip, out / "video.mkv", 4, reading=SourceSettings(start_s=0.2, end_s=1.0))
-    resumable(clip, out / "video.mkv", reading=SourceSettings(start_s=0.2, end_s=1.0))
+    resumable(clip, out / "whole.mkv", source=SourceSettings(start_s=0.2, end_s=1.0))
+    interrupt(clip, out / "video.mkv", 4, source=SourceSettings(start_s=0.2, end_s=1.0))
+    resumable(clip, out / "video.mkv", source=SourceSettings(start_s=0.2, end_s=1.0))
     assert_same_video(out / "video.mkv", out / "whole.mkv")
     assert len(frame_times_of(out / "video.mkv")) == 20
 
@@ -282,7 +283,7 @@ WAY_OUT = "give the same again, or delete it to start anew"
     [
         ({"overlay": OverlaySettings(alpha=0.7)}, r"overlay alpha: 0\.45 then, 0\.7 now\)"),
         ({"encoder": EncoderSettings(crf=30)}, r"encoder crf: None then, 30 now\)"),
-        ({"reading": SourceSettings(end_s=1.0)}, r"reading end_s: None then, 1\.0 now\)"),
+        ({"source": SourceSettings(end_s=1.0)}, r"source end_s: None then, 1\.0 now\)"),
         (
             {"explainer": FakeExplainer("other", batch_size=4)},
             r"model: 'fake' then, 'other' now and 1 more\)",
