@@ -61,7 +61,7 @@ def stage_of(explainer: Explainer, pixels: np.ndarray) -> Callable[[], object]:
     def stage() -> object:
         with torch.inference_mode(False):
             run = explainer._run(pixels)
-            best = run.logits.cpu().argsort(dim=1, descending=True)
+            best = run.scores.cpu().argsort(dim=1, descending=True)
             return run.maps([target.objective(best) for target in explainer.targets])
 
     return stage
@@ -69,11 +69,11 @@ def stage_of(explainer: Explainer, pixels: np.ndarray) -> Callable[[], object]:
 
 def forward_of(explainer: Explainer, pixels: np.ndarray) -> Callable[[], object]:
     """Make the bare forward pass of the same network in the same precision."""
-    network, inputs = explainer._mapper.network, explainer._preprocessor.normalise(pixels)
+    network, inputs = explainer._map_maker.network, explainer._preprocessor.prepare(pixels)
 
     def forward() -> object:
         with torch.inference_mode():
-            return network.logits(inputs)
+            return network.forward(inputs)
 
     return forward
 

@@ -141,7 +141,7 @@ def _settle(classifier: Classifier) -> None:
         pixels = torch.from_numpy(IMAGE).permute(2, 0, 1).unsqueeze(0).float()
         pixels = F.interpolate(pixels, (side, side), mode="bilinear").repeat(2, 1, 1, 1)
         with torch.no_grad():
-            classifier.module(classifier.input.normalise(pixels))
+            classifier.module(classifier.input.normalize(pixels))
     classifier.module.eval()
 
 

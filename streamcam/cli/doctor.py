@@ -128,7 +128,7 @@ def _is_installed(name: str) -> bool:
 
 
 def _accelerators() -> Iterator[Finding]:
-    from streamcam.explain.survey import describe_accelerators
+    from streamcam.explain.devices import describe_accelerators
 
     for line in describe_accelerators():
         yield line, None

@@ -19,7 +19,7 @@ from streamcam.cli.options import (
     reading_options,
     temporal_options,
 )
-from streamcam.cli.outcome import judge, tell, tell_backend, tell_departure, tell_resumption
+from streamcam.cli.outcome import judge, tell, tell_departure, tell_resumption
 from streamcam.cli.progress import ProgressLine
 from streamcam.cli.signals import SignalCount, stop_on_signal
 
@@ -105,7 +105,6 @@ def render_command(
                 ),
                 on_resume=lambda kept: line.tell(tell_resumption(output, kept)),
             )
-        tell_backend(chosen)
         if not quiet:
             tell(result, sidecar)
         return judge(result, source, signals)

@@ -34,7 +34,7 @@ def test_a_render_says_what_was_written_and_how_fast(work: Path, capfd: pytest.C
 @pytest.mark.usefixtures("clip", "explainers")
 def test_the_sidecar_is_named_too(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["render", "clip.mp4", "-o", "out.mp4", "--sidecar", "maps.jsonl"]) == 0
-    assert capfd.readouterr().out.endswith("x real time; its maps: maps.jsonl\n")
+    assert capfd.readouterr().out.endswith("x real time; maps: maps.jsonl\n")
     assert len((work / "maps.jsonl").read_text().splitlines()) == 21
 
 
@@ -125,13 +125,13 @@ RESULT = RenderResult(
             {"interrupted": True},
             1,
             130,
-            "streamcam: interrupted; 'out.mp4' holds the 7 frames rendered until then",
+            "streamcam: interrupted; 'out.mp4' contains the 7 frames rendered so far",
         ),
         (
             {"interrupted": True, "frames": 1},
             1,
             130,
-            "streamcam: interrupted; 'out.mp4' holds the one frame rendered until then",
+            "streamcam: interrupted; 'out.mp4' contains the one frame rendered so far",
         ),
         (
             {"interrupted": True, "frames": 0},
@@ -143,53 +143,53 @@ RESULT = RenderResult(
             {},
             1,
             130,
-            "streamcam: interrupted, but 'out.mp4' was about to be finished and is whole",
+            "streamcam: interrupted, but 'out.mp4' was being completed and is whole",
         ),
         (
             {"source": SourceReport(7, 2, 1, "3 of 10 frames are missing")},
             0,
             1,
             "streamcam: error: 'in.mp4' is damaged: 3 of 10 frames are missing; 2 packets could not be "
-            "decoded; 1 frame is spoiled in part; 'out.mp4' holds the 7 frames that could be read",
+            "decoded; 1 frame is partly damaged; 'out.mp4' contains the 7 frames that could be read",
         ),
         (
             {"source": SourceReport(9)},
             0,
             1,
-            "streamcam: error: 'out.mp4' lacks 2 of 9 frames that were read; this is a defect of streamcam",
+            "streamcam: error: 'out.mp4' is missing 2 of 9 frames that were read; this is a bug in streamcam",
         ),
         (
             {"source": SourceReport(3, 1, frames_given=7)},
             0,
             1,
-            "streamcam: error: 'in.mp4' is damaged: 1 packet could not be decoded; 'out.mp4' holds 7 frames "
-            "made of the 3 that could be read",
+            "streamcam: error: 'in.mp4' is damaged: 1 packet could not be decoded; "
+            "'out.mp4' contains 7 frames made of the 3 that could be read",
         ),
         (
             {"source": SourceReport(9, 1), "interrupted": True},
             1,
             130,
-            "streamcam: interrupted; 'out.mp4' holds the 7 frames rendered until then\n"
+            "streamcam: interrupted; 'out.mp4' contains the 7 frames rendered so far\n"
             "streamcam: 'in.mp4' is damaged: 1 packet could not be decoded",
         ),
         (
             {"source": SourceReport(9), "interrupted": True, "frames": 0, "kept": ResumeState(9, 0)},
             1,
             130,
-            "streamcam: interrupted; 'out.mp4.parts' keeps 9 frames (all explained, not encoded yet), and "
-            "the same command goes on from there",
+            "streamcam: interrupted; 'out.mp4.parts' contains 9 frames (all explained, not encoded yet), and "
+            "the same command resumes there",
         ),
         (
             {"source": SourceReport(9), "interrupted": True, "frames": 0, "kept": ResumeState(5, 5)},
             1,
             130,
-            "streamcam: interrupted; 'out.mp4.parts' keeps 5 frames, and the same command goes on from there",
+            "streamcam: interrupted; 'out.mp4.parts' contains 5 frames, and the same command resumes there",
         ),
         (
             {"source": SourceReport(7, 1)},
             1,
             130,
-            "streamcam: error: 'in.mp4' is damaged: 1 packet could not be decoded; 'out.mp4' holds the 7 "
+            "streamcam: error: 'in.mp4' is damaged: 1 packet could not be decoded; 'out.mp4' contains the 7 "
             "frames that could be read",
         ),
     ],
@@ -208,12 +208,12 @@ def test_how_a_render_is_judged(
     [
         ({}, "7 frames in 2.0 s, 3.5 fps, 0.5x real time"),
         ({"explained": 2}, "7 frames, 2 of them explained, in 2.0 s, 3.5 fps, 0.5x real time"),
-        ({"carried": 4}, "7 frames, 4 from before; 3 more in 2.0 s, 1.5 fps, 0.5x real time"),
+        ({"carried": 4}, "7 frames, 4 from the last run; 3 new in 2.0 s, 1.5 fps, 0.5x real time"),
         (
             {"carried": 4, "explained": 2},
-            "7 frames, 2 of them explained, 4 from before; 3 more in 2.0 s, 1.5 fps, 0.5x real time",
+            "7 frames, 2 of them explained, 4 from the last run; 3 new in 2.0 s, 1.5 fps, 0.5x real time",
         ),
-        ({"carried": 7}, "7 frames, 7 from before; 0 more in 2.0 s"),
+        ({"carried": 7}, "7 frames, 7 from the last run; 0 new in 2.0 s"),
     ],
 )
 def test_what_is_told_of_a_render(
