@@ -13,7 +13,7 @@ from PIL import Image
 from stage_fakes import FakeExplainer
 
 from streamcam.cli import run
-from streamcam.cli.outcome import human_size, print_outcome
+from streamcam.cli.outcome import human_size, print_outcome, print_result
 from streamcam.cli.signals import SignalCount
 from streamcam.frames import SourceReport
 from streamcam.pipeline.render import RenderResult
