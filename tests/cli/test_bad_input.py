@@ -415,7 +415,7 @@ def test_a_truncated_video_is_rendered_as_far_as_it_goes(
     assert 0 < rendered < 30
     assert said.out.startswith("wrote out.mp4 (")
     assert re.fullmatch(
-        rf"streamcam: error: 'cut\.mp4' is damaged: .+; 'out\.mp4' holds the {rendered} frames "
+        rf"streamcam: error: 'cut\.mp4' is damaged: .+; 'out\.mp4' contains the {rendered} frames "
         r"that could be read\n",
         said.err,
     )

@@ -183,8 +183,8 @@ def test_damage_in_the_middle_costs_what_is_damaged_and_is_told(
     said = capfd.readouterr()
     assert said.out.startswith("wrote out/video.mkv (")
     assert said.err == (
-        "streamcam: error: 'bad.mkv' is damaged: 3 packets could not be decoded; 1 frame is spoiled in part; "
-        f"'out/video.mkv' holds the {FRAMES - 3} frames that could be read\n"
+        "streamcam: error: 'bad.mkv' is damaged: 3 packets could not be decoded; 1 frame is partly damaged; "
+        f"'out/video.mkv' contains the {FRAMES - 3} frames that could be read\n"
     )
     assert len(frame_times_of(work / "out" / "video.mkv")) == FRAMES - 3
     assert Path("bad.mkv").read_bytes() == before

@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import os
+import threading
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 from media_factory import Audio, frame_times_of, make_clip, names_in, overwrite_bytes, packets_of, paint_noise
 from numpy.typing import NDArray
 from PIL import Image
-from stage_fakes import CAT, DOG, FakeExplainer, explanation_of
+from stage_fakes import CAT, DOG, LIMIT_S, FakeExplainer, explanation_of
 from video_runs import render_with
 
 from streamcam.errors import InvalidArgumentError, SinkError
@@ -27,6 +28,7 @@ from streamcam.frames import Frame, Region
 from streamcam.media.encoders import EncoderSettings
 from streamcam.media.images import planes_of
 from streamcam.overlay import OverlaySettings
+from streamcam.pipeline import recorded_explainer
 from streamcam.pipeline.recorded_explainer import from_arrays, to_arrays
 from streamcam.pipeline.render import Progress, RenderResult
 from streamcam.pipeline.resume import ResumeState
@@ -42,6 +44,8 @@ EACH = 8
 @pytest.fixture(autouse=True)
 def _short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments, "FRAMES_PER_SEGMENT", EACH)
+    # Explanations are saved at the end of a run only, so that no file depends on how fast the machine is.
+    monkeypatch.setattr(recorded_explainer, "SECONDS_AT_RISK", math.inf)
 
 
 @pytest.fixture
@@ -70,13 +74,32 @@ def die() -> None:
     raise RuntimeError("died")
 
 
-def dying_at(batch: int) -> FakeExplainer:
-    return FakeExplainer(batch_size=3, before=lambda number: die() if number == batch else None)
+class Dying(FakeExplainer):
+    """Fails at one batch, when every frame before that batch has been written."""
+
+    def __init__(self, batch: int) -> None:
+        super().__init__(batch_size=3)
+        self._batch = batch
+        self._written = 0
+        self._changed = threading.Condition()
+
+    def note(self, progress: Progress) -> None:
+        with self._changed:
+            self._written = progress.frames
+            self._changed.notify_all()
+
+    def explain_frames(self, frames: list[Frame], tracker: Tracker | None = None) -> list[Explanation]:
+        if len(self.batches) == self._batch:
+            with self._changed:
+                assert self._changed.wait_for(lambda: self._written >= frames[0].index, LIMIT_S)
+            die()
+        return super().explain_frames(frames, tracker)
 
 
 def interrupt(source: Path, output: Path, batch: int, /, **others: Any) -> None:
+    dying = Dying(batch)
     with pytest.raises(RuntimeError, match="died"):
-        resumable(source, output, dying_at(batch), **others)
+        resumable(source, output, dying, on_progress=dying.note, **others)
 
 
 def images_of(path: Path) -> list[NDArray[np.uint8]]:
