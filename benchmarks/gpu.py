@@ -1,12 +1,12 @@
-"""Measure what an explanation costs beside the network's own forward pass, on a GPU or, to compare, without.
+"""Measure the cost of an explanation relative to the network's forward pass, on a GPU or, to compare, a CPU.
 
-Three figures, each with what was wished for: what the CAM stage (pixels in memory to maps in memory) takes
-beside the bare forward pass at the same batch and precision; how long one 224x224 image through ResNet-50
-takes with its map; and how fast a video is rendered beside a plain transcode by the same decoder and encoder.
+Three numbers, each with its goal: the time from pixels in memory to maps in memory relative to the bare
+forward pass at the same batch size and precision; the time of one 224x224 image with its map through
+ResNet-50; and the speed of rendering a video relative to transcoding it with the same decoder and encoder.
 
     python benchmarks/gpu.py VIDEO [--device cuda] [--model resnet50] [--batch 16] [--codec auto]
 
-Networks are untrained. The bare forward pass finds its input on the device; the CAM stage brings it there.
+Networks are untrained. The bare forward pass has its input on the device; the explanation transfers it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from bench_throughput import make_explainer, measure, scaled_video, spread
+from throughput import make_explainer, measure, scaled_video, spread
 
 from streamcam import Explainer
 
@@ -61,7 +61,7 @@ def stage_of(explainer: Explainer, pixels: np.ndarray) -> Callable[[], object]:
     def stage() -> object:
         with torch.inference_mode(False):
             run = explainer._run(pixels)
-            best = run.logits.cpu().argsort(dim=1, descending=True)
+            best = run.scores.cpu().argsort(dim=1, descending=True)
             return run.maps([target.objective(best) for target in explainer.targets])
 
     return stage
@@ -69,11 +69,11 @@ def stage_of(explainer: Explainer, pixels: np.ndarray) -> Callable[[], object]:
 
 def forward_of(explainer: Explainer, pixels: np.ndarray) -> Callable[[], object]:
     """Make the bare forward pass of the same network in the same precision."""
-    network, inputs = explainer._mapper.network, explainer._preprocessor.normalise(pixels)
+    network, inputs = explainer._map_maker.network, explainer._preprocessor.prepare(pixels)
 
     def forward() -> object:
         with torch.inference_mode():
-            return network.logits(inputs)
+            return network.forward(inputs)
 
     return forward
 
@@ -111,7 +111,7 @@ def bench_stage(settings: argparse.Namespace) -> None:
         pairs = zip(taken["CAM stage"], values, strict=True)
         ratio = "" if name == "CAM stage" else f"; the CAM stage takes {spread_2([a / b for a, b in pairs])}x"
         print(f"  {name}: {spread_2(values)} ms{ratio}")
-    print("  wished for on an NVIDIA GPU: at most 1.05x the forward pass\n")
+    print("  goal on an NVIDIA GPU: at most 1.05x the forward pass\n")
 
 
 def bench_image(settings: argparse.Namespace) -> None:
@@ -128,7 +128,7 @@ def bench_image(settings: argparse.Namespace) -> None:
     print(f"One {SIDE}x{SIDE} image: resnet50 on {explainer.backend} in {explainer.precision}")
     print(f"  {explainer.backend_reason}")
     print(f"  with its map: {statistics.median(taken):.2f} ms, 99th percentile {worst:.2f} ms")
-    print("  wished for on an NVIDIA GPU: at most 2 ms\n")
+    print("  goal on an NVIDIA GPU: at most 2 ms\n")
 
 
 def bench_render(settings: argparse.Namespace) -> None:
@@ -142,7 +142,7 @@ def bench_render(settings: argparse.Namespace) -> None:
     ratios = [ours / plain for ours, plain in zip(*runs.values(), strict=True)]
     print(f"Rendering: {settings.model}, {settings.height}p, --codec {settings.codec or 'libx264'}")
     print(f"  {spread(runs['streamcam'])} fps, a transcode {spread(runs['transcode'])}: {spread_2(ratios)}x")
-    print("  wished for on an NVIDIA GPU: at least 0.95x")
+    print("  goal on an NVIDIA GPU: at least 0.95x")
 
 
 def spread_2(values: list[float]) -> str:

@@ -1,10 +1,10 @@
-"""Measure what rendering costs as a video grows: its length, its pixels, and its share of explained frames.
+"""Measure the cost of rendering by the length of the video, its pixels, and its share of explained frames.
 
     python benchmarks/growth.py [--frames 20000] [--height 360 …]
 
-Speed and resident memory are to stay as they are however long the video is, the processor time to grow no
-faster than the pixels, and what explaining takes to shrink with the frames explained. The videos are made up,
-so nothing is needed but streamcam.
+Speed and resident memory should not depend on the length, processor time should grow no faster than the
+pixels, and the cost of explaining should shrink with the frames explained. The videos are synthetic, so
+nothing is needed but streamcam.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def make_video(path: Path, frames: int, height: int) -> Path:
 
 
 def resident_mb() -> float:
-    """Tell how much memory this process holds now; where only the peak is known, that."""
+    """Return the memory of this process in use, or its peak where only that is known."""
     statm = Path("/proc/self/statm")
     if statm.exists():
         return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
@@ -69,7 +69,7 @@ class Meter:
         self.notes: list[tuple[int, float, float, float]] = []
 
     def __call__(self, progress: Progress) -> None:
-        """Be told of a frame that is finished."""
+        """Receive the progress after a finished frame."""
         if progress.frames in self._marks:
             self.notes.append((progress.frames, time.perf_counter(), time.process_time(), resident_mb()))
 
@@ -119,7 +119,8 @@ def cost_of(
     """Render a video; return frames a second and CPU milliseconds a frame of all but the first ones."""
     meter = Meter([WARM_UP, WARM_UP + frames])
     output = video.with_name(f"{video.stem}-out.mp4")
-    streamcam.render(video, output, explainer, temporal=temporal, overwrite=True, on_progress=meter)
+    settings = streamcam.RenderSettings(temporal=temporal, overwrite=True)
+    streamcam.render(video, output, explainer, settings=settings, on_progress=meter)
     (_, began_s, began_cpu_s, _), (_, at_s, at_cpu_s, _) = meter.notes
     return frames / (at_s - began_s), 1000 * (at_cpu_s - began_cpu_s) / frames
 

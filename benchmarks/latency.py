@@ -1,10 +1,10 @@
-"""How old the image of `streamcam live` is when it is shown, and what happens under twice the load.
+"""Measure the age of the frames that `streamcam live` shows, also under an overload.
 
 python benchmarks/latency.py VIDEO [--seconds 60]
 
-VIDEO is scaled to 720p and played at 30 frames a second, and then again at `--rate` frames a second, which is
-to be more than the machine can carry; nothing is displayed, but every image is composed as for a window.
-First each stage is timed alone, one frame at a time.
+VIDEO is scaled to 720p and played at 30 frames per second, then at `--rate` frames per second, which should
+be more than the machine can process. Nothing is displayed, but every image is composed as for a window.
+First, each stage is timed alone, one frame at a time.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def stages_alone(video: Path) -> dict[str, float]:
 
     times = {"explain": median_ms(explain, frames)}
     times["stabilize"] = median_ms(lambda frame: stabilizer.push(frame, explanations[frame.index]), frames)
-    times["carry"] = median_ms(stabilizer.carry, frames)
+    times["propagate"] = median_ms(stabilizer.propagate, frames)
     stabilized = stabilizer.propagate(frames[-1])
     times["draw"] = median_ms(lambda frame: compositor.compose(frame, stabilized, settings), frames)
     return times

@@ -2,11 +2,11 @@
 
     python benchmarks/parity.py [--method gradcam …] [--network resnet18 …]
 
-Prints the largest difference after the peer's own scaling to 0..1, and the correlation, over two images
-and two classes. Networks are untrained, with the statistics of their normalisation set from noise, so that
-deep features are of order one; nothing is downloaded. The peers are installed by scripts/test
-(tests/support/peers.txt). Where a peer departs from its paper, what departs is replaced first, and the note
-says so.
+Prints the largest difference after the peer's own scaling to 0..1, and the correlation, over two images and
+two classes. Networks are untrained, with the statistics of their normalization set from noise, so that deep
+features are of order one; nothing is downloaded. The peers are installed by scripts/test
+(tests/support/peers.txt). Where a peer departs from its paper, that part is replaced first, and a note says
+so.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from streamcam import METHODS, Explainer
 from streamcam.explain.hooks import HookedNetwork
 from streamcam.explain.method_inputs import MethodInputs
 from streamcam.explain.methods import method_call
-from streamcam.explain.objectives import Objective
+from streamcam.explain.targets import Objective
 from streamcam.models import Classifier, InputSpec, choose_target_layers, probe_layers
 from streamcam.models.labels import numbered_labels
 
@@ -112,7 +112,7 @@ PEERS = {
 """Our method → theirs."""
 
 SLOW = ("scorecam", "ablationcam")
-"""Asked of one small layer only: they run the network once for every channel."""
+"""Compared on one small layer only, because they run the network once per channel."""
 
 
 def network(name: str) -> Classifier:
@@ -151,7 +151,7 @@ def compare(method: str, classifier: Classifier, layer: str) -> tuple[float, flo
                 uncut = uncut_map(method, classifier, explainer.target_layer, inputs, index)
                 candidates = [uncut, -uncut]
             scaled = [scaled_as_pytorch_grad_cam(one, (SIDE, SIDE)) for one in candidates]
-            best = min(scaled, key=lambda one: float(np.abs(one - expected).max()))
+            best = min(scaled, key=lambda candidate: float(np.abs(candidate - expected).max()))
             differences.append(float(np.abs(best - expected).max()))
             correlations.append(float(np.corrcoef(best.ravel(), expected.ravel())[0, 1]))
     return max(differences), min(correlations)
@@ -161,8 +161,8 @@ def uncut_map(method: str, classifier: Classifier, layer: str, inputs: torch.Ten
     """Compute a map with its negative values, which the backend cuts off."""
     network = HookedNetwork(classifier, choose_target_layers(probe_layers(classifier, inputs), layer))
     evidence = MethodInputs(network, inputs, network.run(inputs), 0, Objective(torch.tensor([target])))
-    found: Map = method_call(METHODS[method], evidence, {})[0].numpy()
-    return found
+    heatmap: Map = method_call(METHODS[method], evidence, {})[0].numpy()
+    return heatmap
 
 
 def main() -> None:

@@ -1,10 +1,10 @@
-"""Measure what bfloat16 saves on this processor, and what it does to labels, probabilities and maps.
+"""Measure what bfloat16 saves on this processor, and how it changes labels, probabilities and maps.
 
     python benchmarks/precision.py [--photographs FOLDER] [--model efficientnet_lite0 …]
 
-Prints for each model the processor time that explaining a frame of 768x432 takes, all included, in float32
-and bfloat16 alternately: median (smallest-largest) of five runs of 40 frames. With a folder of photographs,
-the default model's answers for them are compared.
+Prints for each model the processor time of explaining a frame of 768x432 in float32 and bfloat16, measured
+alternately: median (smallest-largest) of five runs of 40 frames. With a folder of photographs, the default
+model's predictions for them are compared.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ def times(model: str) -> list[str]:
     """Measure both precisions in turn."""
     frames = list(np.random.default_rng(0).integers(0, 256, (FRAMES, 432, 768, 3), dtype=np.uint8))
     explainers = [explainer(model, precision) for precision in ("fp32", "bf16")]
-    for one in explainers:
-        one.explain(frames[:BATCH])  # compiles
+    for explainer in explainers:
+        explainer.explain(frames[:BATCH])  # compiles
     spent: list[list[float]] = [[], []]
     for _ in range(ROUNDS):
         for one, values in zip(explainers, spent, strict=True):
             before = processor_seconds()
             one.explain(frames)
             values.append(1000 * (processor_seconds() - before) / FRAMES)
-    return [f"{statistics.median(one):.1f} ({min(one):.1f}-{max(one):.1f})" for one in spent]
+    return [f"{statistics.median(times):.1f} ({min(times):.1f}-{max(times):.1f})" for times in spent]
 
 
 def processor_seconds() -> float:

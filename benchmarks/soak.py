@@ -1,12 +1,11 @@
-"""Whether `streamcam live` can run for days: memory, threads and handles over time, of three previews.
+"""Measure memory, threads and handles of three live sessions over time: can `streamcam live` run for days?
 
     python benchmarks/soak.py [--minutes 60] [--case video …] [--video VIDEO]
 
-video: a video in a loop. failing: a made-up camera that fails every two seconds, comes back in another size
-and
-has a clock that jumps, before visitors who resize the window every second and press r every five. stream: one
-that sends six seconds of images at once and hangs up. Each is shown by a process of its own, one after the
-other, for so many minutes, with the default model and without a display. Linux only.
+video: a video in a loop. failing: a fake camera that fails every two seconds, returns in another size and has
+a clock that jumps, while a fake user resizes the window every second and presses r every five. stream: one
+that sends six seconds of frames at once and disconnects. Each runs in its own process, one after the other,
+with the default model and without a display. Linux only.
 """
 
 from __future__ import annotations
@@ -55,15 +54,15 @@ def make_video(path: Path, frames: int, size: tuple[int, int] = SIZES[0]) -> Pat
 def pattern(index: int, size: tuple[int, int]) -> np.ndarray:
     """One image of it, BGR uint8 (H, W, 3)."""
     rows, columns = np.indices(size[::-1])
-    grey = (128 + 60 * np.sin((columns + 3 * index) / 37) + 60 * np.sin((rows + index) / 23)).astype(np.uint8)
-    return np.repeat(grey[:, :, None], 3, axis=2)
+    gray = (128 + 60 * np.sin((columns + 3 * index) / 37) + 60 * np.sin((rows + index) / 23)).astype(np.uint8)
+    return np.repeat(gray[:, :, None], 3, axis=2)
 
 
 # --- The previews, in processes of their own -------------------------------------------------------------
 
 
 def show(location: str, stats: Path, seconds: float, folder: Path) -> None:
-    """Run one preview: of the failing camera, or of a stream."""
+    """Run one live session: of the failing camera, or of a stream."""
     from streamcam.session.explainers import LiveExplainers
     from streamcam.session.session import LivePreview
     from streamcam.session.settings import LiveSettings
@@ -142,7 +141,7 @@ def restless_visitors(folder: Path) -> Any:
 
 
 class Sample:
-    """What a process holds."""
+    """Resources of a process."""
 
     def __init__(self, process: subprocess.Popen[bytes], at_s: float) -> None:
         """Look."""
@@ -200,7 +199,7 @@ def report(name: str, samples: list[Sample], stats: Path) -> None:
 
 
 def spread(samples: list[Sample], what: Callable[[Sample], int]) -> str:
-    """Say from where to where a number went."""
+    """Format the range of a number."""
     values = [what(sample) for sample in samples]
     return str(min(values)) if min(values) == max(values) else f"{min(values)}-{max(values)}"
 

@@ -1,11 +1,10 @@
-"""Measure how fast videos are rendered, beside the loops that people write today.
+"""Measure how fast videos are rendered, compared with the usual loops.
 
-For every case the candidates run in turn, each in a process of its own, several times over: streamcam, a
-plain transcode with the same encoder settings, the usual loop (OpenCV reads, a library explains every
-frame with a full backward pass, OpenCV writes), and streamcam's stages one by one, for the processor time
-that each takes alone. Cores divided by the sum of these is the bound: no overlap of the stages can be
-faster. What is printed are medians with their spread, and ratios within the run: machines differ, and
-shared ones drift.
+For every case the candidates run in turn, each in its own process, several times: streamcam, a plain
+transcode with the same encoder settings, the usual loop (OpenCV reads, a library explains every frame with a
+full backward pass, OpenCV writes), and each of streamcam's stages, for the processor time that it takes
+alone. Cores divided by the sum of these is the bound: no overlap of the stages can be faster. Prints medians
+with their spread, and ratios within the run, because machines differ and shared ones drift.
 
     python benchmarks/throughput.py VIDEO [--model resnet50 …] [--height 432 …] [--repeats 3] [--frames 200]
 
@@ -54,9 +53,11 @@ def run_streamcam(
         video,
         output,
         explainer,
-        encoder=encoder(settings),
-        reading=SourceSettings(hwaccel=settings.hwaccel, end_s=float((frames - 0.5) / VIDEO_RATE)),
-        overwrite=True,
+        settings=streamcam.RenderSettings(
+            source=SourceSettings(hwaccel=settings.hwaccel, end_s=float((frames - 0.5) / VIDEO_RATE)),
+            encoder=encoder(settings),
+            overwrite=True,
+        ),
     )
     return int(result.frames)
 
@@ -85,7 +86,7 @@ def run_transcode(
 
 
 def encoder(settings: argparse.Namespace) -> Any:
-    """Tell how videos are encoded."""
+    """Return the encoder settings."""
     from streamcam.media.encoders import EncoderSettings
 
     if settings.codec is None:
@@ -133,8 +134,8 @@ def usual_loop(video: Path, output: Path, explainer: Any, frames: int, explain: 
     writer = cv2.VideoWriter(str(output), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
     count = 0
     while count < frames:
-        found, bgr = reader.read()
-        if not found:
+        has_frame, bgr = reader.read()
+        if not has_frame:
             break
         rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
         inputs = explainer.preprocess(cv2.resize(rgb, (INPUT_SIDE, INPUT_SIDE)))
@@ -147,7 +148,7 @@ def usual_loop(video: Path, output: Path, explainer: Any, frames: int, explain: 
 
 
 def reshape_of(explainer: Any) -> Callable[[Any], Any] | None:
-    """Tell the peers how a network's features lie, where they need to be told."""
+    """Return the peers' argument for the layout of a network's features, where they need one."""
     return reshape_tokens if explainer.model.name.startswith("vit") else None
 
 
@@ -252,7 +253,7 @@ def work(settings: argparse.Namespace) -> None:
 
 
 def warm_up_frames(settings: argparse.Namespace) -> int:
-    """Tell how many frames come before those that count: first come compiling, allocating, recording."""
+    """Return how many frames to skip: the first ones include compiling, allocating and graph capture."""
     return WARM_UP if settings.device == "cpu" else WARM_UP_ON_GPUS
 
 
@@ -324,7 +325,7 @@ def bench(settings: argparse.Namespace) -> None:
 
 
 def cores() -> int:
-    """Tell how many cores this process may use."""
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -1,20 +1,20 @@
-# Sourced by scripts/demo and scripts/test: makes the virtual environment, once.
+# Sourced by scripts/demo and scripts/test: creates the virtual environment, once.
 #
 #   ensure_environment EXTRAS    leaves $PYTHON set to the environment's interpreter
 #
-# The environment lies in .venv, or where STREAMCAM_VENV points. It is made anew when pyproject.toml,
+# The environment lies in .venv, or where STREAMCAM_VENV points. It is recreated when pyproject.toml,
 # tests/support/peers.txt or the interpreter have changed, and left alone otherwise.
 
 ensure_environment() {
-    local extras="$1" base environment wanted stamp
+    local extras="$1" base environment expected stamp
     base="$(find_python)" || return 1
     environment="${STREAMCAM_VENV:-.venv}"
     PYTHON="$environment/bin/python"
     stamp="$environment/streamcam-stamp${extras:+-$extras}"
-    wanted="$(cat pyproject.toml tests/support/peers.txt | "$base" -c '
+    expected="$(cat pyproject.toml tests/support/peers.txt | "$base" -c '
 import hashlib, pathlib, sys
 print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest(), sys.version.split()[0], pathlib.Path.cwd())')"
-    if [ -x "$PYTHON" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+    if [ -x "$PYTHON" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$expected" ]; then
         return 0
     fi
     if [ ! -x "$PYTHON" ]; then
@@ -25,7 +25,7 @@ print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest(), sys.version.split()[0
     if [ "$extras" = test ]; then
         "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps -r tests/support/peers.txt
     fi
-    echo "$wanted" >"$stamp"
+    echo "$expected" >"$stamp"
 }
 
 find_python() {

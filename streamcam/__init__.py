@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from streamcam.media.encoders import EncoderSettings
     from streamcam.models import Classifier, load_model
     from streamcam.overlay import Overlay, OverlaySettings
-    from streamcam.pipeline.render import RenderResult, render
+    from streamcam.pipeline.render import RenderPlan, RenderResult, RenderSettings, plan_render, render
     from streamcam.pipeline.stream import stream
     from streamcam.sinks import open_sink
     from streamcam.sources import SourceSettings, open_source
@@ -36,7 +36,10 @@ _HOMES = {
     "Region": "streamcam.frames",
     "Overlay": "streamcam.overlay",
     "OverlaySettings": "streamcam.overlay",
+    "RenderPlan": "streamcam.pipeline.render",
     "RenderResult": "streamcam.pipeline.render",
+    "RenderSettings": "streamcam.pipeline.render",
+    "plan_render": "streamcam.pipeline.render",
     "render": "streamcam.pipeline.render",
     "stream": "streamcam.pipeline.stream",
     "EncoderSettings": "streamcam.media.encoders",
@@ -58,7 +61,9 @@ __all__ = [
     "OverlaySettings",
     "Prediction",
     "Region",
+    "RenderPlan",
     "RenderResult",
+    "RenderSettings",
     "SourceSettings",
     "StreamcamError",
     "TemporalSettings",
@@ -66,6 +71,7 @@ __all__ = [
     "load_model",
     "open_sink",
     "open_source",
+    "plan_render",
     "render",
     "stream",
 ]

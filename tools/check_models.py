@@ -1,8 +1,8 @@
-"""Explain one image with every model: does the choice of layer hold, and does a map come out?
+"""Explain one image with every model, and check the target layer and the maps.
 
 All of torchvision's classifiers and a member of each of timm's families are built untrained, one after
-another, and an image of noise is explained by Grad-CAM and HiResCAM. A model is fine if both maps are
-finite and differ from place to place. Nothing is downloaded.
+another, and explain an image of noise by Grad-CAM and HiResCAM. A model passes if both maps are finite and
+not constant. Nothing is downloaded.
 
     python tools/check_models.py [--family torchvision|timm] [--only TEXT] [--markdown]
 
@@ -67,7 +67,7 @@ TIMM = """
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What was found out about one model."""
+    """Result of one model."""
 
     model: str
     parameters: int = 0
@@ -77,7 +77,7 @@ class Row:
     """Of the map, columns by rows."""
     finite: bool = False
     varied: bool = False
-    """Whether the maps differ from place to place."""
+    """Whether the maps are not constant."""
     seconds: float = 0.0
     error: str = ""
 
@@ -141,7 +141,7 @@ def _settle(classifier: Classifier) -> None:
         pixels = torch.from_numpy(IMAGE).permute(2, 0, 1).unsqueeze(0).float()
         pixels = F.interpolate(pixels, (side, side), mode="bilinear").repeat(2, 1, 1, 1)
         with torch.no_grad():
-            classifier.module(classifier.input.normalise(pixels))
+            classifier.module(classifier.input.normalize(pixels))
     classifier.module.eval()
 
 

@@ -1,4 +1,4 @@
-"""Feed damaged videos and images to the reader, and some to a render: nothing may crash, hang or swell.
+"""Feed damaged videos and images to the reader, and some to a render: none may crash, hang or exhaust memory.
 
 Small valid files of many containers and codecs are made with PyAV and Pillow, and mutated: bits flipped,
 bytes cut out, cut off, doubled, swapped or zeroed, blocks spliced in from other files, absurd numbers put in
@@ -47,7 +47,7 @@ MEMORY_BYTES = 4 << 30
 RESIDENT_BYTES = 1 << 30
 """A mutant that makes the worker grow beyond this has swollen."""
 
-FINE = ("whole", "damage told", "refused")
+FINE = ("whole", "damage reported", "refused")
 
 
 def seeds() -> dict[str, Callable[[Path], object]]:
@@ -178,12 +178,12 @@ def work(folder: Path, seed: int, numbers: range) -> None:
         print(json.dumps({"number": number, "name": name}), flush=True)
         forget_peak()
         began = time.monotonic()
-        outcome, told = attempt(path, rendering=number % RENDERED == 0)
+        outcome, details = attempt(path, rendering=number % RENDERED == 0)
         if path.read_bytes() != data:
-            outcome, told = "input changed", ""
+            outcome, details = "input changed", ""
         seconds = time.monotonic() - began
-        found = {"outcome": outcome, "told": told, "seconds": seconds, "resident": resident_peak()}
-        print(json.dumps(found), flush=True)
+        result = {"outcome": outcome, "details": details, "seconds": seconds, "resident": resident_peak()}
+        print(json.dumps(result), flush=True)
 
 
 def attempt(path: Path, *, rendering: bool) -> tuple[str, str]:
@@ -191,7 +191,7 @@ def attempt(path: Path, *, rendering: bool) -> tuple[str, str]:
     from stage_fakes import FakeExplainer
 
     from streamcam.errors import StreamcamError
-    from streamcam.pipeline.render import render
+    from streamcam.pipeline.render import RenderSettings, render
     from streamcam.sources import open_source
 
     threads = threading.active_count()
@@ -200,7 +200,7 @@ def attempt(path: Path, *, rendering: bool) -> tuple[str, str]:
     output = outputs / ("out.png" if still else "out.mkv")
     try:
         if rendering:
-            result = render(path, output, FakeExplainer(), overwrite=True)
+            result = render(path, output, FakeExplainer(), settings=RenderSettings(overwrite=True))
             report, frames = result.source, result.frames
         else:
             with open_source(path) as source:
@@ -210,17 +210,17 @@ def attempt(path: Path, *, rendering: bool) -> tuple[str, str]:
         said = str(error)
         if "\n" in said:
             return "more than one line", said
-        outcome, told = "refused", said
+        outcome, details = "refused", said
     except Exception:
         return "traceback", traceback.format_exc()
     else:
-        outcome, told = ("whole" if report.whole else "damage told"), f"{frames} frames"
+        outcome, details = ("whole" if report.whole else "damage reported"), f"{frames} frames"
     if threading.active_count() > threads:
-        return "thread left", told
+        return "thread left", details
     left = sorted(entry.name for entry in outputs.iterdir())
     shutil.rmtree(outputs)
     expected = [output.name] if rendering and outcome != "refused" else []
-    return (outcome, told) if left == expected else (f"{outcome}, and left {left}", told)
+    return (outcome, details) if left == expected else (f"{outcome}, and left {left}", details)
 
 
 def forget_peak() -> None:
@@ -270,7 +270,7 @@ def results_of_worker(folder: Path, seed: int, numbers: range) -> Iterator[dict[
                 continue
             _, said = worker.communicate()
             outcome = "hang" if hung else f"crash ({worker.returncode})"
-            yield {**result, "outcome": outcome, "told": said, "seconds": LONGEST_S * hung, "resident": 0}
+            yield {**result, "outcome": outcome, "details": said, "seconds": LONGEST_S * hung, "resident": 0}
             return
         if worker.wait() != 0:  # outside of any mutant: a defect of this script
             assert worker.stderr is not None
@@ -287,7 +287,7 @@ def oversee(arguments: argparse.Namespace, folder: Path) -> int:
         if result["outcome"] in FINE:
             continue
         bad += 1
-        print(f"mutant {result['number']} of {result['name']}: {result['outcome']}\n{result['told']}")
+        print(f"mutant {result['number']} of {result['name']}: {result['outcome']}\n{result['details']}")
         if arguments.keep is not None:
             name, data = corpus.mutant(arguments.seed, result["number"])
             (made(arguments.keep) / f"{result['number']}-{name}").write_bytes(data)

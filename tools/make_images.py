@@ -43,7 +43,7 @@ def overlaid_frames() -> list[NDArray[np.uint8]]:
 
 
 NOISE = 14.0
-"""Standard deviation of the sensor noise added for the comparison, in grey levels."""
+"""Standard deviation of the sensor noise added for the comparison, in gray levels."""
 COMPARED = (range(55, 105), 2)
 """The frames compared, with a cut between them, and every how many of them are shown."""
 AS_USUAL = TemporalSettings(mode="none", scale="frame", label_hold_s=0)

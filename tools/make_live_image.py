@@ -18,7 +18,7 @@ from screens import Screen, Shown  # noqa: E402
 
 
 def main() -> None:
-    """Open the window, press i for the figures, and photograph it while the cat is on."""
+    """Open the window, press i for the statistics, and take a screenshot while the cat is shown."""
     screen = Screen()
     try:
         command = ["-m", "streamcam", "live", str(ROOT / "media" / "sample.mp4"), "--loop"]

@@ -1,11 +1,11 @@
 """Make media/sample.mp4: ten seconds of video to try streamcam on.
 
-The demo, the tests and the images in the documentation need one short video that anybody may copy, that
-the default model can name, and that shows what a video has and a photograph has not: movement, cuts and
-audio. So a slow camera move is made over each of three photographs that are in the public domain (CC0) and
-ship inside scikit-image, with hard cuts between them and a quiet generated chord under each.
+The demo, the tests and the images of the documentation need one short video that anybody may copy, that the
+default model recognizes, and that has motion, cuts and audio. So the camera moves slowly over each of three
+photographs that are in the public domain (CC0) and ship with scikit-image, with hard cuts between them and a
+quiet generated chord under each.
 
-The views and chords in `SHOTS` are the whole screenplay. The same installation makes the same bytes again.
+The views and chords are in `SHOTS`. The same installation makes the same bytes again.
 
     python tools/make_sample.py [--output FILE]
 """
@@ -39,10 +39,10 @@ Audio = NDArray[np.float32]
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """What the camera sees: a 16:9 window on the photograph, in the photograph's pixels."""
+    """The camera's view: a 16:9 window on the photograph, in its pixels."""
 
-    centre_x: float
-    centre_y: float
+    center_x: float
+    center_y: float
     width: float
 
     @property
@@ -80,8 +80,8 @@ def ease(progress: float) -> float:
 def view_between(start: View, end: View, progress: float) -> View:
     # Widths go by ratio, not by difference: the eye sees a zoom of constant ratio as one of constant speed.
     return View(
-        centre_x=start.centre_x + progress * (end.centre_x - start.centre_x),
-        centre_y=start.centre_y + progress * (end.centre_y - start.centre_y),
+        center_x=start.center_x + progress * (end.center_x - start.center_x),
+        center_y=start.center_y + progress * (end.center_y - start.center_y),
         width=start.width * (end.width / start.width) ** progress,
     )
 
@@ -94,11 +94,11 @@ def load_photograph(name: str) -> Image:
 def video(photograph: Image, view: View) -> Image:
     """Render one frame of the given view, to a fraction of a pixel so that slow moves do not stutter."""
     height, width = photograph.shape[:2]
-    left, top = view.centre_x - view.width / 2, view.centre_y - view.height / 2
+    left, top = view.center_x - view.width / 2, view.center_y - view.height / 2
     if left < 0 or top < 0 or left + view.width > width or top + view.height > height:
         raise ValueError(f"{view} reaches beyond the photograph's {width}x{height} pixels")
     step = view.width / WIDTH
-    # The half pixels are there because coordinates count from pixel corners here and from centres in OpenCV.
+    # The half pixels are there because coordinates count from pixel corners here and from centers in OpenCV.
     to_photograph = np.array([[step, 0, left + step / 2 - 0.5], [0, step, top + step / 2 - 0.5]])
     return cv2.warpAffine(
         photograph,

@@ -110,10 +110,10 @@ def _versions() -> Iterator[Finding]:
             "pip install opencv-python",
         )
     from streamcam.errors import StreamcamError
-    from streamcam.media.encoders import EncoderSettings, check_encoding
+    from streamcam.media.encoders import EncoderSettings, choose_encoding
 
     try:
-        encoding = check_encoding(Path("video.mp4"), EncoderSettings())
+        encoding = choose_encoding(Path("video.mp4"), EncoderSettings())
         yield f"videos are encoded with {encoding.encoder}", None
     except StreamcamError as error:
         yield "", str(error)
@@ -128,7 +128,7 @@ def _is_installed(name: str) -> bool:
 
 
 def _accelerators() -> Iterator[Finding]:
-    from streamcam.explain.survey import describe_accelerators
+    from streamcam.explain.devices import describe_accelerators
 
     for line in describe_accelerators():
         yield line, None

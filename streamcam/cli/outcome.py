@@ -1,8 +1,7 @@
-"""What is said of a render that has ended, and its exit code."""
+"""Messages about a finished or interrupted render, and its exit code."""
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import click
@@ -13,16 +12,13 @@ from streamcam.cli.output import say
 from streamcam.cli.signals import SignalCount
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer
     from streamcam.frames import SourceReport
     from streamcam.pipeline.render import RenderResult
     from streamcam.pipeline.resume import ResumeState
 
-_logger = logging.getLogger("streamcam.cli")
 
-
-def tell(result: RenderResult, sidecar: str | None) -> None:
-    """Say what was made and how fast, and what is to be known about it."""
+def print_result(result: RenderResult, sidecar: str | None) -> None:
+    """Print the notes, and what was written and how fast."""
     from streamcam.sinks import output_size
 
     for note in result.notes:
@@ -32,91 +28,86 @@ def tell(result: RenderResult, sidecar: str | None) -> None:
     realtime = ""
     if result.fps and result.frames > 1:
         realtime = f", {result.fps:.1f} fps, {result.video_s / result.elapsed_s:.1f}x real time"
-    maps = "" if sidecar is None else f"; its maps: {click.format_filename(sidecar)}"
+    maps = "" if sidecar is None else f"; maps: {click.format_filename(sidecar)}"
     name, size = click.format_filename(result.output), human_size(output_size(result.output))
-    say(f"wrote {name} ({size}): {_made(result)} in {result.elapsed_s:.1f} s{realtime}{maps}")
+    say(f"wrote {name} ({size}): {_describe_frames(result)} in {result.elapsed_s:.1f} s{realtime}{maps}")
 
 
-def tell_resumption(output: str, kept: ResumeState) -> str:
-    """Put into words where a render goes on."""
-    return f"streamcam: going on from frame {kept.frames + 1}: {_kept(kept, output)}"
+def resume_message(output: str, kept: ResumeState) -> str:
+    """Return the message about where a render resumes."""
+    return f"streamcam: resuming at frame {kept.frames + 1}: {_describe_saved(kept, output)}"
 
 
-def tell_departure(output: str | None) -> str:
-    """Put into words what becomes of a render that is left at once; of one to be resumed, say its output."""
+def abort_message(output: str | None) -> str:
+    """Return the message about a render that is aborted; `output` is given if it can be resumed."""
     if output is None:
-        return "streamcam: interrupted; what was unfinished is thrown away"
-    return f"streamcam: interrupted; what {output + '.parts'!r} does not hold yet is thrown away"
+        return "streamcam: interrupted; unfinished output was deleted"
+    return f"streamcam: interrupted; work that is not in {output + '.parts'!r} yet was discarded"
 
 
-def tell_backend(explainer: Explainer) -> None:
-    """Log which backend, precision and device computed the maps, and why."""
-    computed = f"{explainer.backend} in {explainer.precision}, on {explainer.device}"
-    _logger.debug("%s: %s", computed, explainer.backend_reason)
-
-
-def judge(result: RenderResult, source: str, signals: SignalCount) -> int:
-    """Say what the output lacks, if anything; return the exit code."""
+def print_outcome(result: RenderResult, source: str, signals: SignalCount) -> int:
+    """Print what is missing in the output, if anything, and return the exit code."""
     output = repr(str(result.output))
     if result.interrupted and result.kept is not None and result.kept.frames:
-        kept = _kept(result.kept, str(result.output))
-        say(f"streamcam: interrupted; {kept}, and the same command goes on from there", err=True)
+        kept = _describe_saved(result.kept, str(result.output))
+        say(f"streamcam: interrupted; {kept}, and the same command resumes there", err=True)
     elif result.interrupted and not result.frames:
         say("streamcam: interrupted before anything was finished; nothing was written", err=True)
     elif result.interrupted:
-        say(f"streamcam: interrupted; {output} holds {_frames(result)} rendered until then", err=True)
+        say(f"streamcam: interrupted; {output} contains {_frames(result)} rendered so far", err=True)
     elif result.frames_lost:
         lost = f"{result.frames_lost} of {_count(result.source.frames_due, 'frame')}"
         say(
-            f"streamcam: error: {output} lacks {lost} that were read; this is a defect of streamcam", err=True
+            f"streamcam: error: {output} is missing {lost} that were read; this is a bug in streamcam",
+            err=True,
         )
     elif not result.complete:
         say(f"streamcam: error: {source!r} is damaged: {_damage(result)}", err=True)
     elif signals.received:
-        say(f"streamcam: interrupted, but {output} was about to be finished and is whole", err=True)
-    if result.interrupted and (spoiled := _spoiled(result.source)):
-        say(f"streamcam: {source!r} is damaged: {'; '.join(spoiled)}", err=True)
+        say(f"streamcam: interrupted, but {output} was being completed and is whole", err=True)
+    if result.interrupted and (damaged := _damaged(result.source)):
+        say(f"streamcam: {source!r} is damaged: {'; '.join(damaged)}", err=True)
     if signals.received:
         return EXIT_INTERRUPTED
     return EXIT_DONE if result.complete else EXIT_FAILED
 
 
-def _made(result: RenderResult) -> str:
-    """Count what is in the output, and, last, what is new in it."""
+def _describe_frames(result: RenderResult) -> str:
+    """Describe how many frames are in the output, and how many of them are new."""
     parts = [_count(result.frames, "frame")]
     if result.explained < result.frames:
         parts.append(f"{result.explained} of them explained")
     if not result.carried:
         return ", ".join(parts) + ("," if len(parts) > 1 else "")
-    parts.append(f"{result.carried} from before")
-    return f"{', '.join(parts)}; {result.frames - result.carried} more"
+    parts.append(f"{result.carried} from the last run")
+    return f"{', '.join(parts)}; {result.frames - result.carried} new"
 
 
-def _kept(kept: ResumeState, output: str) -> str:
+def _describe_saved(kept: ResumeState, output: str) -> str:
     rest = kept.frames - kept.encoded
     which = f"{rest} of them" if kept.encoded else "all"
     state = f" ({which} explained, not encoded yet)" if rest else ""
-    return f"{output + '.parts'!r} keeps {_count(kept.frames, 'frame')}{state}"
+    return f"{output + '.parts'!r} contains {_count(kept.frames, 'frame')}{state}"
 
 
 def _damage(result: RenderResult) -> str:
     report = result.source
-    found = [*([report.shortfall] if report.shortfall is not None else []), *_spoiled(report)]
-    held = _frames(result)
+    problems = [*([report.shortfall] if report.shortfall is not None else []), *_damaged(report)]
+    readable = _frames(result)
     if report.frames_due != report.frames_read:
-        held = f"{_count(result.frames, 'frame')} made of the {report.frames_read}"
-    return f"{'; '.join(found)}; {str(result.output)!r} holds {held} that could be read"
+        readable = f"{_count(result.frames, 'frame')} made of the {report.frames_read}"
+    return f"{'; '.join(problems)}; {str(result.output)!r} contains {readable} that could be read"
 
 
-def _spoiled(report: SourceReport) -> list[str]:
-    """Count what was found damaged."""
-    found = []
+def _damaged(report: SourceReport) -> list[str]:
+    """Describe the damage of the input."""
+    problems = []
     if report.packets_damaged:
-        found.append(f"{_count(report.packets_damaged, 'packet')} could not be decoded")
+        problems.append(f"{_count(report.packets_damaged, 'packet')} could not be decoded")
     if report.frames_damaged:
         is_or_are = "is" if report.frames_damaged == 1 else "are"
-        found.append(f"{_count(report.frames_damaged, 'frame')} {is_or_are} spoiled in part")
-    return found
+        problems.append(f"{_count(report.frames_damaged, 'frame')} {is_or_are} partly damaged")
+    return problems
 
 
 def _count(number: int, thing: str) -> str:

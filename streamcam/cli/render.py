@@ -1,12 +1,10 @@
-"""``streamcam render``: a file in, a file out."""
+"""``streamcam render``: explain a video or image and write the result."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -21,51 +19,27 @@ from streamcam.cli.options import (
     reading_options,
     temporal_options,
 )
-from streamcam.cli.outcome import judge, tell, tell_backend, tell_departure, tell_resumption
+from streamcam.cli.outcome import abort_message, print_outcome, print_result, resume_message
 from streamcam.cli.progress import ProgressLine
 from streamcam.cli.signals import SignalCount, stop_on_signal
 
-if TYPE_CHECKING:
-    from streamcam.explain import Explainer
-    from streamcam.media.encoders import EncoderSettings
-    from streamcam.overlay import OverlaySettings
-    from streamcam.pipeline.render import RenderResult
-    from streamcam.pipeline.stream import ExplainedStream
-    from streamcam.sources import SourceSettings
-    from streamcam.temporal import TemporalSettings
 
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Request:
-    """What is to be rendered, apart from the network."""
-
-    source: str
-    output: str
-    sidecar: str | None
-    overwrite: bool
-    resume: bool
-    temporal: TemporalSettings
-    overlay: OverlaySettings
-    reading: SourceSettings
-    encoder: EncoderSettings
-
-
-@click.command("render", short_help="Turn a video or image into labelled heatmap footage.")
+@click.command("render", short_help="Explain a video or image and write the result.")
 @click.argument("source", metavar="INPUT")
 @option(
-    "-o", "--output", required=True, metavar="FILE", help="The file to make; its suffix chooses the kind."
+    "-o", "--output", required=True, metavar="FILE", help="The file to write; its suffix chooses the format."
 )
 @option("--overwrite", is_flag=True, help="Replace existing output files.")
 @option(
     "--resume",
     is_flag=True,
-    help="Keep what is done in OUTPUT.parts while it works, and go on from what is there. Ctrl-C loses "
-    "nothing that was explained, a crash its last seconds; encoding goes on from every 250th frame.",
+    help="Save finished work in OUTPUT.parts, and continue from there. Ctrl-C loses no explanations, a crash "
+    "those of the last seconds; encoding continues at a multiple of 250 frames.",
 )
 @option(
     "--sidecar",
     metavar="FILE.jsonl",
-    help="Also write the raw maps and predictions, one JSON object a frame.",
+    help="Also write raw maps and predictions, one JSON object per frame.",
 )
 @part_options
 @reading_options
@@ -73,7 +47,7 @@ class _Request:
 @overlay_options
 @temporal_options(live=False)
 @encoding_options
-@option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
+@option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 @debug_option
 def render_command(
     *,
@@ -91,103 +65,58 @@ def render_command(
     encoding: dict[str, Any],
     quiet: bool,
 ) -> int:
-    """Explain every frame of INPUT and write it with the heat and the predicted labels on top.
+    """Explain every frame of INPUT and write it with heat and predicted labels on top.
 
-    INPUT is a video of any kind that FFmpeg reads, or a JPEG, PNG or WebP image.
+    INPUT is any video that FFmpeg reads, numbered images (frames/%05d.png), or a JPEG, PNG or WebP image.
     """
     from streamcam.media.encoders import EncoderSettings
     from streamcam.overlay import OverlaySettings
+    from streamcam.pipeline.render import RenderSettings, plan_render
     from streamcam.sources import SourceSettings
     from streamcam.temporal import TemporalSettings
 
-    request = _Request(
-        source=source,
-        output=output,
+    settings = RenderSettings(
+        source=SourceSettings(**part, **reading, depth=encoding["depth"], chroma=encoding["chroma"]),
+        temporal=TemporalSettings(**temporal),
+        overlay=OverlaySettings(**overlay),
+        encoder=EncoderSettings(**encoding),
         sidecar=sidecar,
         overwrite=overwrite,
         resume=resume,
-        temporal=TemporalSettings(**temporal),
-        overlay=OverlaySettings(**overlay),
-        reading=SourceSettings(**part, **reading, depth=encoding["depth"], chroma=encoding["chroma"]),
-        encoder=EncoderSettings(**encoding),
     )
-    _check(request)
     signals = SignalCount()
-    with contextlib.ExitStack() as heeding:  # of signals: from the first frame until all has been told
+    # Signals are handled from the first frame until the outcome is printed.
+    with plan_render(source, output, settings) as plan, contextlib.ExitStack() as handling:
         with ProgressLine(quiet=quiet) as line:
             line.begin(f"loading {model['name']}")
             line.ending = "keeping what is finished" if resume else "finishing the file"
-            departure = tell_departure(output if resume else None)
-            # Only now the slow import: what could be wrong with files and settings has been said.
+            departure = abort_message(output if resume else None)
+            # Only now the slow import: a mistake in files and settings was reported by now.
             from streamcam.explain import Explainer
             from streamcam.models import load_model
 
             network = load_model(**model, any_shape=explainer["fit"] == "full")
             chosen = Explainer(network, **explainer)
-            result = _render(
-                request,
+            result = plan.run(
                 chosen,
-                line,
-                lambda running: heeding.enter_context(
+                on_progress=line.update,
+                on_start=lambda running: handling.enter_context(
                     stop_on_signal(running.stop, line.announce_stop, lambda: _leave(line, departure), signals)
                 ),
+                on_resume=lambda kept: line.print_above(resume_message(output, kept)),
             )
-        tell_backend(chosen)
         if not quiet:
-            tell(result, sidecar)
-        return judge(result, source, signals)
+            print_result(result, sidecar)
+        return print_outcome(result, source, signals)
 
 
-def _check(request: _Request) -> None:
-    """Find what is wrong with files and settings before anything slow is imported or loaded."""
-    from streamcam.overlay import Overlay
-    from streamcam.pipeline.render import check_outputs
-    from streamcam.sinks import check_resumable, open_sink
-    from streamcam.sources import check_input_file, open_source
-    from streamcam.temporal import Stabilizer
-
-    # Down to the first image, because only that tells a video from a text file of that name.
-    source = check_input_file(request.source)
-    with open_source(source, request.reading) as opened:
-        info = opened.info
-    check_outputs(source, request.output, request.sidecar, overwrite=request.overwrite)
-    Stabilizer(request.temporal)
-    open_sink(request.output, info, settings=request.encoder, overwrite=request.overwrite).abort()
-    if request.resume:
-        check_resumable(request.output, info)
-    Overlay(request.overlay)
-
-
-def _render(
-    request: _Request, explainer: Explainer, line: ProgressLine, on_start: Callable[[ExplainedStream], None]
-) -> RenderResult:
-    """Render, until the end or the first signal."""
-    from streamcam.pipeline.render import render
-
-    return render(
-        request.source,
-        request.output,
-        explainer,
-        temporal=request.temporal,
-        overlay=request.overlay,
-        encoder=request.encoder,
-        sidecar=request.sidecar,
-        reading=request.reading,
-        overwrite=request.overwrite,
-        resume=request.resume,
-        on_progress=line.update,
-        on_start=on_start,
-        on_resume=lambda kept: line.tell(tell_resumption(request.output, kept)),
-    )
-
-
-def _leave(line: ProgressLine, told: str) -> None:
-    """End the process here and now, with nothing unfinished left; called in the middle of anything."""
+def _leave(line: ProgressLine, message: str) -> None:
+    """Delete unfinished files and exit the process; safe in a signal handler."""
     from streamcam.sinks import discard_all
 
     try:
         discard_all()
         line.wipe()
-        os.write(2, f"{told}\n".encode(errors="replace"))
+        os.write(2, f"{message}\n".encode(errors="replace"))
     finally:
         os._exit(EXIT_INTERRUPTED)

@@ -1,74 +1,92 @@
-"""One batch on its way: the network has been run, and maps are to be made of what that left behind."""
+"""From a batch of pixels to one explanation per frame: running, computing maps, and assembling.
+
+`MapMaker` runs the network and a method on a batch, `combine_layers` and `sanitize_map` finish the maps, and
+`Assembler` puts them together with predictions and instances.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from streamcam.explain.hooks import ForwardPass, HookedNetwork
-from streamcam.explain.maps import combine_layers
 from streamcam.explain.method_inputs import MethodInputs
 from streamcam.explain.methods import Method, method_call
-from streamcam.explain.objectives import Objective
-from streamcam.frames import FloatArray
+from streamcam.explain.targets import FUNCTION_INDEX, Objective, Target
+from streamcam.explanations import NOT_FINITE, Explanation, Instance, Prediction
+from streamcam.frames import FloatArray, Frame, Region
 
-Inputs = Callable[[], torch.Tensor]
-"""Makes the network's input where a method asks for it, float32 (N, C, H, W), normalised."""
+MakeInputs = Callable[[], torch.Tensor]
+"""Returns the network's input where a method asks for it: what `Model.prepare` makes."""
+
+NO_EVIDENCE = "no positive evidence"
+"""The flag of a map that is zero everywhere."""
 
 
-class Run(Protocol):
-    """A batch of N images that the network has seen."""
+class BatchRun(Protocol):
+    """A batch of N images that the network has been run on."""
 
     @property
-    def logits(self) -> torch.Tensor:
-        """float32 (N, classes), detached; what it says may change with the next batch."""
+    def scores(self) -> torch.Tensor:
+        """float32 (N, classes), detached; overwritten by the next batch."""
+        ...
+
+    @property
+    def instances(self) -> Sequence[Sequence[Instance]] | None:
+        """The objects found in each image, as in `Output.instances`."""
         ...
 
     def maps(self, objectives: Sequence[Objective]) -> FloatArray:
-        """Explain T objectives: float32 (T, N, h, w), raw (perhaps negative, perhaps not finite), to keep."""
+        """Explain T objectives: float32 (T, N, h, w), raw (maybe negative, maybe not finite), to keep."""
         ...
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Mapper:
-    """Makes maps by one method."""
+class MapMaker:
+    """Computes maps by one method."""
 
     network: HookedNetwork
-    """What is explained."""
+    """The network that is explained."""
     method: Method
     options: Mapping[str, int | float]
-    """The method's own."""
-    normalise: Callable[[NDArray[np.uint8] | torch.Tensor], torch.Tensor]
-    """Makes pixels, uint8 (N, H, W, 3), the network's input."""
+    """The method's options."""
+    prepare: Callable[[NDArray[np.uint8] | torch.Tensor], torch.Tensor]
+    """Converts pixels, uint8 (N, H, W, 3) or clips (N, T, H, W, 3), to the network's input."""
 
-    def run(self, pixels: NDArray[np.uint8], forward_pass: ForwardPass | None = None) -> DirectRun:
-        """Begin a batch.
+    def run(self, pixels: NDArray[np.uint8], forward_pass: ForwardPass | None = None) -> EagerRun:
+        """Run the network on a batch.
 
         Args:
-            pixels: RGB, uint8 (N, H, W, 3).
-            forward_pass: What the network made of them, if that has been done elsewhere.
+            pixels: RGB, uint8 (N, H, W, 3), or clips (N, T, H, W, 3).
+            forward_pass: The result, if the network has been run on them already.
         """
-        inputs = functools.cache(lambda: self.normalise(pixels))
+        inputs = functools.cache(lambda: self.prepare(pixels))
         if forward_pass is None:
             forward_pass = self.network.run(inputs())
-        return DirectRun(self, inputs, pixels.shape[1:3], forward_pass)
+        return EagerRun(self, inputs, pixels.shape[-3:-1], forward_pass)
 
     def maps(
-        self, inputs: Inputs, size: Sequence[int], forward_pass: ForwardPass, objectives: Sequence[Objective]
+        self,
+        inputs: MakeInputs,
+        size: Sequence[int],
+        forward_pass: ForwardPass,
+        objectives: Sequence[Objective],
     ) -> torch.Tensor:
-        """Compute the maps of T objectives, where the network is.
+        """Compute the maps of T objectives on the network's device.
 
         Args:
             inputs: Makes the network's input.
-            size: Its (H, W).
-            forward_pass: What came of it.
-            objectives: With their classes where the network is.
+            size: (H, W) of the input.
+            forward_pass: Result of running the network.
+            objectives: Objectives with their classes on the network's device.
 
         Returns:
             float32 (T, N, h, w).
@@ -76,34 +94,191 @@ class Mapper:
         return torch.stack([self._map(inputs, size, forward_pass, objective) for objective in objectives])
 
     def _map(
-        self, inputs: Inputs, size: Sequence[int], forward_pass: ForwardPass, objective: Objective
+        self, inputs: MakeInputs, size: Sequence[int], forward_pass: ForwardPass, objective: Objective
     ) -> torch.Tensor:
         layer_maps = []
-        for index in range(len(self.network.layers)):
-            evidence = MethodInputs(
+        for index, layer_output in enumerate(forward_pass.layer_outputs):
+            method_inputs = MethodInputs(
                 self.network, inputs, forward_pass, index, objective, self.method.criterion
             )
-            layer_maps.append(method_call(self.method, evidence, self.options).detach())
+            values = method_call(self.method, method_inputs, self.options).detach()
+            layer_maps.append(method_inputs.layout.newest(values, layer_output))
         return combine_layers(layer_maps, self.method.combine, size)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class DirectRun:
-    """A batch whose every step is ordered as it comes."""
+class EagerRun:
+    """A `BatchRun` whose every step torch is asked for one after another."""
 
-    mapper: Mapper
-    inputs: Inputs
+    map_maker: MapMaker
+    inputs: MakeInputs
     size: Sequence[int]
     """(H, W) of the network's input."""
     forward_pass: ForwardPass
 
     @property
-    def logits(self) -> torch.Tensor:
-        """As in `Run`."""
-        return self.forward_pass.logits.detach()
+    def scores(self) -> torch.Tensor:
+        """As in `BatchRun`."""
+        return self.forward_pass.scores.detach()
+
+    @property
+    def instances(self) -> Sequence[Sequence[Instance]] | None:
+        """As in `BatchRun`."""
+        return self.forward_pass.output.instances
 
     def maps(self, objectives: Sequence[Objective]) -> FloatArray:
-        """As in `Run`."""
-        there = [objective.on(self.logits.device) for objective in objectives]
-        maps: FloatArray = self.mapper.maps(self.inputs, self.size, self.forward_pass, there).cpu().numpy()
-        return maps
+        """As in `BatchRun`."""
+        on_device = [objective.on(self.scores.device) for objective in objectives]
+        maps = self.map_maker.maps(self.inputs, self.size, self.forward_pass, on_device)
+        array: FloatArray = maps.cpu().numpy()
+        return array
+
+
+def combine_layers(
+    maps: Sequence[torch.Tensor], how: Literal["mean", "product"], size: Sequence[int]
+) -> torch.Tensor:
+    """Combine the maps of several layers.
+
+    Each layer's map is cut at zero and scaled to 0..1, so that no layer drowns the others; the result has
+    the strength of their mean maximum. A single map is returned as it is.
+
+    Args:
+        maps: float32 (N, h, w), each of its own resolution.
+        how: Whether to average or to multiply them.
+        size: (H, W) of the network's input, to which grids of different resolution are enlarged.
+
+    Returns:
+        float32 (N, H, W).
+    """
+    if len(maps) == 1:
+        return maps[0]
+    strengths = torch.stack([values.amax(dim=(1, 2)).clamp(min=0) for values in maps]).mean(dim=0)
+    enlarged = [
+        F.interpolate(
+            _unit(values.clamp(min=0)).unsqueeze(1), tuple(size), mode="bilinear", align_corners=False
+        ).squeeze(1)
+        for values in maps
+    ]
+    if how == "mean":
+        combined = torch.stack(enlarged).mean(dim=0)
+    else:
+        combined = torch.stack([_unit(values) for values in enlarged]).prod(dim=0)
+    return combined * strengths.view(-1, 1, 1)
+
+
+def _unit(values: torch.Tensor) -> torch.Tensor:
+    """Scale each map of (N, h, w) to 0..1."""
+    lowest, highest = values.amin(dim=(1, 2), keepdim=True), values.amax(dim=(1, 2), keepdim=True)
+    return (values - lowest) / (highest - lowest).clamp(min=1e-12)
+
+
+def sanitize_map(values: FloatArray, *, signed: bool) -> tuple[FloatArray, str | None]:
+    """Make a map finite, and non-negative unless it is signed.
+
+    Args:
+        values: Raw map, float32 (h, w).
+        signed: Whether negative values stay.
+
+    Returns:
+        float32 (h, w), finite; and why it is all zeros, or None if it is not.
+    """
+    if not np.isfinite(values).all():
+        return np.zeros_like(values), NOT_FINITE
+    finished = values if signed else np.maximum(values, 0)
+    return finished, None if finished.any() else NO_EVIDENCE
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class BatchResult:
+    """What was computed for one batch of N images and T targets, off the device."""
+
+    maps: FloatArray
+    """Raw maps, (T, N, h, w): maybe negative, maybe not finite."""
+    classes: list[list[int]]
+    """T lists of the N images' classes."""
+    best: list[list[int]]
+    """Most probable classes of each image, best first."""
+    probabilities: FloatArray
+    """(N, classes)."""
+    instances: Sequence[Sequence[Instance]] | None
+    """Objects found in each image, boxes as fractions of the network's input."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Assembler:
+    """Assembles explanations; its fields are what all of them share."""
+
+    labels: Sequence[str]
+    """Name of each class."""
+    targets: Sequence[Target]
+    method: str
+    target_layer: str
+    signed: bool
+    """Whether maps keep negative values."""
+
+    def assemble(self, frames: Sequence[Frame], result: BatchResult, region: Region) -> list[Explanation]:
+        """Return one explanation for each frame, in order.
+
+        Args:
+            frames: The frames of the batch.
+            result: What was computed for them.
+            region: Part of the frames that the network saw.
+        """
+        return [self._explanation(frame, row, result, region) for row, frame in enumerate(frames)]
+
+    def _explanation(self, frame: Frame, row: int, result: BatchResult, region: Region) -> Explanation:
+        heatmaps, flags, targets = {}, {}, []
+        for number, target in enumerate(self.targets):
+            named = self._target(number, target, row, result)
+            if named.index in heatmaps:  # a class asked for by name that is also among the best
+                continue
+            heatmaps[named.index], flag = sanitize_map(result.maps[number][row], signed=self.signed)
+            targets.append(named)
+            if flag is not None:
+                flags[named.index] = flag
+        return Explanation(
+            frame_index=frame.index,
+            heatmaps=heatmaps,
+            targets=tuple(targets),
+            predictions=tuple(self._prediction(index, row, result) for index in result.best[row]),
+            method=self.method,
+            target_layer=self.target_layer,
+            region=region,
+            flags=flags,
+            signed=self.signed,
+            instances=() if result.instances is None else in_frame(result.instances[row], region),
+        )
+
+    def _target(self, number: int, target: Target, row: int, result: BatchResult) -> Prediction:
+        """Name what was explained in one image."""
+        if target.function is not None:
+            return Prediction(FUNCTION_INDEX - number, target.label, math.nan)
+        named = self._prediction(result.classes[number][row], row, result)
+        if target.against is None:
+            return named
+        other = self.labels[target.against]
+        return dataclasses.replace(named, label=f"{named.label} rather than {other}")
+
+    def _prediction(self, index: int, row: int, result: BatchResult) -> Prediction:
+        return Prediction(index, self.labels[index], float(result.probabilities[row, index]))
+
+
+def in_frame(instances: Sequence[Instance], region: Region) -> tuple[Instance, ...]:
+    """Convert boxes from fractions of the network's input to fractions of the frame.
+
+    Args:
+        instances: Objects as a model reports them.
+        region: Part of the frame that the input covers.
+    """
+    width, height = region.right - region.left, region.bottom - region.top
+
+    def convert(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+        left, top, right, bottom = box
+        return (
+            region.left + left * width,
+            region.top + top * height,
+            region.left + right * width,
+            region.top + bottom * height,
+        )
+
+    return tuple(dataclasses.replace(instance, box=convert(instance.box)) for instance in instances)

@@ -1,4 +1,4 @@
-"""The explainer: frames in, class activation maps and predictions out."""
+"""The explainer: computes class activation maps and predictions for frames."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import hashlib
 import itertools
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -15,14 +16,20 @@ import torch
 from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError, unknown_name
-from streamcam.explain.assembly import Assembler, BatchResult
-from streamcam.explain.backends import BackendMismatchError, BackendRequest, choose_backend, recordings_for
+from streamcam.explain.backends import (
+    BackendMismatchError,
+    BackendRequest,
+    captured_graphs_for,
+    choose_backend,
+)
 from streamcam.explain.backends.cache import cache_directory
-from streamcam.explain.batch import Mapper, Run
+from streamcam.explain.batch import Assembler, BatchResult, BatchRun, MapMaker
+from streamcam.explain.clips import ClipHistory, slide_clips
 from streamcam.explain.devices import PRECISIONS, choose_device, choose_precision
 from streamcam.explain.hooks import evaluating, without_inference_tensors
+from streamcam.explain.images import frame_of, frames_of
 from streamcam.explain.memory import choose_batch_size, run_what_fits
-from streamcam.explain.methods import METHODS, parse_method
+from streamcam.explain.methods import HEAD_ONLY, METHODS, parse_method
 from streamcam.explain.precision_check import check_images, hooked_network
 from streamcam.explain.targets import Target, TargetRequest, resolve_targets
 from streamcam.explain.threads import available_cores, torch_threads
@@ -32,38 +39,40 @@ from streamcam.models import (
     AUTO,
     DEFAULT_MODEL,
     FITS,
-    Classifier,
+    Model,
     Probe,
     choose_target_layers,
     load_model,
     probe_arranged,
 )
-from streamcam.models.preprocessing import Preprocessor, frame_of_array
+from streamcam.models.preprocessing import Preprocessor
 from streamcam.models.probing import trial_size
 from streamcam.models.weights import fingerprint
 
 if TYPE_CHECKING:
+    from streamcam.explain.images import ImageLike
     from streamcam.temporal import Tracker
+
+_logger = logging.getLogger("streamcam.explain")
 
 
 class Explainer:
-    """Computes, for images of any shape, which places made a network give a class its score.
+    """Computes class activation maps: which places of an image made a network give a class its score.
 
-    Belongs to one thread at a time.
+    Use it in one thread at a time.
 
     Attributes:
         model: The model that is explained, on its device.
-        target_layer: Resolved dotted name of the layer whose output the maps are made of; several are joined
-            by ``+``.
+        target_layer: Dotted name of the layer whose output the maps are made of; several are joined by ``+``.
         fit: How frames are fitted into the network's input.
-        method: The name of the method.
-        backend: What runs the backbone: ``"openvino"``, or ``"torch"``, which also takes over from it.
-        notes: What the user should know about the choices made, a sentence each.
+        method: Name of the method.
+        backend: What runs the backbone: ``"openvino"`` or ``"torch"``.
+        notes: What the user should know about the choices made, one sentence each.
     """
 
     def __init__(
         self,
-        model: str | Classifier = DEFAULT_MODEL,
+        model: str | Model = DEFAULT_MODEL,
         *,
         method: str = "gradcam",
         target_layer: str = AUTO,
@@ -85,64 +94,66 @@ class Explainer:
             target_layer: Dotted name of a layer, several joined by ``+``, or ``"auto"`` for the last one
                 with a spatial grid.
             classes: What to explain: indices, names, ``"top3"`` for each image's three most probable
-                classes, functions from logits (M, classes) to (M,); None for the most probable class.
-            against: A class that the others are held against: the gradient of the difference.
-            signed: Whether maps keep what lowers the score, as negative values.
-            top_k: How many predictions to report.
+                classes, functions from the `Output` of M images to (M,); None for the most probable class.
+            against: A class whose score is subtracted: explains the difference.
+            signed: Whether maps keep evidence against the class, as negative values.
+            top_k: Number of predictions to report.
             device: ``"auto"``, ``"cpu"``, ``"cuda"`` …
-            precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"``, for the network; maps are float32.
+            precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"`` for the network; maps are float32.
             fit: A name in `streamcam.models.FITS`; None for ``full`` where the network takes any shape and
                 ``stretch`` elsewhere.
-            batch_size: How many images go through the network at once; ``"auto"`` chooses by device and
-                memory.
-            backend: ``"openvino"`` runs what lies before the target layer on OpenVINO, ``"torch"`` everything
-                in torch; ``"auto"`` takes the first wherever it can.
+            batch_size: Number of images that go through the network at once; ``"auto"`` chooses by device
+                and memory.
+            backend: ``"openvino"`` runs the network up to the target layer on OpenVINO, ``"torch"`` all of it
+                in torch; ``"auto"`` prefers OpenVINO on CPUs.
 
         Raises:
-            StreamcamError: one of its children, if any of these cannot be had.
+            StreamcamError: one of its subclasses, if one of these does not exist or cannot be used here.
         """
         self.method, self._options = parse_method(method)
         self._method = METHODS[self.method]
         if signed and not self._method.signed:
             able = ", ".join(name for name, row in METHODS.items() if row.signed)
             raise InvalidArgumentError(
-                f"method {self.method!r} knows no negative evidence; signed takes {able}"
+                f"method {self.method!r} has no negative evidence; `signed=True` works with {able}"
             )
         if fit is not None and fit not in FITS:
             raise unknown_name("fit", fit, FITS)
         smallest = top_k if batch_size == "auto" else min(top_k, batch_size)
         if smallest < 1:
-            raise InvalidArgumentError(f"top_k and batch_size start at 1, not {smallest}")
-        place = choose_device(device)
-        self.device, backend_device = place.torch, place.openvino
-        chosen = choose_precision(precision, self.device, backend_device)
+            raise InvalidArgumentError(f"`top_k` and `batch_size` are at least 1, not {smallest}")
+        device_choice = choose_device(device)
+        self.device, backend_device = device_choice.torch, device_choice.openvino
+        precisions = choose_precision(precision, self.device, backend_device)
         if isinstance(model, str):
             model = load_model(model, any_shape=fit == "full")
         self.model = model = without_inference_tensors(model)
         self.targets = resolve_targets(model, classes, against)
         if signed and len(self.targets) > 1:
             raise InvalidArgumentError(
-                f"signed shows one class in two colours, and {len(self.targets)} are asked for; ask for one"
+                f"`signed=True` shows one class in two colors, not {len(self.targets)}; ask for one class"
             )
+        self._check_method()
         self._module = model.module.to(self.device)
         self.top_k = min(top_k, len(model.labels))
-        self.notes: list[str] = [note for note in (place.note, chosen.note) if note is not None]
-        found = self._probe(fit)
-        self.fit = found.fit
-        self.batch_size = choose_batch_size(self.device, found.layers) if batch_size == "auto" else batch_size
-        layers = choose_target_layers(found.layers, target_layer, stages=self._method.stages)
+        self.notes: list[str] = [note for note in (device_choice.note, precisions.note) if note]
+        probe = self._probe(fit)
+        self.fit = probe.fit
+        self.batch_size = choose_batch_size(self.device, probe.layers) if batch_size == "auto" else batch_size
+        layers = choose_target_layers(probe.layers, target_layer, stages=self._method.stages)
         self.target_layer = "+".join(layer.name for layer in layers)
         self._assembler = Assembler(model.labels, self.targets, self.method, self.target_layer, signed)
-        self._preprocessor = Preprocessor(model.input, self.fit, self.device, found.memory_format)
+        self._preprocessor = Preprocessor(model, self.fit, self.device, probe.memory_format)
+        self._history: ClipHistory | None = None
         size = trial_size(model, self.fit)
         # Where torch runs on a processor, nothing below float32 has been seen to be quicker.
-        tried = chosen.names[-1:] if self.device.type == "cpu" else chosen.names
+        in_torch = precisions.names[-1:] if self.device.type == "cpu" else precisions.names
         with torch.inference_mode(False), evaluating(self._module):
             network = hooked_network(
                 model,
                 layers,
-                [PRECISIONS[name] for name in tried],
-                lambda: self._preprocessor.normalise(check_images(*size)[: self.batch_size]),
+                [PRECISIONS[name] for name in in_torch],
+                lambda: self._preprocessor.prepare(self._stills(check_images(*size)[: self.batch_size])),
             )
             self._split, self._backend_reason = choose_backend(
                 "openvino" if backend_device else backend,
@@ -152,66 +163,80 @@ class Explainer:
                     self._method,
                     device=self.device,
                     backend_device=backend_device or "CPU",
-                    precisions=chosen.names,
+                    precisions=precisions.names,
                     size=size,
                     batch_size=self.batch_size,
                     cache=cache_directory(),
                 ),
             )
         self.backend = "torch" if self._split is None else "openvino"
-        self._mapper = Mapper(network, self._method, self._options, self._preprocessor.normalise)
-        self._recordings = recordings_for(self.device, self._mapper)
-        self._meant = {"backend": self.backend, "precision": self.precision}
+        self._map_maker = MapMaker(network, self._method, self._options, self._preprocessor.prepare)
+        self._graphs = captured_graphs_for(self.device, self._map_maker)
+        self._preferred = {"backend": self.backend, "precision": self.precision}
+        _logger.info("device %s; layer %s; batches of %d", self.device, self.target_layer, self.batch_size)
+        _logger.info("backend %s in %s: %s", self.backend, self.precision, self.backend_reason)
+        for note in self.notes:
+            _logger.info("%s", note)
+
+    def __repr__(self) -> str:
+        return (
+            f"Explainer({self.model!r}, method={self.method!r}, target_layer={self.target_layer!r}, "
+            f"backend={self.backend!r}, precision={self.precision!r}, device={str(self.device)!r})"
+        )
 
     @property
     def backend_reason(self) -> str:
-        """Why that backend, and how it is used."""
-        recording = "" if self._recordings is None else f"; {self._recordings.reason}"
-        return self._backend_reason + recording
+        """Why this backend was chosen, and how it is used."""
+        graphs = "" if self._graphs is None else f"; {self._graphs.reason}"
+        return self._backend_reason + graphs
 
     @property
     def precision(self) -> str:
-        """What the network computes in, or did for the last images: a name in `PRECISIONS`."""
+        """Precision of the network for the last images: a name in `PRECISIONS`."""
         if self._split is not None:
             return self._split.precision
-        return next(name for name, dtype in PRECISIONS.items() if dtype == self._mapper.network.dtype)
+        return next(name for name, dtype in PRECISIONS.items() if dtype == self._map_maker.network.dtype)
 
-    def preprocess(self, image: NDArray[np.uint8]) -> torch.Tensor:
-        """Return what the network sees of an image.
+    def preprocess(self, image: ImageLike) -> torch.Tensor:
+        """Return the network's input for an image.
 
         Args:
-            image: RGB, uint8 (H, W, 3).
+            image: An image, as for `explain`.
 
         Returns:
-            float32 (1, C, H', W'), normalised, on the explainer's device.
+            float32 (1, C, H', W'), normalized, on the explainer's device; for networks that take clips
+            (1, C, T, H', W'), the image repeated.
 
         Raises:
-            InvalidArgumentError: if the image is not such an array.
+            InvalidArgumentError: if it is not an image.
         """
-        return self._preprocessor.normalise(self._preprocessor.pixels([frame_of_array(image, 0)]))
+        return self._preprocessor.prepare(self._stills(self._preprocessor.pixels([frame_of(image)])))
 
-    def explain(self, images: Sequence[NDArray[np.uint8]]) -> list[Explanation]:
-        """Explain images.
+    def explain(self, images: ImageLike | Sequence[ImageLike]) -> list[Explanation]:
+        """Explain an image, or several.
 
         Args:
-            images: RGB, uint8 (H, W, 3) each; shapes may differ.
+            images: One image or a sequence of them, of any shapes: RGB arrays, uint8 (H, W, 3); PIL images;
+                tensors (3, H, W), uint8 or float from 0 to 1; or paths. A network that takes clips sees
+                them as consecutive frames of one video.
 
         Returns:
             One explanation for each image, in order.
 
         Raises:
-            InvalidArgumentError: if an image is not such an array.
+            InvalidArgumentError: if something is not an image.
+            SourceError: if a file cannot be read.
             ModelError: if the method cannot explain this network.
         """
-        return self.explain_frames([frame_of_array(image, index) for index, image in enumerate(images)])
+        return self.explain_frames(frames_of(images))
 
     def explain_frames(self, frames: Sequence[Frame], tracker: Tracker | None = None) -> list[Explanation]:
         """Explain frames of a source.
 
         Args:
-            frames: What to explain.
-            tracker: Decides, frame after frame, which classes are taken for the most probable ones; each
-                frame's own ranking if None.
+            frames: Frames in order. A network that takes clips sees each with those before it, also of the
+                last call, until a cut or another video.
+            tracker: Ranks the classes over time and knows the cuts; if None, each frame is ranked by itself.
 
         Returns:
             One explanation for each frame, in order.
@@ -230,14 +255,27 @@ class Explainer:
                 del waiting[: len(explained)]
         return explanations
 
+    def skip_frames(self, frames: Sequence[Frame], tracker: Tracker | None = None) -> None:
+        """Take note of frames whose explanations are known already, for clips that begin with them.
+
+        Args:
+            frames: Frames in order, as for `explain_frames`.
+            tracker: As for `explain_frames`.
+        """
+        if self.model.clip_length == 1:
+            return
+        for _, alike in itertools.groupby(frames, key=lambda frame: (frame.image.width, frame.image.height)):
+            group = list(alike)
+            _, self._history = self._slide(group, self._preprocessor.pixels(group), tracker)
+
     def identity(self) -> dict[str, object]:
-        """Tell all that explanations depend on besides the images, in plain values."""
+        """Return all that explanations depend on besides the images, as plain values."""
         return {
             "model": self.model.name,
             "weights": fingerprint(self._module),
             "labels": hashlib.sha256(repr(self.model.labels).encode()).hexdigest()[:16],
             "input": repr(self.model.input),
-            "activation": self.model.activation,
+            **self.model.identity(),
             "method": self.method,
             "method's options": repr(self._options),
             "target layer": self.target_layer,
@@ -247,20 +285,20 @@ class Explainer:
             "fit": self.fit,
             "batch": self.batch_size,
             "device": str(self.device),
-            **self._meant,  # what they become follows from the images
+            **self._preferred,  # what is used in the end follows from the images
             "torch": torch.__version__,
         }
 
     def _take_smaller_batches(self, size: int) -> None:
         self.batch_size = size
-        if self._recordings is not None:
-            self._recordings.clear()
-        note = f"the memory of {self.device} is short: fewer images go through the network at once"
+        if self._graphs is not None:
+            self._graphs.clear()
+        note = f"{self.device} is short of memory: fewer images go through the network at once"
         if note not in self.notes:
             self.notes.append(note)
 
-    def aimed_at(self, targets: Sequence[Target]) -> Explainer:
-        """Return an explainer of other targets that shares this one's network; use both in one thread.
+    def with_targets(self, targets: Sequence[Target]) -> Explainer:
+        """Return an explainer of other targets that shares the network; use both in the same thread.
 
         Args:
             targets: At least one.
@@ -272,51 +310,80 @@ class Explainer:
 
     def _probe(self, fit: str | None) -> Probe:
         """Find out whether the network takes frames at their own shape, and what its layers put out."""
-        # The order in which half-precision convolutions want their data on NVIDIA devices.
-        wanted = torch.channels_last if self.device.type == "cuda" else torch.contiguous_format
+        # The memory order that half-precision 2D convolutions prefer on NVIDIA devices.
+        prefers_channels_last = self.device.type == "cuda" and self.model.clip_length == 1
+        preferred = torch.channels_last if prefers_channels_last else torch.contiguous_format
         with evaluating(self._module):
-            probe = probe_arranged(self.model, fit, self.device, wanted)
+            probe = probe_arranged(self.model, fit, self.device, preferred)
         if probe.note is not None:
             self.notes.append(probe.note)
         return probe
 
     def _explain_batch(self, frames: Sequence[Frame], tracker: Tracker | None) -> list[Explanation]:
-        # Inference mode is the caller's affair: here gradients are taken.
+        # The caller may be in inference mode; gradients are taken here.
         threads = torch_threads(available_cores() if self._split is None else self._split.head_threads)
         with torch.inference_mode(False), evaluating(self._module), threads:
-            run = self._run(self._preprocessor.pixels(frames))
-            # From here on all but gradients and maps is done by the processor: what is looked up in a few
-            # probabilities, a device would be waited for again and again.
-            probabilities = self.model.probabilities(run.logits).cpu()
+            pixels, history = self._slide(frames, self._preprocessor.pixels(frames), tracker)
+            run = self._run(pixels)
+            # From here on the CPU does all but gradients and maps: looking up a few probabilities on a GPU
+            # would wait for it again and again.
+            probabilities = self.model.probabilities(run.scores).cpu()
             ranking = probabilities.argsort(dim=1, descending=True, stable=True)
-            followed = ranking if tracker is None else self._followed(frames, probabilities, tracker)
-            objectives = [target.objective(followed) for target in self.targets]
+            ranked = ranking if tracker is None else self._tracked(frames, probabilities, tracker)
+            objectives = [target.objective(ranked) for target in self.targets]
             result = BatchResult(
                 maps=run.maps(objectives),
                 classes=[objective.classes.tolist() for objective in objectives],
                 best=ranking[:, : self.top_k].tolist(),
                 probabilities=probabilities.numpy(),
+                instances=run.instances,
             )
+        self._history = history  # only now: a batch that was too large for the memory is tried again
         region = self._preprocessor.geometry(frames[0]).region
         return self._assembler.assemble(frames, result, region)
 
-    def _followed(
+    def _tracked(
         self, frames: Sequence[Frame], probabilities: torch.Tensor, tracker: Tracker
     ) -> torch.Tensor:
-        """Rank the classes of frames that follow each other, int64 (N, as many as are shown or explained)."""
+        """Rank the classes over time, int64 (N, the number shown or explained)."""
         count = max(self.top_k, *(1 + (target.rank or 0) for target in self.targets))
         return torch.from_numpy(tracker.rank(frames, probabilities.numpy(), self.model.labels, count))
 
-    def _run(self, pixels: NDArray[np.uint8]) -> Run:
-        """Run the network on pixels (N, H, W, 3)."""
+    def _check_method(self) -> None:
+        """Refuse methods that look at single images where the network takes clips."""
+        clip_length = self.model.clip_length
+        if clip_length > 1 and not set(self._method.needs) <= HEAD_ONLY:
+            able = ", ".join(name for name, row in METHODS.items() if set(row.needs) <= HEAD_ONLY)
+            raise InvalidArgumentError(
+                f"method {self.method!r} explains single images, and {self.model.name} takes clips of "
+                f"{clip_length} frames; use one of {able}"
+            )
+
+    def _slide(
+        self, frames: Sequence[Frame], pixels: NDArray[np.uint8], tracker: Tracker | None
+    ) -> tuple[NDArray[np.uint8], ClipHistory | None]:
+        """Make clips of frames, (N, T, H, W, 3), where the network takes clips; see `slide_clips`."""
+        if self.model.clip_length == 1:
+            return pixels, None
+        cuts = [tracker is not None and tracker.is_cut(frame) for frame in frames]
+        return slide_clips(self._history, frames, pixels, cuts, self.model.clip_length)
+
+    def _stills(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Repeat each image to a clip in which nothing moves, where the network takes clips."""
+        length = self.model.clip_length
+        return pixels if length == 1 else np.repeat(pixels[:, None], length, axis=1)
+
+    def _run(self, pixels: NDArray[np.uint8]) -> BatchRun:
+        """Run the network on images (N, H, W, 3) or clips (N, T, H, W, 3)."""
         if self._split is not None:
             try:
-                return self._mapper.run(pixels, self._split.run(pixels))
+                return self._map_maker.run(pixels, self._split.run(pixels))
             except BackendMismatchError:
                 self._split, self.backend = None, "torch"
                 self._backend_reason = (
                     "OpenVINO computes this network differently from torch, so torch runs it"
                 )
                 self.notes.append(self._backend_reason)
-        recorded = None if self._recordings is None else self._recordings.run(pixels, self.targets)
-        return recorded or self._mapper.run(pixels)
+                _logger.info("%s", self._backend_reason)
+        captured = None if self._graphs is None else self._graphs.run(pixels, self.targets)
+        return captured or self._map_maker.run(pixels)

@@ -1,7 +1,7 @@
-"""Running a network with the outputs of some layers kept, so that gradients cost only what comes after.
+"""Run a network with the outputs of some layers kept, so that gradients cost only what comes after.
 
 Everything before the first kept layer runs without a graph; autograd starts at that layer's output and
-ends at the logits. No parameter, flag, buffer or hook of the network is changed by it.
+ends at the scores. No parameter, flag, buffer or hook of the network is changed by it.
 """
 
 from __future__ import annotations
@@ -16,49 +16,56 @@ import torch
 from torch import nn
 
 from streamcam.errors import ModelError
-from streamcam.models import Classifier, Layer
+from streamcam.models import Layer, Model, Output
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class ForwardPass:
-    """One run of a network."""
+    """The result of running a network, with the outputs of some layers kept."""
 
-    logits: torch.Tensor
-    """float32 (N, classes)."""
-    outputs: tuple[torch.Tensor, ...]
-    """What each kept layer put out, in its own layout, float32; the logits depend on them."""
+    output: Output
+    """The network's answer, scores in float32."""
+    layer_outputs: tuple[torch.Tensor, ...]
+    """Output of each kept layer, in its own layout, float32; the scores depend on them."""
     size: tuple[int, int]
     """(height, width) of the network's input."""
 
+    @property
+    def scores(self) -> torch.Tensor:
+        """float32 (N, classes)."""
+        return self.output.scores
+
 
 class HookedNetwork:
-    """A network and the layers whose outputs are kept."""
+    """A network that keeps the outputs of some layers when it runs."""
 
-    def __init__(
-        self, classifier: Classifier, layers: Sequence[Layer], dtype: torch.dtype = torch.float32
-    ) -> None:
-        """Assign.
+    def __init__(self, model: Model, layers: Sequence[Layer], dtype: torch.dtype = torch.float32) -> None:
+        """Choose the layers to keep.
 
         Args:
-            classifier: On its device.
-            layers: In any order; outputs are given in this order.
-            dtype: What the network computes in; what it puts out is float32 in any case.
+            model: The model, on its device.
+            layers: Layers in any order; their outputs are kept in this order.
+            dtype: Number format of the network; what it returns is float32 in any case.
         """
-        self.classifier = classifier
+        self.model = model
         self.layers = tuple(layers)
         self.dtype = dtype
-        self._taps = [classifier.module.get_submodule(layer.name) for layer in layers]
+        self._modules = [model.module.get_submodule(layer.name) for layer in layers]
 
-    def logits(self, batch: torch.Tensor) -> torch.Tensor:
-        """Run the network: float32 (N, C, H, W), normalised, to logits, float32 (N, classes)."""
+    def forward(self, batch: torch.Tensor) -> Output:
+        """Run the network without keeping anything.
+
+        Args:
+            batch: What `Model.prepare` returned.
+        """
         with self._precision(batch.device.type):
-            return self.classifier.read_logits(self.classifier.module(batch)).float()
+            return with_float_scores(self.model.forward(batch))
 
     def run(self, batch: torch.Tensor) -> ForwardPass:
         """Run the network and keep the layers' outputs.
 
         Args:
-            batch: float32 (N, C, H, W), normalised.
+            batch: What `Model.prepare` returned.
 
         Raises:
             ModelError: if a layer did not run.
@@ -74,32 +81,32 @@ class HookedNetwork:
             return kept[index].clone()
 
         with self._hooked(keep), torch.no_grad():
-            logits = self.logits(batch)
+            output = self.forward(batch)
         missing = [layer.name for index, layer in enumerate(self.layers) if index not in kept]
         if missing:
             raise ModelError(
                 f"layer {missing[0]!r} did not run for this input; choose another `target_layer`"
             )
-        outputs = tuple(kept[index] for index in range(len(self.layers)))
-        return ForwardPass(logits, outputs, (batch.shape[2], batch.shape[3]))
+        layer_outputs = tuple(kept[index] for index in range(len(self.layers)))
+        return ForwardPass(output, layer_outputs, (batch.shape[-2], batch.shape[-1]))
 
-    def run_with_output(self, batch: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+    def run_with_output(self, batch: torch.Tensor, output: torch.Tensor) -> Output:
         """Run the network with the first kept layer's output replaced.
 
         Args:
             batch: float32 (N, C, H, W).
-            output: In the layer's own layout.
+            output: The replacement, in the layer's own layout.
 
         Returns:
-            float32 (N, classes), without a graph.
+            The network's answer, without a graph.
         """
         with self._hooked(lambda index, own: output.to(own.dtype) if index == 0 else own), torch.no_grad():
-            return self.logits(batch)
+            return self.forward(batch)
 
     def _precision(self, device: str) -> contextlib.AbstractContextManager[object]:
         if self.dtype == torch.float32:
             return contextlib.nullcontext()
-        # What autocast would keep of casts until it ends, a recording must not meet (backends/graphs.py).
+        # Casts that autocast caches must not end up in a captured CUDA graph (backends/cuda_graphs.py).
         return torch.autocast(device, self.dtype, cache_enabled=False)
 
     @contextlib.contextmanager
@@ -107,12 +114,21 @@ class HookedNetwork:
         def hook_for(index: int) -> Any:
             return lambda _module, _inputs, output: replace(index, output)
 
-        handles = [tap.register_forward_hook(hook_for(index)) for index, tap in enumerate(self._taps)]
+        handles = [
+            module.register_forward_hook(hook_for(index)) for index, module in enumerate(self._modules)
+        ]
         try:
             yield
         finally:
             for handle in handles:
                 handle.remove()
+
+
+def with_float_scores(output: Output) -> Output:
+    """Return a network's answer with its scores in float32."""
+    if output.scores.dtype == torch.float32:
+        return output
+    return dataclasses.replace(output, scores=output.scores.float())
 
 
 @contextlib.contextmanager
@@ -128,23 +144,23 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             part.training = True
 
 
-def without_inference_tensors(classifier: Classifier) -> Classifier:
-    """Return a classifier that gradients can pass through.
+def without_inference_tensors(model: Model) -> Model:
+    """Return a model that gradients can pass through.
 
-    Parameters made under inference mode can never take part in a graph: they are copied. A classifier that
-    has none is returned as it is.
+    Parameters made under inference mode can never take part in a graph: they are copied. A model that has
+    none is returned as it is.
     """
-    module = classifier.module
+    module = model.module
     stuck = [tensor for tensor in (*module.parameters(), *module.buffers()) if tensor.is_inference()]
     if not stuck:
-        return classifier
+        return model
     with torch.inference_mode(False):
         copies: dict[int, Any] = {}
         for tensor in stuck:
             copied = tensor.detach().clone()
             is_parameter = isinstance(tensor, nn.Parameter)
             copies[id(tensor)] = nn.Parameter(copied, requires_grad=False) if is_parameter else copied
-        return dataclasses.replace(classifier, module=copy.deepcopy(module, copies))
+        return model.with_module(copy.deepcopy(module, copies))
 
 
 _CAST = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
@@ -152,18 +168,18 @@ _CAST = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 classes: what is derived from them may do more with its weights than multiply."""
 
 
-def with_cast_weights(classifier: Classifier, dtype: torch.dtype) -> Classifier:
-    """Return a classifier whose large weights are already what autocast would make of them, run after run.
+def with_cast_weights(model: Model, dtype: torch.dtype) -> Model:
+    """Return a model whose large weights are already cast to what autocast would cast them to in every run.
 
-    All else is shared with the one given; under autocast both compute the same, to the bit. A network that
+    All else is shared with the original; under autocast both compute the same, to the bit. A network that
     cannot be copied is returned as it is.
     """
-    module = classifier.module
+    module = model.module
     cast = [part.get_parameter("weight") for part in module.modules() if type(part) in _CAST]
     reduced = {id(weight): nn.Parameter(weight.detach().to(dtype), requires_grad=False) for weight in cast}
     shared = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
     try:
         copied = copy.deepcopy(module, {**shared, **reduced})
     except Exception:  # whatever a network holds that has no copies
-        return classifier
-    return dataclasses.replace(classifier, module=copied)
+        return model
+    return model.with_module(copied)

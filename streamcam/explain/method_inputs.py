@@ -1,4 +1,4 @@
-"""What a method may look at, computed when it asks for it and not before."""
+"""What a method can ask for, computed when it is asked for."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterator
 import torch
 
 from streamcam.explain.hooks import ForwardPass, HookedNetwork
-from streamcam.explain.objectives import Objective
+from streamcam.explain.targets import Objective
+from streamcam.models import Output
 from streamcam.models.layouts import Layout
 
-Criterion = Callable[[Objective, torch.Tensor], torch.Tensor]
-"""(objective, logits (N, classes)) → (N,): what is differentiated, where that is not the objective itself."""
+Criterion = Callable[[Objective, Output], torch.Tensor]
+"""(objective, output of N images) → (N,): what is differentiated instead of the objective itself."""
 
 
 class MethodInputs:
-    """One layer, one batch and one objective. A method names what it needs by its parameters."""
+    """The inputs of a method for one layer, one batch and one objective. A method's parameters name them."""
 
     def __init__(
         self,
@@ -29,16 +30,16 @@ class MethodInputs:
         criterion: Criterion | None = None,
         batch_size: int = 16,
     ) -> None:
-        """Assign.
+        """Choose the layer and the objective.
 
         Args:
-            network: What was run.
-            inputs: float32 (N, C, H, W), normalised; or what makes them, if a method should ask for them.
-            forward_pass: What came of it.
-            index: Which of the network's kept layers.
-            objective: What the map is to explain.
+            network: The network that was run.
+            inputs: Its input, float32 (N, C, H, W), or a function that makes it when a method asks for it.
+            forward_pass: Result of the run.
+            index: Index of the layer among the network's kept layers.
+            objective: What the map explains.
             criterion: What is differentiated; the objective itself if None.
-            batch_size: How many images go through the network at once.
+            batch_size: Number of images that go through the network at once.
         """
         self._inputs = inputs
         self._network = network
@@ -50,7 +51,7 @@ class MethodInputs:
 
     @functools.cached_property
     def inputs(self) -> torch.Tensor:
-        """What the network saw, float32 (N, C, H, W), normalised."""
+        """The network's input, float32 (N, C, H, W), normalized."""
         return self._inputs() if callable(self._inputs) else self._inputs
 
     @property
@@ -62,17 +63,17 @@ class MethodInputs:
 
     @functools.cached_property
     def activations(self) -> torch.Tensor:
-        """The layer's output, float32 (N, K, h, w), detached."""
+        """The layer's output, float32 (N, K, h, w), detached; of clips as `Layout.fold` says."""
         return self._folded(self._output.detach())
 
     @functools.cached_property
     def gradients(self) -> torch.Tensor:
-        """Of the objective with respect to the activations, float32 (N, K, h, w)."""
+        """Gradients of the objective with respect to the activations, of their shape."""
         return self._folded(self._differentiate(self._value().sum(), retain_graph=True))
 
     @functools.cached_property
     def curvature(self) -> torch.Tensor:
-        """The Hessian of the objective times the activations, float32 (N, K, h, w)."""
+        """The Hessian of the objective times the activations, of their shape."""
         gradients = self._differentiate(self._value().sum(), create_graph=True)
         if not gradients.requires_grad:  # a head that is linear has no curvature
             return torch.zeros_like(self.activations)
@@ -83,7 +84,7 @@ class MethodInputs:
     def scorer(self) -> Scorer:
         """Scores changed images and changed activations."""
         layer = self._network.layers[self._index]
-        alone = HookedNetwork(self._network.classifier, [layer], self._network.dtype)
+        alone = HookedNetwork(self._network.model, [layer], self._network.dtype)
         return Scorer(
             alone, self.inputs, self._output.detach(), self.layout, self._objective, self._batch_size
         )
@@ -95,7 +96,7 @@ class MethodInputs:
 
     @functools.cached_property
     def objective(self) -> Objective:
-        """What the map is to explain."""
+        """What the map explains."""
         return self._objective
 
     def _folded(self, values: torch.Tensor) -> torch.Tensor:
@@ -103,12 +104,12 @@ class MethodInputs:
 
     @property
     def _output(self) -> torch.Tensor:
-        return self._forward_pass.outputs[self._index]
+        return self._forward_pass.layer_outputs[self._index]
 
     def _value(self) -> torch.Tensor:
         if self._criterion is not None:
-            return self._criterion(self._objective, self._forward_pass.logits)
-        return self._objective(self._forward_pass.logits)
+            return self._criterion(self._objective, self._forward_pass.output)
+        return self._objective(self._forward_pass.output)
 
     def _differentiate(
         self, value: torch.Tensor, *, retain_graph: bool = False, create_graph: bool = False
@@ -127,7 +128,7 @@ class Scorer:
     """Runs the network on changed images or changed activations, a few at a time.
 
     Attributes:
-        inputs: The images, float32 (N, C, H, W), normalised.
+        inputs: The images, float32 (N, C, H, W), normalized.
         baseline: The objective of the images as they are, float32 (N,).
     """
 
@@ -140,15 +141,15 @@ class Scorer:
         objective: Objective,
         batch_size: int,
     ) -> None:
-        """Assign.
+        """Choose the layer and the objective.
 
         Args:
-            network: With the layer as its only tap.
-            inputs: float32 (N, C, H, W), normalised.
-            output: What the layer put out for them, in its own layout.
-            layout: How that lies on the image.
+            network: The network, with the layer as the only one that is kept.
+            inputs: Images, float32 (N, C, H, W), normalized.
+            output: The layer's output for them, in its own layout.
+            layout: How that output lies on the image.
             objective: What is scored.
-            batch_size: How many images go through the network at once.
+            batch_size: Number of images that go through the network at once.
         """
         self.inputs = inputs
         self._network = network
@@ -161,32 +162,32 @@ class Scorer:
     def baseline(self) -> torch.Tensor:
         """The objective of the images as they are, float32 (N,)."""
         with torch.no_grad():
-            return self._objective(self._network.logits(self.inputs))
+            return self._objective(self._network.forward(self.inputs))
 
     def score_inputs(self, variants: Iterator[torch.Tensor], row: int) -> torch.Tensor:
         """Score changed versions of one image.
 
         Args:
             variants: Float32 (C, H, W) each.
-            row: Which image of the batch they are versions of.
+            row: Index of the image in the batch.
 
         Returns:
             float32 (number of variants,).
         """
-        return self._score(variants, row, self._network.logits)
+        return self._score(variants, row, self._network.forward)
 
     def score_activations(self, variants: Iterator[torch.Tensor], row: int) -> torch.Tensor:
         """Score one image with changed activations of the layer.
 
         Args:
             variants: Float32 (K, h, w) each.
-            row: Which image of the batch they belong to.
+            row: Index of the image in the batch.
 
         Returns:
             float32 (number of variants,).
         """
 
-        def run(batch: torch.Tensor) -> torch.Tensor:
+        def run(batch: torch.Tensor) -> Output:
             own = self._output[row : row + 1].expand(len(batch), *self._output.shape[1:])
             outputs = self._layout.unfold(batch, own).contiguous()
             copies = 1 if self._broadcasts else len(batch)
@@ -200,7 +201,7 @@ class Scorer:
 
         Args:
             variants: Float32 (C, H, W) each.
-            row: Which image of the batch they are versions of.
+            row: Index of the image in the batch.
 
         Yields:
             Of a few variants at a time, the gradients with respect to their own activations, float32
@@ -221,18 +222,18 @@ class Scorer:
         """
         image, own = self.inputs[:1], self._output[:1]
         pair = torch.cat([own, 0.5 * own + 1])
-        expected = self._network.run_with_output(image.expand(2, -1, -1, -1), pair)
+        expected = self._network.run_with_output(image.expand(2, -1, -1, -1), pair).scores
         try:
-            found = self._network.run_with_output(image, pair)
+            scores = self._network.run_with_output(image, pair).scores
         except Exception:  # whatever this network raises where sizes do not fit
             return False
-        if found.shape != expected.shape:
+        if scores.shape != expected.shape:
             return False
         effect = (expected[1] - expected[0]).abs().max()
-        return bool((found - expected).abs().max() <= 0.01 * effect)
+        return bool((scores - expected).abs().max() <= 0.01 * effect)
 
     def _score(
-        self, variants: Iterator[torch.Tensor], row: int, run: Callable[[torch.Tensor], torch.Tensor]
+        self, variants: Iterator[torch.Tensor], row: int, run: Callable[[torch.Tensor], Output]
     ) -> torch.Tensor:
         scores = []
         with torch.no_grad():
@@ -242,7 +243,7 @@ class Scorer:
 
 
 def _rows(row: int, batch: torch.Tensor) -> torch.Tensor:
-    """Say of a batch of variants that all are of one image, int64 (V,)."""
+    """Return the row of each variant of one image, int64 (V,)."""
     return torch.full((len(batch),), row, device=batch.device)
 
 

@@ -1,4 +1,4 @@
-"""Holding a network in reduced precision to what it gives in float32."""
+"""Check that a network in reduced precision keeps the labels and maps of float32."""
 
 from __future__ import annotations
 
@@ -12,97 +12,96 @@ from torch import nn
 from streamcam.explain.hooks import ForwardPass, HookedNetwork, with_cast_weights
 from streamcam.explain.methods.gradients import gradcam
 from streamcam.frames import FloatArray
-from streamcam.models import Classifier, Layer
+from streamcam.models import Layer, Model
 from streamcam.models.layouts import Layout
 
 PROBABILITY_BOUND = 0.02
-"""How far a probability may move."""
+"""Largest change of a probability."""
 MARGIN_BOUND = 0.01
-"""Only a best class that leads by less than this may change."""
+"""Lead in probability below which the best class may change."""
 CORRELATION_BOUND = 0.999
-"""What each map's correlation must reach."""
+"""Least correlation of each map with that in float32."""
 
 _IMAGES = 8
 _CONTRAST = 45.0
 
 
-def keeps_bounds(found: ForwardPass, expected: ForwardPass, classifier: Classifier, layout: Layout) -> bool:
-    """Tell whether labels, probabilities and Grad-CAM maps stayed within the bounds above.
+def keeps_bounds(reduced: ForwardPass, exact: ForwardPass, model: Model, layout: Layout) -> bool:
+    """Return whether labels, probabilities and Grad-CAM maps are within the bounds above.
 
     What is not finite in float32 must not become finite, and is not compared otherwise.
 
     Args:
-        found: What the network gave in reduced precision.
-        expected: What it gave in float32, for the same images.
-        classifier: Makes probabilities of logits.
+        reduced: Result in reduced precision.
+        exact: Result in float32, for the same images.
+        model: The model, for the probabilities.
         layout: How the first kept layer's output lies on the image.
     """
-    was, now = (classifier.probabilities(run.logits.detach()) for run in (expected, found))
+    was, now = (model.probabilities(run.scores.detach()) for run in (exact, reduced))
     if not torch.equal(was.isfinite(), now.isfinite()):
         return False
     comparable = was.isfinite().all(dim=1)
     if (now - was)[comparable].abs().gt(PROBABILITY_BOUND).any():
         return False
-    leading = was.topk(2, dim=1).values
-    clear = comparable & (leading[:, 0] - leading[:, 1] >= MARGIN_BOUND)
+    best, *second = was.topk(min(2, was.shape[1]), dim=1).values.unbind(dim=1)
+    clear = comparable & (best - second[0] >= MARGIN_BOUND) if second else comparable
     classes = was.argmax(dim=1)
     if (now.argmax(dim=1) != classes)[clear].any():
         return False
     # On the processor: Apple's devices have no float64.
-    maps = [_gradcam(run, classes, layout).flatten(1).cpu().double() for run in (found, expected)]
+    maps = [_gradcam(run, classes, layout).flatten(1).cpu().double() for run in (reduced, exact)]
     correlation = _correlation(*maps)
     mapped = comparable.cpu() & (maps[1].std(dim=1) > 0)
     return bool(correlation[mapped].ge(CORRELATION_BOUND).all())
 
 
-def close_to(found: FloatArray, expected: FloatArray, tolerance: float) -> bool:
-    """Tell whether values agree wherever they are finite, to a share of the largest of them."""
+def close_to(values: FloatArray, expected: FloatArray, tolerance: float) -> bool:
+    """Return whether values agree wherever they are finite, to a fraction of the largest of them."""
     finite = np.isfinite(expected)
-    if found.shape != expected.shape or not np.array_equal(finite, np.isfinite(found)):
+    if values.shape != expected.shape or not np.array_equal(finite, np.isfinite(values)):
         return False
     largest = float(np.abs(expected[finite]).max(initial=1e-6))
-    return bool(np.abs(found[finite] - expected[finite]).max(initial=0.0) <= tolerance * largest)
+    return bool(np.abs(values[finite] - expected[finite]).max(initial=0.0) <= tolerance * largest)
 
 
 def hooked_network(
-    classifier: Classifier,
+    model: Model,
     layers: Sequence[Layer],
     dtypes: Sequence[torch.dtype],
     inputs: Callable[[], torch.Tensor],
 ) -> HookedNetwork:
-    """Set a network up in the first of several precisions that keeps the bounds.
+    """Set up a network in the first of several precisions that keeps the bounds.
 
     Args:
-        classifier: On its device.
+        model: The model, on its device.
         layers: The layers to keep.
-        dtypes: The preferred one first; the last is held to nothing.
-        inputs: Makes what it is tried on, float32 (N, C, H, W), normalised.
+        dtypes: Number formats, the preferred one first; the last is not checked.
+        inputs: Makes the inputs to check with, as `Model.prepare` does.
     """
-    *tried, last = dtypes
-    exact = _network(classifier, layers, last)
+    *candidates, last = dtypes
+    exact = _network(model, layers, last)
     layout = layers[0].layout
-    if tried and layout is not None:
+    if candidates and layout is not None:
         batch = inputs()
         expected = exact.run(batch)
-        for dtype in tried:
-            network = _network(classifier, layers, dtype)
-            if keeps_bounds(network.run(batch), expected, classifier, layout):
+        for dtype in candidates:
+            network = _network(model, layers, dtype)
+            if keeps_bounds(network.run(batch), expected, model, layout):
                 return network
     return exact
 
 
-def _network(classifier: Classifier, layers: Sequence[Layer], dtype: torch.dtype) -> HookedNetwork:
+def _network(model: Model, layers: Sequence[Layer], dtype: torch.dtype) -> HookedNetwork:
     if dtype != torch.float32:
-        classifier = with_cast_weights(classifier, dtype)
-    return HookedNetwork(classifier, layers, dtype)
+        model = with_cast_weights(model, dtype)
+    return HookedNetwork(model, layers, dtype)
 
 
 def _gradcam(forward_pass: ForwardPass, classes: torch.Tensor, layout: Layout) -> torch.Tensor:
-    scores = forward_pass.logits.gather(1, classes.view(-1, 1)).sum()
-    (gradients,) = torch.autograd.grad(scores, forward_pass.outputs[0], retain_graph=True)
-    folded = [
-        layout.fold(values, forward_pass.size) for values in (forward_pass.outputs[0].detach(), gradients)
-    ]
+    scores = forward_pass.scores.gather(1, classes.view(-1, 1)).sum()
+    activations = forward_pass.layer_outputs[0]
+    (gradients,) = torch.autograd.grad(scores, activations, retain_graph=True)
+    folded = [layout.fold(values, forward_pass.size) for values in (activations.detach(), gradients)]
     return gradcam(*folded).relu()
 
 
@@ -113,10 +112,10 @@ def _correlation(some: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
 
 
 def check_images(height: int, width: int) -> NDArray[np.uint8]:
-    """Make the images that a network is tried on, the same ones every time.
+    """Make the images that a network is checked with, the same ones every time.
 
-    Like photographs they hold the more contrast the coarser it is, and their colours go together: networks
-    take them for velvet or coral, with all degrees of certainty.
+    Their spectrum and the correlation of their colors are those of photographs: networks classify them as
+    velvet or coral, with all degrees of certainty.
 
     Returns:
         RGB, uint8 (8, height, width, 3).
@@ -128,10 +127,10 @@ def check_images(height: int, width: int) -> NDArray[np.uint8]:
     for seed in range(_IMAGES):
         chance = np.random.default_rng(seed)
         phases = chance.normal(size=(2, 4, *frequency.shape))
-        shared, *own = phases[0] + 1j * phases[1]
-        spectra = [(shared + 0.5 * one) / frequency ** chance.uniform(0.8, 1.4) for one in own]
+        luma, *colors = phases[0] + 1j * phases[1]
+        spectra = [(luma + 0.5 * color) / frequency ** chance.uniform(0.8, 1.4) for color in colors]
         planes = np.fft.irfft2(spectra, s=(height, width), axes=(1, 2))
         planes *= _CONTRAST / planes.std(axis=(1, 2), keepdims=True)
-        colours = chance.uniform(70, 180, (3, 1, 1))
-        images.append(np.clip(planes + colours, 0, 255).astype(np.uint8).transpose(1, 2, 0))
+        means = chance.uniform(70, 180, (3, 1, 1))
+        images.append(np.clip(planes + means, 0, 255).astype(np.uint8).transpose(1, 2, 0))
     return np.ascontiguousarray(images)

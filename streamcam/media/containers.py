@@ -1,9 +1,10 @@
-"""The kinds of video files that are written: which muxer makes each, and what it holds."""
+"""Containers of video files: one row each, with everything known of it."""
 
 from __future__ import annotations
 
 import dataclasses
 import io
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +14,7 @@ from av.error import FFmpegError
 from av.stream import Stream
 
 from streamcam.errors import InvalidArgumentError
+from streamcam.frames import SourceInfo
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -20,35 +22,79 @@ class Container:
     """One kind of video file."""
 
     suffix: str
-    """How its name ends."""
+    """The ending of its files' names."""
     muxer: str
     """FFmpeg's name of the container."""
     codec: str
-    """What its images are encoded as unless something else is asked for: a name in `CODECS`."""
+    """The default codec of its images: a name in `streamcam.media.codecs.CODECS`."""
     audio: str | None = None
     """The encoder for audio that cannot be copied."""
     subtitles: str | None = None
     """The encoder for subtitle texts that cannot be copied."""
     data: frozenset[str] = frozenset()
-    """Data that keeps its meaning in it, from a file of the same kind: FFmpeg's names."""
+    """Data that keeps its meaning when copied from a file of the same kind: FFmpeg's names."""
+    codecs: frozenset[str] | None = None
+    """The codecs that are read back as what they were, where the muxer takes others too; None: trust it."""
+    codec_tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Codec → its four-character code, where FFmpeg's own is not the one that players know."""
     holds_timecodes: bool = False
     holds_attachments: bool = False
     holds_covers: bool = False
     has_edit_lists: bool = False
     """Whether it can hide what comes before a video's beginning."""
+    has_set_clock: bool = False
+    """Whether its clock is an option of the muxer's, so that it can be the input's."""
     options: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """The muxer's own."""
+    """The muxer's options."""
+    recording_options: Mapping[str, str] | None = None
+    """The muxer's options for a file that can be played however suddenly its writing ends: its data is
+    complete once in `FRAGMENT_S`. None where there is no such file of this kind."""
     pixel_format: str | None = None
-    """What its images are encoded from, where that is RGB."""
+    """The format its images are encoded from, where that is RGB: it holds an animation."""
     time_base: Fraction | None = None
-    """The only unit of time it knows, in seconds; None where it takes the video's own."""
+    """Its unit of time in seconds, where there is only one; None where it takes the input's."""
+    merges_repeats: bool = False
+    """Whether equal images after each other become one, and only Pillow reads all of them back."""
 
+    @property
+    def is_animation(self) -> bool:
+        """Whether it holds an animated image rather than a video."""
+        return self.pixel_format is not None
+
+    def options_for(self, info: SourceInfo) -> dict[str, str]:
+        """Return the muxer's options for the video of a source."""
+        if not self.has_set_clock:
+            return dict(self.options)
+        # Every timestamp stays the same number in the ticks of the input. A late start of a stream is written
+        # in ticks of the whole video, at least the usual 1000 a second.
+        ticks = info.time_base.denominator
+        video_ticks = ticks * math.ceil(1000 / ticks)
+        return {
+            **self.options,
+            "video_track_timescale": str(ticks),
+            "movie_timescale": str(video_ticks),
+        }
+
+
+FRAGMENT_S = 1
+"""How much of a recording a sudden end may cost, in seconds."""
 
 # FFmpeg calls telemetry like GoPro's (gpmd) plain data, and writes no other tracks of data as what they were.
 _TELEMETRY = frozenset({"bin_data"})
 # Others, such as SCTE-35, become plain data there.
 _TRANSPORT_DATA = frozenset({"bin_data", "klv", "smpte_2038", "timed_id3"})
 
+# FFmpeg writes anything at all into a transport stream, but reads only these back as what they were.
+_TRANSPORT_CODECS = frozenset(
+    {
+        *("h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"),
+        *("aac", "ac3", "dts", "eac3", "mp2", "mp3", "opus", "truehd"),
+        *("dvb_subtitle", "dvb_teletext"),
+    }
+)
+
+_APPLE_TAGS = {"hevc": "hvc1"}  # Apple's players know HEVC by no other
+_INDEX_FIRST = {"movflags": "+faststart"}
 _FOREVER = {"loop": "0"}
 _MILLISECONDS = Fraction(1, 1000)
 
@@ -59,123 +105,90 @@ _MP4 = Container(
     "aac",
     "mov_text",
     _TELEMETRY,
+    codec_tags=_APPLE_TAGS,
     holds_timecodes=True,
     holds_covers=True,
     has_edit_lists=True,
+    has_set_clock=True,
+    options=_INDEX_FIRST,
+    recording_options={
+        "movflags": "+frag_keyframe+empty_moov+default_base_moof",
+        "frag_duration": str(FRAGMENT_S * 1_000_000),
+        "flush_packets": "1",
+    },
+)
+_MOV = Container(
+    ".mov",
+    "mov",
+    "h264",
+    "aac",
+    "mov_text",
+    _TELEMETRY,
+    codec_tags=_APPLE_TAGS,
+    holds_timecodes=True,
+    has_edit_lists=True,
+    has_set_clock=True,
+    options=_INDEX_FIRST,
+)
+_MKV = Container(
+    ".mkv",
+    "matroska",
+    "h264",
+    "libopus",
+    "srt",
+    holds_timecodes=True,
+    holds_attachments=True,
+    holds_covers=True,
+    recording_options={"cluster_time_limit": str(FRAGMENT_S * 1000), "flush_packets": "1"},
+)
+_APNG = Container(
+    ".png", "apng", "apng", options={"plays": "0"}, pixel_format="rgb24", time_base=_MILLISECONDS
 )
 
 _ALL = (
     _MP4,
-    dataclasses.replace(_MP4, suffix=".m4v"),
-    Container(
-        ".mov", "mov", "h264", "aac", "mov_text", _TELEMETRY, holds_timecodes=True, has_edit_lists=True
-    ),
-    Container(
-        ".mkv",
-        "matroska",
-        "h264",
-        "libopus",
-        "srt",
-        holds_timecodes=True,
-        holds_attachments=True,
-        holds_covers=True,
-    ),
+    dataclasses.replace(_MP4, suffix=".m4v", recording_options=None),
+    _MOV,
+    _MKV,
     Container(".webm", "webm", "vp9", "libopus", "webvtt", holds_timecodes=True),
-    Container(".ts", "mpegts", "h264", "aac", data=_TRANSPORT_DATA),
+    Container(".ts", "mpegts", "h264", "aac", data=_TRANSPORT_DATA, codecs=_TRANSPORT_CODECS),
     Container(".gif", "gif", "gif", options=_FOREVER, pixel_format="pal8", time_base=Fraction(1, 100)),
-    Container(".webp", "webp", "webp", options=_FOREVER, pixel_format="bgra", time_base=_MILLISECONDS),
-    Container(".png", "apng", "apng", options={"plays": "0"}, pixel_format="rgb24", time_base=_MILLISECONDS),
-    Container(".apng", "apng", "apng", options={"plays": "0"}, pixel_format="rgb24", time_base=_MILLISECONDS),
+    Container(
+        ".webp",
+        "webp",
+        "webp",
+        options=_FOREVER,
+        pixel_format="bgra",
+        time_base=_MILLISECONDS,
+        merges_repeats=True,
+    ),
+    _APNG,
+    dataclasses.replace(_APNG, suffix=".apng"),
 )
 
-CONTAINERS = {container.suffix: container for container in _ALL}
+CONTAINERS: dict[str, Container] = {container.suffix: container for container in _ALL}
 """Suffix → the kind of file.
 
 Only containers with timestamps: AVI, which counts frames, is not among them.
 """
 
-CODECS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "h264": ("libx264", ("h264_nvenc", "h264_videotoolbox", "h264_qsv", "h264_amf", "h264_mf")),
-    "hevc": ("libx265", ("hevc_nvenc", "hevc_videotoolbox", "hevc_qsv", "hevc_amf", "hevc_mf")),
-    "av1": ("libsvtav1", ("av1_nvenc", "av1_qsv", "av1_amf")),
-    "vp9": ("libvpx-vp9", ("vp9_qsv",)),
-    "prores": ("prores_ks", ("prores_videotoolbox",)),
-    "ffv1": ("ffv1", ()),
-    "gif": ("gif", ()),
-    "webp": ("libwebp_anim", ()),
-    "apng": ("apng", ()),
-}
-"""Codec → the encoder in software, and those in hardware, the likeliest first."""
-
-PLAYED_AS_420 = {"h264", "hevc", "av1", "vp9", "vp8"}
-"""Codecs of which most players, browsers and hardware decoders show 4:2:0 only."""
-
-ANY_SIDES = {"prores", "ffv1"}
-"""Codecs whose images may have any sides. That of some others too, but players reckon with even ones."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class EncoderDefaults:
-    """How an encoder is set up unless asked otherwise."""
-
-    options: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    quality: str = "crf"
-    """What it calls its constant quality."""
-
-
-_MEDIA_FOUNDATION = EncoderDefaults({"rate_control": "quality", "quality": "80"}, "quality")
-_NVENC = EncoderDefaults({"preset": "p5", "rc": "vbr", "cq": "23"}, "cq")
-_QUICK_SYNC = EncoderDefaults({"global_quality": "23"}, "global_quality")
-_VIDEO_TOOLBOX = EncoderDefaults({"b": "8M"})
-
-ENCODERS: dict[str, EncoderDefaults] = {
-    "libx264": EncoderDefaults({"crf": "20", "preset": "veryfast"}),
-    "libx265": EncoderDefaults({"crf": "23", "preset": "fast", "x265-params": "log-level=none"}),
-    "libvpx-vp9": EncoderDefaults(
-        {"crf": "31", "b": "0", "row-mt": "1", "cpu-used": "5", "deadline": "realtime"}
-    ),
-    "libsvtav1": EncoderDefaults({"crf": "32", "preset": "8"}),
-    "prores_ks": EncoderDefaults({"vendor": "apl0"}),
-    "libwebp_anim": EncoderDefaults({"quality": "85"}, "quality"),
-    "h264_nvenc": _NVENC,
-    "hevc_nvenc": _NVENC,
-    "av1_nvenc": _NVENC,
-    "h264_qsv": _QUICK_SYNC,
-    "hevc_qsv": _QUICK_SYNC,
-    "av1_qsv": _QUICK_SYNC,
-    "vp9_qsv": _QUICK_SYNC,
-    "h264_videotoolbox": _VIDEO_TOOLBOX,
-    "hevc_videotoolbox": _VIDEO_TOOLBOX,
-    "h264_mf": _MEDIA_FOUNDATION,
-    "hevc_mf": _MEDIA_FOUNDATION,
-}
-"""Encoder → how it is set up; one that is not listed gets what FFmpeg gives it."""
-
-# FFmpeg writes anything at all into a transport stream, but reads only these back as what they were.
-TRANSPORT_CODECS = {
-    *("h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"),
-    *("aac", "ac3", "dts", "eac3", "mp2", "mp3", "opus", "truehd"),
-    *("dvb_subtitle", "dvb_teletext"),
-}
-
 
 def container_of(path: Path) -> Container:
-    """Tell which kind of video a file's suffix asks for.
+    """Return the kind of video file that a suffix stands for.
 
     Raises:
-        InvalidArgumentError: if it asks for none that is known.
+        InvalidArgumentError: if it stands for none.
     """
     try:
         return CONTAINERS[path.suffix.lower()]
     except KeyError:
         raise InvalidArgumentError(
-            f"cannot tell from {path.name!r} what kind of file to write; use {', '.join(CONTAINERS)} "
-            "for a video, out/%05d.png for one image a frame, or .png, .jpg, .webp for an image"
+            f"{path.name!r} does not name a kind of video; use {', '.join(CONTAINERS)}"
         ) from None
 
 
 def can_copy(container: Container, stream: Stream) -> bool:
-    """Tell whether a container takes a copy of a stream, by trying: not all refusals can be looked up.
+    """Return whether a container takes a copy of a stream, by trying: not all refusals can be looked up.
 
     Args:
         container: The kind of file.
@@ -193,11 +206,11 @@ def can_copy(container: Container, stream: Stream) -> bool:
 
 
 def _is_known_in(container: Container, stream: Stream) -> bool:
-    """Tell whether a stream would be read back from a container as what it is, if it takes it."""
+    """Return whether a stream would be read back from a container as what it is, if it takes it."""
     if stream.type == "data":
         # FFmpeg reads MP4 and QuickTime as one, "mov,mp4,m4a".
         is_alike = container.muxer in stream.container.format.name.split(",")
         return is_alike and getattr(stream, "name", None) in container.data
     if not stream.codec_context:  # FFmpeg does not know the codec
         return False
-    return container.muxer != "mpegts" or stream.codec_context.codec.canonical_name in TRANSPORT_CODECS
+    return container.codecs is None or stream.codec_context.codec.canonical_name in container.codecs

@@ -1,12 +1,13 @@
-"""Which encoder a video is written with, and whether it works here and in its container."""
+"""The choice of an encoder for a video: settled, and tried before any work."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import io
+import logging
 import math
 import os
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -16,40 +17,18 @@ from av.container import OutputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
-from streamcam.errors import InvalidArgumentError, unknown_name
+from streamcam.errors import InvalidArgumentError, map_errors, unknown_name
 from streamcam.frames import HdrMetadata
-from streamcam.media.containers import (
-    CODECS,
-    ENCODERS,
-    TRANSPORT_CODECS,
-    Container,
-    EncoderDefaults,
-    container_of,
-)
-from streamcam.media.hdr_metadata import with_hdr_metadata
+from streamcam.media.codecs import CODECS, encoder_row, has_avx512, is_available, is_hardware
+from streamcam.media.containers import Container, container_of
 from streamcam.media.pixel_formats import pixel_format_for, reductions
 
 AUTO = "auto"
 """Asks for a hardware encoder where one works."""
 
-# libx264 and libx265 print their own complaint about a wrong preset before FFmpeg can say a word, and
-# take a crf above 51 for 51.
-_X26X = ("libx264", "libx265")
-_X26X_HIGHEST_CRF = 51
-_X26X_PRESETS = (
-    "ultrafast",
-    "superfast",
-    "veryfast",
-    "faster",
-    "fast",
-    "medium",
-    "slow",
-    "slower",
-    "veryslow",
-    "placebo",
-)
-
 _TRIAL_WIDTH, _TRIAL_HEIGHT = 320, 192
+
+_log = logging.getLogger("streamcam.media")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,91 +52,115 @@ class EncoderSettings:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Encoding:
-    """How a video is encoded, settled and tried."""
+    """How a video is encoded: settled and tried."""
 
     container: Container
     encoder: str
-    """FFmpeg's name of it."""
+    """FFmpeg's name of the encoder."""
     pixel_format: str
-    """What to feed it with."""
+    """The format of the images that it is fed."""
     options: dict[str, str]
-    """The encoder's own."""
+    """The encoder's options."""
     notes: tuple[str, ...] = ()
-    """What the user should know about the choice."""
+    """What the user should know about the choice, a sentence each."""
 
 
-def check_encoding(
+def choose_encoding(
     path: Path,
     settings: EncoderSettings,
-    given: str = "yuv420p",
-    light: HdrMetadata | None = None,
+    *,
+    pixel_format: str = "yuv420p",
+    hdr_metadata: HdrMetadata | None = None,
+    rate: Fraction | None = None,
 ) -> Encoding:
-    """Make sure, before any work, that container, codec and options go together.
+    """Choose the encoder for a video, and start it once: only it knows what it takes.
 
     Args:
         path: The file to make.
         settings: What is asked for.
-        given: The pixel format of the images to come.
-        light: What they say of high dynamic range.
+        pixel_format: The pixel format of the images to come.
+        hdr_metadata: Their HDR10 metadata.
+        rate: Their nominal number per second.
 
     Raises:
         UnknownNameError: if there is no such encoder or preset.
-        InvalidArgumentError: if something does not go with something else, or the encoder does not start.
+        InvalidArgumentError: if container, codec, options and images do not go together, or the encoder does
+            not start.
     """
     container = container_of(path)
+    _check_rate(container, rate)
     if settings.codec != AUTO:
-        return _try(container, _encoder_named(settings.codec or container.codec), settings, given, light)
-    software, hardware = CODECS[container.codec]
-    for encoder in hardware:
-        try:
-            Codec(encoder, "w")
-            found = _try(container, encoder, settings, given, light)
-        except (UnknownCodecError, InvalidArgumentError):  # not in this build, or not on this machine
+        encoder = _find_encoder(settings.codec or container.codec)
+        return _try(container, encoder, settings, pixel_format, hdr_metadata)
+    codec = CODECS[container.codec]
+    for encoder in codec.hardware:
+        if not is_available(encoder):
+            _log.debug("%s is not in this build of FFmpeg", encoder)
             continue
-        return dataclasses.replace(found, notes=(*found.notes, f"encoded in hardware, by {encoder}"))
-    found = _try(container, software, settings, given, light)
-    told = f"no hardware encoder for {container.codec} works here; {software} is used"
-    return dataclasses.replace(found, notes=(*found.notes, told))
+        try:
+            encoding = _try(container, encoder, settings, pixel_format, hdr_metadata)
+        except InvalidArgumentError as error:  # not on this machine
+            _log.info("%s is not used: %s", encoder, error)
+            continue
+        return dataclasses.replace(encoding, notes=(*encoding.notes, f"encoded in hardware by {encoder}"))
+    encoding = _try(container, codec.software, settings, pixel_format, hdr_metadata)
+    note = f"encoded in software by {codec.software}: no hardware encoder for {container.codec} works here"
+    return dataclasses.replace(encoding, notes=(*encoding.notes, note))
+
+
+def _check_rate(container: Container, rate: Fraction | None) -> None:
+    clock = container.time_base
+    # Players slow down what is shown for less than two units.
+    if clock is not None and rate and rate * clock > Fraction(1, 2):
+        raise InvalidArgumentError(
+            f"a {container.suffix} file shows at most {1 / clock / 2} frames a second, and the video has "
+            f"{float(rate):g}; give `rate=25`"
+        )
 
 
 def _try(
-    container: Container, encoder: str, settings: EncoderSettings, given: str, light: HdrMetadata | None
+    container: Container,
+    encoder: str,
+    settings: EncoderSettings,
+    image_format: str,
+    hdr_metadata: HdrMetadata | None,
 ) -> Encoding:
-    wanted = (settings.depth, settings.chroma)
+    row = encoder_row(encoder)
+    notes: tuple[str, ...] = ()
     if container.pixel_format is None:
-        pixel_format = pixel_format_for(encoder, given, *wanted)
-        notes = tuple(reductions(encoder, given, pixel_format, *wanted))
+        pixel_format = pixel_format_for(encoder, image_format, settings.depth, settings.chroma)
+        notes = tuple(reductions(encoder, image_format, pixel_format, settings.depth, settings.chroma))
     elif settings.chroma is None:
-        pixel_format, notes = container.pixel_format, ()
+        pixel_format = container.pixel_format
     else:
         raise InvalidArgumentError(f"a {container.suffix} file is made of RGB; leave `chroma` out")
-    asked = _asked_options(encoder, settings)
-    options = {**_defaults(encoder).options, **asked}
-    if encoder == "libx264" and _has_avx512():
-        # Its AVX-512 code for macroblock trees reads what nobody wrote: the same images become other videos.
-        options["x264-params"] = "asm=AVX2"
-    if light is not None and container.pixel_format is None:
-        told = with_hdr_metadata(options, encoder, light)
-        options = told or options
-        if told is None:
-            notes += (f"what the video says of its brightness (HDR10) is left out: {encoder} cannot be told",)
+    asked = _asked_options(settings)
+    options = {**row.options, **{_option_name(encoder, name): value for name, value in asked.items()}}
+    if has_avx512():
+        options |= row.avx512_options
+    if hdr_metadata is not None and not container.is_animation:
+        if row.hdr is None:
+            notes += (f"the video's HDR10 metadata is left out: {encoder} does not take it",)
+        else:
+            options = row.hdr.add_to(options, hdr_metadata)
     _check_options(encoder, settings, options)
-    if encoder == "libsvtav1":
-        os.environ.setdefault("SVT_LOG", "1")  # it prints its settings otherwise, and has no option for that
+    for name, value in row.environment.items():
+        os.environ.setdefault(name, value)
     with av.open(io.BytesIO(), "w", format=container.muxer) as trial:
         _check_container(trial, container, encoder)
-        _check_start(trial, encoder, pixel_format, options, _as_given(settings))
+        _check_start(trial, encoder, pixel_format, options, asked)
+    _log.info("%s encodes %s for %s, with %s", encoder, pixel_format, container.suffix, options)
     return Encoding(container, encoder, pixel_format, options, notes)
 
 
-def _encoder_named(name: str) -> str:
-    """Find the encoder of a codec or encoder's name."""
+def _find_encoder(name: str) -> str:
+    """Return the encoder for the name of a codec or an encoder."""
     if name in CODECS:
-        return CODECS[name][0]
-    try:
+        return CODECS[name].software
+    with map_errors(
+        UnknownCodecError, to=lambda _: unknown_name("codec", name, [AUTO, *CODECS, *_video_encoders()])
+    ):
         codec = Codec(name, "w")
-    except UnknownCodecError:
-        raise unknown_name("codec", name, [AUTO, *CODECS, *_video_encoders()]) from None
     if codec.type != "video":
         raise InvalidArgumentError(f"codec {name!r} encodes {codec.type}, not video; try libx264")
     return codec.name
@@ -165,30 +168,21 @@ def _encoder_named(name: str) -> str:
 
 def _check_options(encoder: str, settings: EncoderSettings, options: dict[str, str]) -> None:
     """Refuse values that the encoder would not refuse by itself, but should."""
+    row = encoder_row(encoder)
     if settings.crf is not None and not 0 <= settings.crf < math.inf:  # -1 stands for none
         raise InvalidArgumentError(f"`crf` {settings.crf:g} is no quality; it counts from 0, the best")
-    if encoder in _X26X:
-        if settings.crf is not None and settings.crf > _X26X_HIGHEST_CRF:
-            raise InvalidArgumentError(f"`crf` {settings.crf:g} is beyond the worst, {_X26X_HIGHEST_CRF}")
-        if options["preset"] not in _X26X_PRESETS:
-            raise unknown_name("preset", options["preset"], _X26X_PRESETS)
-
-
-@functools.cache
-def _has_avx512() -> bool:
-    """Tell whether the processor has AVX-512, where the system says so."""
-    try:
-        return " avx512f " in Path("/proc/cpuinfo").read_text("ascii", "replace")
-    except OSError:
-        return False
+    if settings.crf is not None and row.worst_quality is not None and settings.crf > row.worst_quality:
+        raise InvalidArgumentError(f"`crf` {settings.crf:g} is beyond the worst, {row.worst_quality:g}")
+    if row.presets and options["preset"] not in row.presets:
+        raise unknown_name("preset", options["preset"], row.presets)
 
 
 def _check_container(trial: OutputContainer, container: Container, encoder: str) -> None:
     codec = Codec(encoder, "w").canonical_name
-    if container.muxer == "mpegts":
-        is_held = codec in TRANSPORT_CODECS
-    elif container.pixel_format is not None:  # muxers of animations would take anything
-        is_held = encoder == CODECS[container.codec][0]
+    if container.codecs is not None:
+        is_held = codec in container.codecs
+    elif container.is_animation:  # their muxers would take anything
+        is_held = encoder == CODECS[container.codec].software
     else:
         is_held = codec in trial.supported_codecs
     if not is_held:
@@ -211,46 +205,28 @@ def _check_start(
         context.open()
     except FFmpegError as error:
         with_options = "".join(f" with `{name}={value}`" for name, value in asked.items())
-        instead = "; `codec='auto'` takes what works" if _is_hardware(encoder) else ""
+        instead = "; `codec='auto'` takes what works" if is_hardware(encoder) else ""
         raise InvalidArgumentError(
             f"codec {encoder!r} does not start here{with_options} ({error.strerror}){instead}"
         ) from error
-    quality = _defaults(encoder).quality
     for name in asked:  # opening takes out what the encoder knows
-        if {"crf": quality}.get(name, name) in context.options:
+        if _option_name(encoder, name) in context.options:
             raise InvalidArgumentError(f"codec {encoder!r} has no `{name}`; leave it out")
 
 
-def _defaults(encoder: str) -> EncoderDefaults:
-    return ENCODERS.get(encoder, EncoderDefaults())
+def _option_name(encoder: str, setting: str) -> str:
+    """Return an encoder's own name for a setting."""
+    return encoder_row(encoder).quality if setting == "crf" else setting
 
 
-def _asked_options(encoder: str, settings: EncoderSettings) -> dict[str, str]:
-    """What is asked for, in the encoder's own words."""
-    quality = _defaults(encoder).quality
-    return {{"crf": quality}.get(name, name): value for name, value in _as_given(settings).items()}
-
-
-def _as_given(settings: EncoderSettings) -> dict[str, str]:
-    given = {}
+def _asked_options(settings: EncoderSettings) -> dict[str, str]:
+    asked = {}
     if settings.crf is not None:
-        given["crf"] = f"{settings.crf:g}"
+        asked["crf"] = f"{settings.crf:g}"
     if settings.preset is not None:
-        given["preset"] = settings.preset
-    return given
-
-
-def _is_hardware(encoder: str) -> bool:
-    return any(encoder in hardware for _, hardware in CODECS.values())
+        asked["preset"] = settings.preset
+    return asked
 
 
 def _video_encoders() -> list[str]:
-    names = []
-    for name in av.codecs_available:
-        try:
-            codec = Codec(name, "w")
-        except UnknownCodecError:  # a decoder only
-            continue
-        if codec.type == "video":
-            names.append(name)
-    return names
+    return [name for name in av.codecs_available if is_available(name) and Codec(name, "w").type == "video"]

@@ -9,7 +9,7 @@ from av.codec import Codec
 from av.video.format import VideoFormat
 
 from streamcam.errors import InvalidArgumentError
-from streamcam.media.containers import ANY_SIDES, PLAYED_AS_420
+from streamcam.media.codecs import codec_row
 from streamcam.media.images import CHROMAS, DEEP, bits_of, chroma_of, planar_format
 
 _HALF_PLANAR = {("420", 8): "nv12", ("420", 10): "p010le", ("422", 8): "nv16", ("422", 10): "p210le"}
@@ -74,7 +74,7 @@ def fitting_size(encoder: str, pixel_format: str, size: tuple[int, int]) -> tupl
         pixel_format: What it is fed with.
         size: (width, height) in pixels.
     """
-    if Codec(encoder, "w").canonical_name in ANY_SIDES:
+    if codec_row(encoder).takes_any_size:
         return size
     layout = VideoFormat(pixel_format, 2, 2)
     across, down = 2 // layout.chroma_width(), 2 // layout.chroma_height()
@@ -92,7 +92,7 @@ def _takes(encoder: str, chroma: str, depth: int) -> bool:
 
 def _by_preference(encoder: str, given: str) -> tuple[str, ...]:
     """Order chroma subsamplings: what players show, or else the video's own; then more; then less."""
-    wanted = CHROMAS[0] if Codec(encoder, "w").canonical_name in PLAYED_AS_420 else given
+    wanted = CHROMAS[0] if codec_row(encoder).players_show_420 else given
     place = CHROMAS.index(wanted)
     return (*CHROMAS[place:], *reversed(CHROMAS[:place]))
 

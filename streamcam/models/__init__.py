@@ -1,6 +1,7 @@
 """What is explained: classifiers, their weights and labels, what they take in, and their layers."""
 
-from streamcam.models.classifier import Classifier, InputSpec
+from streamcam.models.base import InputSpec, Model, Output
+from streamcam.models.classifier import Classifier
 from streamcam.models.families.base import ModelInfo
 from streamcam.models.families.bundled import DEFAULT_MODEL
 from streamcam.models.geometry import FITS, Geometry, fit_geometry
@@ -16,7 +17,9 @@ __all__ = [
     "Geometry",
     "InputSpec",
     "Layer",
+    "Model",
     "ModelInfo",
+    "Output",
     "Probe",
     "choose_target_layers",
     "fit_geometry",

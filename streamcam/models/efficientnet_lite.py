@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from streamcam.models.classifier import InputSpec
+from streamcam.models.base import InputSpec
 from streamcam.models.weights import StateDict
 
 INPUT = InputSpec(size=224, resize=256, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)

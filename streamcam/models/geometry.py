@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from streamcam.errors import unknown_name
 from streamcam.frames import Region
-from streamcam.models.classifier import InputSpec
+from streamcam.models.base import InputSpec
 
 STRIDE = 32
 """Sides of free-shape inputs are multiples of this: the total stride of nearly every backbone."""

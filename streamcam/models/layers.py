@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from streamcam.errors import InvalidArgumentError, ModelError, unknown_name
-from streamcam.models.classifier import Classifier
+from streamcam.models.base import Model
 from streamcam.models.layouts import Layout, find_layout
 
 AUTO = "auto"
@@ -29,9 +29,13 @@ _POOLING = (
     nn.AdaptiveMaxPool2d,
     nn.LPPool2d,
     nn.FractionalMaxPool2d,
+    nn.MaxPool3d,
+    nn.AvgPool3d,
+    nn.AdaptiveAvgPool3d,
+    nn.AdaptiveMaxPool3d,
 )
 # These only repeat what came before.
-_REPEATING = (nn.Dropout, nn.Dropout2d, nn.Identity)
+_REPEATING = (nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,7 +61,8 @@ class Layer:
     @property
     def channels(self) -> int:
         """How many features it puts out at each place."""
-        return self.shape[1] if self.layout is None or self.layout.kind == "nchw" else self.shape[-1]
+        channels_first = self.layout is None or self.layout.kind in ("nchw", "ncthw")
+        return self.shape[1] if channels_first else self.shape[-1]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,34 +81,34 @@ class _Output:
 class _TrialRun:
     outputs: list[_Output]
     features: torch.Tensor | None
-    """What went into the last linear layer, which is the classifier."""
+    """What went into the last linear layer, that of the classifier."""
     num_classes: int
 
 
-def probe_layers(classifier: Classifier, batch: torch.Tensor) -> list[Layer]:
-    """Run a network and tell what each module puts out, in the order in which they finish.
+def probe_layers(model: Model, batch: torch.Tensor) -> list[Layer]:
+    """Run a network and describe what each module puts out, in the order in which they finish.
 
     Args:
-        classifier: In evaluation mode, on the batch's device.
-        batch: float32 (1, C, H, W).
+        model: In evaluation mode, on the batch's device.
+        batch: float32 (1, C, H, W), or (1, C, T, H, W) for clips.
 
     Raises:
         Exception: whatever the network raises on an input that it does not take.
     """
     with torch.inference_mode(False):
         with torch.no_grad():
-            trial = _run(classifier, torch.cat([batch] * _TRIAL_BATCH))  # as the batch lies in memory
-        layouts = _find_layouts(trial, tuple(batch.shape[2:]))
-        heard = [True] * len(layouts)
+            trial = _run(model, torch.cat([batch] * _TRIAL_BATCH))  # as the batch lies in memory
+        layouts = _find_layouts(trial, tuple(batch.shape[-2:]))
+        reached = [True] * len(layouts)
         if any(layout is not None and layout.kind == "tokens" for layout in layouts):
-            with torch.enable_grad(), _frozen(classifier.module):
+            with torch.enable_grad(), _frozen(model.module):
                 # Not a leaf, so that a network may work in place on it.
                 image = batch.clone().requires_grad_() * 1
-                heard = _places_heard(_run(classifier, image, keep_values=True), layouts, image.shape[2:])
-    return _describe(trial, layouts, heard)
+                reached = _reach_scores(_run(model, image, keep_values=True), layouts, image.shape[-2:])
+    return _describe(trial, layouts, reached)
 
 
-def _run(classifier: Classifier, batch: torch.Tensor, *, keep_values: bool = False) -> _TrialRun:
+def _run(model: Model, batch: torch.Tensor, *, keep_values: bool = False) -> _TrialRun:
     outputs: list[_Output] = []
     features: torch.Tensor | None = None
     alive_pooled: weakref.WeakValueDictionary[int, torch.Tensor] = weakref.WeakValueDictionary()
@@ -123,13 +128,13 @@ def _run(classifier: Classifier, batch: torch.Tensor, *, keep_values: bool = Fal
 
         return layer.register_forward_hook(note)
 
-    handles = [watch(name, layer) for name, layer in classifier.module.named_modules() if name]
+    handles = [watch(name, layer) for name, layer in model.module.named_modules() if name]
     try:
-        logits = classifier.read_logits(classifier.module(batch))
+        scores = model.forward(batch).scores
     finally:
         for handle in handles:
             handle.remove()
-    return _TrialRun(outputs, features, logits.shape[1])
+    return _TrialRun(outputs, features, scores.shape[1])
 
 
 @contextlib.contextmanager
@@ -157,44 +162,45 @@ def _find_layouts(trial: _TrialRun, image: tuple[int, ...]) -> list[Layout | Non
     return layouts
 
 
-def _describe(trial: _TrialRun, layouts: Sequence[Layout | None], heard: Sequence[bool]) -> list[Layer]:
+def _describe(trial: _TrialRun, layouts: Sequence[Layout | None], reached: Sequence[bool]) -> list[Layer]:
     calls = Counter(output.name for output in trial.outputs)
-    # Tokens are best explained where they are normalised, in networks that do so.
-    normalised = any(
-        is_heard and layout is not None and layout.kind == "tokens" and _normalises(output)
-        for output, layout, is_heard in zip(trial.outputs, layouts, heard, strict=True)
+    # Tokens are best explained where they are normalized, in networks that do so.
+    normalized = any(
+        is_reached and layout is not None and layout.kind == "tokens" and _normalizes(output)
+        for output, layout, is_reached in zip(trial.outputs, layouts, reached, strict=True)
     )
     layers = []
-    for output, layout, is_heard in zip(trial.outputs, layouts, heard, strict=True):
+    for output, layout, is_reached in zip(trial.outputs, layouts, reached, strict=True):
         shape = (output.shape[0] // _TRIAL_BATCH, *output.shape[1:]) if output.shape else ()
         explains = (
             layout is not None
-            and is_heard
+            and is_reached
             and calls[output.name] == 1
             and not output.pooled
             and not isinstance(output.module, _REPEATING)
-            and not (layout.kind == "nchw" and shape[1] == trial.num_classes)  # the scores themselves
-            and not (layout.kind == "tokens" and normalised and not _normalises(output))
+            # Not the scores themselves.
+            and not (layout.kind in ("nchw", "ncthw") and shape[1] == trial.num_classes)
+            and not (layout.kind == "tokens" and normalized and not _normalizes(output))
         )
         layers.append(Layer(output.name, type(output.module).__name__, shape, layout, explains))
     return layers
 
 
-def _normalises(output: _Output) -> bool:
-    """Tell by its class or its name whether a module normalises and does nothing else."""
+def _normalizes(output: _Output) -> bool:
+    """Return by its class or its name whether a module normalizes and does nothing else."""
     names = f"{type(output.module).__name__} {output.name.rpartition('.')[2]}"
     return "norm" in names.lower() and not any(output.module.children())
 
 
-def _places_heard(trial: _TrialRun, layouts: Sequence[Layout | None], size: tuple[int, ...]) -> list[bool]:
-    """Tell which outputs come from the image and, of tokens, whose places reach the classifier.
+def _reach_scores(trial: _TrialRun, layouts: Sequence[Layout | None], size: tuple[int, ...]) -> list[bool]:
+    """Find out which outputs come from the image and, of tokens, whose places reach the scores.
 
     After the last attention of a transformer with a class token, only that token is read: its patches
-    have no influence any more, and a map made there would be empty. Asked of the classifier's input, not
+    have no influence any more, and a map made there would be empty. Checked at the classifier's input, not
     of the logits, because untrained classifiers may be all zeros.
     """
     values = [output.value for output in trial.outputs]
-    heard = [value is not None and value.requires_grad for value in values]
+    reached = [value is not None and value.requires_grad for value in values]
     tokens = [
         (index, layout, value)
         for index, (layout, value) in enumerate(zip(layouts, values, strict=True))
@@ -202,15 +208,15 @@ def _places_heard(trial: _TrialRun, layouts: Sequence[Layout | None], size: tupl
     ]
     classified = trial.features
     if not tokens or classified is None or not classified.requires_grad:
-        return heard
+        return reached
     # Any weights will do that no normalisation cancels.
     weights = torch.linspace(1, 100, classified.numel(), device=classified.device).cos()
     objective = (classified.flatten() * weights).sum()
     height, width = size
     gradients = torch.autograd.grad(objective, [value for _, _, value in tokens], allow_unused=True)
     for (index, layout, _), gradient in zip(tokens, gradients, strict=True):
-        heard[index] = gradient is not None and bool(layout.fold(gradient, (height, width)).abs().max() > 0)
-    return heard
+        reached[index] = gradient is not None and bool(layout.fold(gradient, (height, width)).abs().max() > 0)
+    return reached
 
 
 def choose_target_layers(layers: Sequence[Layer], wanted: str = AUTO, *, stages: bool = False) -> list[Layer]:

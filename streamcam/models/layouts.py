@@ -1,4 +1,4 @@
-"""How a layer's output lies on the image: as planes, as pixels with channels last, or as tokens."""
+"""How a layer's output lies on the image: as planes, as pixels with channels last, as tokens, or in time."""
 
 from __future__ import annotations
 
@@ -26,23 +26,27 @@ _ASPECT_TOLERANCE = 0.35
 class Layout:
     """Where the features of each place stand in a layer's output."""
 
-    kind: Literal["nchw", "nhwc", "tokens"]
+    kind: Literal["nchw", "nhwc", "tokens", "ncthw"]
+    """Planes, channels last, tokens, or the planes of t moments of a clip."""
     grid: Grid
-    """In the trial run; images of other shapes may have another."""
+    """Its grid in the trial run; images of other shapes may have another."""
     prefix_tokens: int = 0
     """Tokens before the patches that stand for no place."""
     cell_aspect: float = 1.0
     """Of tokens: the height of a place in the image, divided by its width."""
 
     def fold(self, output: torch.Tensor, image: Grid) -> torch.Tensor:
-        """Bring an output of the layer into planes.
+        """Rearrange an output of the layer into planes.
+
+        The moments of a clip become one tall plane, the newest at the bottom, so that methods need not know
+        of time: a place is then a place at a moment. `newest` cuts a finished map down to its last moment.
 
         Args:
-            output: (N, C, h, w), (N, h, w, C) or (N, prefix + h * w, C), as `kind` says.
+            output: (N, C, h, w), (N, h, w, C), (N, prefix + h * w, C) or (N, C, t, h, w), as `kind` says.
             image: (height, width) of the network's input.
 
         Returns:
-            (N, C, h, w), a view where possible.
+            (N, C, h, w), or (N, C, t * h, w) for clips; a view where possible.
 
         Raises:
             ModelError: if so many tokens make no grid on an image of that shape.
@@ -51,12 +55,26 @@ class Layout:
             return output
         if self.kind == "nhwc":
             return output.permute(0, 3, 1, 2)
+        if self.kind == "ncthw":
+            return output.flatten(2, 3)
         rows, columns = self.grid_of(output, image)
         patches = output[:, output.shape[1] - rows * columns :]
         return patches.transpose(1, 2).reshape(output.shape[0], output.shape[2], rows, columns)
 
+    def newest(self, maps: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+        """Return the part of maps that shows the newest frame of a clip; other maps as they are.
+
+        Args:
+            maps: What a method made of folded outputs, (N, t * h, w).
+            output: The layer's output, as for `fold`.
+
+        Returns:
+            (N, h, w): the last slice, that of the frame with which the clip ends.
+        """
+        return maps[:, -output.shape[3] :] if self.kind == "ncthw" else maps
+
     def grid_of(self, output: torch.Tensor, image: Grid) -> Grid:
-        """Tell the grid of an output, which may differ from that of the trial run.
+        """Return the grid of an output, which may differ from that of the trial run.
 
         Args:
             output: As for `fold`.
@@ -69,6 +87,8 @@ class Layout:
             return output.shape[2], output.shape[3]
         if self.kind == "nhwc":
             return output.shape[1], output.shape[2]
+        if self.kind == "ncthw":
+            return output.shape[3], output.shape[4]
         height, width = image
         count = output.shape[1] - self.prefix_tokens
         grid = _grid_of_tokens(count, (height / self.cell_aspect, width))
@@ -93,6 +113,8 @@ class Layout:
             return planes
         if self.kind == "nhwc":
             return planes.permute(0, 2, 3, 1)
+        if self.kind == "ncthw":
+            return planes.reshape(*planes.shape[:2], like.shape[2], like.shape[3], planes.shape[3])
         prefix = like[:, : like.shape[1] - planes.shape[2] * planes.shape[3]]
         return torch.cat([prefix, planes.flatten(2).transpose(1, 2)], dim=1)
 
@@ -100,7 +122,7 @@ class Layout:
 def find_layout(
     shape: tuple[int, ...], batch: int, image: Grid, known_grids: Sequence[Grid]
 ) -> Layout | None:
-    """Tell how an output lies on the image, if it does.
+    """Find out how an output lies on the image, if it does.
 
     Args:
         shape: The output's shape.
@@ -118,11 +140,15 @@ def find_layout(
         return _find_planes(shape, image)
     if len(shape) == 3:
         return _find_tokens(shape, image, known_grids)
+    if len(shape) == 5:
+        moments = Layout("ncthw", (shape[3], shape[4]))
+        has_places = shape[3] * shape[4] > 1 and _distortion(moments.grid, image) <= 1
+        return moments if has_places else None
     return None
 
 
 def _is_attention(shape: tuple[int, ...], known_grids: Sequence[Grid]) -> bool:
-    """Tell whether an output holds a number for each pair of places, heads first or last."""
+    """Return whether an output holds a number for each pair of places, heads first or last."""
     places = {rows * columns for rows, columns in known_grids if rows * columns > 1}
     return shape[2] in places and shape[2] in (shape[1], shape[3])
 
@@ -145,7 +171,7 @@ def _grid_of_tokens(count: int, image: tuple[float, float]) -> Grid | None:
 
 
 def _distortion(grid: Grid, image: tuple[float, float]) -> float:
-    """Tell how far a grid is from being the image at a lower resolution, with cells as wide as high.
+    """Measure how far a grid is from being the image at a lower resolution, with cells as wide as high.
 
     Returns:
         0 if it is exactly that, up to 1 if it can be, more if it cannot.

@@ -1,4 +1,4 @@
-"""Building a classifier from its name."""
+"""Loading a model by its name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from streamcam.errors import InvalidArgumentError, UnknownNameError, unknown_name
-from streamcam.models.classifier import Classifier
+from streamcam.models.base import Model
 from streamcam.models.families import FAMILIES
 from streamcam.models.families.base import ModelInfo
 from streamcam.models.families.bundled import DEFAULT_MODEL
@@ -31,12 +31,12 @@ def load_model(
     logits_key: str | int | None = None,
     activation: Literal["softmax", "sigmoid"] | None = None,
     any_shape: bool = False,
-) -> Classifier:
-    """Build a network by name, in evaluation mode, on the CPU.
+) -> Model:
+    """Load a model by name, in evaluation mode, on the CPU.
 
     Args:
         name: The default model's name, that of a torchvision classifier, ``timm:NAME``, or
-            ``package.module:factory`` for a function of the caller's own that returns a `torch.nn.Module`.
+            ``package.module:factory`` for your own function that returns a `torch.nn.Module` or a `Model`.
         weights: ``"default"`` for the published weights (a factory's network as it is made), ``"none"`` for
             an untrained network, the name of other published weights, as ``"IMAGENET1K_V1"``, or the path of
             a ``.safetensors`` or PyTorch file.
@@ -72,9 +72,9 @@ def load_model(
     family = next((family for family in FAMILIES if family.accepts(name)), None)
     if family is None:
         raise _unknown_model(name)
-    classifier = family.load(request)
-    classifier.module.eval()
-    return classifier
+    model = family.load(request)
+    model.module.eval()
+    return model
 
 
 def _labels(labels: str | Path | Sequence[str] | None) -> tuple[str, ...] | None:
@@ -84,7 +84,7 @@ def _labels(labels: str | Path | Sequence[str] | None) -> tuple[str, ...] | None
         return imagenet_labels()
     given = read_labels(Path(labels)) if isinstance(labels, str | Path) else tuple(labels)
     if len(given) < 2:
-        raise InvalidArgumentError(f"a classifier has two classes or more, and here are {len(given)} labels")
+        raise InvalidArgumentError(f"a model has two classes or more, but `labels` names {len(given)}")
     return given
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import torch
 
 from streamcam.errors import InvalidArgumentError, ModelError
-from streamcam.models.classifier import Classifier
+from streamcam.models.base import Model
 from streamcam.models.geometry import fit_geometry
 from streamcam.models.layers import Layer, probe_layers
 
@@ -28,21 +28,19 @@ class Probe:
     """The order in which its input and its weights lie."""
 
 
-def trial_size(classifier: Classifier, fit: str) -> tuple[int, int]:
+def trial_size(model: Model, fit: str) -> tuple[int, int]:
     """Return the (height, width) of the network's input for a frame that is wider than high."""
-    width, height = fit_geometry(fit, _TRIAL_FRAME, classifier.input).size
+    width, height = fit_geometry(fit, _TRIAL_FRAME, model.input).size
     return height, width
 
 
-def probe_arranged(
-    classifier: Classifier, fit: str | None, device: torch.device, wanted: torch.memory_format
-) -> Probe:
+def probe_arranged(model: Model, fit: str | None, device: torch.device, wanted: torch.memory_format) -> Probe:
     """Lay a network's weights out as its device likes them, and probe it.
 
     Some networks' Python takes it for granted that channels come first in memory: those stay as usual.
 
     Args:
-        classifier: In evaluation mode, on its device.
+        model: In evaluation mode, on its device.
         fit: As in `probe_model`.
         device: Where the network is.
         wanted: The order that the device likes.
@@ -52,16 +50,16 @@ def probe_arranged(
         ModelError: likewise.
     """
     if wanted != torch.contiguous_format:
-        classifier.module.to(memory_format=wanted)
+        model.module.to(memory_format=wanted)
         try:
-            return probe_model(classifier, fit, device, wanted)
+            return probe_model(model, fit, device, wanted)
         except (InvalidArgumentError, ModelError):
-            classifier.module.to(memory_format=torch.contiguous_format)
-    return probe_model(classifier, fit, device)
+            model.module.to(memory_format=torch.contiguous_format)
+    return probe_model(model, fit, device)
 
 
 def probe_model(
-    classifier: Classifier,
+    model: Model,
     fit: str | None = None,
     device: str | torch.device = "cpu",
     memory_format: torch.memory_format = torch.contiguous_format,
@@ -69,7 +67,7 @@ def probe_model(
     """Run a network once, on nothing, to see what it takes and what its layers put out.
 
     Args:
-        classifier: In evaluation mode.
+        model: In evaluation mode.
         fit: A name in `streamcam.models.FITS`; None for ``full`` where the network takes any shape and has
             layers with a grid then, and ``stretch`` elsewhere.
         device: Where the network is.
@@ -82,34 +80,35 @@ def probe_model(
     note = None
     if fit in (None, "full"):
         try:
-            layers = _layers_at("full", classifier, device, memory_format)
+            layers = _layers_at("full", model, device, memory_format)
         except ModelError:  # it runs, but what it returns is no classifier's answer
             raise
         except Exception as error:  # whatever a network raises
-            only = f"{classifier.name} takes only {classifier.input.size}x{classifier.input.size} images"
+            only = f"{model.name} takes only {model.input.size}x{model.input.size} images"
             if fit == "full":
                 raise InvalidArgumentError(f"{only}; use `fit='stretch'`, crop or pad") from error
             note = f"{only}: frames are stretched to that"
         else:
             if fit == "full" or any(layer.explains for layer in layers):
                 return Probe("full", layers, None, memory_format)
-            note = f"{classifier.name} resizes images itself: frames are stretched to what it takes"
+            note = f"{model.name} resizes images itself: frames are stretched to what it takes"
     fit = fit or "stretch"
     try:
-        return Probe(fit, _layers_at(fit, classifier, device, memory_format), note, memory_format)
+        return Probe(fit, _layers_at(fit, model, device, memory_format), note, memory_format)
     except ModelError:
         raise
     except Exception as error:
-        height, width = trial_size(classifier, fit)
+        height, width = trial_size(model, fit)
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ModelError(
-            f"{classifier.name} does not run on an image of {classifier.input.channels} channels and "
+            f"{model.name} does not run on an image of {model.input.channels} channels and "
             f"{width}x{height} pixels ({reason}); say what it takes with `input_size`, `mean` and `std`"
         ) from error
 
 
 def _layers_at(
-    fit: str, classifier: Classifier, device: str | torch.device, memory_format: torch.memory_format
+    fit: str, model: Model, device: str | torch.device, memory_format: torch.memory_format
 ) -> list[Layer]:
-    image = torch.zeros(1, classifier.input.channels, *trial_size(classifier, fit), device=device)
-    return probe_layers(classifier, image.contiguous(memory_format=memory_format))
+    moments = (model.clip_length,) if model.clip_length > 1 else ()
+    image = torch.zeros(1, model.input.channels, *moments, *trial_size(model, fit), device=device)
+    return probe_layers(model, image.contiguous(memory_format=memory_format))

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from streamcam.errors import InvalidArgumentError, ModelError
-from streamcam.models.classifier import Classifier, InputSpec
+from streamcam.models.base import InputSpec
+from streamcam.models.classifier import Classifier
 from streamcam.models.labels import imagenet_labels, numbered_labels
 from streamcam.models.weights import StateDict, load_into
 
@@ -89,7 +90,7 @@ class ModelRequest:
         Raises:
             ModelError: if there are more or fewer labels than classes.
         """
-        named = max(2, classes)  # a single logit stands for two classes, see `Classifier.read_logits`
+        named = max(2, classes)  # a single logit stands for two classes, see `Classifier.read`
         given = self.labels if self.labels is not None else (labels or published_labels)(named)
         if len(given) != named:
             held = f"the {named} classes" if classes > 1 else "the single logit (2 classes)"

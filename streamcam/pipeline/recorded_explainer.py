@@ -6,7 +6,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,13 @@ Recorded = tuple[Explanation, FloatArray | None]
 
 SECONDS_AT_RISK = 5.0
 """Explanations go to the disk when the oldest one has waited that long for its segment to be finished."""
+
+
+class SkippingExplainer(FrameExplainer, Protocol):
+    """An explainer that can be told which frames need no explanation; `streamcam.Explainer` is one."""
+
+    def skip_frames(self, frames: list[Frame], tracker: Tracker | None = None) -> None:
+        """Take note of frames whose explanations are known, for clips that begin with them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ class RememberingExplainer:
     """
 
     def __init__(
-        self, explainer: FrameExplainer, store: SegmentStore, clock: Callable[[], float] = time.monotonic
+        self, explainer: SkippingExplainer, store: SegmentStore, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Assign.
 
@@ -80,6 +87,7 @@ class RememberingExplainer:
         recorded = [self._recorded(frame.index) for frame in frames]
         known = [one for one in recorded if one is not None]
         if len(known) == len(frames) and self._is_settled:
+            self._explainer.skip_frames(*((frames,) if tracker is None else (frames, tracker)))
             for frame, (explanation, probabilities) in zip(frames, known, strict=True):
                 if tracker is not None and probabilities is not None:
                     tracker.restore_ranking(frame, probabilities, explanation.smoothed_predictions)
@@ -181,7 +189,7 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> list[Recorded]:
         region = Region(**record.pop("region"))
         shown = tuple(Prediction(**label) for label in record.pop("smoothed_predictions"))
         classes = record.pop("classes")
-        record["instances"] = tuple(Instance(**instance) for instance in record["instances"])
+        record["instances"] = tuple(_instance_from(**instance) for instance in record["instances"])
         explanation = Explanation(
             heatmaps=heatmaps,
             targets=targets,
@@ -196,8 +204,19 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> list[Recorded]:
     return recorded
 
 
+def _instance_from(*, box: Sequence[float], mask: Sequence[Sequence[bool]] | None, **fields: Any) -> Instance:
+    left, top, right, bottom = box
+    return Instance(
+        box=(left, top, right, bottom), mask=None if mask is None else np.array(mask, np.bool_), **fields
+    )
+
+
 def _plain(value: object) -> Any:
     """Help JSON with what it does not know."""
+    if isinstance(value, Instance):
+        mask = None if value.mask is None else value.mask.tolist()
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return {**fields, "mask": mask}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     if isinstance(value, np.generic):

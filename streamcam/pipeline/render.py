@@ -1,4 +1,4 @@
-"""A file in, a file out: every frame explained, overlaid and written."""
+"""Renders: every frame of a file explained, overlaid and written to another."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import contextlib
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.explanations import RenderedFrame, StabilizedFrame
@@ -18,8 +19,15 @@ from streamcam.overlay import Overlay, OverlaySettings
 from streamcam.pipeline.resume import ResumeState, Resumption
 from streamcam.pipeline.stream import ExplainedStream, stream
 from streamcam.pipeline.workers import prefetch
-from streamcam.sinks import Sink, check_output, open_sidecar_sink, open_sink, same_file
-from streamcam.sources import SourceSettings, check_input_file
+from streamcam.sinks import (
+    Sink,
+    check_output,
+    check_resumable,
+    open_sidecar_sink,
+    open_sink,
+    same_file,
+)
+from streamcam.sources import Location, Source, SourceSettings, open_source
 from streamcam.temporal import Stabilizer, TemporalSettings, stabilize
 
 if TYPE_CHECKING:
@@ -30,29 +38,50 @@ _WAITING_IMAGES = 4
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class RenderSettings:
+    """How a file is rendered."""
+
+    source: SourceSettings = dataclasses.field(default_factory=SourceSettings)
+    """How the input is read."""
+    temporal: TemporalSettings = dataclasses.field(default_factory=TemporalSettings)
+    """Which frames are explained, and how maps and labels are smoothed in time."""
+    overlay: OverlaySettings = dataclasses.field(default_factory=OverlaySettings)
+    """How heat and labels look."""
+    encoder: EncoderSettings = dataclasses.field(default_factory=EncoderSettings)
+    """How a video is encoded."""
+    sidecar: str | Path | None = None
+    """A file for the raw maps, JSON lines; None for none."""
+    overwrite: bool = False
+    """Whether existing files may be replaced."""
+    resume: bool = False
+    """Whether finished parts are kept in a folder beside the output, and used by the next run. A render that
+    is stopped or fails then leaves the folder and no output."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class RenderResult:
-    """What was rendered."""
+    """The outcome of a render."""
 
     output: Path
     frames: int
-    """How many are in the output; 0 where it was stopped before the first, and then no file was made."""
+    """Number of frames in the output; 0 where it was stopped before the first, and then no file was made."""
     explained: int
-    """How many of them were explained rather than left out."""
+    """How many of them were explained rather than skipped."""
     elapsed_s: float
     """Wall-clock seconds from opening the input to the finished file."""
     video_s: float
-    """How much of the video was rendered in this run, in its own seconds."""
+    """Seconds of video that were rendered in this run."""
     interrupted: bool
     """Whether it was stopped before the end; the output holds what was rendered until then, or, where it
     can be resumed, nothing."""
     source: SourceReport
-    """What was found while the input was read."""
+    """The report on the input."""
     notes: tuple[str, ...]
     """What the user should know about the result, a sentence each."""
     carried: int = 0
-    """How many frames in the output were explained before, in runs that were interrupted."""
+    """How many frames in the output were explained in earlier runs that were interrupted."""
     kept: ResumeState | None = None
-    """What lies beside the output for a stopped render to be resumed from."""
+    """What is kept beside the output of a stopped render, to be resumed."""
 
     @property
     def fps(self) -> float:
@@ -72,137 +101,246 @@ class RenderResult:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a render has come."""
+    """The progress of a render."""
 
     info: SourceInfo
-    """What the input says of itself."""
+    """The description of the input."""
     frames: int
     """Frames written so far."""
     video_s: float
-    """How much of the video that is, in its own seconds."""
+    """Seconds of video written so far."""
     carried: int = 0
-    """How many frames, at the beginning, were explained before."""
+    """How many frames, at the beginning, were explained in earlier runs."""
 
 
 def render(
-    source: str | Path,
+    source: Location | Source,
     output: str | Path,
     explainer: Explainer,
     *,
-    temporal: TemporalSettings | None = None,
-    overlay: OverlaySettings | None = None,
-    encoder: EncoderSettings | None = None,
-    sidecar: str | Path | None = None,
-    reading: SourceSettings | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
+    settings: RenderSettings | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_start: Callable[[ExplainedStream], None] | None = None,
     on_resume: Callable[[ResumeState], None] | None = None,
 ) -> RenderResult:
-    """Turn a video or image into labelled heatmap footage.
+    """Explain every frame of a video or image, and write it with heat and labels on top.
 
     Args:
         source: The file to read.
         output: The file to make; its suffix chooses the kind. It appears when it is complete.
         explainer: Computes the maps.
-        temporal: How explanations are made to hold together in time; the defaults if None.
-        overlay: How the heat looks.
-        encoder: How a video is encoded.
-        sidecar: A file for the raw maps, JSON lines.
-        reading: How the input is read; the defaults if None.
-        overwrite: Whether existing files may be replaced.
-        resume: Whether to keep what is finished in a folder beside the output, and to go on from what is
-            there. A render that is stopped or fails then leaves the folder and no output.
+        settings: How the file is rendered; the defaults if None.
         on_progress: Called after every frame.
         on_start: Called once with the running stream, whose ``stop`` ends the render early and in order.
-        on_resume: Called once with what is there, where there is something to go on from.
+        on_resume: Called once with what an earlier run finished, where there is something.
 
     Raises:
         StreamcamError: one of its children, if the input cannot be read or the output cannot be written;
             nothing unfinished is left behind then. InvalidArgumentError also if what is to be resumed was
             begun with other settings.
     """
-    began = time.monotonic()
-    check_outputs(check_input_file(source), output, sidecar, overwrite=overwrite)
-    temporal = temporal or TemporalSettings()
-    stabilizer, painter = Stabilizer(temporal), Overlay(overlay)
-    encoder, resumption, carried = encoder or EncoderSettings(), None, 0
-    with contextlib.ExitStack() as stack:
-        if resume:
-            look = {"overlay": overlay or OverlaySettings(), "temporal": temporal}
-            settings = {**look, "reading": reading or SourceSettings(), "encoder": encoder}
-            resumption = stack.enter_context(Resumption(Path(source), Path(output), explainer, settings))
-            carried = resumption.kept.frames
-            if carried and on_resume is not None:
-                on_resume(resumption.kept)
-        stages = explainer if resumption is None else resumption.explainer
-        explained = stack.enter_context(stream(source, stages, settings=reading, temporal=temporal))
-        if on_start is not None:
-            on_start(explained)
-        sink: Sink
-        if resumption is None:
-            sink = open_sink(output, explained.info, settings=encoder, overwrite=overwrite)
-        else:
-            sink = resumption.open_sink(explained.info, encoder)
-        stack.callback(sink.abort)
-        sinks = [sink]
-        if sidecar is not None:
-            sinks.append(open_sidecar_sink(Path(sidecar), explained.info))
-            stack.callback(sinks[-1].abort)
-        for each in sinks:
-            each.describe(run_description(explainer))
-        stabilized: Iterable[StabilizedFrame] = stabilize(explained, stabilizer)
-        if resumption is not None:
-            # What the stages still hold at a stop is not what it will be when the frames after it are known.
-            stabilized = itertools.takewhile(lambda _: not explained.stopped, stabilized)
-        rendered = (_rendered(ready, painter) for ready in stabilized)
-        drawn = stack.enter_context(
-            prefetch(rendered, maxsize=_WAITING_IMAGES, name="drawer", interrupt=explained.close)
-        )
-        written = _write_all(explained.info, drawn, sinks, carried, on_progress)
-        frames = written.frames
-        if resumption is not None and explained.stopped:
-            frames = 0  # what is finished waits for the rest
-        elif frames:
-            for each in sinks:
-                each.finish(cut_short=explained.stopped)
-        elif not explained.stopped:
-            raise SourceError(f"{explained.info.name!r} gave no frames")
-    report = explained.report()
-    return RenderResult(
-        output=Path(output),
-        frames=frames,
-        explained=written.explained if frames else 0,
-        elapsed_s=time.monotonic() - began,
-        video_s=written.video_s,
-        interrupted=explained.stopped,
-        source=report,
-        notes=(*explainer.notes, *explained.info.notes, *report.notes, *painter.notes, *sink.notes),
-        carried=carried if frames else 0,
-        kept=resumption.kept if resumption is not None and explained.stopped else None,
-    )
+    with plan_render(source, output, settings) as plan:
+        return plan.run(explainer, on_progress=on_progress, on_start=on_start, on_resume=on_resume)
 
 
-def check_outputs(source: Path, output: str | Path, sidecar: str | Path | None, *, overwrite: bool) -> None:
-    """Make sure, before any work, that the files of a render can be made and are different ones.
+def plan_render(
+    source: Location | Source, output: str | Path, settings: RenderSettings | None = None
+) -> RenderPlan:
+    """Open the input and the outputs of a render, and check every setting, before a network is loaded.
+
+    Args:
+        source: The file to read, or a source that nobody has read from yet.
+        output: The file to make; its suffix chooses the kind.
+        settings: How the file is rendered; the defaults if None.
+
+    Returns:
+        A plan to be run once, or closed.
 
     Raises:
-        OutputExistsError: if one exists, or is the input.
-        SinkError: if one cannot be written where it is to lie.
-        InvalidArgumentError: if output and sidecar are one file.
+        StreamcamError: one of its children, if the input cannot be read, an output cannot be written, or a
+            setting cannot be used; nothing is left behind then.
     """
-    check_output(output, overwrite=overwrite, inputs=(source,))
-    if sidecar is None:
-        return
+    began_s = time.monotonic()
+    settings = settings or RenderSettings()
+    with contextlib.ExitStack() as undo:
+        if not isinstance(source, Source):
+            source = open_source(source, settings.source)
+        elif settings.source != SourceSettings():
+            raise InvalidArgumentError("an open source takes no `settings`; pass them to open_source")
+        undo.callback(source.close)
+        info = source.info
+        if source.is_live:
+            raise InvalidArgumentError(
+                f"{info.name!r} is live and has no end: use streamcam live, not render"
+            )
+        # Both look at their settings before anything is made.
+        stabilizer, overlay = Stabilizer(settings.temporal), Overlay(settings.overlay)
+        if settings.sidecar is not None:
+            _check_sidecar(settings.sidecar, output, info, overwrite=settings.overwrite)
+        sinks = [open_sink(output, info, settings=settings.encoder, overwrite=settings.overwrite)]
+        undo.callback(sinks[0].abort)
+        if settings.resume:
+            check_resumable(sinks[0])
+        if settings.sidecar is not None:
+            sinks.append(open_sidecar_sink(Path(settings.sidecar), info))
+            undo.callback(sinks[1].abort)
+        return RenderPlan(
+            source, Path(output), settings, stabilizer, overlay, sinks, undo.pop_all(), began_s=began_s
+        )
+
+
+def _check_sidecar(sidecar: str | Path, output: str | Path, info: SourceInfo, *, overwrite: bool) -> None:
     if same_file(Path(sidecar), Path(output)):
         raise InvalidArgumentError(f"the sidecar {str(sidecar)!r} is the output itself; give it another name")
-    check_output(sidecar, overwrite=overwrite, inputs=(source,))
+    check_output(sidecar, overwrite=overwrite, inputs=(info.path,))
+
+
+class RenderPlan:
+    """A render that is ready to run: input and outputs are open, every setting is checked.
+
+    Use it as a context manager. One that is not run leaves nothing behind.
+
+    Attributes:
+        info: The description of the input.
+        settings: How it is rendered.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        output: Path,
+        settings: RenderSettings,
+        stabilizer: Stabilizer,
+        overlay: Overlay,
+        sinks: Sequence[Sink],
+        resources: contextlib.ExitStack,
+        *,
+        began_s: float,
+    ) -> None:
+        """Take over what `plan_render` opened."""
+        self.info = source.info
+        self.settings = settings
+        self._source = source
+        self._output = output
+        self._stabilizer = stabilizer
+        self._overlay = overlay
+        self._sinks = list(sinks)
+        self._resources = resources
+        self._opening_s = time.monotonic() - began_s
+        self._is_used = False
+
+    def __repr__(self) -> str:
+        return f"<RenderPlan of {self.info.name!r} to {str(self._output)!r}>"
+
+    def close(self) -> None:
+        """Close the input, and remove what is unfinished. May be called again."""
+        self._is_used = True
+        self._resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def run(
+        self,
+        explainer: Explainer,
+        *,
+        on_progress: Callable[[Progress], None] | None = None,
+        on_start: Callable[[ExplainedStream], None] | None = None,
+        on_resume: Callable[[ResumeState], None] | None = None,
+    ) -> RenderResult:
+        """Render; a plan is run once.
+
+        Args:
+            explainer: Computes the maps.
+            on_progress: Called after every frame.
+            on_start: Called once with the running stream, whose ``stop`` ends the render early and in order.
+            on_resume: Called once with what an earlier run finished, where there is something.
+
+        Raises:
+            StreamcamError: as `render` does.
+            RuntimeError: if the plan was run or closed before.
+        """
+        if self._is_used:
+            raise RuntimeError("this plan was run or closed already; make another with plan_render")
+        self._is_used = True
+        began_s = time.monotonic() - self._opening_s
+        sinks, resumption, carried = self._sinks, None, 0
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.close)
+            if self.settings.resume:
+                resumption = stack.enter_context(self._resume(explainer))
+                carried = resumption.kept.frames
+                if carried and on_resume is not None:
+                    on_resume(resumption.kept)
+                sinks = [resumption.wrap(sinks[0]), *sinks[1:]]
+                stack.callback(sinks[0].abort)
+            stages = explainer if resumption is None else resumption.explainer
+            explained = stack.enter_context(stream(self._source, stages, temporal=self.settings.temporal))
+            if on_start is not None:
+                on_start(explained)
+            for sink in sinks:
+                sink.describe(describe_run(explainer))
+            drawn = stack.enter_context(self._draw(explained, is_resumable=resumption is not None))
+            written = _write_all(self.info, drawn, sinks, carried, on_progress)
+            frames = written.frames
+            if resumption is not None and explained.stopped:
+                frames = 0  # what is finished waits for the rest
+            elif frames:
+                for sink in sinks:
+                    sink.finish(cut_short=explained.stopped)
+            elif not explained.stopped:
+                raise SourceError(f"{self.info.name!r} gave no frames")
+        report = explained.report()
+        return RenderResult(
+            output=self._output,
+            frames=frames,
+            explained=written.explained if frames else 0,
+            elapsed_s=time.monotonic() - began_s,
+            video_s=written.video_s,
+            interrupted=explained.stopped,
+            source=report,
+            notes=(
+                *explainer.notes,
+                *self.info.notes,
+                *report.notes,
+                *self._overlay.notes,
+                *(note for sink in sinks for note in sink.notes),
+            ),
+            carried=carried if frames else 0,
+            kept=resumption.kept if resumption is not None and explained.stopped else None,
+        )
+
+    def _resume(self, explainer: Explainer) -> Resumption:
+        if self.info.path is None:
+            raise InvalidArgumentError(f"{self.info.name!r} is no file; leave out `resume=True`")
+        settings = {
+            "overlay": self.settings.overlay,
+            "temporal": self.settings.temporal,
+            "source": self.settings.source,
+            "encoder": self.settings.encoder,
+        }
+        return Resumption(self.info.path, self._output, explainer, settings)
+
+    def _draw(
+        self, explained: ExplainedStream, *, is_resumable: bool
+    ) -> contextlib.AbstractContextManager[Iterator[RenderedFrame]]:
+        """Stabilize and draw in a background thread."""
+        stabilized: Iterable[StabilizedFrame] = stabilize(explained, self._stabilizer)
+        if is_resumable:
+            # What the stages still hold at a stop is not what it will be when the frames after it are known.
+            stabilized = itertools.takewhile(lambda _: not explained.stopped, stabilized)
+        rendered = (_render_frame(frame, self._overlay) for frame in stabilized)
+        return prefetch(rendered, maxsize=_WAITING_IMAGES, name="drawer", interrupt=explained.close)
 
 
 @dataclasses.dataclass(slots=True)
 class _Written:
-    """What has been written so far."""
+    """Counts of what was written."""
 
     frames: int = 0
     explained: int = 0
@@ -210,9 +348,9 @@ class _Written:
     """How long the new frames last, in seconds."""
 
 
-def _rendered(stabilized: StabilizedFrame, painter: Overlay) -> RenderedFrame:
+def _render_frame(stabilized: StabilizedFrame, overlay: Overlay) -> RenderedFrame:
     frame = stabilized.frame
-    return RenderedFrame(painter.draw(stabilized), frame.pts, frame.time_base, stabilized)
+    return RenderedFrame(overlay.draw(stabilized), frame.pts, frame.time_base, stabilized)
 
 
 def _write_all(
@@ -243,8 +381,8 @@ def _write_all(
     return written
 
 
-def run_description(explainer: Explainer) -> dict[str, Any]:
-    """Describe what computes the frames, for sinks that write it down; the same for the same run."""
+def describe_run(explainer: Explainer) -> dict[str, Any]:
+    """Describe the network and method for sinks that write them down; equal runs have equal descriptions."""
     return {
         "model": explainer.model.name,
         "weights": explainer.model.weights,

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import streamcam
 from streamcam.errors import SinkError
-from streamcam.frames import SourceInfo
-from streamcam.media.encoders import EncoderSettings
 from streamcam.pipeline.recorded_explainer import RememberingExplainer
-from streamcam.sinks import ResumableSink, open_resumable_sink, open_store
+from streamcam.sinks import ResumableSink, Sink, make_resumable, open_store
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer
@@ -61,7 +59,6 @@ class Resumption:
             InvalidArgumentError: if what is there was made of another input or with other settings.
             SinkError: if it is damaged, or its folder cannot be made.
         """
-        self._output = output
         identity = {**_file_identity(source), **_flat(explainer.identity()), **_flat(settings)}
         identity |= {"streamcam": streamcam.__version__, "font": os.environ.get("STREAMCAM_FONT")}
         self._store = open_store(output, identity)
@@ -72,9 +69,9 @@ class Resumption:
         """What is on the disk by now."""
         return ResumeState(max(self._store.frames, self._store.ahead.frames), self._store.frames)
 
-    def open_sink(self, info: SourceInfo, settings: EncoderSettings) -> ResumableSink:
-        """Open the output; see `open_resumable_sink`."""
-        return open_resumable_sink(self._output, info, settings, self._store, self.explainer.companion)
+    def wrap(self, video: Sink) -> ResumableSink:
+        """Return a sink that writes a video in segments; see `make_resumable`."""
+        return make_resumable(video, self._store, self.explainer.companion)
 
     def __enter__(self) -> Self:
         return self

@@ -13,8 +13,7 @@ from streamcam.session.stages import ExplainerFacts, ExplainRequest
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer
-    from streamcam.models import Classifier as Model
-    from streamcam.models import Layer
+    from streamcam.models import Layer, Model
     from streamcam.temporal import Tracker
 
 _KEPT = 4
@@ -117,9 +116,9 @@ def _aimed(explainer: Explainer, wanted: ExplainRequest) -> Explainer:
     from streamcam.explain.targets import Target
 
     if wanted.class_index is not None:
-        return explainer.aimed_at([Target(class_index=wanted.class_index)])
+        return explainer.with_targets([Target(class_index=wanted.class_index)])
     if wanted.rank is not None:
-        return explainer.aimed_at([Target(rank=min(wanted.rank, len(explainer.model.labels) - 1))])
+        return explainer.with_targets([Target(rank=min(wanted.rank, len(explainer.model.labels) - 1))])
     return explainer
 
 

@@ -10,7 +10,7 @@ from streamcam.sinks.memory import MemorySink
 from streamcam.sinks.part_file import check_output, discard_all, same_file
 from streamcam.sinks.recording import Recording, check_recording
 from streamcam.sinks.resume.segments import SegmentStore, open_store, parts_path
-from streamcam.sinks.resume.sink import ResumableSink, check_resumable, open_resumable_sink
+from streamcam.sinks.resume.sink import ResumableSink, check_resumable, make_resumable
 from streamcam.sinks.sequence import SequenceSink, is_sequence, sequence_size
 from streamcam.sinks.sidecar import SidecarSink, open_sidecar_sink
 from streamcam.sinks.table import SINKS, Opener, SinkKind, SinkSettings, open_sink
@@ -34,7 +34,7 @@ __all__ = [
     "check_recording",
     "check_resumable",
     "discard_all",
-    "open_resumable_sink",
+    "make_resumable",
     "open_sidecar_sink",
     "open_sink",
     "open_store",

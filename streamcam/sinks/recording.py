@@ -1,7 +1,7 @@
-"""Recording what happens live: a video that can be played at any moment, whatever befalls the program.
+"""Live recordings: videos that can be played at any moment, however suddenly their writing ends.
 
 MP4 is written in fragments and Matroska in clusters of about a second, each handed to the system as soon as
-it is whole. What kills the program or fills the disk costs the one under way.
+it is complete. Whatever kills the program or fills the disk costs only the last one.
 """
 
 from __future__ import annotations
@@ -18,42 +18,30 @@ from av.video.stream import VideoStream
 
 from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.explanations import RenderedFrame
-from streamcam.media.encoders import EncoderSettings, check_encoding
+from streamcam.media.containers import CONTAINERS, FRAGMENT_S
+from streamcam.media.encoders import EncoderSettings, choose_encoding
 from streamcam.media.images import Image, blank_like, planes_of, tags_of
 from streamcam.media.scaling import Resampler
 from streamcam.sinks.base import Sink
 from streamcam.sinks.part_file import check_output
-
-FRAGMENT_S = 1
-"""How much a sudden end may cost, in seconds."""
-
-_CONTAINERS = {
-    "mp4": {
-        "movflags": "+frag_keyframe+empty_moov+default_base_moof",
-        "frag_duration": str(FRAGMENT_S * 1_000_000),
-        "flush_packets": "1",
-    },
-    "matroska": {"cluster_time_limit": str(FRAGMENT_S * 1000), "flush_packets": "1"},
-}
-"""FFmpeg's name of a container → what makes it whole at any moment."""
-
-SUFFIXES = (".mp4", ".mkv")
 
 _ENCODER = EncoderSettings(preset="superfast")
 _FALLBACK_RATE = Fraction(30)
 
 
 def check_recording(location: str | Path, *, overwrite: bool = False) -> Path:
-    """Make sure, before any work, that a recording can be made.
+    """Check, before any work, that a recording can be made.
 
     Raises:
         OutputExistsError: if the file exists.
         SinkError: if its directory is missing or cannot be written to.
-        InvalidArgumentError: if it is of a kind that does not survive a sudden end.
+        InvalidArgumentError: if files of its kind cannot be played after a sudden end.
     """
     path = Path(location)
-    if path.suffix.lower() not in SUFFIXES:
-        raise InvalidArgumentError(f"a recording is one of {', '.join(SUFFIXES)}, not {path.name!r}")
+    container = CONTAINERS.get(path.suffix.lower())
+    if container is None or container.recording_options is None:
+        suffixes = [kind.suffix for kind in CONTAINERS.values() if kind.recording_options is not None]
+        raise InvalidArgumentError(f"a recording is one of {', '.join(suffixes)}, not {path.name!r}")
     return check_output(path, overwrite=overwrite, inputs=())
 
 
@@ -65,10 +53,10 @@ class Recording(Sink):
     """
 
     def __init__(self, path: Path, *, rate: Fraction | None = None) -> None:
-        """Assign; the file is made with the first image.
+        """Prepare a recording. The file is made when the first frame is written.
 
         Args:
-            path: Checked with `check_recording`.
+            path: The file to make, checked with `check_recording`.
             rate: Frames per second, as far as known; the timing does not depend on it.
         """
         self.path = path
@@ -100,14 +88,14 @@ class Recording(Sink):
         self.written += 1
 
     def finish(self, *, cut_short: bool = False) -> None:  # noqa: ARG002 - live, every end is one
-        """Write what the encoder still holds, and close.
+        """Flush the encoder, and close the file.
 
         Raises:
             SinkError: if the disk refuses. What was written before can be played.
         """
         if not self._is_open:
             return
-        container, stream = self._let_go()
+        container, stream = self._release()
         if container is None or stream is None:
             raise SinkError(f"{str(self.path)!r} was not written: there was no image")
         try:
@@ -119,14 +107,14 @@ class Recording(Sink):
             raise SinkError(f"{str(self.path)!r} cannot be completed: {error.strerror}") from error
 
     def abort(self) -> None:
-        """Close; what was written stays, as it can be played."""
-        container, _ = self._let_go()
+        """Close the file; what was written stays, because it can be played."""
+        container, _ = self._release()
         if container is not None:
             with contextlib.suppress(FFmpegError, OSError):
                 container.close()
 
-    def _let_go(self) -> tuple[OutputContainer | None, VideoStream | None]:
-        """End, and keep nothing: an encoder holds tens of megabytes until nobody refers to it."""
+    def _release(self) -> tuple[OutputContainer | None, VideoStream | None]:
+        """Release container and stream: an encoder holds tens of megabytes until nothing refers to it."""
         self._is_open = False
         held = self._container, self._stream
         self._container = self._stream = None
@@ -134,10 +122,12 @@ class Recording(Sink):
 
     def _begin(self, frame: RenderedFrame) -> tuple[OutputContainer, VideoStream]:
         image = frame.image
-        encoding = check_encoding(self.path, _ENCODER)
-        kind = encoding.container.muxer
+        encoding = choose_encoding(self.path, _ENCODER)
+        kind = encoding.container
         name = f"file:{self.path.absolute()}"
-        container = av.open(name, "w", format=kind, container_options=_CONTAINERS[kind])
+        container = av.open(
+            name, "w", format=kind.muxer, container_options=dict(kind.recording_options or {})
+        )
         stream = container.add_stream(encoding.encoder, rate=self._rate, options=encoding.options)
         assert isinstance(stream, VideoStream)
         stream.width, stream.height = max(2, image.width // 2 * 2), max(2, image.height // 2 * 2)
@@ -152,7 +142,7 @@ class Recording(Sink):
         return container, stream
 
     def _prepared(self, frame: RenderedFrame, stream: VideoStream) -> Image:
-        """Copy an image, with its time from the beginning on and a keyframe each second."""
+        """Copy an image, timed from the first frame on, as a keyframe once a second."""
         image = frame.image
         if (image.width // 2 * 2, image.height // 2 * 2) != (stream.width, stream.height):
             prepared = self._resampler.to_size(image, stream.width, stream.height)

@@ -1,9 +1,11 @@
-"""Writing finished images as a video, with the audio of the video they came from."""
+"""Video files: encoded frames, beside the audio and other streams of the input."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -13,22 +15,27 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from streamcam.errors import SinkError
+from streamcam.errors import SinkError, map_errors
 from streamcam.explanations import RenderedFrame
 from streamcam.frames import SourceInfo
+from streamcam.media.codecs import encoder_row
 from streamcam.media.containers import Container
 from streamcam.media.demux import open_input
 from streamcam.media.encoder_input import EncoderFeed
-from streamcam.media.encoders import EncoderSettings, Encoding
+from streamcam.media.encoders import EncoderSettings, Encoding, choose_encoding
 from streamcam.media.images import Image
-from streamcam.media.interlacing import INTERLACED
+from streamcam.media.pixel_formats import fitting_size
 from streamcam.sinks.base import Sink
 from streamcam.sinks.copying.streams import StreamCopier
 from streamcam.sinks.part_file import begin, commit, discard, part_path
-from streamcam.sinks.video_setup import add_video, check_video, mov_flags
+
+_FALLBACK_RATE = Fraction(25)
+
+_TOP_FIRST, _BOTTOM_FIRST = 2, 3
+"""AV_FIELD_TT and AV_FIELD_BB: the field order of an encoder's context."""
 
 _IN_ORDER = 2
-"""So few images are decoded in the order in which they are shown."""
+"""A video of at most this many images is decoded in the order in which they are shown."""
 
 
 def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings) -> VideoSink:
@@ -43,7 +50,10 @@ def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings) -> 
         InvalidArgumentError: if codec, options, container and video do not go together.
         SinkError: if the file cannot be made.
     """
-    return start_video(path, info, check_video(path, info, settings), audio=not settings.no_audio)
+    encoding = choose_encoding(
+        path, settings, pixel_format=info.pixel_format, hdr_metadata=info.hdr_metadata, rate=info.rate
+    )
+    return start_video(path, info, encoding, audio=not settings.no_audio)
 
 
 def start_video(path: Path, info: SourceInfo, encoding: Encoding, *, audio: bool) -> VideoSink:
@@ -52,24 +62,21 @@ def start_video(path: Path, info: SourceInfo, encoding: Encoding, *, audio: bool
     Args:
         path: The file to make.
         info: What the frames come from.
-        encoding: How they are encoded; see `streamcam.sinks.video_setup.check_video`.
+        encoding: How they are encoded; see `choose_encoding`.
         audio: Whether the input's audio is copied.
 
     Raises:
         SinkError: if the file cannot be made.
     """
     kind = encoding.container
-    flags = dict(kind.options) or (mov_flags(info) if kind.muxer in ("mp4", "mov") else {})
     name = f"file:{begin(path)}"
-    try:
-        container = av.open(name, "w", format=kind.muxer, container_options=flags)
-    except (FFmpegError, OSError) as error:
-        raise SinkError(f"{str(path)!r} cannot be written: {error.strerror}") from error
+    with map_errors(FFmpegError, OSError, to=lambda error: _sink_error(path, "cannot be written", error)):
+        container = av.open(name, "w", format=kind.muxer, container_options=kind.options_for(info))
     copier: StreamCopier | None = None
     with contextlib.ExitStack() as undo:
         undo.callback(_drop, container, path)
         try:
-            stream = add_video(container, encoding, info)
+            stream = _add_video(container, encoding, info)
             if info.path is not None:
                 copier = StreamCopier(info, info.path, container, kind, audio=audio)
                 undo.callback(copier.close)
@@ -83,6 +90,37 @@ def start_video(path: Path, info: SourceInfo, encoding: Encoding, *, audio: bool
     return VideoSink(path, container, stream, copier, encoding, info)
 
 
+def _add_video(container: OutputContainer, encoding: Encoding, info: SourceInfo) -> VideoStream:
+    """Add the stream of the images to a container, with size, clock and color tags."""
+    encoder, options = encoding.encoder, encoding.options
+    if info.top_field_first is not None:
+        options = {**options, **(encoder_row(encoder).interlaced_options or {})}
+    stream = container.add_stream(encoder, rate=info.rate or _FALLBACK_RATE, options=options)
+    assert isinstance(stream, VideoStream)
+    stream.width, stream.height = fitting_size(encoder, encoding.pixel_format, (info.width, info.height))
+    stream.pix_fmt = encoding.pixel_format
+    context = stream.codec_context
+    context.thread_count = 0  # all cores, also for the encoders that would take one
+    stream.time_base = context.time_base = encoding.container.time_base or info.time_base
+    if info.sample_aspect_ratio is not None:
+        context.sample_aspect_ratio = info.sample_aspect_ratio
+    if info.top_field_first is not None:
+        context.field_order = _TOP_FIRST if info.top_field_first else _BOTTOM_FIRST
+    if not encoding.container.is_animation:  # RGB has no such tags
+        context.color_range = info.colour.color_range
+        context.colorspace = info.colour.colorspace
+        context.color_primaries = info.colour.color_primaries
+        context.color_trc = info.colour.color_trc
+    tag = encoding.container.codec_tags.get(context.codec.canonical_name)
+    if tag is not None:
+        context.codec_tag = tag
+    return stream
+
+
+def _sink_error(path: Path, problem: str, error: Exception) -> SinkError:
+    return SinkError(f"{str(path)!r} {problem}: {getattr(error, 'strerror', None) or error}")
+
+
 def _drop(container: OutputContainer, path: Path) -> None:
     # Closing writes the trailer, which cannot work when writing did not; the part goes in any case.
     with contextlib.suppress(FFmpegError, ValueError):
@@ -91,7 +129,12 @@ def _drop(container: OutputContainer, path: Path) -> None:
 
 
 class VideoSink(Sink):
-    """A video that grows beside its final name and is renamed when it is complete and verified."""
+    """A video that grows beside its final name, and is renamed when it is complete and verified.
+
+    Attributes:
+        path: The final name.
+        is_animation: Whether it is an animated image.
+    """
 
     def __init__(
         self,
@@ -103,14 +146,15 @@ class VideoSink(Sink):
         info: SourceInfo,
     ) -> None:
         """Take over an open container; see `open_video_sink`."""
-        self._path = path
+        self.path = path
         self._container: OutputContainer | None = container
         self._stream = stream
         self._copier = copier
         self._info = info
         self._encoding = encoding
+        self.is_animation = encoding.container.is_animation
         self._feed = EncoderFeed(stream, encoding, info)
-        self._written = self._given = 0
+        self._written = self._encoded_count = 0
         self._is_finished = False
 
     @property
@@ -120,14 +164,18 @@ class VideoSink(Sink):
         if (self._stream.width, self._stream.height) != (self._info.width, self._info.height):
             notes.append(
                 f"{self._info.width}x{self._info.height} is written as {self._stream.width}x"
-                f"{self._stream.height}: pixels share colours in twos, so the last row or column is left out"
+                f"{self._stream.height}: pixels share color in pairs, so the odd row or column is left out"
             )
-        if self._info.top_field_first is not None and self._encoding.encoder not in INTERLACED:
-            encoder = self._encoding.encoder
-            notes.append(f"{encoder} does not mark images as interlaced: players will not make them whole")
+        encoder = self._encoding.encoder
+        if self._info.top_field_first is not None and encoder_row(encoder).interlaced_options is None:
+            notes.append(f"{encoder} does not mark frames as interlaced: players will not deinterlace them")
         if self._copier is not None:
             notes += self._copier.notes
         return tuple(notes)
+
+    def open_encoder(self, path: Path) -> VideoSink:
+        """Open another video with the same encoding and no audio, for a segment of this one."""
+        return start_video(path, dataclasses.replace(self._info, path=None), self._encoding, audio=False)
 
     def write(self, frame: RenderedFrame) -> None:
         """Encode one frame, and copy the audio up to it.
@@ -136,7 +184,7 @@ class VideoSink(Sink):
             SinkError: if the encoder or the disk refuses, or the image is of another size than the source.
         """
         packets = self.encode(frame)
-        with self._told():
+        with self._mapped_errors():
             self._open_container().mux(packets)
             self._copy_audio_until(frame.time_s)
         self._written += 1
@@ -148,20 +196,20 @@ class VideoSink(Sink):
             SinkError: if the encoder refuses, or the image is of another size than the source.
         """
         self._open_container()
-        with self._told():
+        with self._mapped_errors():
             if frame is None:
                 return self._encoded([*self._feed.flush(), None])
             image = frame.image
             if (image.width, image.height) != (self._info.width, self._info.height):  # FFmpeg would rescale
                 raise SinkError(
-                    f"{str(self._path)!r} takes images of {self._info.width}x{self._info.height}, "
+                    f"{str(self.path)!r} takes images of {self._info.width}x{self._info.height}, "
                     f"not {image.width}x{image.height}"
                 )
             with _restored(image):
-                return self._encoded(self._feed.prepared(image, frame.pts))
+                return self._encoded(self._feed.convert(image, frame.pts))
 
     def write_encoded(self, packets: Sequence[Packet[VideoStream]], images: int) -> None:
-        """Take images that a sink with the same settings has encoded, and copy the audio up to them.
+        """Write images that were encoded before with the same settings, and copy the audio up to them.
 
         Args:
             packets: With the output's own times.
@@ -171,7 +219,7 @@ class VideoSink(Sink):
             SinkError: if the disk refuses.
         """
         container = self._open_container()
-        with self._told():
+        with self._mapped_errors():
             for packet in packets:
                 packet.stream = self._stream
                 time_s = float((packet.dts or 0) * (packet.time_base or 0))
@@ -180,7 +228,7 @@ class VideoSink(Sink):
         self._written += images
 
     def finish(self, *, cut_short: bool = False) -> None:
-        """Flush, close, verify and rename.
+        """Flush the encoder, close the file, verify it and rename it.
 
         Raises:
             SinkError: if what lies on the disk is not what was written, or nothing was.
@@ -190,7 +238,7 @@ class VideoSink(Sink):
         container = self._open_container()
         if not self._written:
             self.abort()
-            raise SinkError(f"{str(self._path)!r} was not written: no image was finished")
+            raise SinkError(f"{str(self.path)!r} was not written: no image was finished")
         try:
             container.mux(self._encoded([*self._feed.flush(), None]))
             if self._copier is not None:
@@ -200,14 +248,14 @@ class VideoSink(Sink):
             container.close()
         except (FFmpegError, OSError) as error:
             self.abort()
-            raise SinkError(f"{str(self._path)!r} cannot be completed: {error.strerror}") from error
+            raise _sink_error(self.path, "cannot be completed", error) from error
         self._container = None
         try:
             self._verify()
         except BaseException:
-            discard(self._path)
+            discard(self.path)
             raise
-        commit(self._path)
+        commit(self.path)
         self._is_finished = True
 
     def abort(self) -> None:
@@ -216,12 +264,12 @@ class VideoSink(Sink):
             self._copier.close()
         if self._container is not None:
             container, self._container = self._container, None
-            _drop(container, self._path)
+            _drop(container, self.path)
 
     def _encoded(self, images: Sequence[Image | None]) -> list[Packet[VideoStream]]:
         packets = [packet for image in images for packet in self._stream.encode(image)]
-        self._given += sum(image is not None for image in images)
-        if images[-1:] == [None] and self._given <= _IN_ORDER:
+        self._encoded_count += sum(image is not None for image in images)
+        if images[-1:] == [None] and self._encoded_count <= _IN_ORDER:
             for packet in packets:  # libx265 makes their decoding times up
                 packet.dts = packet.pts
         return packets
@@ -230,37 +278,32 @@ class VideoSink(Sink):
         if self._copier is not None:
             self._copier.copy_until(time_s)
 
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn what FFmpeg says while the video is written into an error of ours."""
-        try:
-            yield
-        except SinkError:
-            raise
-        except (FFmpegError, OSError) as error:
-            raise SinkError(f"{str(self._path)!r} cannot be written: {error.strerror}") from error
+    def _mapped_errors(self) -> contextlib.AbstractContextManager[None]:
+        return map_errors(
+            FFmpegError, OSError, to=lambda error: _sink_error(self.path, "cannot be written", error)
+        )
 
     def _open_container(self) -> OutputContainer:
         if self._container is None:
-            raise SinkError(f"{str(self._path)!r} is closed already")
+            raise SinkError(f"{str(self.path)!r} is closed already")
         return self._container
 
     def _verify(self) -> None:
         """Reopen the part and count its images: a full disk may show nowhere else."""
         try:
-            found = _count_images(part_path(self._path), self._encoding.container)
+            count = _count_images(part_path(self.path), self._encoding.container)
         except (FFmpegError, IndexError, OSError, ValueError) as error:
-            raise SinkError(f"{str(self._path)!r} was written but cannot be read back: {error}") from error
-        merges = self._encoding.container.muxer == "webp"  # its encoder makes one of images that are alike
-        if found != self._written and not (merges and 0 < found < self._written):
+            raise SinkError(f"{str(self.path)!r} was written but cannot be read back: {error}") from error
+        merges = self._encoding.container.merges_repeats
+        if count != self._written and not (merges and 0 < count < self._written):
             raise SinkError(
-                f"{str(self._path)!r} holds {found} of {self._written} frames when read back; "
+                f"{str(self.path)!r} holds {count} of {self._written} frames when read back; "
                 "is the disk full?"
             )
 
 
 def _count_images(path: Path, container: Container) -> int:
-    if container.muxer == "webp":  # of which FFmpeg reads the first image only
+    if container.merges_repeats:  # of which FFmpeg reads the first image only
         with PIL.Image.open(path) as written:
             count = getattr(written, "n_frames", 1)
             written.seek(count - 1)
@@ -272,7 +315,7 @@ def _count_images(path: Path, container: Container) -> int:
 
 @contextlib.contextmanager
 def _restored(image: Image) -> Iterator[None]:
-    """Give an image its time and type back: it is not the sink's own."""
+    """Restore an image's time and type at the end: it belongs to the caller."""
     pts, time_base, pict_type = image.pts, image.time_base, image.pict_type
     try:
         yield

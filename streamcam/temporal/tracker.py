@@ -69,6 +69,10 @@ class Tracker:
         self._skipped = 0 if is_due else (self._skipped or 0) + 1
         return is_due
 
+    def is_cut(self, frame: Frame) -> bool:
+        """Return whether a shot begins with a frame that was observed and is not complete yet."""
+        return self._pending[frame.index].starts_shot
+
     def rank(
         self, frames: Sequence[Frame], probabilities: FloatArray, labels: Labels, count: int
     ) -> NDArray[np.int64]:

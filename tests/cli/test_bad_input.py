@@ -347,9 +347,9 @@ SETTINGS = {
     "temporal": streamcam.TemporalSettings,
     "overlay": streamcam.OverlaySettings,
     "encoder": streamcam.EncoderSettings,
-    "reading": streamcam.SourceSettings,
+    "source": streamcam.SourceSettings,
 }
-"""Parameter of `render` → the dataclass it takes."""
+"""Field of `RenderSettings` → its dataclass."""
 
 
 def render_with(output: str = "out.mp4", **parameters: Any) -> None:
@@ -362,7 +362,8 @@ def render_with(output: str = "out.mp4", **parameters: Any) -> None:
         for keyword, kind in SETTINGS.items()
     }
     others = {name: value for name, value in parameters.items() if name not in set().union(*fields.values())}
-    streamcam.render("clip.mp4", output, FakeExplainer(), **settings, **others)
+    render_settings = streamcam.RenderSettings(**settings, **others)
+    streamcam.render("clip.mp4", output, FakeExplainer(), settings=render_settings)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a directory that nobody can write in")
@@ -414,7 +415,7 @@ def test_a_truncated_video_is_rendered_as_far_as_it_goes(
     assert 0 < rendered < 30
     assert said.out.startswith("wrote out.mp4 (")
     assert re.fullmatch(
-        rf"streamcam: error: 'cut\.mp4' is damaged: .+; 'out\.mp4' holds the {rendered} frames "
+        rf"streamcam: error: 'cut\.mp4' is damaged: .+; 'out\.mp4' contains the {rendered} frames "
         r"that could be read\n",
         said.err,
     )

@@ -113,5 +113,5 @@ def test_a_real_render_is_interrupted(work: Path) -> None:
     assert 0 < len(times) < 1000
     assert times == frame_times_of(clip)[: len(times)]
     assert out.startswith("wrote out.mkv (")
-    assert f"holds the {len(times)} frames rendered until then" in err
+    assert f"contains the {len(times)} frames rendered so far" in err
     assert sorted(path.name for path in work.iterdir()) == ["clip.mp4", "out.mkv"]

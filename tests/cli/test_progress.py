@@ -204,4 +204,4 @@ def test_stopping_is_shown_in_the_line(at_terminal: type[Terminal]) -> None:
     terminal.read_until("stopping .*finishing the file; Ctrl-C again leaves at once")
     code, _ = terminal.release()
     assert code == 130
-    assert re.search(r"streamcam: interrupted; 'out\.mp4' holds the 2\d frames", terminal.text)
+    assert re.search(r"streamcam: interrupted; 'out\.mp4' contains the 2\d frames", terminal.text)

@@ -97,7 +97,7 @@ def test_the_first_signal_finishes_the_file(work: Path, number: int) -> None:
     assert times == frame_times_of(work / "clip.mp4")[: len(times)]
     assert code == 130
     assert out.startswith("wrote out.mp4 (")
-    assert err == f"streamcam: interrupted; 'out.mp4' holds the {len(times)} frames rendered until then\n"
+    assert err == f"streamcam: interrupted; 'out.mp4' contains the {len(times)} frames rendered so far\n"
     assert len((work / "maps.jsonl").read_text().splitlines()) == 1 + len(times)
     assert names_in(work) == ["clip.mp4", "maps.jsonl", "out.mp4"]
 
@@ -109,7 +109,7 @@ def test_quiet_says_only_that_it_was_interrupted(work: Path) -> None:
         child.process.send_signal(signal.SIGTERM)
         code, out, err = child.release()
     assert (code, out) == (130, "")
-    assert err.startswith("streamcam: interrupted; 'out.mp4' holds ")
+    assert err.startswith("streamcam: interrupted; 'out.mp4' contains ")
     assert err.count("\n") == 1
 
 
@@ -123,7 +123,7 @@ def test_the_second_signal_leaves_at_once_and_leaves_nothing(work: Path, number:
         child.process.send_signal(number)
         assert child.process.wait(LIMIT_S) == 130, "it does not wait for the batch that is held"
         _, out, err = child.release()
-    assert (out, err) == ("", "streamcam: interrupted; what was unfinished is thrown away\n")
+    assert (out, err) == ("", "streamcam: interrupted; unfinished output was deleted\n")
     assert names_in(work) == ["clip.mp4"]
 
 
@@ -196,15 +196,15 @@ def test_what_is_finished_outlives_every_signal_and_is_gone_on_from(work: Path) 
     with running("5", resume, work, **settings) as child:  # the fourth batch of those that are left
         # Five batches were explained; how many of their frames were encoded is a matter of who was quicker.
         line = child.read_line(child.process.stderr)
-        going_on = r"streamcam: going on from frame 21: 'out\.mp4\.parts' keeps 20 frames "
+        going_on = r"streamcam: resuming at frame 21: 'out\.mp4\.parts' contains 20 frames "
         assert re.fullmatch(going_on + r"\((all|4 of them) explained, not encoded yet\)", line)
         child.wait_until_held()
         child.process.send_signal(signal.SIGINT)
         assert "keeping what is finished" in child.read_line(child.process.stderr)
         code, out, err = child.release()
     assert (code, out) == (130, "")
-    kept = r"'out\.mp4\.parts' keeps (40|44) frames \((8|12) of them explained, not encoded yet\)"
-    assert re.fullmatch(f"streamcam: interrupted; {kept}, and the same command goes on from there\n", err)
+    kept = r"'out\.mp4\.parts' contains (40|44) frames \((8|12) of them explained, not encoded yet\)"
+    assert re.fullmatch(f"streamcam: interrupted; {kept}, and the same command resumes there\n", err)
     with running("5", resume, work, **settings) as child:
         child.read_line(child.process.stderr)
         child.wait_until_held()
@@ -212,7 +212,7 @@ def test_what_is_finished_outlives_every_signal_and_is_gone_on_from(work: Path) 
         child.read_line(child.process.stderr)
         child.process.send_signal(signal.SIGTERM)
         assert child.process.wait(LIMIT_S) == 130
-        left = "what 'out.mp4.parts' does not hold yet is thrown away"
+        left = "work that is not in 'out.mp4.parts' yet was discarded"
         assert child.release()[1:] == ("", f"streamcam: interrupted; {left}\n")
     assert names_in(work) == ["clip.mp4", "out.mp4.parts"]
     for command, from_before in ((resume, True), (undisturbed, False)):
@@ -220,7 +220,7 @@ def test_what_is_finished_outlives_every_signal_and_is_gone_on_from(work: Path) 
             code, out, _ = child.release()
         assert code == 0
         assert re.search(
-            r"120 frames, \d+ from before; \d+ more in " if from_before else "120 frames in ", out
+            r"120 frames, \d+ from the last run; \d+ new in " if from_before else "120 frames in ", out
         )
     assert names_in(work) == ["clip.mp4", "maps.jsonl", "out.mp4", "whole.jsonl", "whole.mp4"]
     assert (work / "out.mp4").read_bytes() == (work / "whole.mp4").read_bytes()

@@ -17,7 +17,7 @@ from torch import nn
 from torchvision.models import get_model
 
 from streamcam.explain import METHODS, Explainer
-from streamcam.explain.backends.cuda_graphs import can_be_recorded
+from streamcam.explain.backends.cuda_graphs import can_be_captured
 from streamcam.explanations import Explanation
 from streamcam.models import Classifier, InputSpec
 from streamcam.models.labels import numbered_labels
@@ -109,20 +109,20 @@ def test_families_of_networks(name: str, precision: str) -> None:
 
 def recorded(made: Explainer) -> int:
     """Tell how many recordings an explainer has, and why none if none."""
-    assert made._recordings is not None
-    assert not made._recordings._given_up, made.backend_reason
-    return len(made._recordings._runs)
+    assert made._graphs is not None
+    assert not made._graphs._given_up, made.backend_reason
+    return len(made._graphs._runs)
 
 
 @only_cuda
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
-@pytest.mark.parametrize("method", [name for name, row in METHODS.items() if can_be_recorded(row)])
+@pytest.mark.parametrize("method", [name for name, row in METHODS.items() if can_be_captured(row)])
 def test_recordings_give_what_is_given_piece_by_piece(method: str, precision: str) -> None:
     settings = {"method": method, "precision": precision, "classes": None if method == "finercam" else "top2"}
     images = new_images(20)
     made, plain = explainer(**settings), explainer(**settings)
-    assert plain._recordings is not None
-    plain._recordings.give_up("for comparison")
+    assert plain._graphs is not None
+    plain._graphs.give_up("for comparison")
     assert_alike(made.explain(images), plain.explain(images), 0.9999)
     assert recorded(made) == 1
 

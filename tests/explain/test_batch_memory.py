@@ -94,4 +94,4 @@ def test_a_run_goes_on_with_smaller_batches_and_says_so_once() -> None:
     assert explainer.batch_size == 2
     assert explainer.explain(images)[0].predictions == explanations[0].predictions
     (note,) = (note for note in explainer.notes if "memory" in note)
-    assert note == "the memory of cpu is short: fewer images go through the network at once"
+    assert note == "cpu is short of memory: fewer images go through the network at once"

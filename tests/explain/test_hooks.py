@@ -27,9 +27,9 @@ def test_weights_cast_beforehand_change_no_bit(name: str, side: int) -> None:
     batch = torch.rand(2, 3, side, side)
     layers = [layer for layer in probe_layers(classifier, batch[:1]) if layer.explains][-1:]
     runs = [HookedNetwork(one, layers, torch.bfloat16).run(batch) for one in (classifier, cast)]
-    torch.testing.assert_close(runs[0].logits, runs[1].logits, rtol=0, atol=0)
-    torch.testing.assert_close(runs[0].outputs, runs[1].outputs, rtol=0, atol=0)
-    gradients = [torch.autograd.grad(run.logits[:, 3].sum(), run.outputs[0])[0] for run in runs]
+    torch.testing.assert_close(runs[0].scores, runs[1].scores, rtol=0, atol=0)
+    torch.testing.assert_close(runs[0].layer_outputs, runs[1].layer_outputs, rtol=0, atol=0)
+    gradients = [torch.autograd.grad(run.scores[:, 3].sum(), run.layer_outputs[0])[0] for run in runs]
     torch.testing.assert_close(*gradients, rtol=0, atol=0)
 
 

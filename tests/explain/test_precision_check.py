@@ -9,7 +9,7 @@ from torch import nn
 
 from streamcam.explain.hooks import ForwardPass
 from streamcam.explain.precision_check import check_images, keeps_bounds
-from streamcam.models import Classifier, InputSpec
+from streamcam.models import Classifier, InputSpec, Output
 from streamcam.models.labels import numbered_labels
 from streamcam.models.layouts import Layout
 
@@ -20,7 +20,7 @@ CLASSIFIER = Classifier("probe", nn.Identity(), numbered_labels(2), InputSpec(8,
 def run(channels: list[list[float]], gap: float = 0.0) -> ForwardPass:
     """Two channels of four places; each is one class's logit, and the first class leads by ``gap``."""
     leaf = torch.tensor(channels).view(1, 2, 2, 2).requires_grad_()
-    return ForwardPass(leaf.mean(dim=(2, 3)) + torch.tensor([gap, 0.0]), (leaf,), (8, 8))
+    return ForwardPass(Output(leaf.mean(dim=(2, 3)) + torch.tensor([gap, 0.0])), (leaf,), (8, 8))
 
 
 ONE = [[1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0]]

@@ -102,7 +102,7 @@ def test_an_encoder_that_cannot_mark_them_is_named(tmp_path: Path) -> None:
     settings = EncoderSettings("ffv1")
     passed = pass_through(clip, tmp_path / "out.mkv", settings=settings, keep_interlaced=True)
     (note,) = passed.sink_notes
-    assert note.startswith("ffv1 does not mark images as interlaced")
+    assert note.startswith("ffv1 does not mark frames as interlaced")
 
 
 def test_a_video_that_becomes_interlaced_is_followed(tmp_path: Path) -> None:

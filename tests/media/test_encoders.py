@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from streamcam.errors import InvalidArgumentError, UnknownNameError
-from streamcam.media import containers, encoders
-from streamcam.media.encoders import EncoderSettings, check_encoding
+from streamcam.media import encoders
+from streamcam.media.codecs import CODECS, VideoCodec
+from streamcam.media.containers import CONTAINERS
+from streamcam.media.encoders import EncoderSettings, choose_encoding
 
 
 @pytest.mark.parametrize(
@@ -26,7 +28,7 @@ from streamcam.media.encoders import EncoderSettings, check_encoding
     ],
 )
 def test_the_suffix_chooses_the_encoder(name: str, encoder: str, pixel_format: str) -> None:
-    found = check_encoding(Path(name), EncoderSettings())
+    found = choose_encoding(Path(name), EncoderSettings())
     assert (found.encoder, found.pixel_format, found.notes) == (encoder, pixel_format, ())
 
 
@@ -44,7 +46,7 @@ def test_the_suffix_chooses_the_encoder(name: str, encoder: str, pixel_format: s
     ],
 )
 def test_an_encoder_is_found_by_its_codecs_name(codec: str, encoder: str) -> None:
-    assert check_encoding(Path("out.mkv"), EncoderSettings(codec)).encoder == encoder
+    assert choose_encoding(Path("out.mkv"), EncoderSettings(codec)).encoder == encoder
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,7 @@ def test_an_encoder_is_found_by_its_codecs_name(codec: str, encoder: str) -> Non
 def test_encoders_get_the_depth_that_is_wanted_or_the_nearest(
     codec: str, asked: int | None, given: str, pixel_format: str
 ) -> None:
-    found = check_encoding(Path("out.mkv"), EncoderSettings(codec, depth=asked), given)
+    found = choose_encoding(Path("out.mkv"), EncoderSettings(codec, depth=asked), pixel_format=given)
     assert found.pixel_format == pixel_format
     notes = {
         "libvpx": ("samples of 10 bits are written with 8: libvpx takes no more",),
@@ -108,7 +110,7 @@ KEEPS = "which all players show; `chroma`"
 def test_encoders_get_the_chroma_that_is_wanted_or_the_nearest(
     codec: str, asked: str | None, given: str, pixel_format: str, note: str | None
 ) -> None:
-    found = check_encoding(Path("out.mkv"), EncoderSettings(codec, chroma=asked), given)
+    found = choose_encoding(Path("out.mkv"), EncoderSettings(codec, chroma=asked), pixel_format=given)
     assert (found.pixel_format, found.notes) == (pixel_format, () if note is None else (note,))
 
 
@@ -126,57 +128,55 @@ def test_samples_that_an_encoder_does_not_take_are_refused(
     codec: str, depth: int | None, chroma: str | None, told: str
 ) -> None:
     with pytest.raises(InvalidArgumentError, match=f"takes no {told}"):
-        check_encoding(Path("out.mkv"), EncoderSettings(codec, depth=depth, chroma=chroma))
+        choose_encoding(Path("out.mkv"), EncoderSettings(codec, depth=depth, chroma=chroma))
 
 
 @pytest.mark.parametrize("name", ["out.gif", "out.webp", "out.png"])
 def test_animations_have_no_chroma(name: str) -> None:
-    assert check_encoding(Path(name), EncoderSettings(), "yuv444p").notes == ()
+    assert choose_encoding(Path(name), EncoderSettings(), pixel_format="yuv444p").notes == ()
     with pytest.raises(
         InvalidArgumentError, match=f"a {Path(name).suffix} file is made of RGB; leave `chroma`"
     ):
-        check_encoding(Path(name), EncoderSettings(chroma="444"))
+        choose_encoding(Path(name), EncoderSettings(chroma="444"))
 
 
 def test_hardware_is_used_where_it_works_and_software_where_not(monkeypatch: pytest.MonkeyPatch) -> None:
     # What stands in for hardware here: an encoder that does not exist, one that cannot start, one that can.
     works = ("nonsuch", "h264_v4l2m2m", "mpeg4")
-    monkeypatch.setitem(containers.CODECS, "h264", ("libx264", works))
-    found = check_encoding(Path("out.mp4"), EncoderSettings("auto"))
-    assert (found.encoder, found.notes) == ("mpeg4", ("encoded in hardware, by mpeg4",))
-    monkeypatch.setitem(containers.CODECS, "h264", ("libx264", works[:2]))
-    found = check_encoding(Path("out.mp4"), EncoderSettings("auto", crf=18))
+    monkeypatch.setitem(CODECS, "h264", VideoCodec("libx264", works))
+    found = choose_encoding(Path("out.mp4"), EncoderSettings("auto"))
+    assert (found.encoder, found.notes) == ("mpeg4", ("encoded in hardware by mpeg4",))
+    monkeypatch.setitem(CODECS, "h264", VideoCodec("libx264", works[:2]))
+    found = choose_encoding(Path("out.mp4"), EncoderSettings("auto", crf=18))
     assert (found.encoder, found.options["crf"]) == ("libx264", "18")
-    assert found.notes == ("no hardware encoder for h264 works here; libx264 is used",)
+    assert found.notes == ("encoded in software by libx264: no hardware encoder for h264 works here",)
 
 
 def test_hardware_that_does_not_work_says_what_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(containers.CODECS, "h264", ("libx264", ("h264_v4l2m2m",)))
+    monkeypatch.setitem(CODECS, "h264", VideoCodec("libx264", ("h264_v4l2m2m",)))
     with pytest.raises(
         InvalidArgumentError, match=r"'h264_v4l2m2m' does not start here.*; `codec='auto'` takes what works"
     ):
-        check_encoding(Path("out.mp4"), EncoderSettings("h264_v4l2m2m"))
+        choose_encoding(Path("out.mp4"), EncoderSettings("h264_v4l2m2m"))
 
 
 def test_quality_is_told_in_an_encoders_own_word() -> None:
-    options = check_encoding(Path("out.webp"), EncoderSettings(crf=40)).options
+    options = choose_encoding(Path("out.webp"), EncoderSettings(crf=40)).options
     assert options["quality"] == "40"
     assert "crf" not in options
 
 
 def test_every_encoder_of_this_build_takes_its_options() -> None:
-    pairs = [(codec, name) for codec, (software, _) in containers.CODECS.items() for name in [software]]
-    for codec, encoder in pairs:
-        suffixes = [suffix for suffix, kind in containers.CONTAINERS.items() if kind.codec == codec] or [
-            ".mkv"
-        ]
-        assert check_encoding(Path(f"out{suffixes[0]}"), EncoderSettings(encoder)).encoder == encoder
+    for name, codec in CODECS.items():
+        encoder = codec.software
+        suffixes = [suffix for suffix, kind in CONTAINERS.items() if kind.codec == name] or [".mkv"]
+        assert choose_encoding(Path(f"out{suffixes[0]}"), EncoderSettings(encoder)).encoder == encoder
 
 
 @pytest.mark.parametrize("name", ["out", "out.txt", "out.avi", "out.mp4.part"])
 def test_other_suffixes_are_refused(name: str) -> None:
-    with pytest.raises(InvalidArgumentError, match=rf"cannot tell from '{name}' what kind of file to write"):
-        check_encoding(Path(name), EncoderSettings())
+    with pytest.raises(InvalidArgumentError, match=rf"'{name}' does not name a kind of video; use .mp4"):
+        choose_encoding(Path(name), EncoderSettings())
 
 
 @pytest.mark.parametrize(
@@ -194,34 +194,34 @@ def test_other_suffixes_are_refused(name: str) -> None:
 )
 def test_what_a_container_cannot_hold_is_said_before_any_work(name: str, codec: str, told: str) -> None:
     with pytest.raises(InvalidArgumentError, match=told):
-        check_encoding(Path(name), EncoderSettings(codec))
+        choose_encoding(Path(name), EncoderSettings(codec))
 
 
 def test_unknown_codecs_are_told_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match=r"unknown codec 'libx26'; the nearest are: .*libx264"):
-        check_encoding(Path("out.mp4"), EncoderSettings("libx26"))
+        choose_encoding(Path("out.mp4"), EncoderSettings("libx26"))
 
 
 def test_codecs_that_can_only_be_decoded_are_unknown_here() -> None:
     with pytest.raises(UnknownNameError, match=r"unknown codec 'cook'"):
-        check_encoding(Path("out.mkv"), EncoderSettings("cook"))
+        choose_encoding(Path("out.mkv"), EncoderSettings("cook"))
 
 
 def test_audio_codecs_are_refused() -> None:
     with pytest.raises(InvalidArgumentError, match=r"codec 'aac' encodes audio, not video; try libx264"):
-        check_encoding(Path("out.mp4"), EncoderSettings("aac"))
+        choose_encoding(Path("out.mp4"), EncoderSettings("aac"))
 
 
 def test_encoders_without_yuv_are_refused() -> None:
     with pytest.raises(InvalidArgumentError, match=r"codec 'gif' takes no YUV images"):
-        check_encoding(Path("out.mkv"), EncoderSettings("gif"))
+        choose_encoding(Path("out.mkv"), EncoderSettings("gif"))
 
 
 @pytest.mark.parametrize(
     ("codec", "crf", "given"), [("libx264", 0, "0"), ("libx264", 18.5, "18.5"), ("vp9", 63, "63")]
 )
 def test_the_quality_is_passed_on(codec: str, crf: float, given: str) -> None:
-    assert check_encoding(Path("out.mkv"), EncoderSettings(codec, crf=crf)).options["crf"] == given
+    assert choose_encoding(Path("out.mkv"), EncoderSettings(codec, crf=crf)).options["crf"] == given
 
 
 @pytest.mark.parametrize(
@@ -238,23 +238,23 @@ def test_the_quality_is_passed_on(codec: str, crf: float, given: str) -> None:
 )
 def test_qualities_out_of_range_are_refused(codec: str, crf: float, told: str) -> None:
     with pytest.raises(InvalidArgumentError, match=told):
-        check_encoding(Path("out.mkv"), EncoderSettings(codec, crf=crf))
+        choose_encoding(Path("out.mkv"), EncoderSettings(codec, crf=crf))
 
 
 def test_presets_are_passed_on() -> None:
-    assert check_encoding(Path("out.mp4"), EncoderSettings(preset="slow")).options["preset"] == "slow"
+    assert choose_encoding(Path("out.mp4"), EncoderSettings(preset="slow")).options["preset"] == "slow"
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])
 def test_unknown_presets_are_told_the_known(codec: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UnknownNameError, match=r"unknown preset 'fastest'; choose one of: fast, faster"):
-        check_encoding(Path("out.mkv"), EncoderSettings(codec, preset="fastest"))
+        choose_encoding(Path("out.mkv"), EncoderSettings(codec, preset="fastest"))
     assert capfd.readouterr() == ("", "")
 
 
 def test_presets_an_encoder_does_not_know_are_refused(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(InvalidArgumentError, match=r"'libsvtav1' does not start here with `preset=fastest`"):
-        check_encoding(Path("out.mkv"), EncoderSettings("libsvtav1", preset="fastest"))
+        choose_encoding(Path("out.mkv"), EncoderSettings("libsvtav1", preset="fastest"))
     assert capfd.readouterr() == ("", "")
 
 
@@ -267,7 +267,7 @@ def test_presets_an_encoder_does_not_know_are_refused(capfd: pytest.CaptureFixtu
 )
 def test_options_an_encoder_does_not_have_are_refused(settings: EncoderSettings, told: str) -> None:
     with pytest.raises(InvalidArgumentError, match=told):
-        check_encoding(Path("out.mkv"), settings)
+        choose_encoding(Path("out.mkv"), settings)
 
 
 @pytest.mark.parametrize("has_avx512", [True, False])
@@ -275,7 +275,7 @@ def test_x264_does_without_the_code_that_does_not_repeat_itself(
     has_avx512: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With AVX-512, its macroblock trees made other videos of the same images, in one of some runs."""
-    monkeypatch.setattr(encoders, "_has_avx512", lambda: has_avx512)
-    options = check_encoding(Path("out.mp4"), EncoderSettings()).options
+    monkeypatch.setattr(encoders, "has_avx512", lambda: has_avx512)
+    options = choose_encoding(Path("out.mp4"), EncoderSettings()).options
     assert options.get("x264-params") == ("asm=AVX2" if has_avx512 else None)
-    assert "x264-params" not in check_encoding(Path("out.mp4"), EncoderSettings("libx265")).options
+    assert "x264-params" not in choose_encoding(Path("out.mp4"), EncoderSettings("libx265")).options

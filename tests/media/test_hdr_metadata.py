@@ -12,8 +12,8 @@ from media_factory import make_clip
 from video_runs import pass_through
 
 from streamcam.frames import ColourTags, HdrMetadata, MasteringDisplay
+from streamcam.media.codecs import HdrParameters, encoder_row
 from streamcam.media.encoders import EncoderSettings
-from streamcam.media.hdr_metadata import with_hdr_metadata
 from streamcam.sources import open_source
 
 SCREEN = MasteringDisplay(
@@ -21,6 +21,12 @@ SCREEN = MasteringDisplay(
 )
 IN_UNITS = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
 IN_FRACTIONS = "G(0.26500,0.69000)B(0.15000,0.06000)R(0.68000,0.32000)WP(0.31270,0.32900)L(1000.0000,0.0050)"
+
+
+def parameters_of(encoder: str) -> HdrParameters:
+    parameters = encoder_row(encoder).hdr
+    assert parameters is not None
+    return parameters
 
 
 @pytest.mark.parametrize(
@@ -32,16 +38,15 @@ IN_FRACTIONS = "G(0.26500,0.69000)B(0.15000,0.06000)R(0.68000,0.32000)WP(0.31270
     ],
 )
 def test_encoders_are_told_in_their_own_words(encoder: str, option: str, told: str) -> None:
-    found = with_hdr_metadata({"crf": "1", option: "a=1"}, encoder, HdrMetadata(SCREEN, 1200, 400))
-    assert found == {"crf": "1", option: told}
+    options = parameters_of(encoder).add_to({"crf": "1", option: "a=1"}, HdrMetadata(SCREEN, 1200, 400))
+    assert options == {"crf": "1", option: told}
 
 
 def test_what_is_unknown_is_not_told() -> None:
-    assert with_hdr_metadata({}, "libx265", HdrMetadata(None, 1200)) == {"x265-params": "max-cll=1200,0"}
-    assert with_hdr_metadata({}, "libx265", HdrMetadata(SCREEN)) == {
-        "x265-params": f"master-display={IN_UNITS}"
-    }
-    assert with_hdr_metadata({}, "ffv1", HdrMetadata(SCREEN)) is None
+    x265 = parameters_of("libx265")
+    assert x265.add_to({}, HdrMetadata(None, 1200)) == {"x265-params": "max-cll=1200,0"}
+    assert x265.add_to({}, HdrMetadata(SCREEN)) == {"x265-params": f"master-display={IN_UNITS}"}
+    assert encoder_row("ffv1").hdr is None
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +102,7 @@ def test_others_find_it(suffix: str, codec: str, hdr_clip: Path, tmp_path: Path)
 def test_it_is_said_where_it_is_left_out(suffix: str, codec: str, hdr_clip: Path, tmp_path: Path) -> None:
     passed = pass_through(hdr_clip, tmp_path / f"out{suffix}", settings=EncoderSettings(codec))
     encoder = {"ffv1": "ffv1", "prores": "prores_ks"}[codec]
-    assert passed.sink_notes == (
-        f"what the video says of its brightness (HDR10) is left out: {encoder} cannot be told",
-    )
+    assert passed.sink_notes == (f"the video's HDR10 metadata is left out: {encoder} does not take it",)
 
 
 def test_images_for_ordinary_screens_need_it_not(hdr_clip: Path, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ ANSWERS = [
 
 @pytest.mark.parametrize(("answer", "key"), ANSWERS)
 def test_logits_are_found(answer: object, key: str | int | None) -> None:
-    assert classifier(logits_key=key).read_logits(answer) is LOGITS
+    assert classifier(logits_key=key).read(answer).scores is LOGITS
 
 
 NO_ANSWERS = [
@@ -105,12 +105,12 @@ NO_ANSWERS = [
 @pytest.mark.parametrize(("answer", "key", "says"), NO_ANSWERS)
 def test_logits_that_are_elsewhere_are_said_to_be(answer: object, key: str | int | None, says: str) -> None:
     with pytest.raises(ModelError, match=says):
-        classifier(logits_key=key).read_logits(answer)
+        classifier(logits_key=key).read(answer)
 
 
 def test_a_single_logit_becomes_two_classes() -> None:
     binary = classifier(labels=("no", "yes"), activation="sigmoid")
-    logits = binary.read_logits(torch.tensor([[2.0], [0.0]]))
+    logits = binary.read(torch.tensor([[2.0], [0.0]])).scores
     assert logits.tolist() == [[-2.0, 2.0], [0.0, 0.0]]
     torch.testing.assert_close(
         binary.probabilities(logits), torch.tensor([[0.11920292, 0.88079708], [0.5, 0.5]])
@@ -142,18 +142,18 @@ def test_an_input_that_cannot_be_is_refused(settings: dict[str, Any], says: str)
 def test_normalising_subtracts_and_divides_channel_by_channel() -> None:
     pixels = torch.tensor([255, 0, 51], dtype=torch.uint8).view(1, 3, 1, 1)
     spec = InputSpec(1, 1, mean=(0.0, 0.5, 0.2), std=(1.0, 0.25, 0.5))
-    torch.testing.assert_close(spec.normalise(pixels).flatten(), torch.tensor([1.0, -2.0, 0.0]))
+    torch.testing.assert_close(spec.normalize(pixels).flatten(), torch.tensor([1.0, -2.0, 0.0]))
 
 
 def test_normalising_for_a_grey_network_takes_the_luma() -> None:
     pixels = torch.tensor([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]], dtype=torch.uint8)
     spec = InputSpec(1, 1, mean=(0.0,), std=(1.0,))
-    grey = spec.normalise(pixels.view(4, 3, 1, 1))
+    grey = spec.normalize(pixels.view(4, 3, 1, 1))
     assert grey.shape == (4, 1, 1, 1)
     torch.testing.assert_close(grey.flatten(), torch.tensor([0.299, 0.587, 0.114, 1.0]))
 
 
 def test_normalising_leaves_the_pixels_alone() -> None:
     pixels = torch.full((1, 3, 2, 2), 7, dtype=torch.uint8)
-    InputSpec().normalise(pixels)
+    InputSpec().normalize(pixels)
     assert pixels.unique().tolist() == [7]

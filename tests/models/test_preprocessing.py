@@ -6,15 +6,21 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from streamcam.errors import InvalidArgumentError
-from streamcam.models import FITS, InputSpec
-from streamcam.models.preprocessing import Preprocessor, frame_of_array
+from streamcam.explain.images import frame_of
+from streamcam.models import FITS, Classifier, InputSpec
+from streamcam.models.preprocessing import Preprocessor
 
 CPU = torch.device("cpu")
 PLAIN = InputSpec(64, 64, mean=(0.0,) * 3, std=(1.0,) * 3)
 
 Image = NDArray[np.uint8]
+
+
+def model(spec: InputSpec) -> Classifier:
+    return Classifier("none", nn.Identity(), ("a", "b"), spec, "none")
 
 
 def halves(width: int, height: int) -> Image:
@@ -26,7 +32,7 @@ def halves(width: int, height: int) -> Image:
 
 
 def pixels(image: Image, fit: str, spec: InputSpec = PLAIN) -> NDArray[np.uint8]:
-    (made,) = Preprocessor(spec, fit, CPU).pixels([frame_of_array(image, 0)])
+    (made,) = Preprocessor(model(spec), fit, CPU).pixels([frame_of(image, 0)])
     return made
 
 
@@ -56,26 +62,26 @@ def test_padding_of_a_grey_network_has_the_mean_grey() -> None:
 
 def test_the_network_sees_normalised_planes() -> None:
     spec = InputSpec(64, 64, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
-    preprocessor = Preprocessor(spec, "stretch", CPU)
-    batch = preprocessor.normalise(preprocessor.pixels([frame_of_array(halves(64, 64), 0)] * 2))
+    preprocessor = Preprocessor(model(spec), "stretch", CPU)
+    batch = preprocessor.prepare(preprocessor.pixels([frame_of(halves(64, 64), 0)] * 2))
     assert (batch.shape, batch.dtype, batch.is_contiguous()) == ((2, 3, 64, 64), torch.float32, True)
     assert batch[0, :, 32, 8].tolist() == pytest.approx([2.0, -2.0, -2.0], abs=0.15)
 
 
 def test_the_network_sees_pixels_in_the_order_that_its_device_likes() -> None:
     usual, other = (
-        Preprocessor(InputSpec(64, 64), "stretch", CPU, order)
+        Preprocessor(model(InputSpec(64, 64)), "stretch", CPU, order)
         for order in (torch.contiguous_format, torch.channels_last)
     )
-    pixels = usual.pixels([frame_of_array(halves(64, 64), 0)])
-    batch = other.normalise(torch.from_numpy(pixels))
+    pixels = usual.pixels([frame_of(halves(64, 64), 0)])
+    batch = other.prepare(torch.from_numpy(pixels))
     assert batch.is_contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(batch, usual.normalise(pixels), rtol=0, atol=0)
+    torch.testing.assert_close(batch, usual.prepare(pixels), rtol=0, atol=0)
 
 
 def test_a_grey_network_sees_one_plane() -> None:
-    preprocessor = Preprocessor(InputSpec(64, 64, mean=(0.0,), std=(1.0,)), "stretch", CPU)
-    batch = preprocessor.normalise(preprocessor.pixels([frame_of_array(halves(64, 64), 0)]))
+    preprocessor = Preprocessor(model(InputSpec(64, 64, mean=(0.0,), std=(1.0,))), "stretch", CPU)
+    batch = preprocessor.prepare(preprocessor.pixels([frame_of(halves(64, 64), 0)]))
     assert batch.shape == (1, 1, 64, 64)
     assert batch[0, 0, 32, [8, 56]].tolist() == pytest.approx([0.299, 0.114], abs=0.02)
 
@@ -100,5 +106,5 @@ def test_frames_of_any_shape_are_taken(fit: str, size: tuple[int, int]) -> None:
     ],
 )
 def test_what_is_no_image_is_refused(image: Image) -> None:
-    with pytest.raises(InvalidArgumentError, match="cannot explain this: "):
-        frame_of_array(image, 0)
+    with pytest.raises(InvalidArgumentError, match="cannot explain "):
+        frame_of(image, 0)

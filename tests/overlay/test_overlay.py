@@ -11,12 +11,14 @@ from media_factory import make_image
 from stage_fakes import CAT, DOG, explanation_of
 
 from streamcam.errors import InvalidArgumentError, UnknownNameError
-from streamcam.explanations import Explanation, Prediction, StabilizedFrame
+from streamcam.explanations import Explanation, Instance, Prediction, StabilizedFrame
 from streamcam.frames import FloatArray, Frame
-from streamcam.media.images import Image, planes_of
+from streamcam.media.images import Image, coding_of, planes_of
 from streamcam.overlay import Overlay, OverlaySettings
-from streamcam.overlay.label_panel import LabelPanel
-from streamcam.overlay.overlay import _lines
+from streamcam.overlay.boxes import PLAIN_COLOR
+from streamcam.overlay.label_panel import ACCENT, LabelPanel
+from streamcam.overlay.overlay import _list_labels
+from streamcam.overlay.tinting import PALETTE
 
 PLAIN = OverlaySettings(colormap="inferno", alpha=1.0, labels=False)
 
@@ -111,16 +113,16 @@ def test_without_weight_and_labels_nothing_changes() -> None:
 
 def test_the_class_explained_is_listed_and_marked() -> None:
     labels = explanation_of(0).predictions
-    assert [(line.text, line.probability, line.marked) for line in _lines(labels, labels[:1], [])] == [
+    assert [(line.text, line.probability, line.marked) for line in _list_labels(labels, labels[:1], [])] == [
         ("cat", 0.75, True),
         ("dog", 0.25, False),
     ]
     raw = Prediction(CAT, "cat rather than dog", 0.5)  # the probability listed is the stabilized one
-    assert [(line.text, line.probability) for line in _lines(labels[:1], [raw], [])] == [
+    assert [(line.text, line.probability) for line in _list_labels(labels[:1], [raw], [])] == [
         ("cat rather than dog", 0.75)
     ]
     unlikely = Prediction(9, "heron", 0.001)
-    assert [(line.text, line.marked) for line in _lines(labels, [unlikely], [])] == [
+    assert [(line.text, line.marked) for line in _list_labels(labels, [unlikely], [])] == [
         ("cat", False),
         ("dog", False),
         ("heron", True),
@@ -131,7 +133,7 @@ def test_characters_that_no_font_has_are_told(monkeypatch: pytest.MonkeyPatch) -
     overlay = Overlay()
     assert overlay.notes == ()
     monkeypatch.setattr(LabelPanel, "missing", property(lambda _panel: ("ꙮ", "𓀀")))
-    assert overlay.notes == ("no font here has the characters ꙮ 𓀀; name a font file in STREAMCAM_FONT",)
+    assert overlay.notes == ("No font here has the characters ꙮ 𓀀; name a font file in STREAMCAM_FONT",)
 
 
 @pytest.mark.parametrize(
@@ -144,3 +146,58 @@ def test_characters_that_no_font_has_are_told(monkeypatch: pytest.MonkeyPatch) -
 def test_settings_that_cannot_be_used(settings: OverlaySettings, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         Overlay(settings)
+
+
+# --- detected objects ----------------------------------------------------------------------------------
+
+BOX = (0.25, 0.25, 0.75, 0.75)
+
+
+def with_objects(targets: tuple[Prediction, ...], *class_indices: int) -> StabilizedFrame:
+    """A gray frame without heat, with an object of each class in the same place."""
+    frame = Frame(make_image(400, 200), 0, 0, Fraction(1, 25), 0.0)
+    explanation = explanation_of(0)
+    heatmaps = {target.index: np.zeros((2, 3), np.float32) for target in targets}
+    instances = tuple(Instance(index, "thing", 0.5, BOX) for index in class_indices)
+    return StabilizedFrame(frame, heatmaps, targets, (), explanation, instances)
+
+
+def outline_color(image: Image) -> list[int]:
+    luma, cb, cr = planes_of(image)
+    return [int(luma[100, 100]), int(cb[50, 50]), int(cr[50, 50])]
+
+
+def code_values(image: Image, rgb: tuple[int, int, int]) -> list[int]:
+    return np.rint(coding_of(image).encode_rgb(np.array(rgb, np.float32))).astype(int).tolist()
+
+
+DOG_AND_CAT = (Prediction(DOG, "dog", 0.5), Prediction(CAT, "cat", 0.5))
+
+
+@pytest.mark.parametrize(
+    ("targets", "class_index", "color"),
+    [
+        (DOG_AND_CAT, DOG, PALETTE[0]),
+        (DOG_AND_CAT, CAT, PALETTE[1]),
+        (DOG_AND_CAT[:1], DOG, ACCENT),
+        (DOG_AND_CAT[:1], CAT, PLAIN_COLOR),
+    ],
+)
+def test_objects_have_the_color_of_their_class(
+    targets: tuple[Prediction, ...], class_index: int, color: tuple[int, int, int]
+) -> None:
+    image = Overlay(OverlaySettings(labels=False)).draw(with_objects(targets, class_index))
+    assert outline_color(image) == code_values(image, color)
+
+
+def test_objects_of_explained_classes_lie_on_top() -> None:
+    image = Overlay(OverlaySettings(labels=False)).draw(with_objects(DOG_AND_CAT[:1], DOG, CAT))
+    assert outline_color(image) == code_values(image, ACCENT)
+
+
+def test_boxes_can_be_left_out() -> None:
+    settings = OverlaySettings(labels=False, boxes=False)
+    with_boxes = Overlay(settings).draw(with_objects(DOG_AND_CAT, DOG))
+    without = Overlay(settings).draw(with_objects(DOG_AND_CAT))
+    for plane, other in zip(planes_of(with_boxes), planes_of(without), strict=True):
+        np.testing.assert_array_equal(plane, other)

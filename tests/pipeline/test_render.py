@@ -15,14 +15,15 @@ import pytest
 from media_factory import frame_times_of, make_clip, truncate
 from PIL import Image
 from stage_fakes import FakeExplainer, expect
+from video_runs import render_with
 
 import streamcam
 from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError, SourceError
 from streamcam.explanations import Explanation, StabilizedFrame
 from streamcam.frames import Frame
 from streamcam.overlay import OverlaySettings
-from streamcam.pipeline import stream as streaming
-from streamcam.pipeline.render import Progress, RenderResult, render
+from streamcam.pipeline import render as rendering
+from streamcam.pipeline.render import Progress, RenderResult
 from streamcam.pipeline.stream import ExplainedStream
 from streamcam.sinks import SidecarSink, VideoSink
 from streamcam.sources import Source, SourceSettings, open_source
@@ -59,7 +60,7 @@ def die() -> None:
 
 
 def test_every_frame_comes_out_at_its_own_time(clip: Path, out: Path) -> None:
-    result = render(clip, out / "video.mp4", FakeExplainer())
+    result = render_with(clip, out / "video.mp4", FakeExplainer())
     assert frame_times_of(out / "video.mp4") == frame_times_of(clip)
     assert len(frame_times_of(clip)) == FRAMES
     assert (result.output, result.frames, result.interrupted) == (out / "video.mp4", FRAMES, False)
@@ -74,19 +75,21 @@ def test_every_frame_comes_out_at_its_own_time(clip: Path, out: Path) -> None:
 def test_variable_rates_keep_their_times(tmp_path: Path, out: Path) -> None:
     pts = [0, 40, 50, 51, 200, 1000, 1001, 1300]
     clip = make_clip(tmp_path / "vfr.mkv", pts=pts, time_base=Fraction(1, 1000))
-    render(clip, out / "video.mp4", FakeExplainer())
+    render_with(clip, out / "video.mp4", FakeExplainer())
     assert frame_times_of(out / "video.mp4") == [Fraction(time, 1000) for time in pts]
 
 
 def test_a_span_of_a_video(clip: Path, out: Path) -> None:
-    result = render(clip, out / "video.mp4", FakeExplainer(), reading=SourceSettings(start_s=0.4, end_s=0.8))
+    result = render_with(
+        clip, out / "video.mp4", FakeExplainer(), source=SourceSettings(start_s=0.4, end_s=0.8)
+    )
     assert result.frames == 10
     assert frame_times_of(out / "video.mp4") == [Fraction(index, 25) for index in range(10)]
 
 
 def test_two_runs_write_the_same_sidecar(clip: Path, out: Path) -> None:
     for name in ("one", "two"):
-        render(clip, out / f"{name}.mp4", FakeExplainer(), sidecar=out / f"{name}.jsonl")
+        render_with(clip, out / f"{name}.mp4", FakeExplainer(), sidecar=out / f"{name}.jsonl")
     assert (out / "one.jsonl").read_bytes() == (out / "two.jsonl").read_bytes()
     header, *records = map(json.loads, (out / "one.jsonl").read_text().splitlines())
     assert header == {
@@ -104,17 +107,17 @@ def test_two_runs_write_the_same_sidecar(clip: Path, out: Path) -> None:
 
 
 def test_the_sidecar_holds_raw_maps_whatever_the_overlay(clip: Path, out: Path) -> None:
-    render(clip, out / "a.mp4", FakeExplainer(), sidecar=out / "a.jsonl")
+    render_with(clip, out / "a.mp4", FakeExplainer(), sidecar=out / "a.jsonl")
     plain = OverlaySettings(colormap="jet", alpha=0.0, labels=False)
     raw = TemporalSettings(smoothing_s=0)
-    render(clip, out / "b.mp4", FakeExplainer(), temporal=raw, overlay=plain, sidecar=out / "b.jsonl")
+    render_with(clip, out / "b.mp4", FakeExplainer(), temporal=raw, overlay=plain, sidecar=out / "b.jsonl")
     assert (out / "a.jsonl").read_bytes() == (out / "b.jsonl").read_bytes()
 
 
 def test_an_image_becomes_an_image(tmp_path: Path, out: Path) -> None:
     pixels = np.full((40, 60, 3), 128, np.uint8)
     Image.fromarray(pixels).save(tmp_path / "grey.png")
-    result = render(tmp_path / "grey.png", out / "heat.png", FakeExplainer())
+    result = render_with(tmp_path / "grey.png", out / "heat.png", FakeExplainer())
     assert result.frames == 1
     with Image.open(out / "heat.png") as heat:
         assert heat.size == (60, 40)
@@ -124,7 +127,7 @@ def test_an_image_becomes_an_image(tmp_path: Path, out: Path) -> None:
 def test_progress_is_told_after_every_frame_and_the_start_once(clip: Path, out: Path) -> None:
     told: list[Progress] = []
     started: list[ExplainedStream] = []
-    render(clip, out / "video.mp4", FakeExplainer(), on_progress=told.append, on_start=started.append)
+    render_with(clip, out / "video.mp4", FakeExplainer(), on_progress=told.append, on_start=started.append)
     assert [progress.frames for progress in told] == list(range(1, FRAMES + 1))
     assert [progress.video_s for progress in told] == pytest.approx([n / 25 for n in range(1, FRAMES + 1)])
     assert {progress.info.frame_count for progress in told} == {FRAMES}
@@ -135,7 +138,7 @@ def test_notes_come_from_every_stage(tmp_path: Path, out: Path) -> None:
     clip = make_clip(tmp_path / "odd.mkv", frames=3, size=(65, 48), pixel_format="yuv444p")
     explainer = FakeExplainer()
     explainer.notes = ["made up"]
-    notes = render(clip, out / "video.mp4", explainer).notes
+    notes = render_with(clip, out / "video.mp4", explainer).notes
     assert notes[0] == "made up"
     assert any("65x48 is written as 64x48" in note for note in notes)
 
@@ -149,7 +152,9 @@ CAUSAL = TemporalSettings(mode="causal")
 
 def render_badly(clip: Path, out: Path, explainer: Any = None, **others: Any) -> RenderResult:
     others.setdefault("temporal", CAUSAL)
-    return render(clip, out / "video.mp4", explainer or FakeExplainer(), sidecar=out / "maps.jsonl", **others)
+    return render_with(
+        clip, out / "video.mp4", explainer or FakeExplainer(), sidecar=out / "maps.jsonl", **others
+    )
 
 
 @pytest.mark.parametrize("batch", [0, 5])
@@ -164,7 +169,7 @@ def test_explainer_dies(clip: Path, out: Path, batch: int) -> None:
 
 
 def test_reader_dies(clip: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming, "open_source", lambda *_, **__: Wrapped(open_source(clip), 7, die))
+    monkeypatch.setattr(rendering, "open_source", lambda *_, **__: Wrapped(open_source(clip), 7, die))
     with pytest.raises(RuntimeError, match="died"):
         render_badly(clip, out)
     assert listing(out) == []
@@ -227,19 +232,19 @@ def test_outputs_are_checked_before_anything_is_read(clip: Path, out: Path) -> N
     before = clip.read_bytes()
     explainer = FakeExplainer()
     with pytest.raises(OutputExistsError, match="exists already"):
-        render(clip, out / "there.mp4", explainer)
+        render_with(clip, out / "there.mp4", explainer)
     with pytest.raises(OutputExistsError, match="exists already"):
-        render(clip, out / "video.mp4", explainer, sidecar=out / "there.mp4")
+        render_with(clip, out / "video.mp4", explainer, sidecar=out / "there.mp4")
     with pytest.raises(OutputExistsError, match="input itself"):
-        render(clip, clip, explainer, overwrite=True)
+        render_with(clip, clip, explainer, overwrite=True)
     with pytest.raises(OutputExistsError, match="input itself"):
-        render(clip, out / "video.mp4", explainer, sidecar=clip, overwrite=True)
+        render_with(clip, out / "video.mp4", explainer, sidecar=clip, overwrite=True)
     with pytest.raises(SinkError, match="no directory"):
-        render(clip, out / "missing" / "video.mp4", explainer)
+        render_with(clip, out / "missing" / "video.mp4", explainer)
     with pytest.raises(InvalidArgumentError, match="is the output itself"):
-        render(clip, out / "video.mp4", explainer, sidecar=out / "video.mp4")
+        render_with(clip, out / "video.mp4", explainer, sidecar=out / "video.mp4")
     with pytest.raises(InvalidArgumentError, match="alpha"):
-        render(clip, out / "video.mp4", explainer, overlay=OverlaySettings(alpha=2))
+        render_with(clip, out / "video.mp4", explainer, overlay=OverlaySettings(alpha=2))
     assert explainer.batches == []
     assert listing(out) == ["there.mp4"]
     assert clip.read_bytes() == before
@@ -298,7 +303,7 @@ def held_up(clip: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Hold
     def hold_up(number: int) -> Hold:
         hold = Hold()
         source = lambda *_, **__: Wrapped(open_source(clip), number, hold.wait)  # noqa: E731
-        monkeypatch.setattr(streaming, "open_source", source)
+        monkeypatch.setattr(rendering, "open_source", source)
         return hold
 
     return hold_up
@@ -362,7 +367,7 @@ def test_a_source_that_gives_nothing_is_an_error(
         def __iter__(self) -> Any:
             return iter(())
 
-    monkeypatch.setattr(streaming, "open_source", lambda *_, **__: Empty(open_source(clip), 0, die))
+    monkeypatch.setattr(rendering, "open_source", lambda *_, **__: Empty(open_source(clip), 0, die))
     with pytest.raises(SourceError, match="gave no frames"):
         render_badly(clip, out)
     assert listing(out) == []

@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import os
+import threading
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +19,8 @@ import pytest
 from media_factory import Audio, frame_times_of, make_clip, names_in, overwrite_bytes, packets_of, paint_noise
 from numpy.typing import NDArray
 from PIL import Image
-from stage_fakes import CAT, DOG, FakeExplainer, explanation_of
+from stage_fakes import CAT, DOG, LIMIT_S, FakeExplainer, explanation_of
+from video_runs import render_with
 
 from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.explanations import Explanation, Prediction
@@ -26,8 +28,9 @@ from streamcam.frames import Frame, Region
 from streamcam.media.encoders import EncoderSettings
 from streamcam.media.images import planes_of
 from streamcam.overlay import OverlaySettings
+from streamcam.pipeline import recorded_explainer
 from streamcam.pipeline.recorded_explainer import from_arrays, to_arrays
-from streamcam.pipeline.render import Progress, RenderResult, render
+from streamcam.pipeline.render import Progress, RenderResult
 from streamcam.pipeline.resume import ResumeState
 from streamcam.pipeline.stream import ExplainedStream
 from streamcam.sinks.resume import durable, segments
@@ -41,6 +44,8 @@ EACH = 8
 @pytest.fixture(autouse=True)
 def _short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments, "FRAMES_PER_SEGMENT", EACH)
+    # Explanations are saved at the end of a run only, so that no file depends on how fast the machine is.
+    monkeypatch.setattr(recorded_explainer, "SECONDS_AT_RISK", math.inf)
 
 
 @pytest.fixture
@@ -58,24 +63,43 @@ CAUSAL = TemporalSettings(mode="causal")
 """No frame waits for those after it."""
 
 
-def resumable(source: Path, output: Path, explainer: Any = None, **others: Any) -> RenderResult:
+def resumable(source: Path, output: Path, explainer: Any = None, /, **others: Any) -> RenderResult:
     explainer = explainer or FakeExplainer(batch_size=3)
     others.setdefault("temporal", CAUSAL)
     sidecar = output.with_suffix(".jsonl")
-    return render(source, output, explainer, sidecar=sidecar, resume=True, **others)
+    return render_with(source, output, explainer, sidecar=sidecar, resume=True, **others)
 
 
 def die() -> None:
     raise RuntimeError("died")
 
 
-def dying_at(batch: int) -> FakeExplainer:
-    return FakeExplainer(batch_size=3, before=lambda number: die() if number == batch else None)
+class Dying(FakeExplainer):
+    """Fails at one batch, when every frame before that batch has been written."""
+
+    def __init__(self, batch: int) -> None:
+        super().__init__(batch_size=3)
+        self._batch = batch
+        self._written = 0
+        self._changed = threading.Condition()
+
+    def note(self, progress: Progress) -> None:
+        with self._changed:
+            self._written = progress.frames
+            self._changed.notify_all()
+
+    def explain_frames(self, frames: list[Frame], tracker: Tracker | None = None) -> list[Explanation]:
+        if len(self.batches) == self._batch:
+            with self._changed:
+                assert self._changed.wait_for(lambda: self._written >= frames[0].index, LIMIT_S)
+            die()
+        return super().explain_frames(frames, tracker)
 
 
-def interrupt(source: Path, output: Path, batch: int, **others: Any) -> None:
+def interrupt(source: Path, output: Path, batch: int, /, **others: Any) -> None:
+    dying = Dying(batch)
     with pytest.raises(RuntimeError, match="died"):
-        resumable(source, output, dying_at(batch), **others)
+        resumable(source, output, dying, on_progress=dying.note, **others)
 
 
 def images_of(path: Path) -> list[NDArray[np.uint8]]:
@@ -142,7 +166,7 @@ def test_where_only_segments_are_left(clip: Path, out: Path) -> None:
 
 def test_a_video_in_segments_is_the_same_video(clip: Path, out: Path) -> None:
     resumable(clip, out / "segments.mp4")
-    render(clip, out / "straight.mp4", FakeExplainer(batch_size=3), sidecar=out / "straight.jsonl")
+    render_with(clip, out / "straight.mp4", FakeExplainer(batch_size=3), sidecar=out / "straight.jsonl")
     assert frame_times_of(out / "segments.mp4") == frame_times_of(out / "straight.mp4")
     assert packets_of(out / "segments.mp4", "audio") == packets_of(out / "straight.mp4", "audio")
     assert (out / "segments.jsonl").read_bytes() == (out / "straight.jsonl").read_bytes()
@@ -188,9 +212,9 @@ def test_gaps_and_reordered_images_where_segments_meet(tmp_path: Path, out: Path
 
 
 def test_a_part_of_a_video(clip: Path, out: Path) -> None:
-    resumable(clip, out / "whole.mkv", reading=SourceSettings(start_s=0.2, end_s=1.0))
-    interrupt(clip, out / "video.mkv", 4, reading=SourceSettings(start_s=0.2, end_s=1.0))
-    resumable(clip, out / "video.mkv", reading=SourceSettings(start_s=0.2, end_s=1.0))
+    resumable(clip, out / "whole.mkv", source=SourceSettings(start_s=0.2, end_s=1.0))
+    interrupt(clip, out / "video.mkv", 4, source=SourceSettings(start_s=0.2, end_s=1.0))
+    resumable(clip, out / "video.mkv", source=SourceSettings(start_s=0.2, end_s=1.0))
     assert_same_video(out / "video.mkv", out / "whole.mkv")
     assert len(frame_times_of(out / "video.mkv")) == 20
 
@@ -282,7 +306,7 @@ WAY_OUT = "give the same again, or delete it to start anew"
     [
         ({"overlay": OverlaySettings(alpha=0.7)}, r"overlay alpha: 0\.45 then, 0\.7 now\)"),
         ({"encoder": EncoderSettings(crf=30)}, r"encoder crf: None then, 30 now\)"),
-        ({"reading": SourceSettings(end_s=1.0)}, r"reading end_s: None then, 1\.0 now\)"),
+        ({"source": SourceSettings(end_s=1.0)}, r"source end_s: None then, 1\.0 now\)"),
         (
             {"explainer": FakeExplainer("other", batch_size=4)},
             r"model: 'fake' then, 'other' now and 1 more\)",

@@ -1,4 +1,4 @@
-"""Recordings that can be played at any moment."""
+"""CapturedGraphs that can be played at any moment."""
 
 from __future__ import annotations
 

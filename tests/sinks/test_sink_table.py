@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 from media_factory import info_of, make_clip, make_image, names_in
-from stage_fakes import FakeExplainer
+from stage_fakes import FakeExplainer, fake_modules
 from video_runs import rendered
 
 import streamcam
+from streamcam.cli import run
 from streamcam.errors import OutputExistsError, SinkError
 from streamcam.explanations import RenderedFrame
 from streamcam.frames import SourceInfo
@@ -51,6 +53,18 @@ def test_a_new_kind_is_reached_from_render(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=3)
     result = streamcam.render(clip, tmp_path / "out.labels", FakeExplainer())
     assert result.frames == 3
+    assert (tmp_path / "out.labels").read_text() == "cat, dog\n" * 3
+
+
+def test_a_new_kind_is_reached_from_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_clip(tmp_path / "in.mp4", frames=3)
+    for name, module in fake_modules(FakeExplainer).items():
+        monkeypatch.setitem(sys.modules, name, module)
+    assert run(["render", "in.mp4", "-o", "out.labels"]) == 0
+    assert capfd.readouterr().out.startswith("wrote out.labels (")
     assert (tmp_path / "out.labels").read_text() == "cat, dog\n" * 3
 
 

@@ -149,6 +149,9 @@ class FakeExplainer:
         self._before(len(self.batches) - 1)
         return [explanation_of(frame.index) for frame in frames]
 
+    def skip_frames(self, frames: list[Frame], tracker: Tracker | None = None) -> None:
+        """Need nothing of frames whose explanations are known."""
+
 
 class Token:
     """Stands for an image where none is looked at; unlike a real one it can be referred to weakly."""

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 import resource
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from streamcam.explanations import RenderedFrame
 from streamcam.frames import ColourTags, Frame, SourceInfo, SourceReport
 from streamcam.media.encoders import EncoderSettings
 from streamcam.media.images import bits_of, blank_like, planes_of, set_tags
+from streamcam.pipeline.render import Progress, RenderResult, RenderSettings, render
+from streamcam.pipeline.resume import ResumeState
+from streamcam.pipeline.stream import ExplainedStream
 from streamcam.sinks import open_sink
 from streamcam.sources import SourceSettings, open_source
 
@@ -81,6 +84,29 @@ def pass_through(
                 pts.append(frame.pts)
             sink.finish(cut_short=stop_after is not None)
         return Passed(opened.info, opened.report(), sink.notes, pts)
+
+
+def render_with(
+    source: Path,
+    output: Path,
+    explainer: Any,
+    /,
+    *,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_start: Callable[[ExplainedStream], None] | None = None,
+    on_resume: Callable[[ResumeState], None] | None = None,
+    **settings: Any,
+) -> RenderResult:
+    """Render with the fields of `RenderSettings` as keywords."""
+    return render(
+        source,
+        output,
+        explainer,
+        settings=RenderSettings(**settings),
+        on_progress=on_progress,
+        on_start=on_start,
+        on_resume=on_resume,
+    )
 
 
 @contextlib.contextmanager

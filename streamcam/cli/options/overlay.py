@@ -8,9 +8,10 @@ from streamcam.cli.options.declaring import grouped, option
 from streamcam.cli.options.values import NUMBER
 
 
-def _with_labels(values: dict[str, Any]) -> dict[str, Any]:
-    without_labels = values.pop("no_labels")
-    return {**values, "labels": not without_labels}
+def _to_settings(values: dict[str, Any]) -> dict[str, Any]:
+    """Turn the flags that switch parts off into the settings that switch them on."""
+    switches = {part: not values.pop(f"no_{part}") for part in ("labels", "boxes")}
+    return {**values, **switches}
 
 
 overlay_options = grouped(
@@ -28,6 +29,7 @@ overlay_options = grouped(
         help="Opacity of the heat: 0 is invisible, 1 hides the image.",
     ),
     option("--no-labels", is_flag=True, help="Do not draw the predicted labels."),
-    to=_with_labels,
+    option("--no-boxes", is_flag=True, help="Do not draw boxes around detected objects."),
+    to=_to_settings,
 )
 """The fields of `OverlaySettings`."""

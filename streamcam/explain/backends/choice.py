@@ -1,4 +1,4 @@
-"""Choosing what runs the backbone."""
+"""Choose what runs the backbone."""
 
 from __future__ import annotations
 
@@ -15,54 +15,53 @@ from streamcam.explain.backends.runtime import available
 from streamcam.explain.backends.split import split_network
 from streamcam.explain.backends.split_network import SplitNetwork
 from streamcam.explain.methods import HEAD_ONLY, Method
-from streamcam.models import Classifier, Layer
+from streamcam.models import Layer, Model
 
 BACKENDS = ("auto", "openvino", "torch")
-"""What ``--backend`` takes."""
+"""Values of the parameter ``backend``."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BackendRequest:
-    """What is to be run, where and how."""
+    """What a backend is chosen for."""
 
-    classifier: Classifier
-    """On its device."""
+    model: Model
+    """The model, on its device."""
     layers: Sequence[Layer]
-    """The layers to explain."""
+    """The target layers."""
     method: Method
-    """What the map is computed with."""
     device: torch.device
-    """Where torch computes."""
+    """Torch's device."""
     backend_device: str
-    """OpenVINO's name of its own device."""
+    """OpenVINO's name of its device."""
     precisions: Sequence[str]
-    """What the backbone computes in, the preferred one first; all but the last must prove their worth."""
+    """Precisions of the backbone, the preferred one first; all but the last are checked."""
     size: tuple[int, int]
     """(H, W) of the input."""
     batch_size: int
-    """How many images go through at once."""
+    """Number of images that go through the network at once."""
     cache: Path | None
-    """Where converted networks are kept."""
+    """Directory of converted networks; None to keep none."""
 
 
 def choose_backend(backend: str, request: BackendRequest) -> tuple[SplitNetwork | None, str]:
-    """Set up the backend asked for.
+    """Set up a backend.
 
     Args:
         backend: A name in `BACKENDS`.
-        request: What is to be run.
+        request: What it is for.
 
     Returns:
-        The network with its backbone on an backend, or None to leave it whole in torch; and why.
+        The network with its backbone on OpenVINO, or None to run all of it in torch; and why.
 
     Raises:
         UnknownNameError: if there is no such backend.
-        InvalidArgumentError: if OpenVINO is asked for by name and cannot be had for this.
+        InvalidArgumentError: if OpenVINO is required and cannot run this.
     """
     if backend not in BACKENDS:
         raise unknown_name("backend", backend, BACKENDS)
     if backend == "torch":
-        return None, "torch was asked for"
+        return None, "torch was requested"
     network, reason = _try_openvino(request)
     if network is None and backend == "openvino":
         raise InvalidArgumentError(
@@ -76,18 +75,22 @@ def _try_openvino(request: BackendRequest) -> tuple[SplitNetwork | None, str]:
         return None, f"torch runs on {request.device.type}"
     if not available():
         return None, "openvino is not installed"
+    if request.model.clip_length > 1:
+        return None, "networks that take clips run in torch"
+    if type(request.model).prepare is not Model.prepare:
+        return None, "the model prepares its input in its own way"
     deeper = set(request.method.needs) - HEAD_ONLY
     if deeper:
-        return None, f"the method needs the whole network in torch (its {', '.join(sorted(deeper))})"
+        return None, f"the method needs the whole network in torch ({', '.join(sorted(deeper))})"
     if len(request.layers) != 1:
-        return None, "several layers are explained at once"
-    halves = split_network(request.classifier.module, request.layers[0].name)
+        return None, "there are several target layers"
+    halves = split_network(request.model.module, request.layers[0].name)
     if halves is None:
         return None, "the network cannot be cut at the target layer"
     store = None if request.cache is None else ModelCache(request.cache, halves.backbone)
     backbone = load_backbone(
         halves.backbone,
-        request.classifier.input,
+        request.model.input,
         size=request.size,
         device=request.backend_device,
         cache=store,
@@ -95,7 +98,7 @@ def _try_openvino(request: BackendRequest) -> tuple[SplitNetwork | None, str]:
     if backbone is None:
         return None, "OpenVINO cannot convert the network"
     network = SplitNetwork(
-        request.classifier,
+        request.model,
         request.layers[0],
         halves,
         [backbone.in_precision(name) for name in request.precisions],

@@ -1,12 +1,12 @@
-"""Having a device repeat a whole batch by itself.
+"""Capture the work for a batch as CUDA graphs, and replay them.
 
-A network is hundreds of small pieces of work. A fast device does each of them sooner than Python orders the
-next, so that a single image takes as long as the ordering. CUDA graphs record the pieces once, those of the
-network and those of gradients and maps, and repeat them at one order each. What they read and write stays in
-its place: pixels and classes are put there before, and maps are copied from there afterwards.
+A network is hundreds of kernels. A fast GPU finishes each sooner than Python launches the next, so that a
+single image takes as long as the launches. CUDA graphs capture the kernels once, those of the network and
+those of gradients and maps, and replay them with one launch each. Their inputs and outputs have fixed places
+in memory: pixels and classes are copied there before, and maps are copied from there afterwards.
 
-Nothing is believed of a recording until it has given for real images what torch gives piece by piece. Where
-that fails, or recording does, work goes on piece by piece.
+A captured graph is used only after its output matched eager torch on a real batch. Otherwise, and where
+capturing fails, torch runs eagerly.
 """
 
 from __future__ import annotations
@@ -20,67 +20,66 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamcam.explain.batch import Mapper
+from streamcam.explain.batch import MapMaker
 from streamcam.explain.hooks import ForwardPass
 from streamcam.explain.methods import HEAD_ONLY, Method
-from streamcam.explain.objectives import Objective
 from streamcam.explain.precision_check import close_to
-from streamcam.explain.targets import Target
+from streamcam.explain.targets import Objective, Target
 from streamcam.frames import FloatArray
 
-_MAX_RECORDINGS = 4
-"""How many are kept, each with memory of its own: a video has one shape, a folder of photographs many."""
+_MAX_CAPTURED = 4
+"""Number of captured runs that are kept: a video has one shape, a folder of photographs many."""
 
-_BEFORE_RECORDING = 2
-"""How often in a row a shape must have come: recording takes as long as several batches, and a video's last
-batch, which is shorter, comes once."""
+_BEFORE_CAPTURING = 2
+"""Number of batches of one shape in a row before capturing, which takes as long as several batches: a
+video's last batch, which is shorter, comes once."""
 
 _WARM_UP = 3
-"""What libraries choose and allocate when they first meet a shape is not to be recorded."""
+"""Runs before capturing: libraries choose kernels and allocate when they first meet a shape."""
 
 _TOLERANCE = {torch.float32: 1e-3, torch.float16: 1e-2, torch.bfloat16: 2e-2}
-"""How far a recording may be from torch piece by piece, as a share of the largest value. Both use the same
+"""How far a captured run may be from eager torch, as a fraction of the largest value. Both use the same
 kernels, unless a library chooses others."""
 
 _one_at_a_time = threading.Lock()
-"""A process may record only one graph at a time."""
+"""A process may capture only one graph at a time."""
 
 Work = Callable[[], torch.Tensor]
 
 
-class Recorder(Protocol):
-    """Records work of a device whose inputs and outputs stay in their places."""
+class GraphCapturer(Protocol):
+    """Captures work of a device whose inputs and outputs stay in their places."""
 
     def warm_up(self, work: Callable[[], object]) -> None:
-        """Do work a few times, as it will be done while it is recorded."""
+        """Do work a few times, as it will be done while it is captured."""
         ...
 
-    def record(self, work: Work) -> tuple[torch.Tensor, Callable[[], None]]:
-        """Record work that reads nothing from the device.
+    def capture(self, work: Work) -> tuple[torch.Tensor, Callable[[], None]]:
+        """Capture work that reads nothing from the device.
 
         Returns:
-            Where its result will be; and what does the work again and puts its result there. What is recorded
-            later may use what was recorded before, if it is repeated after it.
+            The tensor that will hold its result, and a function that repeats the work. Work that is captured
+            later may use earlier results, if it is repeated after them.
         """
         ...
 
 
-class CudaRecorder:
-    """Records CUDA graphs, for one device and in memory of their own."""
+class CudaGraphCapturer:
+    """Captures CUDA graphs on one device, with a memory pool for them."""
 
     def __init__(self, device: torch.device) -> None:
-        """Assign.
+        """Set up a stream and a memory pool.
 
         Args:
-            device: Where the work is done.
+            device: The device that does the work.
         """
         self._device = device
-        # The same stream throughout: what libraries set up for a stream must be there when recording begins.
+        # The same stream throughout: what libraries set up for a stream must be there when capturing begins.
         self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._pool = torch.cuda.graph_pool_handle()
 
     def warm_up(self, work: Callable[[], object]) -> None:
-        """As in `Recorder`: beside the usual stream, as the work will be recorded."""
+        """As in `GraphCapturer`: beside the usual stream, as the work will be captured."""
         usual = torch.cuda.current_stream(self._device)
         self._stream.wait_stream(usual)
         with torch.cuda.stream(self._stream):
@@ -88,8 +87,8 @@ class CudaRecorder:
                 work()
         usual.wait_stream(self._stream)
 
-    def record(self, work: Work) -> tuple[torch.Tensor, Callable[[], None]]:
-        """As in `Recorder`. Other threads, such as decoders', may use the device meanwhile."""
+    def capture(self, work: Work) -> tuple[torch.Tensor, Callable[[], None]]:
+        """As in `GraphCapturer`. Other threads, such as decoders', may use the device meanwhile."""
         graph = torch.cuda.CUDAGraph()
         with (
             torch.cuda.device(self._device),
@@ -99,31 +98,31 @@ class CudaRecorder:
         return result, graph.replay
 
 
-class RecordedRun:
-    """Batches of one shape, explained for targets of one kind; a `Run` of the last."""
+class CapturedRun:
+    """Batches of one shape, explained for one kind of targets; a `BatchRun` of the last one."""
 
     def __init__(
         self,
-        recorder: Recorder,
+        capturer: GraphCapturer,
         device: torch.device,
-        mapper: Mapper,
+        map_maker: MapMaker,
         shape: Sequence[int],
         against: Sequence[int | None],
     ) -> None:
-        """Record.
+        """Capture the work.
 
         Args:
-            recorder: For the device.
-            device: Where the mapper's network is.
-            mapper: With a method that can be recorded.
+            capturer: A capturer for the device.
+            device: The network's device.
+            map_maker: The network, with a method that can be captured.
             shape: (N, H, W, 3) of the pixels.
-            against: For each target the class that it is held against, if any.
+            against: For each target the class whose score is subtracted, or None.
 
         Raises:
-            Exception: whatever the network, the method or the device raises where they cannot be recorded.
+            Exception: whatever the network, the method or the device raises if they cannot be captured.
         """
-        module = mapper.network.classifier.module
-        # Recorded work reads these where they are now, whatever becomes of the module.
+        module = map_maker.network.model.module
+        # Captured work reads these where they are now, whatever becomes of the module.
         self._kept_alive = [tensor.detach() for tensor in (*module.parameters(), *module.buffers())]
         self._pixels = torch.zeros(tuple(shape), dtype=torch.uint8, device=device)
         self._classes = torch.zeros((len(against), shape[0]), dtype=torch.int64, device=device)
@@ -132,20 +131,27 @@ class RecordedRun:
         self._forward_pass: ForwardPass
 
         def run_network() -> torch.Tensor:
-            self._forward_pass = mapper.network.run(mapper.normalise(self._pixels))
-            return self._forward_pass.logits.detach()
+            self._forward_pass = map_maker.network.run(map_maker.prepare(self._pixels))
+            if self._forward_pass.output.instances is not None:
+                raise RuntimeError("instances are read from the device for every batch")
+            return self._forward_pass.scores.detach()
 
         def make_maps() -> torch.Tensor:
-            return mapper.maps(_no_inputs, shape[1:3], self._forward_pass, objectives)
+            return map_maker.maps(_no_inputs, shape[-3:-1], self._forward_pass, objectives)
 
-        recorder.warm_up(lambda: (run_network(), make_maps()))
-        self._logits, self._run_network = recorder.record(run_network)
-        self._maps, self._make_maps = recorder.record(make_maps)
+        capturer.warm_up(lambda: (run_network(), make_maps()))
+        self._scores, self._run_network = capturer.capture(run_network)
+        self._maps, self._make_maps = capturer.capture(make_maps)
 
     @property
-    def logits(self) -> torch.Tensor:
-        """As in `streamcam.explain.batch.Run`."""
-        return self._logits
+    def scores(self) -> torch.Tensor:
+        """As in `streamcam.explain.batch.BatchRun`."""
+        return self._scores
+
+    @property
+    def instances(self) -> None:
+        """As in `streamcam.explain.batch.BatchRun`: runs with instances are not captured."""
+        return None
 
     def start(self, pixels: NDArray[np.uint8]) -> None:
         """Run the network on the next batch."""
@@ -154,7 +160,7 @@ class RecordedRun:
         self._run_network()
 
     def maps(self, objectives: Sequence[Objective]) -> FloatArray:
-        """As in `streamcam.explain.batch.Run`."""
+        """As in `streamcam.explain.batch.BatchRun`."""
         self._classes.copy_(torch.stack([objective.classes for objective in objectives]))
         self._make_maps()
         maps: FloatArray = self._maps.to("cpu", copy=True).numpy()
@@ -162,111 +168,114 @@ class RecordedRun:
 
 
 def _no_inputs() -> torch.Tensor:
-    raise AssertionError("methods that ask for the network's input are not recorded")
+    raise AssertionError("methods that ask for the network's input are not captured")
 
 
-class Recordings:
-    """The recordings of one network and method, made as shapes come along.
+class CapturedGraphs:
+    """The captured runs of one network and method, by shape.
 
     Attributes:
-        reason: Why batches are, or are not, repeated by the device itself.
+        reason: Why batches are, or are not, run as CUDA graphs.
     """
 
     def __init__(
-        self, device: torch.device, mapper: Mapper, make_recorder: Callable[[torch.device], Recorder]
+        self,
+        device: torch.device,
+        map_maker: MapMaker,
+        make_capturer: Callable[[torch.device], GraphCapturer],
     ) -> None:
-        """Assign; see `recordings_for`.
+        """Begin without any; see `captured_graphs_for`.
 
         Args:
-            device: Where the mapper's network is.
-            mapper: With a method that can be recorded.
-            make_recorder: Makes a recorder for a device.
+            device: The network's device.
+            map_maker: The network, with a method that can be captured.
+            make_capturer: Makes a capturer for a device.
         """
-        self.reason = "batches that come again and again are repeated as CUDA graphs"
+        self.reason = "batches of a shape that repeats run as CUDA graphs"
         self._device = device
-        self._mapper = mapper
-        self._make_recorder = make_recorder
-        self._runs: OrderedDict[Any, RecordedRun] = OrderedDict()
+        self._map_maker = map_maker
+        self._make_capturer = make_capturer
+        self._runs: OrderedDict[Any, CapturedRun] = OrderedDict()
         self._last: Any = None
         self._times = 0
         self._given_up = False
 
-    def run(self, pixels: NDArray[np.uint8], targets: Sequence[Target]) -> RecordedRun | None:
-        """Begin a batch, if it is of a kind that has been recorded or now is.
+    def run(self, pixels: NDArray[np.uint8], targets: Sequence[Target]) -> CapturedRun | None:
+        """Run a batch as a CUDA graph, if its kind has been captured or now is.
 
         Args:
             pixels: RGB, uint8 (N, H, W, 3).
-            targets: What is to be explained.
+            targets: What is explained.
 
         Returns:
-            None where the batch is to be run piece by piece.
+            None if the batch has to run eagerly.
         """
         if self._given_up or any(target.function is not None for target in targets):
             return None
         against = tuple(target.against for target in targets)
         key = (pixels.shape, against)
-        if key not in self._runs and not (self._comes_often(key) and self._record(key, pixels)):
+        if key not in self._runs and not (self._repeats(key) and self._capture(key, pixels)):
             return None
         self._runs.move_to_end(key)
         self._runs[key].start(pixels)
         return self._runs[key]
 
     def give_up(self, reason: str) -> None:
-        """Leave all batches that come to be run piece by piece."""
+        """Let all further batches run eagerly."""
         self.reason, self._given_up = reason, True
         self.clear()
 
     def clear(self) -> None:
-        """Give back the memory of all recordings."""
+        """Free the memory of all captured runs."""
         self._runs.clear()
         self._last = None
 
-    def _comes_often(self, key: Any) -> bool:
+    def _repeats(self, key: Any) -> bool:
         self._times = self._times + 1 if key == self._last else 1
         self._last = key
-        return self._times > _BEFORE_RECORDING
+        return self._times > _BEFORE_CAPTURING
 
-    def _record(self, key: Any, pixels: NDArray[np.uint8]) -> bool:
+    def _capture(self, key: Any, pixels: NDArray[np.uint8]) -> bool:
         shape, against = key
         try:
             with _one_at_a_time:
-                recorder = self._make_recorder(self._device)
-                run = RecordedRun(recorder, self._device, self._mapper, shape, against)
+                capturer = self._make_capturer(self._device)
+                run = CapturedRun(capturer, self._device, self._map_maker, shape, against)
             agrees = self._agrees(run, pixels, against)
-        except Exception as error:  # whatever a network does that cannot be recorded, or memory that is short
-            told = " ".join(str(error).split()) or type(error).__name__
-            self.give_up(f"it cannot be recorded as a CUDA graph ({told[:200]})")
+        except Exception as error:  # whatever a network does that cannot be captured, or too little memory
+            message = " ".join(str(error).split()) or type(error).__name__
+            self.give_up(f"it cannot be captured as a CUDA graph ({message[:200]})")
             return False
         if not agrees:
-            self.give_up("CUDA graphs give something else than torch piece by piece")
+            self.give_up("CUDA graphs compute something else than eager torch")
             return False
         self._runs[key] = run
-        if len(self._runs) > _MAX_RECORDINGS:
+        if len(self._runs) > _MAX_CAPTURED:
             self._runs.popitem(last=False)
         return True
 
-    def _agrees(self, run: RecordedRun, pixels: NDArray[np.uint8], against: Sequence[int | None]) -> bool:
-        """Compare a recording, made of black images, with torch for real ones."""
-        expected = self._mapper.run(pixels)
-        classes = expected.logits.argmax(dim=1)
+    def _agrees(self, run: CapturedRun, pixels: NDArray[np.uint8], against: Sequence[int | None]) -> bool:
+        """Compare a run that was captured with black images to eager torch for real ones."""
+        expected = self._map_maker.run(pixels)
+        classes = expected.scores.argmax(dim=1)
         objectives = [Objective(classes, other) for other in against]
-        tolerance = _TOLERANCE[self._mapper.network.dtype]
+        tolerance = _TOLERANCE[self._map_maker.network.dtype]
         run.start(pixels)
-        return close_to(run.logits.cpu().numpy(), expected.logits.cpu().numpy(), tolerance) and close_to(
+        return close_to(run.scores.cpu().numpy(), expected.scores.cpu().numpy(), tolerance) and close_to(
             run.maps(objectives), expected.maps(objectives), tolerance
         )
 
 
-def recordings_for(device: torch.device, mapper: Mapper) -> Recordings | None:
-    """Set up recordings, where a device makes them; None where it does not."""
+def captured_graphs_for(device: torch.device, map_maker: MapMaker) -> CapturedGraphs | None:
+    """Set up captured graphs for a device; None if it has none."""
     if device.type != "cuda":
         return None
-    recordings = Recordings(device, mapper, CudaRecorder)
-    if not can_be_recorded(mapper.method):
-        recordings.give_up("the method cannot be recorded as a CUDA graph")
-    return recordings
+    graphs = CapturedGraphs(device, map_maker, CudaGraphCapturer)
+    if not can_be_captured(map_maker.method):
+        graphs.give_up("the method cannot be captured as a CUDA graph")
+    return graphs
 
 
-def can_be_recorded(method: Method) -> bool:
-    """Tell whether a method looks at nothing but what the network has left behind on the device."""
+def can_be_captured(method: Method) -> bool:
+    """Return whether a method uses nothing but the forward pass, and no values that decide what it does."""
     return not method.looks_at_values and set(method.needs) <= HEAD_ONLY

@@ -1,12 +1,13 @@
-"""Running a backbone on OpenVINO: pixels in, the target layer's output back.
+"""Run a backbone on OpenVINO, from pixels to the target layer's output.
 
-Converting the colour scale and normalising are folded into the backend's graph, so uint8 pixels go in. One
+Converting colors and normalizing are folded into the backend's graph, so uint8 pixels go in. One
 compiled network is kept for each shape of batch; a last batch that is short is filled up.
 """
 
 from __future__ import annotations
 
 import functools
+import logging
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ from streamcam.models import InputSpec
 if TYPE_CHECKING:
     import openvino
 
+_logger = logging.getLogger("streamcam.explain")
+
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 _MAX_SHAPES = 4
@@ -39,11 +42,11 @@ class OpenVinoBackbone:
     """
 
     def __init__(self, model: openvino.Model, spec: InputSpec, device: str, precision: str = "fp32") -> None:
-        """Assign; see `load_backbone`.
+        """Wrap a converted network; see `load_backbone`.
 
         Args:
-            model: Takes float32 (N, C, H, W) of any size.
-            spec: How pixels become that.
+            model: A network with an input of any size, float32 (N, C, H, W).
+            spec: Scale of the input.
             device: OpenVINO's name of a device, as in ``"CPU"``.
             precision: A name in `streamcam.explain.devices.PRECISIONS`.
         """
@@ -58,10 +61,10 @@ class OpenVinoBackbone:
 
         Args:
             pixels: RGB, uint8 (N, H, W, 3).
-            batch_size: The size that batches usually have; shorter ones are filled up to it.
+            batch_size: The usual size of batches; shorter ones are padded to it.
 
         Returns:
-            What the backbone puts out, float32, for N images each.
+            The outputs of the backbone, float32, for N images each.
         """
         count = len(pixels)
         if count < batch_size:
@@ -79,12 +82,12 @@ class OpenVinoBackbone:
         return OpenVinoBackbone(self._model, self._spec, self._device, precision)
 
     def describe_device(self) -> str:
-        """Say what the backbone runs on, with all that its rounding may depend on."""
+        """Describe the device, with all that rounding may depend on."""
         name = core().get_property(self._device, "FULL_DEVICE_NAME")
         return f"{name} {sorted(core().get_property(self._device, 'OPTIMIZATION_CAPABILITIES'))}"
 
     def converted_again(self, backbone: nn.Module, example: torch.Tensor) -> OpenVinoBackbone | None:
-        """Convert what this was converted from once more, traced with an input of another shape.
+        """Convert the network again, traced with an input of another shape.
 
         Args:
             backbone: float32 (N, C, H, W) → a tuple of tensors.
@@ -164,6 +167,7 @@ def _convert(backbone: nn.Module, example: torch.Tensor) -> openvino.Model | Non
             model = openvino.convert_model(backbone, example_input=example)
             model.reshape([-1, example.shape[1], -1, -1])
             model.set_friendly_name("backbone")  # not a number that counts this process's conversions
-        except (openvino.OpConversionFailure, RuntimeError, TypeError, ValueError):
-            return None  # what OpenVINO has no operation for stays in torch
+        except Exception as error:  # its errors have no class in common, and tracing raises the network's own
+            _logger.info("OpenVINO cannot convert the network: %s", " ".join(str(error).split())[:300])
+            return None
     return model

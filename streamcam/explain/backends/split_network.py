@@ -1,4 +1,4 @@
-"""A network whose backbone runs on an backend and whose head, with its gradients, runs in torch."""
+"""A network whose backbone runs on OpenVINO and whose head, with its gradients, runs in torch."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from streamcam.explain import precision_check
 from streamcam.explain.backends.cache import ModelCache
 from streamcam.explain.backends.openvino import OpenVinoBackbone
 from streamcam.explain.backends.split import Halves, run_head
-from streamcam.explain.hooks import ForwardPass
+from streamcam.explain.hooks import ForwardPass, with_float_scores
 from streamcam.explain.precision_check import check_images, close_to, keeps_bounds
 from streamcam.explain.threads import available_cores
 from streamcam.frames import FloatArray
-from streamcam.models import Classifier, Layer
+from streamcam.models import Layer, Model
 
-# How far an backend's features may be from torch's, as a share of the largest: rounding stays far below in
+# How far a backend's features may be from torch's, as a fraction of the largest: rounding stays far below in
 # float32; a graph that was traced for another shape, or an operation converted wrongly, goes far beyond.
 _TOLERANCE = {"fp32": 1e-3, "bf16": 0.1, "fp16": 0.05}
 
@@ -33,31 +33,31 @@ class BackendMismatchError(Exception):
 
 
 class SplitNetwork:
-    """Runs batches of pixels; what it gives is what `streamcam.explain.hooks.HookedNetwork.run` gives.
+    """Runs batches of pixels, with the result of `streamcam.explain.hooks.HookedNetwork.run`.
 
-    The first batch of every shape is compared with torch: an backend is trusted only for what it has shown.
+    The first batch of every shape is compared with torch, and a backend is used only where both agree.
     The backbone's weights are those it was converted with; changing them later changes nothing here.
     """
 
     def __init__(
         self,
-        classifier: Classifier,
+        model: Model,
         layer: Layer,
         halves: Halves,
         backbones: Sequence[OpenVinoBackbone],
         batch_size: int,
     ) -> None:
-        """Assign.
+        """Take a network that was cut and converted.
 
         Args:
-            classifier: The whole network, on the CPU.
+            model: The whole network, on the CPU.
             layer: Where it is cut.
             halves: The network, cut in two.
-            backbones: Its first half, converted, in the preferred precision first. All but the last are used
-                only as far as they keep the bounds of `streamcam.explain.precision_check`.
-            batch_size: The size that batches usually have.
+            backbones: The converted first half, the preferred precision first. All but the last are used only
+                if they keep the bounds of `streamcam.explain.precision_check`.
+            batch_size: The usual size of batches.
         """
-        self._classifier = classifier
+        self._model = model
         self._layer = layer
         self._halves = halves
         self._batch_size = batch_size
@@ -67,12 +67,12 @@ class SplitNetwork:
 
     @property
     def precision(self) -> str:
-        """What the backbone computed the last images in; before the first, what it is meant to."""
+        """Precision of the last images; before the first, the preferred one."""
         return (self._used or self._candidates[0]).precision
 
     @functools.cached_property
     def head_threads(self) -> int:
-        """How many threads torch is to have for the head and its gradients."""
+        """Number of torch's threads for the head and its gradients."""
         size = sum(parameter.numel() for parameter in self._halves.head.parameters())
         return available_cores() if size >= _LARGE_HEAD else 1
 
@@ -92,11 +92,11 @@ class SplitNetwork:
         return self._with_head(self._used.run(pixels, self._batch_size), shape)
 
     def drop_imprecise(self, size: tuple[int, int], store: ModelCache | None) -> None:
-        """Try every precision but the last on images made for that, and give up those that lose too much.
+        """Check every precision but the last on test images, and drop those that lose too much.
 
         Args:
             size: (H, W) of the images.
-            store: Remembers what was found out.
+            store: Cache of the results.
         """
         bounds = (
             precision_check.PROBABILITY_BOUND,
@@ -121,7 +121,7 @@ class SplitNetwork:
         return True
 
     def _verified_backbone(self, image: NDArray[np.uint8]) -> OpenVinoBackbone:
-        """Return a backbone that is right for images of this shape, converted for it if it must be."""
+        """Return a backbone that agrees with torch for images of this shape, converted for it if needed."""
         expected = self._in_torch(image)
         for backbone in self._candidates[:-1]:
             if self._keeps_bounds(backbone, image, expected):
@@ -130,49 +130,52 @@ class SplitNetwork:
         if self._agrees(last, image, expected):
             return last
         # Some networks' Python looks at the size of their input, and tracing writes that size down.
-        again = last.converted_again(self._halves.backbone, self._normalised(image))
+        again = last.converted_again(self._halves.backbone, self._prepared(image))
         if again is not None and self._agrees(again, image, expected):
             return again
         raise BackendMismatchError
 
-    def _normalised(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
-        return self._classifier.input.normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+    def _prepared(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
+        return self._model.prepare(torch.from_numpy(pixels).permute(0, 3, 1, 2))
 
     def _in_torch(self, pixels: NDArray[np.uint8]) -> list[FloatArray]:
         with torch.no_grad():
-            return [output.float().numpy() for output in self._halves.backbone(self._normalised(pixels))]
+            return [output.float().numpy() for output in self._halves.backbone(self._prepared(pixels))]
 
     def _keeps_bounds(
         self, backbone: OpenVinoBackbone, pixels: NDArray[np.uint8], expected: list[FloatArray]
     ) -> bool:
-        found = self._features(backbone, pixels, expected)
+        features = self._features(backbone, pixels, expected)
         layout = self._layer.layout
         assert layout is not None
-        if found is None:
+        if features is None:
             return False
-        given, wanted = (self._with_head(outputs, pixels.shape[1:3]) for outputs in (found, expected))
-        return keeps_bounds(given, wanted, self._classifier, layout)
+        reduced, exact = (self._with_head(outputs, pixels.shape[1:3]) for outputs in (features, expected))
+        return keeps_bounds(reduced, exact, self._model, layout)
 
     def _agrees(
         self, backbone: OpenVinoBackbone, pixels: NDArray[np.uint8], expected: list[FloatArray]
     ) -> bool:
-        found = self._features(backbone, pixels, expected)
+        features = self._features(backbone, pixels, expected)
         tolerance = _TOLERANCE[backbone.precision]
-        return found is not None and all(
-            close_to(one, other, tolerance) for one, other in zip(found, expected, strict=True)
+        return features is not None and all(
+            close_to(ours, torch_s, tolerance) for ours, torch_s in zip(features, expected, strict=True)
         )
 
     def _features(
         self, backbone: OpenVinoBackbone, pixels: NDArray[np.uint8], expected: list[FloatArray]
     ) -> Sequence[FloatArray] | None:
-        """Return what a backbone puts out, or None where that has not even the right shape."""
+        """Return a backbone's outputs, or None if they do not have torch's shapes."""
         try:
-            found = backbone.run(pixels, self._batch_size)
-        except RuntimeError:  # OpenVINO's word for shapes that do not fit
+            features = backbone.run(pixels, self._batch_size)
+        except RuntimeError:  # OpenVINO's error for shapes that do not fit
             return None
-        return found if [one.shape for one in found] == [other.shape for other in expected] else None
+        matches = [values.shape for values in features] == [values.shape for values in expected]
+        return features if matches else None
 
     def _with_head(self, outputs: Sequence[FloatArray], size: tuple[int, ...]) -> ForwardPass:
         height, width = size
-        leaf, output = run_head(self._halves, [torch.from_numpy(values) for values in outputs])
-        return ForwardPass(self._classifier.read_logits(output).float(), (leaf,), (height, width))
+        leaf, answer = run_head(self._halves, [torch.from_numpy(values) for values in outputs])
+        with torch.enable_grad():
+            output = with_float_scores(self._model.read(answer))
+        return ForwardPass(output, (leaf,), (height, width))

@@ -14,9 +14,9 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from streamcam.errors import ModelError
-from streamcam.explain.hooks import HookedNetwork
-from streamcam.explain.objectives import Objective
-from streamcam.models import Classifier
+from streamcam.explain.hooks import HookedNetwork, with_float_scores
+from streamcam.explain.targets import Objective
+from streamcam.models import Model, Output
 from streamcam.models.layouts import MAX_PREFIX_TOKENS
 
 _SOFTMAXES = frozenset({F.softmax, torch.softmax, torch.Tensor.softmax})
@@ -55,13 +55,13 @@ def legrad(
     Raises:
         ModelError: if the network is not such a transformer.
     """
-    transformer = _find_transformer(network.classifier)
+    transformer = _find_transformer(network.model)
     rows, columns = activations.shape[2:]
     watch = _BlockWatch(transformer, objective)
     with watch, _watched(transformer.blocks[-blocks:], watch), torch.no_grad():
-        network.logits(inputs)
+        network.forward(inputs)
     if not watch.relevances:
-        raise _no_transformer(network.classifier)
+        raise _no_transformer(network.model)
     relevance = torch.stack(watch.relevances).mean(dim=0)
     prefix = relevance.shape[1] - rows * columns
     if not 0 <= prefix <= MAX_PREFIX_TOKENS:
@@ -74,40 +74,41 @@ def legrad(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Transformer:
-    """What LeGrad must know of a vision transformer."""
+    """The parts of a vision transformer that LeGrad uses."""
 
-    classifier: Classifier
+    model: Model
     blocks: tuple[nn.Module, ...]
     head: Callable[[torch.Tensor], torch.Tensor]
-    """What the network does with tokens (N, tokens, D) after its last block, if they are all alike."""
+    """Maps the tokens of the last block, (N, tokens, D), to the network's answer."""
 
-    def logits(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Classify a block's output by the mean of its tokens: (N, tokens, D) → (N, classes)."""
+    def classify(self, tokens: torch.Tensor) -> Output:
+        """Classify a block's output, (N, tokens, D), by the mean of its tokens."""
         mean = tokens.mean(dim=1, keepdim=True).expand_as(tokens)
-        found = dataclasses.replace(self.classifier, logits_key=None).read_logits(self.head(mean)).float()
-        if found.shape[1] != len(self.classifier.labels):
+        output = with_float_scores(self.model.read(self.head(mean)))
+        if output.scores.shape[1] != len(self.model.labels):
             raise ModelError(
-                f"method 'legrad' needs the head of {self.classifier.name} to be that of its transformer, "
-                f"which gives {found.shape[1]} scores for {len(self.classifier.labels)} classes; use gradcam"
+                f"method 'legrad' needs the head of {self.model.name} to be that of its transformer, "
+                f"which gives {output.scores.shape[1]} scores for "
+                f"{len(self.model.labels)} classes; use gradcam"
             )
-        return found
+        return output
 
 
-def _find_transformer(classifier: Classifier) -> _Transformer:
+def _find_transformer(model: Model) -> _Transformer:
     """Find the transformer in a network: it may be wrapped.
 
     Raises:
         ModelError: if there is none.
     """
-    for part in classifier.module.modules():
+    for part in model.module.modules():
         encoder: Any = getattr(part, "encoder", None)
         if hasattr(part, "heads") and hasattr(encoder, "layers") and hasattr(encoder, "ln"):  # torchvision
-            return _Transformer(classifier, tuple(encoder.layers), _torchvision_head(part))
+            return _Transformer(model, tuple(encoder.layers), _torchvision_head(part))
         blocks: Any = getattr(part, "blocks", None)
         is_list = isinstance(blocks, nn.Sequential | nn.ModuleList)
         if is_list and hasattr(part, "norm") and hasattr(part, "forward_head"):  # timm
-            return _Transformer(classifier, tuple(blocks), _timm_head(part))
-    raise _no_transformer(classifier)
+            return _Transformer(model, tuple(blocks), _timm_head(part))
+    raise _no_transformer(model)
 
 
 def _torchvision_head(part: Any) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -118,10 +119,10 @@ def _timm_head(part: Any) -> Callable[[torch.Tensor], torch.Tensor]:
     return lambda tokens: part.forward_head(part.norm(tokens))
 
 
-def _no_transformer(classifier: Classifier) -> ModelError:
+def _no_transformer(model: Model) -> ModelError:
     return ModelError(
         "method 'legrad' needs a vision transformer in which every token attends to every other, as "
-        f"torchvision's vit_* and timm's vit, deit, eva and beit do, and {classifier.name} is not one; "
+        f"torchvision's vit_* and timm's vit, deit, eva and beit do, and {model.name} is not one; "
         "use gradcam or layercam"
     )
 
@@ -161,11 +162,11 @@ class _BlockWatch(TorchFunctionMode):
         self._inside = False
         attended, self._probabilities = self._probabilities, []
         if not isinstance(tokens, torch.Tensor) or tokens.ndim != 3 or not attended:
-            raise _no_transformer(self._transformer.classifier)
+            raise _no_transformer(self._transformer.model)
         count = tokens.shape[1]
         if any(found.shape[:1] + found.shape[2:] != (len(tokens), count, count) for found in attended):
-            raise _no_transformer(self._transformer.classifier)
-        score = self._objective(self._transformer.logits(tokens)).sum()
+            raise _no_transformer(self._transformer.model)
+        score = self._objective(self._transformer.classify(tokens)).sum()
         gradients = torch.autograd.grad(score, attended, allow_unused=True, materialize_grads=True)
         torch.set_grad_enabled(False)
         self.relevances.append(

@@ -24,7 +24,7 @@ from torch.overrides import TorchFunctionMode
 from streamcam.errors import ModelError
 from streamcam.explain.hooks import HookedNetwork
 from streamcam.explain.methods.gradients import gradcam
-from streamcam.explain.objectives import Objective
+from streamcam.explain.targets import Objective
 
 _RELUS = frozenset({F.relu, torch.relu, torch.relu_, torch.Tensor.relu, torch.Tensor.relu_, F.relu6})
 _HARDTANHS = frozenset({F.hardtanh, F.hardtanh_})  # nn.ReLU6 is one, from 0 to 6
@@ -126,8 +126,8 @@ def _input_gradient(
     leaf = inputs.detach().requires_grad_()
     with torch.enable_grad():
         with watch:
-            logits = network.logits(leaf.clone())  # a copy, for networks that begin in place
-        value = objective(logits).sum()
+            output = network.forward(leaf.clone())  # a copy, for networks that begin in place
+        value = objective(output).sum()
     (gradient,) = torch.autograd.grad(value, leaf, allow_unused=True, materialize_grads=True)
     return gradient
 

@@ -32,7 +32,7 @@ from streamcam.explain.methods.perturbation import (
     smooth_gradcam_plus_plus,
     sscam,
 )
-from streamcam.explain.objectives import finer
+from streamcam.explain.targets import finer
 
 Passes = Literal["one", "many", "full backward"]
 

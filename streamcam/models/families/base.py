@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from streamcam.models.classifier import Classifier
+from streamcam.models.base import Model
 from streamcam.models.request import ModelRequest
 
 
@@ -37,7 +37,7 @@ class ModelFamily:
 
     accepts: Callable[[str], bool]
     """Whether a name is for this family to load, or to refuse."""
-    load: Callable[[ModelRequest], Classifier]
+    load: Callable[[ModelRequest], Model]
     infos: Callable[[], Iterable[ModelInfo]]
     """What can be said about its members, by name; nothing where they cannot be listed."""
     prefix: str = ""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from streamcam.errors import ModelError
 from streamcam.models import efficientnet_lite
-from streamcam.models.classifier import Classifier
+from streamcam.models.base import Model
 from streamcam.models.families.base import ModelFamily, ModelInfo
 from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
 from streamcam.models.weights import check_sha256, read_state_dict
@@ -14,7 +14,7 @@ from streamcam.models.weights import check_sha256, read_state_dict
 DEFAULT_MODEL = "efficientnet_lite0"
 
 
-def _load(request: ModelRequest) -> Classifier:
+def _load(request: ModelRequest) -> Model:
     spec = request.input_spec(efficientnet_lite.INPUT)
     if request.weights == NO_WEIGHTS:
         classes = request.untrained_classes

@@ -1,4 +1,4 @@
-"""Networks of the user's own, as ``package.module:factory``."""
+"""Your own networks, as ``package.module:factory``."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from streamcam.errors import ModelError, UnknownNameError, unknown_name
-from streamcam.models.classifier import Classifier, InputSpec
+from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError, unknown_name
+from streamcam.models.base import InputSpec, Model
+from streamcam.models.classifier import Classifier
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.labels import numbered_labels
 from streamcam.models.request import ModelRequest
 from streamcam.models.weights import load_into, read_state_dict
 
 
-def _load(request: ModelRequest) -> Classifier:
-    module = _make(request.name)
+def _load(request: ModelRequest) -> Model:
+    made = _make(request.name)
+    if isinstance(made, Model):
+        return _finish(made, request)
+    module = made.to("cpu", torch.float32)
     origin = "as its factory makes it"
     if request.weights_file is not None:
         origin = str(request.weights_file)
@@ -33,7 +37,28 @@ def _load(request: ModelRequest) -> Classifier:
     return request.finish(module, spec, classes=classes, weights=origin, labels=numbered_labels)
 
 
-def _make(name: str) -> nn.Module:
+def _finish(model: Model, request: ModelRequest) -> Model:
+    """Apply to a model that its factory completed what a request may change of it."""
+    for parameter in ("input_size", "mean", "std", "logits_key", "activation"):
+        if getattr(request, parameter) is not None:
+            raise InvalidArgumentError(
+                f"{request.name} returns a complete model, so `{parameter}` cannot be changed; leave it out"
+            )
+    labels, weights = model.labels, model.weights
+    if request.labels is not None:
+        if len(request.labels) != len(labels):
+            raise ModelError(
+                f"{len(request.labels)} labels were given for the {len(labels)} classes of {request.name}; "
+                "give one label for each class"
+            )
+        labels = request.labels
+    if request.weights_file is not None:
+        weights = str(request.weights_file)
+        load_into(model.module, read_state_dict(request.weights_file), model=request.name, origin=weights)
+    return model.renamed(request.name, labels=labels, weights=weights)
+
+
+def _make(name: str) -> nn.Module | Model:
     module_name, _, factory_name = name.partition(":")
     with _importable_from_here():  # the factory may import what it needs only when it runs
         factory = _factory(_import(module_name, name), factory_name, name)
@@ -41,9 +66,9 @@ def _make(name: str) -> nn.Module:
             made = factory()
         except Exception as error:
             raise ModelError(f"{name} failed: {_in_words(error)}") from error
-    if not isinstance(made, nn.Module):
-        raise ModelError(f"{name} returned {_a_thing(made)}, not a torch.nn.Module")
-    return made.to("cpu", torch.float32)
+    if not isinstance(made, nn.Module | Model):
+        raise ModelError(f"{name} returned {_a_thing(made)}, not a torch.nn.Module or a streamcam Model")
+    return made
 
 
 def _import(module_name: str, name: str) -> ModuleType:
@@ -84,7 +109,7 @@ def _factory(module: ModuleType, factory_name: str, name: str) -> Callable[[], A
 
 
 def _count_classes(module: nn.Module, request: ModelRequest, spec: InputSpec) -> int:
-    """Run the network once, on the CPU, to see how many logits it gives."""
+    """Run the network once, on the CPU, to see the number of its logits."""
     reader = Classifier(request.name, module, (), spec, "", request.logits_key)
     image = torch.zeros(1, spec.channels, spec.size, spec.size)
     try:

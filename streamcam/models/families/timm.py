@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from streamcam.errors import ModelError, unknown_name
-from streamcam.models.classifier import Classifier, InputSpec
+from streamcam.models.base import InputSpec, Model
 from streamcam.models.families.base import ModelFamily, ModelInfo
 from streamcam.models.hub import find_obstacle, quiet_downloads, without_asking
 from streamcam.models.request import (
@@ -27,7 +27,7 @@ from streamcam.models.weights import load_into, read_state_dict
 PREFIX = "timm:"
 
 
-def _load(request: ModelRequest) -> Classifier:
+def _load(request: ModelRequest) -> Model:
     timm = _import_timm()
     name = _known(timm, request.name)
     published = timm.get_pretrained_cfg(name)

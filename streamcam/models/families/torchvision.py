@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from streamcam.errors import ModelError
-from streamcam.models.classifier import Classifier, InputSpec
+from streamcam.models.base import InputSpec, Model
 from streamcam.models.families.base import ModelFamily, ModelInfo
 from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
 from streamcam.models.weights import StateDict, read_state_dict
@@ -29,7 +29,7 @@ _OLD_DENSENET_NAME = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\."
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
 
 
-def _load(request: ModelRequest) -> Classifier:
+def _load(request: ModelRequest) -> Model:
     published = _variant(request)
     spec = request.input_spec(_input_of(published))
     build = functools.partial(_build, request.name, spec.size)

@@ -2,64 +2,48 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 
 from av.packet import Packet
 from av.video.stream import VideoStream
 
 from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.explanations import RenderedFrame
-from streamcam.frames import SourceInfo
-from streamcam.media.containers import CONTAINERS
-from streamcam.media.encoders import EncoderSettings
 from streamcam.sinks.base import Sink
 from streamcam.sinks.resume.durable import Arrays, sync_file
 from streamcam.sinks.resume.segments import Segment, SegmentStore
-from streamcam.sinks.video import VideoSink, start_video
-from streamcam.sinks.video_setup import check_video
+from streamcam.sinks.video import VideoSink
 
 
-def open_resumable_sink(
-    path: Path,
-    info: SourceInfo,
-    settings: EncoderSettings,
-    store: SegmentStore,
-    companion: Callable[[range], Arrays],
-) -> ResumableSink:
-    """Start a video, or go on with one.
+def check_resumable(sink: Sink) -> None:
+    """Check that an output can be made in segments.
+
+    Raises:
+        InvalidArgumentError: if it cannot.
+    """
+    _as_resumable(sink)
+
+
+def make_resumable(sink: Sink, store: SegmentStore, companion: Callable[[range], Arrays]) -> ResumableSink:
+    """Return a sink that writes a video in segments, or goes on with one.
 
     Args:
-        path: The file to make.
-        info: What the images come from.
-        settings: How to encode.
-        store: The segments that are finished, with these settings.
-        companion: Gives what is to be kept of a segment's frames, whose numbers it is told.
+        sink: The video, open, with nothing written yet.
+        store: The segments that are finished, encoded with the same settings.
+        companion: Returns what is kept of the frames of a segment, by their numbers.
 
     Raises:
-        InvalidArgumentError: if the output is no video, or its settings do not go together.
-        SinkError: if the video cannot be made.
+        InvalidArgumentError: if the output cannot be made in segments.
     """
-    check_resumable(path, info)
-    encoding = check_video(path, info, settings)
-    video = start_video(path, info, encoding, audio=not settings.no_audio)
-    scratch = store.folder / f"segment{path.suffix}"
-    silent = dataclasses.replace(info, path=None)  # audio is the whole video's affair
-    return ResumableSink(
-        store, video, lambda: start_video(scratch, silent, encoding, audio=False), path, companion
-    )
+    video = _as_resumable(sink)
+    segment = store.folder / f"segment{video.path.suffix}"
+    return ResumableSink(store, video, lambda: video.open_encoder(segment), companion)
 
 
-def check_resumable(location: str | Path, info: SourceInfo) -> None:
-    """Make sure that an output is of a kind that is encoded in segments.
-
-    Raises:
-        InvalidArgumentError: if it is not.
-    """
-    container = CONTAINERS.get(Path(location).suffix.lower())
-    if info.is_still or container is None or container.pixel_format is not None:
+def _as_resumable(sink: Sink) -> VideoSink:
+    if not isinstance(sink, VideoSink) or sink.is_animation:
         raise InvalidArgumentError("images and animations are made in one go; leave out `resume=True`")
+    return sink
 
 
 class ResumableSink(Sink):
@@ -78,14 +62,12 @@ class ResumableSink(Sink):
         store: SegmentStore,
         video: VideoSink,
         open_encoder: Callable[[], VideoSink],
-        path: Path,
         companion: Callable[[range], Arrays],
     ) -> None:
-        """Take over an open video and its segments; see `open_resumable_sink`."""
+        """Take over an open video and its segments; see `make_resumable`."""
         self.store = store
         self.found = store.frames
         self._video = video
-        self._path = path
         self._open_encoder = open_encoder
         self._companion = companion
         self._taken = 0
@@ -129,7 +111,7 @@ class ResumableSink(Sink):
         if self._encoder is not None:
             self._append(self._ended_segment(self._taken % self.store.frames_each))
         self._video.finish(cut_short=cut_short)
-        sync_file(self._path)
+        sync_file(self._video.path)
         self.store.remove()
 
     def abort(self) -> None:

@@ -1,4 +1,4 @@
-"""Recordings of batches: made when they pay, believed when they prove right, and never handed out."""
+"""Captured graphs of batches: made when they pay off, used when they are right, and never handed out."""
 
 from __future__ import annotations
 
@@ -17,8 +17,13 @@ from torchvision.models import get_model
 
 from streamcam.explain import METHODS, Explainer
 from streamcam.explain.backends import cuda_graphs
-from streamcam.explain.backends.cuda_graphs import CudaRecorder, Recordings, can_be_recorded, recordings_for
-from streamcam.explain.batch import Mapper
+from streamcam.explain.backends.cuda_graphs import (
+    CapturedGraphs,
+    CudaGraphCapturer,
+    can_be_captured,
+    captured_graphs_for,
+)
+from streamcam.explain.batch import MapMaker
 from streamcam.explain.hooks import HookedNetwork
 from streamcam.explain.targets import Target
 from streamcam.models import Classifier, InputSpec, probe_layers
@@ -32,14 +37,14 @@ class Repeating:
     """Records on the processor: repeats the Python itself, and puts results where the first ones are."""
 
     def __init__(self, _device: torch.device = CPU) -> None:
-        self.recorded = 0
+        self.captured = 0
 
     def warm_up(self, work: Callable[[], object]) -> None:
         work()
 
-    def record(self, work: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, Callable[[], None]]:
+    def capture(self, work: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, Callable[[], None]]:
         place = work().clone()
-        self.recorded += 1
+        self.captured += 1
 
         def repeat() -> None:
             place.copy_(work())
@@ -61,36 +66,36 @@ class Mirror(nn.Module):
         return self.features(self.cells(batch)).mean(dim=(2, 3)).square()
 
 
-def mapper(module: nn.Module | None = None, method: str = "gradcam") -> Mapper:
+def map_maker(module: nn.Module | None = None, method: str = "gradcam") -> MapMaker:
     spec = InputSpec(8, 8, (0.0,) * 3, (1.0,) * 3)
     classifier = Classifier("mirror", module or Mirror(), numbered_labels(3), spec, "none")
     layers = [one for one in probe_layers(classifier, torch.zeros(1, 3, 8, 8)) if one.name == "features"]
 
-    def normalise(pixels: NDArray[np.uint8] | torch.Tensor) -> torch.Tensor:
+    def normalize(pixels: NDArray[np.uint8] | torch.Tensor) -> torch.Tensor:
         given = pixels if isinstance(pixels, torch.Tensor) else torch.from_numpy(pixels)
-        return spec.normalise(given.permute(0, 3, 1, 2))
+        return spec.normalize(given.permute(0, 3, 1, 2))
 
-    return Mapper(HookedNetwork(classifier, layers), METHODS[method], {}, normalise)
+    return MapMaker(HookedNetwork(classifier, layers), METHODS[method], {}, normalize)
 
 
 def batch(seed: int, count: int = 2, side: int = 8) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
 
 
-def recordings(over: Mapper | None = None, make: Callable[..., Any] = Repeating) -> Recordings:
-    return Recordings(CPU, over or mapper(), make)
+def graphs(over: MapMaker | None = None, make: Callable[..., Any] = Repeating) -> CapturedGraphs:
+    return CapturedGraphs(CPU, over or map_maker(), make)
 
 
-def settled(seed: int = 0, count: int = 2, **more: Any) -> Recordings:
-    """Recordings that have a batch of this shape."""
-    made = recordings(**more)
+def settled(seed: int = 0, count: int = 2, **more: Any) -> CapturedGraphs:
+    """CapturedGraphs that have a batch of this shape."""
+    made = graphs(**more)
     for _ in range(3):
         made.run(batch(seed, count), BEST)
     return made
 
 
 def test_a_shape_is_recorded_when_it_comes_the_third_time_in_a_row() -> None:
-    made = recordings()
+    made = graphs()
     kinds = [(2, 8), (2, 8), (1, 8), (2, 8), (2, 8), (2, 8), (1, 8), (2, 8)]
     found = [made.run(batch(0, *kind), BEST) is not None for kind in kinds]
     assert found == [False, False, False, False, False, True, False, True]
@@ -103,13 +108,13 @@ def test_other_targets_are_another_recording_and_functions_none() -> None:
     assert made.run(pixels, (Target(class_index=2),)) is not None  # which class is no matter
     assert made.run(pixels, (Target(rank=0, against=1),)) is None
     assert made.run(pixels, (Target(rank=0), Target(rank=1))) is None
-    own = (Target(function=lambda logits: logits[:, 0]),)
+    own = (Target(function=lambda output: output.scores[:, 0]),)
     assert [made.run(pixels, own) for _ in range(4)] == [None] * 4
 
 
 def test_only_so_many_recordings_are_kept_and_the_last_used_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda_graphs, "_MAX_RECORDINGS", 2)
-    made = recordings()
+    monkeypatch.setattr(cuda_graphs, "_MAX_CAPTURED", 2)
+    made = graphs()
     for count in (1, 2, 1, 3):  # batches of one are used once more before the third shape comes
         for _ in range(3):
             made.run(batch(0, count), BEST)
@@ -117,14 +122,14 @@ def test_only_so_many_recordings_are_kept_and_the_last_used_ones(monkeypatch: py
     assert kept == [True, False, True]
 
 
-@pytest.mark.parametrize("method", [name for name, row in METHODS.items() if can_be_recorded(row)])
+@pytest.mark.parametrize("method", [name for name, row in METHODS.items() if can_be_captured(row)])
 def test_recordings_give_what_torch_gives(method: str) -> None:
-    over = mapper(method=method)
+    over = map_maker(method=method)
     made = settled(over=over)
     for seed in (1, 2):
         run, direct = made.run(batch(seed), BEST), over.run(batch(seed))
         assert run is not None
-        torch.testing.assert_close(run.logits, direct.logits)
+        torch.testing.assert_close(run.scores, direct.scores)
         for classes in ([0, 2], [1, 1]):
             objectives = [Target(rank=0).objective(torch.tensor(classes).view(2, 1))]
             np.testing.assert_allclose(run.maps(objectives), direct.maps(objectives), rtol=1e-5, atol=1e-7)
@@ -152,14 +157,14 @@ def test_memory_that_is_short_takes_recordings_away() -> None:
 class Stale(Repeating):
     """Gives what it gave at first, as a recording would that does not read its input."""
 
-    def record(self, work: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, Callable[[], None]]:
+    def capture(self, work: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, Callable[[], None]]:
         return work().clone(), lambda: None
 
 
 class Failing(Repeating):
     """Cannot record, as where a network looks at its values on the way."""
 
-    def record(self, work: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, Callable[[], None]]:
+    def capture(self, work: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, Callable[[], None]]:
         work()
         raise RuntimeError("operation not permitted\nwhen stream is capturing")
 
@@ -175,9 +180,9 @@ class Short(Repeating):
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (Stale, "CUDA graphs give something else than torch piece by piece"),
-        (Failing, "it cannot be recorded as a CUDA graph (operation not permitted when stream is capturing)"),
-        (Short, "it cannot be recorded as a CUDA graph (tried to allocate more than there is)"),
+        (Stale, "CUDA graphs compute something else than eager torch"),
+        (Failing, "it cannot be captured as a CUDA graph (operation not permitted when stream is capturing)"),
+        (Short, "it cannot be captured as a CUDA graph (tried to allocate more than there is)"),
     ],
 )
 def test_what_cannot_be_recorded_is_run_piece_by_piece_and_not_tried_again(
@@ -189,23 +194,23 @@ def test_what_cannot_be_recorded_is_run_piece_by_piece_and_not_tried_again(
         tried.append(device)
         return make()
 
-    made = recordings(make=counted)
+    made = graphs(make=counted)
     assert [made.run(batch(seed), BEST) for seed in range(6)] == [None] * 6
     assert (len(tried), made.reason) == (1, reason)
 
 
 def test_a_recording_that_is_wrong_in_its_maps_only_is_not_believed() -> None:
     class WrongMaps(Repeating):
-        def record(self, work: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, Callable[[], None]]:
-            place, repeat = super().record(work)
-            return (place, repeat) if self.recorded == 1 else (place, lambda: None)
+        def capture(self, work: Callable[[], torch.Tensor]) -> tuple[torch.Tensor, Callable[[], None]]:
+            place, repeat = super().capture(work)
+            return (place, repeat) if self.captured == 1 else (place, lambda: None)
 
-    assert settled(make=WrongMaps).reason.startswith("CUDA graphs give something else")
+    assert settled(make=WrongMaps).reason.startswith("CUDA graphs compute something else")
 
 
 def test_weights_stay_where_a_recording_reads_them() -> None:
     module = Mirror()
-    made = settled(over=mapper(module))
+    made = settled(over=map_maker(module))
     address = module.features.weight.data_ptr()
     module.features.weight.data = torch.ones(3, 3, 1, 1)
     run = made.run(batch(0), BEST)
@@ -214,17 +219,17 @@ def test_weights_stay_where_a_recording_reads_them() -> None:
 
 
 def test_methods_that_see_values_or_the_input_are_not_recorded() -> None:
-    able = {name for name, row in METHODS.items() if can_be_recorded(row)}
+    able = {name for name, row in METHODS.items() if can_be_captured(row)}
     assert {"gradcam", "gradcam++", "hirescam", "layercam", "finercam", "shapleycam", "refinecam"} <= able
     assert not able & {"cam", "eigencam", "kpcacam", "scorecam", "occlusion", "legrad", "fullgrad"}
 
 
 def test_only_cuda_is_recorded() -> None:
-    assert recordings_for(CPU, mapper()) is None
-    assert recordings_for(torch.device("mps"), mapper()) is None
-    refused = recordings_for(torch.device("cuda"), mapper(method="eigencam"))
+    assert captured_graphs_for(CPU, map_maker()) is None
+    assert captured_graphs_for(torch.device("mps"), map_maker()) is None
+    refused = captured_graphs_for(torch.device("cuda"), map_maker(method="eigencam"))
     assert refused is not None
-    assert refused.reason == "the method cannot be recorded as a CUDA graph"
+    assert refused.reason == "the method cannot be captured as a CUDA graph"
     assert [refused.run(batch(0), BEST) for _ in range(4)] == [None] * 4
 
 
@@ -245,24 +250,24 @@ def network(name: str) -> Classifier:
         ("resnet18", {"method": "refinecam"}),
     ],
 )
-def test_explanations_are_the_same_with_recordings(
+def test_explanations_are_the_same_with_graphs(
     name: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = [*batch(3, 8, 64), *batch(4, 1, 64)]
     make = {"backend": "torch", "batch_size": 2, "fit": "stretch", **settings}
     expected = Explainer(network(name), **make).explain(images)
-    made: list[Recordings] = []
+    made: list[CapturedGraphs] = []
 
-    def recorded(device: torch.device, over: Mapper) -> Recordings:
-        made.append(Recordings(device, over, Repeating))
+    def recorded(device: torch.device, over: MapMaker) -> CapturedGraphs:
+        made.append(CapturedGraphs(device, over, Repeating))
         return made[0]
 
-    monkeypatch.setattr("streamcam.explain.explainer.recordings_for", recorded)
+    monkeypatch.setattr("streamcam.explain.explainer.captured_graphs_for", recorded)
     explainer = Explainer(network(name), **make)
     found = explainer.explain(images)
     assert len(made[0]._runs) == 1
     assert explainer.backend_reason == (
-        "torch was asked for; batches that come again and again are repeated as CUDA graphs"
+        "torch was requested; batches of a shape that repeats run as CUDA graphs"
     )
     for one, other in zip(found, expected, strict=True):
         assert one.predictions == other.predictions
@@ -318,14 +323,14 @@ def test_cuda_is_warmed_up_and_recorded_on_one_stream_of_its_own(told: list[str]
         told.append("work")
         return torch.zeros(1)
 
-    recorder = CudaRecorder(torch.device("cuda"))
-    recorder.warm_up(work)
+    capturer = CudaGraphCapturer(torch.device("cuda"))
+    capturer.warm_up(work)
     assert told == [
         *("own waits for usual", "stream own", "work", "work", "work", "end of stream"),
         "usual waits for own",
     ]
     told.clear()
-    place, repeat = recorder.record(work)
+    place, repeat = capturer.capture(work)
     assert told == ["device cuda", "graph new pool own thread_local", "work", "end of graph", "end of device"]
     told.clear()
     repeat()

@@ -109,7 +109,7 @@ def test_an_backend_that_computes_something_else_is_given_up(monkeypatch: pytest
     ("settings", "reason"),
     [
         ({"method": "occlusion"}, "whole network in torch"),
-        ({"method": "refinecam"}, "several layers"),
+        ({"method": "refinecam"}, "several target layers"),
     ],
 )
 def test_what_needs_the_whole_network_says_so(settings: dict[str, str], reason: str) -> None:

@@ -18,7 +18,7 @@ from streamcam.errors import ModelError
 from streamcam.explain import Explainer
 from streamcam.explain.hooks import HookedNetwork
 from streamcam.explain.methods.attention import legrad
-from streamcam.explain.objectives import Objective
+from streamcam.explain.targets import Objective
 from streamcam.models import Classifier, InputSpec
 from streamcam.models.labels import numbered_labels
 
@@ -313,7 +313,7 @@ def test_networks_may_compute_in_half_precision() -> None:
     np.testing.assert_allclose(maps[0], maps[1], atol=0.05 * maps[0].max())
 
 
-def _raise(_logits: torch.Tensor) -> torch.Tensor:
+def _raise(_output: object) -> torch.Tensor:
     raise ArithmeticError("no such number")
 
 

@@ -25,8 +25,8 @@ from streamcam.explain.methods.input_gradients import (
     guided_backprop,
     guided_gradcam,
 )
-from streamcam.explain.objectives import Objective
-from streamcam.models import Classifier, InputSpec
+from streamcam.explain.targets import Objective
+from streamcam.models import Classifier, InputSpec, Output
 from streamcam.models.labels import numbered_labels
 
 METHODS_TO_INPUT = ("guided-backprop", "guided-gradcam", "fullgrad")
@@ -385,12 +385,12 @@ def _state(module: nn.Module) -> tuple[Any, ...]:
     )
 
 
-def _raise(_logits: torch.Tensor) -> torch.Tensor:
+def _raise(_output: object) -> torch.Tensor:
     raise ArithmeticError("no such number")
 
 
-def _raise_on_the_way_back(logits: torch.Tensor) -> torch.Tensor:
-    score = logits[:, 1] * 1
+def _raise_on_the_way_back(output: Output) -> torch.Tensor:
+    score = output.scores[:, 1] * 1
     score.register_hook(_raise)
     return score
 

@@ -1,0 +1,206 @@
+"""The model seam: what every network offers, whatever it answers, and what it takes in."""
+
+from __future__ import annotations
+
+import abc
+import copy
+import dataclasses
+import difflib
+import functools
+from collections.abc import Sequence
+from typing import Self
+
+import torch
+from torch import nn
+
+from streamcam.errors import UnknownNameError
+from streamcam.explanations import Instance
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class InputSpec:
+    """Size and scale of a network's input."""
+
+    size: int = 224
+    """Side of the square it was evaluated on, in pixels."""
+    resize: int = 256
+    """Short side of the image from which that square was cut, in pixels."""
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    """Mean of each channel, on a scale of 0 to 1: three for RGB, one for gray."""
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    """Standard deviation of each channel, on a scale of 0 to 1."""
+
+    def __post_init__(self) -> None:
+        if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
+            raise ValueError(
+                "mean and std have three values each (RGB) or one (gray), "
+                f"not {len(self.mean)} and {len(self.std)}"
+            )
+        if max(self.mean) > 1 or max(self.std) > 1:
+            raise ValueError("mean and std are on a scale of 0 to 1: divide those of 0 to 255 by 255")
+        if min(self.std) <= 0:
+            raise ValueError(f"standard deviations are above 0, not {min(self.std)}")
+
+    @property
+    def channels(self) -> int:
+        """3 for RGB, 1 for gray."""
+        return len(self.mean)
+
+    def normalize(self, batch: torch.Tensor) -> torch.Tensor:
+        """Scale pixels by mean and standard deviation.
+
+        Args:
+            batch: RGB images, uint8 (N, 3, H, W), or clips, uint8 (N, 3, T, H, W).
+
+        Returns:
+            float32 (N, channels, H, W) or (N, channels, T, H, W).
+        """
+        pixels = batch.float()
+        luma, mean, std = _scales(self, batch.device, batch.ndim)
+        if self.channels == 1:
+            pixels = torch.einsum("c,nc...->n...", luma, pixels).unsqueeze(1)
+        return pixels.sub_(mean).div_(std)
+
+
+@functools.lru_cache(maxsize=16)
+def _scales(
+    spec: InputSpec, device: torch.device, ndim: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the weights of RGB in gray, the means and the standard deviations, shaped for a batch.
+
+    They stay on their device: copying them there for every batch would wait for it.
+    """
+    with torch.inference_mode(False):
+        luma = torch.tensor([0.299, 0.587, 0.114])  # as in ITU-R BT.601, which PIL's "L" uses too
+        shape = (1, -1, *[1] * (ndim - 2))
+        mean, std = (torch.tensor(values).mul_(255).view(shape) for values in (spec.mean, spec.std))
+        return luma.to(device), mean.to(device), std.to(device)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Output:
+    """A network's answer for a batch of N frames or clips."""
+
+    scores: torch.Tensor
+    """float32 (N, classes), differentiable. How much of each class there is, on the network's own scale."""
+    instances: Sequence[Sequence[Instance]] | None = None
+    """The objects found in each frame, boxes as fractions of the network's input; None if it finds none."""
+    raw: object = None
+    """What the network returned, for custom targets that look further than at scores."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Model(abc.ABC):
+    """A network in evaluation mode, with what is needed to feed it and to read its answer.
+
+    A kind of model defines `read`, and `probabilities` unless its scores are logits of exclusive classes.
+    """
+
+    name: str
+    module: nn.Module
+    """Takes float32 (N, channels, H, W); with `clip_length` T above 1, (N, channels, T, H, W)."""
+    labels: tuple[str, ...]
+    """Name of each class, in the order of the scores."""
+    input: InputSpec
+    weights: str
+    """Where the weights came from, for reports: a name, a file or ``none``."""
+
+    @property
+    def clip_length(self) -> int:
+        """Number of consecutive frames in an input; 1 for networks that take single images."""
+        return 1
+
+    def prepare(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Convert pixels to the network's input.
+
+        Args:
+            pixels: RGB, uint8 (N, 3, H, W), or (N, 3, T, H, W) for clips.
+
+        Returns:
+            float32 of the same shape, with `input.channels` channels.
+        """
+        return self.input.normalize(pixels)
+
+    def forward(self, inputs: torch.Tensor) -> Output:
+        """Run the network.
+
+        Args:
+            inputs: What `prepare` returned, on the network's device.
+        """
+        return self.read(self.module(inputs))
+
+    @abc.abstractmethod
+    def read(self, answer: object) -> Output:
+        """Convert what `module` returned to scores and instances.
+
+        Raises:
+            ModelError: if the answer is not what this kind of model returns.
+        """
+
+    def probabilities(self, scores: torch.Tensor) -> torch.Tensor:
+        """Convert scores (N, classes) to probabilities (N, classes), 0 to 1."""
+        return scores.softmax(dim=1)
+
+    def identity(self) -> dict[str, object]:
+        """Return the settings that its answers depend on, besides weights and input, as plain values."""
+        return {}
+
+    def with_module(self, module: nn.Module) -> Self:
+        """Return the same model around another network of the same kind."""
+        return self._changed(module=module)
+
+    def renamed(self, name: str, *, labels: tuple[str, ...], weights: str) -> Self:
+        """Return the same model under another name, with other labels and another origin of its weights."""
+        return self._changed(name=name, labels=labels, weights=weights)
+
+    def _changed(self, **fields: object) -> Self:
+        other = copy.copy(self)
+        for field, value in fields.items():
+            object.__setattr__(other, field, value)
+        return other
+
+    def __repr__(self) -> str:
+        size = f"{self.input.size}x{self.input.size}"
+        clips = f", clips of {self.clip_length} frames" if self.clip_length > 1 else ""
+        return (
+            f"{type(self).__name__}({self.name!r}, {len(self.labels)} classes, input {size}{clips}, "
+            f"weights {self.weights!r})"
+        )
+
+    def class_index(self, name: int | str) -> int:
+        """Find a class by its index or by its name.
+
+        Names are compared without regard to case: the whole label first, then any label that contains the
+        name, if there is just one.
+
+        Raises:
+            UnknownNameError: if no class matches, or several do; the message lists the nearest.
+        """
+        if isinstance(name, int) or name.strip().lstrip("-").isdigit():
+            index = int(name)
+            if 0 <= index < len(self.labels):
+                return index
+            raise UnknownNameError(
+                f"unknown class {index}: {self.name} has the classes 0 to {len(self.labels) - 1}"
+            )
+        return self._find_label(name)
+
+    def _find_label(self, name: str) -> int:
+        text = name.strip().casefold()
+        folded = [label.casefold() for label in self.labels]
+        exact = [index for index, label in enumerate(folded) if label == text]
+        matches = exact or [index for index, label in enumerate(folded) if text and text in label]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            shown = ", ".join(f"{self.labels[index]} ({index})" for index in matches[:8])
+            more = f" and {len(matches) - 8} more" if len(matches) > 8 else ""
+            raise UnknownNameError(
+                f"class {name!r} is ambiguous: it could be {shown}{more}; give the whole name or the index"
+            )
+        near = difflib.get_close_matches(text, folded, n=5, cutoff=0.5)
+        hint = ", ".join(f"{self.labels[folded.index(label)]} ({folded.index(label)})" for label in near)
+        raise UnknownNameError(
+            f"unknown class {name!r}; "
+            + (f"the nearest are: {hint}" if hint else f"no label of {self.name} resembles it")
+        )
