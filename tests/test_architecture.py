@@ -204,8 +204,6 @@ NOT_YET = (
     "sources",
     "temporal",
     "cli/live",
-    "cli/render",
-    "cli/outcome",
 )
 """Paths that begin thus are still to be rewritten in plain words."""
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from streamcam.pipeline.resume import ResumeState
 
 
-def tell(result: RenderResult, sidecar: str | None) -> None:
+def print_result(result: RenderResult, sidecar: str | None) -> None:
     """Print the notes, and what was written and how fast."""
     from streamcam.sinks import output_size
 
@@ -33,19 +33,19 @@ def tell(result: RenderResult, sidecar: str | None) -> None:
     say(f"wrote {name} ({size}): {_describe_frames(result)} in {result.elapsed_s:.1f} s{realtime}{maps}")
 
 
-def tell_resumption(output: str, kept: ResumeState) -> str:
+def resume_message(output: str, kept: ResumeState) -> str:
     """Return the message about where a render resumes."""
     return f"streamcam: resuming at frame {kept.frames + 1}: {_describe_saved(kept, output)}"
 
 
-def tell_departure(output: str | None) -> str:
+def abort_message(output: str | None) -> str:
     """Return the message about a render that is aborted; `output` is given if it can be resumed."""
     if output is None:
         return "streamcam: interrupted; unfinished output was deleted"
     return f"streamcam: interrupted; work that is not in {output + '.parts'!r} yet was discarded"
 
 
-def judge(result: RenderResult, source: str, signals: SignalCount) -> int:
+def print_outcome(result: RenderResult, source: str, signals: SignalCount) -> int:
     """Print what is missing in the output, if anything, and return the exit code."""
     output = repr(str(result.output))
     if result.interrupted and result.kept is not None and result.kept.frames:

@@ -60,7 +60,7 @@ class ProgressLine:
             self._bar.start()
             self._task = self._bar.add_task("", total=None, line=self)
 
-    def tell(self, text: str) -> None:
+    def print_above(self, text: str) -> None:
         """Print a line above the progress line, unless quiet."""
         if self._bar is not None:
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""``streamcam render``: a file in, a file out."""
+"""``streamcam render``: explain a video or image and write the result."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from streamcam.cli.options import (
     reading_options,
     temporal_options,
 )
-from streamcam.cli.outcome import judge, tell, tell_departure, tell_resumption
+from streamcam.cli.outcome import abort_message, print_outcome, print_result, resume_message
 from streamcam.cli.progress import ProgressLine
 from streamcam.cli.signals import SignalCount, stop_on_signal
 
 
-@click.command("render", short_help="Turn a video or image into labelled heatmap footage.")
+@click.command("render", short_help="Explain a video or image and write the result.")
 @click.argument("source", metavar="INPUT")
 @option(
-    "-o", "--output", required=True, metavar="FILE", help="The file to make; its suffix chooses the kind."
+    "-o", "--output", required=True, metavar="FILE", help="The file to write; its suffix chooses the format."
 )
 @option("--overwrite", is_flag=True, help="Replace existing output files.")
 @option(
     "--resume",
     is_flag=True,
-    help="Keep what is done in OUTPUT.parts while it works, and go on from what is there. Ctrl-C loses "
-    "nothing that was explained, a crash its last seconds; encoding goes on from every 250th frame.",
+    help="Save finished work in OUTPUT.parts, and continue from there. Ctrl-C loses no explanations, a crash "
+    "those of the last seconds; encoding continues at a multiple of 250 frames.",
 )
 @option(
     "--sidecar",
     metavar="FILE.jsonl",
-    help="Also write the raw maps and predictions, one JSON object a frame.",
+    help="Also write raw maps and predictions, one JSON object per frame.",
 )
 @part_options
 @reading_options
@@ -47,7 +47,7 @@ from streamcam.cli.signals import SignalCount, stop_on_signal
 @overlay_options
 @temporal_options(live=False)
 @encoding_options
-@option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
+@option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 @debug_option
 def render_command(
     *,
@@ -65,9 +65,9 @@ def render_command(
     encoding: dict[str, Any],
     quiet: bool,
 ) -> int:
-    """Explain every frame of INPUT and write it with the heat and the predicted labels on top.
+    """Explain every frame of INPUT and write it with heat and predicted labels on top.
 
-    INPUT is a video of any kind that FFmpeg reads, or a JPEG, PNG or WebP image.
+    INPUT is any video that FFmpeg reads, numbered images (frames/%05d.png), or a JPEG, PNG or WebP image.
     """
     from streamcam.media.encoders import EncoderSettings
     from streamcam.overlay import OverlaySettings
@@ -90,7 +90,7 @@ def render_command(
         with ProgressLine(quiet=quiet) as line:
             line.begin(f"loading {model['name']}")
             line.ending = "keeping what is finished" if resume else "finishing the file"
-            departure = tell_departure(output if resume else None)
+            departure = abort_message(output if resume else None)
             # Only now the slow import: a mistake in files and settings was reported by now.
             from streamcam.explain import Explainer
             from streamcam.models import load_model
@@ -103,15 +103,15 @@ def render_command(
                 on_start=lambda running: handling.enter_context(
                     stop_on_signal(running.stop, line.announce_stop, lambda: _leave(line, departure), signals)
                 ),
-                on_resume=lambda kept: line.tell(tell_resumption(output, kept)),
+                on_resume=lambda kept: line.print_above(resume_message(output, kept)),
             )
         if not quiet:
-            tell(result, sidecar)
-        return judge(result, source, signals)
+            print_result(result, sidecar)
+        return print_outcome(result, source, signals)
 
 
 def _leave(line: ProgressLine, message: str) -> None:
-    """End the process here and now, with nothing unfinished left; called in the middle of anything."""
+    """Delete unfinished files and exit the process; safe in a signal handler."""
     from streamcam.sinks import discard_all
 
     try:
