@@ -202,11 +202,8 @@ INVENTED = (
 WORDS = re.compile(rf"(?<![a-z])(?:{INVENTED})(?![a-z])|\"\"\"Assign\b|\"\"\"(?:What|Tell) ", re.IGNORECASE)
 
 NOT_YET = (
-    "explain",
-    "explanations",
     "frames",
     "media",
-    "models",
     "overlay",
     "pipeline",
     "session",

@@ -19,6 +19,9 @@ from streamcam.temporal import TemporalSettings
 READER_PATIENCE_S = 5.0
 """How long closing a stream waits for a read that is under way, in seconds; a file's takes far less."""
 
+LIVE_PATIENCE_S = 1.0
+"""The same for a live source, whose device may be dead."""
+
 
 def stream(
     source: Location | Source,
@@ -109,8 +112,9 @@ class ExplainedStream:
     def close(self) -> None:
         """End at once and wait for the threads; what is queued is dropped. May be called again.
 
-        A read that hangs, as a dead camera's may, is waited for `READER_PATIENCE_S` at most; then its
-        thread is left behind with a RuntimeWarning, and releases the source should it ever wake up.
+        A read that hangs, as a dead camera's may, is waited for `LIVE_PATIENCE_S` at most, that of a file for
+        `READER_PATIENCE_S`; then its thread is left behind with a RuntimeWarning, and releases the source
+        should it ever wake up.
         """
         if self._abandoned.detach() is not None:  # the first time; a second one must not wait again
             self._stages.end()
@@ -182,9 +186,10 @@ class _Stages:
         """Cancel and wait; see `ExplainedStream.close`."""
         self.cancel()
         self._explainer.join()  # without a limit: it ends, and the caller may use the explainer again
-        if not self._reader.join(READER_PATIENCE_S):
+        patience_s = LIVE_PATIENCE_S if self.source.is_live else READER_PATIENCE_S
+        if not self._reader.join(patience_s):
             warnings.warn(
-                f"{self.source.info.name!r} is stuck in a read for {READER_PATIENCE_S:g} s; "
+                f"{self.source.info.name!r} is stuck in a read for {patience_s:g} s; "
                 "its thread is left behind",
                 RuntimeWarning,
                 stacklevel=3,

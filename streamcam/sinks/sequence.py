@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError
 from streamcam.explanations import RenderedFrame
 from streamcam.frames import SourceInfo
 from streamcam.media.encoders import EncoderSettings
+from streamcam.media.numbered_files import is_pattern, numbered_files, numbered_name
 from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.sinks.base import Sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, save_image
 from streamcam.sinks.part_file import begin_directory, end_directory
-
-_NUMBER = re.compile(r"%(?:0(\d))?d")
 
 _FIRST = 1
 """The number of the first image, as FFmpeg counts."""
@@ -22,7 +20,7 @@ _FIRST = 1
 
 def is_sequence(path: Path) -> bool:
     """Tell whether a name stands for many images, as ``out/%05d.png`` does."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and len(_NUMBER.findall(path.name)) == 1
+    return path.suffix.lower() in IMAGE_SUFFIXES and is_pattern(path)
 
 
 def _check_sequence(path: Path, settings: EncoderSettings, *, overwrite: bool) -> None:
@@ -31,21 +29,16 @@ def _check_sequence(path: Path, settings: EncoderSettings, *, overwrite: bool) -
         raise InvalidArgumentError(
             f"{path.name!r} stands for images, which have no `codec`, `crf`, `preset`, `chroma` or `depth=10`"
         )
-    existing = _numbered(path)
+    existing = numbered_files(path)
     if existing and not overwrite:
-        raise OutputExistsError(f"{str(existing[0])!r} exists already; give `overwrite=True` to replace it")
+        raise OutputExistsError(
+            f"{str(next(iter(existing.values())))!r} exists already; give `overwrite=True` to replace it"
+        )
 
 
 def sequence_size(path: Path) -> int:
     """Add up the bytes of the images that a pattern stands for."""
-    return sum(image.stat().st_size for image in _numbered(path))
-
-
-def _numbered(path: Path) -> list[Path]:
-    """List the files whose names a pattern stands for."""
-    before, after = (re.escape(part) for part in _NUMBER.sub("\0", path.name).split("\0"))
-    pattern = re.compile(rf"{before}\d+{after}", re.IGNORECASE)
-    return sorted(entry for entry in path.parent.iterdir() if pattern.fullmatch(entry.name))
+    return sum(image.stat().st_size for image in numbered_files(path).values())
 
 
 def open_sequence_sink(
@@ -96,7 +89,7 @@ class SequenceSink(Sink):
         """
         if not self._is_open:
             raise SinkError(f"{str(self._path)!r} is closed already")
-        name = _NUMBER.sub(lambda found: f"{len(self._written) + _FIRST:0{found[1] or 1}d}", self._path.name)
+        name = numbered_name(self._path, len(self._written) + _FIRST)
         image = frame.image
         rgb = self._resampler.to_rgb(image, image.width, image.height, interpolation=FAITHFUL)
         try:
@@ -120,7 +113,7 @@ class SequenceSink(Sink):
             raise SinkError(f"{str(self._path)!r} was not written: no image was finished")
         self._is_open = False
         try:
-            for former in _numbered(self._path):
+            for former in numbered_files(self._path).values():
                 former.unlink()
             for file in self._written:
                 file.replace(self._path.with_name(file.name))

@@ -26,7 +26,7 @@ from streamcam.media.encoders import EncoderSettings, Encoding, choose_encoding
 from streamcam.media.images import Image
 from streamcam.media.pixel_formats import fitting_size
 from streamcam.sinks.base import Sink
-from streamcam.sinks.copying.streams import StreamCopier
+from streamcam.sinks.copying.copier import StreamCopier
 from streamcam.sinks.part_file import begin, commit, discard, part_path
 
 _FALLBACK_RATE = Fraction(25)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from streamcam.sources.base import Source
 from streamcam.sources.files import check_input_file
+from streamcam.sources.images import is_image
 from streamcam.sources.settings import SourceSettings
-from streamcam.sources.still import is_image
 from streamcam.sources.synthetic import SyntheticSource
 from streamcam.sources.table import SOURCES, Location, SourceKind, open_source
 from streamcam.sources.v4l2 import CameraInfo, list_cameras

@@ -10,9 +10,9 @@ from streamcam.errors import InvalidArgumentError
 from streamcam.sources.base import Source
 from streamcam.sources.camera import is_camera, open_camera
 from streamcam.sources.files import check_input_file, is_file
+from streamcam.sources.images import is_image, is_sequence, open_image, open_sequence
 from streamcam.sources.network import check_url, is_stream_url, open_stream, redact
 from streamcam.sources.settings import SourceSettings
-from streamcam.sources.still import is_image, open_image
 from streamcam.sources.video import open_video
 
 Location = str | int | Path
@@ -32,16 +32,14 @@ class SourceKind:
     """The fields of `SourceSettings` that it takes; others are refused."""
 
 
-_VIDEO_SETTINGS = {
-    *("start_s", "end_s", "video_stream", "keep_interlaced", "size", "rate", "depth", "chroma", "hwaccel"),
-    *("real_time", "loop"),
-}
+_SEQUENCE = frozenset({"start_s", "end_s", "size", "rate", "depth", "chroma", "real_time", "loop"})
 
 SOURCES: dict[str, SourceKind] = {
     "network stream": SourceKind(is_stream_url, open_stream, frozenset({"real_time"})),
     "camera": SourceKind(is_camera, open_camera, frozenset({"size", "rate", "mirror", "real_time"})),
     "image": SourceKind(lambda location: is_file(location) and is_image(location), open_image),
-    "video": SourceKind(is_file, open_video, frozenset(_VIDEO_SETTINGS)),
+    "image sequence": SourceKind(is_sequence, open_sequence, _SEQUENCE),
+    "video": SourceKind(is_file, open_video, _SEQUENCE | {"video_stream", "keep_interlaced", "hwaccel"}),
 }
 """Name of a kind → how it is recognized and opened."""
 
@@ -53,7 +51,8 @@ def open_source(location: Location, settings: SourceSettings | None = None) -> S
     over, and connect again whenever they fail.
 
     Args:
-        location: A file's path, a camera's number (0 or ``"0"``) or device path, or a stream's URL.
+        location: A file's path, a pattern for numbered images (``frames/%05d.png``), a camera's number (0 or
+            ``"0"``) or device path, or a stream's URL.
         settings: How it is read; the defaults if None.
 
     Returns:

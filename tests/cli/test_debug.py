@@ -17,7 +17,7 @@ def _log_while_opening(monkeypatch: pytest.MonkeyPatch) -> None:
         logging.getLogger("another.library").error("not ours")
         raise FileNotFoundError(2, "no such file", "clip.mp4")
 
-    monkeypatch.setattr("streamcam.sources.open_source", log)
+    monkeypatch.setattr("streamcam.pipeline.render.open_source", log)
 
 
 RENDER = ["render", "clip.mp4", "-o", "out.mp4"]

@@ -260,7 +260,7 @@ def test_no_positive_evidence_gives_a_zero_map_and_a_flag() -> None:
         (
             {"device": "warp"},
             InvalidArgumentError,
-            r"device 'warp' cannot be used here \(there is none of that name\); ",
+            r"device 'warp' cannot be used here \(torch has no device of that name\); ",
         ),
         ({"batch_size": 0}, InvalidArgumentError, r"at least 1, not 0"),
         (

@@ -1,6 +1,10 @@
+"""Image files, alone and as numbered sequences."""
+
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -10,11 +14,14 @@ from av.video.reformatter import ColorRange
 from media_factory import make_clip
 from numpy.typing import NDArray
 from PIL import Image
+from video_runs import rendered
 
-from streamcam.errors import InvalidArgumentError, SourceError
+from streamcam.errors import InvalidArgumentError, SourceError, SourceNotFoundError
 from streamcam.frames import SourceReport
+from streamcam.media.images import planes_of
 from streamcam.media.scaling import FAITHFUL, Resampler
-from streamcam.sources import SourceSettings, is_image, open_source
+from streamcam.sinks import open_sink
+from streamcam.sources import Source, SourceSettings, SyntheticSource, is_image, open_source
 
 QUARTERS = np.array([[40, 80], [120, 160]], np.uint8).repeat(24, 0).repeat(32, 1)
 """64x48 pixels, the quarters 40, 80 above and 120, 160 below."""
@@ -176,3 +183,75 @@ def test_the_content_tells_an_image_not_the_name(tmp_path: Path) -> None:
     assert not is_image(tmp_path / "clip.jpg")
     with open_source(tmp_path / "clip.jpg") as source:
         assert len(list(source)) == 2
+
+
+# --- sequences ----------------------------------------------------------------------------------------------
+
+
+def write_sequence(folder: Path, numbers: Iterable[int]) -> Path:
+    """Write images whose grey is ten times their number."""
+    for number in numbers:
+        Image.new("L", (8, 6), 10 * number).save(folder / f"{number:03d}.png")
+    return folder / "%03d.png"
+
+
+def greys(source: Source) -> list[int]:
+    return [int(planes_of(frame.image)[0][0, 0]) for frame in source]
+
+
+def test_a_sequence_is_read_in_the_order_of_its_numbers(tmp_path: Path) -> None:
+    pattern = write_sequence(tmp_path, [10, 9, 8, 11])
+    with open_source(pattern) as source:
+        assert (source.info.rate, source.info.frame_count, source.info.duration_s) == (25, 4, 0.16)
+        assert greys(source) == [80, 90, 100, 110]
+        assert source.report().whole
+        assert source.report().notes == ()
+
+
+def test_a_part_of_a_sequence_at_another_rate(tmp_path: Path) -> None:
+    settings = SourceSettings(start_s=0.2, end_s=0.5, rate=Fraction(10))
+    with open_source(write_sequence(tmp_path, range(1, 9)), settings) as source:
+        frames = list(source)
+    assert [int(planes_of(frame.image)[0][0, 0]) for frame in frames] == [30, 40, 50]
+    assert [frame.time_s for frame in frames] == pytest.approx([0.2, 0.3, 0.4])
+    assert source.info.begin_s == 0.2
+
+
+def test_gaps_and_damage_in_a_sequence_are_reported(tmp_path: Path) -> None:
+    pattern = write_sequence(tmp_path, [1, 2, 5, 6])
+    (tmp_path / "005.png").write_bytes(b"no image")
+    with open_source(pattern) as source:
+        assert greys(source) == [10, 20, 60]
+    report = source.report()
+    assert (report.frames_read, report.packets_damaged) == (3, 1)
+    assert report.notes == ("the numbers of the images have gaps: 2 are missing",)
+
+
+def test_images_of_another_size_are_fitted_into_the_first_ones(tmp_path: Path) -> None:
+    pattern = write_sequence(tmp_path, [1, 2])
+    Image.new("L", (16, 6), 200).save(tmp_path / "002.png")
+    with open_source(pattern) as source:
+        assert {(frame.image.width, frame.image.height) for frame in source} == {(8, 6)}
+    assert "the image changes from 8x6 to 16x6 at 0.0 s" in source.report().notes[0]
+
+
+@pytest.mark.parametrize("name", ["%05d.png", "none/%d.png"])
+def test_a_sequence_without_images(name: str, tmp_path: Path) -> None:
+    with pytest.raises(SourceNotFoundError, match=r"no images '.*%"):
+        open_source(tmp_path / name)
+
+
+def test_a_part_without_images(tmp_path: Path) -> None:
+    with pytest.raises(
+        SourceError, match=r"has 2 images, none of them in the part asked for; check `start_s`"
+    ):
+        open_source(write_sequence(tmp_path, [1, 2]), SourceSettings(start_s=9))
+
+
+def test_what_streamcam_writes_can_be_read_again(tmp_path: Path) -> None:
+    with open_sink(tmp_path / "%05d.png", SyntheticSource(width=32, height=18).info) as sink:
+        for frame in SyntheticSource(width=32, height=18, frame_count=3):
+            sink.write(rendered(frame.image))
+        sink.finish()
+    with open_source(tmp_path / "%05d.png") as source:
+        assert len(list(source)) == 3
