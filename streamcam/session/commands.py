@@ -133,7 +133,7 @@ def begin_entry(state: LiveState, _: Argument) -> Update:
 
 def change_colormap(state: LiveState, argument: Argument) -> Update:
     """Go to another color map: by name, or by steps."""
-    name = _chosen("colour map", list(COLORMAPS), state.view.overlay.colormap, argument)
+    name = _chosen("color map", list(COLORMAPS), state.view.overlay.colormap, argument)
     overlay = dataclasses.replace(state.view.overlay, colormap=name)
     return Update(state.with_view(overlay=overlay).with_message(f"color map {name}"))
 
