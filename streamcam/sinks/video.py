@@ -26,7 +26,7 @@ from streamcam.media.encoders import EncoderSettings, Encoding, choose_encoding
 from streamcam.media.images import Image
 from streamcam.media.pixel_formats import fitting_size
 from streamcam.sinks.base import Sink
-from streamcam.sinks.copying.streams import StreamCopier
+from streamcam.sinks.copying.copier import StreamCopier
 from streamcam.sinks.part_file import begin, commit, discard, part_path
 
 _FALLBACK_RATE = Fraction(25)
@@ -107,10 +107,10 @@ def _add_video(container: OutputContainer, encoding: Encoding, info: SourceInfo)
     if info.top_field_first is not None:
         context.field_order = _TOP_FIRST if info.top_field_first else _BOTTOM_FIRST
     if not encoding.container.is_animation:  # RGB has no such tags
-        context.color_range = info.colour.color_range
-        context.colorspace = info.colour.colorspace
-        context.color_primaries = info.colour.color_primaries
-        context.color_trc = info.colour.color_trc
+        context.color_range = info.color.color_range
+        context.colorspace = info.color.colorspace
+        context.color_primaries = info.color.color_primaries
+        context.color_trc = info.color.color_trc
     tag = encoding.container.codec_tags.get(context.codec.canonical_name)
     if tag is not None:
         context.codec_tag = tag

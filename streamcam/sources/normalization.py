@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from av.video.reformatter import ColorRange
 
-from streamcam.frames import ColourTags
+from streamcam.frames import ColorTags
 from streamcam.media.images import (
     DEEP,
     PLANAR_FORMATS,
@@ -127,7 +127,7 @@ class FrameFitter:
         self._resampler = resampler
         self._has_fixed_size = size is not None
         self._coding: YuvCoding | None = None
-        self._tags = ColourTags()
+        self._tags = ColorTags()
         self._first: _Look | None = None
         self._inner: dict[_Look, tuple[int, int]] = {}
         self.size = size or (0, 0)

@@ -56,7 +56,7 @@ def test_the_rest_of_a_long_video_is_not_read_for_a_part(
             read_s.append(decoding_time_s(packet))
             yield packet
 
-    monkeypatch.setattr("streamcam.sinks.copying.streams.read_packets", noting)
+    monkeypatch.setattr("streamcam.sinks.copying.copier.read_packets", noting)
     pass_through(clip, tmp_path / "out.mkv", end_s=5)
     assert frame_times_of(tmp_path / "out.mkv") == [0, 1, 2, 3, 4]
     assert 4 < packets_of(tmp_path / "out.mkv", "audio")[-1][0] < 5

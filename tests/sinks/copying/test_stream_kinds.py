@@ -104,8 +104,8 @@ def test_surround_stays_surround_where_the_encoder_can(
         assert stream.channels == written_channels
         codec = stream.codec_context.codec.canonical_name
     (note,) = passed.sink_notes
-    assert note.startswith("audio stream 1 (pcm_s16le) is written as ")
-    assert f" as {codec}{loss}: " in note
+    assert note.startswith("audio stream 1 (pcm_s16le) is re-encoded to ")
+    assert f" to {codec}{loss}: " in note
 
 
 # Data, attachments, covers

@@ -157,16 +157,16 @@ def test_subtitles_are_copied(suffix: str, codec: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "target", "audio", "subtitles", "notes"),
     [
-        (".mkv", ".mp4", "aac", "subrip", ["subtitle stream 2 (subrip) is written as mov_text: a .mp4"]),
-        (".mp4", ".mkv", "aac", "mov_text", ["subtitle stream 2 (mov_text) is written as subrip: a .mkv"]),
+        (".mkv", ".mp4", "aac", "subrip", ["subtitle stream 2 (subrip) is re-encoded to mov_text: a .mp4"]),
+        (".mp4", ".mkv", "aac", "mov_text", ["subtitle stream 2 (mov_text) is re-encoded to subrip: a .mkv"]),
         (
             ".mkv",
             ".webm",
             "aac",
             "subrip",
             [
-                "audio stream 1 (aac) is written as opus: a .webm",
-                "subtitle stream 2 (subrip) is written as webvtt: a .webm",
+                "audio stream 1 (aac) is re-encoded to opus: a .webm",
+                "subtitle stream 2 (subrip) is re-encoded to webvtt: a .webm",
             ],
         ),
         (
@@ -175,8 +175,8 @@ def test_subtitles_are_copied(suffix: str, codec: str, tmp_path: Path) -> None:
             "flac",
             "webvtt",
             [
-                "audio stream 1 (flac) is written as aac: a .mov",
-                "subtitle stream 2 (webvtt) is written as mov_text: a .mov",
+                "audio stream 1 (flac) is re-encoded to aac: a .mov",
+                "subtitle stream 2 (webvtt) is re-encoded to mov_text: a .mov",
             ],
         ),
         (
@@ -185,7 +185,7 @@ def test_subtitles_are_copied(suffix: str, codec: str, tmp_path: Path) -> None:
             "flac",
             "subrip",
             [
-                "audio stream 1 (flac) is written as aac: a .ts",
+                "audio stream 1 (flac) is re-encoded to aac: a .ts",
                 "subtitle stream 2 (subrip) is left out: a .ts",
             ],
         ),

@@ -1,4 +1,4 @@
-"""One stream of the input on its way to the output: copied, or encoded anew where it cannot be."""
+"""Conversion of one non-video stream of the input: copied packet by packet, or re-encoded."""
 
 from __future__ import annotations
 
@@ -23,129 +23,129 @@ from av.subtitles.stream import SubtitleStream
 from streamcam.media.demux import Timeline
 
 _BITS_PER_CHANNEL = 80_000
-"""Bits a second and channel for audio that is encoded anew: 160 kbit/s for stereo."""
+"""Bits per second and channel of re-encoded audio: 160 kbit/s for stereo."""
 
 _TEXT_TIME_BASE = Fraction(1, 1000)
 
 
-class Lane(abc.ABC):
-    """Takes the packets of one stream of the input and gives those of one stream of the output.
+class StreamConverter(abc.ABC):
+    """Turns the packets of one stream of the input into those of one stream of the output.
 
     Attributes:
-        stream: Of the output.
+        stream: The stream of the output.
     """
 
-    encodes = True
-    """Whether what is given is encoded anew."""
+    reencodes = True
+    """Whether the packets are decoded and encoded again."""
 
     loss = ""
-    """What is lost by that, in words to follow the codec's name."""
+    """The quality lost by that, in words to follow the codec's name."""
 
     def __init__(self, stream: Stream, begin_s: float) -> None:
-        """Assign.
+        """Prepare for packets in the order of the file.
 
         Args:
-            stream: Of the output.
+            stream: The stream of the output.
             begin_s: The time of the input that is 0 in the output, in seconds.
         """
         self.stream = stream
         self._begin_s = begin_s
         self._timeline: Timeline | None = None
 
-    def carry(self, packet: Packet[Any]) -> Iterator[tuple[float, Packet[Any]]]:
-        """Yield what becomes of a packet, and when each is due in seconds of the input's timeline."""
+    def convert(self, packet: Packet[Any]) -> Iterator[tuple[float, Packet[Any]]]:
+        """Yield the output's packets for one of the input's, each after its time in the input, in seconds."""
         if self._timeline is None:
             self._timeline = Timeline(packet.time_base)
-        given = packet.dts if packet.dts is not None else packet.pts
-        packet.dts = self._timeline.place(given)
-        if packet.pts is not None and given is not None:
-            packet.pts += packet.dts - given
+        dts = packet.dts if packet.dts is not None else packet.pts
+        packet.dts = self._timeline.place(dts)
+        if packet.pts is not None and dts is not None:
+            packet.pts += packet.dts - dts
         due_s = float(packet.dts * packet.time_base)
         shift = round(self._begin_s / packet.time_base)
         packet.dts -= shift
         if packet.pts is not None:
             packet.pts -= shift
-        for carried in self._converted(packet):
-            carried.stream = self.stream
-            yield due_s, carried
+        for converted in self._convert(packet):
+            converted.stream = self.stream
+            yield due_s, converted
 
     def flush(self) -> list[Packet[Any]]:
-        """Give what is still held back at the end."""
+        """Return the packets that are still held back at the end."""
         return []
 
     @abc.abstractmethod
-    def _converted(self, packet: Packet[Any]) -> list[Packet[Any]]:
-        """Turn a packet with its time in the output into those to be written."""
+    def _convert(self, packet: Packet[Any]) -> list[Packet[Any]]:
+        """Convert one packet, whose time is the output's already."""
 
 
-class CopiedStream(Lane):
-    """Every packet as it is."""
+class PacketCopy(StreamConverter):
+    """Passes every packet on as it is."""
 
-    encodes = False
+    reencodes = False
 
-    def _converted(self, packet: Packet[Any]) -> list[Packet[Any]]:
+    def _convert(self, packet: Packet[Any]) -> list[Packet[Any]]:
         return [packet]
 
 
-class EncodedAudio(Lane):
-    """Audio decoded and encoded anew, in time to the sample; gaps become silence."""
+class AudioEncoder(StreamConverter):
+    """Re-encodes audio, in time to the sample; gaps become silence."""
 
     def __init__(self, stream: AudioStream, begin_s: float) -> None:
-        """Assign; see `add_audio`."""
+        """Prepare an encoder; see `add_audio`."""
         super().__init__(stream, begin_s)
         self._encoder = stream.codec_context
         self._resampler: AudioResampler | None = None
-        self._kind: tuple[str, str, int] | None = None
+        self._format: tuple[str, str, int] | None = None
 
     def flush(self) -> list[Packet[Any]]:
-        """Give what resampler and encoder still hold."""
-        packets = self._resampled(None)
+        """Return the packets that resampler and encoder still hold."""
+        packets = self._resample(None)
         with contextlib.suppress(EOFError):  # an encoder that got nothing
             packets += self._encoder.encode(None)
         for packet in packets:
             packet.stream = self.stream
         return packets
 
-    def _converted(self, packet: Packet[Any]) -> list[Packet[Any]]:
+    def _convert(self, packet: Packet[Any]) -> list[Packet[Any]]:
         try:
             frames = cast("list[AudioFrame]", packet.decode())
         except FFmpegError:  # the reader of the images meets damage too, and reports it
             return []
-        return [encoded for frame in frames for encoded in self._encoded(frame)]
+        return [encoded for frame in frames for encoded in self._encode(frame)]
 
-    def _encoded(self, frame: AudioFrame) -> list[Packet[Any]]:
-        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+    def _encode(self, frame: AudioFrame) -> list[Packet[Any]]:
+        audio_format = (frame.format.name, frame.layout.name, frame.sample_rate)
         packets: list[Packet[Any]] = []
-        if kind != self._kind:  # at the beginning, and where a broadcast goes from stereo to surround
-            packets = self._resampled(None)
-            self._kind = kind
+        if audio_format != self._format:  # first, and where a broadcast goes from stereo to surround
+            packets = self._resample(None)
+            self._format = audio_format
             encoder = self._encoder
             self._resampler = AudioResampler(
                 encoder.format, encoder.layout, encoder.rate, encoder.frame_size, {"async": "1"}
             )
-        return packets + self._resampled(frame)
+        return packets + self._resample(frame)
 
-    def _resampled(self, frame: AudioFrame | None) -> list[Packet[Any]]:
+    def _resample(self, frame: AudioFrame | None) -> list[Packet[Any]]:
         if self._resampler is None:
             return []
         return [packet for ready in self._resampler.resample(frame) for packet in self._encoder.encode(ready)]
 
 
-class EncodedText(Lane):
-    """Subtitle texts in another way of writing them."""
+class SubtitleEncoder(StreamConverter):
+    """Re-encodes subtitle texts."""
 
     def __init__(self, stream: SubtitleStream, source: SubtitleStream, begin_s: float) -> None:
-        """Assign; see `add_text`."""
+        """Prepare an encoder; see `add_subtitles`."""
         super().__init__(stream, begin_s)
         self._encoder = stream.codec_context
         self._source = source
 
-    def _converted(self, packet: Packet[Any]) -> list[Packet[Any]]:
+    def _convert(self, packet: Packet[Any]) -> list[Packet[Any]]:
         try:
-            shown = self._source.codec_context.decode2(packet)
-            if shown is None or not len(shown):
+            subtitles = self._source.codec_context.decode2(packet)
+            if subtitles is None or not len(subtitles):
                 return []
-            encoded = self._encoder.encode_subtitle(shown)
+            encoded = self._encoder.encode_subtitle(subtitles)
         except FFmpegError:
             return []
         encoded.pts = encoded.dts = packet.pts if packet.pts is not None else packet.dts
@@ -153,20 +153,20 @@ class EncodedText(Lane):
         return [encoded]
 
 
-def add_copy(output: OutputContainer, source: Stream, begin_s: float) -> CopiedStream:
-    """Give an output a stream for the packets of one of the input's."""
-    return CopiedStream(output.add_stream_from_template(source), begin_s)
+def add_copy(output: OutputContainer, source: Stream, begin_s: float) -> PacketCopy:
+    """Add a stream to an output for copies of the packets of one of the input's."""
+    return PacketCopy(output.add_stream_from_template(source), begin_s)
 
 
 def add_audio(
     output: OutputContainer, source: AudioStream, encoder: str, begin_s: float
-) -> EncodedAudio | None:
-    """Give an output a stream for audio that is encoded anew.
+) -> AudioEncoder | None:
+    """Add a stream to an output for audio that is re-encoded.
 
     Args:
-        output: Nothing is muxed yet.
-        source: Of the input.
-        encoder: FFmpeg's name of it.
+        output: The output, with nothing muxed yet.
+        source: The stream of the input.
+        encoder: FFmpeg's name of the encoder.
         begin_s: The time of the input that is 0 in the output, in seconds.
 
     Returns:
@@ -182,16 +182,16 @@ def add_audio(
     stream = output.add_stream(encoder, rate=rate)
     assert isinstance(stream, AudioStream)
     _set_up(stream.codec_context, layout if takes_all else "stereo", rate)
-    lane = EncodedAudio(stream, begin_s)
+    converter = AudioEncoder(stream, begin_s)
     if not takes_all:
-        lane.loss = f" in stereo instead of {source.channels} channels"
-    return lane
+        converter.loss = f" in stereo instead of {source.channels} channels"
+    return converter
 
 
-def add_text(
+def add_subtitles(
     output: OutputContainer, source: SubtitleStream, encoder: str, begin_s: float
-) -> EncodedText | None:
-    """Give an output a stream for subtitle texts that are written in another way.
+) -> SubtitleEncoder | None:
+    """Add a stream to an output for subtitle texts that are re-encoded.
 
     Returns:
         None if they are images, or cannot be read.
@@ -199,7 +199,7 @@ def add_text(
     if not source.codec_context or not source.codec_context.codec.text_sub:
         return None
     try:
-        source.codec_context.open(strict=False)  # which makes the header that encoders want
+        source.codec_context.open(strict=False)  # which makes the header that encoders need
         header = source.codec_context.subtitle_header
         _set_up_text(cast(SubtitleCodecContext, CodecContext.create(encoder, "w")), header).open()
     except FFmpegError:
@@ -207,7 +207,7 @@ def add_text(
     stream = output.add_stream(encoder)
     assert isinstance(stream, SubtitleStream)
     stream.time_base = _set_up_text(stream.codec_context, header).time_base
-    return EncodedText(stream, source, begin_s)
+    return SubtitleEncoder(stream, source, begin_s)
 
 
 def _set_up_text(context: SubtitleCodecContext, header: bytes | None) -> SubtitleCodecContext:
@@ -236,7 +236,7 @@ def _takes_layout(encoder: str, layout: str) -> bool:
 
 
 def _nearest_rate(encoder: str, rate: int) -> int:
-    """The lowest sample rate an encoder takes that loses nothing, or its highest."""
+    """Return the lowest sample rate of an encoder that loses nothing, or its highest."""
     offered = Codec(encoder, "w").audio_rates
     if not offered or rate in offered:
         return rate
