@@ -63,11 +63,8 @@ def pattern(index: int, size: tuple[int, int]) -> np.ndarray:
 
 def show(location: str, stats: Path, seconds: float, folder: Path) -> None:
     """Run one live session: of the failing camera, or of a stream."""
-    from streamcam.session.explainers import LiveExplainers
-    from streamcam.session.session import LivePreview
+    from streamcam.session.live import live
     from streamcam.session.settings import LiveSettings
-    from streamcam.session.statistics import StatsFile
-    from streamcam.session.window import NoDisplay
     from streamcam.sources import SourceSettings, open_source
     from streamcam.sources.capture import ReconnectingSource
 
@@ -77,10 +74,13 @@ def show(location: str, stats: Path, seconds: float, folder: Path) -> None:
         if is_camera
         else open_source(location, SourceSettings(real_time=True))
     )
-    display = restless_visitors(folder) if is_camera else NoDisplay()
-    settings = LiveSettings(duration_s=seconds, folder=folder)
-    with StatsFile(stats) as file:
-        LivePreview(source, LiveExplainers("efficientnet_lite0"), display, settings, stats=file).run()
+    settings = LiveSettings(display="none", duration_s=seconds, folder=folder, statistics=stats)
+    live(
+        source,
+        "efficientnet_lite0",
+        settings=settings,
+        outputs=[restless_display(folder if is_camera else None)],
+    )
 
 
 def failing_camera() -> Any:
@@ -114,11 +114,19 @@ def failing_camera() -> Any:
     return FailingCamera()
 
 
-def restless_visitors(folder: Path) -> Any:
-    """Make a display of another size every second, at which r is pressed every five."""
-    from streamcam.session.window import NoDisplay
+def restless_display(folder: Path | None) -> Any:
+    """Make a display that composes images and shows them nowhere.
 
-    class Restless(NoDisplay):
+    With a folder it has another size every second, and r is pressed every five.
+    """
+    from streamcam.session.commands import KeyPress
+    from streamcam.session.window import Display
+
+    class Composing(Display):
+        def show(self, image: av.VideoFrame) -> None:
+            pass
+
+    class Restless(Composing):
         began, presses = time.monotonic(), 0
 
         @property
@@ -126,15 +134,15 @@ def restless_visitors(folder: Path) -> Any:
             second = int(time.monotonic() - self.began)
             return 640 + 2 * (second % 300), 360 + second % 200
 
-        def poll(self) -> tuple[str, ...]:
+        def poll(self) -> tuple[KeyPress, ...]:
             if time.monotonic() - self.began < 5 * (self.presses + 1):
                 return ()
             self.presses += 1
-            for recording in sorted(folder.glob("streamcam-*"))[:-2]:
+            for recording in sorted((folder or Path()).glob("streamcam-*"))[:-2]:
                 recording.unlink()
-            return ("r",)
+            return (KeyPress("r"),)
 
-    return Restless()
+    return Composing() if folder is None else Restless()
 
 
 # --- Watching them -----------------------------------------------------------------------------------------

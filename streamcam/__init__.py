@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from streamcam.overlay import Overlay, OverlaySettings
     from streamcam.pipeline.render import RenderPlan, RenderResult, RenderSettings, plan_render, render
     from streamcam.pipeline.stream import stream
+    from streamcam.session.live import live
+    from streamcam.session.settings import LiveSettings
     from streamcam.sinks import open_sink
     from streamcam.sources import SourceSettings, open_source
     from streamcam.temporal import TemporalSettings
@@ -43,6 +45,8 @@ _HOMES = {
     "render": "streamcam.pipeline.render",
     "stream": "streamcam.pipeline.stream",
     "EncoderSettings": "streamcam.media.encoders",
+    "live": "streamcam.session.live",
+    "LiveSettings": "streamcam.session.settings",
     "open_sink": "streamcam.sinks",
     "TemporalSettings": "streamcam.temporal",
     "SourceSettings": "streamcam.sources",
@@ -57,6 +61,7 @@ __all__ = [
     "Explainer",
     "Explanation",
     "Frame",
+    "LiveSettings",
     "Overlay",
     "OverlaySettings",
     "Prediction",
@@ -68,6 +73,7 @@ __all__ = [
     "StreamcamError",
     "TemporalSettings",
     "__version__",
+    "live",
     "load_model",
     "open_sink",
     "open_source",

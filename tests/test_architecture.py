@@ -38,7 +38,17 @@ ALLOWED: dict[str, set[str]] = {
 ALLOWED_FOR_TYPES: dict[str, set[str]] = {
     "pipeline": {"explain", "models"},
     "explain": {"temporal"},
-    "__init__": {*BASE, "models", "explain", "temporal", "overlay", "sinks", "sources", "pipeline"},
+    "__init__": {
+        *BASE,
+        "models",
+        "explain",
+        "temporal",
+        "overlay",
+        "sinks",
+        "sources",
+        "pipeline",
+        "session",
+    },
 }
 """The same, for imports that only type checkers follow."""
 
@@ -192,18 +202,13 @@ INVENTED = (
 WORDS = re.compile(rf"(?<![a-z])(?:{INVENTED})(?![a-z])|\"\"\"Assign\b|\"\"\"(?:What|Tell) ", re.IGNORECASE)
 
 NOT_YET = (
-    "explain",
-    "explanations",
     "frames",
     "media",
-    "models",
     "overlay",
     "pipeline",
-    "session",
     "sinks",
     "sources",
     "temporal",
-    "cli/live",
 )
 """Paths that begin thus are still to be rewritten in plain words."""
 

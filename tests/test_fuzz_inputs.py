@@ -53,9 +53,9 @@ def test_a_traceback_is_no_refusal(
 
     monkeypatch.setattr("streamcam.sources.open_source", fall_over)
     (tmp_path / "in").mkdir()
-    outcome, told = fuzzer.attempt(tmp_path / "in" / "video.mkv", rendering=False)
+    outcome, details = fuzzer.attempt(tmp_path / "in" / "video.mkv", rendering=False)
     assert outcome == "traceback"
-    assert "KeyError: 'a defect'" in told
+    assert "KeyError: 'a defect'" in details
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_worker_that_dies_or_hangs_is_found_out(
         "import os, threading\n"
         'print(\'{"number": 4, "name": "video.mkv"}\', flush=True)\n'
         f"{ends}\n"
-        'print(\'{"outcome": "whole", "told": "", "seconds": 0, "resident": 0}\', flush=True)\n'
+        'print(\'{"outcome": "whole", "details": "", "seconds": 0, "resident": 0}\', flush=True)\n'
     )
     monkeypatch.setattr(fuzzer, "__file__", str(worker))
     monkeypatch.setattr(fuzzer, "LONGEST_S", 0.5 if outcome == "hang" else 20.0)

@@ -23,6 +23,21 @@ PAGES = {"README.md": "index.md", "CHANGELOG.md": "CHANGELOG.md", "CONTRIBUTING.
 """File in the root of the repository → its place in the site."""
 
 
+EXTENSIONS = [
+    "streamcam.sources.Source",
+    "streamcam.sources.SourceKind",
+    "streamcam.frames.SourceInfo",
+    "streamcam.models.Model",
+    "streamcam.models.Output",
+    "streamcam.explanations.Instance",
+    "streamcam.explain.Method",
+    "streamcam.sinks.Sink",
+    "streamcam.sinks.SinkKind",
+    "streamcam.explanations.RenderedFrame",
+]
+"""Names that are not imported from `streamcam` itself, but that an extension needs."""
+
+
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Add the files that lie outside ``docs/``."""
     for source, target in PAGES.items():
@@ -44,6 +59,8 @@ def python_reference() -> str:
     for title, members in (("Functions", functions), ("Classes", classes), ("Tables", constants)):
         lines += ["", f"## {title}", ""]
         lines += [f"::: streamcam.{name}\n" for name in members]
+    lines += ["", "## To extend streamcam", ""]
+    lines += [f"::: {name}\n" for name in EXTENSIONS]
     return "\n".join(lines)
 
 

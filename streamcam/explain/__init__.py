@@ -1,11 +1,11 @@
-"""Stage 2: class activation maps, the methods as pure functions and the backend that feeds them."""
+"""Class activation maps: the explainer, its methods, and the backends that run the network."""
 
 import os
 
-# torch's threads wait for each other by running in circles, which takes the processor from every other
-# stage. What counts is what is set when torch is first imported, just below.
+# By default torch's threads wait in busy loops, which takes CPU time from every other stage. The setting
+# that is there when torch is first imported, just below, counts.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# What torch has not yet written for Apple's GPUs, their processors do.
+# Operations that torch lacks on Apple's GPUs run on the CPU.
 os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 from streamcam.explain.explainer import Explainer

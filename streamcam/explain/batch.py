@@ -190,7 +190,7 @@ def sanitize_map(values: FloatArray, *, signed: bool) -> tuple[FloatArray, str |
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class BatchResult:
-    """What was computed for one batch of N images and T targets, off the device."""
+    """Results for one batch of N images and T targets, off the device."""
 
     maps: FloatArray
     """Raw maps, (T, N, h, w): maybe negative, maybe not finite."""

@@ -22,23 +22,23 @@ _CAPABILITIES = {"BF16": "bf16", "FP16": "fp16"}
 """OpenVINO's names of what a processor has instructions for."""
 
 _BACKEND_AUTO = {"CPU": "bf16", "GPU": "fp16", "NPU": "fp16"}
-"""What is worth trying on each kind of OpenVINO's devices, where it can be had."""
+"""The precision to try on each kind of OpenVINO device, if it has instructions for it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DeviceChoice:
-    """Where to compute."""
+    """The devices to compute on."""
 
     torch: torch.device
-    """Where torch does."""
+    """Torch's device."""
     openvino: str | None = None
-    """OpenVINO's name of its own device, where one was asked for."""
+    """OpenVINO's name of its device, if one was requested."""
     note: str | None = None
-    """What the user should know about it, in a sentence."""
+    """A sentence for the user about the choice."""
 
 
 def choose_device(name: str) -> DeviceChoice:
-    """Turn a device's name into a device that is there, and computes.
+    """Find a device by name, and check that it computes.
 
     Args:
         name: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"`` …, or one of OpenVINO's own as in
@@ -50,7 +50,7 @@ def choose_device(name: str) -> DeviceChoice:
     if name.startswith("openvino:"):
         return DeviceChoice(torch.device("cpu"), _openvino_device(name.removeprefix("openvino:")))
     if name == AUTO:
-        return _best_there_is()
+        return _best_device()
     device = _torch_device(name)
     try:
         _try(device)
@@ -59,25 +59,25 @@ def choose_device(name: str) -> DeviceChoice:
     return DeviceChoice(device)
 
 
-def _best_there_is() -> DeviceChoice:
+def _best_device() -> DeviceChoice:
     note = None
     for name, backend in (("cuda", torch.cuda), ("mps", torch.backends.mps)):
         if backend.is_available():
             try:
                 _try(torch.device(name))
             except _UNUSABLE as error:
-                note = f"device {name!r} is there but cannot be used ({_reason(error)})"
+                note = f"device {name!r} exists but cannot be used ({_reason(error)})"
             else:
                 return DeviceChoice(torch.device(name))
     return DeviceChoice(torch.device("cpu"), note=note)
 
 
 _UNUSABLE = (RuntimeError, AssertionError, NotImplementedError)
-"""What torch raises where there is no such device, or none that it has been built for."""
+"""Errors of torch for a device that does not exist, or that it was not built for."""
 
 
 def _try(device: torch.device) -> None:
-    """Compute something: a device of a kind that torch was not built for gives memory, and then no sums."""
+    """Compute something: a device that torch was not built for allocates memory, and then fails."""
     torch.ones(1, device=device).add(1).item()
 
 
@@ -88,13 +88,13 @@ def _reason(error: Exception) -> str:
 def _torch_device(name: str) -> torch.device:
     try:
         return torch.device(name)
-    except RuntimeError as error:  # its message lists every device that torch has ever heard of
-        raise _unusable(name, "there is none of that name") from error
+    except RuntimeError as error:  # its message lists every device type of torch
+        raise _unusable(name, "torch has no device of that name") from error
 
 
 def _unusable(name: str, reason: str) -> InvalidArgumentError:
     return InvalidArgumentError(
-        f"device {name!r} cannot be used here ({reason}); `device='auto'` takes the best there is"
+        f"device {name!r} cannot be used here ({reason}); `device='auto'` chooses the best available"
     )
 
 
@@ -109,22 +109,22 @@ def _openvino_device(name: str) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Precision:
-    """What a network is to be computed in."""
+    """The precisions to try for a network."""
 
     names: tuple[str, ...]
-    """Names in `PRECISIONS`, the preferred one first. All but the last are taken only if they keep the bounds
+    """Names in `PRECISIONS`, the preferred one first. All but the last are used only if they keep the bounds
     of `streamcam.explain.precision_check`."""
     note: str | None = None
-    """What the user should know about it, in a sentence."""
+    """A sentence for the user about the choice."""
 
 
 def choose_precision(name: str, device: torch.device, backend_device: str | None = None) -> Precision:
-    """Find out what a network is to be computed in.
+    """Choose the precisions to try for a network.
 
     Args:
         name: A name in `PRECISIONS`, or ``"auto"`` for the quickest that keeps labels and maps.
-        device: Where torch computes.
-        backend_device: OpenVINO's name of its device, where one was asked for.
+        device: Torch's device.
+        backend_device: OpenVINO's name of its device, if one was requested.
 
     Raises:
         UnknownNameError: if there is no such precision.
@@ -140,19 +140,19 @@ def choose_precision(name: str, device: torch.device, backend_device: str | None
     if name == "fp32" or not available():
         return Precision(("fp32",) if name == AUTO else (name,))
     backend_device = backend_device or "CPU"
-    had = backend_precisions(backend_device)
+    supported = backend_precisions(backend_device)
     if name == AUTO:
-        wanted = _BACKEND_AUTO.get(backend_device.partition(".")[0])
-        return Precision((wanted, "fp32") if wanted in had else ("fp32",))
-    if name not in had:
+        preferred = _BACKEND_AUTO.get(backend_device.partition(".")[0])
+        return Precision((preferred, "fp32") if preferred in supported else ("fp32",))
+    if name not in supported:
         return Precision(("fp32",), f"this processor has no instructions for {name}: it computes in fp32")
     return Precision((name,))
 
 
 def backend_precisions(device: str) -> frozenset[str]:
-    """Tell which precisions below float32 one of OpenVINO's devices has instructions for."""
+    """Return the precisions below float32 that an OpenVINO device has instructions for."""
     capabilities = core().get_property(device, "OPTIMIZATION_CAPABILITIES")
-    return frozenset(_CAPABILITIES[one] for one in capabilities if one in _CAPABILITIES)
+    return frozenset(_CAPABILITIES[name] for name in capabilities if name in _CAPABILITIES)
 
 
 def describe_accelerators() -> list[str]:

@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -173,6 +173,16 @@ class Explainer:
         self._map_maker = MapMaker(network, self._method, self._options, self._preprocessor.prepare)
         self._graphs = captured_graphs_for(self.device, self._map_maker)
         self._preferred = {"backend": self.backend, "precision": self.precision}
+        self._settings: dict[str, Any] = {
+            "classes": classes,
+            "against": against,
+            "signed": signed,
+            "top_k": top_k,
+            "device": device,
+            "precision": precision,
+            "fit": fit,
+            "backend": backend,
+        }
         _logger.info("device %s; layer %s; batches of %d", self.device, self.target_layer, self.batch_size)
         _logger.info("backend %s in %s: %s", self.backend, self.precision, self.backend_reason)
         for note in self.notes:
@@ -296,6 +306,20 @@ class Explainer:
         note = f"{self.device} is short of memory: fewer images go through the network at once"
         if note not in self.notes:
             self.notes.append(note)
+
+    def variant(self, *, method: str, target_layer: str) -> Explainer:
+        """Return an explainer of the same model and settings with another method or target layer.
+
+        It explains one frame at a time. Use both in one thread.
+
+        Args:
+            method: A name in `METHODS`, with options.
+            target_layer: Dotted name of a layer, or ``"auto"``.
+
+        Raises:
+            StreamcamError: one of its children, if they do not go with the model.
+        """
+        return Explainer(self.model, method=method, target_layer=target_layer, batch_size=1, **self._settings)
 
     def with_targets(self, targets: Sequence[Target]) -> Explainer:
         """Return an explainer of other targets that shares the network; use both in the same thread.

@@ -164,8 +164,8 @@ def without_inference_tensors(model: Model) -> Model:
 
 
 _CAST = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-"""What autocast computes in reduced precision, and whose weights it would cast in every run. Just these
-classes: what is derived from them may do more with its weights than multiply."""
+"""Layers that autocast computes in reduced precision, casting their weights in every run. Exactly these
+classes: a subclass may do more with its weights than multiply."""
 
 
 def with_cast_weights(model: Model, dtype: torch.dtype) -> Model:

@@ -1,4 +1,4 @@
-"""How many images a device's memory holds at once: chosen beforehand, and found out the hard way."""
+"""Batch sizes that fit a device's memory: estimated beforehand, and halved when memory runs out."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ Result = TypeVar("Result")
 
 _PROCESSOR_BATCH = 4
 _LARGEST_BATCH = 16
-"""More images at once keep a graphics processor hardly busier, and the first one waiting."""
+"""Larger batches hardly use a GPU better, and delay the first image."""
 
 
 def choose_batch_size(device: torch.device, layers: Sequence[Layer]) -> int:
     """Choose how many images go through a network at once.
 
     Args:
-        device: Where it is.
-        layers: All of its layers; their outputs are what memory has to hold.
+        device: The network's device.
+        layers: All of its layers; memory has to hold their outputs.
     """
     if device.type != "cuda":
-        # On processors a backbone's time an image is the same for one as for sixteen; four share what comes
-        # around it, and more would only make the first image wait.
+        # On CPUs the backbone's time per image does not depend on the batch size; four images share the
+        # overhead around it, and more would only delay the first image.
         return _PROCESSOR_BATCH
     image = 4 * sum(math.prod(layer.shape) for layer in layers)  # bytes in float32
     free, _ = torch.cuda.mem_get_info(device)
@@ -42,13 +42,13 @@ def run_what_fits(
     device: torch.device,
     when_halved: Callable[[int], None],
 ) -> list[Result]:
-    """Do work on the first of some items: all of them, or half as often as memory is short.
+    """Do work on as many of the first items as memory holds, halving their number when it runs out.
 
     Args:
-        work: Returns one result for each item that it is given.
-        items: At least one.
-        device: Whose memory it takes.
-        when_halved: Told how many items are tried next.
+        work: Returns one result for each item.
+        items: One item or more.
+        device: The device whose memory it needs.
+        when_halved: Called with the number of items that is tried next.
 
     Raises:
         ModelError: if memory is too short for a single one.
@@ -61,8 +61,8 @@ def run_what_fits(
                 raise
             if len(items) == 1:
                 raise ModelError(
-                    f"the memory of {device} does not hold a single image of this network's; free some, "
-                    "take a smaller network, or use `device='cpu'`"
+                    f"the memory of {device} is too small for a single image; free some, "
+                    "use a smaller network, or use `device='cpu'`"
                 ) from error
         # Only here, where the exception is gone, are the tensors free that its traceback held.
         if device.type == "cuda":
@@ -74,5 +74,5 @@ def run_what_fits(
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
-    """Tell whether a device's memory was too small: Apple's devices have no class of their own for that."""
+    """Return whether memory ran out: on Apple's devices torch has no error class for that."""
     return isinstance(error, torch.OutOfMemoryError) or "MPS backend out of memory" in str(error)

@@ -1,4 +1,4 @@
-"""What a method can ask for, computed when it is asked for."""
+"""The inputs of methods, computed when a method asks for them."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class MethodInputs:
 
     @functools.cached_property
     def objective(self) -> Objective:
-        """What the map explains."""
+        """The objective that the map explains."""
         return self._objective
 
     def _folded(self, values: torch.Tensor) -> torch.Tensor:

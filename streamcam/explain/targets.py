@@ -1,4 +1,4 @@
-"""What is explained: the classes that a user asks for, and the number that is differentiated for each image.
+"""Targets: the classes that a user asks for, and the number that is differentiated for each image.
 
 Methods differentiate an objective. Usually that is the score of one class; it may also be the difference to
 another class, or any function of the network's output.

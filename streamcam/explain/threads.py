@@ -1,4 +1,4 @@
-"""How many processor cores there are to use, and how many threads torch takes of them."""
+"""Count the usable CPU cores, and limit the threads that torch uses."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 def available_cores(control_groups: Path = _CONTROL_GROUPS) -> int:
     """Count the cores that this process may keep busy.
 
-    A container sees all of the machine's cores, and is held to its share of them by a quota of time.
+    A container sees all cores of the machine, but a quota limits its CPU time.
 
     Args:
-        control_groups: Where Linux tells such quotas.
+        control_groups: Linux's directory of such quotas.
 
     Returns:
         At least 1.
@@ -45,7 +45,7 @@ def _quota(control_groups: Path) -> float | None:
 
 @contextlib.contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Let torch take no more than so many threads while inside."""
+    """Limit torch to a number of threads inside of the context."""
     usual = torch.get_num_threads()
     if usual <= count:
         yield

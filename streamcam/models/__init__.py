@@ -1,4 +1,4 @@
-"""What is explained: classifiers, their weights and labels, what they take in, and their layers."""
+"""Models: networks with their weights, labels, input and layers."""
 
 from streamcam.models.base import InputSpec, Model, Output
 from streamcam.models.classifier import Classifier

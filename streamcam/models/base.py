@@ -86,7 +86,7 @@ class Output:
     instances: Sequence[Sequence[Instance]] | None = None
     """The objects found in each frame, boxes as fractions of the network's input; None if it finds none."""
     raw: object = None
-    """What the network returned, for custom targets that look further than at scores."""
+    """The network's own answer, for custom targets that need more than scores."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

@@ -55,7 +55,7 @@ class HalvingConv(nn.Conv2d):
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution, normalisation and, unless it is left out, ReLU6.
+    """Convolution, normalization and, unless it is left out, ReLU6.
 
     torchvision has such a block; importing it takes longer than everything else at start-up together.
     """
@@ -124,7 +124,7 @@ class EfficientNetLite0(nn.Module):
 
 def from_published_names(published: Mapping[str, torch.Tensor]) -> StateDict:
     """Give the published tensors the names of `EfficientNetLite0`: both list them in module order."""
-    with torch.device("meta"):  # only its names are wanted
+    with torch.device("meta"):  # only its names are needed
         own_names = list(EfficientNetLite0().state_dict())
     if len(own_names) != len(published):
         raise ValueError(f"{len(published)} tensors where EfficientNet-Lite0 has {len(own_names)}")

@@ -40,7 +40,7 @@ class Geometry:
 
         Args:
             scaled: uint8 (H, W, 3) of size `scaled`.
-            fill: The colour of what lies outside the frame.
+            fill: The color of what lies outside the frame.
 
         Returns:
             uint8 (H, W, 3) of size `size`.
@@ -90,17 +90,17 @@ def _stretch(_frame: Size, spec: InputSpec) -> Geometry:
 
 
 def _crop(frame: Size, spec: InputSpec) -> Geometry:
-    """Cut the centre square, as in the networks' published evaluations."""
+    """Cut the center square, as in the networks' published evaluations."""
     scale = max(spec.resize, spec.size) / min(frame)
-    return _centred(frame, scale, spec.size)
+    return _centered(frame, scale, spec.size)
 
 
 def _pad(frame: Size, spec: InputSpec) -> Geometry:
-    """Fit the whole frame into the square and fill the rest with the mean colour."""
-    return _centred(frame, spec.size / max(frame), spec.size)
+    """Fit the whole frame into the square and fill the rest with the mean color."""
+    return _centered(frame, spec.size / max(frame), spec.size)
 
 
-def _centred(frame: Size, scale: float, side: int) -> Geometry:
+def _centered(frame: Size, scale: float, side: int) -> Geometry:
     width, height = (max(1, round(length * scale)) for length in frame)
     left, top = (side - width) // 2, (side - height) // 2
     region = Region(-left / width, -top / height, (side - left) / width, (side - top) / height)

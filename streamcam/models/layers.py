@@ -18,7 +18,7 @@ from streamcam.models.layouts import Layout, find_layout
 
 AUTO = "auto"
 
-# So many images at once, because one alone does not tell a batch from a table that is the same for all.
+# Two images, because the output for one cannot be distinguished from a table that is the same for all.
 _TRIAL_BATCH = 2
 
 # These only shrink what came before: the layer before them has the finer grid.
@@ -40,7 +40,7 @@ _REPEATING = (nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Layer:
-    """What one module put out in a trial run."""
+    """The output of one module in a trial run."""
 
     name: str
     """Dotted name inside the network."""
@@ -51,7 +51,7 @@ class Layer:
     layout: Layout | None
     """How its output lies on the image; None where it does not."""
     explains: bool
-    """Whether it is a candidate for ``auto``."""
+    """Whether ``auto`` may choose it."""
 
     @property
     def grid(self) -> tuple[int, int] | None:
@@ -60,20 +60,20 @@ class Layer:
 
     @property
     def channels(self) -> int:
-        """How many features it puts out at each place."""
+        """Number of features at each place."""
         channels_first = self.layout is None or self.layout.kind in ("nchw", "ncthw")
         return self.shape[1] if channels_first else self.shape[-1]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Output:
-    """What one module put out. All of them together may be larger than memory, so most keep no values."""
+    """The output of one module. All of them together may be larger than memory, so most keep no values."""
 
     name: str
     module: nn.Module
     shape: tuple[int, ...]
     pooled: bool
-    """Whether it is what a pooling layer made: a container hands on its last child's tensor."""
+    """Whether a pooling layer made it: a container returns its last child's tensor."""
     value: torch.Tensor | None
 
 
@@ -81,7 +81,7 @@ class _Output:
 class _TrialRun:
     outputs: list[_Output]
     features: torch.Tensor | None
-    """What went into the last linear layer, that of the classifier."""
+    """Input of the last linear layer, that of the classifier."""
     num_classes: int
 
 
@@ -98,7 +98,7 @@ def probe_layers(model: Model, batch: torch.Tensor) -> list[Layer]:
     with torch.inference_mode(False):
         with torch.no_grad():
             trial = _run(model, torch.cat([batch] * _TRIAL_BATCH))  # as the batch lies in memory
-        layouts = _find_layouts(trial, tuple(batch.shape[-2:]))
+        layouts = _find_layouts(trial, tuple(batch.shape[-2:]), of_clips=batch.ndim == 5)
         reached = [True] * len(layouts)
         if any(layout is not None and layout.kind == "tokens" for layout in layouts):
             with torch.enable_grad(), _frozen(model.module):
@@ -150,12 +150,12 @@ def _frozen(module: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def _find_layouts(trial: _TrialRun, image: tuple[int, ...]) -> list[Layout | None]:
+def _find_layouts(trial: _TrialRun, image: tuple[int, ...], *, of_clips: bool) -> list[Layout | None]:
     height, width = image
     grids: list[tuple[int, int]] = []
     layouts: list[Layout | None] = []
     for output in trial.outputs:
-        layout = find_layout(output.shape, _TRIAL_BATCH, (height, width), grids)
+        layout = find_layout(output.shape, _TRIAL_BATCH, (height, width), grids, of_clips=of_clips)
         layouts.append(layout)
         if layout is not None:
             grids.append(layout.grid)
@@ -209,7 +209,7 @@ def _reach_scores(trial: _TrialRun, layouts: Sequence[Layout | None], size: tupl
     classified = trial.features
     if not tokens or classified is None or not classified.requires_grad:
         return reached
-    # Any weights will do that no normalisation cancels.
+    # Any weights will do that no normalization cancels.
     weights = torch.linspace(1, 100, classified.numel(), device=classified.device).cos()
     objective = (classified.flatten() * weights).sum()
     height, width = size
@@ -219,21 +219,23 @@ def _reach_scores(trial: _TrialRun, layouts: Sequence[Layout | None], size: tupl
     return reached
 
 
-def choose_target_layers(layers: Sequence[Layer], wanted: str = AUTO, *, stages: bool = False) -> list[Layer]:
+def choose_target_layers(
+    layers: Sequence[Layer], requested: str = AUTO, *, stages: bool = False
+) -> list[Layer]:
     """Choose the layers to explain.
 
     Args:
-        layers: What `probe_layers` found.
-        wanted: A dotted name, several joined by ``+``, or ``"auto"``: the last layer that still has a grid.
-            Where several modules hand on the same output, that is the outermost one.
-        stages: Whether ``"auto"`` is to give the last layer of each of the three coarsest grids instead.
+        layers: What `probe_layers` returned.
+        requested: A dotted name, several joined by ``+``, or ``"auto"`` for the last layer that has a grid:
+            of several modules that return the same output, the outermost one.
+        stages: Whether ``"auto"`` chooses the last layer of each of the three coarsest grids instead.
 
     Raises:
         UnknownNameError: if there is no layer of a name.
         ModelError: if a layer, or every layer, has no grid.
     """
-    if wanted != AUTO:
-        return [_named_layer(layers, name.strip()) for name in wanted.split("+")]
+    if requested != AUTO:
+        return [_named_layer(layers, name.strip()) for name in requested.split("+")]
     candidates = [layer for layer in layers if layer.explains]
     if not candidates:
         raise ModelError("no layer of this network has a spatial grid; name one with `target_layer`")
@@ -243,7 +245,7 @@ def choose_target_layers(layers: Sequence[Layer], wanted: str = AUTO, *, stages:
     for layer in candidates:
         assert layer.layout is not None
         last = last_of_grid.get(layer.layout.grid)
-        # A whole stage rather than the first part of the next one's first block; tokens have no such whole.
+        # A whole stage rather than the first part of the next one's first block; tokens have no such stage.
         if last is None or layer.layout.kind == "tokens" or layer.name.count(".") <= last.name.count("."):
             last_of_grid[layer.layout.grid] = layer
     # Not in the order of running: branches pool and enlarge; what is coarser than the last is a branch.
@@ -259,13 +261,14 @@ def _places(layer: Layer) -> int:
 
 
 def _named_layer(layers: Sequence[Layer], name: str) -> Layer:
-    found = next((layer for layer in layers if layer.name == name), None)
-    if found is None:
+    matches = [layer for layer in layers if layer.name == name]
+    if not matches:
         raise unknown_name(
             "layer", name, {layer.name for layer in layers}, listed_by="streamcam layers MODEL"
         )
-    if found.layout is None:
-        raise ModelError(f"layer {name!r} puts out {found.shape}, which has no spatial grid to make a map of")
-    if sum(layer.name == name for layer in layers) > 1:
+    if matches[0].layout is None:
+        shape = matches[0].shape
+        raise ModelError(f"layer {name!r} puts out {shape}, which has no spatial grid to make a map of")
+    if len(matches) > 1:
         raise InvalidArgumentError(f"layer {name!r} runs several times for one image; choose one around it")
-    return found
+    return matches[0]

@@ -49,7 +49,7 @@ class Layout:
             (N, C, h, w), or (N, C, t * h, w) for clips; a view where possible.
 
         Raises:
-            ModelError: if so many tokens make no grid on an image of that shape.
+            ModelError: if the number of tokens fits no grid on an image of that shape.
         """
         if self.kind == "nchw":
             return output
@@ -81,7 +81,7 @@ class Layout:
             image: (height, width) of the network's input.
 
         Raises:
-            ModelError: if so many tokens make no grid on an image of that shape.
+            ModelError: if the number of tokens fits no grid on an image of that shape.
         """
         if self.kind == "nchw":
             return output.shape[2], output.shape[3]
@@ -120,16 +120,18 @@ class Layout:
 
 
 def find_layout(
-    shape: tuple[int, ...], batch: int, image: Grid, known_grids: Sequence[Grid]
+    shape: tuple[int, ...], batch: int, image: Grid, known_grids: Sequence[Grid], *, of_clips: bool = False
 ) -> Layout | None:
     """Find out how an output lies on the image, if it does.
 
     Args:
         shape: The output's shape.
         batch: How many images went in: two or more, so that what has another length there (windows of
-            shifted attention, tables of relative positions) can be told apart.
+            shifted attention, tables of relative positions) can be distinguished.
         image: (height, width) of the network's input.
         known_grids: The grids of layers that ran before: tokens have that of the planes they were cut from.
+
+        of_clips: Whether clips went in, so that outputs may have a time axis.
 
     Returns:
         None where the output has no grid of more than one place.
@@ -140,7 +142,7 @@ def find_layout(
         return _find_planes(shape, image)
     if len(shape) == 3:
         return _find_tokens(shape, image, known_grids)
-    if len(shape) == 5:
+    if len(shape) == 5 and of_clips:
         moments = Layout("ncthw", (shape[3], shape[4]))
         has_places = shape[3] * shape[4] > 1 and _distortion(moments.grid, image) <= 1
         return moments if has_places else None
@@ -164,7 +166,7 @@ def _find_planes(shape: tuple[int, ...], image: Grid) -> Layout | None:
 
 @functools.lru_cache(maxsize=64)
 def _grid_of_tokens(count: int, image: tuple[float, float]) -> Grid | None:
-    """Find the grid of so many places that has the image's shape, None if there is none."""
+    """Find the grid with this number of places and the image's shape; None if there is none."""
     grids = [(rows, count // rows) for rows in range(1, count + 1) if count % rows == 0]
     best = min(grids, key=lambda grid: _distortion(grid, image), default=None)
     return best if best is not None and _distortion(best, image) <= 1 else None

@@ -15,7 +15,7 @@ from streamcam.models.labels import imagenet_labels, read_labels
 from streamcam.models.request import DEFAULT_WEIGHTS, ModelRequest
 
 IMAGENET = "imagenet"
-"""What ``labels`` may be besides a file: the 1,000 names of ImageNet-1k."""
+"""Value of ``labels`` for the 1,000 names of ImageNet-1k."""
 
 ACTIVATIONS = ("softmax", "sigmoid")
 
@@ -43,7 +43,7 @@ def load_model(
         labels: Class names, a file of them, or ``"imagenet"``; the published ones if None.
         input_size: Side of the square that the network takes, in pixels; this and what follows stand in for
             what a network was published with.
-        mean: Mean of each channel, on a scale of 0 to 1: three for RGB, one for grey.
+        mean: Mean of each channel, on a scale of 0 to 1: three for RGB, one for gray.
         std: Standard deviation of each channel, likewise.
         logits_key: Where the logits stand in what the network returns, if that is a dict, tuple or list.
         activation: What makes probabilities of logits.
@@ -54,7 +54,7 @@ def load_model(
         UnknownNameError: if there is no such model.
         SourceNotFoundError: if a file is missing.
         InvalidArgumentError: if the input asked for cannot be.
-        ModelError: if weights or labels cannot be read, had, or do not fit, or a factory fails.
+        ModelError: if weights or labels cannot be read or downloaded, or do not fit, or a factory fails.
     """
     if activation not in (None, *ACTIVATIONS):
         raise unknown_name("activation", activation, ACTIVATIONS)
@@ -82,10 +82,10 @@ def _labels(labels: str | Path | Sequence[str] | None) -> tuple[str, ...] | None
         return None
     if labels == IMAGENET:
         return imagenet_labels()
-    given = read_labels(Path(labels)) if isinstance(labels, str | Path) else tuple(labels)
-    if len(given) < 2:
-        raise InvalidArgumentError(f"a model has two classes or more, but `labels` names {len(given)}")
-    return given
+    names = read_labels(Path(labels)) if isinstance(labels, str | Path) else tuple(labels)
+    if len(names) < 2:
+        raise InvalidArgumentError(f"a model has two classes or more, but `labels` names {len(names)}")
+    return names
 
 
 def _unknown_model(name: str) -> UnknownNameError:
@@ -103,6 +103,6 @@ def known_models(text: str = "") -> list[ModelInfo]:
     Raises:
         ModelError: if that family is not installed.
     """
-    wanted = text.strip().casefold()
-    families = [family for family in FAMILIES if not family.prefix or wanted.startswith(family.prefix)]
-    return [info for family in families for info in family.infos() if wanted in info.name.casefold()]
+    pattern = text.strip().casefold()
+    families = [family for family in FAMILIES if not family.prefix or pattern.startswith(family.prefix)]
+    return [info for family in families for info in family.infos() if pattern in info.name.casefold()]

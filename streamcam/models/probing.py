@@ -1,4 +1,4 @@
-"""Finding out by a trial run which shapes of images a network takes, and what its layers put out there."""
+"""A trial run of a network: which shapes of images it takes, and what its layers put out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TRIAL_FRAME = (16, 9)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Probe:
-    """What a trial run told."""
+    """The result of a trial run."""
 
     fit: str
     """A name in `streamcam.models.FITS` that the network takes."""
@@ -25,7 +25,7 @@ class Probe:
     note: str | None = None
     """Why the fit is not the usual one, in a sentence."""
     memory_format: torch.memory_format = torch.contiguous_format
-    """The order in which its input and its weights lie."""
+    """Memory order of its input and its weights."""
 
 
 def trial_size(model: Model, fit: str) -> tuple[int, int]:
@@ -34,25 +34,27 @@ def trial_size(model: Model, fit: str) -> tuple[int, int]:
     return height, width
 
 
-def probe_arranged(model: Model, fit: str | None, device: torch.device, wanted: torch.memory_format) -> Probe:
-    """Lay a network's weights out as its device likes them, and probe it.
+def probe_arranged(
+    model: Model, fit: str | None, device: torch.device, preferred: torch.memory_format
+) -> Probe:
+    """Put a network's weights into its device's preferred memory order, and probe it.
 
-    Some networks' Python takes it for granted that channels come first in memory: those stay as usual.
+    Some networks' Python assumes that channels come first in memory: those keep the usual order.
 
     Args:
         model: In evaluation mode, on its device.
         fit: As in `probe_model`.
         device: Where the network is.
-        wanted: The order that the device likes.
+        preferred: Memory order that is fast on the device.
 
     Raises:
         InvalidArgumentError: as `probe_model` does.
         ModelError: likewise.
     """
-    if wanted != torch.contiguous_format:
-        model.module.to(memory_format=wanted)
+    if preferred != torch.contiguous_format:
+        model.module.to(memory_format=preferred)
         try:
-            return probe_model(model, fit, device, wanted)
+            return probe_model(model, fit, device, preferred)
         except (InvalidArgumentError, ModelError):
             model.module.to(memory_format=torch.contiguous_format)
     return probe_model(model, fit, device)
@@ -64,17 +66,17 @@ def probe_model(
     device: str | torch.device = "cpu",
     memory_format: torch.memory_format = torch.contiguous_format,
 ) -> Probe:
-    """Run a network once, on nothing, to see what it takes and what its layers put out.
+    """Run a network once, on a black image, to see what it takes and what its layers put out.
 
     Args:
         model: In evaluation mode.
         fit: A name in `streamcam.models.FITS`; None for ``full`` where the network takes any shape and has
             layers with a grid then, and ``stretch`` elsewhere.
         device: Where the network is.
-        memory_format: The order in which its input is to lie.
+        memory_format: Memory order of its input.
 
     Raises:
-        InvalidArgumentError: if it does not take frames at their own shape, which were asked for.
+        InvalidArgumentError: if ``full`` is requested and it does not take frames at their own shape.
         ModelError: if it does not take images of its own size either.
     """
     note = None

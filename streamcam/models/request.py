@@ -1,4 +1,4 @@
-"""What is asked for when a model is loaded, and what every family makes of it in the same way."""
+"""A request for a model, and the steps of loading that all families share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IMAGENET_CLASSES = 1000
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """Which network is wanted, with what weights and labels; None leaves a choice to the family."""
+    """The arguments of `streamcam.load_model`; None leaves a choice to the family."""
 
     name: str
     weights: str | Path = DEFAULT_WEIGHTS
@@ -41,20 +41,20 @@ class ModelRequest:
     activation: Literal["softmax", "sigmoid"] | None = None
     """See `Classifier`."""
     any_shape: bool = False
-    """Whether it is to take frames at their own shape, where its family can build it for one or for any."""
+    """Whether to build it for frames of any shape, where its family can."""
 
     @property
     def weights_file(self) -> Path | None:
-        """The file of weights, if one was asked for."""
+        """The file of weights, if there is one."""
         return None if self.weights in (DEFAULT_WEIGHTS, NO_WEIGHTS) else Path(self.weights)
 
     @property
     def untrained_classes(self) -> int:
-        """How many classes an untrained network gets: one for each label, or as many as ImageNet has."""
+        """Number of classes of an untrained network: that of the labels, or ImageNet's."""
         return IMAGENET_CLASSES if self.labels is None else len(self.labels)
 
     def input_spec(self, published: InputSpec) -> InputSpec:
-        """Replace in what a network was published with whatever was asked for.
+        """Apply what was requested to the input that a network was published with.
 
         Raises:
             InvalidArgumentError: if there is no such input.
@@ -65,10 +65,10 @@ class ModelRequest:
         mean = published.mean if self.mean is None else self.mean
         std = published.std if self.std is None else self.std
         try:
-            # The margin around the centre crop is kept in proportion.
+            # The margin around the center crop is kept in proportion.
             return InputSpec(size, round(published.resize * size / published.size), mean, std)
         except ValueError as error:
-            raise InvalidArgumentError(f"cannot normalise images so: {error}") from error
+            raise InvalidArgumentError(f"cannot normalize images: {error}") from error
 
     def finish(
         self,
@@ -79,27 +79,28 @@ class ModelRequest:
         weights: str,
         labels: Callable[[int], tuple[str, ...]] | None = None,
     ) -> Classifier:
-        """Put a network together with what is known of it.
+        """Make a classifier of a network and the request.
 
         Args:
-            spec: What it takes in, with what was asked for (see `input_spec`).
-            classes: How many logits it gives.
-            weights: Where its weights came from, for reports.
-            labels: The names of so many classes; if None, ImageNet's for 1,000 and numbers otherwise.
+            module: The network.
+            spec: Its input, from `input_spec`.
+            classes: Number of its logits.
+            weights: Origin of its weights, for reports.
+            labels: Returns the names of a number of classes; if None, ImageNet's for 1,000 and else numbers.
 
         Raises:
             ModelError: if there are more or fewer labels than classes.
         """
         named = max(2, classes)  # a single logit stands for two classes, see `Classifier.read`
-        given = self.labels if self.labels is not None else (labels or published_labels)(named)
-        if len(given) != named:
+        names = self.labels if self.labels is not None else (labels or published_labels)(named)
+        if len(names) != named:
             held = f"the {named} classes" if classes > 1 else "the single logit (2 classes)"
             raise ModelError(
-                f"{len(given)} labels were given for {held} of {self.name}; give one label for each class"
+                f"{len(names)} labels were given for {held} of {self.name}; give one label for each class"
             )
         # Softmax over a logit and its negative would count it twice.
         activation = self.activation or ("softmax" if classes > 1 else "sigmoid")
-        return Classifier(self.name, module, given, spec, weights, self.logits_key, activation)
+        return Classifier(self.name, module, names, spec, weights, self.logits_key, activation)
 
 
 def published_labels(classes: int) -> tuple[str, ...]:
@@ -144,11 +145,11 @@ def classes_in(tensors: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tens
     Returns:
         How many, if they differ from the network in nothing but that; else `classes`.
     """
-    found = set()
+    counts = set()
     for name, value in own.items():
-        given = tensors[name].shape if name in tensors else value.shape
-        if given != value.shape:
-            if not given or value.shape[0] != classes or given[1:] != value.shape[1:]:
+        shape = tensors[name].shape if name in tensors else value.shape
+        if shape != value.shape:
+            if not shape or value.shape[0] != classes or shape[1:] != value.shape[1:]:
                 return classes
-            found.add(given[0])
-    return found.pop() if len(found) == 1 else classes
+            counts.add(shape[0])
+    return counts.pop() if len(counts) == 1 else classes

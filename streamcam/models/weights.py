@@ -115,19 +115,19 @@ def load_into(
         ModelError: if names or shapes differ; the message names the first differences.
     """
     own = module.state_dict()
-    given = StateDict(tensors)
+    loaded = StateDict(tensors)
     # A file that tells no versions is taken for a recent one: its names are checked in any case.
-    given._metadata = getattr(tensors, "_metadata", None) or getattr(own, "_metadata", None)
+    loaded._metadata = getattr(tensors, "_metadata", None) or getattr(own, "_metadata", None)
     for name, value in own.items():
         if name.endswith("num_batches_tracked"):  # it counts training steps; files from before 2018 lack it
-            given.setdefault(name, torch.zeros(value.shape, dtype=value.dtype))
+            loaded.setdefault(name, torch.zeros(value.shape, dtype=value.dtype))
     if assign:  # files of half precision are common, and the module computes in its own
-        for name in given.keys() & own.keys():
-            given[name] = given[name].to(own[name].dtype)
-    differences = _shape_differences(own, given)
+        for name in loaded.keys() & own.keys():
+            loaded[name] = loaded[name].to(own[name].dtype)
+    differences = _shape_differences(own, loaded)
     if not differences:
         try:
-            missing, unexpected = module.load_state_dict(given, strict=False, assign=assign)
+            missing, unexpected = module.load_state_dict(loaded, strict=False, assign=assign)
         except RuntimeError as error:  # shapes that differ once modules have renamed their tensors
             differences = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]
         else:
@@ -137,11 +137,11 @@ def load_into(
         raise ModelError(f"{origin} does not fit {model}: {'; '.join(differences[:3])}{more}")
 
 
-def _shape_differences(own: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> list[str]:
+def _shape_differences(own: Mapping[str, torch.Tensor], loaded: Mapping[str, torch.Tensor]) -> list[str]:
     return [
-        f"{name} is {tuple(given[name].shape)}, not {tuple(value.shape)}"
+        f"{name} is {tuple(loaded[name].shape)}, not {tuple(value.shape)}"
         for name, value in own.items()
-        if name in given and given[name].shape != value.shape
+        if name in loaded and loaded[name].shape != value.shape
     ]
 
 

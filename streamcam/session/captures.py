@@ -1,141 +1,269 @@
-"""What is kept of a live preview: recordings and single images."""
+"""Files made from a live session: recordings and single images, each written in a thread of its own."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import itertools
-import threading
 import time
 from fractions import Fraction
 from pathlib import Path
 
-from streamcam.errors import SinkError
+from streamcam.errors import SinkError, StreamcamError
 from streamcam.explanations import RenderedFrame
-from streamcam.media.images import Image
-from streamcam.pipeline.channel import Channel
-from streamcam.session.recorder import Recorded, Recorder
-from streamcam.sinks import ImageSink, check_recording
+from streamcam.frames import Frame
+from streamcam.session.compositor import Compositor
+from streamcam.session.outputs import PATIENCE_S, Emit, LiveFrame, Output, QueueWorker, describe
+from streamcam.session.state import (
+    ImageRequested,
+    ImageSaved,
+    OutputEffect,
+    OutputFailed,
+    RecordingFinished,
+    RecordingStarted,
+    RecordingStopped,
+    SaveImage,
+    ToggleRecording,
+)
+from streamcam.sinks import ImageSink, Recording, check_recording
+
+_WAITING_FRAMES = 15
+"""Frames that may wait for a recording's encoder: half a second of a camera's."""
 
 _WAITING_IMAGES = 4
 
-PATIENCE_S = 15.0
-"""How long the end waits for encoders and disks, in seconds."""
 
-
-class CaptureManager:
-    """Starts and ends recordings, and saves images in a thread of its own. Used by one thread.
-
-    Attributes:
-        recordings: All that were begun, in order.
-        saved: The images that were saved.
-    """
+class FileNames:
+    """Names for new files, after the time."""
 
     def __init__(self, folder: Path) -> None:
-        """Assign.
+        """Name files of one folder.
 
         Args:
-            folder: Where files go that nobody has named.
+            folder: Where they go.
         """
-        self.recordings: list[Recorder] = []
-        self.saved: list[Path] = []
         self._folder = folder
-        self._active: Recorder | None = None
-        self._images: Channel[tuple[Path, Image]] = Channel(_WAITING_IMAGES, "drop_oldest")
-        self._saver: threading.Thread | None = None
-        self._image_problems: list[str] = []
-        self._image_problems_told = 0
-        self._named: set[Path] = set()
+        self._given: set[Path] = set()
 
-    @property
-    def recording(self) -> Recorder | None:
-        """The recording under way."""
-        return self._active
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """What went wrong so far, in words."""
-        recordings = (recorder.problem for recorder in self.recordings)
-        return (*(problem for problem in recordings if problem is not None), *self._image_problems)
-
-    def begin_recording(self, rate: Fraction | None, path: Path | None = None) -> Path:
-        """Begin a recording.
-
-        Args:
-            rate: Frames per second, as far as known.
-            path: The file, which is replaced if it exists; None to name a new one after the time.
-
-        Returns:
-            The file.
-
-        Raises:
-            SinkError: if it cannot be written there.
-        """
-        replaces = path is not None
-        path = check_recording(path or self._fresh_path(".mp4"), overwrite=replaces)
-        self._active = Recorder(path, rate)
-        self.recordings.append(self._active)
-        return path
-
-    def record(self, recorded: Recorded) -> None:
-        """Record a frame, if a recording is under way."""
-        if self._active is not None:
-            self._active.put(recorded)
-
-    def end_recording(self) -> Path | None:
-        """Let the recording under way be finished, without waiting; return its file, if there is one."""
-        if self._active is None:
-            return None
-        active, self._active = self._active, None
-        active.stop()
-        return active.path
-
-    def failure(self) -> str | None:
-        """Tell why the recording under way has ended by itself, or an image was not saved; each once."""
-        if self._active is not None and self._active.problem is not None:
-            failed, self._active = self._active, None
-            return failed.problem
-        if self._image_problems_told < len(self._image_problems):
-            self._image_problems_told += 1
-            return self._image_problems[self._image_problems_told - 1]
-        return None
-
-    def save_image(self, image: Image) -> Path:
-        """Save an image, without waiting; return the file that it becomes."""
-        path = self._fresh_path(".png")
-        if self._saver is None:
-            self._saver = threading.Thread(target=self._save, name="streamcam-saver", daemon=True)
-            self._saver.start()
-        self._images.put((path, image))
-        return path
-
-    def end(self) -> None:
-        """Finish everything, and wait for it."""
-        self.end_recording()
-        self._images.close()
-        ends_at = time.monotonic() + PATIENCE_S
-        for recorder in self.recordings:
-            recorder.wait(max(0.0, ends_at - time.monotonic()))
-        if self._saver is not None:
-            self._saver.join(max(0.0, ends_at - time.monotonic()))
-
-    def _save(self) -> None:
-        for path, image in self._images:
-            sink = ImageSink(path)
-            try:
-                sink.write(RenderedFrame(image, image.pts or 0, image.time_base or Fraction(1)))
-                sink.finish()
-            except (SinkError, OSError) as error:
-                self._image_problems.append(str(error))
-            else:
-                self.saved.append(path)
-
-    def _fresh_path(self, suffix: str) -> Path:
-        """Name a file after the time, and not like any other."""
+    def choose(self, suffix: str) -> Path:
+        """Return a path that no file has and that was not returned before."""
         stem = f"streamcam-{datetime.datetime.now():%Y%m%d-%H%M%S}"
         for number in itertools.count(1):
             path = self._folder / (f"{stem}{suffix}" if number == 1 else f"{stem}-{number}{suffix}")
             # Files appear a little after they are named.
-            if path not in self._named and not path.exists():
-                self._named.add(path)
+            if path not in self._given and not path.exists():
+                self._given.add(path)
                 return path
         raise AssertionError("there is always another number")
+
+
+class Recorder:
+    """One recording: draws and encodes in a thread of its own, and leaves out what it cannot keep up with."""
+
+    def __init__(self, path: Path, rate: Fraction | None, emit: Emit) -> None:
+        """Start the thread.
+
+        Args:
+            path: Checked with `streamcam.sinks.check_recording`.
+            rate: Frames per second, as far as known.
+            emit: Reports the end of the recording, and why it failed.
+        """
+        self.path = path
+        self.has_failed = False
+        self._emit = emit
+        self._sink = Recording(path, rate=rate)
+        self._compositor = Compositor()
+        self._worker: QueueWorker[LiveFrame] = QueueWorker(
+            "recorder",
+            self._write,
+            capacity=_WAITING_FRAMES,
+            failed=self._fail,
+            finish=self._finish,
+        )
+
+    @property
+    def written(self) -> int:
+        """How many frames were written so far."""
+        return self._sink.written
+
+    @property
+    def dropped(self) -> int:
+        """How many frames were left out because the encoder or the disk was too slow."""
+        return self._worker.dropped
+
+    def put(self, live_frame: LiveFrame) -> None:
+        """Record a frame, without waiting."""
+        self._worker.put(live_frame)
+
+    def stop(self) -> None:
+        """Let the recording be finished, without waiting."""
+        self._worker.stop()
+
+    def join(self, patience_s: float) -> None:
+        """Stop and wait until the file is complete; a disk that hangs is left behind."""
+        if not self._worker.join(patience_s) and not self.has_failed:
+            self.has_failed = True
+            problem = f"{str(self.path)!r} was not finished: its disk does not answer"
+            self._emit(OutputFailed(problem, self.path))
+            self._emit(RecordingFinished(self.path, self.written, self.dropped))
+
+    def _write(self, live_frame: LiveFrame) -> None:
+        frame = live_frame.frame
+        image = self._compositor.compose(frame, live_frame.heat, live_frame.state.view.overlay)
+        self._sink.write(RenderedFrame(image, frame.pts, frame.time_base, live_frame.heat))
+
+    def _finish(self) -> None:
+        self._sink.finish()
+        self._emit(RecordingFinished(self.path, self.written, self.dropped))
+
+    def _fail(self, error: BaseException) -> None:
+        self.has_failed = True
+        with contextlib.suppress(SinkError):
+            self._sink.abort()
+        is_known = isinstance(error, StreamcamError)
+        problem = str(error) if is_known else f"{str(self.path)!r} was given up ({_with_type(error)})"
+        self._emit(OutputFailed(problem, self.path))
+        self._emit(RecordingFinished(self.path, self.written, self.dropped))
+
+
+class Recordings(Output):
+    """Recordings of a session, one at a time: from the beginning, or when asked for."""
+
+    may_block = False  # every recording has a thread of its own
+
+    def __init__(self, folder: Path = Path(), *, record: Path | None = None) -> None:
+        """Describe where recordings go.
+
+        Args:
+            folder: Where recordings go that have no name.
+            record: Where to record to from the first frame on, replacing what is there; None to wait until
+                asked to.
+        """
+        self._names = FileNames(folder)
+        self._first = record
+        self._next: tuple[Path, bool] | None = None
+        self._active: Recorder | None = None
+        self._recorders: list[Recorder] = []
+        self._last: Frame | None = None
+        self._emit: Emit = lambda _event: None
+
+    def start(self, emit: Emit) -> None:
+        """Check the first recording's file.
+
+        Raises:
+            StreamcamError: if it cannot be written.
+        """
+        self._emit = emit
+        if self._first is not None:
+            self._next = (check_recording(self._first, overwrite=True), False)
+
+    def write(self, live_frame: LiveFrame) -> None:
+        """Record a frame, if there is a recording and the frame is not in it yet."""
+        frame = live_frame.frame
+        if self._next is not None:
+            (path, announced), self._next = self._next, None
+            self._active = Recorder(path, live_frame.state.rate, self._emit)
+            self._recorders.append(self._active)
+            self._emit(RecordingStarted(path, frame.time_s, announced))
+            self._last = None
+        if self._active is not None and frame is not self._last:
+            self._last = frame
+            self._active.put(live_frame)
+
+    def handle(self, effect: OutputEffect, live_frame: LiveFrame | None) -> bool:
+        """Start a recording with the frame shown now, or end the one in progress.
+
+        Raises:
+            SinkError: if a new one cannot be written.
+        """
+        if not isinstance(effect, ToggleRecording):
+            return False
+        if self._active is not None and not self._active.has_failed:
+            self._active.stop()
+            self._emit(RecordingStopped(self._active.path))
+            self._active = None
+        elif self._next is not None:
+            self._next = None
+        else:
+            self._next = (check_recording(self._names.choose(".mp4")), True)
+            if live_frame is not None:
+                self.write(live_frame)
+        return True
+
+    def counts(self) -> dict[str, int]:
+        """Return how many frames all recordings together have, and how many were left out."""
+        return {
+            "recorded": sum(recorder.written for recorder in self._recorders),
+            "recording_dropped": sum(recorder.dropped for recorder in self._recorders),
+        }
+
+    def close(self) -> None:
+        """Finish all recordings, and wait for them."""
+        ends_at = time.monotonic() + PATIENCE_S
+        for recorder in self._recorders:
+            recorder.join(max(0.0, ends_at - time.monotonic()))
+
+
+class Snapshots(Output):
+    """Single images of a session, as PNG files, whenever asked for."""
+
+    may_block = False
+
+    def __init__(self, folder: Path = Path()) -> None:
+        """Describe where images go.
+
+        Args:
+            folder: Where images go.
+        """
+        self._names = FileNames(folder)
+        self._compositor = Compositor()
+        self._worker: QueueWorker[tuple[Path, LiveFrame]] | None = None
+        self._emit: Emit = lambda _event: None
+
+    def start(self, emit: Emit) -> None:
+        """Get ready."""
+        self._emit = emit
+
+    def write(self, live_frame: LiveFrame) -> None:
+        """Do nothing: images are saved when asked for."""
+
+    def handle(self, effect: OutputEffect, live_frame: LiveFrame | None) -> bool:
+        """Save the frame as it is shown now, without what is written over it."""
+        if not isinstance(effect, SaveImage):
+            return False
+        if live_frame is not None:
+            if self._worker is None:
+                self._worker = QueueWorker("saver", self._save, capacity=_WAITING_IMAGES, failed=self._fail)
+            path = self._names.choose(".png")
+            self._emit(ImageRequested(path))
+            self._worker.put((path, live_frame))
+        return True
+
+    def close(self) -> None:
+        """Wait for what is being saved."""
+        if self._worker is not None:
+            self._worker.join(PATIENCE_S)
+
+    def _save(self, item: tuple[Path, LiveFrame]) -> None:
+        path, live_frame = item
+        view = live_frame.state.view
+        image = self._compositor.compose(live_frame.frame, live_frame.heat, view.overlay, view.layout)
+        sink = ImageSink(path)
+        try:
+            sink.write(
+                RenderedFrame(image, live_frame.frame.pts, live_frame.frame.time_base, live_frame.heat)
+            )
+            sink.finish()
+        except (SinkError, OSError) as error:  # the next image may be lucky
+            self._emit(OutputFailed(str(error), path))
+        else:
+            self._emit(ImageSaved(path))
+
+    def _fail(self, error: BaseException) -> None:
+        self._worker = None
+        self._emit(OutputFailed(f"an image was not saved ({_with_type(error)})"))
+
+
+def _with_type(error: BaseException) -> str:
+    text = describe(error)
+    return text if text == type(error).__name__ else f"{type(error).__name__}: {text}"

@@ -1,4 +1,4 @@
-"""Composing what a window shows: the layouts, fitted into its size."""
+"""Layouts of a frame and its heat, fitted into the window's size."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from streamcam.media.scaling import Resampler
 from streamcam.overlay.overlay import Overlay, OverlaySettings
 
 LAYOUTS = ("overlay", "side by side", "heat only")
-"""What a window can show of a frame, by name."""
+"""Names of what a window can show of a frame."""
 
 _SMALLEST = 16
-"""Sides of a view in pixels; windows below that are not drawn any smaller."""
+"""Smallest side of a view in pixels; smaller windows show a scaled-down view of this size."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Place:
-    """Where one view lies on the canvas, in pixels, all even."""
+class _Rectangle:
+    """The position and size of one view on the canvas, in pixels, all even."""
 
     left: int
     top: int
@@ -48,8 +48,8 @@ class Compositor:
         """Draw one canvas.
 
         Args:
-            frame: What is shown.
-            stabilized: Its heat; None to show the bare image.
+            frame: The frame to show.
+            stabilized: Its heat; None to show the bare frame.
             settings: How the heat looks.
             layout: One of `LAYOUTS`.
             size: (width, height) of the canvas in pixels; None for what the views need at the frame's size.
@@ -62,19 +62,23 @@ class Compositor:
         if size is None:
             size = (views * image.width, image.height)
         canvas_size = (_even(size[0]), _even(size[1]))
-        places = _places((image.width, image.height), canvas_size, views)
-        small = self._scaled(image, places[0])
+        rectangles = _arrange((image.width, image.height), canvas_size, views)
+        small = self._scale(image, rectangles[0])
         drawn = [self._draw(small, frame, stabilized, settings, layout)]
         if views == 2:
             drawn.insert(0, small)
-        if views == 1 and (places[0].width, places[0].height) == canvas_size and drawn[0] is not image:
+        if (
+            views == 1
+            and (rectangles[0].width, rectangles[0].height) == canvas_size
+            and drawn[0] is not image
+        ):
             return drawn[0]
-        return _assembled(drawn, places, canvas_size)
+        return _assemble(drawn, rectangles, canvas_size)
 
-    def _scaled(self, image: Image, place: _Place) -> Image:
-        if (image.width, image.height) == (place.width, place.height):
+    def _scale(self, image: Image, rectangle: _Rectangle) -> Image:
+        if (image.width, image.height) == (rectangle.width, rectangle.height):
             return image
-        return self._resampler.to_size(image, place.width, place.height)
+        return self._resampler.to_size(image, rectangle.width, rectangle.height)
 
     def _draw(
         self,
@@ -98,8 +102,8 @@ def _even(length: float) -> int:
     return max(2 * int(length / 2), _SMALLEST)
 
 
-def _places(image: tuple[int, int], canvas: tuple[int, int], views: int) -> list[_Place]:
-    """Fit equal views into the canvas, beside each other or above each other, whichever shows more."""
+def _arrange(image: tuple[int, int], canvas: tuple[int, int], views: int) -> list[_Rectangle]:
+    """Fit equal views into the canvas, beside each other or above each other, whichever makes them larger."""
     options = [(views, 1), (1, views)] if views > 1 else [(1, 1)]
     scale, (columns, rows) = max(
         (min(canvas[0] / columns / image[0], canvas[1] / rows / image[1]), (columns, rows))
@@ -110,7 +114,7 @@ def _places(image: tuple[int, int], canvas: tuple[int, int], views: int) -> list
     left = 2 * ((canvas[0] - columns * width) // 4)
     top = 2 * ((canvas[1] - rows * height) // 4)
     return [
-        _Place(left + column * width, top + row * height, width, height)
+        _Rectangle(left + column * width, top + row * height, width, height)
         for row in range(rows)
         for column in range(columns)
     ]
@@ -125,12 +129,12 @@ def _black_like(image: Image, size: tuple[int, int] | None = None) -> Image:
     return fresh
 
 
-def _assembled(views: list[Image], places: list[_Place], canvas: tuple[int, int]) -> Image:
+def _assemble(views: list[Image], rectangles: list[_Rectangle], canvas: tuple[int, int]) -> Image:
     fresh = _black_like(views[0], canvas)
-    for view, place in zip(views, places, strict=True):
+    for view, rectangle in zip(views, rectangles, strict=True):
         for target, source in zip(planes_of(fresh), planes_of(view), strict=True):
-            row = place.top * target.shape[0] // fresh.height
-            column = place.left * target.shape[1] // fresh.width
+            row = rectangle.top * target.shape[0] // fresh.height
+            column = rectangle.left * target.shape[1] // fresh.width
             rows, columns = source.shape
             part = target[row : row + rows, column : column + columns]
             part[:] = source[: part.shape[0], : part.shape[1]]

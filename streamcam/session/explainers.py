@@ -1,15 +1,15 @@
-"""Explainers for a live preview, built when they are asked for and kept for a while."""
+"""Explainers for a live session, built when they are asked for and kept for a while."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
-from streamcam.session.stages import ExplainerFacts, ExplainRequest
+from streamcam.session.state import ExplainerFacts, ExplainRequest
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer
@@ -17,22 +17,27 @@ if TYPE_CHECKING:
     from streamcam.temporal import Tracker
 
 _KEPT = 4
-"""How many are kept: going back to a method or layer is then immediate. Each holds a network of its own."""
+"""How many explainers are kept: going back to a method or layer is then immediate. Each holds a network."""
 
 _MOST_DOTS = 1  # layers deeper inside are parts of blocks, hundreds of them
 
+BuildExplainer = Callable[[str, str], "Explainer"]
+"""Builds the explainer for a method and a target layer."""
+
 
 @dataclasses.dataclass
-class AimedExplainer:
-    """An explainer, and what was wanted of it."""
+class SessionExplainer:
+    """An explainer for one request of a session."""
 
     explainer: Explainer
     method: str
-    """With its options, as it was asked for."""
+    """Name of the method, with its options."""
     layers: tuple[str, ...]
-    """The layers to choose from."""
+    """Target layers to choose from."""
+    methods: tuple[str, ...]
+    """Methods to choose from."""
     batch_size: int = 1
-    """One image at a time: a second one would have to be waited for."""
+    """One frame at a time: the first would have to wait for a second one."""
 
     def explain_frames(self, frames: list[Frame], tracker: Tracker | None = None) -> list[Explanation]:
         """Return one explanation for each frame; see `streamcam.Explainer`."""
@@ -40,7 +45,7 @@ class AimedExplainer:
 
     @property
     def facts(self) -> ExplainerFacts:
-        """What is true of it now."""
+        """Facts about the explainer at this moment: another backend may have taken over."""
         explainer = self.explainer
         return ExplainerFacts(
             model=explainer.model.name,
@@ -48,82 +53,98 @@ class AimedExplainer:
             layer=explainer.target_layer,
             backend=explainer.backend,
             precision=explainer.precision,
-            labels=explainer.model.labels,
+            labels=tuple(explainer.model.labels),
             layers=self.layers,
+            methods=self.methods,
             notes=tuple(explainer.notes),
         )
 
 
-class LiveExplainers:
-    """Builds explainers of one model. Used by one thread, which is also the one that imports torch.
+class Explainers:
+    """Returns explainers for requests: an `ExplainerFor`. Used by one thread, which imports torch."""
 
-    Attributes:
-        methods: The names of the methods to choose from; empty until the first explainer is built.
-    """
-
-    def __init__(self, model: Mapping[str, Any], **settings: Any) -> None:
-        """Assign; nothing is loaded.
+    def __init__(self, build: BuildExplainer) -> None:
+        """Remember how explainers are built; nothing is loaded.
 
         Args:
-            model: Arguments of `streamcam.load_model`.
-            settings: Of `streamcam.Explainer`, without method and target_layer.
+            build: Builds the explainer for a method and a target layer.
         """
-        self.methods: list[str] = []
-        self._model_arguments = model
-        self._model: Model | None = None
-        self._settings = settings
-        self._layers: tuple[str, ...] = ()
+        self._build = build
+        self._layers: tuple[str, ...] | None = None
         self._built: OrderedDict[tuple[str, str], Explainer] = OrderedDict()
 
-    def make(self, wanted: ExplainRequest) -> AimedExplainer:
-        """Return an explainer for what is wanted.
+    def __call__(self, request: ExplainRequest) -> SessionExplainer:
+        """Return an explainer for a request.
 
         Raises:
-            StreamcamError: if it cannot be had.
+            StreamcamError: if the model does not load, or the request does not go with it.
         """
         from streamcam.explain import METHODS
 
-        explainer = self._explainer(wanted.method, wanted.layer)
-        if not self.methods:
-            self.methods.extend(METHODS)
-            self._layers = _stages_of(explainer)
-        return AimedExplainer(_aimed(explainer, wanted), wanted.method, self._layers)
-
-    def _explainer(self, method: str, layer: str) -> Explainer:
-        from streamcam.explain import Explainer
-        from streamcam.models import load_model
-
-        if self._model is None:
-            any_shape = self._settings.get("fit") == "full"
-            self._model = load_model(**self._model_arguments, any_shape=any_shape)
-        key = (method, layer)
+        key = (request.method, request.layer)
         if key not in self._built:
-            built = Explainer(
-                self._model,
-                method=method,
-                target_layer=layer,
-                batch_size=AimedExplainer.batch_size,
-                **self._settings,
-            )
-            self._built[key] = built
+            self._built[key] = self._build(*key)
             while len(self._built) > _KEPT:
                 self._built.popitem(last=False)
         self._built.move_to_end(key)
-        return self._built[key]
+        explainer = self._built[key]
+        if self._layers is None:
+            self._layers = _stages_of(explainer)
+        return SessionExplainer(_aim(explainer, request), request.method, self._layers, tuple(METHODS))
 
 
-def _aimed(explainer: Explainer, wanted: ExplainRequest) -> Explainer:
+def build_from_model(model: Model | Mapping[str, Any], **settings: Any) -> BuildExplainer:
+    """Build explainers of one model, which is loaded for the first of them.
+
+    Args:
+        model: A model, or the arguments of `streamcam.load_model`.
+        settings: Of `streamcam.Explainer`, without method and target layer.
+    """
+    loaded: list[Model] = []
+
+    def build(method: str, layer: str) -> Explainer:
+        from streamcam.explain import Explainer
+        from streamcam.models import load_model
+
+        if not loaded:
+            if isinstance(model, Mapping):
+                loaded.append(load_model(**model, any_shape=settings.get("fit") == "full"))
+            else:
+                loaded.append(model)
+        return Explainer(
+            loaded[0],
+            method=method,
+            target_layer=layer,
+            batch_size=SessionExplainer.batch_size,
+            **settings,
+        )
+
+    return build
+
+
+def build_from_explainer(explainer: Explainer) -> BuildExplainer:
+    """Build explainers like one that is there, which is used itself for its own method and layer."""
+
+    def build(method: str, layer: str) -> Explainer:
+        if (method, layer) == (explainer.method, explainer.target_layer):
+            return explainer
+        return explainer.variant(method=method, target_layer=layer)
+
+    return build
+
+
+def _aim(explainer: Explainer, request: ExplainRequest) -> Explainer:
     from streamcam.explain.targets import Target
 
-    if wanted.class_index is not None:
-        return explainer.with_targets([Target(class_index=wanted.class_index)])
-    if wanted.rank is not None:
-        return explainer.with_targets([Target(rank=min(wanted.rank, len(explainer.model.labels) - 1))])
+    if request.class_index is not None:
+        return explainer.with_targets([Target(class_index=request.class_index)])
+    if request.rank is not None:
+        return explainer.with_targets([Target(rank=min(request.rank, len(explainer.model.labels) - 1))])
     return explainer
 
 
 def _stages_of(explainer: Explainer) -> tuple[str, ...]:
-    """The layers that are worth going through: the last of each resolution and width, outside of blocks."""
+    """Return the layers worth choosing from: the last of each resolution and width, outside of blocks."""
     from streamcam.models import probe_model
 
     probe = probe_model(explainer.model, explainer.fit, explainer.device)
@@ -134,8 +155,8 @@ def stage_layers(layers: Sequence[Layer], always: str) -> tuple[str, ...]:
     """Choose from all layers of a network those that a person would go through.
 
     Args:
-        layers: In the order in which they run.
-        always: The name of one that is to be among them, if it is a layer.
+        layers: All layers, in the order in which they run.
+        always: Name of a layer that is always among them.
     """
     outer = [layer for layer in layers if layer.explains and layer.name.count(".") <= _MOST_DOTS]
     last = {(layer.grid, layer.channels): layer.name for layer in outer}

@@ -1,4 +1,4 @@
-"""The heat of a live preview: kept from the last explanation, and carried on to newer images."""
+"""The heat of a live session: kept from the last explanation, and moved on to newer frames."""
 
 from __future__ import annotations
 
@@ -6,59 +6,59 @@ import dataclasses
 
 from streamcam.explanations import StabilizedFrame
 from streamcam.frames import Frame
-from streamcam.session.stages import Explained
+from streamcam.session.threads import Explained
 from streamcam.temporal import Stabilizer, TemporalSettings
 
 
 class LiveHeat:
-    """What heat to show of each image. Belongs to one thread.
+    """The heat to show for each frame. Belongs to one thread.
 
     Attributes:
-        explained: The last explanation that was taken.
-        current: The heat shown last.
+        explained: The last explanation.
+        current: The heat of the last frame; None before the first explanation.
     """
 
     def __init__(self, settings: TemporalSettings) -> None:
-        """Make ready.
+        """Start without heat.
 
         Args:
-            settings: How explanations are stabilized.
+            settings: How maps are smoothed in time.
         """
         self.explained: Explained | None = None
         self.current: StabilizedFrame | None = None
         self._settings = settings
-        self._steadier = Stabilizer(settings)
+        self._stabilizer = Stabilizer(settings)
         self._frozen: Frame | None = None
 
-    def take(self, explained: Explained) -> None:
-        """Take a finished explanation."""
+    def add(self, explained: Explained) -> None:
+        """Add a finished explanation."""
         if self._frozen is not None and explained.frame is not self._frozen:
-            return  # it was under way when the image was frozen
+            return  # it was being computed when the session was frozen
         before, self.explained = self.explained, explained
-        # Maps of another method or layer have another scale; and a frozen image has no past.
+        # Maps of another method or layer have another scale; and a frozen frame has no past.
         if self._frozen is not None or before is None or before.facts != explained.facts:
-            self._steadier = Stabilizer(self._settings)
+            self._stabilizer = Stabilizer(self._settings)
         self._push(explained)
 
-    def set_smoothing(self, seconds: float) -> None:
-        """Steady with another time constant from now on."""
-        self._settings = dataclasses.replace(self._settings, smoothing_s=seconds)
-        self._steadier = Stabilizer(self._settings)
+    def set_smoothing(self, smoothing_s: float) -> None:
+        """Smooth with another time constant from now on, in seconds."""
+        self._settings = dataclasses.replace(self._settings, smoothing_s=smoothing_s)
+        self._stabilizer = Stabilizer(self._settings)
         if self.explained is not None:
             self._push(self.explained)
 
     def freeze(self, frame: Frame | None) -> None:
-        """Take only explanations of this frame; None to take all again."""
+        """Accept only explanations of this frame; None to accept all again."""
         self._frozen = frame
 
     def of(self, frame: Frame) -> StabilizedFrame | None:
-        """The heat to show of a frame: its own, or the last one's carried on; None before the first."""
+        """Return a frame's own heat, or the last one moved along with the image; None before the first."""
         if self.current is not None and self.current.frame is not frame:
-            carried = self._steadier.propagate(frame)
-            if carried is not None:
-                self.current = carried
+            moved = self._stabilizer.propagate(frame)
+            if moved is not None:
+                self.current = moved
         return self.current
 
     def _push(self, explained: Explained) -> None:
-        for stabilized in self._steadier.push(explained.frame, explained.explanation):
+        for stabilized in self._stabilizer.push(explained.frame, explained.explanation):
             self.current = stabilized

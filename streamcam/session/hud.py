@@ -1,7 +1,8 @@
-"""What a live preview writes over its image: figures, notices, the keys, a class's name being typed.
+"""Text that a live session writes over its image: statistics, notices, the help, a class name being typed.
 
-Drawn at the window's size and never recorded. Each panel is rasterised when its text changes, a few times a
-second at most, and blended from then on like the labels.
+`hud_of` makes the words from the session's state; `HudPainter` draws them at the window's size. They are
+never recorded. Each panel is rasterized when its text changes, a few times a second at most, and then blended
+like the labels.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from streamcam.media.images import Image, YuvCoding, coding_of, planes_of
 from streamcam.overlay.fonts import FontBook
 from streamcam.overlay.label_panel import ACCENT, BACKGROUND, MARKED_TEXT, PLAIN_TEXT
 from streamcam.overlay.sprites import Canvas, Rgb, Sprite, draw_rounded_rectangle
+from streamcam.session.commands import help_rows
+from streamcam.session.state import LiveState
 
 _OPACITY = 0.8
 _RECORDING: Rgb = (255, 64, 56)
@@ -23,6 +26,7 @@ _TEXT_SHARE = 0.032  # of the shorter side, as for the labels
 _SMALLEST_TEXT, _LARGEST_TEXT = 8, 40
 _USUAL_SMALLEST = 11
 _MOST_NOTICE_LINES = 3
+_MESSAGE_S = 2.5  # how long a message is shown
 _WIDEST_NOTICE = 0.86
 
 Rows = tuple[tuple[str, ...], ...]
@@ -30,70 +34,128 @@ Rows = tuple[tuple[str, ...], ...]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HudState:
-    """What is written."""
+    """The words to write."""
 
-    figures: tuple[tuple[str, str], ...] = ()
+    statistics: tuple[tuple[str, str], ...] = ()
     """Names and values."""
     help: tuple[tuple[str, str], ...] = ()
     """Keys, and what they do."""
     notices: tuple[str, ...] = ()
-    """Sentences for whoever looks on."""
+    """Sentences at the lower edge."""
     trouble: bool = False
-    """Whether the first notice is about something that is wrong."""
+    """Whether the first notice is a warning."""
     recording: str | None = None
-    """How long a recording has run, in words; None while there is none."""
+    """Length of the recording, as minutes and seconds; None while there is none."""
     frozen: bool = False
     typed: str | None = None
-    """What was typed of a class's name; None while none is being typed."""
+    """The class name being typed; None while none is."""
     choices: tuple[str, ...] = ()
-    """The classes that fit."""
+    """Class names that fit what was typed."""
     chosen: int = 0
-    """Which of them is meant."""
+    """Which of `choices` is marked."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Style:
-    """How a panel looks: for each column its ink, and whether it is set to the right."""
+    """The look of a panel: for each column its color, and whether it is aligned to the right."""
 
     inks: tuple[Rgb, ...]
     flush_right: tuple[bool, ...]
     marked_row: int | None = None
-    """A row that is drawn in the accent's colour."""
+    """A row drawn in the accent color."""
     dot: Rgb | None = None
-    """The colour of a dot before the text."""
+    """Color of a dot before the text."""
 
 
-_FIGURES = _Style((PLAIN_TEXT, MARKED_TEXT), (False, True))
+_STATISTICS = _Style((PLAIN_TEXT, MARKED_TEXT), (False, True))
 _HELP = _Style((ACCENT, MARKED_TEXT), (False, False))
 
 
-class Hud:
-    """Writes over images of any size. Belongs to one thread."""
+def hud_of(state: LiveState) -> HudState:
+    """Return the words to write over the image in some state."""
+    entry, recording, view = state.entry, state.recording, state.view
+    length = None
+    if recording is not None:
+        seconds = int(state.frame_time_s - recording.began_s)
+        length = f"{seconds // 60}:{seconds % 60:02}"
+    return HudState(
+        statistics=statistics_rows(state) if view.statistics_shown else (),
+        help=help_rows() if view.help_shown else (),
+        notices=_notices(state),
+        trouble=state.notice is not None or state.has_stalled,
+        recording=length,
+        frozen=state.frozen,
+        typed=None if entry is None else entry.text,
+        choices=() if entry is None else tuple(entry.labels[index] for index in entry.matches),
+        chosen=0 if entry is None else entry.chosen,
+    )
+
+
+def statistics_rows(state: LiveState) -> tuple[tuple[str, str], ...]:
+    """Return names and values of the statistics."""
+    numbers, facts = state.statistics, state.facts
+    rows = [
+        ("captured", f"{numbers.captured_per_s:.1f} fps"),
+        ("shown", f"{numbers.shown_per_s:.1f} fps"),
+        ("explained", f"{numbers.explained_per_s:.1f} fps"),
+        ("age of frame", _milliseconds(numbers.frame_age_ms)),
+        ("age of heat", _milliseconds(numbers.heat_age_ms)),
+        ("dropped", str(numbers.dropped)),
+    ]
+    if facts is not None:
+        rows += [
+            ("network", facts.model),
+            ("method", facts.method),
+            ("layer", facts.layer),
+            ("backend", f"{facts.backend} {facts.precision}"),
+        ]
+    return tuple(rows)
+
+
+def _notices(state: LiveState) -> tuple[str, ...]:
+    notices = []
+    if state.notice is not None:
+        notices.append(state.notice)
+    elif state.has_stalled:
+        notices.append(f"no frame from {state.source_name} for {state.silence_s:.0f} s")
+    if state.facts is None:
+        notices.append("loading the network …")
+    elif state.message is not None and state.now_s - state.message.said_at_s < _MESSAGE_S:
+        notices.append(state.message.text)
+    return tuple(notices)
+
+
+def _milliseconds(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.0f} ms"
+
+
+class HudPainter:
+    """Draws the words onto images of any size. Belongs to one thread."""
 
     def __init__(self) -> None:
-        self._workshop = functools.lru_cache(maxsize=2)(_Workshop)
+        self._panels = functools.lru_cache(maxsize=2)(_Panels)
 
-    def paint(self, image: Image, state: HudState) -> None:
-        """Write onto a fresh image, in place; what does not fit is left out.
+    def paint(self, image: Image, hud: HudState) -> None:
+        """Draw onto an image, in place; what does not fit is left out.
 
         Args:
-            image: Planar YUV of any size, that nothing else refers to.
-            state: What.
+            image: Planar YUV of any size, used by nobody else.
+            hud: The words to write.
         """
-        if state == HudState():
+        if hud == HudState():
             return
-        workshop = self._workshop(image.width, image.height, image.format.name, coding_of(image))
+        panels = self._panels(image.width, image.height, image.format.name, coding_of(image))
         planes = planes_of(image)
-        for sprite, left, top in workshop.arrange(state):
+        for sprite, left, top in panels.arrange(hud):
             sprite.blend(planes, left, top)
 
 
-Placed = tuple[Sprite, int, int]
+PlacedSprite = tuple[Sprite, int, int]
 """A sprite, and its left and upper edge in pixels, even."""
 
 
-class _Workshop:
-    """Makes the panels for images of one size and coding."""
+class _Panels:
+    """Draws and arranges the panels for images of one size and coding."""
 
     def __init__(self, width: int, height: int, pixel_format: str, coding: YuvCoding) -> None:
         self._width, self._height = _even(width), _even(height)
@@ -104,58 +166,58 @@ class _Workshop:
         self._book = functools.cache(FontBook)
         self._panel = functools.lru_cache(maxsize=32)(self._draw_panel)
 
-    def arrange(self, state: HudState) -> list[Placed]:
-        """Lay out all there is to write."""
-        placed = [*self._badges(state), *self._bottom(state)]
-        if state.help:
-            placed += self._centred(self._fitting_help(state.help))
+    def arrange(self, hud: HudState) -> list[PlacedSprite]:
+        """Lay out all panels."""
+        placed = [*self._badges(hud), *self._bottom(hud)]
+        if hud.help:
+            placed += self._center(self._fit_help(hud.help))
         return placed
 
-    def _badges(self, state: HudState) -> list[Placed]:
-        """At the upper right: what goes on; and the figures below that."""
-        placed: list[Placed] = []
+    def _badges(self, hud: HudState) -> list[PlacedSprite]:
+        """Place badges at the upper right, and the statistics below them."""
+        placed: list[PlacedSprite] = []
         top = self._margin
         badges: list[tuple[str, _Style]] = []
-        if state.recording is not None:
-            badges.append((f"REC {state.recording}", _Style((MARKED_TEXT,), (False,), dot=_RECORDING)))
-        if state.frozen:
+        if hud.recording is not None:
+            badges.append((f"REC {hud.recording}", _Style((MARKED_TEXT,), (False,), dot=_RECORDING)))
+        if hud.frozen:
             badges.append(("frozen", _Style((ACCENT,), (False,))))
         right = self._width - self._margin
         for text, style in badges:
             sprite = self._panel(((text,),), style, self._text)
-            placed += self._inside(sprite, right - _width_of(sprite), top)
+            placed += self._place(sprite, right - _width_of(sprite), top)
             right -= _width_of(sprite) + self._margin
         if badges:
             top += _height_of(sprite) + self._margin
-        rows = state.figures
+        rows = hud.statistics
         if rows:
             pitch = _pitch(self._text)
             most = (self._height - top - self._margin) // pitch - 1
             if most > 0:
-                sprite = self._panel(rows[:most], _FIGURES, self._text)
-                placed += self._inside(sprite, self._width - self._margin - _width_of(sprite), top)
+                sprite = self._panel(rows[:most], _STATISTICS, self._text)
+                placed += self._place(sprite, self._width - self._margin - _width_of(sprite), top)
         return placed
 
-    def _bottom(self, state: HudState) -> list[Placed]:
-        """At the lower edge: notices in the middle; above them, at the left, what is being typed."""
-        placed: list[Placed] = []
+    def _bottom(self, hud: HudState) -> list[PlacedSprite]:
+        """Place notices in the middle of the lower edge, and above them at the left what is being typed."""
+        placed: list[PlacedSprite] = []
         bottom = self._height - self._margin
-        for number, notice in reversed(list(enumerate(state.notices))):
-            ink = _WARNING if state.trouble and number == 0 else MARKED_TEXT
-            sprite = self._panel(self._wrapped(notice), _Style((ink,), (False,)), self._text)
+        for number, notice in reversed(list(enumerate(hud.notices))):
+            ink = _WARNING if hud.trouble and number == 0 else MARKED_TEXT
+            sprite = self._panel(self._wrap(notice), _Style((ink,), (False,)), self._text)
             bottom -= _height_of(sprite)
-            placed += self._inside(sprite, _even((self._width - _width_of(sprite)) / 2), bottom)
+            placed += self._place(sprite, _even((self._width - _width_of(sprite)) / 2), bottom)
             bottom -= self._margin
-        if state.typed is not None:
-            choices = tuple((f"  {choice}",) for choice in state.choices) or (("  no such class",),)
-            marked = 1 + min(state.chosen, len(choices) - 1) if state.choices else None
-            rows = ((f"/ {state.typed}_",), *choices)
+        if hud.typed is not None:
+            choices = tuple((f"  {choice}",) for choice in hud.choices) or (("  no such class",),)
+            marked = 1 + min(hud.chosen, len(choices) - 1) if hud.choices else None
+            rows = ((f"/ {hud.typed}_",), *choices)
             sprite = self._panel(rows, _Style((MARKED_TEXT,), (False,), marked_row=marked), self._text)
-            placed += self._inside(sprite, self._margin, bottom - _height_of(sprite))
+            placed += self._place(sprite, self._margin, bottom - _height_of(sprite))
         return placed
 
-    def _fitting_help(self, rows: tuple[tuple[str, str], ...]) -> Sprite | None:
-        """The keys, in as many columns and as large as fits."""
+    def _fit_help(self, rows: tuple[tuple[str, str], ...]) -> Sprite | None:
+        """Draw the help in as many columns and as large as fits; None where it does not."""
         for text in range(self._text, _SMALLEST_TEXT - 1, -1):
             for columns in (1, 2, 3):
                 length = math.ceil(len(rows) / columns)
@@ -178,7 +240,7 @@ class _Workshop:
                     return self._panel(table, style, text)
         return None
 
-    def _wrapped(self, sentence: str) -> Rows:
+    def _wrap(self, sentence: str) -> Rows:
         """Break a sentence into lines that fit; the last one allowed ends with an ellipsis."""
         book, widest = self._book(self._text), _WIDEST_NOTICE * self._width
         lines: list[str] = []
@@ -193,13 +255,13 @@ class _Workshop:
                 lines.append(word)
         return tuple((book.truncate(line, widest),) for line in lines)
 
-    def _centred(self, sprite: Sprite | None) -> list[Placed]:
+    def _center(self, sprite: Sprite | None) -> list[PlacedSprite]:
         if sprite is None:
             return []
         left, top = (self._width - _width_of(sprite)) / 2, (self._height - _height_of(sprite)) / 2
-        return self._inside(sprite, _even(left), _even(top))
+        return self._place(sprite, _even(left), _even(top))
 
-    def _inside(self, sprite: Sprite, left: int, top: int) -> list[Placed]:
+    def _place(self, sprite: Sprite, left: int, top: int) -> list[PlacedSprite]:
         """Place a sprite, or leave it out where it would reach over an edge."""
         right, bottom = left + _width_of(sprite), top + _height_of(sprite)
         fits = left >= 0 and top >= 0 and right <= self._width and bottom <= self._height
@@ -252,7 +314,7 @@ class _Workshop:
 
     @staticmethod
     def _indent(cell: str, book: FontBook) -> int:
-        """How far leading spaces, which a book leaves out, move a cell's text."""
+        """Return the width of a cell's leading spaces, which fonts leave out."""
         return (len(cell) - len(cell.lstrip())) * round(0.3 * book.size_px)
 
 

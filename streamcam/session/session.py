@@ -1,10 +1,11 @@
-"""The live preview: always the newest image, with heat as fresh as the network is fast.
+"""The live session: always the newest frame, with heat as fresh as the network is fast.
 
-    source ──Frame──▶ caller's thread: steady ▸ draw ▸ show ──▶ recorder
-       └─────Frame──▶ explainer ──Explained──▶┘
+    source ──Frame──▶ session: state ▸ heat ──LiveFrame──▶ outputs: window, recordings, files …
+       └─────Frame──▶ explainer ──Explained──▶┘  ▲
+                                                 └── commands: keys, Python …
 
-The caller's thread shows every image it gets, at once, and does not wait for that image's own
-explanation: the heat of the last one explained is carried on until there is a newer.
+Every frame is shown as soon as it arrives and does not wait for its own explanation: the heat of the last
+frame explained moves on with the image until there is newer.
 """
 
 from __future__ import annotations
@@ -13,292 +14,372 @@ import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from streamcam.errors import SourceError, StreamcamError
-from streamcam.explanations import StabilizedFrame
 from streamcam.frames import Frame
-from streamcam.media.images import Image
 from streamcam.pipeline.channel import ChannelClosedError
-from streamcam.session.captures import CaptureManager
-from streamcam.session.compositor import Compositor
-from streamcam.session.controls import Controls, Deed, View
+from streamcam.session.commands import CommandSource, KeyPress, press_key, run_command
 from streamcam.session.heat import LiveHeat
-from streamcam.session.hud import Hud
-from streamcam.session.recorder import Recorded, Recorder
+from streamcam.session.hud import HudState, hud_of
+from streamcam.session.outputs import LiveFrame, Output, OutputWorker
 from streamcam.session.settings import LiveSettings
-from streamcam.session.stages import ExplainerFacts, Explainers, ExplainRequest, LiveStages, Refusal
-from streamcam.session.statistics import Figures, StatsFile
-from streamcam.session.status import LiveStatus
-from streamcam.session.window import Display
+from streamcam.session.state import (
+    Announce,
+    Effect,
+    Event,
+    Explain,
+    ExplainRequest,
+    FrameArrived,
+    FrameShown,
+    Freeze,
+    ImageSaved,
+    LiveState,
+    NoticeChanged,
+    OutputFailed,
+    Quit,
+    RecordingFinished,
+    Smooth,
+    StatisticsMeasured,
+    TimePassed,
+    Update,
+    View,
+    WriteStatistics,
+    update,
+)
+from streamcam.session.statistics import Counts, Meter
+from streamcam.session.threads import Explained, ExplainerFor, LiveThreads
 from streamcam.sources import Source
 
 _PATIENCE_S = 0.01
-"""How long an image is waited for before the keys are looked at."""
+"""How long to wait for a frame before looking at the commands again."""
 
-_FINE_ENOUGH = (1280, 720)
-"""Windows larger than the image are drawn up to this size; beyond it the window enlarges what is drawn."""
+_STATISTICS_EVERY_S = 0.5
+_LINES_EVERY_S = 1.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LiveResult:
-    """What a preview came to."""
+    """Summary of a live session."""
 
-    figures: Figures
+    statistics: Counts
     elapsed_s: float
-    """Seconds from the first image to the end."""
-    recordings: tuple[Recorder, ...]
+    """Seconds from the first frame to the end; 0 if there was none."""
+    recordings: tuple[RecordingFinished, ...]
     saved: tuple[Path, ...]
     """Images that were saved."""
     problems: tuple[str, ...]
-    """What went wrong with recordings, images and the file of figures, in words."""
+    """Failures of outputs, a sentence each."""
     notes: tuple[str, ...]
-    """What the user should know about what was explained, a sentence each."""
+    """Remarks on the explanations for the user, a sentence each."""
 
 
-class LivePreview:
-    """One preview. Made, run and ended by one thread; `stop` may be called from any, and by a signal."""
+class LiveSession:
+    """A source, an explainer and outputs, run together in real time; see `streamcam.live`.
+
+    One thread creates and runs it; the main thread where a window is among the outputs.
+    """
 
     def __init__(
         self,
         source: Source,
-        explainers: Explainers,
-        display: Display,
+        explainer_for: ExplainerFor,
+        outputs: Sequence[Output] = (),
         settings: LiveSettings | None = None,
         *,
-        stats: StatsFile | None = None,
-        tell: Callable[[str], None] = lambda _what: None,
+        request: ExplainRequest | None = None,
+        commands: Iterable[CommandSource] = (),
+        announce: Callable[[str], None] = lambda _text: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Make ready; nothing is opened.
+        """Connect the parts; nothing runs yet.
 
         Args:
-            source: Where images come from.
-            explainers: What explains them.
-            display: Where they are shown.
-            settings: How; the defaults if None.
-            stats: Where figures go every second.
-            tell: Told, in words, what those should know who do not see the window.
+            source: Closed at the end.
+            explainer_for: Returns an explainer for what is to be explained; called in a thread of its own.
+            outputs: Where frames go, closed in this order at the end. Those that are command sources, as a
+                window is, also give commands.
+            settings: The defaults if None; outputs are as given here, whatever the settings say.
+            request: What to explain at first; Grad-CAM if None.
+            commands: Where else commands come from.
+            announce: Receives, in words, what those should know who see no output: that the source is gone.
+            clock: Returns monotonic seconds.
         """
         self._source = source
-        self._display = display
         self._settings = settings or LiveSettings()
-        self._stages = LiveStages(source, explainers, self._settings.wanted, self._settings.temporal)
-        self._controls = Controls(self._settings.view, self._settings.wanted, explainers.methods)
+        self._outputs = [OutputWorker(output) if output.may_block else output for output in outputs]
+        given = [output for output in outputs if isinstance(output, CommandSource)]
+        self._command_sources: list[CommandSource] = [*given, *commands]
+        self._announce = announce
+        self._clock = clock
+        self._state = LiveState(source.info.name, request or ExplainRequest("gradcam"), self._settings.view)
+        self._threads = LiveThreads(source, explainer_for, self._state.request, self._settings.temporal)
         self._heat = LiveHeat(self._settings.temporal)
-        self._keeper = CaptureManager(self._settings.folder)
-        self._status = LiveStatus(
-            source.info.name, self._stages, self._controls, self._keeper, stats=stats, tell=tell
-        )
-        self._compositor, self._hud = Compositor(), Hud()
-        self._stop_asked = False
+        self._meter = Meter()
+        self._events: deque[Event] = deque()
+        self._finished: list[Event] = []
         self._newest: Frame | None = None
-        self._drawn: tuple[object, ...] | None = None
+        self._offered: _Offered | None = None
+        self._began_s: float | None = None
+        self._ended_s = 0.0
+        self._measured_s = self._written_s = -math.inf
+        self._has_quit = False
+
+    @property
+    def state(self) -> LiveState:
+        """The state now."""
+        return self._state
 
     def stop(self) -> None:
-        """End soon and in order. Does not wait."""
-        self._stop_asked = True
+        """End soon and in order. Does not wait; for any thread and for signal handlers."""
+        self._has_quit = True
 
     def run(self) -> LiveResult:
-        """Show, until the source ends or somebody wants it to end.
+        """Run until the source ends, `stop` or a command ends it, or its time is over.
 
         Raises:
-            StreamcamError: one of its children, if there is no image or no explainer to be had, or no
-                image for `LiveSettings.give_up_s`. What was recorded is finished even so.
+            StreamcamError: one of its children, if there are no frames or no explainer, no frame for
+                `LiveSettings.give_up_s`, or an output cannot be used. Recordings are finished all the same.
         """
-        self._stages.start()
-        try:
-            first = self._wait_for_first()
-            if first is not None:
-                self._begin(first)
-                self._loop()
-        finally:
-            ended_at = time.monotonic()
-            with contextlib.ExitStack() as ends:  # from the last to the first, even if one fails
-                ends.callback(self._status.write_whole, ended_at)
-                ends.callback(self._keeper.end)
-                ends.callback(self._stages.end)
-                ends.callback(self._display.close)
-        return LiveResult(
-            figures=self._status.meter.whole,
-            elapsed_s=self._status.elapsed_s(ended_at),
-            recordings=tuple(self._keeper.recordings),
-            saved=tuple(self._keeper.saved),
-            problems=(*self._keeper.problems, *filter(None, [self._status.problem])),
-            notes=() if self._controls.facts is None else self._controls.facts.notes,
-        )
-
-    # --- The loop ----------------------------------------------------------------------------------------
-
-    def _wait_for_first(self) -> Frame | None:
-        """Wait until the source is open: a window opens only with something to show."""
-        self._status.frame_at = time.monotonic()
-        while not self._stop_asked:
+        with contextlib.ExitStack() as ends:  # everything is closed, even if closing something fails
+            ends.callback(self._threads.join)
+            for output in reversed(self._outputs):
+                ends.callback(self._close, output)
+            ends.callback(self._threads.stop)
+            for output in self._outputs:
+                output.start(self._events.append)
+            self._state = dataclasses.replace(self._state, now_s=self._clock(), frame_at_s=self._clock())
+            self._threads.start()
             try:
-                frame = self._stages.images.take(_PATIENCE_S)
-            except ChannelClosedError:
-                raise SourceError(f"{self._source.info.name!r} gave no images") from None
-            if frame is not None:
-                return frame
-            now = time.monotonic()
-            self._status.tell_of_trouble(now)
-            self._give_up(now)
-        return None
-
-    def _begin(self, first: Frame) -> None:
-        self._status.begin()
-        if self._settings.record is not None:
-            self._keeper.begin_recording(self._source.info.rate, self._settings.record)
-        self._take_image(first)
+                self._loop()
+            finally:
+                self._ended_s = self._clock()
+                self._note_source()
+        self._take_events()
+        return self._result()
 
     def _loop(self) -> None:
         duration_s = math.inf if self._settings.duration_s is None else self._settings.duration_s
         while True:
-            now = time.monotonic()
+            now_s = self._clock()
+            self._apply(update(self._state, TimePassed(now_s)))
             self._take_answers()
-            self._status.tell_of_trouble(now)
-            self._show(now)
-            wants_more = self._obey()
-            if self._stop_asked or not wants_more or self._status.elapsed_s(now) >= duration_s:
+            self._take_events()
+            self._apply(update(self._state, NoticeChanged(self._source.notice)))
+            self._measure(now_s)
+            self._offer()
+            self._take_commands()
+            if self._has_quit or self._elapsed_s(now_s) >= duration_s:
                 return
-            self._status.write_second(now)
+            self._write_line(now_s)
             try:
-                frame = self._stages.images.take(_PATIENCE_S)
-            except ChannelClosedError:  # a video has ended
-                return
+                frame = self._threads.frames.take(_PATIENCE_S)
+            except ChannelClosedError:
+                if self._newest is None:
+                    raise SourceError(f"there are no frames in {self._state.source_name!r}") from None
+                return  # a video has ended
             if frame is not None:
-                self._take_image(frame)
-            self._give_up(now)
+                self._take_frame(frame)
+            self._give_up_if_silent()
 
-    def _take_image(self, frame: Frame) -> None:
-        self._status.frame_at = time.monotonic()
-        if not self._controls.view.frozen:
+    # --- What changes the state --------------------------------------------------------------------------
+
+    def _apply(self, change: Update) -> None:
+        """Take over a new state, and do what it asks for."""
+        self._state = change.state
+        for effect in change.effects:
+            self._carry_out(effect)
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Quit():
+                self._has_quit = True
+            case Announce(text):
+                self._announce(text)
+            case Smooth(smoothing_s):
+                self._heat.set_smoothing(smoothing_s)
+            case Explain(request):
+                self._threads.request(request)
+                self._explain_newest()
+            case Freeze(frozen):
+                self._threads.freeze(frozen)
+                self._heat.freeze(self._newest if frozen else None)
+                self._explain_newest()
+            case _:
+                shown = None if self._newest is None else self._live_frame(self._newest)
+                try:
+                    is_done = [output.handle(effect, shown) for output in self._outputs]
+                except StreamcamError as error:
+                    self._state = self._state.with_message(str(error))
+                else:
+                    if not any(is_done) and not isinstance(effect, WriteStatistics):
+                        self._state = self._state.with_message("no output of this session can do that")
+                self._take_events()
+
+    def _explain_newest(self) -> None:
+        """Explain the newest frame again: there may be no new one, now or ever, to explain instead."""
+        if self._newest is not None:
+            self._threads.explain(self._newest)
+
+    def _take_frame(self, frame: Frame) -> None:
+        now_s = self._clock()
+        self._apply(update(self._state, FrameArrived(now_s, self._source.info.rate)))
+        if self._began_s is None:
+            self._began_s = self._written_s = now_s
+        if not self._state.frozen:
             self._newest = frame
 
     def _take_answers(self) -> None:
         """Take what the explainer has finished since the last time."""
-        while (answer := self._stages.answers.take(0)) is not None:
-            if isinstance(answer, ExplainerFacts):
-                self._controls.facts = answer
-            elif isinstance(answer, Refusal):
-                # What was wanted stays where it is, so that the next key goes on from there.
-                self._controls.facts = answer.facts
-                self._status.say(answer.reason)
-            else:
-                # The backend may have changed; and other answers may have been dropped.
-                self._controls.facts = answer.facts
+        while (answer := self._threads.answers.take(0)) is not None:
+            if isinstance(answer, Explained):
                 if answer.explanation.is_explained:
-                    self._status.meter.note_explained()
-                self._heat.take(answer)
+                    self._meter.note_explained()
+                self._heat.add(answer)
+                if self._state.facts is not answer.facts:  # the backend may have changed
+                    self._state = dataclasses.replace(self._state, facts=answer.facts)
+            else:
+                self._apply(update(self._state, answer))
 
-    def _give_up(self, now: float) -> None:
-        """End if there has been no image for too long.
+    def _take_events(self) -> None:
+        """Take what outputs have reported."""
+        while self._events:
+            event = self._events.popleft()
+            self._finished.append(event)
+            self._apply(update(self._state, event))
+
+    def _take_commands(self) -> None:
+        for source in self._command_sources:
+            for command in source.poll():
+                if self._has_quit:
+                    return
+                try:
+                    if isinstance(command, KeyPress):
+                        self._apply(press_key(self._state, command.key))
+                    else:
+                        self._apply(run_command(self._state, command.name, command.argument))
+                except StreamcamError as error:
+                    self._state = self._state.with_message(str(error))
+
+    def _give_up_if_silent(self) -> None:
+        """End if there has been no frame for too long.
 
         Raises:
             SourceError: if so.
         """
         limit_s = self._settings.give_up_s
-        if limit_s is not None and self._status.silence_s(now) > limit_s:
-            why = f" ({self._stages.notice})" if self._stages.notice else ""
-            raise SourceError(f"no image from {self._source.info.name!r} for {limit_s:g} s; giving up{why}")
+        if limit_s is not None and self._clock() - self._state.frame_at_s > limit_s:
+            why = f" ({self._state.notice})" if self._state.notice else ""
+            name = self._state.source_name
+            raise SourceError(f"no frame from {name!r} for {limit_s:g} s; giving up{why}")
 
-    # --- Keys --------------------------------------------------------------------------------------------
+    # --- What is shown -----------------------------------------------------------------------------------
 
-    def _obey(self) -> bool:
-        """Do what the keys pressed say; return whether the preview goes on."""
-        for key in self._display.poll():
-            view, wanted = self._controls.view, self._controls.wanted
-            deed = self._controls.press(key)
-            if deed is Deed.QUIT:
-                return False
-            self._follow(view, wanted)
-            if deed is not None:
-                self._do(deed)
-            if self._controls.said is not None:
-                self._status.say(self._controls.said)
-                self._controls.said = None
-        return not self._display.closed
+    def _live_frame(self, frame: Frame) -> LiveFrame:
+        heat = self._heat.of(frame) if self._state.view.heat_shown else None
+        return LiveFrame(frame, heat, self._state)
 
-    def _follow(self, view: View, wanted: ExplainRequest) -> None:
-        """Carry out what has changed since the view and the wish were these."""
-        now_view = self._controls.view
-        if now_view.smoothing_s != view.smoothing_s:
-            self._heat.set_smoothing(now_view.smoothing_s)
-        if now_view.frozen != view.frozen:
-            self._stages.freeze(now_view.frozen)
-            self._heat.freeze(self._newest if now_view.frozen else None)
-        has_new_wish = self._controls.wanted != wanted
-        if has_new_wish:
-            self._stages.order(self._controls.wanted)
-        if self._newest is not None and (has_new_wish or now_view.frozen != view.frozen):
-            # No new image may come, now or ever, that would make the explainer look at its orders.
-            self._stages.explain(self._newest)
-
-    def _do(self, deed: Deed) -> None:
-        try:
-            if deed is Deed.FULL_SCREEN:
-                self._display.toggle_full_screen()
-            elif deed is Deed.SAVE_IMAGE:
-                self._save_image()
-            elif deed is Deed.RECORD:
-                self._toggle_recording()
-        except StreamcamError as error:
-            self._status.say(str(error))
-
-    def _toggle_recording(self) -> None:
-        path = self._keeper.end_recording()
-        if path is None:
-            self._status.say(f"recording to {self._keeper.begin_recording(self._source.info.rate)}")
-            if self._newest is not None:  # what is seen now is its first image, though it be a frozen one
-                self._record(self._newest)
-        else:
-            self._status.say(f"recorded {path}")
-
-    def _save_image(self) -> None:
-        if self._newest is not None:
-            self._status.say(f"saved {self._keeper.save_image(self._compose(self._newest))}")
-
-    # --- Showing -----------------------------------------------------------------------------------------
-
-    def _show(self, now: float) -> None:
-        """Draw and show, if there is anything new to be seen."""
+    def _offer(self) -> None:
+        """Hand the newest frame to all outputs, if there is anything new to see."""
         frame = self._newest
         if frame is None:
             return
-        view, size, hud = self._controls.view, self._canvas_size(frame), self._status.hud(now, frame)
-        waits_for_heat = view.frozen or self._status.has_stalled(now)
-        drawn = (frame, view, size, hud, self._heat.current if waits_for_heat else None)
-        before, self._drawn = self._drawn, drawn
-        if before is not None and all(a is b or a == b for a, b in zip(before, drawn, strict=True)):
+        waits_for_heat = self._state.frozen or self._state.has_stalled
+        heat = self._heat.current if waits_for_heat else None
+        offered = _Offered(frame, heat, self._state.view, hud_of(self._state))
+        before, self._offered = self._offered, offered
+        if before is not None and offered.looks_like(before):
             return
-        image = self._compose(frame, size)
-        self._hud.paint(image, hud)
-        self._display.show(image)
-        self._controls.shown = self._heat.current
-        if before is None or before[0] is not frame:
-            self._note_shown(frame)
-            self._record(frame)
+        live_frame = self._live_frame(frame)
+        for output in self._outputs:
+            output.write(live_frame)
+        self._take_events()
+        shown = self._heat.current
+        target = shown.targets[0] if shown is not None and shown.targets else None
+        self._apply(update(self._state, FrameShown(frame.time_s, target)))
+        if before is None or before.frame is not frame:
+            now_s, explained = self._clock(), self._heat.explained
+            heat_age_s = None if explained is None else now_s - explained.frame.received_at
+            self._meter.note_shown(now_s - frame.received_at, heat_age_s)
 
-    def _heat_of(self, frame: Frame) -> StabilizedFrame | None:
-        return self._heat.of(frame) if self._controls.view.heat_shown else None
+    # --- Statistics --------------------------------------------------------------------------------------
 
-    def _compose(self, frame: Frame, size: tuple[int, int] | None = None) -> Image:
-        view = self._controls.view
-        return self._compositor.compose(frame, self._heat_of(frame), view.overlay, view.layout, size)
+    def _elapsed_s(self, now_s: float) -> float:
+        return 0.0 if self._began_s is None else now_s - self._began_s
 
-    def _record(self, frame: Frame) -> None:
-        self._keeper.record(Recorded(frame, self._heat_of(frame), self._controls.view.overlay))
+    def _note_source(self) -> None:
+        self._meter.note_source(self._threads.captured, self._threads.frames.dropped)
 
-    def _note_shown(self, frame: Frame) -> None:
-        now, explained = time.monotonic(), self._heat.explained
-        heat_age_s = None if explained is None else now - explained.frame.received_at
-        self._status.meter.note_shown(now - frame.received_at, heat_age_s)
+    def _measure(self, now_s: float) -> None:
+        """Bring the statistics of the state up to date, if it is time."""
+        if now_s - self._measured_s >= _STATISTICS_EVERY_S:
+            self._measured_s = now_s
+            self._note_source()
+            self._apply(update(self._state, StatisticsMeasured(self._meter.measure(now_s))))
 
-    def _canvas_size(self, frame: Frame) -> tuple[int, int] | None:
-        """The window's size, or as much of it as is worth drawing."""
-        size = self._display.size
-        if size is None:
-            return None
-        width, height = max(_FINE_ENOUGH[0], frame.image.width), max(_FINE_ENOUGH[1], frame.image.height)
-        scale = min(1.0, max(width / size[0], height / size[1]))
-        return round(size[0] * scale), round(size[1] * scale)
+    def _write_line(self, now_s: float) -> None:
+        """Report the statistics of the last second, if it is time."""
+        if self._began_s is not None and now_s - self._written_s >= _LINES_EVERY_S:
+            self._written_s = now_s
+            self._note_source()
+            self._carry_out(WriteStatistics(self._line(self._meter.next_second(), now_s)))
+
+    def _line(self, counts: Counts, now_s: float) -> dict[str, Any]:
+        """Return one line of the statistics file."""
+        facts = self._state.facts
+        numbers: dict[str, int] = {}
+        for output in self._outputs:
+            numbers |= output.counts()
+        return {
+            "time_s": round(self._elapsed_s(now_s), 3),
+            **counts.record(),
+            **numbers,
+            "notice": self._state.notice,
+            "method": None if facts is None else facts.method,
+            "layer": None if facts is None else facts.layer,
+            "backend": None if facts is None else facts.backend,
+            "precision": None if facts is None else facts.precision,
+        }
+
+    # --- The end -----------------------------------------------------------------------------------------
+
+    def _close(self, output: Output) -> None:
+        """Close an output; those before it are closed already, so that what they wrote is counted."""
+        if self._began_s is not None:
+            line = self._line(self._meter.whole, self._ended_s) | {"whole_run": True}
+            output.handle(WriteStatistics(line), None)
+        output.close()
+
+    def _result(self) -> LiveResult:
+        events, facts = self._finished, self._state.facts
+        return LiveResult(
+            statistics=self._meter.whole,
+            elapsed_s=self._elapsed_s(self._ended_s),
+            recordings=tuple(event for event in events if isinstance(event, RecordingFinished)),
+            saved=tuple(event.path for event in events if isinstance(event, ImageSaved)),
+            problems=tuple(event.problem for event in events if isinstance(event, OutputFailed)),
+            notes=() if facts is None else facts.notes,
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class _Offered:
+    """The appearance of what was handed to the outputs last."""
+
+    frame: Frame
+    heat: object
+    """Where no new frame will show it, the heat."""
+    view: View
+    hud: HudState
+
+    def looks_like(self, other: _Offered) -> bool:
+        """Return whether there is nothing new to see. Frames and heat hold arrays, and have no equality."""
+        return (
+            self.frame is other.frame
+            and self.heat is other.heat
+            and self.view == other.view
+            and self.hud == other.hud
+        )

@@ -1,27 +1,66 @@
-"""How a live preview is to run."""
+"""Settings of a live session."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
 
-from streamcam.session.controls import View
-from streamcam.session.stages import ExplainRequest
-from streamcam.temporal import LIVE_MODE, TemporalSettings
+from streamcam.errors import InvalidArgumentError, unknown_name
+from streamcam.overlay import Overlay, OverlaySettings
+from streamcam.session.compositor import LAYOUTS
+from streamcam.session.state import View
+from streamcam.sinks import check_output, check_recording
+from streamcam.temporal import LIVE_MODE, TemporalSettings, check_live
+
+DISPLAYS = ("window", "none")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LiveSettings:
-    """How a preview runs."""
+    """How a live session runs."""
 
-    view: View = dataclasses.field(default_factory=View)
+    overlay: OverlaySettings = dataclasses.field(default_factory=OverlaySettings)
     temporal: TemporalSettings = dataclasses.field(default_factory=lambda: TemporalSettings(mode=LIVE_MODE))
-    wanted: ExplainRequest = dataclasses.field(default_factory=lambda: ExplainRequest("gradcam"))
+    display: str = "window"
+    """Where to show it: ``"window"``, or ``"none"`` for unattended runs."""
+    layout: str = LAYOUTS[0]
+    """A name in `streamcam.session.compositor.LAYOUTS`."""
+    heat_shown: bool = True
     duration_s: float | None = None
-    """How long to run, in seconds from the first image; None for ever."""
+    """How long to run, in seconds from the first frame; None for ever."""
     give_up_s: float | None = None
-    """How long without an image is too long, in seconds; None for ever."""
-    record: Path | None = None
-    """Where to record to from the beginning, replacing what is there; None to record when asked to."""
-    folder: Path = Path()
-    """Where images and recordings go that keys ask for."""
+    """How long to wait for a frame before failing, in seconds; None for ever."""
+    record: str | Path | None = None
+    """A video to record to from the first frame on; None to record when asked to."""
+    overwrite: bool = False
+    """Whether `record` may replace an existing file."""
+    folder: str | Path = "."
+    """Where images and recordings go that are asked for while it runs."""
+    statistics: str | Path | None = None
+    """A file for statistics, one JSON object per second; replaced if it exists."""
+
+    @property
+    def view(self) -> View:
+        """How frames are shown at first."""
+        return View(self.overlay, self.temporal.smoothing_s, self.heat_shown, self.layout)
+
+    def check(self) -> None:
+        """Check everything that can be checked before anything is opened.
+
+        Raises:
+            StreamcamError: one of its children, for the first setting that cannot be used.
+        """
+        if self.record is not None:
+            check_recording(self.record, overwrite=self.overwrite)
+        Overlay(self.overlay)
+        check_live(self.temporal)
+        if self.display not in DISPLAYS:
+            raise unknown_name("display", self.display, DISPLAYS)
+        if self.layout not in LAYOUTS:
+            raise unknown_name("layout", self.layout, LAYOUTS)
+        for name in ("duration_s", "give_up_s"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InvalidArgumentError(f"`{name}` {value:g} is not above 0")
+        if self.statistics is not None:
+            check_output(self.statistics, overwrite=True, inputs=())

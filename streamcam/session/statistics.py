@@ -1,20 +1,14 @@
-"""How a live preview is doing, in numbers: for the window, and for a file."""
+"""How a live session is doing, in numbers: for the window, and for a file."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
 import math
 from collections import Counter, deque
-from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Self
-
-from streamcam.errors import SinkError
+from typing import Any
 
 _WINDOW_S = 2.0
-"""Rates are those of the last seconds, so many."""
+"""Rates are measured over this many seconds."""
 
 _COUNTED = ("captured", "shown", "explained")
 
@@ -23,20 +17,20 @@ _MOST_MS = 60_000.0
 
 
 class Rate:
-    """How many of something there were in a second, lately. A count that is read now and then will do."""
+    """How often something happens per second, from a count that is read now and then."""
 
     def __init__(self) -> None:
         self._counts: deque[tuple[float, int]] = deque()
 
     def note(self, now_s: float, count: int) -> None:
-        """Note how many there were until now."""
+        """Add a reading of the count."""
         self._counts.append((now_s, count))
         while len(self._counts) > 2 and self._counts[1][0] < now_s - _WINDOW_S:
             self._counts.popleft()
 
     @property
     def per_s(self) -> float:
-        """The rate; 0 while it is not known."""
+        """Rate over the last seconds; 0 while there is only one reading."""
         if len(self._counts) < 2:
             return 0.0
         (first_s, first), (last_s, last) = self._counts[0], self._counts[-1]
@@ -44,29 +38,29 @@ class Rate:
 
 
 class Ages:
-    """How old something was each time: as a histogram, so that days of it take no more room than a minute."""
+    """Ages of frames, kept as a histogram: days of them take no more memory than a minute."""
 
     def __init__(self) -> None:
         self._bins: Counter[int] = Counter()
         self.latest_ms = math.nan
 
     def note(self, age_s: float) -> None:
-        """Note one age."""
+        """Add one age."""
         self.latest_ms = age_s * 1000
         self._bins[round(min(self.latest_ms, _MOST_MS) / _BIN_MS)] += 1
 
     def quantile_ms(self, share: float) -> float | None:
-        """The age that this share of all did not exceed, to 0.1 ms; None if there were none."""
-        wanted = math.ceil(share * self._bins.total())
+        """Return the age that this share of all does not exceed, to 0.1 ms; None if there are none."""
+        due = math.ceil(share * self._bins.total())
         reached = 0
         for number, count in sorted(self._bins.items()):
             reached += count
-            if reached >= wanted:
+            if reached >= due:
                 return round(number * _BIN_MS, 1)
         return None
 
     def summary(self) -> dict[str, float | None]:
-        """Median, 99th percentile and maximum, in ms."""
+        """Return median, 99th percentile and maximum, in ms."""
         return {
             "median": self.quantile_ms(0.5),
             "p99": self.quantile_ms(0.99),
@@ -75,24 +69,24 @@ class Ages:
 
 
 @dataclasses.dataclass
-class Figures:
-    """The counts and ages of a preview since some moment."""
+class Counts:
+    """The counts and ages of a stretch of time."""
 
     captured: int = 0
-    """Frames that the source gave."""
+    """Frames that the source sent."""
     shown: int = 0
     """Different frames that were shown."""
     explained: int = 0
     """Explanations that were finished."""
     dropped: int = 0
-    """Frames that were captured and never shown, because newer ones were there."""
+    """Frames that were captured and never shown, because newer ones had arrived."""
     frame_age: Ages = dataclasses.field(default_factory=Ages)
     """From a frame's arrival until it was shown."""
     heat_age: Ages = dataclasses.field(default_factory=Ages)
     """From the arrival of the frame that was explained until its heat was shown."""
 
     def record(self) -> dict[str, Any]:
-        """The numbers by name."""
+        """Return the numbers by name, as in the statistics file."""
         return {
             "captured": self.captured,
             "shown": self.shown,
@@ -103,85 +97,68 @@ class Figures:
         }
 
 
-class StatsFile:
-    """JSON lines: one for each second, and a last one for the whole run, with ``"whole_run": true``."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Statistics:
+    """How a session is doing at one moment."""
 
-    def __init__(self, path: Path) -> None:
-        """Begin the file anew.
-
-        Raises:
-            SinkError: if it cannot be written.
-        """
-        self._path = path
-        try:
-            self._file: IO[str] = path.open("w", encoding="utf-8")
-        except OSError as error:
-            raise SinkError(f"cannot write {str(path)!r}: {error.strerror}") from error
-
-    def write(self, record: dict[str, Any]) -> None:
-        """Add one line, which others can read at once.
-
-        Raises:
-            SinkError: if the disk is full.
-        """
-        try:
-            self._file.write(json.dumps(record) + "\n")
-            self._file.flush()
-        except OSError as error:
-            raise SinkError(f"cannot write {str(self._path)!r}: {error.strerror}") from error
-
-    def close(self) -> None:
-        """Close the file; may be called again. What a full disk refused has been told by `write`."""
-        with contextlib.suppress(OSError):
-            self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    captured_per_s: float = 0.0
+    shown_per_s: float = 0.0
+    explained_per_s: float = 0.0
+    frame_age_ms: float = math.nan
+    """From the arrival of the last frame until it was shown; NaN before the first."""
+    heat_age_ms: float = math.nan
+    dropped: int = 0
+    """Frames that were captured and never shown."""
 
 
 class Meter:
-    """Counts what a preview does, for the whole run and for each second. Belongs to one thread.
+    """Counts what a session does, for the whole run and for each second. Belongs to one thread.
 
     Attributes:
-        whole: The figures of the whole run.
-        second: Those since the last `next_second`.
+        whole: Counts of the whole run.
+        second: Counts since the last `next_second`.
     """
 
     def __init__(self) -> None:
-        self.whole, self.second = Figures(), Figures()
+        self.whole, self.second = Counts(), Counts()
         self._rates = {name: Rate() for name in _COUNTED}
 
     def note_source(self, captured: int, dropped: int) -> None:
-        """Note how many frames the source has given until now, and how many of them were dropped."""
+        """Set how many frames the source has sent so far, and how many of them were dropped."""
         self.second.captured += captured - self.whole.captured
         self.second.dropped += dropped - self.whole.dropped
         self.whole.captured, self.whole.dropped = captured, dropped
 
     def note_explained(self) -> None:
         """Count an explanation."""
-        for figures in (self.whole, self.second):
-            figures.explained += 1
+        for counts in (self.whole, self.second):
+            counts.explained += 1
 
     def note_shown(self, frame_age_s: float, heat_age_s: float | None) -> None:
-        """Count a frame that was shown, so long after it arrived."""
-        for figures in (self.whole, self.second):
-            figures.shown += 1
-            figures.frame_age.note(frame_age_s)
-            if heat_age_s is not None:
-                figures.heat_age.note(heat_age_s)
+        """Count a frame that was shown.
 
-    def rates(self, now_s: float) -> dict[str, float]:
-        """How many were captured, shown and explained in a second, lately."""
+        Args:
+            frame_age_s: Seconds since it arrived.
+            heat_age_s: Seconds since the frame arrived whose explanation it shows; None without heat.
+        """
+        for counts in (self.whole, self.second):
+            counts.shown += 1
+            counts.frame_age.note(frame_age_s)
+            if heat_age_s is not None:
+                counts.heat_age.note(heat_age_s)
+
+    def measure(self, now_s: float) -> Statistics:
+        """Return the rates of the last seconds and the latest ages."""
         for name, rate in self._rates.items():
             rate.note(now_s, getattr(self.whole, name))
-        return {name: rate.per_s for name, rate in self._rates.items()}
+        return Statistics(
+            **{f"{name}_per_s": rate.per_s for name, rate in self._rates.items()},
+            frame_age_ms=self.whole.frame_age.latest_ms,
+            heat_age_ms=self.whole.heat_age.latest_ms,
+            dropped=self.whole.dropped,
+        )
 
-    def next_second(self) -> Figures:
-        """Return the figures since the last call, and begin anew."""
-        done, self.second = self.second, Figures()
+    def next_second(self) -> Counts:
+        """Return the counts since the last call, and start again from zero."""
+        done, self.second = self.second, Counts()
         return done

@@ -8,19 +8,29 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 import cv2
 
 from streamcam.errors import SinkError
+from streamcam.frames import Frame
 from streamcam.media.images import Image
 from streamcam.media.scaling import Resampler
+from streamcam.session.commands import CommandCall, KeyPress
+from streamcam.session.compositor import Compositor
+from streamcam.session.hud import HudPainter, hud_of
+from streamcam.session.outputs import LiveFrame, Output
+from streamcam.session.state import OutputEffect, ToggleFullScreen
 
 _LARGEST_AT_FIRST = (1280, 720)
 _SMALLEST_AT_FIRST = (640, 360)
+_LARGEST_CANVAS = (1280, 720)
+"""Windows larger than the frame are drawn up to this size; beyond it the window enlarges what is drawn."""
+
 _PROBE_PATIENCE_S = 30.0
 
 NO_DISPLAY = "there is no display"
-"""What `find_display` begins with where that is all that is wrong."""
+"""How `find_display`'s answer begins where nothing else is wrong."""
 
 _KEY_NAMES = {8: "backspace", 9: "tab", 10: "enter", 13: "enter", 27: "escape", 127: "backspace"}
 _ARROWS = {
@@ -31,7 +41,7 @@ _ARROWS = {
 _SHIFT = (65505, 65506)
 
 _SHIFT_HOLDS_S = 1.0
-"""HighGUI on Qt tells that Shift goes down and never that it comes up, and gives shifted letters as small
+"""HighGUI on Qt reports that Shift goes down but never that it comes up, and reports shifted letters as small
 ones. A letter this soon after Shift, or after another shifted letter, is taken for a capital."""
 
 # What the child does is all that can go wrong: make a window, show it, and close it.
@@ -74,8 +84,8 @@ def find_display() -> str | None:
     if "libGL" in probe.stderr or "cannot open shared object" in probe.stderr:
         line = next(line for line in probe.stderr.splitlines()[::-1] if line.strip())
         return f"OpenCV cannot be loaded ({line.strip()})"
-    wanted = "DISPLAY is not set" if not os.environ.get("DISPLAY") else f"DISPLAY={os.environ['DISPLAY']}"
-    where = f" ({wanted})" if sys.platform.startswith("linux") else ""
+    setting = "DISPLAY is not set" if not os.environ.get("DISPLAY") else f"DISPLAY={os.environ['DISPLAY']}"
+    where = f" ({setting})" if sys.platform.startswith("linux") else ""
     return f"{NO_DISPLAY} to open a window on{where}; log in at a screen, or use `display='none'`"
 
 
@@ -97,54 +107,60 @@ if sys.platform.startswith("linux"):
     _QT_SETTINGS["QT_QPA_PLATFORM"] = "xcb"
 
 
-class Display(abc.ABC):
-    """Where a live preview is shown. Used by one thread, the main one."""
+class Display(Output):
+    """An output that shows composed images, with what the session writes over them. Belongs to one thread."""
+
+    may_block = False
+
+    def __init__(self) -> None:
+        self._compositor, self._hud = Compositor(), HudPainter()
+        self._shown: LiveFrame | None = None
+        self._shown_size: tuple[int, int] | None = None
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """(width, height) that images should have, in pixels; None for their own size."""
+        """(width, height) that images should have, in pixels; None for that of the frame."""
         return None
 
     @abc.abstractmethod
     def show(self, image: Image) -> None:
         """Show an image."""
 
-    def poll(self) -> tuple[str, ...]:
-        """Return the keys pressed since the last call, and let the system do its work.
+    def write(self, live_frame: LiveFrame) -> None:
+        """Compose a frame at the display's size, and show it."""
+        frame, view = live_frame.frame, live_frame.state.view
+        self._shown, self._shown_size = live_frame, self.size
+        canvas = _canvas_size(self._shown_size, frame)
+        image = self._compositor.compose(frame, live_frame.heat, view.overlay, view.layout, canvas)
+        self._hud.paint(image, hud_of(live_frame.state))
+        self.show(image)
 
-        Characters stand for themselves; others are ``"escape"``, ``"enter"``, ``"backspace"``, ``"tab"``,
-        ``"up"`` and ``"down"``.
-        """
-        return ()
-
-    @property
-    def closed(self) -> bool:
-        """Whether the user closed it."""
-        return False
-
-    def toggle_full_screen(self) -> None:  # noqa: B027 - not every display has one
-        """Fill the screen, or be a window again."""
-
-    def close(self) -> None:  # noqa: B027
-        """Close it; may be called again."""
+    def redraw_if_resized(self) -> None:
+        """Draw the last frame again if the display has another size now: there may be no new one for long."""
+        if self._shown is not None and self.size != self._shown_size:
+            self.write(self._shown)
 
 
-class NoDisplay(Display):
-    """Shows nothing, for unattended runs."""
-
-    def show(self, image: Image) -> None:
-        """Do nothing."""
+def _canvas_size(size: tuple[int, int] | None, frame: Frame) -> tuple[int, int] | None:
+    """Return the size of a window, or as much of it as is worth drawing."""
+    if size is None:
+        return None
+    width = max(_LARGEST_CANVAS[0], frame.image.width)
+    height = max(_LARGEST_CANVAS[1], frame.image.height)
+    scale = min(1.0, max(width / size[0], height / size[1]))
+    return round(size[0] * scale), round(size[1] * scale)
 
 
 class Window(Display):
-    """One window. It opens with the first image."""
+    """A window. It opens with the first frame, and commands come from its keys and its close button."""
 
     def __init__(self, title: str) -> None:
-        """Assign.
+        """Describe the window.
 
         Args:
-            title: What the window's frame says.
+            title: What its title bar says.
         """
+        super().__init__()
         self._title = title
         self._name = "streamcam"
         self._resampler = Resampler()
@@ -163,11 +179,6 @@ class Window(Display):
             return None
         return (width, height) if width > 0 and height > 0 else None
 
-    @property
-    def closed(self) -> bool:
-        """Whether the close button was pressed."""
-        return self._closed
-
     def show(self, image: Image) -> None:
         """Show an image, stretched to the window.
 
@@ -185,24 +196,30 @@ class Window(Display):
         except cv2.error as error:
             raise SinkError(f"the window cannot be shown ({error.err}); try `display='none'`") from error
 
-    def poll(self) -> tuple[str, ...]:
-        """Return the key pressed since the last call: HighGUI keeps no more than one."""
-        if not self._is_open or self._closed:
+    def poll(self) -> Sequence[KeyPress | CommandCall]:
+        """Return the key pressed since the last call, of which HighGUI keeps one, or that it was closed."""
+        if self._closed:
+            return (CommandCall("quit"),)
+        if not self._is_open:
             return ()
         code = cv2.pollKey()
-        # Looked at before anything is shown again: imshow would open the window anew.
+        # Checked before anything is shown: imshow would open the window again.
         if not self._is_visible():
             self._closed = True
-            return ()
+            return (CommandCall("quit"),)
+        self.redraw_if_resized()
         key = self._key(code, time.monotonic())
-        return () if key is None else (key,)
+        return () if key is None else (KeyPress(key),)
 
-    def toggle_full_screen(self) -> None:
-        """Fill the screen, or be a window again."""
+    def handle(self, effect: OutputEffect, live_frame: LiveFrame | None) -> bool:  # noqa: ARG002
+        """Fill the screen, or return to a window."""
+        if not isinstance(effect, ToggleFullScreen):
+            return False
         if self._is_open and not self._closed:
             is_full = cv2.getWindowProperty(self._name, cv2.WND_PROP_FULLSCREEN) == cv2.WINDOW_FULLSCREEN
-            wanted = cv2.WINDOW_NORMAL if is_full else cv2.WINDOW_FULLSCREEN
-            cv2.setWindowProperty(self._name, cv2.WND_PROP_FULLSCREEN, wanted)
+            mode = cv2.WINDOW_NORMAL if is_full else cv2.WINDOW_FULLSCREEN
+            cv2.setWindowProperty(self._name, cv2.WND_PROP_FULLSCREEN, mode)
+        return True
 
     def close(self) -> None:
         """Close the window."""

@@ -10,29 +10,28 @@ from __future__ import annotations
 import atexit
 import sys
 import threading
-import types
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 
-def make_explainers(model: dict[str, Any], **_settings: Any) -> object:
-    """Take the settings of the real ones and need hardly any of them."""
+def fake_explainers(model: dict[str, Any]) -> object:
+    """Return explainers without a network; of the endless one, none is ever returned."""
     from live_fakes import FakeExplainers
 
-    class EndlessExplainers(FakeExplainers):
-        def make(self, _wanted: object) -> Any:
-            threading.Event().wait()
+    def wait_for_ever(_request: object) -> None:
+        threading.Event().wait()
 
-    return EndlessExplainers() if model["name"] == "endless" else FakeExplainers()
+    return wait_for_ever if model["name"] == "endless" else FakeExplainers()
 
 
 def main() -> None:
     """Begin as ``python -m streamcam`` does."""
-    module = types.ModuleType("streamcam.session.explainers")
-    module.LiveExplainers = make_explainers  # type: ignore[attr-defined]
-    sys.modules[module.__name__] = module
+    from streamcam.session import explainers
+
+    explainers.build_from_model = lambda model, **_settings: model  # type: ignore[assignment, return-value]
+    explainers.Explainers = fake_explainers  # type: ignore[assignment, misc]
 
     atexit.register(print, "Python has ended")
 

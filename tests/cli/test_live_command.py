@@ -19,9 +19,9 @@ from streamcam.cli import run
 from streamcam.cli.live import live_command
 from streamcam.models.layers import Layer
 from streamcam.models.layouts import Layout
-from streamcam.session import explainers as live_explainers
 from streamcam.session import window
-from streamcam.session.explainers import stage_layers
+from streamcam.session.explainers import Explainers, build_from_model, stage_layers
+from streamcam.session.state import ExplainRequest
 from streamcam.temporal import LIVE_MODE
 
 LIVE = ["live", "--display", "none", "--weights", "none"]
@@ -98,7 +98,7 @@ def test_an_absent_camera_is_one_line(
 def test_without_a_display_it_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(window, "find_display", lambda: "there is no display; use --display none")
+    monkeypatch.setattr(window, "find_display", lambda: "there is no display; use `display='none'`")
     assert run(["live", "clip.mp4"]) == 1
     assert capsys.readouterr() == ("", "streamcam: error: there is no display; use --display none\n")
 
@@ -119,7 +119,7 @@ def test_a_signal_finishes_the_recording(work: Path) -> None:
     arguments = [*LIVE, "clip.mp4", "--loop", "--record", "r.mp4", "--stats", "s.jsonl"]
     with started("-m", "streamcam", *arguments) as child:
         try:
-            _wait_for_figures(work / "s.jsonl", "explained", child)
+            _wait_for_statistics(work / "s.jsonl", "explained", child)
             child.send_signal(signal.SIGTERM)
             out, err = child.communicate(timeout=LIMIT_S)
         finally:
@@ -141,7 +141,7 @@ def test_a_network_that_is_still_loading_does_not_keep_the_process(work: Path) -
     options = ["--display", "none", "--loop", "--stats", "s.jsonl", "--model", "endless"]
     with fake_live("live", "clip.mp4", *options) as child:
         try:
-            _wait_for_figures(work / "s.jsonl", "shown", child)
+            _wait_for_statistics(work / "s.jsonl", "shown", child)
             child.send_signal(signal.SIGINT)
             out, err = child.communicate(timeout=LIMIT_S)
         finally:
@@ -158,16 +158,16 @@ def test_where_nothing_is_left_behind_python_ends_by_itself() -> None:
     assert out.endswith("\nPython has ended\n")
 
 
-def _wait_for_figures(path: Path, figure: str, child: subprocess.Popen[str]) -> None:
-    """Wait until a figure of a child's is above 0: their file is the only thing that tells of it."""
+def _wait_for_statistics(path: Path, number: str, child: subprocess.Popen[str]) -> None:
+    """Wait until a number in a child's statistics file is above 0: nothing else shows it from outside."""
     for _ in range(int(3 * LIMIT_S * 20)):
         lines = path.read_text().splitlines() if path.exists() else []
-        if any(json.loads(line)[figure] for line in lines):
+        if any(json.loads(line)[number] for line in lines):
             return
         assert child.poll() is None, child.communicate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(0.05)
-    pytest.fail(f"the child's images {figure} stay at 0")
+    pytest.fail(f"the child's frames {number} stay at 0")
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_every_frame_that_there_is_time_for_is_explained_or_every_nth(
     options: list[str], every: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    monkeypatch.setattr("streamcam.temporal.check_live", asked.append)
+    monkeypatch.setattr("streamcam.session.settings.check_live", asked.append)
     assert run([*LIVE, "nowhere.mp4", *options]) == 2
     assert [settings.every for settings in asked] == [every]
 
@@ -213,13 +213,10 @@ def test_the_last_layer_of_each_stage_is_offered() -> None:
 
 
 def test_explainers_are_kept_for_a_while() -> None:
-    from streamcam.session.stages import ExplainRequest
-
-    explainers = live_explainers.LiveExplainers({"name": "resnet18", "weights": "none"}, backend="torch")
-    assert explainers.methods == []
-    first = explainers.make(ExplainRequest("gradcam"))
+    explainers = Explainers(build_from_model({"name": "resnet18", "weights": "none"}, backend="torch"))
+    first = explainers(ExplainRequest("gradcam"))
     facts = first.facts
-    assert "hirescam" in explainers.methods
+    assert "hirescam" in facts.methods
     assert (facts.model, facts.method, facts.layer, facts.backend) == (
         "resnet18",
         "gradcam",
@@ -228,19 +225,17 @@ def test_explainers_are_kept_for_a_while() -> None:
     )
     assert facts.layers == ("relu", "layer1", "layer2", "layer3", "layer4")
     assert len(facts.labels) == 1000
-    other = explainers.make(ExplainRequest("hirescam", "layer3", class_index=7))
+    other = explainers(ExplainRequest("hirescam", "layer3", class_index=7))
     assert (other.facts.method, other.facts.layer) == ("hirescam", "layer3")
     assert [target.class_index for target in other.explainer.targets] == [7]
-    assert explainers.make(ExplainRequest("gradcam")).explainer is first.explainer
-    second_best = explainers.make(ExplainRequest("gradcam", rank=1))
+    assert explainers(ExplainRequest("gradcam")).explainer is first.explainer
+    second_best = explainers(ExplainRequest("gradcam", rank=1))
     assert [target.rank for target in second_best.explainer.targets] == [1]
     assert second_best.explainer.model is first.explainer.model
 
 
 def test_what_is_told_of_an_explainer_is_true_at_any_moment() -> None:
-    from streamcam.session.stages import ExplainRequest
-
-    made = live_explainers.LiveExplainers({"name": "resnet18", "weights": "none"}, backend="torch").make(
+    made = Explainers(build_from_model({"name": "resnet18", "weights": "none"}, backend="torch"))(
         ExplainRequest("gradcam")
     )
     made.explainer.backend = "another"

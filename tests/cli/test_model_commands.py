@@ -178,12 +178,12 @@ def test_methods_are_listed_by_what_they_cost(
 
 def test_all_that_is_known_of_one_method_is_told(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["methods", "occlusion"]) == 0
-    told = dict(re.split(r" {2,}", line, maxsplit=1) for line in capfd.readouterr().out.splitlines())
-    assert told["title"] == "Occlusion"
-    assert told["cost"] == "Many passes, for still images and short scenes"
-    assert told["--signed"] == "supported"
-    assert told["published"] == "https://arxiv.org/abs/1311.2901"
-    assert told["options"] == "--method occlusion:patch=32,stride=16"
+    details = dict(re.split(r" {2,}", line, maxsplit=1) for line in capfd.readouterr().out.splitlines())
+    assert details["title"] == "Occlusion"
+    assert details["cost"] == "Many passes, for still images and short scenes"
+    assert details["--signed"] == "supported"
+    assert details["published"] == "https://arxiv.org/abs/1311.2901"
+    assert details["options"] == "--method occlusion:patch=32,stride=16"
     assert run(["methods", "eigencam"]) == 0
     said = capfd.readouterr().out
     assert "not supported" in said

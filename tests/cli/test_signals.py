@@ -155,13 +155,13 @@ def test_nohup_is_respected(work: Path) -> None:
 def test_handlers_are_put_back() -> None:
     before = [signal.getsignal(number) for number in SIGNALS]
     counted, stops = SignalCount(), list[str]()
-    steps = [functools.partial(stops.append, step) for step in ("stop", "told", "left")]
+    steps = [functools.partial(stops.append, step) for step in ("stop", "announced", "left")]
     with interrupt_on_signal():
         with stop_on_signal(*steps, counted):
             signal.raise_signal(signal.SIGTERM)
-            assert stops == ["stop", "told"]
+            assert stops == ["stop", "announced"]
             signal.raise_signal(signal.SIGINT)
-            assert stops == ["stop", "told", "left"]
+            assert stops == ["stop", "announced", "left"]
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
     assert counted.received == 2
@@ -184,7 +184,7 @@ def test_outside_the_main_thread_signals_are_left_alone() -> None:
 
 @pytest.mark.usefixtures("long_clip")
 def test_what_is_finished_outlives_every_signal_and_is_gone_on_from(work: Path) -> None:
-    """Killed outright, stopped in order, told twice to go: the video is that of an undisturbed render."""
+    """Killed outright, stopped in order, interrupted twice: the video is that of an undisturbed render."""
     resume = ["render", "clip.mp4", "-o", "out.mp4", "--resume", "--sidecar", "maps.jsonl"]
     undisturbed = ["render", "clip.mp4", "-o", "whole.mp4", "--resume", "--sidecar", "whole.jsonl"]
     settings = {"SEGMENT": "16", "RISK": "0"}

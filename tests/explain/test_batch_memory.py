@@ -60,7 +60,7 @@ def test_what_fits_is_not_halved() -> None:
 
 
 def test_a_single_image_that_does_not_fit_is_an_error() -> None:
-    with pytest.raises(ModelError, match=r"does not hold a single image.*`device='cpu'`"):
+    with pytest.raises(ModelError, match=r"is too small for a single image.*`device='cpu'`"):
         short_of_memory(0)
 
 

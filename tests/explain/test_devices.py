@@ -26,7 +26,7 @@ def with_devices(monkeypatch: pytest.MonkeyPatch, there: set[str], broken: set[s
     monkeypatch.setattr(devices, "_try", compute)
 
 
-UNUSABLE = "device {!r} is there but cannot be used (no kernel image is available)"
+UNUSABLE = "device {!r} exists but cannot be used (no kernel image is available)"
 
 
 @pytest.mark.parametrize(

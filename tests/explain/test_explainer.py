@@ -29,7 +29,7 @@ Image = NDArray[np.uint8]
 
 
 class Spots(nn.Module):
-    """A network whose maps can be worked out by hand: class k likes colour channel k, in cells of 8x8."""
+    """A network whose maps can be worked out by hand: class k likes color channel k, in cells of 8x8."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -260,7 +260,7 @@ def test_no_positive_evidence_gives_a_zero_map_and_a_flag() -> None:
         (
             {"device": "warp"},
             InvalidArgumentError,
-            r"device 'warp' cannot be used here \(there is none of that name\); ",
+            r"device 'warp' cannot be used here \(torch has no device of that name\); ",
         ),
         ({"batch_size": 0}, InvalidArgumentError, r"at least 1, not 0"),
         (

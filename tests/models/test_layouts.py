@@ -146,3 +146,15 @@ def test_an_image_of_another_shape_has_another_grid(
 def test_tokens_that_make_no_grid_on_an_image_are_refused(count: int) -> None:
     with pytest.raises(ModelError, match=rf"{count} tokens make no grid on an image of 384x224 pixels"):
         Layout("tokens", (14, 24), 1).fold(torch.zeros(1, count + 1, 8), (224, 384))
+
+
+def test_the_moments_of_a_clip_are_one_tall_plane_with_the_newest_at_the_bottom() -> None:
+    layout = find_layout((2, 3, 4, 14, 14), 2, SQUARE, [], of_clips=True)
+    assert layout is not None
+    assert (layout.kind, layout.grid) == ("ncthw", (14, 14))
+    output = torch.arange(1 * 2 * 3 * 2 * 2).reshape(1, 2, 3, 2, 2).float()  # three moments of 2x2 places
+    planes = layout.fold(output, SQUARE)
+    assert planes.shape == (1, 2, 6, 2)
+    assert torch.equal(layout.unfold(planes, output), output)
+    assert layout.newest(planes[:, 0], output).tolist() == output[:, 0, 2].tolist()
+    assert layout.grid_of(output, SQUARE) == (2, 2)

@@ -93,7 +93,7 @@ def test_labels_must_be_as_many_as_classes(weights: Path, fine_tuned: Path) -> N
         load_model(TINY, weights=weights, labels=["a", "b", "c"])
     with pytest.raises(ModelError, match="2 labels were given for the 1000 classes of efficientnet_lite0"):
         load_model(labels=["a", "b"])
-    with pytest.raises(InvalidArgumentError, match="two classes or more, and here are 1 labels"):
+    with pytest.raises(InvalidArgumentError, match="two classes or more, but `labels` names 1"):
         load_model(TINY, weights="none", labels=["a"])
 
 
@@ -152,7 +152,7 @@ def test_the_input_is_the_published_one_or_as_asked_for(
 
 BAD_INPUTS = [
     ({"input_size": 0}, "number of pixels from 1, not 0"),
-    ({"mean": (0.5, 0.5)}, "cannot normalise images so: .* three values each"),
+    ({"mean": (0.5, 0.5)}, "cannot normalize images: .* three values each"),
     ({"mean": (0.5,)}, "three values each"),
     ({"std": (58.0, 57.0, 57.0)}, "divide those of 0 to 255 by 255"),
     ({"activation": "relu"}, "unknown activation 'relu'; choose one of: sigmoid, softmax"),

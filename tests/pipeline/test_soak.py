@@ -19,9 +19,9 @@ from live_fakes import FakeDisplay, FakeExplainers
 from media_factory import make_clip
 from stage_fakes import LIMIT_S
 
-from streamcam.session.session import LivePreview
-from streamcam.session.settings import LiveSettings
-from streamcam.session.statistics import StatsFile
+from streamcam.session.captures import Recordings, Snapshots
+from streamcam.session.outputs import StatisticsFile
+from streamcam.session.session import LiveSession
 from streamcam.sources import capture as capture_module
 from streamcam.sources.capture import ReconnectingSource
 from streamcam.sources.network import NetworkCapture
@@ -77,18 +77,16 @@ def test_nothing_grows_with_every_reconnection(
     port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(capture_module, "_FIRST_DELAY_S", 0.0)
-    display = FakeDisplay(on_show=lambda _number: display.shown.clear())
+    display = FakeDisplay(on_show=lambda _live_frame: (display.shown.clear(), display.frames.clear()))
     capture = CountingCapture(f"tcp://127.0.0.1:{port}", display)
-    with StatsFile(tmp_path / "stats.jsonl") as file:
-        preview = LivePreview(
-            ReconnectingSource(capture), FakeExplainers(), display, LiveSettings(), stats=file
-        )
-        gc.disable()  # what is freed at once needs nobody to look for it
-        try:
-            result = preview.run()
-        finally:
-            gc.enable()
-    assert result.figures.captured >= _RECONNECTS
+    outputs = [display, Recordings(tmp_path), Snapshots(tmp_path), StatisticsFile(tmp_path / "stats.jsonl")]
+    session = LiveSession(ReconnectingSource(capture), FakeExplainers(), outputs)
+    gc.disable()  # what is freed at once needs nobody to look for it
+    try:
+        result = session.run()
+    finally:
+        gc.enable()
+    assert result.statistics.captured >= _RECONNECTS
     (threads, handles, before_mb), (threads_later, handles_later, after_mb) = (
         capture.looks[_WARM_UP],
         capture.looks[_WARM_UP + _RECONNECTS],

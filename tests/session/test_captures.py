@@ -1,63 +1,198 @@
-"""What is kept of a live preview, and what becomes of it when the disk refuses."""
+"""Files made from a live session, and what happens when the disk refuses."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from live_fakes import live_frame
-from media_factory import make_image
+from media_factory import frame_times_of
 from stage_fakes import expect
 
 from streamcam.errors import SinkError
 from streamcam.overlay import OverlaySettings
-from streamcam.session.captures import CaptureManager
-from streamcam.session.recorder import Recorded
+from streamcam.session import captures
+from streamcam.session.captures import FileNames, Recordings, Snapshots
+from streamcam.session.outputs import LiveFrame
+from streamcam.session.state import (
+    Event,
+    ExplainRequest,
+    ImageRequested,
+    ImageSaved,
+    LiveState,
+    OutputFailed,
+    RecordingFinished,
+    RecordingStarted,
+    RecordingStopped,
+    SaveImage,
+    ToggleFullScreen,
+    ToggleRecording,
+    View,
+)
 from streamcam.sinks import Recording
+
+STATE = LiveState("camera 0", ExplainRequest("fake"), View(OverlaySettings(labels=False)), rate=Fraction(25))
+
+
+def shown(index: int) -> LiveFrame:
+    return LiveFrame(live_frame(index), None, STATE)
+
+
+class Events:
+    """What outputs reported, and a way to wait for it."""
+
+    def __init__(self) -> None:
+        self.all: list[Event] = []
+        self._failed = threading.Event()
+
+    def __call__(self, event: Event) -> None:
+        self.all.append(event)
+        if isinstance(event, OutputFailed):
+            self._failed.set()
+
+    def of(self, kind: type) -> list[Event]:
+        return [event for event in self.all if isinstance(event, kind)]
+
+    def wait_for_failure(self) -> None:
+        expect(self._failed)
 
 
 def test_no_name_is_given_twice_although_the_files_come_later(tmp_path: Path) -> None:
-    keeper = CaptureManager(tmp_path)
-    names = {keeper._fresh_path(suffix) for suffix in (".png", ".png", ".png", ".mp4", ".mp4")}
-    assert len(names) == 5
+    names = FileNames(tmp_path)
+    assert len({names.choose(suffix) for suffix in (".png", ".png", ".png", ".mp4", ".mp4")}) == 5
 
 
-def test_an_image_that_cannot_be_saved_is_told_once(tmp_path: Path) -> None:
-    keeper = CaptureManager(tmp_path / "nowhere")
-    path = keeper.save_image(make_image(64, 48))
-    keeper.end()
-    failure = keeper.failure()
-    assert failure is not None
-    assert str(path.parent) in failure
-    assert keeper.failure() is None
-    assert keeper.problems == (failure,)
-    assert keeper.saved == []
+def test_a_recording_holds_every_frame_once(tmp_path: Path) -> None:
+    events, recordings = Events(), Recordings(tmp_path)
+    recordings.start(events)
+    recordings.write(shown(0))
+    assert recordings.handle(ToggleRecording(), shown(1))
+    frame = shown(2)
+    for repeated in (frame, frame, shown(3)):  # drawn twice, because something was written over it
+        recordings.write(repeated)
+    recordings.handle(ToggleRecording(), frame)
+    recordings.write(shown(4))
+    recordings.close()
+    (started,), (stopped,) = events.of(RecordingStarted), events.of(RecordingStopped)
+    assert isinstance(started, RecordingStarted)
+    assert isinstance(stopped, RecordingStopped)
+    assert started.began_s == pytest.approx(1 / 25)
+    assert events.of(RecordingFinished) == [RecordingFinished(started.path, 3, 0)]
+    assert frame_times_of(stopped.path) == pytest.approx([0, 1 / 25, 2 / 25], abs=1e-3)
+    assert recordings.counts() == {"recorded": 3, "recording_dropped": 0}
 
 
-def test_a_recording_that_fails_is_told_once_and_keeps_no_images(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_recording_asked_for_before_the_first_frame_begins_with_it(tmp_path: Path) -> None:
+    events, recordings = Events(), Recordings(tmp_path)
+    recordings.start(events)
+    recordings.handle(ToggleRecording(), None)
+    recordings.handle(ToggleRecording(), None)  # and not, after all
+    recordings.write(shown(0))
+    recordings.handle(ToggleRecording(), None)
+    recordings.write(shown(1))
+    recordings.close()
+    assert [event.written for event in events.all if isinstance(event, RecordingFinished)] == [1]
+
+
+def test_a_recording_that_cannot_begin_is_refused_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match="there is no directory"):
+        Recordings(record=tmp_path / "nowhere" / "out.mp4").start(Events())
+
+
+def test_an_image_that_cannot_be_saved_is_reported_and_the_next_one_is_tried(tmp_path: Path) -> None:
+    events, snapshots = Events(), Snapshots(tmp_path / "nowhere")
+    snapshots.start(events)
+    assert snapshots.handle(SaveImage(), shown(0))
+    events.wait_for_failure()
+    (tmp_path / "nowhere").mkdir()
+    snapshots.handle(SaveImage(), shown(0))
+    snapshots.close()
+    (failure,), (saved,) = events.of(OutputFailed), events.of(ImageSaved)
+    assert isinstance(failure, OutputFailed)
+    assert isinstance(saved, ImageSaved)
+    assert str(tmp_path / "nowhere") in failure.problem
+    assert saved.path.is_file()
+    assert len(events.of(ImageRequested)) == 2
+
+
+def test_other_effects_are_for_other_outputs() -> None:
+    for output in (Recordings(), Snapshots()):
+        assert not output.handle(ToggleFullScreen(), shown(0))
+
+
+def failing_recording(tmp_path: Path, refuse: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> Events:
+    """Record six frames; return what is reported after the first could not be written."""
     writing, filled = threading.Event(), threading.Event()
 
-    def refuse(_recording: Recording, _image: object) -> None:
+    def write(_recording: Recording, _frame: object) -> None:
         writing.set()
         expect(filled)
-        raise SinkError("the disk is full")
+        refuse()
 
-    monkeypatch.setattr(Recording, "write", refuse)
-    keeper = CaptureManager(tmp_path)
-    keeper.begin_recording(None)
-    recorder = keeper.recording
-    assert recorder is not None
-    keeper.record(Recorded(live_frame(0), None, OverlaySettings()))
+    monkeypatch.setattr(Recording, "write", write)
+    events, recordings = Events(), Recordings(tmp_path)
+    recordings.start(events)
+    recordings.handle(ToggleRecording(), shown(0))
     expect(writing)
     for index in range(1, 6):
-        keeper.record(Recorded(live_frame(index), None, OverlaySettings()))
+        recordings.write(shown(index))
     filled.set()
-    recorder._thread.join()
-    assert len(recorder._frames._items) == 0
-    assert (keeper.failure(), keeper.failure()) == ("the disk is full", None)
-    assert keeper.recording is None
-    keeper.end()
-    assert keeper.problems == ("the disk is full",)
+    events.wait_for_failure()
+    recordings.write(shown(6))
+    recordings.close()
+    return events
+
+
+def test_a_recording_that_fails_is_reported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise SinkError("the disk is full")
+
+    events = failing_recording(tmp_path, refuse, monkeypatch)
+    (started,) = events.of(RecordingStarted)
+    assert isinstance(started, RecordingStarted)
+    assert events.of(OutputFailed) == [OutputFailed("the disk is full", started.path)]
+    assert len(events.of(RecordingFinished)) == 1
+
+
+def test_an_encoder_that_breaks_does_not_end_the_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise ValueError("odd size")
+
+    (failure,) = failing_recording(tmp_path, refuse, monkeypatch).of(OutputFailed)
+    assert isinstance(failure, OutputFailed)
+    assert failure.problem.endswith("was given up (ValueError: odd size)")
+
+
+def test_after_a_failure_another_recording_can_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events, recordings = Events(), Recordings(tmp_path)
+    recordings.start(events)
+
+    def refuse(_recording: Recording, _frame: object) -> None:
+        raise SinkError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recording, "write", refuse)
+        recordings.handle(ToggleRecording(), shown(0))
+        events.wait_for_failure()
+    recordings.handle(ToggleRecording(), shown(1))
+    recordings.close()
+    assert [event.written for event in events.all if isinstance(event, RecordingFinished)] == [0, 1]
+
+
+def test_a_disk_that_hangs_does_not_keep_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wake = threading.Event()
+    monkeypatch.setattr(Recording, "write", lambda _recording, _frame: expect(wake))
+    monkeypatch.setattr(captures, "PATIENCE_S", 0.05)
+    events, recordings = Events(), Recordings(tmp_path)
+    recordings.start(events)
+    recordings.handle(ToggleRecording(), shown(0))
+    recordings.close()
+    (failure,) = events.of(OutputFailed)
+    assert isinstance(failure, OutputFailed)
+    assert "its disk does not answer" in failure.problem
+    wake.set()

@@ -1,4 +1,4 @@
-"""What a live preview writes over its image."""
+"""What a live session writes over its image."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from media_factory import make_image
 from numpy.typing import NDArray
 
 from streamcam.media.images import planes_of
-from streamcam.session.hud import Hud, HudState
+from streamcam.session.hud import HudPainter, HudState
 
 HELP = tuple((key, f"what {key} does") for key in "abcdefghijklmnopq")
-FIGURES = (("captured", "30.0 fps"), ("shown", "29.9 fps"), ("backend", "openvino fp32"))
+STATISTICS = (("captured", "30.0 fps"), ("shown", "29.9 fps"), ("backend", "openvino fp32"))
 ALL = HudState(
-    figures=FIGURES,
+    statistics=STATISTICS,
     help=HELP,
     notices=("camera 0 is gone; trying again", "method hirescam"),
     trouble=True,
@@ -27,10 +27,10 @@ ALL = HudState(
 
 
 def written(state: HudState, size: tuple[int, int] = (640, 360)) -> NDArray[np.bool_]:
-    """Where a state changes a grey image's luma."""
+    """Where a state changes a gray image's luma."""
     image = make_image(*size)
     before = planes_of(image)[0].copy()
-    Hud().paint(image, state)
+    HudPainter().paint(image, state)
     changed: NDArray[np.bool_] = planes_of(image)[0] != before
     return changed
 
@@ -47,8 +47,8 @@ def test_nothing_to_say_changes_nothing() -> None:
     assert not written(HudState()).any()
 
 
-def test_figures_stand_at_the_upper_right() -> None:
-    left, top, right, bottom = box(HudState(figures=FIGURES))
+def test_statistics_stand_at_the_upper_right() -> None:
+    left, top, right, bottom = box(HudState(statistics=STATISTICS))
     assert left > 0.6
     assert top < 0.05
     assert 0.95 < right < 1
@@ -93,10 +93,10 @@ def test_the_whole_help_fits_into_small_and_large_windows(size: tuple[int, int])
     assert min(left, top, 1 - right, 1 - bottom) > 0
 
 
-def test_badges_do_not_cover_figures() -> None:
+def test_badges_do_not_cover_statistics() -> None:
     badges = written(HudState(recording="0:12", frozen=True))
-    figures = written(HudState(figures=FIGURES, recording="0:12", frozen=True)) & ~badges
-    assert np.flatnonzero(badges.any(axis=1))[-1] < np.flatnonzero(figures.any(axis=1))[0]
+    statistics = written(HudState(statistics=STATISTICS, recording="0:12", frozen=True)) & ~badges
+    assert np.flatnonzero(badges.any(axis=1))[-1] < np.flatnonzero(statistics.any(axis=1))[0]
 
 
 @pytest.mark.parametrize("size", [(2, 2), (16, 16), (65, 49), (100, 40), (160, 120), (64, 800)])
@@ -106,7 +106,7 @@ def test_what_does_not_fit_is_left_out(size: tuple[int, int]) -> None:
 
 def test_text_appears_in_light_on_dark() -> None:
     image = make_image(640, 360, 4)
-    Hud().paint(image, HudState(notices=("MMMM",)))
+    HudPainter().paint(image, HudState(notices=("MMMM",)))
     luma = planes_of(image)[0]
     assert luma.min() < 50
     assert luma.max() > 200

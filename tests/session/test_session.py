@@ -1,118 +1,184 @@
-"""The live preview, against a source, explainers and a display that do as they are told."""
+"""The live session, with a source, explainers and a display that follow a script."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
-from live_fakes import FakeDisplay, FakeExplainers, FakeLiveExplainer, ScriptedLiveSource, live_frame
-from media_factory import frame_times_of, grey_of
+from live_fakes import FakeDisplay, FakeExplainers, FakeLiveExplainer, ScriptedLiveSource, facts_of
+from media_factory import frame_times_of, gray_of
 from PIL import Image
-from stage_fakes import at, expect
+from stage_fakes import CAT, expect
 
 from streamcam.errors import InvalidArgumentError, SinkError, SourceError
-from streamcam.frames import Frame
 from streamcam.media.images import planes_of
 from streamcam.overlay import OverlaySettings
-from streamcam.session import stages
-from streamcam.session.controls import View
-from streamcam.session.session import LivePreview, LiveResult
+from streamcam.session import session as session_module
+from streamcam.session import threads
+from streamcam.session.captures import Recordings, Snapshots
+from streamcam.session.commands import COMMANDS, CommandCall, KeyPress
+from streamcam.session.outputs import LiveFrame, Output, StatisticsFile
+from streamcam.session.session import LiveResult, LiveSession
 from streamcam.session.settings import LiveSettings
-from streamcam.session.stages import Explained, ExplainRequest, LiveStages
-from streamcam.session.statistics import StatsFile
-from streamcam.temporal import LIVE_MODE, TemporalSettings
+from streamcam.session.state import ExplainRequest
+from streamcam.session.threads import ExplainerFor
 
-PLAIN = View(OverlaySettings(labels=False), heat_shown=False)
-"""What is shown is the bare image, so that its grey tells which one it is."""
+PLAIN = LiveSettings(OverlaySettings(labels=False), heat_shown=False)
+"""Shows the bare frame, so that its gray tells which one it is."""
+
+FAKE = ExplainRequest("fake")
+
+Step = Callable[["Scene"], "bool | None"]
+"""One step of a script. It is tried again and again until it returns something else than False."""
 
 
 class Scene:
-    """A preview of a told source.
+    """A session whose script is a command source: looked at after every turn of the session's loop.
 
-    The script says what happens after each image is shown, or each time one is drawn where redraws are
-    heeded; when it is over, the source ends.
+    When the script is over, the source ends.
     """
 
     def __init__(
         self,
-        *script: Callable[[Scene], object],
-        settings: LiveSettings | None = None,
-        explainers: FakeExplainers | None = None,
-        stats: StatsFile | None = None,
-        heeds_redraws: bool = False,
+        *script: Step,
+        settings: LiveSettings = PLAIN,
+        explainer_for: ExplainerFor | None = None,
+        outputs: Sequence[Output] = (),
+        request: ExplainRequest = FAKE,
     ) -> None:
-        self._heeds_redraws = heeds_redraws
-        self._seen: object = None
         self.source = ScriptedLiveSource()
-        self.display = FakeDisplay(on_show=self._on_show)
-        self.explainers = explainers or FakeExplainers()
-        self.told: list[str] = []
-        self.preview = LivePreview(
+        self.display = FakeDisplay()
+        self.explainers = FakeExplainers()
+        self.announced: list[str] = []
+        self.late_s = 0.0
+        self.commands: list[KeyPress | CommandCall] = []
+        self.session = LiveSession(
             self.source,
-            self.explainers,
-            self.display,
-            settings or LiveSettings(view=PLAIN),
-            stats=stats,
-            tell=self.told.append,
+            explainer_for or self.explainers,
+            [self.display, *outputs],
+            settings,
+            request=request,
+            commands=[self],
+            announce=self.announced.append,
+            clock=lambda: time.monotonic() + self.late_s,
         )
         self._script = list(script)
+        self.source.go()
 
-    def _on_show(self, _number: int) -> None:
-        seen, self._seen = self._seen, self.preview._newest
-        if seen is self._seen and not self._heeds_redraws:  # the same image, with other words on it
-            return
-        if self._script:
-            self._script.pop(0)(self)
-        else:
-            self.source.end()
+    def poll(self) -> Sequence[KeyPress | CommandCall]:
+        if self.shown:  # nothing happens before the first frame
+            if not self._script:
+                self.source.end()
+            elif self._script[0](self) is not False:
+                self._script.pop(0)
+        commands, self.commands = self.commands, []
+        return commands
 
     def run(self) -> LiveResult:
-        self.source.go()
-        return self.preview.run()
+        return self.session.run()
 
     @property
-    def greys(self) -> list[int]:
+    def shown(self) -> list[int]:
+        """The indices of the frames shown, each once."""
+        return list(dict.fromkeys(live_frame.frame.index for live_frame in self.display.frames))
+
+    @property
+    def grays(self) -> list[int]:
+        """The luma of every image shown."""
         return [int(planes_of(image)[0][0, 0]) for image in self.display.shown]
 
 
-def go(scene: Scene) -> None:
-    scene.source.go()
+def frames(count: int = 1) -> list[Step]:
+    """Send frames one by one, each after the one before was shown."""
+
+    def send(scene: Scene) -> None:
+        scene.source.go()
+
+    def one_more() -> list[Step]:
+        before: list[int] = []
+
+        def note_and_send(scene: Scene) -> None:
+            before.append(len(scene.shown))
+            send(scene)
+
+        return [note_and_send, lambda scene: len(scene.shown) > before[0]]
+
+    return [step for _ in range(count) for step in one_more()]
 
 
-def pressing(*keys: str) -> Callable[[Scene], None]:
-    def press(scene: Scene) -> None:
-        scene.display.keys += keys
+def press(*keys: str) -> Step:
+    def step(scene: Scene) -> None:
+        scene.commands += map(KeyPress, keys)
 
-    return press
+    return step
 
 
-def test_every_image_is_shown_as_it_comes() -> None:
-    scene = Scene(go, go, go)
+def call(name: str, argument: str | float | None = None) -> Step:
+    def step(scene: Scene) -> None:
+        scene.commands.append(CommandCall(name, argument))
+
+    return step
+
+
+def wait(condition: Callable[[Scene], object]) -> Step:
+    return lambda scene: bool(condition(scene))
+
+
+def until_heat(scene: Scene) -> bool:
+    """Send frames until one was shown that has heat."""
+    if scene.session.state.target is not None:
+        return True
+    if scene.source.idle.is_set():
+        scene.source.idle.clear()
+        scene.source.go()
+    return False
+
+
+def until_method(method: str) -> Step:
+    """Wait until heat of a method is shown; only a frozen or stalled session draws again by itself."""
+
+    def step(scene: Scene) -> bool:
+        facts = scene.session.state.facts
+        return facts is not None and facts.method == method
+
+    return step
+
+
+def message_of(scene: Scene) -> str:
+    message = scene.session.state.message
+    return "" if message is None else message.text
+
+
+def test_every_frame_is_shown_as_it_comes() -> None:
+    scene = Scene(*frames(3))
     result = scene.run()
-    assert scene.greys == [grey_of(index) for index in range(4)]
-    assert (result.figures.captured, result.figures.shown, result.figures.dropped) == (4, 4, 0)
-    assert scene.display.threads == {"test"}  # windows are for the thread that runs the preview
+    assert [gray_of(index) for index in range(4)] == list(dict.fromkeys(scene.grays))
+    counts = result.statistics
+    assert (counts.captured, counts.shown, counts.dropped) == (4, 4, 0)
+    assert scene.display.threads == {"test"}  # windows are for the thread that runs the session
     assert scene.display.is_closed
 
 
-def test_the_newest_image_is_shown_and_the_others_are_counted() -> None:
+def test_the_newest_frame_is_shown_and_the_others_are_counted() -> None:
     def hurry(scene: Scene) -> None:
         scene.source.idle.clear()
         scene.source.go(5)
         expect(scene.source.idle)  # the reader does not wait for the display
 
-    scene = Scene(hurry)
+    scene = Scene(hurry, wait(lambda scene: len(scene.shown) == 2))
     result = scene.run()
-    assert scene.greys == [grey_of(0), grey_of(5)]
-    assert result.figures.dropped == 4
+    assert scene.shown == [0, 5]
+    assert result.statistics.dropped == 4
 
 
-def test_the_image_goes_on_while_a_map_is_computed() -> None:
+def test_frames_go_on_while_a_map_is_computed() -> None:
     held, release = threading.Event(), threading.Event()
 
     def hold(batch: int) -> None:
@@ -120,185 +186,227 @@ def test_the_image_goes_on_while_a_map_is_computed() -> None:
             held.set()
             expect(release)
 
-    def see_that_it_is_held(scene: Scene) -> None:
-        expect(held)
-        go(scene)
-
     scene = Scene(
-        go,
-        see_that_it_is_held,
-        go,
-        lambda _: (release.set(), scene.source.go()),
-        explainers=FakeExplainers(hold),
+        lambda _: expect(held),
+        *frames(3),
+        lambda _: release.set(),
+        *frames(1),
+        explainer_for=FakeExplainers(hold),
     )
-    result = scene.run()
-    assert scene.greys == [grey_of(index) for index in range(5)]
-    assert result.figures.shown == 5
+    assert scene.run().statistics.shown == 5
 
 
-def wait_for_facts(scene: Scene) -> None:
-    """Let an image come once something has been explained; nothing is shown until then."""
-    heat = scene.preview._heat
-    if heat.explained is not None:
-        scene.source.go()
-        return
-    take = heat.take
-
-    def take_and_go(explained: Explained) -> None:
-        heat.take = take  # type: ignore[method-assign]
-        take(explained)
-        scene.source.go()
-
-    heat.take = take_and_go  # type: ignore[method-assign]
-
-
-def test_heat_is_carried_on_to_images_not_explained() -> None:
-    gate = threading.Event()
+def test_heat_moves_on_to_frames_that_are_not_explained() -> None:
+    gate, explained = threading.Event(), threading.Event()
 
     def hold(batch: int) -> None:
         if batch == 1:
+            explained.set()
             expect(gate)
 
-    view = View(OverlaySettings(labels=False, alpha=1.0))
     scene = Scene(
-        wait_for_facts,
-        go,
-        lambda _: gate.set() or scene.source.end(),
-        settings=LiveSettings(view=view),
-        explainers=FakeExplainers(hold),
+        until_heat,
+        lambda scene: scene.source.go(),
+        lambda _: expect(explained),
+        *frames(2),
+        lambda _: gate.set(),
+        settings=LiveSettings(OverlaySettings(labels=False, alpha=1.0)),
+        explainer_for=FakeExplainers(hold),
     )
     scene.run()
-    # Only heat is shown, of the first image's map: all later images look alike, whatever their own grey.
+    # Only heat is shown, of one frame's map: later frames look alike, whatever their own gray.
     second, third = (image.to_ndarray() for image in scene.display.shown[-2:])
     assert (second == third).all()
     assert second.std() > 5
 
 
-def test_a_key_changes_the_method_and_a_refusal_leaves_the_old_one() -> None:
-    def press_again_once_changed(running: Scene) -> None:
-        facts = running.preview._controls.facts
-        assert facts is not None
-        if facts.method == "other":
-            pressing("m")(running)
-            running._script.append(end_once_refused)
-        else:
-            running._script.append(press_again_once_changed)
-        go(running)
-
-    def end_once_refused(running: Scene) -> None:
-        if "goes with no network" not in running.preview._status._said:
-            running._script.append(end_once_refused)
-            go(running)
-        else:
-            running.source.end()
-
+def test_a_key_changes_the_method_and_a_refusal_keeps_the_old_one() -> None:
     scene = Scene(
-        wait_for_facts,
-        lambda scene: (pressing("m")(scene), go(scene)),
-        press_again_once_changed,
-        settings=LiveSettings(view=PLAIN, wanted=ExplainRequest("fake")),
+        until_heat,
+        press("m"),
+        until_method("other"),
+        *frames(1),
+        press("m"),
+        wait(lambda scene: message_of(scene) == "this method goes with no network"),
     )
     scene.run()
-    assert [wanted.method for wanted in scene.explainers.asked] == ["fake", "other", "broken"]
-    assert scene.preview._controls.facts is not None
-    assert scene.preview._controls.facts.method == "other"
-    assert scene.preview._status._said == "this method goes with no network"
+    assert [request.method for request in scene.explainers.requests] == ["fake", "other", "broken"]
+    facts = scene.session.state.facts
+    assert facts is not None
+    assert facts.method == "other"
 
 
-def test_an_backend_that_gives_way_later_on_is_told() -> None:
+def test_a_backend_that_gives_way_later_on_is_reported() -> None:
     def fall_back(batch: int) -> None:
         if batch == 1:
-            explainer = scene.explainers.made[0]
-            explainer.facts = dataclasses.replace(explainer.facts, backend="other", notes=("fell back",))
+            made = explainers.made[0]
+            made.facts = dataclasses.replace(made.facts, backend="other", notes=("fell back",))
 
-    def end_once_seen(running: Scene) -> None:
-        facts = running.preview._controls.facts
+    def until_seen(scene: Scene) -> bool:
+        facts = scene.session.state.facts
         if facts is not None and facts.backend == "other":
-            running.source.end()
-        else:
-            running._script.append(end_once_seen)
-            running.source.go()
+            return True
+        scene.source.go()
+        return False
 
-    scene = Scene(wait_for_facts, end_once_seen, explainers=FakeExplainers(fall_back))
-    assert scene.run().notes == ("fell back",)
+    explainers = FakeExplainers(fall_back)
+    assert Scene(until_heat, until_seen, explainer_for=explainers).run().notes == ("fell back",)
 
 
-def test_a_frozen_image_stays_and_is_explained_by_itself() -> None:
-    explained: list[int] = []
-    frozen: list[int] = []
-
-    def freeze(running: Scene) -> None:
-        assert running.preview._newest is not None
-        frozen.append(running.preview._newest.index)
-        pressing(" ")(running)
-
+def test_a_frozen_frame_stays_and_is_explained_by_itself() -> None:
     scene = Scene(
-        wait_for_facts,
-        freeze,
-        lambda scene: (scene.source.go(3), pressing("m")(scene)),
-        settings=LiveSettings(view=PLAIN, wanted=ExplainRequest("fake")),
-        heeds_redraws=True,
+        until_heat,
+        press(" "),
+        wait(lambda scene: scene.session.state.frozen),
+        lambda scene: scene.source.go(3),
+        press("m"),
+        until_method("other"),
     )
-
-    def end_when_explained_anew(running: Scene) -> None:
-        answer = running.preview._heat.explained
-        assert answer is not None
-        explained.append(answer.frame.index)
-        if answer.facts.method == "other":
-            running.source.end()
-        else:
-            running._script.append(end_when_explained_anew)
-            pressing("i")(running)  # anything that makes it draw again
-
-    scene._script.append(end_when_explained_anew)
     result = scene.run()
-    assert set(scene.greys[-3:]) == {grey_of(frozen[0])}
-    assert explained[-1] == frozen[0]
-    assert result.figures.shown == frozen[0] + 1
+    frozen = scene.shown[-1]
+    assert scene.display.frames[-1].frame.index == frozen
+    assert result.statistics.shown == frozen + 1
+    assert result.statistics.captured == frozen + 4
 
 
-def test_a_frozen_image_can_be_recorded(tmp_path: Path) -> None:
+def explained_frames(scene: Scene) -> list[str]:
+    """The methods whose heat was drawn, in order."""
+    heats = [live_frame.heat for live_frame in scene.display.frames if live_frame.heat is not None]
+    return list(dict.fromkeys(heat.explanation.method for heat in heats))
+
+
+SITUATIONS: dict[str, list[Step]] = {
+    "running": [until_heat],
+    "frozen": [until_heat, press(" "), wait(lambda scene: scene.session.state.frozen)],
+    "stalled": [
+        until_heat,
+        lambda scene: setattr(scene, "late_s", 5.0),
+        wait(lambda scene: scene.session.state.has_stalled),
+    ],
+    "before the first heat": [],
+    "recording": [until_heat, press("r"), wait(lambda scene: scene.session.state.recording)],
+}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+@pytest.mark.parametrize("name", [command.name for command in COMMANDS if command.name != "quit"])
+def test_every_command_works_in_every_situation(name: str, situation: str, tmp_path: Path) -> None:
     scene = Scene(
-        lambda scene: pressing(" ", "r", "q")(scene), settings=LiveSettings(view=PLAIN, folder=tmp_path)
+        *SITUATIONS[situation],
+        call(name),
+        *[lambda _: None] * 3,  # its explanation and another drawing
+        call(name),
+        lambda scene: scene.source.go(2),
+        *[lambda _: None] * 3,
+        settings=LiveSettings(),  # with heat, whose arrays must never be compared
+        outputs=[Recordings(tmp_path), Snapshots(tmp_path)],
     )
+    assert scene.run().problems == ()
+    assert scene.display.frames[-1].state.source_name == "scripted"
+
+
+@pytest.mark.parametrize("name", [command.name for command in COMMANDS if command.name != "quit"])
+def test_every_command_works_while_the_network_loads(name: str, tmp_path: Path) -> None:
+    loaded = threading.Event()
+    explainers = FakeExplainers()
+
+    def load(request: ExplainRequest) -> FakeLiveExplainer:
+        expect(loaded)
+        return explainers(request)
+
+    scene = Scene(
+        call(name),
+        lambda scene: scene.source.go(),
+        *[lambda _: None] * 3,
+        lambda _: loaded.set(),
+        wait(lambda scene: scene.session.state.facts),
+        settings=LiveSettings(),
+        explainer_for=load,
+        outputs=[Recordings(tmp_path), Snapshots(tmp_path)],
+    )
+    assert scene.run().problems == ()
+
+
+@pytest.mark.parametrize("key", ["m", "l", "c", "2"])
+@pytest.mark.parametrize("situation", ["frozen", "stalled"])
+def test_heat_without_new_frames_is_drawn_again(key: str, situation: str) -> None:
+    def is_redrawn(scene: Scene) -> bool:
+        heat = scene.display.frames[-1].heat
+        return heat is not None and heat is not seen[0]
+
+    seen: list[object] = []
+    scene = Scene(
+        *SITUATIONS[situation],
+        *[lambda _: None] * 20,  # until the frame itself is explained
+        lambda scene: seen.append(scene.display.frames[-1].heat),
+        press(key),
+        is_redrawn,
+        settings=LiveSettings(),
+    )
+    scene.run()
+    assert scene.explainers.requests[-1] != FAKE
+
+
+def test_the_class_shown_is_locked() -> None:
+    scene = Scene(until_heat, press("c"), wait(lambda scene: scene.session.state.request != FAKE))
+    scene.run()
+    assert scene.session.state.request.class_index == CAT
+
+
+def test_a_frozen_frame_can_be_recorded(tmp_path: Path) -> None:
+    scene = Scene(press(" ", "r", "q"), outputs=[Recordings(tmp_path)])
     result = scene.run()
     assert result.problems == ()
-    assert [recorder.written for recorder in result.recordings] == [1]
+    assert [recording.written for recording in result.recordings] == [1]
 
 
 @pytest.mark.parametrize("key", ["q", "escape"])
-def test_a_key_quits(key: str) -> None:
-    scene = Scene(go, pressing(key))
-    scene.run()
-    assert len(scene.display.shown) == 2
+def test_a_key_of_the_display_quits(key: str) -> None:
+    scene = Scene(*frames(1), lambda scene: scene.display.keys.append(key), wait(lambda _: False))
+    assert scene.run().statistics.shown == 2
 
 
 def test_the_close_button_quits() -> None:
-    def close(scene: Scene) -> None:
-        scene.display.closed_by_user = True
-
-    scene = Scene(close)
-    scene.run()
-    assert len(scene.display.shown) == 1
+    scene = Scene(lambda scene: setattr(scene.display, "closed_by_user", True), wait(lambda _: False))
+    assert scene.run().statistics.shown == 1
 
 
-def test_full_screen_is_the_displays_affair() -> None:
-    scene = Scene(lambda scene: (pressing("f")(scene), go(scene)))
+def test_full_screen_is_for_the_display() -> None:
+    scene = Scene(press("f"), *frames(1))
     scene.run()
     assert scene.display.full_screen
 
 
+@pytest.mark.parametrize("name", ["record", "save_image"])
+def test_what_no_output_can_do_is_reported(name: str) -> None:
+    scene = Scene(call(name), *frames(1))
+    scene.run()
+    assert message_of(scene) == "no output of this session can do that"
+
+
+def test_a_command_that_does_not_exist_is_reported() -> None:
+    scene = Scene(call("jump"), *frames(1))
+    scene.run()
+    assert message_of(scene).startswith("unknown command 'jump'")
+
+
+def test_a_command_without_a_key_is_called_by_its_name() -> None:
+    scene = Scene(until_heat, call("class", "tabby"), *frames(1))
+    scene.run()
+    assert scene.session.state.request.class_index == 4
+
+
 def test_stop_ends_in_order() -> None:
-    scene = Scene(lambda scene: scene.preview.stop())
-    assert scene.run().figures.shown == 1
+    scene = Scene(lambda scene: scene.session.stop(), wait(lambda _: False))
+    assert scene.run().statistics.shown == 1
 
 
 def test_a_duration_ends_it() -> None:
-    scene = Scene(*[go] * 100, settings=LiveSettings(view=PLAIN, duration_s=1e-9))
-    assert scene.run().figures.shown == 1
+    scene = Scene(settings=dataclasses.replace(PLAIN, duration_s=1e-9))
+    assert scene.run().statistics.shown == 1
 
 
-def test_a_source_that_cannot_be_opened_is_told_and_no_window_opens() -> None:
+def test_a_source_that_does_not_open_is_an_error_and_no_window_opens() -> None:
     scene = Scene()
     scene.source.end(SourceError("there is no camera 0"))
     with pytest.raises(SourceError, match="there is no camera 0"):
@@ -306,9 +414,8 @@ def test_a_source_that_cannot_be_opened_is_told_and_no_window_opens() -> None:
     assert scene.display.shown == []
 
 
-def test_a_network_that_cannot_be_loaded_ends_it() -> None:
-    scene = Scene(*[go] * 3, settings=LiveSettings(view=PLAIN, wanted=ExplainRequest("broken")))
-    scene._script += [lambda _: None] * 50  # and the source never ends by itself
+def test_a_network_that_does_not_load_ends_it() -> None:
+    scene = Scene(wait(lambda _: False), request=ExplainRequest("broken"))
     with pytest.raises(InvalidArgumentError, match="goes with no network"):
         scene.run()
 
@@ -318,175 +425,201 @@ def test_an_explainer_that_breaks_ends_it() -> None:
         if batch == 1:
             raise MemoryError("no memory left")
 
-    scene = Scene(wait_for_facts, go, *[lambda _: None] * 50, explainers=FakeExplainers(fail))
+    def send(scene: Scene) -> bool:
+        scene.source.go()
+        return False
+
+    scene = Scene(until_heat, send, explainer_for=FakeExplainers(fail))
     with pytest.raises(MemoryError, match="no memory left"):
         scene.run()
 
 
 def test_giving_up_is_an_error_and_finishes_the_recording(tmp_path: Path) -> None:
     record = tmp_path / "out.mp4"
-    settings = LiveSettings(view=PLAIN, give_up_s=0.05, record=record)
-    scene = Scene(go, *[lambda _: None] * 50, settings=settings)
-    with pytest.raises(SourceError, match=r"no image from 'scripted' for 0.05 s; giving up"):
+    scene = Scene(
+        *frames(1),
+        wait(lambda _: False),
+        settings=dataclasses.replace(PLAIN, give_up_s=0.3),
+        outputs=[Recordings(record=record)],
+    )
+    with pytest.raises(SourceError, match=r"no frame from 'scripted' for 0.3 s; giving up"):
         scene.run()
-    assert scene.preview._keeper.problems == ()
-    assert record.stat().st_size > 100
+    assert len(frame_times_of(record)) == 2
 
 
-def test_trouble_is_shown_and_told_until_it_has_passed() -> None:
+def test_trouble_is_shown_and_announced_until_it_has_passed() -> None:
     def lose(scene: Scene) -> None:
-        scene.preview._status.frame_at -= 7  # the last one came so long ago
+        scene.late_s = 7.0
         scene.source.notice = "camera 0 is gone; trying again"
 
     def come_back(scene: Scene) -> None:
         scene.source.notice = None
         scene.source.go()
-        scene.preview._take_image(live_frame(1))  # before anybody looks whether all is well again
 
     scene = Scene(
         lose,
+        wait(lambda scene: scene.announced),
+        lambda scene: setattr(scene, "late_s", 14.0),
+        wait(lambda scene: scene.session.state.silence_s > 13),
         come_back,
-        settings=LiveSettings(view=PLAIN),
-        heeds_redraws=True,
+        wait(lambda scene: len(scene.announced) == 2),
     )
     scene.run()
-    assert scene.told[0] == "camera 0 is gone; trying again"
-    assert scene.told[1] == "scripted is back after 7 s"
+    assert scene.announced == ["camera 0 is gone; trying again", "scripted is back after 14 s"]
     first, with_notice = (image.to_ndarray() for image in scene.display.shown[:2])
     assert first.shape == with_notice.shape
 
 
-def test_trouble_before_the_first_image_is_told() -> None:
-    told = threading.Event()
+def test_trouble_before_the_first_frame_is_announced() -> None:
+    announced = threading.Event()
     scene = Scene()
-
-    def never_well(_index: int) -> None:
-        scene.source.notice = "camera 0 sends no more images; trying again"
-        expect(told)
-        scene.source.end()
-
-    scene.source.before = never_well
-    scene.preview._status._tell = lambda words: (scene.told.append(words), told.set())
-    with pytest.raises(SourceError, match="gave no images"):
-        scene.run()
-    assert scene.told == ["camera 0 sends no more images; trying again"]
-
-
-def test_an_image_on_its_way_does_not_take_the_place_of_a_frozen_one() -> None:
-    putting, handed_in = threading.Event(), threading.Event()
-    source = ScriptedLiveSource()
-    stages = LiveStages(source, FakeExplainers(), ExplainRequest("fake"), TemporalSettings(mode=LIVE_MODE))
-    waiting = stages._to_explain
-    put = waiting.put
-
-    def put_late(frame: Frame) -> None:
-        if threading.current_thread().name == "streamcam-reader":
-            putting.set()
-            handed_in.wait(0.2)  # in vain, where nobody can hand anything in meanwhile
-        put(frame)
-
-    waiting.put = put_late  # type: ignore[method-assign]
-    stages._reading.start()
-    source.go()
-    expect(putting)
-    stages.freeze(True)
-    frozen = live_frame(7)
-    stages.explain(frozen)
-    handed_in.set()
-    source.go()  # and later ones do not either
-    source.end()
-    stages._reading.join()
-    assert waiting.take(0) is frozen
+    scene.source.notice = "camera 0 sends no images any more; trying again"
+    session = LiveSession(
+        scene.source,
+        scene.explainers,
+        [scene.display],
+        announce=lambda text: (scene.announced.append(text), announced.set()),  # type: ignore[arg-type, func-returns-value]
+    )
+    scene.source.before = lambda _index: (expect(announced), scene.source.end())
+    with pytest.raises(SourceError, match="there are no frames in 'scripted'"):
+        session.run()
+    assert scene.announced == ["camera 0 sends no images any more; trying again"]
+    assert scene.display.shown == []
 
 
 def test_a_device_that_hangs_does_not_keep_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stages, "PATIENCE_S", 0.05)
-    scene = Scene(go, pressing("q"))
+    monkeypatch.setattr(threads, "PATIENCE_S", 0.05)
     wake = threading.Event()
-    scene.source.before = at(2, lambda: expect(wake))
-    assert scene.run().figures.shown == 2
+    scene = Scene(*frames(1), press("q"), wait(lambda _: False))
+    scene.source.before = lambda index: expect(wake) if index == 2 else None
+    assert scene.run().statistics.shown == 2
     assert "streamcam-reader" in [thread.name for thread in threading.enumerate()]
     wake.set()
 
 
-def test_a_network_that_is_being_loaded_does_not_keep_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stages, "PATIENCE_S", 0.05)
+def test_a_network_that_is_loading_does_not_keep_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "PATIENCE_S", 0.05)
     loading, wake = threading.Event(), threading.Event()
 
-    class SlowExplainers(FakeExplainers):
-        def make(self, wanted: ExplainRequest) -> FakeLiveExplainer:
-            loading.set()
-            expect(wake)
-            return super().make(wanted)
+    def load(request: ExplainRequest) -> FakeLiveExplainer:
+        loading.set()
+        expect(wake)
+        return FakeExplainers()(request)
 
-    scene = Scene(lambda scene: (expect(loading), pressing("q")(scene)), explainers=SlowExplainers())
-    assert scene.run().figures.shown == 1
+    scene = Scene(lambda _: expect(loading), press("q"), wait(lambda _: False), explainer_for=load)
+    assert scene.run().statistics.shown == 1
     assert "streamcam-explainer" in [thread.name for thread in threading.enumerate()]
     wake.set()
 
 
-def test_figures_are_written_each_second_and_for_the_whole(
+class SlowOutput(Output):
+    """An output that is stuck with its first frame until it is released."""
+
+    def __init__(self) -> None:
+        self.busy, self.release = threading.Event(), threading.Event()
+        self.written: list[int] = []
+
+    def write(self, live_frame: LiveFrame) -> None:
+        self.written.append(live_frame.frame.index)
+        self.busy.set()
+        expect(self.release)
+
+
+def test_a_slow_output_slows_nobody(tmp_path: Path) -> None:
+    slow = SlowOutput()
+    scene = Scene(
+        lambda _: expect(slow.busy),
+        *frames(5),
+        lambda _: slow.release.set(),
+        outputs=[slow, Recordings(record=tmp_path / "out.mp4")],
+    )
+    result = scene.run()
+    assert result.statistics.shown == 6
+    assert slow.written == [0, 5]
+    assert [recording.written for recording in result.recordings] == [6]
+
+
+def test_an_output_that_fails_ends_alone() -> None:
+    class FailingOutput(Output):
+        def write(self, live_frame: LiveFrame) -> None:  # noqa: ARG002
+            raise ConnectionError("nobody listens")
+
+    scene = Scene(
+        wait(lambda scene: "nobody listens" in message_of(scene)), *frames(2), outputs=[FailingOutput()]
+    )
+    result = scene.run()
+    assert result.statistics.shown == 3
+    assert result.problems == ("FailingOutput has failed (nobody listens)",)
+
+
+def test_statistics_are_written_each_second_and_for_the_whole_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamcam.session.status._STATS_EVERY_S", 0.0)
+    monkeypatch.setattr(session_module, "_LINES_EVERY_S", 0.0)
     path = tmp_path / "stats.jsonl"
-    with StatsFile(path) as file:
-        Scene(wait_for_facts, go, go, stats=file).run()
+    scene = Scene(
+        until_heat, *frames(2), outputs=[Recordings(record=tmp_path / "r.mkv"), StatisticsFile(path)]
+    )
+    result = scene.run()
     *seconds, whole = [json.loads(line) for line in path.read_text().splitlines()]
     assert whole["whole_run"] is True
-    assert (whole["captured"], whole["shown"], whole["dropped"]) == (4, 4, 0)
+    count = len(scene.shown)
+    assert (whole["captured"], whole["shown"], whole["dropped"]) == (count, count, 0)
+    assert (whole["recorded"], whole["recording_dropped"]) == (count, 0)
     assert whole["frame_age_ms"]["median"] > 0
-    assert (whole["method"], whole["backend"], whole["precision"]) == ("gradcam", "torch", "fp32")
-    assert sum(second["shown"] for second in seconds) <= 4
+    assert (whole["method"], whole["backend"], whole["precision"]) == ("fake", "torch", "fp32")
+    assert sum(second["shown"] for second in seconds) <= count
     assert all("whole_run" not in second for second in seconds)
+    assert result.elapsed_s > 0
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full, as Linux has it")
-def test_figures_that_cannot_be_written_do_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamcam.session.status._STATS_EVERY_S", 0.0)
-    with StatsFile(Path("/dev/full")) as file:
-        scene = Scene(go, go, stats=file)
-        result = scene.run()
-    assert result.figures.shown == 3
+def test_statistics_that_cannot_be_written_do_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "_LINES_EVERY_S", 0.0)
+    result = Scene(*frames(2), outputs=[StatisticsFile(Path("/dev/full"))]).run()
+    assert result.statistics.shown == 3
     assert result.problems == ("cannot write '/dev/full': No space left on device",)
 
 
 def test_a_display_that_breaks_at_the_end_costs_no_recording(tmp_path: Path) -> None:
-    scene = Scene(go, settings=LiveSettings(view=PLAIN, record=tmp_path / "out.mp4"))
+    class BreakingDisplay(FakeDisplay):
+        def close(self) -> None:
+            raise SinkError("the window is gone")
 
-    def break_down() -> None:
-        raise SinkError("the window is gone")
-
-    scene.display.close = break_down  # type: ignore[method-assign]
+    scene = Scene(*frames(1), outputs=[BreakingDisplay(), Recordings(record=tmp_path / "out.mp4")])
     with pytest.raises(SinkError, match="the window is gone"):
         scene.run()
-    assert scene.preview._keeper.problems == ()
-    assert [recorder.written for recorder in scene.preview._keeper.recordings] == [2]
     assert len(frame_times_of(tmp_path / "out.mp4")) == 2
 
 
-def test_a_recording_that_cannot_begin_is_told_before_anything_is_shown(tmp_path: Path) -> None:
-    settings = LiveSettings(view=PLAIN, record=tmp_path / "nowhere" / "out.mp4")
-    scene = Scene(settings=settings)
+def test_a_recording_that_cannot_begin_is_an_error_before_anything_is_shown(tmp_path: Path) -> None:
+    scene = Scene(outputs=[Recordings(record=tmp_path / "nowhere" / "out.mp4")])
     with pytest.raises(SinkError, match="there is no directory"):
         scene.run()
     assert scene.display.shown == []
 
 
-def test_images_are_drawn_at_the_windows_size() -> None:
-    scene = Scene(go)
-    scene.display._size = (321, 200)
+def test_frames_are_drawn_at_the_size_of_the_window() -> None:
+    scene = Scene(*frames(1))
+    scene.display.current_size = (321, 200)
     scene.run()
-    sizes: set[tuple[int, int]] = {(p.width, p.height) for p in scene.display.shown}
+    sizes: set[tuple[int, int]] = {(image.width, image.height) for image in scene.display.shown}
     assert sizes == {(320, 200)}
 
 
-def test_an_image_is_saved_without_what_is_written_over_it(tmp_path: Path) -> None:
+def test_a_frozen_frame_is_drawn_again_when_the_window_changes_its_size() -> None:
     scene = Scene(
-        lambda scene: (pressing("h", "p")(scene), go(scene)),
-        settings=LiveSettings(view=PLAIN, folder=tmp_path),
+        press(" "),
+        wait(lambda scene: scene.session.state.frozen),
+        lambda scene: setattr(scene.display, "current_size", (200, 100)),
+        wait(lambda scene: scene.display.shown[-1].width == 200),
     )
-    result = scene.run()
+    scene.run()
+    assert set(scene.shown) == {0}
+
+
+def test_an_image_is_saved_without_what_is_written_over_it(tmp_path: Path) -> None:
+    result = Scene(press("h", "p"), *frames(1), outputs=[Snapshots(tmp_path)]).run()
     (path,) = result.saved
     assert path.parent == tmp_path
     with Image.open(path) as saved:
@@ -497,11 +630,21 @@ def test_an_image_is_saved_without_what_is_written_over_it(tmp_path: Path) -> No
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="handles are counted as Linux lists them")
 def test_no_handle_is_left(tmp_path: Path) -> None:
     def run_once(number: int) -> int:
-        record = tmp_path / f"{number}.mp4"
-        with StatsFile(tmp_path / f"{number}.jsonl") as file:
-            settings = LiveSettings(view=PLAIN, record=record, folder=tmp_path)
-            Scene(go, lambda scene: (pressing("p")(scene), go(scene)), settings=settings, stats=file).run()
+        outputs = [
+            Recordings(tmp_path, record=tmp_path / f"{number}.mp4"),
+            Snapshots(tmp_path),
+            StatisticsFile(tmp_path / f"{number}.jsonl"),
+        ]
+        Scene(*frames(1), press("p"), *frames(1), outputs=outputs).run()
         return len(list(Path("/proc/self/fd").iterdir()))
 
     first, *others = [run_once(number) for number in range(4)]
     assert set(others) == {first}
+
+
+def test_the_rate_of_the_source_is_known_from_its_first_frame_on() -> None:
+    scene = Scene(*frames(1))
+    assert scene.session.state.rate is None
+    scene.run()
+    assert scene.session.state.rate == Fraction(25)
+    assert scene.session.state.facts in (None, facts_of(FAKE))

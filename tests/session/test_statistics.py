@@ -1,15 +1,12 @@
-"""The figures of a live preview."""
+"""The statistics of a live session."""
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 
 import pytest
 
-from streamcam.errors import SinkError
-from streamcam.session.statistics import Ages, Meter, Rate, StatsFile
+from streamcam.session.statistics import Ages, Meter, Rate, Statistics
 
 
 def test_a_rate_is_that_of_the_last_two_seconds() -> None:
@@ -33,8 +30,7 @@ def test_ages_take_no_more_room_with_time() -> None:
     ages = Ages()
     for number in range(10_000):
         ages.note(1e6 + number)
-    assert len(ages._bins) == 1
-    assert ages.quantile_ms(0.5) == 60_000
+    assert ages.quantile_ms(0.5) == ages.quantile_ms(1.0) == 60_000  # one bin for all of them
 
 
 def test_a_meter_counts_the_whole_and_each_second() -> None:
@@ -59,15 +55,16 @@ def test_a_meter_counts_the_whole_and_each_second() -> None:
     assert math.isnan(Meter().whole.frame_age.latest_ms)
 
 
-def test_figures_can_be_read_while_the_file_grows(tmp_path: Path) -> None:
-    path = tmp_path / "stats.jsonl"
-    with StatsFile(path) as file:
-        file.write({"shown": 1})
-        assert json.loads(path.read_text()) == {"shown": 1}
-        file.write({"shown": 2})
-    assert len(path.read_text().splitlines()) == 2
-
-
-def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    with pytest.raises(SinkError, match="cannot write"):
-        StatsFile(tmp_path / "nowhere" / "stats.jsonl")
+def test_rates_and_the_latest_ages_are_measured_together() -> None:
+    meter = Meter()
+    assert (meter.measure(0.0).captured_per_s, meter.measure(0.0).dropped) == (0.0, 0)
+    meter.note_source(30, 5)
+    meter.note_shown(0.004, 0.05)
+    assert meter.measure(1.0) == Statistics(
+        captured_per_s=30.0,
+        shown_per_s=1.0,
+        explained_per_s=0.0,
+        frame_age_ms=4.0,
+        heat_age_ms=50.0,
+        dropped=5,
+    )

@@ -1,4 +1,4 @@
-"""Finding out whether there is a display, and the names of keys."""
+"""Checking for a display, and the window and its keys."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def test_a_display_is_found(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> 
 
 FULL_SCREEN = """
 import cv2
+from streamcam.session.state import ToggleFullScreen
 from streamcam.session.window import Window
 from media_factory import make_image
 
@@ -31,13 +32,13 @@ window.show(image)
 window.poll()
 print(window.size)
 for _ in range(2):
-    window.toggle_full_screen()
+    window.handle(ToggleFullScreen(), None)
     window.poll()
     print(cv2.getWindowProperty("streamcam", cv2.WND_PROP_FULLSCREEN) == cv2.WINDOW_FULLSCREEN)
 window.close()
 window.close()
 window.show(image)
-print(window.closed, window.size, window.poll())
+print(window.size, [call.name for call in window.poll()])
 """
 
 
@@ -52,7 +53,7 @@ def test_a_window_opens_fills_the_screen_and_closes(screen: Screen) -> None:
     )
     assert done.stderr == ""
     # A small image opens a window in which its words can be read.
-    assert done.stdout.splitlines() == ["None ()", "(640, 360)", "True", "False", "True None ()"]
+    assert done.stdout.splitlines() == ["None ()", "(640, 360)", "True", "False", "None ['quit']"]
 
 
 @pytest.mark.parametrize(("display", "words"), [(None, "DISPLAY is not set"), (":987", "DISPLAY=:987")])

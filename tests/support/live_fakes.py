@@ -1,4 +1,4 @@
-"""A camera, a display and explainers that do as they are told: tests of the live preview need no devices."""
+"""A camera, a display and explainers for tests: live sessions without devices and networks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from stage_fakes import FakeExplainer
 from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.frames import Frame, SourceInfo, SourceReport
 from streamcam.media.images import Image
-from streamcam.session.stages import ExplainerFacts, ExplainRequest
+from streamcam.session.commands import CommandCall, KeyPress
+from streamcam.session.outputs import LiveFrame
+from streamcam.session.state import ExplainerFacts, ExplainRequest, OutputEffect, ToggleFullScreen
 from streamcam.session.window import Display
 from streamcam.sources import Source
 from streamcam.sources.capture import TIME_BASE, Capture, CapturedImage, ReconnectingSource
@@ -71,7 +73,7 @@ class FakeCapture(Capture):
 def captured(
     index: int = 0, time_s: float | None = None, *, size: tuple[int, int] = (64, 48), kind: str = "yuv420p"
 ) -> CapturedImage:
-    """One grey image, as a camera delivers it."""
+    """One gray image, as a camera delivers it."""
     return CapturedImage(make_image(*size, index, kind), time_s)
 
 
@@ -153,12 +155,12 @@ class ScriptedLiveSource(Source):
 
 
 def live_frame(index: int, size: tuple[int, int] = (64, 48), received_at: float = 0.0) -> Frame:
-    """One grey frame of a live source, 25 a second."""
+    """One gray frame of a live source, 25 a second."""
     return Frame(make_image(*size, index), index, index * 3600, TIME_BASE, received_at)
 
 
 class FakeLiveExplainer:
-    """An explainer that does as it is told, and whose facts change when they are changed.
+    """An explainer without a network, whose facts a test may change.
 
     Attributes:
         facts: What it says of itself.
@@ -172,91 +174,106 @@ class FakeLiveExplainer:
 
 
 class FakeExplainers:
-    """Builds explainers that need no network.
+    """Returns explainers that need no network.
 
     Attributes:
-        asked: Everything that was wanted, in order.
-        made: Everything that was built.
+        requests: Every request, in order.
+        made: Every explainer that was returned.
     """
 
-    methods = ("fake", "other", "broken")
-
     def __init__(self, before: Callable[[int], None] = lambda _batch: None) -> None:
-        """Assign.
+        """Set up.
 
         Args:
             before: Called before each explanation, as by `FakeExplainer`.
         """
-        self.asked: list[ExplainRequest] = []
+        self.requests: list[ExplainRequest] = []
         self.made: list[FakeLiveExplainer] = []
         self._explainer = FakeExplainer(batch_size=1, before=before)
 
-    def make(self, wanted: ExplainRequest) -> FakeLiveExplainer:
-        self.asked.append(wanted)
-        if wanted.method == "broken":
+    def __call__(self, request: ExplainRequest) -> FakeLiveExplainer:
+        self.requests.append(request)
+        if request.method == "broken":
             raise InvalidArgumentError("this method goes with no network")
-        self.made.append(FakeLiveExplainer(self._explainer, facts_of(wanted)))
+        self.made.append(FakeLiveExplainer(self._explainer, facts_of(request)))
         return self.made[-1]
 
 
-def facts_of(wanted: ExplainRequest) -> ExplainerFacts:
-    layer = "deep" if wanted.layer == "auto" else wanted.layer
-    labels = ("goldfish", "tiger cat", "Egyptian cat", "catamaran", "tabby", "egret")
+def facts_of(request: ExplainRequest) -> ExplainerFacts:
+    """Return the facts of the explainer that `FakeExplainers` returns for a request."""
     return ExplainerFacts(
-        "fake", wanted.method, layer, "torch", "fp32", labels, ("shallow", "middle", "deep")
+        model="fake",
+        method=request.method,
+        layer="deep" if request.layer == "auto" else request.layer,
+        backend="torch",
+        precision="fp32",
+        labels=("goldfish", "tiger cat", "Egyptian cat", "catamaran", "tabby", "egret"),
+        layers=("shallow", "middle", "deep"),
+        methods=("fake", "other", "broken"),
     )
 
 
 class FakeDisplay(Display):
-    """Remembers what it was shown, and presses keys.
+    """Remembers what it showed, and presses keys.
 
     Attributes:
         shown: The images, in order.
-        keys: What is pressed next; whoever appends to it presses a key.
+        frames: What each of them shows.
+        keys: The keys pressed next; a test appends to it to press one.
         full_screen: Whether it fills the screen.
-        is_closed: Whether it was closed by the program.
+        is_closed: Whether the session closed it.
+        closed_by_user: Whether its close button was pressed.
+        threads: The names of the threads that it was used in.
     """
 
     def __init__(
         self,
         *,
         size: tuple[int, int] | None = None,
-        on_show: Callable[[int], object] = lambda _number: None,
+        on_show: Callable[[LiveFrame], object] = lambda _live_frame: None,
     ) -> None:
-        """Assign.
+        """Open it.
 
         Args:
-            size: (width, height) that it has.
-            on_show: Called with the number of each image shown, from 0.
+            size: (width, height) in pixels.
+            on_show: Called with each frame after it was shown.
         """
+        super().__init__()
         self.shown: list[Image] = []
+        self.frames: list[LiveFrame] = []
         self.keys: list[str] = []
         self.full_screen = False
         self.is_closed = False
         self.closed_by_user = False
         self.threads: set[str] = set()
-        self._size = size
+        self.current_size = size
         self._on_show = on_show
 
     @property
     def size(self) -> tuple[int, int] | None:
-        return self._size
+        return self.current_size
 
-    @property
-    def closed(self) -> bool:
-        return self.closed_by_user
+    def write(self, live_frame: LiveFrame) -> None:
+        super().write(live_frame)
+        self.frames.append(live_frame)
+        self._on_show(live_frame)
 
     def show(self, image: Image) -> None:
         self.threads.add(threading.current_thread().name)
         self.shown.append(image)
-        self._on_show(len(self.shown) - 1)
 
-    def poll(self) -> tuple[str, ...]:
-        keys, self.keys = tuple(self.keys), []
-        return keys
+    def poll(self) -> Sequence[KeyPress | CommandCall]:
+        if self.closed_by_user:
+            return [CommandCall("quit")]
+        self.redraw_if_resized()
+        keys, self.keys = self.keys, []
+        return [KeyPress(key) for key in keys]
 
-    def toggle_full_screen(self) -> None:
+    def handle(self, effect: OutputEffect, live_frame: LiveFrame | None) -> bool:  # noqa: ARG002
+        if not isinstance(effect, ToggleFullScreen):
+            return False
         self.full_screen = not self.full_screen
+        return True
 
     def close(self) -> None:
         self.is_closed = True

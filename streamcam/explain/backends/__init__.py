@@ -1,4 +1,4 @@
-"""What runs the backbone: torch itself, or an inference backend with only the head left in torch."""
+"""Backends: torch runs the whole network, or OpenVINO runs the backbone and torch only the head."""
 
 from streamcam.explain.backends.choice import BACKENDS, BackendRequest, choose_backend
 from streamcam.explain.backends.cuda_graphs import captured_graphs_for

@@ -1,7 +1,7 @@
-"""Preparing a converted network for bfloat16, so that little of its accuracy is lost.
+"""Prepare a converted network for bfloat16, so that little of its accuracy is lost.
 
-Rounding every number to eight bits does its harm in few places, and most of that is no chance: it falls on
-weights and biases, which are the same for every image. Three changes keep it out, at next to no cost:
+Rounding every number to eight bits hurts in few places, and most of the error is systematic: it comes from
+weights and biases, which are the same for every image. Three changes avoid it, at next to no cost:
 
 - A spatial kernel's weights are rounded so that their sum stays what it was. Neighbouring activations are
   alike, so that what their products with the weights' errors add up to is nearly the sum of those errors.
@@ -27,12 +27,12 @@ _CONVOLUTIONS = ("Convolution", "GroupConvolution")
 _LARGEST = 3e38
 """More than any activation: a clamp to it changes nothing, and OpenVINO does not know that."""
 
-# A network of one operation that must not be computed in half precision. OpenVINO knows this mark when it
-# reads a network, and its Python has no other way to make one.
+# A network with a single operation that is marked to stay in float32. OpenVINO reads this mark from a file,
+# and its Python API has no other way to make it.
 _MARKED_NETWORK = """<?xml version="1.0"?>
 <net name="marked" version="11">
   <layers>
-    <layer id="0" name="given" type="Parameter" version="opset1">
+    <layer id="0" name="input" type="Parameter" version="opset1">
       <data shape="1" element_type="f32"/>
       <output><port id="0" precision="FP32"><dim>1</dim></port></output>
     </layer>
@@ -56,8 +56,8 @@ def prepare_for_bfloat16(model: openvino.Model) -> openvino.Model:
     """Return a copy of a network that loses less when it is compiled for bfloat16."""
     prepared = model.clone()
     operations = prepared.get_ordered_ops()
-    convolutions = [one for one in operations if one.get_type_name() in _CONVOLUTIONS]
-    rounded_from = next((one for one in convolutions[1:] if one.get_type_name() == "Convolution"), None)
+    convolutions = [each for each in operations if each.get_type_name() in _CONVOLUTIONS]
+    rounded_from = next((each for each in convolutions[1:] if each.get_type_name() == "Convolution"), None)
     exact = operations[: operations.index(rounded_from)] if rounded_from is not None else []
     for operation in exact:
         if operation.get_type_name() not in ("Parameter", "Constant"):
@@ -73,22 +73,22 @@ def prepare_for_bfloat16(model: openvino.Model) -> openvino.Model:
 def round_to_bfloat16(weights: NDArray[np.float32]) -> NDArray[np.float32]:
     """Round each row to bfloat16 so that its sum stays what it was.
 
-    What rounding takes from one number is given to the next; the smallest comes last, whose own error is the
-    smallest.
+    The rounding error of each number is added to the next. The smallest number, with the smallest error,
+    comes last.
 
     Args:
         weights: float32 (rows, n).
 
     Returns:
-        float32 (rows, n), every number one that bfloat16 has.
+        float32 (rows, n), numbers that bfloat16 represents exactly.
     """
     order = np.argsort(-np.abs(weights), axis=1, kind="stable")
     ordered = np.take_along_axis(weights, order, axis=1)
     error = np.zeros(len(weights), np.float32)
     for column in range(weights.shape[1]):
-        wanted = ordered[:, column] + error
-        ordered[:, column] = _nearest_bfloat16(wanted)
-        error = wanted - ordered[:, column]
+        target = ordered[:, column] + error
+        ordered[:, column] = _nearest_bfloat16(target)
+        error = target - ordered[:, column]
     rounded = np.empty_like(ordered)
     np.put_along_axis(rounded, order, ordered, axis=1)
     return rounded
@@ -122,7 +122,7 @@ def _keep_bias(convolution: Any) -> None:
 
 
 def _keep_in_float32(operation: Any) -> None:
-    (marked,) = (one for one in _marked_network().get_ops() if one.get_friendly_name() == "marked")
+    (marked,) = (each for each in _marked_network().get_ops() if each.get_friendly_name() == "marked")
     for name, value in marked.get_rt_info().items():
         operation.set_rt_info(value, name)
 

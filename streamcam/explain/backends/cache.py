@@ -1,11 +1,10 @@
-"""Converted networks kept on disk, so that the second start is quick.
+"""A disk cache of converted networks, so that the second start is quick.
 
-An entry is named after everything it was made from: the graph, the weights, and the versions of what
-converted it. It carries the hash of its own files, and one that does not match is thrown away and made
-again, never trusted.
+An entry's name is a hash of everything it was made from: the graph, the weights, and the versions of the
+converter. An entry contains the hashes of its files; if they do not match, it is deleted and made again.
 
-Several processes may share it: entries appear and go by renaming, so nobody sees half of one, and whoever
-loses an entry to another process makes it again.
+Several processes may share the cache: entries appear and disappear by renaming, never in part, and a process
+whose entry was deleted by another one makes it again.
 """
 
 from __future__ import annotations
@@ -33,20 +32,20 @@ if TYPE_CHECKING:
     import openvino
 
 LIMIT_BYTES = 2_000_000_000
-"""What is kept at most, besides the entry written last: some twenty networks of the size of ResNet-50."""
+"""Limit of the cache besides the newest entry: some twenty networks of the size of ResNet-50."""
 
 _ENTRIES = "openvino-*"
 _MAKING, _DROPPING = "making-", "dropping-"
 _ABANDONED_S = 24 * 3600
-"""What is being made or dropped for longer than this was left by a process that was killed."""
+"""Unfinished entries older than this were left by a process that was killed."""
 _MANIFEST = "manifest.json"
 _FILES = ("model.xml", "model.bin")
 _VERDICTS = {"holds": True, "fails": False}
-"""Whole words: what is left of a damaged one is neither."""
+"""Whole words, so that a damaged file is neither."""
 
 
 def cache_directory() -> Path:
-    """Where streamcam keeps what it can make again: STREAMCAM_CACHE, or the user's cache directory."""
+    """Return streamcam's cache directory: STREAMCAM_CACHE, or a folder in the user's cache directory."""
     chosen = os.environ.get("STREAMCAM_CACHE")
     if chosen:
         return Path(chosen)
@@ -58,18 +57,18 @@ def cache_directory() -> Path:
 
 
 def used(directory: Path) -> tuple[int, int]:
-    """Tell how many converted networks there are, and how many bytes all that belongs to them takes."""
+    """Return the number of converted networks and the bytes that they and unfinished ones take."""
     entries = list(directory.glob(_ENTRIES))
     return len(entries), sum(map(_size, (*entries, *_unfinished(directory))))
 
 
 def clear(directory: Path) -> tuple[int, int]:
-    """Remove what was kept, and nothing else that lies in the directory.
+    """Delete all converted networks, and nothing else in the directory.
 
-    Networks that a running process has loaded go on working.
+    Networks that a running process has loaded keep working.
 
     Returns:
-        How many converted networks went, and how many bytes that freed.
+        The number of converted networks that were deleted, and the number of bytes freed.
     """
     before = used(directory)
     for path in (*directory.glob(_ENTRIES), *_unfinished(directory)):
@@ -79,14 +78,14 @@ def clear(directory: Path) -> tuple[int, int]:
 
 
 class ModelCache:
-    """The place of one converted network."""
+    """The cache entry of one converted network."""
 
     def __init__(self, directory: Path, backbone: nn.Module) -> None:
         """Work out the entry's name.
 
         Args:
-            directory: Where entries are kept.
-            backbone: What is converted.
+            directory: Directory of the cache.
+            backbone: The network before its conversion.
         """
         self._directory = directory
         self._entry = directory / f"openvino-{_fingerprint(backbone)}"
@@ -101,12 +100,12 @@ class ModelCache:
         except (OSError, ValueError, RuntimeError):  # RuntimeError: what OpenVINO cannot read
             _drop(self._entry)
             return None
-        with contextlib.suppress(OSError):  # a cache that cannot be written to still serves
+        with contextlib.suppress(OSError):  # a read-only cache can still be read
             os.utime(self._entry)  # the least recently used entries go first
         return model
 
     def save(self, model: openvino.Model) -> None:
-        """Keep a converted network; a disk that is full or read-only only costs time at the next start."""
+        """Save a converted network; if the disk is full or read-only, the next start converts it again."""
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             fresh = Path(tempfile.mkdtemp(prefix=_MAKING, dir=self._directory))
@@ -121,10 +120,10 @@ class ModelCache:
         self._drop_least_used()
 
     def verdict(self, question: str) -> bool | None:
-        """Return what was found out about the converted network before, or None if that is not known.
+        """Return the saved result of a check of the converted network, or None if there is none.
 
         Args:
-            question: All that the answer depends on besides the network.
+            question: Everything that the result depends on besides the network.
         """
         try:
             return _VERDICTS.get(self._verdict_path(question).read_text("utf-8"))
@@ -132,7 +131,7 @@ class ModelCache:
             return None
 
     def keep_verdict(self, question: str, answer: bool) -> None:
-        """Keep what was found out; without an entry there is nowhere to."""
+        """Save the result of a check; without an entry nothing is saved."""
         words = {held: word for word, held in _VERDICTS.items()}
         with contextlib.suppress(OSError):
             self._verdict_path(question).write_text(words[answer], "utf-8")
@@ -141,7 +140,7 @@ class ModelCache:
         return self._entry / f"verdict-{hashlib.sha256(question.encode()).hexdigest()[:16]}"
 
     def _drop_least_used(self) -> None:
-        """Bring the cache below its limit; this entry, which was just written, stays however large it is."""
+        """Delete entries until the cache is below its limit; this entry, which is new, always stays."""
         for path in _unfinished(self._directory):
             if time.time() - _last_use_s(path) > _ABANDONED_S:
                 _drop(path)
@@ -156,25 +155,25 @@ class ModelCache:
 
 
 def _unfinished(directory: Path) -> Iterator[Path]:
-    """What is being made or dropped, or was when a process was killed."""
+    """Yield unfinished entries, including those of processes that were killed."""
     for prefix in (_MAKING, _DROPPING):
         yield from directory.glob(f"{prefix}*")
 
 
 def _drop(path: Path) -> None:
-    """Remove an entry. One that cannot be removed stays, perhaps because another process removes it."""
+    """Delete an entry, unless that fails, maybe because another process is deleting it."""
     if not path.name.startswith(_DROPPING):
         doomed = path.with_name(f"{_DROPPING}{os.getpid()}-{path.name}")
-        shutil.rmtree(doomed, ignore_errors=True)  # perhaps left by another process of the same number
+        shutil.rmtree(doomed, ignore_errors=True)  # maybe left by another process with the same ID
         try:
-            path = path.rename(doomed)  # in one step: nobody sees it without some of its files
+            path = path.rename(doomed)  # in one step: no process sees it without some of its files
         except OSError:
             return
     shutil.rmtree(path, ignore_errors=True)
 
 
 def _size(path: Path) -> int:
-    """Add up a directory's files; what goes while that is done counts for nothing."""
+    """Add up the sizes of a directory's files, without those that disappear meanwhile."""
     total = 0
     for folder, _, names in os.walk(path):
         for name in names:
@@ -184,7 +183,7 @@ def _size(path: Path) -> int:
 
 
 def _last_use_s(path: Path) -> float:
-    """When an entry was made or loaded, on the clock of `time.time`."""
+    """Return the time when an entry was last made or loaded, on the clock of `time.time`."""
     try:
         return path.stat().st_mtime
     except OSError:  # it has gone
@@ -192,15 +191,15 @@ def _last_use_s(path: Path) -> float:
 
 
 def _fingerprint(backbone: nn.Module) -> str:
-    """Hash all that decides what the conversion gives."""
+    """Hash everything that the result of the conversion depends on."""
     versions = (streamcam.__version__, torch.__version__, load_openvino().__version__)
     made_from = (versions, getattr(backbone, "code", ""), str(backbone), fingerprint(backbone))
     return hashlib.sha256(repr(made_from).encode()).hexdigest()[:32]
 
 
 def _hashes(entry: Path) -> dict[str, str]:
-    found = {}
+    hashes = {}
     for name in _FILES:
         with (entry / name).open("rb") as file:
-            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+            hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashes

@@ -23,7 +23,7 @@ BACKENDS = ("auto", "openvino", "torch")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BackendRequest:
-    """What a backend is chosen for."""
+    """The task that a backend is chosen for."""
 
     model: Model
     """The model, on its device."""

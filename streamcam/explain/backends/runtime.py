@@ -1,4 +1,4 @@
-"""Loading OpenVINO, quietly."""
+"""Load OpenVINO without its telemetry."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any, cast
 
 
 def available() -> bool:
-    """Tell whether OpenVINO is installed, without loading it."""
+    """Return whether OpenVINO is installed, without loading it."""
     return importlib.util.find_spec("openvino") is not None
 
 
 def load_openvino() -> Any:
     """Import OpenVINO.
 
-    Its tools report every import over the network where the package openvino_telemetry is to be had, which
-    comes along as a dependency. A program that shows videos has no business to: the package is hidden.
+    Its tools report every import over the network if the package openvino_telemetry is installed, and it is,
+    as a dependency. That package is hidden.
     """
     if "openvino" not in sys.modules:
         sys.modules.setdefault("openvino_telemetry", cast(Any, None))

@@ -1,7 +1,7 @@
-"""Cutting a network in two at the target layer: a backbone that needs no gradients, and a head that does.
+"""Split a network at the target layer: a backbone that needs no gradients, and a head that does.
 
-The backbone can then run on an inference backend, which has no gradients at all; only the head stays in
-torch. Cutting is done on the graph that torch.fx traces; the halves share the network's parameters.
+The backbone can then run on an inference backend, which has no gradients; only the head stays in torch. The
+split is made in the graph that torch.fx traces; both halves share the network's parameters.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Halves:
     backbone: fx.GraphModule
     """The input (N, C, H, W) → the target layer's output and whatever else the head takes."""
     head: fx.GraphModule
-    """What the backbone puts out → what the network puts out."""
+    """The outputs of the backbone → the network's answer."""
     carried: int
-    """How many tensors pass the cut beside the layer's output, as a residual connection does."""
+    """Number of tensors that cross the cut besides the layer's output, as a residual connection does."""
 
 
 class _Tracer(fx.Tracer):
@@ -45,13 +45,12 @@ def split_network(module: nn.Module, layer: str) -> Halves | None:
         layer: Dotted name of the layer whose output is the cut.
 
     Returns:
-        None where the network cannot be traced, or the cut does not part it: then it stays whole.
+        None if the network cannot be traced, or is still connected beside the cut.
     """
     try:
         graph = _Tracer(layer).trace(module)
     except Exception:
-        # Tracing runs the network's own Python with stand-ins for tensors: what cannot bear that raises
-        # anything at all, and is simply not cut.
+        # Tracing runs the network's own Python with proxies for tensors, which can raise anything.
         return None
     cut = next((node for node in graph.nodes if node.op == "call_module" and node.target == layer), None)
     if cut is None:
@@ -67,7 +66,7 @@ def split_network(module: nn.Module, layer: str) -> Halves | None:
 
 
 def _nodes_behind(graph: fx.Graph, cut: fx.Node) -> set[fx.Node]:
-    """Everything that depends on the cut, in any number of steps."""
+    """Find all nodes that depend on the cut."""
     behind: set[fx.Node] = set()
     for node in graph.nodes:
         if any(source is cut or source in behind for source in node.all_input_nodes):
@@ -76,7 +75,7 @@ def _nodes_behind(graph: fx.Graph, cut: fx.Node) -> set[fx.Node]:
 
 
 def _carried(graph: fx.Graph, cut: fx.Node, behind: set[fx.Node]) -> list[fx.Node] | None:
-    """The other values that pass the cut; None where one is no tensor, and cannot travel."""
+    """Find the other values that cross the cut; None if one of them is not a tensor."""
     carried: list[fx.Node] = []
     for node in graph.nodes:
         if node in behind or node is cut or node.op == "get_attr":
@@ -89,7 +88,7 @@ def _carried(graph: fx.Graph, cut: fx.Node, behind: set[fx.Node]) -> list[fx.Nod
 
 
 def _is_size(node: fx.Node) -> bool:
-    """Tell whether a node reads a tensor's shape rather than its values."""
+    """Return whether a node reads a tensor's shape rather than its values."""
     if node.op == "call_method" and node.target in ("size", "dim", "numel"):
         return True
     if node.op == "call_function" and node.target is getattr:
@@ -106,20 +105,20 @@ def _is_size(node: fx.Node) -> bool:
 def _part(
     module: nn.Module,
     graph: fx.Graph,
-    given: Sequence[fx.Node],
+    inputs: Sequence[fx.Node],
     nodes: Sequence[fx.Node],
     results: Sequence[fx.Node] | fx.Node,
 ) -> fx.GraphModule:
-    """Copy a part of a graph into a module of its own.
+    """Copy a part of a graph into a module.
 
     Args:
-        given: Nodes outside the part that become its inputs, in order.
+        inputs: Nodes outside the part that become its inputs, in order.
         nodes: The part, in order.
         results: The nodes to put out, or the whole graph's output node.
     """
     part = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {
-        node: part.placeholder(f"given_{number}") for number, node in enumerate(given)
+        node: part.placeholder(f"input_{number}") for number, node in enumerate(inputs)
     }
     attributes = [node for node in graph.nodes if node.op == "get_attr" and node not in nodes]
     for node in (*attributes, *nodes):
@@ -139,10 +138,10 @@ def run_head(halves: Halves, outputs: Sequence[torch.Tensor]) -> tuple[torch.Ten
     """Run the head with the layer's output made a leaf.
 
     Args:
-        outputs: What the backbone put out.
+        outputs: The outputs of the backbone.
 
     Returns:
-        The leaf, float32; and what the network puts out, which depends on it.
+        The leaf, float32, and the network's answer, which depends on it.
     """
     leaf = outputs[0].detach().float().requires_grad_()
     with torch.enable_grad():

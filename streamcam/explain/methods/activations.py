@@ -12,7 +12,7 @@ def eigencam(activations: torch.Tensor) -> torch.Tensor:
     r"""Eigen-CAM: the first principal component of the activations over the places.
 
     Muhammad and Yeasin 2020, "Eigen-CAM: Class Activation Map using Principal Components",
-    https://arxiv.org/abs/2008.00299: with :math:`A = U S V^T` for A centred, of shape (h w, K),
+    https://arxiv.org/abs/2008.00299: with :math:`A = U S V^T` for A centered, of shape (h w, K),
 
     .. math:: M = A v_1
     """
@@ -32,15 +32,15 @@ def kpcacam(activations: torch.Tensor) -> torch.Tensor:
     r"""KPCA-CAM: the first component of kernel PCA, which follows curved structure too.
 
     Karmani et al. 2024, "KPCA-CAM: Visual Explainability of Deep Computer Vision Models using Kernel PCA",
-    https://arxiv.org/abs/2410.00267, with the sigmoid kernel over the places' centred features:
+    https://arxiv.org/abs/2410.00267, with the sigmoid kernel over the places' centered features:
 
     .. math:: K_{pq} = \tanh(a_p \cdot a_q / K + 1), \quad M = \sqrt{\lambda_1} u_1
     """
-    places = _in_float64(_centred_places(activations))
+    places = _in_float64(_centered_places(activations))
     kernel = torch.tanh(places @ places.transpose(1, 2) / activations.shape[1] + 1)
     means = kernel.mean(dim=1, keepdim=True)
-    centred = kernel - means - means.transpose(1, 2) + kernel.mean(dim=(1, 2), keepdim=True)
-    values, vectors = torch.linalg.eigh(centred)
+    centered = kernel - means - means.transpose(1, 2) + kernel.mean(dim=(1, 2), keepdim=True)
+    values, vectors = torch.linalg.eigh(centered)
     component = vectors[:, :, -1] * values[:, -1:].clamp(min=0).sqrt()
     # The largest entry is positive, as in scikit-learn's KernelPCA.
     largest = component.gather(1, component.abs().argmax(dim=1, keepdim=True))
@@ -65,7 +65,7 @@ def fem(activations: torch.Tensor, *, sigmas: float = 2.0) -> torch.Tensor:
     return torch.einsum("nk,nkij->nij", weights, activations)
 
 
-def _centred_places(features: torch.Tensor) -> torch.Tensor:
+def _centered_places(features: torch.Tensor) -> torch.Tensor:
     """Return (N, h * w, K) with mean 0 over the places."""
     places = features.flatten(2).transpose(1, 2)
     return places - places.mean(dim=1, keepdim=True)
@@ -81,7 +81,7 @@ def _first_component(features: torch.Tensor) -> torch.Tensor:
 
     The axis has no sign of its own: it is chosen so that the map's largest value is positive.
     """
-    places = _centred_places(features)
+    places = _centered_places(features)
     _, _, axes = torch.linalg.svd(places, full_matrices=False)
     projection = (places @ axes[:, :1].transpose(1, 2)).squeeze(2)
     largest = projection.gather(1, projection.abs().argmax(dim=1, keepdim=True))

@@ -128,7 +128,7 @@ def _no_transformer(model: Model) -> ModelError:
 
 
 class _BlockWatch(TorchFunctionMode):
-    """While it is entered, attention inside of blocks is computed so that gradients can be taken by it.
+    """Computes attention inside of blocks so that it can be differentiated by, while it is entered.
 
     All that is needed of a block is the gradient of its own score, which starts at the block's attention:
     it is taken when the block ends, and the graph is let go, so that there is never more than one block's.
@@ -138,7 +138,12 @@ class _BlockWatch(TorchFunctionMode):
     """
 
     def __init__(self, transformer: _Transformer, objective: Objective) -> None:
-        """Assign."""
+        """Watch a transformer.
+
+        Args:
+            transformer: Its parts.
+            objective: What is explained.
+        """
         super().__init__()
         self.relevances: list[torch.Tensor] = []
         self._transformer = transformer
@@ -164,7 +169,10 @@ class _BlockWatch(TorchFunctionMode):
         if not isinstance(tokens, torch.Tensor) or tokens.ndim != 3 or not attended:
             raise _no_transformer(self._transformer.model)
         count = tokens.shape[1]
-        if any(found.shape[:1] + found.shape[2:] != (len(tokens), count, count) for found in attended):
+        if any(
+            probabilities.shape[:1] + probabilities.shape[2:] != (len(tokens), count, count)
+            for probabilities in attended
+        ):
             raise _no_transformer(self._transformer.model)
         score = self._objective(self._transformer.classify(tokens)).sum()
         gradients = torch.autograd.grad(score, attended, allow_unused=True, materialize_grads=True)
@@ -213,9 +221,9 @@ class _BlockWatch(TorchFunctionMode):
 
     def _multi_head(self, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Attend as `torch.nn.MultiheadAttention` does where it is used plainly, else by its own code."""
-        given = _MULTI_HEAD.bind(*args, **kwargs)
-        given.apply_defaults()
-        call = given.arguments
+        bound = _MULTI_HEAD.bind(*args, **kwargs)
+        bound.apply_defaults()
+        call = bound.arguments
         tokens, weight = call["query"], call["in_proj_weight"]
         unusual = ("bias_k", "bias_v", "key_padding_mask", "attn_mask", "static_k", "static_v")
         is_plain = (
@@ -249,9 +257,11 @@ _MULTI_HEAD = inspect.signature(F.multi_head_attention_forward)
 
 @contextlib.contextmanager
 def _watched(blocks: Sequence[nn.Module], watch: _BlockWatch) -> Iterator[None]:
-    """Tell a watch when blocks begin and end."""
+    """Notify a watch when blocks begin and end."""
     handles = [block.register_forward_pre_hook(lambda *_: watch.begin_block()) for block in blocks]
-    handles += [block.register_forward_hook(lambda *given: watch.end_block(given[2])) for block in blocks]
+    handles += [
+        block.register_forward_hook(lambda *arguments: watch.end_block(arguments[2])) for block in blocks
+    ]
     try:
         yield
     finally:

@@ -40,7 +40,7 @@ def guided_backprop(inputs: torch.Tensor, network: HookedNetwork, objective: Obj
 
     .. math:: R^l = [f^l > 0] [R^{l+1} > 0] R^{l+1}, \quad M = \sum_c |R^0_c|
 
-    with R the changed gradients, and the absolute values of the C colour channels summed. It works as an
+    with R the changed gradients, and the absolute values of the C color channels summed. It works as an
     edge detector and should not be trusted as an explanation: the map stays almost the same when the
     network's later layers are replaced by noise (Adebayo et al. 2018, "Sanity Checks for Saliency Maps",
     https://arxiv.org/abs/1810.03292).
@@ -87,7 +87,7 @@ def fullgrad(inputs: torch.Tensor, network: HookedNetwork, objective: Objective)
               \sum_l \sum_k up(\psi(b^l_k \frac{\partial y}{\partial f^l_k})), \quad
               \psi(v) = \frac{|v| - \min |v|}{\max |v| - \min |v|}
 
-    The biases are those of convolutions and those that batch normalisation amounts to,
+    The biases are those of convolutions and those that batch normalization amounts to,
     :math:`\beta - \mu \gamma / \sigma`; other layers' biases have no place in the image. Layers count
     alike however deep they are, and channels however weak, so maps are smooth and speak little of the
     class.
@@ -146,7 +146,7 @@ def _sum_of_scaled(contributions: torch.Tensor) -> torch.Tensor:
 
 
 class _GuidedReLUs(TorchFunctionMode):
-    """While it is entered, gradients will pass ReLUs only where they are positive.
+    """Lets gradients pass ReLUs only where they are positive, while it is entered.
 
     Covers ReLU and ReLU6, as modules and as functions, in place or not. A ReLU's own derivative does the
     rest: it is zero where the input was not positive. What is put on is put on the results of one run, and
@@ -177,17 +177,21 @@ class _GuidedReLUs(TorchFunctionMode):
 
 
 class _BiasContributions(TorchFunctionMode):
-    """While it is entered, convolutions and batch normalisations are asked for what their biases contribute.
+    """Collects what the biases of convolutions and batch normalizations contribute, while it is entered.
 
-    The answers come in during the backward pass and are summed at once, so that the gradients of no more
-    than one layer are kept.
+    The contributions come in during the backward pass and are summed at once, so that the gradients of
+    only one layer are kept.
 
     Attributes:
         by_size: (h, w) → float32 (N, h, w), the scaled contributions of all channels of that size.
     """
 
     def __init__(self, count: int) -> None:
-        """Assign; ``count`` is N."""
+        """Start without contributions.
+
+        Args:
+            count: N, the number of images.
+        """
         super().__init__()
         self.by_size: dict[tuple[int, int], torch.Tensor] = {}
         self._count = count
@@ -221,8 +225,8 @@ def _bias_of_convolution(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> to
     return bias
 
 
-def _bias_of_normalisation(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> torch.Tensor | None:
-    """Return the bias that normalisation amounts to; None where its statistics are the batch's own."""
+def _bias_of_normalization(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> torch.Tensor | None:
+    """Return the bias that normalization amounts to; None where its statistics are the batch's own."""
     mean, variance, scale, shift = (
         _argument(name, position, args, kwargs)
         for position, name in enumerate(("running_mean", "running_var", "weight", "bias"), start=1)
@@ -237,7 +241,7 @@ def _bias_of_normalisation(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
 
 _BIASES: dict[Any, Callable[[tuple[Any, ...], Mapping[str, Any]], torch.Tensor | None]] = {
     torch.conv2d: _bias_of_convolution,
-    F.batch_norm: _bias_of_normalisation,
+    F.batch_norm: _bias_of_normalization,
 }
 
 

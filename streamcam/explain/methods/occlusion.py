@@ -15,7 +15,7 @@ def occlusion(scorer: Scorer, *, patch: int = 32, stride: int = 16) -> torch.Ten
 
     Zeiler and Fergus 2013, "Visualizing and Understanding Convolutional Networks",
     https://arxiv.org/abs/1311.2901, section 4.2, with :math:`X_{\setminus ij}` the image with a patch of
-    the mean colour (0, normalised) over place (i, j):
+    the mean color (0, normalized) over place (i, j):
 
     .. math:: M_{ij} = y - f(X_{\setminus ij})
 
@@ -40,7 +40,7 @@ def occlusion(scorer: Scorer, *, patch: int = 32, stride: int = 16) -> torch.Ten
 
 
 def _covered(length: int, patch: int, stride: int) -> list[slice]:
-    """Tell what a patch covers of one side of the image, cell by cell."""
+    """Return what a patch covers of one side of the image, for each cell."""
     cells = math.ceil(length / stride)
     starts = [math.floor((cell + 0.5) * length / cells - patch / 2 + 0.5) for cell in range(cells)]
     return [slice(max(start, 0), start + patch) for start in starts]

@@ -8,7 +8,7 @@ a changed image X', and
 a channel enlarged bilinearly to the image's size and scaled to 0..1: the mask that it makes. A channel
 that is the same everywhere says nothing of places: its mask is zero. Every function takes activations as
 float32 (N, K, h, w) and returns float32 (N, h, w). Noise is drawn on the CPU from a generator of its own,
-afresh for every image: the same seed gives the same map in any batch and on any device.
+for every image: the same seed gives the same map in any batch and on any device.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ def _masks(planes: torch.Tensor, size: Sequence[int]) -> Iterator[torch.Tensor]:
 
 
 def _varied(planes: torch.Tensor) -> torch.Tensor:
-    """Tell which channels (K, h, w) are not the same everywhere, before any rounding: (K,)."""
+    """Find the channels (K, h, w) that are not the same everywhere, before any rounding: bool (K,)."""
     return planes.amax(dim=(1, 2)) > planes.amin(dim=(1, 2))
 
 

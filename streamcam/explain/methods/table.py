@@ -37,14 +37,14 @@ from streamcam.explain.targets import finer
 Passes = Literal["one", "many", "full backward"]
 
 HEAD_ONLY = frozenset({"activations", "gradients", "curvature"})
-"""What methods may look at that do without the network in front of the target layer."""
+"""Inputs that need nothing of the network before the target layer."""
 
 PASSES: dict[Passes, str] = {
     "one": "One pass, for video and live views",
     "full backward": "A full backward pass, a few times slower",
     "many": "Many passes, for still images and short scenes",
 }
-"""What the passes of a method mean for its use, the quick ones first."""
+"""Cost of a method → its use, the fast ones first."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,15 +55,15 @@ class Method:
     """A pure function. Its parameters name what it needs (see `MethodInputs`); those that
     can only be given by keyword are options with defaults."""
     title: str
-    """What its authors call it."""
+    """Its authors' name for it."""
     paper: str
     """Where it was published."""
     when: str
     """When to choose it, in a sentence."""
     passes: Passes = "one"
-    """What it costs: one forward pass with gradients of the head, many passes, or a pass to the input."""
+    """Its cost: one forward pass with gradients of the head, many passes, or a pass to the input."""
     criterion: Criterion | None = None
-    """What is differentiated, where that is not the class's logit."""
+    """The criterion that is differentiated, if that is not the class's score."""
     combine: Literal["mean", "product"] = "mean"
     """How the maps of several layers become one."""
     stages: bool = False
@@ -75,7 +75,7 @@ class Method:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """What it looks at: names of attributes of `streamcam.explain.method_inputs.MethodInputs`."""
+        """Its inputs: names of attributes of `streamcam.explain.method_inputs.MethodInputs`."""
         parameters = inspect.signature(self.function).parameters.values()
         return tuple(
             parameter.name for parameter in parameters if parameter.kind is not parameter.KEYWORD_ONLY
@@ -83,7 +83,7 @@ class Method:
 
     @property
     def options(self) -> dict[str, int | float]:
-        """What can be adjusted, with its default."""
+        """Its options, with their defaults."""
         parameters = inspect.signature(self.function).parameters.values()
         return {
             parameter.name: parameter.default
@@ -138,7 +138,7 @@ METHODS: dict[str, Method] = {
         layercam,
         "LayerCAM",
         "https://doi.org/10.1109/TIP.2021.3089943",
-        "Fine detail from earlier layers, as in --target-layer layer2+layer3.",
+        "Fine detail from earlier layers, as with target layer layer2+layer3.",
     ),
     "eigencam": Method(
         eigencam,
@@ -267,7 +267,7 @@ METHODS: dict[str, Method] = {
 
 
 def parse_method(text: str) -> tuple[str, dict[str, int | float]]:
-    """Take apart a method and its options, as in ``occlusion:patch=32,stride=16``.
+    """Parse a method and its options, as in ``occlusion:patch=32,stride=16``.
 
     Returns:
         The method's name and the options given.
@@ -298,13 +298,13 @@ def _number(method: str, key: str, value: str, *, like: int | float) -> int | fl
     except ValueError:
         number = -1
     if number <= 0 and not (like == 0 and number == 0):
-        wanted = "a whole number" if kind is int else "a number"
+        expected = "a whole number" if kind is int else "a number"
         raise InvalidArgumentError(
-            f"{method}:{key} takes {wanted} above 0, as in {key}={like}, not {value!r}"
+            f"{method}:{key} takes {expected} above 0, as in {key}={like}, not {value!r}"
         )
     return number
 
 
-def method_call(method: Method, evidence: Any, options: Mapping[str, int | float]) -> torch.Tensor:
-    """Give a method what it needs and return its map, float32 (N, h, w)."""
-    return method.function(**{name: getattr(evidence, name) for name in method.needs}, **options).float()
+def method_call(method: Method, inputs: Any, options: Mapping[str, int | float]) -> torch.Tensor:
+    """Call a method with the inputs that it needs; returns its map, float32 (N, h, w)."""
+    return method.function(**{name: getattr(inputs, name) for name in method.needs}, **options).float()

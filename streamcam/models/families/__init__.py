@@ -1,4 +1,4 @@
-"""Where models come from: one module and one row for each family."""
+"""Families of models: one module and one row in `FAMILIES` for each."""
 
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.bundled import BUNDLED

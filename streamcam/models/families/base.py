@@ -1,4 +1,4 @@
-"""What a family of models is."""
+"""The row of a model family, and of a model in listings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streamcam.models.request import ModelRequest
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What is known of a model without loading it; None where nobody says."""
+    """A model in listings, known without loading it; None where a value is unknown."""
 
     name: str
     parameters: int | None = None
@@ -21,9 +21,9 @@ class ModelInfo:
     input_size: int | None = None
     """Side of the square that the published weights were evaluated on, in pixels."""
     weights: str = ""
-    """What the published weights are called."""
+    """Name of the published weights."""
     file: Path | None = None
-    """Where the published weights lie, or would lie, on disk."""
+    """Path of the published weights on disk, whether they are there or not."""
 
     @property
     def on_disk(self) -> bool:
@@ -33,12 +33,12 @@ class ModelInfo:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ModelFamily:
-    """What a family's networks are called and how one is built."""
+    """One family: how its names are recognized, and how its models are loaded."""
 
     accepts: Callable[[str], bool]
     """Whether a name is for this family to load, or to refuse."""
     load: Callable[[ModelRequest], Model]
     infos: Callable[[], Iterable[ModelInfo]]
-    """What can be said about its members, by name; nothing where they cannot be listed."""
+    """Lists its models; empty where they cannot be listed."""
     prefix: str = ""
-    """What all its names begin with, where listing them is slow and wants to be asked for."""
+    """Prefix of all its names, where listing them is slow and only done on request."""

@@ -70,7 +70,7 @@ def _build(name: str, side: int, classes: int) -> nn.Module:
 
     settings: dict[str, Any] = {"num_classes": classes}
     if name in ("googlenet", "inception_v3"):
-        # They rescale their input themselves, where told so; their own initialisation takes seconds.
+        # They rescale their input themselves, if asked to; their own initialization takes seconds.
         settings |= {"transform_input": True, "aux_logits": False, "init_weights": False}
     elif name.startswith("vit_"):
         settings["image_size"] = side

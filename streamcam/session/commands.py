@@ -1,0 +1,371 @@
+"""Commands of a live session: the one table that window keys, the help and Python read.
+
+Every command is a pure function: the state and an argument in, the next state and its effects out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from streamcam.errors import InvalidArgumentError, unknown_name
+from streamcam.overlay import COLORMAPS
+from streamcam.session.class_entry import ClassEntry
+from streamcam.session.compositor import LAYOUTS
+from streamcam.session.state import (
+    Effect,
+    Explain,
+    Freeze,
+    LiveState,
+    Quit,
+    SaveImage,
+    Smooth,
+    ToggleFullScreen,
+    ToggleRecording,
+    Update,
+)
+
+Argument = str | float | None
+
+SMOOTHINGS_S = (0.0, 0.12, 0.25, 0.5, 1.0)
+"""The time constants that the smoothing key goes through, in seconds."""
+
+_OPACITY_STEP = 0.05
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Command:
+    """One thing that a person can do."""
+
+    name: str
+    keys: Mapping[str, Argument]
+    """Key → the argument that it stands for. The first one is the default; none where only Python can."""
+    key_label: str
+    """How the help writes the keys."""
+    words: str
+    """Description for the help."""
+    change: Callable[[LiveState, Argument], Update]
+    argument: str = ""
+    """Description of the argument; empty where there is none."""
+
+
+# --- One function for each command -------------------------------------------------------------------------
+
+
+def ask(effect: Effect) -> Callable[[LiveState, Argument], Update]:
+    """Make the function of a command that changes no state and asks for an effect."""
+    return lambda state, _: Update(state, (effect,))
+
+
+def toggle_frozen(state: LiveState, _: Argument) -> Update:
+    """Hold the frame shown, or continue with new ones."""
+    frozen = not state.frozen
+    return Update(dataclasses.replace(state, frozen=frozen), (Freeze(frozen),))
+
+
+def change_method(state: LiveState, argument: Argument) -> Update:
+    """Go to another method: by name, or by steps through the list."""
+    methods = () if state.facts is None else state.facts.methods
+    if not methods:  # nothing is loaded yet
+        return Update(state)
+    # The request may carry options; the list has bare names.
+    method = _chosen("method", methods, state.request.method.partition(":")[0], argument)
+    return _request(state, f"method {method} …", method=method)
+
+
+def change_layer(state: LiveState, argument: Argument) -> Update:
+    """Go to another target layer: by name, or by steps towards the network's output."""
+    if state.facts is None:
+        return Update(state)
+    if isinstance(argument, str):
+        layer = argument
+    elif state.facts.layers:
+        current = state.facts.layer if state.request.layer == "auto" else state.request.layer
+        layer = _chosen("layer", state.facts.layers, current, argument)
+    else:
+        return Update(state)
+    return _request(state, f"layer {layer} …", layer=layer)
+
+
+def toggle_lock(state: LiveState, _: Argument) -> Update:
+    """Keep explaining the class shown now, or follow the most probable one again."""
+    if state.request.class_index is not None:
+        return _request(state, "the most probable class", class_index=None, rank=0)
+    if state.target is None or state.target.index < 0:
+        return Update(state)
+    return _lock(state, state.target.index, state.target.label)
+
+
+def follow_rank(state: LiveState, argument: Argument) -> Update:
+    """Explain each frame's nth prediction, counted from 1."""
+    place = _whole_number("prediction", argument)
+    if place < 1:
+        raise InvalidArgumentError(f"predictions are counted from 1, not {place}")
+    return _request(state, f"prediction number {place}", class_index=None, rank=place - 1)
+
+
+def explain_class(state: LiveState, argument: Argument) -> Update:
+    """Keep explaining one class, by its name or index."""
+    if state.facts is None:
+        return Update(state)
+    labels = state.facts.labels
+    if isinstance(argument, str):
+        if argument not in labels:
+            raise unknown_name("class", argument, labels)
+        return _lock(state, labels.index(argument), argument)
+    index = _whole_number("class", argument)
+    if not 0 <= index < len(labels):
+        raise InvalidArgumentError(f"there is no class {index}; the network has {len(labels)}")
+    return _lock(state, index, labels[index])
+
+
+def begin_entry(state: LiveState, _: Argument) -> Update:
+    """Start typing the name of a class."""
+    if state.facts is None:
+        return Update(state)
+    return Update(
+        dataclasses.replace(state.with_view(help_shown=False), entry=ClassEntry(state.facts.labels))
+    )
+
+
+def change_colormap(state: LiveState, argument: Argument) -> Update:
+    """Go to another color map: by name, or by steps."""
+    name = _chosen("color map", list(COLORMAPS), state.view.overlay.colormap, argument)
+    overlay = dataclasses.replace(state.view.overlay, colormap=name)
+    return Update(state.with_view(overlay=overlay).with_message(f"color map {name}"))
+
+
+def change_opacity(state: LiveState, argument: Argument) -> Update:
+    """Show more of the heat, or less."""
+    alpha = round(min(max(state.view.overlay.alpha + _number("opacity", argument), 0.0), 1.0), 2)
+    overlay = dataclasses.replace(state.view.overlay, alpha=alpha)
+    return Update(state.with_view(overlay=overlay).with_message(f"opacity {alpha:.0%}"))
+
+
+def change_smoothing(state: LiveState, argument: Argument) -> Update:
+    """Set the time constant of the smoothing in seconds, or go to the next one in the list."""
+    if argument is None:
+        longer = [seconds for seconds in SMOOTHINGS_S if seconds > state.view.smoothing_s + 1e-6]
+        smoothing_s = longer[0] if longer else SMOOTHINGS_S[0]
+    else:
+        smoothing_s = _number("smoothing", argument)
+        if not 0 <= smoothing_s < float("inf"):
+            raise InvalidArgumentError(f"smoothing takes seconds from 0 up, not {smoothing_s:g}")
+    words = f"smoothing {smoothing_s:g} s" if smoothing_s else "no smoothing"
+    return Update(state.with_view(smoothing_s=smoothing_s).with_message(words), (Smooth(smoothing_s),))
+
+
+def toggle_heat(state: LiveState, _: Argument) -> Update:
+    """Show the heat, or the bare frame."""
+    shown = not state.view.heat_shown
+    return Update(state.with_view(heat_shown=shown).with_message(f"overlay {'on' if shown else 'off'}"))
+
+
+def change_layout(state: LiveState, argument: Argument) -> Update:
+    """Go to another layout: by name, or by steps."""
+    layout = _chosen("layout", LAYOUTS, state.view.layout, argument)
+    return Update(state.with_view(layout=layout).with_message(layout))
+
+
+def toggle_statistics(state: LiveState, _: Argument) -> Update:
+    """Show the statistics, or hide them."""
+    return Update(state.with_view(statistics_shown=not state.view.statistics_shown))
+
+
+def toggle_help(state: LiveState, _: Argument) -> Update:
+    """Show the help, or hide it."""
+    return Update(state.with_view(help_shown=not state.view.help_shown))
+
+
+_STEPS = "a name, or a number of steps through the list"
+
+COMMANDS = (
+    Command("quit", {"q": None, "escape": None}, "q  Esc", "quit", ask(Quit())),
+    Command("freeze", {" ": None}, "space", "freeze the image", toggle_frozen),
+    Command("full_screen", {"f": None}, "f", "full screen", ask(ToggleFullScreen())),
+    Command("method", {"m": 1, "M": -1}, "m  M", "next, previous method", change_method, _STEPS),
+    Command("layer", {"l": -1, "L": 1}, "l  L", "earlier, later layer", change_layer, _STEPS),
+    Command("lock", {"c": None}, "c", "lock or unlock the class", toggle_lock),
+    Command("type_class", {"/": None}, "/", "type the name of a class", begin_entry),
+    Command(
+        "prediction",
+        {str(place): place for place in range(1, 6)},
+        "1 ... 5",
+        "explain the nth prediction",
+        follow_rank,
+        "the place among the predictions, from 1",
+    ),
+    Command("class", {}, "", "explain one class", explain_class, "a class's name or index"),
+    Command("colormap", {"k": 1}, "k", "color map", change_colormap, _STEPS),
+    Command(
+        "opacity",
+        {"[": -_OPACITY_STEP, "]": _OPACITY_STEP},
+        "[  ]",
+        "opacity",
+        change_opacity,
+        "how much to add, -1 to 1",
+    ),
+    Command("smoothing", {"s": None}, "s", "smoothing", change_smoothing, "seconds; the next in the list"),
+    Command("overlay", {"o": None}, "o", "overlay on or off", toggle_heat),
+    Command("layout", {"v": 1}, "v", "layout", change_layout, _STEPS),
+    Command("save_image", {"p": None}, "p", "image to a file", ask(SaveImage())),
+    Command("record", {"r": None}, "r", "start, stop recording", ask(ToggleRecording())),
+    Command("statistics", {"i": None}, "i", "statistics", toggle_statistics),
+    Command("help", {"h": None}, "h", "this help", toggle_help),
+)
+"""Every command, in the order of the help."""
+
+
+def help_rows(commands: Sequence[Command] = COMMANDS) -> tuple[tuple[str, str], ...]:
+    """Return the lines of the help: keys, and what they do."""
+    return tuple((command.key_label, command.words) for command in commands if command.keys)
+
+
+# --- Who gives commands ------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class KeyPress:
+    """A key was pressed."""
+
+    key: str
+    """A character, or ``"escape"``, ``"enter"``, ``"backspace"``, ``"tab"``, ``"up"``, ``"down"``."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CommandCall:
+    """A command was asked for by its name."""
+
+    name: str
+    argument: Argument = None
+
+
+@runtime_checkable
+class CommandSource(Protocol):
+    """Where commands come from: a window, a page, a program."""
+
+    def poll(self) -> Sequence[KeyPress | CommandCall]:
+        """Return what was asked for since the last call, without waiting."""
+
+
+class CommandQueue:
+    """Commands from Python, sent by any thread."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[KeyPress | CommandCall] = deque()
+
+    def send(self, name: str, argument: Argument = None) -> None:
+        """Ask for a command of `COMMANDS`; what is wrong with it is shown in the session."""
+        self._waiting.append(CommandCall(name, argument))
+
+    def press(self, *keys: str) -> None:
+        """Press keys, one after another."""
+        self._waiting.extend(map(KeyPress, keys))
+
+    def poll(self) -> Sequence[KeyPress | CommandCall]:
+        """Return what was sent since the last call."""
+        return [self._waiting.popleft() for _ in range(len(self._waiting))]
+
+
+# --- From keys and names to commands -----------------------------------------------------------------------
+
+
+def run_command(state: LiveState, name: str, argument: Argument = None) -> Update:
+    """Run a command of `COMMANDS`.
+
+    Args:
+        state: The state before.
+        name: The command's name.
+        argument: What it takes; None for what its first key stands for.
+
+    Raises:
+        InvalidArgumentError: if there is no such command, or the argument is not for it.
+    """
+    for command in COMMANDS:
+        if command.name == name:
+            if argument is not None and not command.argument:
+                raise InvalidArgumentError(f"command {name!r} takes no argument, not {argument!r}")
+            if argument is None:
+                argument = next(iter(command.keys.values()), None)
+            return command.change(state, argument)
+    raise unknown_name("command", name, [command.name for command in COMMANDS])
+
+
+def press_key(state: LiveState, key: str) -> Update:
+    """Do what a key stands for.
+
+    Args:
+        state: The state before.
+        key: A character, or ``"escape"``, ``"enter"``, ``"backspace"``, ``"tab"``, ``"up"``, ``"down"``.
+    """
+    if state.entry is not None:
+        return _type(state, state.entry, key)
+    if state.view.help_shown and key == "escape":  # whoever looks for the way out of the help finds it
+        return toggle_help(state, None)
+    for candidate in (key, key.lower()):  # Caps Lock must not turn keys off
+        for command in COMMANDS:
+            if candidate in command.keys:
+                return command.change(state, command.keys[candidate])
+    return Update(state)
+
+
+def _type(state: LiveState, entry: ClassEntry, key: str) -> Update:
+    """Edit the class name being typed."""
+    if key == "escape":
+        return Update(dataclasses.replace(state, entry=None))
+    if key == "enter":
+        state = dataclasses.replace(state, entry=None)
+        if entry.choice is not None:
+            return _lock(state, entry.choice, entry.labels[entry.choice])
+        return Update(state.with_message(f"no class is called {entry.text!r}") if entry.text else state)
+    if key in _ENTRY_KEYS:
+        entry = _ENTRY_KEYS[key](entry)
+    elif len(key) == 1 and key.isprintable():
+        entry = entry.append(key)
+    return Update(dataclasses.replace(state, entry=entry))
+
+
+_ENTRY_KEYS: dict[str, Callable[[ClassEntry], ClassEntry]] = {
+    "backspace": ClassEntry.erase,
+    "tab": ClassEntry.complete,
+    "up": lambda entry: entry.move(-1),
+    "down": lambda entry: entry.move(1),
+}
+
+
+def _request(state: LiveState, message: str, **changes: str | int | None) -> Update:
+    """Ask for something else to be explained."""
+    request = dataclasses.replace(state.request, **changes)  # type: ignore[arg-type]
+    return Update(dataclasses.replace(state, request=request).with_message(message), (Explain(request),))
+
+
+def _lock(state: LiveState, index: int, label: str) -> Update:
+    return _request(state, f"locked: {label}", class_index=index, rank=None)
+
+
+def _chosen(kind: str, names: Sequence[str], current: str, argument: Argument) -> str:
+    """Find a name in a list: by itself, or by steps from the current one, around the ends."""
+    if isinstance(argument, str):
+        if argument.partition(":")[0] not in names:
+            raise unknown_name(kind, argument, names)
+        return argument
+    steps = _whole_number(kind, argument)
+    if current not in names:
+        return names[0] if steps > 0 else names[-1]
+    return names[(names.index(current) + steps) % len(names)]
+
+
+def _number(kind: str, argument: Argument) -> float:
+    if isinstance(argument, int | float) and math.isfinite(argument):
+        return argument
+    raise InvalidArgumentError(f"{kind} takes a number, not {argument!r}")
+
+
+def _whole_number(kind: str, argument: Argument) -> int:
+    number = _number(kind, argument)
+    if number != int(number):
+        raise InvalidArgumentError(f"{kind} takes a whole number, not {argument!r}")
+    return int(number)

@@ -1,0 +1,137 @@
+"""``streamcam.live``: a source and a network, shown in real time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamcam.errors import SinkError
+from streamcam.session import explainers, window
+from streamcam.session.captures import Recordings, Snapshots
+from streamcam.session.commands import CommandSource
+from streamcam.session.outputs import Output, StatisticsFile
+from streamcam.session.session import LiveResult, LiveSession
+from streamcam.session.settings import LiveSettings
+from streamcam.session.state import ExplainRequest
+from streamcam.session.threads import ExplainerFor
+from streamcam.sources import Source, SourceSettings, open_source
+
+if TYPE_CHECKING:
+    from streamcam.explain import Explainer
+    from streamcam.models import Model
+
+DEFAULT_METHOD = "gradcam"
+
+
+def live(
+    source: str | int | Path | Source,
+    explainer: str | Model | Explainer | ExplainerFor | None = None,
+    *,
+    settings: LiveSettings | None = None,
+    source_settings: SourceSettings | None = None,
+    outputs: Iterable[Output] = (),
+    commands: Iterable[CommandSource] = (),
+    announce: Callable[[str], None] = lambda _text: None,
+) -> LiveResult:
+    """Show where a network looks, as it happens, until the window is closed or the source ends.
+
+    Runs in the caller's thread, which must be the main one where a window is shown. In the window, h shows
+    the keys. See `open_session` for the arguments.
+
+    Raises:
+        StreamcamError: one of its children, if the source, the network or an output cannot be used.
+    """
+    session = open_session(
+        source,
+        explainer,
+        settings=settings,
+        source_settings=source_settings,
+        outputs=outputs,
+        commands=commands,
+        announce=announce,
+    )
+    return session.run()
+
+
+def open_session(
+    source: str | int | Path | Source,
+    explainer: str | Model | Explainer | ExplainerFor | None = None,
+    *,
+    settings: LiveSettings | None = None,
+    source_settings: SourceSettings | None = None,
+    request: ExplainRequest | None = None,
+    outputs: Iterable[Output] = (),
+    commands: Iterable[CommandSource] = (),
+    announce: Callable[[str], None] = lambda _text: None,
+) -> LiveSession:
+    """Check everything, open the source and the display, and return a session that is ready to run.
+
+    Args:
+        source: A camera's number, a stream's URL, a video, which is played at its own pace, or an open
+            source.
+        explainer: A `streamcam.Explainer`, a model or its name, or a function that returns an explainer for
+            an `ExplainRequest`; the default model if None.
+        settings: How the session runs; the defaults if None.
+        source_settings: How the source is read; the defaults if None.
+        request: What to explain at first; what the explainer was built for, or Grad-CAM, if None.
+        outputs: Where else frames go, besides what the settings name.
+        commands: Where else commands come from, besides the window.
+        announce: Receives, in words, what those should know who see no window: that the source is gone.
+
+    Raises:
+        StreamcamError: one of its children, if a setting, the source or the display cannot be used.
+    """
+    settings = settings or LiveSettings()
+    settings.check()
+    explainer_for, request = _explainer_for(explainer, request)
+    opened = source if isinstance(source, Source) else _open(source, source_settings or SourceSettings())
+    try:
+        folder = Path(settings.folder)
+        all_outputs: list[Output] = [] if settings.display == "none" else [_open_window(opened.info.name)]
+        all_outputs += outputs
+        record = None if settings.record is None else Path(settings.record)
+        all_outputs += [Recordings(folder, record=record), Snapshots(folder)]
+        if settings.statistics is not None:
+            all_outputs.append(StatisticsFile(Path(settings.statistics)))
+    except BaseException:
+        opened.close()
+        raise
+    return LiveSession(
+        opened, explainer_for, all_outputs, settings, request=request, commands=commands, announce=announce
+    )
+
+
+def _open(location: str | int | Path, settings: SourceSettings) -> Source:
+    return open_source(location, dataclasses.replace(settings, real_time=True))
+
+
+def _open_window(name: str) -> window.Window:
+    """Return a window that can be opened.
+
+    Raises:
+        SinkError: if there is no display.
+    """
+    problem = window.find_display()
+    if problem is not None:
+        raise SinkError(problem)
+    return window.Window(f"streamcam: {name}")
+
+
+def _explainer_for(
+    explainer: str | Model | Explainer | ExplainerFor | None, request: ExplainRequest | None
+) -> tuple[ExplainerFor, ExplainRequest]:
+    """Return what makes explainers, and the first request."""
+    first = request or ExplainRequest(DEFAULT_METHOD)
+    if explainer is None or isinstance(explainer, str):
+        arguments = {} if explainer is None else {"name": explainer}
+        return explainers.Explainers(explainers.build_from_model(arguments)), first
+    if callable(explainer):
+        return explainer, first
+    from streamcam.explain import Explainer  # only now: it imports torch, which takes seconds
+
+    if isinstance(explainer, Explainer):
+        first = request or ExplainRequest(explainer.method, explainer.target_layer)
+        return explainers.Explainers(explainers.build_from_explainer(explainer)), first
+    return explainers.Explainers(explainers.build_from_model(explainer)), first

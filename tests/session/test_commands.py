@@ -1,0 +1,293 @@
+"""The commands of a live session, and the keys that stand for them."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from pathlib import Path
+
+import pytest
+from live_fakes import facts_of
+from stage_fakes import CAT
+
+from streamcam.errors import InvalidArgumentError, UnknownNameError
+from streamcam.explanations import Prediction
+from streamcam.overlay import COLORMAPS
+from streamcam.session.commands import (
+    COMMANDS,
+    CommandCall,
+    CommandQueue,
+    CommandSource,
+    KeyPress,
+    help_rows,
+    press_key,
+    run_command,
+)
+from streamcam.session.compositor import LAYOUTS
+from streamcam.session.hud import hud_of
+from streamcam.session.state import (
+    ActiveRecording,
+    Effect,
+    Explain,
+    ExplainRequest,
+    Freeze,
+    LiveState,
+    Quit,
+    SaveImage,
+    Smooth,
+    ToggleFullScreen,
+    ToggleRecording,
+    View,
+)
+
+START = ExplainRequest("gradcam")
+FACTS = dataclasses.replace(facts_of(START), methods=("gradcam", "hirescam", "eigencam"))
+LOADING = LiveState("camera 0", START)
+SHOWN = dataclasses.replace(LOADING, facts=FACTS, target=Prediction(CAT, "cat", 0.75))
+
+
+def press(state: LiveState, *keys: str) -> LiveState:
+    for key in keys:
+        state = press_key(state, key).state
+    return state
+
+
+def text_of(state: LiveState) -> str | None:
+    return None if state.message is None else state.message.text
+
+
+def test_every_key_has_one_meaning_and_a_line_in_the_help() -> None:
+    keys = [key for command in COMMANDS for key in command.keys]
+    assert len(keys) == len(set(keys))
+    assert set(keys) == {*"qfmMlLc/12345k[]sovprih ", "escape"}
+    assert all(label and words for label, words in help_rows())
+    assert len({command.name for command in COMMANDS}) == len(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("key", "effect"),
+    [
+        ("q", Quit()),
+        ("escape", Quit()),
+        ("f", ToggleFullScreen()),
+        ("p", SaveImage()),
+        ("r", ToggleRecording()),
+        ("Q", Quit()),
+        ("z", None),
+        ("up", None),
+    ],
+)
+def test_some_keys_change_nothing_in_the_state(key: str, effect: Effect | None) -> None:
+    state, effects = press_key(SHOWN, key)
+    assert state == SHOWN
+    assert effects == (() if effect is None else (effect,))
+
+
+def test_methods_go_around_in_both_directions() -> None:
+    seen, state = [], SHOWN
+    for key in "mmmMM":
+        state, effects = press_key(state, key)
+        seen.append(state.request.method)
+        assert effects == (Explain(state.request),)
+    assert seen == ["hirescam", "eigencam", "gradcam", "eigencam", "hirescam"]
+    assert text_of(state) == "method hirescam …"
+
+
+def test_options_of_a_method_do_not_count_in_the_list_of_methods() -> None:
+    state = dataclasses.replace(SHOWN, request=ExplainRequest("hirescam:x=1"))
+    assert press(state, "m").request.method == "eigencam"
+
+
+def test_layers_go_towards_the_image_and_back() -> None:
+    states = itertools.accumulate("llLLL", press, initial=SHOWN)
+    layers = [state.request.layer for state in states]
+    assert layers == ["auto", "middle", "shallow", "middle", "deep", "shallow"]
+
+
+def test_the_class_shown_is_locked_and_unlocked() -> None:
+    locked = press(SHOWN, "c")
+    assert locked.request == dataclasses.replace(START, class_index=CAT)
+    assert text_of(locked) == "locked: cat"
+    assert press(locked, "c").request == dataclasses.replace(START, rank=0)
+
+
+def test_a_target_without_a_class_cannot_be_locked() -> None:
+    state = dataclasses.replace(SHOWN, target=Prediction(-1, "a function", 0.5))
+    assert press_key(state, "c") == (state, ())
+
+
+def test_a_prediction_is_followed_by_its_rank() -> None:
+    assert press(SHOWN, "c", "3").request == dataclasses.replace(START, rank=2)
+
+
+def test_a_class_is_typed_and_chosen() -> None:
+    state = press(SHOWN, "/", "c", "a", "t")
+    entry = state.entry
+    assert entry is not None
+    # "catamaran" begins with it; then come names with a word that does, the shorter one first.
+    assert [entry.labels[index] for index in entry.matches] == ["catamaran", "tiger cat", "Egyptian cat"]
+    state = press(state, "down", "down", "enter")
+    assert state.entry is None
+    assert state.request == dataclasses.replace(START, class_index=2)
+    assert text_of(state) == "locked: Egyptian cat"
+
+
+def test_while_typing_keys_are_letters() -> None:
+    state = SHOWN
+    for key in ("/", "q", "r", "1"):
+        state, effects = press_key(state, key)
+        assert effects == ()
+    assert state.entry is not None
+    assert state.entry.text == "qr1"
+    state = press(state, "backspace", "backspace", "backspace", "e", "g", "y", "tab")
+    assert state.entry is not None
+    assert state.entry.text == "Egyptian cat"
+    state = press(state, "escape")
+    assert state.entry is None
+    assert state.request == START
+
+
+def test_a_name_that_no_class_has_is_reported() -> None:
+    state = press(SHOWN, "/", "x", "y", "enter")
+    assert state.request == START
+    assert text_of(state) == "no class is called 'xy'"
+
+
+def test_opacity_stays_between_none_and_all() -> None:
+    state = press(SHOWN, *"]" * 20)
+    assert state.view.overlay.alpha == 1.0
+    state = press(state, "[")
+    assert state.view.overlay.alpha == 0.95
+    assert press(state, *"[" * 30).view.overlay.alpha == 0.0
+
+
+def test_smoothing_goes_through_its_steps() -> None:
+    seen, state = [], SHOWN
+    for _ in range(4):
+        state, effects = press_key(state, "s")
+        seen.append(state.view.smoothing_s)
+        assert effects == (Smooth(state.view.smoothing_s),)
+    assert seen == [0.5, 1.0, 0.0, 0.12]
+
+
+def test_the_look_changes_and_changes_back() -> None:
+    state, effects = press_key(SHOWN, " ")
+    assert effects == (Freeze(True),)
+    state = press(state, "o", "i", "h", "v")
+    view = state.view
+    assert (state.frozen, view.heat_shown, view.statistics_shown, view.help_shown) == (
+        True,
+        False,
+        True,
+        True,
+    )
+    assert view.layout == LAYOUTS[1]
+    state, effects = press_key(state, "escape")  # closes the help, and does not quit
+    assert effects == ()
+    state, effects = press_key(press(state, "o", "i", "v", "v"), " ")
+    assert effects == (Freeze(False),)
+    assert (state.view, state.frozen) == (View(), False)
+
+
+def test_color_maps_go_around() -> None:
+    state = press(SHOWN, *"k" * len(COLORMAPS))
+    assert state.view == View()
+    assert press(state, "k").view.overlay.colormap != View().overlay.colormap
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "request_"),
+    [
+        ("method", "eigencam", ExplainRequest("eigencam")),
+        ("method", None, ExplainRequest("hirescam")),
+        ("method", -1, ExplainRequest("eigencam")),
+        ("layer", "shallow", ExplainRequest("gradcam", "shallow")),
+        ("class", "tabby", ExplainRequest("gradcam", class_index=4)),
+        ("class", 5, ExplainRequest("gradcam", class_index=5)),
+        ("prediction", 7, ExplainRequest("gradcam", rank=6)),
+    ],
+)
+def test_a_command_takes_an_argument(
+    name: str, argument: str | float | None, request_: ExplainRequest
+) -> None:
+    state, effects = run_command(SHOWN, name, argument)
+    assert state.request == request_
+    assert effects == (Explain(request_),)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "words"),
+    [
+        ("colormap", "hot", "hot"),
+        ("layout", "heat only", "heat only"),
+        ("smoothing", 0.3, "smoothing 0.3 s"),
+        ("opacity", -0.2, "opacity 25%"),
+    ],
+)
+def test_the_view_takes_arguments_too(name: str, argument: str | float, words: str) -> None:
+    assert (text_of(run_command(SHOWN, name, argument).state) or "").endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "words"),
+    [
+        ("freeze", 1, "takes no argument"),
+        ("method", "grad", "unknown method 'grad'"),
+        ("method", 0.5, "a whole number"),
+        ("class", "dodo", "unknown class 'dodo'"),
+        ("class", 6, "there is no class 6"),
+        ("class", None, "takes a number"),
+        ("prediction", 0, "counted from 1"),
+        ("opacity", "much", "takes a number"),
+        ("opacity", float("nan"), "takes a number"),
+        ("smoothing", -1, "from 0 up"),
+        ("layout", "upside down", "unknown layout"),
+    ],
+)
+def test_an_argument_that_does_not_fit_is_refused(
+    name: str, argument: str | float | None, words: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=words):
+        run_command(SHOWN, name, argument)
+
+
+def test_an_unknown_command_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="unknown command 'jump'"):
+        run_command(SHOWN, "jump")
+
+
+RECORDING = ActiveRecording(Path("r.mp4"), 0.0)
+STATES = {
+    "loading": LOADING,
+    "running": SHOWN,
+    "before the first heat": dataclasses.replace(SHOWN, target=None),
+    "frozen": dataclasses.replace(SHOWN, frozen=True),
+    "stalled": dataclasses.replace(SHOWN, now_s=10.0, notice="camera 0 is gone"),
+    "recording": dataclasses.replace(SHOWN, recording=RECORDING),
+    "frozen while recording": dataclasses.replace(SHOWN, recording=RECORDING, frozen=True),
+    "with the help": SHOWN.with_view(help_shown=True),
+    "typing": press(SHOWN, "/", "e"),
+}
+
+
+@pytest.mark.parametrize("state", STATES.values(), ids=STATES.keys())
+@pytest.mark.parametrize("key", [key for command in COMMANDS for key in command.keys])
+def test_every_key_works_in_every_state(key: str, state: LiveState) -> None:
+    after, _ = press_key(state, key)
+    assert hash(after.request) is not None  # plain values: it can be compared at any time
+    assert after == after
+    hud_of(after)
+
+
+@pytest.mark.parametrize("name", ["method", "layer", "lock", "type_class", "class"])
+def test_what_needs_a_network_waits_for_it(name: str) -> None:
+    assert run_command(LOADING, name) == (LOADING, ())
+
+
+def test_a_queue_is_a_command_source() -> None:
+    queue = CommandQueue()
+    assert isinstance(queue, CommandSource)
+    queue.send("method", "eigencam")
+    queue.press("c", "q")
+    assert list(queue.poll()) == [CommandCall("method", "eigencam"), KeyPress("c"), KeyPress("q")]
+    assert list(queue.poll()) == []
