@@ -46,7 +46,7 @@ def is_gray(pixels: np.ndarray) -> bool:
 
 
 def method_now(directory: Path) -> str | None:
-    """What the file of figures says; once a second."""
+    """Read the method in the last line of the statistics file."""
     lines = (directory / "s.jsonl").read_text().splitlines()
     return json.loads(lines[-1])["method"] if lines else None
 
@@ -58,7 +58,7 @@ def test_keys_do_what_they_say(screen: Screen, work: Path) -> None:
         shown.press("o")
         until(lambda: is_gray(shown.pixels[:300]))  # no heat; below, words say so
         shown.press("i")
-        until(lambda: shown.pixels[10:100, 500:630].min() < 60)  # figures, light on dark
+        until(lambda: shown.pixels[10:100, 500:630].min() < 60)  # statistics, light on dark
         assert is_gray(shown.pixels[:300, :300])
         shown.press("h")
         until(lambda: shown.pixels[100:260, 250:390].mean() < 90)  # help

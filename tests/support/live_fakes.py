@@ -1,4 +1,4 @@
-"""A camera, a display and explainers that do as they are told: tests of the live preview need no devices."""
+"""A camera, a display and explainers for tests: live sessions without devices and networks."""
 
 from __future__ import annotations
 
