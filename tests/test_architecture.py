@@ -206,7 +206,6 @@ NOT_YET = (
     "media",
     "overlay",
     "pipeline",
-    "sinks",
     "sources",
     "temporal",
 )
