@@ -65,7 +65,7 @@ class Photographs:
 
 
 def fitted(image: Image, width: int, height: int) -> Image:
-    """Cut the middle of an image, RGB or grey, to a shape and scale it."""
+    """Cut the middle of an image, RGB or gray, to a shape and scale it."""
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)
     rows, columns = image.shape[:2]
@@ -118,7 +118,7 @@ SHOTS = (
 )
 SHOT_FRAMES = 12
 NOISE = 12.0
-"""Standard deviation of the sensor's noise, in grey levels."""
+"""Standard deviation of the sensor's noise, in gray levels."""
 
 
 def moving(photographs: Photographs, folder: Path, label: str, ground: str, speed: float) -> Clip:

@@ -18,7 +18,7 @@ def main() -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    """Exit; at once if a preview left a thread behind, because its device hangs or its network still loads.
+    """Exit; at once if a live session left a thread behind: its device hangs or its network is still loading.
 
     Everything is finished by then, and libraries abort the process if Python ends under their feet.
     """

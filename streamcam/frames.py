@@ -49,7 +49,7 @@ class Frame:
 class Region:
     """The part of a frame that a network saw, as fractions of the frame's width and height.
 
-    A centre crop lies inside the frame; a letterboxed input reaches beyond it, so ``top`` may be negative
+    A center crop lies inside the frame; a letterboxed input reaches beyond it, so ``top`` may be negative
     and ``bottom`` larger than 1.
     """
 
@@ -64,7 +64,7 @@ class Region:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ColourTags:
+class ColorTags:
     """How a stream says its YUV values are meant: FFmpeg's AVCOL_* numbers (2 means unspecified)."""
 
     color_range: int = 0
@@ -130,7 +130,7 @@ class SourceInfo:
     sample_aspect_ratio: Fraction | None = None
     top_field_first: bool | None = None
     """Which rows are shown first where images are interlaced and meant to stay so; None where not."""
-    colour: ColourTags = ColourTags()
+    color: ColorTags = ColorTags()
     hdr_metadata: HdrMetadata | None = None
     is_still: bool = False
     """A single image rather than a video."""

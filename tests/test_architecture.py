@@ -206,11 +206,9 @@ NOT_YET = (
     "media",
     "overlay",
     "pipeline",
-    "session",
     "sinks",
     "sources",
     "temporal",
-    "cli/live",
 )
 """Paths that begin thus are still to be rewritten in plain words."""
 

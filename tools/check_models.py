@@ -128,7 +128,7 @@ def _untrained(name: str) -> Classifier:
 
 
 def _settle(classifier: Classifier) -> None:
-    """Give batch normalisation the statistics of the image: else signals fade in some networks."""
+    """Give batch normalization the statistics of the image: else signals fade in some networks."""
     norms = [
         part for part in classifier.module.modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)
     ]

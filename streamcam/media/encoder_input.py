@@ -105,7 +105,7 @@ class FieldMarker:
 
 
 class PaletteMaker:
-    """FFmpeg's palettegen and paletteuse: the best 256 colours for each image by itself."""
+    """FFmpeg's palettegen and paletteuse: the best 256 colors for each image by itself."""
 
     def __init__(self, time_base: Fraction) -> None:
         """Prepare for images on one clock.

@@ -1,4 +1,4 @@
-"""High dynamic range: where the colours of ordinary screens lie on its scales."""
+"""High dynamic range: where the colors of ordinary screens lie on its scales."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BT2020_LUMINANCE = np.array([0.2627, 0.6780, 0.0593], np.float32)
 
 
 def sdr_in_hdr(rgb: NDArray[np.float32], transfer: str) -> NDArray[np.float32]:
-    """Code colours of an ordinary screen so that they look the same within an image of high dynamic range.
+    """Code colors of an ordinary screen so that they look the same within an image of high dynamic range.
 
     Args:
         rgb: float32 (..., 3), 0 to 255, sRGB.

@@ -16,7 +16,7 @@ from av.filter import Graph
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
-from streamcam.frames import ColourTags
+from streamcam.frames import ColorTags
 from streamcam.media.hdr import TRANSFERS, sdr_in_hdr
 
 Image = av.VideoFrame
@@ -63,7 +63,7 @@ _SAME_MATRIX = {6: Colorspace.ITU601, 10: Colorspace.BT2020}
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class YuvCoding:
-    """How an image codes colour."""
+    """How an image codes color."""
 
     matrix: Colorspace
     full_range: bool
@@ -110,7 +110,7 @@ class YuvCoding:
 
 
 def coding_of(image: Image) -> YuvCoding:
-    """Tell how an image codes colour, from its tags, or from its height where it has none."""
+    """Tell how an image codes color, from its tags, or from its height where it has none."""
     tag = _SAME_MATRIX.get(image.colorspace, image.colorspace)
     if tag in _KR_KB:
         matrix = Colorspace(tag)
@@ -152,7 +152,7 @@ def bits_of(pixel_format: str) -> int:
 
 @functools.cache
 def chroma_of(pixel_format: str) -> str:
-    """Tell which of `CHROMAS` holds all colours of a pixel format; the least for grey."""
+    """Tell which of `CHROMAS` holds all colors of a pixel format; the least for gray."""
     layout = av.VideoFormat(pixel_format, 4, 4)
     if len(layout.components) < 3 and not layout.has_palette:
         return CHROMAS[0]
@@ -161,13 +161,13 @@ def chroma_of(pixel_format: str) -> str:
     return "422" if layout.chroma_height() == 4 else "420"
 
 
-def tags_of(image: Image) -> ColourTags:
-    """Read an image's colour tags."""
-    return ColourTags(image.color_range, image.colorspace, image.color_primaries, image.color_trc)
+def tags_of(image: Image) -> ColorTags:
+    """Read an image's color tags."""
+    return ColorTags(image.color_range, image.colorspace, image.color_primaries, image.color_trc)
 
 
-def set_tags(image: Image, tags: ColourTags) -> None:
-    """Write colour tags onto a fresh image."""
+def set_tags(image: Image, tags: ColorTags) -> None:
+    """Write color tags onto a fresh image."""
     image.color_range = tags.color_range
     image.colorspace = tags.colorspace
     image.color_primaries = tags.color_primaries

@@ -1,4 +1,4 @@
-"""What samples an encoder is fed with: of how many bits, how many for colour, and how many in all."""
+"""What samples an encoder is fed with: of how many bits, how many for color, and how many in all."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def reductions(encoder: str, given: str, taken: str, depth: int | None, chroma: 
     if chroma is None and CHROMAS.index(had) > CHROMAS.index(has):
         fuller = CHROMAS[CHROMAS.index(had) :]
         keeping = [kind for kind in fuller if _takes(encoder, kind, bits_of(taken))]
-        told = f"colours of {_spoken(had)} are written as {_spoken(has)}"
+        told = f"colors of {_spoken(had)} are written as {_spoken(has)}"
         if keeping:
             yield f"{told}, which all players show; `chroma` {keeping[0]} keeps them"
         else:
@@ -67,7 +67,7 @@ def reductions(encoder: str, given: str, taken: str, depth: int | None, chroma: 
 
 
 def fitting_size(encoder: str, pixel_format: str, size: tuple[int, int]) -> tuple[int, int]:
-    """Leave out a last column or row that has colours for itself alone, where a codec needs full pairs.
+    """Leave out a last column or row that has colors for itself alone, where a codec needs full pairs.
 
     Args:
         encoder: FFmpeg's name of it.

@@ -1,4 +1,4 @@
-"""Images in other sizes, formats and ways of coding colour, by FFmpeg's swscale from their own planes."""
+"""Images in other sizes, formats and ways of coding color, by FFmpeg's swscale from their own planes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 
 from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc, Interpolation, VideoReformatter
 
-from streamcam.frames import ColourTags
+from streamcam.frames import ColorTags
 from streamcam.media.hdr import TRANSFERS
 from streamcam.media.images import (
     DEEP,
@@ -23,9 +23,9 @@ from streamcam.media.images import (
 )
 
 FAITHFUL = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-"""How to resample images for people: colours are right to 2 levels of 255.
+"""How to resample images for people: colors are right to 2 levels of 255.
 
-The default, for networks, averages areas: in less than a third of the time, and with colours up to 4 levels
+The default, for networks, averages areas: in less than a third of the time, and with colors up to 4 levels
 off.
 """
 
@@ -120,12 +120,12 @@ class Resampler:
         tags = dataclasses.replace(tags_of(image), colorspace=int(coding.matrix))
         return self.to_coding(image, coding, tags, (width, height))
 
-    def to_coding(self, image: Image, coding: YuvCoding, tags: ColourTags, size: tuple[int, int]) -> Image:
-        """Bring a planar image to a size and to a way of coding colour, keeping its format.
+    def to_coding(self, image: Image, coding: YuvCoding, tags: ColorTags, size: tuple[int, int]) -> Image:
+        """Bring a planar image to a size and to a way of coding color, keeping its format.
 
         Args:
             image: The image.
-            coding: How the result codes colour.
+            coding: How the result codes color.
             tags: What says so; they are written onto the result where anything had to be done.
             size: (width, height) in pixels.
 

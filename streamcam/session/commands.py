@@ -1,4 +1,4 @@
-"""What a person can do in a live session: the table that window keys, the help and Python read.
+"""Commands of a live session: the one table that window keys, the help and Python read.
 
 Every command is a pure function: the state and an argument in, the next state and its effects out.
 """
@@ -46,10 +46,10 @@ class Command:
     key_label: str
     """How the help writes the keys."""
     words: str
-    """What it does, for the help."""
+    """Description for the help."""
     change: Callable[[LiveState, Argument], Update]
     argument: str = ""
-    """What the argument is, in words; empty where there is none."""
+    """Description of the argument; empty where there is none."""
 
 
 # --- One function for each command -------------------------------------------------------------------------
@@ -133,7 +133,7 @@ def begin_entry(state: LiveState, _: Argument) -> Update:
 
 def change_colormap(state: LiveState, argument: Argument) -> Update:
     """Go to another color map: by name, or by steps."""
-    name = _chosen("colour map", list(COLORMAPS), state.view.overlay.colormap, argument)
+    name = _chosen("color map", list(COLORMAPS), state.view.overlay.colormap, argument)
     overlay = dataclasses.replace(state.view.overlay, colormap=name)
     return Update(state.with_view(overlay=overlay).with_message(f"color map {name}"))
 
@@ -305,10 +305,10 @@ def press_key(state: LiveState, key: str) -> Update:
         return _type(state, state.entry, key)
     if state.view.help_shown and key == "escape":  # whoever looks for the way out of the help finds it
         return toggle_help(state, None)
-    for wanted in (key, key.lower()):  # Caps Lock must not turn keys off
+    for candidate in (key, key.lower()):  # Caps Lock must not turn keys off
         for command in COMMANDS:
-            if wanted in command.keys:
-                return command.change(state, command.keys[wanted])
+            if candidate in command.keys:
+                return command.change(state, command.keys[candidate])
     return Update(state)
 
 

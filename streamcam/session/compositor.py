@@ -1,4 +1,4 @@
-"""What a window shows of a frame: its layouts, fitted into the window's size."""
+"""Layouts of a frame and its heat, fitted into the window's size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streamcam.media.scaling import Resampler
 from streamcam.overlay.overlay import Overlay, OverlaySettings
 
 LAYOUTS = ("overlay", "side by side", "heat only")
-"""What a window can show of a frame, by name."""
+"""Names of what a window can show of a frame."""
 
 _SMALLEST = 16
 """Smallest side of a view in pixels; smaller windows show a scaled-down view of this size."""

@@ -45,7 +45,7 @@ class SessionExplainer:
 
     @property
     def facts(self) -> ExplainerFacts:
-        """What is true of it now."""
+        """Facts about the explainer at this moment: another backend may have taken over."""
         explainer = self.explainer
         return ExplainerFacts(
             model=explainer.model.name,

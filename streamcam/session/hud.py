@@ -1,4 +1,4 @@
-"""What a live session writes over its image: statistics, notices, the help, a class name being typed.
+"""Text that a live session writes over its image: statistics, notices, the help, a class name being typed.
 
 `hud_of` makes the words from the session's state; `HudPainter` draws them at the window's size. They are
 never recorded. Each panel is rasterized when its text changes, a few times a second at most, and then blended

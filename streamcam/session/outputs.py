@@ -30,7 +30,7 @@ _WAITING_LINES = 64
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class LiveFrame:
-    """What a session shows at one moment."""
+    """A frame with its heat and the session's state, as handed to the outputs."""
 
     frame: Frame
     heat: StabilizedFrame | None
@@ -90,7 +90,7 @@ class Output(abc.ABC):
 class QueueWorker(Generic[Item]):
     """A thread that works through items in order and drops the oldest when it cannot keep up.
 
-    What the work raises ends the thread; `failed` is told.
+    An exception in the work ends the thread, and is handed to `failed`.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class QueueWorker(Generic[Item]):
             name: Name of the thread, after ``streamcam-``.
             work: Called with each item.
             capacity: How many items may wait.
-            failed: Called in the thread with what `work` or `finish` raised.
+            failed: Called in the thread with the exception that `work` or `finish` raised.
             finish: Called in the thread after the last item.
         """
         self._items: Channel[Item] = Channel(capacity, "drop_oldest")

@@ -63,7 +63,7 @@ _LINES_EVERY_S = 1.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LiveResult:
-    """What came of a live session."""
+    """Summary of a live session."""
 
     statistics: Counts
     elapsed_s: float
@@ -72,9 +72,9 @@ class LiveResult:
     saved: tuple[Path, ...]
     """Images that were saved."""
     problems: tuple[str, ...]
-    """What went wrong with outputs, in words."""
+    """Failures of outputs, a sentence each."""
     notes: tuple[str, ...]
-    """What the user should know about the explanations, a sentence each."""
+    """Remarks on the explanations for the user, a sentence each."""
 
 
 class LiveSession:
@@ -367,7 +367,7 @@ class LiveSession:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class _Offered:
-    """What was handed to the outputs last."""
+    """The appearance of what was handed to the outputs last."""
 
     frame: Frame
     heat: object

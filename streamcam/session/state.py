@@ -24,7 +24,7 @@ STALLED_S = 2.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ExplainRequest:
-    """What to explain, and how. Without class and rank: what the explainer was set up with."""
+    """Method, layer and class to explain. Without class and rank: the classes the explainer is set up for."""
 
     method: str
     """Name of the method, with options as in ``"occlusion:patch=32"``."""
@@ -37,7 +37,7 @@ class ExplainRequest:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ExplainerFacts:
-    """What an explainer says of itself."""
+    """Description of the explainer in use."""
 
     model: str
     method: str
@@ -51,7 +51,7 @@ class ExplainerFacts:
     methods: tuple[str, ...] = ()
     """Methods to choose from."""
     notes: tuple[str, ...] = ()
-    """What the user should know about the choices made, a sentence each."""
+    """Remarks on the choices made, for the user, a sentence each."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class LiveState:
     rate: Fraction | None = None
     """Frames per second of the source, where it says so."""
     notice: str | None = None
-    """What is wrong with the source right now."""
+    """Trouble with the source right now, in words; None while all is well."""
     lost_at_s: float = 0.0
     """When the last frame before `notice` arrived."""
     message: Message | None = None
@@ -295,7 +295,7 @@ class Smooth:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Announce:
-    """Tell those who do not see the window."""
+    """Say something to those who do not see the window."""
 
     text: str
 

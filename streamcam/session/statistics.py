@@ -69,35 +69,6 @@ class Ages:
 
 
 @dataclasses.dataclass
-class Figures:
-    """The counts and ages of a preview since some moment."""
-
-    captured: int = 0
-    """Frames that the source gave."""
-    shown: int = 0
-    """Different frames that were shown."""
-    explained: int = 0
-    """Explanations that were finished."""
-    dropped: int = 0
-    """Frames that were captured and never shown, because newer ones were there."""
-    frame_age: Ages = dataclasses.field(default_factory=Ages)
-    """From a frame's arrival until it was shown."""
-    heat_age: Ages = dataclasses.field(default_factory=Ages)
-    """From the arrival of the frame that was explained until its heat was shown."""
-
-    def record(self) -> dict[str, Any]:
-        """The numbers by name."""
-        return {
-            "captured": self.captured,
-            "shown": self.shown,
-            "explained": self.explained,
-            "dropped": self.dropped,
-            "frame_age_ms": self.frame_age.summary(),
-            "heat_age_ms": self.heat_age.summary(),
-        }
-
-
-@dataclasses.dataclass
 class Counts:
     """The counts and ages of a stretch of time."""
 

@@ -28,7 +28,7 @@ class LiveExplainer(FrameExplainer, Protocol):
 
     @property
     def facts(self) -> ExplainerFacts:
-        """What is true of it now; the next frame may make another backend take over."""
+        """Facts about it at this moment; with the next frame another backend may take over."""
 
 
 ExplainerFor = Callable[[ExplainRequest], LiveExplainer]

@@ -30,7 +30,7 @@ _LARGEST_CANVAS = (1280, 720)
 _PROBE_PATIENCE_S = 30.0
 
 NO_DISPLAY = "there is no display"
-"""What `find_display` begins with where that is all that is wrong."""
+"""How `find_display`'s answer begins where nothing else is wrong."""
 
 _KEY_NAMES = {8: "backspace", 9: "tab", 10: "enter", 13: "enter", 27: "escape", 127: "backspace"}
 _ARROWS = {
@@ -41,7 +41,7 @@ _ARROWS = {
 _SHIFT = (65505, 65506)
 
 _SHIFT_HOLDS_S = 1.0
-"""HighGUI on Qt tells that Shift goes down and never that it comes up, and gives shifted letters as small
+"""HighGUI on Qt reports that Shift goes down but never that it comes up, and reports shifted letters as small
 ones. A letter this soon after Shift, or after another shifted letter, is taken for a capital."""
 
 # What the child does is all that can go wrong: make a window, show it, and close it.
@@ -84,8 +84,8 @@ def find_display() -> str | None:
     if "libGL" in probe.stderr or "cannot open shared object" in probe.stderr:
         line = next(line for line in probe.stderr.splitlines()[::-1] if line.strip())
         return f"OpenCV cannot be loaded ({line.strip()})"
-    wanted = "DISPLAY is not set" if not os.environ.get("DISPLAY") else f"DISPLAY={os.environ['DISPLAY']}"
-    where = f" ({wanted})" if sys.platform.startswith("linux") else ""
+    setting = "DISPLAY is not set" if not os.environ.get("DISPLAY") else f"DISPLAY={os.environ['DISPLAY']}"
+    where = f" ({setting})" if sys.platform.startswith("linux") else ""
     return f"{NO_DISPLAY} to open a window on{where}; log in at a screen, or use `display='none'`"
 
 
@@ -217,8 +217,8 @@ class Window(Display):
             return False
         if self._is_open and not self._closed:
             is_full = cv2.getWindowProperty(self._name, cv2.WND_PROP_FULLSCREEN) == cv2.WINDOW_FULLSCREEN
-            wanted = cv2.WINDOW_NORMAL if is_full else cv2.WINDOW_FULLSCREEN
-            cv2.setWindowProperty(self._name, cv2.WND_PROP_FULLSCREEN, wanted)
+            mode = cv2.WINDOW_NORMAL if is_full else cv2.WINDOW_FULLSCREEN
+            cv2.setWindowProperty(self._name, cv2.WND_PROP_FULLSCREEN, mode)
         return True
 
     def close(self) -> None:

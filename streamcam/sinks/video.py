@@ -107,10 +107,10 @@ def _add_video(container: OutputContainer, encoding: Encoding, info: SourceInfo)
     if info.top_field_first is not None:
         context.field_order = _TOP_FIRST if info.top_field_first else _BOTTOM_FIRST
     if not encoding.container.is_animation:  # RGB has no such tags
-        context.color_range = info.colour.color_range
-        context.colorspace = info.colour.colorspace
-        context.color_primaries = info.colour.color_primaries
-        context.color_trc = info.colour.color_trc
+        context.color_range = info.color.color_range
+        context.colorspace = info.color.colorspace
+        context.color_primaries = info.color.color_primaries
+        context.color_trc = info.color.color_trc
     tag = encoding.container.codec_tags.get(context.codec.canonical_name)
     if tag is not None:
         context.codec_tag = tag

@@ -172,7 +172,7 @@ class ReconnectingSource(Source):
                 width=image.width,
                 height=image.height,
                 rate=self._capture.rate,
-                colour=tags_of(image),
+                color=tags_of(image),
             )
 
 

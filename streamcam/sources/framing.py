@@ -1,4 +1,4 @@
-"""Bringing every image of a video to one size and one way of coding colour, undistorted."""
+"""Bringing every image of a video to one size and one way of coding color, undistorted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from streamcam.frames import ColourTags
+from streamcam.frames import ColorTags
 from streamcam.media.images import Image, YuvCoding, blank_like, coding_of, planes_of, tags_of
 from streamcam.media.scaling import Resampler
 
@@ -47,7 +47,7 @@ class FrameFitter:
         self._resampler = resampler
         self._wanted = wanted
         self._coding: YuvCoding | None = None
-        self._tags = ColourTags()
+        self._tags = ColorTags()
         self._first: _Look | None = None
         self._inner: dict[_Look, tuple[int, int]] = {}
         self.size = wanted or (0, 0)

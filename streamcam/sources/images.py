@@ -150,7 +150,7 @@ class ImageSource(Source):
             pixel_format=image.format.name,
             time_base=Fraction(1, 25),
             frame_count=1,
-            colour=tags_of(image),
+            color=tags_of(image),
             is_still=True,
         )
 
@@ -218,7 +218,7 @@ class SequenceSource(Source):
             duration_s=float(len(self._files) / self._rate),
             start_s=settings.start_s,
             end_s=settings.end_s,
-            colour=tags_of(self._first),
+            color=tags_of(self._first),
         )
 
     @property

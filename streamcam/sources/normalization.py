@@ -32,7 +32,7 @@ def travelling_format(decoded: str, depth: int | None = None, chroma: str | None
     Args:
         decoded: The pixel format that the decoder gives.
         depth: Bits of a sample, 8 or 10; if None 10 where the image has more than 8.
-        chroma: One of `streamcam.media.images.CHROMAS`; if None what holds all of the image's colours.
+        chroma: One of `streamcam.media.images.CHROMAS`; if None what holds all of the image's colors.
     """
     return planar_format(chroma or chroma_of(decoded), depth or (8 if bits_of(decoded) == 8 else DEEP))
 

@@ -15,7 +15,7 @@ from streamcam.sources.base import Source
 
 
 class SyntheticSource(Source):
-    """A grey ramp that drifts to the right by one code value a frame."""
+    """A gray ramp that drifts to the right by one code value a frame."""
 
     def __init__(
         self, *, width: int = 320, height: int = 180, frame_count: int = 50, rate: Fraction = Fraction(25)

@@ -257,7 +257,7 @@ class VideoSource(Source):
             video_stream=self._stream.index,
             sample_aspect_ratio=self._framing.pixel_shape if self._tells_shape else None,
             top_field_first=self._top_field_first,
-            colour=tags_of(first),
+            color=tags_of(first),
             hdr_metadata=self._hdr_metadata,
             notes=self._stream_notes(),
         )

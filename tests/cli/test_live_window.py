@@ -15,7 +15,7 @@ PROGRAM = str(Path(__file__).parent / "fake_live.py")
 
 
 def show(screen: Screen, directory: Path, *options: str) -> Shown:
-    """Play a grey video in a window of 640x360; its stats are written ten times a second."""
+    """Play a gray video in a window of 640x360; its stats are written ten times a second."""
     if not (directory / "clip.mp4").exists():
         make_clip(directory / "clip.mp4", frames=50, size=(640, 360), paint=paint_even)
     return Shown(
@@ -41,12 +41,12 @@ def paint_even(_index: int, planes: object) -> None:
         plane[:] = value
 
 
-def is_grey(pixels: np.ndarray) -> bool:
+def is_gray(pixels: np.ndarray) -> bool:
     return bool(pixels.std() < 3 and 100 < pixels.mean() < 150)
 
 
 def method_now(directory: Path) -> str | None:
-    """What the file of figures says; once a second."""
+    """Read the method in the last line of the statistics file."""
     lines = (directory / "s.jsonl").read_text().splitlines()
     return json.loads(lines[-1])["method"] if lines else None
 
@@ -54,18 +54,18 @@ def method_now(directory: Path) -> str | None:
 def test_keys_do_what_they_say(screen: Screen, work: Path) -> None:
     with show(screen, work) as shown:
         assert shown.size == (640, 360)
-        until(lambda: not is_grey(shown.pixels))  # heat
+        until(lambda: not is_gray(shown.pixels))  # heat
         shown.press("o")
-        until(lambda: is_grey(shown.pixels[:300]))  # no heat; below, words say so
+        until(lambda: is_gray(shown.pixels[:300]))  # no heat; below, words say so
         shown.press("i")
-        until(lambda: shown.pixels[10:100, 500:630].min() < 60)  # figures, light on dark
-        assert is_grey(shown.pixels[:300, :300])
+        until(lambda: shown.pixels[10:100, 500:630].min() < 60)  # statistics, light on dark
+        assert is_gray(shown.pixels[:300, :300])
         shown.press("h")
         until(lambda: shown.pixels[100:260, 250:390].mean() < 90)  # help
         shown.press("h", "i")
-        until(lambda: is_grey(shown.pixels[:300]))
+        until(lambda: is_gray(shown.pixels[:300]))
         shown.press("o", "v", "v")
-        until(lambda: shown.pixels[60:300, :300, 1].mean() < 40)  # heat only: red, where the image is grey
+        until(lambda: shown.pixels[60:300, :300, 1].mean() < 40)  # heat only: red, where the image is gray
         shown.press("v", "m")
         until(lambda: method_now(work) == "other")
         shown.hold("shift", "m")

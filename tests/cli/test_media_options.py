@@ -68,7 +68,7 @@ def test_the_depth_is_the_videos_or_the_one_asked_for(
         assert written.streams.video[0].codec_context.pix_fmt == found
 
 
-REDUCED = "colours of 4:2:2 are written as 4:2:0, which all players show; --chroma 422 keeps them"
+REDUCED = "colors of 4:2:2 are written as 4:2:0, which all players show; --chroma 422 keeps them"
 
 
 @pytest.mark.parametrize(

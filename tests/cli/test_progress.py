@@ -108,7 +108,7 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """What was shown, without the codes that move the cursor and set colours."""
+        """What was shown, without the codes that move the cursor and set colors."""
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.shown)
 
     def read_until(self, pattern: str | None) -> str:
@@ -187,14 +187,14 @@ def test_a_narrow_terminal_shows_what_fits(at_terminal: type[Terminal], columns:
 
 
 def test_no_color_is_respected(at_terminal: type[Terminal]) -> None:
-    def colours(shown: str) -> set[str]:
+    def colors(shown: str) -> set[str]:
         codes = {code for match in re.findall(r"\x1b\[([0-9;]*)m", shown) for code in match.split(";")}
-        return codes - {"", "0", "1", "2"}  # plain, bold and dim are no colours
+        return codes - {"", "0", "1", "2"}  # plain, bold and dim are no colors
 
-    for settings, has_colours in (({}, True), ({"NO_COLOR": "1"}, False)):
+    for settings, has_colors in (({}, True), ({"NO_COLOR": "1"}, False)):
         terminal = at_terminal(**settings)  # type: ignore[call-arg]
         terminal.release()
-        assert bool(colours(terminal.shown)) is has_colours
+        assert bool(colors(terminal.shown)) is has_colors
 
 
 def test_stopping_is_shown_in_the_line(at_terminal: type[Terminal]) -> None:

@@ -29,7 +29,7 @@ Image = NDArray[np.uint8]
 
 
 class Spots(nn.Module):
-    """A network whose maps can be worked out by hand: class k likes colour channel k, in cells of 8x8."""
+    """A network whose maps can be worked out by hand: class k likes color channel k, in cells of 8x8."""
 
     def __init__(self) -> None:
         super().__init__()

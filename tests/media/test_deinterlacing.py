@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media_factory import Painter, frame_times_of, make_clip, paint_grey
+from media_factory import Painter, frame_times_of, make_clip, paint_gray
 from numpy.typing import NDArray
 from video_runs import FAST, pass_through, read_video
 
@@ -24,7 +24,7 @@ def painter(field_order: str) -> Painter:
     """A bar that moves by 4 pixels from the rows that are shown first to those between, shown later."""
 
     def paint(index: int, planes: Sequence[NDArray[np.uint8]]) -> None:
-        paint_grey(0, planes)
+        paint_gray(0, planes)
         for row, pixels in enumerate(planes[0]):
             later = row % 2 if field_order == "tff" else 1 - row % 2
             left = 4 * (2 * index + later)

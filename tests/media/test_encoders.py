@@ -76,7 +76,7 @@ def test_encoders_get_the_depth_that_is_wanted_or_the_nearest(
     assert found.notes == notes.get(codec, ())
 
 
-REDUCED = "colours of 4:2:2 are written as 4:2:0"
+REDUCED = "colors of 4:2:2 are written as 4:2:0"
 KEEPS = "which all players show; `chroma`"
 
 
@@ -103,7 +103,7 @@ KEEPS = "which all players show; `chroma`"
             None,
             "yuv444p",
             "yuv422p",
-            "colours of 4:4:4 are written as 4:2:2: mpeg2video takes no more",
+            "colors of 4:4:4 are written as 4:2:2: mpeg2video takes no more",
         ),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from media_factory import make_clip
 from video_runs import pass_through
 
-from streamcam.frames import ColourTags, HdrMetadata, MasteringDisplay
+from streamcam.frames import ColorTags, HdrMetadata, MasteringDisplay
 from streamcam.media.codecs import HdrParameters, encoder_row
 from streamcam.media.encoders import EncoderSettings
 from streamcam.sources import open_source
@@ -57,7 +57,7 @@ def hdr_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
         codec="libx265",
         pixel_format="yuv420p10le",
         frames=2,
-        colour=ColourTags(1, 9, 9, 16),
+        color=ColorTags(1, 9, 9, 16),
         options={"x265-params": f"log-level=none:master-display={IN_UNITS}:max-cll=1200,400"},
     )
 

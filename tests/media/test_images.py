@@ -6,9 +6,9 @@ import av
 import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
-from media_factory import BT601, BT709, BT2020, COLOURS, make_image, paint_noise
+from media_factory import BT601, BT709, BT2020, COLORS, make_image, paint_noise
 
-from streamcam.frames import ColourTags
+from streamcam.frames import ColorTags
 from streamcam.media.images import (
     PLANAR_FORMATS,
     YuvCoding,
@@ -47,7 +47,7 @@ from streamcam.media.images import (
 def test_rgb_is_coded_as_the_standards_say(
     matrix: Colorspace, full_range: bool, rgb: str, yuv: tuple[float, float, float]
 ) -> None:
-    coded = YuvCoding(matrix, full_range).encode_rgb(np.array(COLOURS[rgb], np.uint8))
+    coded = YuvCoding(matrix, full_range).encode_rgb(np.array(COLORS[rgb], np.uint8))
     assert coded.dtype == np.float32
     np.testing.assert_allclose(coded, yuv, atol=0.001)
 
@@ -132,7 +132,7 @@ def test_packed_pixels_come_without_padding(width: int) -> None:
 
 def test_a_blank_image_is_fresh_and_has_the_same_tags_and_time() -> None:
     image = make_image(64, 48, pixel_format="yuv422p")
-    set_tags(image, ColourTags(2, 9, 9, 16))
+    set_tags(image, ColorTags(2, 9, 9, 16))
     image.pts, image.time_base = 1001, Fraction(1, 30000)
     before = planes_of(image)[0].copy()
     fresh = blank_like(image)
@@ -140,7 +140,7 @@ def test_a_blank_image_is_fresh_and_has_the_same_tags_and_time() -> None:
         plane[:] = 0
     assert (fresh.width, fresh.height, fresh.format.name) == (64, 48, "yuv422p")
     assert (fresh.pts, fresh.time_base) == (1001, Fraction(1, 30000))
-    assert tags_of(fresh) == ColourTags(2, 9, 9, 16)
+    assert tags_of(fresh) == ColorTags(2, 9, 9, 16)
     np.testing.assert_array_equal(planes_of(image)[0], before)
 
 

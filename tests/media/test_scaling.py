@@ -1,4 +1,4 @@
-"""Images in other sizes, formats and codings: the same colours."""
+"""Images in other sizes, formats and codings: the same colors."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import av
 import numpy as np
 import pytest
 from av.video.reformatter import ColorRange
-from media_factory import BT601, BT709, BT2020, COLOURS, make_clip, make_image
+from media_factory import BT601, BT709, BT2020, COLORS, make_clip, make_image
 from numpy.typing import NDArray
 
-from streamcam.frames import ColourTags
+from streamcam.frames import ColorTags
 from streamcam.media.images import (
     PLANAR_FORMATS,
     YuvCoding,
@@ -31,38 +31,38 @@ CODINGS = [YuvCoding(matrix, full) for matrix in (BT601, BT709, BT2020) for full
 
 
 def solid(coding: YuvCoding, rgb: tuple[int, int, int], pixel_format: str = "yuv420p") -> av.VideoFrame:
-    """A tagged image of one colour."""
+    """A tagged image of one color."""
     image = av.VideoFrame(64, 48, pixel_format)
     coding = dataclasses.replace(coding, depth=bits_of(pixel_format))
     yuv = np.clip(np.rint(coding.encode_rgb(np.array(rgb))), 0, coding.highest)
     for plane, value in zip(planes_of(image), yuv, strict=True):
         plane[:] = value
     color_range = ColorRange.JPEG if coding.full_range else ColorRange.MPEG
-    set_tags(image, ColourTags(color_range, coding.matrix))
+    set_tags(image, ColorTags(color_range, coding.matrix))
     return image
 
 
 @pytest.mark.parametrize("coding", CODINGS, ids=str)
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("color", COLORS)
 @pytest.mark.parametrize("size", [(64, 48), (30, 21)])
-def test_colours_come_out_as_they_went_in(coding: YuvCoding, colour: str, size: tuple[int, int]) -> None:
-    rgb = Resampler().to_rgb(solid(coding, COLOURS[colour]), *size, interpolation=FAITHFUL)
+def test_colors_come_out_as_they_went_in(coding: YuvCoding, color: str, size: tuple[int, int]) -> None:
+    rgb = Resampler().to_rgb(solid(coding, COLORS[color]), *size, interpolation=FAITHFUL)
     assert rgb.shape == (size[1], size[0], 3)
-    np.testing.assert_allclose(rgb, np.broadcast_to(COLOURS[colour], rgb.shape), atol=2)
+    np.testing.assert_allclose(rgb, np.broadcast_to(COLORS[color], rgb.shape), atol=2)
 
 
 @pytest.mark.parametrize("coding", CODINGS, ids=str)
-@pytest.mark.parametrize("colour", COLOURS)
-def test_networks_get_nearly_the_same_colours(coding: YuvCoding, colour: str) -> None:
-    rgb = Resampler().to_rgb(solid(coding, COLOURS[colour]), 30, 21)
-    np.testing.assert_allclose(rgb, np.broadcast_to(COLOURS[colour], rgb.shape), atol=4)
+@pytest.mark.parametrize("color", COLORS)
+def test_networks_get_nearly_the_same_colors(coding: YuvCoding, color: str) -> None:
+    rgb = Resampler().to_rgb(solid(coding, COLORS[color]), 30, 21)
+    np.testing.assert_allclose(rgb, np.broadcast_to(COLORS[color], rgb.shape), atol=4)
 
 
 @pytest.mark.parametrize("pixel_format", PLANAR_FORMATS)
-@pytest.mark.parametrize("colour", COLOURS)
-def test_every_layout_of_samples_shows_the_same_colours(pixel_format: str, colour: str) -> None:
+@pytest.mark.parametrize("color", COLORS)
+def test_every_layout_of_samples_shows_the_same_colors(pixel_format: str, color: str) -> None:
     for coding in CODINGS:
-        image, wanted = solid(coding, COLOURS[colour], pixel_format), COLOURS[colour]
+        image, wanted = solid(coding, COLORS[color], pixel_format), COLORS[color]
         people = Resampler().to_rgb(image, 30, 21, interpolation=FAITHFUL)
         np.testing.assert_allclose(people, np.broadcast_to(wanted, people.shape), atol=2)
         networks = Resampler().to_rgb(image, 30, 21)
@@ -92,7 +92,7 @@ def test_how_bright_the_mastering_display_was_does_not_matter(size: tuple[int, i
         frames=1,
         codec="libx265",
         pixel_format="yuv420p10le",
-        colour=ColourTags(1, 9, 9, 16),
+        color=ColorTags(1, 9, 9, 16),
         options={"x265-params": f"log-level=none:crf=4:max-cll=4000,1000:master-display={display}"},
         paint=paint,
     )
@@ -106,9 +106,9 @@ def test_how_bright_the_mastering_display_was_does_not_matter(size: tuple[int, i
 
 def test_reading_an_image_leaves_its_tags_alone() -> None:
     image = make_image(64, 48)
-    set_tags(image, ColourTags(0, 2, 9, 14))
+    set_tags(image, ColorTags(0, 2, 9, 14))
     Resampler().to_rgb(image, 32, 32, interpolation=FAITHFUL)
-    assert tags_of(image) == ColourTags(0, 2, 9, 14)
+    assert tags_of(image) == ColorTags(0, 2, 9, 14)
 
 
 def test_rgb_survives_the_way_to_planar_and_back() -> None:
@@ -129,9 +129,9 @@ def test_large_rgb_images_get_the_matrix_of_hd() -> None:
 
 @pytest.mark.parametrize("coding", CODINGS, ids=str)
 def test_deeper_images_keep_their_code_values_and_tags(coding: YuvCoding) -> None:
-    image = solid(coding, COLOURS["olive"])
+    image = solid(coding, COLORS["olive"])
     deep = image.reformat(format="yuv420p10le")
-    set_tags(deep, ColourTags(2 if coding.full_range else 1, coding.matrix, 9, 16))
+    set_tags(deep, ColorTags(2 if coding.full_range else 1, coding.matrix, 9, 16))
     deep.pts = 5
     shallow = Resampler().to_planar(deep, "yuv420p")
     assert (shallow.format.name, shallow.pts) == ("yuv420p", 5)
@@ -142,7 +142,7 @@ def test_deeper_images_keep_their_code_values_and_tags(coding: YuvCoding) -> Non
 
 @pytest.mark.parametrize("full_range", [False, True])
 def test_other_sizes_keep_values_tags_and_time(full_range: bool) -> None:
-    image = solid(YuvCoding(BT709, full_range), COLOURS["olive"])
+    image = solid(YuvCoding(BT709, full_range), COLORS["olive"])
     image.pts = 9
     resized = Resampler().to_coding(image, coding_of(image), tags_of(image), (31, 45))
     assert (resized.width, resized.height, resized.format.name, resized.pts) == (31, 45, "yuv420p", 9)
@@ -153,9 +153,9 @@ def test_other_sizes_keep_values_tags_and_time(full_range: bool) -> None:
 
 @pytest.mark.parametrize("given", CODINGS, ids=str)
 @pytest.mark.parametrize("wanted", CODINGS, ids=str)
-def test_other_codings_show_the_same_colour(given: YuvCoding, wanted: YuvCoding) -> None:
-    target = solid(wanted, COLOURS["olive"])
-    found = Resampler().to_coding(solid(given, COLOURS["olive"]), wanted, tags_of(target), (64, 48))
+def test_other_codings_show_the_same_color(given: YuvCoding, wanted: YuvCoding) -> None:
+    target = solid(wanted, COLORS["olive"])
+    found = Resampler().to_coding(solid(given, COLORS["olive"]), wanted, tags_of(target), (64, 48))
     assert tags_of(found) == tags_of(target)
     for plane, value in zip(planes_of(found), planes_of(target), strict=True):
         np.testing.assert_allclose(plane.astype(int), value, atol=2)
@@ -163,7 +163,7 @@ def test_other_codings_show_the_same_colour(given: YuvCoding, wanted: YuvCoding)
 
 def test_an_image_that_needs_no_conversion_is_handed_back() -> None:
     image = make_image(64, 48)
-    assert Resampler().to_coding(image, coding_of(image), ColourTags(), (64, 48)) is image
+    assert Resampler().to_coding(image, coding_of(image), ColorTags(), (64, 48)) is image
     assert Resampler().to_planar(image, "yuv420p") is image
 
 

@@ -61,8 +61,8 @@ def matroska_that_tells(display: MasteringDisplay, max_cll: int, max_fall: int) 
     """Make a Matroska file that says so itself: the numbers are those of RFC 9559."""
     places = (*display.red, *display.green, *display.blue, *display.white, *display.luminance[::-1])
     mastering = [element(0x55D1 + index, place) for index, place in enumerate(places)]
-    colour = element(0x55B0, element(0x55BC, max_cll), element(0x55BD, max_fall), element(0x55D0, *mastering))
-    video = element(0xE0, element(0xB0, 64), element(0xBA, 48), colour)
+    color = element(0x55B0, element(0x55BC, max_cll), element(0x55BD, max_fall), element(0x55D0, *mastering))
+    video = element(0xE0, element(0xB0, 64), element(0xBA, 48), color)
     number, kind, codec = element(0xD7, 1), element(0x83, 1), element(0x86, b"V_FFV1")
     tracks = element(0x1654AE6B, element(0xAE, number, element(0x73C5, 1), kind, codec, video))
     cluster = element(0x1F43B675, element(0xE7, 0), element(0xA3, b"\x81\0\0\x80", bytes(64)))

@@ -145,12 +145,12 @@ def test_normalising_subtracts_and_divides_channel_by_channel() -> None:
     torch.testing.assert_close(spec.normalize(pixels).flatten(), torch.tensor([1.0, -2.0, 0.0]))
 
 
-def test_normalising_for_a_grey_network_takes_the_luma() -> None:
+def test_normalising_for_a_gray_network_takes_the_luma() -> None:
     pixels = torch.tensor([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]], dtype=torch.uint8)
     spec = InputSpec(1, 1, mean=(0.0,), std=(1.0,))
-    grey = spec.normalize(pixels.view(4, 3, 1, 1))
-    assert grey.shape == (4, 1, 1, 1)
-    torch.testing.assert_close(grey.flatten(), torch.tensor([0.299, 0.587, 0.114, 1.0]))
+    gray = spec.normalize(pixels.view(4, 3, 1, 1))
+    assert gray.shape == (4, 1, 1, 1)
+    torch.testing.assert_close(gray.flatten(), torch.tensor([0.299, 0.587, 0.114, 1.0]))
 
 
 def test_normalising_leaves_the_pixels_alone() -> None:

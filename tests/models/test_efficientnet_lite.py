@@ -87,7 +87,7 @@ def test_its_cells_look_where_they_are_drawn() -> None:
     chance = torch.Generator().manual_seed(0)
     features = load_model().module.get_submodule("features")
     images = torch.randn(6, 3, 320, 320, generator=chance, requires_grad=True)
-    cells = features(images)[:, :, 4, 5]  # centred 144 pixels down and 176 right
+    cells = features(images)[:, :, 4, 5]  # centerd 144 pixels down and 176 right
     weights = torch.randn(cells.shape, generator=chance)
     (gradients,) = torch.autograd.grad((cells * weights).sum(), images)
     sizes = gradients.abs().sum(dim=(0, 1))

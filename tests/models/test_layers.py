@@ -140,7 +140,7 @@ def test_a_table_that_is_the_same_for_every_image_is_no_layer_of_it() -> None:
 
 
 class Block(nn.Module):
-    """Attention, then a perceptron, each on normalised tokens and added to them."""
+    """Attention, then a perceptron, each on normalized tokens and added to them."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

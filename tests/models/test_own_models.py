@@ -34,7 +34,7 @@ SOURCE = """
     def imports_late():
         import my_package.nets
         return my_package.nets.Net()
-    def grey(): return Net(channels=1)
+    def gray(): return Net(channels=1)
     def binary(): return Net(classes=1)
     def thousand(): return Net(classes=1000)
     def as_tuple(): return Net(wrap=lambda logits: (logits, None))
@@ -131,7 +131,7 @@ def test_networks_in_other_precision_or_in_training_are_made_ready() -> None:
 
 EXPLAINED = [
     ("my_nets:Net", {}),
-    ("my_nets:grey", {"mean": [0.5], "std": [0.5]}),
+    ("my_nets:gray", {"mean": [0.5], "std": [0.5]}),
     ("my_nets:binary", {"classes": "yes", "labels": ["no", "yes"]}),
     ("my_nets:as_tuple", {}),
     ("my_nets:as_tuple", {"logits_key": 0}),
@@ -160,7 +160,7 @@ FAILURES = [
     ("my_broken:Net", {}, "importing my_broken failed: ZeroDivisionError: division by zero"),
     ("my_misspelt:Net", {}, "importing my_misspelt failed: .*a_module_that_is_not_there"),
     ("my_typo:Net", {}, "importing my_typo failed: SyntaxError"),
-    ("my_nets:grey", {}, "my_nets:grey cannot take an image of 3 channels and 224x224 pixels .*`mean`"),
+    ("my_nets:gray", {}, "my_nets:gray cannot take an image of 3 channels and 224x224 pixels .*`mean`"),
     ("my_nets:only_48", {}, "cannot take .* 224x224 pixels .*`input_size`"),
     ("my_nets:no_logits", {}, r"returns a tensor \(1, 4, 221, 221\) where logits .*`logits_key`"),
     ("my_nets:as_dict", {}, "returns a dict with the keys features, logits"),
@@ -179,7 +179,7 @@ UNKNOWN = [
     ("my_package.gone:Net", r"there is no module 'my_package\.gone'"),
     ("my_package.gone.deeper:Net", r"there is no module 'my_package\.gone'"),
     (":Net", "unknown model ':Net'; there is no module ''"),
-    ("my_nets:grye", "unknown factory in my_nets 'grye'; the nearest are: grey"),
+    ("my_nets:grye", "unknown factory in my_nets 'grye'; the nearest are: gray"),
     ("my_nets:", "unknown factory in my_nets ''"),
 ]
 

@@ -1,4 +1,4 @@
-"""From frames to a network's input: where pixels land, on which scale, and in which colours."""
+"""From frames to a network's input: where pixels land, on which scale, and in which colors."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_left_stays_at_the_left(fit: str, shape: tuple[int, int]) -> None:
     assert made[middle, -quarter].tolist() == pytest.approx([0, 0, 255], abs=8)
 
 
-def test_padding_has_the_mean_colour() -> None:
+def test_padding_has_the_mean_color() -> None:
     spec = InputSpec(64, 64, mean=(0.2, 0.4, 0.6), std=(1.0,) * 3)
     made = pixels(halves(128, 64), "pad", spec)
     assert made[0, 0].tolist() == [51, 102, 153]
@@ -55,7 +55,7 @@ def test_padding_has_the_mean_colour() -> None:
     assert made[16:48].min() == 0  # the frame itself
 
 
-def test_padding_of_a_grey_network_has_the_mean_grey() -> None:
+def test_padding_of_a_gray_network_has_the_mean_gray() -> None:
     made = pixels(halves(128, 64), "pad", InputSpec(64, 64, mean=(0.4,), std=(1.0,)))
     assert made[0, 0].tolist() == [102, 102, 102]
 
@@ -79,7 +79,7 @@ def test_the_network_sees_pixels_in_the_order_that_its_device_likes() -> None:
     torch.testing.assert_close(batch, usual.prepare(pixels), rtol=0, atol=0)
 
 
-def test_a_grey_network_sees_one_plane() -> None:
+def test_a_gray_network_sees_one_plane() -> None:
     preprocessor = Preprocessor(model(InputSpec(64, 64, mean=(0.0,), std=(1.0,))), "stretch", CPU)
     batch = preprocessor.prepare(preprocessor.pixels([frame_of(halves(64, 64), 0)]))
     assert batch.shape == (1, 1, 64, 64)

@@ -86,7 +86,7 @@ MOST_HEAT = {
 @pytest.mark.parametrize(("matrix", "full_range"), CODINGS)
 @pytest.mark.parametrize("alpha", [0.25, 0.5, 1.0])
 @pytest.mark.parametrize("gray", [16, 127, 235])
-def test_flat_grey(matrix: Colorspace, full_range: bool, alpha: float, gray: int) -> None:
+def test_flat_gray(matrix: Colorspace, full_range: bool, alpha: float, gray: int) -> None:
     image = new_image(matrix=matrix, full_range=full_range, values=(gray, 128, 128))
     blended = HeatBlender("jet", alpha).blend(image, ONES, WHOLE)
     for plane, before, heat in zip(

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from streamcam.frames import ColourTags, Region
+from streamcam.frames import ColorTags, Region
 from streamcam.media.images import CHROMAS, Image, blank_like, planar_format, planes_of, set_tags, tags_of
 from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.overlay.blending import HeatBlender
@@ -19,8 +19,8 @@ SIZE = (192, 96)
 WHOLE = Region()
 HEAT = np.linspace(0, 1, 35, dtype=np.float32).reshape(5, 7)
 
-CODINGS = [ColourTags(full, matrix, 1, 1) for full in (1, 2) for matrix in (5, 1, 9)]
-PQ, HLG = ColourTags(1, 9, 9, 16), ColourTags(1, 9, 9, 18)
+CODINGS = [ColorTags(full, matrix, 1, 1) for full in (1, 2) for matrix in (5, 1, 9)]
+PQ, HLG = ColorTags(1, 9, 9, 16), ColorTags(1, 9, 9, 18)
 
 
 def with_heat(image: Image) -> Image:
@@ -42,7 +42,7 @@ def with_labels(image: Image) -> Image:
 DRAWINGS: list[Callable[[Image], Image]] = [with_heat, with_two_colors, with_labels]
 
 
-def random_image(tags: ColourTags, chroma: str = "420") -> Image:
+def random_image(tags: ColorTags, chroma: str = "420") -> Image:
     """Random code values of 8 bits, none at the limits."""
     image = av.VideoFrame(*SIZE, planar_format(chroma, 8))
     random = np.random.default_rng(3)
@@ -62,7 +62,7 @@ def deepened(image: Image) -> Image:
 @pytest.mark.parametrize("draw", DRAWINGS)
 @pytest.mark.parametrize("tags", CODINGS, ids=str)
 @pytest.mark.parametrize("chroma", CHROMAS)
-def test_ten_bits_look_as_eight(draw: Callable[[Image], Image], tags: ColourTags, chroma: str) -> None:
+def test_ten_bits_look_as_eight(draw: Callable[[Image], Image], tags: ColorTags, chroma: str) -> None:
     image = random_image(tags, chroma)
     shallow, deep = draw(image), draw(deepened(image))
     assert (deep.format.name, tags_of(deep)) == (planar_format(chroma, 10), tags)
@@ -87,10 +87,10 @@ def test_no_heat_leaves_ten_bits_alone(draw: Callable[[Image], Image]) -> None:
 
 
 @pytest.mark.parametrize("tags", [PQ, HLG], ids=["PQ", "HLG"])
-def test_high_dynamic_range_gets_the_colors_of_a_screen_of_ordinary_range(tags: ColourTags) -> None:
+def test_high_dynamic_range_gets_the_colors_of_a_screen_of_ordinary_range(tags: ColorTags) -> None:
     """What is drawn on it, shown on such a screen, is what is drawn there."""
 
-    def shown(tags: ColourTags) -> np.ndarray:  # type: ignore[type-arg]
+    def shown(tags: ColorTags) -> np.ndarray:  # type: ignore[type-arg]
         image = av.VideoFrame(*SIZE, "yuv420p10le")
         for plane, value in zip(planes_of(image), (64, 512, 512), strict=True):
             plane[:] = value
@@ -99,7 +99,7 @@ def test_high_dynamic_range_gets_the_colors_of_a_screen_of_ordinary_range(tags: 
         assert tags_of(drawn) == tags
         return Resampler().to_rgb(drawn, *SIZE, interpolation=FAITHFUL).astype(int)
 
-    ordinary, high = shown(ColourTags(1, 1, 1, 1)), shown(tags)
+    ordinary, high = shown(ColorTags(1, 1, 1, 1)), shown(tags)
     difference = np.abs(high - ordinary)
     assert np.median(difference) <= 6
     assert np.percentile(difference, 95) <= 30  # saturated colors lose a little in BT.2020's coarser steps

@@ -83,10 +83,10 @@ def test_before_the_first_explanation_there_is_no_heat() -> None:
 
 def test_labels_are_drawn_over_the_heat_and_can_be_left_out() -> None:
     plain = luma(Overlay(PLAIN).draw(stabilized(frame_at(0), {CAT: [[1, 1]]})))
-    labelled = luma(
+    labeled = luma(
         Overlay(dataclasses.replace(PLAIN, labels=True)).draw(stabilized(frame_at(0), {CAT: [[1, 1]]}))
     )
-    changed = plain != labelled
+    changed = plain != labeled
     assert np.ptp(plain) == 0
     assert changed[:60, :100].any(), "the panel is in the upper left corner"
     assert not changed[90:].any()

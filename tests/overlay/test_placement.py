@@ -68,7 +68,7 @@ def test_a_hot_spot_is_round() -> None:
 # --- enlarging by straight lines --------------------------------------------------------------------------
 
 
-def test_cell_centres_fall_on_the_centres_of_what_they_cover() -> None:
+def test_cell_centers_fall_on_the_centers_of_what_they_cover() -> None:
     wide = upsample_linear(np.array([[0, 1]], np.float32), Span(0, 1, 1), Span(0, 8, 8), Scratch(), "x")
     np.testing.assert_allclose(wide, [[0, 0, 0.125, 0.375, 0.625, 0.875, 1, 1]], atol=1e-6)
 

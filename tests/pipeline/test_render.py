@@ -116,8 +116,8 @@ def test_the_sidecar_holds_raw_maps_whatever_the_overlay(clip: Path, out: Path) 
 
 def test_an_image_becomes_an_image(tmp_path: Path, out: Path) -> None:
     pixels = np.full((40, 60, 3), 128, np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "grey.png")
-    result = render_with(tmp_path / "grey.png", out / "heat.png", FakeExplainer())
+    Image.fromarray(pixels).save(tmp_path / "gray.png")
+    result = render_with(tmp_path / "gray.png", out / "heat.png", FakeExplainer())
     assert result.frames == 1
     with Image.open(out / "heat.png") as heat:
         assert heat.size == (60, 40)

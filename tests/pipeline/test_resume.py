@@ -378,9 +378,9 @@ def test_a_write_that_was_cut_off_counts_for_nothing(clip: Path, begun: Path) ->
 
 
 def test_images_and_animations_take_no_resume(tmp_path: Path, out: Path) -> None:
-    Image.fromarray(np.full((40, 60, 3), 128, np.uint8)).save(tmp_path / "grey.png")
+    Image.fromarray(np.full((40, 60, 3), 128, np.uint8)).save(tmp_path / "gray.png")
     with pytest.raises(InvalidArgumentError, match="leave out `resume=True`"):
-        resumable(tmp_path / "grey.png", out / "heat.png")
+        resumable(tmp_path / "gray.png", out / "heat.png")
     clip = make_clip(tmp_path / "clip.mp4", frames=2)
     for name in ("heat.gif", "heat%d.png"):
         with pytest.raises(InvalidArgumentError, match="leave out `resume=True`"):

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 from live_fakes import live_frame
-from media_factory import grey_of
+from media_factory import gray_of
 from numpy.typing import NDArray
 from stage_fakes import explanation_of
 
@@ -46,7 +46,7 @@ def luma(
     return planes_of(image)[0].copy()
 
 
-GREY = grey_of(2)
+GREY = gray_of(2)
 
 
 def test_a_bare_image_fills_a_canvas_of_its_own_size() -> None:
@@ -70,7 +70,7 @@ def test_a_higher_canvas_has_black_above_and_below() -> None:
 
 @pytest.mark.parametrize("pixel_format", PLANAR_FORMATS)
 @pytest.mark.parametrize("size", [(128, 48), (64, 96)])
-def test_colours_lie_where_the_image_lies(pixel_format: str, size: tuple[int, int]) -> None:
+def test_colors_lie_where_the_image_lies(pixel_format: str, size: tuple[int, int]) -> None:
     frame = live_frame(2)
     image = av.VideoFrame(64, 48, pixel_format)
     for plane, value in zip(planes_of(image), (180, 90, 200), strict=True):

@@ -27,7 +27,7 @@ ALL = HudState(
 
 
 def written(state: HudState, size: tuple[int, int] = (640, 360)) -> NDArray[np.bool_]:
-    """Where a state changes a grey image's luma."""
+    """Where a state changes a gray image's luma."""
     image = make_image(*size)
     before = planes_of(image)[0].copy()
     HudPainter().paint(image, state)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from live_fakes import FakeDisplay, FakeExplainers, FakeLiveExplainer, ScriptedLiveSource, facts_of
-from media_factory import frame_times_of, grey_of
+from media_factory import frame_times_of, gray_of
 from PIL import Image
 from stage_fakes import CAT, expect
 
@@ -31,7 +31,7 @@ from streamcam.session.state import ExplainRequest
 from streamcam.session.threads import ExplainerFor
 
 PLAIN = LiveSettings(OverlaySettings(labels=False), heat_shown=False)
-"""Shows the bare frame, so that its grey tells which one it is."""
+"""Shows the bare frame, so that its gray tells which one it is."""
 
 FAKE = ExplainRequest("fake")
 
@@ -90,7 +90,7 @@ class Scene:
         return list(dict.fromkeys(live_frame.frame.index for live_frame in self.display.frames))
 
     @property
-    def greys(self) -> list[int]:
+    def grays(self) -> list[int]:
         """The luma of every image shown."""
         return [int(planes_of(image)[0][0, 0]) for image in self.display.shown]
 
@@ -159,7 +159,7 @@ def message_of(scene: Scene) -> str:
 def test_every_frame_is_shown_as_it_comes() -> None:
     scene = Scene(*frames(3))
     result = scene.run()
-    assert [grey_of(index) for index in range(4)] == list(dict.fromkeys(scene.greys))
+    assert [gray_of(index) for index in range(4)] == list(dict.fromkeys(scene.grays))
     counts = result.statistics
     assert (counts.captured, counts.shown, counts.dropped) == (4, 4, 0)
     assert scene.display.threads == {"test"}  # windows are for the thread that runs the session
@@ -214,7 +214,7 @@ def test_heat_moves_on_to_frames_that_are_not_explained() -> None:
         explainer_for=FakeExplainers(hold),
     )
     scene.run()
-    # Only heat is shown, of one frame's map: later frames look alike, whatever their own grey.
+    # Only heat is shown, of one frame's map: later frames look alike, whatever their own gray.
     second, third = (image.to_ndarray() for image in scene.display.shown[-2:])
     assert (second == third).all()
     assert second.std() > 5

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media_factory import Audio, grey_of, info_of, make_clip, make_image, names_in
+from media_factory import Audio, gray_of, info_of, make_clip, make_image, names_in
 from numpy.typing import NDArray
 from PIL import Image
 from video_runs import pass_through, rendered, write_video
 
 from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError
-from streamcam.frames import ColourTags
+from streamcam.frames import ColorTags
 from streamcam.media.encoders import EncoderSettings
 from streamcam.sinks import discard_all, open_sink, output_size
 
@@ -32,8 +32,8 @@ def frames_of(path: Path) -> list[tuple[float, NDArray[np.int64]]]:
     return found
 
 
-def full_range_grey(index: int) -> float:
-    return (grey_of(index) - 16) * 255 / 219
+def full_range_gray(index: int) -> float:
+    return (gray_of(index) - 16) * 255 / 219
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".png", ".apng"])
@@ -43,19 +43,19 @@ def test_animations_show_every_image_for_its_time(suffix: str, tmp_path: Path) -
     frames = frames_of(path)
     assert [duration for duration, _ in frames][:-1] == pytest.approx(np.diff(PTS))
     for index, (_, pixels) in enumerate(frames):
-        np.testing.assert_allclose(pixels, full_range_grey(index), atol=4)
+        np.testing.assert_allclose(pixels, full_range_gray(index), atol=4)
     assert names_in(tmp_path) == [f"out{suffix}"]
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
-def test_animations_know_every_colour_and_repeat(suffix: str, tmp_path: Path) -> None:
+def test_animations_know_every_color_and_repeat(suffix: str, tmp_path: Path) -> None:
     def paint_red(index: int, planes: Sequence[NDArray[np.uint8]]) -> None:
         for plane, value in zip(planes, (63, 102, 240), strict=True):
             plane[:] = value
         planes[0][:8, :8] = 40 + 20 * index  # one image like another may be left out
 
     path = tmp_path / f"out{suffix}"
-    write_video(path, info_of(size=(65, 47)), range(3), EncoderSettings(), ColourTags(1, 1, 1, 1), paint_red)
+    write_video(path, info_of(size=(65, 47)), range(3), EncoderSettings(), ColorTags(1, 1, 1, 1), paint_red)
     with Image.open(path) as animation:
         assert animation.size == (65, 47)
         assert animation.info["loop"] == 0
@@ -104,7 +104,7 @@ def test_every_frame_becomes_an_image(name: str, first: str, tmp_path: Path) -> 
         numbered = tmp_path / first.replace("1", str(index + 1) if "0" not in first else f"{index + 1}")
         numbered = numbered if numbered.exists() else tmp_path / first.replace("01", f"{index + 1:02d}")
         with Image.open(numbered) as image:
-            np.testing.assert_allclose(np.asarray(image).astype(int), full_range_grey(index), atol=3)
+            np.testing.assert_allclose(np.asarray(image).astype(int), full_range_gray(index), atol=3)
     assert output_size(tmp_path / name) == sum(path.stat().st_size for path in tmp_path.iterdir())
     assert sink.notes == (
         "images have neither times nor audio: one is written for each frame, nominally 25 a second",

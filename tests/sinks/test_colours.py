@@ -1,4 +1,4 @@
-"""Colours, from a file through source and sink to a file: what has no heat over it stays as it is."""
+"""Colors, from a file through source and sink to a file: what has no heat over it stays as it is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from media_factory import make_clip
 from numpy.typing import NDArray
 from video_runs import pass_through
 
-from streamcam.frames import ColourTags
+from streamcam.frames import ColorTags
 from streamcam.media.encoders import EncoderSettings
 from streamcam.media.images import (
     PLANAR_FORMATS,
@@ -29,28 +29,28 @@ from streamcam.media.images import (
 from streamcam.media.scaling import FAITHFUL, Resampler
 
 SD, HD = (64, 48), (1280, 720)
-UNTAGGED = ColourTags(0, 2, 2, 2)
-PATCHES = {"red": (230, 20, 30), "green": (40, 200, 60), "blue": (30, 60, 210), "grey": (128, 128, 128)}
+UNTAGGED = ColorTags(0, 2, 2, 2)
+PATCHES = {"red": (230, 20, 30), "green": (40, 200, 60), "blue": (30, 60, 210), "gray": (128, 128, 128)}
 
 # (size, tags): each matrix in both ranges, and untagged images of both sizes.
 CODINGS = [
-    *((SD, ColourTags(full, *tags)) for full, tags in itertools.product((1, 2), [(5, 5, 6), (6, 6, 6)])),
-    *((HD, ColourTags(full, *tags)) for full, tags in itertools.product((1, 2), [(1, 1, 1), (9, 9, 14)])),
+    *((SD, ColorTags(full, *tags)) for full, tags in itertools.product((1, 2), [(5, 5, 6), (6, 6, 6)])),
+    *((HD, ColorTags(full, *tags)) for full, tags in itertools.product((1, 2), [(1, 1, 1), (9, 9, 14)])),
     (SD, UNTAGGED),
     (HD, UNTAGGED),
-    (HD, ColourTags(1, 5, 5, 6)),
-    (SD, ColourTags(1, 1, 1, 1)),
+    (HD, ColorTags(1, 5, 5, 6)),
+    (SD, ColorTags(1, 1, 1, 1)),
 ]
 
 
-def coding_for(size: tuple[int, int], tags: ColourTags, pixel_format: str) -> YuvCoding:
+def coding_for(size: tuple[int, int], tags: ColorTags, pixel_format: str) -> YuvCoding:
     probe = av.VideoFrame(*size, pixel_format)
     probe.colorspace, probe.color_range, probe.color_trc = tags.colorspace, tags.color_range, tags.color_trc
     return coding_of(probe)
 
 
 def make_patches(
-    path: Path, size: tuple[int, int], tags: ColourTags, pixel_format: str = "yuv420p", **others: Any
+    path: Path, size: tuple[int, int], tags: ColorTags, pixel_format: str = "yuv420p", **others: Any
 ) -> Path:
     """Make a video whose every frame is one of the patches."""
     coding = coding_for(size, tags, pixel_format)
@@ -60,9 +60,9 @@ def make_patches(
         for plane, value in zip(planes, coding.encode_rgb(rgb).round(), strict=True):
             plane[:] = value
 
-    colour = None if tags == UNTAGGED else tags
+    color = None if tags == UNTAGGED else tags
     return make_clip(
-        path, frames=len(PATCHES), size=size, pixel_format=pixel_format, colour=colour, paint=paint, **others
+        path, frames=len(PATCHES), size=size, pixel_format=pixel_format, color=color, paint=paint, **others
     )
 
 
@@ -72,7 +72,7 @@ def frames_of(path: Path) -> list[Image]:
 
 
 @pytest.mark.parametrize(("size", "tags"), CODINGS, ids=str)
-def test_a_patch_comes_back_as_it_was(size: tuple[int, int], tags: ColourTags, tmp_path: Path) -> None:
+def test_a_patch_comes_back_as_it_was(size: tuple[int, int], tags: ColorTags, tmp_path: Path) -> None:
     clip = make_patches(tmp_path / "in.mp4", size, tags)
     pass_through(clip, tmp_path / "out.mp4")
     resampler = Resampler()
@@ -100,7 +100,7 @@ KEEPING = [
 def test_every_layout_of_samples_comes_back(
     suffix: str, codec: str, pixel_format: str, full: int, tmp_path: Path
 ) -> None:
-    tags = ColourTags(full, 1, 1, 1)
+    tags = ColorTags(full, 1, 1, 1)
     clip = make_patches(tmp_path / "in.mkv", (66, 48), tags, pixel_format, codec="ffv1")
     path = tmp_path / f"out{suffix}"
     passed = pass_through(clip, path, settings=EncoderSettings(codec))
@@ -123,10 +123,10 @@ def test_every_layout_of_samples_comes_back(
     ("suffix", "codec", "chroma"),
     [(".mp4", "h264", None), (".mp4", "h264", "422"), (".mp4", "hevc", "444"), (".webm", "vp9", "444")],
 )
-def test_colours_stay_where_players_want_fewer_samples_of_them(
+def test_colors_stay_where_players_want_fewer_samples_of_them(
     given: str, suffix: str, codec: str, chroma: str | None, tmp_path: Path
 ) -> None:
-    clip = make_patches(tmp_path / "in.mkv", SD, ColourTags(1, 1, 1, 1), given, codec="ffv1")
+    clip = make_patches(tmp_path / "in.mkv", SD, ColorTags(1, 1, 1, 1), given, codec="ffv1")
     path = tmp_path / f"out{suffix}"
     pass_through(clip, path, settings=EncoderSettings(codec, chroma=chroma), chroma=chroma)
     for before, after in zip(frames_of(clip), frames_of(path), strict=True):
@@ -142,7 +142,7 @@ def test_colours_stay_where_players_want_fewer_samples_of_them(
 )
 @pytest.mark.parametrize("trc", [14, 16, 18], ids=["BT.2020", "PQ", "HLG"])
 def test_ten_bits_stay_ten_bits_with_their_tags(suffix: str, codec: str, trc: int, tmp_path: Path) -> None:
-    tags = ColourTags(1, 9, 9, trc)
+    tags = ColorTags(1, 9, 9, trc)
     clip = make_patches(
         tmp_path / "in.mkv",
         (128, 96),
@@ -174,7 +174,7 @@ def test_ten_bits_stay_ten_bits_with_their_tags(suffix: str, codec: str, trc: in
 def test_the_depth_is_the_videos_or_the_one_asked_for(
     given: str, depth: int | None, codec: str, found: int, tmp_path: Path
 ) -> None:
-    clip = make_patches(tmp_path / "in.mkv", SD, ColourTags(1, 1, 1, 1), given, codec="ffv1")
+    clip = make_patches(tmp_path / "in.mkv", SD, ColorTags(1, 1, 1, 1), given, codec="ffv1")
     passed = pass_through(
         clip,
         tmp_path / "out.mkv",
@@ -188,5 +188,5 @@ def test_the_depth_is_the_videos_or_the_one_asked_for(
         ("samples of 10 bits are written with 8: mpeg4 takes no more",) if loses else ()
     )
     values = [float(plane.mean()) * 2 ** (8 - found) for plane in planes_of(first)]
-    wanted = coding_for(SD, ColourTags(1, 1, 1, 1), "yuv420p").encode_rgb(np.array(PATCHES["red"], np.uint8))
+    wanted = coding_for(SD, ColorTags(1, 1, 1, 1), "yuv420p").encode_rgb(np.array(PATCHES["red"], np.uint8))
     np.testing.assert_allclose(values, wanted, atol=2)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media_factory import Audio, Subtitles, frame_times_of, greys_of, make_clip, packets_of
+from media_factory import Audio, Subtitles, frame_times_of, grays_of, make_clip, packets_of
 from video_runs import FAST, pass_through
 from waveforms import delay_of, waveform_of
 
@@ -35,7 +35,7 @@ def test_audio_is_heard_when_it_was(
         [float(time - given_times[0]) for time in given_times],
         atol=0.0011,
     )
-    np.testing.assert_allclose(greys_of(path), greys_of(clip), atol=4)
+    np.testing.assert_allclose(grays_of(path), grays_of(clip), atol=4)
     given, found = waveform_of(clip), waveform_of(path)
     assert abs(delay_of(found, given)) <= 96  # two milliseconds: Matroska's tick, twice
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import av
 import pytest
-from media_factory import frame_times_of, grey_of, greys_of, make_image
+from media_factory import frame_times_of, gray_of, grays_of, make_image
 from stage_fakes import LIMIT_S
 from video_runs import rendered
 
@@ -41,7 +41,7 @@ def test_images_keep_their_times_from_the_first_on(tmp_path: Path, suffix: str) 
             recording.write(rendered(new_image(index, pts)))
     found = [float(time) for time in frame_times_of(path)]
     assert found == pytest.approx([pts / 90_000 - 1 for pts in ticks], abs=0.001)
-    assert greys_of(path) == pytest.approx([grey_of(index) for index in range(5)], abs=2)
+    assert grays_of(path) == pytest.approx([gray_of(index) for index in range(5)], abs=2)
     assert recording.written == 5
 
 
@@ -51,7 +51,7 @@ def test_an_image_of_another_size_is_scaled_to_the_first(tmp_path: Path) -> None
         recording.write(rendered(new_image(0, 0)))
         recording.write(rendered(new_image(5, 3000, (128, 96))))
         recording.write(rendered(new_image(7, 6000, (31, 17))))
-    assert greys_of(path) == pytest.approx([grey_of(0), grey_of(5), grey_of(7)], abs=2)
+    assert grays_of(path) == pytest.approx([gray_of(0), gray_of(5), gray_of(7)], abs=2)
     with av.open(str(path)) as video:
         assert {(frame.width, frame.height) for frame in video.decode(video=0)} == {(64, 48)}
 
@@ -84,7 +84,7 @@ def test_what_was_written_stays_when_it_is_given_up(tmp_path: Path) -> None:
     for index in range(60):
         recording.write(rendered(new_image(index, index * 3600)))
     recording.abort()
-    assert len(greys_of(path)) >= 50
+    assert len(grays_of(path)) >= 50
     with pytest.raises(SinkError, match="closed already"):
         recording.write(rendered(new_image(61, 61 * 3600)))
 

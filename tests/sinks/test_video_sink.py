@@ -10,8 +10,8 @@ from media_factory import (
     RATE,
     Audio,
     frame_times_of,
-    grey_of,
-    greys_of,
+    gray_of,
+    grays_of,
     info_of,
     make_clip,
     make_image,
@@ -22,7 +22,7 @@ from media_factory import (
 from video_runs import FAST, pass_through, rendered, write_video
 
 from streamcam.errors import SinkError
-from streamcam.frames import ColourTags
+from streamcam.frames import ColorTags
 from streamcam.media.encoders import EncoderSettings
 from streamcam.media.images import planes_of
 from streamcam.sinks import open_sink
@@ -52,7 +52,7 @@ def test_every_frame_is_shown_when_it_was(
     path = tmp_path / f"out{suffix}"
     write_video(path, info_of(time_base=time_base), pts, EncoderSettings())
     assert frame_times_of(path) == [time * time_base for time in pts]
-    np.testing.assert_allclose(greys_of(path), [grey_of(index) for index in range(len(pts))], atol=4)
+    np.testing.assert_allclose(grays_of(path), [gray_of(index) for index in range(len(pts))], atol=4)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov"])
@@ -144,7 +144,7 @@ def test_videos_of_every_kind_can_be_written_anew(
     assert frame_times_of(tmp_path / "out.mp4") == [index / RATE for index in range(10)]
     if codec != "mjpeg":  # which swscale made full range of before it was encoded
         np.testing.assert_allclose(
-            greys_of(tmp_path / "out.mp4"), [grey_of(index) for index in range(10)], atol=4
+            grays_of(tmp_path / "out.mp4"), [gray_of(index) for index in range(10)], atol=4
         )
 
 
@@ -156,7 +156,7 @@ def test_every_kind_of_video_can_be_played(
     path = tmp_path / f"out{suffix}"
     passed = pass_through(clip, path, settings=None)
     assert passed.sink_notes == ()
-    np.testing.assert_allclose(greys_of(path), [grey_of(index) for index in range(30)], atol=4)
+    np.testing.assert_allclose(grays_of(path), [gray_of(index) for index in range(30)], atol=4)
     with av.open(str(path)) as container:
         assert [stream.type for stream in container.streams] == ["video", "audio"]
         assert sum(frame.samples for frame in container.decode(audio=0)) >= 24000
@@ -169,7 +169,7 @@ def test_other_encoders_write_videos_and_print_nothing(
 ) -> None:
     path = tmp_path / "out.mkv"
     write_video(path, info_of(size=(160, 96)), range(6), EncoderSettings(codec))
-    assert len(greys_of(path)) == 6
+    assert len(grays_of(path)) == 6
     assert capfd.readouterr() == ("", "")
 
 
@@ -189,16 +189,16 @@ def test_mp4_files_begin_with_their_index(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 @pytest.mark.parametrize(
-    "tags", [ColourTags(1, 1, 1, 1), ColourTags(2, 1, 1, 13), ColourTags(1, 5, 5, 6), ColourTags(1, 9, 9, 16)]
+    "tags", [ColorTags(1, 1, 1, 1), ColorTags(2, 1, 1, 13), ColorTags(1, 5, 5, 6), ColorTags(1, 9, 9, 16)]
 )
-def test_colour_tags_reach_the_file(suffix: str, tags: ColourTags, tmp_path: Path) -> None:
+def test_color_tags_reach_the_file(suffix: str, tags: ColorTags, tmp_path: Path) -> None:
     path = tmp_path / f"out{suffix}"
-    write_video(path, info_of(colour=tags), tags=tags)
+    write_video(path, info_of(color=tags), tags=tags)
     with av.open(str(path)) as container:
         context = container.streams.video[0].codec_context
         found = (context.color_range, context.colorspace, context.color_primaries, context.color_trc)
-    assert ColourTags(*found) == tags
-    np.testing.assert_allclose(greys_of(path), [grey_of(index) for index in range(5)], atol=3)
+    assert ColorTags(*found) == tags
+    np.testing.assert_allclose(grays_of(path), [gray_of(index) for index in range(5)], atol=3)
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -248,7 +248,7 @@ def test_odd_sizes_lose_a_row_or_column_and_say_so(
         ("h264", "yuv444p", (65, 47)),
     ],
 )
-def test_sides_are_cut_only_where_pixels_have_to_share_colours(
+def test_sides_are_cut_only_where_pixels_have_to_share_colors(
     codec: str, pixel_format: str, written: tuple[int, int], tmp_path: Path
 ) -> None:
     path = tmp_path / "out.mov" if codec == "prores" else tmp_path / "out.mkv"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from media_factory import (
     Audio,
-    greys_of,
+    grays_of,
     info_of,
     make_audio,
     make_clip,
@@ -40,7 +40,7 @@ def test_what_an_encoder_refuses_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_rate_nobody_knows_is_no_obstacle(tmp_path: Path) -> None:
     write_video(tmp_path / "out.mp4", info_of(rate=None))
-    assert len(greys_of(tmp_path / "out.mp4")) == 5
+    assert len(grays_of(tmp_path / "out.mp4")) == 5
 
 
 def test_an_input_that_went_away_leaves_nothing(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_an_existing_output_is_only_replaced_when_the_new_one_is_complete(tmp_pa
     sink = open_sink(path, info_of(), settings=FAST, overwrite=True)
     sink.write(rendered(make_image(64, 48)))
     sink.finish()
-    assert len(greys_of(path)) == 1
+    assert len(grays_of(path)) == 1
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_odd_names_are_written(name: str, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     write_video(Path(name), info_of())
     assert names_in(Path()) == [name]
-    assert len(greys_of(Path(name))) == 5
+    assert len(grays_of(Path(name))) == 5
 
 
 # Endings

@@ -107,7 +107,7 @@ def test_a_mirror_swaps_left_and_right(plug: Any) -> None:
     assert (pixels[0, 0].tolist(), pixels[0, 63].tolist()) == ([0, 0, 0], [255, 0, 0])
 
 
-def test_an_infrared_camera_is_grey(plug: Any) -> None:
+def test_an_infrared_camera_is_gray(plug: Any) -> None:
     plug(FakeDevice(np.full((48, 64), 99, np.uint8)))
     capture = CameraCapture(0)
     capture.open()

@@ -8,7 +8,7 @@ import pytest
 from media_factory import make_clip, make_image, paint_noise
 from video_runs import read_video
 
-from streamcam.frames import ColourTags
+from streamcam.frames import ColorTags
 from streamcam.media.images import planes_of, set_tags, tags_of
 from streamcam.media.scaling import Resampler
 from streamcam.sources.framing import FrameFitter, inner_size, with_bars
@@ -46,7 +46,7 @@ def test_bars_are_black_and_the_image_is_whole(
     pixel_format: str, color_range: int, black: tuple[int, int, int]
 ) -> None:
     image = make_image(64, 32, pixel_format=pixel_format, paint=paint_noise)
-    set_tags(image, ColourTags(color_range, 1, 1, 1))
+    set_tags(image, ColorTags(color_range, 1, 1, 1))
     image.pts = 7
     framed = with_bars(image, (64, 48))
     assert (framed.width, framed.height, framed.pts, tags_of(framed)) == (64, 48, 7, tags_of(image))
@@ -74,16 +74,16 @@ def test_pixels_of_another_shape_are_a_change_too() -> None:
     assert [int(planes_of(wide)[0][row, 30]) for row in (2, 24, 45)] == [16, 112, 16]
 
 
-def test_another_way_of_coding_colour_becomes_the_first() -> None:
+def test_another_way_of_coding_color_becomes_the_first() -> None:
     framing = FrameFitter(Resampler())
     limited, full = make_image(64, 48), make_image(64, 48)
-    set_tags(limited, ColourTags(1, 6, 6, 6))
-    set_tags(full, ColourTags(2, 1, 1, 1))
+    set_tags(limited, ColorTags(1, 6, 6, 6))
+    set_tags(full, ColorTags(2, 1, 1, 1))
     for plane, value in zip(planes_of(full), (255, 128, 128), strict=True):
         plane[:] = value
     framing.fit(limited, Fraction(1), 0)
     fitted = framing.fit(full, Fraction(1), 1)
-    assert tags_of(fitted) == ColourTags(1, 6, 6, 6)
+    assert tags_of(fitted) == ColorTags(1, 6, 6, 6)
     assert [int(plane[5, 5]) for plane in planes_of(fitted)] == [235, 128, 128]
 
 
@@ -106,7 +106,7 @@ def test_a_video_is_scaled_to_the_size_asked_for(
     frames, info, report = read_video(clip, size=wanted)
     assert (info.width, info.height, info.sample_aspect_ratio) == (*wanted, 1)
     assert report.notes == ()
-    for frame, grey in zip(frames, (32, 48), strict=True):
+    for frame, gray in zip(frames, (32, 48), strict=True):
         luma = planes_of(frame.image)[0]
         assert luma.shape == wanted[::-1]
-        assert int(np.sum(np.abs(luma[wanted[1] // 2].astype(int) - grey) > 3)) == bars
+        assert int(np.sum(np.abs(luma[wanted[1] // 2].astype(int) - gray) > 3)) == bars

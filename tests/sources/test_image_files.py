@@ -52,14 +52,14 @@ def test_an_image_is_a_video_of_one_frame(tmp_path: Path) -> None:
     (frame,) = frames
     assert (frame.index, frame.pts, frame.time_s) == (0, 0, 0)
     assert frame.image.format.name == "yuv444p"
-    assert frame.image.color_range == info.colour.color_range == ColorRange.JPEG
+    assert frame.image.color_range == info.color.color_range == ColorRange.JPEG
 
 
 @pytest.mark.parametrize(
     ("suffix", "options"),
     [(".png", {}), (".bmp", {}), (".tif", {}), (".webp", {"lossless": True}), (".jpg", {"quality": 95})],
 )
-def test_every_kind_keeps_its_colours(suffix: str, options: dict[str, object], tmp_path: Path) -> None:
+def test_every_kind_keeps_its_colors(suffix: str, options: dict[str, object], tmp_path: Path) -> None:
     red, green = np.meshgrid(np.arange(0, 256, 4, dtype=np.uint8), np.arange(0, 240, 5, dtype=np.uint8))
     rgb = np.stack([red, green, np.full_like(red, 90)], -1)
     path = tmp_path / f"photo{suffix}"
@@ -125,7 +125,7 @@ def test_palettes_are_read(transparency: int | None, seen: tuple[int, int, int],
     np.testing.assert_allclose(read_rgb(tmp_path / "logo.png")[0, 0], seen, atol=2)
 
 
-def test_deep_greys_keep_their_brightness(tmp_path: Path) -> None:
+def test_deep_grays_keep_their_brightness(tmp_path: Path) -> None:
     deep = QUARTERS.astype(np.uint16) * 257
     assert cv2.imwrite(str(tmp_path / "scan.png"), deep)
     assert cv2.imwrite(str(tmp_path / "scan.tiff"), deep)
@@ -133,7 +133,7 @@ def test_deep_greys_keep_their_brightness(tmp_path: Path) -> None:
         np.testing.assert_allclose(quarters_of(read_rgb(tmp_path / name)), [[40, 80], [120, 160]], atol=2)
 
 
-def test_deep_colours_keep_their_brightness(tmp_path: Path) -> None:
+def test_deep_colors_keep_their_brightness(tmp_path: Path) -> None:
     deep = np.stack([QUARTERS.astype(np.uint16) * 257] * 3, -1)
     assert cv2.imwrite(str(tmp_path / "scan.png"), deep)
     np.testing.assert_allclose(quarters_of(read_rgb(tmp_path / "scan.png")), [[40, 80], [120, 160]], atol=2)
@@ -163,7 +163,7 @@ def test_what_only_begins_like_an_image_is_refused(head: bytes, tmp_path: Path) 
 @pytest.mark.parametrize("suffix", [".webp", ".png"])
 def test_animations_are_refused(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"dance{suffix}"
-    pages = [Image.new("RGB", (64, 48), colour) for colour in ("red", "blue")]
+    pages = [Image.new("RGB", (64, 48), color) for color in ("red", "blue")]
     pages[0].save(path, save_all=True, append_images=pages[1:], duration=100)
     with pytest.raises(SourceError, match=r"is an animation; convert it to a video first"):
         open_source(path)
@@ -189,13 +189,13 @@ def test_the_content_tells_an_image_not_the_name(tmp_path: Path) -> None:
 
 
 def write_sequence(folder: Path, numbers: Iterable[int]) -> Path:
-    """Write images whose grey is ten times their number."""
+    """Write images whose gray is ten times their number."""
     for number in numbers:
         Image.new("L", (8, 6), 10 * number).save(folder / f"{number:03d}.png")
     return folder / "%03d.png"
 
 
-def greys(source: Source) -> list[int]:
+def grays(source: Source) -> list[int]:
     return [int(planes_of(frame.image)[0][0, 0]) for frame in source]
 
 
@@ -203,7 +203,7 @@ def test_a_sequence_is_read_in_the_order_of_its_numbers(tmp_path: Path) -> None:
     pattern = write_sequence(tmp_path, [10, 9, 8, 11])
     with open_source(pattern) as source:
         assert (source.info.rate, source.info.frame_count, source.info.duration_s) == (25, 4, 0.16)
-        assert greys(source) == [80, 90, 100, 110]
+        assert grays(source) == [80, 90, 100, 110]
         assert source.report().whole
         assert source.report().notes == ()
 
@@ -221,7 +221,7 @@ def test_gaps_and_damage_in_a_sequence_are_reported(tmp_path: Path) -> None:
     pattern = write_sequence(tmp_path, [1, 2, 5, 6])
     (tmp_path / "005.png").write_bytes(b"no image")
     with open_source(pattern) as source:
-        assert greys(source) == [10, 20, 60]
+        assert grays(source) == [10, 20, 60]
     report = source.report()
     assert (report.frames_read, report.packets_damaged) == (3, 1)
     assert report.notes == ("the numbers of the images have gaps: 2 are missing",)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from live_fakes import FakeCapture, NotedSource, captured
-from media_factory import grey_of
+from media_factory import gray_of
 
 from streamcam.errors import SourceError
 from streamcam.frames import Frame
@@ -35,7 +35,7 @@ def test_frames_are_numbered_planar_and_in_order() -> None:
     frames, notices = watch(capture)
     assert [frame.index for frame in frames] == [0, 1, 2]
     assert {frame.image.format.name for frame in frames} == {"yuv420p"}
-    assert [planes_of(frame.image)[0][0, 0] for frame in frames] == [grey_of(0), grey_of(1), grey_of(2)]
+    assert [planes_of(frame.image)[0][0, 0] for frame in frames] == [gray_of(0), gray_of(1), gray_of(2)]
     assert frames[0].pts == 0
     assert frames[0].pts < frames[1].pts < frames[2].pts
     assert notices == [None]
@@ -105,12 +105,12 @@ def test_a_stop_ends_the_wait_for_a_camera() -> None:
 
 
 def test_an_image_that_cannot_be_shown_is_trouble_that_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    normalise, broken = capture_module.to_upright_planar, [ValueError("no such format")]
+    normalize, broken = capture_module.to_upright_planar, [ValueError("no such format")]
 
     def break_once(*arguments: Any, **options: Any) -> Any:
         if broken:
             raise broken.pop()
-        return normalise(*arguments, **options)
+        return normalize(*arguments, **options)
 
     monkeypatch.setattr(capture_module, "to_upright_planar", break_once)
     frames, notices = watch(FakeCapture([captured(0), captured(1)]))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from media_factory import make_clip, make_image, paint_noise, paint_quadrants
 
-from streamcam.frames import ColourTags
+from streamcam.frames import ColorTags
 from streamcam.media.images import PLANAR_FORMATS, bits_of, image_from_rgb, planes_of, set_tags, tags_of
 from streamcam.media.scaling import Resampler
 from streamcam.media.side_data import Orientation
@@ -99,12 +99,12 @@ def test_other_layouts_and_depths_keep_their_values(pixel_format: str, color_ran
     for plane, value in zip(planes_of(image), (90, 60, 200), strict=True):
         plane[:] = value
     image = image.reformat(format=pixel_format)
-    set_tags(image, ColourTags(color_range, 1, 1, 1))
+    set_tags(image, ColorTags(color_range, 1, 1, 1))
     assert to_upright_planar(image, Resampler()).format.name == TRAVELS[pixel_format]
     for travels in PLANAR_FORMATS:
         upright = to_upright_planar(image, Resampler(), pixel_format=travels)
         assert upright.format.name == travels
-        assert tags_of(upright) == ColourTags(color_range, 1, 1, 1)
+        assert tags_of(upright) == ColorTags(color_range, 1, 1, 1)
         is_deep = bits_of(travels) == 10
         values = [int(plane[5, 5]) / (4 if is_deep else 1) for plane in planes_of(upright)]
         np.testing.assert_allclose(values, [90, 60, 200], atol=1.5 if color_range == 2 else 1)
@@ -130,7 +130,7 @@ def test_images_travel_with_all_their_samples_unless_others_are_wanted(
 
 
 @pytest.mark.parametrize("pixel_format", PLANAR_FORMATS)
-def test_every_layout_is_turned_with_its_colours(pixel_format: str) -> None:
+def test_every_layout_is_turned_with_its_colors(pixel_format: str) -> None:
     image = make_image(64, 48, pixel_format=pixel_format)
     luma, cb, cr = planes_of(image)
     luma[:], cb[:], cr[:] = 100, 90, 70

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from media_factory import greys_of, make_clip, make_image
+from media_factory import grays_of, make_clip, make_image
 from PIL import Image
 
 from streamcam.errors import InvalidArgumentError
@@ -66,10 +66,10 @@ def test_each_frame_waits_until_it_is_due(tmp_path: Path) -> None:
     assert stop.waited == pytest.approx([0.0, 0.04, 0.08, 0.12])
     assert [frame.time_s for frame in frames] == pytest.approx([0.0, 0.04, 0.08, 0.12])
     assert [frame.received_at for frame in frames] == pytest.approx([1000, 1000.04, 1000.08, 1000.12])
-    assert [planes_of(frame.image)[0].mean() for frame in frames] == pytest.approx(greys_of(clip))
+    assert [planes_of(frame.image)[0].mean() for frame in frames] == pytest.approx(grays_of(clip))
 
 
-def test_what_is_shown_live_has_8_bits_and_no_more_colours_than_a_camera_gives(tmp_path: Path) -> None:
+def test_what_is_shown_live_has_8_bits_and_no_more_colors_than_a_camera_gives(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mkv", frames=1, codec="ffv1", pixel_format="yuv422p10le")
     with open_source(clip, SourceSettings(real_time=True)) as source:
         (frame,) = source
@@ -82,8 +82,8 @@ def test_a_loop_goes_on_counting(tmp_path: Path) -> None:
     frames = list(playing(clip, stop, loop=True))
     assert [frame.index for frame in frames] == list(range(7))
     assert all(one.pts < other.pts for one, other in itertools.pairwise(frames))
-    greys = greys_of(clip)
-    assert [planes_of(frame.image)[0].mean() for frame in frames] == pytest.approx([*greys, *greys, greys[0]])
+    grays = grays_of(clip)
+    assert [planes_of(frame.image)[0].mean() for frame in frames] == pytest.approx([*grays, *grays, grays[0]])
 
 
 def test_a_stop_ends_it_in_the_middle(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import av
 import pytest
-from media_factory import Audio, grey_of, make_clip
+from media_factory import Audio, gray_of, make_clip
 from video_runs import mean_lumas, read_video
 
 from streamcam.errors import InvalidArgumentError, SourceError, UnknownNameError
@@ -48,7 +48,7 @@ def test_any_of_several_videos_can_be_shown(
     found, info, report = read_video(video, video_stream=wanted)
     assert (info.video_stream, info.width, report.frames_read) == (used, 64 if used == 1 else 128, frames)
     assert info.notes == (f"the file holds 2 video streams; number {used} is used",)
-    assert mean_lumas(found) == pytest.approx([grey_of(index) for index in range(frames)], abs=3)
+    assert mean_lumas(found) == pytest.approx([gray_of(index) for index in range(frames)], abs=3)
 
 
 def test_a_stream_that_is_no_video_is_refused(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_frames_are_repeated_or_left_out_for_a_rate(
     first = int(pts[0] * rate / 100)
     assert [frame.pts for frame in frames] == list(range(first, first + len(frames)))
     assert {frame.time_base for frame in frames} == {1 / rate}
-    assert mean_lumas(frames)[: len(shown)] == pytest.approx([grey_of(index) for index in shown], abs=3)
+    assert mean_lumas(frames)[: len(shown)] == pytest.approx([gray_of(index) for index in shown], abs=3)
     assert len(shown) <= len(frames) <= len(shown) + 1  # how long the last is shown, files tell badly
     assert (report.frames_read, report.frames_due) == (len(pts), len(frames))
 
@@ -92,7 +92,7 @@ def test_a_part_at_another_rate_is_exact(tmp_path: Path) -> None:
     frames, info, _ = read_video(clip, start_s=0.4, end_s=0.8, rate=Fraction(50))
     assert [frame.time_s for frame in frames] == pytest.approx([0.4 + index / 50 for index in range(20)])
     assert info.frame_count == 20
-    assert mean_lumas(frames) == pytest.approx([grey_of(10 + index // 2) for index in range(20)], abs=3)
+    assert mean_lumas(frames) == pytest.approx([gray_of(10 + index // 2) for index in range(20)], abs=3)
 
 
 # Hardware

@@ -173,15 +173,15 @@ def test_times_increase_strictly_in_the_sources_own_unit(source: Source) -> None
     assert [frame.time_s for frame in frames] == [float(frame.pts * frame.time_base) for frame in frames]
 
 
-def test_frames_are_planar_and_of_the_announced_size_and_colour(source: Source) -> None:
+def test_frames_are_planar_and_of_the_announced_size_and_color(source: Source) -> None:
     with source:
         for frame in source:
             info = source.info  # of a live source it is known with the first frame
             assert frame.image.format.name in PLANAR_FORMATS
             assert frame.image.format.name == info.pixel_format
             assert (frame.image.width, frame.image.height) == (info.width, info.height)
-            if info.colour.color_range:
-                assert tags_of(frame.image) == info.colour
+            if info.color.color_range:
+                assert tags_of(frame.image) == info.color
             if frame.index == ENOUGH:
                 source.stop()
 

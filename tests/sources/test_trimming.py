@@ -9,7 +9,7 @@ import pytest
 from media_factory import (
     Audio,
     frame_times_of,
-    grey_of,
+    gray_of,
     make_clip,
 )
 from video_runs import mean_lumas, read_video
@@ -35,7 +35,7 @@ def test_trimming_is_exact_to_the_frame(suffix: str, b_frames: int, tmp_path: Pa
         start_us, end_us = round(start_s * 1_000_000), round((start_s + 0.2) * 1_000_000)
         wanted = [index for index, time_us in enumerate(times_us) if start_us <= time_us < end_us]
         frames, _, report = read_video(clip, start_s=start_s, end_s=start_s + 0.2)
-        np.testing.assert_allclose(mean_lumas(frames), [grey_of(index) for index in wanted], atol=3)
+        np.testing.assert_allclose(mean_lumas(frames), [gray_of(index) for index in wanted], atol=3)
         assert report.packets_damaged == 0
         assert report.shortfall is None
         assert [frame.index for frame in frames] == list(range(len(wanted)))
@@ -70,7 +70,7 @@ def test_times_count_from_the_videos_beginning(tmp_path: Path) -> None:
 def test_a_video_without_times_is_trimmed_by_counting(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.h264", container_format="h264", frames=20)
     frames, _, _ = read_video(clip, start_s=0.2, end_s=0.4)
-    np.testing.assert_allclose(mean_lumas(frames), [grey_of(index) for index in range(5, 10)], atol=3)
+    np.testing.assert_allclose(mean_lumas(frames), [gray_of(index) for index in range(5, 10)], atol=3)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from media_factory import (
     Audio,
-    grey_of,
+    gray_of,
     make_clip,
     paint_quadrants,
 )
@@ -17,7 +17,7 @@ from PIL import Image
 from video_runs import mean_lumas, read_video
 
 from streamcam.errors import SourceError
-from streamcam.frames import ColourTags, SourceInfo, SourceReport
+from streamcam.frames import ColorTags, SourceInfo, SourceReport
 from streamcam.media.images import coding_of, planes_of, tags_of
 from streamcam.sources import open_source
 
@@ -45,7 +45,7 @@ def test_every_frame_has_the_time_the_file_gives_it(
     assert [frame.image.pts for frame in frames] == pts
     assert [frame.index for frame in frames] == list(range(len(pts)))
     assert report == SourceReport(frames_read=len(pts))
-    np.testing.assert_allclose(mean_lumas(frames), [grey_of(index) for index in range(len(pts))], atol=3)
+    np.testing.assert_allclose(mean_lumas(frames), [gray_of(index) for index in range(len(pts))], atol=3)
 
 
 def test_frames_without_a_time_get_one_from_the_rate(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_video_describes_itself(tmp_path: Path) -> None:
         frames=10,
         time_base=Fraction(1, 12800),
         sample_aspect_ratio=Fraction(4, 3),
-        colour=ColourTags(1, 1, 1, 1),
+        color=ColorTags(1, 1, 1, 1),
         audio=[Audio()],
     )
     _, info, _ = read_video(clip)
@@ -110,7 +110,7 @@ def test_a_video_describes_itself(tmp_path: Path) -> None:
         duration_s=0.4,
         video_stream=0,
         sample_aspect_ratio=Fraction(4, 3),
-        colour=ColourTags(1, 1, 1, 1),
+        color=ColorTags(1, 1, 1, 1),
     )
 
 
@@ -147,20 +147,20 @@ def test_a_change_of_size_is_brought_to_the_first_and_noted(tmp_path: Path) -> N
     assert {(frame.image.width, frame.image.height) for frame in frames} == {(64, 48)}
     assert len(frames) == 10
     middles = [float(planes_of(frame.image)[0][:, 20:-20].mean()) for frame in frames]
-    np.testing.assert_allclose(middles, [grey_of(index % 5) for index in range(10)], atol=3)
+    np.testing.assert_allclose(middles, [gray_of(index % 5) for index in range(10)], atol=3)
     assert report.notes == (
         "the image changes from 64x48 to 96x80 at 0.2 s; all of it is shown in the first size, with bars "
         "where the shape differs",
     )
 
 
-# Colour
+# Color
 
 
-def test_frames_carry_their_colour_tags(tmp_path: Path) -> None:
-    frames, info, _ = read_video(make_clip(tmp_path / "clip.mp4", frames=2, colour=ColourTags(2, 1, 1, 13)))
-    assert info.colour == ColourTags(2, 1, 1, 13)
-    assert tags_of(frames[1].image) == ColourTags(2, 1, 1, 13)
+def test_frames_carry_their_color_tags(tmp_path: Path) -> None:
+    frames, info, _ = read_video(make_clip(tmp_path / "clip.mp4", frames=2, color=ColorTags(2, 1, 1, 13)))
+    assert info.color == ColorTags(2, 1, 1, 13)
+    assert tags_of(frames[1].image) == ColorTags(2, 1, 1, 13)
     assert frames[0].image.format.name == "yuv420p"
 
 
@@ -194,7 +194,7 @@ def test_gifs_are_videos_too(tmp_path: Path) -> None:
     pages[0].save(clip, save_all=True, append_images=pages[1:], duration=100)
     frames, info, _ = read_video(clip)
     assert [frame.time_s for frame in frames] == pytest.approx([0, 0.1, 0.2])
-    assert info.colour.color_range == 2  # RGB becomes full-range YUV
+    assert info.color.color_range == 2  # RGB becomes full-range YUV
     np.testing.assert_allclose(mean_lumas(frames), [0, 100, 200], atol=3)
 
 
@@ -257,8 +257,8 @@ def test_a_whole_real_video_is_read(real_media: Path) -> None:
 
 def test_full_range_stays_full_range(real_media: Path) -> None:
     frames, info, _ = read_video(real_media / "bt709_full_range.mp4")
-    assert info.colour.color_range == 2
-    assert info.colour.colorspace == 1
+    assert info.color.color_range == 2
+    assert info.color.colorspace == 1
     with av.open(str(real_media / "bt709_full_range.mp4")) as container:
         reference = next(container.decode(video=0))
     assert reference.format.name == "yuvj420p"

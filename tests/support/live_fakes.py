@@ -1,4 +1,4 @@
-"""A camera, a display and explainers that do as they are told: tests of the live preview need no devices."""
+"""A camera, a display and explainers for tests: live sessions without devices and networks."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class FakeCapture(Capture):
 def captured(
     index: int = 0, time_s: float | None = None, *, size: tuple[int, int] = (64, 48), kind: str = "yuv420p"
 ) -> CapturedImage:
-    """One grey image, as a camera delivers it."""
+    """One gray image, as a camera delivers it."""
     return CapturedImage(make_image(*size, index, kind), time_s)
 
 
@@ -155,7 +155,7 @@ class ScriptedLiveSource(Source):
 
 
 def live_frame(index: int, size: tuple[int, int] = (64, 48), received_at: float = 0.0) -> Frame:
-    """One grey frame of a live source, 25 a second."""
+    """One gray frame of a live source, 25 a second."""
     return Frame(make_image(*size, index), index, index * 3600, TIME_BASE, received_at)
 
 

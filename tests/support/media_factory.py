@@ -1,6 +1,6 @@
 """Small videos made with PyAV itself, so that no test needs a binary fixture or the ffmpeg program.
 
-Frame number i of a video is flat grey of the value `grey_of(i)` unless a painter says otherwise, so that a
+Frame number i of a video is flat gray of the value `gray_of(i)` unless a painter says otherwise, so that a
 test can tell from a decoded image which frame it was.
 """
 
@@ -20,11 +20,11 @@ from av.packet import Packet
 from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
-from streamcam.frames import ColourTags, SourceInfo
+from streamcam.frames import ColorTags, SourceInfo
 from streamcam.media.images import bits_of, planes_of, set_tags
 
 BT601, BT709, BT2020 = Colorspace.ITU601, Colorspace.ITU709, Colorspace.BT2020
-COLOURS = {
+COLORS = {
     "white": (255, 255, 255),
     "black": (0, 0, 0),
     "red": (255, 0, 0),
@@ -44,14 +44,14 @@ SIZE = (64, 48)
 _SPEED = {"libx264": {"preset": "ultrafast", "crf": "12"}}
 
 
-def grey_of(index: int) -> int:
+def gray_of(index: int) -> int:
     """The luma of frame `index`: steps of 16 that survive any encoder, repeating after 12 frames."""
     return 32 + 16 * (index % 12)
 
 
-def paint_grey(index: int, planes: Sequence[NDArray[np.uint8]]) -> None:
-    """Fill an image with its own grey."""
-    for plane, value in zip(planes, (grey_of(index), 128, 128), strict=True):
+def paint_gray(index: int, planes: Sequence[NDArray[np.uint8]]) -> None:
+    """Fill an image with its own gray."""
+    for plane, value in zip(planes, (gray_of(index), 128, 128), strict=True):
         plane[:] = value
 
 
@@ -73,7 +73,7 @@ def paint_noise(index: int, planes: Sequence[NDArray[np.uint8]]) -> None:
 
 
 def make_image(
-    width: int, height: int, index: int = 0, pixel_format: str = "yuv420p", paint: Painter = paint_grey
+    width: int, height: int, index: int = 0, pixel_format: str = "yuv420p", paint: Painter = paint_gray
 ) -> av.VideoFrame:
     """Paint one fresh planar image."""
     image = av.VideoFrame(width, height, pixel_format)
@@ -119,7 +119,7 @@ def make_clip(
     b_frames: int = 0,
     options: Mapping[str, str] | None = None,
     muxer_options: Mapping[str, str] | None = None,
-    colour: ColourTags | None = None,
+    color: ColorTags | None = None,
     sample_aspect_ratio: Fraction | None = None,
     rotation: int | None = None,
     hflip: bool = False,
@@ -129,7 +129,7 @@ def make_clip(
     subtitles: Iterable[Subtitles] = (),
     metadata: Mapping[str, str] | None = None,
     chapters: Sequence[tuple[int, int, str]] = (),
-    paint: Painter = paint_grey,
+    paint: Painter = paint_gray,
 ) -> Path:
     """Make a video.
 
@@ -148,7 +148,7 @@ def make_clip(
         b_frames: How many B-frames between two others.
         options: The encoder's own options.
         muxer_options: The container's own options.
-        colour: Tags of the stream and of every frame.
+        color: Tags of the stream and of every frame.
         sample_aspect_ratio: Shape of a pixel.
         rotation: Counter-clockwise degrees for the display matrix.
         hflip: Mirror left and right after turning, in the display matrix.
@@ -182,9 +182,9 @@ def make_clip(
         context.gop_size, context.max_b_frames = gop, b_frames
         if sample_aspect_ratio is not None:
             context.sample_aspect_ratio = sample_aspect_ratio
-        if colour is not None:
-            context.color_range, context.colorspace = colour.color_range, colour.colorspace
-            context.color_primaries, context.color_trc = colour.color_primaries, colour.color_trc
+        if color is not None:
+            context.color_range, context.colorspace = color.color_range, color.colorspace
+            context.color_primaries, context.color_trc = color.color_primaries, color.color_trc
         if field_order is not None:
             context.field_order = {"tff": 2, "bff": 3}[field_order]
         if rotation is not None or hflip or vflip:
@@ -198,8 +198,8 @@ def make_clip(
             image = make_image(*size, index, pixel_format, paint)
             if encoded_format is not None:
                 image = image.reformat(format=encoded_format)
-            if colour is not None:
-                set_tags(image, colour)
+            if color is not None:
+                set_tags(image, color)
             image.pts, image.time_base = time, time_base
             if marker is not None:
                 marker.vpush(image)
@@ -318,7 +318,7 @@ def frame_times_of(path: Path) -> list[Fraction]:
         return [frame.pts * frame.time_base for frame in container.decode(video=0) if frame.pts is not None]
 
 
-def greys_of(path: Path) -> list[float]:
+def grays_of(path: Path) -> list[float]:
     """Decode a video: the mean luma of each frame, on the scale of 8 bits."""
     with av.open(f"file:{path}") as container:
         return [

@@ -52,7 +52,7 @@ class Screen:
     def __init__(self) -> None:
         reading, writing = os.pipe()
         # The server chooses a free number, and tells it once it can be used. Without -noreset it would begin
-        # afresh whenever its last client goes, and refuse the next one meanwhile.
+        # again whenever its last client goes, and refuse the next one meanwhile.
         self._server = subprocess.Popen(
             [
                 "Xvfb",

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import av
-from media_factory import RATE, Painter, make_image, paint_grey
+from media_factory import RATE, Painter, make_image, paint_gray
 
 from streamcam.explanations import RenderedFrame
-from streamcam.frames import ColourTags, Frame, SourceInfo, SourceReport
+from streamcam.frames import ColorTags, Frame, SourceInfo, SourceReport
 from streamcam.media.encoders import EncoderSettings
 from streamcam.media.images import bits_of, blank_like, planes_of, set_tags
 from streamcam.pipeline.render import Progress, RenderResult, RenderSettings, render
@@ -125,8 +125,8 @@ def write_video(
     info: SourceInfo,
     pts: Iterable[int] = range(5),
     settings: EncoderSettings = FAST,
-    tags: ColourTags | None = None,
-    paint: Painter = paint_grey,
+    tags: ColorTags | None = None,
+    paint: Painter = paint_gray,
 ) -> None:
     """Write a video of made images, shown at the times given in units of `info.time_base`."""
     with open_sink(path, info, settings=settings) as sink:

@@ -83,8 +83,8 @@ def test_small_steps_go_as_far_as_they_say(step: float) -> None:
     heat = blob(14)
     for _ in range(25):
         heat = warp(heat, shifts(-step, 0))
-    centre = float((heat.sum(axis=0) * np.arange(48)).sum() / heat.sum())
-    assert centre - 14 == pytest.approx(25 * step, rel=0.02, abs=0.01)
+    center = float((heat.sum(axis=0) * np.arange(48)).sum() / heat.sum())
+    assert center - 14 == pytest.approx(25 * step, rel=0.02, abs=0.01)
     assert heat.max() > 0.84
 
 

@@ -17,8 +17,8 @@ SIZE = (192, 108)
 
 def photograph(name: str) -> View:
     image = getattr(skimage.data, name)()
-    grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    return np.asarray(cv2.resize(grey, SIZE, interpolation=cv2.INTER_AREA), np.uint8)
+    gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(gray, SIZE, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 CAT, COFFEE, CAMERA, ROCKET = (photograph(name) for name in ("chelsea", "coffee", "camera", "rocket"))

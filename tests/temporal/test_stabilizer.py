@@ -320,8 +320,8 @@ def test_heat_travels_with_the_image_over_frames_left_out(mode: str) -> None:
     explanations += [left_out(thumbnail=pan(2 * number)) for number in range(1, 25)]
     heats = [heats[CAT] for heats in heats_of(Stabilizer(TemporalSettings(mode=mode)), explanations, rate=25)]
     assert heats[0].shape == (28, 48)
-    centres = [float((heat.sum(axis=0) * np.arange(48)).sum() / heat.sum()) for heat in heats]
-    moved = centres[0] - centres[-1]
+    centers = [float((heat.sum(axis=0) * np.arange(48)).sum() / heat.sum()) for heat in heats]
+    moved = centers[0] - centers[-1]
     assert moved == pytest.approx(48 / 192 * 48, abs=1.5)
 
 

@@ -1,4 +1,4 @@
-"""Views: small, grey, whole, and the same for an image of any size."""
+"""Views: small, gray, whole, and the same for an image of any size."""
 
 from __future__ import annotations
 

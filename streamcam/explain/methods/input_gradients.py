@@ -225,7 +225,7 @@ def _bias_of_convolution(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> to
     return bias
 
 
-def _bias_of_normalisation(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> torch.Tensor | None:
+def _bias_of_normalization(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> torch.Tensor | None:
     """Return the bias that normalization amounts to; None where its statistics are the batch's own."""
     mean, variance, scale, shift = (
         _argument(name, position, args, kwargs)
@@ -241,7 +241,7 @@ def _bias_of_normalisation(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
 
 _BIASES: dict[Any, Callable[[tuple[Any, ...], Mapping[str, Any]], torch.Tensor | None]] = {
     torch.conv2d: _bias_of_convolution,
-    F.batch_norm: _bias_of_normalisation,
+    F.batch_norm: _bias_of_normalization,
 }
 
 

@@ -86,7 +86,7 @@ def test_cam_refuses_a_head_that_is_not_pooling_and_one_linear_layer() -> None:
 
 
 def test_eigencam_projects_on_the_first_principal_axis() -> None:
-    # Centred places (-1, 1) and (1, -1): the axis is (1, -1) / sqrt 2, the projections are -+sqrt 2.
+    # Centerd places (-1, 1) and (1, -1): the axis is (1, -1) / sqrt 2, the projections are -+sqrt 2.
     projections = eigencam(ACTIVATIONS).flatten().abs().tolist()
     assert projections == pytest.approx([2**0.5, 2**0.5], rel=1e-5)
 

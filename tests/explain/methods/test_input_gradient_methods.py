@@ -19,7 +19,7 @@ from streamcam.errors import ModelError
 from streamcam.explain import Explainer
 from streamcam.explain.hooks import HookedNetwork
 from streamcam.explain.methods.input_gradients import (
-    _bias_of_normalisation,
+    _bias_of_normalization,
     _guided_gradient,
     fullgrad,
     guided_backprop,
@@ -88,7 +88,7 @@ def test_guided_backprop_stops_at_the_ceiling_of_relu6() -> None:
     assert guided_backprop(torch.tensor([[[[5.0, 7.0]]]]), network, _objective(0)).tolist() == [[[1.0, 0.0]]]
 
 
-def test_guided_backprop_sums_absolute_values_over_the_colours() -> None:
+def test_guided_backprop_sums_absolute_values_over_the_colors() -> None:
     network = _network(_OneAgainstAnother(nn.ReLU()), classes=2)
     inputs = torch.tensor([1.0, -1.0, 1.0]).view(1, 3, 1, 1)
     assert _guided_gradient(inputs, network, _objective(0)).flatten().tolist() == [1.0, 0.0, 1.0]
@@ -133,7 +133,7 @@ def test_guided_gradcam_multiplies_with_the_enlarged_positive_gradcam() -> None:
     inputs = torch.ones(1, 1, 1, 4)  # guided backpropagation is 1 everywhere
     activations = torch.tensor([[[[4.0, -8.0]]]])
     gradients = torch.tensor([[[[0.5, 0.5]]]])
-    # Grad-CAM is 2 and -4, cut 2 and 0; at twice the width, places lie at 1/4 and 3/4 between the centres.
+    # Grad-CAM is 2 and -4, cut 2 and 0; at twice the width, places lie at 1/4 and 3/4 between the centers.
     found = guided_gradcam(inputs, network, _objective(0), activations, gradients)
     assert found.tolist() == [[[2.0, 1.5, 0.5, 0.0]]]
 
@@ -158,7 +158,7 @@ def _convolution(weight: float, bias: float) -> nn.Conv2d:
     return layer
 
 
-def _normalisation(mean: float, variance: float, scale: float, shift: float) -> nn.BatchNorm2d:
+def _normalization(mean: float, variance: float, scale: float, shift: float) -> nn.BatchNorm2d:
     layer = nn.BatchNorm2d(1, eps=0)
     assert layer.running_mean is not None
     assert layer.running_var is not None
@@ -177,9 +177,9 @@ BIASED: dict[str, tuple[nn.Module, list[float]]] = {
     "convolution": (_convolution(1, 1), [0, 1 / 9 + 1 / 3, 1 + 1]),
     # f = (x + 2) / 2 * 3 + 1 = 1, 5.5, 8.5: dy/df = 5, 1, 3 and dy/dx = 7.5, 1.5, 4.5.
     # |x g| = 15, 1.5, 13.5; the bias is 1 + 2 * 3 / 2 = 4: |b g| = 20, 4, 12.
-    "normalisation": (_normalisation(-2, 4, 3, 1), [1 + 1, 0, 12 / 13.5 + 0.5]),
+    "normalization": (_normalization(-2, 4, 3, 1), [1 + 1, 0, 12 / 13.5 + 0.5]),
     # The same with a shift that makes the bias 0: f = 0, 4.5, 7.5, of which the first does not pass the ReLU.
-    "normalisation without a bias in effect": (_normalisation(-2, 4, 3, -3), [0, 1.5 / 13.5, 1]),
+    "normalization without a bias in effect": (_normalization(-2, 4, 3, -3), [0, 1.5 / 13.5, 1]),
 }
 
 
@@ -198,7 +198,7 @@ def test_fullgrad_counts_a_normalisation_with_an_activation_built_in() -> None:
         def forward(self, batch: torch.Tensor) -> torch.Tensor:
             return super().forward(batch).relu()
 
-    plain, built_in = _normalisation(-2, 4, 3, -2), WithActivation(1, eps=0)
+    plain, built_in = _normalization(-2, 4, 3, -2), WithActivation(1, eps=0)
     built_in.load_state_dict(plain.state_dict())
     inputs = torch.tensor([[[[-3.0, 1.0, 3.0]]]])
     maps = [
@@ -213,11 +213,11 @@ def test_the_bias_that_normalisation_amounts_to() -> None:
     mean, variance = torch.tensor([2.0]), torch.tensor([4.0])
     given = {"weight": torch.tensor([3.0]), "bias": torch.tensor([0.5]), "training": False, "eps": 0.0}
     # 0.5 - 2 * 3 / 2
-    assert _bias_of_normalisation((torch.empty(0), mean, variance), given) == torch.tensor([-2.5])
+    assert _bias_of_normalization((torch.empty(0), mean, variance), given) == torch.tensor([-2.5])
     bare = {"weight": None, "bias": None, "training": False, "eps": 0.0}
-    assert _bias_of_normalisation((torch.empty(0), mean, variance), bare) == torch.tensor([-1.0])
+    assert _bias_of_normalization((torch.empty(0), mean, variance), bare) == torch.tensor([-1.0])
     # Statistics of the batch itself are no constants.
-    assert _bias_of_normalisation((torch.empty(0), None, None), {**given, "training": True}) is None
+    assert _bias_of_normalization((torch.empty(0), None, None), {**given, "training": True}) is None
 
 
 # --- Parity ------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def test_every_image_is_asked_about_its_own_class() -> None:
     assert found.tolist() == [[[10.0, 18.0], [42.0, 50.0]], [[-10.0, -18.0], [-42.0, -50.0]]]
 
 
-def test_a_patch_larger_than_its_cell_is_centred_on_it_and_cut_at_the_edges() -> None:
+def test_a_patch_larger_than_its_cell_is_centerd_on_it_and_cut_at_the_edges() -> None:
     # Rows and columns 0 to 2 round the first cell, 1 to 3 round the second.
     found = occlusion(_scorer(COUNTING, [0]), patch=4, stride=2)
     whole = COUNTING[0, 0]
@@ -63,7 +63,7 @@ def test_a_patch_larger_than_its_cell_is_centred_on_it_and_cut_at_the_edges() ->
     np.testing.assert_allclose(found[0], expected)
 
 
-def test_a_patch_smaller_than_its_cell_is_centred_on_it() -> None:
+def test_a_patch_smaller_than_its_cell_is_centerd_on_it() -> None:
     found = occlusion(_scorer(torch.arange(36.0).view(1, 1, 6, 6), [0]), patch=1, stride=3)
     assert found.tolist() == [[[7.0, 10.0], [25.0, 28.0]]]
 
@@ -84,7 +84,7 @@ def test_the_grid_has_a_cell_for_every_stride_begun(height: int, width: int, str
 
 def test_the_peak_is_where_the_evidence_is() -> None:
     class Brightness(nn.Module):
-        """Class 0 is how bright the brightest place is, whatever its colour."""
+        """Class 0 is how bright the brightest place is, whatever its color."""
 
         def __init__(self) -> None:
             super().__init__()

@@ -292,7 +292,7 @@ def test_smooth_gradcam_plus_plus_without_noise_is_gradcam_plus_plus() -> None:
 
 
 class _ConvNet(nn.Module):
-    """Small, with normalisation, an in-place activation after the layer and a head that is not linear."""
+    """Small, with normalization, an in-place activation after the layer and a head that is not linear."""
 
     def __init__(self, channels: int = 5) -> None:
         super().__init__()
