@@ -1,4 +1,4 @@
-"""Explanations that were made before an interruption, used again instead of running the network."""
+"""Stored explanations of an interrupted render, used again instead of running the network."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from streamcam.pipeline.batches import FrameExplainer
 from streamcam.sinks import SegmentStore
 from streamcam.temporal import Tracker
 
-Recorded = tuple[Explanation, FloatArray | None]
+Stored = tuple[Explanation, FloatArray | None]
 """An explanation, and the probabilities by which its classes were ranked in time, float32 (classes,)."""
 
 SECONDS_AT_RISK = 5.0
-"""Explanations go to the disk when the oldest one has waited that long for its segment to be finished."""
+"""Explanations are saved once the oldest has waited this long for its segment to be finished."""
 
 
 class SkippingExplainer(FrameExplainer, Protocol):
-    """An explainer that can be told which frames need no explanation; `streamcam.Explainer` is one."""
+    """An explainer that can skip frames whose explanations are known; `streamcam.Explainer` is one."""
 
     def skip_frames(self, frames: list[Frame], tracker: Tracker | None = None) -> None:
         """Take note of frames whose explanations are known, for clips that begin with them."""
@@ -33,58 +33,58 @@ class SkippingExplainer(FrameExplainer, Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Batch:
-    """What was explained at once."""
+    """A batch that was explained."""
 
     begin: int
-    """The number of the first frame that was not known before, explained or left out."""
+    """The number of its first frame that was not stored before, explained or skipped."""
     end: int
-    """The number behind the last one."""
-    recorded: Sequence[Recorded]
+    """The number of its last frame plus one."""
+    recorded: Sequence[Stored]
     began_s: float
-    """When the work on it began, on the clock."""
+    """The time when its computation began, in seconds."""
 
 
-class RememberingExplainer:
-    """Explains frames, keeps the explanations until their segment is finished, and repeats recorded ones.
+class ResumingExplainer:
+    """Explains frames, keeps the explanations until their segment is finished, and repeats stored ones.
 
-    Batches are those of a render that was never interrupted, so results are too: one that holds a frame that
-    is not recorded is explained whole. So is the first in any case, because backends settle on the first
-    images what they run.
+    Batches are those of a render that was never interrupted, so results are too: a batch with a frame that is
+    not stored is explained as a whole. So is the first in any case, because backends choose by the
+    first images how they compute.
 
     Attributes:
-        batch_size: How many frames it wants at once.
+        batch_size: How many frames a batch has.
     """
 
     def __init__(
         self, explainer: SkippingExplainer, store: SegmentStore, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Assign.
+        """Prepare to explain the frames of a video in order.
 
         Args:
-            explainer: What explains the frames that are not recorded.
-            store: What is finished.
-            clock: Tells the time in seconds.
+            explainer: Explains the frames that are not stored.
+            store: The finished segments.
+            clock: Returns the time in seconds.
         """
         self.batch_size = explainer.batch_size
         self._explainer = explainer
         self._store = store
         self._clock = clock
-        self._companions = store.companions()
+        self._stored = store.explanations()
         self._is_settled = False
-        self._repeated: dict[int, Recorded] = {}
-        self._fresh: dict[int, Recorded] = {}
-        self._end = store.ahead.frames
+        self._repeated: dict[int, Stored] = {}
+        self._fresh: dict[int, Stored] = {}
+        self._end = store.pending.frames
         self._short: _Batch | None = None
         self._unsaved: list[_Batch] = []
 
     def explain_frames(self, frames: list[Frame], tracker: Tracker | None = None) -> list[Explanation]:
-        """Return one explanation for each frame, in order; a tracker sees all of them, repeated or not.
+        """Return one explanation for each frame, in order; a tracker sees all of them, stored or not.
 
         Raises:
-            SinkError: if what is recorded is damaged, or the disk takes no more.
+            SinkError: if a stored file is damaged, or the disk is full.
         """
         began_s = self._clock()
-        recorded = [self._recorded(frame.index) for frame in frames]
+        recorded = [self._find_stored(frame.index) for frame in frames]
         known = [one for one in recorded if one is not None]
         if len(known) == len(frames) and self._is_settled:
             self._explainer.skip_frames(*((frames,) if tracker is None else (frames, tracker)))
@@ -99,18 +99,18 @@ class RememberingExplainer:
             fresh = pairs[len(known) :]
             self._fresh.update((explanation.frame_index, (explanation, row)) for explanation, row in fresh)
             if fresh:
-                self._note(_Batch(self._end, frames[-1].index + 1, fresh, began_s), len(frames))
+                self._collect(_Batch(self._end, frames[-1].index + 1, fresh, began_s), len(frames))
             known += fresh
         return [explanation for explanation, _ in known]
 
-    def companion(self, indices: range) -> dict[str, NDArray[Any]]:
-        """Give up what is kept of the frames of a finished segment; called in the thread that writes them."""
+    def pop_explanations(self, indices: range) -> dict[str, NDArray[Any]]:
+        """Return and forget the explanations of a finished segment; called in the thread that writes it."""
         return to_arrays([self._fresh.pop(index) for index in indices if index in self._fresh])
 
     def save(self) -> None:
-        """Put on the disk what is in no finished segment.
+        """Save explanations that are in no finished segment.
 
-        For the explaining thread, or when it has ended.
+        Called in the explaining thread, or when it has ended.
 
         Raises:
             SinkError: if the disk refuses.
@@ -118,15 +118,15 @@ class RememberingExplainer:
         self._unsaved = [batch for batch in self._unsaved if batch.end > self._store.frames]
         if self._unsaved:
             known = to_arrays([one for batch in self._unsaved for one in batch.recorded])
-            self._store.ahead.add(self._unsaved[0].begin, self._unsaved[-1].end, known)
+            self._store.pending.add(self._unsaved[0].begin, self._unsaved[-1].end, known)
             self._unsaved = []
-            self._store.ahead.drop(self._store.frames)
+            self._store.pending.drop(self._store.frames)
 
-    def _note(self, batch: _Batch, size: int) -> None:
-        """Take note of a batch for the disk.
+    def _collect(self, batch: _Batch, size: int) -> None:
+        """Collect a batch for the disk.
 
-        One that is not full may be what an interruption left of it, and give other results than the whole
-        would. That it is not shows in another one that follows; the video's last one needs no keeping.
+        A batch that is not full may have been cut off by an interruption, and other results than the full
+        one. It was not cut off if another follows; the video's last one need not be saved.
         """
         self._end = batch.end
         self._unsaved += [] if self._short is None else [self._short]
@@ -138,27 +138,27 @@ class RememberingExplainer:
         if self._unsaved and self._clock() - self._unsaved[0].began_s >= SECONDS_AT_RISK:
             self.save()
 
-    def _recorded(self, index: int) -> Recorded | None:
-        """Look a frame up. Each is asked for once and in order, so few segments at a time are in memory."""
+    def _find_stored(self, index: int) -> Stored | None:
+        """Find a stored frame. Each is asked for once, in order, so few segments are in memory at a time."""
         while index not in self._repeated:
-            companion = next(self._companions, None)
-            if companion is None:
+            arrays = next(self._stored, None)
+            if arrays is None:
                 return None
             self._repeated.update(
-                (one[0].frame_index, one) for one in from_arrays(companion) if one[0].frame_index >= index
+                (one[0].frame_index, one) for one in from_arrays(arrays) if one[0].frame_index >= index
             )
         return self._repeated.pop(index)
 
 
-def _with_ranking(frame: Frame, explanation: Explanation, tracker: Tracker | None) -> Recorded:
+def _with_ranking(frame: Frame, explanation: Explanation, tracker: Tracker | None) -> Stored:
     if tracker is None:
         return explanation, None
     probabilities, shown = tracker.export_ranking(frame)
     return dataclasses.replace(explanation, smoothed_predictions=shown), probabilities
 
 
-def to_arrays(recorded: Sequence[Recorded]) -> dict[str, NDArray[Any]]:
-    """Put explanations into arrays that no other program has to be trusted with: numbers and JSON."""
+def to_arrays(recorded: Sequence[Stored]) -> dict[str, NDArray[Any]]:
+    """Convert explanations to arrays that are safe to load: numbers and JSON."""
     records, maps, rows = [], [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
     for explanation, probabilities in recorded:
         classes = 0 if probabilities is None else len(probabilities)
@@ -173,11 +173,11 @@ def to_arrays(recorded: Sequence[Recorded]) -> dict[str, NDArray[Any]]:
     return {**numbers, "records": np.frombuffer(text.encode(), np.uint8)}
 
 
-def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> list[Recorded]:
-    """Make explanations again of what `to_arrays` gave."""
+def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> list[Stored]:
+    """Convert the arrays of `to_arrays` back to explanations."""
     maps, at = arrays["maps"], 0
     probabilities, row = arrays["probabilities"], 0
-    recorded: list[Recorded] = []
+    recorded: list[Stored] = []
     for record in json.loads(arrays["records"].tobytes()):
         targets = tuple(Prediction(**target) for target in record.pop("targets"))
         heatmaps: dict[int, FloatArray] = {}
@@ -212,7 +212,7 @@ def _instance_from(*, box: Sequence[float], mask: Sequence[Sequence[bool]] | Non
 
 
 def _plain(value: object) -> Any:
-    """Help JSON with what it does not know."""
+    """Convert a value that JSON does not know."""
     if isinstance(value, Instance):
         mask = None if value.mask is None else value.mask.tolist()
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
@@ -223,4 +223,4 @@ def _plain(value: object) -> Any:
         return value.item()
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"{type(value).__name__} cannot be recorded")
+    raise TypeError(f"{type(value).__name__} cannot be stored")

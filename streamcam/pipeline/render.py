@@ -137,7 +137,7 @@ def render(
     Raises:
         StreamcamError: one of its children, if the input cannot be read or the output cannot be written;
             nothing unfinished is left behind then. InvalidArgumentError also if what is to be resumed was
-            begun with other settings.
+            made with other settings.
     """
     with plan_render(source, output, settings) as plan:
         return plan.run(explainer, on_progress=on_progress, on_start=on_start, on_resume=on_resume)

@@ -1,4 +1,4 @@
-"""Going on with a render that was interrupted, so that nobody can tell where."""
+"""Resumed renders: the output is the same as without the interruption."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import streamcam
 from streamcam.errors import SinkError
-from streamcam.pipeline.recorded_explainer import RememberingExplainer
+from streamcam.pipeline.recorded_explainer import ResumingExplainer
 from streamcam.sinks import ResumableSink, Sink, make_resumable, open_store
 
 if TYPE_CHECKING:
@@ -23,55 +23,55 @@ _SAMPLE_BYTES = 1 << 20
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ResumeState:
-    """What of a render lies beside its output, to go on from."""
+    """The finished part of an interrupted render, kept beside its output."""
 
     frames: int
     """How many frames are explained."""
     encoded: int
-    """How many of those are encoded too; the others are to be drawn and encoded again."""
+    """How many of those are encoded too; the others are drawn and encoded again."""
 
 
 class Resumption:
-    """A render in segments: what is finished is kept beside the output, and not done again.
+    """A render in segments: what is finished is kept beside the output, and not computed again.
 
-    What was explained is repeated through the temporal stage and drawn again, so that every stage is in the
+    Stored explanations pass through the temporal stage and are drawn again, so that every stage is in the
     state that it would be in; only the network and the encoder, which cost the most, are spared.
 
-    Leave it as a context manager when the threads have ended: what was explained since then is put on the
-    disk, and nothing is left behind where nothing was.
+    Leave it as a context manager when the threads have ended: it stores what was explained since the last
+    segment, and removes an empty folder.
 
     Attributes:
-        explainer: To be used instead of the one that was given.
+        explainer: The explainer to use: it repeats stored explanations and computes the others.
     """
 
     def __init__(
         self, source: Path, output: Path, explainer: Explainer, settings: Mapping[str, object]
     ) -> None:
-        """Look for what is finished.
+        """Open the folder of finished segments, or make it.
 
         Args:
             source: The input.
             output: The video to make.
             explainer: Explains the frames that are not finished.
-            settings: What else decides how the video comes out: plain values, or dataclasses of such.
+            settings: All else that decides how the video comes out: plain values, or dataclasses of them.
 
         Raises:
-            InvalidArgumentError: if what is there was made of another input or with other settings.
+            InvalidArgumentError: if the segments were made of another input or with other settings.
             SinkError: if it is damaged, or its folder cannot be made.
         """
         identity = {**_file_identity(source), **_flat(explainer.identity()), **_flat(settings)}
         identity |= {"streamcam": streamcam.__version__, "font": os.environ.get("STREAMCAM_FONT")}
         self._store = open_store(output, identity)
-        self.explainer = RememberingExplainer(explainer, self._store)
+        self.explainer = ResumingExplainer(explainer, self._store)
 
     @property
     def kept(self) -> ResumeState:
-        """What is on the disk by now."""
-        return ResumeState(max(self._store.frames, self._store.ahead.frames), self._store.frames)
+        """The work on the disk by now."""
+        return ResumeState(max(self._store.frames, self._store.pending.frames), self._store.frames)
 
     def wrap(self, video: Sink) -> ResumableSink:
         """Return a sink that writes a video in segments; see `make_resumable`."""
-        return make_resumable(video, self._store, self.explainer.companion)
+        return make_resumable(video, self._store, self.explainer.pop_explanations)
 
     def __enter__(self) -> Self:
         return self
@@ -91,7 +91,7 @@ class Resumption:
 
 
 def _file_identity(path: Path) -> dict[str, object]:
-    """Tell by what a file is known again: its size, its date, and the hash of its beginning and end."""
+    """Describe a file so that it is recognized: its size, its date, and the hash of its beginning and end."""
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         digest = hashlib.sha256(file.read(_SAMPLE_BYTES))
@@ -105,7 +105,7 @@ def _file_identity(path: Path) -> dict[str, object]:
 
 
 def _flat(settings: Mapping[str, object]) -> dict[str, Any]:
-    """Put the fields of dataclasses beside the plain values."""
+    """Flatten dataclasses into their fields, beside the plain values."""
     flat: dict[str, Any] = {}
     for name, value in settings.items():
         if dataclasses.is_dataclass(value) and not isinstance(value, type):

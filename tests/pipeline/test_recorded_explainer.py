@@ -13,7 +13,7 @@ from stage_fakes import FakeExplainer, explanation_of
 
 from streamcam.explanations import Instance
 from streamcam.frames import Frame
-from streamcam.pipeline.recorded_explainer import RememberingExplainer, from_arrays, to_arrays
+from streamcam.pipeline.recorded_explainer import ResumingExplainer, from_arrays, to_arrays
 from streamcam.sinks import SegmentStore, open_store
 from streamcam.sinks.resume.segments import Segment
 
@@ -48,13 +48,13 @@ def frames_of(*indices: int) -> list[Frame]:
 
 
 def kept_in(store: SegmentStore) -> list[str]:
-    return [name for name in names_in(store.folder) if name.startswith("ahead")]
+    return [name for name in names_in(store.folder) if name.startswith("pending")]
 
 
-def finish_segment(store: SegmentStore, explainer: RememberingExplainer) -> None:
-    companion = explainer.companion(range(store.frames, store.frames + EACH))
+def finish_segment(store: SegmentStore, explainer: ResumingExplainer) -> None:
+    arrays = explainer.pop_explanations(range(store.frames, store.frames + EACH))
     times, keyframes = np.zeros((1, 3), np.int64), np.ones(1, np.bool_)
-    store.add(Segment((b"x",), times, keyframes, Fraction(1, 25), EACH, companion))
+    store.add(Segment((b"x",), times, keyframes, Fraction(1, 25), EACH, arrays))
 
 
 def seconds_per_batch(clock: Clock, seconds: float) -> FakeExplainer:
@@ -65,27 +65,27 @@ def seconds_per_batch(clock: Clock, seconds: float) -> FakeExplainer:
 
 
 def test_no_more_than_a_few_seconds_of_work_are_at_risk(store: SegmentStore, clock: Clock) -> None:
-    explainer = RememberingExplainer(seconds_per_batch(clock, 2.0), store, clock)
+    explainer = ResumingExplainer(seconds_per_batch(clock, 2.0), store, clock)
     saved = []
     for begin in range(0, 14, 2):
         explainer.explain_frames(frames_of(begin, begin + 1))
         saved.append(kept_in(store))
-    first, second = "ahead-000000000.npz", "ahead-000000006.npz"
+    first, second = "pending-000000000.npz", "pending-000000006.npz"
     assert saved == [[], [], [first], [first], [first], [first, second], [first, second]]
-    assert store.ahead.frames == 12
+    assert store.pending.frames == 12
     explainer.save()
-    assert store.ahead.frames == 14
+    assert store.pending.frames == 14
 
 
 def test_a_batch_that_takes_long_is_kept_at_once(store: SegmentStore, clock: Clock) -> None:
-    explainer = RememberingExplainer(seconds_per_batch(clock, 60.0), store, clock)
+    explainer = ResumingExplainer(seconds_per_batch(clock, 60.0), store, clock)
     explainer.explain_frames(frames_of(0, 1))
-    assert store.ahead.frames == 2
+    assert store.pending.frames == 2
 
 
 def test_what_a_segment_holds_is_not_kept_twice(store: SegmentStore, clock: Clock) -> None:
     """Neither written while segments are quicker than the clock, nor left when they have come."""
-    explainer = RememberingExplainer(seconds_per_batch(clock, 1.0), store, clock)
+    explainer = ResumingExplainer(seconds_per_batch(clock, 1.0), store, clock)
     for begin in range(0, 24, 2):
         explainer.explain_frames(frames_of(begin, begin + 1))
         if begin + 2 - store.frames == EACH:
@@ -94,30 +94,30 @@ def test_what_a_segment_holds_is_not_kept_twice(store: SegmentStore, clock: Cloc
     explainer.explain_frames(frames_of(24, 25))
     clock.now += 10
     explainer.explain_frames(frames_of(26, 27))
-    assert kept_in(store) == ["ahead-000000024.npz"]
+    assert kept_in(store) == ["pending-000000024.npz"]
     explainer.explain_frames(frames_of(28, 29))
     finish_segment(store, explainer)
     explainer.explain_frames(frames_of(30, 31))
     explainer.save()
-    assert kept_in(store) == ["ahead-000000030.npz"]
+    assert kept_in(store) == ["pending-000000030.npz"]
 
 
 def test_a_batch_that_may_be_cut_off_is_kept_when_another_follows(store: SegmentStore, clock: Clock) -> None:
-    explainer = RememberingExplainer(seconds_per_batch(clock, 60.0), store, clock)
+    explainer = ResumingExplainer(seconds_per_batch(clock, 60.0), store, clock)
     explainer.explain_frames(frames_of(0))
     explainer.save()
     assert kept_in(store) == []
     explainer.explain_frames(frames_of(30))  # as --every 30 has it
     explainer.save()
-    assert store.ahead.frames == 1
+    assert store.pending.frames == 1
     explainer.explain_frames(frames_of(60, 61))
-    assert store.ahead.frames == 62
+    assert store.pending.frames == 62
 
 
 @pytest.fixture
 def gone_on(store: SegmentStore, clock: Clock, tmp_path: Path) -> GoneOn:
-    """An explainer that finds frames 0 to 7: six in a segment, two ahead of it."""
-    first = RememberingExplainer(FakeExplainer(batch_size=2), store, clock)
+    """An explainer that finds frames 0 to 7: six in a segment, two after it."""
+    first = ResumingExplainer(FakeExplainer(batch_size=2), store, clock)
     for begin in range(0, 8, 2):
         first.explain_frames(frames_of(begin, begin + 1))
     finish_segment(store, first)
@@ -127,21 +127,21 @@ def gone_on(store: SegmentStore, clock: Clock, tmp_path: Path) -> GoneOn:
 
 def test_what_is_kept_is_repeated(gone_on: GoneOn, clock: Clock) -> None:
     fake, store = gone_on
-    assert (store.frames, store.ahead.frames) == (6, 8)
-    explainer = RememberingExplainer(fake, store, clock)
+    assert (store.frames, store.pending.frames) == (6, 8)
+    explainer = ResumingExplainer(fake, store, clock)
     for begin in range(0, 10, 2):
         explanations = explainer.explain_frames(frames_of(begin, begin + 1))
         assert [one.frame_index for one in explanations] == [begin, begin + 1]
         assert [one.heatmaps[3][0, 0] for one in explanations] == [begin, begin + 1]
     assert fake.batches == [[0, 1], [8, 9]]
     explainer.save()
-    assert kept_in(store) == ["ahead-000000006.npz", "ahead-000000008.npz"]
+    assert kept_in(store) == ["pending-000000006.npz", "pending-000000008.npz"]
 
 
 def test_what_follows_upon_a_gap_is_not_used(gone_on: GoneOn, tmp_path: Path) -> None:
     (gone_on[1].folder / "000000.npz").unlink()
     store = open_store(tmp_path / "video.mkv", {})
-    assert (store.frames, store.ahead.frames) == (0, 0)
+    assert (store.frames, store.pending.frames) == (0, 0)
 
 
 def test_instances_survive_the_disk() -> None:

@@ -137,7 +137,7 @@ def test_a_resumed_video_is_the_uninterrupted_one(
     interrupt(clip, resumed, 7, encoder=settings)
     names = {f"whole{suffix}", "whole.jsonl", f"resumed{suffix}.parts"}
     assert set(names_in(out)) == names
-    names = ["000000.npz", "000001.npz", "ahead-000000015.npz", "settings.json"]
+    names = ["000000.npz", "000001.npz", "pending-000000015.npz", "settings.json"]
     assert names_in(out / f"resumed{suffix}.parts") == names
     explainer, told = FakeExplainer(batch_size=3), list[ResumeState]()
     result = resumable(clip, resumed, explainer, encoder=settings, on_resume=told.append)
@@ -156,7 +156,7 @@ def test_where_only_segments_are_left(clip: Path, out: Path) -> None:
     """As after a power cut: the batch that the last finished frame lies in is explained whole once more."""
     resumable(clip, out / "whole.mp4")
     interrupt(clip, out / "video.mp4", 7)
-    (out / "video.mp4.parts" / "ahead-000000015.npz").unlink()
+    (out / "video.mp4.parts" / "pending-000000015.npz").unlink()
     explainer = FakeExplainer(batch_size=3)
     result = resumable(clip, out / "video.mp4", explainer)
     assert explainer.batches == [list(range(at, at + 3)) for at in (0, *range(15, FRAMES, 3))]
@@ -174,8 +174,7 @@ def test_a_video_in_segments_is_the_same_video(clip: Path, out: Path) -> None:
 
 def test_a_video_may_be_interrupted_as_often_as_one_likes(clip: Path, out: Path) -> None:
     resumable(clip, out / "whole.mp4")
-    # Counted anew each time, from the first batch that is explained again. How many segments an interruption
-    # leaves is a matter of who is quicker; after the fourth there are three at most, and two batches to do.
+    # Batches count from 0 in each run, from the first one that is explained again.
     for batch in (0, 2, 4, 6, 1, 1):
         interrupt(clip, out / "video.mp4", batch)
     resumable(clip, out / "video.mp4")
@@ -298,7 +297,7 @@ def refuse(clip: Path, begun: Path, kind: type[Exception], told: str, **others: 
     assert names_in(begun.parent) == ["video.mp4.parts"]
 
 
-WAY_OUT = "give the same again, or delete it to start anew"
+WAY_OUT = "use the same, or delete it to start over"
 
 
 @pytest.mark.parametrize(
@@ -314,7 +313,7 @@ WAY_OUT = "give the same again, or delete it to start anew"
     ],
 )
 def test_other_settings_are_refused(clip: Path, begun: Path, others: dict[str, Any], told: str) -> None:
-    refuse(clip, begun, InvalidArgumentError, f"begun with other settings .{told}; {WAY_OUT}", **others)
+    refuse(clip, begun, InvalidArgumentError, f"made with other settings .{told}; {WAY_OUT}", **others)
 
 
 def test_another_input_is_refused(clip: Path, begun: Path) -> None:
@@ -344,25 +343,23 @@ def test_a_folder_of_somebody_else_is_left_alone(clip: Path, begun: Path, conten
     settings.unlink()
     if content is not None:
         settings.write_text(content)
-    refuse(clip, begun, SinkError, r"video\.mp4\.parts' is no folder to resume from.*; delete it")
+    refuse(clip, begun, SinkError, r"video\.mp4\.parts' cannot be resumed from.*; delete it")
 
 
-def test_what_is_damaged_ahead_of_the_segments_is_named_too(clip: Path, begun: Path) -> None:
-    ahead = begun.with_name("video.mp4.parts") / "ahead-000000015.npz"
-    overwrite_bytes(ahead, 400, 8)
+def test_damaged_explanations_beside_the_segments_are_named_too(clip: Path, begun: Path) -> None:
+    pending = begun.with_name("video.mp4.parts") / "pending-000000015.npz"
+    overwrite_bytes(pending, 400, 8)
     refuse(
         clip,
         begun,
         SinkError,
-        r"ahead-000000015\.npz' is damaged \(.+\); delete it, and `resume=True` goes on",
+        r"pending-000000015\.npz' is damaged \(.+\); delete it, and `resume=True` goes on",
     )
 
 
 def test_a_folder_with_something_else_in_it_is_not_touched(clip: Path, begun: Path) -> None:
     (begun.with_name("video.mp4.parts") / "holiday.txt").write_text("mine")
-    refuse(
-        clip, begun, SinkError, r"video\.mp4\.parts' is no folder to resume from \(it holds 'holiday\.txt'\)"
-    )
+    refuse(clip, begun, SinkError, r"video\.mp4\.parts' cannot be resumed from \(it holds 'holiday\.txt'\)")
 
 
 def test_where_nothing_is_kept_other_settings_may_be_given(clip: Path, out: Path) -> None:
@@ -403,7 +400,7 @@ def test_a_full_disk_keeps_what_is_finished(clip: Path, out: Path, monkeypatch: 
         resumable(clip, out / "video.mp4")
     assert names_in(out) == ["video.mp4.parts"]
     names = names_in(out / "video.mp4.parts")
-    assert [name for name in names if "ahead" not in name] == ["000000.npz", "000001.npz", "settings.json"]
+    assert [name for name in names if "pending" not in name] == ["000000.npz", "000001.npz", "settings.json"]
     assert resumable(clip, out / "video.mp4").complete
 
 
@@ -450,7 +447,9 @@ def test_labels_hold_and_heat_goes_on_over_an_interruption(
 
     with pytest.raises(RuntimeError, match="died"):
         resumable(clip, resumed, Undecided(batch_size=1), encoder=ffv1, temporal=settings, on_progress=stop)
-    for path in (out / "resumed.mkv.parts").glob("ahead-*"):  # how far that is ahead is chance
+    for path in (out / "resumed.mkv.parts").glob(
+        "pending-*"
+    ):  # their frames depend on how far the network was
         path.unlink()
     explainer = Undecided(batch_size=1)
     result = resumable(clip, resumed, explainer, encoder=ffv1, temporal=settings)

@@ -1,4 +1,4 @@
-"""Files of arrays and settings that outlive a power cut: on the disk before they have their name."""
+"""Files of arrays and settings that survive a power cut: flushed to the disk before they get their name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def write_arrays(path: Path, arrays: Arrays) -> None:
-    """Write NumPy's .npz, whose checksums tell damage.
+    """Write a NumPy .npz file, whose checksums show damage.
 
     Raises:
         SinkError: if the disk refuses; nothing is left then.
@@ -38,7 +38,7 @@ def write_arrays(path: Path, arrays: Arrays) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Read what `write_arrays` wrote, all of it.
+    """Read all arrays that `write_arrays` wrote.
 
     Raises:
         OSError: if it cannot be read.
@@ -49,11 +49,11 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 DAMAGE = (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError)
-"""What reading a damaged file of arrays, and looking for something in it, may raise."""
+"""The exceptions of reading a damaged file of arrays, or looking for something in it."""
 
 
 def damaged(path: Path, error: BaseException) -> SinkError:
-    """Say that a file cannot be used, and the way out."""
+    """Build the error for a file that cannot be used."""
     return SinkError(
         f"{str(path)!r} is damaged ({error}); delete it, and `resume=True` goes on from before it"
     )
@@ -73,7 +73,7 @@ def write_json(path: Path, content: object) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """See a finished file on the disk.
+    """Flush a finished file to the disk.
 
     Raises:
         SinkError: if the disk refuses.
@@ -91,7 +91,7 @@ def _flush(descriptor: int) -> None:
 
 
 def _flush_directory(folder: Path) -> None:
-    """See names on the disk too, where the system lets a directory be opened."""
+    """Flush the names in a directory too, where the system lets it be opened."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

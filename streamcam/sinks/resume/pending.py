@@ -1,7 +1,7 @@
-"""What is known of frames whose segment is not finished: files beside the segments, one every few seconds.
+"""Explanations of frames whose video segment is still being encoded: files beside the segments.
 
-Each is named after the frame that it begins with, and holds what is known of the frames from there to its
-end. Those that follow upon the finished segments, or upon each other, without a gap are of use.
+Each is named after its first frame. Those that follow the finished segments, or each other, without a gap can
+be used.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ import numpy as np
 
 from streamcam.sinks.resume.durable import DAMAGE, Arrays, damaged, read_arrays, write_arrays
 
-_PREFIX, _SUFFIX = "ahead-", ".npz"
+_PREFIX, _SUFFIX = "pending-", ".npz"
 _END = "end"
 
 
-class Ahead:
-    """The files of one folder.
+class PendingExplanations:
+    """The files of explanations in one folder.
 
     Attributes:
-        frames: How many frames are known of, from the video's first on, counting those in segments.
+        frames: How many frames are explained, from the video's first on, including those in segments.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Assign; nothing is known yet.
+        """Prepare; `find` reads the folder.
 
         Args:
-            folder: Where the files lie.
+            folder: The folder of the files.
         """
         self.frames = 0
         self._folder = folder
         self._ends: dict[int, int] = {}
 
     def __bool__(self) -> bool:
-        """Whether there is any file."""
+        """Return whether there is any file."""
         return bool(self._ends)
 
     def find(self, finished: int) -> None:
-        """Look for what is of use.
+        """Find the files that can be used, and remove the others that are finished.
 
         Args:
             finished: How many frames the finished segments hold.
@@ -57,34 +57,34 @@ class Ahead:
         self.drop(finished)
 
     def begins(self) -> list[int]:
-        """List the frames that the files begin with, in order."""
+        """List the first frames of the files, in order."""
         return sorted(self._ends)
 
     def load(self, begin: int) -> Arrays:
-        """Read what is known from a frame on.
+        """Read the file that begins with a frame.
 
         Raises:
             SinkError: if the file is damaged.
         """
         return self._read(self._path(begin))
 
-    def add(self, begin: int, end: int, known: Arrays) -> None:
-        """Put what is known of some frames on the disk.
+    def add(self, begin: int, end: int, explanations: Arrays) -> None:
+        """Store the explanations of some frames.
 
         Args:
             begin: The first frame's number.
-            end: The number behind the last one's.
-            known: Of these frames.
+            end: The last frame's number plus one.
+            explanations: Their explanations, as arrays.
 
         Raises:
             SinkError: if the disk refuses.
         """
-        write_arrays(self._path(begin), {**known, _END: np.array(end)})
+        write_arrays(self._path(begin), {**explanations, _END: np.array(end)})
         self._ends[begin] = end
         self.frames = max(self.frames, end)
 
     def drop(self, finished: int) -> None:
-        """Remove what lies in finished segments by now."""
+        """Remove the files of frames whose segment is finished by now."""
         for begin in [begin for begin, end in self._ends.items() if end <= finished]:
             del self._ends[begin]
             with contextlib.suppress(OSError):  # it does no harm

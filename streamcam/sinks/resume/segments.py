@@ -2,7 +2,7 @@
 
 ``OUTPUT.parts`` lies beside the output and holds ``settings.json`` and one file for each finished segment,
 numbered from 0. A segment appears under its name only when it is complete and on the disk; those from 0 on
-without a gap are what is finished. What else is known already lies ahead of them; see `Ahead`.
+without a gap are what is finished. Explanations of later frames lie beside them; see `PendingExplanations`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.sinks.resume.durable import DAMAGE, Arrays, damaged, read_arrays, write_arrays, write_json
-from streamcam.sinks.resume.pending import Ahead
+from streamcam.sinks.resume.pending import PendingExplanations
 
 FRAMES_PER_SEGMENT = 250
 """As many as x264 puts between two keyframes at most, so that a video in segments is hardly larger."""
@@ -40,7 +40,7 @@ def parts_path(output: Path) -> Path:
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-    """A closed piece of a video: images encoded without regard to those before and behind them."""
+    """A closed piece of a video: images encoded independently of those before and after."""
 
     packets: tuple[bytes, ...]
     times: NDArray[np.int64]
@@ -50,11 +50,11 @@ class Segment:
     """Seconds per tick."""
     frames: int
     """How many images it holds."""
-    companion: Arrays
-    """What else is to be known of its frames."""
+    explanations: Arrays
+    """The explanations of its frames, as arrays."""
 
     @classmethod
-    def of(cls, packets: Sequence[Packet[VideoStream]], frames: int, companion: Arrays) -> Self:
+    def of(cls, packets: Sequence[Packet[VideoStream]], frames: int, explanations: Arrays) -> Self:
         """Gather an encoder's packets.
 
         Raises:
@@ -62,7 +62,7 @@ class Segment:
         """
         filled = [packet for packet in packets if packet.size]
         if not filled:
-            raise SinkError(f"the encoder gave nothing for {frames} images")
+            raise SinkError(f"the encoder returned nothing for {frames} images")
         (time_base,) = {packet.time_base for packet in filled}
         assert time_base is not None
         times = [(packet.pts or 0, packet.dts or 0, packet.duration or 0) for packet in filled]
@@ -72,15 +72,15 @@ class Segment:
             keyframes=np.array([packet.is_keyframe for packet in filled]),
             time_base=time_base,
             frames=frames,
-            companion=companion,
+            explanations=explanations,
         )
 
-    def restored(self, after: int | None) -> list[Packet[VideoStream]]:
-        """Make packets of it again.
+    def packets_after(self, after: int | None) -> list[Packet[VideoStream]]:
+        """Return its packets.
 
         Args:
-            after: The dts of the last packet before it, which the first ones here are to follow: every
-                encoder begins with as many images ahead of their time as it reorders.
+            after: The dts of the last packet before it, which the first ones here must follow: every
+                encoder begins with as many images before their time as it reorders.
         """
         packets = []
         for data, (pts, dts, duration), is_keyframe in zip(
@@ -102,16 +102,16 @@ class SegmentStore:
         folder: Where they lie.
         frames_each: How many frames each holds.
         count: How many there are.
-        ahead: What is known of frames behind them.
+        pending: The explanations of later frames.
         is_open: Whether there is a folder; not when the output is complete.
     """
 
     def __init__(self, folder: Path, frames_each: int) -> None:
-        """Assign; see `open_store`."""
+        """Prepare an empty store; see `open_store`."""
         self.folder = folder
         self.frames_each = frames_each
         self.count = 0
-        self.ahead = Ahead(folder)
+        self.pending = PendingExplanations(folder)
         self.is_open = True
 
     @property
@@ -120,7 +120,7 @@ class SegmentStore:
         return self.count * self.frames_each
 
     def find(self) -> None:
-        """Look for what is finished, all of it, because damage is to be told now and not after hours.
+        """Find and read all that is finished: damage must be reported now, not after hours.
 
         Raises:
             SinkError: if something is damaged.
@@ -128,16 +128,16 @@ class SegmentStore:
         while self._path(self.count).exists():
             self.load(self.count)
             self.count += 1
-        self.ahead.find(self.frames)
+        self.pending.find(self.frames)
 
-    def companions(self) -> Iterator[Arrays]:
-        """Yield what is known by now of frames in order, a piece at a time; of some it may come twice.
+    def explanations(self) -> Iterator[Arrays]:
+        """Yield the explanations by now, in order, a piece at a time; some frames may come twice.
 
         Raises:
             SinkError: if a piece is damaged.
         """
-        finished = (self.load(number).companion for number in range(self.count))
-        return itertools.chain(finished, (self.ahead.load(begin) for begin in self.ahead.begins()))
+        finished = (self.load(number).explanations for number in range(self.count))
+        return itertools.chain(finished, (self.pending.load(begin) for begin in self.pending.begins()))
 
     def load(self, number: int) -> Segment:
         """Read a segment.
@@ -152,7 +152,7 @@ class SegmentStore:
             raise damaged(path, error) from error
 
     def add(self, segment: Segment) -> None:
-        """Put a segment behind the last one, and see it on the disk.
+        """Store a segment after the last one.
 
         Raises:
             SinkError: if the disk refuses.
@@ -166,8 +166,8 @@ class SegmentStore:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def remove_if_empty(self) -> None:
-        """Remove the folder if nothing in it is worth keeping."""
-        if not self.count and not self.ahead:
+        """Remove the folder if it holds no finished work."""
+        if not self.count and not self.pending:
             self.remove()
 
     def _path(self, number: int) -> Path:
@@ -179,49 +179,53 @@ def open_store(output: Path, settings: Mapping[str, Any]) -> SegmentStore:
 
     Args:
         output: The video to be made.
-        settings: What decides how the segments come out: texts, numbers and such by name.
+        settings: Name → value of all that decides how the segments come out.
 
     Raises:
         InvalidArgumentError: if the folder's segments were made with other settings.
-        SinkError: if the folder is none of ours, is damaged, or cannot be made.
+        SinkError: if the folder is not one to resume from, is damaged, or cannot be made.
     """
     folder = parts_path(output)
-    wanted = {**settings, **_own_settings()}
-    wanted = json.loads(json.dumps(wanted, default=str))  # as it will be when it is read
+    settings_now = {**settings, **_library_settings()}
+    settings_now = json.loads(json.dumps(settings_now, default=str))  # as it will be when it is read
     try:
         folder.mkdir(exist_ok=True)
         names = {entry.name for entry in folder.iterdir()}
-        strangers = sorted(name for name in names - {_SETTINGS} if not name.endswith((_SUFFIX, ".part")))
-        if strangers:  # which would be removed with the folder
-            raise ValueError(f"it holds {strangers[0]!r}")
+        others = sorted(name for name in names - {_SETTINGS} if not name.endswith((_SUFFIX, ".part")))
+        if others:  # they would be removed with the folder
+            raise ValueError(f"it holds {others[0]!r}")
         if not any(name.endswith(_SUFFIX) for name in names):  # nothing is lost
-            write_json(folder / _SETTINGS, wanted)
-        found = json.loads((folder / _SETTINGS).read_text("utf-8"))
+            write_json(folder / _SETTINGS, settings_now)
+        settings_then = json.loads((folder / _SETTINGS).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise SinkError(
-            f"{str(folder)!r} is no folder to resume from ({error}); delete it to start anew"
+            f"{str(folder)!r} cannot be resumed from ({error}); delete it to start over"
         ) from error
-    _compare(folder, found, wanted)
+    _compare(folder, settings_then, settings_now)
     store = SegmentStore(folder, FRAMES_PER_SEGMENT)
     store.find()
     return store
 
 
-def _compare(folder: Path, found: object, wanted: Mapping[str, Any]) -> None:
-    if found == wanted:
+def _compare(folder: Path, settings_then: object, settings_now: Mapping[str, Any]) -> None:
+    if settings_then == settings_now:
         return
-    if not isinstance(found, dict):
-        raise SinkError(f"{str(folder)!r} is no folder to resume from; delete it to start anew")
-    differing = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
+    if not isinstance(settings_then, dict):
+        raise SinkError(f"{str(folder)!r} cannot be resumed from; delete it to start over")
+    differing = [
+        name
+        for name in {**settings_then, **settings_now}
+        if settings_then.get(name) != settings_now.get(name)
+    ]
     name = differing[0]
     others = f" and {len(differing) - 1} more" if len(differing) > 1 else ""
     raise InvalidArgumentError(
-        f"{str(folder)!r} was begun with other settings ({name}: {found.get(name)!r} then, "
-        f"{wanted.get(name)!r} now{others}); give the same again, or delete it to start anew"
+        f"{str(folder)!r} was made with other settings ({name}: {settings_then.get(name)!r} then, "
+        f"{settings_now.get(name)!r} now{others}); use the same, or delete it to start over"
     )
 
 
-def _own_settings() -> dict[str, Any]:
+def _library_settings() -> dict[str, Any]:
     libraries = {name: ".".join(map(str, version)) for name, version in av.library_versions.items()}
     return {"frames a segment": FRAMES_PER_SEGMENT, "PyAV": av.__version__, **libraries}
 
@@ -234,7 +238,7 @@ def _arrays_of(segment: Segment) -> dict[str, NDArray[Any]]:
         "keyframes": segment.keyframes,
         "time_base": np.array([segment.time_base.numerator, segment.time_base.denominator], np.int64),
         "frames": np.array(segment.frames),
-        **{f"companion.{name}": values for name, values in segment.companion.items()},
+        **{f"explanations.{name}": values for name, values in segment.explanations.items()},
     }
 
 
@@ -247,9 +251,9 @@ def _segment_of(arrays: Arrays) -> Segment:
         keyframes=arrays["keyframes"],
         time_base=Fraction(*arrays["time_base"].tolist()),
         frames=int(arrays["frames"]),
-        companion={
-            name.removeprefix("companion."): values
+        explanations={
+            name.removeprefix("explanations."): values
             for name, values in arrays.items()
-            if name.startswith("companion.")
+            if name.startswith("explanations.")
         },
     )

@@ -1,4 +1,4 @@
-"""A video that is encoded in segments, which outlive whatever ends the render."""
+"""Videos encoded in segments, which stay on the disk whatever ends the render."""
 
 from __future__ import annotations
 
@@ -24,20 +24,22 @@ def check_resumable(sink: Sink) -> None:
     _as_resumable(sink)
 
 
-def make_resumable(sink: Sink, store: SegmentStore, companion: Callable[[range], Arrays]) -> ResumableSink:
+def make_resumable(
+    sink: Sink, store: SegmentStore, pop_explanations: Callable[[range], Arrays]
+) -> ResumableSink:
     """Return a sink that writes a video in segments, or goes on with one.
 
     Args:
         sink: The video, open, with nothing written yet.
         store: The segments that are finished, encoded with the same settings.
-        companion: Returns what is kept of the frames of a segment, by their numbers.
+        pop_explanations: Returns the explanations of a segment's frames, by their numbers, as arrays.
 
     Raises:
         InvalidArgumentError: if the output cannot be made in segments.
     """
     video = _as_resumable(sink)
     segment = store.folder / f"segment{video.path.suffix}"
-    return ResumableSink(store, video, lambda: video.open_encoder(segment), companion)
+    return ResumableSink(store, video, lambda: video.open_encoder(segment), pop_explanations)
 
 
 def _as_resumable(sink: Sink) -> VideoSink:
@@ -47,14 +49,14 @@ def _as_resumable(sink: Sink) -> VideoSink:
 
 
 class ResumableSink(Sink):
-    """Encodes segments, keeps each as it is finished, and strings them together.
+    """Encodes segments, stores each as it is finished, and joins them.
 
-    Every segment is encoded by an encoder of its own, so that it comes out the same whether the render was
-    interrupted before it or not. Images whose segment is there already are taken and not encoded again.
+    Each segment has a separate encoder, so that it comes out the same whether the render was interrupted
+    before it or not. Frames whose segment is finished already are not encoded again.
 
     Attributes:
         store: The segments.
-        found: How many frames the segments hold that were there when the sink was opened.
+        encoded_before: How many frames the segments held when the sink was opened.
     """
 
     def __init__(
@@ -62,74 +64,76 @@ class ResumableSink(Sink):
         store: SegmentStore,
         video: VideoSink,
         open_encoder: Callable[[], VideoSink],
-        companion: Callable[[range], Arrays],
+        pop_explanations: Callable[[range], Arrays],
     ) -> None:
         """Take over an open video and its segments; see `make_resumable`."""
         self.store = store
-        self.found = store.frames
+        self.encoded_before = store.frames
         self._video = video
         self._open_encoder = open_encoder
-        self._companion = companion
-        self._taken = 0
+        self._pop_explanations = pop_explanations
+        self._received = 0
         self._encoder: VideoSink | None = None
         self._packets: list[Packet[VideoStream]] = []
         self._last_dts: int | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was changed or left out."""
+        """Changes and losses that the user should know of, a sentence each."""
         return self._video.notes
 
     def write(self, frame: RenderedFrame) -> None:
         """Encode one frame, unless its segment is finished already.
 
         Raises:
-            SinkError: as `VideoSink.write` does; or if a segment cannot be kept.
+            SinkError: as `VideoSink.write` does, or if a segment cannot be stored.
         """
-        number, place = divmod(self._taken, self.store.frames_each)
+        number, place = divmod(self._received, self.store.frames_each)
         is_last = place == self.store.frames_each - 1
-        if self._taken >= self.found:
+        if self._received >= self.encoded_before:
             if self._encoder is None:
                 self._encoder = self._open_encoder()
             self._packets += self._encoder.encode(frame)
-        self._taken += 1
+        self._received += 1
         if is_last:
-            if self._taken > self.found:
-                self.store.add(self._ended_segment(self.store.frames_each))
+            if self._received > self.encoded_before:
+                self.store.add(self._end_segment(self.store.frames_each))
             self._append(self.store.load(number))
 
     def finish(self, *, cut_short: bool = False) -> None:
-        """String the segments together, complete the video, and remove the segments.
+        """Join the segments, complete the video, and remove the segments.
 
         Raises:
-            SinkError: as `VideoSink.finish` does; what segments there are stay.
+            SinkError: as `VideoSink.finish` does; the segments stay then.
         """
-        if self._taken < self.found:
+        if self._received < self.encoded_before:
             raise SinkError(
-                f"{str(self.store.folder)!r} holds more frames than the input gave; delete it to start anew"
+                f"{str(self.store.folder)!r} holds more frames than the input; delete it to start over"
             )
         if self._encoder is not None:
-            self._append(self._ended_segment(self._taken % self.store.frames_each))
+            self._append(self._end_segment(self._received % self.store.frames_each))
         self._video.finish(cut_short=cut_short)
         sync_file(self._video.path)
         self.store.remove()
 
     def abort(self) -> None:
-        """Throw away the video and the segment under way; what is in the store stays."""
+        """Remove the video and the unfinished segment; what is in the store stays."""
         if self._encoder is not None:
             self._encoder.abort()
             self._encoder = None
         self._video.abort()
 
-    def _ended_segment(self, frames: int) -> Segment:
-        """End the encoder under way, and gather what it gave."""
+    def _end_segment(self, frames: int) -> Segment:
+        """Flush the current encoder, and gather its packets."""
         assert self._encoder is not None
         packets = [*self._packets, *self._encoder.encode(None)]
         self._encoder.abort()
         self._encoder, self._packets = None, []
-        return Segment.of(packets, frames, self._companion(range(self._taken - frames, self._taken)))
+        return Segment.of(
+            packets, frames, self._pop_explanations(range(self._received - frames, self._received))
+        )
 
     def _append(self, segment: Segment) -> None:
-        packets = segment.restored(self._last_dts)
+        packets = segment.packets_after(self._last_dts)
         self._last_dts = packets[-1].dts
         self._video.write_encoded(packets, segment.frames)
