@@ -1,4 +1,4 @@
-"""Video files at the level of containers and packets: what reading images and copying audio both need."""
+"""Containers, streams and packets of video files, as reading frames and copying audio both need them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
+from av.stream import Disposition
+from av.video.stream import VideoStream
 
 PLAYLISTS = ("hls", "concat", "dash", "imf", "webm_dash_manifest")
 """FFmpeg's names for files that only point to others; some of them are waited for."""
@@ -19,19 +21,20 @@ PLAYLISTS = ("hls", "concat", "dash", "imf", "webm_dash_manifest")
 _MAX_ERRORS_IN_A_ROW = 100
 """Reading is given up after this many: the rest of the file is noise."""
 
+LARGEST_PIXELS = 1 << 26
+"""Most pixels in a frame, 8192x8192: a small file can claim images that no memory holds, and dozens of frames
+are in memory at a time."""
+
 _JUMP_S = 1
-"""Timestamps that fall back by more than this start anew; by less, they merely jitter."""
+"""Timestamps that fall back by more than this start again; by less, they merely jitter."""
 
 
 def open_input(path: Path, hwaccel: HWAccel | None = None) -> InputContainer:
     """Open a local video for reading, whatever its name looks like: no playlist, and no other file.
 
     Args:
-        path: The file.
-        hwaccel: What is to decode it, if not software.
-
-    Returns:
-        A container, which belongs to the thread that reads from it.
+        path: Path of the file.
+        hwaccel: Hardware decoder; None for software.
 
     Raises:
         FFmpegError: if FFmpeg cannot read it.
@@ -44,12 +47,18 @@ def open_input(path: Path, hwaccel: HWAccel | None = None) -> InputContainer:
     return av.open(f"file:{path.absolute()}", options=allowed, metadata_errors="replace", hwaccel=hwaccel)
 
 
+def video_streams(container: InputContainer) -> list[VideoStream]:
+    """List the streams of moving images: not cover art, which counts as video too."""
+    still = Disposition.attached_pic | Disposition.timed_thumbnails
+    return [stream for stream in container.streams.video if not stream.disposition & still]
+
+
 def read_packets(container: InputContainer, on_error: Callable[[], None]) -> Iterator[Packet[Any]]:
     """Yield the packets of all streams that carry something, from where the container stands to its end.
 
     Args:
-        container: Of this thread.
-        on_error: Called for every error met on the way, after which reading goes on.
+        container: The open file.
+        on_error: Called for every error, after which reading goes on.
     """
     errors = 0
     while errors < _MAX_ERRORS_IN_A_ROW:
@@ -65,20 +74,20 @@ def read_packets(container: InputContainer, on_error: Callable[[], None]) -> Ite
 
 
 def decoding_time_s(packet: Packet[Any]) -> float | None:
-    """Tell where a packet stands in its file's timeline, in seconds; None if it has no timestamp."""
+    """Return the decoding time of a packet in seconds; None if it has no timestamp."""
     ticks = packet.dts if packet.dts is not None else packet.pts
     return None if ticks is None or packet.time_base is None else float(ticks * packet.time_base)
 
 
 class Timeline:
-    """Makes the timestamps of one stream increase strictly, and leaves them alone where they do."""
+    """Timestamps of one stream, corrected where they do not increase strictly."""
 
     def __init__(self, time_base: Fraction, step: int = 1) -> None:
-        """Assign.
+        """Start a timeline.
 
         Args:
             time_base: Seconds per tick.
-            step: Ticks from one timestamp to the next where the file does not say.
+            step: Ticks from one timestamp to the next where the file has none.
         """
         self._jump = _JUMP_S / time_base
         self._step = step
@@ -86,10 +95,10 @@ class Timeline:
         self._last: int | None = None
 
     def place(self, ticks: int | None) -> int:
-        """Tell the time, in ticks, of the next in line.
+        """Return the corrected timestamp of the next packet or image, in ticks.
 
         Args:
-            ticks: What the file says; None if it says nothing.
+            ticks: Timestamp in the file; None if it has none.
         """
         if self._last is None:
             self._last = 0 if ticks is None else ticks

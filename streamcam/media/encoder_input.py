@@ -13,7 +13,8 @@ from av.video.stream import VideoStream
 from streamcam.frames import SourceInfo
 from streamcam.media.codecs import encoder_row
 from streamcam.media.encoders import Encoding
-from streamcam.media.images import Image, blank_like, filter_graph, image_from_rgb, planes_of
+from streamcam.media.filters import filter_graph
+from streamcam.media.images import Image, blank_like, image_from_rgb, planes_of
 from streamcam.media.scaling import FAITHFUL, Resampler
 
 _RGB_FORMATS = ("rgb24", "bgra")

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from fractions import Fraction
 
 import av
 import numpy as np
-from av.filter import Graph
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
@@ -207,30 +205,3 @@ def image_from_rgb(rgb: ByteArray) -> Image:
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or 0 in rgb.shape:
         raise ValueError(f"an image is an RGB array, uint8 (H, W, 3), not {rgb.dtype} {rgb.shape}")
     return av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
-
-
-def filter_graph(image: Image, time_base: Fraction, name: str, arguments: str) -> Graph:
-    """Set up one of FFmpeg's filters for images of one size and format.
-
-    Args:
-        image: The first that it will be given.
-        time_base: Seconds per tick of their pts.
-        name: Of the filter.
-        arguments: As FFmpeg writes them.
-
-    Returns:
-        A graph to push images into and to pull them from; it belongs to one thread.
-    """
-    graph = Graph()
-    graph.threads = 1
-    source = graph.add(
-        "buffer",
-        video_size=f"{image.width}x{image.height}",
-        pix_fmt=image.format.name,
-        time_base=str(time_base),
-        pixel_aspect="1/1",
-        colorspace=str(image.colorspace),
-        range=str(image.color_range),
-    )
-    graph.link_nodes(source, graph.add(name, arguments), graph.add("buffersink")).configure()
-    return graph

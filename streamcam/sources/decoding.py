@@ -1,12 +1,13 @@
-"""From a video file's packets to decoded images, each with a time of its own."""
+"""Decoding a video file, with a count of what is damaged or missing in it."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import cast
+from typing import Any, cast
 
+import av
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
@@ -14,35 +15,42 @@ from av.video.stream import VideoStream
 
 from streamcam.media.demux import Timeline, read_packets
 from streamcam.media.images import Image
-from streamcam.sources.completeness import CompletenessCheck
-from streamcam.sources.damage import DamageCounter
 
 _SEEK_MARGINS_S = (1, 20)
 """How long before the start to look for a keyframe, at first and then."""
 
+# Containers whose index, read before the first packet, lists every frame there should be.
+_HAS_INDEX = ("mov",)
+
+# Containers that state their own duration instead of letting FFmpeg estimate it from the file's size.
+_STATES_DURATION = ("matroska", "flv", "avi")
+
+_TOLERANCE_S = 0.5
+_TOLERANCE_FRAMES = 2
+
 
 class Decoder:
-    """Decodes one stream, from a keyframe before the wanted start to the end of the file.
+    """Decodes one stream, from a keyframe before the start of a part to the end of the file.
 
     Attributes:
-        damage: What was found damaged and reaches the wanted part.
-        frames_decoded: All that were decoded.
-        completeness: What was found of what the file promises.
+        damage: Damage that reaches the part.
+        frames_decoded: Number of decoded images, those before the start included.
+        completeness: Comparison with what the container declares.
     """
 
     def __init__(
         self, container: InputContainer, stream: VideoStream, start_pts: int | None, end_pts: int | None
     ) -> None:
-        """Assign.
+        """Prepare to decode a part of a stream.
 
         Args:
-            container: The open file, of this thread.
-            stream: One of its streams.
-            start_pts: The first wanted time, in the stream's ticks; None for the beginning.
-            end_pts: The first one that is not wanted any more; None for the end.
+            container: The open file.
+            stream: One of its video streams.
+            start_pts: First time of the part, in the stream's ticks; None for the beginning.
+            end_pts: First time behind the part; None for the end.
         """
-        # Not "AUTO": a decoder that works on several frames at once gives none of them when one of the
-        # last packets is damaged, and says nothing.
+        # Not "AUTO": a decoder that works on several frames at once silently returns none of them when one of
+        # the last packets is damaged.
         stream.thread_type = "SLICE"
         self._container = container
         self._stream = stream
@@ -53,7 +61,7 @@ class Decoder:
         self.completeness = CompletenessCheck(container, stream)
 
     def images(self) -> Iterator[Image]:
-        """Decode from the start's keyframe on: as the decoder gives them, but each with a time of its own."""
+        """Decode from the start's keyframe on; the images are as decoded, but with increasing pts."""
         rate = self._stream.guessed_rate
         step = max(1, round(1 / (rate * self._time_base))) if rate else 1
         timeline = Timeline(self._time_base, step)
@@ -65,7 +73,7 @@ class Decoder:
                 yield decoded
 
     def _decode_packet(self, packet: Packet[VideoStream] | None) -> list[Image]:
-        """Decode one packet; None makes the decoder give what it still holds."""
+        """Decode one packet; None makes the decoder return what it still holds."""
         if packet is not None:
             self.damage.begin_packet(packet)
         try:
@@ -110,3 +118,122 @@ class Decoder:
             self.completeness.note(packet)
             if packet.stream.index == self._stream.index:
                 yield cast("Packet[VideoStream]", packet)
+
+
+class DamageCounter:
+    """Counts the damage of a stream that reaches the part that is read.
+
+    Damage before the start counts as far as images of the part may refer to it: from the last keyframe
+    before the start on. Damage behind the end counts if images before the end are decoded after it.
+
+    Attributes:
+        packets: Packets that could not be decoded, or were marked as damaged.
+        frames: Frames that were decoded with damage in them.
+    """
+
+    def __init__(self, start_pts: int | None, end_pts: int | None) -> None:
+        """Prepare to count.
+
+        Args:
+            start_pts: First time of the part, in the stream's ticks; None for the beginning.
+            end_pts: First time behind the part; None for the end.
+        """
+        self.packets = 0
+        self.frames = 0
+        self._start_pts = start_pts
+        self._end_pts = end_pts
+        self._key_pts: int | None = None
+        self._has_begun = start_pts is None
+        self._behind_end = 0
+
+    def begin_packet(self, packet: Packet[VideoStream]) -> None:
+        """Note a packet before it is decoded."""
+        if packet.pts is None:
+            return
+        if packet.is_keyframe and not self._has_begun and packet.pts <= (self._start_pts or 0):
+            self.packets = self.frames = 0
+            self._key_pts = packet.pts
+        if self._end_pts is not None and packet.pts < self._end_pts:
+            self.packets, self._behind_end = self.packets + self._behind_end, 0
+
+    def lose(self, packet: Packet[VideoStream] | None) -> None:
+        """Count a damaged packet; None where it is not known which."""
+        pts = None if packet is None else packet.pts
+        if self._is_behind_end(pts):
+            self._behind_end += 1
+        elif not self._is_before_key(pts):
+            self.packets += 1
+
+    def see(self, image: Image) -> None:
+        """Note a decoded image."""
+        pts = image.pts
+        self._has_begun = self._has_begun or (pts is not None and pts >= (self._start_pts or 0))
+        if image.is_corrupt and not self._is_behind_end(pts) and not self._is_before_key(pts):
+            self.frames += 1
+
+    def _is_before_key(self, pts: int | None) -> bool:
+        return self._key_pts is not None and pts is not None and pts < self._key_pts
+
+    def _is_behind_end(self, pts: int | None) -> bool:
+        return self._end_pts is not None and pts is not None and pts >= self._end_pts
+
+
+class CompletenessCheck:
+    """Watches a video's packets go by and compares them, at the end, with what its container declares.
+
+    A file that was cut off mostly reads like one that ends there: FFmpeg says nothing.
+    """
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        """Prepare to watch a file.
+
+        Args:
+            container: The open file.
+            stream: Its video stream.
+        """
+        self._container = container
+        self._stream = stream
+        self._last_dts: int | None = None
+        self._last_end_s: float | None = None
+
+    def note(self, packet: Packet[Any]) -> None:
+        """Take note of one packet of any stream."""
+        if packet.stream.index == self._stream.index and packet.dts is not None:
+            self._last_dts = packet.dts
+        start = packet.pts if packet.pts is not None else packet.dts
+        if start is not None and packet.time_base is not None:
+            end_s = float((start + (packet.duration or 0)) * packet.time_base)
+            self._last_end_s = end_s if self._last_end_s is None else max(self._last_end_s, end_s)
+
+    def shortfall(self) -> str | None:
+        """Describe what is missing at the end of a file that was read to its end; None if nothing is."""
+        name = self._container.format.name
+        if name.startswith(_HAS_INDEX):
+            return self._missing_frames()
+        return self._missing_time() if name.startswith(_STATES_DURATION) else None
+
+    def _missing_frames(self) -> str | None:
+        entries = self._stream.index_entries
+        missing = 0
+        for number in reversed(range(len(entries))):
+            if self._last_dts is not None and entries[number].timestamp <= self._last_dts:
+                break
+            missing += 1
+        return f"{missing} of {len(entries)} frames are missing from the file" if missing else None
+
+    def _missing_time(self) -> str | None:
+        declared_s = self._declared_end_s()
+        if declared_s is None:
+            return None
+        rate = self._stream.guessed_rate
+        tolerance_s = max(_TOLERANCE_S, _TOLERANCE_FRAMES / float(rate) if rate else 0.0)
+        missing_s = declared_s - (self._last_end_s or 0.0)
+        return f"the last {missing_s:.1f} s are missing from the file" if missing_s > tolerance_s else None
+
+    def _declared_end_s(self) -> float | None:
+        if self._container.format.name == "avi":
+            # FFmpeg puts its estimate in the duration's place; the header counts frames, empty ones too.
+            return float(self._stream.frames * (self._stream.time_base or 0)) or None
+        if self._container.duration is None:
+            return None
+        return ((self._container.start_time or 0) + self._container.duration) / av.time_base

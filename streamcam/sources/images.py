@@ -21,7 +21,7 @@ from streamcam.media.numbered_files import is_pattern, numbered_files
 from streamcam.media.scaling import Resampler
 from streamcam.sources.base import Source
 from streamcam.sources.files import is_file
-from streamcam.sources.framing import FrameFitter
+from streamcam.sources.normalization import FrameFitter
 from streamcam.sources.paced import play
 from streamcam.sources.settings import SourceSettings
 

@@ -16,9 +16,9 @@ from av.error import ExitError, FFmpegError, ProtocolNotFoundError
 from av.video.frame import VideoFrame
 
 from streamcam.errors import InvalidArgumentError, SourceError, unknown_name
+from streamcam.media.demux import LARGEST_PIXELS, video_streams
 from streamcam.sources.base import Source
 from streamcam.sources.capture import Capture, CapturedImage, ReconnectingSource
-from streamcam.sources.opening import LARGEST_PIXELS, video_streams
 from streamcam.sources.settings import SourceSettings
 
 SCHEMES: dict[str, str] = {

@@ -12,28 +12,29 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
-from streamcam.errors import InvalidArgumentError, SourceError
+from streamcam.errors import InvalidArgumentError, SourceError, map_errors
 from streamcam.frames import Frame, HdrMetadata, SourceInfo, SourceReport
-from streamcam.media.deinterlacing import Deinterlacer, is_top_field_first
+from streamcam.media.demux import LARGEST_PIXELS, open_input, video_streams
+from streamcam.media.filters import Deinterlacer, is_top_field_first, retime
 from streamcam.media.hwaccel import NONE, accelerator, devices_for
 from streamcam.media.images import Image, tags_of
-from streamcam.media.retiming import retimed
 from streamcam.media.scaling import Resampler
 from streamcam.media.side_data import Orientation, hdr_metadata_of, lost_with, orientation_of
 from streamcam.sources.base import Source
 from streamcam.sources.decoding import Decoder
 from streamcam.sources.files import check_input_file
-from streamcam.sources.framing import FrameFitter
-from streamcam.sources.normalization import to_upright_planar, travelling_format
-from streamcam.sources.opening import choose_video_stream, open_container, video_streams
+from streamcam.sources.normalization import FrameFitter, to_upright_planar, working_format
 from streamcam.sources.paced import play
 from streamcam.sources.settings import SourceSettings
 
 _log = logging.getLogger("streamcam.sources")
+
+_PLAYLIST_MARKS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD")
 
 _TIME_TOLERANCE_S = Fraction(1, 1_000_000)
 """FFmpeg gives a video's beginning in microseconds, so a frame on the very edge may seem that much off."""
@@ -78,9 +79,9 @@ def _open_file(path: Path, settings: SourceSettings) -> VideoSource:
 
 def _open_with(path: Path, settings: SourceSettings, device: str | None = None) -> VideoSource:
     """Open a video file for decoding by one device, or in software."""
-    container = open_container(path, None if device is None else accelerator(device))
+    container = _open_container(path, None if device is None else accelerator(device))
     try:
-        stream = choose_video_stream(container, path, settings.video_stream)
+        stream = _choose_video_stream(container, path, settings.video_stream)
         if device is not None and not stream.codec_context.is_hwaccel:
             raise SourceError(f"{device} does not decode {stream.codec_context.name}")
         source = VideoSource(path, container, stream, settings)
@@ -91,6 +92,68 @@ def _open_with(path: Path, settings: SourceSettings, device: str | None = None) 
         container.close()
         raise
     return source
+
+
+def _open_container(path: Path, hwaccel: HWAccel | None = None) -> InputContainer:
+    """Open a video file, and none that only points to others.
+
+    Args:
+        path: Path of the file.
+        hwaccel: Hardware decoder; None for software.
+
+    Raises:
+        SourceError: if FFmpeg cannot read it, or it is a playlist.
+    """
+    with map_errors(FFmpegError, to=lambda error: _unreadable(path, error)):
+        return open_input(path, hwaccel)
+
+
+def _unreadable(path: Path, error: Exception) -> SourceError:
+    if _looks_like_playlist(path):
+        return SourceError(f"{str(path)!r} is a playlist, not a video; give the video itself")
+    reason = getattr(error, "strerror", None) or error
+    return SourceError(
+        f"{str(path)!r} is not a video that FFmpeg can read ({reason}); is it complete, and really a video?"
+    )
+
+
+def _looks_like_playlist(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(_PLAYLIST_MARKS)
+
+
+def _choose_video_stream(container: InputContainer, path: Path, index: int | None) -> VideoStream:
+    """Choose the stream to decode: the one asked for, or the best one of moving images.
+
+    Raises:
+        SourceError: if there is none, or none that can be decoded, or its images are absurdly large.
+        InvalidArgumentError: if there is none of the index asked for.
+    """
+    videos = video_streams(container)
+    if not videos:
+        audio = [stream.codec_context.name for stream in container.streams.audio if stream.codec_context]
+        held = f", only audio ({', '.join(audio)})" if audio else ""
+        raise SourceError(f"{str(path)!r} holds no video{held}; give a video or an image")
+    best = container.streams.best("video") if index is None else _find_video_stream(videos, path, index)
+    stream = best if isinstance(best, VideoStream) and best in videos else videos[0]
+    if stream.codec_context is None:
+        raise SourceError(f"{str(path)!r} is coded in a way that FFmpeg here cannot decode")
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width * height > LARGEST_PIXELS:
+        raise SourceError(
+            f"{str(path)!r} has images of {width}x{height}, more than the {LARGEST_PIXELS} pixels that "
+            "streamcam takes; make it smaller first (ffmpeg -i INPUT -vf scale=3840:-2 video.mp4)"
+        )
+    stream.codec_context.options = {"max_pixels": str(LARGEST_PIXELS)}  # for sizes that change on the way
+    return stream
+
+
+def _find_video_stream(videos: list[VideoStream], path: Path, index: int) -> VideoStream:
+    for stream in videos:
+        if stream.index == index:
+            return stream
+    there = ", ".join(str(stream.index) for stream in videos)
+    raise InvalidArgumentError(f"{str(path)!r} has no video stream {index}; it has {there}")
 
 
 class VideoSource(Source):
@@ -139,7 +202,7 @@ class VideoSource(Source):
         self._images = self._timed_images()
         self._first = next(self._images, None)
         if self._first is None:
-            raise SourceError(self._nothing_wanted(start_s, end_s))
+            raise SourceError(self._nothing_read(start_s, end_s))
         self._info = self._describe(self._first, start_s, end_s)
 
     @property
@@ -158,17 +221,17 @@ class VideoSource(Source):
             image = next(self._images, None)
 
     def report(self) -> SourceReport:
-        """Tell what was read, what was damaged and what is missing."""
+        """Return what was read, what was damaged and what is missing."""
         notes = [self._framing.change] if self._framing.change else []
         if self._deinterlacer.has_worked:
-            notes.append("interlaced images are made whole; `keep_interlaced=True` leaves them")
+            notes.append("frames were deinterlaced; `keep_interlaced=True` leaves them interlaced")
         damage, read, given = self._decoder.damage, self._frames_given, None
         if self._settings.rate is not None:
             read, given = self._frames_read, self._frames_given
         return SourceReport(read, damage.packets, damage.frames, self._shortfall, tuple(notes), given)
 
     def close(self) -> None:
-        """Close the file; there are no more frames then."""
+        """Close the file; it yields no more frames."""
         self._first = None
         self._images.close()  # going on to read from a closed container would crash the process
         self._container.close()
@@ -178,27 +241,27 @@ class VideoSource(Source):
         return math.ceil((Fraction(seconds) + self._origin_s - _TIME_TOLERANCE_S) / self._time_base)
 
     def _timed_images(self) -> Generator[Image, None, None]:
-        """The wanted part, at the rate asked for."""
-        images, rate = self._wanted_images(), self._settings.rate
+        """Yield the images of the part, at the rate asked for."""
+        images, rate = self._part_images(), self._settings.rate
         with contextlib.closing(images):  # at once: going on to read from a closed container crashes
-            yield from images if rate is None else retimed(images, self._time_base, rate)
+            yield from images if rate is None else retime(images, self._time_base, rate)
 
-    def _wanted_images(self) -> Generator[Image, None, None]:
-        """Decode the wanted part: upright, planar, of one size, with strictly increasing pts."""
+    def _part_images(self) -> Generator[Image, None, None]:
+        """Decode the part: upright, planar, of one size, with strictly increasing pts."""
         orientation: Orientation | None = None
         reached = 0
-        for image in self._whole_images():
+        for image in self._deinterlaced_images():
             assert image.pts is not None
             if self._start_pts is not None and image.pts < self._start_pts:
                 continue
             if self._end_pts is not None and image.pts >= self._end_pts:
                 return
             if orientation is None:
-                # Once a video: what its first image says of itself holds for all.
+                # Once a video: what is true of its first image is true of all.
                 orientation, self._lost = orientation_of(image), lost_with(image)
                 self._hdr_metadata = hdr_metadata_of(image)
                 depth, chroma = self._settings.depth, self._settings.chroma
-                self._pixel_format = travelling_format(image.format.name, depth, chroma)
+                self._pixel_format = working_format(image.format.name, depth, chroma)
                 if image.interlaced_frame:
                     self._top_field_first = is_top_field_first(image)
             upright = to_upright_planar(image, self._resampler, orientation, pixel_format=self._pixel_format)
@@ -210,12 +273,12 @@ class VideoSource(Source):
         if self._end_pts is None or reached < self._end_pts:
             self._shortfall = self._decoder.completeness.shortfall()
 
-    def _whole_images(self) -> Iterator[Image]:
+    def _deinterlaced_images(self) -> Iterator[Image]:
         decoded = self._decoder.images()
-        return decoded if self._settings.keep_interlaced else self._deinterlacer.deinterlaced(decoded)
+        return decoded if self._settings.keep_interlaced else self._deinterlacer.deinterlace(decoded)
 
     def _pixel_shape(self, orientation: Orientation) -> Fraction:
-        """Tell the width of a pixel by its height, as the image decoded last is shown."""
+        """Return the width of a pixel by its height, of the image that was decoded last."""
         # A container may overrule what the codec says, but only the codec's word follows a change.
         now = self._stream.codec_context.sample_aspect_ratio or Fraction(1)
         if self._coded_shape is None:
@@ -223,7 +286,7 @@ class VideoSource(Source):
         shape = (self._stream.sample_aspect_ratio or Fraction(1)) * now / self._coded_shape
         return 1 / shape if orientation.transposed else shape
 
-    def _nothing_wanted(self, start_s: float | None, end_s: float | None) -> str:
+    def _nothing_read(self, start_s: float | None, end_s: float | None) -> str:
         if self._decoder.frames_decoded:
             if self._read_to_end:
                 cause = f": {self._shortfall}" if self._shortfall else "; check `start_s`"
@@ -235,7 +298,7 @@ class VideoSource(Source):
         rate = self._stream.guessed_rate
         rate = self._settings.rate or (rate if rate and rate <= _HIGHEST_RATE else None)
         time_base = 1 / self._settings.rate if self._settings.rate else self._time_base
-        duration_s = self._wanted_duration_s(start_s, end_s)
+        duration_s = self._part_duration_s(start_s, end_s)
         is_whole = start_s is None and end_s is None and self._settings.rate is None
         frame_count = self._stream.frames if is_whole else 0
         if not frame_count and duration_s is not None and rate:
@@ -262,7 +325,7 @@ class VideoSource(Source):
             notes=self._stream_notes(),
         )
 
-    def _wanted_duration_s(self, start_s: float | None, end_s: float | None) -> float | None:
+    def _part_duration_s(self, start_s: float | None, end_s: float | None) -> float | None:
         if self._stream.duration is not None:
             whole_s = float(self._stream.duration * self._time_base)
         elif self._container.duration is not None:

@@ -103,7 +103,9 @@ def test_interlaced_images_are_made_whole_and_that_is_said(
 ) -> None:
     make_clip(work / "rows.mp4", field_order="tff")
     assert run(["render", "rows.mp4", "-o", "out.mp4"]) == 0
-    assert capfd.readouterr().err == "note: interlaced images are made whole; --keep-interlaced leaves them\n"
+    assert (
+        capfd.readouterr().err == "note: frames were deinterlaced; --keep-interlaced leaves them interlaced\n"
+    )
     assert run(["render", "rows.mp4", "-o", "kept.mp4", "--keep-interlaced"]) == 0
     assert capfd.readouterr().err == ""
 

@@ -17,7 +17,7 @@ from streamcam.media.images import planes_of
 from streamcam.sources import SourceSettings, open_source
 
 SIZE = (128, 96)
-NOTE = "interlaced images are made whole; `keep_interlaced=True` leaves them"
+NOTE = "frames were deinterlaced; `keep_interlaced=True` leaves them interlaced"
 
 
 def painter(field_order: str) -> Painter:

@@ -6,7 +6,7 @@ import pytest
 from av.packet import Packet
 from media_factory import make_image
 
-from streamcam.sources.damage import DamageCounter
+from streamcam.sources.decoding import DamageCounter
 
 START, END = 100, 200
 

@@ -11,7 +11,7 @@ from video_runs import read_video
 from streamcam.frames import ColorTags
 from streamcam.media.images import planes_of, set_tags, tags_of
 from streamcam.media.scaling import Resampler
-from streamcam.sources.framing import FrameFitter, inner_size, with_bars
+from streamcam.sources.normalization import FrameFitter, add_bars, fitted_size
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_images_fill_their_box_undistorted(
     box_pixel_shape: Fraction,
     inner: tuple[int, int],
 ) -> None:
-    assert inner_size(size, Fraction(pixel_shape), box, Fraction(box_pixel_shape)) == inner
+    assert fitted_size(size, Fraction(pixel_shape), box, Fraction(box_pixel_shape)) == inner
 
 
 @pytest.mark.parametrize(("color_range", "black"), [(1, (16, 128, 128)), (2, (0, 128, 128))])
@@ -48,7 +48,7 @@ def test_bars_are_black_and_the_image_is_whole(
     image = make_image(64, 32, pixel_format=pixel_format, paint=paint_noise)
     set_tags(image, ColorTags(color_range, 1, 1, 1))
     image.pts = 7
-    framed = with_bars(image, (64, 48))
+    framed = add_bars(image, (64, 48))
     assert (framed.width, framed.height, framed.pts, tags_of(framed)) == (64, 48, 7, tags_of(image))
     for found, given, value in zip(planes_of(framed), planes_of(image), black, strict=True):
         rows = found.shape[0]

@@ -11,7 +11,7 @@ from streamcam.frames import ColorTags
 from streamcam.media.images import PLANAR_FORMATS, bits_of, image_from_rgb, planes_of, set_tags, tags_of
 from streamcam.media.scaling import Resampler
 from streamcam.media.side_data import Orientation
-from streamcam.sources.normalization import to_upright_planar, travelling_format
+from streamcam.sources.normalization import to_upright_planar, working_format
 
 # The quarters of the stored image are 40, 80 above and 120, 160 below. What is seen follows by hand.
 TURNS = {
@@ -126,7 +126,7 @@ def test_other_layouts_and_depths_keep_their_values(pixel_format: str, color_ran
 def test_images_travel_with_all_their_samples_unless_others_are_wanted(
     decoded: str, depth: int | None, chroma: str | None, travels: str
 ) -> None:
-    assert travelling_format(decoded, depth, chroma) == travels
+    assert working_format(decoded, depth, chroma) == travels
 
 
 @pytest.mark.parametrize("pixel_format", PLANAR_FORMATS)
