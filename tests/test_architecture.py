@@ -226,7 +226,6 @@ NOT_YET = (
     "media",
     "overlay",
     "pipeline",
-    "sinks",
     "sources",
     "temporal",
 )
