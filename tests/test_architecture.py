@@ -202,12 +202,9 @@ INVENTED = (
 WORDS = re.compile(rf"(?<![a-z])(?:{INVENTED})(?![a-z])|\"\"\"Assign\b|\"\"\"(?:What|Tell) ", re.IGNORECASE)
 
 NOT_YET = (
-    "frames",
-    "media",
     "overlay",
     "pipeline",
     "sinks",
-    "sources",
     "temporal",
 )
 """Paths that begin thus are still to be rewritten in plain words."""

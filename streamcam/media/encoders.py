@@ -62,7 +62,7 @@ class Encoding:
     options: dict[str, str]
     """The encoder's options."""
     notes: tuple[str, ...] = ()
-    """What the user should know about the choice, a sentence each."""
+    """Messages about the choice, a sentence each."""
 
 
 def choose_encoding(

@@ -1,4 +1,4 @@
-"""What samples an encoder is fed with: of how many bits, how many for color, and how many in all."""
+"""Choice of an encoder's pixel format: bits of a sample and chroma subsampling."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def reductions(encoder: str, given: str, taken: str, depth: int | None, chroma: 
     if chroma is None and CHROMAS.index(had) > CHROMAS.index(has):
         fuller = CHROMAS[CHROMAS.index(had) :]
         keeping = [kind for kind in fuller if _takes(encoder, kind, bits_of(taken))]
-        told = f"colors of {_spoken(had)} are written as {_spoken(has)}"
+        change = f"colors of {_spoken(had)} are written as {_spoken(has)}"
         if keeping:
-            yield f"{told}, which all players show; `chroma` {keeping[0]} keeps them"
+            yield f"{change}, which all players show; `chroma` {keeping[0]} keeps them"
         else:
-            yield f"{told}: {encoder} takes no more"
+            yield f"{change}: {encoder} takes no more"
 
 
 def fitting_size(encoder: str, pixel_format: str, size: tuple[int, int]) -> tuple[int, int]:
@@ -92,8 +92,8 @@ def _takes(encoder: str, chroma: str, depth: int) -> bool:
 
 def _by_preference(encoder: str, given: str) -> tuple[str, ...]:
     """Order chroma subsamplings: what players show, or else the video's own; then more; then less."""
-    wanted = CHROMAS[0] if codec_row(encoder).players_show_420 else given
-    place = CHROMAS.index(wanted)
+    chroma = CHROMAS[0] if codec_row(encoder).players_show_420 else given
+    place = CHROMAS.index(chroma)
     return (*CHROMAS[place:], *reversed(CHROMAS[:place]))
 
 
