@@ -32,6 +32,23 @@ from streamcam.temporal import LIVE_MODE, Stabilizer, TemporalSettings
 
 SIZE = (1280, 720)
 
+PROGRAM = """
+import sys
+import streamcam
+from streamcam.session.window import Display
+
+class Composing(Display):  # draws everything, and shows it nowhere
+    def show(self, image): pass
+
+video, stats, duration = sys.argv[1:]
+streamcam.live(
+    video,
+    settings=streamcam.LiveSettings(display="none", statistics=stats, duration_s=float(duration)),
+    source_settings=streamcam.SourceSettings(real_time=True, loop=True),
+    outputs=[Composing()],
+)
+"""
+
 
 def make_video(source: Path, target: Path, rate: int, seconds: float) -> None:
     """Scale the beginning of a video to 720p at some rate; it is cheap to decode."""
@@ -79,20 +96,10 @@ def stages_alone(video: Path) -> dict[str, float]:
 
 
 def play(video: Path, seconds: float) -> dict[str, Any]:
-    """Run `streamcam live` in a process of its own; return the figures of the time after the start."""
+    """Run a live session in its own process; return the figures of the time after the start."""
     with tempfile.TemporaryDirectory() as folder:
         stats = Path(folder) / "stats.jsonl"
-        options = ["--loop", "--display", "none", "--quiet", "--stats", str(stats)]
-        command = [
-            sys.executable,
-            "-m",
-            "streamcam",
-            "live",
-            str(video),
-            *options,
-            "--duration",
-            str(seconds + 10),
-        ]
+        command = [sys.executable, "-c", PROGRAM, str(video), str(stats), str(seconds + 10)]
         subprocess.run(command, check=True)
         lines = [json.loads(line) for line in stats.read_text().splitlines()]
     settled = [line for line in lines if line["time_s"] > 10 and "whole_run" not in line]

@@ -18,7 +18,7 @@ def later_timecode(timecode: str, rate: Fraction, frames: int) -> str | None:
     (SMPTE ST 12-1).
 
     Args:
-        timecode: The other's, such as ``01:00:00:00`` or ``01:00:00;00``.
+        timecode: The other frame's, such as ``01:00:00:00`` or ``01:00:00;00``.
         rate: Frames per second.
         frames: How many frames after it.
 

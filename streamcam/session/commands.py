@@ -182,7 +182,7 @@ def toggle_help(state: LiveState, _: Argument) -> Update:
 
 _STEPS = "a name, or a number of steps through the list"
 
-COMMANDS = (
+COMMANDS = [
     Command("quit", {"q": None, "escape": None}, "q  Esc", "quit", ask(Quit())),
     Command("freeze", {" ": None}, "space", "freeze the image", toggle_frozen),
     Command("full_screen", {"f": None}, "f", "full screen", ask(ToggleFullScreen())),
@@ -215,13 +215,13 @@ COMMANDS = (
     Command("record", {"r": None}, "r", "start, stop recording", ask(ToggleRecording())),
     Command("statistics", {"i": None}, "i", "statistics", toggle_statistics),
     Command("help", {"h": None}, "h", "this help", toggle_help),
-)
-"""Every command, in the order of the help."""
+]
+"""Every command, in the order of the help. Adding one is adding a row."""
 
 
-def help_rows(commands: Sequence[Command] = COMMANDS) -> tuple[tuple[str, str], ...]:
+def help_rows() -> tuple[tuple[str, str], ...]:
     """Return the lines of the help: keys, and what they do."""
-    return tuple((command.key_label, command.words) for command in commands if command.keys)
+    return tuple((command.key_label, command.words) for command in COMMANDS if command.keys)
 
 
 # --- Who gives commands ------------------------------------------------------------------------------------

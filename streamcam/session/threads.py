@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from streamcam.pipeline.workers import Worker
 from streamcam.session.state import ExplainerChanged, ExplainerFacts, ExplainRequest, RequestRefused
 from streamcam.sources import Source
 from streamcam.temporal import TemporalSettings
+
+_logger = logging.getLogger("streamcam.session")
 
 PATIENCE_S = 0.5
 """How long the end waits for both threads, in seconds. A device that hangs, a network that is loading or a
@@ -149,6 +152,7 @@ class LiveThreads:
             except Exception as error:
                 if isinstance(error, ChannelClosedError) or (current is proven and request is None):
                     raise
+                _logger.info("%s was refused: %s", request or current.facts.method, _reason(error))
                 current = proven  # many methods and layers do not go with many networks
                 batches.switch(proven)
                 self.answers.put(RequestRefused(_reason(error), proven.facts))

@@ -1,4 +1,4 @@
-"""Files that appear under their own name only when they are complete."""
+"""Files that get their final name only when they are complete."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 from streamcam.errors import NoDirectoryError, OutputExistsError, SinkError
 
-_growing: set[Path] = set()
-"""Parts that this process is writing."""
+_unfinished: set[Path] = set()
+"""Unfinished files of this process."""
 
 
 def check_output(location: str | Path, *, overwrite: bool, inputs: Iterable[Path | None]) -> Path:
-    """Make sure, before any work, that a file can be made.
+    """Check, before any work, that a file can be made.
 
     Args:
         location: The file to make.
@@ -23,7 +23,7 @@ def check_output(location: str | Path, *, overwrite: bool, inputs: Iterable[Path
         inputs: Files that must never be written to.
 
     Raises:
-        OutputExistsError: if it exists, or is one of the inputs, or would grow in the place of one.
+        OutputExistsError: if it exists, or is one of the inputs, or its unfinished file would replace one.
         NoDirectoryError: if there is no directory for it.
         SinkError: if its directory cannot be written to.
     """
@@ -71,7 +71,7 @@ def _check_directory(path: Path) -> None:
 
 
 def same_file(first: Path, second: Path) -> bool:
-    """Tell whether two names lead to one file, through links too."""
+    """Return whether two names lead to the same file, through links too."""
     try:
         return first.samefile(second)
     except OSError:  # one of them does not exist
@@ -79,44 +79,44 @@ def same_file(first: Path, second: Path) -> bool:
 
 
 def part_path(path: Path) -> Path:
-    """Where a file grows until it is complete: beside its final name, so that renaming is one step."""
+    """Return the name of an unfinished file: beside the final one, so that renaming is one step."""
     return path.with_name(path.name + ".part")
 
 
 def begin(path: Path) -> Path:
-    """Tell where a file is to grow, and remember it until `commit` or `discard`."""
+    """Return the name of an unfinished file, and remember it until `commit` or `discard`."""
     part = part_path(path).absolute()
-    _growing.add(part)
+    _unfinished.add(part)
     return part
 
 
 def begin_directory(part: Path) -> Path:
-    """Make an empty directory for files to gather in, and remember it until `end_directory`.
+    """Make an empty directory for unfinished files, and remember it until `end_directory`.
 
     Raises:
         OSError: if the disk refuses.
     """
     shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
     part.mkdir()
-    _growing.add(part.absolute())
+    _unfinished.add(part.absolute())
     return part
 
 
 def end_directory(part: Path) -> None:
     """Forget a directory, and remove it if there is one."""
     shutil.rmtree(part, ignore_errors=True)
-    _growing.discard(part.absolute())
+    _unfinished.discard(part.absolute())
 
 
 def commit(path: Path) -> None:
-    """Give a complete part its final name.
+    """Rename a complete file to its final name.
 
     Raises:
         SinkError: if the file system refuses.
     """
     try:
         part_path(path).replace(path)
-        _growing.discard(part_path(path).absolute())
+        _unfinished.discard(part_path(path).absolute())
     except OSError as error:
         raise SinkError(
             f"{str(part_path(path))!r} is complete but cannot be renamed: {error.strerror}"
@@ -124,13 +124,13 @@ def commit(path: Path) -> None:
 
 
 def discard(path: Path) -> None:
-    """Remove a part, if there is one."""
+    """Remove an unfinished file, if there is one."""
     part_path(path).unlink(missing_ok=True)
-    _growing.discard(part_path(path).absolute())
+    _unfinished.discard(part_path(path).absolute())
 
 
 def discard_all() -> None:
-    """Remove every part that grows in this process, as it ends without letting anybody finish or abort."""
-    for part in tuple(_growing):
+    """Remove every unfinished file of this process: it ends without finishing or aborting anything."""
+    for part in tuple(_unfinished):
         with contextlib.suppress(OSError):
             shutil.rmtree(part) if part.is_dir() else part.unlink()

@@ -26,7 +26,7 @@ def open_sidecar_sink(path: Path, info: SourceInfo) -> SidecarSink:
 
     Args:
         path: The file to make.
-        info: What the frames come from; named in the header.
+        info: The source of the frames, named in the header.
 
     Raises:
         SinkError: if the file cannot be made.

@@ -20,7 +20,7 @@ from streamcam.sinks.video import open_video_sink
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SinkSettings:
-    """What a caller may ask of an output."""
+    """The settings that openers of outputs read."""
 
     encoder: EncoderSettings = dataclasses.field(default_factory=EncoderSettings)
     """How a video is encoded."""
@@ -29,7 +29,7 @@ class SinkSettings:
 
 
 Opener = Callable[[str, SourceInfo, SinkSettings], Sink]
-"""Opens an output: its location, what the frames come from, and what is asked for → the sink."""
+"""Opens an output: its location, the source of the frames, the settings → the sink."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def open_sink(
 
     Args:
         location: The file to make; ``out/%05d.png`` makes one image a frame.
-        info: What the frames come from: their size and timing, and the audio to copy.
+        info: The source of the frames: their size and timing, and the audio to copy.
         settings: How to encode a video; the defaults if None.
         overwrite: Whether an existing file may be replaced.
 

@@ -43,8 +43,8 @@ def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings) -> 
 
     Args:
         path: The file to make.
-        info: What the frames come from.
-        settings: What is asked for.
+        info: The source of the frames.
+        settings: How they are encoded.
 
     Raises:
         InvalidArgumentError: if codec, options, container and video do not go together.
@@ -61,7 +61,7 @@ def start_video(path: Path, info: SourceInfo, encoding: Encoding, *, audio: bool
 
     Args:
         path: The file to make.
-        info: What the frames come from.
+        info: The source of the frames.
         encoding: How they are encoded; see `choose_encoding`.
         audio: Whether the input's audio is copied.
 
@@ -159,7 +159,7 @@ class VideoSink(Sink):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was changed or left out."""
+        """Changes and losses that the user should know of, a sentence each."""
         notes = list(self._encoding.notes)
         if (self._stream.width, self._stream.height) != (self._info.width, self._info.height):
             notes.append(

@@ -13,8 +13,11 @@ from stage_fakes import CAT
 from streamcam.errors import InvalidArgumentError, UnknownNameError
 from streamcam.explanations import Prediction
 from streamcam.overlay import COLORMAPS
+from streamcam.session import commands
 from streamcam.session.commands import (
     COMMANDS,
+    Argument,
+    Command,
     CommandCall,
     CommandQueue,
     CommandSource,
@@ -37,6 +40,7 @@ from streamcam.session.state import (
     Smooth,
     ToggleFullScreen,
     ToggleRecording,
+    Update,
     View,
 )
 
@@ -282,6 +286,18 @@ def test_every_key_works_in_every_state(key: str, state: LiveState) -> None:
 @pytest.mark.parametrize("name", ["method", "layer", "lock", "type_class", "class"])
 def test_what_needs_a_network_waits_for_it(name: str) -> None:
     assert run_command(LOADING, name) == (LOADING, ())
+
+
+def test_a_command_is_added_by_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def show_all(state: LiveState, _: Argument) -> Update:
+        overlay = dataclasses.replace(state.view.overlay, alpha=1.0)
+        return Update(state.with_view(overlay=overlay).with_message("all of the heat"))
+
+    row = Command("full_heat", {"a": None}, "a", "show all of the heat", show_all)
+    monkeypatch.setattr(commands, "COMMANDS", [*COMMANDS, row])
+    for state in (press(SHOWN, "a"), run_command(SHOWN, "full_heat").state):
+        assert (state.view.overlay.alpha, text_of(state)) == (1.0, "all of the heat")
+    assert ("a", "show all of the heat") in hud_of(SHOWN.with_view(help_shown=True)).help
 
 
 def test_a_queue_is_a_command_source() -> None:
