@@ -224,10 +224,8 @@ WORDS = re.compile(rf"(?<![a-z])(?:{INVENTED})(?![a-z])|\"\"\"Assign\b|\"\"\"(?:
 NOT_YET = (
     "frames",
     "media",
-    "overlay",
     "pipeline",
     "sources",
-    "temporal",
 )
 """Paths that begin thus are still to be rewritten in plain words."""
 
