@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from streamcam.errors import StreamcamError
     from streamcam.explain import METHODS, Explainer
-    from streamcam.explanations import Explanation, Prediction
+    from streamcam.explanations import Explanation, Instance, Prediction
     from streamcam.frames import Frame, Region
     from streamcam.media.encoders import EncoderSettings
-    from streamcam.models import Classifier, load_model
+    from streamcam.models import Classifier, InputSpec, Model, Output, load_model
     from streamcam.overlay import Overlay, OverlaySettings
     from streamcam.pipeline.render import RenderPlan, RenderResult, RenderSettings, plan_render, render
     from streamcam.pipeline.stream import stream
@@ -30,9 +30,13 @@ _HOMES = {
     "METHODS": "streamcam.explain",
     "Explainer": "streamcam.explain",
     "Classifier": "streamcam.models",
+    "InputSpec": "streamcam.models",
+    "Model": "streamcam.models",
+    "Output": "streamcam.models",
     "load_model": "streamcam.models",
     "StreamcamError": "streamcam.errors",
     "Explanation": "streamcam.explanations",
+    "Instance": "streamcam.explanations",
     "Frame": "streamcam.frames",
     "Prediction": "streamcam.explanations",
     "Region": "streamcam.frames",
@@ -61,7 +65,11 @@ __all__ = [
     "Explainer",
     "Explanation",
     "Frame",
+    "InputSpec",
+    "Instance",
     "LiveSettings",
+    "Model",
+    "Output",
     "Overlay",
     "OverlaySettings",
     "Prediction",

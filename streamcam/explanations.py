@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from streamcam.frames import FloatArray, Frame, Region
 
 if TYPE_CHECKING:
     import av
+
+    from streamcam.overlay import OverlaySettings
 
 NOT_FINITE = "not finite"
 """The value in `Explanation.flags` for a map that contained NaN or infinity."""
@@ -96,6 +98,31 @@ class Explanation:
     def is_explained(self) -> bool:
         """Whether the frame was explained rather than skipped."""
         return bool(self.heatmaps)
+
+    def draw(self, image: Any, settings: OverlaySettings | None = None) -> NDArray[np.uint8]:
+        """Draw heat, labels and boxes onto the image that was explained.
+
+        Args:
+            image: The image: RGB, uint8 (H, W, 3); a PIL image; or the path of an image file.
+            settings: What to draw, and how; the defaults if None.
+
+        Returns:
+            RGB, uint8 (H, W, 3); the image itself is not changed.
+
+        Raises:
+            InvalidArgumentError: if it is no image, or a setting cannot be used.
+            SourceError: if the file cannot be read.
+        """
+        # Imported late: the overlay imports this module, which needs it only for drawing.
+        from streamcam.overlay.single_image import draw_explanation
+
+        return draw_explanation(self, image, settings)
+
+    def _repr_html_(self) -> str:
+        """Show heatmaps and predictions in a notebook."""
+        from streamcam.overlay.single_image import describe_as_html
+
+        return describe_as_html(self)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)

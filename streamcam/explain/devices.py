@@ -6,7 +6,7 @@ import dataclasses
 
 import torch
 
-from streamcam.errors import InvalidArgumentError, unknown_name
+from streamcam.errors import InvalidArgumentError, map_errors, unknown_name
 from streamcam.explain.backends.runtime import available, core
 
 AUTO = "auto"
@@ -52,10 +52,8 @@ def choose_device(name: str) -> DeviceChoice:
     if name == AUTO:
         return _best_device()
     device = _torch_device(name)
-    try:
+    with map_errors(*_UNUSABLE, to=lambda error: _unusable(name, _reason(error))):
         _try(device)
-    except _UNUSABLE as error:
-        raise _unusable(name, _reason(error)) from error
     return DeviceChoice(device)
 
 
@@ -86,10 +84,9 @@ def _reason(error: Exception) -> str:
 
 
 def _torch_device(name: str) -> torch.device:
-    try:
+    # torch's own message lists every device type that it knows.
+    with map_errors(RuntimeError, to=lambda _: _unusable(name, "torch has no device of that name")):
         return torch.device(name)
-    except RuntimeError as error:  # its message lists every device type of torch
-        raise _unusable(name, "torch has no device of that name") from error
 
 
 def _unusable(name: str, reason: str) -> InvalidArgumentError:

@@ -1,4 +1,4 @@
-"""What FFmpeg can do, in both directions: images, containers, encoders, filters, timecodes."""
+"""FFmpeg in both directions: images, containers, encoders, filters, timecodes."""
 
 from streamcam.media.x11 import load_x11_libraries
 

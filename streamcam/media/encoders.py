@@ -33,14 +33,14 @@ _log = logging.getLogger("streamcam.media")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class EncoderSettings:
-    """How a video is encoded. None stands for the encoder's own default here."""
+    """How a video is encoded. None stands for the encoder's default in streamcam."""
 
     codec: str | None = None
     """FFmpeg's name of an encoder or codec; ``"auto"`` for a hardware encoder where one works."""
     crf: float | None = None
     """Constant rate factor: lower is better and larger."""
     preset: str | None = None
-    """How much time to spend for size."""
+    """Encoding speed against size: a name of the encoder's."""
     no_audio: bool = False
     """Whether the input's audio is left out."""
     depth: int | None = None
@@ -62,7 +62,7 @@ class Encoding:
     options: dict[str, str]
     """The encoder's options."""
     notes: tuple[str, ...] = ()
-    """What the user should know about the choice, a sentence each."""
+    """Facts about the choice that the user should know, a sentence each."""
 
 
 def choose_encoding(
@@ -77,7 +77,7 @@ def choose_encoding(
 
     Args:
         path: The file to make.
-        settings: What is asked for.
+        settings: The settings asked for.
         pixel_format: The pixel format of the images to come.
         hdr_metadata: Their HDR10 metadata.
         rate: Their nominal number per second.

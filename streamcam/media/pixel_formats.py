@@ -1,4 +1,4 @@
-"""What samples an encoder is fed with: of how many bits, how many for color, and how many in all."""
+"""The samples that an encoder is fed: bit depth, chroma subsampling and size."""
 
 from __future__ import annotations
 
@@ -13,29 +13,32 @@ from streamcam.media.codecs import codec_row
 from streamcam.media.images import CHROMAS, DEEP, bits_of, chroma_of, planar_format
 
 _HALF_PLANAR = {("420", 8): "nv12", ("420", 10): "p010le", ("422", 8): "nv16", ("422", 10): "p210le"}
-"""Chroma subsampling and bits → what encoders that do not take planar images are fed with."""
+"""Chroma subsampling and bits → the format for encoders that do not take planar images."""
 
 
-def pixel_format_for(encoder: str, given: str, depth: int | None, chroma: str | None) -> str:
-    """Name the pixel format to feed an encoder with: what is asked for, or the nearest that it takes.
+def pixel_format_for(encoder: str, image_format: str, depth: int | None, chroma: str | None) -> str:
+    """Choose the pixel format for an encoder: the one asked for, or the nearest that it takes.
 
     Args:
-        encoder: FFmpeg's name of it.
-        given: The pixel format of the images to come.
+        encoder: FFmpeg's name of the encoder.
+        image_format: The pixel format of the images to come.
         depth: Bits of a sample, 8 or 10; as many as the images have if None.
-        chroma: One of `CHROMAS`; if None that of the images, or what players of the codec show.
+        chroma: One of `CHROMAS`; if None that of the images, or the one that players of the codec show.
 
     Raises:
-        InvalidArgumentError: if the encoder takes nothing of what is asked for.
+        InvalidArgumentError: if the encoder takes none that was asked for.
     """
     offered = _offered(encoder)
-    depths = (depth,) if depth else ((8, DEEP) if bits_of(given) == 8 else (DEEP, 8))
-    chromas = (chroma,) if chroma else _by_preference(encoder, chroma_of(given))
+    depths = (depth,) if depth else ((8, DEEP) if bits_of(image_format) == 8 else (DEEP, 8))
+    chromas = (chroma,) if chroma else _by_preference(encoder, chroma_of(image_format))
     for bits, kind in itertools.product(depths, chromas):
         for candidate in (planar_format(kind, bits), _HALF_PLANAR.get((kind, bits))):
             if candidate is not None and (not offered or candidate in offered):
                 return candidate
-    asked = {"`depth`": f"{depth}-bit " if depth else "", "`chroma`": f"{_spoken(chroma)} " if chroma else ""}
+    asked = {
+        "`depth`": f"{depth}-bit " if depth else "",
+        "`chroma`": f"{_in_words(chroma)} " if chroma else "",
+    }
     options = " and ".join(option for option, words in asked.items() if words)
     raise InvalidArgumentError(
         f"codec {encoder!r} takes no {''.join(asked.values())}YUV images (only {', '.join(offered[:4])}); "
@@ -43,35 +46,38 @@ def pixel_format_for(encoder: str, given: str, depth: int | None, chroma: str | 
     )
 
 
-def reductions(encoder: str, given: str, taken: str, depth: int | None, chroma: str | None) -> Iterator[str]:
-    """Say what samples lose although nobody asked for it.
+def reductions(
+    encoder: str, image_format: str, encoder_format: str, depth: int | None, chroma: str | None
+) -> Iterator[str]:
+    """Yield a note for each loss of bits or chroma that was not asked for.
 
     Args:
-        encoder: FFmpeg's name of it.
-        given: The pixel format of the images to come.
-        taken: What the encoder is fed with.
-        depth: What was asked for; see `pixel_format_for`.
-        chroma: Likewise.
+        encoder: FFmpeg's name of the encoder.
+        image_format: The pixel format of the images to come.
+        encoder_format: The pixel format that the encoder is fed.
+        depth: The depth asked for; see `pixel_format_for`.
+        chroma: The chroma subsampling asked for.
     """
-    if depth is None and bits_of(given) > bits_of(taken):
-        yield f"samples of {bits_of(given)} bits are written with {bits_of(taken)}: {encoder} takes no more"
-    had, has = chroma_of(given), chroma_of(taken)
+    bits, encoder_bits = bits_of(image_format), bits_of(encoder_format)
+    if depth is None and bits > encoder_bits:
+        yield f"samples of {bits} bits are written with {encoder_bits}: {encoder} takes no more"
+    had, has = chroma_of(image_format), chroma_of(encoder_format)
     if chroma is None and CHROMAS.index(had) > CHROMAS.index(has):
         fuller = CHROMAS[CHROMAS.index(had) :]
-        keeping = [kind for kind in fuller if _takes(encoder, kind, bits_of(taken))]
-        told = f"colors of {_spoken(had)} are written as {_spoken(has)}"
+        keeping = [kind for kind in fuller if _takes(encoder, kind, encoder_bits)]
+        note = f"colors of {_in_words(had)} are written as {_in_words(has)}"
         if keeping:
-            yield f"{told}, which all players show; `chroma` {keeping[0]} keeps them"
+            yield f"{note}, which all players show; `chroma` {keeping[0]} keeps them"
         else:
-            yield f"{told}: {encoder} takes no more"
+            yield f"{note}: {encoder} takes no more"
 
 
 def fitting_size(encoder: str, pixel_format: str, size: tuple[int, int]) -> tuple[int, int]:
     """Leave out a last column or row that has colors for itself alone, where a codec needs full pairs.
 
     Args:
-        encoder: FFmpeg's name of it.
-        pixel_format: What it is fed with.
+        encoder: FFmpeg's name of the encoder.
+        pixel_format: The pixel format that it is fed.
         size: (width, height) in pixels.
     """
     if codec_row(encoder).takes_any_size:
@@ -82,7 +88,7 @@ def fitting_size(encoder: str, pixel_format: str, size: tuple[int, int]) -> tupl
 
 
 def _offered(encoder: str) -> list[str]:
-    """The pixel formats that an encoder takes; none where it does not say."""
+    """Return the pixel formats that an encoder takes; none where it does not say."""
     return [video_format.name for video_format in Codec(encoder, "w").video_formats or []]
 
 
@@ -90,12 +96,11 @@ def _takes(encoder: str, chroma: str, depth: int) -> bool:
     return not {planar_format(chroma, depth), _HALF_PLANAR.get((chroma, depth))}.isdisjoint(_offered(encoder))
 
 
-def _by_preference(encoder: str, given: str) -> tuple[str, ...]:
-    """Order chroma subsamplings: what players show, or else the video's own; then more; then less."""
-    wanted = CHROMAS[0] if codec_row(encoder).players_show_420 else given
-    place = CHROMAS.index(wanted)
-    return (*CHROMAS[place:], *reversed(CHROMAS[:place]))
+def _by_preference(encoder: str, image_chroma: str) -> tuple[str, ...]:
+    """Order chroma subsamplings: the one that players show, or the video's; then finer; then coarser."""
+    first = CHROMAS.index(CHROMAS[0] if codec_row(encoder).players_show_420 else image_chroma)
+    return (*CHROMAS[first:], *reversed(CHROMAS[:first]))
 
 
-def _spoken(chroma: str) -> str:
+def _in_words(chroma: str) -> str:
     return ":".join(chroma)

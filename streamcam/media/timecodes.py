@@ -11,14 +11,14 @@ _MINUTES_A_DAY = 24 * 60
 
 
 def later_timecode(timecode: str, rate: Fraction, frames: int) -> str | None:
-    """Tell the number of a frame some frames after another.
+    """Return the timecode of a frame some frames after another.
 
     Where the last colon is a semicolon or a dot, numbers are dropped so that timecodes keep up with the
     clock at 29.97 frames a second: the first two of every minute that is no tenth one, and four at 59.94
     (SMPTE ST 12-1).
 
     Args:
-        timecode: The other's, such as ``01:00:00:00`` or ``01:00:00;00``.
+        timecode: The other frame's, such as ``01:00:00:00`` or ``01:00:00;00``.
         rate: Frames per second.
         frames: How many frames after it.
 

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from streamcam.errors import ModelError, SourceNotFoundError
+from streamcam.errors import ModelError, SourceNotFoundError, map_errors
 
 # Where training scripts commonly put the parameters inside a checkpoint.
 _CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model", "state_dict_ema", "model_ema")
@@ -40,7 +40,8 @@ def read_state_dict(path: Path) -> StateDict:
     """
     if not path.is_file():
         raise SourceNotFoundError(f"no weights file {str(path)!r}; check `weights`")
-    try:
+    # Bytes that are something else can raise anything here.
+    with map_errors(Exception, to=lambda error: _unreadable(path, error)):
         if path.suffix == ".safetensors":
             loaded: object = load_file(path)
         else:
@@ -48,12 +49,14 @@ def read_state_dict(path: Path) -> StateDict:
                 # Of a protocol that torch itself does not write: what matters is whether it can be read.
                 warnings.filterwarnings("ignore", "Detected pickle protocol")
                 loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ModelError(_refusal(path)) from error
-    except Exception as error:  # bytes that are something else can raise anything here
-        reason = str(error).partition("\n")[0] or "it is empty"
-        raise ModelError(f"{str(path)!r} is not a weights file ({reason})") from error
     return _tensors_in(loaded, path)
+
+
+def _unreadable(path: Path, error: Exception) -> ModelError:
+    if isinstance(error, pickle.UnpicklingError):
+        return ModelError(_refusal(path))
+    reason = str(error).partition("\n")[0] or "it is empty"
+    return ModelError(f"{str(path)!r} is not a weights file ({reason})")
 
 
 def _refusal(path: Path) -> str:

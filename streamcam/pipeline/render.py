@@ -77,11 +77,11 @@ class RenderResult:
     source: SourceReport
     """The report on the input."""
     notes: tuple[str, ...]
-    """What the user should know about the result, a sentence each."""
+    """Changes and losses that the user should know of, a sentence each."""
     carried: int = 0
     """How many frames in the output were explained in earlier runs that were interrupted."""
     kept: ResumeState | None = None
-    """What is kept beside the output of a stopped render, to be resumed."""
+    """The work kept beside the output of a stopped render, to be resumed."""
 
     @property
     def fps(self) -> float:
@@ -132,7 +132,7 @@ def render(
         settings: How the file is rendered; the defaults if None.
         on_progress: Called after every frame.
         on_start: Called once with the running stream, whose ``stop`` ends the render early and in order.
-        on_resume: Called once with what an earlier run finished, where there is something.
+        on_resume: Called once with the work of an earlier run, where there is some.
 
     Raises:
         StreamcamError: one of its children, if the input cannot be read or the output cannot be written;
@@ -259,7 +259,7 @@ class RenderPlan:
             explainer: Computes the maps.
             on_progress: Called after every frame.
             on_start: Called once with the running stream, whose ``stop`` ends the render early and in order.
-            on_resume: Called once with what an earlier run finished, where there is something.
+            on_resume: Called once with the work of an earlier run, where there is some.
 
         Raises:
             StreamcamError: as `render` does.

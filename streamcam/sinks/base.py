@@ -18,7 +18,7 @@ class Sink(abc.ABC):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know about how the output is written, a sentence each."""
+        """Changes and losses that the user should know of, a sentence each."""
         return ()
 
     def describe(self, run: Mapping[str, Any]) -> None:  # noqa: B027 - most outputs have no use for it

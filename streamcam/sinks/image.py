@@ -21,20 +21,20 @@ IMAGE_SUFFIXES: dict[str, dict[str, Any]] = {
     ".png": {"format": "PNG"},
     ".webp": {"format": "WEBP", "quality": 95},
 }
-"""Suffixes of image files, and how Pillow is to save each."""
+"""Suffix of an image file → arguments for Pillow to save it."""
 
 
 def save_image(rgb: ByteArray, path: Path, *, at: Path | None = None) -> None:
-    """Save an image in the format that a name asks for.
+    """Save an image in the format of a suffix.
 
     Args:
         rgb: uint8 (H, W, 3).
         path: Its suffix is one of `IMAGE_SUFFIXES`.
-        at: Where it is to lie, if not there.
+        at: The file to write, if it is another one.
 
     Raises:
         OSError: if the disk refuses.
-        ValueError: if the format has no images so large.
+        ValueError: if the image is too large for the format.
     """
     PIL.Image.fromarray(rgb).save(at or path, **IMAGE_SUFFIXES[path.suffix.lower()])
 
@@ -43,7 +43,7 @@ class ImageSink(Sink):
     """Writes the one image of a still source."""
 
     def __init__(self, path: Path) -> None:
-        """Assign.
+        """Prepare an image file.
 
         Args:
             path: The file to make; its suffix is one of `IMAGE_SUFFIXES`.

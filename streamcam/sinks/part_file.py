@@ -1,4 +1,4 @@
-"""Files that appear under their own name only when they are complete."""
+"""Files that get their final name only when they are complete."""
 
 from __future__ import annotations
 
@@ -8,14 +8,29 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from streamcam.errors import NoDirectoryError, OutputExistsError, SinkError
+from streamcam.errors import NoDirectoryError, OutputExistsError, SinkError, map_errors
 
-_growing: set[Path] = set()
-"""Parts that this process is writing."""
+_unfinished: set[Path] = set()
+"""Unfinished files of this process."""
+
+
+def sink_error(path: Path, problem: str, error: Exception) -> SinkError:
+    """Build the error for an output from one of the system's or of FFmpeg's.
+
+    Args:
+        path: The output.
+        problem: The problem in words, as ``"cannot be written"``.
+        error: The foreign error.
+    """
+    return SinkError(f"{str(path)!r} {problem}: {_reason(error)}")
+
+
+def _reason(error: Exception) -> object:
+    return getattr(error, "strerror", None) or error
 
 
 def check_output(location: str | Path, *, overwrite: bool, inputs: Iterable[Path | None]) -> Path:
-    """Make sure, before any work, that a file can be made.
+    """Check, before any work, that a file can be made.
 
     Args:
         location: The file to make.
@@ -23,20 +38,17 @@ def check_output(location: str | Path, *, overwrite: bool, inputs: Iterable[Path
         inputs: Files that must never be written to.
 
     Raises:
-        OutputExistsError: if it exists, or is one of the inputs, or would grow in the place of one.
+        OutputExistsError: if it exists, or is one of the inputs, or its unfinished file would replace one.
         NoDirectoryError: if there is no directory for it.
         SinkError: if its directory cannot be written to.
     """
     path = Path(location)
-    try:
+    # ValueError: a NUL in the name.
+    with map_errors(
+        OSError, ValueError, to=lambda error: SinkError(f"cannot write {str(location)!r}: {_reason(error)}")
+    ):
         _check_name(path, overwrite=overwrite, inputs=inputs)
         _check_directory(path)
-    except SinkError:
-        raise
-    except OSError as error:
-        raise SinkError(f"cannot write {str(location)!r}: {error.strerror}") from error
-    except ValueError as error:  # a NUL in the name
-        raise SinkError(f"cannot write {str(location)!r}: {error}") from error
     return path
 
 
@@ -71,7 +83,7 @@ def _check_directory(path: Path) -> None:
 
 
 def same_file(first: Path, second: Path) -> bool:
-    """Tell whether two names lead to one file, through links too."""
+    """Return whether two names lead to the same file, through links too."""
     try:
         return first.samefile(second)
     except OSError:  # one of them does not exist
@@ -79,58 +91,56 @@ def same_file(first: Path, second: Path) -> bool:
 
 
 def part_path(path: Path) -> Path:
-    """Where a file grows until it is complete: beside its final name, so that renaming is one step."""
+    """Return the name of an unfinished file: beside the final one, so that renaming is one step."""
     return path.with_name(path.name + ".part")
 
 
 def begin(path: Path) -> Path:
-    """Tell where a file is to grow, and remember it until `commit` or `discard`."""
+    """Return the name of an unfinished file, and remember it until `commit` or `discard`."""
     part = part_path(path).absolute()
-    _growing.add(part)
+    _unfinished.add(part)
     return part
 
 
 def begin_directory(part: Path) -> Path:
-    """Make an empty directory for files to gather in, and remember it until `end_directory`.
+    """Make an empty directory for unfinished files, and remember it until `end_directory`.
 
     Raises:
         OSError: if the disk refuses.
     """
     shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
     part.mkdir()
-    _growing.add(part.absolute())
+    _unfinished.add(part.absolute())
     return part
 
 
 def end_directory(part: Path) -> None:
     """Forget a directory, and remove it if there is one."""
     shutil.rmtree(part, ignore_errors=True)
-    _growing.discard(part.absolute())
+    _unfinished.discard(part.absolute())
 
 
 def commit(path: Path) -> None:
-    """Give a complete part its final name.
+    """Rename a complete file to its final name.
 
     Raises:
         SinkError: if the file system refuses.
     """
-    try:
+    with map_errors(
+        OSError, to=lambda error: sink_error(part_path(path), "is complete but cannot be renamed", error)
+    ):
         part_path(path).replace(path)
-        _growing.discard(part_path(path).absolute())
-    except OSError as error:
-        raise SinkError(
-            f"{str(part_path(path))!r} is complete but cannot be renamed: {error.strerror}"
-        ) from error
+        _unfinished.discard(part_path(path).absolute())
 
 
 def discard(path: Path) -> None:
-    """Remove a part, if there is one."""
+    """Remove an unfinished file, if there is one."""
     part_path(path).unlink(missing_ok=True)
-    _growing.discard(part_path(path).absolute())
+    _unfinished.discard(part_path(path).absolute())
 
 
 def discard_all() -> None:
-    """Remove every part that grows in this process, as it ends without letting anybody finish or abort."""
-    for part in tuple(_growing):
+    """Remove every unfinished file of this process: it ends without finishing or aborting anything."""
+    for part in tuple(_unfinished):
         with contextlib.suppress(OSError):
             shutil.rmtree(part) if part.is_dir() else part.unlink()

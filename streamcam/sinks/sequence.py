@@ -1,4 +1,4 @@
-"""Writing a video as numbered image files."""
+"""Videos as numbered image files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FIRST = 1
 
 
 def is_sequence(path: Path) -> bool:
-    """Tell whether a name stands for many images, as ``out/%05d.png`` does."""
+    """Return whether a name is a pattern for many images, as ``out/%05d.png`` is."""
     return path.suffix.lower() in IMAGE_SUFFIXES and is_pattern(path)
 
 
@@ -37,7 +37,7 @@ def _check_sequence(path: Path, settings: EncoderSettings, *, overwrite: bool) -
 
 
 def sequence_size(path: Path) -> int:
-    """Add up the bytes of the images that a pattern stands for."""
+    """Add up the bytes of the files that match a pattern."""
     return sum(image.stat().st_size for image in numbered_files(path).values())
 
 
@@ -61,11 +61,11 @@ class SequenceSink(Sink):
     """
 
     def __init__(self, path: Path, info: SourceInfo) -> None:
-        """Assign.
+        """Prepare a directory of images; it is made when the first is written.
 
         Args:
             path: Its name holds ``%d`` or ``%05d``, and its suffix is one of `IMAGE_SUFFIXES`.
-            info: What the images come from.
+            info: The source of the images.
         """
         self._path = path
         self._info = info
@@ -77,9 +77,9 @@ class SequenceSink(Sink):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a row of images cannot say."""
+        """The loss of times and audio."""
         rate = f", nominally {float(self._info.rate):g} a second" if self._info.rate else ""
-        return (f"images have neither times nor audio: one is written for each frame{rate}",)
+        return (f"images have neither times nor audio: one is written per frame{rate}",)
 
     def write(self, frame: RenderedFrame) -> None:
         """Save one image.
@@ -101,7 +101,7 @@ class SequenceSink(Sink):
         self._written.append(self._part / name)
 
     def finish(self, *, cut_short: bool = False) -> None:  # noqa: ARG002 - every image is whole
-        """Move the images to their place; those of an earlier run are removed first.
+        """Move the images to their final place; those of an earlier run are removed first.
 
         Raises:
             SinkError: if there is none, or they cannot be moved.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -17,10 +18,12 @@ from streamcam.sinks.sequence import is_sequence, open_sequence_sink
 from streamcam.sinks.sidecar import open_sidecar_sink
 from streamcam.sinks.video import open_video_sink
 
+_log = logging.getLogger("streamcam.sinks")
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SinkSettings:
-    """What a caller may ask of an output."""
+    """The settings that openers of outputs read."""
 
     encoder: EncoderSettings = dataclasses.field(default_factory=EncoderSettings)
     """How a video is encoded."""
@@ -29,7 +32,7 @@ class SinkSettings:
 
 
 Opener = Callable[[str, SourceInfo, SinkSettings], Sink]
-"""Opens an output: its location, what the frames come from, and what is asked for → the sink."""
+"""Opens an output: its location, the source of the frames, the settings → the sink."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def open_sink(
 
     Args:
         location: The file to make; ``out/%05d.png`` makes one image a frame.
-        info: What the frames come from: their size and timing, and the audio to copy.
+        info: The source of the frames: their size and timing, and the audio to copy.
         settings: How to encode a video; the defaults if None.
         overwrite: Whether an existing file may be replaced.
 
@@ -103,6 +106,7 @@ def open_sink(
     kinds = [kind for kind in SINKS if key in kind.keys]
     for kind in kinds:
         if kind.takes(location, info):
+            _log.debug("opening %r as an output of kind %r", location, kind.name)
             return kind.open(location, info, SinkSettings(settings or EncoderSettings(), overwrite))
     raise _refusal(Path(location), info, kinds)
 

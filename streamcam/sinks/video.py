@@ -27,7 +27,7 @@ from streamcam.media.images import Image
 from streamcam.media.pixel_formats import fitting_size
 from streamcam.sinks.base import Sink
 from streamcam.sinks.copying.copier import StreamCopier
-from streamcam.sinks.part_file import begin, commit, discard, part_path
+from streamcam.sinks.part_file import begin, commit, discard, part_path, sink_error
 
 _FALLBACK_RATE = Fraction(25)
 
@@ -43,8 +43,8 @@ def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings) -> 
 
     Args:
         path: The file to make.
-        info: What the frames come from.
-        settings: What is asked for.
+        info: The source of the frames.
+        settings: How they are encoded.
 
     Raises:
         InvalidArgumentError: if codec, options, container and video do not go together.
@@ -61,7 +61,7 @@ def start_video(path: Path, info: SourceInfo, encoding: Encoding, *, audio: bool
 
     Args:
         path: The file to make.
-        info: What the frames come from.
+        info: The source of the frames.
         encoding: How they are encoded; see `choose_encoding`.
         audio: Whether the input's audio is copied.
 
@@ -70,7 +70,7 @@ def start_video(path: Path, info: SourceInfo, encoding: Encoding, *, audio: bool
     """
     kind = encoding.container
     name = f"file:{begin(path)}"
-    with map_errors(FFmpegError, OSError, to=lambda error: _sink_error(path, "cannot be written", error)):
+    with map_errors(FFmpegError, OSError, to=lambda error: sink_error(path, "cannot be written", error)):
         container = av.open(name, "w", format=kind.muxer, container_options=kind.options_for(info))
     copier: StreamCopier | None = None
     with contextlib.ExitStack() as undo:
@@ -117,10 +117,6 @@ def _add_video(container: OutputContainer, encoding: Encoding, info: SourceInfo)
     return stream
 
 
-def _sink_error(path: Path, problem: str, error: Exception) -> SinkError:
-    return SinkError(f"{str(path)!r} {problem}: {getattr(error, 'strerror', None) or error}")
-
-
 def _drop(container: OutputContainer, path: Path) -> None:
     # Closing writes the trailer, which cannot work when writing did not; the part goes in any case.
     with contextlib.suppress(FFmpegError, ValueError):
@@ -159,7 +155,7 @@ class VideoSink(Sink):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was changed or left out."""
+        """Changes and losses that the user should know of, a sentence each."""
         notes = list(self._encoding.notes)
         if (self._stream.width, self._stream.height) != (self._info.width, self._info.height):
             notes.append(
@@ -248,7 +244,7 @@ class VideoSink(Sink):
             container.close()
         except (FFmpegError, OSError) as error:
             self.abort()
-            raise _sink_error(self.path, "cannot be completed", error) from error
+            raise sink_error(self.path, "cannot be completed", error) from error
         self._container = None
         try:
             self._verify()
@@ -280,7 +276,7 @@ class VideoSink(Sink):
 
     def _mapped_errors(self) -> contextlib.AbstractContextManager[None]:
         return map_errors(
-            FFmpegError, OSError, to=lambda error: _sink_error(self.path, "cannot be written", error)
+            FFmpegError, OSError, to=lambda error: sink_error(self.path, "cannot be written", error)
         )
 
     def _open_container(self) -> OutputContainer:

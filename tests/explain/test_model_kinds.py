@@ -207,3 +207,24 @@ def test_they_show_what_they_are() -> None:
     assert shown.startswith("Explainer(ClipColors('clips'")
     assert "method='gradcam', target_layer='features', backend='torch'" in shown
     assert Instance(0, "red", 1.0, (0, 0, 1, 1)).track_id is None
+
+
+@pytest.mark.parametrize("factory", ["cell_detector", "clip_colors"])
+def test_they_are_shown_live_by_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factory: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_clip(tmp_path / "clip.mp4", frames=50)
+    command = ["live", "clip.mp4", "--loop", "--display", "none", "--duration", "2", "--stats", "s.jsonl"]
+    assert run([*command, "--quiet", "--model", f"toy_models:{factory}"]) == 0
+    last = json.loads(Path("s.jsonl").read_text("utf-8").splitlines()[-1])
+    assert last["explained"] > 0
+
+
+def test_the_choice_of_device_backend_and_precision_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "streamcam.explain"):
+        clip_explainer(device="cpu")
+    assert [record.getMessage() for record in caplog.records if record.name == "streamcam.explain"][:2] == [
+        "device cpu; layer features; batches of 4",
+        "backend torch in fp32: networks that take clips run in torch",
+    ]

@@ -107,7 +107,7 @@ def test_every_frame_becomes_an_image(name: str, first: str, tmp_path: Path) -> 
             np.testing.assert_allclose(np.asarray(image).astype(int), full_range_gray(index), atol=3)
     assert output_size(tmp_path / name) == sum(path.stat().st_size for path in tmp_path.iterdir())
     assert sink.notes == (
-        "images have neither times nor audio: one is written for each frame, nominally 25 a second",
+        "images have neither times nor audio: one is written per frame, nominally 25 a second",
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError, unknown_name
+from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError, map_errors, unknown_name
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.classifier import Classifier
 from streamcam.models.families.base import ModelFamily
@@ -62,10 +62,8 @@ def _make(name: str) -> nn.Module | Model:
     module_name, _, factory_name = name.partition(":")
     with _importable_from_here():  # the factory may import what it needs only when it runs
         factory = _factory(_import(module_name, name), factory_name, name)
-        try:
+        with map_errors(Exception, to=lambda error: ModelError(f"{name} failed: {_in_words(error)}")):
             made = factory()
-        except Exception as error:
-            raise ModelError(f"{name} failed: {_in_words(error)}") from error
     if not isinstance(made, nn.Module | Model):
         raise ModelError(f"{name} returned {_a_thing(made)}, not a torch.nn.Module or a streamcam Model")
     return made
@@ -112,14 +110,15 @@ def _count_classes(module: nn.Module, request: ModelRequest, spec: InputSpec) ->
     """Run the network once, on the CPU, to see the number of its logits."""
     reader = Classifier(request.name, module, (), spec, "", request.logits_key)
     image = torch.zeros(1, spec.channels, spec.size, spec.size)
-    try:
-        with torch.no_grad():
-            output = module.eval()(image)
-    except Exception as error:
-        raise ModelError(
+
+    def refusal(error: Exception) -> ModelError:
+        return ModelError(
             f"{request.name} cannot take an image of {spec.channels} channels and {spec.size}x{spec.size} "
             f"pixels ({_in_words(error)}); say what it takes with `input_size`, `mean` and `std`"
-        ) from error
+        )
+
+    with map_errors(Exception, to=refusal), torch.no_grad():
+        output = module.eval()(image)
     return reader.find_logits(output).shape[1]
 
 

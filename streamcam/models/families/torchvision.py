@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from streamcam.errors import ModelError
+from streamcam.errors import ModelError, map_errors
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.families.base import ModelFamily, ModelInfo
 from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
@@ -91,18 +91,22 @@ def _present_names(tensors: StateDict) -> StateDict:
 
 def _download(name: str, published: WeightsEnum) -> StateDict:
     """Read the published weights from TORCH_HOME, where they are downloaded to when they are not there."""
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # torch.hub tells there what it is about to do
-            loaded = published.get_state_dict(
-                progress=sys.stderr.isatty(), check_hash=True, weights_only=True, map_location="cpu"
-            )
-    # URLError is an OSError; a wrong hash is a RuntimeError.
-    except (OSError, RuntimeError, ValueError, EOFError) as error:
-        raise ModelError(
+
+    def failure(error: Exception) -> ModelError:
+        return ModelError(
             f"the weights of {name} could not be downloaded ({error}); give a file with `weights` PATH, put "
             f"{_checkpoint(published).name} into $TORCH_HOME/hub/checkpoints, or use `weights='none'` for an "
             "untrained network"
-        ) from error
+        )
+
+    # URLError is an OSError; a wrong hash is a RuntimeError. torch.hub announces its download on stdout.
+    with (
+        map_errors(OSError, RuntimeError, ValueError, EOFError, to=failure),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        loaded = published.get_state_dict(
+            progress=sys.stderr.isatty(), check_hash=True, weights_only=True, map_location="cpu"
+        )
     tensors = StateDict(loaded)
     tensors._metadata = getattr(loaded, "_metadata", None)
     return tensors

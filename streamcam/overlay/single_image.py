@@ -1,0 +1,123 @@
+"""A single explained image: its explanation drawn onto it, or shown in a notebook."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from streamcam.errors import InvalidArgumentError, SourceError, SourceNotFoundError, map_errors
+from streamcam.explanations import Explanation, StabilizedFrame
+from streamcam.frames import FloatArray, Frame
+from streamcam.media.images import ByteArray, image_from_rgb
+from streamcam.media.scaling import FAITHFUL, Resampler
+from streamcam.overlay.colormaps import lookup_table
+from streamcam.overlay.overlay import Overlay, OverlaySettings
+
+_FORMAT = "yuv444p"
+_NOTEBOOK_WIDTH = 240  # pixels
+
+
+def draw_explanation(
+    explanation: Explanation, image: Any, settings: OverlaySettings | None = None
+) -> ByteArray:
+    """Draw heat, labels and boxes onto the image that was explained, as a render does for a frame.
+
+    Heat is scaled to its own maximum, the strongest class's where several are explained: a single image has
+    no neighbors in time to compare with.
+
+    Args:
+        explanation: The image's explanation.
+        image: The image: RGB, uint8 (H, W, 3); a PIL image; or the path of an image file.
+        settings: What to draw; the defaults if None.
+
+    Returns:
+        RGB, uint8 (H, W, 3); the image itself is not changed.
+
+    Raises:
+        InvalidArgumentError: if it is no image, or a setting cannot be used.
+        SourceError: if the file cannot be read.
+    """
+    rgb, resampler = _read_rgb(image), Resampler()
+    planar = resampler.to_planar(image_from_rgb(rgb), _FORMAT)
+    frame = Frame(planar, explanation.frame_index, 0, Fraction(1), time.monotonic())
+    stabilized = StabilizedFrame(
+        frame,
+        _scale(explanation),
+        explanation.targets,
+        explanation.smoothed_predictions or explanation.predictions,
+        explanation,
+        explanation.instances,
+    )
+    drawn = Overlay(settings).draw(stabilized)
+    return resampler.to_rgb(drawn, drawn.width, drawn.height, interpolation=FAITHFUL)
+
+
+def describe_as_html(explanation: Explanation) -> str:
+    """Show the heatmaps of an explanation beside its predictions, as a notebook displays them."""
+    figures = [
+        f'<figure style="display: inline-block; margin: 0 1em 0 0">'
+        f'<img src="data:image/png;base64,{base64.b64encode(_encode_png(heat)).decode()}">'
+        f"<figcaption>{html.escape(target.label)}</figcaption></figure>"
+        for target, heat in zip(explanation.targets, _scale(explanation).values(), strict=True)
+    ]
+    rows = [
+        f"<tr><td>{html.escape(prediction.label)}</td><td>{prediction.probability:.1%}</td></tr>"
+        for prediction in explanation.predictions
+    ]
+    title = f"{html.escape(explanation.method)} at {html.escape(explanation.target_layer)}"
+    return f"<div><p>{title}</p>{''.join(figures)}<table>{''.join(rows)}</table></div>"
+
+
+def _scale(explanation: Explanation) -> dict[int, FloatArray]:
+    """Scale all maps of an explanation to their common maximum, 0 to 1, or -1 to 1 if signed."""
+    maps = {index: np.nan_to_num(heatmap) for index, heatmap in explanation.heatmaps.items()}
+    peak = np.float32(max((float(np.abs(heatmap).max()) for heatmap in maps.values()), default=0.0) or 1.0)
+    lowest = -1 if explanation.signed else 0
+    return {index: (heatmap / peak).clip(lowest, 1) for index, heatmap in maps.items()}
+
+
+def _encode_png(heat: FloatArray) -> bytes:
+    """Encode a heatmap as a PNG image in the default color map; evidence against a class has no heat."""
+    import PIL.Image
+
+    height = round(_NOTEBOOK_WIDTH * heat.shape[0] / heat.shape[1])
+    enlarged = cv2.resize(heat, (_NOTEBOOK_WIDTH, max(height, 1)), interpolation=cv2.INTER_LINEAR)
+    indices = np.rint(enlarged.clip(0, 1) * 255).astype(np.uint8)
+    encoded = io.BytesIO()
+    PIL.Image.fromarray(lookup_table(OverlaySettings().colormap)[indices]).save(encoded, "png")
+    return encoded.getvalue()
+
+
+def _read_rgb(image: Any) -> ByteArray:
+    if isinstance(image, str | Path):
+        return _load_rgb(Path(image))
+    pil = sys.modules.get("PIL.Image")  # whoever passes a PIL image has imported it
+    if pil is not None and isinstance(image, pil.Image):
+        image = np.asarray(image.convert("RGB"))
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape[2:] == (3,) and image.size:
+        return image
+    given = f"array {image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+    raise InvalidArgumentError(
+        f"cannot draw on this {given}; pass an RGB array, uint8 (H, W, 3), a PIL image or a path"
+    )
+
+
+def _load_rgb(path: Path) -> ByteArray:
+    import PIL.Image
+    import PIL.ImageOps
+
+    if not path.is_file():
+        raise SourceNotFoundError(f"no file {str(path)!r}; check the path")
+    with map_errors(
+        OSError, ValueError, to=lambda error: SourceError(f"cannot read {str(path)!r} as an image: {error}")
+    ):
+        return np.asarray(PIL.ImageOps.exif_transpose(PIL.Image.open(path)).convert("RGB"))
