@@ -18,7 +18,7 @@ from streamcam.overlay.tinting import AGAINST_COLOR, FOR_COLOR, PALETTE, Tinter,
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class OverlaySettings:
-    """What is drawn onto frames, and how."""
+    """Settings of the overlay."""
 
     colormap: str = "turbo"
     """Name of a color map in `COLORMAPS`."""
@@ -53,7 +53,7 @@ class Overlay:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know about the frames drawn so far, one sentence each."""
+        """Notes for the user about the frames drawn so far, one sentence each."""
         missing = dict.fromkeys((*self._panel.missing, *self._boxes.missing))
         if not missing:
             return ()

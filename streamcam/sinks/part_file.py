@@ -8,10 +8,25 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from streamcam.errors import NoDirectoryError, OutputExistsError, SinkError
+from streamcam.errors import NoDirectoryError, OutputExistsError, SinkError, map_errors
 
 _unfinished: set[Path] = set()
 """Unfinished files of this process."""
+
+
+def sink_error(path: Path, problem: str, error: Exception) -> SinkError:
+    """Build the error for an output from one of the system's or of FFmpeg's.
+
+    Args:
+        path: The output.
+        problem: The problem in words, as ``"cannot be written"``.
+        error: The foreign error.
+    """
+    return SinkError(f"{str(path)!r} {problem}: {_reason(error)}")
+
+
+def _reason(error: Exception) -> object:
+    return getattr(error, "strerror", None) or error
 
 
 def check_output(location: str | Path, *, overwrite: bool, inputs: Iterable[Path | None]) -> Path:
@@ -28,15 +43,12 @@ def check_output(location: str | Path, *, overwrite: bool, inputs: Iterable[Path
         SinkError: if its directory cannot be written to.
     """
     path = Path(location)
-    try:
+    # ValueError: a NUL in the name.
+    with map_errors(
+        OSError, ValueError, to=lambda error: SinkError(f"cannot write {str(location)!r}: {_reason(error)}")
+    ):
         _check_name(path, overwrite=overwrite, inputs=inputs)
         _check_directory(path)
-    except SinkError:
-        raise
-    except OSError as error:
-        raise SinkError(f"cannot write {str(location)!r}: {error.strerror}") from error
-    except ValueError as error:  # a NUL in the name
-        raise SinkError(f"cannot write {str(location)!r}: {error}") from error
     return path
 
 
@@ -114,13 +126,11 @@ def commit(path: Path) -> None:
     Raises:
         SinkError: if the file system refuses.
     """
-    try:
+    with map_errors(
+        OSError, to=lambda error: sink_error(part_path(path), "is complete but cannot be renamed", error)
+    ):
         part_path(path).replace(path)
         _unfinished.discard(part_path(path).absolute())
-    except OSError as error:
-        raise SinkError(
-            f"{str(part_path(path))!r} is complete but cannot be renamed: {error.strerror}"
-        ) from error
 
 
 def discard(path: Path) -> None:

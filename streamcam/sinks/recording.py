@@ -16,14 +16,14 @@ from av.error import FFmpegError
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
-from streamcam.errors import InvalidArgumentError, SinkError
+from streamcam.errors import InvalidArgumentError, SinkError, map_errors
 from streamcam.explanations import RenderedFrame
 from streamcam.media.containers import CONTAINERS, FRAGMENT_S
 from streamcam.media.encoders import EncoderSettings, choose_encoding
 from streamcam.media.images import Image, blank_like, planes_of, tags_of
 from streamcam.media.scaling import Resampler
 from streamcam.sinks.base import Sink
-from streamcam.sinks.part_file import check_output
+from streamcam.sinks.part_file import check_output, sink_error
 
 _ENCODER = EncoderSettings(preset="superfast")
 _FALLBACK_RATE = Fraction(30)
@@ -77,14 +77,14 @@ class Recording(Sink):
         """
         if not self._is_open:
             raise SinkError(f"{str(self.path)!r} is closed already")
-        try:
+        with map_errors(
+            FFmpegError, OSError, to=lambda error: sink_error(self.path, "cannot be written", error)
+        ):
             if self._container is None or self._stream is None:
                 self._container, self._stream = self._begin(frame)
                 self._first_pts = frame.pts
             prepared = self._prepared(frame, self._stream)
             self._container.mux(self._stream.encode(prepared))
-        except (FFmpegError, OSError) as error:
-            raise SinkError(f"{str(self.path)!r} cannot be written: {error.strerror}") from error
         self.written += 1
 
     def finish(self, *, cut_short: bool = False) -> None:  # noqa: ARG002 - live, every end is one
@@ -98,13 +98,13 @@ class Recording(Sink):
         container, stream = self._release()
         if container is None or stream is None:
             raise SinkError(f"{str(self.path)!r} was not written: there was no image")
-        try:
+        with map_errors(
+            FFmpegError, OSError, to=lambda error: sink_error(self.path, "cannot be completed", error)
+        ):
             try:
                 container.mux(stream.encode(None))
             finally:
                 container.close()
-        except (FFmpegError, OSError) as error:
-            raise SinkError(f"{str(self.path)!r} cannot be completed: {error.strerror}") from error
 
     def abort(self) -> None:
         """Close the file; what was written stays, because it can be played."""

@@ -16,7 +16,7 @@ from streamcam.errors import SinkError, map_errors
 from streamcam.explanations import Explanation, Instance, Prediction, RenderedFrame
 from streamcam.frames import FloatArray, SourceInfo
 from streamcam.sinks.base import Sink
-from streamcam.sinks.part_file import begin, commit, discard
+from streamcam.sinks.part_file import begin, commit, discard, sink_error
 
 SIGNIFICANT_DIGITS = 4
 
@@ -31,7 +31,7 @@ def open_sidecar_sink(path: Path, info: SourceInfo) -> SidecarSink:
     Raises:
         SinkError: if the file cannot be made.
     """
-    with map_errors(OSError, to=lambda error: _unwritable(path, error)):
+    with map_errors(OSError, to=lambda error: sink_error(path, "cannot be written", error)):
         return SidecarSink(path, begin(path).open("w", encoding="utf-8", newline="\n"), info)
 
 
@@ -84,7 +84,7 @@ class SidecarSink(Sink):
             self._file.close()
         except OSError as error:
             self.abort()
-            raise SinkError(f"{str(self._path)!r} cannot be completed: {error.strerror}") from error
+            raise sink_error(self._path, "cannot be completed", error) from error
         self._file = None
         commit(self._path)
         self._is_finished = True
@@ -107,7 +107,7 @@ class SidecarSink(Sink):
         try:
             self._file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
         except OSError as error:
-            raise _unwritable(self._path, error) from error
+            raise sink_error(self._path, "cannot be written", error) from error
         except ValueError as error:
             raise SinkError(f"{str(self._path)!r} cannot hold {name}: {error}") from error
 
@@ -192,7 +192,3 @@ def _heatmap_record(heatmap: FloatArray) -> dict[str, Any]:
 
 def _rounded(value: float) -> float:
     return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
-
-
-def _unwritable(path: Path, error: Exception) -> SinkError:
-    return SinkError(f"{str(path)!r} cannot be written: {getattr(error, 'strerror', None) or error}")

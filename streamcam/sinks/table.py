@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from streamcam.sinks.part_file import check_output
 from streamcam.sinks.sequence import is_sequence, open_sequence_sink
 from streamcam.sinks.sidecar import open_sidecar_sink
 from streamcam.sinks.video import open_video_sink
+
+_log = logging.getLogger("streamcam.sinks")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ def open_sink(
     kinds = [kind for kind in SINKS if key in kind.keys]
     for kind in kinds:
         if kind.takes(location, info):
+            _log.debug("opening %r as an output of kind %r", location, kind.name)
             return kind.open(location, info, SinkSettings(settings or EncoderSettings(), overwrite))
     raise _refusal(Path(location), info, kinds)
 

@@ -27,7 +27,7 @@ from streamcam.media.images import Image
 from streamcam.media.pixel_formats import fitting_size
 from streamcam.sinks.base import Sink
 from streamcam.sinks.copying.copier import StreamCopier
-from streamcam.sinks.part_file import begin, commit, discard, part_path
+from streamcam.sinks.part_file import begin, commit, discard, part_path, sink_error
 
 _FALLBACK_RATE = Fraction(25)
 
@@ -70,7 +70,7 @@ def start_video(path: Path, info: SourceInfo, encoding: Encoding, *, audio: bool
     """
     kind = encoding.container
     name = f"file:{begin(path)}"
-    with map_errors(FFmpegError, OSError, to=lambda error: _sink_error(path, "cannot be written", error)):
+    with map_errors(FFmpegError, OSError, to=lambda error: sink_error(path, "cannot be written", error)):
         container = av.open(name, "w", format=kind.muxer, container_options=kind.options_for(info))
     copier: StreamCopier | None = None
     with contextlib.ExitStack() as undo:
@@ -115,10 +115,6 @@ def _add_video(container: OutputContainer, encoding: Encoding, info: SourceInfo)
     if tag is not None:
         context.codec_tag = tag
     return stream
-
-
-def _sink_error(path: Path, problem: str, error: Exception) -> SinkError:
-    return SinkError(f"{str(path)!r} {problem}: {getattr(error, 'strerror', None) or error}")
 
 
 def _drop(container: OutputContainer, path: Path) -> None:
@@ -248,7 +244,7 @@ class VideoSink(Sink):
             container.close()
         except (FFmpegError, OSError) as error:
             self.abort()
-            raise _sink_error(self.path, "cannot be completed", error) from error
+            raise sink_error(self.path, "cannot be completed", error) from error
         self._container = None
         try:
             self._verify()
@@ -280,7 +276,7 @@ class VideoSink(Sink):
 
     def _mapped_errors(self) -> contextlib.AbstractContextManager[None]:
         return map_errors(
-            FFmpegError, OSError, to=lambda error: _sink_error(self.path, "cannot be written", error)
+            FFmpegError, OSError, to=lambda error: sink_error(self.path, "cannot be written", error)
         )
 
     def _open_container(self) -> OutputContainer:

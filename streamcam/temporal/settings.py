@@ -10,7 +10,7 @@ from streamcam.errors import InvalidArgumentError, unknown_name
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SmoothingMode:
-    """What a smoothing mode does."""
+    """Properties of a smoothing mode."""
 
     smooths: bool
     looks_ahead: bool
@@ -66,7 +66,7 @@ class TemporalSettings:
 
     @property
     def smoothing_mode(self) -> SmoothingMode:
-        """What the mode does."""
+        """Properties of the mode."""
         return MODES[self.mode]
 
     def check(self) -> None:

@@ -49,7 +49,7 @@ A slot is what is smoothed as one over time: a class, or, if a single class is e
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Context:
-    """What the last explanation said besides its maps; it holds until the next one."""
+    """The last explanation without its maps; valid until the next one."""
 
     targets: tuple[Prediction, ...] = ()
     labels: tuple[Prediction, ...] = ()

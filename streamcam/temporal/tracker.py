@@ -22,7 +22,7 @@ Labels = Sequence[str] | Mapping[int, str]
 
 @dataclasses.dataclass(slots=True, eq=False)
 class _PendingFrame:
-    """What is known about a frame whose explanation is not complete yet."""
+    """A frame whose explanation is not complete yet."""
 
     thumbnail: ByteArray
     starts_shot: bool

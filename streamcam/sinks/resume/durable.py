@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamcam.errors import SinkError
-from streamcam.sinks.part_file import begin, commit, discard
+from streamcam.errors import SinkError, map_errors
+from streamcam.sinks.part_file import begin, commit, discard, sink_error
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -34,7 +34,7 @@ def write_arrays(path: Path, arrays: Arrays) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             discard(path)
-        raise SinkError(f"{str(path)!r} cannot be written: {error.strerror or error}") from error
+        raise sink_error(path, "cannot be written", error) from error
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -78,12 +78,10 @@ def sync_file(path: Path) -> None:
     Raises:
         SinkError: if the disk refuses.
     """
-    try:
+    with map_errors(OSError, to=lambda error: sink_error(path, "cannot be completed", error)):
         with path.open("rb") as file:
             _flush(file.fileno())
         _flush_directory(path.parent)
-    except OSError as error:
-        raise SinkError(f"{str(path)!r} cannot be completed: {error.strerror}") from error
 
 
 def _flush(descriptor: int) -> None:
