@@ -151,7 +151,7 @@ class FakeExplainer:
         self._before(len(self.batches) - 1)
         return [explanation_of(frame.index) for frame in frames]
 
-    def skip_frames(self, frames: list[Frame], tracker: Tracker | None = None) -> None:
+    def skip_frames(self, frames: list[Frame], tracker: Tracker | None = None) -> None:  # noqa: ARG002
         self.skipped.append([frame.index for frame in frames])
 
 
