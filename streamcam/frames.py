@@ -1,7 +1,7 @@
-"""Frames, what a source says of itself, and how its colors are coded.
+"""Frames, descriptions of their source, and color tags: the data that all stages share.
 
-Nothing here computes. Every stage imports this module and no stage imports another, so a stage can be
-read, tested and replaced alone.
+Nothing here computes. Every stage imports this module and no stage imports another, so a stage can be read,
+tested and replaced alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FloatArray = NDArray[np.float32]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Frame:
-    """One image of a source, at one instant. Read-only for everyone.
+    """One image of a source and its time. Read-only for everyone.
 
     The image's memory may belong to the decoder, which still refers to it: draw on a fresh image
     (`streamcam.media.images.blank_like`), never on this one.
@@ -31,7 +31,7 @@ class Frame:
     image: av.VideoFrame
     """The image: planar YUV, 4:2:0, 4:2:2 or 4:4:4, of 8 or 10 bits."""
     index: int
-    """Position in the source's own run, from 0."""
+    """Position among the frames of the source, from 0."""
     pts: int
     """Presentation time in units of `time_base`; strictly increasing within one source."""
     time_base: Fraction
@@ -65,7 +65,7 @@ class Region:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ColorTags:
-    """How a stream says its YUV values are meant: FFmpeg's AVCOL_* numbers (2 means unspecified)."""
+    """Color coding of YUV values: FFmpeg's AVCOL_* numbers (2 means unspecified)."""
 
     color_range: int = 0
     colorspace: int = 2
@@ -75,96 +75,100 @@ class ColorTags:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class MasteringDisplay:
-    """The screen that a video of high dynamic range was made on (SMPTE ST 2086)."""
+    """The screen that a video of high dynamic range was mastered on (SMPTE ST 2086)."""
 
     red: tuple[float, float]
-    """Where its red lies: CIE 1931 x and y, as for the others."""
+    """CIE 1931 x and y of its red primary, as for the others."""
     green: tuple[float, float]
     blue: tuple[float, float]
     white: tuple[float, float]
     luminance: tuple[float, float]
-    """Its darkest and its brightest, in nits."""
+    """Its least and greatest luminance, in nits."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HdrMetadata:
-    """What a video of high dynamic range says of its light, for other screens to go by (HDR10)."""
+    """HDR10 metadata of a video: how bright it is, for other screens to adapt it."""
 
     display: MasteringDisplay | None = None
     max_cll: int = 0
-    """The brightest pixel in nits; 0 where that is unknown."""
+    """Brightest pixel in nits; 0 if unknown."""
     max_fall: int = 0
-    """The brightest mean of a frame in nits; 0 where that is unknown."""
+    """Brightest frame average in nits; 0 if unknown."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """What a source says of itself before its first frame."""
+    """Description of a source. Of a live one, size and rate are known from the first frame on.
+
+    All times are in seconds. A file's timeline is the clock of its timestamps, which need not begin at 0.
+    """
 
     name: str
-    """What a message calls it: the path as the user gave it."""
+    """Name for messages: the path as it was passed, ``"camera 0"``, a URL without its password."""
     path: Path | None
-    """The file, where there is one."""
+    """The file, if it is a single one."""
     width: int
-    """Width of every frame in pixels, after rotation."""
+    """Width of the frames in pixels, after rotation; 0 if not known yet."""
     height: int
-    """Height of every frame in pixels, after rotation."""
+    """Height of the frames in pixels, after rotation; 0 if not known yet."""
     time_base: Fraction
     """Seconds per unit of every frame's pts."""
     rate: Fraction | None = None
-    """Nominal frames per second; for display and rate control, never for timing."""
+    """Nominal frames per second; for display and rate control, never for timing. None if unknown."""
     frame_count: int | None = None
-    """How many frames to expect, where known; reckoned from the rate where the file does not count them."""
+    """Number of frames, estimated from the rate if the file does not count them; None if unknown."""
     duration_s: float | None = None
-    """How long the wanted part lasts in seconds, where known."""
+    """Length of the part that is read; None if unknown."""
     origin_s: float = 0.0
-    """Where the video begins on its file's timeline, in seconds: far from 0 in recordings of broadcasts."""
+    """Beginning of the video on its file's timeline: far from 0 in recordings of broadcasts."""
     start_s: float | None = None
-    """Where the wanted part starts in the file, in seconds; None means the file is taken whole."""
+    """Start of the part on the file's timeline; None if it is read from the beginning."""
     end_s: float | None = None
-    """Where the wanted part ends in the file, in seconds; None means at its end."""
+    """End of the part on the file's timeline; None if it is read to the end."""
     video_stream: int | None = None
-    """Index of the decoded stream in its container."""
+    """Index of the decoded stream in its container; None if there is no container."""
     pixel_format: str = "yuv420p"
-    """FFmpeg's name of what every frame's samples are."""
+    """FFmpeg's name for the pixel format of the frames."""
     sample_aspect_ratio: Fraction | None = None
+    """Width of a pixel by its height; None if the file does not say."""
     top_field_first: bool | None = None
-    """Which rows are shown first where images are interlaced and meant to stay so; None where not."""
+    """Which rows are shown first, if the frames are interlaced and stay so; None if they are not."""
     color: ColorTags = ColorTags()
     hdr_metadata: HdrMetadata | None = None
     is_still: bool = False
-    """A single image rather than a video."""
+    """Whether it is a single image rather than a video."""
     notes: tuple[str, ...] = ()
-    """What the user should know about how the source is read."""
+    """Messages about how the source is read, a sentence each."""
 
     @property
     def begin_s(self) -> float:
-        """The time in the file that is 0 in an output: the wanted part's start, or the video's beginning."""
+        """Time on the file's timeline that is 0 in an output: the start of the part, or of the video."""
         return self.origin_s if self.start_s is None else self.start_s
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SourceReport:
-    """What a source found while it was read."""
+    """Result of reading a source: how much was read, and what was damaged or missing."""
 
     frames_read: int = 0
     packets_damaged: int = 0
-    """Packets that could not be decoded; their frames are missing."""
+    """Packets or files that could not be decoded; their frames are missing."""
     frames_damaged: int = 0
-    """Frames of which the decoder made up a part."""
+    """Frames that were decoded with errors: a part of each is made up."""
     shortfall: str | None = None
-    """What the file promises and does not hold, in words; None when nothing is missing."""
+    """Description of what is missing from the file; None if nothing is."""
     notes: tuple[str, ...] = ()
-    """What else the user should know, a sentence each."""
+    """Other messages, a sentence each."""
     frames_given: int | None = None
-    """How many frames were made of those that were read, where another rate was asked for; None: as many."""
+    """Number of frames after a change of the frame rate; None if the rate was not changed."""
 
     @property
     def frames_due(self) -> int:
-        """How many frames are to be in an output."""
+        """Number of frames that an output should have."""
         return self.frames_read if self.frames_given is None else self.frames_given
 
     @property
     def whole(self) -> bool:
-        """Whether the source held everything that it promises."""
+        """Whether nothing was damaged or missing."""
         return not (self.packets_damaged or self.frames_damaged or self.shortfall)

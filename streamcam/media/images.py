@@ -1,8 +1,4 @@
-"""Planar YUV images: the few things every room needs to do with an ``av.VideoFrame``.
-
-Planes are viewed as arrays without copying, and the matrix that turns RGB into an image's own YUV is worked
-out in one place.
-"""
+"""Planar YUV images: views of the planes of an ``av.VideoFrame`` as arrays, and its color coding."""
 
 from __future__ import annotations
 
@@ -108,7 +104,7 @@ class YuvCoding:
 
 
 def coding_of(image: Image) -> YuvCoding:
-    """Tell how an image codes color, from its tags, or from its height where it has none."""
+    """Return how an image codes color: by its tags, or by its height where it has none."""
     tag = _SAME_MATRIX.get(image.colorspace, image.colorspace)
     if tag in _KR_KB:
         matrix = Colorspace(tag)
@@ -144,13 +140,13 @@ def packed_pixels(image: Image) -> ByteArray:
 
 @functools.cache
 def bits_of(pixel_format: str) -> int:
-    """Tell how many bits a sample of a pixel format has."""
+    """Return the number of bits of a sample of a pixel format."""
     return max(component.bits for component in av.VideoFormat(pixel_format).components)
 
 
 @functools.cache
 def chroma_of(pixel_format: str) -> str:
-    """Tell which of `CHROMAS` holds all colors of a pixel format; the least for gray."""
+    """Return which of `CHROMAS` holds all colors of a pixel format; the least for gray."""
     layout = av.VideoFormat(pixel_format, 4, 4)
     if len(layout.components) < 3 and not layout.has_palette:
         return CHROMAS[0]

@@ -114,7 +114,7 @@ class Resampler:
     def to_size(self, image: Image, width: int, height: int) -> Image:
         """Resample a planar image to another size, keeping its format, matrix and range.
 
-        Both are told by its tags then: what was left to be guessed from the height would change with it.
+        Its tags say both: what was left to be guessed from the height would change with the height.
         """
         coding = coding_of(image)
         tags = dataclasses.replace(tags_of(image), colorspace=int(coding.matrix))

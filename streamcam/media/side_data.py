@@ -1,4 +1,4 @@
-"""What a decoded image carries beside its pixels: how it is turned, and how bright it is meant."""
+"""Data beside the pixels of a decoded image: its orientation and its HDR metadata."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ def _display_of(fields: NDArray[np.int32]) -> MasteringDisplay | None:
 
 
 def lost_with(decoded: Image) -> tuple[str, ...]:
-    """Tell in words what an image carries beside its pixels that a drawn one will not."""
+    """Describe the side data of an image that is lost when something is drawn on it."""
     kinds = {entry.type.name for entry in _side_data_of(decoded)}
     return tuple(note for kind, note in _LOST.items() if kind in kinds)
 
 
 def _side_data_of(decoded: Image) -> Any:
-    """What an image carries beside its pixels, as PyAV's `SideDataContainer`.
+    """Return the side data of an image, as PyAV's `SideDataContainer`.
 
     Not its own attribute, with which both refer to each other from then on: the image, and with it all the
     decoder's memory, would be freed only when Python next looks for such circles.

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _SHARED = ("libxcb-shape", "libxcb-shm", "libxcb-xfixes")
-"""What both wheels bring under the same file names, built against different copies of libxcb."""
+"""Libraries that both wheels bring under the same file names, built against different copies of libxcb."""
 
 
 def load_x11_libraries() -> None:

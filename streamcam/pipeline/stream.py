@@ -88,7 +88,7 @@ class ExplainedStream:
 
     @property
     def notice(self) -> str | None:
-        """What is wrong with a live source right now, in words; None while all is well."""
+        """Current problem of a live source, in words; None while all is well."""
         return self._stages.source.notice
 
     @property

@@ -28,7 +28,7 @@ _RAW = ("YUYV", "UYVY", "YVYU", "NV12", "YU12", "YV12")
 _JPEG = "MJPG"
 
 _RAW_BYTES_PER_S = 640 * 480 * 2 * 30
-"""What a raw stream may need where the driver does not say what it can do: USB 2 carries little more."""
+"""Most bytes per second of a raw stream where the driver lists no modes: USB 2 carries little more."""
 
 _ENOUGH = Fraction(9, 10)
 """A mode is as fast as was asked for from this share on: 29.97 is meant by 30."""
@@ -77,7 +77,7 @@ def open_camera(location: str | int | Path, settings: SourceSettings) -> Source:
 
 
 def check_camera(location: int | str) -> None:
-    """Make sure, as far as that can be told without opening it, that there is such a camera.
+    """Make sure, without opening it, that there is such a camera.
 
     Raises:
         SourceNotFoundError: if there is none.
@@ -192,12 +192,12 @@ class CameraCapture(Capture):
 def choose_mode(modes: Sequence[Mode], settings: SourceSettings) -> Mode:
     """Choose what to ask a camera for.
 
-    Raw images are taken where the camera sends them fast enough in the size wanted, and JPEGs where it
+    Raw images are taken where the camera sends them fast enough in the size asked for, and JPEGs where it
     does not: they cost some sharpness, but USB carries them.
 
     Args:
         modes: What the camera can do; empty where nobody knows.
-        settings: What is wanted.
+        settings: Size and rate to come close to.
     """
     rate = settings.rate or _DEFAULT_RATE
     width, height = settings.size or _DEFAULT_SIZE

@@ -36,7 +36,7 @@ class SourceSettings:
     chroma: str | None = None
     """Chroma subsampling to work with, one of `streamcam.media.images.CHROMAS`; the video's own if None."""
     hwaccel: str = "none"
-    """What decodes: one of FFmpeg's devices (``"cuda"``), ``"auto"`` for any that works, or ``"none"``."""
+    """Hardware decoder: a device of FFmpeg (``"cuda"``), ``"auto"`` for any that works, or ``"none"``."""
     mirror: bool = False
     """Whether a camera's images are mirrored, left and right swapped."""
     real_time: bool = False

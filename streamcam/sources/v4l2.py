@@ -1,4 +1,4 @@
-"""What cameras Linux knows, and what each can do: asked of the driver, without taking the camera.
+"""Cameras that Linux knows and their modes, read from the driver without occupying the camera.
 
 The numbers and layouts are those of the kernel's ``linux/videodev2.h``, the same on every 64-bit machine.
 """
@@ -19,7 +19,7 @@ _CAPTURE = 1  # V4L2_BUF_TYPE_VIDEO_CAPTURE, and V4L2_CAP_VIDEO_CAPTURE
 _HAS_DEVICE_CAPS = 0x8000_0000
 _DISCRETE = 1
 _USUAL_SIZES = ((640, 480), (1280, 720), (1920, 1080), (3840, 2160))
-_MOST = 256  # a driver that never says "no more" must not keep us for ever
+_MOST = 256  # a driver that never says "no more" must not keep us forever
 
 # Name → direction and size, type and number, as _IOR and _IOWR put them together.
 _QUERY_CAPABILITIES = 0x8068_5600
@@ -32,7 +32,7 @@ Ioctl = Callable[[int, int, bytearray], object]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Mode:
-    """One way in which a camera can send images."""
+    """A size, coding and rate in which a camera can send images."""
 
     fourcc: str
     """How they are coded: ``"YUYV"`` raw, ``"MJPG"`` as JPEGs …"""
@@ -50,7 +50,7 @@ class CameraInfo:
     path: str
     """The device's path."""
     title: str
-    """What its maker calls it."""
+    """Name that its maker gave it."""
     modes: tuple[Mode, ...] = ()
     problem: str | None = None
     """Why it cannot be used, in words."""
@@ -74,7 +74,7 @@ def list_cameras(directory: Path = _CLASS_DIRECTORY) -> list[CameraInfo]:
 
 
 def describe_camera(number: int, directory: Path = _CLASS_DIRECTORY) -> CameraInfo | None:
-    """Tell what one camera can do; None where the device gives no images, as those for metadata."""
+    """Describe one camera; None if the device sends no images, as those for metadata."""
     path = f"/dev/video{number}"
     try:
         title = (directory / f"video{number}" / "name").read_text("utf-8", errors="replace").strip()
@@ -104,7 +104,7 @@ def _system_ioctl(device: int, request: int, buffer: bytearray) -> object:
 
 
 def can_capture(device: int, ioctl: Ioctl = _system_ioctl) -> bool:
-    """Tell whether an open device gives images.
+    """Return whether an open device sends images.
 
     Raises:
         OSError: if it is no video device.

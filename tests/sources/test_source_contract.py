@@ -18,16 +18,15 @@ import pytest
 from media_factory import make_clip
 from PIL import Image
 from stage_fakes import LIMIT_S, FakeExplainer
+from toy_source import TOY, ToySource
 
 import streamcam
 from streamcam.errors import InvalidArgumentError
-from streamcam.frames import Frame, SourceInfo, SourceReport
-from streamcam.media.images import PLANAR_FORMATS, image_from_rgb, planes_of, tags_of
-from streamcam.media.scaling import Resampler
+from streamcam.frames import Frame
+from streamcam.media.images import PLANAR_FORMATS, planes_of, tags_of
 from streamcam.sources import (
     SOURCES,
     Source,
-    SourceKind,
     SourceSettings,
     SyntheticSource,
     camera,
@@ -299,37 +298,9 @@ def test_settings_that_a_kind_does_not_take_are_refused(
 # --- a new kind of source -----------------------------------------------------------------------------------
 
 
-class ToySource(Source):
-    """Frames of one color: what a new kind of source takes."""
-
-    def __init__(self, color: str) -> None:
-        self.color = color
-        self.count = 0
-
-    @property
-    def info(self) -> SourceInfo:
-        return SourceInfo(f"toy:{self.color}", None, 64, 48, time_base=Fraction(1, 25), rate=Fraction(25))
-
-    def __iter__(self) -> Iterator[Frame]:
-        pixels = np.asarray(Image.new("RGB", (64, 48), self.color))
-        image = Resampler().to_planar(image_from_rgb(pixels), "yuv420p")
-        for index in range(5):
-            if self.stop_flag.is_set():
-                return
-            yield Frame(image, index, index, Fraction(1, 25), time.monotonic())
-            self.count += 1
-
-    def report(self) -> SourceReport:
-        return SourceReport(frames_read=self.count)
-
-
 @pytest.fixture
 def _toy(monkeypatch: pytest.MonkeyPatch) -> None:
-    kind = SourceKind(
-        lambda location: str(location).startswith("toy:"),
-        lambda location, _settings: ToySource(str(location).removeprefix("toy:")),
-    )
-    monkeypatch.setitem(SOURCES, "toy", kind)
+    monkeypatch.setitem(SOURCES, "toy", TOY)
 
 
 @pytest.mark.usefixtures("_toy")
