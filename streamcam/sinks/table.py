@@ -106,7 +106,7 @@ def open_sink(
     kinds = [kind for kind in SINKS if key in kind.keys]
     for kind in kinds:
         if kind.takes(location, info):
-            _log.debug("opening %r as an output of kind %r", location, kind.name)
+            _log.debug("a %s output is of kind %r", key, kind.name)
             return kind.open(location, info, SinkSettings(settings or EncoderSettings(), overwrite))
     raise _refusal(Path(location), info, kinds)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from streamcam.explain.clips import slide_clips
 from streamcam.explain.images import frame_of
 from streamcam.explanations import Instance
 from streamcam.frames import Frame
-from streamcam.models import Output
+from streamcam.models import Model, Output
 from streamcam.temporal import TemporalSettings, Tracker
 
 
@@ -164,9 +165,9 @@ def test_methods_of_one_pass_explain_clips(method: str) -> None:
 
 
 @pytest.mark.parametrize("make", [cell_detector, clip_colors])
-def test_they_are_streamed_and_rendered(tmp_path: Path, make: object) -> None:
+def test_they_are_streamed_and_rendered(tmp_path: Path, make: Callable[[], Model]) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=10)
-    explainer = Explainer(make())  # type: ignore[operator]
+    explainer = Explainer(make())
     assert explainer.target_layer == "features"
     with streamcam.stream(str(clip), explainer) as running:
         assert [explanation.is_explained for _, explanation in running] == [True] * 10
@@ -228,3 +229,13 @@ def test_the_choice_of_device_backend_and_precision_is_logged(caplog: pytest.Log
         "device cpu; layer features; batches of 4",
         "backend torch in fp32: networks that take clips run in torch",
     ]
+
+
+@pytest.mark.parametrize("make", [cell_detector, clip_colors])
+def test_they_are_shown_live_from_python(tmp_path: Path, make: Callable[[], Model]) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=50)
+    settings = streamcam.LiveSettings(display="none", duration_s=2)
+    source = streamcam.SourceSettings(loop=True, real_time=True)
+    result = streamcam.live(str(clip), make(), settings=settings, source_settings=source)
+    assert result.problems == ()
+    assert result.statistics.explained > 0

@@ -134,6 +134,7 @@ def test_what_is_kept_is_repeated(gone_on: GoneOn, clock: Clock) -> None:
         assert [one.frame_index for one in explanations] == [begin, begin + 1]
         assert [one.heatmaps[3][0, 0] for one in explanations] == [begin, begin + 1]
     assert fake.batches == [[0, 1], [8, 9]]
+    assert fake.skipped == [[2, 3], [4, 5], [6, 7]]  # clips may begin with them
     explainer.save()
     assert kept_in(store) == ["pending-000000006.npz", "pending-000000008.npz"]
 

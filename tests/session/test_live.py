@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import toy_models
 from live_fakes import FakeExplainers, ScriptedLiveSource
 from media_factory import frame_times_of, make_clip
 
@@ -87,6 +88,20 @@ def test_commands_come_from_python(clip: Path) -> None:
         commands=[queue],
     )
     assert [request.method for request in explainers.requests][:2] == ["gradcam", "other"]
+
+
+def test_a_session_frozen_from_the_beginning_holds_its_first_frame() -> None:
+    source, queue = ScriptedLiveSource(), CommandQueue()
+    queue.send("freeze")
+    source.go(2)
+
+    def quit_with_heat(live_frame: LiveFrame) -> None:
+        if live_frame.heat is not None:
+            queue.send("quit")
+
+    output = Collector(quit_with_heat)
+    streamcam.live(source, FakeExplainers(), settings=UNSEEN, outputs=[output], commands=[queue])
+    assert len(output.indices) == 1
 
 
 def run_until_facts(explainer: Any, clip: Path) -> LiveSession:
@@ -176,3 +191,39 @@ def test_the_command_line_is_not_imported(clip: Path) -> None:
     )
     environment = {"PYTHONPATH": ":".join(sys.path), "PATH": ""}
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60, env=environment)
+
+
+@pytest.mark.parametrize(
+    "factory", [toy_models.cell_detector, toy_models.clip_colors], ids=["boxes", "clips"]
+)
+def test_detectors_and_networks_of_clips_run_live(factory: Callable[[], Any], clip: Path) -> None:
+    session = run_until_facts(factory(), clip)
+    assert session.state.target is not None
+    facts = session.state.facts
+    assert facts is not None
+    assert session.state.target.label in facts.labels
+
+
+def test_detected_objects_reach_the_outputs(tmp_path: Path) -> None:
+    def paint_white(_index: int, planes: Any) -> None:  # all cells are bright in every color
+        for plane, value in zip(planes, (235, 128, 128), strict=True):
+            plane[:] = value
+
+    clip = make_clip(tmp_path / "white.mp4", frames=6, paint=paint_white)
+    queue = CommandQueue()
+    labels: set[str] = set()
+
+    def collect(live_frame: LiveFrame) -> None:
+        if live_frame.heat is not None:
+            labels.update(instance.label for instance in live_frame.heat.instances)
+            queue.send("quit")
+
+    streamcam.live(
+        clip,
+        toy_models.cell_detector(),
+        settings=UNSEEN,
+        source_settings=SourceSettings(real_time=True, loop=True),
+        outputs=[Collector(collect)],
+        commands=[queue],
+    )
+    assert labels == set(toy_models.cell_detector().labels)

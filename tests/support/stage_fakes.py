@@ -107,6 +107,7 @@ class FakeExplainer:
 
     Attributes:
         batches: The indices of the frames of every batch so far.
+        skipped: The same, of batches that needed no explanation.
         settings: What it was built with, as the command line builds its explainer.
     """
 
@@ -136,6 +137,7 @@ class FakeExplainer:
         """
         self.batch_size = 2 if batch_size == "auto" else batch_size
         self.batches: list[list[int]] = []
+        self.skipped: list[list[int]] = []
         if isinstance(model, FakeModel):
             settings, model = {**model.settings, **settings}, model.name
         self.settings = {"model": model, "batch_size": batch_size, **settings}
@@ -149,8 +151,8 @@ class FakeExplainer:
         self._before(len(self.batches) - 1)
         return [explanation_of(frame.index) for frame in frames]
 
-    def skip_frames(self, frames: list[Frame], tracker: Tracker | None = None) -> None:
-        """Need nothing of frames whose explanations are known."""
+    def skip_frames(self, frames: list[Frame], tracker: Tracker | None = None) -> None:  # noqa: ARG002
+        self.skipped.append([frame.index for frame in frames])
 
 
 class Token:
