@@ -231,6 +231,9 @@ class LiveSession:
             self._began_s = self._written_s = now_s
         if not self._state.frozen:
             self._newest = frame
+        elif self._newest is None:  # frozen before there was anything to hold
+            self._newest = frame
+            self._carry_out(Freeze(True))
 
     def _take_answers(self) -> None:
         """Take what the explainer has finished since the last time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from streamcam.sources.base import Source
 from streamcam.sources.capture import Capture, CapturedImage, ReconnectingSource
 from streamcam.sources.settings import SourceSettings
 from streamcam.sources.v4l2 import CameraInfo, Mode, list_cameras
+
+_log = logging.getLogger("streamcam.sources")
 
 _IS_LINUX = sys.platform.startswith("linux")
 
@@ -133,6 +136,12 @@ class CameraCapture(Capture):
             self._title = found.title
             self._others = frozenset(camera.number for camera in known if camera is not found)
         mode = choose_mode(() if found is None else found.modes, self._settings)
+        _log.info(
+            "%s is asked for %s, out of %s",
+            self.name,
+            mode,
+            "unknown modes" if found is None else found.modes,
+        )
         # The coding first: in another one the size may not be there.
         device.set(cv2.CAP_PROP_FOURCC, fourcc_number(mode.fourcc))
         device.set(cv2.CAP_PROP_FRAME_WIDTH, mode.width)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from streamcam.sources.images import is_image, is_sequence, open_image, open_seq
 from streamcam.sources.network import check_url, is_stream_url, open_stream, redact
 from streamcam.sources.settings import SourceSettings
 from streamcam.sources.video import open_video
+
+_log = logging.getLogger("streamcam.sources")
 
 Location = str | int | Path
 """Where a source is: a file's path, a camera's number or device, a stream's URL."""
@@ -66,6 +69,7 @@ def open_source(location: Location, settings: SourceSettings | None = None) -> S
     settings = settings or SourceSettings()
     for name, kind in SOURCES.items():
         if kind.recognize(location):
+            _log.debug("%r is read as %s", redact(str(location)), name)
             _check_settings(location, name, kind, settings)
             return kind.open(location, settings)
     check_url(location)

@@ -90,6 +90,20 @@ def test_commands_come_from_python(clip: Path) -> None:
     assert [request.method for request in explainers.requests][:2] == ["gradcam", "other"]
 
 
+def test_a_session_frozen_from_the_beginning_holds_its_first_frame() -> None:
+    source, queue = ScriptedLiveSource(), CommandQueue()
+    queue.send("freeze")
+    source.go(2)
+
+    def quit_with_heat(live_frame: LiveFrame) -> None:
+        if live_frame.heat is not None:
+            queue.send("quit")
+
+    output = Collector(quit_with_heat)
+    streamcam.live(source, FakeExplainers(), settings=UNSEEN, outputs=[output], commands=[queue])
+    assert len(output.indices) == 1
+
+
 def run_until_facts(explainer: Any, clip: Path) -> LiveSession:
     """Run a session until an explainer is in use."""
     queue = CommandQueue()

@@ -1,4 +1,4 @@
-"""A new kind of source is reachable from the command line by its row in the table."""
+"""Inputs of `render` other than a video or an image."""
 
 from __future__ import annotations
 
@@ -6,10 +6,21 @@ from pathlib import Path
 
 import pytest
 from media_factory import frame_times_of
+from PIL import Image
 from toy_source import TOY
 
 from streamcam.cli import run
 from streamcam.sources import SOURCES
+
+
+@pytest.mark.usefixtures("explainers")
+def test_numbered_images_become_a_video(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for number in range(1, 5):
+        Image.new("RGB", (64, 48), (50 * number, 0, 0)).save(work / f"{number:02d}.png")
+    assert run(["render", "%02d.png", "-o", "out.mp4", "--fps", "10"]) == 0, capfd.readouterr().err
+    assert [float(time) for time in frame_times_of(work / "out.mp4")] == pytest.approx([0, 0.1, 0.2, 0.3])
+    assert run(["render", "out%02d.png", "-o", "again.mp4"]) == 2
+    assert "no images 'out%02d.png'; check the path" in capfd.readouterr().err
 
 
 @pytest.mark.usefixtures("explainers")
