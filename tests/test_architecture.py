@@ -221,10 +221,6 @@ INVENTED = (
 
 WORDS = re.compile(rf"(?<![a-z])(?:{INVENTED})(?![a-z])|\"\"\"Assign\b|\"\"\"(?:What|Tell) ", re.IGNORECASE)
 
-NOT_YET = ("pipeline",)
-"""Paths that begin thus are still to be rewritten in plain words."""
-
-PLAIN = [path for path in FILES if not str(path.relative_to(PACKAGE)).startswith(NOT_YET)]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -237,7 +233,7 @@ def invented_words(text: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", [*PLAIN, *PAGES], ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", [*FILES, *PAGES], ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_invented_words(path: Path) -> None:
     assert invented_words(path.read_text(encoding="utf-8")) == []
 
