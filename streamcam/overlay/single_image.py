@@ -31,8 +31,7 @@ def draw_explanation(
 ) -> ByteArray:
     """Draw heat, labels and boxes onto the image that was explained, as a render does for a frame.
 
-    Heat is scaled to its own maximum, the strongest class's where several are explained: a single image has
-    no neighbors in time to compare with.
+    Each class's heat is scaled to its own maximum, as on the first frame of a video.
 
     Args:
         explanation: The image's explanation.
@@ -78,11 +77,14 @@ def describe_as_html(explanation: Explanation) -> str:
 
 
 def _scale(explanation: Explanation) -> dict[int, FloatArray]:
-    """Scale all maps of an explanation to their common maximum, 0 to 1, or -1 to 1 if signed."""
-    maps = {index: np.nan_to_num(heatmap) for index, heatmap in explanation.heatmaps.items()}
-    peak = np.float32(max((float(np.abs(heatmap).max()) for heatmap in maps.values()), default=0.0) or 1.0)
+    """Scale each map of an explanation to its own maximum, 0 to 1, or -1 to 1 if signed."""
     lowest = -1 if explanation.signed else 0
-    return {index: (heatmap / peak).clip(lowest, 1) for index, heatmap in maps.items()}
+    heatmaps = {}
+    for index, heatmap in explanation.heatmaps.items():
+        finite = np.nan_to_num(heatmap, posinf=0, neginf=0)
+        peak = np.float32(float(np.abs(finite).max()) or 1.0)
+        heatmaps[index] = (finite / peak).clip(lowest, 1)
+    return heatmaps
 
 
 def _encode_png(heat: FloatArray) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,12 @@ from PIL import Image
 from streamcam import OverlaySettings
 from streamcam.errors import InvalidArgumentError, SourceError, SourceNotFoundError
 from streamcam.explanations import Explanation, Instance, Prediction
-from streamcam.frames import Region
+from streamcam.frames import Frame, Region
+from streamcam.media.images import image_from_rgb
+from streamcam.media.scaling import FAITHFUL, Resampler
+from streamcam.overlay import Overlay
 from streamcam.overlay.colormaps import lookup_table
+from streamcam.temporal import Stabilizer, TemporalSettings
 
 CAT = Prediction(3, "cat <small>", 0.75)
 DOG = Prediction(5, "dog", 0.25)
@@ -114,3 +119,21 @@ def test_a_skipped_frame_is_shown_without_heat() -> None:
     skipped = Explanation(0, {}, (), (), "", "", Region())
     assert "img" not in skipped._repr_html_()
     assert skipped.draw(GRAY).shape == GRAY.shape
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_the_drawing_is_that_of_the_first_frame_of_a_render(signed: bool) -> None:
+    """Each class at its own full strength, whatever the strength of the others."""
+    weak, strong = (
+        np.array([[0, 1], [2, 0]], np.float32),
+        np.array([[0, 900], [0, -300 * signed]], np.float32),
+    )
+    heatmaps = {3: strong} if signed else {3: weak, 5: strong}
+    targets = (CAT,) if signed else (CAT, DOG)
+    explanation = explanation_of(weak, heatmaps=heatmaps, targets=targets, signed=signed)
+    image = Resampler().to_planar(image_from_rgb(GRAY), "yuv444p")
+    frame = Frame(image, 0, 0, Fraction(1), 0.0)
+    (stabilized,) = Stabilizer(TemporalSettings(mode="none")).push(frame, explanation)
+    rendered = Overlay().draw(stabilized)
+    expected = Resampler().to_rgb(rendered, 128, 96, interpolation=FAITHFUL)
+    assert np.abs(explanation.draw(GRAY).astype(int) - expected).max() <= 1
