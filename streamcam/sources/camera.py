@@ -136,12 +136,7 @@ class CameraCapture(Capture):
             self._title = found.title
             self._others = frozenset(camera.number for camera in known if camera is not found)
         mode = choose_mode(() if found is None else found.modes, self._settings)
-        _log.info(
-            "%s is asked for %s, out of %s",
-            self.name,
-            mode,
-            "unknown modes" if found is None else found.modes,
-        )
+        _log.info("%s is asked for %s; %d modes are known", self.name, mode, len(found.modes) if found else 0)
         # The coding first: in another one the size may not be there.
         device.set(cv2.CAP_PROP_FOURCC, fourcc_number(mode.fourcc))
         device.set(cv2.CAP_PROP_FRAME_WIDTH, mode.width)
