@@ -55,11 +55,13 @@ def _parameters(definition: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
 
 
 def _value(module: str, expression: ast.expr) -> Any:
-    """Evaluate a default: a literal, or the name of a constant that is one."""
+    """Evaluate a default: a literal, a constant that is one, or an item of such a constant."""
     if isinstance(expression, ast.Name):
         home, definition = _find(module, expression.id)
         if isinstance(definition, ast.expr):
             return _value(home, definition)
+    if isinstance(expression, ast.Subscript):
+        return _value(module, expression.value)[_value(module, expression.slice)]
     try:
         return ast.literal_eval(expression)
     except ValueError:  # `field(default_factory=…)` and the like
