@@ -30,7 +30,6 @@ def live(
     explainer: str | Model | Explainer | ExplainerFor | None = None,
     *,
     settings: LiveSettings | None = None,
-    source_settings: SourceSettings | None = None,
     outputs: Iterable[Output] = (),
     commands: Iterable[CommandSource] = (),
     announce: Callable[[str], None] = lambda _text: None,
@@ -47,7 +46,6 @@ def live(
         source,
         explainer,
         settings=settings,
-        source_settings=source_settings,
         outputs=outputs,
         commands=commands,
         announce=announce,
@@ -60,7 +58,6 @@ def open_session(
     explainer: str | Model | Explainer | ExplainerFor | None = None,
     *,
     settings: LiveSettings | None = None,
-    source_settings: SourceSettings | None = None,
     request: ExplainRequest | None = None,
     outputs: Iterable[Output] = (),
     commands: Iterable[CommandSource] = (),
@@ -74,7 +71,6 @@ def open_session(
         explainer: A `streamcam.Explainer`, a model or its name, or a function that returns an explainer for
             an `ExplainRequest`; the default model if None.
         settings: How the session runs; the defaults if None.
-        source_settings: How the source is read; the defaults if None.
         request: What to explain at first; what the explainer was built for, or Grad-CAM, if None.
         outputs: Where else frames go, besides what the settings name.
         commands: Where else commands come from, besides the window.
@@ -86,7 +82,7 @@ def open_session(
     settings = settings or LiveSettings()
     settings.check()
     explainer_for, request = _explainer_for(explainer, request)
-    opened = source if isinstance(source, Source) else _open(source, source_settings or SourceSettings())
+    opened = source if isinstance(source, Source) else _open(source, settings.source)
     try:
         folder = Path(settings.folder)
         all_outputs: list[Output] = [] if settings.display == "none" else [_open_window(opened.info.name)]
