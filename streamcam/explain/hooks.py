@@ -17,6 +17,7 @@ from torch import nn
 
 from streamcam.errors import ModelError
 from streamcam.models import Layer, Model, Output
+from streamcam.models.autograd import ForcedGradMode
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +27,8 @@ class ForwardPass:
     output: Output
     """The network's answer, scores in float32."""
     layer_outputs: tuple[torch.Tensor, ...]
-    """Output of each kept layer, in its own layout, float32; the scores depend on them."""
+    """Output of each kept layer, in its own layout, float32; the scores depend on them, unless no gradient
+    reaches them."""
     size: tuple[int, int]
     """(height, width) of the network's input."""
 
@@ -34,6 +36,10 @@ class ForwardPass:
     def scores(self) -> torch.Tensor:
         """float32 (N, classes)."""
         return self.output.scores
+
+
+class _GradientsOffError(Exception):
+    """The network is in inference mode where gradients begin."""
 
 
 class HookedNetwork:
@@ -50,15 +56,18 @@ class HookedNetwork:
         self.model = model
         self.layers = tuple(layers)
         self.dtype = dtype
+        self._forces_gradients = False
         self._modules = [model.module.get_submodule(layer.name) for layer in layers]
 
     def forward(self, batch: torch.Tensor) -> Output:
-        """Run the network without keeping anything.
+        """Run the network without keeping anything, with gradients throughout if they are enabled.
 
         Args:
             batch: What `Model.prepare` returned.
         """
-        with self._precision(batch.device.type):
+        wanted = torch.is_grad_enabled()
+        forced = ForcedGradMode(enabled=True) if wanted else contextlib.nullcontext()
+        with self._precision(batch.device.type), forced:
             return with_float_scores(self.model.forward(batch))
 
     def run(self, batch: torch.Tensor) -> ForwardPass:
@@ -70,24 +79,42 @@ class HookedNetwork:
         Raises:
             ModelError: if a layer did not run.
         """
+        forward_pass = None if self._forces_gradients else self._run(batch, None)
+        if forward_pass is None:
+            self._forces_gradients = True
+            forward_pass = self._run(batch, ForcedGradMode(enabled=False))
+            assert forward_pass is not None
+        return forward_pass
+
+    def _run(self, batch: torch.Tensor, forced: ForcedGradMode | None) -> ForwardPass | None:
+        """Run the network; None where it turned off the gradients that lead to the layers."""
         kept: dict[int, torch.Tensor] = {}
 
         def keep(index: int, output: torch.Tensor) -> torch.Tensor:
             if not kept:
+                if forced is not None:
+                    forced.enabled = True
+                elif torch.is_inference_mode_enabled():
+                    raise _GradientsOffError
                 output = output.detach().float().requires_grad_()
                 torch.set_grad_enabled(True)  # until the end of the no_grad block below
             kept[index] = output if output.dtype == torch.float32 else output.float()
             # A copy, for layers after this one that work in place: what is kept must stay as it is.
             return kept[index].clone()
 
-        with self._hooked(keep), torch.no_grad():
-            output = self.forward(batch)
+        try:
+            with self._hooked(keep), torch.no_grad(), forced or contextlib.nullcontext():
+                output = self.forward(batch)
+        except _GradientsOffError:
+            return None
         missing = [layer.name for index, layer in enumerate(self.layers) if index not in kept]
         if missing:
             raise ModelError(
                 f"layer {missing[0]!r} did not run for this input; choose another `target_layer`"
             )
         layer_outputs = tuple(kept[index] for index in range(len(self.layers)))
+        if forced is None and not all(values.requires_grad for values in (output.scores, *layer_outputs)):
+            return None
         return ForwardPass(output, layer_outputs, (batch.shape[-2], batch.shape[-1]))
 
     def run_with_output(self, batch: torch.Tensor, output: torch.Tensor) -> Output:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
+from streamcam.errors import ModelError
 from streamcam.explain.hooks import ForwardPass, HookedNetwork
 from streamcam.explain.targets import Objective
 from streamcam.models import Output
@@ -69,16 +70,16 @@ class MethodInputs:
     @functools.cached_property
     def gradients(self) -> torch.Tensor:
         """Gradients of the objective with respect to the activations, of their shape."""
-        return self._folded(self._differentiate(self._value().sum(), retain_graph=True))
+        return self._folded(self._reached(self._differentiate(self._value().sum(), retain_graph=True)))
 
     @functools.cached_property
     def curvature(self) -> torch.Tensor:
         """The Hessian of the objective times the activations, of their shape."""
-        gradients = self._differentiate(self._value().sum(), create_graph=True)
+        gradients = self._reached(self._differentiate(self._value().sum(), create_graph=True))
         if not gradients.requires_grad:  # a head that is linear has no curvature
             return torch.zeros_like(self.activations)
         product = self._differentiate((gradients * self._output.detach()).sum(), retain_graph=True)
-        return self._folded(product)
+        return torch.zeros_like(self.activations) if product is None else self._folded(product)
 
     @functools.cached_property
     def scorer(self) -> Scorer:
@@ -113,7 +114,10 @@ class MethodInputs:
 
     def _differentiate(
         self, value: torch.Tensor, *, retain_graph: bool = False, create_graph: bool = False
-    ) -> torch.Tensor:
+    ) -> torch.Tensor | None:
+        """Return the gradients with respect to the layer's output; None where the value has no path to it."""
+        if not (value.requires_grad and self._output.requires_grad):
+            return None
         (gradient,) = torch.autograd.grad(
             value,
             self._output,
@@ -121,7 +125,16 @@ class MethodInputs:
             create_graph=create_graph,
             allow_unused=True,
         )
-        return torch.zeros_like(self._output) if gradient is None else gradient
+        return gradient
+
+    def _reached(self, gradient: torch.Tensor | None) -> torch.Tensor:
+        if gradient is None:
+            name = self._network.layers[self._index].name
+            raise ModelError(
+                f"no gradient reaches layer {name!r} from the score; choose another `target_layer`, or a "
+                "method without gradients (`method='ablationcam'` or `'occlusion'`)"
+            )
+        return gradient
 
 
 class Scorer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -218,3 +219,42 @@ signal.raise_signal(signal.SIGTERM)
 assert caught
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+class Operated(nn.Module):
+    """A network with one operation of torch's before the target layer."""
+
+    def __init__(self, operation: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.operation = operation
+        self.stem, self.last, self.fc = nn.Conv2d(3, 8, 4, 4), nn.Conv2d(8, 16, 3), nn.Linear(16, 10)
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.fc(self.last(self.operation(self.stem(batch))).relu().mean((2, 3)))
+        return logits
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda values: values + torch.linalg.svdvals(values).mean(-1)[..., None, None],
+        lambda values: values - values.flatten(2).median(-1).values[..., None, None],
+        lambda values: torch.lgamma(values.abs() + 1),
+        lambda values: values - torch.quantile(values.flatten(2), 0.5, dim=2)[..., None, None],
+        torch.sinc,
+        torch.i0,
+        lambda values: torch.logcumsumexp(values, dim=3),
+    ],
+    ids=["svdvals", "median", "lgamma", "quantile", "sinc", "i0", "logcumsumexp"],
+)
+def test_what_openvino_cannot_convert_runs_in_torch(
+    operation: Callable[[torch.Tensor], torch.Tensor],
+) -> None:
+    model = Classifier("own", Operated(operation).eval(), numbered_labels(10), InputSpec(64, 64), "none")
+    image = new_images(1, 64, 96)[0]
+    explainer = Explainer(model, target_layer="last", classes=3)
+    assert explainer.backend == "torch"
+    assert "cannot" in explainer.backend_reason
+    exact = Explainer(model, target_layer="last", classes=3, backend="torch").explain(image)[0]
+    np.testing.assert_array_equal(explainer.explain(image)[0].heatmaps[3], exact.heatmaps[3])
