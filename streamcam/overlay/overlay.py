@@ -25,8 +25,8 @@ class OverlaySettings:
     alpha: float = 0.45
     """Weight of full heat, from 0 (none) to 1 (only heat)."""
     blend: str = "ramp"
-    """How the weight follows the strength of the heat: "ramp" lets it rise smoothly, so that what is not heated
-    stays as it was filmed; "even" is the same weight everywhere, as in the papers."""
+    """How the weight follows the strength of the heat: "ramp" lets it rise smoothly, so that what is not
+    heated stays as it was filmed; "even" is the same weight everywhere, as in the papers."""
     labels: bool = True
     """Whether to draw the predicted labels."""
     boxes: bool = True
