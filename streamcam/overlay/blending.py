@@ -146,7 +146,7 @@ class HeatBlender:
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class _Tables:
-    """What is looked up for one coding, in its code values."""
+    """Lookup tables for one coding, in its code values."""
 
     colors: tuple[PairTable, ...]
     """Y, Cb and Cr; already weighted unless the weight is the same everywhere."""
