@@ -14,7 +14,7 @@ from streamcam.errors import InvalidArgumentError, ModelError
 from streamcam.models.base import InputSpec
 from streamcam.models.classifier import Classifier
 from streamcam.models.labels import imagenet_labels, numbered_labels
-from streamcam.models.weights import StateDict, load_into
+from streamcam.models.weights import StateDict, load_into, match_prefix
 
 DEFAULT_WEIGHTS = "default"
 NO_WEIGHTS = "none"
@@ -128,6 +128,7 @@ def build_around(
     # On no device, because drawing the random numbers that are then replaced takes longer than reading.
     with torch.device("meta"):
         module = build(IMAGENET_CLASSES)
+        tensors = match_prefix(tensors, module.state_dict())
         classes = classes_in(tensors, module.state_dict(), IMAGENET_CLASSES)
         if classes != IMAGENET_CLASSES:
             module = build(classes)
