@@ -37,7 +37,17 @@ def live(
     """Show where a network looks, as it happens, until the window is closed or the source ends.
 
     Runs in the caller's thread, which must be the main one where a window is shown. In the window, h shows
-    the keys. See `open_session` for the arguments.
+    the keys.
+
+    Args:
+        source: A camera's number, a stream's URL, a video, which is played at its own pace, or an open
+            source.
+        explainer: A `streamcam.Explainer`, a model or its name, or a function that returns an explainer for
+            an `ExplainRequest`; the default model if None.
+        settings: How the session runs; the defaults if None.
+        outputs: Where else frames go, besides what the settings name.
+        commands: Where else commands come from, besides the window.
+        announce: Receives, in words, what those should know who see no window: that the source is gone.
 
     Raises:
         StreamcamError: one of its children, if the source, the network or an output cannot be used.
@@ -66,15 +76,13 @@ def open_session(
     """Check everything, open the source and the display, and return a session that is ready to run.
 
     Args:
-        source: A camera's number, a stream's URL, a video, which is played at its own pace, or an open
-            source.
-        explainer: A `streamcam.Explainer`, a model or its name, or a function that returns an explainer for
-            an `ExplainRequest`; the default model if None.
-        settings: How the session runs; the defaults if None.
+        source: The source; see `live`.
+        explainer: The explainer, or what makes it; see `live`.
+        settings: The settings of the session.
         request: What to explain at first; what the explainer was built for, or Grad-CAM, if None.
-        outputs: Where else frames go, besides what the settings name.
-        commands: Where else commands come from, besides the window.
-        announce: Receives, in words, what those should know who see no window: that the source is gone.
+        outputs: More outputs; see `live`.
+        commands: More sources of commands; see `live`.
+        announce: Receives messages for those who see no window; see `live`.
 
     Raises:
         StreamcamError: one of its children, if a setting, the source or the display cannot be used.

@@ -210,7 +210,7 @@ def test_heat_moves_on_to_frames_that_are_not_explained() -> None:
         lambda _: expect(explained),
         *frames(2),
         lambda _: gate.set(),
-        settings=LiveSettings(overlay=OverlaySettings(labels=False, alpha=1.0)),
+        settings=LiveSettings(overlay=OverlaySettings(labels=False, alpha=1.0, blend="even")),
         explainer_for=FakeExplainers(hold),
     )
     scene.run()
