@@ -65,8 +65,8 @@ class HookedNetwork:
         Args:
             batch: What `Model.prepare` returned.
         """
-        wanted = torch.is_grad_enabled()
-        forced = ForcedGradMode(enabled=True) if wanted else contextlib.nullcontext()
+        differentiates = torch.is_grad_enabled()
+        forced = ForcedGradMode(enabled=True) if differentiates else contextlib.nullcontext()
         with self._precision(batch.device.type), forced:
             return with_float_scores(self.model.forward(batch))
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from streamcam.errors import ModelError
 from streamcam.explain import Explainer
 from streamcam.models import Classifier, InputSpec
 from streamcam.models.labels import numbered_labels
@@ -87,3 +88,20 @@ def test_gradients_reach_through_no_grad_and_inference_mode(
     np.testing.assert_allclose(maps[1], maps[0], rtol=1e-4, atol=1e-7)
     assert torch.is_grad_enabled()
     assert not torch.is_inference_mode_enabled()
+
+
+class Detached(Plain):
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.fc(self.features(batch).mean((2, 3)).detach())
+        return logits
+
+
+def test_a_layer_that_no_gradient_reaches_is_refused() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    model = Classifier("own", Detached().eval(), numbered_labels(5), InputSpec(64, 64), "none")
+    explainer = Explainer(model, target_layer="second", backend="torch")
+    with pytest.raises(ModelError, match="no gradient reaches layer 'second' .* `target_layer`.*'occlusion'"):
+        explainer.explain(image)
+    # Methods without gradients need none.
+    for method in ("eigencam", "ablationcam", "occlusion"):
+        Explainer(model, target_layer="second", backend="torch", method=method).explain(image)
