@@ -43,8 +43,12 @@ class Composing(Display):  # draws everything, and shows it nowhere
 video, stats, duration = sys.argv[1:]
 streamcam.live(
     video,
-    settings=streamcam.LiveSettings(display="none", statistics=stats, duration_s=float(duration)),
-    source_settings=streamcam.SourceSettings(real_time=True, loop=True),
+    settings=streamcam.LiveSettings(
+        streamcam.SourceSettings(real_time=True, loop=True),
+        display="none",
+        statistics=stats,
+        duration_s=float(duration),
+    ),
     outputs=[Composing()],
 )
 """

@@ -87,12 +87,12 @@ def _command(name: str, command: click.Command) -> Iterator[str]:
     usage = " ".join(command.collect_usage_pieces(context))
     yield from (f"## streamcam {name}", "", f"`streamcam {name} {usage}`", "")
     yield from (_escape(inspect.cleandoc(command.help or "")), "")
-    yield from ("| option | environment variable | meaning |", "| --- | --- | --- |")
+    yield from ("| option | meaning |", "| --- | --- |")
     for parameter in command.params:
         record = parameter.get_help_record(context)
         if isinstance(parameter, click.Option) and record is not None:
             flags, meaning = record[0].replace("|", r"\|"), _escape(record[1])
-            yield f"| `{flags}` | `{parameter.envvar}` | {meaning} |"
+            yield f"| `{flags}` | {meaning} |"
     yield ""
 
 

@@ -134,6 +134,7 @@ def live_command(
         Explainers(build_from_model(model, **explainer)),
         request=request,
         settings=LiveSettings(
+            SourceSettings(**camera, loop=loop, real_time=True),
             OverlaySettings(**overlay),
             TemporalSettings(**temporal),
             display=display,
@@ -142,7 +143,6 @@ def live_command(
             statistics=stats,
             **limits,
         ),
-        source_settings=SourceSettings(**camera, loop=loop, real_time=True),
         announce=announce,
     )
     signals = SignalCount()

@@ -155,6 +155,13 @@ def chroma_of(pixel_format: str) -> str:
     return "422" if layout.chroma_height() == 4 else "420"
 
 
+@functools.cache
+def has_alpha(pixel_format: str) -> bool:
+    """Return whether images of a pixel format can be transparent; the colors of a palette can."""
+    layout = av.VideoFormat(pixel_format)
+    return layout.has_palette or any(component.is_alpha for component in layout.components)
+
+
 def tags_of(image: Image) -> ColorTags:
     """Read an image's color tags."""
     return ColorTags(image.color_range, image.colorspace, image.color_primaries, image.color_trc)

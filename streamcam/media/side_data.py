@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from av.sidedata.sidedata import SideDataContainer
+from av.sidedata.sidedata import SideDataContainer, Type
 from numpy.typing import NDArray
 
 from streamcam.frames import HdrMetadata, MasteringDisplay
@@ -17,6 +17,17 @@ _LOST = {
     "DOVI_METADATA": "what Dolby Vision adds to the image is left out",
     "A53_CC": "closed captions inside the images are left out",
 }
+
+
+def _member_for(kinds: type[Type], number: int) -> Type:
+    """Make a member for a kind of side data that has a number in FFmpeg and no name in PyAV."""
+    member: Any = object.__new__(kinds)
+    member._name_, member._value_ = f"UNNAMED_{number}", number
+    return cast(Type, member)
+
+
+# PyAV otherwise raises ValueError for the whole image, whose other side data is then out of reach.
+setattr(Type, "_missing_", classmethod(_member_for))  # noqa: B010 - mypy takes no assignment to a method
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 from streamcam.errors import InvalidArgumentError, UnknownNameError, unknown_name
@@ -17,7 +17,18 @@ from streamcam.models.request import DEFAULT_WEIGHTS, ModelRequest
 IMAGENET = "imagenet"
 """Value of ``labels`` for the 1,000 names of ImageNet-1k."""
 
-ACTIVATIONS = ("softmax", "sigmoid")
+_WEIGHTS_FILES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".tar")
+_OTHER_FILES = {
+    ".onnx": "an ONNX network",
+    ".pt2": "an exported program",
+    ".xml": "an OpenVINO network",
+    ".engine": "a TensorRT network",
+    ".h5": "a Keras network",
+    ".keras": "a Keras network",
+    ".tflite": "a TensorFlow Lite network",
+}
+
+ACTIVATIONS = ("softmax", "sigmoid", "none")
 
 
 def load_model(
@@ -29,7 +40,7 @@ def load_model(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     logits_key: str | int | None = None,
-    activation: Literal["softmax", "sigmoid"] | None = None,
+    activation: Literal["softmax", "sigmoid", "none"] | None = None,
     any_shape: bool = False,
 ) -> Model:
     """Load a model by name, in evaluation mode, on the CPU.
@@ -46,7 +57,7 @@ def load_model(
         mean: Mean of each channel, on a scale of 0 to 1: three for RGB, one for gray.
         std: Standard deviation of each channel, likewise.
         logits_key: Where the logits stand in what the network returns, if that is a dict, tuple or list.
-        activation: What makes probabilities of logits.
+        activation: What makes probabilities of logits; ``"none"`` for a network that returns probabilities.
         any_shape: Whether transformers that can be built for one shape of image or for any are to take any,
             as ``fit='full'`` needs it: timm's then enlarge their table of positions. Others do not change.
 
@@ -89,6 +100,17 @@ def _labels(labels: str | Path | Sequence[str] | None) -> tuple[str, ...] | None
 
 
 def _unknown_model(name: str) -> UnknownNameError:
+    ending = PurePath(name).suffix.lower()
+    if ending in _WEIGHTS_FILES:
+        return UnknownNameError(
+            f"unknown model {name!r}; that is a file of weights: pass it with `weights`, and name the "
+            "network that they belong to, as resnet50"
+        )
+    if ending in _OTHER_FILES:
+        return UnknownNameError(
+            f"unknown model {name!r}; that is {_OTHER_FILES[ending]}, and only PyTorch networks can be "
+            "explained: name a function that returns the original, as package.module:factory"
+        )
     known = [info.name for info in known_models()]
     return unknown_name("model", name, known, listed_by="streamcam models")
 

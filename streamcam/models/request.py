@@ -14,7 +14,7 @@ from streamcam.errors import InvalidArgumentError, ModelError
 from streamcam.models.base import InputSpec
 from streamcam.models.classifier import Classifier
 from streamcam.models.labels import imagenet_labels, numbered_labels
-from streamcam.models.weights import StateDict, load_into
+from streamcam.models.weights import StateDict, load_into, match_prefix
 
 DEFAULT_WEIGHTS = "default"
 NO_WEIGHTS = "none"
@@ -38,7 +38,7 @@ class ModelRequest:
     """See `InputSpec`."""
     logits_key: str | int | None = None
     """See `Classifier`."""
-    activation: Literal["softmax", "sigmoid"] | None = None
+    activation: Literal["softmax", "sigmoid", "none"] | None = None
     """See `Classifier`."""
     any_shape: bool = False
     """Whether to build it for frames of any shape, where its family can."""
@@ -128,6 +128,7 @@ def build_around(
     # On no device, because drawing the random numbers that are then replaced takes longer than reading.
     with torch.device("meta"):
         module = build(IMAGENET_CLASSES)
+        tensors = match_prefix(tensors, module.state_dict())
         classes = classes_in(tensors, module.state_dict(), IMAGENET_CLASSES)
         if classes != IMAGENET_CLASSES:
             module = build(classes)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import itertools
 import pickle
 import warnings
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import nn
@@ -18,7 +20,24 @@ from torch import nn
 from streamcam.errors import ModelError, SourceNotFoundError, map_errors
 
 # Where training scripts commonly put the parameters inside a checkpoint.
-_CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model", "state_dict_ema", "model_ema")
+_CHECKPOINT_KEYS = (
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model",
+    "net",
+    "state_dict_ema",
+    "model_ema",
+    "ema",
+)
+# Settings and measurements that training scripts keep beside the parameters: unpickling them runs no code.
+_HARMLESS: list[Any] = [
+    argparse.Namespace,
+    np.dtype,
+    *{type(np.dtype(kind)) for kind in (*np.typecodes["AllInteger"], *np.typecodes["Float"], "?")},
+    # Its module has been renamed; files have either name.
+    *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+]
 # What wrappers for parallel and compiled training put before every name.
 _WRAPPER_PREFIXES = ("module.", "_orig_mod.")
 
@@ -45,7 +64,7 @@ def read_state_dict(path: Path) -> StateDict:
         if path.suffix == ".safetensors":
             loaded: object = load_file(path)
         else:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), torch.serialization.safe_globals(_HARMLESS):
                 # Of a protocol that torch itself does not write: what matters is whether it can be read.
                 warnings.filterwarnings("ignore", "Detected pickle protocol")
                 loaded = torch.load(path, map_location="cpu", weights_only=True)
@@ -55,6 +74,11 @@ def read_state_dict(path: Path) -> StateDict:
 def _unreadable(path: Path, error: Exception) -> ModelError:
     if isinstance(error, pickle.UnpicklingError):
         return ModelError(_refusal(path))
+    if "TorchScript" in str(error):
+        return ModelError(
+            f"{str(path)!r} is a TorchScript program, not a weights file; save model.state_dict() of the "
+            "network that it was made from"
+        )
     reason = str(error).partition("\n")[0] or "it is empty"
     return ModelError(f"{str(path)!r} is not a weights file ({reason})")
 
@@ -74,17 +98,23 @@ def _refusal(path: Path) -> str:
 
 
 def _tensors_in(loaded: object, path: Path) -> StateDict:
-    for key in _CHECKPOINT_KEYS:
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
-            loaded = loaded[key]
+    while isinstance(loaded, Mapping):
+        nested = [loaded[key] for key in _CHECKPOINT_KEYS if isinstance(loaded.get(key), Mapping)]
+        if not nested:
             break
+        loaded = nested[0]
     if not isinstance(loaded, Mapping):
         raise ModelError(f"{str(path)!r} holds a {type(loaded).__name__}, not a table of named tensors")
     tensors = StateDict(
         (str(name), value) for name, value in loaded.items() if isinstance(value, torch.Tensor)
     )
     if not tensors:
-        raise ModelError(f"{str(path)!r} holds no tensors; was it saved from model.state_dict()?")
+        keys = ", ".join(map(str, itertools.islice(loaded, 8))) or "none"
+        more = f" and {len(loaded) - 8} more" if len(loaded) > 8 else ""
+        raise ModelError(
+            f"{str(path)!r} holds no tensors where weights usually are; its keys are {keys}{more}; "
+            "save model.state_dict() with torch.save or as .safetensors"
+        )
     tensors._metadata = getattr(loaded, "_metadata", None)
     for prefix in _WRAPPER_PREFIXES:
         if all(name.startswith(prefix) for name in tensors):
@@ -101,8 +131,37 @@ def _without_prefix(tensors: StateDict, prefix: str) -> StateDict:
     return stripped
 
 
+def match_prefix(tensors: StateDict, own: Mapping[str, torch.Tensor]) -> StateDict:
+    """Remove what a training framework put before the names of a network's tensors, as ``model.``.
+
+    Args:
+        tensors: What was read. Those outside the prefix, as a loss's own, are left out.
+        own: The network's state.
+
+    Returns:
+        The tensors as they are, unless exactly one prefix makes all of the network's names of them.
+    """
+    if not own.keys().isdisjoint(tensors):
+        return tensors
+    needed = {name for name in own if not name.endswith("num_batches_tracked")}
+    ends = (
+        (name[: dot + 1], name[dot + 1 :])
+        for name in tensors
+        for dot, letter in enumerate(name)
+        if letter == "."
+    )
+    found = Counter(prefix for prefix, name in ends if name in needed)
+    complete = [prefix for prefix, count in found.items() if count == len(needed)]
+    if len(complete) != 1:
+        return tensors
+    (prefix,) = complete
+    inside = StateDict((name, value) for name, value in tensors.items() if name.startswith(prefix))
+    inside._metadata = tensors._metadata
+    return _without_prefix(inside, prefix)
+
+
 def load_into(
-    module: nn.Module, tensors: Mapping[str, torch.Tensor], *, model: str, origin: str, assign: bool = False
+    module: nn.Module, tensors: StateDict, *, model: str, origin: str, assign: bool = False
 ) -> None:
     """Load named tensors into a module, which is left half loaded where this raises.
 
@@ -118,6 +177,7 @@ def load_into(
         ModelError: if names or shapes differ; the message names the first differences.
     """
     own = module.state_dict()
+    tensors = match_prefix(tensors, own)
     loaded = StateDict(tensors)
     # A file that tells no versions is taken for a recent one: its names are checked in any case.
     loaded._metadata = getattr(tensors, "_metadata", None) or getattr(own, "_metadata", None)

@@ -7,13 +7,15 @@ the heatmap are copied bit for bit.
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamcam.errors import InvalidArgumentError
+from streamcam.errors import InvalidArgumentError, unknown_name
 from streamcam.frames import FloatArray, Region
 from streamcam.media.images import ByteArray, Image, PlaneArray, YuvCoding, blank_like, coding_of, planes_of
 from streamcam.overlay.colormaps import lookup_table
@@ -23,23 +25,48 @@ PairTable = NDArray[np.uint16] | NDArray[np.int32]
 """The values of two samples, of 8 or more bits, for every pair of indices, (65536,)."""
 
 
-class HeatBlender:
-    """Mixes a colored heatmap into images: ``(1 - alpha) * image + alpha * color``. Not thread-safe."""
+_FULL_OPACITY_AT = 0.6
+"""Heat from which `ramp_up` is 1: what is hotter is as strong as with an even blend."""
 
-    def __init__(self, colormap: str, alpha: float) -> None:
+
+def ramp_up(strength: FloatArray) -> FloatArray:
+    """Rise smoothly from 0 without heat to 1 at `_FULL_OPACITY_AT`, by ``t**2 * (3 - 2 * t)``.
+
+    Args:
+        strength: Strength of the heat, float32, 0 to 1.
+    """
+    share = (strength / np.float32(_FULL_OPACITY_AT)).clip(0, 1)
+    return np.asarray(share * share * (3 - 2 * share), np.float32)
+
+
+BLENDS: dict[str, Callable[[FloatArray], FloatArray]] = {"ramp": ramp_up, "even": np.ones_like}
+"""Name → what share of the full weight heat has, by its strength, both 0 to 1."""
+
+
+class HeatBlender:
+    """Mixes a colored heatmap into images: ``(1 - w) * image + w * color``. Not thread-safe.
+
+    The weight w is alpha times what the blend makes of the heat's strength.
+    """
+
+    def __init__(self, colormap: str, alpha: float, blend: str) -> None:
         """Choose colors and weight.
 
         Args:
             colormap: Name of a color map in `COLORMAPS`.
-            alpha: Weight of the heat, from 0 (none) to 1 (only heat).
+            alpha: Weight of full heat, from 0 (none) to 1 (only heat).
+            blend: One of `BLENDS`: how the weight follows the strength of the heat.
 
         Raises:
-            InvalidArgumentError: if alpha is outside 0 to 1, or the color map does not exist.
+            InvalidArgumentError: if alpha is outside 0 to 1, or the color map or the blend does not exist.
         """
         check_alpha(alpha)
-        self._alpha = alpha
+        if blend not in BLENDS:
+            raise unknown_name("blend", blend, BLENDS)
         self._rgb = lookup_table(colormap)
-        self._tables: dict[YuvCoding, tuple[PairTable, ...]] = {}
+        self._weights = np.float32(alpha) * BLENDS[blend](np.linspace(0, 1, 256, dtype=np.float32))
+        self._even_weight = alpha if np.ptp(self._weights) == 0 else None
+        self._tables: dict[YuvCoding, _Tables] = {}
         self._scratch = Scratch()
 
     def blend(self, image: Image, heat: FloatArray, region: Region) -> Image:
@@ -57,7 +84,8 @@ class HeatBlender:
         sources, targets = planes_of(image), planes_of(fresh)
         tables = self._tables_for(coding_of(image))
         indices: dict[tuple[int, ...], ByteArray] = {}  # both chroma planes share one upsampled map
-        for source, target, table in zip(sources, targets, tables, strict=True):
+        kept: dict[tuple[int, ...], PlaneArray] = {}
+        for source, target, table in zip(sources, targets, tables.colors, strict=True):
             rows, columns = locate_region(region, (image.height, image.width), source.shape, sources[1].shape)
             covered = (rows.inside_length, columns.inside_length)
             if covered != source.shape:
@@ -68,9 +96,16 @@ class HeatBlender:
                 heat = upsample_cubic(heat, (rows.stop - rows.start, columns.stop - columns.start))
             if source.shape not in indices:
                 indices[source.shape] = self._indices(heat, rows, columns)
-            colored = self._look_up(indices[source.shape], table)[: math.prod(covered)].reshape(covered)
+                if self._even_weight is None:
+                    kept[source.shape] = self._look_up(indices[source.shape], tables.keep, "keep", covered)
+            colored = self._look_up(indices[source.shape], table, "colors", covered)
             where = (rows.inside, columns.inside)
-            cv2.addWeighted(source[where], 1 - self._alpha, colored, self._alpha, 0, dst=target[where])
+            if self._even_weight is not None:
+                weight = self._even_weight
+                cv2.addWeighted(source[where], 1 - weight, colored, weight, 0, dst=target[where])
+            else:
+                cv2.multiply(source[where], kept[source.shape], dst=target[where], scale=1 / tables.highest)
+                cv2.add(target[where], colored, dst=target[where])
         return fresh
 
     def _indices(self, heat: FloatArray, rows: Span, columns: Span) -> ByteArray:
@@ -78,22 +113,46 @@ class HeatBlender:
 
         An odd number is padded by one, as `_look_up` takes them in pairs.
         """
-        shares = upsample_linear(heat, rows, columns, self._scratch, "heat")
+        even = self._even_weight is not None
+        # Rounded before it is enlarged where that matters little, as it takes less time.
+        values = heat if even else np.rint(255 * heat).astype(np.uint8)
+        shares = upsample_linear(values, rows, columns, self._scratch, "heat")
         numbers = self._scratch.array("indices", (shares.size + shares.size % 2,), np.uint8)
-        cv2.convertScaleAbs(shares, dst=numbers[: shares.size].reshape(shares.shape), alpha=255)
+        target = numbers[: shares.size].reshape(shares.shape)
+        if even:
+            cv2.convertScaleAbs(shares, dst=target, alpha=255)
+        else:
+            target[:] = shares
         return numbers
 
-    def _look_up(self, indices: ByteArray, table: PairTable) -> PlaneArray:
-        """Look up the plane's values of an even number of indices."""
-        values = self._scratch.array("colors", indices.shape, np.uint8 if table.itemsize == 2 else np.uint16)
+    def _look_up(self, indices: ByteArray, table: PairTable, use: str, shape: tuple[int, int]) -> PlaneArray:
+        """Look up the plane's values of an even number of indices; return as many as the shape holds."""
+        values = self._scratch.array(use, indices.shape, np.uint8 if table.itemsize == 2 else np.uint16)
         cv2.LUT(indices.view(np.uint16), table, dst=values.view(table.dtype))
-        return values
+        return values[: math.prod(shape)].reshape(shape)
 
-    def _tables_for(self, coding: YuvCoding) -> tuple[PairTable, ...]:
+    def _tables_for(self, coding: YuvCoding) -> _Tables:
         if coding not in self._tables:
-            yuv = np.clip(np.rint(coding.encode_rgb(self._rgb)), 0, coding.highest).astype(coding.dtype)
-            self._tables[coding] = tuple(_pair_table(plane) for plane in yuv.T)
+            colors = coding.encode_rgb(self._rgb)
+            if self._even_weight is None:
+                colors = colors * self._weights[:, None]
+            values = np.clip(np.rint(colors), 0, coding.highest).astype(coding.dtype)
+            keep = np.rint(coding.highest * (1 - self._weights)).astype(coding.dtype)
+            self._tables[coding] = _Tables(
+                tuple(_pair_table(plane) for plane in values.T), _pair_table(keep), coding.highest
+            )
         return self._tables[coding]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class _Tables:
+    """Lookup tables for one coding, in its code values."""
+
+    colors: tuple[PairTable, ...]
+    """Y, Cb and Cr; already weighted unless the weight is the same everywhere."""
+    keep: PairTable
+    """How much of the image shows through, 0 to `highest`."""
+    highest: int
 
 
 def _pair_table(table: PlaneArray) -> PairTable:

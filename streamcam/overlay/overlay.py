@@ -23,7 +23,10 @@ class OverlaySettings:
     colormap: str = "turbo"
     """Name of a color map in `COLORMAPS`."""
     alpha: float = 0.45
-    """Weight of the heat, from 0 (none) to 1 (only heat)."""
+    """Weight of full heat, from 0 (none) to 1 (only heat)."""
+    blend: str = "ramp"
+    """How the weight follows the strength of the heat: "ramp" lets it rise smoothly, so that what is not
+    heated stays as it was filmed; "even" is the same weight everywhere, as in the papers."""
     labels: bool = True
     """Whether to draw the predicted labels."""
     boxes: bool = True
@@ -46,7 +49,7 @@ class Overlay:
             InvalidArgumentError: if a setting cannot be used.
         """
         self._settings = settings or OverlaySettings()
-        self._blender = HeatBlender(self._settings.colormap, self._settings.alpha)
+        self._blender = HeatBlender(self._settings.colormap, self._settings.alpha, self._settings.blend)
         self._tinter = Tinter(self._settings.alpha)
         self._boxes = BoxPainter()
         self._panel = LabelPanel()

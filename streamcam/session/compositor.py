@@ -91,7 +91,7 @@ class Compositor:
         """Draw the heat at the view's own size, so that labels stay readable in small windows."""
         if layout == "heat only":
             image = _black_like(image)
-            settings = dataclasses.replace(settings, alpha=1.0)
+            settings = dataclasses.replace(settings, alpha=1.0, blend="even")
         if stabilized is None:
             return image
         small_frame = dataclasses.replace(frame, image=image)

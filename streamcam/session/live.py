@@ -30,7 +30,6 @@ def live(
     explainer: str | Model | Explainer | ExplainerFor | None = None,
     *,
     settings: LiveSettings | None = None,
-    source_settings: SourceSettings | None = None,
     outputs: Iterable[Output] = (),
     commands: Iterable[CommandSource] = (),
     announce: Callable[[str], None] = lambda _text: None,
@@ -38,7 +37,17 @@ def live(
     """Show where a network looks, as it happens, until the window is closed or the source ends.
 
     Runs in the caller's thread, which must be the main one where a window is shown. In the window, h shows
-    the keys. See `open_session` for the arguments.
+    the keys.
+
+    Args:
+        source: A camera's number, a stream's URL, a video, which is played at its own pace, or an open
+            source.
+        explainer: A `streamcam.Explainer`, a model or its name, or a function that returns an explainer for
+            an `ExplainRequest`; the default model if None.
+        settings: How the session runs; the defaults if None.
+        outputs: Where else frames go, besides what the settings name.
+        commands: Where else commands come from, besides the window.
+        announce: Receives, in words, what those should know who see no window: that the source is gone.
 
     Raises:
         StreamcamError: one of its children, if the source, the network or an output cannot be used.
@@ -47,7 +56,6 @@ def live(
         source,
         explainer,
         settings=settings,
-        source_settings=source_settings,
         outputs=outputs,
         commands=commands,
         announce=announce,
@@ -60,7 +68,6 @@ def open_session(
     explainer: str | Model | Explainer | ExplainerFor | None = None,
     *,
     settings: LiveSettings | None = None,
-    source_settings: SourceSettings | None = None,
     request: ExplainRequest | None = None,
     outputs: Iterable[Output] = (),
     commands: Iterable[CommandSource] = (),
@@ -69,16 +76,13 @@ def open_session(
     """Check everything, open the source and the display, and return a session that is ready to run.
 
     Args:
-        source: A camera's number, a stream's URL, a video, which is played at its own pace, or an open
-            source.
-        explainer: A `streamcam.Explainer`, a model or its name, or a function that returns an explainer for
-            an `ExplainRequest`; the default model if None.
-        settings: How the session runs; the defaults if None.
-        source_settings: How the source is read; the defaults if None.
+        source: The source; see `live`.
+        explainer: The explainer, or what makes it; see `live`.
+        settings: The settings of the session.
         request: What to explain at first; what the explainer was built for, or Grad-CAM, if None.
-        outputs: Where else frames go, besides what the settings name.
-        commands: Where else commands come from, besides the window.
-        announce: Receives, in words, what those should know who see no window: that the source is gone.
+        outputs: More outputs; see `live`.
+        commands: More sources of commands; see `live`.
+        announce: Receives messages for those who see no window; see `live`.
 
     Raises:
         StreamcamError: one of its children, if a setting, the source or the display cannot be used.
@@ -86,7 +90,7 @@ def open_session(
     settings = settings or LiveSettings()
     settings.check()
     explainer_for, request = _explainer_for(explainer, request)
-    opened = source if isinstance(source, Source) else _open(source, source_settings or SourceSettings())
+    opened = source if isinstance(source, Source) else _open(source, settings.source)
     try:
         folder = Path(settings.folder)
         all_outputs: list[Output] = [] if settings.display == "none" else [_open_window(opened.info.name)]

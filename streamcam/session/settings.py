@@ -10,6 +10,7 @@ from streamcam.overlay import Overlay, OverlaySettings
 from streamcam.session.compositor import LAYOUTS
 from streamcam.session.state import View
 from streamcam.sinks import check_output, check_recording
+from streamcam.sources import SourceSettings
 from streamcam.temporal import LIVE_MODE, TemporalSettings, check_live
 
 DISPLAYS = ("window", "none")
@@ -19,6 +20,8 @@ DISPLAYS = ("window", "none")
 class LiveSettings:
     """How a live session runs."""
 
+    source: SourceSettings = dataclasses.field(default_factory=lambda: SourceSettings(real_time=True))
+    """How the source is read. Videos are played at their own pace in any case."""
     overlay: OverlaySettings = dataclasses.field(default_factory=OverlaySettings)
     temporal: TemporalSettings = dataclasses.field(default_factory=lambda: TemporalSettings(mode=LIVE_MODE))
     display: str = "window"
@@ -26,6 +29,7 @@ class LiveSettings:
     layout: str = LAYOUTS[0]
     """A name in `streamcam.session.compositor.LAYOUTS`."""
     heat_shown: bool = True
+    """Whether heat is shown at first, or the bare frames."""
     duration_s: float | None = None
     """How long to run, in seconds from the first frame; None for ever."""
     give_up_s: float | None = None

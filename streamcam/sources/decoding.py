@@ -11,6 +11,7 @@ import av
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from streamcam.media.demux import Timeline, read_packets
@@ -27,6 +28,20 @@ _STATES_DURATION = ("matroska", "flv", "avi")
 
 _TOLERANCE_S = 0.5
 _TOLERANCE_FRAMES = 2
+
+
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""Codec → the decoder that reads its transparency too; FFmpeg's own leave it out."""
+
+
+def _context_with_alpha(stream: VideoStream) -> VideoCodecContext | None:
+    """Open a decoder that reads transparency, where a stream has some that its own decoder leaves out."""
+    name = _ALPHA_DECODERS.get(stream.codec_context.name)
+    if name is None or stream.metadata.get("alpha_mode") != "1" or name not in av.codecs_available:
+        return None
+    context = cast(VideoCodecContext, av.CodecContext.create(name, "r"))
+    context.options = stream.codec_context.options
+    return context
 
 
 class Decoder:
@@ -52,6 +67,7 @@ class Decoder:
         # Not "AUTO": a decoder that works on several frames at once silently returns none of them when one of
         # the last packets is damaged.
         stream.thread_type = "SLICE"
+        self._context = _context_with_alpha(stream) or stream.codec_context
         self._container = container
         self._stream = stream
         self._time_base = stream.time_base or Fraction(1, 1000)
@@ -77,7 +93,7 @@ class Decoder:
         if packet is not None:
             self.damage.begin_packet(packet)
         try:
-            images = self._stream.decode(packet)
+            images = self._context.decode(packet)
         except FFmpegError:
             self.damage.lose(packet)
             return []

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import PIL.features
 import PIL.Image
 import PIL.ImageOps
 
@@ -35,15 +36,34 @@ _TIME_TOLERANCE_S = 1e-6
 
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*")
 
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif")
+"""Major brands, in the file type box, of still HEIC and AVIF images; sequences of images have others."""
+
 
 def is_image(path: str | int | Path) -> bool:
-    """Return whether a file is a JPEG, PNG, WebP, BMP or TIFF, by its first bytes."""
+    """Return whether a file is a JPEG, PNG, WebP, BMP, TIFF, HEIC or AVIF image, by its first bytes."""
     try:
-        with Path(str(path)).open("rb") as file:
-            head = file.read(12)
+        head = _head_of(Path(str(path)))
     except (OSError, ValueError):
         return False
-    return head.startswith(_SIGNATURES) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
+    is_webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    is_still = head.startswith(_SIGNATURES) and not _is_animated_png(head)
+    return is_still or is_webp or _is_heif(head)
+
+
+def _head_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(4096)
+
+
+def _is_animated_png(head: bytes) -> bool:
+    """Return whether a PNG has an animation control chunk, of several images, before its pixels."""
+    _, mark, control = head.partition(b"IDAT")[0].partition(b"acTL")
+    return head.startswith(b"\x89PNG") and bool(mark) and int.from_bytes(control[:4], "big") > 1
+
+
+def _is_heif(head: bytes) -> bool:
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
 
 
 def open_image(location: str | int | Path, settings: SourceSettings) -> ImageSource:
@@ -106,12 +126,10 @@ def _decode_image(
         SourceError: if it cannot be decoded, or holds more than one image.
     """
     try:
-        with PIL.Image.open(path) as opened:
+        with _open_with_pillow(path) as opened:
             if getattr(opened, "n_frames", 1) > 1 and opened.format in ("WEBP", "PNG"):
-                raise SourceError(
-                    f"{str(path)!r} is an animation; convert it to a video first (ffmpeg -i INPUT video.mp4)"
-                )
-            pixels = np.asarray(_flatten(PIL.ImageOps.exif_transpose(opened)))
+                raise SourceError(f"{str(path)!r} is an animation, not a single image")
+            pixels = np.asarray(flatten(PIL.ImageOps.exif_transpose(opened)))
     except SourceError:
         raise
     except Exception as error:  # Pillow's decoders raise what they like: struct.error, EOFError, KeyError...
@@ -119,7 +137,32 @@ def _decode_image(
     return resampler.to_planar(image_from_rgb(pixels), planar_format(chroma or "444", depth or 8))
 
 
-def _flatten(image: PIL.Image.Image) -> PIL.Image.Image:
+def _open_with_pillow(path: Path) -> PIL.Image.Image:
+    """Open an image file; HEIC with pillow-heif, which puts the tiles of phones' photos together.
+
+    Raises:
+        SourceError: if what decodes it is not installed.
+    """
+    head = _head_of(path)
+    if not _is_heif(head):
+        return PIL.Image.open(path)
+    brands = head[8 : int.from_bytes(head[:4], "big")]
+    if b"avif" in brands:
+        if not PIL.features.check("avif"):
+            raise SourceError(
+                f"{str(path)!r} is an AVIF image, which needs a newer Pillow: pip install -U pillow"
+            )
+        return PIL.Image.open(path)
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise SourceError(
+            f'{str(path)!r} is a HEIC image, which needs pillow-heif: pip install "streamcam[heic]"'
+        ) from error
+    return pillow_heif.open_heif(path).to_pillow()
+
+
+def flatten(image: PIL.Image.Image) -> PIL.Image.Image:
     """Bring an image to 8-bit RGB, on white where it is transparent."""
     if image.mode.startswith("I;16"):  # Pillow would cut all values above 255 off
         return PIL.Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8)).convert("RGB")

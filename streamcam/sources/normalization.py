@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from fractions import Fraction
+from typing import Any
 
 import cv2
 import numpy as np
 from av.video.reformatter import ColorRange
+from numpy.typing import NDArray
 
 from streamcam.frames import ColorTags
 from streamcam.media.images import (
@@ -19,6 +21,7 @@ from streamcam.media.images import (
     blank_like,
     chroma_of,
     coding_of,
+    has_alpha,
     planar_format,
     planes_of,
     set_tags,
@@ -69,6 +72,35 @@ def to_upright_planar(
         image = _retag_full_range(image)
     image = resampler.to_planar(image, pixel_format or working_format(image.format.name))
     return image if orientation == UPRIGHT else _rotate(image, orientation)
+
+
+def put_on_white(decoded: Image, resampler: Resampler, pixel_format: str) -> Image:
+    """Show an image on white where it is transparent, as still images are, without writing to it.
+
+    Args:
+        decoded: Image as it was decoded, with color that is not multiplied by its alpha.
+        resampler: Converts the pixel format.
+        pixel_format: Format of the result, one of `PLANAR_FORMATS`.
+
+    Returns:
+        Planar image; the decoded image itself where nothing is transparent.
+    """
+    if not has_alpha(decoded.format.name):
+        return decoded
+    layered = resampler.to_format(decoded, f"yuva{pixel_format.removeprefix('yuv')}")
+    *color, alpha = planes_of(layered)
+    coding = coding_of(layered)
+    if alpha.min() == coding.highest:
+        return decoded
+    fresh = blank_like(layered, pixel_format=pixel_format)
+    opacity = alpha.astype(np.float32) / coding.highest
+    white = coding.encode_rgb(np.full(3, 255, np.uint8))
+    for target, source, background in zip(planes_of(fresh), color, white, strict=True):
+        share: NDArray[Any] = opacity
+        if source.shape != opacity.shape:
+            share = cv2.resize(opacity, source.shape[::-1], interpolation=cv2.INTER_AREA)
+        target[:] = (background + (source - background) * share).round()
+    return fresh
 
 
 def _retag_full_range(image: Image) -> Image:

@@ -25,10 +25,10 @@ from streamcam.media.hwaccel import NONE, accelerator, devices_for
 from streamcam.media.images import Image, tags_of
 from streamcam.media.scaling import Resampler
 from streamcam.media.side_data import Orientation, hdr_metadata_of, lost_with, orientation_of
-from streamcam.sources.base import Source
+from streamcam.sources.base import ON_WHITE, Source
 from streamcam.sources.decoding import Decoder
 from streamcam.sources.files import check_input_file
-from streamcam.sources.normalization import FrameFitter, to_upright_planar, working_format
+from streamcam.sources.normalization import FrameFitter, put_on_white, to_upright_planar, working_format
 from streamcam.sources.paced import play
 from streamcam.sources.settings import SourceSettings
 
@@ -196,6 +196,7 @@ class VideoSource(Source):
         self._pixel_format: str | None = None
         self._coded_shape: Fraction | None = None
         self._top_field_first: bool | None = None
+        self._has_alpha = False
         self._lost: tuple[str, ...] = ()
         self._hdr_metadata: HdrMetadata | None = None
         self._tells_shape = bool(stream.sample_aspect_ratio) or settings.size is not None
@@ -225,6 +226,8 @@ class VideoSource(Source):
         notes = [self._framing.change] if self._framing.change else []
         if self._deinterlacer.has_worked:
             notes.append("frames were deinterlaced; `keep_interlaced=True` leaves them interlaced")
+        if self._has_alpha:
+            notes.append(ON_WHITE)
         damage, read, given = self._decoder.damage, self._frames_given, None
         if self._settings.rate is not None:
             read, given = self._frames_read, self._frames_given
@@ -259,12 +262,17 @@ class VideoSource(Source):
             if orientation is None:
                 # Once a video: what is true of its first image is true of all.
                 orientation, self._lost = orientation_of(image), lost_with(image)
+                # Screen recordings and GIFs have alpha whether or not they use it.
+                self._has_alpha = image.format.name.startswith("yuva")
                 self._hdr_metadata = hdr_metadata_of(image)
                 depth, chroma = self._settings.depth, self._settings.chroma
                 self._pixel_format = working_format(image.format.name, depth, chroma)
                 if image.interlaced_frame:
                     self._top_field_first = is_top_field_first(image)
-            upright = to_upright_planar(image, self._resampler, orientation, pixel_format=self._pixel_format)
+            assert self._pixel_format is not None
+            opaque = put_on_white(image, self._resampler, self._pixel_format)
+            self._has_alpha = self._has_alpha or opaque is not image
+            upright = to_upright_planar(opaque, self._resampler, orientation, pixel_format=self._pixel_format)
             time_s = float(image.pts * self._time_base - self._origin_s)
             self._frames_read += 1
             reached = image.pts + (image.duration or 0)

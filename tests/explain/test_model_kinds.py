@@ -234,8 +234,8 @@ def test_the_choice_of_device_backend_and_precision_is_logged(caplog: pytest.Log
 @pytest.mark.parametrize("make", [cell_detector, clip_colors])
 def test_they_are_shown_live_from_python(tmp_path: Path, make: Callable[[], Model]) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=50)
-    settings = streamcam.LiveSettings(display="none", duration_s=2)
-    source = streamcam.SourceSettings(loop=True, real_time=True)
-    result = streamcam.live(str(clip), make(), settings=settings, source_settings=source)
+    source = streamcam.SourceSettings(real_time=True, loop=True)
+    settings = streamcam.LiveSettings(source, display="none", duration_s=2)
+    result = streamcam.live(str(clip), make(), settings=settings)
     assert result.problems == ()
     assert result.statistics.explained > 0

@@ -11,7 +11,9 @@ from types import SimpleNamespace
 
 import av
 import pytest
+from av.sidedata.sidedata import Type
 from media_factory import make_clip, make_image
+from PIL import Image
 
 from streamcam.frames import HdrMetadata, MasteringDisplay
 from streamcam.media import side_data
@@ -122,3 +124,25 @@ def test_an_image_that_was_looked_at_is_freed_at_once(tmp_path: Path) -> None:
         gc.set_debug(0)
         gc.garbage.clear()
         gc.enable()
+
+
+def test_side_data_without_a_name_in_pyav_is_skipped(tmp_path: Path) -> None:
+    """EXIF data in a JPEG, which FFmpeg hands on beside the orientation that it found there."""
+    exif, photo = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6  # shown turned by a quarter to the right
+    Image.new("RGB", (64, 48), "red").save(photo, "JPEG", exif=exif)
+    with av.open(str(tmp_path / "photos.mkv"), "w") as video:
+        stream = video.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        packet = av.Packet(photo.getvalue())
+        packet.stream, packet.time_base, packet.pts, packet.dts = stream, Fraction(1, 25), 0, 0
+        video.mux(packet)
+    with open_source(tmp_path / "photos.mkv") as source:
+        assert (source.info.width, source.info.height) == (48, 64)
+        assert len(list(source)) == 1
+
+
+@pytest.mark.parametrize("number", [29, 31, 4000])
+def test_every_number_of_side_data_is_accepted(number: int) -> None:
+    assert Type(number).value == number
+    assert Type(number) not in list(Type)

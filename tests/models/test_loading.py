@@ -53,6 +53,28 @@ def test_the_default_is_there_without_a_download() -> None:
     assert not any(part.training for part in default.module.modules())
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("net.pth", "'net.pth'; that is a file of weights: pass it with `weights`"),
+        ("out/best.CKPT", "a file of weights"),
+        ("net.onnx", "that is an ONNX network, and only PyTorch networks can be explained"),
+    ],
+)
+def test_a_file_in_place_of_a_name_is_recognized(name: str, says: str) -> None:
+    with pytest.raises(UnknownNameError, match=says):
+        load_model(name)
+
+
+def test_a_fine_tuned_network_is_read_from_lightning_s_checkpoint(fine_tuned: Path, tmp_path: Path) -> None:
+    tensors = torch.load(fine_tuned, weights_only=True)
+    state = {f"model.{name}": value for name, value in tensors.items()}
+    torch.save({"state_dict": state, "epoch": 3}, tmp_path / "last.ckpt")
+    model = load_model(TINY, weights=tmp_path / "last.ckpt")
+    assert_same(model.module, fine_tuned)
+    assert len(model.labels) == 7
+
+
 def test_an_untrained_network_has_no_weights_to_speak_of() -> None:
     model = load_model(TINY, weights="none")
     assert (model.weights, len(model.labels), model.labels[285]) == ("none", 1000, "Egyptian cat")

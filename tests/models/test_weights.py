@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import pickle
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -51,6 +54,13 @@ FILES = [
     wrapped("_orig_mod."),
     {"model": wrapped("module._orig_mod.")},
     {**STATE, "note": "trained on a Sunday"},
+    {"state_dict": wrapped("model."), "epoch": 3, "pytorch-lightning_version": "2.4.0"},
+    {"state_dict": {**wrapped("model.backbone."), "criterion.weight": torch.ones(3)}},
+    {"model": {"state_dict": STATE}},
+    {"model": wrapped("module."), "args": argparse.Namespace(lr=0.1, name="resnet")},
+    {"net": STATE, "acc": np.float64(0.9), "best": np.float32(0.8), "epoch": np.int64(3)},
+    {"model_state": STATE},
+    {"ema": STATE, "updates": 12},
 ]
 
 
@@ -139,6 +149,20 @@ def test_code_in_a_file_never_runs(tmp_path: Path, write: str) -> None:
         assert trace.exists()
 
 
+def test_a_program_is_refused_without_the_advice_to_run_it(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scripting is deprecated, but such files are around
+        torch.jit.script(nn.Linear(2, 3)).save(tmp_path / "weights.pt")
+    with pytest.raises(ModelError, match="is a TorchScript program, not a weights file") as caught:
+        read_state_dict(tmp_path / "weights.pt")
+    assert "weights_only" not in str(caught.value)
+
+
+def test_a_prefix_that_could_be_one_or_the_other_is_not_guessed(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"FILE does not fit toy: .* is unknown"):
+        load(saved(tmp_path / "weights.pth", {**wrapped("student."), **wrapped("teacher.")}))
+
+
 def test_a_whole_network_is_refused_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"never runs code .*; save model\.state_dict\(\)"):
         read_state_dict(saved(tmp_path / "weights.pth", network()))
@@ -170,7 +194,7 @@ def test_what_is_no_weights_file_is_named_on_one_line(tmp_path: Path, name: str,
     ("content", "says"),
     [
         ([1, 2], "holds a list, not a table of named tensors"),
-        ({"epoch": 3}, "holds no tensors"),
+        ({"epoch": 3, "weights": {}}, "holds no tensors .*; its keys are epoch, weights; save model"),
         (torch.zeros(3), "holds a Tensor, not a table"),
     ],
 )

@@ -20,7 +20,7 @@ from streamcam.overlay.label_panel import ACCENT, LabelPanel
 from streamcam.overlay.overlay import _list_labels
 from streamcam.overlay.tinting import PALETTE
 
-PLAIN = OverlaySettings(colormap="inferno", alpha=1.0, labels=False)
+PLAIN = OverlaySettings(colormap="inferno", alpha=1.0, blend="even", labels=False)
 
 
 def frame_at(index: int, size: tuple[int, int] = (320, 180)) -> Frame:
@@ -140,6 +140,7 @@ def test_characters_that_no_font_has_are_told(monkeypatch: pytest.MonkeyPatch) -
     ("settings", "error", "says"),
     [
         (OverlaySettings(colormap="vridis"), UnknownNameError, "viridis"),
+        (OverlaySettings(blend="evne"), UnknownNameError, "even"),
         (OverlaySettings(alpha=1.5), InvalidArgumentError, "weight from 0 to 1"),
     ],
 )

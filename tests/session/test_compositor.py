@@ -18,7 +18,7 @@ from streamcam.media.images import PLANAR_FORMATS, bits_of, planes_of
 from streamcam.overlay import OverlaySettings
 from streamcam.session.compositor import Compositor
 
-FULL = OverlaySettings(alpha=1.0, labels=False)
+FULL = OverlaySettings(alpha=1.0, blend="even", labels=False)
 HALF = OverlaySettings(alpha=0.5, labels=False)
 
 

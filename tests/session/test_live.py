@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from streamcam.session.state import ExplainRequest
 from streamcam.temporal import TemporalSettings
 
 UNSEEN = LiveSettings(display="none")
+UNSEEN_LOOP = dataclasses.replace(UNSEEN, source=SourceSettings(real_time=True, loop=True))
 
 
 @pytest.fixture
@@ -82,8 +84,7 @@ def test_commands_come_from_python(clip: Path) -> None:
     streamcam.live(
         clip,
         explainers,
-        settings=UNSEEN,
-        source_settings=SourceSettings(real_time=True, loop=True),
+        settings=UNSEEN_LOOP,
         outputs=[Collector(steer)],
         commands=[queue],
     )
@@ -115,8 +116,7 @@ def run_until_facts(explainer: Any, clip: Path) -> LiveSession:
     session = open_session(
         clip,
         explainer,
-        settings=UNSEEN,
-        source_settings=SourceSettings(real_time=True, loop=True),
+        settings=UNSEEN_LOOP,
         outputs=[Collector(quit_with_facts)],
         commands=[queue],
     )
@@ -221,8 +221,7 @@ def test_detected_objects_reach_the_outputs(tmp_path: Path) -> None:
     streamcam.live(
         clip,
         toy_models.cell_detector(),
-        settings=UNSEEN,
-        source_settings=SourceSettings(real_time=True, loop=True),
+        settings=UNSEEN_LOOP,
         outputs=[Collector(collect)],
         commands=[queue],
     )

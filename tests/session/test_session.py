@@ -30,7 +30,7 @@ from streamcam.session.settings import LiveSettings
 from streamcam.session.state import ExplainRequest
 from streamcam.session.threads import ExplainerFor
 
-PLAIN = LiveSettings(OverlaySettings(labels=False), heat_shown=False)
+PLAIN = LiveSettings(overlay=OverlaySettings(labels=False), heat_shown=False)
 """Shows the bare frame, so that its gray tells which one it is."""
 
 FAKE = ExplainRequest("fake")
@@ -210,7 +210,7 @@ def test_heat_moves_on_to_frames_that_are_not_explained() -> None:
         lambda _: expect(explained),
         *frames(2),
         lambda _: gate.set(),
-        settings=LiveSettings(OverlaySettings(labels=False, alpha=1.0)),
+        settings=LiveSettings(overlay=OverlaySettings(labels=False, alpha=1.0, blend="even")),
         explainer_for=FakeExplainers(hold),
     )
     scene.run()

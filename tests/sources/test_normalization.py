@@ -9,9 +9,11 @@ from media_factory import make_clip, make_image, paint_noise, paint_quadrants
 
 from streamcam.frames import ColorTags
 from streamcam.media.images import PLANAR_FORMATS, bits_of, image_from_rgb, planes_of, set_tags, tags_of
-from streamcam.media.scaling import Resampler
+from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.media.side_data import Orientation
-from streamcam.sources.normalization import to_upright_planar, working_format
+from streamcam.sources import open_source
+from streamcam.sources.base import ON_WHITE
+from streamcam.sources.normalization import put_on_white, to_upright_planar, working_format
 
 # The quarters of the stored image are 40, 80 above and 120, 160 below. What is seen follows by hand.
 TURNS = {
@@ -160,3 +162,52 @@ def test_what_was_decoded_is_never_written_to(pixel_format: str) -> None:
     to_upright_planar(image, Resampler(), Orientation(rows_flipped=True))
     for plane, kept in zip(planes_of(image), before, strict=True):
         np.testing.assert_array_equal(plane, kept)
+
+
+def write_half_transparent(path: Path, codec: str, pixel_format: str, opacity: int = 128) -> Path:
+    """Write red that shows `opacity` on the left and not at all on the right."""
+    rgba = np.zeros((48, 64, 4), np.uint8)
+    rgba[..., 0], rgba[:, :32, 3] = 200, opacity
+    options = {"auto-alt-ref": "0", "lossless": "1"} if "vpx-vp9" in codec else {}
+    with av.open(str(path), "w") as video:
+        stream = video.add_stream(codec, rate=25, options=options)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pixel_format
+        for pts in range(2):
+            image = av.VideoFrame.from_ndarray(rgba, format="rgba").reformat(format=pixel_format)
+            image.pts = pts
+            video.mux(stream.encode(image))
+        video.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixel_format"),
+    [
+        ("clip.mkv", "ffv1", "yuva420p"),
+        ("clip.mkv", "ffv1", "yuva444p10le"),
+        ("clip.mov", "prores_ks", "yuva444p10le"),
+        ("clip.mov", "qtrle", "argb"),
+        ("clip.mov", "png", "rgba"),
+        ("clip.webm", "libvpx-vp9", "yuva420p"),
+    ],
+)
+def test_transparent_parts_of_a_video_are_white(
+    name: str, codec: str, pixel_format: str, tmp_path: Path
+) -> None:
+    with open_source(write_half_transparent(tmp_path / name, codec, pixel_format)) as source:
+        frames = list(source)
+        assert source.report().notes == (ON_WHITE,)
+    assert len(frames) == 2
+    rgb = Resampler().to_rgb(frames[1].image, 64, 48, interpolation=FAITHFUL)
+    # Half transparent: 200 * 128/255 + 255 * 127/255 = 227.4, and 127 where there is no red.
+    np.testing.assert_allclose(rgb[24, 16], [227, 127, 127], atol=4)
+    np.testing.assert_allclose(rgb[24, 48], [255, 255, 255], atol=4)
+
+
+def test_opaque_images_are_not_touched_by_their_alpha() -> None:
+    rgba = np.full((48, 64, 4), 255, np.uint8)
+    opaque = av.VideoFrame.from_ndarray(rgba, format="rgba")
+    assert put_on_white(opaque, Resampler(), "yuv444p") is opaque
+    plain = make_image(64, 48)
+    assert put_on_white(plain, Resampler(), "yuv420p") is plain

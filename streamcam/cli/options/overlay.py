@@ -26,7 +26,14 @@ overlay_options = grouped(
         "--alpha",
         type=NUMBER,
         default_of="OverlaySettings",
-        help="Opacity of the heat: 0 is invisible, 1 hides the image.",
+        help="Opacity of full heat: 0 is invisible, 1 hides the image.",
+    ),
+    option(
+        "--blend",
+        default_of="OverlaySettings",
+        metavar="NAME",
+        help="ramp (opacity follows the strength of the heat, and the rest stays as it was filmed) or even "
+        "(the same opacity everywhere, as in the papers).",
     ),
     option("--no-labels", is_flag=True, help="Do not draw the predicted labels."),
     option("--no-boxes", is_flag=True, help="Do not draw boxes around detected objects."),

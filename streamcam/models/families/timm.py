@@ -22,7 +22,7 @@ from streamcam.models.request import (
     classes_in,
     published_labels,
 )
-from streamcam.models.weights import load_into, read_state_dict
+from streamcam.models.weights import load_into, match_prefix, read_state_dict
 
 PREFIX = "timm:"
 
@@ -100,6 +100,7 @@ def _build_around(
     assert request.weights_file is not None
     tensors = read_state_dict(request.weights_file)
     module = build(pretrained=False, num_classes=classes)
+    tensors = match_prefix(tensors, module.state_dict())
     found = classes_in(tensors, module.state_dict(), classes)
     if found != classes:
         module = build(pretrained=False, num_classes=found)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # DenseNet's published files have dots where module names cannot.
 _OLD_DENSENET_NAME = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.")
 # Google's two networks were trained with classifiers half way, which say nothing about the real one.
-_AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
+_AUXILIARY = re.compile(r"(^|\.)(aux1|aux2|AuxLogits)\.")
 
 
 def _load(request: ModelRequest) -> Model:
@@ -83,7 +83,7 @@ def _present_names(tensors: StateDict) -> StateDict:
     present = StateDict(
         (_OLD_DENSENET_NAME.sub(r"\1\2.", name), value)
         for name, value in tensors.items()
-        if not name.startswith(_AUXILIARY)
+        if not _AUXILIARY.search(name)
     )
     present._metadata = tensors._metadata
     return present
