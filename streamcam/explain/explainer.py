@@ -138,6 +138,7 @@ class Explainer:
         self.top_k = min(top_k, len(model.labels))
         self.notes: list[str] = [note for note in (device_choice.note, precisions.note) if note]
         probe = self._probe(fit)
+        model = self.model  # it may have been adapted
         self.fit = probe.fit
         self.batch_size = choose_batch_size(self.device, probe.layers) if batch_size == "auto" else batch_size
         layers = choose_target_layers(probe.layers, target_layer, stages=self._method.stages)
@@ -337,8 +338,21 @@ class Explainer:
         # The memory order that half-precision 2D convolutions prefer on NVIDIA devices.
         prefers_channels_last = self.device.type == "cuda" and self.model.clip_length == 1
         preferred = torch.channels_last if prefers_channels_last else torch.contiguous_format
-        with evaluating(self._module):
-            probe = probe_arranged(self.model, fit, self.device, preferred)
+        answers: list[Any] = []
+
+        def keep(_module: object, _inputs: object, answer: object) -> None:
+            answers[:] = [answer]
+
+        handle = self._module.register_forward_hook(keep)
+        try:
+            with evaluating(self._module):
+                probe = probe_arranged(self.model, fit, self.device, preferred)
+        finally:
+            handle.remove()
+        for answer in answers:
+            self.model, note = self.model.adapt(answer)
+            if note is not None:
+                self.notes.append(note)
         if probe.note is not None:
             self.notes.append(probe.note)
         return probe

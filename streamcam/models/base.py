@@ -141,6 +141,17 @@ class Model(abc.ABC):
         """Convert scores (N, classes) to probabilities (N, classes), 0 to 1."""
         return scores.softmax(dim=1)
 
+    def adapt(self, answer: object) -> tuple[Self, str | None]:  # noqa: ARG002 - for kinds of models
+        """Adapt to what the network returned for a trial image.
+
+        Args:
+            answer: What `module` returned.
+
+        Returns:
+            The model that reads such answers right, mostly this one, and what the user should know about it.
+        """
+        return self, None
+
     def identity(self) -> dict[str, object]:
         """Return the settings that its answers depend on, besides weights and input, as plain values."""
         return {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 
@@ -18,19 +18,45 @@ class Classifier(Model):
 
     logits_key: str | int | None = None
     """Where the logits are in the network's answer, if that is a dict, tuple, list or object."""
-    activation: Literal["softmax", "sigmoid"] = "softmax"
-    """How logits become probabilities: softmax for classes that exclude each other, sigmoid for others and
-    for a single logit."""
+    activation: Literal["softmax", "sigmoid", "none"] = "softmax"
+    """How logits become probabilities: softmax for classes that exclude each other, sigmoid for others, none
+    for a network that returns probabilities."""
 
     def read(self, answer: object) -> Output:
-        """Read the logits; a single one, as of binary classifiers, becomes two: the first is negated.
+        """Read the logits; a single one, as of binary classifiers, becomes two.
+
+        The first is the negated one, or for a probability the rest. With softmax each is half as large,
+        because their difference counts.
 
         Raises:
             ModelError: if they are not where they should be.
         """
         logits = self.find_logits(answer)
-        scores = torch.cat([-logits, logits], dim=1) if logits.shape[1] == 1 else logits
-        return Output(scores, raw=answer)
+        return Output(self._as_two(logits) if logits.shape[1] == 1 else logits, raw=answer)
+
+    def _as_two(self, logit: torch.Tensor) -> torch.Tensor:
+        if self.activation == "none":
+            return torch.cat([1 - logit, logit], dim=1)
+        scores = torch.cat([-logit, logit], dim=1)
+        return scores / 2 if self.activation == "softmax" else scores
+
+    def adapt(self, answer: object) -> tuple[Self, str | None]:
+        """Return the classifier that reads a trial answer right, where that holds probabilities."""
+        returned = self.find_logits(answer)
+        if self.activation != "softmax" or not _sums_to_one(returned):
+            return self, None
+        if self.logits_key is None and isinstance(answer, tuple | list):
+            for index, entry in enumerate(answer):  # as YOLO's classifiers return both
+                if (
+                    isinstance(entry, torch.Tensor)
+                    and entry.shape == returned.shape
+                    and not _sums_to_one(entry)
+                    and torch.allclose(entry.float().softmax(dim=1), returned.float(), atol=1e-3)
+                ):
+                    note = f"{self.name} returns probabilities and logits: the logits are explained"
+                    return self._changed(logits_key=index), note
+        note = f"{self.name} returns probabilities: they are taken as they are"
+        return self._changed(activation="none"), note
 
     def find_logits(self, answer: object) -> torch.Tensor:
         """Find the logits in the network's answer.
@@ -55,11 +81,21 @@ class Classifier(Model):
 
     def probabilities(self, scores: torch.Tensor) -> torch.Tensor:
         """Convert logits (N, classes) to probabilities (N, classes)."""
+        if self.activation == "none":
+            return scores
         return scores.sigmoid() if self.activation == "sigmoid" else scores.softmax(dim=1)
 
     def identity(self) -> dict[str, object]:
         """Return the settings that its answers depend on."""
         return {"logits key": self.logits_key, "activation": self.activation}
+
+
+def _sums_to_one(scores: torch.Tensor) -> bool:
+    """Return whether scores (N, classes) are a probability for each of several exclusive classes."""
+    if scores.shape[1] < 2 or not scores.is_floating_point():
+        return False
+    rows = scores.detach().float()
+    return bool((rows >= 0).all() and ((rows.sum(dim=1) - 1).abs() < 1e-3).all())
 
 
 def _entry(answer: object, key: str | int | None) -> object:

@@ -28,7 +28,7 @@ _OTHER_FILES = {
     ".tflite": "a TensorFlow Lite network",
 }
 
-ACTIVATIONS = ("softmax", "sigmoid")
+ACTIVATIONS = ("softmax", "sigmoid", "none")
 
 
 def load_model(
@@ -40,7 +40,7 @@ def load_model(
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     logits_key: str | int | None = None,
-    activation: Literal["softmax", "sigmoid"] | None = None,
+    activation: Literal["softmax", "sigmoid", "none"] | None = None,
     any_shape: bool = False,
 ) -> Model:
     """Load a model by name, in evaluation mode, on the CPU.
@@ -57,7 +57,7 @@ def load_model(
         mean: Mean of each channel, on a scale of 0 to 1: three for RGB, one for gray.
         std: Standard deviation of each channel, likewise.
         logits_key: Where the logits stand in what the network returns, if that is a dict, tuple or list.
-        activation: What makes probabilities of logits.
+        activation: What makes probabilities of logits; ``"none"`` for a network that returns probabilities.
         any_shape: Whether transformers that can be built for one shape of image or for any are to take any,
             as ``fit='full'`` needs it: timm's then enlarge their table of positions. Others do not change.
 

@@ -38,7 +38,7 @@ class ModelRequest:
     """See `InputSpec`."""
     logits_key: str | int | None = None
     """See `Classifier`."""
-    activation: Literal["softmax", "sigmoid"] | None = None
+    activation: Literal["softmax", "sigmoid", "none"] | None = None
     """See `Classifier`."""
     any_shape: bool = False
     """Whether to build it for frames of any shape, where its family can."""

@@ -47,12 +47,19 @@ def is_image(path: str | int | Path) -> bool:
     except (OSError, ValueError):
         return False
     is_webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
-    return head.startswith(_SIGNATURES) or is_webp or _is_heif(head)
+    is_still = head.startswith(_SIGNATURES) and not _is_animated_png(head)
+    return is_still or is_webp or _is_heif(head)
 
 
 def _head_of(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(64)
+        return file.read(4096)
+
+
+def _is_animated_png(head: bytes) -> bool:
+    """Return whether a PNG has an animation control chunk, of several images, before its pixels."""
+    _, mark, control = head.partition(b"IDAT")[0].partition(b"acTL")
+    return head.startswith(b"\x89PNG") and bool(mark) and int.from_bytes(control[:4], "big") > 1
 
 
 def _is_heif(head: bytes) -> bool:
@@ -121,10 +128,8 @@ def _decode_image(
     try:
         with _open_with_pillow(path) as opened:
             if getattr(opened, "n_frames", 1) > 1 and opened.format in ("WEBP", "PNG"):
-                raise SourceError(
-                    f"{str(path)!r} is an animation; convert it to a video first (ffmpeg -i INPUT video.mp4)"
-                )
-            pixels = np.asarray(_flatten(PIL.ImageOps.exif_transpose(opened)))
+                raise SourceError(f"{str(path)!r} is an animation, not a single image")
+            pixels = np.asarray(flatten(PIL.ImageOps.exif_transpose(opened)))
     except SourceError:
         raise
     except Exception as error:  # Pillow's decoders raise what they like: struct.error, EOFError, KeyError...
@@ -157,7 +162,7 @@ def _open_with_pillow(path: Path) -> PIL.Image.Image:
     return pillow_heif.open_heif(path).to_pillow()
 
 
-def _flatten(image: PIL.Image.Image) -> PIL.Image.Image:
+def flatten(image: PIL.Image.Image) -> PIL.Image.Image:
     """Bring an image to 8-bit RGB, on white where it is transparent."""
     if image.mode.startswith("I;16"):  # Pillow would cut all values above 255 off
         return PIL.Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8)).convert("RGB")

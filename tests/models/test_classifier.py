@@ -117,6 +117,41 @@ def test_a_single_logit_becomes_two_classes() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("activation", "answer", "expected"),
+    [
+        ("softmax", 2.0, [0.11920292, 0.88079708]),  # softmax of a logit and its negative gave 0.98
+        ("sigmoid", 2.0, [0.11920292, 0.88079708]),
+        ("none", 0.7, [0.3, 0.7]),
+    ],
+)
+def test_a_single_output_has_the_same_probability_with_every_activation(
+    activation: Any, answer: float, expected: list[float]
+) -> None:
+    binary = classifier(labels=("no", "yes"), activation=activation)
+    scores = binary.read(torch.tensor([[answer]])).scores
+    torch.testing.assert_close(binary.probabilities(scores), torch.tensor([expected]))
+
+
+def test_probabilities_are_taken_as_they_are() -> None:
+    answer = LOGITS.softmax(dim=1)
+    adapted, note = classifier().adapt(answer)
+    assert (adapted.activation, note) == ("none", "toy returns probabilities: they are taken as they are")
+    torch.testing.assert_close(adapted.probabilities(adapted.read(answer).scores), answer, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_logits_beside_their_probabilities_are_preferred(order: int) -> None:
+    answer = (LOGITS.softmax(dim=1), LOGITS)[::order]
+    adapted, _ = classifier().adapt(answer)
+    assert (adapted.activation, adapted.read(answer).scores is LOGITS) == ("softmax", True)
+
+
+def test_logits_are_not_taken_for_probabilities() -> None:
+    for answer in (LOGITS, torch.zeros(1, 5), torch.full((2, 5), 0.3), torch.tensor([[1.5, -0.5]])):
+        assert classifier().adapt(answer)[1] is None
+
+
 def test_softmax_shares_out_and_sigmoid_does_not() -> None:
     logits = torch.tensor([[0.0, 0.0]])
     assert classifier().probabilities(logits).tolist() == [[0.5, 0.5]]

@@ -44,6 +44,7 @@ SOURCE = """
     def only_48():
         return nn.Sequential(nn.Flatten(), nn.Linear(3 * 48 * 48, 3))
     def no_logits(): return nn.Conv2d(3, 4, 4)
+    def in_probabilities(): return Net(wrap=lambda logits: logits.softmax(1))
     def fails(): raise ValueError("the flux capacitor\\nis empty")
     def fails_silently(): raise KeyError
     def needs(argument): return argument
@@ -148,6 +149,20 @@ def test_own_networks_are_explained(name: str, settings: dict[str, Any]) -> None
     (heatmap,) = explanation.heatmaps.values()
     assert heatmap.shape == ((24, 40) if "input_size" in settings else (56, 96))
     assert explanation.target_layer == "conv"
+
+
+def test_a_network_that_ends_in_softmax_shows_its_own_probabilities() -> None:
+    torch.manual_seed(0)
+    model = load_model("my_nets:in_probabilities", input_size=32)
+    explainer = Explainer(model, fit="stretch", backend="torch", precision="fp32", top_k=3)
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    (explanation,) = explainer.explain([image])
+    with torch.no_grad():
+        expected = explainer.model.module(explainer.preprocess(image))[0].tolist()
+    assert [shown.probability for shown in explanation.predictions] == pytest.approx(
+        sorted(expected, reverse=True), abs=1e-5
+    )
+    assert "my_nets:in_probabilities returns probabilities: they are taken as they are" in explainer.notes
 
 
 FAILURES = [

@@ -195,15 +195,6 @@ def test_what_only_begins_like_an_image_is_refused(head: bytes, tmp_path: Path) 
         open_source(tmp_path / "photo.png")
 
 
-@pytest.mark.parametrize("suffix", [".webp", ".png"])
-def test_animations_are_refused(suffix: str, tmp_path: Path) -> None:
-    path = tmp_path / f"dance{suffix}"
-    pages = [Image.new("RGB", (64, 48), color) for color in ("red", "blue")]
-    pages[0].save(path, save_all=True, append_images=pages[1:], duration=100)
-    with pytest.raises(SourceError, match=r"is an animation; convert it to a video first"):
-        open_source(path)
-
-
 def test_an_image_has_no_time_to_trim(tmp_path: Path) -> None:
     Image.fromarray(QUARTERS).save(tmp_path / "photo.png")
     with pytest.raises(InvalidArgumentError, match=r"is an image; leave out `start_s` and `end_s`"):

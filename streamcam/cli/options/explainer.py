@@ -37,8 +37,9 @@ _own_model_options = combine(
     ),
     option(
         "--activation",
-        type=click.Choice(["softmax", "sigmoid"]),
-        help="How logits become probabilities. [default: softmax; sigmoid for a single logit]",
+        type=click.Choice(["softmax", "sigmoid", "none"]),
+        help="How logits become probabilities; none if the network returns probabilities. "
+        "[default: softmax; sigmoid for a single logit]",
     ),
 )
 
