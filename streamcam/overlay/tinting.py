@@ -53,7 +53,7 @@ class Tinter:
 
     At each pixel the weight w is alpha times `ramp_up` of the strongest heat, and the color is that of the
     strongest with little of the others. The faded image has ``1 - w`` of the image's chroma and ``1 - w / 2``
-    of its luma: a color mixed into other colors could not be told apart. Each heatmap's outline at half
+    of its luma: a color mixed into other colors could not be recognized. Each heatmap's outline at half
     strength is drawn in its color. Not thread-safe.
     """
 
