@@ -40,7 +40,7 @@ def parts_path(output: Path) -> Path:
     return output.with_name(output.name + ".parts")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Segment:
     """A closed piece of a video: images encoded independently of those before and after."""
 
