@@ -14,6 +14,7 @@ from streamcam.sinks.resume.sink import ResumableSink, check_resumable, make_res
 from streamcam.sinks.sequence import SequenceSink, is_sequence, sequence_size
 from streamcam.sinks.sidecar import SidecarSink, open_sidecar_sink
 from streamcam.sinks.table import SINKS, Opener, SinkKind, SinkSettings, open_sink
+from streamcam.sinks.text import TextSink
 from streamcam.sinks.video import VideoSink
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Sink",
     "SinkKind",
     "SinkSettings",
+    "TextSink",
     "VideoSink",
     "check_output",
     "check_recording",
