@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from streamcam.sinks.base import Sink
-from streamcam.sinks.image import ImageSink
+from streamcam.sinks.image import ImageSink, open_image_sink
 from streamcam.sinks.memory import MemorySink
 from streamcam.sinks.part_file import check_output, discard_all, same_file
 from streamcam.sinks.recording import Recording, check_recording
-from streamcam.sinks.resume.segments import SegmentStore, open_store, parts_path
+from streamcam.sinks.resume.segments import SegmentStore, locked_store, open_store, parts_path
 from streamcam.sinks.resume.sink import ResumableSink, check_resumable, make_resumable
 from streamcam.sinks.sequence import SequenceSink, is_sequence, sequence_size
 from streamcam.sinks.sidecar import SidecarSink, open_sidecar_sink
@@ -34,7 +34,9 @@ __all__ = [
     "check_recording",
     "check_resumable",
     "discard_all",
+    "locked_store",
     "make_resumable",
+    "open_image_sink",
     "open_sidecar_sink",
     "open_sink",
     "open_store",

@@ -16,23 +16,31 @@ from streamcam.errors import SinkError, map_errors
 from streamcam.explanations import Explanation, Instance, Prediction, RenderedFrame
 from streamcam.frames import FloatArray, SourceInfo
 from streamcam.sinks.base import Sink
-from streamcam.sinks.part_file import begin, commit, discard, sink_error
+from streamcam.sinks.part_file import begin, check_part, commit, discard, sink_error
 
 SIGNIFICANT_DIGITS = 4
 
 
-def open_sidecar_sink(path: Path, info: SourceInfo) -> SidecarSink:
+def open_sidecar_sink(path: Path, info: SourceInfo, *, overwrite: bool) -> SidecarSink:
     """Start a sidecar beside its final name.
 
     Args:
         path: The file to make.
         info: The source of the frames, named in the header.
+        overwrite: Whether a file that is there at the end is replaced.
 
     Raises:
+        OutputExistsError: if another render is writing it.
         SinkError: if the file cannot be made.
     """
-    with map_errors(OSError, to=lambda error: sink_error(path, "cannot be written", error)):
-        return SidecarSink(path, begin(path).open("w", encoding="utf-8", newline="\n"), info)
+    part = begin(path)
+    try:
+        with map_errors(OSError, to=lambda error: sink_error(path, "cannot be written", error)):
+            file = part.open("w", encoding="utf-8", newline="\n")
+    except BaseException:
+        discard(path)
+        raise
+    return SidecarSink(path, file, info, overwrite=overwrite)
 
 
 class SidecarSink(Sink):
@@ -42,9 +50,10 @@ class SidecarSink(Sink):
     write the same bytes.
     """
 
-    def __init__(self, path: Path, file: TextIO, info: SourceInfo) -> None:
+    def __init__(self, path: Path, file: TextIO, info: SourceInfo, *, overwrite: bool) -> None:
         """Take over an open file; see `open_sidecar_sink`."""
         self._path = path
+        self._overwrite = overwrite
         self._file: TextIO | None = file
         self._info = info
         self._run: Mapping[str, Any] = {}
@@ -86,7 +95,7 @@ class SidecarSink(Sink):
             self.abort()
             raise sink_error(self._path, "cannot be completed", error) from error
         self._file = None
-        commit(self._path)
+        commit(self._path, overwrite=self._overwrite)
         self._is_finished = True
 
     def abort(self) -> None:
@@ -104,6 +113,7 @@ class SidecarSink(Sink):
     def _write_line(self, record: Mapping[str, Any], name: str) -> None:
         if self._file is None:
             raise SinkError(f"{str(self._path)!r} is closed already")
+        check_part(self._path)
         try:
             self._file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
         except OSError as error:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError
+from streamcam.sources.animations import is_animation, open_animation
 from streamcam.sources.base import Source
 from streamcam.sources.camera import is_camera, open_camera
 from streamcam.sources.files import check_input_file, is_file
@@ -40,6 +41,7 @@ _SEQUENCE = frozenset({"start_s", "end_s", "size", "rate", "depth", "chroma", "r
 SOURCES: dict[str, SourceKind] = {
     "network stream": SourceKind(is_stream_url, open_stream, frozenset({"real_time"})),
     "camera": SourceKind(is_camera, open_camera, frozenset({"size", "rate", "mirror", "real_time"})),
+    "animation": SourceKind(is_animation, open_animation, _SEQUENCE),
     "image": SourceKind(lambda location: is_file(location) and is_image(location), open_image),
     "image sequence": SourceKind(is_sequence, open_sequence, _SEQUENCE),
     "video": SourceKind(is_file, open_video, _SEQUENCE | {"video_stream", "keep_interlaced", "hwaccel"}),

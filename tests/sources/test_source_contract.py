@@ -91,6 +91,12 @@ def make_photo(path: Path) -> Path:
     return path
 
 
+def make_animation(path: Path) -> Path:
+    first, *rest = (Image.new("RGB", (65, 47), (40 * number, 99, 99)) for number in range(4))
+    first.save(path, save_all=True, append_images=rest, duration=[40, 100, 40, 300], lossless=True)
+    return path
+
+
 def make_sequence(folder: Path, count: int = 4) -> Path:
     for number in range(1, count + 1):
         Image.new("RGB", (65, 47), (40 * number, 99, 99)).save(folder / f"{number:03d}.png")
@@ -121,6 +127,10 @@ EXAMPLES: dict[tuple[str, str], Opener] = {
     ("video", "no times"): of_clip("clip.h264", container_format="h264"),
     ("video", "played"): of_clip("clip.mp4", SourceSettings(real_time=True), frames=4),
     ("video", "played in a loop"): of_clip("clip.mp4", SourceSettings(real_time=True, loop=True), frames=2),
+    ("animation", "webp"): lambda folder, _request: open_source(make_animation(folder / "dance.webp")),
+    ("animation", "scaled and trimmed"): lambda folder, _request: open_source(
+        make_animation(folder / "dance.webp"), SourceSettings(start_s=0.1, size=(32, 32))
+    ),
     ("image", "png"): lambda folder, _request: open_source(make_photo(folder / "photo.png")),
     ("image sequence", "png"): lambda folder, _request: open_source(make_sequence(folder)),
     ("image sequence", "scaled and trimmed"): lambda folder, _request: open_source(
@@ -270,6 +280,7 @@ SOME_SETTINGS: dict[str, SourceSettings] = {
 LOCATIONS: dict[str, str] = {
     "network stream": "rtsp://127.0.0.1:9/cam",
     "camera": "0",
+    "animation": "dance.webp",
     "image": "photo.png",
     "image sequence": "%03d.png",
     "video": "clip.mp4",
@@ -283,6 +294,7 @@ def test_settings_that_a_kind_does_not_take_are_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     make_photo(tmp_path / "photo.png")
+    make_animation(tmp_path / "dance.webp")
     (tmp_path / "clip.mp4").write_text("any file")
     location = LOCATIONS[kind]
     assert SOURCES[kind].recognize(location)

@@ -1,0 +1,177 @@
+"""Animated WebP and AVIF files, through Pillow: FFmpeg reads no animated WebP."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+
+from streamcam.errors import SourceError
+from streamcam.frames import Frame, SourceInfo, SourceReport
+from streamcam.media.filters import retime
+from streamcam.media.images import Image, image_from_rgb, planar_format, tags_of
+from streamcam.media.scaling import Resampler
+from streamcam.sources.base import ON_WHITE, Source
+from streamcam.sources.files import is_file
+from streamcam.sources.images import flatten
+from streamcam.sources.normalization import FrameFitter
+from streamcam.sources.paced import play
+from streamcam.sources.settings import SourceSettings
+
+_TIME_BASE = Fraction(1, 1000)
+
+_UNTIMED_MS = 100
+"""How long browsers show an image that has no duration."""
+
+
+def is_animation(location: str | int | Path) -> bool:
+    """Return whether a location is a WebP or AVIF file of several images."""
+    if not is_file(location):
+        return False
+    try:
+        with Path(str(location)).open("rb") as file:
+            head = file.read(32)
+        is_webp = head[8:16] == b"WEBPVP8X" and head[20] & 2
+        if not is_webp and head[4:12] != b"ftypavis":
+            return False
+        with PIL.Image.open(str(location)) as opened:
+            return getattr(opened, "n_frames", 1) > 1
+    except Exception:  # not readable, cut off, or what Pillow's decoders raise
+        return False
+
+
+def open_animation(location: str | int | Path, settings: SourceSettings) -> Source:
+    """Open an animated WebP or AVIF file as a video.
+
+    Raises:
+        SourceError: if its first image cannot be decoded, or none is left between start and end.
+    """
+    path = Path(str(location))
+    if not settings.real_time:
+        return AnimationSource(path, settings)
+    settings = dataclasses.replace(settings, depth=settings.depth or 8, chroma=settings.chroma or "420")
+    return play(lambda: AnimationSource(path, settings), loop=settings.loop)
+
+
+class AnimationSource(Source):
+    """The images of one animated file, each at its own time."""
+
+    def __init__(self, path: Path, settings: SourceSettings) -> None:
+        """Open the file and decode the first image of the part.
+
+        Args:
+            path: The file.
+            settings: How it is read.
+
+        Raises:
+            SourceError: if it cannot be decoded, or no image is left between start and end.
+        """
+        self._path = path
+        self._settings = settings
+        self._resampler = Resampler()
+        self._fitter = FrameFitter(self._resampler, settings.size)
+        self._format = planar_format(settings.chroma or "444", settings.depth or 8)
+        self._has_alpha = False
+        self._damaged = 0
+        self._frames_read = 0
+        self._frames_given = 0
+        self._first_duration_ms = _UNTIMED_MS
+        self._opened = PIL.Image.open(path)
+        self._images = self._timed_images()
+        try:
+            first = next(self._images, None)
+            if first is None:
+                raise SourceError(f"{str(path)!r} has no image in the part asked for; check `start_s`")
+        except BaseException:
+            self._opened.close()
+            raise
+        self._first: Image | None = first
+        is_whole = settings.start_s is None and settings.end_s is None and settings.rate is None
+        self._info = SourceInfo(
+            name=str(path),
+            path=None,
+            width=first.width,
+            height=first.height,
+            pixel_format=first.format.name,
+            time_base=1 / settings.rate if settings.rate else _TIME_BASE,
+            rate=settings.rate or Fraction(1000, self._first_duration_ms),
+            frame_count=getattr(self._opened, "n_frames", None) if is_whole else None,
+            start_s=settings.start_s,
+            end_s=settings.end_s,
+            color=tags_of(first),
+        )
+
+    @property
+    def info(self) -> SourceInfo:
+        """Description of the animation."""
+        return self._info
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames, once."""
+        image, self._first = self._first, None
+        while image is not None and not self.stop_flag.is_set():
+            assert image.pts is not None
+            yield Frame(image, self._frames_given, image.pts, self._info.time_base, time.monotonic())
+            self._frames_given += 1
+            image = next(self._images, None)
+
+    def report(self) -> SourceReport:
+        """Return how many images were read, and whether the file ends too early."""
+        read, given = self._frames_given, None
+        if self._settings.rate is not None:
+            read, given = self._frames_read, self._frames_given
+        notes = (ON_WHITE,) if self._has_alpha else ()
+        return SourceReport(read, packets_damaged=self._damaged, notes=notes, frames_given=given)
+
+    def close(self) -> None:
+        """Close the file; it yields no more frames."""
+        self._first = None
+        self._images.close()
+        self._opened.close()
+
+    def _timed_images(self) -> Generator[Image, None, None]:
+        """Yield the images of the part, at the rate asked for."""
+        images, rate = self._part_images(), self._settings.rate
+        yield from images if rate is None else retime(images, _TIME_BASE, rate)
+
+    def _part_images(self) -> Iterator[Image]:
+        """Decode the images of the part, with their times and durations."""
+        start_ms = round(1000 * (self._settings.start_s or 0.0))
+        end_ms = math.inf if self._settings.end_s is None else round(1000 * self._settings.end_s)
+        begin_ms = 0
+        for number in range(getattr(self._opened, "n_frames", 1)):
+            try:
+                self._opened.seek(number)
+                self._opened.load()
+            except Exception as error:  # Pillow's decoders raise what they like
+                if not number:
+                    raise SourceError(
+                        f"{str(self._path)!r} cannot be decoded as an animation ({error})"
+                    ) from error
+                self._damaged += 1
+                return  # every image is drawn on the one before
+            duration_ms = round(self._opened.info.get("duration", 0)) or _UNTIMED_MS
+            if begin_ms >= end_ms:
+                return
+            if begin_ms >= start_ms:
+                if not self._frames_read:
+                    self._first_duration_ms = duration_ms
+                self._has_alpha = self._has_alpha or _is_transparent(self._opened)
+                rgb = image_from_rgb(np.asarray(flatten(self._opened)))
+                planar = self._resampler.to_planar(rgb, self._format)
+                image = self._fitter.fit(planar, Fraction(1), begin_ms / 1000)
+                image.pts, image.time_base, image.duration = begin_ms, _TIME_BASE, duration_ms
+                self._frames_read += 1
+                yield image
+            begin_ms += duration_ms
+
+
+def _is_transparent(image: PIL.Image.Image) -> bool:
+    """Return whether an image is transparent anywhere."""
+    return image.mode == "RGBA" and int(np.asarray(image.getchannel("A")).min()) < 255
