@@ -1,4 +1,4 @@
-"""What kind of network it is that does not run on an image, told by what it raised, and the way out."""
+"""Naming the kind of a network that does not run on an image, by what it raised, and the way out."""
 
 from __future__ import annotations
 
