@@ -186,7 +186,7 @@ class Model(abc.ABC):
         )
 
     def class_index(self, name: int | str) -> int:
-        """Find a class by its index or by its name.
+        """Find a class by its index or by its name; a text that is a label is that label, even if a number.
 
         Names are compared without regard to case: the whole label first, then any label that contains the
         name, if there is just one.
@@ -194,7 +194,8 @@ class Model(abc.ABC):
         Raises:
             UnknownNameError: if no class matches, or several do; the message lists the nearest.
         """
-        if isinstance(name, int) or name.strip().lstrip("-").isdigit():
+        is_number = isinstance(name, int) or name.strip().lstrip("-").isdigit()
+        if is_number and (isinstance(name, int) or name.strip() not in self.labels):
             index = int(name)
             if 0 <= index < len(self.labels):
                 return index
