@@ -160,6 +160,13 @@ class Model(abc.ABC):
         """Return the same model around another network of the same kind."""
         return self._changed(module=module)
 
+    def in_float32(self) -> Self:
+        """Return the same model with a network in float32: this one, or one around a converted copy."""
+        values = (*self.module.parameters(), *self.module.buffers())
+        if all(value.dtype == torch.float32 for value in values if value.is_floating_point()):
+            return self
+        return self.with_module(copy.deepcopy(self.module).float())
+
     def renamed(self, name: str, *, labels: tuple[str, ...], weights: str) -> Self:
         """Return the same model under another name, with other labels and another origin of its weights."""
         return self._changed(name=name, labels=labels, weights=weights)
