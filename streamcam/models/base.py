@@ -194,8 +194,8 @@ class Model(abc.ABC):
         Raises:
             UnknownNameError: if no class matches, or several do; the message lists the nearest.
         """
-        is_number = isinstance(name, int) or name.strip().lstrip("-").isdigit()
-        if is_number and (isinstance(name, int) or name.strip() not in self.labels):
+        text = "" if isinstance(name, int) else name.strip()
+        if isinstance(name, int) or (text.lstrip("-").isdigit() and text not in self.labels):
             index = int(name)
             if 0 <= index < len(self.labels):
                 return index
