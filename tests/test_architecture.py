@@ -262,3 +262,35 @@ def test_plain_words_pass(line: str) -> None:
 def test_relative_imports_are_refused() -> None:
     with pytest.raises(AssertionError, match="absolute"):
         violations("explain", "from ..models import Classifier")
+
+
+# --- comparing -------------------------------------------------------------------------------------------
+
+HOLDS_ARRAYS = re.compile(r"(?:Array\b|NDArray|Arrays\b|Tensor\b|Table\b)")
+
+
+def compared_by_value(source: str) -> list[str]:
+    """Find dataclasses that hold arrays and compare by value, which raises or means nothing."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.ClassDef):
+            continue
+        decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+        if not any(text.startswith("dataclasses.dataclass") for text in decorators):
+            continue
+        types = [ast.unparse(field.annotation) for field in node.body if isinstance(field, ast.AnnAssign)]
+        holds_arrays = any(HOLDS_ARRAYS.search(text) and not text.startswith("Callable") for text in types)
+        if holds_arrays and not any("eq=False" in text for text in decorators):
+            found.append(node.name)
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_that_holds_arrays_compares_by_value(path: Path) -> None:
+    assert compared_by_value(path.read_text(encoding="utf-8")) == []
+
+
+def test_a_dataclass_that_compares_arrays_is_found() -> None:
+    source = "@dataclasses.dataclass({})\nclass Heat:\n    values: NDArray[np.float32]\n"
+    assert compared_by_value(source.format("frozen=True")) == ["Heat"]
+    assert compared_by_value(source.format("frozen=True, eq=False")) == []

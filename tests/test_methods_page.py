@@ -36,6 +36,10 @@ def test_the_list_of_modules_is_up_to_date(script: ModuleType) -> None:
     assert written == script.architecture(), "run: python tools/make_docs.py"
 
 
+def test_the_keys_are_up_to_date(script: ModuleType) -> None:
+    assert script.LIVE.read_text(encoding="utf-8") == script.live_guide(), "run: python tools/make_docs.py"
+
+
 def test_every_method_has_a_section_with_its_paper_and_its_options(script: ModuleType) -> None:
     _, *sections = script.page().split("\n### ")
     by_name = {section.partition("\n")[0]: section for section in sections}

@@ -1,4 +1,5 @@
-"""Write the generated parts of the docs: docs/methods.md, and the list of modules in docs/architecture.md.
+"""Write the generated parts of the docs: docs/methods.md, the list of modules in
+docs/architecture.md and the keys in docs/guide/live.md.
 
     python tools/make_docs.py            writes both
     python tools/make_docs.py --measure  prints the cost of each method on this machine, for COSTS
@@ -24,10 +25,12 @@ import torch
 
 from streamcam.explain import METHODS, Explainer, Method
 from streamcam.models import load_model
+from streamcam.session.commands import help_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "methods.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
+LIVE = ROOT / "docs" / "guide" / "live.md"
 
 COSTS: dict[str, float] = {
     "cam": 1.1,
@@ -163,6 +166,20 @@ def architecture() -> str:
     return f"{before}{begin}{comment}\n\n{_modules()}\n\n{end}{after}"
 
 
+def live_guide() -> str:
+    """Write docs/guide/live.md with an up-to-date table of keys."""
+    begin, end = "<!-- keys: ", "<!-- end of keys -->"
+    text = LIVE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(begin)
+    comment, after = rest.partition("\n")[0], rest.partition(end)[2]
+    rows = [f"| {' '.join(f'`{key}`' for key in keys.split())} | {words} |" for keys, words in help_rows()]
+    return (
+        f"{before}{begin}{comment}\n\n"
+        + "\n".join(["| key | |", "| --- | --- |", *rows])
+        + f"\n\n{end}{after}"
+    )
+
+
 def _modules() -> str:
     """List every module of the package with the first line of its docstring, by folder."""
     package = ROOT / "streamcam"
@@ -284,6 +301,7 @@ def main() -> int:
     else:
         PAGE.write_text(page(), encoding="utf-8")
         ARCHITECTURE.write_text(architecture(), encoding="utf-8")
+        LIVE.write_text(live_guide(), encoding="utf-8")
     return 0
 
 

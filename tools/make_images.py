@@ -23,6 +23,7 @@ from streamcam.temporal import Stabilizer, TemporalSettings, stabilize
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "media" / "sample.mp4"
 OVERLAY = ROOT / "media" / "overlay.jpg"
+CAT = ROOT / "media" / "cat.jpg"
 SIDE_BY_SIDE = ROOT / "media" / "steady.webp"
 
 SHOWN_AT_S = (1.6, 4.8, 8.6)
@@ -79,8 +80,18 @@ def write_side_by_side() -> None:
     print(f"wrote {SIDE_BY_SIDE.relative_to(ROOT)}")
 
 
+def write_still() -> None:
+    """Write one frame of the clip as it is, for examples that explain an image."""
+    with open_source(SAMPLE) as source:
+        frame = next(frame for frame in source if frame.time_s >= SHOWN_AT_S[0])
+    rgb = Resampler().to_rgb(frame.image, frame.image.width, frame.image.height)
+    Image.fromarray(rgb).save(CAT, quality=90)
+    print(f"wrote {CAT.relative_to(ROOT)}")
+
+
 def main() -> None:
     """Write the images."""
+    write_still()
     write_side_by_side()
     row = np.hstack(overlaid_frames())
     Image.fromarray(row).resize((row.shape[1] * 5 // 8, row.shape[0] * 5 // 8)).save(OVERLAY, quality=88)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import functools
@@ -127,7 +128,7 @@ class Explainer:
         precisions = choose_precision(precision, self.device, backend_device)
         if isinstance(model, str):
             model = load_model(model, any_shape=fit == "full")
-        self.model = model = without_inference_tensors(model)
+        self.model = model = without_inference_tensors(model.in_float32())
         self.targets = resolve_targets(model, classes, against)
         if signed and len(self.targets) > 1:
             raise InvalidArgumentError(
@@ -343,12 +344,11 @@ class Explainer:
         def keep(_module: object, _inputs: object, answer: object) -> None:
             answers[:] = [answer]
 
-        handle = self._module.register_forward_hook(keep)
-        try:
+        with contextlib.ExitStack() as watched:
+            with contextlib.suppress(RuntimeError):  # of a scripted network, which the trial refuses
+                watched.callback(self._module.register_forward_hook(keep).remove)
             with evaluating(self._module):
                 probe = probe_arranged(self.model, fit, self.device, preferred)
-        finally:
-            handle.remove()
         for answer in answers:
             self.model, note = self.model.adapt(answer)
             if note is not None:

@@ -10,6 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
 from av.error import FFmpegError
 from av.stream import Stream
 
@@ -173,6 +175,10 @@ Only containers with timestamps: AVI, which counts frames, is not among them.
 """
 
 
+# As FFmpeg chooses.
+_USUAL_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+
+
 def container_of(path: Path) -> Container:
     """Return the kind of video file that a suffix stands for.
 
@@ -198,11 +204,30 @@ def can_copy(container: Container, stream: Stream) -> bool:
         return False
     try:
         with av.open(io.BytesIO(), "w", format=container.muxer) as trial:
-            trial.add_stream_from_template(stream)
+            add_template(trial, stream)
             trial.start_encoding()
     except (ValueError, FFmpegError):
         return False
     return True
+
+
+def add_template(output: OutputContainer, stream: Stream) -> Stream:
+    """Add a stream for copies of another one's packets; audio without a channel layout gets the usual one.
+
+    MP4 refuses audio whose channels have no names, and only in the trailer.
+    """
+    copy = output.add_stream_from_template(stream)
+    if isinstance(stream, AudioStream) and isinstance(copy, AudioStream):
+        layout = usual_layout(stream)
+        if layout != stream.layout.name:
+            copy.codec_context.layout = layout
+    return copy
+
+
+def usual_layout(stream: AudioStream) -> str:
+    """Return the channel layout of an audio stream, or the usual one where its file names none."""
+    name = stream.layout.name
+    return _USUAL_LAYOUTS.get(stream.channels, name) if name.endswith(" channels") else name
 
 
 def _is_known_in(container: Container, stream: Stream) -> bool:

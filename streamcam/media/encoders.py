@@ -26,6 +26,9 @@ from streamcam.media.pixel_formats import pixel_format_for, reductions
 AUTO = "auto"
 """Asks for a hardware encoder where one works."""
 
+_USE_AUTO = "; `codec='auto'` takes what works"
+"""The advice for hardware encoders that do not start."""
+
 _TRIAL_WIDTH, _TRIAL_HEIGHT = 320, 192
 
 _log = logging.getLogger("streamcam.media")
@@ -100,7 +103,7 @@ def choose_encoding(
         try:
             encoding = _try(container, encoder, settings, pixel_format, hdr_metadata)
         except InvalidArgumentError as error:  # not on this machine
-            _log.info("%s is not used: %s", encoder, error)
+            _log.info("%s is not used: %s", encoder, str(error).removesuffix(_USE_AUTO))
             continue
         return dataclasses.replace(encoding, notes=(*encoding.notes, f"encoded in hardware by {encoder}"))
     encoding = _try(container, codec.software, settings, pixel_format, hdr_metadata)
@@ -205,7 +208,7 @@ def _check_start(
         context.open()
     except FFmpegError as error:
         with_options = "".join(f" with `{name}={value}`" for name, value in asked.items())
-        instead = "; `codec='auto'` takes what works" if is_hardware(encoder) else ""
+        instead = _USE_AUTO if is_hardware(encoder) else ""
         raise InvalidArgumentError(
             f"codec {encoder!r} does not start here{with_options} ({error.strerror}){instead}"
         ) from error

@@ -160,6 +160,13 @@ class Model(abc.ABC):
         """Return the same model around another network of the same kind."""
         return self._changed(module=module)
 
+    def in_float32(self) -> Self:
+        """Return the same model with a network in float32: this one, or one around a converted copy."""
+        values = (*self.module.parameters(), *self.module.buffers())
+        if all(value.dtype == torch.float32 for value in values if value.is_floating_point()):
+            return self
+        return self.with_module(copy.deepcopy(self.module).float())
+
     def renamed(self, name: str, *, labels: tuple[str, ...], weights: str) -> Self:
         """Return the same model under another name, with other labels and another origin of its weights."""
         return self._changed(name=name, labels=labels, weights=weights)
@@ -179,7 +186,7 @@ class Model(abc.ABC):
         )
 
     def class_index(self, name: int | str) -> int:
-        """Find a class by its index or by its name.
+        """Find a class by its index or by its name; a text that is a label is that label, even if a number.
 
         Names are compared without regard to case: the whole label first, then any label that contains the
         name, if there is just one.
@@ -187,7 +194,8 @@ class Model(abc.ABC):
         Raises:
             UnknownNameError: if no class matches, or several do; the message lists the nearest.
         """
-        if isinstance(name, int) or name.strip().lstrip("-").isdigit():
+        text = "" if isinstance(name, int) else name.strip()
+        if isinstance(name, int) or (text.lstrip("-").isdigit() and text not in self.labels):
             index = int(name)
             if 0 <= index < len(self.labels):
                 return index

@@ -107,7 +107,7 @@ def _entry(answer: object, key: str | int | None) -> object:
     try:
         if isinstance(answer, Mapping):
             return answer[key]
-        if isinstance(answer, tuple | list):
+        if isinstance(answer, tuple | list) and str(key) not in getattr(answer, "_fields", ()):
             return answer[int(key)]
         return getattr(answer, str(key))  # dataclass-like outputs
     except (KeyError, IndexError, ValueError, AttributeError) as error:

@@ -65,7 +65,7 @@ class Layer:
         return self.shape[1] if channels_first else self.shape[-1]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class _Output:
     """The output of one module. All of them together may be larger than memory, so most keep no values."""
 
@@ -77,7 +77,7 @@ class _Output:
     value: torch.Tensor | None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class _TrialRun:
     outputs: list[_Output]
     features: torch.Tensor | None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Literal
+
+import torch
 
 from streamcam.errors import InvalidArgumentError, UnknownNameError, unknown_name
 from streamcam.models.base import Model
@@ -12,7 +15,7 @@ from streamcam.models.families import FAMILIES
 from streamcam.models.families.base import ModelInfo
 from streamcam.models.families.bundled import DEFAULT_MODEL
 from streamcam.models.labels import imagenet_labels, read_labels
-from streamcam.models.request import DEFAULT_WEIGHTS, ModelRequest
+from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest
 
 IMAGENET = "imagenet"
 """Value of ``labels`` for the 1,000 names of ImageNet-1k."""
@@ -49,8 +52,8 @@ def load_model(
         name: The default model's name, that of a torchvision classifier, ``timm:NAME``, or
             ``package.module:factory`` for your own function that returns a `torch.nn.Module` or a `Model`.
         weights: ``"default"`` for the published weights (a factory's network as it is made), ``"none"`` for
-            an untrained network, the name of other published weights, as ``"IMAGENET1K_V1"``, or the path of
-            a ``.safetensors`` or PyTorch file.
+            an untrained network, the same every time, the name of other published weights, as
+            ``"IMAGENET1K_V1"``, or the path of a ``.safetensors`` or PyTorch file.
         labels: Class names, a file of them, or ``"imagenet"``; the published ones if None.
         input_size: Side of the square that the network takes, in pixels; this and what follows stand in for
             what a network was published with.
@@ -83,9 +86,18 @@ def load_model(
     family = next((family for family in FAMILIES if family.accepts(name)), None)
     if family is None:
         raise _unknown_model(name)
-    model = family.load(request)
+    with _repeatable() if weights == NO_WEIGHTS else contextlib.nullcontext():
+        model = family.load(request).in_float32()
     model.module.eval()
     return model
+
+
+@contextlib.contextmanager
+def _repeatable() -> Iterator[None]:
+    """Draw the same random weights every time, so that the converted network is found in the cache."""
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(0)
+        yield
 
 
 def _labels(labels: str | Path | Sequence[str] | None) -> tuple[str, ...] | None:

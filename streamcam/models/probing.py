@@ -10,6 +10,7 @@ from streamcam.errors import InvalidArgumentError, ModelError
 from streamcam.models.base import Model
 from streamcam.models.geometry import fit_geometry
 from streamcam.models.layers import Layer, probe_layers
+from streamcam.models.refusals import refuse
 
 _TRIAL_FRAME = (16, 9)
 
@@ -102,10 +103,8 @@ def probe_model(
     except Exception as error:
         height, width = trial_size(model, fit)
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ModelError(
-            f"{model.name} does not run on an image of {model.input.channels} channels and "
-            f"{width}x{height} pixels ({reason}); say what it takes with `input_size`, `mean` and `std`"
-        ) from error
+        size = f"{model.input.channels} channels and {width}x{height} pixels"
+        raise refuse(model.name, model.module, error, size, reason) from error
 
 
 def _layers_at(

@@ -135,13 +135,13 @@ class _BoxRenderer:
         step = np.array([width / size[0], height / size[1]])
         lines = [(contour + 0.5) * step + (left * self.width, top * self.height) for contour in contours]
         dark = self.color((0, 0, 0))
-        _draw_lines(planes[0], lines, (1, 1), dark[0], self.thickness + 2 * self.shadow)
+        draw_lines(planes[0], lines, (1, 1), dark[0], self.thickness + 2 * self.shadow)
         for plane, value in zip(planes, self.color(color), strict=True):
             steps = (
                 1 if plane.shape[1] == self.width else 2,
                 1 if plane.shape[0] == self.height else 2,
             )
-            _draw_lines(plane, lines, steps, value, max(1, self.thickness // min(steps)))
+            draw_lines(plane, lines, steps, value, max(1, self.thickness // min(steps)))
 
     def draw_label(self, planes: Sequence[PlaneArray], box: _PixelBox, colored: ColoredInstance) -> None:
         """Draw class, track and score above a box, or inside it at the image's upper edge."""
@@ -234,19 +234,25 @@ class BoxPainter:
         self._missing.update(dict.fromkeys(renderer.book.missing))
 
 
-def _draw_lines(
+def draw_lines(
     plane: PlaneArray,
     lines: Sequence[NDArray[Any]],
     steps: tuple[int, int],
     value: int,
     thickness: int,
 ) -> None:
-    """Draw closed lines, (N, 1, 2) in pixels each, onto a plane with this many pixels per sample."""
-    # Antialiased lines exist for 8 bits only; OpenCV draws others without.
-    style = cv2.LINE_AA if plane.itemsize == 1 else cv2.LINE_8
+    """Draw closed lines, (N, 1, 2) in pixels each, onto a plane with this many pixels per sample, (x, y)."""
     # Lines of a huge box are clipped far outside, where 16ths of a pixel still fit 32 bits.
     points = [np.rint((line.clip(-1e6, 1e6) / steps - 0.5) * 16).astype(np.int32) for line in lines]
-    cv2.polylines(plane, points, True, (value,), thickness, style, shift=4)
+    if plane.itemsize == 1:
+        cv2.polylines(plane, points, True, (value,), thickness, cv2.LINE_AA, shift=4)
+        return
+    # OpenCV draws antialiased lines in 8 bits only.
+    cover = np.zeros(plane.shape, np.uint8)
+    cv2.polylines(cover, points, True, (255,), thickness, cv2.LINE_AA, shift=4)
+    where = np.nonzero(cover)
+    share = cover[where] / np.float32(255)
+    plane[where] = np.rint(plane[where] + share * (np.float32(value) - plane[where]))
 
 
 def _clip(extent: tuple[int, int], length: int) -> slice:

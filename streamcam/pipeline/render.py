@@ -182,7 +182,7 @@ def plan_render(
         if settings.resume:
             check_resumable(sinks[0])
         if settings.sidecar is not None:
-            sinks.append(open_sidecar_sink(Path(settings.sidecar), info))
+            sinks.append(open_sidecar_sink(Path(settings.sidecar), info, overwrite=settings.overwrite))
             undo.callback(sinks[1].abort)
         return RenderPlan(
             source, Path(output), settings, stabilizer, overlay, sinks, undo.pop_all(), began_s=began_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import streamcam
 from streamcam.errors import SinkError
 from streamcam.pipeline.recorded_explainer import ResumingExplainer
-from streamcam.sinks import ResumableSink, Sink, make_resumable, open_store
+from streamcam.sinks import ResumableSink, Sink, locked_store, make_resumable, open_store
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer
@@ -56,13 +57,17 @@ class Resumption:
             settings: All else that decides how the video comes out: plain values, or dataclasses of them.
 
         Raises:
+            OutputExistsError: if another render uses the folder.
             InvalidArgumentError: if the segments were made of another input or with other settings.
             SinkError: if it is damaged, or its folder cannot be made.
         """
         identity = {**_file_identity(source), **_flat(explainer.identity()), **_flat(settings)}
         identity |= {"streamcam": streamcam.__version__, "font": os.environ.get("STREAMCAM_FONT")}
-        self._store = open_store(output, identity)
-        self.explainer = ResumingExplainer(explainer, self._store)
+        with contextlib.ExitStack() as undo:
+            undo.enter_context(locked_store(output))
+            self._store = open_store(output, identity)
+            self.explainer = ResumingExplainer(explainer, self._store)
+            self._locked = undo.pop_all()
 
     @property
     def kept(self) -> ResumeState:
@@ -79,15 +84,16 @@ class Resumption:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._store.is_open:  # all is done
-            return
-        try:
-            self.explainer.save()
-        except SinkError:
-            if kind is None:
-                raise
-        finally:
-            self._store.remove_if_empty()
+        with self._locked:
+            if not self._store.is_open:  # all is done
+                return
+            try:
+                self.explainer.save()
+            except SinkError:
+                if kind is None:
+                    raise
+            finally:
+                self._store.remove_if_empty()
 
 
 def _file_identity(path: Path) -> dict[str, object]:

@@ -25,7 +25,7 @@ from streamcam.session.state import (
     SaveImage,
     ToggleRecording,
 )
-from streamcam.sinks import ImageSink, Recording, check_recording
+from streamcam.sinks import Recording, check_recording, open_image_sink
 
 _WAITING_FRAMES = 15
 """Frames that may wait for a recording's encoder: half a second of a camera's."""
@@ -248,8 +248,8 @@ class Snapshots(Output):
         path, live_frame = item
         view = live_frame.state.view
         image = self._compositor.compose(live_frame.frame, live_frame.heat, view.overlay, view.layout)
-        sink = ImageSink(path)
         try:
+            sink = open_image_sink(path, overwrite=False)
             sink.write(
                 RenderedFrame(image, live_frame.frame.pts, live_frame.frame.time_base, live_frame.heat)
             )

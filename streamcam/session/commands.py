@@ -209,7 +209,7 @@ COMMANDS = [
         "how much to add, -1 to 1",
     ),
     Command("smoothing", {"s": None}, "s", "smoothing", change_smoothing, "seconds; the next in the list"),
-    Command("overlay", {"o": None}, "o", "overlay on or off", toggle_heat),
+    Command("overlay", {"o": None}, "o", "heat on or off", toggle_heat),
     Command("layout", {"v": 1}, "v", "layout", change_layout, _STEPS),
     Command("save_image", {"p": None}, "p", "image to a file", ask(SaveImage())),
     Command("record", {"r": None}, "r", "start, stop recording", ask(ToggleRecording())),

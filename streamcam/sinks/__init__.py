@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from streamcam.sinks.base import Sink
-from streamcam.sinks.image import ImageSink
+from streamcam.sinks.image import ImageSink, open_image_sink
 from streamcam.sinks.memory import MemorySink
 from streamcam.sinks.part_file import check_output, discard_all, same_file
 from streamcam.sinks.recording import Recording, check_recording
-from streamcam.sinks.resume.segments import SegmentStore, open_store, parts_path
+from streamcam.sinks.resume.segments import SegmentStore, locked_store, open_store, parts_path
 from streamcam.sinks.resume.sink import ResumableSink, check_resumable, make_resumable
 from streamcam.sinks.sequence import SequenceSink, is_sequence, sequence_size
 from streamcam.sinks.sidecar import SidecarSink, open_sidecar_sink
 from streamcam.sinks.table import SINKS, Opener, SinkKind, SinkSettings, open_sink
+from streamcam.sinks.text import TextSink
 from streamcam.sinks.video import VideoSink
 
 __all__ = [
@@ -29,12 +30,15 @@ __all__ = [
     "Sink",
     "SinkKind",
     "SinkSettings",
+    "TextSink",
     "VideoSink",
     "check_output",
     "check_recording",
     "check_resumable",
     "discard_all",
+    "locked_store",
     "make_resumable",
+    "open_image_sink",
     "open_sidecar_sink",
     "open_sink",
     "open_store",

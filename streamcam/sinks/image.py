@@ -12,7 +12,7 @@ from streamcam.explanations import RenderedFrame
 from streamcam.media.images import ByteArray, Image
 from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.sinks.base import Sink
-from streamcam.sinks.part_file import begin, commit, discard
+from streamcam.sinks.part_file import begin, check_part, commit, discard, part_path
 
 _JPEG: dict[str, Any] = {"format": "JPEG", "quality": 95, "subsampling": 0}
 IMAGE_SUFFIXES: dict[str, dict[str, Any]] = {
@@ -39,16 +39,28 @@ def save_image(rgb: ByteArray, path: Path, *, at: Path | None = None) -> None:
     PIL.Image.fromarray(rgb).save(at or path, **IMAGE_SUFFIXES[path.suffix.lower()])
 
 
+def open_image_sink(path: Path, *, overwrite: bool) -> ImageSink:
+    """Start an image file beside its final name.
+
+    Args:
+        path: The file to make; its suffix is one of `IMAGE_SUFFIXES`.
+        overwrite: Whether a file that is there at the end is replaced.
+
+    Raises:
+        OutputExistsError: if another render is writing it.
+        SinkError: if the file cannot be made.
+    """
+    begin(path)
+    return ImageSink(path, overwrite=overwrite)
+
+
 class ImageSink(Sink):
     """Writes the one image of a still source."""
 
-    def __init__(self, path: Path) -> None:
-        """Prepare an image file.
-
-        Args:
-            path: The file to make; its suffix is one of `IMAGE_SUFFIXES`.
-        """
+    def __init__(self, path: Path, *, overwrite: bool) -> None:
+        """Take over an unfinished image file; see `open_image_sink`."""
         self._path = path
+        self._overwrite = overwrite
         self._image: Image | None = None
         self._is_open = True
         self._is_finished = False
@@ -71,23 +83,30 @@ class ImageSink(Sink):
         """
         if self._is_finished:
             return
-        self._is_open = False
         if self._image is None:
+            self.abort()
             raise SinkError(f"{str(self._path)!r} was not written: no image was finished")
+        self._is_open = False
         image, self._image = self._image, None
         rgb = Resampler().to_rgb(image, image.width, image.height, interpolation=FAITHFUL)
         try:
-            save_image(rgb, self._path, at=begin(self._path))
+            check_part(self._path)
+            save_image(rgb, self._path, at=part_path(self._path))
+        except SinkError:
+            discard(self._path)
+            raise
         except (OSError, ValueError) as error:  # ValueError: a format's limit on size
             discard(self._path)
             raise SinkError(f"{str(self._path)!r} cannot be written: {error}") from error
         except BaseException:
             discard(self._path)
             raise
-        commit(self._path)
+        commit(self._path, overwrite=self._overwrite)
         self._is_finished = True
 
     def abort(self) -> None:
-        """Forget the image."""
-        self._is_open = False
+        """Forget the image, and remove the unfinished file."""
         self._image = None
+        if self._is_open:
+            self._is_open = False
+            discard(self._path)

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from streamcam.errors import NoDirectoryError, OutputExistsError, SinkError, map_errors
+from streamcam.sinks.locks import leads_to, lock, unlock
 
-_unfinished: set[Path] = set()
-"""Unfinished files of this process."""
+_unfinished: dict[Path, int | None] = {}
+"""Unfinished files and directories of this process → the locks on them; see `lock`."""
 
 
 def sink_error(path: Path, problem: str, error: Exception) -> SinkError:
@@ -38,7 +39,8 @@ def check_output(location: str | Path, *, overwrite: bool, inputs: Iterable[Path
         inputs: Files that must never be written to.
 
     Raises:
-        OutputExistsError: if it exists, or is one of the inputs, or its unfinished file would replace one.
+        OutputExistsError: if it exists, or is one of the inputs, or its unfinished file would replace one, or
+            another render is writing it.
         NoDirectoryError: if there is no directory for it.
         SinkError: if its directory cannot be written to.
     """
@@ -76,10 +78,14 @@ def _check_directory(path: Path) -> None:
         raise NoDirectoryError(f"there is no directory {str(path.parent)!r}; make it first")
     part = part_path(path)
     existed = part.exists()
-    with part.open("ab"):  # the only sure test of permissions, quotas and read-only file systems
-        pass
-    if not existed:
-        part.unlink()
+    descriptor = lock(part, path)
+    try:
+        with part.open("ab"):  # the only sure test of permissions, quotas and read-only file systems
+            pass
+        if not existed:
+            part.unlink()
+    finally:
+        unlock(descriptor)
 
 
 def same_file(first: Path, second: Path) -> bool:
@@ -96,47 +102,110 @@ def part_path(path: Path) -> Path:
 
 
 def begin(path: Path) -> Path:
-    """Return the name of an unfinished file, and remember it until `commit` or `discard`."""
+    """Lock the name of an unfinished file until `commit` or `discard`, and return it.
+
+    Raises:
+        OutputExistsError: if another render is writing it.
+        SinkError: if it cannot be made.
+    """
     part = part_path(path).absolute()
-    _unfinished.add(part)
+    with map_errors(OSError, to=lambda error: sink_error(path, "cannot be written", error)):
+        descriptor = lock(part, path)
+    _unfinished[part] = descriptor
     return part
 
 
-def begin_directory(part: Path) -> Path:
-    """Make an empty directory for unfinished files, and remember it until `end_directory`.
+def begin_directory(part: Path, output: Path) -> Path:
+    """Make an empty directory for unfinished files, locked until `end_directory`.
+
+    Args:
+        part: The directory.
+        output: The output that it is for.
 
     Raises:
-        OSError: if the disk refuses.
+        OutputExistsError: if another render is writing it.
+        SinkError: if the disk refuses.
     """
-    shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
-    part.mkdir()
-    _unfinished.add(part.absolute())
+    with map_errors(OSError, to=lambda error: sink_error(output, "cannot be written", error)):
+        part.mkdir(exist_ok=True)
+        _unfinished[part.absolute()] = lock(part, output)
+        for left in part.iterdir():  # of a run that was killed
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
     return part
 
 
 def end_directory(part: Path) -> None:
-    """Forget a directory, and remove it if there is one."""
+    """Remove a directory if it is there, and release its lock."""
     shutil.rmtree(part, ignore_errors=True)
-    _unfinished.discard(part.absolute())
+    unlock(_unfinished.pop(part.absolute(), None))
 
 
-def commit(path: Path) -> None:
-    """Rename a complete file to its final name.
+def leave_directory(part: Path) -> None:
+    """Release the lock on a directory, which stays as it is."""
+    unlock(_unfinished.pop(part.absolute(), None))
+
+
+def check_part(path: Path) -> None:
+    """Check that an unfinished file is still where it was made.
 
     Raises:
+        SinkError: if it was deleted or moved, or its directory was.
+    """
+    part = part_path(path).absolute()
+    descriptor = _unfinished.get(part)
+    if descriptor is not None and not leads_to(part, descriptor):
+        raise SinkError(
+            f"{str(path)!r} cannot be written: {part.name!r} or its directory was deleted or moved meanwhile"
+        )
+
+
+def commit(path: Path, *, overwrite: bool = True) -> None:
+    """Rename a complete file to its final name. Where that fails, it stays under the other name.
+
+    Args:
+        path: The final name.
+        overwrite: Whether a file of that name is replaced.
+
+    Raises:
+        OutputExistsError: if there is one that must not be replaced.
         SinkError: if the file system refuses.
     """
-    with map_errors(
-        OSError, to=lambda error: sink_error(part_path(path), "is complete but cannot be renamed", error)
-    ):
-        part_path(path).replace(path)
-        _unfinished.discard(part_path(path).absolute())
+    part = part_path(path)
+    descriptor = _unfinished.pop(part.absolute(), None)
+    try:
+        with map_errors(
+            OSError, to=lambda error: sink_error(part, "is complete but cannot be renamed", error)
+        ):
+            if overwrite:
+                part.replace(path)
+            else:
+                _rename_to_new(part, path)
+    finally:
+        unlock(descriptor)
+
+
+def _rename_to_new(part: Path, path: Path) -> None:
+    """Rename a file, unless there is one of that name."""
+    try:
+        path.hardlink_to(part)  # which, unlike renaming, fails if the name is taken
+    except OSError:  # it is, or the file system has no hard links
+        if path.exists():
+            raise OutputExistsError(
+                f"{str(path)!r} appeared meanwhile and is not replaced; the complete output is "
+                f"{str(part)!r}: rename it, or give `overwrite=True` next time"
+            ) from None
+        part.replace(path)
+    else:
+        part.unlink()
 
 
 def discard(path: Path) -> None:
-    """Remove an unfinished file, if there is one."""
-    part_path(path).unlink(missing_ok=True)
-    _unfinished.discard(part_path(path).absolute())
+    """Remove an unfinished file, if there is one, and release its lock."""
+    part = part_path(path)
+    try:
+        part.unlink(missing_ok=True)
+    finally:
+        unlock(_unfinished.pop(part.absolute(), None))
 
 
 def discard_all() -> None:

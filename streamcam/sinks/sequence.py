@@ -12,7 +12,7 @@ from streamcam.media.numbered_files import is_pattern, numbered_files, numbered_
 from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.sinks.base import Sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, save_image
-from streamcam.sinks.part_file import begin_directory, end_directory
+from streamcam.sinks.part_file import begin_directory, end_directory, leave_directory
 
 _FIRST = 1
 """The number of the first image, as FFmpeg counts."""
@@ -44,14 +44,16 @@ def sequence_size(path: Path) -> int:
 def open_sequence_sink(
     path: Path, info: SourceInfo, settings: EncoderSettings, *, overwrite: bool
 ) -> SequenceSink:
-    """Check that numbered images can be made, and return their sink; nothing is written yet.
+    """Check that numbered images can be made, and make a directory for them beside their final place.
 
     Raises:
         InvalidArgumentError: if there are settings that only videos have.
-        OutputExistsError: if there is an image of that pattern already.
+        OutputExistsError: if there is an image of that pattern already, or another render is writing them.
+        SinkError: if the directory cannot be made.
     """
     _check_sequence(path, settings, overwrite=overwrite)
-    return SequenceSink(path, info)
+    part = begin_directory(path.with_name(path.name + ".parts"), path)
+    return SequenceSink(path, info, part, overwrite=overwrite)
 
 
 class SequenceSink(Sink):
@@ -60,16 +62,19 @@ class SequenceSink(Sink):
     They gather in a directory beside their final place, ``NAME.parts``, and are moved when all are there.
     """
 
-    def __init__(self, path: Path, info: SourceInfo) -> None:
-        """Prepare a directory of images; it is made when the first is written.
+    def __init__(self, path: Path, info: SourceInfo, part: Path, *, overwrite: bool) -> None:
+        """Take over an empty directory of images; see `open_sequence_sink`.
 
         Args:
             path: Its name holds ``%d`` or ``%05d``, and its suffix is one of `IMAGE_SUFFIXES`.
             info: The source of the images.
+            part: The directory in which they gather.
+            overwrite: Whether images that are there at the end are replaced.
         """
         self._path = path
         self._info = info
-        self._part = path.with_name(path.name + ".parts")
+        self._part = part
+        self._overwrite = overwrite
         self._resampler = Resampler()
         self._written: list[Path] = []
         self._is_open = True
@@ -93,8 +98,6 @@ class SequenceSink(Sink):
         image = frame.image
         rgb = self._resampler.to_rgb(image, image.width, image.height, interpolation=FAITHFUL)
         try:
-            if not self._written:
-                begin_directory(self._part)
             save_image(rgb, self._part / name)
         except (OSError, ValueError) as error:  # ValueError: a format's limit on size
             raise SinkError(f"{str(self._path.with_name(name))!r} cannot be written: {error}") from error
@@ -112,13 +115,21 @@ class SequenceSink(Sink):
             self.abort()
             raise SinkError(f"{str(self._path)!r} was not written: no image was finished")
         self._is_open = False
+        former_images = numbered_files(self._path).values()
+        if former_images and not self._overwrite:
+            leave_directory(self._part)
+            raise OutputExistsError(
+                f"{str(next(iter(former_images)))!r} appeared meanwhile and is not replaced; the complete "
+                f"images are in {str(self._part)!r}: move them, or give `overwrite=True` next time"
+            )
         try:
-            for former in numbered_files(self._path).values():
+            for former in former_images:
                 former.unlink()
             for file in self._written:
                 file.replace(self._path.with_name(file.name))
             end_directory(self._part)
         except OSError as error:
+            leave_directory(self._part)
             raise SinkError(f"the images in {str(self._part)!r} cannot be moved: {error.strerror}") from error
         self._is_finished = True
 

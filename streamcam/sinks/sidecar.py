@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,104 +11,63 @@ import numpy as np
 from numpy.typing import NDArray
 
 import streamcam
-from streamcam.errors import SinkError, map_errors
 from streamcam.explanations import Explanation, Instance, Prediction, RenderedFrame
 from streamcam.frames import FloatArray, SourceInfo
-from streamcam.sinks.base import Sink
-from streamcam.sinks.part_file import begin, commit, discard, sink_error
+from streamcam.sinks.text import TextSink, open_text_part
 
 SIGNIFICANT_DIGITS = 4
 
 
-def open_sidecar_sink(path: Path, info: SourceInfo) -> SidecarSink:
+def open_sidecar_sink(path: Path, info: SourceInfo, *, overwrite: bool) -> SidecarSink:
     """Start a sidecar beside its final name.
 
     Args:
         path: The file to make.
         info: The source of the frames, named in the header.
+        overwrite: Whether a file that is there at the end is replaced.
 
     Raises:
+        OutputExistsError: if another render is writing it.
         SinkError: if the file cannot be made.
     """
-    with map_errors(OSError, to=lambda error: sink_error(path, "cannot be written", error)):
-        return SidecarSink(path, begin(path).open("w", encoding="utf-8", newline="\n"), info)
+    return SidecarSink(path, open_text_part(path), info, overwrite=overwrite)
 
 
-class SidecarSink(Sink):
+class SidecarSink(TextSink):
     """JSON lines: a header object, then one object a frame.
 
     The values are the raw maps, before smoothing and scaling. Two runs of one video with the same settings
     write the same bytes.
     """
 
-    def __init__(self, path: Path, file: TextIO, info: SourceInfo) -> None:
+    def __init__(self, path: Path, file: TextIO, info: SourceInfo, *, overwrite: bool) -> None:
         """Take over an open file; see `open_sidecar_sink`."""
-        self._path = path
-        self._file: TextIO | None = file
+        super().__init__(path, file, overwrite=overwrite)
         self._info = info
         self._run: Mapping[str, Any] = {}
-        self._written = 0
-        self._is_finished = False
 
     def describe(self, run: Mapping[str, Any]) -> None:
         """Take what goes into the header beside the input's name and size."""
         self._run = run
 
-    def write(self, frame: RenderedFrame) -> None:
-        """Write the record of one frame; of a frame without an explanation its number and time.
-
-        Raises:
-            SinkError: if the disk refuses, a value is not a number, or the sink has ended.
-        """
-        if not self._written:
-            self._write_line(self._header(), "its header")
+    def format_line(self, frame: RenderedFrame) -> str:
+        """Return the record of one frame; of a frame without an explanation its number and time."""
         stabilized = frame.stabilized
-        index = self._written if stabilized is None else stabilized.frame.index
+        index = self.written if stabilized is None else stabilized.frame.index
         explanation = None if stabilized is None else stabilized.explanation
-        self._write_line(frame_record(index, frame.time_s, explanation), f"frame {index}")
-        self._written += 1
-
-    def finish(self, *, cut_short: bool = False) -> None:  # noqa: ARG002 - every line is whole
-        """Complete the file and move it to its final name.
-
-        Raises:
-            SinkError: if no frame was written, or the disk refuses.
-        """
-        if self._is_finished:
-            return
-        if self._file is None or not self._written:
-            self.abort()
-            raise SinkError(f"{str(self._path)!r} was not written: no image was finished")
-        try:
-            self._file.close()
-        except OSError as error:
-            self.abort()
-            raise sink_error(self._path, "cannot be completed", error) from error
-        self._file = None
-        commit(self._path)
-        self._is_finished = True
-
-    def abort(self) -> None:
-        """Remove what was written, unless it is finished."""
-        if self._file is not None:
-            with contextlib.suppress(OSError):  # what cannot be flushed goes anyway
-                self._file.close()
-            self._file = None
-            discard(self._path)
+        header = "" if self.written else f"{_to_json(self._header(), 'its header')}\n"
+        return header + _to_json(frame_record(index, frame.time_s, explanation), f"frame {index}")
 
     def _header(self) -> dict[str, Any]:
         video = {"input": self._info.name, "width": self._info.width, "height": self._info.height}
         return {"streamcam": streamcam.__version__, **self._run, **video}
 
-    def _write_line(self, record: Mapping[str, Any], name: str) -> None:
-        if self._file is None:
-            raise SinkError(f"{str(self._path)!r} is closed already")
-        try:
-            self._file.write(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
-        except OSError as error:
-            raise sink_error(self._path, "cannot be written", error) from error
-        except ValueError as error:
-            raise SinkError(f"{str(self._path)!r} cannot hold {name}: {error}") from error
+
+def _to_json(record: Mapping[str, Any], name: str) -> str:
+    try:
+        return json.dumps(record, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 def frame_record(index: int, time_s: float, explanation: Explanation | None) -> dict[str, Any]:

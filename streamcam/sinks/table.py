@@ -12,7 +12,7 @@ from streamcam.frames import SourceInfo
 from streamcam.media.containers import CONTAINERS
 from streamcam.media.encoders import EncoderSettings
 from streamcam.sinks.base import Sink
-from streamcam.sinks.image import IMAGE_SUFFIXES, ImageSink
+from streamcam.sinks.image import IMAGE_SUFFIXES, open_image_sink
 from streamcam.sinks.part_file import check_output
 from streamcam.sinks.sequence import is_sequence, open_sequence_sink
 from streamcam.sinks.sidecar import open_sidecar_sink
@@ -47,8 +47,8 @@ class SinkKind:
     """Whether an output of this location and input is of this kind, where several have the same suffix."""
 
 
-def _open_image(location: str, _info: SourceInfo, _settings: SinkSettings) -> Sink:
-    return ImageSink(Path(location))
+def _open_image(location: str, _info: SourceInfo, settings: SinkSettings) -> Sink:
+    return open_image_sink(Path(location), overwrite=settings.overwrite)
 
 
 def _open_sequence(location: str, info: SourceInfo, settings: SinkSettings) -> Sink:
@@ -56,11 +56,11 @@ def _open_sequence(location: str, info: SourceInfo, settings: SinkSettings) -> S
 
 
 def _open_video(location: str, info: SourceInfo, settings: SinkSettings) -> Sink:
-    return open_video_sink(Path(location), info, settings.encoder)
+    return open_video_sink(Path(location), info, settings.encoder, overwrite=settings.overwrite)
 
 
-def _open_sidecar(location: str, info: SourceInfo, _settings: SinkSettings) -> Sink:
-    return open_sidecar_sink(Path(location), info)
+def _open_sidecar(location: str, info: SourceInfo, settings: SinkSettings) -> Sink:
+    return open_sidecar_sink(Path(location), info, overwrite=settings.overwrite)
 
 
 SINKS: list[SinkKind] = [

@@ -27,7 +27,7 @@ from streamcam.media.images import Image
 from streamcam.media.pixel_formats import fitting_size
 from streamcam.sinks.base import Sink
 from streamcam.sinks.copying.copier import StreamCopier
-from streamcam.sinks.part_file import begin, commit, discard, part_path, sink_error
+from streamcam.sinks.part_file import begin, check_part, commit, discard, part_path, sink_error
 
 _FALLBACK_RATE = Fraction(25)
 
@@ -38,13 +38,14 @@ _IN_ORDER = 2
 """A video of at most this many images is decoded in the order in which they are shown."""
 
 
-def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings) -> VideoSink:
+def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings, *, overwrite: bool) -> VideoSink:
     """Choose and try the encoder, and start a video beside its final name.
 
     Args:
         path: The file to make.
         info: The source of the frames.
         settings: How they are encoded.
+        overwrite: Whether a file that is there at the end is replaced.
 
     Raises:
         InvalidArgumentError: if codec, options, container and video do not go together.
@@ -53,10 +54,12 @@ def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings) -> 
     encoding = choose_encoding(
         path, settings, pixel_format=info.pixel_format, hdr_metadata=info.hdr_metadata, rate=info.rate
     )
-    return start_video(path, info, encoding, audio=not settings.no_audio)
+    return start_video(path, info, encoding, audio=not settings.no_audio, overwrite=overwrite)
 
 
-def start_video(path: Path, info: SourceInfo, encoding: Encoding, *, audio: bool) -> VideoSink:
+def start_video(
+    path: Path, info: SourceInfo, encoding: Encoding, *, audio: bool, overwrite: bool
+) -> VideoSink:
     """Start a video beside its final name.
 
     Args:
@@ -64,17 +67,20 @@ def start_video(path: Path, info: SourceInfo, encoding: Encoding, *, audio: bool
         info: The source of the frames.
         encoding: How they are encoded; see `choose_encoding`.
         audio: Whether the input's audio is copied.
+        overwrite: Whether a file that is there at the end is replaced.
 
     Raises:
+        OutputExistsError: if another render is writing it.
         SinkError: if the file cannot be made.
     """
     kind = encoding.container
     name = f"file:{begin(path)}"
-    with map_errors(FFmpegError, OSError, to=lambda error: sink_error(path, "cannot be written", error)):
-        container = av.open(name, "w", format=kind.muxer, container_options=kind.options_for(info))
     copier: StreamCopier | None = None
     with contextlib.ExitStack() as undo:
-        undo.callback(_drop, container, path)
+        undo.callback(discard, path)
+        with map_errors(FFmpegError, OSError, to=lambda error: sink_error(path, "cannot be written", error)):
+            container = av.open(name, "w", format=kind.muxer, container_options=kind.options_for(info))
+        undo.callback(_close, container)
         try:
             stream = _add_video(container, encoding, info)
             if info.path is not None:
@@ -87,7 +93,7 @@ def start_video(path: Path, info: SourceInfo, encoding: Encoding, *, audio: bool
                 f"{str(path)!r} cannot be started with {encoding.encoder} at {size}: {error.strerror}"
             ) from error
         undo.pop_all()
-    return VideoSink(path, container, stream, copier, encoding, info)
+    return VideoSink(path, container, stream, copier, encoding, info, overwrite=overwrite)
 
 
 def _add_video(container: OutputContainer, encoding: Encoding, info: SourceInfo) -> VideoStream:
@@ -117,11 +123,10 @@ def _add_video(container: OutputContainer, encoding: Encoding, info: SourceInfo)
     return stream
 
 
-def _drop(container: OutputContainer, path: Path) -> None:
+def _close(container: OutputContainer) -> None:
     # Closing writes the trailer, which cannot work when writing did not; the part goes in any case.
     with contextlib.suppress(FFmpegError, ValueError):
         container.close()
-    discard(path)
 
 
 class VideoSink(Sink):
@@ -140,9 +145,12 @@ class VideoSink(Sink):
         copier: StreamCopier | None,
         encoding: Encoding,
         info: SourceInfo,
+        *,
+        overwrite: bool,
     ) -> None:
         """Take over an open container; see `open_video_sink`."""
         self.path = path
+        self._overwrite = overwrite
         self._container: OutputContainer | None = container
         self._stream = stream
         self._copier = copier
@@ -171,7 +179,16 @@ class VideoSink(Sink):
 
     def open_encoder(self, path: Path) -> VideoSink:
         """Open another video with the same encoding and no audio, for a segment of this one."""
-        return start_video(path, dataclasses.replace(self._info, path=None), self._encoding, audio=False)
+        info = dataclasses.replace(self._info, path=None)
+        return start_video(path, info, self._encoding, audio=False, overwrite=True)
+
+    def check(self) -> None:
+        """Check that the unfinished file is still there.
+
+        Raises:
+            SinkError: if it was deleted or moved.
+        """
+        check_part(self.path)
 
     def write(self, frame: RenderedFrame) -> None:
         """Encode one frame, and copy the audio up to it.
@@ -192,6 +209,7 @@ class VideoSink(Sink):
             SinkError: if the encoder refuses, or the image is of another size than the source.
         """
         self._open_container()
+        self.check()
         with self._mapped_errors():
             if frame is None:
                 return self._encoded([*self._feed.flush(), None])
@@ -251,7 +269,7 @@ class VideoSink(Sink):
         except BaseException:
             discard(self.path)
             raise
-        commit(self.path)
+        commit(self.path, overwrite=self._overwrite)
         self._is_finished = True
 
     def abort(self) -> None:
@@ -260,7 +278,8 @@ class VideoSink(Sink):
             self._copier.close()
         if self._container is not None:
             container, self._container = self._container, None
-            _drop(container, self.path)
+            _close(container)
+            discard(self.path)
 
     def _encoded(self, images: Sequence[Image | None]) -> list[Packet[VideoStream]]:
         packets = [packet for image in images for packet in self._stream.encode(image)]

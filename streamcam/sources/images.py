@@ -20,7 +20,7 @@ from streamcam.frames import Frame, SourceInfo, SourceReport
 from streamcam.media.images import Image, image_from_rgb, planar_format, tags_of
 from streamcam.media.numbered_files import is_pattern, numbered_files
 from streamcam.media.scaling import Resampler
-from streamcam.sources.base import Source
+from streamcam.sources.base import ON_WHITE, Source
 from streamcam.sources.files import is_file
 from streamcam.sources.normalization import FrameFitter
 from streamcam.sources.paced import play
@@ -76,7 +76,8 @@ def open_image(location: str | int | Path, settings: SourceSettings) -> ImageSou
     path = Path(str(location))
     if settings.real_time:
         raise InvalidArgumentError(f"{str(path)!r} is an image, which cannot be played; render it instead")
-    return ImageSource(path, _decode_image(path, Resampler()))
+    image, notes = _decode_image(path, Resampler())
+    return ImageSource(path, image, notes)
 
 
 def is_sequence(location: str | int | Path) -> bool:
@@ -110,7 +111,7 @@ def open_sequence(location: str | int | Path, settings: SourceSettings) -> Sourc
 
 def _decode_image(
     path: Path, resampler: Resampler, depth: int | None = None, chroma: str | None = None
-) -> Image:
+) -> tuple[Image, tuple[str, ...]]:
     """Decode an image file: upright as its EXIF data says, on white where it is transparent.
 
     Args:
@@ -120,7 +121,7 @@ def _decode_image(
         chroma: Chroma subsampling; 4:4:4 if None, so that no color detail is lost.
 
     Returns:
-        Planar YUV, full range.
+        The image, planar YUV of full range, and notes about how it is read.
 
     Raises:
         SourceError: if it cannot be decoded, or holds more than one image.
@@ -129,12 +130,24 @@ def _decode_image(
         with _open_with_pillow(path) as opened:
             if getattr(opened, "n_frames", 1) > 1 and opened.format in ("WEBP", "PNG"):
                 raise SourceError(f"{str(path)!r} is an animation, not a single image")
+            notes = _notes_of(opened)
             pixels = np.asarray(flatten(PIL.ImageOps.exif_transpose(opened)))
     except SourceError:
         raise
     except Exception as error:  # Pillow's decoders raise what they like: struct.error, EOFError, KeyError...
         raise SourceError(f"{str(path)!r} cannot be decoded as an image ({error})") from error
-    return resampler.to_planar(image_from_rgb(pixels), planar_format(chroma or "444", depth or 8))
+    return resampler.to_planar(image_from_rgb(pixels), planar_format(chroma or "444", depth or 8)), notes
+
+
+def _notes_of(image: PIL.Image.Image) -> tuple[str, ...]:
+    """Describe what of an image file is left out."""
+    notes = []
+    pages = getattr(image, "n_frames", 1)
+    if image.format == "TIFF" and pages > 1:
+        notes.append(f"the file holds {pages} pages; the first is used")
+    if image.has_transparency_data:
+        notes.append(ON_WHITE)
+    return tuple(notes)
 
 
 def _open_with_pillow(path: Path) -> PIL.Image.Image:
@@ -177,12 +190,13 @@ def flatten(image: PIL.Image.Image) -> PIL.Image.Image:
 class ImageSource(Source):
     """A single image, as one frame."""
 
-    def __init__(self, path: Path, image: Image) -> None:
+    def __init__(self, path: Path, image: Image, notes: tuple[str, ...] = ()) -> None:
         """Describe an image that was decoded.
 
         Args:
             path: File that the image came from.
             image: Pixels as yuv444p, full range.
+            notes: Messages about how it is read.
         """
         self._image = image
         self._info = SourceInfo(
@@ -195,6 +209,7 @@ class ImageSource(Source):
             frame_count=1,
             color=tags_of(image),
             is_still=True,
+            notes=notes,
         )
 
     @property
@@ -247,6 +262,7 @@ class SequenceSource(Source):
             )
         self._missing = max(files) - min(files) + 1 - len(files)
         self._damaged = 0
+        self._notes: dict[str, None] = {}  # a set in order
         self._count = 0
         self._first: Image | None = self._decode(*self._files[0])
         self._info = SourceInfo(
@@ -286,11 +302,12 @@ class SequenceSource(Source):
 
     def report(self) -> SourceReport:
         """Return how many images were read and how many could not be."""
-        notes = [self._fitter.change] if self._fitter.change else []
+        notes = [*([self._fitter.change] if self._fitter.change else []), *self._notes]
         if self._missing:
             notes.append(f"the numbers of the images have gaps: {self._missing} are missing")
         return SourceReport(self._count, packets_damaged=self._damaged, notes=tuple(notes))
 
     def _decode(self, position: int, path: Path) -> Image:
-        image = _decode_image(path, self._resampler, self._settings.depth, self._settings.chroma)
+        image, notes = _decode_image(path, self._resampler, self._settings.depth, self._settings.chroma)
+        self._notes.update(dict.fromkeys(notes))
         return self._fitter.fit(image, Fraction(1), float(position / self._rate))

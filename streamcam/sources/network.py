@@ -51,6 +51,14 @@ _HARMLESS_KEYS = {
 }
 """Keys in a URL's query that FFmpeg's own protocols know, and that give nothing away."""
 
+_SECRET_PATHS = ("rtmp", "rtmps", "srt")
+
+_CREDENTIALS = re.compile(r"[&;,:]|pass(?:word|wd)?|pwd|token|secret", re.IGNORECASE)
+"""Signs of a user and password in a segment of a path, as ``/admin:1234`` and ``/user&pwd`` have them."""
+
+_LOOKS_LIKE_A_KEY = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9]{16,}")
+"""Long runs of letters and digits, as keys are and names of streams are not."""
+
 _URL = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+)://")
 _NEARLY_URL = re.compile(rf"^\s*({'|'.join(SCHEMES)}):", re.IGNORECASE)
 
@@ -87,9 +95,10 @@ def check_url(location: str | int | Path) -> None:
 
 
 def redact(location: str) -> str:
-    """Return a URL without what must not be shown: user, password, and values in its query.
+    """Return a URL without what must not be shown: user, password, stream keys, and values.
 
-    What is no URL comes back as it is. A URL that cannot be taken apart is shown as its scheme only.
+    Cameras take passwords in the path too (``/user=admin_password=…``), and servers of RTMP and SRT stream
+    keys. What is no URL comes back as it is. A URL that cannot be taken apart is shown as its scheme only.
     """
     match = _URL.match(location)
     if match is None:
@@ -105,7 +114,25 @@ def redact(location: str) -> str:
     # An unescaped / or ? in a password moves the @ out of what is taken for the host.
     if "@" in parts.path or "@" in parts.query or "@" in parts.fragment:
         return f"{match[1]}://***"
-    return urllib.parse.urlunsplit((parts.scheme, netloc, parts.path, query, "***" if parts.fragment else ""))
+    path = _redact_path(parts.scheme, parts.path)
+    return urllib.parse.urlunsplit((parts.scheme, netloc, path, query, "***" if parts.fragment else ""))
+
+
+def _redact_path(scheme: str, path: str) -> str:
+    """Hide what may be secret in a path: all that follows RTMP's and SRT's host, and values elsewhere."""
+    if scheme in _SECRET_PATHS:
+        return "/***" if path.strip("/") else path
+    return "/".join(map(_redact_segment, path.split("/")))
+
+
+def _redact_segment(segment: str) -> str:
+    """Hide a segment from its first value on, or whole where it looks like a key."""
+    text = urllib.parse.unquote(segment)
+    key, equals, _ = text.partition("=")
+    if equals:
+        return f"{key}=***"
+    is_secret = _CREDENTIALS.search(text) is not None or _LOOKS_LIKE_A_KEY.fullmatch(text) is not None
+    return "***" if is_secret else segment
 
 
 def _redact_field(field: str) -> str:

@@ -44,7 +44,7 @@ def working_format(decoded: str, depth: int | None = None, chroma: str | None = 
         depth: Bits of a sample, 8 or 10; if None 10 where the image has more than 8.
         chroma: Chroma subsampling, one of `streamcam.media.images.CHROMAS`; if None the image's own.
     """
-    return planar_format(chroma or chroma_of(decoded), depth or (8 if bits_of(decoded) == 8 else DEEP))
+    return planar_format(chroma or chroma_of(decoded), depth or (8 if bits_of(decoded) <= 8 else DEEP))
 
 
 def to_upright_planar(

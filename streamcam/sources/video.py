@@ -22,7 +22,7 @@ from streamcam.frames import Frame, HdrMetadata, SourceInfo, SourceReport
 from streamcam.media.demux import LARGEST_PIXELS, open_input, video_streams
 from streamcam.media.filters import Deinterlacer, is_top_field_first, retime
 from streamcam.media.hwaccel import NONE, accelerator, devices_for
-from streamcam.media.images import Image, tags_of
+from streamcam.media.images import DEEP, Image, bits_of, tags_of
 from streamcam.media.scaling import Resampler
 from streamcam.media.side_data import Orientation, hdr_metadata_of, lost_with, orientation_of
 from streamcam.sources.base import ON_WHITE, Source
@@ -197,6 +197,7 @@ class VideoSource(Source):
         self._coded_shape: Fraction | None = None
         self._top_field_first: bool | None = None
         self._has_alpha = False
+        self._coded_bits = 8
         self._lost: tuple[str, ...] = ()
         self._hdr_metadata: HdrMetadata | None = None
         self._tells_shape = bool(stream.sample_aspect_ratio) or settings.size is not None
@@ -262,6 +263,7 @@ class VideoSource(Source):
             if orientation is None:
                 # Once a video: what is true of its first image is true of all.
                 orientation, self._lost = orientation_of(image), lost_with(image)
+                self._coded_bits = bits_of(image.format.name)
                 # Screen recordings and GIFs have alpha whether or not they use it.
                 self._has_alpha = image.format.name.startswith("yuva")
                 self._hdr_metadata = hdr_metadata_of(image)
@@ -348,6 +350,8 @@ class VideoSource(Source):
         if others:
             notes.append(f"the file holds {others + 1} video streams; number {self._stream.index} is used")
         notes += self._lost
+        if self._coded_bits > DEEP and self._settings.depth is None:
+            notes.append(f"samples of {self._coded_bits} bits are reduced to {DEEP}")
         if self._stream.codec_context.is_hwaccel:
             notes.append(f"decoded in hardware ({self._settings.hwaccel})")
         elif self._settings.hwaccel != NONE:

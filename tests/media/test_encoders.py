@@ -279,3 +279,13 @@ def test_x264_does_without_the_code_that_does_not_repeat_itself(
     options = choose_encoding(Path("out.mp4"), EncoderSettings()).options
     assert options.get("x264-params") == ("asm=AVX2" if has_avx512 else None)
     assert "x264-params" not in choose_encoding(Path("out.mp4"), EncoderSettings("libx265")).options
+
+
+def test_auto_is_not_advised_to_those_who_asked_for_it(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CODECS, "h264", VideoCodec("libx264", ("h264_v4l2m2m",)))
+    with caplog.at_level("INFO", "streamcam.media"):
+        choose_encoding(Path("out.mp4"), EncoderSettings("auto"))
+    assert "h264_v4l2m2m is not used: codec 'h264_v4l2m2m' does not start here" in caplog.text
+    assert "codec='auto'" not in caplog.text

@@ -41,6 +41,11 @@ def test_a_class_is_found(wanted: int | str, index: int) -> None:
     assert classifier().class_index(wanted) == index
 
 
+def test_a_label_that_is_a_number_is_found_by_its_text() -> None:
+    ratings = classifier(labels=("1", "2", "3"))
+    assert [ratings.class_index(name) for name in ("1", " 3", "0", 1)] == [0, 2, 0, 1]
+
+
 NOT_FOUND = [
     (5, "unknown class 5: toy has the classes 0 to 4"),
     ("5", "unknown class 5"),
@@ -72,8 +77,12 @@ class Answer:
     scores: torch.Tensor
 
 
+Fields = collections.namedtuple("Fields", ["features", "logits"])
+
 ANSWERS = [
     (LOGITS, None),
+    (Fields(torch.zeros(1), LOGITS), "logits"),
+    (Fields(torch.zeros(1), LOGITS), "1"),
     ((LOGITS, torch.zeros(1)), None),
     ([LOGITS], None),
     ((torch.zeros(1), LOGITS), 1),

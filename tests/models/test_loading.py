@@ -14,7 +14,7 @@ from torchvision.models import get_model, get_model_weights
 from streamcam.errors import InvalidArgumentError, ModelError, SourceNotFoundError, UnknownNameError
 from streamcam.models import Classifier, known_models, load_model
 from streamcam.models.labels import imagenet_labels
-from streamcam.models.weights import StateDict
+from streamcam.models.weights import StateDict, fingerprint
 
 TINY = "shufflenet_v2_x0_5"
 
@@ -78,6 +78,17 @@ def test_a_fine_tuned_network_is_read_from_lightning_s_checkpoint(fine_tuned: Pa
 def test_an_untrained_network_has_no_weights_to_speak_of() -> None:
     model = load_model(TINY, weights="none")
     assert (model.weights, len(model.labels), model.labels[285]) == ("none", 1000, "Egyptian cat")
+
+
+@pytest.mark.parametrize("name", [TINY, "efficientnet_lite0", "timm:test_resnet"])
+def test_an_untrained_network_is_the_same_every_time(name: str) -> None:
+    if name.startswith("timm:"):
+        pytest.importorskip("timm")
+    state = torch.get_rng_state()
+    first = fingerprint(load_model(name, weights="none").module)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(1)
+    assert fingerprint(load_model(name, weights="none").module) == first
 
 
 @pytest.mark.parametrize("name", [TINY, "efficientnet_lite0"])
@@ -177,7 +188,7 @@ BAD_INPUTS = [
     ({"mean": (0.5, 0.5)}, "cannot normalize images: .* three values each"),
     ({"mean": (0.5,)}, "three values each"),
     ({"std": (58.0, 57.0, 57.0)}, "divide those of 0 to 255 by 255"),
-    ({"activation": "relu"}, "unknown activation 'relu'; choose one of: sigmoid, softmax"),
+    ({"activation": "relu"}, "unknown activation 'relu'; choose one of: none, sigmoid, softmax"),
 ]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import textwrap
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,15 @@ SOURCE = """
         return nn.Sequential(nn.Flatten(), nn.Linear(3 * 48 * 48, 3))
     def no_logits(): return nn.Conv2d(3, 4, 4)
     def in_probabilities(): return Net(wrap=lambda logits: logits.softmax(1))
+    class TwoInputs(Net):
+        def forward(self, image, text):
+            return super().forward(image)
+    def four_channels(): return Net(channels=4)
+    def volumes(): return nn.Sequential(nn.Conv3d(3, 4, 3), nn.Flatten(), nn.Linear(4, 3))
+    def exported(): return torch.export.export(Net().eval(), (torch.zeros(1, 3, 224, 224),)).module()
+    def scripted():
+        plain = nn.Sequential(nn.Conv2d(3, 4, 4, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+        return torch.jit.script(plain)
     def fails(): raise ValueError("the flux capacitor\\nis empty")
     def fails_silently(): raise KeyError
     def needs(argument): return argument
@@ -130,6 +141,19 @@ def test_networks_in_other_precision_or_in_training_are_made_ready() -> None:
     assert not any(part.training for part in load_model("my_nets:in_training").module.modules())
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64, torch.bfloat16])
+def test_a_classifier_in_other_precision_is_explained_and_left_as_it_is(dtype: torch.dtype) -> None:
+    model = load_model("my_nets:Net", input_size=32)
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    settings: dict[str, Any] = {"fit": "stretch", "backend": "torch", "precision": "fp32"}
+    model.module.to(dtype).to(torch.float32)  # rounded
+    (expected,) = Explainer(model, **settings).explain([image])
+    other = model.with_module(copy.deepcopy(model.module).to(dtype))
+    (explanation,) = Explainer(other, **settings).explain([image])
+    assert explanation.predictions == expected.predictions
+    assert next(other.module.parameters()).dtype == dtype
+
+
 EXPLAINED = [
     ("my_nets:Net", {}),
     ("my_nets:gray", {"mean": [0.5], "std": [0.5]}),
@@ -166,6 +190,14 @@ def test_a_network_that_ends_in_softmax_shows_its_own_probabilities() -> None:
 
 
 FAILURES = [
+    ("my_nets:TwoInputs", {}, "my_nets:TwoInputs takes more than an image .*'text'.*; return a torch.nn.Mod"),
+    ("my_nets:four_channels", {}, "takes images of 4 channels, and frames have 3"),
+    ("my_nets:volumes", {}, "takes clips or volumes, not single images"),
+    (
+        "my_nets:exported",
+        {},
+        "is a program of torch.export, whose layers cannot be read; return",
+    ),
     ("my_nets:fails", {}, "my_nets:fails failed: ValueError: the flux capacitor is empty"),
     ("my_nets:fails_silently", {}, "my_nets:fails_silently failed: KeyError"),
     ("my_nets:needs", {}, "my_nets:needs failed: TypeError: .*argument"),
@@ -175,8 +207,8 @@ FAILURES = [
     ("my_broken:Net", {}, "importing my_broken failed: ZeroDivisionError: division by zero"),
     ("my_misspelt:Net", {}, "importing my_misspelt failed: .*a_module_that_is_not_there"),
     ("my_typo:Net", {}, "importing my_typo failed: SyntaxError"),
-    ("my_nets:gray", {}, "my_nets:gray cannot take an image of 3 channels and 224x224 pixels .*`mean`"),
-    ("my_nets:only_48", {}, "cannot take .* 224x224 pixels .*`input_size`"),
+    ("my_nets:gray", {}, "my_nets:gray does not run on an image of 3 channels and 224x224 pixels .*`mean`"),
+    ("my_nets:only_48", {}, "does not run on .* 224x224 pixels .*`input_size`"),
     ("my_nets:no_logits", {}, r"returns a tensor \(1, 4, 221, 221\) where logits .*`logits_key`"),
     ("my_nets:as_dict", {}, "returns a dict with the keys features, logits"),
     ("my_nets:as_dict", {"logits_key": "scores"}, "no entry 'scores'; check `logits_key`"),
@@ -210,6 +242,14 @@ def test_what_fails_is_said_on_one_line(name: str, settings: dict[str, Any], say
     with pytest.raises(ModelError, match=says) as caught:
         load_model(name, **settings)
     assert "\n" not in str(caught.value)
+
+
+def test_a_scripted_network_is_named() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scripting is deprecated, but such files are around
+        model = load_model("my_nets:scripted")
+    with pytest.raises(ModelError, match=r"is a TorchScript program, .*; return the torch\.nn\.Module"):
+        Explainer(model)
 
 
 def test_a_shape_that_an_own_network_does_not_take_is_stretched_to() -> None:

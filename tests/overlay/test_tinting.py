@@ -33,19 +33,25 @@ def test_where_there_is_no_heat_the_image_stays_bit_for_bit(pixel_format: str) -
 def test_full_heat_has_the_weight_alpha(pixel_format: str) -> None:
     image = gray(33, 19, pixel_format)
     tinted = Tinter(0.25).tint(image, [np.ones((2, 4), np.float32)], [FOR_COLOR], WHOLE)
-    expected = 0.75 * 128 + 0.25 * coding_of(image).encode_rgb(np.array(FOR_COLOR, np.float32))
-    for plane, value in zip(planes_of(tinted), expected, strict=True):
+    coding = coding_of(image)
+    color, black = (coding.encode_rgb(np.array(rgb, np.float32)) for rgb in (FOR_COLOR, (0, 0, 0)))
+    # Beneath the color, the image has 1 - 0.25 / 2 of its luma and 1 - 0.25 of its chroma.
+    faded = black + np.array([0.875, 0.75, 0.75]) * (128 - black)
+    for plane, value in zip(planes_of(tinted), 0.75 * faded + 0.25 * color, strict=True):
         assert np.ptp(plane) == 0
-        assert plane[0, 0] == pytest.approx(value, abs=0.75)
+        assert plane[0, 0] == pytest.approx(value, abs=1.25)
 
 
-@pytest.mark.parametrize("heat", [0.5, 0.2, 0.15, 0.05, 0.01, 1e-5])
+@pytest.mark.parametrize("heat", [0.45, 0.2, 0.15, 0.05, 0.01, 1e-5])
 def test_weak_heat_has_its_own_color_and_no_other(heat: float) -> None:
     image = gray(33, 19)
     heats = [np.full((2, 4), heat, np.float32), np.zeros((2, 4), np.float32)]
     tinted = Tinter(0.5).tint(image, heats, [FOR_COLOR, AGAINST_COLOR], WHOLE)
     color = coding_of(image).encode_rgb(np.array(FOR_COLOR, np.float32))
-    for plane, value in zip(planes_of(tinted), (1 - 0.5 * heat) * 128 + 0.5 * heat * color, strict=True):
+    black = coding_of(image).encode_rgb(np.zeros(3, np.float32))
+    weight = 0.5 * (heat / 0.6) ** 2 * (3 - 2 * heat / 0.6)
+    faded = black + (1 - weight * np.array([0.5, 1, 1])) * (128 - black)
+    for plane, value in zip(planes_of(tinted), (1 - weight) * faded + weight * color, strict=True):
         assert plane == pytest.approx(np.full(plane.shape, value), abs=1.25)
 
 
@@ -68,6 +74,22 @@ def test_what_lies_outside_the_region_stays() -> None:
     assert (luma[:, :8] == 128).all()
     assert (luma[:, 24:] == 128).all()
     assert (luma[:, 8:24] != 128).all()
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv444p", "yuv444p10le"])
+def test_each_heatmap_is_outlined_at_half_strength(pixel_format: str) -> None:
+    image = gray(400, 100, pixel_format)
+    # From 0 at x = 50 to 1 at x = 350, and the other way around: both are half at x = 200.
+    first = np.array([[0, 0, 1 / 3, 2 / 3, 1, 1]], np.float32)[:, 1:5]
+    nothing = np.zeros_like(first)
+    plain = planes_of(Tinter(0).tint(image, [first, nothing], [FOR_COLOR, AGAINST_COLOR], WHOLE))
+    drawn = planes_of(Tinter(1e-3).tint(image, [first, nothing], [FOR_COLOR, AGAINST_COLOR], WHOLE))
+    red = coding_of(image).encode_rgb(np.array(FOR_COLOR, np.float32))
+    for plane, before, value in zip(drawn, plain, red, strict=True):
+        changed = abs(plane[50].astype(int) - before[50]) > abs(value - before[50, 0]) / 4
+        assert np.flatnonzero(changed).mean() == pytest.approx(199.5, abs=1)
+        assert 2 <= changed.sum() <= 4
+        assert plane[50, 199:201] == pytest.approx(np.array([value] * 2), abs=coding_of(image).highest / 100)
 
 
 def test_signed_maps_part_on_one_scale() -> None:

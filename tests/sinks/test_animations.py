@@ -121,8 +121,8 @@ def test_images_that_are_there_stay_unless_they_may_go(tmp_path: Path) -> None:
     sink.write(rendered(make_image(64, 48)))
     sink.abort()
     assert (tmp_path / "003.png").read_bytes() == b"old"
+    (tmp_path / "%03d.png.parts" / "left").mkdir(parents=True)  # by a run that was killed
     sink = open_sink(tmp_path / "%03d.png", info_of(), overwrite=True)
-    (tmp_path / "%03d.png.parts").mkdir()  # left by a run that was killed
     with sink:
         sink.write(rendered(make_image(64, 48)))
         sink.write(rendered(make_image(64, 48)))

@@ -11,7 +11,7 @@ from video_runs import limited_file_size, rendered
 from streamcam.errors import OutputExistsError, SinkError
 from streamcam.media.images import image_from_rgb
 from streamcam.media.scaling import Resampler
-from streamcam.sinks import ImageSink, open_sink
+from streamcam.sinks import ImageSink, open_image_sink, open_sink
 from streamcam.sources import open_source
 
 RED, GREEN = np.meshgrid(np.arange(0, 256, 4, dtype=np.uint8), np.arange(0, 235, 5, dtype=np.uint8))
@@ -48,7 +48,7 @@ def test_an_image_may_be_replaced_on_request(tmp_path: Path) -> None:
 
 
 def test_only_one_image_fits(tmp_path: Path) -> None:
-    sink = ImageSink(tmp_path / "out.png")
+    sink = open_image_sink(tmp_path / "out.png", overwrite=False)
     sink.write(rendered(make_image(64, 48)))
     with pytest.raises(SinkError, match=r"holds one image and was passed a second"):
         sink.write(rendered(make_image(64, 48)))
@@ -58,7 +58,7 @@ def test_only_one_image_fits(tmp_path: Path) -> None:
 def test_images_too_large_for_their_kind_are_an_error_of_ours(
     suffix: str, size: tuple[int, int], tmp_path: Path
 ) -> None:
-    sink = ImageSink(tmp_path / f"out{suffix}")
+    sink = open_image_sink(tmp_path / f"out{suffix}", overwrite=False)
     sink.write(
         rendered(Resampler().to_planar(image_from_rgb(np.zeros((size[1], size[0], 3), np.uint8)), "yuv444p"))
     )
@@ -68,7 +68,7 @@ def test_images_too_large_for_their_kind_are_an_error_of_ours(
 
 
 def test_a_full_disk_is_noticed_and_leaves_nothing(tmp_path: Path) -> None:
-    sink = ImageSink(tmp_path / "out.png")
+    sink = open_image_sink(tmp_path / "out.png", overwrite=False)
     sink.write(rendered(make_image(160, 120, paint=paint_noise)))
     with limited_file_size(1000), pytest.raises(SinkError, match=r"out.png' cannot be written"):
         sink.finish()

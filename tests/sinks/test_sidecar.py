@@ -44,7 +44,7 @@ def explained(explanation: Explanation, frame: Frame | None = None) -> RenderedF
 
 
 def open_sidecar(folder: Path, run: dict[str, object] | None = None) -> SidecarSink:
-    sink = open_sidecar_sink(folder / "maps.jsonl", info_of())
+    sink = open_sidecar_sink(folder / "maps.jsonl", info_of(), overwrite=False)
     sink.describe(run or {})
     return sink
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
@@ -13,40 +13,50 @@ from video_runs import FAST, rendered
 
 from streamcam.errors import SinkError
 from streamcam.media.images import planes_of
-from streamcam.sinks import MemorySink, Sink, open_sink
+from streamcam.sinks import SINKS, MemorySink, Sink, SinkKind, open_sink
 
-SINKS: dict[str, Callable[[Path], Sink]] = {
-    "mp4": lambda folder: open_sink(folder / "out.mp4", info_of(), settings=FAST),
-    "mkv": lambda folder: open_sink(folder / "out.mkv", info_of(), settings=FAST),
-    "webm": lambda folder: open_sink(folder / "out.webm", info_of()),
+SPECIAL: dict[str, Callable[[Path], Sink]] = {
     "odd size": lambda folder: open_sink(folder / "out.mp4", info_of(size=(65, 47)), settings=FAST),
-    "image": lambda folder: open_sink(folder / "out.png", info_of(is_still=True)),
-    "gif": lambda folder: open_sink(folder / "out.gif", info_of()),
-    "webp": lambda folder: open_sink(folder / "out.webp", info_of()),
-    "apng": lambda folder: open_sink(folder / "out.apng", info_of()),
-    "sequence": lambda folder: open_sink(folder / "%03d.png", info_of()),
-    "jsonl": lambda folder: open_sink(folder / "out.jsonl", info_of()),
     "memory": lambda _folder: MemorySink(),
 }
 
 
-@pytest.fixture(params=SINKS)
+def kinds_of(row: SinkKind) -> Iterator[str]:
+    """Yield a location for every suffix of a row, with ``still`` before it where the input is an image."""
+    for suffix in row.keys:
+        for is_still, name in ((True, "out"), (False, "out"), (False, "%03d")):
+            if suffix.startswith(".") and row.takes(f"{name}{suffix}", info_of(is_still=is_still)):
+                yield f"{'still ' if is_still else ''}{name}{suffix}"
+                break
+
+
+KINDS = [*(kind for row in SINKS for kind in kinds_of(row)), *SPECIAL]
+
+
+def test_every_row_is_tested() -> None:
+    assert all(list(kinds_of(row)) for row in SINKS)
+
+
+@pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
 def sink(kind: str, tmp_path: Path) -> Sink:
-    return SINKS[kind](tmp_path)
+    if kind in SPECIAL:
+        return SPECIAL[kind](tmp_path)
+    name, is_still = kind.removeprefix("still "), kind.startswith("still ")
+    settings = FAST if name.endswith((".mp4", ".m4v", ".mov", ".mkv", ".ts")) else None
+    return open_sink(tmp_path / name, info_of(is_still=is_still), settings=settings)
 
 
 @pytest.fixture
 def outputs(kind: str) -> list[str]:
     """The files that a finished sink leaves."""
-    if kind == "sequence":
-        return ["001.png"]
-    suffix = {"odd size": "mp4", "image": "png"}.get(kind, kind)
-    return [] if kind == "memory" else [f"out.{suffix}"]
+    if kind in SPECIAL:
+        return [] if kind == "memory" else ["out.mp4"]
+    return [kind.removeprefix("still ").replace("%03d", "001")]
 
 
 def image(kind: str, index: int = 0) -> av.VideoFrame:

@@ -12,48 +12,36 @@ from video_runs import rendered
 
 import streamcam
 from streamcam.cli import run
-from streamcam.errors import OutputExistsError, SinkError
+from streamcam.errors import OutputExistsError
 from streamcam.explanations import RenderedFrame
 from streamcam.frames import SourceInfo
-from streamcam.sinks import SINKS, Sink, SinkKind, SinkSettings, open_sink
+from streamcam.sinks import SINKS, Sink, SinkKind, SinkSettings, TextSink, open_sink
 
 
-class LabelsSink(Sink):
+class LabelsSink(TextSink):
     """A text file with the labels of every frame."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lines: list[str] = []
-
-    def write(self, frame: RenderedFrame) -> None:
+    def format_line(self, frame: RenderedFrame) -> str:
         labels = () if frame.stabilized is None else frame.stabilized.labels
-        self._lines.append(", ".join(label.label for label in labels))
-
-    def finish(self, *, cut_short: bool = False) -> None:  # noqa: ARG002 - every line is whole
-        if not self._lines:
-            raise SinkError(f"{str(self._path)!r} was not written: no image was finished")
-        self._path.write_text("\n".join([*self._lines, ""]))
-
-    def abort(self) -> None:
-        self._lines.clear()
+        return ", ".join(label.label for label in labels)
 
 
-def open_labels(location: str, _info: SourceInfo, _settings: SinkSettings) -> Sink:
-    return LabelsSink(Path(location))
+def open_labels(location: str, _info: SourceInfo, settings: SinkSettings) -> Sink:
+    return LabelsSink.open(Path(location), overwrite=settings.overwrite)
 
 
 @pytest.fixture(autouse=True)
 def _toy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "streamcam.sinks.table.SINKS", [*SINKS, SinkKind("labels", (".labels",), open_labels)]
+        "streamcam.sinks.table.SINKS", [*SINKS, SinkKind("labels", (".toylabels",), open_labels)]
     )
 
 
 def test_a_new_kind_is_reached_from_render(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", frames=3)
-    result = streamcam.render(clip, tmp_path / "out.labels", FakeExplainer())
+    result = streamcam.render(clip, tmp_path / "out.toylabels", FakeExplainer())
     assert result.frames == 3
-    assert (tmp_path / "out.labels").read_text() == "cat, dog\n" * 3
+    assert (tmp_path / "out.toylabels").read_text() == "cat, dog\n" * 3
 
 
 def test_a_new_kind_is_reached_from_the_command_line(
@@ -63,17 +51,17 @@ def test_a_new_kind_is_reached_from_the_command_line(
     make_clip(tmp_path / "in.mp4", frames=3)
     for name, module in fake_modules(FakeExplainer).items():
         monkeypatch.setitem(sys.modules, name, module)
-    assert run(["render", "in.mp4", "-o", "out.labels"]) == 0
-    assert capfd.readouterr().out.startswith("wrote out.labels (")
-    assert (tmp_path / "out.labels").read_text() == "cat, dog\n" * 3
+    assert run(["render", "in.mp4", "-o", "out.toylabels"]) == 0
+    assert capfd.readouterr().out.startswith("wrote out.toylabels (")
+    assert (tmp_path / "out.toylabels").read_text() == "cat, dog\n" * 3
 
 
 def test_a_new_kind_is_checked_like_the_others(tmp_path: Path) -> None:
-    (tmp_path / "out.labels").write_text("precious")
+    (tmp_path / "out.toylabels").write_text("precious")
     with pytest.raises(OutputExistsError, match="exists already"):
-        open_sink(tmp_path / "out.labels", info_of())
-    open_sink(tmp_path / "out.labels", info_of(), overwrite=True).abort()
-    assert (tmp_path / "out.labels").read_text() == "precious"
+        open_sink(tmp_path / "out.toylabels", info_of())
+    open_sink(tmp_path / "out.toylabels", info_of(), overwrite=True).abort()
+    assert (tmp_path / "out.toylabels").read_text() == "precious"
 
 
 def test_a_kind_may_be_named_by_a_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +69,7 @@ def test_a_kind_may_be_named_by_a_scheme(tmp_path: Path, monkeypatch: pytest.Mon
 
     def open_wire(location: str, _info: SourceInfo, _settings: SinkSettings) -> Sink:
         opened.append(location)
-        return LabelsSink(tmp_path / "sent")
+        return LabelsSink.open(tmp_path / "sent", overwrite=False)
 
     monkeypatch.setattr("streamcam.sinks.table.SINKS", [*SINKS, SinkKind("wire", ("wire:",), open_wire)])
     with open_sink("Wire://host/path", info_of()) as sink:

@@ -24,6 +24,7 @@ from streamcam.media.images import planes_of
 from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.sinks import open_sink
 from streamcam.sources import Source, SourceSettings, SyntheticSource, is_image, open_source
+from streamcam.sources.base import ON_WHITE
 
 QUARTERS = np.array([[40, 80], [120, 160]], np.uint8).repeat(24, 0).repeat(32, 1)
 """64x48 pixels, the quarters 40, 80 above and 120, 160 below."""
@@ -193,6 +194,18 @@ def test_what_only_begins_like_an_image_is_refused(head: bytes, tmp_path: Path) 
     (tmp_path / "photo.png").write_bytes(head)
     with pytest.raises(SourceError, match=r"photo.png' cannot be decoded as an image"):
         open_source(tmp_path / "photo.png")
+
+
+def test_pages_and_alpha_that_are_left_out_are_noted(tmp_path: Path) -> None:
+    pages = [Image.new("RGB", (64, 48), color) for color in ("red", "blue", "green")]
+    pages[0].save(tmp_path / "scan.tif", save_all=True, append_images=pages[1:])
+    Image.new("RGBA", (64, 48), (200, 0, 0, 128)).save(tmp_path / "1.png")
+    Image.new("RGBA", (64, 48), (200, 0, 0, 128)).save(tmp_path / "2.png")
+    assert open_source(tmp_path / "scan.tif").info.notes == ("the file holds 3 pages; the first is used",)
+    assert open_source(tmp_path / "1.png").info.notes == (ON_WHITE,)
+    with open_source(tmp_path / "%d.png") as source:
+        assert len(list(source)) == 2
+        assert source.report().notes == (ON_WHITE,)
 
 
 def test_an_image_has_no_time_to_trim(tmp_path: Path) -> None:

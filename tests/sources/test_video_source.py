@@ -290,3 +290,24 @@ def test_a_closed_video_gives_no_more_frames(tmp_path: Path) -> None:
     assert list(frames) == []
     assert list(source) == []
     assert source.report() == SourceReport(frames_read=1)
+
+
+@pytest.mark.parametrize(
+    ("codec", "encoded_format", "read_as", "notes"),
+    [
+        ("rawvideo", "rgb555le", "yuv444p", ()),
+        ("rawvideo", "rgb565le", "yuv444p", ()),
+        ("rawvideo", "bgr8", "yuv444p", ()),
+        ("rawvideo", "monob", "yuv420p", ()),
+        ("ffv1", "yuv420p10le", "yuv420p10le", ()),
+        ("ffv1", "yuv420p12le", "yuv420p10le", ("samples of 12 bits are reduced to 10",)),
+        ("ffv1", "gray16le", "yuv420p10le", ("samples of 16 bits are reduced to 10",)),
+    ],
+)
+def test_bits_of_a_sample(
+    codec: str, encoded_format: str, read_as: str, notes: tuple[str, ...], tmp_path: Path
+) -> None:
+    clip = make_clip(tmp_path / "clip.nut", frames=2, codec=codec, encoded_format=encoded_format)
+    with open_source(clip) as source:
+        assert (source.info.pixel_format, source.info.notes) == (read_as, notes)
+        assert [frame.image.format.name for frame in source] == [read_as] * 2

@@ -18,6 +18,7 @@ from streamcam.models.base import InputSpec, Model
 from streamcam.models.classifier import Classifier
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.labels import numbered_labels
+from streamcam.models.refusals import refuse
 from streamcam.models.request import ModelRequest
 from streamcam.models.weights import load_into, read_state_dict
 
@@ -112,10 +113,8 @@ def _count_classes(module: nn.Module, request: ModelRequest, spec: InputSpec) ->
     image = torch.zeros(1, spec.channels, spec.size, spec.size)
 
     def refusal(error: Exception) -> ModelError:
-        return ModelError(
-            f"{request.name} cannot take an image of {spec.channels} channels and {spec.size}x{spec.size} "
-            f"pixels ({_in_words(error)}); say what it takes with `input_size`, `mean` and `std`"
-        )
+        size = f"{spec.channels} channels and {spec.size}x{spec.size} pixels"
+        return refuse(request.name, module, error, size, _in_words(error))
 
     with map_errors(Exception, to=refusal), torch.no_grad():
         output = module.eval()(image)

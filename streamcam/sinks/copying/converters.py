@@ -20,6 +20,7 @@ from av.stream import Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
 from av.subtitles.stream import SubtitleStream
 
+from streamcam.media.containers import add_template, usual_layout
 from streamcam.media.demux import Timeline
 
 _BITS_PER_CHANNEL = 80_000
@@ -155,7 +156,7 @@ class SubtitleEncoder(StreamConverter):
 
 def add_copy(output: OutputContainer, source: Stream, begin_s: float) -> PacketCopy:
     """Add a stream to an output for copies of the packets of one of the input's."""
-    return PacketCopy(output.add_stream_from_template(source), begin_s)
+    return PacketCopy(add_template(output, source), begin_s)
 
 
 def add_audio(
@@ -176,7 +177,7 @@ def add_audio(
         return None
     if encoder not in codecs_available:
         return None
-    layout = source.layout.name
+    layout = usual_layout(source)
     takes_all = _takes_layout(encoder, layout)
     rate = _nearest_rate(encoder, source.sample_rate)
     stream = output.add_stream(encoder, rate=rate)

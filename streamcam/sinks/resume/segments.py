@@ -7,6 +7,7 @@ without a gap are what is finished. Explanations of later frames lie beside them
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -23,6 +24,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError, SinkError
+from streamcam.sinks.locks import lock, unlock
 from streamcam.sinks.resume.durable import DAMAGE, Arrays, damaged, read_arrays, write_arrays, write_json
 from streamcam.sinks.resume.pending import PendingExplanations
 
@@ -38,7 +40,7 @@ def parts_path(output: Path) -> Path:
     return output.with_name(output.name + ".parts")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Segment:
     """A closed piece of a video: images encoded independently of those before and after."""
 
@@ -172,6 +174,23 @@ class SegmentStore:
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:06}{_SUFFIX}"
+
+
+@contextlib.contextmanager
+def locked_store(output: Path) -> Iterator[None]:
+    """Lock an output's folder of segments, which is made if there is none.
+
+    Raises:
+        OutputExistsError: if another render uses it.
+    """
+    folder = parts_path(output)
+    with contextlib.suppress(OSError):  # `open_store` reports it
+        folder.mkdir(exist_ok=True)
+    descriptor = lock(folder, output) if folder.is_dir() else None
+    try:
+        yield
+    finally:
+        unlock(descriptor)
 
 
 def open_store(output: Path, settings: Mapping[str, Any]) -> SegmentStore:

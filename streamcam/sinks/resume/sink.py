@@ -88,6 +88,7 @@ class ResumableSink(Sink):
         Raises:
             SinkError: as `VideoSink.write` does, or if a segment cannot be stored.
         """
+        self._video.check()
         number, place = divmod(self._received, self.store.frames_each)
         is_last = place == self.store.frames_each - 1
         if self._received >= self.encoded_before:

@@ -346,3 +346,26 @@ def test_timecodes_that_get_lost_are_named(tmp_path: Path) -> None:
     (note,) = pass_through(clip, tmp_path / "out.mov", rate=Fraction(10)).sink_notes
     assert note == "the timecode 01:00:00:00 is left out: it counts frames, and `rate` makes other ones"
     assert timecode_of(tmp_path / "out.mov") is None
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".nut"])
+@pytest.mark.parametrize("layout", ["mono", "stereo", "5.1"])
+def test_audio_that_names_no_channels_gets_the_usual_ones(layout: str, suffix: str, tmp_path: Path) -> None:
+    source = tmp_path / f"video{suffix}"
+    with av.open(str(source), "w") as output:
+        video = output.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        audio = output.add_stream("pcm_s16le", rate=48000)
+        audio.layout = layout
+        output.mux(video.encode(av.VideoFrame(64, 48, "yuv420p")))
+        output.mux(video.encode(None))
+        samples = np.zeros((1, 48000 // 25 * audio.layout.nb_channels), np.int16)
+        frame = av.AudioFrame.from_ndarray(samples, "s16", layout)
+        frame.sample_rate, frame.pts = 48000, 0
+        output.mux(audio.encode(frame))
+    with av.open(str(source)) as written:
+        assert written.streams.audio[0].layout.name.endswith("channels"), "the file names none"
+    pass_through(source, tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as written:
+        channels = {"mono": "1 channels"}.get(layout, layout)  # FFmpeg reads no name for one channel from MP4
+        assert written.streams.audio[0].layout.name == channels
