@@ -100,7 +100,9 @@ def test_a_layer_that_no_gradient_reaches_is_refused() -> None:
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
     model = Classifier("own", Detached().eval(), numbered_labels(5), InputSpec(64, 64), "none")
     explainer = Explainer(model, target_layer="second", backend="torch")
-    with pytest.raises(ModelError, match="no gradient reaches layer 'second' .* `target_layer`.*'occlusion'"):
+    with pytest.raises(
+        ModelError, match=r"no gradient reaches layer 'second' .* `target_layer`.*'occlusion'"
+    ):
         explainer.explain(image)
     # Methods without gradients need none.
     for method in ("eigencam", "ablationcam", "occlusion"):
