@@ -127,7 +127,7 @@ def test_an_output_directory_that_vanishes(
     explainers["explainer"] = FakeExplainer(before=lambda batch: batch == 5 and shutil.rmtree("out"))
     code, line = run_badly(capfd, "-o", f"out/video{suffix}", *more)
     assert code == FAILED
-    assert "No such file or directory" in line
+    assert "was deleted or moved meanwhile" in line
     assert names_in(work) == ["clip.mkv"]
 
 
