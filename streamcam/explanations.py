@@ -94,6 +94,13 @@ class Explanation:
                     f"the map of class {index} is {heatmap.dtype} {heatmap.shape}, not float32 (h, w)"
                 )
 
+    def __repr__(self) -> str:
+        targets = ", ".join(target.label for target in self.targets)
+        return (
+            f"Explanation(frame_index={self.frame_index}, method={self.method!r}, targets=[{targets}], "
+            f"heatmaps={_shapes_of(self.heatmaps)}, instances={len(self.instances)})"
+        )
+
     @property
     def is_explained(self) -> bool:
         """Whether the frame was explained rather than skipped."""
@@ -144,6 +151,11 @@ class StabilizedFrame:
     instances: tuple[Instance, ...] = ()
     """The objects to draw; those of the last explained frame if this one was skipped."""
 
+    def __repr__(self) -> str:
+        labels = ", ".join(label.label for label in self.labels)
+        maps = _shapes_of(self.heatmaps)
+        return f"StabilizedFrame(frame_index={self.frame.index}, labels=[{labels}], heatmaps={maps})"
+
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class RenderedFrame:
@@ -162,3 +174,9 @@ class RenderedFrame:
     def time_s(self) -> float:
         """Presentation time in seconds."""
         return float(self.pts * self.time_base)
+
+
+def _shapes_of(heatmaps: Mapping[int, FloatArray]) -> str:
+    """Describe maps by their shapes: ``{281: 7x12}``."""
+    shapes = (f"{index}: {heatmap.shape[0]}x{heatmap.shape[1]}" for index, heatmap in heatmaps.items())
+    return f"{{{', '.join(shapes)}}}"

@@ -68,3 +68,10 @@ def test_an_output_begins_where_the_video_does_or_where_it_was_asked_to() -> Non
     assert info_of().begin_s == 0
     assert info_of(origin_s=1.4).begin_s == 1.4
     assert info_of(origin_s=1.4, start_s=3.4).begin_s == 3.4
+
+
+def test_an_explanation_is_printed_on_one_line_without_its_arrays() -> None:
+    shown = repr(explanation(np.zeros((7, 12), np.float32)))
+    assert shown == (
+        "Explanation(frame_index=0, method='grad-cam', targets=[cat], heatmaps={3: 7x12}, instances=0)"
+    )

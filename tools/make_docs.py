@@ -217,7 +217,7 @@ def _anchors() -> dict[str, str]:
 
 def _cost(name: str) -> str:
     if name not in COSTS:
-        return ""
+        return "not measured"
     cost = COSTS[name]
     return f"{cost:.1f}" if cost < 10 else f"{float(f'{cost:.2g}'):,.0f}"
 

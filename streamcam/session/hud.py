@@ -1,4 +1,4 @@
-"""Text that a live session writes over its image: statistics, notices, the help, a class name being typed.
+"""Text that a live session writes over its image: statistics, messages, the help, a class name being typed.
 
 `hud_of` makes the words from the session's state; `HudPainter` draws them at the window's size. They are
 never recorded. Each panel is rasterized when its text changes, a few times a second at most, and then blended
@@ -25,9 +25,9 @@ _WARNING: Rgb = (255, 214, 120)
 _TEXT_SHARE = 0.032  # of the shorter side, as for the labels
 _SMALLEST_TEXT, _LARGEST_TEXT = 8, 40
 _USUAL_SMALLEST = 11
-_MOST_NOTICE_LINES = 3
+_MOST_MESSAGE_LINES = 3
 _MESSAGE_S = 2.5  # how long a message is shown
-_WIDEST_NOTICE = 0.86
+_WIDEST_MESSAGE = 0.86
 
 Rows = tuple[tuple[str, ...], ...]
 
@@ -40,7 +40,7 @@ class HudState:
     """Names and values."""
     help: tuple[tuple[str, str], ...] = ()
     """Keys, and what they do."""
-    notices: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
     """Sentences at the lower edge."""
     trouble: bool = False
     """Whether the first notice is a warning."""
@@ -81,7 +81,7 @@ def hud_of(state: LiveState) -> HudState:
     return HudState(
         statistics=statistics_rows(state) if view.statistics_shown else (),
         help=help_rows() if view.help_shown else (),
-        notices=_notices(state),
+        messages=_messages(state),
         trouble=state.notice is not None or state.has_stalled,
         recording=length,
         frozen=state.frozen,
@@ -112,17 +112,17 @@ def statistics_rows(state: LiveState) -> tuple[tuple[str, str], ...]:
     return tuple(rows)
 
 
-def _notices(state: LiveState) -> tuple[str, ...]:
-    notices = []
+def _messages(state: LiveState) -> tuple[str, ...]:
+    messages = []
     if state.notice is not None:
-        notices.append(state.notice)
+        messages.append(state.notice)
     elif state.has_stalled:
-        notices.append(f"no frame from {state.source_name} for {state.silence_s:.0f} s")
+        messages.append(f"no frame from {state.source_name} for {state.silence_s:.0f} s")
     if state.facts is None:
-        notices.append("loading the network …")
+        messages.append("loading the network …")
     elif state.message is not None and state.now_s - state.message.said_at_s < _MESSAGE_S:
-        notices.append(state.message.text)
-    return tuple(notices)
+        messages.append(state.message.text)
+    return tuple(messages)
 
 
 def _milliseconds(value: float) -> str:
@@ -199,12 +199,12 @@ class _Panels:
         return placed
 
     def _bottom(self, hud: HudState) -> list[PlacedSprite]:
-        """Place notices in the middle of the lower edge, and above them at the left what is being typed."""
+        """Place messages in the middle of the lower edge, and above them at the left what is being typed."""
         placed: list[PlacedSprite] = []
         bottom = self._height - self._margin
-        for number, notice in reversed(list(enumerate(hud.notices))):
+        for number, message in reversed(list(enumerate(hud.messages))):
             ink = _WARNING if hud.trouble and number == 0 else MARKED_TEXT
-            sprite = self._panel(self._wrap(notice), _Style((ink,), (False,)), self._text)
+            sprite = self._panel(self._wrap(message), _Style((ink,), (False,)), self._text)
             bottom -= _height_of(sprite)
             placed += self._place(sprite, _even((self._width - _width_of(sprite)) / 2), bottom)
             bottom -= self._margin
@@ -242,13 +242,13 @@ class _Panels:
 
     def _wrap(self, sentence: str) -> Rows:
         """Break a sentence into lines that fit; the last one allowed ends with an ellipsis."""
-        book, widest = self._book(self._text), _WIDEST_NOTICE * self._width
+        book, widest = self._book(self._text), _WIDEST_MESSAGE * self._width
         lines: list[str] = []
         for word in sentence.split():
             longer = f"{lines[-1]} {word}" if lines else word
             if lines and book.measure(longer) <= widest:
                 lines[-1] = longer
-            elif len(lines) == _MOST_NOTICE_LINES:
+            elif len(lines) == _MOST_MESSAGE_LINES:
                 lines[-1] = book.truncate(f"{lines[-1]} {word}", widest)
                 break
             else:

@@ -17,7 +17,7 @@ STATISTICS = (("captured", "30.0 fps"), ("shown", "29.9 fps"), ("backend", "open
 ALL = HudState(
     statistics=STATISTICS,
     help=HELP,
-    notices=("camera 0 is gone; trying again", "method hirescam"),
+    messages=("camera 0 is gone; trying again", "method hirescam"),
     trouble=True,
     recording="1:23",
     frozen=True,
@@ -55,28 +55,28 @@ def test_statistics_stand_at_the_upper_right() -> None:
     assert bottom < 0.3
 
 
-def test_notices_stand_in_the_middle_of_the_lower_edge() -> None:
-    left, top, right, bottom = box(HudState(notices=("loading the network",)))
+def test_messages_stand_in_the_middle_of_the_lower_edge() -> None:
+    left, top, right, bottom = box(HudState(messages=("loading the network",)))
     assert left + right == pytest.approx(1, abs=0.02)
     assert top > 0.85
     assert bottom < 1
 
 
 def test_a_long_notice_is_broken_into_three_lines_at_most() -> None:
-    _, one_line, _, _ = box(HudState(notices=("word",)))
-    left, top, right, _ = box(HudState(notices=("a long word or two " * 60,)))
+    _, one_line, _, _ = box(HudState(messages=("word",)))
+    left, top, right, _ = box(HudState(messages=("a long word or two " * 60,)))
     assert one_line - top == pytest.approx(2 * 16 / 360, abs=0.03)
     assert left > 0.05
     assert right < 0.95
 
 
-def test_a_name_being_typed_stands_at_the_lower_left_above_notices() -> None:
+def test_a_name_being_typed_stands_at_the_lower_left_above_messages() -> None:
     typing = HudState(typed="eg", choices=("Egyptian cat", "egret"))
     left, top, right, _ = box(typing)
     assert left < 0.03
     assert right < 0.4
     assert top > 0.7
-    raised = box(dataclasses.replace(typing, notices=("a",)))
+    raised = box(dataclasses.replace(typing, messages=("a",)))
     assert raised[1] < top
 
 
@@ -106,7 +106,7 @@ def test_what_does_not_fit_is_left_out(size: tuple[int, int]) -> None:
 
 def test_text_appears_in_light_on_dark() -> None:
     image = make_image(640, 360, 4)
-    HudPainter().paint(image, HudState(notices=("MMMM",)))
+    HudPainter().paint(image, HudState(messages=("MMMM",)))
     luma = planes_of(image)[0]
     assert luma.min() < 50
     assert luma.max() > 200
