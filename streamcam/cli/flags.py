@@ -32,6 +32,7 @@ FLAGS: dict[str, str] = {
     "logits_key": "--logits-key",
     "loop": "--loop",
     "mean": "--mean",
+    "method": "--method",
     "mirror": "--mirror",
     "mode": "--smoothing-mode",
     "overwrite": "--overwrite",
