@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from fractions import Fraction
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError
 from streamcam.frames import Frame
-from streamcam.media.images import image_from_rgb
+from streamcam.media.images import image_from_rgb, rgb_array
 from streamcam.sources import open_source
 
 if TYPE_CHECKING:
@@ -61,12 +60,10 @@ def frame_of(image: Any, index: int = 0) -> Frame:
 def _rgb_array(image: Any) -> NDArray[np.uint8]:
     if isinstance(image, torch.Tensor):
         return _from_tensor(image)
-    pil = sys.modules.get("PIL.Image")  # not imported here: who has an image of its has imported it
-    if pil is not None and isinstance(image, pil.Image):
-        image = np.asarray(image.convert("RGB"))
-    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape[2:] == (3,) and image.size:
-        return image
-    raise _refusal(image)
+    array = rgb_array(image)
+    if array is None:
+        raise _refusal(image)
+    return array
 
 
 def _from_tensor(image: torch.Tensor) -> NDArray[np.uint8]:

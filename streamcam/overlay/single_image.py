@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import html
 import io
-import sys
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from streamcam.errors import InvalidArgumentError, SourceError, SourceNotFoundError, map_errors
 from streamcam.explanations import Explanation, StabilizedFrame
 from streamcam.frames import FloatArray, Frame
-from streamcam.media.images import ByteArray, image_from_rgb
+from streamcam.media.images import ByteArray, image_from_rgb, rgb_array
 from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.overlay.colormaps import lookup_table
 from streamcam.overlay.overlay import Overlay, OverlaySettings
@@ -102,11 +101,9 @@ def _encode_png(heat: FloatArray) -> bytes:
 def _read_rgb(image: Any) -> ByteArray:
     if isinstance(image, str | Path):
         return _load_rgb(Path(image))
-    pil = sys.modules.get("PIL.Image")  # whoever passes a PIL image has imported it
-    if pil is not None and isinstance(image, pil.Image):
-        image = np.asarray(image.convert("RGB"))
-    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape[2:] == (3,) and image.size:
-        return image
+    array = rgb_array(image)
+    if array is not None:
+        return array
     given = f"array {image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
     raise InvalidArgumentError(
         f"cannot draw on this {given}; pass an RGB array, uint8 (H, W, 3), a PIL image or a path"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import time
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -13,12 +12,12 @@ import numpy as np
 import PIL.Image
 
 from streamcam.errors import SourceError
-from streamcam.frames import Frame, SourceInfo, SourceReport
+from streamcam.frames import SourceInfo, SourceReport
 from streamcam.media.filters import retime
 from streamcam.media.images import Image, image_from_rgb, planar_format, tags_of
 from streamcam.media.scaling import Resampler
 from streamcam.sources.base import ON_WHITE, Source
-from streamcam.sources.files import is_file
+from streamcam.sources.files import DecodedFileSource, is_file
 from streamcam.sources.images import flatten
 from streamcam.sources.normalization import FrameFitter
 from streamcam.sources.paced import play
@@ -59,7 +58,7 @@ def open_animation(location: str | int | Path, settings: SourceSettings) -> Sour
     return play(lambda: AnimationSource(path, settings), loop=settings.loop)
 
 
-class AnimationSource(Source):
+class AnimationSource(DecodedFileSource):
     """The images of one animated file, each at its own time."""
 
     def __init__(self, path: Path, settings: SourceSettings) -> None:
@@ -79,8 +78,6 @@ class AnimationSource(Source):
         self._format = planar_format(settings.chroma or "444", settings.depth or 8)
         self._has_alpha = False
         self._damaged = 0
-        self._frames_read = 0
-        self._frames_given = 0
         self._first_duration_ms = _UNTIMED_MS
         self._opened = PIL.Image.open(path)
         self._images = self._timed_images()
@@ -91,7 +88,7 @@ class AnimationSource(Source):
         except BaseException:
             self._opened.close()
             raise
-        self._first: Image | None = first
+        self._first = first
         is_whole = settings.start_s is None and settings.end_s is None and settings.rate is None
         self._info = SourceInfo(
             name=str(path),
@@ -107,32 +104,15 @@ class AnimationSource(Source):
             color=tags_of(first),
         )
 
-    @property
-    def info(self) -> SourceInfo:
-        """Description of the animation."""
-        return self._info
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Yield the frames, once."""
-        image, self._first = self._first, None
-        while image is not None and not self.stop_flag.is_set():
-            assert image.pts is not None
-            yield Frame(image, self._frames_given, image.pts, self._info.time_base, time.monotonic())
-            self._frames_given += 1
-            image = next(self._images, None)
-
     def report(self) -> SourceReport:
         """Return how many images were read, and whether the file ends too early."""
-        read, given = self._frames_given, None
-        if self._settings.rate is not None:
-            read, given = self._frames_read, self._frames_given
+        read, given = self._count_frames()
         notes = (ON_WHITE,) if self._has_alpha else ()
         return SourceReport(read, packets_damaged=self._damaged, notes=notes, frames_given=given)
 
     def close(self) -> None:
         """Close the file; it yields no more frames."""
-        self._first = None
-        self._images.close()
+        super().close()
         self._opened.close()
 
     def _timed_images(self) -> Generator[Image, None, None]:

@@ -1,11 +1,17 @@
-"""Checking that an input is a file that can be read."""
+"""Input files: checking that they can be read, and what sources of several images in one file share."""
 
 from __future__ import annotations
 
 import stat
+import time
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from streamcam.errors import SourceError, SourceNotFoundError
+from streamcam.frames import Frame, SourceInfo
+from streamcam.media.images import Image
+from streamcam.sources.base import Source
+from streamcam.sources.settings import SourceSettings
 
 
 def is_file(location: str | int | Path) -> bool:
@@ -43,3 +49,44 @@ def check_input_file(location: str | int | Path) -> Path:
     if is_empty:
         raise SourceError(f"{name!r} is empty")
     return path
+
+
+class DecodedFileSource(Source):
+    """The frames of one file, of which the first is decoded when it is opened: `info` describes it.
+
+    A subclass sets `_settings`, `_info`, `_images`, the images that are still to come, and `_first`, the one
+    before them. It counts in `_frames_read` the images that were decoded.
+    """
+
+    _settings: SourceSettings
+    _info: SourceInfo
+    _images: Generator[Image, None, None]
+    _first: Image | None
+    _frames_read = 0
+    _frames_given = 0
+
+    @property
+    def info(self) -> SourceInfo:
+        """Description of the file."""
+        return self._info
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames, once."""
+        image, self._first = self._first, None
+        while image is not None and not self.stop_flag.is_set():
+            assert image.pts is not None
+            frame = Frame(image, self._frames_given, image.pts, self._info.time_base, time.monotonic())
+            self._frames_given += 1
+            yield frame
+            image = next(self._images, None)
+
+    def close(self) -> None:
+        """Close the file; it yields no more frames."""
+        self._first = None
+        self._images.close()  # going on to read from a closed file may crash the process
+
+    def _count_frames(self) -> tuple[int, int | None]:
+        """Return how many images were read, and how many frames were made of them at another rate."""
+        if self._settings.rate is None:
+            return self._frames_given, None
+        return self._frames_read, self._frames_given

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import logging
 import math
-import time
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +17,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from streamcam.errors import InvalidArgumentError, SourceError, map_errors
-from streamcam.frames import Frame, HdrMetadata, SourceInfo, SourceReport
+from streamcam.frames import HdrMetadata, SourceInfo, SourceReport
 from streamcam.media.demux import LARGEST_PIXELS, open_input, video_streams
 from streamcam.media.filters import Deinterlacer, is_top_field_first, retime
 from streamcam.media.hwaccel import NONE, accelerator, devices_for
@@ -27,7 +26,7 @@ from streamcam.media.scaling import Resampler
 from streamcam.media.side_data import Orientation, hdr_metadata_of, lost_with, orientation_of
 from streamcam.sources.base import ON_WHITE, Source
 from streamcam.sources.decoding import Decoder
-from streamcam.sources.files import check_input_file
+from streamcam.sources.files import DecodedFileSource, check_input_file
 from streamcam.sources.normalization import FrameFitter, put_on_white, to_upright_planar, working_format
 from streamcam.sources.paced import play
 from streamcam.sources.settings import SourceSettings
@@ -156,7 +155,7 @@ def _find_video_stream(videos: list[VideoStream], path: Path, index: int) -> Vid
     raise InvalidArgumentError(f"{str(path)!r} has no video stream {index}; it has {there}")
 
 
-class VideoSource(Source):
+class VideoSource(DecodedFileSource):
     """The frames of one stream of one file.
 
     A damaged packet costs its own frames and nothing else: it is counted and decoding goes on.
@@ -185,8 +184,6 @@ class VideoSource(Source):
         self._start_pts = None if start_s is None else self._to_pts(start_s)
         self._end_pts = None if end_s is None else self._to_pts(end_s)
         self._decoder = Decoder(container, stream, self._start_pts, self._end_pts)
-        self._frames_read = 0
-        self._frames_given = 0
         self._read_to_end = False
         self._shortfall: str | None = None
         self._settings = settings
@@ -207,21 +204,6 @@ class VideoSource(Source):
             raise SourceError(self._nothing_read(start_s, end_s))
         self._info = self._describe(self._first, start_s, end_s)
 
-    @property
-    def info(self) -> SourceInfo:
-        """Description of the video."""
-        return self._info
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Yield the frames, once."""
-        image, self._first = self._first, None
-        while image is not None and not self.stop_flag.is_set():
-            assert image.pts is not None
-            frame = Frame(image, self._frames_given, image.pts, self._info.time_base, time.monotonic())
-            self._frames_given += 1
-            yield frame
-            image = next(self._images, None)
-
     def report(self) -> SourceReport:
         """Return what was read, what was damaged and what is missing."""
         notes = [self._framing.change] if self._framing.change else []
@@ -229,15 +211,12 @@ class VideoSource(Source):
             notes.append("frames were deinterlaced; `keep_interlaced=True` leaves them interlaced")
         if self._has_alpha:
             notes.append(ON_WHITE)
-        damage, read, given = self._decoder.damage, self._frames_given, None
-        if self._settings.rate is not None:
-            read, given = self._frames_read, self._frames_given
+        damage, (read, given) = self._decoder.damage, self._count_frames()
         return SourceReport(read, damage.packets, damage.frames, self._shortfall, tuple(notes), given)
 
     def close(self) -> None:
         """Close the file; it yields no more frames."""
-        self._first = None
-        self._images.close()  # going on to read from a closed container would crash the process
+        super().close()
         self._container.close()
 
     def _to_pts(self, seconds: float) -> int:
