@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 NOT_FINITE = "not finite"
 """The value in `Explanation.flags` for a map that contained NaN or infinity."""
 
+_FIRST_OBJECT = -1000
+"""`Prediction.index` of the object number 0; custom targets lie above."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Prediction:
-    """One class with its probability."""
+    """One class with its probability, or one object with its score."""
 
     index: int
-    """The class's index in the network's output; negative for a custom target."""
+    """The class's index in the network's output; negative for a custom target or an object."""
     label: str
     probability: float
     """From 0 to 1; NaN for a custom target, which has none."""
@@ -46,7 +49,23 @@ class Instance:
     mask: NDArray[np.bool_] | None = None
     """Which part of the box belongs to the object, bool (h, w), at any resolution; None if unknown."""
     track_id: int | None = None
-    """Identifies the same object in every frame; None if objects are not tracked."""
+    """Identifies the same object in every frame, from 1; None if objects are not tracked."""
+
+
+def object_number(index: int) -> int | None:
+    """Return the number of the object that an index of a target stands for, from 1; None for a class."""
+    return _FIRST_OBJECT - index if index < _FIRST_OBJECT else None
+
+
+def as_target(instance: Instance, place: int) -> Prediction:
+    """Return an object as something that is explained.
+
+    Args:
+        instance: The object.
+        place: Its index among the objects of its frame, which numbers objects that are not tracked, from 1.
+    """
+    number = instance.track_id if instance.track_id is not None else place + 1
+    return Prediction(_FIRST_OBJECT - number, f"{instance.label} #{number}", instance.score)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -59,13 +78,14 @@ class Explanation:
     frame_index: int
     """`Frame.index` of the explained frame."""
     heatmaps: Mapping[int, FloatArray]
-    """Class index → raw map, float32 (h, w), finite, at the target layer's resolution.
+    """Index of each target → raw map, float32 (h, w), finite, at the target layer's resolution.
 
     Raw maps are not normalized: their strength is comparable between frames, and scaling happens once,
     after smoothing. They are non-negative unless `signed`.
     """
     targets: tuple[Prediction, ...]
-    """The explained classes, in the order of `heatmaps`; not necessarily among `predictions`."""
+    """The explained classes or objects, in the order of `heatmaps`; not necessarily among `predictions`.
+    Empty where each object is explained and there is none."""
     predictions: tuple[Prediction, ...]
     """The most probable classes of this frame alone, best first."""
     method: str
@@ -73,7 +93,7 @@ class Explanation:
     region: Region
     """The part of the frame that the maps cover."""
     flags: Mapping[int, str] = dataclasses.field(default_factory=dict)
-    """Class index → why its map is all zeros; only for maps that are."""
+    """Index of a target → why its map is all zeros; only for maps that are."""
     signed: bool = False
     """Whether negative values are kept as evidence against the class."""
     starts_shot: bool = False
@@ -104,7 +124,7 @@ class Explanation:
     @property
     def is_explained(self) -> bool:
         """Whether the frame was explained rather than skipped."""
-        return bool(self.heatmaps)
+        return bool(self.heatmaps or self.predictions)
 
     def draw(self, image: Any, settings: OverlaySettings | None = None) -> NDArray[np.uint8]:
         """Draw heat, labels and boxes onto the image that was explained.
@@ -138,9 +158,10 @@ class StabilizedFrame:
 
     frame: Frame
     heatmaps: Mapping[int, FloatArray]
-    """Class index → heatmap, float32 (h, w), from 0 (none) to 1 (strongest), or from -1 if signed.
+    """Index of each target → heatmap, float32 (h, w), from 0 (none) to 1 (strongest), or from -1 if signed.
 
-    At the raw maps' resolution, or finer if heat follows motion; empty before the first explanation.
+    At the raw maps' resolution, or finer if heat follows motion; empty before the first explanation, and
+    where each object is explained and there is none.
     """
     targets: tuple[Prediction, ...]
     """The classes of the heatmaps, in the order of `heatmaps`."""

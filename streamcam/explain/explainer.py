@@ -24,7 +24,7 @@ from streamcam.explain.backends import (
     choose_backend,
 )
 from streamcam.explain.backends.cache import cache_directory
-from streamcam.explain.batch import Assembler, BatchResult, BatchRun, MapMaker
+from streamcam.explain.batch import Assembler, BatchResult, BatchRun, MapMaker, in_frame
 from streamcam.explain.clips import ClipHistory, slide_clips
 from streamcam.explain.devices import PRECISIONS, choose_device, choose_precision
 from streamcam.explain.hooks import evaluating, without_inference_tensors
@@ -32,10 +32,10 @@ from streamcam.explain.images import frame_of, frames_of
 from streamcam.explain.memory import choose_batch_size, run_what_fits
 from streamcam.explain.methods import HEAD_ONLY, METHODS, parse_method
 from streamcam.explain.precision_check import check_images, hooked_network
-from streamcam.explain.targets import Target, TargetRequest, resolve_targets
+from streamcam.explain.targets import ObjectsFound, Target, TargetRequest, resolve_targets
 from streamcam.explain.threads import available_cores, torch_threads
-from streamcam.explanations import Explanation
-from streamcam.frames import Frame
+from streamcam.explanations import Explanation, Instance
+from streamcam.frames import Frame, Region
 from streamcam.models import (
     AUTO,
     DEFAULT_MODEL,
@@ -95,7 +95,9 @@ class Explainer:
             target_layer: Dotted name of a layer, several joined by ``+``, or ``"auto"`` for the last one
                 with a spatial grid.
             classes: What to explain: indices, names, ``"top3"`` for each image's three most probable
-                classes, functions from the `Output` of M images to (M,); None for the most probable class.
+                classes, functions from the `Output` of M images to (M,); of detectors also ``"instances"``
+                for each object by itself, and ``"instance2"`` for the one numbered 2; None for the most
+                probable class.
             against: A class whose score is subtracted: explains the difference.
             signed: Whether maps keep evidence against the class, as negative values.
             top_k: Number of predictions to report.
@@ -142,7 +144,9 @@ class Explainer:
         model = self.model  # it may have been adapted
         self.fit = probe.fit
         self.batch_size = choose_batch_size(self.device, probe.layers) if batch_size == "auto" else batch_size
-        layers = choose_target_layers(probe.layers, target_layer, stages=self._method.stages)
+        layers = choose_target_layers(
+            probe.layers, target_layer, stages=self._method.stages, pyramid=model.pyramid
+        )
         self.target_layer = "+".join(layer.name for layer in layers)
         self._assembler = Assembler(model.labels, self.targets, self.method, self.target_layer, signed)
         self._preprocessor = Preprocessor(model, self.fit, self.device, probe.memory_format)
@@ -368,16 +372,23 @@ class Explainer:
             probabilities = self.model.probabilities(run.scores).cpu()
             ranking = probabilities.argsort(dim=1, descending=True, stable=True)
             ranked = ranking if tracker is None else self._tracked(frames, probabilities, tracker)
-            objectives = [target.objective(ranked) for target in self.targets]
+            region = self._preprocessor.geometry(frames[0]).region
+            found = self._find_objects(frames, run.instances, region, tracker)
+            aims = [
+                (target, objective)
+                for target in self.targets
+                for objective in target.objectives(ranked, found)
+            ]
+            objectives = [objective for _, objective in aims]
             result = BatchResult(
                 maps=run.maps(objectives),
-                classes=[objective.classes.tolist() for objective in objectives],
+                targets=[target for target, _ in aims],
+                objectives=objectives,
                 best=ranking[:, : self.top_k].tolist(),
                 probabilities=probabilities.numpy(),
-                instances=run.instances,
+                found=found,
             )
         self._history = history  # only now: a batch that was too large for the memory is tried again
-        region = self._preprocessor.geometry(frames[0]).region
         return self._assembler.assemble(frames, result, region)
 
     def _tracked(
@@ -387,8 +398,40 @@ class Explainer:
         count = max(self.top_k, *(1 + (target.rank or 0) for target in self.targets))
         return torch.from_numpy(tracker.rank(frames, probabilities.numpy(), self.model.labels, count))
 
+    def _find_objects(
+        self,
+        frames: Sequence[Frame],
+        instances: Sequence[Sequence[Instance]] | None,
+        region: Region,
+        tracker: Tracker | None,
+    ) -> ObjectsFound | None:
+        """Choose the objects to report, and give each its number over time."""
+        if instances is None:
+            return None
+        boxed = [in_frame(image, region) for image in instances]
+        certain = self.model.certain_score
+        if tracker is not None:
+            return tracker.follow(frames, boxed, certain)
+        return [[pair for pair in enumerate(image) if pair[1].score >= certain] for image in boxed]
+
     def _check_method(self) -> None:
-        """Refuse methods that look at single images where the network takes clips."""
+        """Refuse methods that cannot explain what the network takes or what is asked for."""
+        needs = set(self._method.needs)
+        if any(target.objects for target in self.targets) and not {"gradients"} <= needs <= HEAD_ONLY:
+            names = [name for name, row in METHODS.items() if {"gradients"} <= set(row.needs) <= HEAD_ONLY]
+            raise InvalidArgumentError(
+                f"method {self.method!r} cannot explain objects one by one; use one of {', '.join(names)}"
+            )
+        if self.model.finds_objects and self.method == "cam":
+            raise InvalidArgumentError(
+                f"method 'cam' is for classifiers that end in one linear layer, and {self.model.name} is a "
+                "detector; use gradcam or hirescam"
+            )
+        if self.model.finds_objects and self._method.criterion is not None:
+            raise InvalidArgumentError(
+                f"method {self.method!r} compares classes of a whole image, and {self.model.name} is a "
+                "detector; use gradcam, or name the other class with `against`"
+            )
         clip_length = self.model.clip_length
         if clip_length > 1 and not set(self._method.needs) <= HEAD_ONLY:
             able = ", ".join(name for name, row in METHODS.items() if set(row.needs) <= HEAD_ONLY)

@@ -2,6 +2,7 @@
 
 from streamcam.models.base import InputSpec, Model, Output
 from streamcam.models.classifier import Classifier
+from streamcam.models.detector import Candidates, Detector
 from streamcam.models.families.base import ModelInfo
 from streamcam.models.families.bundled import DEFAULT_MODEL
 from streamcam.models.geometry import FITS, Geometry, fit_geometry
@@ -13,7 +14,9 @@ __all__ = [
     "AUTO",
     "DEFAULT_MODEL",
     "FITS",
+    "Candidates",
     "Classifier",
+    "Detector",
     "Geometry",
     "InputSpec",
     "Layer",

@@ -87,6 +87,9 @@ class Output:
     """The objects found in each frame, boxes as fractions of the network's input; None if it finds none."""
     raw: object = None
     """The network's own answer, for custom targets that need more than scores."""
+    instance_scores: Sequence[torch.Tensor] | None = None
+    """For each frame float32 (its instances, classes), differentiable, in the order of its instances: how
+    much each object is of each class, on the scale of `scores`. None if it cannot tell them apart."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -109,6 +112,24 @@ class Model(abc.ABC):
     def clip_length(self) -> int:
         """Number of consecutive frames in an input; 1 for networks that take single images."""
         return 1
+
+    @property
+    def finds_objects(self) -> bool:
+        """Whether every answer has `Output.instances` and `Output.instance_scores`."""
+        return False
+
+    @property
+    def certain_score(self) -> float:
+        """Score from which an object is reported; one below continues an object that is tracked already."""
+        return 0.0
+
+    @property
+    def pyramid(self) -> tuple[str, ...]:
+        """Names of the layers that each hold objects of another size, finest first; empty if there are none.
+
+        They are what ``target_layer="auto"`` stands for.
+        """
+        return ()
 
     def prepare(self, pixels: torch.Tensor) -> torch.Tensor:
         """Convert pixels to the network's input.

@@ -220,7 +220,7 @@ def _reach_scores(trial: _TrialRun, layouts: Sequence[Layout | None], size: tupl
 
 
 def choose_target_layers(
-    layers: Sequence[Layer], requested: str = AUTO, *, stages: bool = False
+    layers: Sequence[Layer], requested: str = AUTO, *, stages: bool = False, pyramid: Sequence[str] = ()
 ) -> list[Layer]:
     """Choose the layers to explain.
 
@@ -229,6 +229,7 @@ def choose_target_layers(
         requested: A dotted name, several joined by ``+``, or ``"auto"`` for the last layer that has a grid:
             of several modules that return the same output, the outermost one.
         stages: Whether ``"auto"`` chooses the last layer of each of the three coarsest grids instead.
+        pyramid: `Model.pyramid`: what ``"auto"`` chooses if there is one.
 
     Raises:
         UnknownNameError: if there is no layer of a name.
@@ -236,6 +237,8 @@ def choose_target_layers(
     """
     if requested != AUTO:
         return [_named_layer(layers, name.strip()) for name in requested.split("+")]
+    if pyramid:
+        return [_named_layer(layers, name) for name in pyramid]
     candidates = [layer for layer in layers if layer.explains]
     if not candidates:
         raise ModelError("no layer of this network has a spatial grid; name one with `target_layer`")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -42,6 +42,8 @@ class ModelRequest:
     """See `Classifier`."""
     any_shape: bool = False
     """Whether to build it for frames of any shape, where its family can."""
+    detection: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Fields of `Detector` to set: confidence, iou, max_detections."""
 
     @property
     def weights_file(self) -> Path | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from streamcam.explanations import Instance, Prediction, StabilizedFrame
+from streamcam.explanations import Instance, Prediction, StabilizedFrame, as_target, object_number
 from streamcam.media.images import Image
 from streamcam.overlay.blending import HeatBlender
 from streamcam.overlay.boxes import PLAIN_COLOR, BoxPainter, ColoredInstance
@@ -66,8 +66,8 @@ class Overlay:
     def draw(self, stabilized: StabilizedFrame) -> Image:
         """Draw heatmaps, boxes and labels onto a frame.
 
-        A single class is shown through the color map, several classes in one color each, and evidence for and
-        against a class in two colors.
+        A single class is shown through the color map, several classes in one color each, objects in the color
+        of their number, and evidence for and against a class in two colors.
 
         Args:
             stabilized: The frame with everything to draw.
@@ -82,8 +82,12 @@ class Overlay:
             colors = [FOR_COLOR]
             evidence = split_by_sign(heatmaps[0])
             drawn = self._tinter.tint(image, evidence, [FOR_COLOR, AGAINST_COLOR], region)
-        elif len(heatmaps) > 1:
-            colors = [PALETTE[number % len(PALETTE)] for number in range(len(heatmaps))]
+        elif len(heatmaps) > 1 or any(map(object_number, stabilized.heatmaps)):
+            colors = [
+                # An object's color follows from its number, not from its rank.
+                PALETTE[((object_number(index) or place + 1) - 1) % len(PALETTE)]
+                for place, index in enumerate(stabilized.heatmaps)
+            ]
             drawn = self._tinter.tint(image, heatmaps, colors, region)
         else:
             drawn = self._blender.blend(image, heatmaps[0], region)
@@ -97,22 +101,25 @@ class Overlay:
 def _color_instances(
     instances: Sequence[Instance], targets: Sequence[Prediction], colors: Sequence[Rgb]
 ) -> list[ColoredInstance]:
-    """Give each object its class's color; objects of explained classes come last, and so on top."""
-    class_colors = _class_colors(targets, colors)
-    colored = [
-        ColoredInstance(instance, class_colors.get(instance.class_index) or ACCENT)
-        if instance.class_index in class_colors
-        else ColoredInstance(instance, PLAIN_COLOR)
-        for instance in instances
-    ]
-    return sorted(colored, key=lambda one: one.instance.class_index in class_colors)
+    """Give each object its own color or its class's; those that are explained come last, and so on top."""
+    explained = _class_colors(targets, colors)
+    colored = []
+    for place, instance in enumerate(instances):
+        key = as_target(instance, place).index
+        key = key if key in explained else instance.class_index
+        color = (explained[key] or ACCENT) if key in explained else PLAIN_COLOR
+        colored.append((key in explained, ColoredInstance(instance, color)))
+    return [one for _, one in sorted(colored, key=lambda pair: pair[0])]
 
 
 def _list_labels(
     labels: Sequence[Prediction], targets: Sequence[Prediction], colors: Sequence[Rgb]
 ) -> list[LabelLine]:
-    """List the most probable classes, and the explained ones that are not among them."""
-    explained = {target.index: target for target in targets}
+    """List the most probable classes, and the explained ones that are not among them.
+
+    Objects have their labels on their boxes.
+    """
+    explained = {target.index: target for target in targets if object_number(target.index) is None}
     listed = {label.index: label for label in labels}
     listed |= {index: target for index, target in explained.items() if index not in listed}
     class_colors = _class_colors(targets, colors)
@@ -128,7 +135,7 @@ def _list_labels(
 
 
 def _class_colors(targets: Sequence[Prediction], colors: Sequence[Rgb]) -> dict[int, Rgb | None]:
-    """Map each explained class to its color; to None if a single class is shown through the color map."""
+    """Map each target to its color; to None if a single class is shown through the color map."""
     if not colors:
         return dict.fromkeys(target.index for target in targets)
     return dict(zip((target.index for target in targets), colors, strict=True))

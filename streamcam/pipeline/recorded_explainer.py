@@ -91,6 +91,7 @@ class ResumingExplainer:
             for frame, (explanation, probabilities) in zip(frames, known, strict=True):
                 if tracker is not None and probabilities is not None:
                     tracker.restore_ranking(frame, probabilities, explanation.smoothed_predictions)
+                    tracker.restore_objects(frame, explanation.instances)
         else:
             self._is_settled = True
             arguments = (frames,) if tracker is None else (frames, tracker)

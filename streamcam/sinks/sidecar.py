@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import streamcam
-from streamcam.explanations import Explanation, Instance, Prediction, RenderedFrame
+from streamcam.explanations import Explanation, Instance, Prediction, RenderedFrame, object_number
 from streamcam.frames import FloatArray, SourceInfo
 from streamcam.sinks.text import TextSink, open_text_part
 
@@ -73,9 +73,9 @@ def _to_json(record: Mapping[str, Any], name: str) -> str:
 def frame_record(index: int, time_s: float, explanation: Explanation | None) -> dict[str, Any]:
     """Build the JSON object of one frame.
 
-    ``more`` holds the maps of classes after the first, ``shown`` the stabilized labels, ``instances`` the
-    objects found, and ``cut`` is there where another shot begins. A frame that was not explained has its
-    number and time only.
+    ``more`` holds the maps of classes or objects after the first, ``shown`` the stabilized labels,
+    ``instances`` the objects found, and ``cut`` is there where another shot begins. A frame that was not
+    explained has its number and time only.
     """
     record: dict[str, Any] = {"frame": index, "time_s": round(time_s, 6)}
     if explanation is None:
@@ -85,7 +85,8 @@ def frame_record(index: int, time_s: float, explanation: Explanation | None) -> 
     if not explanation.is_explained:
         return record
     region = explanation.region
-    first, *others = [_target_record(explanation, target) for target in explanation.targets]
+    # Nothing where each object is explained and there is none.
+    first, *others = [_target_record(explanation, target) for target in explanation.targets] or [{}]
     record |= {
         "predictions": _prediction_records(explanation.predictions),
         **first,
@@ -101,8 +102,12 @@ def frame_record(index: int, time_s: float, explanation: Explanation | None) -> 
 
 
 def _target_record(explanation: Explanation, target: Prediction) -> dict[str, Any]:
+    named: dict[str, Any] = {"index": target.index, "label": target.label}
+    number = object_number(target.index)
+    if number is not None:
+        named = {"object": number, "label": target.label}
     return {
-        "target": {"index": target.index, "label": target.label},
+        "target": named,
         "heatmap": _heatmap_record(explanation.heatmaps[target.index]),
     }
 

@@ -2,11 +2,12 @@
 
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.bundled import BUNDLED
+from streamcam.models.families.detection import DETECTION
 from streamcam.models.families.own import OWN
 from streamcam.models.families.timm import TIMM
 from streamcam.models.families.torchvision import TORCHVISION
 
-FAMILIES: tuple[ModelFamily, ...] = (BUNDLED, TORCHVISION, TIMM, OWN)
+FAMILIES: tuple[ModelFamily, ...] = (BUNDLED, TORCHVISION, DETECTION, TIMM, OWN)
 """Every family, in the order in which a name is looked up."""
 
 __all__ = ["FAMILIES", "ModelFamily"]

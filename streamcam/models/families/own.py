@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import sys
 from collections.abc import Callable, Iterator
@@ -16,7 +17,9 @@ from torch import nn
 from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError, map_errors, unknown_name
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.classifier import Classifier
+from streamcam.models.detector import Detector
 from streamcam.models.families.base import ModelFamily
+from streamcam.models.families.detection import detector_of, is_torchvision_detector
 from streamcam.models.labels import numbered_labels
 from streamcam.models.refusals import refuse
 from streamcam.models.request import ModelRequest
@@ -32,6 +35,8 @@ def _load(request: ModelRequest) -> Model:
     if request.weights_file is not None:
         origin = str(request.weights_file)
         load_into(module, read_state_dict(request.weights_file), model=request.name, origin=origin)
+    if is_torchvision_detector(module):
+        return detector_of(request, module, origin)
     spec = request.input_spec(InputSpec())
     classes = _count_classes(module, request, spec)
     # Not ImageNet's labels, even for 1,000 classes: nothing says that they are those.
@@ -56,6 +61,8 @@ def _finish(model: Model, request: ModelRequest) -> Model:
     if request.weights_file is not None:
         weights = str(request.weights_file)
         load_into(model.module, read_state_dict(request.weights_file), model=request.name, origin=weights)
+    if isinstance(model, Detector):
+        model = dataclasses.replace(model, **request.detection)
     return model.renamed(request.name, labels=labels, weights=weights)
 
 
