@@ -116,7 +116,7 @@ class Decoder:
     def _judge_mark(self, packet: Packet[VideoStream] | None) -> None:
         """Count a packet that the demuxer marked as damaged, unless a discontinuity follows at once.
 
-        Where recordings were strung together, the container's count of its own packets starts anew, which
+        Where recordings were strung together, the container's count of its own packets starts over, which
         looks as if some were missing.
         """
         passed = self._clock.passed(self._stream.index)
