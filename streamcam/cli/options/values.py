@@ -89,6 +89,18 @@ def read_numbers(
     )
 
 
+def read_range(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> tuple[float, float] | None:
+    """Parse two numbers, as in ``0,4095``."""
+    numbers = read_numbers(context, parameter, text)
+    if numbers is None:
+        return None
+    if len(numbers) != 2:
+        raise click.BadParameter(f"{text!r} is not LOW,HIGH, as in 0,4095", context, parameter)
+    return numbers[0], numbers[1]
+
+
 def read_size(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:
     """Parse a width and a height in pixels, as in ``640x360``."""
     if text is None:

@@ -21,7 +21,6 @@ from av.subtitles.codeccontext import SubtitleCodecContext
 from av.subtitles.stream import SubtitleStream
 
 from streamcam.media.containers import add_template, usual_layout
-from streamcam.media.demux import Timeline
 
 _BITS_PER_CHANNEL = 80_000
 """Bits per second and channel of re-encoded audio: 160 kbit/s for stereo."""
@@ -51,16 +50,13 @@ class StreamConverter(abc.ABC):
         """
         self.stream = stream
         self._begin_s = begin_s
-        self._timeline: Timeline | None = None
+        self._last_dts = -1
 
     def convert(self, packet: Packet[Any]) -> Iterator[tuple[float, Packet[Any]]]:
         """Yield the output's packets for one of the input's, each after its time in the input, in seconds."""
-        if self._timeline is None:
-            self._timeline = Timeline(packet.time_base)
-        dts = packet.dts if packet.dts is not None else packet.pts
-        packet.dts = self._timeline.place(dts)
-        if packet.pts is not None and dts is not None:
-            packet.pts += packet.dts - dts
+        if packet.dts is None:
+            packet.dts = packet.pts if packet.pts is not None else self._last_dts + 1
+        self._last_dts = packet.dts
         due_s = float(packet.dts * packet.time_base)
         shift = round(self._begin_s / packet.time_base)
         packet.dts -= shift

@@ -25,6 +25,8 @@ from streamcam.errors import SinkError, map_errors
 from streamcam.frames import SourceInfo
 from streamcam.media.containers import Container, can_copy
 from streamcam.media.demux import decoding_time_s, open_input, read_packets
+from streamcam.media.discontinuities import ContinuousClock
+from streamcam.media.muxing import Muxer
 from streamcam.sinks.copying.converters import StreamConverter, add_audio, add_copy, add_subtitles
 from streamcam.sinks.copying.metadata import TIMECODE, MetadataCopier
 
@@ -78,23 +80,23 @@ class StreamCopier:
         """Changes and losses that the user should know of, a sentence each."""
         return (*self._metadata.notes, *self._notes)
 
-    def copy_until(self, time_s: float) -> None:
+    def copy_until(self, time_s: float, muxer: Muxer) -> None:
         """Mux everything up to a time in the input's own timeline, in seconds.
 
         Raises:
             FFmpegError: if the output refuses.
         """
         while self._next is not None and self._next[0] <= time_s:
-            self._output.mux(self._next[1])
+            muxer.mux([self._next[1]])
             self._next = next(self._packets, None)
 
-    def copy_rest(self) -> None:
+    def copy_rest(self, muxer: Muxer) -> None:
         """Mux everything that is left.
 
         Raises:
             FFmpegError: if the output refuses.
         """
-        self.copy_until(float("inf"))
+        self.copy_until(float("inf"), muxer)
 
     def close(self) -> None:
         """Close the input; there is nothing more to copy then."""
@@ -195,7 +197,7 @@ class StreamCopier:
             with contextlib.suppress(FFmpegError):  # then it takes longer
                 self._input.seek(round(start_s * av.time_base))
         # Errors are not counted: the reader of the images meets the same ones and reports them.
-        for packet in read_packets(self._input, lambda: None):
+        for packet in ContinuousClock().correct(read_packets(self._input, lambda: None)):
             time_s = decoding_time_s(packet)
             if time_s is not None and end_s is not None:
                 if time_s >= end_s + _INTERLEAVING_S:
