@@ -170,7 +170,7 @@ def add_audio(
         begin_s: The time of the input that is 0 in the output, in seconds.
 
     Returns:
-        None if the audio cannot be decoded, or this build lacks the encoder.
+        None if the audio cannot be decoded or its channels cannot be mixed, or this build lacks the encoder.
     """
     if not source.codec_context or not source.codec_context.sample_rate:
         return None
@@ -179,6 +179,8 @@ def add_audio(
     layout = usual_layout(source)
     layout = _SAME_CHANNELS.get(layout, layout)
     takes_all = _takes_layout(encoder, layout)
+    if not takes_all and layout.endswith(" channels"):  # without names there is no mixing them
+        return None
     rate = _nearest_rate(encoder, source.sample_rate)
     stream = output.add_stream(encoder, rate=rate)
     assert isinstance(stream, AudioStream)
