@@ -25,6 +25,9 @@ from streamcam.media.containers import add_template, usual_layout
 _BITS_PER_CHANNEL = 80_000
 """Bits per second and channel of re-encoded audio: 160 kbit/s for stereo."""
 
+_SAME_CHANNELS = {"5.1(side)": "5.1", "5.0(side)": "5.0"}
+"""Channel layout → the one with other names for the same channels, which encoders and players know better."""
+
 _TEXT_TIME_BASE = Fraction(1, 1000)
 
 
@@ -167,20 +170,23 @@ def add_audio(
         begin_s: The time of the input that is 0 in the output, in seconds.
 
     Returns:
-        None if the audio cannot be decoded, or this build lacks the encoder.
+        None if the audio cannot be decoded or its channels cannot be mixed, or this build lacks the encoder.
     """
     if not source.codec_context or not source.codec_context.sample_rate:
         return None
     if encoder not in codecs_available:
         return None
     layout = usual_layout(source)
+    layout = _SAME_CHANNELS.get(layout, layout)
     takes_all = _takes_layout(encoder, layout)
+    if not takes_all and layout.endswith(" channels"):  # without names there is no mixing them
+        return None
     rate = _nearest_rate(encoder, source.sample_rate)
     stream = output.add_stream(encoder, rate=rate)
     assert isinstance(stream, AudioStream)
     _set_up(stream.codec_context, layout if takes_all else "stereo", rate)
     converter = AudioEncoder(stream, begin_s)
-    if not takes_all:
+    if not takes_all and source.channels != 2:
         converter.loss = f" in stereo instead of {source.channels} channels"
     return converter
 
