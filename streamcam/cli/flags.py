@@ -37,6 +37,7 @@ FLAGS: dict[str, str] = {
     "mode": "--smoothing-mode",
     "overwrite": "--overwrite",
     "preset": "--preset",
+    "range": "--range",
     "rate": "--fps",
     "record": "--record",
     "resume": "--resume",
