@@ -38,6 +38,7 @@ FLAGS: dict[str, str] = {
     "overwrite": "--overwrite",
     "precision": "--precision",
     "preset": "--preset",
+    "range": "--range",
     "rate": "--fps",
     "record": "--record",
     "resume": "--resume",

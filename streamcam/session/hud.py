@@ -43,7 +43,7 @@ class HudState:
     messages: tuple[str, ...] = ()
     """Sentences at the lower edge."""
     trouble: bool = False
-    """Whether the first notice is a warning."""
+    """Whether the first message is a warning: the source is in trouble."""
     recording: str | None = None
     """Length of the recording, as minutes and seconds; None while there is none."""
     frozen: bool = False

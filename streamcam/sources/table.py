@@ -12,8 +12,9 @@ from streamcam.sources.animations import is_animation, open_animation
 from streamcam.sources.base import Source
 from streamcam.sources.camera import is_camera, open_camera
 from streamcam.sources.files import check_input_file, is_file
-from streamcam.sources.images import is_image, is_sequence, open_image, open_sequence
+from streamcam.sources.images import is_image, open_image
 from streamcam.sources.network import check_url, is_stream_url, open_stream, redact
+from streamcam.sources.sequences import is_sequence, open_sequence
 from streamcam.sources.settings import SourceSettings
 from streamcam.sources.video import open_video
 
@@ -42,9 +43,13 @@ SOURCES: dict[str, SourceKind] = {
     "network stream": SourceKind(is_stream_url, open_stream, frozenset({"real_time"})),
     "camera": SourceKind(is_camera, open_camera, frozenset({"size", "rate", "mirror", "real_time"})),
     "animation": SourceKind(is_animation, open_animation, _SEQUENCE),
-    "image": SourceKind(lambda location: is_file(location) and is_image(location), open_image),
-    "image sequence": SourceKind(is_sequence, open_sequence, _SEQUENCE),
-    "video": SourceKind(is_file, open_video, _SEQUENCE | {"video_stream", "keep_interlaced", "hwaccel"}),
+    "image": SourceKind(
+        lambda location: is_file(location) and is_image(location), open_image, frozenset({"range"})
+    ),
+    "image sequence": SourceKind(is_sequence, open_sequence, _SEQUENCE | {"range"}),
+    "video": SourceKind(
+        is_file, open_video, _SEQUENCE | {"range", "video_stream", "keep_interlaced", "hwaccel"}
+    ),
 }
 """Name of a kind → how it is recognized and opened."""
 

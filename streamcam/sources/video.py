@@ -9,12 +9,14 @@ import math
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError, SourceError, map_errors
 from streamcam.frames import HdrMetadata, SourceInfo, SourceReport
@@ -27,9 +29,17 @@ from streamcam.media.side_data import Orientation, hdr_metadata_of, lost_with, o
 from streamcam.sources.base import ON_WHITE, Source
 from streamcam.sources.decoding import Decoder
 from streamcam.sources.files import DecodedFileSource, check_input_file
-from streamcam.sources.normalization import FrameFitter, put_on_white, to_upright_planar, working_format
+from streamcam.sources.normalization import (
+    FrameFitter,
+    gray_values,
+    put_on_white,
+    stretch_gray,
+    to_upright_planar,
+    working_format,
+)
 from streamcam.sources.paced import play
 from streamcam.sources.settings import SourceSettings
+from streamcam.sources.value_range import ValueRange, choose_range, describe_range
 
 _log = logging.getLogger("streamcam.sources")
 
@@ -37,6 +47,9 @@ _PLAYLIST_MARKS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD")
 
 _TIME_TOLERANCE_S = Fraction(1, 1_000_000)
 """FFmpeg gives a video's beginning in microseconds, so a frame on the very edge may seem that much off."""
+
+_SAMPLES = 9
+"""How many images of a gray video, evenly spread, are looked at for the range of its values."""
 
 _HIGHEST_RATE = 1000
 """Frames per second; what is guessed above that is a container's tick, not a rate."""
@@ -155,6 +168,22 @@ def _find_video_stream(videos: list[VideoStream], path: Path, index: int) -> Vid
     raise InvalidArgumentError(f"{str(path)!r} has no video stream {index}; it has {there}")
 
 
+def _sampled_values(path: Path, index: int) -> Iterator[NDArray[Any]]:
+    """Yield the values of some images of a gray video, spread over its length, for one range of all."""
+    with contextlib.suppress(FFmpegError), open_input(path) as container:
+        stream = container.streams[index]
+        begin, length = container.start_time or 0, container.duration or 0
+        if not isinstance(stream, VideoStream) or not length:
+            return
+        resampler = Resampler()
+        for number in range(1, _SAMPLES):
+            container.seek(begin + number * length // _SAMPLES)
+            image = next(container.decode(stream), None)
+            found = None if image is None else gray_values(image, resampler)
+            if found is not None:
+                yield found[0]
+
+
 class VideoSource(DecodedFileSource):
     """The frames of one stream of one file.
 
@@ -196,6 +225,8 @@ class VideoSource(DecodedFileSource):
         self._has_alpha = False
         self._coded_bits = 8
         self._lost: tuple[str, ...] = ()
+        self._limits: ValueRange | None = None
+        self._has_own_limits = False
         self._hdr_metadata: HdrMetadata | None = None
         self._tells_shape = bool(stream.sample_aspect_ratio) or settings.size is not None
         self._images = self._timed_images()
@@ -248,11 +279,15 @@ class VideoSource(DecodedFileSource):
                 self._hdr_metadata = hdr_metadata_of(image)
                 depth, chroma = self._settings.depth, self._settings.chroma
                 self._pixel_format = working_format(image.format.name, depth, chroma)
+                self._choose_limits(image)
                 if image.interlaced_frame:
                     self._top_field_first = is_top_field_first(image)
             assert self._pixel_format is not None
-            opaque = put_on_white(image, self._resampler, self._pixel_format)
-            self._has_alpha = self._has_alpha or opaque is not image
+            shown = image
+            if self._limits is not None:
+                shown = stretch_gray(image, self._resampler, self._limits, self._pixel_format)
+            opaque = put_on_white(shown, self._resampler, self._pixel_format)
+            self._has_alpha = self._has_alpha or opaque is not shown
             upright = to_upright_planar(opaque, self._resampler, orientation, pixel_format=self._pixel_format)
             time_s = float(image.pts * self._time_base - self._origin_s)
             self._frames_read += 1
@@ -261,6 +296,26 @@ class VideoSource(DecodedFileSource):
         self._read_to_end = True
         if self._end_pts is None or reached < self._end_pts:
             self._shortfall = self._decoder.completeness.shortfall()
+
+    def _choose_limits(self, first: Image) -> None:
+        """Choose which values of a gray video of more than 8 bits are shown as black and as white."""
+        found = gray_values(first, self._resampler)
+        if found is None:
+            if self._settings.range is not None:
+                raise InvalidArgumentError(
+                    f"{str(self._path)!r} is no gray video of more than 8 bits a sample; leave `range` out"
+                )
+            return
+        if self._settings.range is not None:
+            self._limits = self._settings.range
+            return
+        values = [found[0], *_sampled_values(self._path, self._stream.index)]
+        with map_errors(
+            ValueError, to=lambda error: SourceError(f"{str(self._path)!r} shows nothing: {error}")
+        ):
+            limits, self._has_own_limits = choose_range(values, found[1])
+        if self._has_own_limits:
+            self._limits = limits
 
     def _deinterlaced_images(self) -> Iterator[Image]:
         decoded = self._decoder.images()
@@ -331,6 +386,8 @@ class VideoSource(DecodedFileSource):
         notes += self._lost
         if self._coded_bits > DEEP and self._settings.depth is None:
             notes.append(f"samples of {self._coded_bits} bits are reduced to {DEEP}")
+        if self._limits is not None and self._has_own_limits:
+            notes.append(describe_range(self._limits))
         if self._stream.codec_context.is_hwaccel:
             notes.append(f"decoded in hardware ({self._settings.hwaccel})")
         elif self._settings.hwaccel != NONE:

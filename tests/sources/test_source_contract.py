@@ -275,6 +275,7 @@ SOME_SETTINGS: dict[str, SourceSettings] = {
     "depth": SourceSettings(depth=8),
     "chroma": SourceSettings(chroma="420"),
     "hwaccel": SourceSettings(hwaccel="auto"),
+    "range": SourceSettings(range=(0, 4095)),
     "mirror": SourceSettings(mirror=True),
 }
 LOCATIONS: dict[str, str] = {
