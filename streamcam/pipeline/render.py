@@ -406,8 +406,7 @@ def note_empty_maps(empty: Mapping[str, int], explained: int) -> list[str]:
         explained: Number of explained frames.
     """
     return [
-        f"{count} of {explained} explained frames {'has' if count == 1 else 'have'} a map that shows nothing: "
-        f"{EMPTY_MAPS[reason]}"
+        f"the map of {count} of {explained} explained frames shows nothing: {EMPTY_MAPS[reason]}"
         for reason, count in empty.items()
     ]
 
