@@ -243,11 +243,10 @@ class Explainer:
         """
         explanations = self.explain_frames(frames_of(images))
         for explanation in explanations:
-            reason = explanation.emptiness
-            if (
-                reason is not None
-                and (note := f"the map shows nothing: {EMPTY_MAPS[reason]}") not in self.notes
-            ):
+            if explanation.emptiness is None:
+                continue
+            note = f"the map shows nothing: {EMPTY_MAPS[explanation.emptiness]}"
+            if note not in self.notes:
                 self.notes.append(note)
                 _logger.warning("%s", note)
         return explanations

@@ -129,7 +129,7 @@ class LiveSession:
         self._ended_s = 0.0
         self._measured_s = self._written_s = -math.inf
         self._has_quit = False
-        self._told: set[str] = set()
+        self._announced: set[str] = set()
 
     @property
     def state(self) -> LiveState:
@@ -254,8 +254,8 @@ class LiveSession:
         """Count an explanation, and tell once for each reason that its maps show nothing."""
         reason = explanation.emptiness
         self._meter.note_explained(is_empty=reason in BLANK_MAPS)
-        if reason is not None and reason not in self._told:
-            self._told.add(reason)
+        if reason is not None and reason not in self._announced:
+            self._announced.add(reason)
             self._apply(update(self._state, MapEmpty(f"the map shows nothing: {EMPTY_MAPS[reason]}")))
 
     def _take_events(self) -> None:

@@ -84,9 +84,7 @@ def test_maps_of_an_even_image_are_constant_and_that_is_noted(capfd: pytest.Capt
     arguments = ["--model", "empty_nets:fine", "--backend", "torch"]
     assert run(["render", "clip.mp4", "-o", "out.mp4", *arguments]) == 0
     said = capfd.readouterr().err
-    assert said.startswith(
-        "note: 20 of 20 explained frames have a map that shows nothing: every place counts"
-    )
+    assert said.startswith("note: the map of 20 of 20 explained frames shows nothing: every place counts")
 
 
 def test_a_render_with_maps_is_fine(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
