@@ -6,7 +6,7 @@ import dataclasses
 
 import torch
 
-from streamcam.errors import InvalidArgumentError, ModelError
+from streamcam.errors import InvalidArgumentError, ModelError, StreamcamError
 from streamcam.models.base import Model
 from streamcam.models.geometry import fit_geometry
 from streamcam.models.layers import Layer, probe_layers
@@ -84,7 +84,7 @@ def probe_model(
     if fit in (None, "full"):
         try:
             layers = _layers_at("full", model, device, memory_format)
-        except ModelError:  # it runs, but what it returns is no classifier's answer
+        except StreamcamError:  # it runs, but what it returns is no classifier's answer
             raise
         except Exception as error:  # whatever a network raises
             width, height = model.input.sides
@@ -99,7 +99,7 @@ def probe_model(
     fit = fit or "stretch"
     try:
         return Probe(fit, _layers_at(fit, model, device, memory_format), note, memory_format)
-    except ModelError:
+    except StreamcamError:
         raise
     except Exception as error:
         raise refuse_input(model.name, model.module, error, model.input, device) from error
