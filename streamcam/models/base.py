@@ -128,6 +128,11 @@ class Model(abc.ABC):
         """Number of consecutive frames in an input; 1 for networks that take single images."""
         return 1
 
+    @property
+    def answers_values(self) -> bool:
+        """Whether scores are numbers to show as they are, as a regressor's, instead of classes."""
+        return False
+
     def prepare(self, pixels: torch.Tensor) -> torch.Tensor:
         """Convert pixels to the network's input.
 
