@@ -64,7 +64,7 @@ NO_CROPPING = Cropping()
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Geometry:
-    """What a video's container and codec say of the geometry of its images."""
+    """The geometry of a video's images, as its container and codec describe it."""
 
     cropping: Cropping = NO_CROPPING
     """Matroska's PixelCrop, or the clean aperture of MP4 and QuickTime."""
