@@ -19,7 +19,8 @@ from streamcam.frames import FloatArray, Frame
 from streamcam.media.images import ByteArray, image_from_rgb, rgb_array
 from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.overlay.colormaps import lookup_table
-from streamcam.overlay.overlay import Overlay, OverlaySettings
+from streamcam.overlay.overlay import Overlay
+from streamcam.overlay.settings import OverlaySettings
 
 _FORMAT = "yuv444p"
 _NOTEBOOK_WIDTH = 240  # pixels
