@@ -8,11 +8,13 @@ import math
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from av.stream import Stream
 
 from streamcam.errors import InvalidArgumentError
@@ -176,7 +178,10 @@ Only containers with timestamps: AVI, which counts frames, is not among them.
 
 
 # As FFmpeg chooses.
-_USUAL_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+_USUAL_LAYOUTS = {
+    **{1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"},
+    **{10: "5.1.4", 12: "7.1.4", 16: "hexadecagonal", 24: "22.2"},
+}
 
 
 def container_of(path: Path) -> Container:
@@ -193,19 +198,24 @@ def container_of(path: Path) -> Container:
         ) from None
 
 
-def can_copy(container: Container, stream: Stream) -> bool:
+def can_copy(container: Container, stream: Stream, packet: Packet[Any] | None) -> bool:
     """Return whether a container takes a copy of a stream, by trying: not all refusals can be looked up.
 
     Args:
         container: The kind of file.
         stream: A stream of audio, subtitles or data of an open input.
+        packet: One of its packets, which is spent: some muxers refuse a stream only at the end. None if there
+            is none at the beginning of the file.
     """
     if not _is_known_in(container, stream):
         return False
     try:
         with av.open(io.BytesIO(), "w", format=container.muxer) as trial:
-            add_template(trial, stream)
+            copy = add_template(trial, stream)
             trial.start_encoding()
+            if packet is not None:
+                packet.stream, packet.pts, packet.dts = copy, 0, 0
+                trial.mux(packet)
     except (ValueError, FFmpegError):
         return False
     return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,6 @@ _MAX_ERRORS_IN_A_ROW = 100
 LARGEST_PIXELS = 1 << 26
 """Most pixels in a frame, 8192x8192: a small file can claim images that no memory holds, and dozens of frames
 are in memory at a time."""
-
-_JUMP_S = 1
-"""Timestamps that fall back by more than this start again; by less, they merely jitter."""
 
 
 def open_input(path: Path, hwaccel: HWAccel | None = None) -> InputContainer:
@@ -80,32 +76,29 @@ def decoding_time_s(packet: Packet[Any]) -> float | None:
 
 
 class Timeline:
-    """Timestamps of one stream, corrected where they do not increase strictly."""
+    """Timestamps of the images of one stream, corrected where they do not increase strictly."""
 
-    def __init__(self, time_base: Fraction, step: int = 1) -> None:
+    def __init__(self, step: int, first: int = 0) -> None:
         """Start a timeline.
 
         Args:
-            time_base: Seconds per tick.
             step: Ticks from one timestamp to the next where the file has none.
+            first: The first timestamp, where the file has none.
         """
-        self._jump = _JUMP_S / time_base
         self._step = step
-        self._shift = 0
+        self._first = first
         self._last: int | None = None
 
     def place(self, ticks: int | None) -> int:
-        """Return the corrected timestamp of the next packet or image, in ticks.
+        """Return the corrected timestamp of the next image, in ticks.
 
         Args:
             ticks: Timestamp in the file; None if it has none.
         """
         if self._last is None:
-            self._last = 0 if ticks is None else ticks
+            self._last = self._first if ticks is None else ticks
         elif ticks is None:
             self._last += self._step
         else:
-            if ticks + self._shift < self._last - self._jump:  # as where two recordings are strung together
-                self._shift = self._last + self._step - ticks
-            self._last = max(ticks + self._shift, self._last + 1)
+            self._last = max(ticks, self._last + 1)
         return self._last

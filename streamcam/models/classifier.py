@@ -10,6 +10,7 @@ import torch
 
 from streamcam.errors import ModelError
 from streamcam.models.base import Model, Output
+from streamcam.models.refusals import refuse_answer
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -62,22 +63,15 @@ class Classifier(Model):
         """Find the logits in the network's answer.
 
         Returns:
-            (N, classes), or (N, 1) of a binary classifier.
+            (N, classes), or (N, 1) of a binary classifier, which may return them as (N,).
 
         Raises:
             ModelError: if they are not where they should be.
         """
         logits = _entry(answer, self.logits_key)
-        if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
-            returned = "nothing" if logits is None else f"a {type(logits).__name__}"
-            if isinstance(logits, torch.Tensor):
-                returned = f"a tensor {tuple(logits.shape)}"
-            keys = f" with the keys {', '.join(map(str, logits))}" if isinstance(logits, Mapping) else ""
-            raise ModelError(
-                f"{self.name} returns {returned}{keys} where logits (N, classes) are needed; "
-                "say where they are with `logits_key`"
-            )
-        return logits
+        if not isinstance(logits, torch.Tensor) or logits.ndim > 2:
+            raise refuse_answer(self.name, answer, logits)
+        return logits if logits.ndim == 2 else logits.reshape(-1, 1)
 
     def probabilities(self, scores: torch.Tensor) -> torch.Tensor:
         """Convert logits (N, classes) to probabilities (N, classes)."""
@@ -99,11 +93,13 @@ def _sums_to_one(scores: torch.Tensor) -> bool:
 
 
 def _entry(answer: object, key: str | int | None) -> object:
-    """Return the entry of an answer at a key, or the first one of a tuple or list."""
-    if key is None:
-        return answer[0] if isinstance(answer, tuple | list) and answer else answer
-    if isinstance(answer, torch.Tensor):  # the head alone, without the dict around its logits
+    """Return the entry of an answer at a key; without one that named logits, or the first one of a tuple."""
+    if isinstance(answer, torch.Tensor):  # perhaps of the head alone, without the dict around its logits
         return answer
+    if key is None:
+        if isinstance(answer, Mapping):
+            return answer.get("logits", answer)
+        return getattr(answer, "logits", answer[0] if isinstance(answer, tuple | list) and answer else answer)
     try:
         if isinstance(answer, Mapping):
             return answer[key]

@@ -39,7 +39,7 @@ def load_model(
     *,
     weights: str | Path = DEFAULT_WEIGHTS,
     labels: str | Path | Sequence[str] | None = None,
-    input_size: int | None = None,
+    input_size: int | Sequence[int] | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     logits_key: str | int | None = None,
@@ -55,8 +55,8 @@ def load_model(
             an untrained network, the same every time, the name of other published weights, as
             ``"IMAGENET1K_V1"``, or the path of a ``.safetensors`` or PyTorch file.
         labels: Class names, a file of them, or ``"imagenet"``; the published ones if None.
-        input_size: Side of the square that the network takes, in pixels; this and what follows stand in for
-            what a network was published with.
+        input_size: Side of the square that the network takes, or (width, height), in pixels; this and what
+            follows stand in for what a network was published with.
         mean: Mean of each channel, on a scale of 0 to 1: three for RGB, one for gray.
         std: Standard deviation of each channel, likewise.
         logits_key: Where the logits stand in what the network returns, if that is a dict, tuple or list.
@@ -76,7 +76,7 @@ def load_model(
         name,
         weights,
         _labels(labels),
-        input_size,
+        input_size if input_size is None or isinstance(input_size, int) else tuple(input_size),
         None if mean is None else tuple(mean),
         None if std is None else tuple(std),
         logits_key,

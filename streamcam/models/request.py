@@ -30,8 +30,8 @@ class ModelRequest:
     weights: str | Path = DEFAULT_WEIGHTS
     """``"default"`` for the published ones, ``"none"`` for an untrained network, or a file."""
     labels: tuple[str, ...] | None = None
-    input_size: int | None = None
-    """Side of the square that the network takes, in pixels."""
+    input_size: int | tuple[int, ...] | None = None
+    """See `InputSpec.size`."""
     mean: tuple[float, ...] | None = None
     """See `InputSpec`."""
     std: tuple[float, ...] | None = None
@@ -59,14 +59,19 @@ class ModelRequest:
         Raises:
             InvalidArgumentError: if there is no such input.
         """
-        size = published.size if self.input_size is None else self.input_size
-        if size < 1:
-            raise InvalidArgumentError(f"the input size is a number of pixels from 1, not {size}")
+        requested = published.size if self.input_size is None else self.input_size
+        sides = (requested, requested) if isinstance(requested, int) else requested
+        if len(sides) != 2 or min(sides) < 1:
+            raise InvalidArgumentError(
+                f"the input size is a number of pixels from 1, or a width and a height, not {requested}"
+            )
+        size = sides[0] if sides[0] == sides[1] else (sides[0], sides[1])
         mean = published.mean if self.mean is None else self.mean
         std = published.std if self.std is None else self.std
         try:
             # The margin around the center crop is kept in proportion.
-            return InputSpec(size, round(published.resize * size / published.size), mean, std)
+            margin = published.resize / min(published.sides)
+            return InputSpec(size, round(min(sides) * margin), mean, std)
         except ValueError as error:
             raise InvalidArgumentError(f"cannot normalize images: {error}") from error
 

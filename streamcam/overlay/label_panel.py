@@ -13,6 +13,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 
+from streamcam.caching import cached_method
 from streamcam.media.images import Image, YuvCoding, coding_of, planes_of
 from streamcam.overlay.font_files import read_chosen_face
 from streamcam.overlay.fonts import FontBook, RenderedText
@@ -170,14 +171,9 @@ class _PanelRenderer:
         self._height = height
         self._pixel_format = pixel_format
         self._coding = coding
-        # Sized for what a video alternates between. At 4K a background takes 7 MB, a label half a megabyte.
-        self.layout = functools.lru_cache(maxsize=64)(self._lay_out)
-        self.background = functools.lru_cache(maxsize=4)(self._draw_background)
-        self.label = functools.lru_cache(maxsize=32)(self._draw_label)
-        self.percentage = functools.lru_cache(maxsize=128)(self._draw_percentage)
-        self.bar = functools.lru_cache(maxsize=128)(self._draw_bar)
 
-    def _lay_out(self, captions: tuple[_Caption, ...]) -> _Layout | None:
+    @cached_method(maxsize=64)
+    def lay_out(self, captions: tuple[_Caption, ...]) -> _Layout | None:
         """Place the lines, by their labels alone so that nothing moves with the percentages.
 
         Returns:
@@ -232,13 +228,18 @@ class _PanelRenderer:
         ascent, descent = self.book.measure_height(text)
         return _even(ascent - self.book.ascent, math.ceil), _even(descent - self.book.descent, math.ceil)
 
-    def _draw_background(self, width: int, height: int) -> Sprite:
+    # The sizes suit what a video alternates between. At 4K a background takes 7 MB, a label half a megabyte.
+
+    @cached_method(maxsize=4)
+    def draw_background(self, width: int, height: int) -> Sprite:
+        """Draw the panel behind the lines."""
         canvas = Canvas(width, height)
         outline = draw_rounded_rectangle(width, height, self.metrics.radius)
         canvas.stamp(outline, 0, 0, BACKGROUND, opacity=BACKGROUND_OPACITY)
         return canvas.to_sprite(self._pixel_format, self._coding)
 
-    def _draw_label(self, caption: _Caption, left: int, width: int, extra_rise: int) -> Sprite:
+    @cached_method(maxsize=32)
+    def draw_label(self, caption: _Caption, left: int, width: int, extra_rise: int) -> Sprite:
         """Draw a marker and a label; the sprite begins at the panel's left edge."""
         text = self.book.render(self.book.truncate(caption.text, width))
         rise = self.rise + extra_rise
@@ -252,7 +253,8 @@ class _PanelRenderer:
         canvas.stamp(text.mask, left, rise + self.baseline - text.ascent, caption.ink)
         return canvas.to_sprite(self._pixel_format, self._coding)
 
-    def _draw_percentage(self, percentage: str, width: int, ink: Rgb) -> Sprite:
+    @cached_method(maxsize=128)
+    def draw_percentage(self, percentage: str, width: int, ink: Rgb) -> Sprite:
         """Draw a percentage that ends at the sprite's right edge."""
         text = self.book.render(percentage, flush_right=True)
         canvas = self._text_canvas(width, text, self.rise)
@@ -263,7 +265,9 @@ class _PanelRenderer:
     def _text_canvas(self, width: int, text: RenderedText, rise: int) -> Canvas:
         return Canvas(width, _even(rise + self.baseline + text.descent, math.ceil))
 
-    def _draw_bar(self, width: int, percents: int, color: Rgb) -> Sprite:
+    @cached_method(maxsize=128)
+    def draw_bar(self, width: int, percents: int, color: Rgb) -> Sprite:
+        """Draw a probability bar."""
         canvas = Canvas(width, self.metrics.bar)
         canvas.fill(0, 0, width, self.metrics.bar, BAR_TRACK)
         canvas.fill(0, 0, round(width * percents / 100), self.metrics.bar, color)
@@ -300,25 +304,25 @@ class LabelPanel:
         """
         renderer = self._renderer(image.width, image.height, image.format.name, coding_of(image))
         captions = tuple(_Caption(line.text, line.marked, line.color) for line in lines)
-        layout = renderer.layout(captions)
+        layout = renderer.lay_out(captions)
         if layout is None:
             return
         planes = planes_of(image)
         metrics = renderer.metrics
         left = top = metrics.margin
-        renderer.background(layout.width, layout.height).blend(planes, left, top)
+        renderer.draw_background(layout.width, layout.height).blend(planes, left, top)
         for line in layout.lines:
             caption, probability = captions[line.number], lines[line.number].probability
             line_top = top + line.top
             if metrics.bar:
                 bar_width = layout.right - layout.label_left
-                bar = renderer.bar(bar_width, _round_percents(probability), caption.bar_color)
+                bar = renderer.draw_bar(bar_width, _round_percents(probability), caption.bar_color)
                 bar.blend(planes, left + layout.label_left, line_top + renderer.band + metrics.bar)
-            label = renderer.label(caption, layout.label_left, layout.label_width, line.extra_rise)
+            label = renderer.draw_label(caption, layout.label_left, layout.label_width, line.extra_rise)
             label.blend(planes, left, line_top - renderer.rise - line.extra_rise)
             if layout.percentage_width:
                 percentage = format_percentage(probability)
-                value = renderer.percentage(percentage, layout.percentage_width, caption.ink)
+                value = renderer.draw_percentage(percentage, layout.percentage_width, caption.ink)
                 value_left = left + layout.right - layout.percentage_width
                 value.blend(planes, value_left, line_top - renderer.rise)
         self._missing.update(dict.fromkeys(renderer.book.missing))

@@ -24,6 +24,7 @@ from streamcam.media.demux import open_input
 from streamcam.media.encoder_input import EncoderFeed
 from streamcam.media.encoders import EncoderSettings, Encoding, choose_encoding
 from streamcam.media.images import Image
+from streamcam.media.muxing import Muxer
 from streamcam.media.pixel_formats import fitting_size
 from streamcam.sinks.base import Sink
 from streamcam.sinks.copying.copier import StreamCopier
@@ -158,6 +159,8 @@ class VideoSink(Sink):
         self._encoding = encoding
         self.is_animation = encoding.container.is_animation
         self._feed = EncoderFeed(stream, encoding, info)
+        self._muxer = Muxer(container)
+        self._last_pts: int | None = None
         self._written = self._encoded_count = 0
         self._is_finished = False
 
@@ -198,7 +201,7 @@ class VideoSink(Sink):
         """
         packets = self.encode(frame)
         with self._mapped_errors():
-            self._open_container().mux(packets)
+            self._muxer.mux(packets)
             self._copy_audio_until(frame.time_s)
         self._written += 1
 
@@ -219,6 +222,12 @@ class VideoSink(Sink):
                     f"{str(self.path)!r} takes images of {self._info.width}x{self._info.height}, "
                     f"not {image.width}x{image.height}"
                 )
+            if self._last_pts is not None and frame.pts <= self._last_pts:
+                raise SinkError(
+                    f"{str(self.path)!r} cannot be written: the times of its frames do not increase "
+                    f"({frame.time_s:g} s after {float(self._last_pts * frame.time_base):g} s)"
+                )
+            self._last_pts = frame.pts
             with _restored(image):
                 return self._encoded(self._feed.convert(image, frame.pts))
 
@@ -232,12 +241,12 @@ class VideoSink(Sink):
         Raises:
             SinkError: if the disk refuses.
         """
-        container = self._open_container()
+        self._open_container()
         with self._mapped_errors():
             for packet in packets:
                 packet.stream = self._stream
                 time_s = float((packet.dts or 0) * (packet.time_base or 0))
-                container.mux(packet)
+                self._muxer.mux([packet])
                 self._copy_audio_until(time_s + self._info.begin_s)
         self._written += images
 
@@ -254,10 +263,10 @@ class VideoSink(Sink):
             self.abort()
             raise SinkError(f"{str(self.path)!r} was not written: no image was finished")
         try:
-            container.mux(self._encoded([*self._feed.flush(), None]))
+            self._muxer.mux(self._encoded([*self._feed.flush(), None]))
             if self._copier is not None:
                 if not cut_short:
-                    self._copier.copy_rest()
+                    self._copier.copy_rest(self._muxer)
                 self._copier.close()
             container.close()
         except (FFmpegError, OSError) as error:
@@ -291,7 +300,7 @@ class VideoSink(Sink):
 
     def _copy_audio_until(self, time_s: float) -> None:
         if self._copier is not None:
-            self._copier.copy_until(time_s)
+            self._copier.copy_until(time_s, self._muxer)
 
     def _mapped_errors(self) -> contextlib.AbstractContextManager[None]:
         return map_errors(

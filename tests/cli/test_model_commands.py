@@ -137,7 +137,7 @@ BAD = [
     (
         ["layers", "squeezenet1_1", "--mean", "0.5", "--std", "0.5"],
         1,
-        "does not run on an image of 1 channels",
+        "takes RGB images of 224x224 pixels; set --mean and --std to three values each",
     ),
     (["layers"], 2, "missing argument 'MODEL'"),
     (

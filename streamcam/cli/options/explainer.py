@@ -8,14 +8,22 @@ from typing import Any
 import click
 
 from streamcam.cli.options.declaring import Command, combine, grouped, option
-from streamcam.cli.options.values import CLASS_NAME, COUNT, COUNT_OR_AUTO, read_numbers, read_rank
+from streamcam.cli.options.values import (
+    CLASS_NAME,
+    COUNT,
+    COUNT_OR_AUTO,
+    read_input_size,
+    read_numbers,
+    read_rank,
+)
 
 _own_model_options = combine(
     option(
         "--input-size",
-        type=COUNT,
-        metavar="PIXELS",
-        help="Side of the square that the network was trained on. [default: the published one, or 224]",
+        callback=read_input_size,
+        metavar="PIXELS|WxH",
+        help="Side of the square that the network was trained on, or width and height, as in 128x256. "
+        "[default: the published one, or 224]",
     ),
     option(
         "--mean",

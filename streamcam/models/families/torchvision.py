@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from streamcam.errors import ModelError, map_errors
+from streamcam.errors import InvalidArgumentError, ModelError, map_errors
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.families.base import ModelFamily, ModelInfo
 from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
@@ -32,7 +32,7 @@ _AUXILIARY = re.compile(r"(^|\.)(aux1|aux2|AuxLogits)\.")
 def _load(request: ModelRequest) -> Model:
     published = _variant(request)
     spec = request.input_spec(_input_of(published))
-    build = functools.partial(_build, request.name, spec.size)
+    build = functools.partial(_build, request.name, spec.sides)
     if request.weights == NO_WEIGHTS:
         classes = request.untrained_classes
         return request.finish(build(classes), spec, classes=classes, weights=NO_WEIGHTS)
@@ -64,7 +64,7 @@ def _input_of(published: WeightsEnum) -> InputSpec:
     return InputSpec(preset.crop_size[0], preset.resize_size[0], tuple(preset.mean), tuple(preset.std))
 
 
-def _build(name: str, side: int, classes: int) -> nn.Module:
+def _build(name: str, size: tuple[int, int], classes: int) -> nn.Module:
     """Build a network, without weights of its own and without the classifiers that only training reads."""
     from torchvision.models import get_model
 
@@ -73,7 +73,11 @@ def _build(name: str, side: int, classes: int) -> nn.Module:
         # They rescale their input themselves, if asked to; their own initialization takes seconds.
         settings |= {"transform_input": True, "aux_logits": False, "init_weights": False}
     elif name.startswith("vit_"):
-        settings["image_size"] = side
+        if size[0] != size[1]:
+            raise InvalidArgumentError(
+                f"{name} takes squares, not {size[0]}x{size[1]}; give one number for `input_size`"
+            )
+        settings["image_size"] = size[0]
     module: nn.Module = get_model(name, weights=None, **settings)
     return module
 
@@ -136,7 +140,7 @@ def _infos() -> Iterator[ModelInfo]:
             name,
             published.meta.get("num_params"),
             accuracy,
-            _input_of(published).size,
+            _input_of(published).sides[0],
             published.name,
             _checkpoint(published),
         )
