@@ -108,6 +108,8 @@ class SourceInfo:
     """Name for messages: the path as it was passed, ``"camera 0"``, a URL without its password."""
     path: Path | None
     """The file, if it is a single one."""
+    files: tuple[Path, ...] = dataclasses.field(default=(), kw_only=True, repr=False)
+    """The files, if they are images of a sequence."""
     width: int
     """Width of the frames in pixels, after rotation; 0 if not known yet."""
     height: int

@@ -36,6 +36,7 @@ FLAGS: dict[str, str] = {
     "mirror": "--mirror",
     "mode": "--smoothing-mode",
     "overwrite": "--overwrite",
+    "precision": "--precision",
     "preset": "--preset",
     "range": "--range",
     "rate": "--fps",

@@ -21,14 +21,22 @@ from streamcam.explain.hooks import ForwardPass, HookedNetwork
 from streamcam.explain.method_inputs import MethodInputs
 from streamcam.explain.methods import Method, method_call
 from streamcam.explain.targets import FUNCTION_INDEX, Objective, Target
-from streamcam.explanations import NOT_FINITE, Explanation, Instance, Prediction
+from streamcam.explanations import (
+    ALL_NEGATIVE,
+    CONSTANT,
+    NO_EVIDENCE,
+    NOT_FINITE,
+    Explanation,
+    Instance,
+    Prediction,
+)
 from streamcam.frames import FloatArray, Frame, Region
 
 MakeInputs = Callable[[], torch.Tensor]
 """Returns the network's input where a method asks for it: what `Model.prepare` makes."""
 
-NO_EVIDENCE = "no positive evidence"
-"""The flag of a map that is zero everywhere."""
+_CONSTANT_WITHIN = 1e-4
+"""A map whose values differ by no more than this share of the largest is the same everywhere."""
 
 
 class BatchRun(Protocol):
@@ -180,12 +188,18 @@ def sanitize_map(values: FloatArray, *, signed: bool) -> tuple[FloatArray, str |
         signed: Whether negative values stay.
 
     Returns:
-        float32 (h, w), finite; and why it is all zeros, or None if it is not.
+        float32 (h, w), finite; and why it shows nothing, a key of `EMPTY_MAPS`, or None if it does.
     """
-    if not np.isfinite(values).all():
+    lowest, highest = float(values.min()), float(values.max())
+    if not (math.isfinite(lowest) and math.isfinite(highest)):
         return np.zeros_like(values), NOT_FINITE
     finished = values if signed else np.maximum(values, 0)
-    return finished, None if finished.any() else NO_EVIDENCE
+    if lowest == highest == 0:
+        return finished, NO_EVIDENCE
+    if highest <= 0 and not signed:
+        return finished, ALL_NEGATIVE
+    largest = max(-lowest, highest)
+    return finished, CONSTANT if highest - lowest <= _CONSTANT_WITHIN * largest else None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -232,7 +246,10 @@ class Assembler:
             named = self._target(number, target, row, result)
             if named.index in heatmaps:  # a class asked for by name that is also among the best
                 continue
-            heatmaps[named.index], flag = sanitize_map(result.maps[number][row], signed=self.signed)
+            values = result.maps[number][row]
+            if target.function is None and not math.isfinite(named.probability):
+                values = np.full_like(values, np.nan)  # a map of an answer that is none
+            heatmaps[named.index], flag = sanitize_map(values, signed=self.signed)
             targets.append(named)
             if flag is not None:
                 flags[named.index] = flag

@@ -34,7 +34,7 @@ from streamcam.explain.methods import HEAD_ONLY, METHODS, parse_method
 from streamcam.explain.precision_check import check_images, hooked_network
 from streamcam.explain.targets import Target, TargetRequest, resolve_targets
 from streamcam.explain.threads import available_cores, torch_threads
-from streamcam.explanations import Explanation
+from streamcam.explanations import EMPTY_MAPS, Explanation
 from streamcam.frames import Frame
 from streamcam.models import (
     AUTO,
@@ -233,14 +233,23 @@ class Explainer:
                 them as consecutive frames of one video.
 
         Returns:
-            One explanation for each image, in order.
+            One explanation for each image, in order. The first whose maps show nothing adds the reason to
+            `notes`, and it is logged as a warning; see `Explanation.flags`.
 
         Raises:
             InvalidArgumentError: if something is not an image.
             SourceError: if a file cannot be read.
             ModelError: if the method cannot explain this network.
         """
-        return self.explain_frames(frames_of(images))
+        explanations = self.explain_frames(frames_of(images))
+        for explanation in explanations:
+            if explanation.emptiness is None:
+                continue
+            note = f"the map shows nothing: {EMPTY_MAPS[explanation.emptiness]}"
+            if note not in self.notes:
+                self.notes.append(note)
+                _logger.warning("%s", note)
+        return explanations
 
     def explain_frames(self, frames: Sequence[Frame], tracker: Tracker | None = None) -> list[Explanation]:
         """Explain frames of a source.

@@ -50,10 +50,10 @@ class LabelLine:
 def format_percentage(probability: float) -> str:
     """Format a probability as a whole percentage, or as "<1 %" below one percent.
 
-    NaN becomes a question mark: a network that fails must not stop the video.
+    NaN is shown as such: a network that fails must not stop the video.
     """
     if math.isnan(probability):
-        return "? %"
+        return "NaN"
     return "<1 %" if probability < 0.01 else f"{_round_percents(probability)} %"
 
 

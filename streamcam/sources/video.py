@@ -24,6 +24,7 @@ from streamcam.media.demux import LARGEST_PIXELS, open_input, video_streams
 from streamcam.media.filters import Deinterlacer, is_top_field_first, retime
 from streamcam.media.hwaccel import NONE, accelerator, devices_for
 from streamcam.media.images import DEEP, Image, bits_of, tags_of
+from streamcam.media.playlists import PlaylistFolder, is_playlist
 from streamcam.media.scaling import Resampler
 from streamcam.media.side_data import Orientation, hdr_metadata_of, lost_with, orientation_of
 from streamcam.sources.base import ON_WHITE, Source
@@ -91,12 +92,13 @@ def _open_file(path: Path, settings: SourceSettings) -> VideoSource:
 
 def _open_with(path: Path, settings: SourceSettings, device: str | None = None) -> VideoSource:
     """Open a video file for decoding by one device, or in software."""
-    container = _open_container(path, None if device is None else accelerator(device))
+    folder = PlaylistFolder(path) if is_playlist(path) else None
+    container = _open_container(path, None if device is None else accelerator(device), folder)
     try:
         stream = _choose_video_stream(container, path, settings.video_stream)
         if device is not None and not stream.codec_context.is_hwaccel:
             raise SourceError(f"{device} does not decode {stream.codec_context.name}")
-        source = VideoSource(path, container, stream, settings)
+        source = VideoSource(path, container, stream, settings, folder)
     except FFmpegError as error:
         container.close()
         raise SourceError(f"{str(path)!r} cannot be decoded ({error.strerror})") from error
@@ -106,23 +108,24 @@ def _open_with(path: Path, settings: SourceSettings, device: str | None = None) 
     return source
 
 
-def _open_container(path: Path, hwaccel: HWAccel | None = None) -> InputContainer:
-    """Open a video file, and none that only points to others.
+def _open_container(path: Path, hwaccel: HWAccel | None, folder: PlaylistFolder | None) -> InputContainer:
+    """Open a video file, or a playlist of segments in its own folder, and none that points elsewhere.
 
     Args:
         path: Path of the file.
         hwaccel: Hardware decoder; None for software.
+        folder: Opens the segments of a playlist; None for other files.
 
     Raises:
-        SourceError: if FFmpeg cannot read it, or it is a playlist.
+        SourceError: if FFmpeg cannot read it, or it points to other files.
     """
     with map_errors(FFmpegError, to=lambda error: _unreadable(path, error)):
-        return open_input(path, hwaccel)
+        return open_input(path, hwaccel, folder=folder)
 
 
 def _unreadable(path: Path, error: Exception) -> SourceError:
     if _looks_like_playlist(path):
-        return SourceError(f"{str(path)!r} is a playlist, not a video; give the video itself")
+        return SourceError(f"{str(path)!r} is a playlist without a video; give the video itself")
     reason = getattr(error, "strerror", None) or error
     return SourceError(
         f"{str(path)!r} is not a video that FFmpeg can read ({reason}); is it complete, and really a video?"
@@ -191,7 +194,12 @@ class VideoSource(DecodedFileSource):
     """
 
     def __init__(
-        self, path: Path, container: InputContainer, stream: VideoStream, settings: SourceSettings
+        self,
+        path: Path,
+        container: InputContainer,
+        stream: VideoStream,
+        settings: SourceSettings,
+        folder: PlaylistFolder | None = None,
     ) -> None:
         """Take over an open container; see `open_video`.
 
@@ -200,6 +208,7 @@ class VideoSource(DecodedFileSource):
             container: The open file.
             stream: Video stream to decode.
             settings: How it is read.
+            folder: Opens the segments of a playlist; None for other files.
 
         Raises:
             SourceError: if not one frame of the part asked for can be decoded.
@@ -207,6 +216,7 @@ class VideoSource(DecodedFileSource):
         start_s, end_s = settings.start_s, settings.end_s
         self._path = path
         self._container = container
+        self._folder = folder
         self._stream = stream
         self._time_base = stream.time_base or Fraction(1, 1000)
         self._origin_s = Fraction(container.start_time or 0, av.time_base)
@@ -242,8 +252,12 @@ class VideoSource(DecodedFileSource):
             notes.append("frames were deinterlaced; `keep_interlaced=True` leaves them interlaced")
         if self._has_alpha:
             notes.append(ON_WHITE)
+        shortfall = self._shortfall
+        missing = [] if self._folder is None else list(dict.fromkeys(self._folder.missing))
+        if missing:
+            shortfall = f"{len(missing)} of its segments are not there ({', '.join(missing[:3])})"
         damage, (read, given) = self._decoder.damage, self._count_frames()
-        return SourceReport(read, damage.packets, damage.frames, self._shortfall, tuple(notes), given)
+        return SourceReport(read, damage.packets, damage.frames, shortfall, tuple(notes), given)
 
     def close(self) -> None:
         """Close the file; it yields no more frames."""

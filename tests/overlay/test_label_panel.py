@@ -74,7 +74,7 @@ def extent(luma: ByteArray) -> tuple[int, int, int, int]:
         (0.995, "100 %"),
         (1.0, "100 %"),
         (1.0001, "100 %"),
-        (float("nan"), "? %"),
+        (float("nan"), "NaN"),
     ],
 )
 def test_percentage(probability: float, expected: str) -> None:
