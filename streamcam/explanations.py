@@ -196,6 +196,8 @@ class RenderedFrame:
     """Seconds per unit of `pts`."""
     stabilized: StabilizedFrame | None = None
     """The heatmaps, labels and explanation behind the image; None if nothing was drawn on it."""
+    duration: int = 0
+    """How long it is shown, in units of `time_base`; 0 if unknown: until the next one."""
 
     @property
     def time_s(self) -> float:

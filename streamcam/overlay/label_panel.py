@@ -36,15 +36,15 @@ _LONG_LABEL = 18  # times the text size: about 25 letters and a percentage alway
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LabelLine:
-    """One class listed in the panel."""
+    """One class listed in the panel, or a line of the legend below."""
 
     text: str
-    probability: float
-    """0 to 1."""
+    probability: float | None
+    """0 to 1; None for a line of the legend."""
     marked: bool = False
     """Whether the heat shown is of this class."""
     color: Rgb | None = None
-    """The color of its heat, if each class has one."""
+    """The color of its heat, if it has one; a marked line shows it as a square."""
 
 
 def format_percentage(probability: float) -> str:
@@ -93,7 +93,9 @@ class _Metrics:
     gap: int
     """Distance between two columns."""
     marker: int
-    """Side of the square around a marker."""
+    """Side of the square around the triangle that marks a line."""
+    swatch: int
+    """Side of the square that shows a line's color: as high as capitals and a little more."""
     bar: int
     """Height of a probability bar, and of the gap above it; 0 if it would be too thin to read."""
     radius: int
@@ -111,6 +113,7 @@ class _Metrics:
             padding=_even(0.45 * text),
             gap=_even(0.4 * text),
             marker=round(0.55 * text),
+            swatch=_even(0.8 * text),
             bar=_even(0.1 * text) if text >= 15 else 0,
             radius=round(0.3 * text),
             widest=_even(
@@ -185,7 +188,8 @@ class _PanelRenderer:
             return None
         left = metrics.padding
         if any(caption.marked for caption in captions):
-            left += _even(metrics.marker, math.ceil) + metrics.gap
+            has_colors = any(caption.color is not None for caption in captions)
+            left += _even(metrics.swatch if has_colors else metrics.marker, math.ceil) + metrics.gap
         percentage_width = 2 * metrics.gap + _even(self.book.measure(WIDEST_PERCENTAGE), math.ceil)
         if metrics.widest - left - percentage_width - metrics.padding < 2 * metrics.text:
             percentage_width = 0
@@ -246,10 +250,15 @@ class _PanelRenderer:
         left -= self.book.overhang
         canvas = self._text_canvas(_even(left + text.mask.shape[1], math.ceil), text, rise)
         if caption.marked:
-            side = self.metrics.marker
+            if caption.color is None:
+                side = self.metrics.marker
+                marker = draw_triangle(side)
+            else:
+                side = self.metrics.swatch
+                marker = draw_rounded_rectangle(side, side, side // 4)
             # Centered on the capitals, which are 0.7 em high.
             top = rise + round(self.baseline - 0.35 * self.metrics.text - side / 2)
-            canvas.stamp(draw_triangle(side), self.metrics.padding, top, caption.bar_color)
+            canvas.stamp(marker, self.metrics.padding, top, caption.bar_color)
         canvas.stamp(text.mask, left, rise + self.baseline - text.ascent, caption.ink)
         return canvas.to_sprite(self._pixel_format, self._coding)
 
@@ -314,13 +323,13 @@ class LabelPanel:
         for line in layout.lines:
             caption, probability = captions[line.number], lines[line.number].probability
             line_top = top + line.top
-            if metrics.bar:
+            if metrics.bar and probability is not None:
                 bar_width = layout.right - layout.label_left
                 bar = renderer.draw_bar(bar_width, _round_percents(probability), caption.bar_color)
                 bar.blend(planes, left + layout.label_left, line_top + renderer.band + metrics.bar)
             label = renderer.draw_label(caption, layout.label_left, layout.label_width, line.extra_rise)
             label.blend(planes, left, line_top - renderer.rise - line.extra_rise)
-            if layout.percentage_width:
+            if layout.percentage_width and probability is not None:
                 percentage = format_percentage(probability)
                 value = renderer.draw_percentage(percentage, layout.percentage_width, caption.ink)
                 value_left = left + layout.right - layout.percentage_width

@@ -365,7 +365,7 @@ class _Written:
 
 def _render_frame(stabilized: StabilizedFrame, overlay: Overlay) -> RenderedFrame:
     frame = stabilized.frame
-    return RenderedFrame(overlay.draw(stabilized), frame.pts, frame.time_base, stabilized)
+    return RenderedFrame(overlay.draw(stabilized), frame.pts, frame.time_base, stabilized, frame.duration)
 
 
 def _write_all(

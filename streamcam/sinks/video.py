@@ -160,7 +160,10 @@ class VideoSink(Sink):
         self.is_animation = encoding.container.is_animation
         self._feed = EncoderFeed(stream, encoding, info)
         self._muxer = Muxer(container)
+        self._first_pts: int | None = None
         self._last_pts: int | None = None
+        self._shown_s: Fraction | None = None
+        self._durations: dict[int, int] = {}
         self._written = self._encoded_count = 0
         self._is_finished = False
 
@@ -228,8 +231,14 @@ class VideoSink(Sink):
                     f"({frame.time_s:g} s after {float(self._last_pts * frame.time_base):g} s)"
                 )
             self._last_pts = frame.pts
+            self._first_pts = frame.pts if self._first_pts is None else self._first_pts
+            shown = frame.pts + frame.duration - self._first_pts
+            self._shown_s = shown * frame.time_base if frame.duration else None
             with _restored(image):
-                return self._encoded(self._feed.convert(image, frame.pts))
+                converted = self._feed.convert(image, frame.pts)
+                if frame.duration and not self.is_animation:
+                    self._durations[converted[0].pts or 0] = self._feed.ticks_of(frame.duration)
+                return self._encoded(converted)
 
     def write_encoded(self, packets: Sequence[Packet[VideoStream]], images: int) -> None:
         """Write images that were encoded before with the same settings, and copy the audio up to them.
@@ -274,6 +283,7 @@ class VideoSink(Sink):
             raise sink_error(self.path, "cannot be completed", error) from error
         self._container = None
         try:
+            self._set_duration()
             self._verify()
         except BaseException:
             discard(self.path)
@@ -292,6 +302,8 @@ class VideoSink(Sink):
 
     def _encoded(self, images: Sequence[Image | None]) -> list[Packet[VideoStream]]:
         packets = [packet for image in images for packet in self._stream.encode(image)]
+        for packet in packets:  # encoders tell the durations of some images at most
+            packet.duration = self._durations.pop(packet.pts or 0, packet.duration)
         self._encoded_count += sum(image is not None for image in images)
         if images[-1:] == [None] and self._encoded_count <= _IN_ORDER:
             for packet in packets:  # libx265 makes their decoding times up
@@ -311,6 +323,13 @@ class VideoSink(Sink):
         if self._container is None:
             raise SinkError(f"{str(self.path)!r} is closed already")
         return self._container
+
+    def _set_duration(self) -> None:
+        """Let the last image of an animation be shown as long as it was."""
+        set_duration = self._encoding.container.set_duration
+        if set_duration is not None and self._shown_s is not None:
+            with self._mapped_errors():
+                set_duration(part_path(self.path), self._shown_s)
 
     def _verify(self) -> None:
         """Reopen the part and count its images: a full disk may show nowhere else."""

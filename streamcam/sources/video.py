@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError, SourceError, map_errors
 from streamcam.frames import HdrMetadata, SourceInfo, SourceReport
+from streamcam.media.animation_files import plays_of
 from streamcam.media.demux import LARGEST_PIXELS, open_input, video_streams
 from streamcam.media.filters import Deinterlacer, is_top_field_first, retime
 from streamcam.media.hwaccel import NONE, accelerator, devices_for
@@ -51,6 +52,9 @@ _TIME_TOLERANCE_S = Fraction(1, 1_000_000)
 
 _SAMPLES = 9
 """How many images of a gray video, evenly spread, are looked at for the range of its values."""
+
+_ANIMATIONS = ("gif", "apng")
+"""FFmpeg's names for animated images that it reads itself."""
 
 _HIGHEST_RATE = 1000
 """Frames per second; what is guessed above that is a container's tick, not a rate."""
@@ -306,7 +310,11 @@ class VideoSource(DecodedFileSource):
             time_s = float(image.pts * self._time_base - self._origin_s)
             self._frames_read += 1
             reached = image.pts + (image.duration or 0)
-            yield self._framing.fit(upright, self._pixel_shape(orientation), time_s)
+            fitted = self._framing.fit(upright, self._pixel_shape(orientation), time_s)
+            fitted.duration = image.duration
+            if self._end_pts is not None:
+                fitted.duration = min(image.duration, self._end_pts - image.pts)
+            yield fitted
         self._read_to_end = True
         if self._end_pts is None or reached < self._end_pts:
             self._shortfall = self._decoder.completeness.shortfall()
@@ -353,8 +361,7 @@ class VideoSource(DecodedFileSource):
         return f"{str(self._path)!r} holds a video stream, but no frame of it can be decoded"
 
     def _describe(self, first: Image, start_s: float | None, end_s: float | None) -> SourceInfo:
-        rate = self._stream.guessed_rate
-        rate = self._settings.rate or (rate if rate and rate <= _HIGHEST_RATE else None)
+        rate = self._settings.rate or self._nominal_rate(first)
         time_base = 1 / self._settings.rate if self._settings.rate else self._time_base
         duration_s = self._part_duration_s(start_s, end_s)
         is_whole = start_s is None and end_s is None and self._settings.rate is None
@@ -380,8 +387,20 @@ class VideoSource(DecodedFileSource):
             top_field_first=self._top_field_first,
             color=tags_of(first),
             hdr_metadata=self._hdr_metadata,
+            plays=plays_of(self._path) if self._is_animation else None,
             notes=self._stream_notes(),
         )
+
+    @property
+    def _is_animation(self) -> bool:
+        return self._container.format.name in _ANIMATIONS
+
+    def _nominal_rate(self, first: Image) -> Fraction | None:
+        """Return the frames per second; of an animation those of its first image, as it has no rate."""
+        if self._is_animation and first.duration:
+            return 1 / (first.duration * self._time_base)
+        rate = self._stream.guessed_rate
+        return rate if rate and rate <= _HIGHEST_RATE else None
 
     def _part_duration_s(self, start_s: float | None, end_s: float | None) -> float | None:
         if self._stream.duration is not None:
