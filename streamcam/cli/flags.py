@@ -14,6 +14,8 @@ FLAGS: dict[str, str] = {
     "backend": "--backend",
     "batch_size": "--batch",
     "chroma": "--chroma",
+    "clip_fps": "--clip-fps",
+    "clip_stride": "--clip-stride",
     "codec": "--codec",
     "crf": "--crf",
     "depth": "--depth",

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import nn
 
 from streamcam.errors import InvalidArgumentError, ModelError
 from streamcam.models.base import InputSpec
-from streamcam.models.classifier import Classifier
+from streamcam.models.classifier import VALUE_LABELS, Activation, Classifier
 from streamcam.models.labels import imagenet_labels, numbered_labels
 from streamcam.models.weights import StateDict, load_into, match_prefix
 
@@ -38,7 +37,7 @@ class ModelRequest:
     """See `InputSpec`."""
     logits_key: str | int | None = None
     """See `Classifier`."""
-    activation: Literal["softmax", "sigmoid", "none"] | None = None
+    activation: Activation | None = None
     """See `Classifier`."""
     any_shape: bool = False
     """Whether to build it for frames of any shape, where its family can."""
@@ -96,16 +95,25 @@ class ModelRequest:
         Raises:
             ModelError: if there are more or fewer labels than classes.
         """
-        named = max(2, classes)  # a single logit stands for two classes, see `Classifier.read`
-        names = self.labels if self.labels is not None else (labels or published_labels)(named)
+        activation = self.activation or self._usual_activation(classes)
+        # A single logit stands for two classes, see `Classifier.read`.
+        named = classes if activation == "value" else max(2, classes)
+        if self.labels is not None:
+            names = self.labels
+        else:
+            names = VALUE_LABELS if named == 1 else (labels or published_labels)(named)
         if len(names) != named:
-            held = f"the {named} classes" if classes > 1 else "the single logit (2 classes)"
+            held = f"the {named} classes" if classes > 1 else "the single output (a value, or 2 classes)"
             raise ModelError(
                 f"{len(names)} labels were given for {held} of {self.name}; give one label for each class"
             )
-        # Softmax over a logit and its negative would count it twice.
-        activation = self.activation or ("softmax" if classes > 1 else "sigmoid")
         return Classifier(self.name, module, names, spec, weights, self.logits_key, activation)
+
+    def _usual_activation(self, classes: int) -> Activation:
+        if classes > 1:
+            return "softmax"
+        # Softmax over a logit and its negative would count it twice.
+        return "value" if self.labels is None or len(self.labels) == 1 else "sigmoid"
 
 
 def published_labels(classes: int) -> tuple[str, ...]:
