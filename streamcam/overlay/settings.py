@@ -10,7 +10,7 @@ class OverlaySettings:
     """Settings of the overlay."""
 
     layout: str = "overlay"
-    """What is shown of a frame, a name in `streamcam.overlay.LAYOUTS`."""
+    """How a frame is shown: a name in `streamcam.overlay.LAYOUTS`."""
     colormap: str = "turbo"
     """Name of a color map in `COLORMAPS`."""
     alpha: float = 0.45

@@ -75,7 +75,7 @@ class View(abc.ABC):
 
 
 class OverlayView(View):
-    """Heat on top of the image: through the color map, or each class in a color of its own."""
+    """Heat on top of the image: through the color map, or each class in its color."""
 
     def __init__(self, settings: OverlaySettings) -> None:
         """Apply the settings.
