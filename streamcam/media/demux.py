@@ -14,6 +14,8 @@ from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from streamcam.media.playlists import PlaylistFolder, is_playlist
+
 PLAYLISTS = ("hls", "concat", "dash", "imf", "webm_dash_manifest")
 """FFmpeg's names for files that only point to others; some of them are waited for."""
 
@@ -25,22 +27,36 @@ LARGEST_PIXELS = 1 << 26
 are in memory at a time."""
 
 
-def open_input(path: Path, hwaccel: HWAccel | None = None) -> InputContainer:
-    """Open a local video for reading, whatever its name looks like: no playlist, and no other file.
+def open_input(
+    path: Path, hwaccel: HWAccel | None = None, *, folder: PlaylistFolder | None = None
+) -> InputContainer:
+    """Open a local video for reading, whatever its name looks like, and no file outside its folder.
 
     Args:
-        path: Path of the file.
+        path: Path of the file; of an HLS or DASH playlist its segments are read.
         hwaccel: Hardware decoder; None for software.
+        folder: Opens the segments of a playlist; needed only by who asks it later what was missing.
 
     Raises:
         FFmpegError: if FFmpeg cannot read it.
+        SourceError: if it is a playlist of segments elsewhere.
+        OSError: if a playlist cannot be read.
     """
-    allowed = {
-        "protocol_whitelist": "file",
-        "format_whitelist": ",".join(sorted(av.formats_available - set(PLAYLISTS))),
-    }
+    if folder is None and is_playlist(path):
+        folder = PlaylistFolder(path)
+    formats = av.formats_available - (set(PLAYLISTS) if folder is None else set(PLAYLISTS) - {"hls"})
+    options = {"protocol_whitelist": "file", "format_whitelist": ",".join(sorted(formats))}
+    if folder is not None:  # which sees to what may be read
+        options |= {"allowed_segment_extensions": "ALL", "extension_picky": "0"}
     # "file:" keeps names with a colon from being taken for protocols.
-    return av.open(f"file:{path.absolute()}", options=allowed, metadata_errors="replace", hwaccel=hwaccel)
+    return av.open(
+        f"file:{path.absolute()}",
+        format=None if folder is None else "hls",
+        options=options,
+        metadata_errors="replace",
+        hwaccel=hwaccel,
+        io_open=None if folder is None else folder.open,
+    )
 
 
 def video_streams(container: InputContainer) -> list[VideoStream]:

@@ -130,6 +130,11 @@ class Model(abc.ABC):
         """Number of consecutive frames in an input; 1 for networks that take single images."""
         return 1
 
+    @property
+    def clip_fps(self) -> float:
+        """How many frames of a second a clip holds; of no concern to networks that take single images."""
+        return 15.0
+
     def prepare(self, pixels: torch.Tensor) -> torch.Tensor:
         """Convert pixels to the network's input.
 

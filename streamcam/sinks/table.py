@@ -106,7 +106,7 @@ def open_sink(
     if is_url:
         key = f"{scheme.lower()}:"
     else:
-        key = check_output(location, overwrite=overwrite, inputs=(info.path,)).suffix.lower()
+        key = check_output(location, overwrite=overwrite, inputs=(info.path, *info.files)).suffix.lower()
     kinds = [kind for kind in SINKS if key in kind.keys]
     for kind in kinds:
         if kind.takes(location, info):

@@ -13,6 +13,7 @@ import PIL.Image
 
 from streamcam.errors import SourceError
 from streamcam.frames import SourceInfo, SourceReport
+from streamcam.media.animation_files import plays_of
 from streamcam.media.filters import retime
 from streamcam.media.images import Image, image_from_rgb, planar_format, tags_of
 from streamcam.media.scaling import Resampler
@@ -103,6 +104,7 @@ class AnimationSource(DecodedFileSource):
             frame_count=getattr(self._opened, "n_frames", None) if is_whole else None,
             start_s=settings.start_s,
             end_s=settings.end_s,
+            plays=plays_of(path),
             color=tags_of(first),
         )
 
@@ -149,7 +151,8 @@ class AnimationSource(DecodedFileSource):
                 rgb = image_from_rgb(np.asarray(flatten(shown)))
                 planar = self._resampler.to_planar(rgb, self._format)
                 image = self._fitter.fit(planar, Fraction(1), begin_ms / 1000)
-                image.pts, image.time_base, image.duration = begin_ms, _TIME_BASE, duration_ms
+                image.pts, image.time_base = begin_ms, _TIME_BASE
+                image.duration = round(min(duration_ms, end_ms - begin_ms))
                 self._frames_read += 1
                 yield image
             begin_ms += duration_ms

@@ -71,7 +71,8 @@ class Tracker:
 
     def is_cut(self, frame: Frame) -> bool:
         """Return whether a shot begins with a frame that was observed and is not complete yet."""
-        return self._pending[frame.index].starts_shot
+        pending = self._pending.get(frame.index)
+        return pending is not None and pending.starts_shot
 
     def rank(
         self, frames: Sequence[Frame], probabilities: FloatArray, labels: Labels, count: int

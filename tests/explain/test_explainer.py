@@ -231,10 +231,10 @@ def test_activations_that_are_not_finite_give_a_zero_map_and_a_flag(value: float
     assert not explanation.heatmaps[0].any()
 
 
-def test_no_positive_evidence_gives_a_zero_map_and_a_flag() -> None:
+def test_no_evidence_gives_a_zero_map_and_a_flag() -> None:
     explainer = Explainer(classifier(Spots()), target_layer="features", classes=1)
     explanation = explainer.explain([new_image(0, 0, channel=0)])[0]
-    assert explanation.flags == {1: "no positive evidence"}
+    assert explanation.flags == {1: "no evidence"}
     assert not explanation.heatmaps[1].any()
 
 

@@ -12,6 +12,8 @@ from streamcam.cli.options.values import (
     CLASS_NAME,
     COUNT,
     COUNT_OR_AUTO,
+    NUMBER,
+    read_above_zero,
     read_input_size,
     read_numbers,
     read_rank,
@@ -80,8 +82,9 @@ _model_options = combine(
         "name",
         default_of="load_model",
         metavar="NAME",
-        help="The network to explain: the built-in one, a torchvision classifier (resnet50), timm:NAME, or "
-        "your own function that returns one (package.module:factory). streamcam models lists them.",
+        help="The network to explain: the built-in one, a torchvision classifier (resnet50), video:NAME for "
+        "clips, timm:NAME, or your own function that returns one (package.module:factory). "
+        "streamcam models lists them.",
     ),
     option(
         "--weights",
@@ -171,6 +174,21 @@ _explanation_options = combine(
         "--signed",
         is_flag=True,
         help="Also show evidence against the class, in blue; evidence for it is red.",
+    ),
+    option(
+        "--clip-fps",
+        type=NUMBER,
+        callback=read_above_zero,
+        metavar="NUMBER",
+        help="Of networks that take clips: how many frames of a second are in a clip. "
+        "[default: those that it was evaluated with]",
+    ),
+    option(
+        "--clip-stride",
+        type=COUNT,
+        metavar="FRAMES",
+        help="Of networks that take clips: how many of a clip's frames lie between the beginnings of two "
+        "clips; fewer are smoother and slower. [default: a quarter of a clip]",
     ),
     option(
         "--top-k",
