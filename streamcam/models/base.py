@@ -123,7 +123,7 @@ class Model(abc.ABC):
     weights: str
     """Where the weights came from, for reports: a name, a file or ``none``."""
     notes: tuple[str, ...] = dataclasses.field(default=(), kw_only=True)
-    """What the user should know about how it was loaded, one sentence each."""
+    """Sentences about how it was loaded, for the user."""
 
     @property
     def clip_length(self) -> int:

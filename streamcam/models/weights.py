@@ -113,7 +113,7 @@ def _refusal(path: Path) -> str:
 
 
 def _named_code(path: Path) -> str:
-    """Name what a file would import and call, as far as it can be told without reading it."""
+    """Name what a file would import and call, as far as torch can see without reading it."""
     try:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except Exception:  # of formats that torch cannot look into
