@@ -239,6 +239,8 @@ class Assembler:
     target_layer: str
     signed: bool
     """Whether maps keep negative values."""
+    are_values: bool = False
+    """Whether what counts as probabilities are a regressor's values."""
 
     def assemble(self, frames: Sequence[Frame], result: BatchResult, region: Region) -> list[Explanation]:
         """Return one explanation for each frame, in order.
@@ -257,7 +259,8 @@ class Assembler:
             if named.index in heatmaps:  # a class asked for by name that is also among the best
                 continue
             values = result.maps[number][row]
-            if target.function is None and not math.isfinite(named.probability):
+            score = named.probability if named.value is None else named.value
+            if target.function is None and not math.isfinite(score):
                 values = np.full_like(values, np.nan)  # a map of an answer that is none
             heatmaps[named.index], flag = sanitize_map(values, signed=self.signed)
             targets.append(named)
@@ -287,7 +290,8 @@ class Assembler:
         return dataclasses.replace(named, label=f"{named.label} rather than {other}")
 
     def _prediction(self, index: int, row: int, result: BatchResult) -> Prediction:
-        return Prediction(index, self.labels[index], float(result.probabilities[row, index]))
+        score = float(result.probabilities[row, index])
+        return Prediction.of(index, self.labels[index], score, is_value=self.are_values)
 
 
 def in_frame(instances: Sequence[Instance], region: Region) -> tuple[Instance, ...]:

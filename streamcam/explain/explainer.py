@@ -155,7 +155,9 @@ class Explainer:
         self.batch_size = choose_batch_size(self.device, probe.layers) if batch_size == "auto" else batch_size
         layers = choose_target_layers(probe.layers, target_layer, stages=self._method.stages)
         self.target_layer = "+".join(layer.name for layer in layers)
-        self._assembler = Assembler(model.labels, self.targets, self.method, self.target_layer, signed)
+        self._assembler = Assembler(
+            model.labels, self.targets, self.method, self.target_layer, signed, model.answers_values
+        )
         self._preprocessor = Preprocessor(model, self.fit, self.device, probe.memory_format)
         size = trial_size(model, self.fit)
         # Where torch runs on a processor, nothing below float32 has been seen to be quicker.
@@ -425,7 +427,14 @@ class Explainer:
     ) -> torch.Tensor:
         """Rank the classes over time, int64 (N, the number shown or explained)."""
         count = max(self.top_k, *(1 + (target.rank or 0) for target in self.targets))
-        return torch.from_numpy(tracker.rank(frames, probabilities.numpy(), self.model.labels, count))
+        ranking = tracker.rank(
+            frames,
+            probabilities.numpy(),
+            self.model.labels,
+            count,
+            are_values=self.model.answers_values,
+        )
+        return torch.from_numpy(ranking)
 
     def _check_method(self) -> None:
         """Refuse methods that look at single images where the network takes clips."""

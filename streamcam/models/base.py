@@ -131,6 +131,11 @@ class Model(abc.ABC):
         return 1
 
     @property
+    def answers_values(self) -> bool:
+        """Whether scores are numbers to show as they are, as a regressor's, instead of classes."""
+        return False
+
+    @property
     def clip_fps(self) -> float:
         """How many frames of a second a clip holds; of no concern to networks that take single images."""
         return 15.0

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import nn
 
 from streamcam.errors import InvalidArgumentError, ModelError
 from streamcam.models.base import InputSpec
-from streamcam.models.classifier import Classifier
+from streamcam.models.classifier import VALUE_LABELS, Activation, Classifier
 from streamcam.models.labels import imagenet_labels, numbered_labels
 from streamcam.models.state_dicts import StateDict, load_into, match_names
 from streamcam.models.weights import read_state_dict
@@ -39,7 +38,7 @@ class ModelRequest:
     """See `InputSpec`."""
     logits_key: str | int | None = None
     """See `Classifier`."""
-    activation: Literal["softmax", "sigmoid", "none"] | None = None
+    activation: Activation | None = None
     """See `Classifier`."""
     any_shape: bool = False
     """Whether to build it for frames of any shape, where its family can."""
@@ -124,16 +123,22 @@ class ModelRequest:
                 f"{self.name} has {classes} classes with these weights, not {self.num_classes}; "
                 "leave `num_classes` out, or use `weights='none'`"
             )
-        named = max(2, classes)  # a single logit stands for two classes, see `Classifier.read`
-        own = found if found is not None and len(found) == named else (labels or published_labels)(named)
-        names = self.labels if self.labels is not None else own
+        activation = self.activation or _usual_activation(
+            classes, found if self.labels is None else self.labels
+        )
+        # A single logit stands for two classes, see `Classifier.read`.
+        named = classes if activation == "value" else max(2, classes)
+        if self.labels is not None:
+            names = self.labels
+        elif found is not None and len(found) == named:
+            names = found
+        else:
+            names = VALUE_LABELS if named == 1 else (labels or published_labels)(named)
         if len(names) != named:
-            held = f"the {named} classes" if classes > 1 else "the single logit (2 classes)"
+            held = f"the {named} classes" if classes > 1 else "the single output (a value, or 2 classes)"
             raise ModelError(
                 f"{len(names)} labels were given for {held} of {self.name}; give one label for each class"
             )
-        # Softmax over a logit and its negative would count it twice.
-        activation = self.activation or ("softmax" if classes > 1 else "sigmoid")
         return Classifier(
             self.name,
             module,
@@ -150,6 +155,13 @@ class ModelRequest:
         if self.trust_pickle and self.weights_file is not None:
             return (f"{str(self.weights_file)!r} was trusted: code in it may have run",)
         return ()
+
+
+def _usual_activation(classes: int, labels: tuple[str, ...] | None) -> Activation:
+    if classes > 1:
+        return "softmax"
+    # Softmax over a logit and its negative would count it twice.
+    return "value" if labels is None or len(labels) == 1 else "sigmoid"
 
 
 def published_labels(classes: int) -> tuple[str, ...]:

@@ -167,7 +167,17 @@ def test_a_trusted_file_is_said_aloud(here: Path, capfd: pytest.CaptureFixture[s
 def test_a_single_logit_is_two_classes() -> None:
     model = load_model("my_nets:binary", labels=["no", "yes"])
     assert (model.labels, model.activation) == (("no", "yes"), "sigmoid")
-    assert load_model("my_nets:binary").labels == ("class 0", "class 1")
+    model = load_model("my_nets:binary", activation="sigmoid")
+    assert (model.labels, model.activation) == (("class 0", "class 1"), "sigmoid")
+
+
+def test_a_single_output_without_two_labels_is_a_value() -> None:
+    for labels, named in ((None, "value"), (["age"], "age")):
+        model = load_model("my_nets:binary", labels=labels)
+        assert (model.labels, model.activation) == ((named,), "value")
+    assert load_model("my_nets:Net", activation="value").labels == ("class 0", "class 1", "class 2")
+    with pytest.raises(InvalidArgumentError, match="`labels` names no class"):
+        load_model("my_nets:binary", labels=[])
 
 
 def test_networks_in_other_precision_or_in_training_are_made_ready() -> None:
@@ -247,7 +257,7 @@ FAILURES = [
     (
         "my_nets:binary",
         {"labels": ["a", "b", "c"]},
-        r"3 labels were given for the single logit \(2 classes\)",
+        r"3 labels were given for the single output \(a value, or 2 classes\)",
     ),
 ]
 

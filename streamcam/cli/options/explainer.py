@@ -47,9 +47,9 @@ _own_model_options = combine(
     ),
     option(
         "--activation",
-        type=click.Choice(["softmax", "sigmoid", "none"]),
-        help="How logits become probabilities; none if the network returns probabilities. "
-        "[default: softmax; sigmoid for a single logit]",
+        type=click.Choice(["softmax", "sigmoid", "none", "value"]),
+        help="How logits become probabilities; none if the network returns probabilities, value for a "
+        "regressor. [default: softmax; for a single output value, or sigmoid if there are two labels]",
     ),
     option(
         "--trust-pickle",
