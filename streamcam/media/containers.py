@@ -54,6 +54,8 @@ class Container:
     holds_timecodes: bool = False
     holds_attachments: bool = False
     holds_covers: bool = False
+    holds_changes: bool = True
+    """Whether FFmpeg's muxer takes a change of a stream's codec data; some spoil the file."""
     has_edit_lists: bool = False
     """Whether it can hide what comes before a video's beginning."""
     has_set_clock: bool = False
@@ -158,6 +160,7 @@ _MKV = Container(
     holds_timecodes=True,
     holds_attachments=True,
     holds_covers=True,
+    holds_changes=False,
     recording_options={"cluster_time_limit": str(FRAGMENT_S * 1000), "flush_packets": "1"},
 )
 _APNG = Container(
@@ -175,7 +178,7 @@ _ALL = (
     dataclasses.replace(_MP4, suffix=".m4v", recording_options=None),
     _MOV,
     _MKV,
-    Container(".webm", "webm", "vp9", "libopus", "webvtt", holds_timecodes=True),
+    Container(".webm", "webm", "vp9", "libopus", "webvtt", holds_timecodes=True, holds_changes=False),
     Container(".ts", "mpegts", "h264", "aac", data=_TRANSPORT_DATA, codecs=_TRANSPORT_CODECS),
     Container(
         ".gif",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -10,11 +12,39 @@ from av.format import Flags
 from av.packet import Packet
 from av.rational import AVRational
 
+from streamcam.media.demux import decoding_time_s
+
+
+@dataclasses.dataclass(slots=True)
+class Span:
+    """The packets of one stream, in number and time."""
+
+    kind: str
+    """``"video"``, ``"audio"``, ``"subtitle"`` or ``"data"``."""
+    packets: int = 0
+    first_s: float = math.inf
+    """The earliest decoding time."""
+    last_s: float = -math.inf
+
+    @property
+    def length_s(self) -> float:
+        """The time from the first packet to the last; 0 if there is none."""
+        return max(0.0, self.last_s - self.first_s) if self.packets else 0.0
+
+    def add(self, time_s: float | None) -> None:
+        """Take note of a packet and its decoding time."""
+        self.packets += 1
+        if time_s is not None:
+            self.first_s, self.last_s = min(self.first_s, time_s), max(self.last_s, time_s)
+
 
 class Muxer:
     """Muxes packets into a container, each later than the one before in its stream.
 
     Timestamps are compared in the stream's own time base, in which what was a tick apart may be equal.
+
+    Attributes:
+        spans: Index of each stream → the packets that were muxed.
     """
 
     def __init__(self, container: OutputContainer) -> None:
@@ -26,6 +56,7 @@ class Muxer:
         self._container = container
         self._takes_equal = bool(container.format.flags & cast(int, Flags.ts_nonstrict.value))
         self._last: dict[int, int] = {}
+        self.spans: dict[int, Span] = {}
 
     def mux(self, packets: Iterable[Packet[Any]]) -> None:
         """Mux packets, each of which has its stream.
@@ -35,6 +66,8 @@ class Muxer:
         """
         for packet in packets:
             self._put_in_order(packet)
+            stream = packet.stream
+            self.spans.setdefault(stream.index, Span(stream.type)).add(decoding_time_s(packet))
             self._container.mux(packet)
 
     def _put_in_order(self, packet: Packet[Any]) -> None:

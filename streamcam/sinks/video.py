@@ -9,7 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import PIL.Image
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
@@ -19,16 +18,15 @@ from streamcam.errors import SinkError, map_errors
 from streamcam.explanations import RenderedFrame
 from streamcam.frames import SourceInfo
 from streamcam.media.codecs import encoder_row
-from streamcam.media.containers import Container
-from streamcam.media.demux import open_input
 from streamcam.media.encoder_input import EncoderFeed
 from streamcam.media.encoders import EncoderSettings, Encoding, choose_encoding
-from streamcam.media.images import Image
+from streamcam.media.images import Image, chroma_of
 from streamcam.media.muxing import Muxer
 from streamcam.media.pixel_formats import fitting_size
 from streamcam.sinks.base import Sink
 from streamcam.sinks.copying.copier import StreamCopier
 from streamcam.sinks.part_file import begin, check_part, commit, discard, part_path, sink_error
+from streamcam.sinks.read_back import read_back
 
 _FALLBACK_RATE = Fraction(25)
 
@@ -102,6 +100,8 @@ def _add_video(container: OutputContainer, encoding: Encoding, info: SourceInfo)
     encoder, options = encoding.encoder, encoding.options
     if info.top_field_first is not None:
         options = {**options, **(encoder_row(encoder).interlaced_options or {})}
+    if info.chroma_location is not None and chroma_of(encoding.pixel_format) == "420":
+        options = {**options, "chroma_sample_location": info.chroma_location}
     stream = container.add_stream(encoder, rate=info.rate or _FALLBACK_RATE, options=options)
     assert isinstance(stream, VideoStream)
     stream.width, stream.height = fitting_size(encoder, encoding.pixel_format, (info.width, info.height))
@@ -165,6 +165,7 @@ class VideoSink(Sink):
         self._shown_s: Fraction | None = None
         self._durations: dict[int, int] = {}
         self._written = self._encoded_count = 0
+        self._read_back_notes: tuple[str, ...] = ()
         self._is_finished = False
 
     @property
@@ -181,7 +182,7 @@ class VideoSink(Sink):
             notes.append(f"{encoder} does not mark frames as interlaced: players will not deinterlace them")
         if self._copier is not None:
             notes += self._copier.notes
-        return tuple(notes)
+        return (*notes, *self._read_back_notes)
 
     def open_encoder(self, path: Path) -> VideoSink:
         """Open another video with the same encoding and no audio, for a segment of this one."""
@@ -332,9 +333,10 @@ class VideoSink(Sink):
                 set_duration(part_path(self.path), self._shown_s)
 
     def _verify(self) -> None:
-        """Reopen the part and count its images: a full disk may show nowhere else."""
+        """Reopen the part, count its images and read what else it holds."""
         try:
-            count = _count_images(part_path(self.path), self._encoding.container)
+            container, spans = self._encoding.container, self._muxer.spans
+            count, self._read_back_notes = read_back(part_path(self.path), container, spans)
         except (FFmpegError, IndexError, OSError, ValueError) as error:
             raise SinkError(f"{str(self.path)!r} was written but cannot be read back: {error}") from error
         merges = self._encoding.container.merges_repeats
@@ -343,17 +345,6 @@ class VideoSink(Sink):
                 f"{str(self.path)!r} holds {count} of {self._written} frames when read back; "
                 "is the disk full?"
             )
-
-
-def _count_images(path: Path, container: Container) -> int:
-    if container.merges_repeats:  # of which FFmpeg reads the first image only
-        with PIL.Image.open(path) as written:
-            count = getattr(written, "n_frames", 1)
-            written.seek(count - 1)
-            written.load()
-            return count
-    with open_input(path) as video:
-        return sum(packet.size > 0 for packet in video.demux(video.streams.video[0]))
 
 
 @contextlib.contextmanager

@@ -188,7 +188,10 @@ class StreamCopier:
         for cover in self._covers:
             yield -math.inf, cover
         for packet in self._read_packets():
-            yield from self._converters[packet.stream.index].convert(packet)
+            converter = self._converters[packet.stream.index]
+            if not self._container.holds_changes and not converter.reencodes:
+                packet = self._without_changes(packet)
+            yield from converter.convert(packet)
         for converter in self._converters.values():
             for packet in converter.flush():
                 yield math.inf, packet
@@ -215,6 +218,19 @@ class StreamCopier:
                 continue
             if packet.stream.index in self._converters:
                 yield packet
+
+    def _without_changes(self, packet: Packet[Any]) -> Packet[Any]:
+        """Take changed codec data out of a packet; the next ones may not be decoded then."""
+        if not packet.has_sidedata("new_extradata"):
+            return packet
+        source = packet.stream
+        note = f"{_name(source)} changes its codec data on the way: {self._metadata.cannot_hold}"
+        if note not in self._notes:
+            self._notes.append(note)
+        plain = Packet(bytes(packet))
+        plain.pts, plain.dts, plain.duration = packet.pts, packet.dts, packet.duration
+        plain.time_base, plain.is_keyframe = packet.time_base, packet.is_keyframe
+        return plain
 
     def _is_cut_off(self, packet: Packet[Any], time_s: float | None) -> bool:
         """Return whether an edit list hides a packet, and the output has no edit list to do the same."""
