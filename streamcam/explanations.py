@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -43,13 +44,27 @@ BLANK_MAPS = frozenset({NOT_FINITE, ALL_NEGATIVE, NO_EVIDENCE})
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Prediction:
-    """One class with its probability."""
+    """One class with its probability, or one number of a regressor."""
 
     index: int
     """The class's index in the network's output; negative for a custom target."""
     label: str
     probability: float
-    """From 0 to 1; NaN for a custom target, which has none."""
+    """From 0 to 1; NaN for a custom target or a number of a regressor, which have none."""
+    value: float | None = None
+    """The number that a regressor answers; None for a class."""
+
+    @classmethod
+    def of(cls, index: int, label: str, score: float, *, is_value: bool) -> Prediction:
+        """Return the prediction of a class with its probability, or of a number that is a value.
+
+        Args:
+            index: The class's index.
+            label: Its name.
+            score: The probability, or the value.
+            is_value: Whether it is a value.
+        """
+        return cls(index, label, math.nan, score) if is_value else cls(index, label, score)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)

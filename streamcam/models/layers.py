@@ -153,12 +153,22 @@ def _frozen(module: nn.Module) -> Iterator[None]:
 def _find_layouts(trial: _TrialRun, image: tuple[int, ...], *, of_clips: bool) -> list[Layout | None]:
     height, width = image
     grids: list[tuple[int, int]] = []
+    moments: list[int] = []
     layouts: list[Layout | None] = []
     for output in trial.outputs:
-        layout = find_layout(output.shape, _TRIAL_BATCH, (height, width), grids, of_clips=of_clips)
+        layout = find_layout(
+            output.shape,
+            _TRIAL_BATCH,
+            (height, width),
+            grids,
+            of_clips=of_clips,
+            known_moments=moments,
+        )
         layouts.append(layout)
         if layout is not None:
             grids.append(layout.grid)
+        if layout is not None and layout.kind in ("ncthw", "nthwc"):
+            moments.append(output.shape[2 if layout.kind == "ncthw" else 1])
     return layouts
 
 

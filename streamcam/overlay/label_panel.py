@@ -28,6 +28,7 @@ PLAIN_BAR: Rgb = (180, 186, 194)
 BAR_TRACK: Rgb = (76, 80, 88)
 
 WIDEST_PERCENTAGE = "100 %"
+WIDEST_VALUE = "-0.00888"
 
 _MAX_HEIGHT_SHARE = 0.45
 _MAX_WIDTH_SHARE = 0.6  # the rest of the image is for the heat
@@ -36,15 +37,32 @@ _LONG_LABEL = 18  # times the text size: about 25 letters and a percentage alway
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LabelLine:
-    """One class listed in the panel, or a line of the legend below."""
+    """One class listed in the panel, one value, or a line of the legend below."""
 
     text: str
     probability: float | None
-    """0 to 1; None for a line of the legend."""
+    """0 to 1; None for a value or a line of the legend."""
     marked: bool = False
     """Whether the heat shown is of this class."""
     color: Rgb | None = None
     """The color of its heat, if it has one; a marked line shows it as a square."""
+    value: float | None = None
+    """The number to show instead of a probability."""
+
+    @property
+    def score(self) -> str:
+        """The number at the end of the line."""
+        if self.value is not None:
+            return format_value(self.value)
+        return "" if self.probability is None else format_percentage(self.probability)
+
+
+def format_value(value: float) -> str:
+    """Format a number with three digits, or more before the decimal point."""
+    if value == 0 or not math.isfinite(value):
+        return "NaN" if math.isnan(value) else f"{value:g}"
+    exponent = math.floor(math.log10(abs(value)))
+    return f"{value:.{max(0, 2 - exponent)}f}" if -3 <= exponent <= 6 else f"{value:.2e}"
 
 
 def format_percentage(probability: float) -> str:
@@ -68,6 +86,8 @@ class _Caption:
     text: str
     marked: bool
     color: Rgb | None
+    is_value: bool
+    """Whether a number stands after it that is no percentage."""
 
     @property
     def ink(self) -> Rgb:
@@ -190,7 +210,8 @@ class _PanelRenderer:
         if any(caption.marked for caption in captions):
             has_colors = any(caption.color is not None for caption in captions)
             left += _even(metrics.swatch if has_colors else metrics.marker, math.ceil) + metrics.gap
-        percentage_width = 2 * metrics.gap + _even(self.book.measure(WIDEST_PERCENTAGE), math.ceil)
+        widest = WIDEST_VALUE if any(caption.is_value for caption in captions) else WIDEST_PERCENTAGE
+        percentage_width = 2 * metrics.gap + _even(self.book.measure(widest), math.ceil)
         if metrics.widest - left - percentage_width - metrics.padding < 2 * metrics.text:
             percentage_width = 0
         most = metrics.widest - left - percentage_width - metrics.padding
@@ -312,7 +333,9 @@ class LabelPanel:
             lines: The classes, best first.
         """
         renderer = self._renderer(image.width, image.height, image.format.name, coding_of(image))
-        captions = tuple(_Caption(line.text, line.marked, line.color) for line in lines)
+        captions = tuple(
+            _Caption(line.text, line.marked, line.color, line.value is not None) for line in lines
+        )
         layout = renderer.lay_out(captions)
         if layout is None:
             return
@@ -321,7 +344,8 @@ class LabelPanel:
         left = top = metrics.margin
         renderer.draw_background(layout.width, layout.height).blend(planes, left, top)
         for line in layout.lines:
-            caption, probability = captions[line.number], lines[line.number].probability
+            caption, score = captions[line.number], lines[line.number].score
+            probability = lines[line.number].probability
             line_top = top + line.top
             if metrics.bar and probability is not None:
                 bar_width = layout.right - layout.label_left
@@ -329,9 +353,8 @@ class LabelPanel:
                 bar.blend(planes, left + layout.label_left, line_top + renderer.band + metrics.bar)
             label = renderer.draw_label(caption, layout.label_left, layout.label_width, line.extra_rise)
             label.blend(planes, left, line_top - renderer.rise - line.extra_rise)
-            if layout.percentage_width and probability is not None:
-                percentage = format_percentage(probability)
-                value = renderer.draw_percentage(percentage, layout.percentage_width, caption.ink)
+            if layout.percentage_width and score:
+                value = renderer.draw_percentage(score, layout.percentage_width, caption.ink)
                 value_left = left + layout.right - layout.percentage_width
                 value.blend(planes, value_left, line_top - renderer.rise)
         self._missing.update(dict.fromkeys(renderer.book.missing))

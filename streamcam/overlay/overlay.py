@@ -127,7 +127,8 @@ def _list_labels(
     return [
         LabelLine(
             explained.get(index, prediction).label,
-            prediction.probability,
+            None if index < 0 or prediction.value is not None else prediction.probability,
+            value=prediction.value,
             marked=index in explained,
             color=class_colors.get(index),
         )

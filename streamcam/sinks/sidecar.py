@@ -115,7 +115,11 @@ def _prediction_records(predictions: Sequence[Prediction]) -> list[dict[str, Any
         {
             "index": prediction.index,
             "label": prediction.label,
-            "probability": _rounded(prediction.probability),
+            **(
+                {"probability": _rounded(prediction.probability)}
+                if prediction.value is None
+                else {"value": _rounded(prediction.value)}
+            ),
         }
         for prediction in predictions
     ]

@@ -17,7 +17,7 @@ from streamcam.media.images import PLANAR_FORMATS, ByteArray, Image, bits_of, pl
 from streamcam.overlay import fonts
 from streamcam.overlay.font_files import FONT_VARIABLE
 from streamcam.overlay.fonts import FontBook, RenderedText
-from streamcam.overlay.label_panel import LabelLine, LabelPanel, format_percentage
+from streamcam.overlay.label_panel import LabelLine, LabelPanel, format_percentage, format_value
 
 FLAT = (200, 90, 160)
 LINES = (
@@ -79,6 +79,26 @@ def extent(luma: ByteArray) -> tuple[int, int, int, int]:
 )
 def test_percentage(probability: float, expected: str) -> None:
     assert format_percentage(probability) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (3.2149, "3.21"),
+        (-3.2149, "-3.21"),
+        (0.0, "0"),
+        (0.032149, "0.0321"),
+        (-0.0032149, "-0.00321"),
+        (321.49, "321"),
+        (32149.0, "32149"),
+        (3.2149e9, "3.21e+09"),
+        (3.2149e-9, "3.21e-09"),
+        (float("nan"), "NaN"),
+        (float("-inf"), "-inf"),
+    ],
+)
+def test_value(value: float, expected: str) -> None:
+    assert format_value(value) == expected
 
 
 class TestLook:

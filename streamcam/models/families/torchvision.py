@@ -18,7 +18,7 @@ from streamcam.errors import InvalidArgumentError, ModelError, map_errors
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.families.base import ModelFamily, ModelInfo
 from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
-from streamcam.models.weights import StateDict, read_state_dict
+from streamcam.models.state_dicts import StateDict
 
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
@@ -30,33 +30,34 @@ _AUXILIARY = re.compile(r"(^|\.)(aux1|aux2|AuxLogits)\.")
 
 
 def _load(request: ModelRequest) -> Model:
-    published = _variant(request)
+    published = published_variant(request.name, request.weights)
     spec = request.input_spec(_input_of(published))
     build = functools.partial(_build, request.name, spec.sides)
     if request.weights == NO_WEIGHTS:
         classes = request.untrained_classes
         return request.finish(build(classes), spec, classes=classes, weights=NO_WEIGHTS)
-    if request.weights_file is None or _is_variant(request):
-        tensors = _download(request.name, published)
+    if request.weights_file is None or is_variant(request.name, request.weights):
+        tensors = download(request.name, published)
         origin = f"{type(published).__name__}.{published.name}"
     else:
-        tensors, origin = read_state_dict(request.weights_file), str(request.weights_file)
+        tensors, origin = request.read_weights(), str(request.weights_file)
     module, classes = build_around(build, _present_names(tensors), model=request.name, origin=origin)
-    return request.finish(module, spec, classes=classes, weights=origin)
+    return request.finish(module, spec, classes=classes, weights=origin, found=tensors.labels)
 
 
-def _is_variant(request: ModelRequest) -> bool:
+def is_variant(name: str, weights: str | Path) -> bool:
+    """Return whether torchvision has weights of this name for a network."""
     from torchvision.models import get_model_weights
 
-    return str(request.weights) in get_model_weights(request.name).__members__
+    return str(weights) in get_model_weights(name).__members__
 
 
-def _variant(request: ModelRequest) -> WeightsEnum:
-    """Return the published weights asked for by name, or the best ones."""
+def published_variant(name: str, weights: str | Path) -> WeightsEnum:
+    """Return a network's published weights of a name, or the best ones."""
     from torchvision.models import get_model_weights
 
-    variants: Any = get_model_weights(request.name)
-    return variants[str(request.weights)] if _is_variant(request) else variants.DEFAULT
+    variants: Any = get_model_weights(name)
+    return variants[str(weights)] if is_variant(name, weights) else variants.DEFAULT
 
 
 def _input_of(published: WeightsEnum) -> InputSpec:
@@ -93,14 +94,14 @@ def _present_names(tensors: StateDict) -> StateDict:
     return present
 
 
-def _download(name: str, published: WeightsEnum) -> StateDict:
+def download(name: str, published: WeightsEnum) -> StateDict:
     """Read the published weights from TORCH_HOME, where they are downloaded to when they are not there."""
 
     def failure(error: Exception) -> ModelError:
         return ModelError(
             f"the weights of {name} could not be downloaded ({error}); give a file with `weights` PATH, put "
-            f"{_checkpoint(published).name} into $TORCH_HOME/hub/checkpoints, or use `weights='none'` for an "
-            "untrained network"
+            f"{checkpoint_path(published).name} into $TORCH_HOME/hub/checkpoints, or use `weights='none'` "
+            "for an untrained network"
         )
 
     # URLError is an OSError; a wrong hash is a RuntimeError. torch.hub announces its download on stdout.
@@ -116,7 +117,8 @@ def _download(name: str, published: WeightsEnum) -> StateDict:
     return tensors
 
 
-def _checkpoint(published: WeightsEnum) -> Path:
+def checkpoint_path(published: WeightsEnum) -> Path:
+    """Return where published weights are kept on disk, whether they are there or not."""
     file_name: str = published.url.rpartition("/")[2]
     return Path(torch.hub.get_dir()) / "checkpoints" / file_name
 
@@ -142,7 +144,7 @@ def _infos() -> Iterator[ModelInfo]:
             accuracy,
             _input_of(published).sides[0],
             published.name,
-            _checkpoint(published),
+            checkpoint_path(published),
         )
 
 
