@@ -14,11 +14,12 @@ import streamcam
 
 PACKAGE = Path(streamcam.__file__).parent
 ROOT = PACKAGE.parent
-BASE = {"errors", "frames", "explanations", "media"}
+BASE = {"errors", "caching", "frames", "explanations", "media"}
 
 ALLOWED: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
+    "caching": set(),
     "frames": {"errors"},
     "explanations": {"errors", "frames"},
     "media": {"errors", "frames"},

@@ -126,7 +126,7 @@ def live_command(
 
     def announce(text: str) -> None:
         if not quiet:
-            say(f"streamcam: {text}", err=True)
+            say(f"streamcam: {name_flags(text)}", err=True)
 
     request = ExplainRequest(explainer.pop("method"), explainer.pop("target_layer"))
     session = open_session(
@@ -178,6 +178,10 @@ def _report(result: LiveResult, signals: SignalCount, *, quiet: bool) -> int:
             )
     for problem in result.problems:
         say(f"streamcam: error: {name_flags(problem)}", err=True)
+    counts = result.statistics
+    shows_nothing = 0 < counts.explained == counts.empty
+    if shows_nothing:
+        say(f"streamcam: error: none of the {counts.explained} explanations has a map", err=True)
     if signals.received:
         return EXIT_INTERRUPTED
-    return EXIT_FAILED if result.problems else EXIT_DONE
+    return EXIT_FAILED if result.problems or shows_nothing else EXIT_DONE

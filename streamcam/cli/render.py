@@ -67,7 +67,8 @@ def render_command(
 ) -> int:
     """Explain every frame of INPUT and write it with heat and predicted labels on top.
 
-    INPUT is any video that FFmpeg reads, numbered images (frames/%05d.png), or a JPEG, PNG or WebP image.
+    INPUT is any video that FFmpeg reads, an image, many images (a folder, frames/%05d.png or "frames/*.png"),
+    a local HLS or DASH playlist, the URL of a file on a web server, or - for standard input.
     """
     from streamcam.media.encoders import EncoderSettings
     from streamcam.overlay import OverlaySettings

@@ -2,6 +2,7 @@
 
 from streamcam.models.base import InputSpec, Model, Output
 from streamcam.models.classifier import Classifier
+from streamcam.models.clip_classifier import ClipClassifier
 from streamcam.models.families.base import ModelInfo
 from streamcam.models.families.bundled import DEFAULT_MODEL
 from streamcam.models.geometry import FITS, Geometry, fit_geometry
@@ -14,6 +15,7 @@ __all__ = [
     "DEFAULT_MODEL",
     "FITS",
     "Classifier",
+    "ClipClassifier",
     "Geometry",
     "InputSpec",
     "Layer",

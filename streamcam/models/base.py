@@ -21,14 +21,16 @@ from streamcam.explanations import Instance
 class InputSpec:
     """Size and scale of a network's input."""
 
-    size: int = 224
-    """Side of the square it was evaluated on, in pixels."""
+    size: int | tuple[int, int] = 224
+    """Side of the square that it was evaluated on, or (width, height), in pixels."""
     resize: int = 256
-    """Short side of the image from which that square was cut, in pixels."""
+    """Short side of the image from which that was cut, in pixels."""
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     """Mean of each channel, on a scale of 0 to 1: three for RGB, one for gray."""
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     """Standard deviation of each channel, on a scale of 0 to 1."""
+    dtype: torch.dtype = torch.float32
+    """float32, or a type of whole numbers, as uint8, for networks that take pixels from 0 to 255."""
 
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
@@ -40,6 +42,11 @@ class InputSpec:
             raise ValueError("mean and std are on a scale of 0 to 1: divide those of 0 to 255 by 255")
         if min(self.std) <= 0:
             raise ValueError(f"standard deviations are above 0, not {min(self.std)}")
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
 
     @property
     def channels(self) -> int:
@@ -60,6 +67,17 @@ class InputSpec:
         if self.channels == 1:
             pixels = torch.einsum("c,nc...->n...", luma, pixels).unsqueeze(1)
         return pixels.sub_(mean).div_(std)
+
+    def as_taken(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Convert normalized images to the network's type: to pixels again, where it takes whole numbers.
+
+        Args:
+            inputs: What `normalize` returned, perhaps changed by a method.
+        """
+        if self.dtype.is_floating_point:
+            return inputs
+        _, mean, std = _scales(self, inputs.device, inputs.ndim)
+        return (inputs * std).add_(mean).round_().clamp_(0, 255).to(self.dtype)
 
 
 @functools.lru_cache(maxsize=16)
@@ -98,7 +116,7 @@ class Model(abc.ABC):
 
     name: str
     module: nn.Module
-    """Takes float32 (N, channels, H, W); with `clip_length` T above 1, (N, channels, T, H, W)."""
+    """Takes (N, channels, H, W), clips (N, channels, T, H, W), in the type of its `input`."""
     labels: tuple[str, ...]
     """Name of each class, in the order of the scores."""
     input: InputSpec
@@ -109,6 +127,16 @@ class Model(abc.ABC):
     def clip_length(self) -> int:
         """Number of consecutive frames in an input; 1 for networks that take single images."""
         return 1
+
+    @property
+    def answers_values(self) -> bool:
+        """Whether scores are numbers to show as they are, as a regressor's, instead of classes."""
+        return False
+
+    @property
+    def clip_fps(self) -> float:
+        """How many frames of a second a clip holds; of no concern to networks that take single images."""
+        return 15.0
 
     def prepare(self, pixels: torch.Tensor) -> torch.Tensor:
         """Convert pixels to the network's input.
@@ -127,7 +155,7 @@ class Model(abc.ABC):
         Args:
             inputs: What `prepare` returned, on the network's device.
         """
-        return self.read(self.module(inputs))
+        return self.read(self.module(self.input.as_taken(inputs)))
 
     @abc.abstractmethod
     def read(self, answer: object) -> Output:
@@ -178,11 +206,11 @@ class Model(abc.ABC):
         return other
 
     def __repr__(self) -> str:
-        size = f"{self.input.size}x{self.input.size}"
+        width, height = self.input.sides
         clips = f", clips of {self.clip_length} frames" if self.clip_length > 1 else ""
         return (
-            f"{type(self).__name__}({self.name!r}, {len(self.labels)} classes, input {size}{clips}, "
-            f"weights {self.weights!r})"
+            f"{type(self).__name__}({self.name!r}, {len(self.labels)} classes, "
+            f"input {width}x{height}{clips}, weights {self.weights!r})"
         )
 
     def class_index(self, name: int | str) -> int:

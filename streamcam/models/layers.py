@@ -95,21 +95,26 @@ def _find_layouts(
 ) -> list[Layout | None]:
     height, width = image
     grids: list[tuple[int, int]] = []
+    moments: list[int] = []
     sequences: dict[int, Layout] = {}
     layouts: list[Layout | None] = []
     for output in outputs:
-        layout = find_layout(output.shape, TRIAL_BATCH, (height, width), grids, of_clips=of_clips)
+        layout = find_layout(
+            output.shape, TRIAL_BATCH, (height, width), grids, of_clips=of_clips, known_moments=moments
+        )
         if output.sees_image and output.token_changes is not None:
             # Where as many tokens appear for the first time, they are not mixed yet: it shows best there.
             count = len(output.token_changes)
             layout = sequences.get(count) or place_tokens(
-                layout, output.token_changes, (height, width), grids
+                layout, output.token_changes, (height, width), () if of_clips else grids
             )
             if layout is not None:
                 sequences[count] = layout
         layouts.append(layout)
         if layout is not None:
             grids.append(layout.grid)
+        if layout is not None and layout.kind in ("ncthw", "nthwc"):
+            moments.append(output.shape[2 if layout.kind == "ncthw" else 1])
     return layouts
 
 

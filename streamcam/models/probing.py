@@ -6,12 +6,12 @@ import dataclasses
 
 import torch
 
-from streamcam.errors import InvalidArgumentError, ModelError
+from streamcam.errors import InvalidArgumentError, ModelError, StreamcamError
 from streamcam.models.base import Model
 from streamcam.models.check_images import check_images
 from streamcam.models.geometry import fit_geometry
 from streamcam.models.layers import Layer, probe_layers
-from streamcam.models.refusals import refuse
+from streamcam.models.refusals import refuse_input
 
 _TRIAL_FRAME = (16, 9)
 
@@ -85,10 +85,11 @@ def probe_model(
     if fit in (None, "full"):
         try:
             layers = _layers_at("full", model, device, memory_format)
-        except ModelError:  # it runs, but what it returns is no classifier's answer
+        except StreamcamError:  # it runs, but what it returns is no classifier's answer
             raise
         except Exception as error:  # whatever a network raises
-            only = f"{model.name} takes only {model.input.size}x{model.input.size} images"
+            width, height = model.input.sides
+            only = f"{model.name} takes only {width}x{height} images"
             if fit == "full":
                 raise InvalidArgumentError(f"{only}; use `fit='stretch'`, crop or pad") from error
             note = f"{only}: frames are stretched to that"
@@ -99,13 +100,10 @@ def probe_model(
     fit = fit or "stretch"
     try:
         return Probe(fit, _layers_at(fit, model, device, memory_format), note, memory_format)
-    except ModelError:
+    except StreamcamError:
         raise
     except Exception as error:
-        height, width = trial_size(model, fit)
-        reason = " ".join(str(error).split()) or type(error).__name__
-        size = f"{model.input.channels} channels and {width}x{height} pixels"
-        raise refuse(model.name, model.module, error, size, reason) from error
+        raise refuse_input(model.name, model.module, error, model.input, device) from error
 
 
 def _layers_at(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import nn
 
 from streamcam.errors import InvalidArgumentError, ModelError
 from streamcam.models.base import InputSpec
-from streamcam.models.classifier import Classifier
+from streamcam.models.classifier import VALUE_LABELS, Activation, Classifier
 from streamcam.models.labels import imagenet_labels, numbered_labels
 from streamcam.models.weights import StateDict, load_into, match_prefix
 
@@ -30,15 +29,15 @@ class ModelRequest:
     weights: str | Path = DEFAULT_WEIGHTS
     """``"default"`` for the published ones, ``"none"`` for an untrained network, or a file."""
     labels: tuple[str, ...] | None = None
-    input_size: int | None = None
-    """Side of the square that the network takes, in pixels."""
+    input_size: int | tuple[int, ...] | None = None
+    """See `InputSpec.size`."""
     mean: tuple[float, ...] | None = None
     """See `InputSpec`."""
     std: tuple[float, ...] | None = None
     """See `InputSpec`."""
     logits_key: str | int | None = None
     """See `Classifier`."""
-    activation: Literal["softmax", "sigmoid", "none"] | None = None
+    activation: Activation | None = None
     """See `Classifier`."""
     any_shape: bool = False
     """Whether to build it for frames of any shape, where its family can."""
@@ -59,14 +58,19 @@ class ModelRequest:
         Raises:
             InvalidArgumentError: if there is no such input.
         """
-        size = published.size if self.input_size is None else self.input_size
-        if size < 1:
-            raise InvalidArgumentError(f"the input size is a number of pixels from 1, not {size}")
+        requested = published.size if self.input_size is None else self.input_size
+        sides = (requested, requested) if isinstance(requested, int) else requested
+        if len(sides) != 2 or min(sides) < 1:
+            raise InvalidArgumentError(
+                f"the input size is a number of pixels from 1, or a width and a height, not {requested}"
+            )
+        size = sides[0] if sides[0] == sides[1] else (sides[0], sides[1])
         mean = published.mean if self.mean is None else self.mean
         std = published.std if self.std is None else self.std
         try:
             # The margin around the center crop is kept in proportion.
-            return InputSpec(size, round(published.resize * size / published.size), mean, std)
+            margin = published.resize / min(published.sides)
+            return InputSpec(size, round(min(sides) * margin), mean, std)
         except ValueError as error:
             raise InvalidArgumentError(f"cannot normalize images: {error}") from error
 
@@ -91,16 +95,25 @@ class ModelRequest:
         Raises:
             ModelError: if there are more or fewer labels than classes.
         """
-        named = max(2, classes)  # a single logit stands for two classes, see `Classifier.read`
-        names = self.labels if self.labels is not None else (labels or published_labels)(named)
+        activation = self.activation or self._usual_activation(classes)
+        # A single logit stands for two classes, see `Classifier.read`.
+        named = classes if activation == "value" else max(2, classes)
+        if self.labels is not None:
+            names = self.labels
+        else:
+            names = VALUE_LABELS if named == 1 else (labels or published_labels)(named)
         if len(names) != named:
-            held = f"the {named} classes" if classes > 1 else "the single logit (2 classes)"
+            held = f"the {named} classes" if classes > 1 else "the single output (a value, or 2 classes)"
             raise ModelError(
                 f"{len(names)} labels were given for {held} of {self.name}; give one label for each class"
             )
-        # Softmax over a logit and its negative would count it twice.
-        activation = self.activation or ("softmax" if classes > 1 else "sigmoid")
         return Classifier(self.name, module, names, spec, weights, self.logits_key, activation)
+
+    def _usual_activation(self, classes: int) -> Activation:
+        if classes > 1:
+            return "softmax"
+        # Softmax over a logit and its negative would count it twice.
+        return "value" if self.labels is None or len(self.labels) == 1 else "sigmoid"
 
 
 def published_labels(classes: int) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamcam.caching import cached_method
 from streamcam.explanations import Instance
 from streamcam.media.images import Image, PlaneArray, YuvCoding, coding_of, planes_of
 from streamcam.overlay.fonts import FontBook, RenderedText
@@ -69,8 +70,6 @@ class _BoxRenderer:
         self.tag_height = _even_up(1.3 * text_size)
         self._pixel_format = pixel_format
         self._coding = coding
-        self.color = functools.lru_cache(maxsize=64)(self._encode_color)
-        self.tag = functools.lru_cache(maxsize=128)(self._draw_tag)
 
     def place(self, box: tuple[float, float, float, float]) -> _PixelBox | None:
         """Convert a box to pixels; None if it has no area, is not finite, or lies outside the image."""
@@ -89,12 +88,12 @@ class _BoxRenderer:
 
     def draw_outline(self, planes: Sequence[PlaneArray], box: _PixelBox, color: Rgb) -> None:
         """Draw the outline of a box, with a shadow on both sides."""
-        black = self.color((0, 0, 0))[0]
+        black = self.encode_color((0, 0, 0))[0]
         for part in self._edges(box.grow(self.shadow), self.thickness + 2 * self.shadow):
             darkened = planes[0][part]
             darkened[:] = black + (darkened - np.float32(black)) * np.float32(_SHADOW)
         for part in self._edges(box, self.thickness):
-            for plane, value in zip(planes, self.color(color), strict=True):
+            for plane, value in zip(planes, self.encode_color(color), strict=True):
                 plane[self._scale(part, plane)] = value
 
     def _edges(self, box: _PixelBox, thickness: int) -> list[tuple[slice, slice]]:
@@ -134,9 +133,9 @@ class _BoxRenderer:
         contours, _ = cv2.findContours((smooth > 127).view(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
         step = np.array([width / size[0], height / size[1]])
         lines = [(contour + 0.5) * step + (left * self.width, top * self.height) for contour in contours]
-        dark = self.color((0, 0, 0))
+        dark = self.encode_color((0, 0, 0))
         draw_lines(planes[0], lines, (1, 1), dark[0], self.thickness + 2 * self.shadow)
-        for plane, value in zip(planes, self.color(color), strict=True):
+        for plane, value in zip(planes, self.encode_color(color), strict=True):
             steps = (
                 1 if plane.shape[1] == self.width else 2,
                 1 if plane.shape[0] == self.height else 2,
@@ -148,9 +147,9 @@ class _BoxRenderer:
         instance = colored.instance
         name = instance.label if instance.track_id is None else f"{instance.label} #{instance.track_id}"
         room = self.width - self.width % 2
-        score = self.tag(format_percentage(instance.score), colored.color, room)
+        score = self.render_tag(format_percentage(instance.score), colored.color, room)
         left_over = room - (0 if score is None else score.planes[0].keep.shape[1])
-        label = self.tag(name, colored.color, left_over)
+        label = self.render_tag(name, colored.color, left_over)
         tags = [tag for tag in (label, score) if tag is not None]
         height = self.tag_height
         if not tags or height > self.height:
@@ -167,7 +166,8 @@ class _BoxRenderer:
             tag.blend(planes, left, top)
             left += tag.planes[0].keep.shape[1]
 
-    def _draw_tag(self, text: str, color: Rgb, room: int) -> Sprite | None:
+    @cached_method(maxsize=128)
+    def render_tag(self, text: str, color: Rgb, room: int) -> Sprite | None:
         """Draw text on a background; None if not even one letter fits into that many columns."""
         text = self.book.truncate(text, room - 2 * self._padding)
         if not text:
@@ -188,7 +188,9 @@ class _BoxRenderer:
         baseline = round((self.tag_height + 0.7 * self.book.size_px) / 2)
         return baseline - rendered.ascent
 
-    def _encode_color(self, color: Rgb) -> tuple[int, ...]:
+    @cached_method(maxsize=64)
+    def encode_color(self, color: Rgb) -> tuple[int, ...]:
+        """Return a color's Y, Cb and Cr, in code values."""
         yuv = np.rint(self._coding.encode_rgb(np.array(color, np.float32)))
         values: list[int] = yuv.clip(0, self._coding.highest).astype(int).tolist()
         return tuple(values)

@@ -33,6 +33,12 @@ class OverlaySettings:
     """Whether to draw boxes, masks and labels of detected objects."""
 
 
+_LEGEND = (
+    LabelLine("for", None, marked=True, color=FOR_COLOR),
+    LabelLine("against", None, marked=True, color=AGAINST_COLOR),
+)
+"""Lines below the classes of a signed map."""
+
 _NO_HEAT = np.zeros((1, 1), np.float32)
 
 
@@ -90,7 +96,9 @@ class Overlay:
         if self._settings.boxes and stabilized.instances:
             self._boxes.draw(drawn, _color_instances(stabilized.instances, stabilized.targets, colors))
         if self._settings.labels:
-            self._panel.draw(drawn, _list_labels(stabilized.labels, stabilized.targets, colors))
+            signed = stabilized.explanation.signed
+            lines = _list_labels(stabilized.labels, stabilized.targets, [] if signed else colors)
+            self._panel.draw(drawn, [*lines, *_LEGEND] if signed else lines)
         return drawn
 
 
@@ -119,7 +127,8 @@ def _list_labels(
     return [
         LabelLine(
             explained.get(index, prediction).label,
-            prediction.probability,
+            None if index < 0 or prediction.value is not None else prediction.probability,
+            value=prediction.value,
             marked=index in explained,
             color=class_colors.get(index),
         )

@@ -14,11 +14,12 @@ import cv2
 import numpy as np
 
 from streamcam.errors import InvalidArgumentError, SourceError, SourceNotFoundError, map_errors
-from streamcam.explanations import Explanation, StabilizedFrame
+from streamcam.explanations import Explanation, Prediction, StabilizedFrame
 from streamcam.frames import FloatArray, Frame
 from streamcam.media.images import ByteArray, image_from_rgb, rgb_array
 from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.overlay.colormaps import lookup_table
+from streamcam.overlay.label_panel import format_value
 from streamcam.overlay.overlay import Overlay, OverlaySettings
 
 _FORMAT = "yuv444p"
@@ -68,11 +69,15 @@ def describe_as_html(explanation: Explanation) -> str:
         for target, heat in zip(explanation.targets, _scale(explanation).values(), strict=True)
     ]
     rows = [
-        f"<tr><td>{html.escape(prediction.label)}</td><td>{prediction.probability:.1%}</td></tr>"
+        f"<tr><td>{html.escape(prediction.label)}</td><td>{_score_text(prediction)}</td></tr>"
         for prediction in explanation.predictions
     ]
     title = f"{html.escape(explanation.method)} at {html.escape(explanation.target_layer)}"
     return f"<div><p>{title}</p>{''.join(figures)}<table>{''.join(rows)}</table></div>"
+
+
+def _score_text(prediction: Prediction) -> str:
+    return f"{prediction.probability:.1%}" if prediction.value is None else format_value(prediction.value)
 
 
 def _scale(explanation: Explanation) -> dict[int, FloatArray]:

@@ -91,6 +91,11 @@ class Recorder:
         """How many frames were left out because the encoder or the disk was too slow."""
         return self._worker.dropped
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its thread has ended, and the file is as complete as it will be."""
+        return self._worker.has_ended
+
     def put(self, live_frame: LiveFrame) -> None:
         """Record a frame, without waiting."""
         self._worker.put(live_frame)
@@ -144,6 +149,7 @@ class Recordings(Output):
         self._next: tuple[Path, bool] | None = None
         self._active: Recorder | None = None
         self._recorders: list[Recorder] = []
+        self._past_recorded = self._past_dropped = 0
         self._last: Frame | None = None
         self._emit: Emit = lambda _event: None
 
@@ -162,6 +168,7 @@ class Recordings(Output):
         frame = live_frame.frame
         if self._next is not None:
             (path, announced), self._next = self._next, None
+            self._release_ended()
             self._active = Recorder(path, live_frame.state.rate, self._emit)
             self._recorders.append(self._active)
             self._emit(RecordingStarted(path, frame.time_s, announced))
@@ -193,8 +200,8 @@ class Recordings(Output):
     def counts(self) -> dict[str, int]:
         """Return how many frames all recordings together have, and how many were left out."""
         return {
-            "recorded": sum(recorder.written for recorder in self._recorders),
-            "recording_dropped": sum(recorder.dropped for recorder in self._recorders),
+            "recorded": self._past_recorded + sum(recorder.written for recorder in self._recorders),
+            "recording_dropped": self._past_dropped + sum(recorder.dropped for recorder in self._recorders),
         }
 
     def close(self) -> None:
@@ -202,6 +209,16 @@ class Recordings(Output):
         ends_at = time.monotonic() + PATIENCE_S
         for recorder in self._recorders:
             recorder.join(max(0.0, ends_at - time.monotonic()))
+
+    def _release_ended(self) -> None:
+        """Keep only the counts of recordings that have ended: what drew them takes megabytes."""
+        recorders, self._recorders = self._recorders, []
+        for recorder in recorders:
+            if recorder.has_ended:
+                self._past_recorded += recorder.written
+                self._past_dropped += recorder.dropped
+            else:
+                self._recorders.append(recorder)
 
 
 class Snapshots(Output):

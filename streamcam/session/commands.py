@@ -161,7 +161,7 @@ def change_smoothing(state: LiveState, argument: Argument) -> Update:
 def toggle_heat(state: LiveState, _: Argument) -> Update:
     """Show the heat, or the bare frame."""
     shown = not state.view.heat_shown
-    return Update(state.with_view(heat_shown=shown).with_message(f"overlay {'on' if shown else 'off'}"))
+    return Update(state.with_view(heat_shown=shown).with_message(f"heat {'on' if shown else 'off'}"))
 
 
 def change_layout(state: LiveState, argument: Argument) -> Update:

@@ -189,6 +189,14 @@ class RequestRefused:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class MapEmpty:
+    """For the first time a map shows nothing for some reason."""
+
+    problem: str
+    """Why, and the way out."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class StatisticsMeasured:
     """New numbers are there."""
 
@@ -254,6 +262,7 @@ Event = (
     | NoticeChanged
     | ExplainerChanged
     | RequestRefused
+    | MapEmpty
     | StatisticsMeasured
     | RecordingStarted
     | RecordingStopped
@@ -356,6 +365,8 @@ def update(state: LiveState, event: Event) -> Update:
         case RequestRefused(reason, facts):
             # The request stays, so that the next key goes on from there.
             return Update(dataclasses.replace(state, facts=facts).with_message(reason))
+        case MapEmpty(problem):
+            return Update(state.with_message(problem), (Announce(problem),))
         case StatisticsMeasured(statistics):
             return Update(dataclasses.replace(state, statistics=statistics))
         case RecordingStarted(path, began_s, announced):

@@ -170,6 +170,8 @@ INPUTS = [
     ("resnet50", {}, (224, 232)),
     ("resnet50", {"weights": "none", "input_size": 448}, (448, 464)),
     ("efficientnet_b1", {"weights": "none"}, (240, 255)),
+    ("resnet50", {"weights": "none", "input_size": (64, 128)}, ((64, 128), 66)),
+    ("resnet50", {"weights": "none", "input_size": [448, 448]}, (448, 464)),
 ]
 
 
@@ -184,7 +186,9 @@ def test_the_input_is_the_published_one_or_as_asked_for(
 
 
 BAD_INPUTS = [
-    ({"input_size": 0}, "number of pixels from 1, not 0"),
+    ({"input_size": 0}, "number of pixels from 1, or a width and a height, not 0"),
+    ({"input_size": (1, 2, 3)}, r"not \(1, 2, 3\)"),
+    ({"input_size": (64, 0)}, r"not \(64, 0\)"),
     ({"mean": (0.5, 0.5)}, "cannot normalize images: .* three values each"),
     ({"mean": (0.5,)}, "three values each"),
     ({"std": (58.0, 57.0, 57.0)}, "divide those of 0 to 255 by 255"),

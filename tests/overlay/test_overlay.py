@@ -18,7 +18,7 @@ from streamcam.overlay import Overlay, OverlaySettings
 from streamcam.overlay.boxes import PLAIN_COLOR
 from streamcam.overlay.label_panel import ACCENT, LabelPanel
 from streamcam.overlay.overlay import _list_labels
-from streamcam.overlay.tinting import PALETTE
+from streamcam.overlay.tinting import AGAINST_COLOR, FOR_COLOR, PALETTE
 
 PLAIN = OverlaySettings(colormap="inferno", alpha=1.0, blend="even", labels=False)
 
@@ -70,6 +70,24 @@ def test_evidence_for_and_against_has_two_colors() -> None:
     _, blue_before, red_before = planes_of(frame.image)
     assert int(red[50, -1]) > int(red_before[50, -1])
     assert int(blue[50, 0]) > int(blue_before[50, 0])
+
+
+def test_a_legend_tells_the_two_colors_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[str, float | None, tuple[int, int, int] | None]] = []
+    monkeypatch.setattr(
+        LabelPanel,
+        "draw",
+        lambda _panel, _image, lines: drawn.extend(
+            (line.text, line.probability, line.color) for line in lines if line.marked
+        ),
+    )
+    explanation = dataclasses.replace(explanation_of(0), signed=True)
+    Overlay().draw(stabilized(frame_at(0), {CAT: [[-1, 0, 1]]}, explanation))
+    assert drawn == [
+        ("cat", 0.75, None),
+        ("for", None, FOR_COLOR),
+        ("against", None, AGAINST_COLOR),
+    ]
 
 
 def test_before_the_first_explanation_there_is_no_heat() -> None:

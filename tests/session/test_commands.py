@@ -193,6 +193,11 @@ def test_the_look_changes_and_changes_back() -> None:
     assert (state.view, state.frozen) == (View(), False)
 
 
+def test_messages_name_what_a_key_turns_off() -> None:
+    off = press(SHOWN, "o")
+    assert (text_of(off), text_of(press(off, "o"))) == ("heat off", "heat on")
+
+
 def test_color_maps_go_around() -> None:
     state = press(SHOWN, *"k" * len(COLORMAPS))
     assert state.view == View()

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from streamcam.caching import cached_method
 from streamcam.explain.backends.bfloat16 import prepare_for_bfloat16
 from streamcam.explain.backends.cache import ModelCache
 from streamcam.explain.backends.runtime import core, load_openvino
@@ -54,7 +55,6 @@ class OpenVinoBackbone:
         self._model = model
         self._spec = spec
         self._device = device
-        self._compiled = functools.lru_cache(maxsize=_MAX_SHAPES)(self._compile)
 
     def run(self, pixels: NDArray[np.uint8], batch_size: int) -> tuple[NDArray[np.float32], ...]:
         """Run the backbone.
@@ -70,7 +70,7 @@ class OpenVinoBackbone:
         if count < batch_size:
             filling = np.repeat(pixels[-1:], batch_size - count, axis=0)
             pixels = np.concatenate([pixels, filling])
-        request = self._compiled(pixels.shape)
+        request = self._compile(pixels.shape)
         request.infer([np.ascontiguousarray(pixels)])
         return tuple(
             np.array(request.get_output_tensor(index).data[:count], np.float32)
@@ -103,6 +103,7 @@ class OpenVinoBackbone:
     def _prepared(self) -> openvino.Model:
         return prepare_for_bfloat16(self._model) if self.precision == "bf16" else self._model
 
+    @cached_method(maxsize=_MAX_SHAPES)
     def _compile(self, shape: tuple[int, ...]) -> Any:
         batch, height, width, _ = shape
         model = self._prepared.clone()

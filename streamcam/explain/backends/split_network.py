@@ -137,7 +137,8 @@ class SplitNetwork:
         raise BackendMismatchError
 
     def _prepared(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
-        return self._model.prepare(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+        # As the network is fed elsewhere: `view` needs channels first in memory.
+        return self._model.prepare(torch.from_numpy(pixels).permute(0, 3, 1, 2)).contiguous()
 
     def _in_torch(self, pixels: NDArray[np.uint8]) -> list[FloatArray]:
         with torch.no_grad():

@@ -53,7 +53,7 @@ def _infos() -> list[ModelInfo]:
         file: Path | None = packaged_weights()
     except ModelError:
         file = None
-    return [ModelInfo(DEFAULT_MODEL, 4_652_008, 75.1, efficientnet_lite.INPUT.size, "ImageNet-1k", file)]
+    return [ModelInfo(DEFAULT_MODEL, 4_652_008, 75.1, efficientnet_lite.INPUT.sides[0], "ImageNet-1k", file)]
 
 
 BUNDLED = ModelFamily(lambda name: name == DEFAULT_MODEL, _load, _infos)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,9 +20,11 @@ from streamcam.models.base import InputSpec, Model
 from streamcam.models.classifier import Classifier
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.labels import numbered_labels
-from streamcam.models.refusals import refuse
+from streamcam.models.refusals import in_words, refuse_input
 from streamcam.models.request import ModelRequest
 from streamcam.models.weights import load_into, read_state_dict
+
+_logger = logging.getLogger("streamcam.models")
 
 
 def _load(request: ModelRequest) -> Model:
@@ -32,8 +36,7 @@ def _load(request: ModelRequest) -> Model:
     if request.weights_file is not None:
         origin = str(request.weights_file)
         load_into(module, read_state_dict(request.weights_file), model=request.name, origin=origin)
-    spec = request.input_spec(InputSpec())
-    classes = _count_classes(module, request, spec)
+    spec, classes = _try(module, request, request.input_spec(InputSpec()))
     # Not ImageNet's labels, even for 1,000 classes: nothing says that they are those.
     return request.finish(module, spec, classes=classes, weights=origin, labels=numbered_labels)
 
@@ -63,7 +66,7 @@ def _make(name: str) -> nn.Module | Model:
     module_name, _, factory_name = name.partition(":")
     with _importable_from_here():  # the factory may import what it needs only when it runs
         factory = _factory(_import(module_name, name), factory_name, name)
-        with map_errors(Exception, to=lambda error: ModelError(f"{name} failed: {_in_words(error)}")):
+        with map_errors(Exception, to=lambda error: ModelError(f"{name} failed: {in_words(error)}")):
             made = factory()
     if not isinstance(made, nn.Module | Model):
         raise ModelError(f"{name} returned {_a_thing(made)}, not a torch.nn.Module or a streamcam Model")
@@ -80,7 +83,7 @@ def _import(module_name: str, name: str) -> ModuleType:
                 f"unknown model {name!r}; there is no module {missing or module_name!r} in "
                 f"{str(Path.cwd())!r} or among what is installed"
             ) from error
-        raise ModelError(f"importing {module_name} failed: {_in_words(error)}") from error
+        raise ModelError(f"importing {module_name} failed: {in_words(error)}") from error
 
 
 @contextmanager
@@ -107,23 +110,32 @@ def _factory(module: ModuleType, factory_name: str, name: str) -> Callable[[], A
     return factory
 
 
-def _count_classes(module: nn.Module, request: ModelRequest, spec: InputSpec) -> int:
-    """Run the network once, on the CPU, to see the number of its logits."""
-    reader = Classifier(request.name, module, (), spec, "", request.logits_key)
-    image = torch.zeros(1, spec.channels, spec.size, spec.size)
-
-    def refusal(error: Exception) -> ModelError:
-        size = f"{spec.channels} channels and {spec.size}x{spec.size} pixels"
-        return refuse(request.name, module, error, size, _in_words(error))
-
-    with map_errors(Exception, to=refusal), torch.no_grad():
-        output = module.eval()(image)
-    return reader.find_logits(output).shape[1]
-
-
-def _in_words(error: Exception) -> str:
-    message = " ".join(str(error).split())
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+def _try(module: nn.Module, request: ModelRequest, spec: InputSpec) -> tuple[InputSpec, int]:
+    """Run the network once, on the CPU, to see what numbers it takes and how many logits it returns."""
+    width, height = spec.sides
+    image = torch.zeros(1, spec.channels, height, width)
+    refusal: Exception | None = None
+    for dtype in (torch.float32, torch.uint8, torch.int64):
+        try:
+            with torch.no_grad():
+                answer = module.eval()(image.to(dtype))
+        except Exception as error:  # whatever a network raises
+            refusal = refusal or error
+        else:
+            spec = dataclasses.replace(spec, dtype=dtype)
+            break
+    else:
+        assert refusal is not None
+        raise refuse_input(request.name, module, refusal, spec) from refusal
+    if dtype != torch.float32:
+        _logger.info("%s takes %s: it gets pixels from 0 to 255", request.name, dtype)
+    logits = Classifier(request.name, module, (), spec, "", request.logits_key).find_logits(answer)
+    if len(logits) != 1:
+        raise ModelError(
+            f"{request.name} returns {len(logits)} answers for one image; return a torch.nn.Module around it "
+            "that makes logits (N, classes) of N images"
+        )
+    return spec, logits.shape[1]
 
 
 def _a_thing(value: object) -> str:

@@ -75,7 +75,8 @@ def _build(timm: ModuleType, name: str, request: ModelRequest, **settings: Any) 
     """Build a network; the shape of its input is part of a transformer and of no concern to others."""
     shape: dict[str, Any] = {}
     if request.input_size is not None:
-        shape["img_size"] = request.input_size
+        size = request.input_size
+        shape["img_size"] = size if isinstance(size, int) else size[::-1]  # (height, width)
     if request.any_shape:
         shape["dynamic_img_size"] = True
     # What knows neither setting is built without; what knows one of them, with that.
@@ -126,8 +127,10 @@ def _download(request: ModelRequest, build: Callable[..., nn.Module], *, from_hu
 
 def _input_of(timm: ModuleType, module: nn.Module) -> InputSpec:
     config = timm.data.resolve_model_data_config(module)
-    side = min(config["input_size"][1:])
-    return InputSpec(side, round(side / config["crop_pct"]), tuple(config["mean"]), tuple(config["std"]))
+    height, width = config["input_size"][1:]
+    resize = round(min(width, height) / config["crop_pct"])
+    size = width if width == height else (width, height)
+    return InputSpec(size, resize, tuple(config["mean"]), tuple(config["std"]))
 
 
 def _labels(classes: int) -> tuple[str, ...]:

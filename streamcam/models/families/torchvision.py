@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from streamcam.errors import ModelError, map_errors
+from streamcam.errors import InvalidArgumentError, ModelError, map_errors
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.families.base import ModelFamily, ModelInfo
 from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
@@ -30,14 +30,14 @@ _AUXILIARY = re.compile(r"(^|\.)(aux1|aux2|AuxLogits)\.")
 
 
 def _load(request: ModelRequest) -> Model:
-    published = _variant(request)
+    published = published_variant(request.name, request.weights)
     spec = request.input_spec(_input_of(published))
-    build = functools.partial(_build, request.name, spec.size)
+    build = functools.partial(_build, request.name, spec.sides)
     if request.weights == NO_WEIGHTS:
         classes = request.untrained_classes
         return request.finish(build(classes), spec, classes=classes, weights=NO_WEIGHTS)
-    if request.weights_file is None or _is_variant(request):
-        tensors = _download(request.name, published)
+    if request.weights_file is None or is_variant(request.name, request.weights):
+        tensors = download(request.name, published)
         origin = f"{type(published).__name__}.{published.name}"
     else:
         tensors, origin = read_state_dict(request.weights_file), str(request.weights_file)
@@ -45,18 +45,19 @@ def _load(request: ModelRequest) -> Model:
     return request.finish(module, spec, classes=classes, weights=origin)
 
 
-def _is_variant(request: ModelRequest) -> bool:
+def is_variant(name: str, weights: str | Path) -> bool:
+    """Return whether torchvision has weights of this name for a network."""
     from torchvision.models import get_model_weights
 
-    return str(request.weights) in get_model_weights(request.name).__members__
+    return str(weights) in get_model_weights(name).__members__
 
 
-def _variant(request: ModelRequest) -> WeightsEnum:
-    """Return the published weights asked for by name, or the best ones."""
+def published_variant(name: str, weights: str | Path) -> WeightsEnum:
+    """Return a network's published weights of a name, or the best ones."""
     from torchvision.models import get_model_weights
 
-    variants: Any = get_model_weights(request.name)
-    return variants[str(request.weights)] if _is_variant(request) else variants.DEFAULT
+    variants: Any = get_model_weights(name)
+    return variants[str(weights)] if is_variant(name, weights) else variants.DEFAULT
 
 
 def _input_of(published: WeightsEnum) -> InputSpec:
@@ -64,7 +65,7 @@ def _input_of(published: WeightsEnum) -> InputSpec:
     return InputSpec(preset.crop_size[0], preset.resize_size[0], tuple(preset.mean), tuple(preset.std))
 
 
-def _build(name: str, side: int, classes: int) -> nn.Module:
+def _build(name: str, size: tuple[int, int], classes: int) -> nn.Module:
     """Build a network, without weights of its own and without the classifiers that only training reads."""
     from torchvision.models import get_model
 
@@ -73,7 +74,11 @@ def _build(name: str, side: int, classes: int) -> nn.Module:
         # They rescale their input themselves, if asked to; their own initialization takes seconds.
         settings |= {"transform_input": True, "aux_logits": False, "init_weights": False}
     elif name.startswith("vit_"):
-        settings["image_size"] = side
+        if size[0] != size[1]:
+            raise InvalidArgumentError(
+                f"{name} takes squares, not {size[0]}x{size[1]}; give one number for `input_size`"
+            )
+        settings["image_size"] = size[0]
     module: nn.Module = get_model(name, weights=None, **settings)
     return module
 
@@ -89,14 +94,14 @@ def _present_names(tensors: StateDict) -> StateDict:
     return present
 
 
-def _download(name: str, published: WeightsEnum) -> StateDict:
+def download(name: str, published: WeightsEnum) -> StateDict:
     """Read the published weights from TORCH_HOME, where they are downloaded to when they are not there."""
 
     def failure(error: Exception) -> ModelError:
         return ModelError(
             f"the weights of {name} could not be downloaded ({error}); give a file with `weights` PATH, put "
-            f"{_checkpoint(published).name} into $TORCH_HOME/hub/checkpoints, or use `weights='none'` for an "
-            "untrained network"
+            f"{checkpoint_path(published).name} into $TORCH_HOME/hub/checkpoints, or use `weights='none'` "
+            "for an untrained network"
         )
 
     # URLError is an OSError; a wrong hash is a RuntimeError. torch.hub announces its download on stdout.
@@ -112,7 +117,8 @@ def _download(name: str, published: WeightsEnum) -> StateDict:
     return tensors
 
 
-def _checkpoint(published: WeightsEnum) -> Path:
+def checkpoint_path(published: WeightsEnum) -> Path:
+    """Return where published weights are kept on disk, whether they are there or not."""
     file_name: str = published.url.rpartition("/")[2]
     return Path(torch.hub.get_dir()) / "checkpoints" / file_name
 
@@ -136,9 +142,9 @@ def _infos() -> Iterator[ModelInfo]:
             name,
             published.meta.get("num_params"),
             accuracy,
-            _input_of(published).size,
+            _input_of(published).sides[0],
             published.name,
-            _checkpoint(published),
+            checkpoint_path(published),
         )
 
 
