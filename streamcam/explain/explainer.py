@@ -148,7 +148,8 @@ class Explainer:
         self._clip_run: ClipRun | None = None
         self._module = model.module.to(self.device)
         self.top_k = min(top_k, len(model.labels))
-        self.notes: list[str] = [note for note in (device_choice.note, precisions.note) if note]
+        chosen = [note for note in (device_choice.note, precisions.note) if note]
+        self.notes: list[str] = [*model.notes, *chosen]
         probe = self._probe(fit)
         model = self.model  # it may have been adapted
         self.fit = probe.fit

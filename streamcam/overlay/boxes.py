@@ -244,6 +244,8 @@ def draw_lines(
     thickness: int,
 ) -> None:
     """Draw closed lines, (N, 1, 2) in pixels each, onto a plane with this many pixels per sample, (x, y)."""
+    if not lines:
+        return
     # Lines of a huge box are clipped far outside, where 16ths of a pixel still fit 32 bits.
     points = [np.rint((line.clip(-1e6, 1e6) / steps - 0.5) * 16).astype(np.int32) for line in lines]
     if plane.itemsize == 1:
@@ -252,7 +254,8 @@ def draw_lines(
     # OpenCV draws antialiased lines in 8 bits only.
     cover = np.zeros(plane.shape, np.uint8)
     cv2.polylines(cover, points, True, (255,), thickness, cv2.LINE_AA, shift=4)
-    where = np.nonzero(cover)
+    # In a flat array of truth values, numpy finds them in a fraction of the time.
+    where = np.unravel_index(np.flatnonzero(cover > 0), cover.shape)
     share = cover[where] / np.float32(255)
     plane[where] = np.rint(plane[where] + share * (np.float32(value) - plane[where]))
 

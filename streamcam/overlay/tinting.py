@@ -7,17 +7,21 @@ Beneath a color the image is less colorful and a little darker, and a line in th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from streamcam.frames import FloatArray, Region
-from streamcam.media.images import Image, YuvCoding, blank_like, coding_of, planes_of
+from streamcam.media.images import Image, blank_like, coding_of, planes_of
 from streamcam.overlay.blending import check_alpha, ramp_up
 from streamcam.overlay.boxes import draw_lines
-from streamcam.overlay.placement import Scratch, Span, locate_region, upsample_cubic, upsample_linear
+from streamcam.overlay.placement import (
+    Scratch,
+    locate_region,
+    upsample_cubic,
+    upsample_linear,
+)
 from streamcam.overlay.sprites import Rgb
 
 FOR_COLOR: Rgb = (255, 64, 32)
@@ -34,9 +38,12 @@ PALETTE: tuple[Rgb, ...] = (
 """Colors of the first, the second, … class; reused from the start after the last."""
 
 
-_DOMINANCE = 16
-"""Colors are mixed by this power of their heat: in plain proportion, three classes with similar heatmaps
-would mix to gray."""
+_DOUBLINGS = 4
+"""Colors are mixed by the 16th power of their heat, squared this often: in plain proportion, three classes
+with similar heatmaps would mix to gray."""
+
+_LEAST_DOMINANCE = 1 / 128
+"""Heat relative to the strongest that is as good as none: its 16th power is 1e-34."""
 
 _OUTLINE_AT = 0.5
 """Strength of the heat at which its outline is drawn."""
@@ -91,14 +98,16 @@ class Tinter:
             round((region.right - region.left) * image.width),
         )
         maps = np.stack([upsample_cubic(heat, pixels) for heat in heats])
-        weight, color = self._mix(maps, colors, coding)
-        zero = coding.encode_rgb(np.zeros(3, np.float32))  # black; without chroma
+        # Black, which has no chroma, and the colors.
+        encoded = coding.encode_rgb(np.array([(0, 0, 0), *colors], np.float32))
+        zero, yuv = encoded[0], encoded[1:]
+        weight, color = self._mix(maps, yuv)
         size = (image.width, image.height)
         outlines = (
             [_trace_outline(heat, region, size) for heat in maps] if self._alpha else [[] for _ in maps]
         )
         fading = (1 - weight / 2, 1 - weight, 1 - weight)
-        yuv = np.rint(coding.encode_rgb(np.array(colors, np.float32))).clip(0, highest)
+        drawn = np.rint(yuv).clip(0, highest)
         for number, (source, target) in enumerate(zip(sources, targets, strict=True)):
             rows, columns = locate_region(region, (image.height, image.width), source.shape, sources[1].shape)
             covered = (rows.inside_length, columns.inside_length)
@@ -108,35 +117,33 @@ class Tinter:
                 continue
             where = (rows.inside, columns.inside)
             share = (1 - weight) * fading[number]  # of the image
-            kept = self._upsample(highest * share, rows, columns, dtype, "kept")
             values = (1 - weight - share) * zero[number] + weight * color[number]
-            added = self._upsample(values, rows, columns, dtype, "added")
+            kept, added = (
+                # Integer code values: the rounding error is below one level, and it takes half the time.
+                upsample_linear(np.rint(part).astype(dtype), rows, columns, self._scratch, use)
+                for use, part in (("kept", highest * share), ("added", values))
+            )
             mixed = self._scratch.array("mixed", added.shape, dtype)
             cv2.multiply(source[where], kept, dst=mixed, scale=1 / highest)
             cv2.add(mixed, added, dst=target[where])
             steps = (-(-size[0] // source.shape[1]), -(-size[1] // source.shape[0]))
             origin = (columns.inside.start * steps[0], rows.inside.start * steps[1])
             thickness = max(1, max(2, 2 * round(0.0015 * min(size))) // min(steps))
-            for lines, value in zip(outlines, yuv[:, number], strict=True):
+            for lines, value in zip(outlines, drawn[:, number], strict=True):
                 shifted = [line - origin for line in lines]
                 draw_lines(target[where], shifted, steps, int(value), thickness)
         return fresh
 
-    def _upsample(
-        self, values: NDArray[np.floating], rows: Span, columns: Span, dtype: DTypeLike, use: str
-    ) -> NDArray[Any]:
-        """Upsample integer code values: the rounding error is below one level, and it takes half the time."""
-        return upsample_linear(np.rint(values).astype(dtype), rows, columns, self._scratch, use)
-
-    def _mix(
-        self, maps: FloatArray, colors: Sequence[Rgb], coding: YuvCoding
-    ) -> tuple[FloatArray, NDArray[np.float32]]:
+    def _mix(self, maps: FloatArray, yuv: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the weight of the heat, float32 (h, w), and its color in YUV, float32 (3, h, w)."""
         strongest = maps.max(axis=0)
         # Relative to the strongest, so that powers of weak heat do not underflow.
-        dominance = (maps / np.maximum(strongest, np.finfo(np.float32).tiny)) ** _DOMINANCE
+        dominance = maps / np.maximum(strongest, np.finfo(np.float32).tiny)
+        # With less, powers underflow to numbers that processors take a hundred times as long for.
+        np.maximum(dominance, np.float32(_LEAST_DOMINANCE), out=dominance)
+        for _ in range(_DOUBLINGS):
+            dominance *= dominance
         shares = dominance / np.maximum(dominance.sum(axis=0), np.float32(1))
-        yuv = coding.encode_rgb(np.array(colors, np.float32))
         return np.float32(self._alpha) * ramp_up(strongest), np.einsum("khw,kc->chw", shares, yuv)
 
 
