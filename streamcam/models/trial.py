@@ -56,7 +56,7 @@ class ModuleOutput:
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class TrialRun:
-    """What came of running a network."""
+    """The outputs and scores of a run."""
 
     outputs: list[ModuleOutput]
     """In the order in which the modules finish."""
