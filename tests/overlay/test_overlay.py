@@ -158,6 +158,7 @@ def test_characters_that_no_font_has_are_told(monkeypatch: pytest.MonkeyPatch) -
     ("settings", "error", "says"),
     [
         (OverlaySettings(colormap="vridis"), UnknownNameError, "viridis"),
+        (OverlaySettings(layout="side by side"), UnknownNameError, "side-by-side"),
         (OverlaySettings(blend="evne"), UnknownNameError, "even"),
         (OverlaySettings(alpha=1.5), InvalidArgumentError, "weight from 0 to 1"),
     ],

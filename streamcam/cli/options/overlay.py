@@ -17,6 +17,13 @@ def _to_settings(values: dict[str, Any]) -> dict[str, Any]:
 overlay_options = grouped(
     "overlay",
     option(
+        "--layout",
+        default_of="OverlaySettings",
+        metavar="NAME",
+        help="overlay, side-by-side (the frame as filmed, and the overlay), heat, mask (what the network did "
+        "not use is darkened), spotlight (it is blurred) or original.",
+    ),
+    option(
         "--colormap",
         default_of="OverlaySettings",
         metavar="NAME",
