@@ -177,7 +177,7 @@ class ContoursView(View):
 
     def draw(self, image: Image, heat: Heat) -> Image:
         fresh, size = self.draw_bare(image), (image.width, image.height)
-        # Every other level of several classes: more lines could not be told apart.
+        # Every other level of several classes: more lines would run into each other.
         levels = [dict.fromkeys(LEVELS[1::2], color) for color in heat.colors] or [self._levels]
         contours = [
             contour
