@@ -15,6 +15,7 @@ LAYOUTS: dict[str, tuple[str, ...]] = {
     "heat": ("heat",),
     "mask": ("mask",),
     "spotlight": ("spotlight",),
+    "contours": ("contours",),
     "original": ("original",),
 }
 """Name → the views, from `streamcam.overlay.views.VIEWS`, that lie on a canvas."""

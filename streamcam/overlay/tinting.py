@@ -10,12 +10,11 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from streamcam.frames import FloatArray, Region
 from streamcam.media.images import Image, blank_like, coding_of, planes_of
 from streamcam.overlay.blending import check_alpha, ramp_up
-from streamcam.overlay.boxes import draw_lines
+from streamcam.overlay.lines import draw_lines, trace_contour
 from streamcam.overlay.placement import (
     Scratch,
     locate_region,
@@ -47,12 +46,6 @@ _LEAST_DOMINANCE = 1 / 128
 
 _OUTLINE_AT = 0.5
 """Strength of the heat at which its outline is drawn."""
-
-_OUTLINE_CELLS = 128
-"""Maps are resized to at most this many cells along a side before their outline is traced."""
-
-_OUTLINE_BORDER = 6
-"""Cells added around a map, wider than the line is thick."""
 
 
 class Tinter:
@@ -104,7 +97,9 @@ class Tinter:
         weight, color = self._mix(maps, yuv)
         size = (image.width, image.height)
         outlines = (
-            [_trace_outline(heat, region, size) for heat in maps] if self._alpha else [[] for _ in maps]
+            [trace_contour(heat, _OUTLINE_AT, region, size) for heat in maps]
+            if self._alpha
+            else [[] for _ in maps]
         )
         fading = (1 - weight / 2, 1 - weight, 1 - weight)
         drawn = np.rint(yuv).clip(0, highest)
@@ -145,42 +140,6 @@ class Tinter:
             dominance *= dominance
         shares = dominance / np.maximum(dominance.sum(axis=0), np.float32(1))
         return np.float32(self._alpha) * ramp_up(strongest), np.einsum("khw,kc->chw", shares, yuv)
-
-
-def _trace_outline(heat: FloatArray, region: Region, size: tuple[int, int]) -> list[NDArray[np.float64]]:
-    """Trace where a heatmap reaches half strength.
-
-    Args:
-        heat: Heatmap, float32 (h, w), 0 to 1.
-        region: Part of the image that the heatmap covers.
-        size: Size of the image in pixels, (width, height).
-
-    Returns:
-        Closed lines, (N, 1, 2) each, (x, y) in pixels of the image.
-    """
-    if heat.max() < _OUTLINE_AT:
-        return []
-    width, height = (region.right - region.left) * size[0], (region.bottom - region.top) * size[1]
-    cells = tuple(min(_OUTLINE_CELLS, max(1, round(side))) for side in (width, height))
-    fine = cv2.resize(heat, cells, interpolation=cv2.INTER_LINEAR)
-    # With a border, lines that reach an edge of the map are closed outside it.
-    border = _OUTLINE_BORDER
-    fine = cv2.copyMakeBorder(fine, border, border, border, border, cv2.BORDER_REPLICATE)
-    hot = (fine >= _OUTLINE_AT).view(np.uint8)
-    contours, _ = cv2.findContours(hot, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    below, above = -1, 1
-    lines = []
-    for contour in contours:
-        x, y = contour[:, 0, 0], contour[:, 0, 1]
-        left, right = (fine[y, (x + by).clip(0, fine.shape[1] - 1)] for by in (below, above))
-        upper, lower = (fine[(y + by).clip(0, fine.shape[0] - 1), x] for by in (below, above))
-        slope = np.stack([right - left, lower - upper], -1) / 2
-        missing = (_OUTLINE_AT - fine[y, x]) / np.maximum((slope**2).sum(-1), np.float32(1e-6))
-        # From the centers of hot cells to where the heat is exactly half, at most one cell away.
-        points = contour[:, 0] + (slope * missing[:, None]).clip(-1, 1) - (border - 0.5)
-        scale = (width / cells[0], height / cells[1])
-        lines.append((points * scale + (region.left * size[0], region.top * size[1]))[:, None])
-    return lines
 
 
 def split_by_sign(heat: FloatArray) -> tuple[FloatArray, FloatArray]:

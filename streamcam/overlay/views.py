@@ -10,8 +10,10 @@ import cv2
 import numpy as np
 
 from streamcam.frames import FloatArray, Region
-from streamcam.media.images import Image, PlaneArray, blank_like, coding_of, planes_of
+from streamcam.media.images import ByteArray, Image, PlaneArray, blank_like, coding_of, planes_of
 from streamcam.overlay.blending import HeatBlender, colormap_blender, ramp_up
+from streamcam.overlay.colormaps import lookup_table
+from streamcam.overlay.contours import LEVELS, ContourPainter, trace_contours
 from streamcam.overlay.layouts import black_like
 from streamcam.overlay.placement import Scratch, locate_region, upsample_cubic, upsample_linear
 from streamcam.overlay.settings import OverlaySettings
@@ -53,6 +55,8 @@ class View(abc.ABC):
 
     annotated = True
     """Whether labels and boxes belong on it."""
+    uses_colormap = False
+    """Whether it shows the heat of a single class through the color map."""
 
     @abc.abstractmethod
     def draw(self, image: Image, heat: Heat) -> Image:
@@ -76,6 +80,8 @@ class View(abc.ABC):
 
 class OverlayView(View):
     """Heat on top of the image: through the color map, or each class in its color."""
+
+    uses_colormap = True
 
     def __init__(self, settings: OverlaySettings) -> None:
         """Apply the settings.
@@ -157,6 +163,40 @@ class SpotlightView(View):
         return fresh
 
 
+class ContoursView(View):
+    """The image with lines of equal heat, in the colors of the color map or of the classes."""
+
+    def __init__(self, settings: OverlaySettings) -> None:
+        """Apply the settings.
+
+        Args:
+            settings: The look of the heat.
+
+        Raises:
+            InvalidArgumentError: if a setting cannot be used.
+        """
+        table = lookup_table(settings.colormap)
+        self._levels = {level: _rgb(table[round(255 * level)]) for level in LEVELS}
+        self._painter = ContourPainter()
+
+    def draw(self, image: Image, heat: Heat) -> Image:
+        fresh, size = self.draw_bare(image), (image.width, image.height)
+        # Every other level of several classes: more lines would run into each other.
+        levels = [dict.fromkeys(LEVELS[1::2], color) for color in heat.colors] or [self._levels]
+        contours = [
+            contour
+            for values, colors in zip(heat.maps, levels, strict=True)
+            for contour in trace_contours(values, colors, heat.region, size)
+        ]
+        self._painter.draw(fresh, contours)
+        return fresh
+
+
+def _rgb(color: ByteArray) -> Rgb:
+    red, green, blue = color.tolist()
+    return red, green, blue
+
+
 def _blur(plane: PlaneArray, deviation: float, zero: float) -> PlaneArray:
     """Blur a plane and bring it closer to black.
 
@@ -178,6 +218,7 @@ VIEWS: dict[str, Callable[[OverlaySettings], View]] = {
     "overlay": OverlayView,
     "heat": HeatView,
     "mask": lambda _settings: MaskView(),
+    "contours": ContoursView,
     "spotlight": lambda _settings: SpotlightView(),
 }
 """Every view by name; `streamcam.overlay.layouts.LAYOUTS` says which of them lie on a canvas."""
