@@ -12,8 +12,10 @@ from streamcam.frames import Frame
 from streamcam.media.images import Image
 from streamcam.media.scaling import Resampler
 from streamcam.overlay.boxes import PLAIN_COLOR, BoxPainter, ColoredInstance
+from streamcam.overlay.colormaps import lookup_table
 from streamcam.overlay.label_panel import ACCENT, LabelLine, LabelPanel
 from streamcam.overlay.layouts import LAYOUTS, Rectangle, arrange, assemble, measure_canvas
+from streamcam.overlay.legend import LegendPainter
 from streamcam.overlay.settings import OverlaySettings
 from streamcam.overlay.sprites import Rgb
 from streamcam.overlay.tinting import AGAINST_COLOR, FOR_COLOR, PALETTE, split_by_sign
@@ -48,6 +50,7 @@ class Overlay:
         self._resampler = Resampler()
         self._boxes = BoxPainter()
         self._panel = LabelPanel()
+        self._legend = LegendPainter(lookup_table(self._settings.colormap))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -107,6 +110,8 @@ class Overlay:
         drawn = view.draw(image, heat)
         if not view.annotated:
             return drawn
+        if self._settings.legend and view.uses_colormap and not heat.colors:
+            self._legend.draw(drawn)
         # Evidence against the class is not listed.
         colors = heat.colors[: len(stabilized.heatmaps)]
         if self._settings.boxes and stabilized.instances:

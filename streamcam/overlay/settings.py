@@ -18,6 +18,8 @@ class OverlaySettings:
     blend: str = "ramp"
     """How the weight follows the strength of the heat: "ramp" lets it rise smoothly, so that what is not
     heated stays as it was filmed; "even" is the same weight everywhere, as in the papers."""
+    legend: bool = False
+    """Whether to draw a bar of the color map's colors; other colors are named beside the labels."""
     labels: bool = True
     """Whether to draw the predicted labels."""
     boxes: bool = True

@@ -55,6 +55,8 @@ class View(abc.ABC):
 
     annotated = True
     """Whether labels and boxes belong on it."""
+    uses_colormap = False
+    """Whether it shows the heat of a single class through the color map."""
 
     @abc.abstractmethod
     def draw(self, image: Image, heat: Heat) -> Image:
@@ -78,6 +80,8 @@ class View(abc.ABC):
 
 class OverlayView(View):
     """Heat on top of the image: through the color map, or each class in its color."""
+
+    uses_colormap = True
 
     def __init__(self, settings: OverlaySettings) -> None:
         """Apply the settings.
