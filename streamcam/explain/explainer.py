@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamcam.errors import InvalidArgumentError, unknown_name
+from streamcam.errors import InvalidArgumentError, ModelError, unknown_name
 from streamcam.explain.backends import (
     BackendMismatchError,
     BackendRequest,
@@ -31,7 +31,7 @@ from streamcam.explain.devices import PRECISIONS, choose_device, choose_precisio
 from streamcam.explain.hooks import evaluating, without_inference_tensors
 from streamcam.explain.memory import choose_batch_size, run_what_fits
 from streamcam.explain.methods import HEAD_ONLY, METHODS, parse_method
-from streamcam.explain.precision_check import check_images, hooked_network
+from streamcam.explain.precision_check import hooked_network
 from streamcam.explain.targets import Target, TargetRequest, resolve_targets
 from streamcam.explain.threads import available_cores, torch_threads
 from streamcam.explanations import EMPTY_MAPS, Explanation
@@ -46,6 +46,7 @@ from streamcam.models import (
     load_model,
     probe_arranged,
 )
+from streamcam.models.check_images import check_images
 from streamcam.models.preprocessing import Preprocessor
 from streamcam.models.probing import trial_size
 from streamcam.models.weights import fingerprint
@@ -135,7 +136,7 @@ class Explainer:
         precisions = choose_precision(precision, self.device, backend_device)
         if isinstance(model, str):
             model = load_model(model, any_shape=fit == "full")
-        self.model = model = without_inference_tensors(model.in_float32())
+        self.model = model = without_inference_tensors(model.uncompiled().in_float32())
         self.targets = resolve_targets(model, classes, against)
         if signed and len(self.targets) > 1:
             raise InvalidArgumentError(
@@ -147,7 +148,8 @@ class Explainer:
         self._clip_run: ClipRun | None = None
         self._module = model.module.to(self.device)
         self.top_k = min(top_k, len(model.labels))
-        self.notes: list[str] = [note for note in (device_choice.note, precisions.note) if note]
+        chosen = [note for note in (device_choice.note, precisions.note) if note]
+        self.notes: list[str] = [*model.notes, *chosen]
         probe = self._probe(fit)
         model = self.model  # it may have been adapted
         self.fit = probe.fit
@@ -393,6 +395,12 @@ class Explainer:
             self.model, note = self.model.adapt(answer)
             if note is not None:
                 self.notes.append(note)
+            scores, labels = self.model.read(answer).scores.shape[1], len(self.model.labels)
+            if scores != labels:
+                raise ModelError(
+                    f"{self.model.name} has {labels} labels for its {scores} classes; "
+                    "give one label for each class"
+                )
         if probe.note is not None:
             self.notes.append(probe.note)
         return probe

@@ -15,6 +15,7 @@ from torch import nn
 
 from streamcam.errors import UnknownNameError
 from streamcam.explanations import Instance
+from streamcam.models.compiled import uncompiled
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -122,6 +123,8 @@ class Model(abc.ABC):
     input: InputSpec
     weights: str
     """Where the weights came from, for reports: a name, a file or ``none``."""
+    notes: tuple[str, ...] = dataclasses.field(default=(), kw_only=True)
+    """Sentences about how it was loaded, for the user."""
 
     @property
     def clip_length(self) -> int:
@@ -188,6 +191,11 @@ class Model(abc.ABC):
         """Return the same model around another network of the same kind."""
         return self._changed(module=module)
 
+    def uncompiled(self) -> Self:
+        """Return the same model around the network that `torch.compile` was given, if it was."""
+        module = uncompiled(self.module)
+        return self if module is self.module else self.with_module(module)
+
     def in_float32(self) -> Self:
         """Return the same model with a network in float32: this one, or one around a converted copy."""
         values = (*self.module.parameters(), *self.module.buffers())
@@ -195,9 +203,9 @@ class Model(abc.ABC):
             return self
         return self.with_module(copy.deepcopy(self.module).float())
 
-    def renamed(self, name: str, *, labels: tuple[str, ...], weights: str) -> Self:
-        """Return the same model under another name, with other labels and another origin of its weights."""
-        return self._changed(name=name, labels=labels, weights=weights)
+    def renamed(self, name: str, *, labels: tuple[str, ...], weights: str, notes: tuple[str, ...]) -> Self:
+        """Return the same model under another name, with other labels, origin of its weights and notes."""
+        return self._changed(name=name, labels=labels, weights=weights, notes=notes)
 
     def _changed(self, **fields: object) -> Self:
         other = copy.copy(self)
