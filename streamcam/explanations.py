@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,26 @@ if TYPE_CHECKING:
 
 NOT_FINITE = "not finite"
 """The value in `Explanation.flags` for a map that contained NaN or infinity."""
+ALL_NEGATIVE = "all negative"
+"""The value for a map without positive evidence, of which nothing is left."""
+NO_EVIDENCE = "no evidence"
+"""The value for a map that is zero everywhere."""
+CONSTANT = "constant"
+"""The value for a map that is the same everywhere."""
+
+_OTHER_MAPS = "another `target_layer`, `method='ablationcam'` or `method='occlusion'`"
+
+EMPTY_MAPS: dict[str, str] = {
+    NOT_FINITE: "the network's answers or gradients are NaN or infinite; check its `weights`, or try "
+    "`precision='fp32'`",
+    ALL_NEGATIVE: f"every place speaks against the class; show that with `signed=True`, or try {_OTHER_MAPS}",
+    NO_EVIDENCE: f"no place has an influence on the score; try {_OTHER_MAPS}",
+    CONSTANT: f"every place counts the same; try {_OTHER_MAPS}",
+}
+"""Value in `Explanation.flags` → why the map shows nothing, and the way out."""
+
+BLANK_MAPS = frozenset({NOT_FINITE, ALL_NEGATIVE, NO_EVIDENCE})
+"""Those of maps without any heat; of an image that is the same everywhere, a constant map is right."""
 
 _FIRST_OBJECT = -1000
 """`Prediction.index` of the object number 0; custom targets lie above."""
@@ -26,13 +47,27 @@ _FIRST_OBJECT = -1000
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Prediction:
-    """One class with its probability, or one object with its score."""
+    """One class with its probability, one object with its score, or one number of a regressor."""
 
     index: int
     """The class's index in the network's output; negative for a custom target or an object."""
     label: str
     probability: float
-    """From 0 to 1; NaN for a custom target, which has none."""
+    """From 0 to 1; NaN for a custom target or a number of a regressor, which have none."""
+    value: float | None = None
+    """The number that a regressor answers; None for a class."""
+
+    @classmethod
+    def of(cls, index: int, label: str, score: float, *, is_value: bool) -> Prediction:
+        """Return the prediction of a class with its probability, or of a number that is a value.
+
+        Args:
+            index: The class's index.
+            label: Its name.
+            score: The probability, or the value.
+            is_value: Whether it is a value.
+        """
+        return cls(index, label, math.nan, score) if is_value else cls(index, label, score)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +128,7 @@ class Explanation:
     region: Region
     """The part of the frame that the maps cover."""
     flags: Mapping[int, str] = dataclasses.field(default_factory=dict)
-    """Index of a target → why its map is all zeros; only for maps that are."""
+    """Index of a target → why its map shows nothing, a key of `EMPTY_MAPS`; only for maps that do."""
     signed: bool = False
     """Whether negative values are kept as evidence against the class."""
     starts_shot: bool = False
@@ -126,11 +161,19 @@ class Explanation:
         """Whether the frame was explained rather than skipped."""
         return bool(self.heatmaps or self.predictions)
 
+    @property
+    def emptiness(self) -> str | None:
+        """Why no map of the frame shows anything, a key of `EMPTY_MAPS`; None if one does, or if skipped."""
+        if len(self.flags) < len(self.heatmaps):
+            return None
+        return next(iter(self.flags.values()), None)
+
     def draw(self, image: Any, settings: OverlaySettings | None = None) -> NDArray[np.uint8]:
         """Draw heat, labels and boxes onto the image that was explained.
 
         Args:
-            image: The image: RGB, uint8 (H, W, 3); a PIL image; or the path of an image file.
+            image: The image, in any form that `Explainer.explain` takes: RGB, uint8 (H, W, 3); a PIL image; a
+                tensor (3, H, W), uint8 or float 0 to 1; or the path of a file.
             settings: What to draw, and how; the defaults if None.
 
         Returns:
@@ -140,10 +183,11 @@ class Explanation:
             InvalidArgumentError: if it is no image, or a setting cannot be used.
             SourceError: if the file cannot be read.
         """
-        # Imported late: the overlay imports this module, which needs it only for drawing.
+        # Imported late: both import this module, which needs them only for drawing.
         from streamcam.overlay.single_image import draw_explanation
+        from streamcam.sources.given_images import frame_of
 
-        return draw_explanation(self, image, settings)
+        return draw_explanation(self, frame_of(image), settings)
 
     def _repr_html_(self) -> str:
         """Show heatmaps and predictions in a notebook."""
@@ -190,6 +234,8 @@ class RenderedFrame:
     """Seconds per unit of `pts`."""
     stabilized: StabilizedFrame | None = None
     """The heatmaps, labels and explanation behind the image; None if nothing was drawn on it."""
+    duration: int = 0
+    """How long it is shown, in units of `time_base`; 0 if unknown: until the next one."""
 
     @property
     def time_s(self) -> float:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float32]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One image of a source and its time. Read-only for everyone.
 
@@ -38,6 +38,8 @@ class Frame:
     """Seconds per unit of `pts`."""
     received_at: float
     """When the frame was decoded, in monotonic seconds (`time.monotonic`)."""
+    duration: int = 0
+    """How long the frame is shown, in units of `time_base`; 0 if unknown: until the next one."""
 
     @property
     def time_s(self) -> float:
@@ -108,6 +110,8 @@ class SourceInfo:
     """Name for messages: the path as it was passed, ``"camera 0"``, a URL without its password."""
     path: Path | None
     """The file, if it is a single one."""
+    files: tuple[Path, ...] = dataclasses.field(default=(), kw_only=True, repr=False)
+    """The files, if they are images of a sequence."""
     width: int
     """Width of the frames in pixels, after rotation; 0 if not known yet."""
     height: int
@@ -132,10 +136,15 @@ class SourceInfo:
     """FFmpeg's name for the pixel format of the frames."""
     sample_aspect_ratio: Fraction | None = None
     """Width of a pixel by its height; None if the file does not say."""
+    chroma_location: str | None = None
+    """Where samples of 4:2:0 chroma lie among those of luma, in FFmpeg's words (``"topleft"``); None for the
+    usual place, at the left, or if the frames were scaled or turned."""
     top_field_first: bool | None = None
     """Which rows are shown first, if the frames are interlaced and stay so; None if they are not."""
     color: ColorTags = ColorTags()
     hdr_metadata: HdrMetadata | None = None
+    plays: int | None = None
+    """How often an animated image is played, 0 for ever; None if it is none, or does not say."""
     is_still: bool = False
     """Whether it is a single image rather than a video."""
     notes: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,3 +39,11 @@ def screen() -> Iterator[Screen]:
     screen = Screen()
     yield screen
     screen.close()
+
+
+@pytest.fixture
+def _no_garbage_collection() -> Iterator[None]:
+    """What refers to itself stays in memory during the test."""
+    gc.disable()
+    yield
+    gc.enable()

@@ -1,8 +1,11 @@
-"""The generated parts of the docs are up to date: the methods page and the list of modules."""
+"""The generated parts of the docs are up to date."""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
+import itertools
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -40,6 +43,11 @@ def test_the_keys_are_up_to_date(script: ModuleType) -> None:
     assert script.LIVE.read_text(encoding="utf-8") == script.live_guide(), "run: python tools/make_docs.py"
 
 
+def test_the_outputs_are_up_to_date(script: ModuleType) -> None:
+    written = script.RENDER.read_text(encoding="utf-8")
+    assert written == script.render_guide(), "run: python tools/make_docs.py"
+
+
 def test_every_method_has_a_section_with_its_paper_and_its_options(script: ModuleType) -> None:
     _, *sections = script.page().split("\n### ")
     by_name = {section.partition("\n")[0]: section for section in sections}
@@ -61,3 +69,31 @@ def test_links_lead_to_headings_as_github_names_them(script: ModuleType) -> None
 
 def test_costs_are_of_methods_that_there_are(script: ModuleType) -> None:
     assert set(script.COSTS) <= set(METHODS)
+
+
+def test_methods_stand_together_by_their_passes() -> None:
+    groups = [passes for passes, _ in itertools.groupby(row.passes for row in METHODS.values())]
+    assert len(groups) == len(set(groups))
+
+
+def test_a_method_without_paper_and_cost_has_a_section_too(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = dataclasses.replace(METHODS["cam"], title="Toy", paper=None)
+    monkeypatch.setitem(METHODS, "toy", row)
+    page = script.page()
+    assert "### toy\n\n**Toy**\n\n" in page
+    assert re.search(r"\| \[`toy`\]\(#toy\) \|.*\| not measured \|", page)
+
+
+def test_one_method_is_measured(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = iter([0.5, 0.75])  # the network alone, the method
+    monkeypatch.setattr(script, "_seconds", lambda *_: next(seconds))
+    monkeypatch.setattr(script.torch, "set_num_threads", lambda _: None)
+    assert script.main(["--measure", "hirescam"]) == 0
+    assert capsys.readouterr().out == '    "hirescam": 1.5,\n'
+    with pytest.raises(SystemExit):
+        script.main(["--measure", "hirescan"])
+    assert "invalid choice: 'hirescan'" in capsys.readouterr().err

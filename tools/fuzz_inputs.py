@@ -58,9 +58,18 @@ def seeds() -> dict[str, Callable[[Path], object]]:
     def video(**how: Any) -> Callable[[Path], object]:
         return lambda path: make_clip(path, **{"frames": 12, "gop": 6, **how})
 
-    def image(**how: Any) -> Callable[[Path], object]:
-        noise = Image.frombytes("RGB", (48, 32), random.Random(0).randbytes(48 * 32 * 3))
-        return lambda path: noise.save(path, **how)
+    def noise(seed: int, mode: str = "RGB") -> Image.Image:
+        size = (48, 32)
+        return Image.frombytes(mode, size, random.Random(seed).randbytes(len(mode) * size[0] * size[1]))
+
+    def image(mode: str = "RGB", **how: Any) -> Callable[[Path], object]:
+        return lambda path: noise(0, mode).save(path, **how)
+
+    def animation(**how: Any) -> Callable[[Path], object]:
+        others = [noise(seed, "RGBA") for seed in range(1, 5)]
+        return lambda path: noise(0, "RGBA").save(
+            path, save_all=True, append_images=others, duration=40, **how
+        )
 
     audio = Audio(duration_s=0.4)
     return {
@@ -89,6 +98,11 @@ def seeds() -> dict[str, Callable[[Path], object]]:
         "photo.webp": image(),
         "photo.bmp": image(),
         "photo.tif": image(compression="tiff_lzw"),
+        "photo.avif": image(),
+        "photo-alpha.png": image("RGBA"),
+        "anim.webp": animation(),
+        "anim.png": animation(),
+        "anim.avif": animation(speed=10),
     }
 
 
@@ -195,7 +209,7 @@ def attempt(path: Path, *, rendering: bool) -> tuple[str, str]:
     from streamcam.sources import open_source
 
     threads = threading.active_count()
-    still = path.suffix in (".png", ".jpg", ".webp", ".bmp", ".tif")
+    still = path.name.startswith("photo")
     outputs = made(path.parent.parent / "out")
     output = outputs / ("out.png" if still else "out.mkv")
     try:

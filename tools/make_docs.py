@@ -1,8 +1,9 @@
-"""Write the generated parts of the docs: docs/methods.md, the list of modules in
-docs/architecture.md and the keys in docs/guide/live.md.
+"""Write the generated parts of the docs: docs/methods.md, the list of modules in docs/architecture.md, the
+keys in docs/guide/live.md and the outputs in docs/guide/render.md.
 
-    python tools/make_docs.py            writes both
-    python tools/make_docs.py --measure  prints the cost of each method on this machine, for COSTS
+    python tools/make_docs.py                   writes all of them
+    python tools/make_docs.py --measure         prints the cost of each method on this machine, for COSTS
+    python tools/make_docs.py --measure NAME …  prints the cost of these methods
 
 Tests compare the files with what this script would write.
 """
@@ -16,7 +17,8 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +26,16 @@ import numpy as np
 import torch
 
 from streamcam.explain import METHODS, Explainer, Method
+from streamcam.frames import SourceInfo
 from streamcam.models import load_model
 from streamcam.session.commands import help_rows
+from streamcam.sinks import SINKS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "methods.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 LIVE = ROOT / "docs" / "guide" / "live.md"
+RENDER = ROOT / "docs" / "guide" / "render.md"
 
 COSTS: dict[str, float] = {
     "cam": 1.1,
@@ -158,26 +163,39 @@ def page() -> str:
 
 def architecture() -> str:
     """Write docs/architecture.md with an up-to-date list of modules."""
-    begin, end = "<!-- modules: ", "<!-- end of modules -->"
-    text = ARCHITECTURE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(begin)
-    comment, _, rest = rest.partition("\n")
-    after = rest.partition(end)[2]
-    return f"{before}{begin}{comment}\n\n{_modules()}\n\n{end}{after}"
+    return _with_part(ARCHITECTURE, "modules", _modules())
 
 
 def live_guide() -> str:
     """Write docs/guide/live.md with an up-to-date table of keys."""
-    begin, end = "<!-- keys: ", "<!-- end of keys -->"
-    text = LIVE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(begin)
-    comment, after = rest.partition("\n")[0], rest.partition(end)[2]
     rows = [f"| {' '.join(f'`{key}`' for key in keys.split())} | {words} |" for keys, words in help_rows()]
-    return (
-        f"{before}{begin}{comment}\n\n"
-        + "\n".join(["| key | |", "| --- | --- |", *rows])
-        + f"\n\n{end}{after}"
-    )
+    return _with_part(LIVE, "keys", "\n".join(["| key | |", "| --- | --- |", *rows]))
+
+
+def render_guide() -> str:
+    """Write docs/guide/render.md with an up-to-date table of outputs."""
+    rows = ["| output | made from | example | suffixes |", "| --- | --- | --- | --- |"]
+    for kind in SINKS:
+        inputs = [
+            words
+            for words, info in (("a video", _info()), ("an image", _info(frame_count=1, is_still=True)))
+            if kind.takes(kind.example, info)
+        ]
+        suffixes = ", ".join(f"`{key}`" for key in kind.keys)
+        rows.append(f"| {kind.name} | {' or '.join(inputs)} | `{kind.example}` | {suffixes} |")
+    return _with_part(RENDER, "outputs", "\n".join(rows))
+
+
+def _info(**changes: Any) -> SourceInfo:
+    return SourceInfo("input", None, 64, 48, Fraction(1, 25), **changes)
+
+
+def _with_part(page: Path, name: str, part: str) -> str:
+    """Return a page with another part between ``<!-- NAME: … -->`` and ``<!-- end of NAME -->``."""
+    begin, end = f"<!-- {name}: ", f"<!-- end of {name} -->"
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    comment, after = rest.partition("\n")[0], rest.partition(end)[2]
+    return f"{before}{begin}{comment}\n\n{part}\n\n{end}{after}"
 
 
 def _modules() -> str:
@@ -234,7 +252,8 @@ def _section(name: str, method: Method) -> str:
     anchor = _anchors()[name]
     # Numbered by GitHub, because another heading has the same letters; the site numbers them otherwise.
     target = "" if anchor == re.sub(r"[^\w-]", "", name) else f'<a id="{anchor}"></a>\n\n'
-    return f"{target}### {name}\n\n**{method.title}** · <{method.paper}>\n\n{text}\n"
+    paper = "" if method.paper is None else f" · <{method.paper}>"
+    return f"{target}### {name}\n\n**{method.title}**{paper}\n\n{text}\n"
 
 
 def _as_markdown(function: Callable[..., Any], options: Mapping[str, object]) -> str:
@@ -258,11 +277,12 @@ def _inline(text: str) -> str:
     return re.sub(r"(?<![<(`])(https?://[^\s),:;]+[^\s),:;.])", r"<\1>", text)
 
 
-def measure() -> None:
-    """Print `COSTS` for this machine, on one core, where a busy machine disturbs least."""
+def measure(names: Iterable[str]) -> None:
+    """Print rows of `COSTS` for this machine, on one core, where a busy machine disturbs least."""
     torch.set_num_threads(1)
     image = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
-    for name, method in METHODS.items():
+    for name in names:
+        method = METHODS[name]
         network = "vit_b_32" if name == "legrad" else "resnet18"
         classifier = load_model(network, weights="none")
         # Fewer samples than usual, because the time grows in proportion.
@@ -293,15 +313,19 @@ def _seconds(work: Any, *arguments: Any) -> float:
     return statistics.median(times[1:])
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--measure", action="store_true", help="print costs instead")
-    if parser.parse_args().measure:
-        measure()
+    parser.add_argument(
+        "--measure", nargs="*", choices=METHODS, metavar="NAME", help="print the costs of methods instead"
+    )
+    names = parser.parse_args(arguments).measure
+    if names is not None:
+        measure(names or METHODS)
     else:
         PAGE.write_text(page(), encoding="utf-8")
         ARCHITECTURE.write_text(architecture(), encoding="utf-8")
         LIVE.write_text(live_guide(), encoding="utf-8")
+        RENDER.write_text(render_guide(), encoding="utf-8")
     return 0
 
 

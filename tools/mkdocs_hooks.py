@@ -33,6 +33,7 @@ EXTENSIONS = [
     "streamcam.explain.Method",
     "streamcam.sinks.Sink",
     "streamcam.sinks.SinkKind",
+    "streamcam.sinks.TextSink",
     "streamcam.explanations.RenderedFrame",
 ]
 """Names that are not imported from `streamcam` itself, but that an extension needs."""

@@ -22,6 +22,7 @@ from streamcam.cli.options import (
     temporal_options,
 )
 from streamcam.cli.output import say
+from streamcam.cli.progress import showing_activities
 from streamcam.cli.signals import SignalCount, stop_on_signal
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def live_command(
 
     def announce(text: str) -> None:
         if not quiet:
-            say(f"streamcam: {text}", err=True)
+            say(f"streamcam: {name_flags(text)}", err=True)
 
     request = ExplainRequest(explainer.pop("method"), explainer.pop("target_layer"))
     session = open_session(
@@ -146,7 +147,7 @@ def live_command(
         announce=announce,
     )
     signals = SignalCount()
-    with stop_on_signal(session.stop, lambda: None, _leave, signals):
+    with stop_on_signal(session.stop, lambda: None, _leave, signals), showing_activities(announce):
         result = session.run()
     return _report(result, signals, quiet=quiet)
 
@@ -178,6 +179,10 @@ def _report(result: LiveResult, signals: SignalCount, *, quiet: bool) -> int:
             )
     for problem in result.problems:
         say(f"streamcam: error: {name_flags(problem)}", err=True)
+    counts = result.statistics
+    shows_nothing = 0 < counts.explained == counts.empty
+    if shows_nothing:
+        say(f"streamcam: error: none of the {counts.explained} explanations has a map", err=True)
     if signals.received:
         return EXIT_INTERRUPTED
-    return EXIT_FAILED if result.problems else EXIT_DONE
+    return EXIT_FAILED if result.problems or shows_nothing else EXIT_DONE

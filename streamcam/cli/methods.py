@@ -59,8 +59,9 @@ def _details(name: str, method: Method) -> list[tuple[str, str]]:
         ("choose it", method.when),
         ("cost", PASSES[method.passes]),
         ("--signed", "supported" if method.signed else "not supported"),
-        ("published", method.paper),
     ]
+    if method.paper is not None:
+        rows.append(("published", method.paper))
     options = _options(method)
     if options:
         rows.append(("options", f"--method {name}:{options}"))

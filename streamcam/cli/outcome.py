@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 
 def print_result(result: RenderResult, sidecar: str | None) -> None:
     """Print the notes, and what was written and how fast."""
+    from streamcam.pipeline.render import note_empty_maps
     from streamcam.sinks import output_size
 
+    said_later = note_empty_maps(result.empty, result.explained) if result.shows_nothing else []
     for note in result.notes:
+        if note in said_later:
+            continue
         say(f"note: {name_flags(note)}", err=True)
     if not result.frames:
         return
@@ -65,11 +69,16 @@ def print_outcome(result: RenderResult, source: str, signals: SignalCount) -> in
         say(f"streamcam: error: {source!r} is damaged: {_damage(result)}", err=True)
     elif signals.received:
         say(f"streamcam: interrupted, but {output} was being completed and is whole", err=True)
+    if result.shows_nothing:
+        from streamcam.explanations import EMPTY_MAPS
+
+        reasons = "; ".join(name_flags(EMPTY_MAPS[reason]) for reason in result.empty)
+        say(f"streamcam: error: no frame of {source!r} has a map: {reasons}", err=True)
     if result.interrupted and (damaged := _damaged(result.source)):
         say(f"streamcam: {source!r} is damaged: {'; '.join(damaged)}", err=True)
     if signals.received:
         return EXIT_INTERRUPTED
-    return EXIT_DONE if result.complete else EXIT_FAILED
+    return EXIT_DONE if result.complete and not result.shows_nothing else EXIT_FAILED
 
 
 def _describe_frames(result: RenderResult) -> str:

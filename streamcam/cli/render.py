@@ -20,7 +20,7 @@ from streamcam.cli.options import (
     temporal_options,
 )
 from streamcam.cli.outcome import abort_message, print_outcome, print_result, resume_message
-from streamcam.cli.progress import ProgressLine
+from streamcam.cli.progress import ProgressLine, showing_activities
 from streamcam.cli.signals import SignalCount, stop_on_signal
 
 
@@ -67,7 +67,8 @@ def render_command(
 ) -> int:
     """Explain every frame of INPUT and write it with heat and predicted labels on top.
 
-    INPUT is any video that FFmpeg reads, numbered images (frames/%05d.png), or a JPEG, PNG or WebP image.
+    INPUT is any video that FFmpeg reads, an image, many images (a folder, frames/%05d.png or "frames/*.png"),
+    a local HLS or DASH playlist, the URL of a file on a web server, or - for standard input.
     """
     from streamcam.media.encoders import EncoderSettings
     from streamcam.overlay import OverlaySettings
@@ -96,7 +97,9 @@ def render_command(
             from streamcam.models import load_model
 
             network = load_model(**model, any_shape=explainer["fit"] == "full")
-            chosen = Explainer(network, **explainer)
+            with showing_activities(line.begin):
+                chosen = Explainer(network, **explainer)
+            line.begin("explaining the first frames")
             result = plan.run(
                 chosen,
                 on_progress=line.update,

@@ -21,14 +21,23 @@ from streamcam.explain.hooks import ForwardPass, HookedNetwork
 from streamcam.explain.method_inputs import MethodInputs, differentiate_all, evaluate
 from streamcam.explain.methods import Method, method_call
 from streamcam.explain.targets import FUNCTION_INDEX, Objective, ObjectsFound, Target
-from streamcam.explanations import NOT_FINITE, Explanation, Instance, Prediction, as_target
+from streamcam.explanations import (
+    ALL_NEGATIVE,
+    CONSTANT,
+    NO_EVIDENCE,
+    NOT_FINITE,
+    Explanation,
+    Instance,
+    Prediction,
+    as_target,
+)
 from streamcam.frames import FloatArray, Frame, Region
 
 MakeInputs = Callable[[], torch.Tensor]
 """Returns the network's input where a method asks for it: what `Model.prepare` makes."""
 
-NO_EVIDENCE = "no positive evidence"
-"""The flag of a map that is zero everywhere."""
+_CONSTANT_WITHIN = 1e-4
+"""A map whose values differ by no more than this share of the largest is the same everywhere."""
 
 _MOST_PLACES = 96
 """Rows and columns of a pyramid's map: more would only take memory and time while it is smoothed."""
@@ -48,7 +57,10 @@ class BatchRun(Protocol):
         ...
 
     def maps(self, objectives: Sequence[Objective]) -> FloatArray:
-        """Explain T objectives: float32 (T, N, h, w), raw (maybe negative, maybe not finite), to keep."""
+        """Explain T objectives: float32 (T, N, h, w), raw (maybe negative, maybe not finite), to keep.
+
+        Of a batch of clips (T, N, t, h, w), with t moments.
+        """
         ...
 
 
@@ -74,7 +86,7 @@ class MapMaker:
         inputs = functools.cache(lambda: self.prepare(pixels))
         if forward_pass is None:
             forward_pass = self.network.run(inputs())
-        return EagerRun(self, inputs, pixels.shape[-3:-1], forward_pass)
+        return EagerRun(self, inputs, pixels.shape[1:-1], forward_pass)
 
     def maps(
         self,
@@ -87,12 +99,12 @@ class MapMaker:
 
         Args:
             inputs: Makes the network's input.
-            size: (H, W) of the input.
+            size: (H, W) of the input, or (T, H, W) of clips.
             forward_pass: Result of running the network.
             objectives: Objectives with their classes on the network's device.
 
         Returns:
-            float32 (T, N, h, w).
+            float32 (T, N, h, w), or of clips (T, N, t, h, w).
         """
         return torch.stack([self._map(inputs, size, forward_pass, objective) for objective in objectives])
 
@@ -121,7 +133,9 @@ class MapMaker:
                 values = layer_output.new_zeros((len(layer_output), *layer_output.shape[2:]))
             else:
                 values = method_call(self.method, method_inputs, self.options).detach()
-            layer_maps.append(method_inputs.layout.newest(values, layer_output))
+            if self.network.model.clip_length > 1:
+                values = method_inputs.layout.moments_of(values, layer_output)
+            layer_maps.append(values)
         if self.network.is_pyramid:
             return merge_pyramid(layer_maps)
         return combine_layers(layer_maps, self.method.combine, size)
@@ -134,7 +148,7 @@ class EagerRun:
     map_maker: MapMaker
     inputs: MakeInputs
     size: Sequence[int]
-    """(H, W) of the network's input."""
+    """(H, W) of the network's input, or (T, H, W) of clips."""
     forward_pass: ForwardPass
 
     @property
@@ -166,19 +180,23 @@ def combine_layers(
     the strength of their mean maximum. A single map is returned as it is.
 
     Args:
-        maps: float32 (N, h, w), each of its own resolution.
+        maps: float32 (N, h, w), each of its own resolution, or (N, t, h, w) of clips.
         how: Whether to average or to multiply them.
-        size: (H, W) of the network's input, to which grids of different resolution are enlarged.
+        size: (H, W) of the network's input, to which grids of different resolution are enlarged, or
+            (T, H, W) of clips.
 
     Returns:
-        float32 (N, H, W).
+        float32 (N, H, W) or (N, T, H, W).
     """
     if len(maps) == 1:
         return maps[0]
-    strengths = torch.stack([values.amax(dim=(1, 2)).clamp(min=0) for values in maps]).mean(dim=0)
+    strengths = torch.stack([values.flatten(1).amax(dim=1).clamp(min=0) for values in maps]).mean(dim=0)
     enlarged = [
         F.interpolate(
-            _unit(values.clamp(min=0)).unsqueeze(1), tuple(size), mode="bilinear", align_corners=False
+            _unit(values.clamp(min=0)).unsqueeze(1),
+            tuple(size),
+            mode="bilinear" if len(size) == 2 else "trilinear",
+            align_corners=False,
         ).squeeze(1)
         for values in maps
     ]
@@ -186,7 +204,7 @@ def combine_layers(
         combined = torch.stack(enlarged).mean(dim=0)
     else:
         combined = torch.stack([_unit(values) for values in enlarged]).prod(dim=0)
-    return combined * strengths.view(-1, 1, 1)
+    return combined * strengths.view(-1, *[1] * len(size))
 
 
 def merge_pyramid(maps: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -223,8 +241,9 @@ def _by_peak(values: torch.Tensor) -> torch.Tensor:
 
 
 def _unit(values: torch.Tensor) -> torch.Tensor:
-    """Scale each map of (N, h, w) to 0..1."""
-    lowest, highest = values.amin(dim=(1, 2), keepdim=True), values.amax(dim=(1, 2), keepdim=True)
+    """Scale each map of (N, h, w) or (N, t, h, w) to 0..1."""
+    places = tuple(range(1, values.ndim))
+    lowest, highest = values.amin(dim=places, keepdim=True), values.amax(dim=places, keepdim=True)
     return (values - lowest) / (highest - lowest).clamp(min=1e-12)
 
 
@@ -236,12 +255,18 @@ def sanitize_map(values: FloatArray, *, signed: bool) -> tuple[FloatArray, str |
         signed: Whether negative values stay.
 
     Returns:
-        float32 (h, w), finite; and why it is all zeros, or None if it is not.
+        float32 (h, w), finite; and why it shows nothing, a key of `EMPTY_MAPS`, or None if it does.
     """
-    if not np.isfinite(values).all():
+    lowest, highest = float(values.min()), float(values.max())
+    if not (math.isfinite(lowest) and math.isfinite(highest)):
         return np.zeros_like(values), NOT_FINITE
     finished = values if signed else np.maximum(values, 0)
-    return finished, None if finished.any() else NO_EVIDENCE
+    if lowest == highest == 0:
+        return finished, NO_EVIDENCE
+    if highest <= 0 and not signed:
+        return finished, ALL_NEGATIVE
+    largest = max(-lowest, highest)
+    return finished, CONSTANT if highest - lowest <= _CONSTANT_WITHIN * largest else None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -273,6 +298,8 @@ class Assembler:
     target_layer: str
     signed: bool
     """Whether maps keep negative values."""
+    are_values: bool = False
+    """Whether what counts as probabilities are a regressor's values."""
 
     def assemble(self, frames: Sequence[Frame], result: BatchResult, region: Region) -> list[Explanation]:
         """Return one explanation for each frame, in order.
@@ -290,7 +317,11 @@ class Assembler:
             named = self._target(number, row, result)
             if named is None or named.index in heatmaps:  # a class asked for that is also among the best
                 continue
-            heatmaps[named.index], flag = sanitize_map(result.maps[number][row], signed=self.signed)
+            values = result.maps[number][row]
+            score = named.probability if named.value is None else named.value
+            if result.targets[number].function is None and not math.isfinite(score):
+                values = np.full_like(values, np.nan)  # a map of an answer that is none
+            heatmaps[named.index], flag = sanitize_map(values, signed=self.signed)
             targets.append(named)
             if flag is not None:
                 flags[named.index] = flag
@@ -328,7 +359,8 @@ class Assembler:
         return None if index is None else as_target(result.found[row][places[index]][1], places[index])
 
     def _prediction(self, index: int, row: int, result: BatchResult) -> Prediction:
-        return Prediction(index, self.labels[index], float(result.probabilities[row, index]))
+        score = float(result.probabilities[row, index])
+        return Prediction.of(index, self.labels[index], score, is_value=self.are_values)
 
 
 def in_frame(instances: Sequence[Instance], region: Region) -> tuple[Instance, ...]:

@@ -9,14 +9,15 @@ import functools
 import hashlib
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamcam.errors import InvalidArgumentError, unknown_name
+from streamcam.errors import InvalidArgumentError, ModelError, unknown_name
 from streamcam.explain.backends import (
     BackendMismatchError,
     BackendRequest,
@@ -25,16 +26,15 @@ from streamcam.explain.backends import (
 )
 from streamcam.explain.backends.cache import cache_directory
 from streamcam.explain.batch import Assembler, BatchResult, BatchRun, MapMaker, in_frame
-from streamcam.explain.clips import ClipHistory, slide_clips
+from streamcam.explain.clips import ClipBuffer, ClipRun, choose_timing
 from streamcam.explain.devices import PRECISIONS, choose_device, choose_precision
 from streamcam.explain.hooks import evaluating, without_inference_tensors
-from streamcam.explain.images import frame_of, frames_of
 from streamcam.explain.memory import choose_batch_size, run_what_fits
 from streamcam.explain.methods import HEAD_ONLY, METHODS, parse_method
-from streamcam.explain.precision_check import check_images, hooked_network
+from streamcam.explain.precision_check import hooked_network
 from streamcam.explain.targets import ObjectsFound, Target, TargetRequest, resolve_targets
 from streamcam.explain.threads import available_cores, torch_threads
-from streamcam.explanations import Explanation, Instance
+from streamcam.explanations import EMPTY_MAPS, Explanation, Instance
 from streamcam.frames import Frame, Region
 from streamcam.models import (
     AUTO,
@@ -46,15 +46,20 @@ from streamcam.models import (
     load_model,
     probe_arranged,
 )
+from streamcam.models.check_images import check_images
 from streamcam.models.preprocessing import Preprocessor
 from streamcam.models.probing import trial_size
 from streamcam.models.weights import fingerprint
+from streamcam.sources.given_images import frame_of, frames_of
 
 if TYPE_CHECKING:
-    from streamcam.explain.images import ImageLike
+    from streamcam.sources.given_images import ImageLike
     from streamcam.temporal import Tracker
 
 _logger = logging.getLogger("streamcam.explain")
+
+_KEEP_TO_OBJECTS = ("hirescam", "layercam", "gradcam-elementwise")
+"""Methods that multiply activations and gradients place by place: heat stays where an object was found."""
 
 
 class Explainer:
@@ -86,6 +91,8 @@ class Explainer:
         fit: str | None = None,
         batch_size: int | Literal["auto"] = "auto",
         backend: str = "auto",
+        clip_fps: float | None = None,
+        clip_stride: int | None = None,
     ) -> None:
         """Prepare a model for explaining.
 
@@ -109,6 +116,10 @@ class Explainer:
                 and memory.
             backend: ``"openvino"`` runs the network up to the target layer on OpenVINO, ``"torch"`` all of it
                 in torch; ``"auto"`` prefers OpenVINO on CPUs.
+            clip_fps: Of networks that take clips: how many frames of a second are in a clip; as many as the
+                network was evaluated with if None.
+            clip_stride: Of networks that take clips: how many of a clip's frames lie between the beginnings
+                of two clips, 1 or more; a quarter of its length if None.
 
         Raises:
             StreamcamError: one of its subclasses, if one of these does not exist or cannot be used here.
@@ -130,16 +141,25 @@ class Explainer:
         precisions = choose_precision(precision, self.device, backend_device)
         if isinstance(model, str):
             model = load_model(model, any_shape=fit == "full")
-        self.model = model = without_inference_tensors(model.in_float32())
+        self.model = model = without_inference_tensors(model.uncompiled().in_float32())
         self.targets = resolve_targets(model, classes, against)
         if signed and len(self.targets) > 1:
             raise InvalidArgumentError(
                 f"`signed=True` shows one class in two colors, not {len(self.targets)}; ask for one class"
             )
         self._check_method()
+        timing = choose_timing(model, clip_fps, clip_stride)
+        self._clips = None if timing is None else ClipBuffer(timing)
+        self._clip_run: ClipRun | None = None
         self._module = model.module.to(self.device)
         self.top_k = min(top_k, len(model.labels))
-        self.notes: list[str] = [note for note in (device_choice.note, precisions.note) if note]
+        chosen = [note for note in (device_choice.note, precisions.note) if note]
+        self.notes: list[str] = [*model.notes, *chosen]
+        if any(target.objects for target in self.targets) and self.method not in _KEEP_TO_OBJECTS:
+            self.notes.append(
+                f"{self.method} weighs whole channels, so that heat of one object lies on others too; "
+                "`method='hirescam'` keeps to each object"
+            )
         probe = self._probe(fit)
         model = self.model  # it may have been adapted
         self.fit = probe.fit
@@ -148,9 +168,10 @@ class Explainer:
             probe.layers, target_layer, stages=self._method.stages, pyramid=model.pyramid
         )
         self.target_layer = "+".join(layer.name for layer in layers)
-        self._assembler = Assembler(model.labels, self.targets, self.method, self.target_layer, signed)
+        self._assembler = Assembler(
+            model.labels, self.targets, self.method, self.target_layer, signed, model.answers_values
+        )
         self._preprocessor = Preprocessor(model, self.fit, self.device, probe.memory_format)
-        self._history: ClipHistory | None = None
         size = trial_size(model, self.fit)
         # Where torch runs on a processor, nothing below float32 has been seen to be quicker.
         in_torch = precisions.names[-1:] if self.device.type == "cpu" else precisions.names
@@ -188,6 +209,8 @@ class Explainer:
             "precision": precision,
             "fit": fit,
             "backend": backend,
+            "clip_fps": clip_fps,
+            "clip_stride": clip_stride,
         }
         _logger.info("device %s; layer %s; batches of %d", self.device, self.target_layer, self.batch_size)
         _logger.info("backend %s in %s: %s", self.backend, self.precision, self.backend_reason)
@@ -213,6 +236,11 @@ class Explainer:
             return self._split.precision
         return next(name for name, dtype in PRECISIONS.items() if dtype == self._map_maker.network.dtype)
 
+    @property
+    def clip_s(self) -> float:
+        """How far from a frame the others of its clip may be, in seconds; 0 for networks of single images."""
+        return 0.0 if self._clips is None else self._clips.timing.span_s
+
     def preprocess(self, image: ImageLike) -> torch.Tensor:
         """Return the network's input for an image.
 
@@ -234,25 +262,42 @@ class Explainer:
         Args:
             images: One image or a sequence of them, of any shapes: RGB arrays, uint8 (H, W, 3); PIL images;
                 tensors (3, H, W), uint8 or float from 0 to 1; or paths. A network that takes clips sees
-                them as consecutive frames of one video.
+                them as one video, at the frame rate of its clips.
 
         Returns:
-            One explanation for each image, in order.
+            One explanation for each image, in order. The first whose maps show nothing adds the reason to
+            `notes`, and it is logged as a warning; see `Explanation.flags`.
 
         Raises:
             InvalidArgumentError: if something is not an image.
             SourceError: if a file cannot be read.
             ModelError: if the method cannot explain this network.
         """
-        return self.explain_frames(frames_of(images))
+        frames = frames_of(images)
+        if self._clips is not None:
+            interval_s = 1 / Fraction(self._clips.timing.fps)
+            frames = [dataclasses.replace(frame, time_base=interval_s) for frame in frames]
+        explanations = self.explain_frames(frames)
+        for explanation in explanations:
+            if explanation.emptiness is None:
+                continue
+            note = f"the map shows nothing: {EMPTY_MAPS[explanation.emptiness]}"
+            if note not in self.notes:
+                self.notes.append(note)
+                _logger.warning("%s", note)
+        return explanations
 
-    def explain_frames(self, frames: Sequence[Frame], tracker: Tracker | None = None) -> list[Explanation]:
+    def explain_frames(
+        self, frames: Sequence[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()
+    ) -> list[Explanation]:
         """Explain frames of a source.
 
         Args:
-            frames: Frames in order. A network that takes clips sees each with those before it, also of the
-                last call, until a cut or another video.
+            frames: Frames in order.
             tracker: Ranks the classes over time and knows the cuts; if None, each frame is ranked by itself.
+            context: Of networks that take clips: all frames from the first of these on, whether explained or
+                not, and what is known of those behind them, in order; these alone if empty. Frames of earlier
+                calls are known, unless these begin another video.
 
         Returns:
             One explanation for each frame, in order.
@@ -260,10 +305,14 @@ class Explainer:
         Raises:
             ModelError: if the method cannot explain this network.
         """
+        if self._clips is None:
+            groups = _grouped(frames, lambda frame: (frame.image.width, frame.image.height))
+        else:
+            self._see(self._clips, frames, tracker, context)
+            groups = _grouped(frames, self._clips.clip_of)
         explanations: list[Explanation] = []
         explain = functools.partial(self._explain_batch, tracker=tracker)
-        for _, alike in itertools.groupby(frames, key=lambda frame: (frame.image.width, frame.image.height)):
-            waiting = list(alike)
+        for waiting in groups:
             while waiting:
                 batch = waiting[: self.batch_size]
                 explained = run_what_fits(explain, batch, self.device, self._take_smaller_batches)
@@ -271,18 +320,18 @@ class Explainer:
                 del waiting[: len(explained)]
         return explanations
 
-    def skip_frames(self, frames: Sequence[Frame], tracker: Tracker | None = None) -> None:
-        """Take note of frames whose explanations are known already, for clips that begin with them.
+    def skip_frames(
+        self, frames: Sequence[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()
+    ) -> None:
+        """Take note of frames whose explanations are known already, for clips that hold them.
 
         Args:
             frames: Frames in order, as for `explain_frames`.
             tracker: As for `explain_frames`.
+            context: As for `explain_frames`.
         """
-        if self.model.clip_length == 1:
-            return
-        for _, alike in itertools.groupby(frames, key=lambda frame: (frame.image.width, frame.image.height)):
-            group = list(alike)
-            _, self._history = self._slide(group, self._preprocessor.pixels(group), tracker)
+        if self._clips is not None:
+            self._see(self._clips, frames, tracker, context)
 
     def identity(self) -> dict[str, object]:
         """Return all that explanations depend on besides the images, as plain values."""
@@ -300,6 +349,7 @@ class Explainer:
             "top-k": self.top_k,
             "fit": self.fit,
             "batch": self.batch_size,
+            "clips": None if self._clips is None else repr(self._clips.timing),
             "device": str(self.device),
             **self._preferred,  # what is used in the end follows from the images
             "torch": torch.__version__,
@@ -357,6 +407,12 @@ class Explainer:
             self.model, note = self.model.adapt(answer)
             if note is not None:
                 self.notes.append(note)
+            scores, labels = self.model.read(answer).scores.shape[1], len(self.model.labels)
+            if scores != labels:
+                raise ModelError(
+                    f"{self.model.name} has {labels} labels for its {scores} classes; "
+                    "give one label for each class"
+                )
         if probe.note is not None:
             self.notes.append(probe.note)
         return probe
@@ -365,8 +421,10 @@ class Explainer:
         # The caller may be in inference mode; gradients are taken here.
         threads = torch_threads(available_cores() if self._split is None else self._split.head_threads)
         with torch.inference_mode(False), evaluating(self._module), threads:
-            pixels, history = self._slide(frames, self._preprocessor.pixels(frames), tracker)
-            run = self._run(pixels)
+            if self._clips is None:
+                run = self._run(self._preprocessor.pixels(frames))
+            else:
+                run = self._run_clip(self._clips, frames)
             # From here on the CPU does all but gradients and maps: looking up a few probabilities on a GPU
             # would wait for it again and again.
             probabilities = self.model.probabilities(run.scores).cpu()
@@ -388,7 +446,6 @@ class Explainer:
                 probabilities=probabilities.numpy(),
                 found=found,
             )
-        self._history = history  # only now: a batch that was too large for the memory is tried again
         return self._assembler.assemble(frames, result, region)
 
     def _tracked(
@@ -396,7 +453,14 @@ class Explainer:
     ) -> torch.Tensor:
         """Rank the classes over time, int64 (N, the number shown or explained)."""
         count = max(self.top_k, *(1 + (target.rank or 0) for target in self.targets))
-        return torch.from_numpy(tracker.rank(frames, probabilities.numpy(), self.model.labels, count))
+        ranking = tracker.rank(
+            frames,
+            probabilities.numpy(),
+            self.model.labels,
+            count,
+            are_values=self.model.answers_values,
+        )
+        return torch.from_numpy(ranking)
 
     def _find_objects(
         self,
@@ -440,14 +504,22 @@ class Explainer:
                 f"{clip_length} frames; use one of {able}"
             )
 
-    def _slide(
-        self, frames: Sequence[Frame], pixels: NDArray[np.uint8], tracker: Tracker | None
-    ) -> tuple[NDArray[np.uint8], ClipHistory | None]:
-        """Make clips of frames, (N, T, H, W, 3), where the network takes clips; see `slide_clips`."""
-        if self.model.clip_length == 1:
-            return pixels, None
-        cuts = [tracker is not None and tracker.is_cut(frame) for frame in frames]
-        return slide_clips(self._history, frames, pixels, cuts, self.model.clip_length)
+    def _see(
+        self, clips: ClipBuffer, frames: Sequence[Frame], tracker: Tracker | None, context: Sequence[Frame]
+    ) -> None:
+        """Add frames, and those around them, to what clips are cut from."""
+        clips.begin(frames[0])
+        for frame in filter(clips.is_new, context or frames):
+            (pixels,) = self._preprocessor.pixels([frame])
+            clips.add(frame, pixels, starts_shot=tracker is not None and tracker.is_cut(frame))
+
+    def _run_clip(self, clips: ClipBuffer, frames: Sequence[Frame]) -> BatchRun:
+        """Run the network on the clip of frames that share it, unless that was the last one."""
+        clip = clips.clip_of(frames[0])
+        if self._clip_run is None or self._clip_run.clip != clip:
+            self._clip_run = None  # its memory is needed
+            self._clip_run = ClipRun(clip, clips.timing.length, self._run(clips.pixels(clip)[None]))
+        return self._clip_run.explaining([clips.position(frame) for frame in frames])
 
     def _stills(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Repeat each image to a clip in which nothing moves, where the network takes clips."""
@@ -466,5 +538,11 @@ class Explainer:
                 )
                 self.notes.append(self._backend_reason)
                 _logger.info("%s", self._backend_reason)
-        captured = None if self._graphs is None else self._graphs.run(pixels, self.targets)
-        return captured or self._map_maker.run(pixels)
+        if self._graphs is None or self._clips is not None:
+            return self._map_maker.run(pixels)
+        return self._graphs.run(pixels, self.targets) or self._map_maker.run(pixels)
+
+
+def _grouped(frames: Sequence[Frame], key: Callable[[Frame], Hashable]) -> list[list[Frame]]:
+    """Group consecutive frames of one key."""
+    return [list(alike) for _, alike in itertools.groupby(frames, key=key)]

@@ -141,7 +141,7 @@ class MethodInputs:
             name = self._network.layers[self._index].name
             raise ModelError(
                 f"no gradient reaches layer {name!r} from the score; choose another `target_layer`, or a "
-                "method without gradients (`method='ablationcam'` or `'occlusion'`)"
+                "method without gradients (`method='ablationcam'` or `method='occlusion'`)"
             )
         return gradient
 

@@ -5,18 +5,30 @@ from __future__ import annotations
 import dataclasses
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from av.stream import Stream
 
 from streamcam.errors import InvalidArgumentError
 from streamcam.frames import SourceInfo
+from streamcam.media.animation_files import (
+    FOREVER,
+    SetDuration,
+    gif_repeats,
+    png_repeats,
+    set_gif_duration,
+    set_png_duration,
+    set_webp_duration,
+    webp_repeats,
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,6 +54,8 @@ class Container:
     holds_timecodes: bool = False
     holds_attachments: bool = False
     holds_covers: bool = False
+    holds_changes: bool = True
+    """Whether FFmpeg's muxer takes a change of a stream's codec data; some spoil the file."""
     has_edit_lists: bool = False
     """Whether it can hide what comes before a video's beginning."""
     has_set_clock: bool = False
@@ -51,6 +65,10 @@ class Container:
     recording_options: Mapping[str, str] | None = None
     """The muxer's options for a file that can be played however suddenly its writing ends: its data is
     complete once in `FRAGMENT_S`. None where there is no such file of this kind."""
+    repeat_options: Callable[[int], Mapping[str, str]] | None = None
+    """The muxer's options for a number of plays, where it holds an animation."""
+    set_duration: SetDuration | None = None
+    """Sets how long a finished animation lasts."""
     pixel_format: str | None = None
     """The format its images are encoded from, where that is RGB: it holds an animation."""
     time_base: Fraction | None = None
@@ -65,6 +83,8 @@ class Container:
 
     def options_for(self, info: SourceInfo) -> dict[str, str]:
         """Return the muxer's options for the video of a source."""
+        if self.repeat_options is not None:
+            return {**self.options, **self.repeat_options(info.plays or FOREVER)}
         if not self.has_set_clock:
             return dict(self.options)
         # Every timestamp stays the same number in the ticks of the input. A late start of a stream is written
@@ -97,7 +117,6 @@ _TRANSPORT_CODECS = frozenset(
 
 _APPLE_TAGS = {"hevc": "hvc1"}  # Apple's players know HEVC by no other
 _INDEX_FIRST = {"movflags": "+faststart"}
-_FOREVER = {"loop": "0"}
 _MILLISECONDS = Fraction(1, 1000)
 
 _MP4 = Container(
@@ -141,10 +160,17 @@ _MKV = Container(
     holds_timecodes=True,
     holds_attachments=True,
     holds_covers=True,
+    holds_changes=False,
     recording_options={"cluster_time_limit": str(FRAGMENT_S * 1000), "flush_packets": "1"},
 )
 _APNG = Container(
-    ".png", "apng", "apng", options={"plays": "0"}, pixel_format="rgb24", time_base=_MILLISECONDS
+    ".png",
+    "apng",
+    "apng",
+    repeat_options=png_repeats,
+    set_duration=set_png_duration,
+    pixel_format="rgb24",
+    time_base=_MILLISECONDS,
 )
 
 _ALL = (
@@ -152,14 +178,23 @@ _ALL = (
     dataclasses.replace(_MP4, suffix=".m4v", recording_options=None),
     _MOV,
     _MKV,
-    Container(".webm", "webm", "vp9", "libopus", "webvtt", holds_timecodes=True),
+    Container(".webm", "webm", "vp9", "libopus", "webvtt", holds_timecodes=True, holds_changes=False),
     Container(".ts", "mpegts", "h264", "aac", data=_TRANSPORT_DATA, codecs=_TRANSPORT_CODECS),
-    Container(".gif", "gif", "gif", options=_FOREVER, pixel_format="pal8", time_base=Fraction(1, 100)),
+    Container(
+        ".gif",
+        "gif",
+        "gif",
+        repeat_options=gif_repeats,
+        set_duration=set_gif_duration,
+        pixel_format="pal8",
+        time_base=Fraction(1, 100),
+    ),
     Container(
         ".webp",
         "webp",
         "webp",
-        options=_FOREVER,
+        repeat_options=webp_repeats,
+        set_duration=set_webp_duration,
         pixel_format="bgra",
         time_base=_MILLISECONDS,
         merges_repeats=True,
@@ -176,7 +211,10 @@ Only containers with timestamps: AVI, which counts frames, is not among them.
 
 
 # As FFmpeg chooses.
-_USUAL_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+_USUAL_LAYOUTS = {
+    **{1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"},
+    **{10: "5.1.4", 12: "7.1.4", 16: "hexadecagonal", 24: "22.2"},
+}
 
 
 def container_of(path: Path) -> Container:
@@ -193,19 +231,24 @@ def container_of(path: Path) -> Container:
         ) from None
 
 
-def can_copy(container: Container, stream: Stream) -> bool:
+def can_copy(container: Container, stream: Stream, packet: Packet[Any] | None) -> bool:
     """Return whether a container takes a copy of a stream, by trying: not all refusals can be looked up.
 
     Args:
         container: The kind of file.
         stream: A stream of audio, subtitles or data of an open input.
+        packet: One of its packets, which is spent: some muxers refuse a stream only at the end. None if there
+            is none at the beginning of the file.
     """
     if not _is_known_in(container, stream):
         return False
     try:
         with av.open(io.BytesIO(), "w", format=container.muxer) as trial:
-            add_template(trial, stream)
+            copy = add_template(trial, stream)
             trial.start_encoding()
+            if packet is not None:
+                packet.stream, packet.pts, packet.dts = copy, 0, 0
+                trial.mux(packet)
     except (ValueError, FFmpegError):
         return False
     return True

@@ -54,6 +54,10 @@ class EncoderFeed:
         image.pict_type = PictureType.NONE  # a decoder's note of its own type would bind the encoder
         return [self._on_clock(converted) for converted in self._converted(image)]
 
+    def ticks_of(self, duration: int) -> int:
+        """Convert a duration from ticks of the source to the encoder's."""
+        return max(1, round(duration * self._given / self._clock))
+
     def flush(self) -> list[Image]:
         """Return the images that are still held back at the end."""
         held = () if self._palettes is None else self._palettes.map(None)

@@ -85,6 +85,7 @@ class Deinterlacer:
         for image in _pull_all(self._graph):
             if image.pts is not None and image.time_base is not None:
                 image.pts = round(image.pts * image.time_base / self._time_base)
+                image.duration = round(image.duration * image.time_base / self._time_base)
             image.time_base = self._time_base
             yield image
 

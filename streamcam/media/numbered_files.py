@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+_DIGITS = re.compile(r"([0-9]+)")
 _NUMBER = re.compile(r"%(?:0(\d))?d")
 
 
@@ -31,3 +32,9 @@ def numbered_files(path: Path) -> dict[int, Path]:
     pattern = re.compile(rf"{before}(\d+){after}", re.IGNORECASE)
     matches = ((pattern.fullmatch(entry.name), entry) for entry in path.parent.iterdir())
     return dict(sorted((int(match[1]), entry) for match, entry in matches if match is not None))
+
+
+def natural_order(path: Path) -> tuple[list[str | int], str]:
+    """Return a key that sorts files as people do: image.png, image2.png, image10.png."""
+    parts = _DIGITS.split(str(path.with_suffix("")))
+    return [int(part) if number % 2 else part for number, part in enumerate(parts)], str(path)

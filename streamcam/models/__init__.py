@@ -2,6 +2,7 @@
 
 from streamcam.models.base import InputSpec, Model, Output
 from streamcam.models.classifier import Classifier
+from streamcam.models.clip_classifier import ClipClassifier
 from streamcam.models.detector import Candidates, Detector
 from streamcam.models.families.base import ModelInfo
 from streamcam.models.families.bundled import DEFAULT_MODEL
@@ -16,6 +17,7 @@ __all__ = [
     "FITS",
     "Candidates",
     "Classifier",
+    "ClipClassifier",
     "Detector",
     "Geometry",
     "InputSpec",

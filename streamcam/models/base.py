@@ -15,20 +15,23 @@ from torch import nn
 
 from streamcam.errors import UnknownNameError
 from streamcam.explanations import Instance
+from streamcam.models.compiled import uncompiled
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class InputSpec:
     """Size and scale of a network's input."""
 
-    size: int = 224
-    """Side of the square it was evaluated on, in pixels."""
+    size: int | tuple[int, int] = 224
+    """Side of the square that it was evaluated on, or (width, height), in pixels."""
     resize: int = 256
-    """Short side of the image from which that square was cut, in pixels."""
+    """Short side of the image from which that was cut, in pixels."""
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     """Mean of each channel, on a scale of 0 to 1: three for RGB, one for gray."""
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     """Standard deviation of each channel, on a scale of 0 to 1."""
+    dtype: torch.dtype = torch.float32
+    """float32, or a type of whole numbers, as uint8, for networks that take pixels from 0 to 255."""
 
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
@@ -40,6 +43,11 @@ class InputSpec:
             raise ValueError("mean and std are on a scale of 0 to 1: divide those of 0 to 255 by 255")
         if min(self.std) <= 0:
             raise ValueError(f"standard deviations are above 0, not {min(self.std)}")
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
 
     @property
     def channels(self) -> int:
@@ -60,6 +68,17 @@ class InputSpec:
         if self.channels == 1:
             pixels = torch.einsum("c,nc...->n...", luma, pixels).unsqueeze(1)
         return pixels.sub_(mean).div_(std)
+
+    def as_taken(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Convert normalized images to the network's type: to pixels again, where it takes whole numbers.
+
+        Args:
+            inputs: What `normalize` returned, perhaps changed by a method.
+        """
+        if self.dtype.is_floating_point:
+            return inputs
+        _, mean, std = _scales(self, inputs.device, inputs.ndim)
+        return (inputs * std).add_(mean).round_().clamp_(0, 255).to(self.dtype)
 
 
 @functools.lru_cache(maxsize=16)
@@ -101,12 +120,14 @@ class Model(abc.ABC):
 
     name: str
     module: nn.Module
-    """Takes float32 (N, channels, H, W); with `clip_length` T above 1, (N, channels, T, H, W)."""
+    """Takes (N, channels, H, W), clips (N, channels, T, H, W), in the type of its `input`."""
     labels: tuple[str, ...]
     """Name of each class, in the order of the scores."""
     input: InputSpec
     weights: str
     """Where the weights came from, for reports: a name, a file or ``none``."""
+    notes: tuple[str, ...] = dataclasses.field(default=(), kw_only=True)
+    """Sentences about how it was loaded, for the user."""
 
     @property
     def clip_length(self) -> int:
@@ -131,6 +152,16 @@ class Model(abc.ABC):
         """
         return ()
 
+    @property
+    def answers_values(self) -> bool:
+        """Whether scores are numbers to show as they are, as a regressor's, instead of classes."""
+        return False
+
+    @property
+    def clip_fps(self) -> float:
+        """How many frames of a second a clip holds; of no concern to networks that take single images."""
+        return 15.0
+
     def prepare(self, pixels: torch.Tensor) -> torch.Tensor:
         """Convert pixels to the network's input.
 
@@ -148,7 +179,7 @@ class Model(abc.ABC):
         Args:
             inputs: What `prepare` returned, on the network's device.
         """
-        return self.read(self.module(inputs))
+        return self.read(self.module(self.input.as_taken(inputs)))
 
     @abc.abstractmethod
     def read(self, answer: object) -> Output:
@@ -181,6 +212,11 @@ class Model(abc.ABC):
         """Return the same model around another network of the same kind."""
         return self._changed(module=module)
 
+    def uncompiled(self) -> Self:
+        """Return the same model around the network that `torch.compile` was given, if it was."""
+        module = uncompiled(self.module)
+        return self if module is self.module else self.with_module(module)
+
     def in_float32(self) -> Self:
         """Return the same model with a network in float32: this one, or one around a converted copy."""
         values = (*self.module.parameters(), *self.module.buffers())
@@ -188,9 +224,9 @@ class Model(abc.ABC):
             return self
         return self.with_module(copy.deepcopy(self.module).float())
 
-    def renamed(self, name: str, *, labels: tuple[str, ...], weights: str) -> Self:
-        """Return the same model under another name, with other labels and another origin of its weights."""
-        return self._changed(name=name, labels=labels, weights=weights)
+    def renamed(self, name: str, *, labels: tuple[str, ...], weights: str, notes: tuple[str, ...]) -> Self:
+        """Return the same model under another name, with other labels, origin of its weights and notes."""
+        return self._changed(name=name, labels=labels, weights=weights, notes=notes)
 
     def _changed(self, **fields: object) -> Self:
         other = copy.copy(self)
@@ -199,11 +235,11 @@ class Model(abc.ABC):
         return other
 
     def __repr__(self) -> str:
-        size = f"{self.input.size}x{self.input.size}"
+        width, height = self.input.sides
         clips = f", clips of {self.clip_length} frames" if self.clip_length > 1 else ""
         return (
-            f"{type(self).__name__}({self.name!r}, {len(self.labels)} classes, input {size}{clips}, "
-            f"weights {self.weights!r})"
+            f"{type(self).__name__}({self.name!r}, {len(self.labels)} classes, "
+            f"input {width}x{height}{clips}, weights {self.weights!r})"
         )
 
     def class_index(self, name: int | str) -> int:

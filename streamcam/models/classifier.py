@@ -10,6 +10,12 @@ import torch
 
 from streamcam.errors import ModelError
 from streamcam.models.base import Model, Output
+from streamcam.models.refusals import refuse_answer
+
+Activation = Literal["softmax", "sigmoid", "none", "value"]
+
+VALUE_LABELS = ("value",)
+"""The labels of a network that returns one number, if it is given none."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -18,12 +24,17 @@ class Classifier(Model):
 
     logits_key: str | int | None = None
     """Where the logits are in the network's answer, if that is a dict, tuple, list or object."""
-    activation: Literal["softmax", "sigmoid", "none"] = "softmax"
+    activation: Activation = "softmax"
     """How logits become probabilities: softmax for classes that exclude each other, sigmoid for others, none
-    for a network that returns probabilities."""
+    for a network that returns probabilities. They stay what they are with value, for regressors."""
+
+    @property
+    def answers_values(self) -> bool:
+        """Whether the network is a regressor."""
+        return self.activation == "value"
 
     def read(self, answer: object) -> Output:
-        """Read the logits; a single one, as of binary classifiers, becomes two.
+        """Read the logits; a single one, as of binary classifiers, becomes two unless it is a value.
 
         The first is the negated one, or for a probability the rest. With softmax each is half as large,
         because their difference counts.
@@ -32,7 +43,8 @@ class Classifier(Model):
             ModelError: if they are not where they should be.
         """
         logits = self.find_logits(answer)
-        return Output(self._as_two(logits) if logits.shape[1] == 1 else logits, raw=answer)
+        is_one_of_two = logits.shape[1] == 1 and not self.answers_values
+        return Output(self._as_two(logits) if is_one_of_two else logits, raw=answer)
 
     def _as_two(self, logit: torch.Tensor) -> torch.Tensor:
         if self.activation == "none":
@@ -41,8 +53,14 @@ class Classifier(Model):
         return scores / 2 if self.activation == "softmax" else scores
 
     def adapt(self, answer: object) -> tuple[Self, str | None]:
-        """Return the classifier that reads a trial answer right, where that holds probabilities."""
+        """Return the classifier that reads a trial answer right, where that is a value or probabilities."""
         returned = self.find_logits(answer)
+        if returned.shape[1] == len(self.labels) == 1:
+            note = (
+                f"{self.name} returns one number, which is shown as it is; if that is a classifier's logit, "
+                "use `activation='sigmoid'`"
+            )
+            return self._changed(activation="value"), note if self.labels == VALUE_LABELS else None
         if self.activation != "softmax" or not _sums_to_one(returned):
             return self, None
         if self.logits_key is None and isinstance(answer, tuple | list):
@@ -62,26 +80,19 @@ class Classifier(Model):
         """Find the logits in the network's answer.
 
         Returns:
-            (N, classes), or (N, 1) of a binary classifier.
+            (N, classes), or (N, 1) of a binary classifier, which may return them as (N,).
 
         Raises:
             ModelError: if they are not where they should be.
         """
         logits = _entry(answer, self.logits_key)
-        if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
-            returned = "nothing" if logits is None else f"a {type(logits).__name__}"
-            if isinstance(logits, torch.Tensor):
-                returned = f"a tensor {tuple(logits.shape)}"
-            keys = f" with the keys {', '.join(map(str, logits))}" if isinstance(logits, Mapping) else ""
-            raise ModelError(
-                f"{self.name} returns {returned}{keys} where logits (N, classes) are needed; "
-                "say where they are with `logits_key`"
-            )
-        return logits
+        if not isinstance(logits, torch.Tensor) or logits.ndim > 2:
+            raise refuse_answer(self.name, answer, logits)
+        return logits if logits.ndim == 2 else logits.reshape(-1, 1)
 
     def probabilities(self, scores: torch.Tensor) -> torch.Tensor:
-        """Convert logits (N, classes) to probabilities (N, classes)."""
-        if self.activation == "none":
+        """Convert logits (N, classes) to probabilities (N, classes); values stay as they are."""
+        if self.activation in ("none", "value"):
             return scores
         return scores.sigmoid() if self.activation == "sigmoid" else scores.softmax(dim=1)
 
@@ -99,11 +110,13 @@ def _sums_to_one(scores: torch.Tensor) -> bool:
 
 
 def _entry(answer: object, key: str | int | None) -> object:
-    """Return the entry of an answer at a key, or the first one of a tuple or list."""
-    if key is None:
-        return answer[0] if isinstance(answer, tuple | list) and answer else answer
-    if isinstance(answer, torch.Tensor):  # the head alone, without the dict around its logits
+    """Return the entry of an answer at a key; without one that named logits, or the first one of a tuple."""
+    if isinstance(answer, torch.Tensor):  # perhaps of the head alone, without the dict around its logits
         return answer
+    if key is None:
+        if isinstance(answer, Mapping):
+            return answer.get("logits", answer)
+        return getattr(answer, "logits", answer[0] if isinstance(answer, tuple | list) and answer else answer)
     try:
         if isinstance(answer, Mapping):
             return answer[key]

@@ -76,7 +76,7 @@ def fit_geometry(fit: str, frame: Size, spec: InputSpec) -> Geometry:
 
 def _full(frame: Size, spec: InputSpec) -> Geometry:
     """Keep the whole frame at its own shape: the short side at the network's size, both in strides."""
-    short = max(STRIDE, round(spec.size / STRIDE) * STRIDE)
+    short = max(STRIDE, round(min(spec.sides) / STRIDE) * STRIDE)
     aspect = min(max(frame) / min(frame), MAX_ASPECT)
     long = max(short, round(short * aspect / STRIDE) * STRIDE)
     size = (long, short) if frame[0] >= frame[1] else (short, long)
@@ -84,27 +84,28 @@ def _full(frame: Size, spec: InputSpec) -> Geometry:
 
 
 def _stretch(_frame: Size, spec: InputSpec) -> Geometry:
-    """Squash the whole frame into the network's square."""
-    size = (spec.size, spec.size)
-    return Geometry(size, size, (0, 0), Region())
+    """Squash the whole frame into the network's input."""
+    return Geometry(spec.sides, spec.sides, (0, 0), Region())
 
 
 def _crop(frame: Size, spec: InputSpec) -> Geometry:
-    """Cut the center square, as in the networks' published evaluations."""
-    scale = max(spec.resize, spec.size) / min(frame)
-    return _centered(frame, scale, spec.size)
+    """Cut the center, as in the networks' published evaluations."""
+    margin = max(1.0, spec.resize / min(spec.sides))
+    scale = max(side * margin / length for side, length in zip(spec.sides, frame, strict=True))
+    return _centered(frame, scale, spec.sides)
 
 
 def _pad(frame: Size, spec: InputSpec) -> Geometry:
-    """Fit the whole frame into the square and fill the rest with the mean color."""
-    return _centered(frame, spec.size / max(frame), spec.size)
+    """Fit the whole frame into the input and fill the rest with the mean color."""
+    scale = min(side / length for side, length in zip(spec.sides, frame, strict=True))
+    return _centered(frame, scale, spec.sides)
 
 
-def _centered(frame: Size, scale: float, side: int) -> Geometry:
+def _centered(frame: Size, scale: float, size: Size) -> Geometry:
     width, height = (max(1, round(length * scale)) for length in frame)
-    left, top = (side - width) // 2, (side - height) // 2
-    region = Region(-left / width, -top / height, (side - left) / width, (side - top) / height)
-    return Geometry((width, height), (side, side), (left, top), region)
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    region = Region(-left / width, -top / height, (size[0] - left) / width, (size[1] - top) / height)
+    return Geometry((width, height), size, (left, top), region)
 
 
 FITS: dict[str, Callable[[Size, InputSpec], Geometry]] = {

@@ -18,6 +18,10 @@ Grid = tuple[int, int]
 MAX_PREFIX_TOKENS = 32
 """Class, distillation and register tokens before the patches: more than this is something else."""
 
+# Of the correlation with what patches saw: noticeably better, and certainly patches.
+_CLEARLY_BETTER = 0.05
+_CLEARLY_PATCHES = 0.9
+
 # A grid's cells are about as wide as they are high: padding and striding change that by a little.
 _ASPECT_TOLERANCE = 0.35
 
@@ -26,23 +30,28 @@ _ASPECT_TOLERANCE = 0.35
 class Layout:
     """Where the features of each place stand in a layer's output."""
 
-    kind: Literal["nchw", "nhwc", "tokens", "ncthw"]
-    """Planes, channels last, tokens, or the planes of t moments of a clip."""
+    kind: Literal["nchw", "nhwc", "tokens", "ncthw", "nthwc"]
+    """Planes, channels last, tokens, or either of the first two for t moments of a clip."""
     grid: Grid
     """Its grid in the trial run; images of other shapes may have another."""
     prefix_tokens: int = 0
     """Tokens before the patches that stand for no place."""
     cell_aspect: float = 1.0
     """Of tokens: the height of a place in the image, divided by its width."""
+    moments: int = 1
+    """Of tokens: t, the number of moments of a clip that follow one another."""
+    suffix_tokens: int = 0
+    """Tokens behind the patches that stand for no place."""
 
     def fold(self, output: torch.Tensor, image: Grid) -> torch.Tensor:
         """Rearrange an output of the layer into planes.
 
         The moments of a clip become one tall plane, the newest at the bottom, so that methods need not know
-        of time: a place is then a place at a moment. `newest` cuts a finished map down to its last moment.
+        of time: a place is then a place at a moment. `moments_of` takes finished maps apart again.
 
         Args:
-            output: (N, C, h, w), (N, h, w, C), (N, prefix + h * w, C) or (N, C, t, h, w), as `kind` says.
+            output: (N, C, h, w), (N, h, w, C), (N, prefix + t * h * w + suffix, C), (N, C, t, h, w) or
+                (N, t, h, w, C), as `kind` says.
             image: (height, width) of the network's input.
 
         Returns:
@@ -57,21 +66,25 @@ class Layout:
             return output.permute(0, 3, 1, 2)
         if self.kind == "ncthw":
             return output.flatten(2, 3)
+        if self.kind == "nthwc":
+            return output.flatten(1, 2).permute(0, 3, 1, 2)
         rows, columns = self.grid_of(output, image)
-        patches = output[:, output.shape[1] - rows * columns :]
-        return patches.transpose(1, 2).reshape(output.shape[0], output.shape[2], rows, columns)
+        places = self.moments * rows * columns
+        patches = output[:, self.prefix_tokens : self.prefix_tokens + places]
+        return patches.transpose(1, 2).reshape(output.shape[0], output.shape[2], self.moments * rows, columns)
 
-    def newest(self, maps: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
-        """Return the part of maps that shows the newest frame of a clip; other maps as they are.
+    def moments_of(self, maps: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+        """Take apart the moments of clips in maps; a layer without a time axis has one.
 
         Args:
             maps: What a method made of folded outputs, (N, t * h, w).
             output: The layer's output, as for `fold`.
 
         Returns:
-            (N, h, w): the last slice, that of the frame with which the clip ends.
+            (N, t, h, w).
         """
-        return maps[:, -output.shape[3] :] if self.kind == "ncthw" else maps
+        moments = {"ncthw": output.shape[2], "nthwc": output.shape[1]}.get(self.kind, self.moments)
+        return maps.reshape(len(maps), moments, -1, maps.shape[2])
 
     def grid_of(self, output: torch.Tensor, image: Grid) -> Grid:
         """Return the grid of an output, which may differ from that of the trial run.
@@ -89,8 +102,10 @@ class Layout:
             return output.shape[1], output.shape[2]
         if self.kind == "ncthw":
             return output.shape[3], output.shape[4]
+        if self.kind == "nthwc":
+            return output.shape[2], output.shape[3]
         height, width = image
-        count = output.shape[1] - self.prefix_tokens
+        count = (output.shape[1] - self.prefix_tokens - self.suffix_tokens) // self.moments
         grid = _grid_of_tokens(count, (height / self.cell_aspect, width))
         if grid is None:
             raise ModelError(
@@ -104,7 +119,7 @@ class Layout:
 
         Args:
             planes: (N, C, h, w).
-            like: An output of the layer with the same batch; its prefix tokens are kept.
+            like: An output of the layer with the same batch; its other tokens are kept.
 
         Returns:
             A tensor of the layer's own layout.
@@ -115,12 +130,21 @@ class Layout:
             return planes.permute(0, 2, 3, 1)
         if self.kind == "ncthw":
             return planes.reshape(*planes.shape[:2], like.shape[2], like.shape[3], planes.shape[3])
-        prefix = like[:, : like.shape[1] - planes.shape[2] * planes.shape[3]]
-        return torch.cat([prefix, planes.flatten(2).transpose(1, 2)], dim=1)
+        if self.kind == "nthwc":
+            return planes.permute(0, 2, 3, 1).reshape(like.shape)
+        prefix = like[:, : self.prefix_tokens]
+        suffix = like[:, self.prefix_tokens + planes.shape[2] * planes.shape[3] :]
+        return torch.cat([prefix, planes.flatten(2).transpose(1, 2), suffix], dim=1)
 
 
 def find_layout(
-    shape: tuple[int, ...], batch: int, image: Grid, known_grids: Sequence[Grid], *, of_clips: bool = False
+    shape: tuple[int, ...],
+    batch: int,
+    image: Grid,
+    known_grids: Sequence[Grid],
+    *,
+    of_clips: bool = False,
+    known_moments: Sequence[int] = (),
 ) -> Layout | None:
     """Find out how an output lies on the image, if it does.
 
@@ -130,8 +154,8 @@ def find_layout(
             shifted attention, tables of relative positions) can be distinguished.
         image: (height, width) of the network's input.
         known_grids: The grids of layers that ran before: tokens have that of the planes they were cut from.
-
         of_clips: Whether clips went in, so that outputs may have a time axis.
+        known_moments: How many moments of a clip layers that ran before had.
 
     Returns:
         None where the output has no grid of more than one place.
@@ -141,11 +165,14 @@ def find_layout(
     if len(shape) == 4 and not _is_attention(shape, known_grids):
         return _find_planes(shape, image)
     if len(shape) == 3:
+        for moments in dict.fromkeys(reversed(known_moments)):
+            layout = _find_clip_tokens(shape, image, known_grids, moments)
+            if layout is not None:
+                return layout
         return _find_tokens(shape, image, known_grids)
     if len(shape) == 5 and of_clips:
-        moments = Layout("ncthw", (shape[3], shape[4]))
-        has_places = shape[3] * shape[4] > 1 and _distortion(moments.grid, image) <= 1
-        return moments if has_places else None
+        planes, pixels = Layout("ncthw", (shape[3], shape[4])), Layout("nthwc", (shape[2], shape[3]))
+        return _best_planes([planes, pixels], image)
     return None
 
 
@@ -156,10 +183,12 @@ def _is_attention(shape: tuple[int, ...], known_grids: Sequence[Grid]) -> bool:
 
 
 def _find_planes(shape: tuple[int, ...], image: Grid) -> Layout | None:
-    planes = Layout("nchw", (shape[2], shape[3]))
-    pixels = Layout("nhwc", (shape[1], shape[2]))
+    return _best_planes([Layout("nchw", (shape[2], shape[3])), Layout("nhwc", (shape[1], shape[2]))], image)
+
+
+def _best_planes(layouts: Sequence[Layout], image: Grid) -> Layout | None:
     # Where a number of channels looks like one of rows, the shape of the cells decides.
-    fitting = [layout for layout in (planes, pixels) if _distortion(layout.grid, image) <= 1]
+    fitting = [layout for layout in layouts if _distortion(layout.grid, image) <= 1]
     best = min(fitting, key=lambda layout: _distortion(layout.grid, image), default=None)
     return best if best is not None and best.grid[0] * best.grid[1] > 1 else None
 
@@ -194,9 +223,71 @@ def _find_tokens(shape: tuple[int, ...], image: Grid, known_grids: Sequence[Grid
         grid = _best_fitting(count, _halves(known), 0)
     if grid is None or grid[0] * grid[1] == 1:
         return None
-    height, width = image
-    cell_aspect = (height / grid[0]) / (width / grid[1])
-    return Layout("tokens", grid, count - grid[0] * grid[1], cell_aspect)
+    return Layout("tokens", grid, count - grid[0] * grid[1], _cell_aspect(grid, image))
+
+
+def place_tokens(
+    layout: Layout | None, changes: torch.Tensor, image: Grid, known_grids: Sequence[Grid]
+) -> Layout | None:
+    """Find out where the patches stand among tokens, by which of them answer to a part of the image.
+
+    Args:
+        layout: What the tokens' number says; None if it fits no grid.
+        changes: How far each token changed when the upper left quarter of the image did, float32 (tokens,).
+        image: (height, width) of the network's input.
+        known_grids: As for `find_layout`.
+
+    Returns:
+        The layout with its tokens before and behind the patches; None if no grid answers.
+    """
+    if layout is not None and (layout.prefix_tokens == 0 or layout.moments > 1):
+        return layout
+    agreement, grid, prefix = -1.0 if layout is not None else _CLEARLY_PATCHES, None, 0
+    for candidate in [layout.grid] if layout is not None else dict.fromkeys(known_grids):
+        if not 1 < candidate[0] * candidate[1] < len(changes):
+            continue
+        agreements = _agreement(changes, candidate)
+        if layout is not None:  # before all patches, unless it shows that they are not
+            agreements[-1] += _CLEARLY_BETTER
+        best = int(agreements.argmax())
+        if agreements[best] > agreement:
+            agreement, grid, prefix = float(agreements[best]), candidate, best
+    if grid is None:
+        return None
+    suffix = len(changes) - grid[0] * grid[1] - prefix
+    return Layout("tokens", grid, prefix, _cell_aspect(grid, image), suffix_tokens=suffix)
+
+
+def _agreement(changes: torch.Tensor, grid: Grid) -> torch.Tensor:
+    """Correlate how far tokens changed with what the patches of a grid saw, for each place of the first one.
+
+    Returns:
+        float32 (tokens - rows * columns + 1,), -1 to 1.
+    """
+    rows, columns = grid
+    down = (rows / 2 - torch.arange(rows)).clamp(0, 1)
+    across = (columns / 2 - torch.arange(columns)).clamp(0, 1)
+    seen = (down[:, None] * across).flatten()
+    windows = changes.unfold(0, rows * columns, 1)
+    windows, seen = windows - windows.mean(dim=1, keepdim=True), seen - seen.mean()
+    norms = (windows.norm(dim=1) * seen.norm()).clamp(min=torch.finfo(torch.float32).tiny)
+    return (windows @ seen).div(norms)
+
+
+def _cell_aspect(grid: Grid, image: Grid) -> float:
+    return (image[0] / grid[0]) / (image[1] / grid[1])
+
+
+def _find_clip_tokens(
+    shape: tuple[int, ...], image: Grid, known_grids: Sequence[Grid], moments: int
+) -> Layout | None:
+    """Find a known grid, or half of one, that tokens of several moments have, perhaps with a class token."""
+    known = list(dict.fromkeys(reversed(known_grids)))
+    for grid in (*known, *_halves(known)):
+        prefix = shape[1] - moments * grid[0] * grid[1]
+        if prefix in (0, 1) and grid[0] * grid[1] > 1:
+            return Layout("tokens", grid, prefix, _cell_aspect(grid, image), moments)
+    return None
 
 
 def _best_fitting(count: int, grids: Sequence[Grid], most_prefix_tokens: int) -> Grid | None:

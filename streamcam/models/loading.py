@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import get_args
 
 import torch
 
 from streamcam.errors import InvalidArgumentError, UnknownNameError, unknown_name
 from streamcam.models.base import Model
+from streamcam.models.classifier import Activation
 from streamcam.models.families import FAMILIES
 from streamcam.models.families.base import ModelInfo
 from streamcam.models.families.bundled import DEFAULT_MODEL
@@ -31,7 +32,7 @@ _OTHER_FILES = {
     ".tflite": "a TensorFlow Lite network",
 }
 
-ACTIVATIONS = ("softmax", "sigmoid", "none")
+ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 
 
 def load_model(
@@ -39,12 +40,14 @@ def load_model(
     *,
     weights: str | Path = DEFAULT_WEIGHTS,
     labels: str | Path | Sequence[str] | None = None,
-    input_size: int | None = None,
+    input_size: int | Sequence[int] | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
     logits_key: str | int | None = None,
-    activation: Literal["softmax", "sigmoid", "none"] | None = None,
+    activation: Activation | None = None,
     any_shape: bool = False,
+    num_classes: int | None = None,
+    trust_pickle: bool = False,
     confidence: float | None = None,
     iou: float | None = None,
     max_detections: int | None = None,
@@ -53,20 +56,28 @@ def load_model(
 
     Args:
         name: The default model's name, that of a torchvision classifier, ``detection:NAME`` for one of its
-            detectors, ``timm:NAME``, or ``package.module:factory`` for your own function that returns a
-            `torch.nn.Module` or a `Model`.
+            detectors, ``video:NAME`` for one of its classifiers of clips, ``timm:NAME``, or
+            ``package.module:factory`` for your own function that returns a `torch.nn.Module` or a `Model`.
         weights: ``"default"`` for the published weights (a factory's network as it is made), ``"none"`` for
             an untrained network, the same every time, the name of other published weights, as
-            ``"IMAGENET1K_V1"``, or the path of a ``.safetensors`` or PyTorch file.
-        labels: Class names, a file of them, or ``"imagenet"``; the published ones if None.
-        input_size: Side of the square that the network takes, in pixels; this and what follows stand in for
-            what a network was published with.
+            ``"IMAGENET1K_V1"``, or the path of a ``.safetensors`` or PyTorch file, or of a folder of Hugging
+            Face's libraries.
+        labels: Class names, a file of them, or ``"imagenet"``; if None, those in the file of weights or in
+            the ``config.json`` beside it, or the published ones.
+        input_size: Side of the square that the network takes, or (width, height), in pixels; this and what
+            follows stand in for what a network was published with.
         mean: Mean of each channel, on a scale of 0 to 1: three for RGB, one for gray.
         std: Standard deviation of each channel, likewise.
         logits_key: Where the logits stand in what the network returns, if that is a dict, tuple or list.
-        activation: What makes probabilities of logits; ``"none"`` for a network that returns probabilities.
+        activation: What makes probabilities of logits; ``"none"`` for a network that returns probabilities,
+            ``"value"`` for a regressor. By default ``"softmax"``; for a single output ``"sigmoid"`` if there
+            are two labels, and otherwise ``"value"``.
         any_shape: Whether transformers that can be built for one shape of image or for any are to take any,
             as ``fit='full'`` needs it: timm's then enlarge their table of positions. Others do not change.
+        num_classes: Number of classes of an untrained network, or of a factory, which is called with it; that
+            of a file of weights is read from it.
+        trust_pickle: Whether reading a file of weights may run code that is in it, as that of a whole network
+            does. Only for files from people you trust.
         confidence: Of detectors: the least score of an object, 0 to 1.
         iou: Of detectors: boxes of one class that overlap by more than this share of their union are one
             object, 0 to 1.
@@ -78,18 +89,22 @@ def load_model(
         InvalidArgumentError: if the input asked for cannot be.
         ModelError: if weights or labels cannot be read or downloaded, or do not fit, or a factory fails.
     """
-    if activation not in (None, *ACTIVATIONS):
+    if num_classes is not None and num_classes < 1:
+        raise InvalidArgumentError(f"`num_classes` is at least 1, not {num_classes}")
+    if activation is not None and activation not in ACTIVATIONS:
         raise unknown_name("activation", activation, ACTIVATIONS)
     request = ModelRequest(
         name,
         weights,
         _labels(labels),
-        input_size,
+        input_size if input_size is None or isinstance(input_size, int) else tuple(input_size),
         None if mean is None else tuple(mean),
         None if std is None else tuple(std),
         logits_key,
         activation,
         any_shape,
+        num_classes,
+        trust_pickle,
         _detection(confidence, iou, max_detections),
     )
     family = next((family for family in FAMILIES if family.accepts(name)), None)
@@ -131,7 +146,7 @@ def _labels(labels: str | Path | Sequence[str] | None) -> tuple[str, ...] | None
         return imagenet_labels()
     names = read_labels(Path(labels)) if isinstance(labels, str | Path) else tuple(labels)
     if not names:
-        raise InvalidArgumentError("a model has classes, but `labels` names none")
+        raise InvalidArgumentError("`labels` names no class; give one label for each class")
     return names
 
 

@@ -6,11 +6,12 @@ import dataclasses
 
 import torch
 
-from streamcam.errors import InvalidArgumentError, ModelError
+from streamcam.errors import InvalidArgumentError, ModelError, StreamcamError
 from streamcam.models.base import Model
+from streamcam.models.check_images import check_images
 from streamcam.models.geometry import fit_geometry
 from streamcam.models.layers import Layer, probe_layers
-from streamcam.models.refusals import refuse
+from streamcam.models.refusals import refuse_input
 
 _TRIAL_FRAME = (16, 9)
 
@@ -67,7 +68,7 @@ def probe_model(
     device: str | torch.device = "cpu",
     memory_format: torch.memory_format = torch.contiguous_format,
 ) -> Probe:
-    """Run a network once, on a black image, to see what it takes and what its layers put out.
+    """Run a network a few times to see what it takes and what its layers put out.
 
     Args:
         model: In evaluation mode.
@@ -84,32 +85,32 @@ def probe_model(
     if fit in (None, "full"):
         try:
             layers = _layers_at("full", model, device, memory_format)
-        except ModelError:  # it runs, but what it returns is no classifier's answer
+        except StreamcamError:  # it runs, but what it returns is no classifier's answer
             raise
         except Exception as error:  # whatever a network raises
-            only = f"{model.name} takes only {model.input.size}x{model.input.size} images"
+            width, height = model.input.sides
+            only = f"{model.name} takes only {width}x{height} images"
             if fit == "full":
                 raise InvalidArgumentError(f"{only}; use `fit='stretch'`, crop or pad") from error
             note = f"{only}: frames are stretched to that"
         else:
-            if fit == "full" or any(layer.explains for layer in layers):
+            if fit == "full" or any(layer.layout is not None for layer in layers):
                 return Probe("full", layers, None, memory_format)
             note = f"{model.name} resizes images itself: frames are stretched to what it takes"
     fit = fit or "stretch"
     try:
         return Probe(fit, _layers_at(fit, model, device, memory_format), note, memory_format)
-    except ModelError:
+    except StreamcamError:
         raise
     except Exception as error:
-        height, width = trial_size(model, fit)
-        reason = " ".join(str(error).split()) or type(error).__name__
-        size = f"{model.input.channels} channels and {width}x{height} pixels"
-        raise refuse(model.name, model.module, error, size, reason) from error
+        raise refuse_input(model.name, model.module, error, model.input, device) from error
 
 
 def _layers_at(
     fit: str, model: Model, device: str | torch.device, memory_format: torch.memory_format
 ) -> list[Layer]:
-    moments = (model.clip_length,) if model.clip_length > 1 else ()
-    image = torch.zeros(1, model.input.channels, *moments, *trial_size(model, fit), device=device)
-    return probe_layers(model, image.contiguous(memory_format=memory_format))
+    height, width = trial_size(model, fit)
+    pixels = torch.from_numpy(check_images(height, width, 1)).to(device).movedim(-1, 1)
+    if model.clip_length > 1:
+        pixels = pixels.unsqueeze(2).repeat_interleave(model.clip_length, dim=2)
+    return probe_layers(model, model.prepare(pixels).contiguous(memory_format=memory_format))

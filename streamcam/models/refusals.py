@@ -1,56 +1,288 @@
-"""Naming the kind of a network that does not run on an image, by what it raised, and the way out."""
+"""Naming the kind of a network that does not run on an image, or answers with no logits, and the way out.
+
+What a network takes is found out by trying: advice is given only where following it was seen to work.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import inspect
+import itertools
 import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import nn
 
 from streamcam.errors import ModelError
+from streamcam.models.base import InputSpec
 
-_WEIGHT_SIZE = re.compile(r"weight of size \[([\d, ]+)\]")
+_SQUARES = (
+    *(224, 256, 384, 299, 112, 128, 64, 96, 32, 28, 84),
+    *(160, 192, 240, 288, 320, 336, 448, 480, 512, 640),
+)
+_OBLONGS = ((128, 256), (64, 128), (128, 384), (192, 256), (192, 384), (640, 480), (100, 32), (128, 32))
+"""(width, height) of networks for people, scenes and words."""
+_CHANNELS = (2, 4, 5, 6, 8, 9, 10, 12, 13)
+_MOMENTS = (16, 8, 32, 4, 64)
+_TEXT_PARAMETERS = {"input_ids", "text", "texts", "tokens", "captions", "prompt", "prompts"}
+
+Size = tuple[int, int]
+"""(width, height) in pixels."""
 
 
-def refuse(name: str, module: nn.Module, error: Exception, image: str, reason: str) -> ModelError:
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Trial:
+    """An input that a network may take, and what it means that it does."""
+
+    says: str
+    """The kind and the way out, as the end of a sentence that begins with the network's name."""
+    arguments: tuple[Any, ...] = ()
+    keywords: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def refuse_input(
+    name: str, module: nn.Module, error: Exception, spec: InputSpec, device: str | torch.device = "cpu"
+) -> ModelError:
     """Build the error for a network that raised on a trial image.
 
     Args:
         name: What the message calls the network.
-        module: The network.
+        module: The network, in evaluation mode.
         error: What it raised.
-        image: The image, in words.
-        reason: The error, in words, on one line.
+        spec: The input that was tried.
+        device: Where the network is.
     """
-    text = str(error)
-    weight = _WEIGHT_SIZE.search(text)
-    shape = [int(number) for number in weight[1].split(",")] if weight else []
-    if isinstance(module, torch.jit.ScriptModule) and "hook" in text:
+    reason = in_words(error)
+    if isinstance(module, torch.jit.ScriptModule) and "hook" in reason:
         return ModelError(
             f"{name} is a TorchScript program, whose layers cannot be read; "
             "return the torch.nn.Module that it was made from"
         )
-    if isinstance(module, torch.fx.GraphModule) and "eval() is not supported" in text:
+    if isinstance(module, torch.fx.GraphModule) and "eval() is not supported" in reason:
         return ModelError(
             f"{name} is a program of torch.export, whose layers cannot be read; "
             "return the torch.nn.Module that it was made from"
         )
-    if isinstance(error, TypeError) and "required positional argument" in text:
+    if "QuantizedCPU" in reason:
         return ModelError(
-            f"{name} takes more than an image ({reason}); "
+            f"{name} is quantized and takes quantized numbers; return it between a QuantStub and a "
+            "DeQuantStub, or the network that it was made from"
+        )
+    missing = _missing_parameters(module)
+    for trial in _trials(spec, str(error), missing, device):
+        if _runs(module, trial):
+            return ModelError(f"{name} {trial.says}")
+    if missing:
+        kind = "is a network for images and texts" if _takes_texts(missing) else "takes more than an image"
+        return ModelError(
+            f"{name} {kind} ({', '.join(missing)}); "
             "return a torch.nn.Module around it that takes only an image and adds the rest"
         )
-    if len(shape) == 5:
-        return ModelError(
-            f"{name} takes clips or volumes, not single images; for clips return a streamcam Model with its "
-            "clip_length"
+    width, height = spec.sides
+    return ModelError(
+        f"{name} does not run on an image of {spec.channels} channels and {width}x{height} pixels "
+        f"({reason}), nor on those of other common sizes; return a torch.nn.Module around it that makes its "
+        "input of such images, or set `input_size`, `mean` and `std` to what it takes"
+    )
+
+
+def in_words(error: Exception) -> str:
+    """Describe an error of any library on one line."""
+    message = " ".join(str(error).split())
+    if len(message) > 300:
+        message = message[:300].rstrip() + "…"
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def _missing_parameters(module: nn.Module) -> list[str]:
+    """Return the parameters of a network that takes more than one, or needs keywords or texts."""
+    try:
+        parameters = list(inspect.signature(module.forward).parameters.values())
+    except (TypeError, ValueError):  # of compiled code
+        return []
+    named = [one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    needed = [one.name for one in named if one.default is one.empty]
+    by_keyword = any(one.kind is one.KEYWORD_ONLY and one.default is one.empty for one in named)
+    if len(needed) > 1 or by_keyword:
+        return needed
+    first_two = [one.name for one in named[:2]]
+    return first_two if _takes_texts(first_two) else []
+
+
+def _takes_texts(parameters: Iterable[str]) -> bool:
+    return not _TEXT_PARAMETERS.isdisjoint(parameters)
+
+
+def _runs(module: nn.Module, trial: _Trial) -> bool:
+    # Whatever a network raises on what it does not take.
+    with contextlib.suppress(Exception), torch.no_grad():
+        module(*trial.arguments, **trial.keywords)
+        return True
+    return False
+
+
+def _trials(spec: InputSpec, text: str, missing: list[str], device: str | torch.device) -> Iterator[_Trial]:
+    """Yield what the network may take, the likeliest first.
+
+    Args:
+        spec: The input that was tried in vain.
+        text: What the network said.
+        missing: From `_missing_parameters`.
+        device: Where the network is.
+    """
+    wrap = "return a torch.nn.Module around it that"
+    image = torch.zeros(1, spec.channels, *reversed(spec.sides), device=device)
+    if missing:
+        if not _takes_texts(missing):
+            yield _Trial(
+                f"takes two images, as siamese networks do ({', '.join(missing)}); {wrap} keeps one of them",
+                (image, image),
+            )
+        for keyword in missing if len(missing) == 1 else ():
+            yield _Trial(
+                f"takes its image by the keyword {keyword}; {wrap} passes it so", keywords={keyword: image}
+            )
+        return
+    yield from _sizes(spec, text, device)
+    yield from _channels(spec, text, device)
+    for dtype in (torch.uint8, torch.int64):
+        yield _Trial(
+            f"takes whole numbers from 0 to 255; give its model InputSpec(dtype={dtype})", (image.to(dtype),)
         )
-    if len(shape) == 4 and "channels" in text and shape[1] not in (1, 3):
+    yield _Trial(
+        f"takes images with channels last (N, H, W, C); {wrap} permutes them",
+        (image.permute(0, 2, 3, 1).contiguous(),),
+    )
+    yield _Trial(f"takes a list of images (C, H, W); {wrap} makes it of the batch", ([image[0]],))
+    yield _Trial(f"takes two images, as siamese networks do; {wrap} keeps one of them", ((image, image),))
+    yield from _clips(spec, device)
+
+
+def _sizes(spec: InputSpec, text: str, device: str | torch.device) -> Iterator[_Trial]:
+    for size in _likely_sizes(text):
+        yield _Trial(
+            f"takes images of {size[0]}x{size[1]} pixels; set `input_size` to {_in_pixels(size)}",
+            (torch.zeros(1, spec.channels, *reversed(size), device=device),),
+        )
+
+
+def _channels(spec: InputSpec, text: str, device: str | torch.device) -> Iterator[_Trial]:
+    sizes = [spec.sides, *_likely_sizes(text)]
+    for channels, kind in ((1, "gray images"), (3, "RGB images")):
+        values = "one value" if channels == 1 else "three values"
+        for size in sizes if channels != spec.channels else ():
+            also = "" if size == spec.sides else f", and `input_size` to {_in_pixels(size)}"
+            yield _Trial(
+                f"takes {kind} of {size[0]}x{size[1]} pixels; set `mean` and `std` to {values} each{also}",
+                (torch.zeros(1, channels, *reversed(size), device=device),),
+            )
+    for channels, size in itertools.product(_CHANNELS, (spec.sides, (84, 84), (64, 64))):
+        yield _Trial(
+            f"takes images of {channels} channels, and frames have 3 (or 1 in gray); "
+            "return a torch.nn.Module around it that makes them from RGB",
+            (torch.zeros(1, channels, *reversed(size), device=device),),
+        )
+
+
+def _clips(spec: InputSpec, device: str | torch.device) -> Iterator[_Trial]:
+    yield _Trial(
+        "takes clips or several images (N, T, C, H, W), not single ones; return a torch.nn.Module around it "
+        "that gives it one image as a clip, images[:, None]",
+        (torch.zeros(1, 1, spec.channels, *reversed(spec.sides), device=device),),
+    )
+    for moments, size in itertools.product(_MOMENTS, dict.fromkeys((spec.sides, (112, 112)))):
+        width, height = size
+        clip = "return a streamcam Model with its clip_length"
+        channels_first = torch.zeros(1, spec.channels, moments, height, width, device=device)
+        yield _Trial(f"takes clips or volumes (N, C, T, H, W), not single images; {clip}", (channels_first,))
+        yield _Trial(
+            f"takes clips or several images (N, T, C, H, W), not single ones; {clip}, around a "
+            "torch.nn.Module that swaps both dimensions",
+            (channels_first.transpose(1, 2).contiguous(),),
+        )
+        yield _Trial(
+            "takes volumes of one channel, and frames have no depth; "
+            "return a torch.nn.Module around it that makes its input of an image",
+            (channels_first[:, :1].contiguous(),),
+        )
+
+
+def _likely_sizes(text: str) -> Iterable[Size]:
+    """Return sizes to try: those of which a network's error speaks first, then common ones."""
+    numbers = [int(number) for number in re.findall(r"\d+", text)]
+    sides = [number for number in numbers if 8 <= number <= 1024]
+    pairs = [(width, height) for height, width in itertools.pairwise(sides) if width != height]
+    squares = [(side, side) for side in (*sides[:8], *_SQUARES)]
+    return dict.fromkeys((*pairs[:8], *squares, *_OBLONGS))
+
+
+def _in_pixels(size: Size) -> str:
+    return str(size[0]) if size[0] == size[1] else f"{size[0]}x{size[1]}"
+
+
+_BOXES = ("boxes", "pred_boxes", "bboxes", "proposals")
+
+
+def refuse_answer(name: str, answer: object, found: object) -> ModelError:
+    """Build the error for a network whose answer holds no logits where they should be.
+
+    Args:
+        name: What the message calls the network.
+        answer: What the network returned.
+        found: The part of it that was taken for the logits.
+    """
+    fields = _fields(answer[0] if isinstance(answer, list | tuple) and len(answer) else answer)
+    listed = f" ({', '.join(fields)})" if fields else ""
+    returned = _describe(found)
+    if any(box in fields for box in _BOXES):
         return ModelError(
-            f"{name} takes images of {shape[1]} channels, and frames have 3 (or 1 in gray); "
-            "return a torch.nn.Module around it that makes them from RGB"
+            f"{name} is a detector: it returns boxes{listed}; return a streamcam Model whose read() makes "
+            "scores (N, classes) of that, as of each class's best box"
+        )
+    planes = [value for value in fields.values() if isinstance(value, torch.Tensor) and value.ndim == 4]
+    if isinstance(found, torch.Tensor) and found.ndim == 4:
+        planes.append(found)
+    if planes:
+        return ModelError(
+            f"{name} returns planes {tuple(planes[0].shape)}{listed}, as segmenters do; return a "
+            "torch.nn.Module around it that makes one score of each class's plane, as planes.mean((2, 3))"
+        )
+    if isinstance(found, torch.Tensor) and found.ndim == 3:
+        return ModelError(
+            f"{name} returns {returned}, as detectors and depth estimators do; return a torch.nn.Module "
+            "around it that makes scores (N, classes) of that"
+        )
+    if isinstance(found, torch.Tensor):
+        return ModelError(
+            f"{name} returns {returned} where logits (N, classes) are needed; return a torch.nn.Module "
+            "around it that makes them of that"
+        )
+    logits = [key for key, value in fields.items() if isinstance(value, torch.Tensor) and value.ndim == 2]
+    if logits:
+        return ModelError(
+            f"{name} returns {returned}{listed}; say which are the logits with `logits_key`: "
+            f"{' or '.join(logits)}"
         )
     return ModelError(
-        f"{name} does not run on an image of {image} ({reason}); say what it takes with `input_size`, `mean` "
-        "and `std`, or return a torch.nn.Module around it that resizes images to a size that is not square"
+        f"{name} returns {returned}{listed}, and none of it is logits (N, classes); return a torch.nn.Module "
+        "around it that makes them of that"
     )
+
+
+def _describe(found: object) -> str:
+    if isinstance(found, torch.Tensor):
+        return f"a tensor {tuple(found.shape)}"
+    return "nothing" if found is None else f"a {type(found).__name__}"
+
+
+def _fields(answer: object) -> dict[str, object]:
+    """Return the named parts of an answer: a dict, a named tuple or an object with fields."""
+    if isinstance(answer, Mapping):
+        return {str(key): value for key, value in answer.items()}
+    if isinstance(answer, torch.Tensor | nn.Module) or not hasattr(answer, "__dict__"):
+        named = getattr(answer, "_fields", ())
+        return {str(key): getattr(answer, str(key)) for key in named}
+    return dict(vars(answer))

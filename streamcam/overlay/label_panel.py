@@ -13,6 +13,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 
+from streamcam.caching import cached_method
 from streamcam.media.images import Image, YuvCoding, coding_of, planes_of
 from streamcam.overlay.font_files import read_chosen_face
 from streamcam.overlay.fonts import FontBook, RenderedText
@@ -27,6 +28,7 @@ PLAIN_BAR: Rgb = (180, 186, 194)
 BAR_TRACK: Rgb = (76, 80, 88)
 
 WIDEST_PERCENTAGE = "100 %"
+WIDEST_VALUE = "-0.00888"
 
 _MAX_HEIGHT_SHARE = 0.45
 _MAX_WIDTH_SHARE = 0.6  # the rest of the image is for the heat
@@ -35,24 +37,41 @@ _LONG_LABEL = 18  # times the text size: about 25 letters and a percentage alway
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LabelLine:
-    """One class listed in the panel."""
+    """One class listed in the panel, one value, or a line of the legend below."""
 
     text: str
-    probability: float
-    """0 to 1."""
+    probability: float | None
+    """0 to 1; None for a value or a line of the legend."""
     marked: bool = False
     """Whether the heat shown is of this class."""
     color: Rgb | None = None
-    """The color of its heat, if each class has one."""
+    """The color of its heat, if it has one; a marked line shows it as a square."""
+    value: float | None = None
+    """The number to show instead of a probability."""
+
+    @property
+    def score(self) -> str:
+        """The number at the end of the line."""
+        if self.value is not None:
+            return format_value(self.value)
+        return "" if self.probability is None else format_percentage(self.probability)
+
+
+def format_value(value: float) -> str:
+    """Format a number with three digits, or more before the decimal point."""
+    if value == 0 or not math.isfinite(value):
+        return "NaN" if math.isnan(value) else f"{value:g}"
+    exponent = math.floor(math.log10(abs(value)))
+    return f"{value:.{max(0, 2 - exponent)}f}" if -3 <= exponent <= 6 else f"{value:.2e}"
 
 
 def format_percentage(probability: float) -> str:
     """Format a probability as a whole percentage, or as "<1 %" below one percent.
 
-    NaN becomes a question mark: a network that fails must not stop the video.
+    NaN is shown as such: a network that fails must not stop the video.
     """
     if math.isnan(probability):
-        return "? %"
+        return "NaN"
     return "<1 %" if probability < 0.01 else f"{_round_percents(probability)} %"
 
 
@@ -67,6 +86,8 @@ class _Caption:
     text: str
     marked: bool
     color: Rgb | None
+    is_value: bool
+    """Whether a number stands after it that is no percentage."""
 
     @property
     def ink(self) -> Rgb:
@@ -92,7 +113,9 @@ class _Metrics:
     gap: int
     """Distance between two columns."""
     marker: int
-    """Side of the square around a marker."""
+    """Side of the square around the triangle that marks a line."""
+    swatch: int
+    """Side of the square that shows a line's color: as high as capitals and a little more."""
     bar: int
     """Height of a probability bar, and of the gap above it; 0 if it would be too thin to read."""
     radius: int
@@ -110,6 +133,7 @@ class _Metrics:
             padding=_even(0.45 * text),
             gap=_even(0.4 * text),
             marker=round(0.55 * text),
+            swatch=_even(0.8 * text),
             bar=_even(0.1 * text) if text >= 15 else 0,
             radius=round(0.3 * text),
             widest=_even(
@@ -170,14 +194,9 @@ class _PanelRenderer:
         self._height = height
         self._pixel_format = pixel_format
         self._coding = coding
-        # Sized for what a video alternates between. At 4K a background takes 7 MB, a label half a megabyte.
-        self.layout = functools.lru_cache(maxsize=64)(self._lay_out)
-        self.background = functools.lru_cache(maxsize=4)(self._draw_background)
-        self.label = functools.lru_cache(maxsize=32)(self._draw_label)
-        self.percentage = functools.lru_cache(maxsize=128)(self._draw_percentage)
-        self.bar = functools.lru_cache(maxsize=128)(self._draw_bar)
 
-    def _lay_out(self, captions: tuple[_Caption, ...]) -> _Layout | None:
+    @cached_method(maxsize=64)
+    def lay_out(self, captions: tuple[_Caption, ...]) -> _Layout | None:
         """Place the lines, by their labels alone so that nothing moves with the percentages.
 
         Returns:
@@ -189,8 +208,10 @@ class _PanelRenderer:
             return None
         left = metrics.padding
         if any(caption.marked for caption in captions):
-            left += _even(metrics.marker, math.ceil) + metrics.gap
-        percentage_width = 2 * metrics.gap + _even(self.book.measure(WIDEST_PERCENTAGE), math.ceil)
+            has_colors = any(caption.color is not None for caption in captions)
+            left += _even(metrics.swatch if has_colors else metrics.marker, math.ceil) + metrics.gap
+        widest = WIDEST_VALUE if any(caption.is_value for caption in captions) else WIDEST_PERCENTAGE
+        percentage_width = 2 * metrics.gap + _even(self.book.measure(widest), math.ceil)
         if metrics.widest - left - percentage_width - metrics.padding < 2 * metrics.text:
             percentage_width = 0
         most = metrics.widest - left - percentage_width - metrics.padding
@@ -232,27 +253,38 @@ class _PanelRenderer:
         ascent, descent = self.book.measure_height(text)
         return _even(ascent - self.book.ascent, math.ceil), _even(descent - self.book.descent, math.ceil)
 
-    def _draw_background(self, width: int, height: int) -> Sprite:
+    # The sizes suit what a video alternates between. At 4K a background takes 7 MB, a label half a megabyte.
+
+    @cached_method(maxsize=4)
+    def draw_background(self, width: int, height: int) -> Sprite:
+        """Draw the panel behind the lines."""
         canvas = Canvas(width, height)
         outline = draw_rounded_rectangle(width, height, self.metrics.radius)
         canvas.stamp(outline, 0, 0, BACKGROUND, opacity=BACKGROUND_OPACITY)
         return canvas.to_sprite(self._pixel_format, self._coding)
 
-    def _draw_label(self, caption: _Caption, left: int, width: int, extra_rise: int) -> Sprite:
+    @cached_method(maxsize=32)
+    def draw_label(self, caption: _Caption, left: int, width: int, extra_rise: int) -> Sprite:
         """Draw a marker and a label; the sprite begins at the panel's left edge."""
         text = self.book.render(self.book.truncate(caption.text, width))
         rise = self.rise + extra_rise
         left -= self.book.overhang
         canvas = self._text_canvas(_even(left + text.mask.shape[1], math.ceil), text, rise)
         if caption.marked:
-            side = self.metrics.marker
+            if caption.color is None:
+                side = self.metrics.marker
+                marker = draw_triangle(side)
+            else:
+                side = self.metrics.swatch
+                marker = draw_rounded_rectangle(side, side, side // 4)
             # Centered on the capitals, which are 0.7 em high.
             top = rise + round(self.baseline - 0.35 * self.metrics.text - side / 2)
-            canvas.stamp(draw_triangle(side), self.metrics.padding, top, caption.bar_color)
+            canvas.stamp(marker, self.metrics.padding, top, caption.bar_color)
         canvas.stamp(text.mask, left, rise + self.baseline - text.ascent, caption.ink)
         return canvas.to_sprite(self._pixel_format, self._coding)
 
-    def _draw_percentage(self, percentage: str, width: int, ink: Rgb) -> Sprite:
+    @cached_method(maxsize=128)
+    def draw_percentage(self, percentage: str, width: int, ink: Rgb) -> Sprite:
         """Draw a percentage that ends at the sprite's right edge."""
         text = self.book.render(percentage, flush_right=True)
         canvas = self._text_canvas(width, text, self.rise)
@@ -263,7 +295,9 @@ class _PanelRenderer:
     def _text_canvas(self, width: int, text: RenderedText, rise: int) -> Canvas:
         return Canvas(width, _even(rise + self.baseline + text.descent, math.ceil))
 
-    def _draw_bar(self, width: int, percents: int, color: Rgb) -> Sprite:
+    @cached_method(maxsize=128)
+    def draw_bar(self, width: int, percents: int, color: Rgb) -> Sprite:
+        """Draw a probability bar."""
         canvas = Canvas(width, self.metrics.bar)
         canvas.fill(0, 0, width, self.metrics.bar, BAR_TRACK)
         canvas.fill(0, 0, round(width * percents / 100), self.metrics.bar, color)
@@ -299,26 +333,28 @@ class LabelPanel:
             lines: The classes, best first.
         """
         renderer = self._renderer(image.width, image.height, image.format.name, coding_of(image))
-        captions = tuple(_Caption(line.text, line.marked, line.color) for line in lines)
-        layout = renderer.layout(captions)
+        captions = tuple(
+            _Caption(line.text, line.marked, line.color, line.value is not None) for line in lines
+        )
+        layout = renderer.lay_out(captions)
         if layout is None:
             return
         planes = planes_of(image)
         metrics = renderer.metrics
         left = top = metrics.margin
-        renderer.background(layout.width, layout.height).blend(planes, left, top)
+        renderer.draw_background(layout.width, layout.height).blend(planes, left, top)
         for line in layout.lines:
-            caption, probability = captions[line.number], lines[line.number].probability
+            caption, score = captions[line.number], lines[line.number].score
+            probability = lines[line.number].probability
             line_top = top + line.top
-            if metrics.bar:
+            if metrics.bar and probability is not None:
                 bar_width = layout.right - layout.label_left
-                bar = renderer.bar(bar_width, _round_percents(probability), caption.bar_color)
+                bar = renderer.draw_bar(bar_width, _round_percents(probability), caption.bar_color)
                 bar.blend(planes, left + layout.label_left, line_top + renderer.band + metrics.bar)
-            label = renderer.label(caption, layout.label_left, layout.label_width, line.extra_rise)
+            label = renderer.draw_label(caption, layout.label_left, layout.label_width, line.extra_rise)
             label.blend(planes, left, line_top - renderer.rise - line.extra_rise)
-            if layout.percentage_width:
-                percentage = format_percentage(probability)
-                value = renderer.percentage(percentage, layout.percentage_width, caption.ink)
+            if layout.percentage_width and score:
+                value = renderer.draw_percentage(score, layout.percentage_width, caption.ink)
                 value_left = left + layout.right - layout.percentage_width
                 value.blend(planes, value_left, line_top - renderer.rise)
         self._missing.update(dict.fromkeys(renderer.book.missing))

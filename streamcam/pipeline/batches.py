@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
 from streamcam.temporal import TemporalSettings, Tracker
+
+_MOST_WAITING_BYTES = 256 << 20
+"""Frames that wait for those behind them, for clips, take no more memory than this."""
 
 Explained = tuple[Frame, Explanation]
 
@@ -19,15 +23,25 @@ class FrameExplainer(Protocol):
 
     batch_size: int
 
-    def explain_frames(self, frames: list[Frame], tracker: Tracker | None = None) -> list[Explanation]:
-        """Return one explanation for each frame, in order; a tracker decides which classes are explained."""
+    @property
+    def clip_s(self) -> float:
+        """How far from a frame the others of its clip may be, in seconds; 0 for single images."""
+
+    def explain_frames(
+        self, frames: list[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()
+    ) -> list[Explanation]:
+        """Return one explanation for each frame, in order; a tracker decides which classes are explained.
+
+        The context is as `streamcam.Explainer` says, and not passed where `clip_s` is 0.
+        """
 
 
 class BatchExplainer:
     """Explains one run of frames with an explainer that may be replaced on the way.
 
-    Frames are gathered until those that are to be explained fill a batch. The batches of a file are always
-    the same, so that results repeat bit for bit. Belongs to one thread.
+    Frames are gathered until those that are to be explained fill a batch and, of clips, until those behind
+    them are there, as far as memory allows. The batches of a file are always the same, so that results
+    repeat bit for bit. Belongs to one thread.
     """
 
     def __init__(
@@ -44,7 +58,7 @@ class BatchExplainer:
             temporal: Which frames are explained, where shots begin and how labels hold; None explains every
                 frame by itself.
             batch_size: Number of frames in a batch, the explainer's own if None. With 1 every frame comes
-                back at once.
+                back at once, however far its clip goes on.
 
         Raises:
             InvalidArgumentError: if a temporal setting cannot be used.
@@ -58,30 +72,73 @@ class BatchExplainer:
         """Begin a new run: drop what was gathered, and what was known of the frames before."""
         self._tracker = None if self._temporal is None else Tracker(self._temporal)
         self._batch: list[tuple[Frame, bool]] = []
+        self._between: Sequence[Frame] = ()
 
     def switch(self, explainer: FrameExplainer) -> None:
         """Explain with another explainer from the next frame on, in a new run."""
         self._explainer = explainer
         self.restart()
 
-    def explain(self, frame: Frame) -> list[Explained]:
+    def explain(self, frame: Frame, before: Sequence[Frame] = ()) -> list[Explained]:
         """Take the next frame.
 
+        Args:
+            frame: The frame.
+            before: Frames that came between the last one and this and are not explained themselves, for clips
+                that hold them.
+
         Returns:
-            All frames of the batch that it completed, in order, with their explanations; often none.
+            All frames of the batches that it completed, in order, with their explanations; often none.
         """
         self._batch.append((frame, self._tracker is None or self._tracker.observe(frame)))
-        size = self._batch_size or self._explainer.batch_size
-        due = sum(is_due for _, is_due in self._batch)
-        is_full = due >= size or size == 1 or len(self._batch) - due == _MOST_SKIPPED
-        return self.flush() if is_full else []
+        self._between = before
+        explained = []
+        while count := self._count_complete():
+            explained += self._explain(count)
+        return explained
 
     def flush(self) -> list[Explained]:
         """Explain what was gathered, although it does not fill a batch."""
-        batch, self._batch = self._batch, []
+        return self._explain(len(self._batch))
+
+    def _count_complete(self) -> int:
+        """Return how many of the gathered frames make a batch; 0 if there are too few yet."""
+        size = self._batch_size or self._explainer.batch_size
+        due = 0
+        for number, (_, is_due) in enumerate(self._batch[: self._count_ready()], 1):
+            due += is_due
+            if due >= size or size == 1 or number - due == _MOST_SKIPPED:
+                return number
+        return 0
+
+    def _count_ready(self) -> int:
+        """Return how many of the gathered frames need not wait for more to come behind them."""
+        clip_s = 0.0 if self._batch_size == 1 else self._explainer.clip_s
+        if not clip_s:
+            return len(self._batch)
+        newest = self._batch[-1][0]
+        waiting = max(1, _MOST_WAITING_BYTES // _bytes_of(newest))
+        last_s = newest.time_s - clip_s + 1e-6  # times are rounded
+        ready = sum(frame.time_s <= last_s for frame, _ in self._batch)
+        return max(ready, len(self._batch) - waiting)
+
+    def _explain(self, count: int) -> list[Explained]:
+        """Explain the first of the gathered frames."""
+        batch = self._batch[:count]
         due = [frame for frame, is_due in batch if is_due]
-        raw = self._explainer.explain_frames(due, self._tracker) if due else []
+        raw = self._explain_due(due) if due else []
+        del self._batch[:count]
         if self._tracker is None:
             return list(zip(due, raw, strict=True))
         by_index = {frame.index: explanation for frame, explanation in zip(due, raw, strict=True)}
         return [(frame, self._tracker.complete(frame, by_index.get(frame.index))) for frame, _ in batch]
+
+    def _explain_due(self, due: list[Frame]) -> list[Explanation]:
+        if not self._explainer.clip_s:
+            return self._explainer.explain_frames(due, self._tracker)
+        context = (*self._between, *(frame for frame, _ in self._batch))
+        return self._explainer.explain_frames(due, self._tracker, context)
+
+
+def _bytes_of(frame: Frame) -> int:
+    return sum(plane.buffer_size for plane in frame.image.planes)

@@ -27,8 +27,10 @@ SECONDS_AT_RISK = 5.0
 class SkippingExplainer(FrameExplainer, Protocol):
     """An explainer that can skip frames whose explanations are known; `streamcam.Explainer` is one."""
 
-    def skip_frames(self, frames: list[Frame], tracker: Tracker | None = None) -> None:
-        """Take note of frames whose explanations are known, for clips that begin with them."""
+    def skip_frames(
+        self, frames: list[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()
+    ) -> None:
+        """Take note of frames whose explanations are known, for clips that hold them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class ResumingExplainer:
 
     Attributes:
         batch_size: How many frames a batch has.
+        clip_s: How far from a frame the others of its clip may be, in seconds.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class ResumingExplainer:
             clock: Returns the time in seconds.
         """
         self.batch_size = explainer.batch_size
+        self.clip_s = explainer.clip_s
         self._explainer = explainer
         self._store = store
         self._clock = clock
@@ -77,24 +81,28 @@ class ResumingExplainer:
         self._short: _Batch | None = None
         self._unsaved: list[_Batch] = []
 
-    def explain_frames(self, frames: list[Frame], tracker: Tracker | None = None) -> list[Explanation]:
+    def explain_frames(
+        self, frames: list[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()
+    ) -> list[Explanation]:
         """Return one explanation for each frame, in order; a tracker sees all of them, stored or not.
 
         Raises:
             SinkError: if a stored file is damaged, or the disk is full.
         """
         began_s = self._clock()
+        arguments: tuple[Any, ...] = (frames,) if tracker is None else (frames, tracker)
+        if self.clip_s:
+            arguments = (frames, tracker, context)
         recorded = [self._find_stored(frame.index) for frame in frames]
         known = [one for one in recorded if one is not None]
         if len(known) == len(frames) and self._is_settled:
-            self._explainer.skip_frames(*((frames,) if tracker is None else (frames, tracker)))
+            self._explainer.skip_frames(*arguments)
             for frame, (explanation, probabilities) in zip(frames, known, strict=True):
                 if tracker is not None and probabilities is not None:
                     tracker.restore_ranking(frame, probabilities, explanation.smoothed_predictions)
                     tracker.restore_objects(frame, explanation.instances)
         else:
             self._is_settled = True
-            arguments = (frames,) if tracker is None else (frames, tracker)
             explanations = self._explainer.explain_frames(*arguments)
             pairs = [_with_ranking(*pair, tracker) for pair in zip(frames, explanations, strict=True)]
             fresh = pairs[len(known) :]

@@ -6,13 +6,14 @@ import contextlib
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from streamcam.errors import InvalidArgumentError, SourceError
-from streamcam.explanations import RenderedFrame, StabilizedFrame
+from streamcam.explanations import BLANK_MAPS, EMPTY_MAPS, RenderedFrame, StabilizedFrame
 from streamcam.frames import SourceInfo, SourceReport
 from streamcam.media.encoders import EncoderSettings
 from streamcam.overlay import Overlay, OverlaySettings
@@ -82,6 +83,9 @@ class RenderResult:
     """How many frames in the output were explained in earlier runs that were interrupted."""
     kept: ResumeState | None = None
     """The work kept beside the output of a stopped render, to be resumed."""
+    empty: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """Why maps show nothing, a key of `streamcam.explanations.EMPTY_MAPS` → in how many of the explained
+    frames none shows anything for that reason."""
 
     @property
     def fps(self) -> float:
@@ -92,6 +96,11 @@ class RenderResult:
     def complete(self) -> bool:
         """Whether every frame that the input promises is in the output."""
         return not self.interrupted and self.source.whole and not self.frames_lost
+
+    @property
+    def shows_nothing(self) -> bool:
+        """Whether frames were explained, and no map of any of them has heat."""
+        return 0 < self.explained == sum(self.empty[reason] for reason in self.empty if reason in BLANK_MAPS)
 
     @property
     def frames_lost(self) -> int:
@@ -175,9 +184,11 @@ def plan_render(
             )
         # Both look at their settings before anything is made.
         stabilizer, overlay = Stabilizer(settings.temporal), Overlay(settings.overlay)
+        width, height = overlay.measure(info.width, info.height)
+        drawn = dataclasses.replace(info, width=width, height=height)
         if settings.sidecar is not None:
             _check_sidecar(settings.sidecar, output, info, overwrite=settings.overwrite)
-        sinks = [open_sink(output, info, settings=settings.encoder, overwrite=settings.overwrite)]
+        sinks = [open_sink(output, drawn, settings=settings.encoder, overwrite=settings.overwrite)]
         undo.callback(sinks[0].abort)
         if settings.resume:
             check_resumable(sinks[0])
@@ -310,9 +321,11 @@ class RenderPlan:
                 *report.notes,
                 *self._overlay.notes,
                 *(note for sink in sinks for note in sink.notes),
+                *note_empty_maps(written.empty, written.explained),
             ),
             carried=carried if frames else 0,
             kept=resumption.kept if resumption is not None and explained.stopped else None,
+            empty=written.empty if frames else {},
         )
 
     def _resume(self, explainer: Explainer) -> Resumption:
@@ -346,11 +359,13 @@ class _Written:
     explained: int = 0
     video_s: float = 0.0
     """How long the new frames last, in seconds."""
+    empty: Counter[str] = dataclasses.field(default_factory=Counter)
+    """How many explained frames show nothing, by `Explanation.emptiness`."""
 
 
 def _render_frame(stabilized: StabilizedFrame, overlay: Overlay) -> RenderedFrame:
     frame = stabilized.frame
-    return RenderedFrame(overlay.draw(stabilized), frame.pts, frame.time_base, stabilized)
+    return RenderedFrame(overlay.draw(stabilized), frame.pts, frame.time_base, stabilized, frame.duration)
 
 
 def _write_all(
@@ -373,12 +388,29 @@ def _write_all(
         if written.frames <= carried:
             first_new_s = time_s
         written.frames += 1
-        written.explained += frame.stabilized is not None and frame.stabilized.explanation.is_explained
+        explanation = None if frame.stabilized is None else frame.stabilized.explanation
+        if explanation is not None and explanation.is_explained:
+            written.explained += 1
+            if explanation.emptiness is not None:
+                written.empty[explanation.emptiness] += 1
         if written.frames > carried:
             written.video_s = time_s - first_new_s + step_s
         if on_progress is not None:
             on_progress(Progress(info, written.frames, time_s - first_s + step_s, carried))
     return written
+
+
+def note_empty_maps(empty: Mapping[str, int], explained: int) -> list[str]:
+    """Describe in how many frames the maps show nothing, and why, a sentence for each reason.
+
+    Args:
+        empty: As in `RenderResult`.
+        explained: Number of explained frames.
+    """
+    return [
+        f"the map of {count} of {explained} explained frames shows nothing: {EMPTY_MAPS[reason]}"
+        for reason, count in empty.items()
+    ]
 
 
 def describe_run(explainer: Explainer) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -35,11 +36,11 @@ class Worker:
             on_error: Called in the thread with what the body raised.
             on_end: Called in the thread at its very end, however it came.
         """
-        self._body = body
-        self._on_error = on_error
-        self._on_end = on_end
-        # A daemon: a device that hangs in a read must not keep the interpreter from ending.
-        self._thread = threading.Thread(target=self._run, name=f"streamcam-{name}", daemon=True)
+        # A daemon: a device that hangs in a read must not keep the interpreter from ending. Only the thread
+        # refers to the functions, until it ends: whoever owns a worker is often what they belong to.
+        self._thread = threading.Thread(
+            target=_run, args=(body, on_error, on_end), name=f"streamcam-{name}", daemon=True
+        )
 
     def start(self) -> None:
         """Start the thread."""
@@ -59,15 +60,26 @@ class Worker:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def _run(self) -> None:
-        try:
-            self._body()
-        except ChannelClosedError:  # nobody needs the rest
-            pass
-        except BaseException as error:  # whatever it is, somebody has to hear of it
-            self._on_error(error)
-        finally:
-            self._on_end()
+    def join_at_exit(self) -> None:
+        """Let the interpreter wait for the end of a thread that computes before it exits.
+
+        A library that is cut off in the middle of its work aborts the process.
+        """
+        if self._thread.is_alive():
+            atexit.register(self._thread.join)
+
+
+def _run(
+    body: Callable[[], None], on_error: Callable[[BaseException], None], on_end: Callable[[], None]
+) -> None:
+    try:
+        body()
+    except ChannelClosedError:  # nobody needs the rest
+        pass
+    except BaseException as error:  # whatever it is, somebody has to hear of it
+        on_error(error)
+    finally:
+        on_end()
 
 
 @contextlib.contextmanager

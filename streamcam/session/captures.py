@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import itertools
 import time
@@ -91,6 +92,11 @@ class Recorder:
         """How many frames were left out because the encoder or the disk was too slow."""
         return self._worker.dropped
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its thread has ended, and the file is as complete as it will be."""
+        return self._worker.has_ended
+
     def put(self, live_frame: LiveFrame) -> None:
         """Record a frame, without waiting."""
         self._worker.put(live_frame)
@@ -109,7 +115,9 @@ class Recorder:
 
     def _write(self, live_frame: LiveFrame) -> None:
         frame = live_frame.frame
-        image = self._compositor.compose(frame, live_frame.heat, live_frame.state.view.overlay)
+        # A video keeps its size, whatever the layout of the window becomes.
+        settings = dataclasses.replace(live_frame.state.view.overlay, layout="overlay")
+        image = self._compositor.compose(frame, live_frame.heat, settings)
         self._sink.write(RenderedFrame(image, frame.pts, frame.time_base, live_frame.heat))
 
     def _finish(self) -> None:
@@ -144,6 +152,7 @@ class Recordings(Output):
         self._next: tuple[Path, bool] | None = None
         self._active: Recorder | None = None
         self._recorders: list[Recorder] = []
+        self._past_recorded = self._past_dropped = 0
         self._last: Frame | None = None
         self._emit: Emit = lambda _event: None
 
@@ -162,6 +171,7 @@ class Recordings(Output):
         frame = live_frame.frame
         if self._next is not None:
             (path, announced), self._next = self._next, None
+            self._release_ended()
             self._active = Recorder(path, live_frame.state.rate, self._emit)
             self._recorders.append(self._active)
             self._emit(RecordingStarted(path, frame.time_s, announced))
@@ -193,8 +203,8 @@ class Recordings(Output):
     def counts(self) -> dict[str, int]:
         """Return how many frames all recordings together have, and how many were left out."""
         return {
-            "recorded": sum(recorder.written for recorder in self._recorders),
-            "recording_dropped": sum(recorder.dropped for recorder in self._recorders),
+            "recorded": self._past_recorded + sum(recorder.written for recorder in self._recorders),
+            "recording_dropped": self._past_dropped + sum(recorder.dropped for recorder in self._recorders),
         }
 
     def close(self) -> None:
@@ -202,6 +212,16 @@ class Recordings(Output):
         ends_at = time.monotonic() + PATIENCE_S
         for recorder in self._recorders:
             recorder.join(max(0.0, ends_at - time.monotonic()))
+
+    def _release_ended(self) -> None:
+        """Keep only the counts of recordings that have ended: what drew them takes megabytes."""
+        recorders, self._recorders = self._recorders, []
+        for recorder in recorders:
+            if recorder.has_ended:
+                self._past_recorded += recorder.written
+                self._past_dropped += recorder.dropped
+            else:
+                self._recorders.append(recorder)
 
 
 class Snapshots(Output):
@@ -247,7 +267,7 @@ class Snapshots(Output):
     def _save(self, item: tuple[Path, LiveFrame]) -> None:
         path, live_frame = item
         view = live_frame.state.view
-        image = self._compositor.compose(live_frame.frame, live_frame.heat, view.overlay, view.layout)
+        image = self._compositor.compose(live_frame.frame, live_frame.heat, view.overlay)
         try:
             sink = open_image_sink(path, overwrite=False)
             sink.write(

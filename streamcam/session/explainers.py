@@ -39,9 +39,16 @@ class SessionExplainer:
     batch_size: int = 1
     """One frame at a time: the first would have to wait for a second one."""
 
-    def explain_frames(self, frames: list[Frame], tracker: Tracker | None = None) -> list[Explanation]:
+    @property
+    def clip_s(self) -> float:
+        """Length of the network's clips in seconds; 0 if it takes single images."""
+        return self.explainer.clip_s
+
+    def explain_frames(
+        self, frames: list[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()
+    ) -> list[Explanation]:
         """Return one explanation for each frame; see `streamcam.Explainer`."""
-        return self.explainer.explain_frames(frames, tracker)
+        return self.explainer.explain_frames(frames, tracker, context)
 
     @property
     def facts(self) -> ExplainerFacts:

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import math
 
+from streamcam.caching import cached_method
 from streamcam.media.images import Image, YuvCoding, coding_of, planes_of
 from streamcam.overlay.fonts import FontBook
 from streamcam.overlay.label_panel import ACCENT, BACKGROUND, MARKED_TEXT, PLAIN_TEXT
@@ -43,7 +44,7 @@ class HudState:
     messages: tuple[str, ...] = ()
     """Sentences at the lower edge."""
     trouble: bool = False
-    """Whether the first notice is a warning."""
+    """Whether the first message is a warning: the source is in trouble."""
     recording: str | None = None
     """Length of the recording, as minutes and seconds; None while there is none."""
     frozen: bool = False
@@ -164,7 +165,6 @@ class _Panels:
         self._text = min(max(share, _USUAL_SMALLEST), _LARGEST_TEXT)
         self._margin = _even_up(0.5 * self._text)
         self._book = functools.cache(FontBook)
-        self._panel = functools.lru_cache(maxsize=32)(self._draw_panel)
 
     def arrange(self, hud: HudState) -> list[PlacedSprite]:
         """Lay out all panels."""
@@ -184,7 +184,7 @@ class _Panels:
             badges.append(("frozen", _Style((ACCENT,), (False,))))
         right = self._width - self._margin
         for text, style in badges:
-            sprite = self._panel(((text,),), style, self._text)
+            sprite = self._draw_panel(((text,),), style, self._text)
             placed += self._place(sprite, right - _width_of(sprite), top)
             right -= _width_of(sprite) + self._margin
         if badges:
@@ -194,7 +194,7 @@ class _Panels:
             pitch = _pitch(self._text)
             most = (self._height - top - self._margin) // pitch - 1
             if most > 0:
-                sprite = self._panel(rows[:most], _STATISTICS, self._text)
+                sprite = self._draw_panel(rows[:most], _STATISTICS, self._text)
                 placed += self._place(sprite, self._width - self._margin - _width_of(sprite), top)
         return placed
 
@@ -204,7 +204,7 @@ class _Panels:
         bottom = self._height - self._margin
         for number, message in reversed(list(enumerate(hud.messages))):
             ink = _WARNING if hud.trouble and number == 0 else MARKED_TEXT
-            sprite = self._panel(self._wrap(message), _Style((ink,), (False,)), self._text)
+            sprite = self._draw_panel(self._wrap(message), _Style((ink,), (False,)), self._text)
             bottom -= _height_of(sprite)
             placed += self._place(sprite, _even((self._width - _width_of(sprite)) / 2), bottom)
             bottom -= self._margin
@@ -212,7 +212,7 @@ class _Panels:
             choices = tuple((f"  {choice}",) for choice in hud.choices) or (("  no such class",),)
             marked = 1 + min(hud.chosen, len(choices) - 1) if hud.choices else None
             rows = ((f"/ {hud.typed}_",), *choices)
-            sprite = self._panel(rows, _Style((MARKED_TEXT,), (False,), marked_row=marked), self._text)
+            sprite = self._draw_panel(rows, _Style((MARKED_TEXT,), (False,), marked_row=marked), self._text)
             placed += self._place(sprite, self._margin, bottom - _height_of(sprite))
         return placed
 
@@ -237,7 +237,7 @@ class _Panels:
                 style = _Style(inks[:-1], (False,) * (len(inks) - 1))
                 width, height = self._size_of(table, style, text)
                 if width <= self._width - 2 * self._margin and height <= self._height - 2 * self._margin:
-                    return self._panel(table, style, text)
+                    return self._draw_panel(table, style, text)
         return None
 
     def _wrap(self, sentence: str) -> Rows:
@@ -282,6 +282,7 @@ class _Panels:
         width = sum(widths) + (len(widths) - 1) * text + dot + 2 * _padding(text)
         return _even_up(width), _even_up(len(rows) * _pitch(text) + 2 * _padding(text) - 0.2 * text)
 
+    @cached_method(maxsize=32)
     def _draw_panel(self, rows: Rows, style: _Style, text: int) -> Sprite:
         book, padding, pitch = self._book(text), _padding(text), _pitch(text)
         width, height = self._size_of(rows, style, text)

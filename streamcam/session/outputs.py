@@ -112,14 +112,29 @@ class QueueWorker(Generic[Item]):
             finish: Called in the thread after the last item.
         """
         self._items: Channel[Item] = Channel(capacity, "drop_oldest")
-        self._work, self._finish = work, finish
-        self._worker = Worker(name, self._run, on_error=failed, on_end=self._forget)
+        items = self._items
+
+        def run() -> None:
+            for item in items:
+                work(item)
+            finish()
+
+        def forget() -> None:
+            """Drop what still waits: nobody takes it, and it is much to keep while the session runs."""
+            items.fail(ChannelClosedError("the worker has ended"))
+
+        self._worker = Worker(name, run, on_error=failed, on_end=forget)
         self._worker.start()
 
     @property
     def dropped(self) -> int:
         """How many items were dropped."""
         return self._items.dropped
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the thread has ended."""
+        return self._worker.join(0)
 
     def put(self, item: Item) -> None:
         """Add an item; does nothing once the thread has ended."""
@@ -134,15 +149,6 @@ class QueueWorker(Generic[Item]):
         """Stop and wait for the thread; return whether it has ended."""
         self.stop()
         return self._worker.join(patience_s)
-
-    def _run(self) -> None:
-        for item in self._items:
-            self._work(item)
-        self._finish()
-
-    def _forget(self) -> None:
-        """Drop what still waits: nobody takes it, and it is much to keep for as long as the session runs."""
-        self._items.fail(ChannelClosedError("the worker has ended"))
 
 
 class OutputWorker(Output):

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from streamcam.errors import SourceError, StreamcamError
+from streamcam.explanations import BLANK_MAPS, EMPTY_MAPS, Explanation
 from streamcam.frames import Frame
 from streamcam.pipeline.channel import ChannelClosedError
 from streamcam.session.commands import CommandSource, KeyPress, press_key, run_command
@@ -38,6 +39,7 @@ from streamcam.session.state import (
     Freeze,
     ImageSaved,
     LiveState,
+    MapEmpty,
     NoticeChanged,
     OutputFailed,
     Quit,
@@ -127,6 +129,7 @@ class LiveSession:
         self._ended_s = 0.0
         self._measured_s = self._written_s = -math.inf
         self._has_quit = False
+        self._announced: set[str] = set()
 
     @property
     def state(self) -> LiveState:
@@ -240,12 +243,20 @@ class LiveSession:
         while (answer := self._threads.answers.take(0)) is not None:
             if isinstance(answer, Explained):
                 if answer.explanation.is_explained:
-                    self._meter.note_explained()
+                    self._note_explained(answer.explanation)
                 self._heat.add(answer)
                 if self._state.facts is not answer.facts:  # the backend may have changed
                     self._state = dataclasses.replace(self._state, facts=answer.facts)
             else:
                 self._apply(update(self._state, answer))
+
+    def _note_explained(self, explanation: Explanation) -> None:
+        """Count an explanation, and tell once for each reason that its maps show nothing."""
+        reason = explanation.emptiness
+        self._meter.note_explained(is_empty=reason in BLANK_MAPS)
+        if reason is not None and reason not in self._announced:
+            self._announced.add(reason)
+            self._apply(update(self._state, MapEmpty(f"the map shows nothing: {EMPTY_MAPS[reason]}")))
 
     def _take_events(self) -> None:
         """Take what outputs have reported."""

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 from streamcam.explanations import Prediction
 from streamcam.overlay import OverlaySettings
 from streamcam.session.class_entry import ClassEntry
-from streamcam.session.compositor import LAYOUTS
 from streamcam.session.statistics import Statistics
 
 STALLED_S = 2.0
@@ -62,8 +61,6 @@ class View:
     smoothing_s: float = 0.25
     """Time constant of the smoothing, in seconds."""
     heat_shown: bool = True
-    layout: str = LAYOUTS[0]
-    """A name in `LAYOUTS`."""
     statistics_shown: bool = False
     help_shown: bool = False
 
@@ -189,6 +186,14 @@ class RequestRefused:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class MapEmpty:
+    """For the first time a map shows nothing for some reason."""
+
+    problem: str
+    """Why, and the way out."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class StatisticsMeasured:
     """New numbers are there."""
 
@@ -254,6 +259,7 @@ Event = (
     | NoticeChanged
     | ExplainerChanged
     | RequestRefused
+    | MapEmpty
     | StatisticsMeasured
     | RecordingStarted
     | RecordingStopped
@@ -356,6 +362,8 @@ def update(state: LiveState, event: Event) -> Update:
         case RequestRefused(reason, facts):
             # The request stays, so that the next key goes on from there.
             return Update(dataclasses.replace(state, facts=facts).with_message(reason))
+        case MapEmpty(problem):
+            return Update(state.with_message(problem), (Announce(problem),))
         case StatisticsMeasured(statistics):
             return Update(dataclasses.replace(state, statistics=statistics))
         case RecordingStarted(path, began_s, announced):

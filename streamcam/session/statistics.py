@@ -78,6 +78,8 @@ class Counts:
     """Different frames that were shown."""
     explained: int = 0
     """Explanations that were finished."""
+    empty: int = 0
+    """How many of them have no heat, see `streamcam.explanations.BLANK_MAPS`."""
     dropped: int = 0
     """Frames that were captured and never shown, because newer ones had arrived."""
     frame_age: Ages = dataclasses.field(default_factory=Ages)
@@ -91,6 +93,7 @@ class Counts:
             "captured": self.captured,
             "shown": self.shown,
             "explained": self.explained,
+            "empty": self.empty,
             "dropped": self.dropped,
             "frame_age_ms": self.frame_age.summary(),
             "heat_age_ms": self.heat_age.summary(),
@@ -129,10 +132,15 @@ class Meter:
         self.second.dropped += dropped - self.whole.dropped
         self.whole.captured, self.whole.dropped = captured, dropped
 
-    def note_explained(self) -> None:
-        """Count an explanation."""
+    def note_explained(self, *, is_empty: bool) -> None:
+        """Count an explanation.
+
+        Args:
+            is_empty: Whether no map of it has heat.
+        """
         for counts in (self.whole, self.second):
             counts.explained += 1
+            counts.empty += is_empty
 
     def note_shown(self, frame_age_s: float, heat_age_s: float | None) -> None:
         """Count a frame that was shown.

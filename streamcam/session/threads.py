@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -20,6 +22,9 @@ from streamcam.sources import Source
 from streamcam.temporal import TemporalSettings
 
 _logger = logging.getLogger("streamcam.session")
+
+_MOST_RECENT = 32
+"""Number of frames that are kept for clips while one is explained."""
 
 PATIENCE_S = 0.5
 """How long the end waits for both threads, in seconds. A device that hangs, a network that is loading or a
@@ -84,6 +89,8 @@ class LiveThreads:
         self._request = request
         self._temporal = temporal
         self._to_explain: Channel[Frame] = Channel(1, "drop_oldest")
+        self._recent: deque[Frame] = deque(maxlen=_MOST_RECENT)
+        self._clip_s = 0.0
         self._requests: Channel[ExplainRequest] = Channel(1, "drop_oldest")
         self._frozen = False
         self._freezing = threading.Lock()
@@ -118,10 +125,14 @@ class LiveThreads:
             channel.fail(closed)
 
     def join(self) -> None:
-        """Wait for both threads after `stop`; one that does not end within `PATIENCE_S` is left behind."""
+        """Wait for both threads after `stop`; one that does not end within `PATIENCE_S` is left behind.
+
+        A network that is still being loaded or converted is waited for when the interpreter exits.
+        """
         ends_at = time.monotonic() + PATIENCE_S
         for thread in (self._reader, self._explainer):
             thread.join(max(0.0, ends_at - time.monotonic()))
+        self._explainer.join_at_exit()
 
     def _read(self) -> None:
         """Pass the source's frames on, and close it."""
@@ -131,7 +142,24 @@ class LiveThreads:
                 self.frames.put(frame)
                 with self._freezing:
                     if not self._frozen:
+                        self._keep_for_clips(frame)
                         self._to_explain.put(frame)
+
+    def _keep_for_clips(self, frame: Frame) -> None:
+        """Keep a frame that may be in the next clip without being explained, spread evenly over its time."""
+        if self._clip_s:
+            last_s = self._recent[-1].time_s if self._recent else -math.inf
+            if not 0 <= frame.time_s - last_s < self._clip_s / _MOST_RECENT:
+                self._recent.append(frame)
+
+    def _take_recent(self, frame: Frame) -> list[Frame]:
+        """Take the frames that were kept for the clip of a frame, without those behind it."""
+        before: list[Frame] = []
+        while self._recent and self._recent[0].index < frame.index:
+            before.append(self._recent.popleft())
+        if self._recent and self._recent[0] is frame:
+            self._recent.popleft()
+        return before
 
     def _explain(self) -> None:
         """Explain the newest frame, and then the newest again."""
@@ -148,7 +176,9 @@ class LiveThreads:
                 elif frame.index <= last:  # a frozen frame comes again
                     batches.restart()
                 last = frame.index
-                explained = [Explained(*pair, current.facts) for pair in batches.explain(frame)]
+                self._clip_s = current.clip_s
+                before = self._take_recent(frame)
+                explained = [Explained(*pair, current.facts) for pair in batches.explain(frame, before)]
             except Exception as error:
                 if isinstance(error, ChannelClosedError) or (current is proven and request is None):
                     raise

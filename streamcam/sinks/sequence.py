@@ -23,13 +23,16 @@ def is_sequence(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and is_pattern(path)
 
 
-def _check_sequence(path: Path, settings: EncoderSettings, *, overwrite: bool) -> None:
+def _check_sequence(path: Path, info: SourceInfo, settings: EncoderSettings, *, overwrite: bool) -> None:
     given = (settings.codec, settings.preset, settings.crf, settings.chroma)
     if any(value is not None for value in given) or settings.depth == 10:
         raise InvalidArgumentError(
             f"{path.name!r} stands for images, which have no `codec`, `crf`, `preset`, `chroma` or `depth=10`"
         )
     existing = numbered_files(path)
+    inputs = {file.resolve() for file in info.files}
+    if any(file.resolve() in inputs for file in existing.values()):
+        raise OutputExistsError(f"{str(path)!r} names the input itself; give the output another name")
     if existing and not overwrite:
         raise OutputExistsError(
             f"{str(next(iter(existing.values())))!r} exists already; give `overwrite=True` to replace it"
@@ -48,10 +51,11 @@ def open_sequence_sink(
 
     Raises:
         InvalidArgumentError: if there are settings that only videos have.
-        OutputExistsError: if there is an image of that pattern already, or another render is writing them.
+        OutputExistsError: if there is an image of that pattern already, or of the input, or another render is
+            writing them.
         SinkError: if the directory cannot be made.
     """
-    _check_sequence(path, settings, overwrite=overwrite)
+    _check_sequence(path, info, settings, overwrite=overwrite)
     part = begin_directory(path.with_name(path.name + ".parts"), path)
     return SequenceSink(path, info, part, overwrite=overwrite)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -74,8 +75,9 @@ def frame_record(index: int, time_s: float, explanation: Explanation | None) -> 
     """Build the JSON object of one frame.
 
     ``more`` holds the maps of classes or objects after the first, ``shown`` the stabilized labels,
-    ``instances`` the objects found, and ``cut`` is there where another shot begins. A frame that was not
-    explained has its number and time only.
+    ``instances`` the objects found, ``empty`` says why a map shows nothing, and ``cut`` is there where
+    another shot begins. A frame that was not explained has its number and time only. A number that is not
+    finite is null.
     """
     record: dict[str, Any] = {"frame": index, "time_s": round(time_s, 6)}
     if explanation is None:
@@ -102,14 +104,14 @@ def frame_record(index: int, time_s: float, explanation: Explanation | None) -> 
 
 
 def _target_record(explanation: Explanation, target: Prediction) -> dict[str, Any]:
-    named: dict[str, Any] = {"index": target.index, "label": target.label}
     number = object_number(target.index)
-    if number is not None:
-        named = {"object": number, "label": target.label}
-    return {
-        "target": named,
+    named = {"index": target.index} if number is None else {"object": number}
+    record: dict[str, Any] = {
+        "target": {**named, "label": target.label},
         "heatmap": _heatmap_record(explanation.heatmaps[target.index]),
     }
+    reason = explanation.flags.get(target.index)
+    return record if reason is None else {**record, "empty": reason}
 
 
 def _prediction_records(predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
@@ -117,7 +119,11 @@ def _prediction_records(predictions: Sequence[Prediction]) -> list[dict[str, Any
         {
             "index": prediction.index,
             "label": prediction.label,
-            "probability": _rounded(prediction.probability),
+            **(
+                {"probability": _rounded(prediction.probability)}
+                if prediction.value is None
+                else {"value": _rounded(prediction.value)}
+            ),
         }
         for prediction in predictions
     ]
@@ -128,7 +134,7 @@ def _instance_record(instance: Instance) -> dict[str, Any]:
         "index": instance.class_index,
         "label": instance.label,
         "score": _rounded(instance.score),
-        "box": [round(edge, 6) for edge in instance.box],
+        "box": [round(edge, 6) if math.isfinite(edge) else None for edge in instance.box],
     }
     if instance.mask is not None:
         record["mask"] = _mask_record(instance.mask)
@@ -153,5 +159,6 @@ def _heatmap_record(heatmap: FloatArray) -> dict[str, Any]:
     }
 
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+def _rounded(value: float) -> float | None:
+    """Round a number; None for NaN and infinity, which JSON does not know."""
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None

@@ -43,6 +43,8 @@ class SinkKind:
     keys: Collection[str]
     """Suffixes of its files (``".mp4"``), or schemes of its URLs (``"rtmp:"``), in lower case."""
     open: Opener
+    example: str
+    """A location of this kind (``"frames/%05d.png"``), for messages, the docs and the tests."""
     takes: Callable[[str, SourceInfo], bool] = lambda _location, _info: True
     """Whether an output of this location and input is of this kind, where several have the same suffix."""
 
@@ -64,17 +66,19 @@ def _open_sidecar(location: str, info: SourceInfo, settings: SinkSettings) -> Si
 
 
 SINKS: list[SinkKind] = [
-    SinkKind("image", IMAGE_SUFFIXES, _open_image, lambda _location, info: info.is_still),
+    SinkKind("image", IMAGE_SUFFIXES, _open_image, "heat.png", lambda _location, info: info.is_still),
     SinkKind(
         "numbered images",
         IMAGE_SUFFIXES,
         _open_sequence,
+        "frames/%05d.png",
         lambda location, info: is_sequence(Path(location)) and not info.is_still,
     ),
-    SinkKind("video", CONTAINERS, _open_video, lambda _location, info: not info.is_still),
-    SinkKind("raw maps", (".jsonl",), _open_sidecar),
+    SinkKind("video", CONTAINERS, _open_video, "heat.mp4", lambda _location, info: not info.is_still),
+    SinkKind("raw maps", (".jsonl",), _open_sidecar, "raw.jsonl"),
 ]
-"""Every kind of output, in the order in which they are tried."""
+"""Every kind of output. The first row that has the location's suffix or scheme and takes the location wins:
+one appended for a suffix that is here already is not reached, unless it is inserted before that row."""
 
 
 def open_sink(
@@ -102,26 +106,26 @@ def open_sink(
     if is_url:
         key = f"{scheme.lower()}:"
     else:
-        key = check_output(location, overwrite=overwrite, inputs=(info.path,)).suffix.lower()
+        key = check_output(location, overwrite=overwrite, inputs=(info.path, *info.files)).suffix.lower()
     kinds = [kind for kind in SINKS if key in kind.keys]
     for kind in kinds:
         if kind.takes(location, info):
             _log.debug("a %s output is of kind %r", key, kind.name)
             return kind.open(location, info, SinkSettings(settings or EncoderSettings(), overwrite))
-    raise _refusal(Path(location), info, kinds)
+    raise _refusal(location, info, kinds)
 
 
-def _refusal(path: Path, info: SourceInfo, kinds: list[SinkKind]) -> InvalidArgumentError:
-    """Say why no row of the table takes an output."""
-    if info.is_still:
-        suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
-        return InvalidArgumentError(f"the input is an image, so the output is one too: use {suffixes}")
+def _refusal(location: str, info: SourceInfo, kinds: list[SinkKind]) -> InvalidArgumentError:
+    """Say why no row of the table takes an output, and which ones take the input."""
+    name = location if "://" in location else Path(location).name
+    source = "an image" if info.is_still else "a video"
+    ways = "; ".join(
+        f"{kind.name} as in {kind.example} ({' '.join(kind.keys)})"
+        for kind in SINKS
+        if kind.takes(kind.example, info)
+    )
     if kinds:
         return InvalidArgumentError(
-            f"{path.name!r} is an image, but the input is a video; use .mp4 or .mkv, or "
-            f"%05d{path.suffix} for one image a frame"
+            f"{name!r} is of kind {kinds[0].name!r}, which cannot be made from {source}; use one of: {ways}"
         )
-    return InvalidArgumentError(
-        f"cannot tell from {path.name!r} what kind of file to write; use {', '.join(CONTAINERS)} "
-        "for a video, out/%05d.png for one image a frame, or .png, .jpg, .webp for an image"
-    )
+    return InvalidArgumentError(f"cannot tell from {name!r} what to make from {source}; use one of: {ways}")

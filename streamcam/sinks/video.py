@@ -9,7 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import PIL.Image
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
@@ -19,15 +18,15 @@ from streamcam.errors import SinkError, map_errors
 from streamcam.explanations import RenderedFrame
 from streamcam.frames import SourceInfo
 from streamcam.media.codecs import encoder_row
-from streamcam.media.containers import Container
-from streamcam.media.demux import open_input
 from streamcam.media.encoder_input import EncoderFeed
 from streamcam.media.encoders import EncoderSettings, Encoding, choose_encoding
-from streamcam.media.images import Image
+from streamcam.media.images import Image, chroma_of
+from streamcam.media.muxing import Muxer
 from streamcam.media.pixel_formats import fitting_size
 from streamcam.sinks.base import Sink
 from streamcam.sinks.copying.copier import StreamCopier
 from streamcam.sinks.part_file import begin, check_part, commit, discard, part_path, sink_error
+from streamcam.sinks.read_back import read_back
 
 _FALLBACK_RATE = Fraction(25)
 
@@ -101,6 +100,8 @@ def _add_video(container: OutputContainer, encoding: Encoding, info: SourceInfo)
     encoder, options = encoding.encoder, encoding.options
     if info.top_field_first is not None:
         options = {**options, **(encoder_row(encoder).interlaced_options or {})}
+    if info.chroma_location is not None and chroma_of(encoding.pixel_format) == "420":
+        options = {**options, "chroma_sample_location": info.chroma_location}
     stream = container.add_stream(encoder, rate=info.rate or _FALLBACK_RATE, options=options)
     assert isinstance(stream, VideoStream)
     stream.width, stream.height = fitting_size(encoder, encoding.pixel_format, (info.width, info.height))
@@ -158,7 +159,13 @@ class VideoSink(Sink):
         self._encoding = encoding
         self.is_animation = encoding.container.is_animation
         self._feed = EncoderFeed(stream, encoding, info)
+        self._muxer = Muxer(container)
+        self._first_pts: int | None = None
+        self._last_pts: int | None = None
+        self._shown_s: Fraction | None = None
+        self._durations: dict[int, int] = {}
         self._written = self._encoded_count = 0
+        self._read_back_notes: tuple[str, ...] = ()
         self._is_finished = False
 
     @property
@@ -175,7 +182,7 @@ class VideoSink(Sink):
             notes.append(f"{encoder} does not mark frames as interlaced: players will not deinterlace them")
         if self._copier is not None:
             notes += self._copier.notes
-        return tuple(notes)
+        return (*notes, *self._read_back_notes)
 
     def open_encoder(self, path: Path) -> VideoSink:
         """Open another video with the same encoding and no audio, for a segment of this one."""
@@ -198,7 +205,7 @@ class VideoSink(Sink):
         """
         packets = self.encode(frame)
         with self._mapped_errors():
-            self._open_container().mux(packets)
+            self._muxer.mux(packets)
             self._copy_audio_until(frame.time_s)
         self._written += 1
 
@@ -219,8 +226,20 @@ class VideoSink(Sink):
                     f"{str(self.path)!r} takes images of {self._info.width}x{self._info.height}, "
                     f"not {image.width}x{image.height}"
                 )
+            if self._last_pts is not None and frame.pts <= self._last_pts:
+                raise SinkError(
+                    f"{str(self.path)!r} cannot be written: the times of its frames do not increase "
+                    f"({frame.time_s:g} s after {float(self._last_pts * frame.time_base):g} s)"
+                )
+            self._last_pts = frame.pts
+            self._first_pts = frame.pts if self._first_pts is None else self._first_pts
+            shown = frame.pts + frame.duration - self._first_pts
+            self._shown_s = shown * frame.time_base if frame.duration else None
             with _restored(image):
-                return self._encoded(self._feed.convert(image, frame.pts))
+                converted = self._feed.convert(image, frame.pts)
+                if frame.duration and not self.is_animation:
+                    self._durations[converted[0].pts or 0] = self._feed.ticks_of(frame.duration)
+                return self._encoded(converted)
 
     def write_encoded(self, packets: Sequence[Packet[VideoStream]], images: int) -> None:
         """Write images that were encoded before with the same settings, and copy the audio up to them.
@@ -232,12 +251,12 @@ class VideoSink(Sink):
         Raises:
             SinkError: if the disk refuses.
         """
-        container = self._open_container()
+        self._open_container()
         with self._mapped_errors():
             for packet in packets:
                 packet.stream = self._stream
                 time_s = float((packet.dts or 0) * (packet.time_base or 0))
-                container.mux(packet)
+                self._muxer.mux([packet])
                 self._copy_audio_until(time_s + self._info.begin_s)
         self._written += images
 
@@ -254,10 +273,10 @@ class VideoSink(Sink):
             self.abort()
             raise SinkError(f"{str(self.path)!r} was not written: no image was finished")
         try:
-            container.mux(self._encoded([*self._feed.flush(), None]))
+            self._muxer.mux(self._encoded([*self._feed.flush(), None]))
             if self._copier is not None:
                 if not cut_short:
-                    self._copier.copy_rest()
+                    self._copier.copy_rest(self._muxer)
                 self._copier.close()
             container.close()
         except (FFmpegError, OSError) as error:
@@ -265,6 +284,7 @@ class VideoSink(Sink):
             raise sink_error(self.path, "cannot be completed", error) from error
         self._container = None
         try:
+            self._set_duration()
             self._verify()
         except BaseException:
             discard(self.path)
@@ -283,6 +303,8 @@ class VideoSink(Sink):
 
     def _encoded(self, images: Sequence[Image | None]) -> list[Packet[VideoStream]]:
         packets = [packet for image in images for packet in self._stream.encode(image)]
+        for packet in packets:  # encoders tell the durations of some images at most
+            packet.duration = self._durations.pop(packet.pts or 0, packet.duration)
         self._encoded_count += sum(image is not None for image in images)
         if images[-1:] == [None] and self._encoded_count <= _IN_ORDER:
             for packet in packets:  # libx265 makes their decoding times up
@@ -291,7 +313,7 @@ class VideoSink(Sink):
 
     def _copy_audio_until(self, time_s: float) -> None:
         if self._copier is not None:
-            self._copier.copy_until(time_s)
+            self._copier.copy_until(time_s, self._muxer)
 
     def _mapped_errors(self) -> contextlib.AbstractContextManager[None]:
         return map_errors(
@@ -303,10 +325,18 @@ class VideoSink(Sink):
             raise SinkError(f"{str(self.path)!r} is closed already")
         return self._container
 
+    def _set_duration(self) -> None:
+        """Let the last image of an animation be shown as long as it was."""
+        set_duration = self._encoding.container.set_duration
+        if set_duration is not None and self._shown_s is not None:
+            with self._mapped_errors():
+                set_duration(part_path(self.path), self._shown_s)
+
     def _verify(self) -> None:
-        """Reopen the part and count its images: a full disk may show nowhere else."""
+        """Reopen the part, count its images and read what else it holds."""
         try:
-            count = _count_images(part_path(self.path), self._encoding.container)
+            container, spans = self._encoding.container, self._muxer.spans
+            count, self._read_back_notes = read_back(part_path(self.path), container, spans)
         except (FFmpegError, IndexError, OSError, ValueError) as error:
             raise SinkError(f"{str(self.path)!r} was written but cannot be read back: {error}") from error
         merges = self._encoding.container.merges_repeats
@@ -315,17 +345,6 @@ class VideoSink(Sink):
                 f"{str(self.path)!r} holds {count} of {self._written} frames when read back; "
                 "is the disk full?"
             )
-
-
-def _count_images(path: Path, container: Container) -> int:
-    if container.merges_repeats:  # of which FFmpeg reads the first image only
-        with PIL.Image.open(path) as written:
-            count = getattr(written, "n_frames", 1)
-            written.seek(count - 1)
-            written.load()
-            return count
-    with open_input(path) as video:
-        return sum(packet.size > 0 for packet in video.demux(video.streams.video[0]))
 
 
 @contextlib.contextmanager

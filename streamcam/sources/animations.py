@@ -13,14 +13,16 @@ import PIL.Image
 
 from streamcam.errors import SourceError
 from streamcam.frames import SourceInfo, SourceReport
+from streamcam.media.animation_files import plays_of
 from streamcam.media.filters import retime
 from streamcam.media.images import Image, image_from_rgb, planar_format, tags_of
 from streamcam.media.scaling import Resampler
 from streamcam.sources.base import ON_WHITE, Source
+from streamcam.sources.color_profiles import to_srgb
 from streamcam.sources.files import DecodedFileSource, is_file
-from streamcam.sources.images import flatten
 from streamcam.sources.normalization import FrameFitter
 from streamcam.sources.paced import play
+from streamcam.sources.pixels import flatten
 from streamcam.sources.settings import SourceSettings
 
 _TIME_BASE = Fraction(1, 1000)
@@ -77,6 +79,7 @@ class AnimationSource(DecodedFileSource):
         self._fitter = FrameFitter(self._resampler, settings.size)
         self._format = planar_format(settings.chroma or "444", settings.depth or 8)
         self._has_alpha = False
+        self._profile_note: str | None = None
         self._damaged = 0
         self._first_duration_ms = _UNTIMED_MS
         self._opened = PIL.Image.open(path)
@@ -101,13 +104,14 @@ class AnimationSource(DecodedFileSource):
             frame_count=getattr(self._opened, "n_frames", None) if is_whole else None,
             start_s=settings.start_s,
             end_s=settings.end_s,
+            plays=plays_of(path),
             color=tags_of(first),
         )
 
     def report(self) -> SourceReport:
         """Return how many images were read, and whether the file ends too early."""
         read, given = self._count_frames()
-        notes = (ON_WHITE,) if self._has_alpha else ()
+        notes = tuple(note for note in (ON_WHITE if self._has_alpha else None, self._profile_note) if note)
         return SourceReport(read, packets_damaged=self._damaged, notes=notes, frames_given=given)
 
     def close(self) -> None:
@@ -143,10 +147,12 @@ class AnimationSource(DecodedFileSource):
                 if not self._frames_read:
                     self._first_duration_ms = duration_ms
                 self._has_alpha = self._has_alpha or _is_transparent(self._opened)
-                rgb = image_from_rgb(np.asarray(flatten(self._opened)))
+                shown, self._profile_note = to_srgb(self._opened, self._opened.info.get("icc_profile"))
+                rgb = image_from_rgb(np.asarray(flatten(shown)))
                 planar = self._resampler.to_planar(rgb, self._format)
                 image = self._fitter.fit(planar, Fraction(1), begin_ms / 1000)
-                image.pts, image.time_base, image.duration = begin_ms, _TIME_BASE, duration_ms
+                image.pts, image.time_base = begin_ms, _TIME_BASE
+                image.duration = round(min(duration_ms, end_ms - begin_ms))
                 self._frames_read += 1
                 yield image
             begin_ms += duration_ms

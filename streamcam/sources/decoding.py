@@ -14,7 +14,8 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from streamcam.media.demux import Timeline, read_packets
+from streamcam.media.demux import PacketPlaces, Timeline, read_packets
+from streamcam.media.discontinuities import ContinuousClock
 from streamcam.media.images import Image
 
 _SEEK_MARGINS_S = (1, 20)
@@ -26,9 +27,20 @@ _HAS_INDEX = ("mov",)
 # Containers that state their own duration instead of letting FFmpeg estimate it from the file's size.
 _STATES_DURATION = ("matroska", "flv", "avi")
 
+# Containers without presentation times: an image is shown when it is its turn.
+_COUNTS_FRAMES = ("avi",)
+
 _TOLERANCE_S = 0.5
 _TOLERANCE_FRAMES = 2
 
+_MARK_AGE = 2
+"""How many packets behind a damaged one a discontinuity may follow that explains the mark."""
+
+_LONGEST_HEAD = 500
+"""How many packets without a time may come first before they are counted from 0."""
+
+_REORDERED = 4
+"""How many packets show the least time of those that are decoded in another order."""
 
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """Codec → the decoder that reads its transparency too; FFmpeg's own leave it out."""
@@ -75,15 +87,25 @@ class Decoder:
         self.damage = DamageCounter(start_pts, end_pts)
         self.frames_decoded = 0
         self.completeness = CompletenessCheck(container, stream)
+        self._clock = ContinuousClock()
+        self._mark: tuple[Packet[VideoStream], int, int] | None = None
 
     def images(self) -> Iterator[Image]:
         """Decode from the start's keyframe on; the images are as decoded, but with increasing pts."""
         rate = self._stream.guessed_rate
         step = max(1, round(1 / (rate * self._time_base))) if rate else 1
-        timeline = Timeline(self._time_base, step)
-        for packet in itertools.chain(self._packets_from_start(), [None]):
+        packets = self._packets_from_start()
+        head = _read_head(packets)
+        timeline = Timeline(step, _first_time(head, step))
+        places = PacketPlaces() if self._container.format.name in _COUNTS_FRAMES else None
+        for packet in itertools.chain(head, packets, [None]):
+            self._judge_mark(packet)
+            if places is not None and packet is not None:
+                places.feed(packet.dts)
             for decoded in self._decode_packet(packet):
                 self.frames_decoded += 1
+                if places is not None:
+                    decoded.pts = places.place(self._context.reorder_depth, at_end=packet is None)
                 decoded.pts = timeline.place(decoded.pts)
                 self.damage.see(decoded)
                 yield decoded
@@ -97,9 +119,23 @@ class Decoder:
         except FFmpegError:
             self.damage.lose(packet)
             return []
-        if packet is not None and packet.is_corrupt:
-            self.damage.lose(packet)
         return images
+
+    def _judge_mark(self, packet: Packet[VideoStream] | None) -> None:
+        """Count a packet that the demuxer marked as damaged, unless a discontinuity follows at once.
+
+        Where recordings were strung together, the container's count of its own packets starts over, which
+        looks as if some were missing.
+        """
+        passed = self._clock.passed(self._stream.index)
+        if self._mark is not None:
+            marked, passed_then, age = self._mark
+            self._mark = (marked, passed_then, age + 1) if passed == passed_then else None
+            if self._mark and (age == _MARK_AGE or packet is None or packet.is_corrupt):
+                self._mark = None
+                self.damage.lose(marked)
+        if packet is not None and packet.is_corrupt:
+            self._mark = packet, passed, 0
 
     def _packets_from_start(self) -> Iterator[Packet[VideoStream]]:
         """Demux from a keyframe at or before the start on.
@@ -130,10 +166,42 @@ class Decoder:
 
     def _demux(self) -> Iterator[Packet[VideoStream]]:
         """Yield the packets of the images; all are read, to know how far the file really reaches."""
+        self._clock = ContinuousClock()
+        for packet in self._clock.correct(self._noted_packets()):
+            if packet.stream.index == self._stream.index:
+                if self._container.format.name in _COUNTS_FRAMES:
+                    packet.pts = packet.dts  # FFmpeg makes others up
+                yield cast("Packet[VideoStream]", packet)
+
+    def _noted_packets(self) -> Iterator[Packet[Any]]:
         for packet in read_packets(self._container, lambda: self.damage.lose(None)):
             self.completeness.note(packet)
-            if packet.stream.index == self._stream.index:
-                yield cast("Packet[VideoStream]", packet)
+            yield packet
+
+
+def _read_head(packets: Iterator[Packet[VideoStream]]) -> list[Packet[VideoStream]]:
+    """Read the packets without any time at the beginning, and those behind that tell theirs."""
+    head: list[Packet[VideoStream]] = []
+    timed = 0
+    for packet in packets:
+        head.append(packet)
+        timed += _is_timed(packet)
+        if timed == len(head) or timed == _REORDERED or len(head) == _LONGEST_HEAD:
+            break
+    return head
+
+
+def _first_time(head: list[Packet[VideoStream]], step: int) -> int:
+    """Return the time of the first image in ticks, counted back from those that are known.
+
+    Matroska's times before 0 get lost.
+    """
+    times = [packet.pts for packet in head if packet.pts is not None]
+    return min(times) - step * sum(not _is_timed(packet) for packet in head) if times else 0
+
+
+def _is_timed(packet: Packet[Any]) -> bool:
+    return packet.pts is not None or packet.dts is not None
 
 
 class DamageCounter:

@@ -75,7 +75,8 @@ class DecodedFileSource(Source):
         image, self._first = self._first, None
         while image is not None and not self.stop_flag.is_set():
             assert image.pts is not None
-            frame = Frame(image, self._frames_given, image.pts, self._info.time_base, time.monotonic())
+            time_base, duration = self._info.time_base, image.duration or 0
+            frame = Frame(image, self._frames_given, image.pts, time_base, time.monotonic(), duration)
             self._frames_given += 1
             yield frame
             image = next(self._images, None)

@@ -12,6 +12,7 @@ from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 from streamcam.frames import ColorTags
+from streamcam.media.geometry import NO_CROPPING, Cropping
 from streamcam.media.images import (
     DEEP,
     PLANAR_FORMATS,
@@ -29,6 +30,7 @@ from streamcam.media.images import (
 )
 from streamcam.media.scaling import Resampler
 from streamcam.media.side_data import UPRIGHT, Orientation, orientation_of
+from streamcam.sources.value_range import ValueRange, float_range, stretch
 
 _FULL_RANGE_NAMES = {f"yuvj{name.removeprefix('yuv')}": name for name in PLANAR_FORMATS}
 
@@ -53,6 +55,7 @@ def to_upright_planar(
     orientation: Orientation | None = None,
     *,
     pixel_format: str | None = None,
+    cropping: Cropping = NO_CROPPING,
 ) -> Image:
     """Convert a decoded image to upright planar YUV, without writing to it.
 
@@ -62,6 +65,7 @@ def to_upright_planar(
         orientation: How to rotate it, where that is known already.
         pixel_format: Format to convert to, one of `PLANAR_FORMATS`; if None the choice of
             `working_format`.
+        cropping: The edges that are cut off before it is rotated.
 
     Returns:
         Planar image, full range marked by its tag; the decoded image itself where nothing had to be done.
@@ -70,8 +74,52 @@ def to_upright_planar(
     orientation = orientation_of(decoded) if orientation is None else orientation
     if image.format.name in _FULL_RANGE_NAMES:
         image = _retag_full_range(image)
-    image = resampler.to_planar(image, pixel_format or working_format(image.format.name))
+    image = cropping.apply(resampler.to_planar(image, pixel_format or working_format(image.format.name)))
     return image if orientation == UPRIGHT else _rotate(image, orientation)
+
+
+def gray_values(decoded: Image, resampler: Resampler) -> tuple[NDArray[Any], ValueRange | None] | None:
+    """Read the values of a gray image of more than 8 bits a sample, and the ends of what they could be.
+
+    Returns:
+        None for other images.
+    """
+    name = decoded.format.name
+    if not name.startswith("gray") or bits_of(name) == 8:
+        return None
+    if name.startswith("grayf"):
+        floats = resampler.to_format(decoded, "grayf32le")
+        plane = floats.planes[0]
+        rows = np.frombuffer(memoryview(plane), np.float32).reshape(-1, plane.line_size // 4)
+        values = rows[: decoded.height, : decoded.width]
+        return values, float_range(values)
+    native = resampler.to_format(decoded, f"{name.removesuffix('be').removesuffix('le')}le")
+    return planes_of(native)[0], (0, (1 << bits_of(name)) - 1)
+
+
+def stretch_gray(decoded: Image, resampler: Resampler, limits: ValueRange, pixel_format: str) -> Image:
+    """Show a range of the values of a gray image as black to white, without writing to it.
+
+    Args:
+        decoded: Image for which `gray_values` returns some.
+        resampler: Converts the pixel format.
+        limits: The values shown as black and as white.
+        pixel_format: Format of the result, one of `PLANAR_FORMATS`.
+
+    Returns:
+        Planar image of full range.
+    """
+    found = gray_values(decoded, resampler)
+    if found is None:
+        return decoded
+    fresh = blank_like(decoded, pixel_format=pixel_format)
+    set_tags(fresh, dataclasses.replace(tags_of(decoded), color_range=int(ColorRange.JPEG)))
+    luma, *chroma = planes_of(fresh)
+    highest = (1 << bits_of(pixel_format)) - 1
+    luma[:] = stretch(found[0], limits, highest)
+    for plane in chroma:
+        plane[:] = (highest + 1) // 2
+    return fresh
 
 
 def put_on_white(decoded: Image, resampler: Resampler, pixel_format: str) -> Image:

@@ -37,6 +37,9 @@ class SourceSettings:
     """Chroma subsampling to work with, one of `streamcam.media.images.CHROMAS`; the video's own if None."""
     hwaccel: str = "none"
     """Hardware decoder: a device of FFmpeg (``"cuda"``), ``"auto"`` for any that works, or ``"none"``."""
+    range: tuple[float, float] | None = None
+    """The values shown as black and as white, of images and gray videos of more than 8 bits a sample; if None
+    all that can be stored, or those in use where they are clearly fewer."""
     mirror: bool = False
     """Whether a camera's images are mirrored, left and right swapped."""
     real_time: bool = False
@@ -54,6 +57,13 @@ class SourceSettings:
             raise InvalidArgumentError(
                 "`size` would mix the rows of two instants; leave `keep_interlaced=True` out"
             )
+        if self.range is not None:
+            low, high = self.range
+            if not -math.inf < low < high < math.inf:
+                raise InvalidArgumentError(
+                    f"`range` {low:g},{high:g} is not a range; give the value shown as black, and a higher "
+                    "one shown as white"
+                )
         if self.loop and not self.real_time:
             raise InvalidArgumentError("`loop=True` never ends; it goes with `real_time=True`")
 

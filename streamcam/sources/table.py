@@ -11,9 +11,16 @@ from streamcam.errors import InvalidArgumentError
 from streamcam.sources.animations import is_animation, open_animation
 from streamcam.sources.base import Source
 from streamcam.sources.camera import is_camera, open_camera
+from streamcam.sources.fetched import (
+    fetch_standard_input,
+    fetch_web_file,
+    is_standard_input,
+    is_web_url,
+)
 from streamcam.sources.files import check_input_file, is_file
-from streamcam.sources.images import is_image, is_sequence, open_image, open_sequence
+from streamcam.sources.images import is_image, open_image
 from streamcam.sources.network import check_url, is_stream_url, open_stream, redact
+from streamcam.sources.sequences import files_matching, is_glob, is_sequence, open_sequence
 from streamcam.sources.settings import SourceSettings
 from streamcam.sources.video import open_video
 
@@ -38,45 +45,76 @@ class SourceKind:
 
 _SEQUENCE = frozenset({"start_s", "end_s", "size", "rate", "depth", "chroma", "real_time", "loop"})
 
+_VIDEO = _SEQUENCE | {"range", "video_stream", "keep_interlaced", "hwaccel"}
+
+
+def _open_standard_input(_location: Location, settings: SourceSettings) -> Source:
+    return fetch_standard_input(lambda path: open_source(path, settings))
+
+
+def _open_web_file(location: Location, settings: SourceSettings) -> Source:
+    """Open a file on a web server; what is to be shown as it comes, or has no end, is a network stream."""
+    if not settings.real_time:
+        source = fetch_web_file(str(location), lambda path: open_source(path, settings))
+        if source is not None:
+            return source
+    return _open_as("network stream", location, settings)
+
+
 SOURCES: dict[str, SourceKind] = {
+    "standard input": SourceKind(is_standard_input, _open_standard_input, _VIDEO),
+    "web file": SourceKind(is_web_url, _open_web_file, _VIDEO),
     "network stream": SourceKind(is_stream_url, open_stream, frozenset({"real_time"})),
     "camera": SourceKind(is_camera, open_camera, frozenset({"size", "rate", "mirror", "real_time"})),
     "animation": SourceKind(is_animation, open_animation, _SEQUENCE),
-    "image": SourceKind(lambda location: is_file(location) and is_image(location), open_image),
-    "image sequence": SourceKind(is_sequence, open_sequence, _SEQUENCE),
-    "video": SourceKind(is_file, open_video, _SEQUENCE | {"video_stream", "keep_interlaced", "hwaccel"}),
+    "image": SourceKind(
+        lambda location: is_file(location) and is_image(location), open_image, frozenset({"range"})
+    ),
+    "image sequence": SourceKind(is_sequence, open_sequence, _SEQUENCE | {"range"}),
+    "video": SourceKind(is_file, open_video, _VIDEO),
 }
 """Name of a kind → how it is recognized and opened."""
 
 
 def open_source(location: Location, settings: SourceSettings | None = None) -> Source:
-    """Open a video or image file, a camera or a network stream.
+    """Open a video or image file, many images, a camera or a network stream.
 
     Files are opened at once, down to their first frame. Cameras and streams connect when they are iterated
     over, and connect again whenever they fail.
 
     Args:
-        location: A file's path, a pattern for numbered images (``frames/%05d.png``), a camera's number (0 or
-            ``"0"``) or device path, or a stream's URL.
+        location: A file's path; a pattern for numbered images (``frames/%05d.png``), a folder of images or a
+            pattern of names (``frames/*.png``); ``"-"`` for standard input; a camera's number (0 or ``"0"``)
+            or device path; the URL of a file on a web server or of a stream.
         settings: How it is read; the defaults if None.
 
     Returns:
         A source, to be iterated over once and closed.
 
     Raises:
-        SourceNotFoundError: if there is no such file or camera, or it is a directory or a pipe.
+        SourceNotFoundError: if there is no such file or camera, or it is a pipe, or a directory without
+            images.
         SourceError: if it holds no image that can be decoded.
         InvalidArgumentError: if the URL cannot be used, or a setting does not apply to this kind of source.
     """
     settings = settings or SourceSettings()
+    if is_glob(location) and not is_file(location):
+        check_url(location)
+        matches = files_matching(location)
+        location = matches[0] if len(matches) == 1 else location
     for name, kind in SOURCES.items():
         if kind.recognize(location):
-            _log.debug("%r is read as %s", redact(str(location)), name)
-            _check_settings(location, name, kind, settings)
-            return kind.open(location, settings)
+            return _open_as(name, location, settings)
     check_url(location)
     check_input_file(location)
     raise AssertionError("a file that can be read is an image or a video")
+
+
+def _open_as(name: str, location: Location, settings: SourceSettings) -> Source:
+    """Open a source as one kind of the table."""
+    _log.debug("%r is read as %s", redact(str(location)), name)
+    _check_settings(location, name, SOURCES[name], settings)
+    return SOURCES[name].open(location, settings)
 
 
 def _check_settings(location: Location, name: str, kind: SourceKind, settings: SourceSettings) -> None:

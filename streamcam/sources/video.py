@@ -9,27 +9,40 @@ import math
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError, SourceError, map_errors
 from streamcam.frames import HdrMetadata, SourceInfo, SourceReport
+from streamcam.media.animation_files import plays_of
 from streamcam.media.demux import LARGEST_PIXELS, open_input, video_streams
 from streamcam.media.filters import Deinterlacer, is_top_field_first, retime
+from streamcam.media.geometry import NO_CROPPING, geometry_of
 from streamcam.media.hwaccel import NONE, accelerator, devices_for
-from streamcam.media.images import DEEP, Image, bits_of, tags_of
+from streamcam.media.images import DEEP, Image, bits_of, chroma_of, tags_of
+from streamcam.media.playlists import PlaylistFolder, is_playlist
 from streamcam.media.scaling import Resampler
-from streamcam.media.side_data import Orientation, hdr_metadata_of, lost_with, orientation_of
+from streamcam.media.side_data import UPRIGHT, Orientation, hdr_metadata_of, lost_with, orientation_of
 from streamcam.sources.base import ON_WHITE, Source
 from streamcam.sources.decoding import Decoder
 from streamcam.sources.files import DecodedFileSource, check_input_file
-from streamcam.sources.normalization import FrameFitter, put_on_white, to_upright_planar, working_format
+from streamcam.sources.normalization import (
+    FrameFitter,
+    gray_values,
+    put_on_white,
+    stretch_gray,
+    to_upright_planar,
+    working_format,
+)
 from streamcam.sources.paced import play
 from streamcam.sources.settings import SourceSettings
+from streamcam.sources.value_range import ValueRange, choose_range, describe_range
 
 _log = logging.getLogger("streamcam.sources")
 
@@ -37,6 +50,12 @@ _PLAYLIST_MARKS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD")
 
 _TIME_TOLERANCE_S = Fraction(1, 1_000_000)
 """FFmpeg gives a video's beginning in microseconds, so a frame on the very edge may seem that much off."""
+
+_SAMPLES = 9
+"""How many images of a gray video, evenly spread, are looked at for the range of its values."""
+
+_ANIMATIONS = ("gif", "apng")
+"""FFmpeg's names for animated images that it reads itself."""
 
 _HIGHEST_RATE = 1000
 """Frames per second; what is guessed above that is a container's tick, not a rate."""
@@ -78,12 +97,13 @@ def _open_file(path: Path, settings: SourceSettings) -> VideoSource:
 
 def _open_with(path: Path, settings: SourceSettings, device: str | None = None) -> VideoSource:
     """Open a video file for decoding by one device, or in software."""
-    container = _open_container(path, None if device is None else accelerator(device))
+    folder = PlaylistFolder(path) if is_playlist(path) else None
+    container = _open_container(path, None if device is None else accelerator(device), folder)
     try:
         stream = _choose_video_stream(container, path, settings.video_stream)
         if device is not None and not stream.codec_context.is_hwaccel:
             raise SourceError(f"{device} does not decode {stream.codec_context.name}")
-        source = VideoSource(path, container, stream, settings)
+        source = VideoSource(path, container, stream, settings, folder)
     except FFmpegError as error:
         container.close()
         raise SourceError(f"{str(path)!r} cannot be decoded ({error.strerror})") from error
@@ -93,23 +113,24 @@ def _open_with(path: Path, settings: SourceSettings, device: str | None = None) 
     return source
 
 
-def _open_container(path: Path, hwaccel: HWAccel | None = None) -> InputContainer:
-    """Open a video file, and none that only points to others.
+def _open_container(path: Path, hwaccel: HWAccel | None, folder: PlaylistFolder | None) -> InputContainer:
+    """Open a video file, or a playlist of segments in its own folder, and none that points elsewhere.
 
     Args:
         path: Path of the file.
         hwaccel: Hardware decoder; None for software.
+        folder: Opens the segments of a playlist; None for other files.
 
     Raises:
-        SourceError: if FFmpeg cannot read it, or it is a playlist.
+        SourceError: if FFmpeg cannot read it, or it points to other files.
     """
     with map_errors(FFmpegError, to=lambda error: _unreadable(path, error)):
-        return open_input(path, hwaccel)
+        return open_input(path, hwaccel, folder=folder)
 
 
 def _unreadable(path: Path, error: Exception) -> SourceError:
     if _looks_like_playlist(path):
-        return SourceError(f"{str(path)!r} is a playlist, not a video; give the video itself")
+        return SourceError(f"{str(path)!r} is a playlist without a video; give the video itself")
     reason = getattr(error, "strerror", None) or error
     return SourceError(
         f"{str(path)!r} is not a video that FFmpeg can read ({reason}); is it complete, and really a video?"
@@ -155,6 +176,22 @@ def _find_video_stream(videos: list[VideoStream], path: Path, index: int) -> Vid
     raise InvalidArgumentError(f"{str(path)!r} has no video stream {index}; it has {there}")
 
 
+def _sampled_values(path: Path, index: int) -> Iterator[NDArray[Any]]:
+    """Yield the values of some images of a gray video, spread over its length, for one range of all."""
+    with contextlib.suppress(FFmpegError), open_input(path) as container:
+        stream = container.streams[index]
+        begin, length = container.start_time or 0, container.duration or 0
+        if not isinstance(stream, VideoStream) or not length:
+            return
+        resampler = Resampler()
+        for number in range(1, _SAMPLES):
+            container.seek(begin + number * length // _SAMPLES)
+            image = next(container.decode(stream), None)
+            found = None if image is None else gray_values(image, resampler)
+            if found is not None:
+                yield found[0]
+
+
 class VideoSource(DecodedFileSource):
     """The frames of one stream of one file.
 
@@ -162,7 +199,12 @@ class VideoSource(DecodedFileSource):
     """
 
     def __init__(
-        self, path: Path, container: InputContainer, stream: VideoStream, settings: SourceSettings
+        self,
+        path: Path,
+        container: InputContainer,
+        stream: VideoStream,
+        settings: SourceSettings,
+        folder: PlaylistFolder | None = None,
     ) -> None:
         """Take over an open container; see `open_video`.
 
@@ -171,6 +213,7 @@ class VideoSource(DecodedFileSource):
             container: The open file.
             stream: Video stream to decode.
             settings: How it is read.
+            folder: Opens the segments of a playlist; None for other files.
 
         Raises:
             SourceError: if not one frame of the part asked for can be decoded.
@@ -178,11 +221,13 @@ class VideoSource(DecodedFileSource):
         start_s, end_s = settings.start_s, settings.end_s
         self._path = path
         self._container = container
+        self._folder = folder
         self._stream = stream
         self._time_base = stream.time_base or Fraction(1, 1000)
         self._origin_s = Fraction(container.start_time or 0, av.time_base)
         self._start_pts = None if start_s is None else self._to_pts(start_s)
         self._end_pts = None if end_s is None else self._to_pts(end_s)
+        self._geometry = geometry_of(stream)
         self._decoder = Decoder(container, stream, self._start_pts, self._end_pts)
         self._read_to_end = False
         self._shortfall: str | None = None
@@ -194,8 +239,11 @@ class VideoSource(DecodedFileSource):
         self._coded_shape: Fraction | None = None
         self._top_field_first: bool | None = None
         self._has_alpha = False
-        self._coded_bits = 8
+        self._is_turned = False
+        self._coded_format = "yuv420p"
         self._lost: tuple[str, ...] = ()
+        self._limits: ValueRange | None = None
+        self._has_own_limits = False
         self._hdr_metadata: HdrMetadata | None = None
         self._tells_shape = bool(stream.sample_aspect_ratio) or settings.size is not None
         self._images = self._timed_images()
@@ -211,8 +259,12 @@ class VideoSource(DecodedFileSource):
             notes.append("frames were deinterlaced; `keep_interlaced=True` leaves them interlaced")
         if self._has_alpha:
             notes.append(ON_WHITE)
+        shortfall = self._shortfall
+        missing = [] if self._folder is None else list(dict.fromkeys(self._folder.missing))
+        if missing:
+            shortfall = f"{len(missing)} of its segments are not there ({', '.join(missing[:3])})"
         damage, (read, given) = self._decoder.damage, self._count_frames()
-        return SourceReport(read, damage.packets, damage.frames, self._shortfall, tuple(notes), given)
+        return SourceReport(read, damage.packets, damage.frames, shortfall, tuple(notes), given)
 
     def close(self) -> None:
         """Close the file; it yields no more frames."""
@@ -242,25 +294,60 @@ class VideoSource(DecodedFileSource):
             if orientation is None:
                 # Once a video: what is true of its first image is true of all.
                 orientation, self._lost = orientation_of(image), lost_with(image)
-                self._coded_bits = bits_of(image.format.name)
+                self._is_turned = orientation != UPRIGHT
+                self._coded_format = image.format.name
                 # Screen recordings and GIFs have alpha whether or not they use it.
                 self._has_alpha = image.format.name.startswith("yuva")
                 self._hdr_metadata = hdr_metadata_of(image)
                 depth, chroma = self._settings.depth, self._settings.chroma
                 self._pixel_format = working_format(image.format.name, depth, chroma)
+                self._choose_limits(image)
                 if image.interlaced_frame:
                     self._top_field_first = is_top_field_first(image)
             assert self._pixel_format is not None
-            opaque = put_on_white(image, self._resampler, self._pixel_format)
-            self._has_alpha = self._has_alpha or opaque is not image
-            upright = to_upright_planar(opaque, self._resampler, orientation, pixel_format=self._pixel_format)
+            shown = image
+            if self._limits is not None:
+                shown = stretch_gray(image, self._resampler, self._limits, self._pixel_format)
+            opaque = put_on_white(shown, self._resampler, self._pixel_format)
+            self._has_alpha = self._has_alpha or opaque is not shown
+            upright = to_upright_planar(
+                opaque,
+                self._resampler,
+                orientation,
+                pixel_format=self._pixel_format,
+                cropping=self._geometry.cropping,
+            )
             time_s = float(image.pts * self._time_base - self._origin_s)
             self._frames_read += 1
             reached = image.pts + (image.duration or 0)
-            yield self._framing.fit(upright, self._pixel_shape(orientation), time_s)
+            fitted = self._framing.fit(upright, self._pixel_shape(orientation), time_s)
+            fitted.duration = image.duration
+            if self._end_pts is not None:
+                fitted.duration = min(image.duration, self._end_pts - image.pts)
+            yield fitted
         self._read_to_end = True
         if self._end_pts is None or reached < self._end_pts:
             self._shortfall = self._decoder.completeness.shortfall()
+
+    def _choose_limits(self, first: Image) -> None:
+        """Choose which values of a gray video of more than 8 bits are shown as black and as white."""
+        found = gray_values(first, self._resampler)
+        if found is None:
+            if self._settings.range is not None:
+                raise InvalidArgumentError(
+                    f"{str(self._path)!r} is no gray video of more than 8 bits a sample; leave `range` out"
+                )
+            return
+        if self._settings.range is not None:
+            self._limits = self._settings.range
+            return
+        values = [found[0], *_sampled_values(self._path, self._stream.index)]
+        with map_errors(
+            ValueError, to=lambda error: SourceError(f"{str(self._path)!r} shows nothing: {error}")
+        ):
+            limits, self._has_own_limits = choose_range(values, found[1])
+        if self._has_own_limits:
+            self._limits = limits
 
     def _deinterlaced_images(self) -> Iterator[Image]:
         decoded = self._decoder.images()
@@ -284,8 +371,7 @@ class VideoSource(DecodedFileSource):
         return f"{str(self._path)!r} holds a video stream, but no frame of it can be decoded"
 
     def _describe(self, first: Image, start_s: float | None, end_s: float | None) -> SourceInfo:
-        rate = self._stream.guessed_rate
-        rate = self._settings.rate or (rate if rate and rate <= _HIGHEST_RATE else None)
+        rate = self._settings.rate or self._nominal_rate(first)
         time_base = 1 / self._settings.rate if self._settings.rate else self._time_base
         duration_s = self._part_duration_s(start_s, end_s)
         is_whole = start_s is None and end_s is None and self._settings.rate is None
@@ -308,11 +394,30 @@ class VideoSource(DecodedFileSource):
             end_s=None if end_s is None else end_s + origin_s,
             video_stream=self._stream.index,
             sample_aspect_ratio=self._framing.pixel_shape if self._tells_shape else None,
+            chroma_location=self._chroma_location(first),
             top_field_first=self._top_field_first,
             color=tags_of(first),
             hdr_metadata=self._hdr_metadata,
+            plays=plays_of(self._path) if self._is_animation else None,
             notes=self._stream_notes(),
         )
+
+    def _chroma_location(self, first: Image) -> str | None:
+        """Return where chroma lies, unless it was moved: by scaling, rotation or cropping."""
+        is_moved = self._settings.size or self._is_turned or self._geometry.cropping != NO_CROPPING
+        is_shared = chroma_of(first.format.name) == "420" == chroma_of(self._coded_format)
+        return None if is_moved or not is_shared else self._geometry.chroma_location
+
+    @property
+    def _is_animation(self) -> bool:
+        return self._container.format.name in _ANIMATIONS
+
+    def _nominal_rate(self, first: Image) -> Fraction | None:
+        """Return the frames per second; of an animation those of its first image, as it has no rate."""
+        if self._is_animation and first.duration:
+            return 1 / (first.duration * self._time_base)
+        rate = self._stream.guessed_rate
+        return rate if rate and rate <= _HIGHEST_RATE else None
 
     def _part_duration_s(self, start_s: float | None, end_s: float | None) -> float | None:
         if self._stream.duration is not None:
@@ -329,8 +434,11 @@ class VideoSource(DecodedFileSource):
         if others:
             notes.append(f"the file holds {others + 1} video streams; number {self._stream.index} is used")
         notes += self._lost
-        if self._coded_bits > DEEP and self._settings.depth is None:
-            notes.append(f"samples of {self._coded_bits} bits are reduced to {DEEP}")
+        bits = bits_of(self._coded_format)
+        if bits > DEEP and self._settings.depth is None:
+            notes.append(f"samples of {bits} bits are reduced to {DEEP}")
+        if self._limits is not None and self._has_own_limits:
+            notes.append(describe_range(self._limits))
         if self._stream.codec_context.is_hwaccel:
             notes.append(f"decoded in hardware ({self._settings.hwaccel})")
         elif self._settings.hwaccel != NONE:

@@ -75,10 +75,17 @@ class Tracker:
 
     def is_cut(self, frame: Frame) -> bool:
         """Return whether a shot begins with a frame that was observed and is not complete yet."""
-        return self._pending[frame.index].starts_shot
+        pending = self._pending.get(frame.index)
+        return pending is not None and pending.starts_shot
 
     def rank(
-        self, frames: Sequence[Frame], probabilities: FloatArray, labels: Labels, count: int
+        self,
+        frames: Sequence[Frame],
+        probabilities: FloatArray,
+        labels: Labels,
+        count: int,
+        *,
+        are_values: bool = False,
     ) -> NDArray[np.int64]:
         """Rank the classes of observed frames, smoothed and held in time.
 
@@ -87,16 +94,20 @@ class Tracker:
             probabilities: Probability of every class, float32 (N, classes).
             labels: Name of each class.
             count: Number of classes to return.
+            are_values: Whether these are a regressor's values instead of probabilities.
 
         Returns:
             Class indices, int64 (N, count), best first.
         """
         rows = [
-            self._rank(frame, row, labels, count) for frame, row in zip(frames, probabilities, strict=True)
+            self._rank(frame, row, labels, count, are_values=are_values)
+            for frame, row in zip(frames, probabilities, strict=True)
         ]
         return np.stack(rows)
 
-    def _rank(self, frame: Frame, probabilities: FloatArray, labels: Labels, count: int) -> NDArray[np.int64]:
+    def _rank(
+        self, frame: Frame, probabilities: FloatArray, labels: Labels, count: int, *, are_values: bool
+    ) -> NDArray[np.int64]:
         pending = self._pending[frame.index]
         if pending.ranking is None:  # a batch that was too large for the memory is tried again in parts
             if pending.starts_shot:
@@ -104,7 +115,8 @@ class Tracker:
             pending.probabilities = probabilities
             pending.ranking, smoothed = self._labels.update(probabilities, frame.time_s, count)
             pending.smoothed_predictions = tuple(
-                Prediction(index, labels[index], float(smoothed[index])) for index in pending.ranking.tolist()
+                Prediction.of(index, labels[index], float(smoothed[index]), is_value=are_values)
+                for index in pending.ranking.tolist()
             )
         return pending.ranking
 
@@ -162,7 +174,8 @@ class Tracker:
             predictions: Smoothed predictions that it returned.
         """
         labels = {prediction.index: prediction.label for prediction in predictions}
-        self._rank(frame, probabilities, labels, len(predictions))
+        are_values = any(prediction.value is not None for prediction in predictions)
+        self._rank(frame, probabilities, labels, len(predictions), are_values=are_values)
 
     def complete(self, frame: Frame, explanation: Explanation | None) -> Explanation:
         """Add the cut, the smoothed predictions and the thumbnail to a frame's explanation.

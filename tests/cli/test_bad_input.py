@@ -187,14 +187,14 @@ MISTAKES = [
         "-o out.jpg",
         MISUSE,
         InvalidArgumentError,
-        r"'out\.jpg' is an image, but the input is a video; use \.mp4",
+        r"'out\.jpg' is of kind 'image', which cannot be made from a video; use .*heat\.mp4 \(\.mp4",
         {"output": "out.jpg"},
     ),
     Mistake(
         "-o out.gif --resume",
         MISUSE,
         InvalidArgumentError,
-        r"animations are made in one go; leave out `resume=True`",
+        r"only videos can be resumed \(\.mp4, .*\); leave out `resume=True`",
         {"output": "out.gif", "resume": True},
     ),
     Mistake(
@@ -397,7 +397,7 @@ def test_an_image_becomes_no_video(work: Path, capfd: pytest.CaptureFixture[str]
     Image.new("RGB", (40, 30)).save(work / "photo.png")
     code, line = run_badly(work, capfd, ["render", "photo.png", "-o", "out.mp4"])
     assert code == MISUSE
-    assert re.search(r"the input is an image.*\.png", line)
+    assert re.search(r"'out\.mp4' is of kind 'video', which cannot be made from an image; use .*\.png", line)
 
 
 @pytest.mark.usefixtures("explainers")

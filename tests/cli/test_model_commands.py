@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 import sys
@@ -136,7 +137,7 @@ BAD = [
     (
         ["layers", "squeezenet1_1", "--mean", "0.5", "--std", "0.5"],
         1,
-        "does not run on an image of 1 channels",
+        "takes RGB images of 224x224 pixels; set --mean and --std to three values each",
     ),
     (["layers"], 2, "missing argument 'MODEL'"),
     (
@@ -188,6 +189,16 @@ def test_all_that_is_known_of_one_method_is_told(capfd: pytest.CaptureFixture[st
     said = capfd.readouterr().out
     assert "not supported" in said
     assert "--method" not in said
+
+
+def test_a_method_without_a_paper_names_none(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from streamcam.explain import METHODS
+
+    monkeypatch.setitem(METHODS, "toy", dataclasses.replace(METHODS["cam"], paper=None))
+    assert run(["methods", "toy"]) == 0
+    assert "published" not in capfd.readouterr().out
 
 
 def test_rendering_takes_the_options_for_own_networks_too(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from media_factory import frame_times_of
+from media_factory import frame_times_of, grays_of
 from PIL import Image
 from toy_source import TOY
 
@@ -32,3 +32,25 @@ def test_a_toy_source_is_rendered(
     assert len(frame_times_of(work / "out.mp4")) == 5
     assert run(["render", "toy:red", "-o", "again.mp4", "--start", "1"]) == 2
     assert "'toy:red' is a toy; leave out --start" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("explainers")
+def test_a_folder_becomes_a_video(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (work / "frames").mkdir()
+    for number in (2, 10, 1):
+        Image.new("RGB", (64, 48), (20 * number, 0, 0)).save(work / "frames" / f"{number}.png")
+    assert run(["render", "frames", "-o", "out.mp4"]) == 0, capfd.readouterr().err
+    assert run(["render", "frames/*.png", "-o", "again.mp4"]) == 0, capfd.readouterr().err
+    assert grays_of(work / "out.mp4") == grays_of(work / "again.mp4") == sorted(grays_of(work / "out.mp4"))
+    assert run(["render", "frames/*.jpg", "-o", "third.mp4"]) == 2
+    assert "no file matches 'frames/*.jpg'; check the path" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("explainers")
+def test_standard_input_is_rendered(
+    clip: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with clip.open() as sent:
+        monkeypatch.setattr("sys.stdin", sent)
+        assert run(["render", "-", "-o", "out.mp4"]) == 0, capfd.readouterr().err
+    assert frame_times_of(clip.with_name("out.mp4")) == frame_times_of(clip)

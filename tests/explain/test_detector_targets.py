@@ -16,10 +16,10 @@ from torchvision.models import get_model
 from streamcam import Explainer, InputSpec, load_model
 from streamcam.errors import InvalidArgumentError
 from streamcam.explain.batch import merge_pyramid
-from streamcam.explain.images import frame_of
 from streamcam.explanations import NOT_FINITE, as_target, object_number
 from streamcam.frames import Frame
 from streamcam.models import Candidates, Detector
+from streamcam.sources.given_images import frame_of
 from streamcam.temporal import TemporalSettings, Tracker
 
 SIDE = 64
@@ -112,7 +112,7 @@ def test_a_class_is_explained_by_all_its_objects_and_by_nothing_where_there_are_
     assert explanation.heatmaps[0][[1, 6], [2, 6]] == pytest.approx([1, 1])
     (nothing,) = explainer(classes="green").explain(scene((1, 2)))
     assert not nothing.heatmaps[1].any()
-    assert nothing.flags == {1: "no positive evidence"}
+    assert list(nothing.flags) == [1]
 
 
 def test_one_object_is_explained_by_its_number() -> None:
@@ -168,7 +168,9 @@ def test_what_cannot_be_explained_is_one_line_before_any_work() -> None:
         explainer(method="cam")
 
 
-@pytest.mark.parametrize("method", ["scorecam", "occlusion:patch=8,stride=8", "ablationcam", "eigencam", "layercam"])
+@pytest.mark.parametrize(
+    "method", ["scorecam", "occlusion:patch=8,stride=8", "ablationcam", "eigencam", "layercam"]
+)
 def test_other_methods_explain_the_best_object_of_a_class(method: str) -> None:
     (explanation,) = explainer(method=method, classes="red", target_layer="levels.0").explain(scene((1, 2)))
     heatmap = explanation.heatmaps[0]

@@ -18,11 +18,10 @@ import streamcam
 from streamcam import Explainer, load_model
 from streamcam.cli import run
 from streamcam.errors import InvalidArgumentError, ModelError
-from streamcam.explain.clips import slide_clips
-from streamcam.explain.images import frame_of
 from streamcam.explanations import Instance
 from streamcam.frames import Frame
 from streamcam.models import Model, Output
+from streamcam.sources.given_images import frame_of
 from streamcam.temporal import TemporalSettings, Tracker
 
 
@@ -83,11 +82,12 @@ def clip_explainer(**settings: object) -> Explainer:
     return Explainer(clip_colors(), **settings)  # type: ignore[arg-type]
 
 
-def test_each_frame_gets_the_last_slice_of_the_clip_that_ends_with_it() -> None:
+def test_each_frame_gets_its_slice_of_a_clip() -> None:
     first, second = clip_explainer().explain([BLACK, cell(1, 2)])
-    assert not first.heatmaps[0].any()
-    # The slice is the mean of the last two frames, of which one is lit: 1/2. Every of 4x4x4 places has the
-    # gradient 1/64, so the channel's weight is 1/64.
+    # The last of four slices is the mean of the last two frames, of which one is lit: 1/2. Every of 4x4x4
+    # places has the gradient 1/64, so the channel's weight is 1/64. The first frame lies a quarter of the way
+    # to the slice before, which is black.
+    assert first.heatmaps[0][1, 2] == pytest.approx(3 / 4 / 128)
     assert second.heatmaps[0].shape == (4, 4)
     assert second.heatmaps[0][1, 2] == pytest.approx(1 / 128)
     assert np.count_nonzero(second.heatmaps[0]) == 1
@@ -139,14 +139,6 @@ def test_a_cut_begins_another_clip() -> None:
     begun = clip_explainer(classes=0).explain_frames(video, tracker)[12]
     (alone,) = clip_explainer(classes=0).explain(shots[12])
     np.testing.assert_allclose(begun.heatmaps[0], alone.heatmaps[0], rtol=1e-5)
-
-
-def test_clips_slide() -> None:
-    pixels = np.arange(4, dtype=np.uint8).reshape(4, 1, 1, 1).repeat(3, axis=3)
-    clips, history = slide_clips(None, frames(*[BLACK] * 4), pixels, [True, False, True, False], 3)
-    assert clips[:, :, 0, 0, 0].tolist() == [[0, 0, 0], [0, 0, 1], [2, 2, 2], [2, 2, 3]]
-    following, _ = slide_clips(history, frames(BLACK, first=7), pixels[:1], [False], 3)
-    assert following[:, :, 0, 0, 0].tolist() == [[2, 3, 0]]
 
 
 def test_methods_that_look_at_single_images_say_so() -> None:

@@ -22,14 +22,16 @@ from streamcam.media.demux import Timeline, decoding_time_s, open_input, read_pa
         ([200, None, 280], [200, 240, 280]),
         ([0, 40, 40, 40, 80], [0, 40, 41, 42, 80]),  # what is repeated is told apart
         ([0, 80, 40, 120], [0, 80, 81, 120]),  # what jitters is put in order
-        ([5000, 5040, 0, 40, 80], [5000, 5040, 5080, 5120, 5160]),  # a clock that starts anew goes on
-        ([5000, 0, 40, 3000, 100], [5000, 5040, 5080, 8040, 8080]),
-        ([5000, 4000], [5000, 5001]),  # a second back is jitter still
     ],
 )
 def test_times_increase_strictly(given: list[int | None], placed: list[int]) -> None:
-    timeline = Timeline(Fraction(1, 1000), step=40)
+    timeline = Timeline(step=40)
     assert [timeline.place(ticks) for ticks in given] == placed
+
+
+def test_times_that_a_file_does_not_tell_lead_up_to_the_first_that_it_tells() -> None:
+    timeline = Timeline(step=40, first=-80)
+    assert [timeline.place(ticks) for ticks in (None, None, 0, 40)] == [-80, -40, 0, 40]
 
 
 class _Stumbling:

@@ -100,14 +100,14 @@ def test_logits_are_found(answer: object, key: str | int | None) -> None:
 
 
 NO_ANSWERS = [
-    ({"out": LOGITS}, None, "returns a dict with the keys out where logits .* `logits_key`"),
+    ({"out": LOGITS}, None, r"returns a dict \(out\); say which are the logits with `logits_key`: out"),
     ({"out": LOGITS}, "logits", "no entry 'logits'; check `logits_key`"),
     ((LOGITS,), 3, "no entry 3"),
     ((LOGITS,), "logits", "no entry 'logits'"),
     (Answer(LOGITS), "logits", "no entry 'logits'"),
-    (torch.zeros(1, 5, 2, 2), None, r"returns a tensor \(1, 5, 2, 2\) where logits \(N, classes\)"),
-    ((), None, "returns a tuple where"),
-    (None, None, "returns nothing where"),
+    (torch.zeros(1, 5, 2, 2), None, r"returns planes \(1, 5, 2, 2\), as segmenters do"),
+    ((), None, "returns a tuple, and none of it is logits"),
+    (None, None, "returns nothing, and none of it"),
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -86,6 +88,25 @@ def test_pad_puts_the_whole_frame_in_the_middle(
 ) -> None:
     geometry = fit_geometry("pad", frame, SPEC)
     assert (geometry.scaled, geometry.size, geometry.offset) == (scaled, (224, 224), offset)
+
+
+TALL = InputSpec((128, 256), 160)
+
+OBLONG = [
+    ("full", (1920, 1080), ((224, 128), (224, 128), (0, 0))),  # 227 = 7.1 strides
+    ("stretch", (1920, 1080), ((128, 256), (128, 256), (0, 0))),
+    # The margin of 160 / 128 makes it 320 high: 1920 x 320 / 1080.
+    ("crop", (1920, 1080), ((569, 320), (128, 256), (-221, -32))),
+    ("crop", (100, 400), ((160, 640), (128, 256), (-16, -192))),
+    ("pad", (1920, 1080), ((128, 72), (128, 256), (0, 92))),
+    ("pad", (100, 400), ((64, 256), (128, 256), (32, 0))),
+]
+
+
+@pytest.mark.parametrize(("fit", "frame", "expected"), OBLONG)
+def test_inputs_need_not_be_square(fit: str, frame: tuple[int, int], expected: tuple[Any, ...]) -> None:
+    geometry = fit_geometry(fit, frame, TALL)
+    assert (geometry.scaled, geometry.size, geometry.offset) == expected
 
 
 def test_a_padded_input_reaches_beyond_the_frame() -> None:

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from streamcam import Explainer
+from streamcam.cli import run
 from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError
 from streamcam.models import load_model
 
@@ -37,25 +38,25 @@ SOURCE = """
         import my_package.nets
         return my_package.nets.Net()
     def gray(): return Net(channels=1)
+    def thirds(): return Net(classes=3)
     def binary(): return Net(classes=1)
     def thousand(): return Net(classes=1000)
     def as_tuple(): return Net(wrap=lambda logits: (logits, None))
     def as_dict(): return Net(wrap=lambda logits: {"features": None, "logits": logits})
     def in_double(): return Net().double()
     def in_training(): return nn.Sequential(Net(), nn.Dropout(0.5)).train()
+    def as_other_dict(): return Net(wrap=lambda logits: {"names": None, "scores": logits})
+    def only_50():
+        return nn.Sequential(nn.Flatten(), nn.Linear(3 * 50 * 50, 3))
     def only_48():
         return nn.Sequential(nn.Flatten(), nn.Linear(3 * 48 * 48, 3))
     def no_logits(): return nn.Conv2d(3, 4, 4)
     def in_probabilities(): return Net(wrap=lambda logits: logits.softmax(1))
-    class TwoInputs(Net):
-        def forward(self, image, text):
-            return super().forward(image)
-    def four_channels(): return Net(channels=4)
-    def volumes(): return nn.Sequential(nn.Conv3d(3, 4, 3), nn.Flatten(), nn.Linear(4, 3))
     def exported(): return torch.export.export(Net().eval(), (torch.zeros(1, 3, 224, 224),)).module()
     def scripted():
         plain = nn.Sequential(nn.Conv2d(3, 4, 4, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
         return torch.jit.script(plain)
+    def sized(num_classes=3): return Net(classes=num_classes)
     def fails(): raise ValueError("the flux capacitor\\nis empty")
     def fails_silently(): raise KeyError
     def needs(argument): return argument
@@ -130,10 +131,53 @@ def test_a_thousand_classes_are_not_taken_for_imagenet_s() -> None:
     assert load_model("my_nets:thousand", labels="imagenet").labels[285] == "Egyptian cat"
 
 
+def test_a_factory_is_called_with_the_number_of_classes(here: Path) -> None:
+    assert len(load_model("my_nets:sized", num_classes=7).labels) == 7
+    with pytest.raises(InvalidArgumentError, match="my_nets:gray takes no argument num_classes; leave"):
+        load_model("my_nets:gray", num_classes=7)
+    names = ["a", "b", "c", "d"]
+    state = load_model("my_nets:sized", num_classes=4).module.state_dict()
+    torch.save({"state_dict": state, "class_names": names}, here / "four.pth")
+    model = load_model("my_nets:sized", weights="four.pth")
+    assert model.labels == tuple(names)
+    torch.testing.assert_close(model.module.state_dict()["fc.weight"], state["fc.weight"])
+    with pytest.raises(ModelError, match=r"fc\.weight is \(4, 4\), not \(3, 4\)"):
+        load_model("my_nets:thirds", weights="four.pth")
+    with pytest.raises(ModelError, match=r"fc\.weight is \(4, 4\), not \(5, 4\)"):
+        load_model("my_nets:sized", weights="four.pth", num_classes=5)
+
+
+def test_a_trusted_file_is_said_aloud(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    network = load_model("my_nets:sized").module
+    del network.wrap  # a lambda, of which no pickle takes a copy
+    torch.save(network, here / "whole.pth")
+    with pytest.raises(
+        ModelError, match=r"would run code \(my_nets\.Net.*`trust_pickle=True` if you trust it"
+    ):
+        load_model("my_nets:sized", weights="whole.pth")
+    model = load_model("my_nets:sized", weights="whole.pth", trust_pickle=True)
+    assert "'whole.pth' was trusted: code in it may have run" in Explainer(model).notes
+    command = ["layers", "my_nets:sized", "--weights", "whole.pth"]
+    assert run(command) == 1
+    assert "or set --trust-pickle if you trust it" in capfd.readouterr().err
+    assert run([*command, "--trust-pickle"]) == 0
+    assert "'whole.pth' was trusted: code in it may have run" in capfd.readouterr().err
+
+
 def test_a_single_logit_is_two_classes() -> None:
     model = load_model("my_nets:binary", labels=["no", "yes"])
     assert (model.labels, model.activation) == (("no", "yes"), "sigmoid")
-    assert load_model("my_nets:binary").labels == ("class 0", "class 1")
+    model = load_model("my_nets:binary", activation="sigmoid")
+    assert (model.labels, model.activation) == (("class 0", "class 1"), "sigmoid")
+
+
+def test_a_single_output_without_two_labels_is_a_value() -> None:
+    for labels, named in ((None, "value"), (["age"], "age")):
+        model = load_model("my_nets:binary", labels=labels)
+        assert (model.labels, model.activation) == ((named,), "value")
+    assert load_model("my_nets:Net", activation="value").labels == ("class 0", "class 1", "class 2")
+    with pytest.raises(InvalidArgumentError, match="`labels` names no class"):
+        load_model("my_nets:binary", labels=[])
 
 
 def test_networks_in_other_precision_or_in_training_are_made_ready() -> None:
@@ -160,7 +204,8 @@ EXPLAINED = [
     ("my_nets:binary", {"classes": "yes", "labels": ["no", "yes"]}),
     ("my_nets:as_tuple", {}),
     ("my_nets:as_tuple", {"logits_key": 0}),
-    ("my_nets:as_dict", {"logits_key": "logits"}),
+    ("my_nets:as_dict", {}),
+    ("my_nets:as_other_dict", {"logits_key": "scores"}),
     ("my_nets:Net", {"activation": "sigmoid", "input_size": 96}),
 ]
 
@@ -190,9 +235,6 @@ def test_a_network_that_ends_in_softmax_shows_its_own_probabilities() -> None:
 
 
 FAILURES = [
-    ("my_nets:TwoInputs", {}, "my_nets:TwoInputs takes more than an image .*'text'.*; return a torch.nn.Mod"),
-    ("my_nets:four_channels", {}, "takes images of 4 channels, and frames have 3"),
-    ("my_nets:volumes", {}, "takes clips or volumes, not single images"),
     (
         "my_nets:exported",
         {},
@@ -207,16 +249,15 @@ FAILURES = [
     ("my_broken:Net", {}, "importing my_broken failed: ZeroDivisionError: division by zero"),
     ("my_misspelt:Net", {}, "importing my_misspelt failed: .*a_module_that_is_not_there"),
     ("my_typo:Net", {}, "importing my_typo failed: SyntaxError"),
-    ("my_nets:gray", {}, "my_nets:gray does not run on an image of 3 channels and 224x224 pixels .*`mean`"),
-    ("my_nets:only_48", {}, "does not run on .* 224x224 pixels .*`input_size`"),
-    ("my_nets:no_logits", {}, r"returns a tensor \(1, 4, 221, 221\) where logits .*`logits_key`"),
-    ("my_nets:as_dict", {}, "returns a dict with the keys features, logits"),
+    ("my_nets:only_50", {}, r"does not run on .* 224x224 pixels \(RuntimeError: .*\), nor .*`input_size`"),
+    ("my_nets:no_logits", {}, r"returns planes \(1, 4, 221, 221\), as segmenters do"),
+    ("my_nets:as_other_dict", {}, r"returns a dict \(names, scores\); say .*with `logits_key`: scores"),
     ("my_nets:as_dict", {"logits_key": "scores"}, "no entry 'scores'; check `logits_key`"),
     ("my_nets:Net", {"labels": ["a", "b"]}, "2 labels were given for the 3 classes of my_nets:Net"),
     (
         "my_nets:binary",
         {"labels": ["a", "b", "c"]},
-        r"3 labels were given for the single logit \(2 classes\)",
+        r"3 labels were given for the single output \(a value, or 2 classes\)",
     ),
 ]
 

@@ -68,7 +68,7 @@ def test_weights_of_a_fine_tuned_network_are_loaded(fine_tuned: Path) -> None:
 
 
 def test_weights_of_another_network_are_refused(fine_tuned: Path) -> None:
-    with pytest.raises(ModelError, match=r"does not fit timm:test_vit: cls_token is missing; conv1\."):
+    with pytest.raises(ModelError, match=r"does not fit timm:test_vit: cls_token .* is missing; conv1\."):
         load_model("timm:test_vit", weights=fine_tuned)
 
 
@@ -77,6 +77,8 @@ def test_transformers_are_built_for_the_size_asked_for_and_others_take_any() -> 
     assert vit.module(torch.zeros(1, 3, 96, 96)).shape == (1, 1000)
     assert (vit.input.size, vit.input.resize) == (96, 101)
     assert load_model(TINY, weights="none", input_size=96).input.size == 96
+    oblong = load_model("timm:test_vit", weights="none", input_size=(64, 96))
+    assert oblong.module(torch.zeros(1, 3, 96, 64)).shape == (1, 1000)
 
 
 VIT = "timm:deit_tiny_patch16_224"

@@ -17,7 +17,7 @@ from streamcam.media.images import PLANAR_FORMATS, ByteArray, Image, bits_of, pl
 from streamcam.overlay import fonts
 from streamcam.overlay.font_files import FONT_VARIABLE
 from streamcam.overlay.fonts import FontBook, RenderedText
-from streamcam.overlay.label_panel import LabelLine, LabelPanel, format_percentage
+from streamcam.overlay.label_panel import LabelLine, LabelPanel, format_percentage, format_value
 
 FLAT = (200, 90, 160)
 LINES = (
@@ -74,11 +74,31 @@ def extent(luma: ByteArray) -> tuple[int, int, int, int]:
         (0.995, "100 %"),
         (1.0, "100 %"),
         (1.0001, "100 %"),
-        (float("nan"), "? %"),
+        (float("nan"), "NaN"),
     ],
 )
 def test_percentage(probability: float, expected: str) -> None:
     assert format_percentage(probability) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (3.2149, "3.21"),
+        (-3.2149, "-3.21"),
+        (0.0, "0"),
+        (0.032149, "0.0321"),
+        (-0.0032149, "-0.00321"),
+        (321.49, "321"),
+        (32149.0, "32149"),
+        (3.2149e9, "3.21e+09"),
+        (3.2149e-9, "3.21e-09"),
+        (float("nan"), "NaN"),
+        (float("-inf"), "-inf"),
+    ],
+)
+def test_value(value: float, expected: str) -> None:
+    assert format_value(value) == expected
 
 
 class TestLook:
@@ -131,6 +151,26 @@ class TestLook:
         # The bar's full length ends as far from the right edge as the marker begins from the left one.
         full = right - (marker.min() - left) - bar.min()
         assert len(bar) == pytest.approx(0.25 * full, abs=1)
+
+    @pytest.mark.parametrize(("height", "side"), [(180, 8), (360, 10), (720, 18), (1080, 28)])
+    def test_colors_are_squares_as_high_as_capitals(self, height: int, side: int) -> None:
+        # BT.601 of RGB (0, 0, 255): Y 29, Cb 255, Cr 107.
+        line = LabelLine("tabby", None, marked=True, color=(0, 0, 255))
+        luma, cb, cr = painted(height * 16 // 9, height, (line,), "yuv444p")
+        blue = (luma == 29) & (cb == 255) & (cr == 107)
+        rows, columns = (np.flatnonzero(blue.any(axis=axis)) for axis in (1, 0))
+        assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (side, side)
+
+    def test_a_line_of_the_legend_has_no_percentage_and_no_bar(self) -> None:
+        def count_ink(line: LabelLine) -> tuple[int, int]:
+            """Count what is brighter than the background where the percentage and where the bar is."""
+            luma = painted(1280, 720, (line,))[0]
+            left, top, right, bottom = extent(luma)
+            inside = luma[top + 8 : bottom - 8, left + 8 : right - 8] > 70
+            return int(inside[:-10, -40:].sum()), int(inside[-10:].sum())
+
+        assert count_ink(LabelLine("H", None, color=(0, 0, 255))) == (0, 0)
+        assert min(count_ink(LabelLine("H", 0.5, color=(0, 0, 255)))) > 0
 
     def test_bars_are_left_out_where_text_is_small(self) -> None:
         def height(image_height: int) -> float:

@@ -18,7 +18,7 @@ from streamcam.overlay import Overlay, OverlaySettings
 from streamcam.overlay.boxes import PLAIN_COLOR
 from streamcam.overlay.label_panel import ACCENT, LabelPanel
 from streamcam.overlay.overlay import _list_labels
-from streamcam.overlay.tinting import PALETTE
+from streamcam.overlay.tinting import AGAINST_COLOR, FOR_COLOR, PALETTE
 
 PLAIN = OverlaySettings(colormap="inferno", alpha=1.0, blend="even", labels=False)
 
@@ -70,6 +70,24 @@ def test_evidence_for_and_against_has_two_colors() -> None:
     _, blue_before, red_before = planes_of(frame.image)
     assert int(red[50, -1]) > int(red_before[50, -1])
     assert int(blue[50, 0]) > int(blue_before[50, 0])
+
+
+def test_a_legend_tells_the_two_colors_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[str, float | None, tuple[int, int, int] | None]] = []
+    monkeypatch.setattr(
+        LabelPanel,
+        "draw",
+        lambda _panel, _image, lines: drawn.extend(
+            (line.text, line.probability, line.color) for line in lines if line.marked
+        ),
+    )
+    explanation = dataclasses.replace(explanation_of(0), signed=True)
+    Overlay().draw(stabilized(frame_at(0), {CAT: [[-1, 0, 1]]}, explanation))
+    assert drawn == [
+        ("cat", 0.75, None),
+        ("for", None, FOR_COLOR),
+        ("against", None, AGAINST_COLOR),
+    ]
 
 
 def test_before_the_first_explanation_there_is_no_heat() -> None:
@@ -140,6 +158,7 @@ def test_characters_that_no_font_has_are_told(monkeypatch: pytest.MonkeyPatch) -
     ("settings", "error", "says"),
     [
         (OverlaySettings(colormap="vridis"), UnknownNameError, "viridis"),
+        (OverlaySettings(layout="side by side"), UnknownNameError, "side-by-side"),
         (OverlaySettings(blend="evne"), UnknownNameError, "even"),
         (OverlaySettings(alpha=1.5), InvalidArgumentError, "weight from 0 to 1"),
     ],
@@ -202,3 +221,30 @@ def test_boxes_can_be_left_out() -> None:
     without = Overlay(settings).draw(with_objects(DOG_AND_CAT))
     for plane, other in zip(planes_of(with_boxes), planes_of(without), strict=True):
         np.testing.assert_array_equal(plane, other)
+
+
+# --- the legend ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("heats", "layout", "has_legend"),
+    [
+        ({CAT: [[0, 1]]}, "overlay", True),
+        ({CAT: [[0, 1]]}, "heat", True),
+        ({CAT: [[0, 1]]}, "mask", False),
+        ({CAT: [[0, 1]]}, "original", False),
+        ({CAT: [[0, 1]], DOG: [[1, 0]]}, "overlay", False),  # their colors are listed with the labels
+    ],
+)
+def test_the_legend_belongs_to_the_color_map(
+    heats: dict[int, list[list[float]]], layout: str, has_legend: bool
+) -> None:
+    frame = frame_at(0, (640, 360))
+    plain, legend = (
+        luma(
+            Overlay(OverlaySettings(layout=layout, legend=shown, labels=False)).draw(stabilized(frame, heats))
+        )
+        for shown in (False, True)
+    )
+    assert (plain != legend)[:, :320].sum() == 0
+    assert bool((plain != legend)[300:, 320:].sum() > 100) is has_legend

@@ -474,7 +474,7 @@ def test_explanations_come_back_as_they_were() -> None:
         method="hirescam",
         target_layer="layer4+layer3",
         region=Region(-1 / 3, 0.0, 4 / 3, 1.0),
-        flags={CAT: "no positive evidence"},
+        flags={CAT: "all negative"},
         signed=True,
         smoothed_predictions=(dog, cat),
     )

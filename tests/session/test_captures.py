@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -10,12 +11,12 @@ from pathlib import Path
 import pytest
 from live_fakes import live_frame
 from media_factory import frame_times_of
-from stage_fakes import expect
+from stage_fakes import LIMIT_S, expect
 
 from streamcam.errors import SinkError
 from streamcam.overlay import OverlaySettings
 from streamcam.session import captures
-from streamcam.session.captures import FileNames, Recordings, Snapshots
+from streamcam.session.captures import FileNames, Recorder, Recordings, Snapshots
 from streamcam.session.outputs import LiveFrame
 from streamcam.session.state import (
     Event,
@@ -83,6 +84,23 @@ def test_a_recording_holds_every_frame_once(tmp_path: Path) -> None:
     assert events.of(RecordingFinished) == [RecordingFinished(started.path, 3, 0)]
     assert frame_times_of(stopped.path) == pytest.approx([0, 1 / 25, 2 / 25], abs=1e-3)
     assert recordings.counts() == {"recorded": 3, "recording_dropped": 0}
+
+
+@pytest.mark.usefixtures("_no_garbage_collection")
+def test_recordings_that_have_ended_are_released_and_still_counted(tmp_path: Path) -> None:
+    recordings = Recordings(tmp_path)
+    recordings.start(Events())
+    started = list[weakref.ref[Recorder]]()
+    for index in range(3):
+        recordings.handle(ToggleRecording(), shown(2 * index))
+        recordings.write(shown(2 * index + 1))
+        assert recordings._active is not None
+        started.append(weakref.ref(recordings._active))
+        recordings._active.join(LIMIT_S)
+        recordings.handle(ToggleRecording(), shown(2 * index + 1))
+    assert [recorder() is None for recorder in started] == [True, True, False]
+    recordings.close()
+    assert recordings.counts() == {"recorded": 6, "recording_dropped": 0}
 
 
 def test_a_recording_asked_for_before_the_first_frame_begins_with_it(tmp_path: Path) -> None:

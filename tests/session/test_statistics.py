@@ -38,7 +38,7 @@ def test_a_meter_counts_the_whole_and_each_second() -> None:
     meter.note_source(10, 2)
     meter.note_shown(0.005, None)
     meter.note_shown(0.015, 0.05)
-    meter.note_explained()
+    meter.note_explained(is_empty=True)
     first = meter.next_second()
     assert (first.captured, first.dropped, first.shown, first.explained) == (10, 2, 2, 1)
     assert first.heat_age.summary() == {"median": 50.0, "p99": 50.0, "max": 50.0}
@@ -48,6 +48,7 @@ def test_a_meter_counts_the_whole_and_each_second() -> None:
         "captured": 15,
         "shown": 2,
         "explained": 1,
+        "empty": 1,
         "dropped": 2,
         "frame_age_ms": {"median": 5.0, "p99": 15.0, "max": 15.0},
         "heat_age_ms": {"median": 50.0, "p99": 50.0, "max": 50.0},

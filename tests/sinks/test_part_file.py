@@ -109,11 +109,19 @@ def test_files_that_do_not_exist_are_compared_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "is_still", "told"),
     [
-        ("out.jpg", False, "'out.jpg' is an image, but the input is a video; .*%05d.jpg for one image"),
-        ("%d%d.jpg", False, "'%d%d.jpg' is an image, but the input is a video"),
-        ("out.txt", False, "cannot tell from 'out.txt' what kind of file to write"),
-        ("out.mp4", True, "the input is an image, so the output is one too: use .jpeg, .jpg, .png, .webp"),
-        ("out", True, "the input is an image"),
+        (
+            "out.jpg",
+            False,
+            r"'out.jpg' is of kind 'image', which cannot be made from a video; use .*/%05d.png \(.jpg ",
+        ),
+        ("%d%d.jpg", False, "'%d%d.jpg' is of kind 'image', which cannot be made from a video"),
+        ("out.txt", False, "cannot tell from 'out.txt' what to make from a video; use .*mp4.*gif.*jsonl"),
+        (
+            "out.mp4",
+            True,
+            r"of kind 'video', which cannot be made from an image; use .*heat.png \(.jpg .*raw maps",
+        ),
+        ("out", True, "what to make from an image; use one of: image as in heat.png"),
     ],
 )
 def test_videos_become_videos_and_images_images(name: str, is_still: bool, told: str, tmp_path: Path) -> None:

@@ -143,12 +143,17 @@ def test_values_keep_four_digits() -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_values_that_are_no_numbers_are_refused(value: float, tmp_path: Path) -> None:
-    writer = open_sidecar(tmp_path)
-    with pytest.raises(SinkError, match=r"maps.jsonl' cannot hold frame 1"):
-        writer.write(explained(explanation(np.array([[value]], np.float32))))
-    writer.abort()
-    assert names_in(tmp_path) == []
+def test_numbers_that_are_not_finite_are_null(value: float, tmp_path: Path) -> None:
+    cat, box = Prediction(3, "cat", value), Instance(3, "cat", value, (0.0, 0.0, value, 1.0))
+    with open_sidecar(tmp_path) as writer:
+        writer.write(explained(explanation(predictions=(cat,), instances=(box,), flags={3: "not finite"})))
+        writer.finish()
+    _, line = (tmp_path / "maps.jsonl").read_text().splitlines()
+    record = json.loads(line, parse_constant=pytest.fail)
+    assert record["predictions"][0]["probability"] is None
+    assert record["instances"][0]["score"] is None
+    assert record["instances"][0]["box"] == [0.0, 0.0, None, 1.0]
+    assert record["empty"] == "not finite"
 
 
 def test_a_header_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:

@@ -23,11 +23,10 @@ SPECIAL: dict[str, Callable[[Path], Sink]] = {
 
 def kinds_of(row: SinkKind) -> Iterator[str]:
     """Yield a location for every suffix of a row, with ``still`` before it where the input is an image."""
+    is_still = not row.takes(row.example, info_of())
     for suffix in row.keys:
-        for is_still, name in ((True, "out"), (False, "out"), (False, "%03d")):
-            if suffix.startswith(".") and row.takes(f"{name}{suffix}", info_of(is_still=is_still)):
-                yield f"{'still ' if is_still else ''}{name}{suffix}"
-                break
+        if suffix.startswith("."):
+            yield f"{'still ' if is_still else ''}{Path(row.example).stem}{suffix}"
 
 
 KINDS = [*(kind for row in SINKS for kind in kinds_of(row)), *SPECIAL]
@@ -56,7 +55,7 @@ def outputs(kind: str) -> list[str]:
     """The files that a finished sink leaves."""
     if kind in SPECIAL:
         return [] if kind == "memory" else ["out.mp4"]
-    return [kind.removeprefix("still ").replace("%03d", "001")]
+    return [kind.removeprefix("still ").replace("%05d", "00001")]
 
 
 def image(kind: str, index: int = 0) -> av.VideoFrame:

@@ -12,10 +12,20 @@ from video_runs import rendered
 
 import streamcam
 from streamcam.cli import run
-from streamcam.errors import OutputExistsError
+from streamcam.errors import InvalidArgumentError, OutputExistsError
 from streamcam.explanations import RenderedFrame
 from streamcam.frames import SourceInfo
-from streamcam.sinks import SINKS, Sink, SinkKind, SinkSettings, TextSink, open_sink
+from streamcam.sinks import (
+    SINKS,
+    SidecarSink,
+    Sink,
+    SinkKind,
+    SinkSettings,
+    TextSink,
+    check_resumable,
+    open_sink,
+    table,
+)
 
 
 class LabelsSink(TextSink):
@@ -33,7 +43,8 @@ def open_labels(location: str, _info: SourceInfo, settings: SinkSettings) -> Sin
 @pytest.fixture(autouse=True)
 def _toy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "streamcam.sinks.table.SINKS", [*SINKS, SinkKind("labels", (".toylabels",), open_labels)]
+        "streamcam.sinks.table.SINKS",
+        [*SINKS, SinkKind("labels", (".toylabels",), open_labels, "out.toylabels")],
     )
 
 
@@ -71,8 +82,57 @@ def test_a_kind_may_be_named_by_a_scheme(tmp_path: Path, monkeypatch: pytest.Mon
         opened.append(location)
         return LabelsSink.open(tmp_path / "sent", overwrite=False)
 
-    monkeypatch.setattr("streamcam.sinks.table.SINKS", [*SINKS, SinkKind("wire", ("wire:",), open_wire)])
+    wire = SinkKind("wire", ("wire:",), open_wire, "wire://host/path")
+    monkeypatch.setattr("streamcam.sinks.table.SINKS", [*SINKS, wire])
     with open_sink("Wire://host/path", info_of()) as sink:
         sink.write(rendered(make_image(64, 48)))
     assert opened == ["Wire://host/path"]
     assert names_in(tmp_path) == ["sent"]
+
+
+def test_the_first_row_that_takes_a_location_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = SinkKind("own maps", (".jsonl",), open_labels, "out.jsonl")
+    for rows, expected in (([*SINKS, own], SidecarSink), ([own, *SINKS], LabelsSink)):
+        monkeypatch.setattr("streamcam.sinks.table.SINKS", rows)
+        with open_sink(tmp_path / "out.jsonl", info_of(), overwrite=True) as sink:
+            sink.write(rendered(make_image(64, 48)))
+        assert type(sink) is expected
+
+
+@pytest.mark.parametrize("is_still", [False, True])
+def test_a_refusal_lists_every_row_that_takes_the_input(tmp_path: Path, is_still: bool) -> None:
+    info = info_of(is_still=is_still)
+    with pytest.raises(InvalidArgumentError) as caught:
+        open_sink(tmp_path / "out.toy", info)
+    message = str(caught.value)
+    for kind in table.SINKS:
+        way = f"{kind.name} as in {kind.example} ({' '.join(kind.keys)})"
+        assert (way in message) == kind.takes(kind.example, info)
+    assert "labels as in out.toylabels (.toylabels)" in message
+
+
+def test_a_row_that_cannot_be_made_from_the_input_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stills = SinkKind("poster", (".toyposter",), open_labels, "a.toyposter", lambda _, info: info.is_still)
+    monkeypatch.setattr("streamcam.sinks.table.SINKS", [*SINKS, stills])
+    with pytest.raises(InvalidArgumentError, match="is of kind 'poster', which cannot be made from a video"):
+        open_sink(tmp_path / "a.toyposter", info_of())
+
+
+def test_examples_are_of_their_own_row() -> None:
+    for kind in SINKS:
+        info = info_of(is_still=not kind.takes(kind.example, info_of()))
+        suffix = Path(kind.example).suffix
+        assert next(row for row in SINKS if suffix in row.keys and row.takes(kind.example, info)) is kind
+
+
+def test_what_can_be_resumed_is_listed(tmp_path: Path) -> None:
+    for name in ("out.gif", "%03d.png", "out.jsonl"):
+        sink = open_sink(tmp_path / name, info_of())
+        with pytest.raises(
+            InvalidArgumentError, match=r"only videos .*\.mp4.*\.ts\); leave out `resume=True`"
+        ) as caught:
+            check_resumable(sink)
+        sink.abort()
+        assert ".gif" not in str(caught.value)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from video_runs import rendered
 
 from streamcam.errors import SourceError
+from streamcam.explanations import RenderedFrame
 from streamcam.media.images import planes_of
 from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.sinks import open_sink
@@ -91,7 +91,7 @@ def test_an_animation_that_was_cut_off_is_refused(tmp_path: Path) -> None:
 def test_animations_that_streamcam_writes_can_be_read_again(suffix: str, tmp_path: Path) -> None:
     with open_sink(tmp_path / f"dance{suffix}", SyntheticSource(width=32, height=18).info) as sink:
         for frame in SyntheticSource(width=32, height=18, frame_count=3):
-            sink.write(rendered(frame.image))
+            sink.write(RenderedFrame(frame.image, frame.pts, frame.time_base))
         sink.finish()
     with open_source(tmp_path / f"dance{suffix}") as source:
         assert len(list(source)) == 3

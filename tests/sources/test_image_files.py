@@ -142,12 +142,6 @@ def test_deep_colors_keep_their_brightness(tmp_path: Path) -> None:
     np.testing.assert_allclose(quarters_of(read_rgb(tmp_path / "scan.png")), [[40, 80], [120, 160]], atol=2)
 
 
-def test_numbers_without_a_range_are_refused(tmp_path: Path) -> None:
-    assert cv2.imwrite(str(tmp_path / "map.tiff"), QUARTERS.astype(np.float32))
-    with pytest.raises(SourceError, match=r"map.tiff' cannot be decoded as an image .*no known range"):
-        open_source(tmp_path / "map.tiff")
-
-
 def test_an_image_that_was_cut_off_is_refused(tmp_path: Path) -> None:
     whole = io.BytesIO()
     Image.fromarray(QUARTERS).save(whole, "JPEG")

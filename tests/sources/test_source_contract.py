@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
+import io
 import itertools
 import threading
 import time
@@ -109,7 +110,17 @@ def of_camera(_folder: Path, request: pytest.FixtureRequest) -> Source:
 
 
 def of_stream(_folder: Path, request: pytest.FixtureRequest) -> Source:
+    return open_source(request.getfixturevalue("url"), SourceSettings(real_time=True))
+
+
+def of_web_file(_folder: Path, request: pytest.FixtureRequest) -> Source:
     return open_source(request.getfixturevalue("url"))
+
+
+def of_standard_input(folder: Path, request: pytest.FixtureRequest) -> Source:
+    sent = io.TextIOWrapper(io.BytesIO(make_clip(folder / "clip.mp4").read_bytes()))
+    request.getfixturevalue("monkeypatch").setattr("sys.stdin", sent)
+    return open_source("-")
 
 
 def of_clip(name: str, settings: SourceSettings | None = None, **options: object) -> Opener:
@@ -133,6 +144,8 @@ EXAMPLES: dict[tuple[str, str], Opener] = {
     ),
     ("image", "png"): lambda folder, _request: open_source(make_photo(folder / "photo.png")),
     ("image sequence", "png"): lambda folder, _request: open_source(make_sequence(folder)),
+    ("image sequence", "folder"): lambda folder, _request: open_source(make_sequence(folder).parent),
+    ("image sequence", "glob"): lambda folder, _request: open_source(make_sequence(folder).parent / "*.png"),
     ("image sequence", "scaled and trimmed"): lambda folder, _request: open_source(
         make_sequence(folder), SourceSettings(start_s=0.1, rate=Fraction(10), size=(32, 32))
     ),
@@ -141,6 +154,8 @@ EXAMPLES: dict[tuple[str, str], Opener] = {
     ),
     ("camera", "number"): of_camera,
     ("network stream", "http"): of_stream,
+    ("web file", "ts"): of_web_file,
+    ("standard input", "mp4"): of_standard_input,
     ("", "synthetic"): lambda _folder, _request: SyntheticSource(
         width=65, height=47, frame_count=5, rate=Fraction(30)
     ),
@@ -275,9 +290,12 @@ SOME_SETTINGS: dict[str, SourceSettings] = {
     "depth": SourceSettings(depth=8),
     "chroma": SourceSettings(chroma="420"),
     "hwaccel": SourceSettings(hwaccel="auto"),
+    "range": SourceSettings(range=(0, 4095)),
     "mirror": SourceSettings(mirror=True),
 }
 LOCATIONS: dict[str, str] = {
+    "standard input": "-",
+    "web file": "http://127.0.0.1:9/clip.mp4",
     "network stream": "rtsp://127.0.0.1:9/cam",
     "camera": "0",
     "animation": "dance.webp",

@@ -167,6 +167,7 @@ class FakeLiveExplainer:
     """
 
     batch_size = 1
+    clip_s = 0.0
 
     def __init__(self, explainer: FakeExplainer, facts: ExplainerFacts) -> None:
         self.facts = facts

@@ -118,6 +118,7 @@ class FakeExplainer:
     model = types.SimpleNamespace(name="fake", weights="none")
     backend, precision, device = "torch", "fp32", "cpu"
     backend_reason = "there is nothing to compute"
+    clip_s = 0.0
 
     def __init__(
         self,

@@ -86,6 +86,10 @@ class ClipColors(Model):
     def clip_length(self) -> int:
         return CLIP_LENGTH
 
+    @property
+    def clip_fps(self) -> float:
+        return 25.0
+
     def read(self, answer: object) -> Output:
         assert isinstance(answer, torch.Tensor)
         return Output(answer, raw=answer)

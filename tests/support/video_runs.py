@@ -80,7 +80,8 @@ def pass_through(
         pts = []
         with sink:
             for frame in itertools.islice(opened, stop_after):
-                sink.write(RenderedFrame(copy_of(frame.image), frame.pts, frame.time_base))
+                copy = copy_of(frame.image)
+                sink.write(RenderedFrame(copy, frame.pts, frame.time_base, duration=frame.duration))
                 pts.append(frame.pts)
             sink.finish(cut_short=stop_after is not None)
         return Passed(opened.info, opened.report(), sink.notes, pts)

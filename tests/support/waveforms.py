@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 def waveform_of(path: Path) -> NDArray[np.float32]:
     """Decode a video's audio: samples at 48 kHz from the first image on."""
     begin = frame_times_of(path)[0]
-    samples = np.zeros(4 * 48000, np.float32)
+    samples = np.zeros(6 * 48000, np.float32)
     resampler = av.AudioResampler("flt", "mono", 48000)
     end = -(10**6)
     with av.open(str(path)) as video:

@@ -8,14 +8,24 @@ from typing import Any
 import click
 
 from streamcam.cli.options.declaring import Command, combine, grouped, option
-from streamcam.cli.options.values import CLASS_NAME, COUNT, COUNT_OR_AUTO, NUMBER, read_numbers, read_rank
+from streamcam.cli.options.values import (
+    CLASS_NAME,
+    COUNT,
+    COUNT_OR_AUTO,
+    NUMBER,
+    read_above_zero,
+    read_input_size,
+    read_numbers,
+    read_rank,
+)
 
 _own_model_options = combine(
     option(
         "--input-size",
-        type=COUNT,
-        metavar="PIXELS",
-        help="Side of the square that the network was trained on. [default: the published one, or 224]",
+        callback=read_input_size,
+        metavar="PIXELS|WxH",
+        help="Side of the square that the network was trained on, or width and height, as in 128x256. "
+        "[default: the published one, or 224]",
     ),
     option(
         "--mean",
@@ -37,9 +47,22 @@ _own_model_options = combine(
     ),
     option(
         "--activation",
-        type=click.Choice(["softmax", "sigmoid", "none"]),
-        help="How logits become probabilities; none if the network returns probabilities. "
-        "[default: softmax; sigmoid for a single logit]",
+        type=click.Choice(["softmax", "sigmoid", "none", "value"]),
+        help="How logits become probabilities; none if the network returns probabilities, value for a "
+        "regressor. [default: softmax; for a single output value, or sigmoid if there are two labels]",
+    ),
+    option(
+        "--trust-pickle",
+        is_flag=True,
+        help="Let a file of weights run code, as that of a whole network does when it is read. Only for "
+        "files from people you trust.",
+    ),
+    option(
+        "--num-classes",
+        type=COUNT,
+        metavar="NUMBER",
+        help="Classes of an untrained network, or of your own function, which is called with "
+        "num_classes=NUMBER. [default: read from the file of weights]",
     ),
 )
 
@@ -59,9 +82,9 @@ _model_options = combine(
         "name",
         default_of="load_model",
         metavar="NAME",
-        help="The network to explain: the built-in one, a torchvision classifier (resnet50), one of "
-        "its detectors (detection:NAME), timm:NAME, or "
-        "your own function that returns one (package.module:factory). streamcam models lists them.",
+        help="The network to explain: the built-in one, a torchvision classifier (resnet50), detection:NAME "
+        "for detectors, video:NAME for clips, timm:NAME, or your own function that returns one "
+        "(package.module:factory). streamcam models lists them.",
     ),
     option(
         "--weights",
@@ -170,6 +193,21 @@ _explanation_options = combine(
         "--signed",
         is_flag=True,
         help="Also show evidence against the class, in blue; evidence for it is red.",
+    ),
+    option(
+        "--clip-fps",
+        type=NUMBER,
+        callback=read_above_zero,
+        metavar="NUMBER",
+        help="Of networks that take clips: how many frames of a second are in a clip. "
+        "[default: those that it was evaluated with]",
+    ),
+    option(
+        "--clip-stride",
+        type=COUNT,
+        metavar="FRAMES",
+        help="Of networks that take clips: how many of a clip's frames lie between the beginnings of two "
+        "clips; fewer are smoother and slower. [default: a quarter of a clip]",
     ),
     option(
         "--top-k",

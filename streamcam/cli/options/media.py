@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from streamcam.cli.options.declaring import grouped, option
-from streamcam.cli.options.values import NUMBER, WholeNumber, read_rate, read_size
+from streamcam.cli.options.values import NUMBER, WholeNumber, read_range, read_rate, read_size
 from streamcam.errors import InvalidArgumentError
 
 
@@ -67,6 +67,13 @@ reading_options = grouped(
         callback=read_rate,
         metavar="NUMBER",
         help="Repeat or drop frames to reach this rate, as 25 or 30000/1001. [default: keep every frame]",
+    ),
+    option(
+        "--range",
+        callback=read_range,
+        metavar="LOW,HIGH",
+        help="Values shown as black and as white, of images and gray videos with more than 8 bits a sample. "
+        "[default: all that can be stored, or those in use where they are clearly fewer]",
     ),
     option(
         "--hwaccel",

@@ -62,6 +62,17 @@ class _ClassName(click.ParamType[str]):
 CLASS_NAME = _ClassName()
 
 
+def read_input_size(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> int | tuple[int, int] | None:
+    """Parse the side of a square in pixels, or a width and a height, as in ``128x256``."""
+    if text is None:
+        return None
+    width, cross, height = text.strip().partition("x")
+    sides = [COUNT(side, parameter, context) for side in ((width, height) if cross else (width,))]
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
 def read_rank(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
     """Check that the text has the form ``top3``, ``instances`` or ``instance2``."""
     if text is not None and not re.fullmatch(r"top\d+|instances|instance\d+", text.strip(), re.IGNORECASE):
@@ -76,6 +87,18 @@ def read_numbers(
     return (
         None if text is None else tuple(NUMBER.convert(part, parameter, context) for part in text.split(","))
     )
+
+
+def read_range(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> tuple[float, float] | None:
+    """Parse two numbers, as in ``0,4095``."""
+    numbers = read_numbers(context, parameter, text)
+    if numbers is None:
+        return None
+    if len(numbers) != 2:
+        raise click.BadParameter(f"{text!r} is not LOW,HIGH, as in 0,4095", context, parameter)
+    return numbers[0], numbers[1]
 
 
 def read_size(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:

@@ -79,6 +79,8 @@ def _try_openvino(request: BackendRequest) -> tuple[SplitNetwork | None, str]:
         return None, "networks that take clips run in torch"
     if type(request.model).prepare is not Model.prepare:
         return None, "the model prepares its input in its own way"
+    if request.model.input.dtype != torch.float32:
+        return None, "the network takes whole numbers"
     deeper = set(request.method.needs) - HEAD_ONLY
     if deeper:
         return None, f"the method needs the whole network in torch ({', '.join(sorted(deeper))})"

@@ -17,6 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from streamcam.caching import cached_method
+from streamcam.explain.activities import announce
 from streamcam.explain.backends.bfloat16 import prepare_for_bfloat16
 from streamcam.explain.backends.cache import ModelCache
 from streamcam.explain.backends.runtime import core, load_openvino
@@ -54,7 +56,6 @@ class OpenVinoBackbone:
         self._model = model
         self._spec = spec
         self._device = device
-        self._compiled = functools.lru_cache(maxsize=_MAX_SHAPES)(self._compile)
 
     def run(self, pixels: NDArray[np.uint8], batch_size: int) -> tuple[NDArray[np.float32], ...]:
         """Run the backbone.
@@ -70,7 +71,7 @@ class OpenVinoBackbone:
         if count < batch_size:
             filling = np.repeat(pixels[-1:], batch_size - count, axis=0)
             pixels = np.concatenate([pixels, filling])
-        request = self._compiled(pixels.shape)
+        request = self._compile(pixels.shape)
         request.infer([np.ascontiguousarray(pixels)])
         return tuple(
             np.array(request.get_output_tensor(index).data[:count], np.float32)
@@ -96,6 +97,7 @@ class OpenVinoBackbone:
         Returns:
             None where OpenVINO cannot convert it.
         """
+        announce("converting the network for images of another shape")
         model = _convert(backbone, example)
         return None if model is None else OpenVinoBackbone(model, self._spec, self._device, self.precision)
 
@@ -103,6 +105,7 @@ class OpenVinoBackbone:
     def _prepared(self) -> openvino.Model:
         return prepare_for_bfloat16(self._model) if self.precision == "bf16" else self._model
 
+    @cached_method(maxsize=_MAX_SHAPES)
     def _compile(self, shape: tuple[int, ...]) -> Any:
         batch, height, width, _ = shape
         model = self._prepared.clone()
@@ -153,6 +156,7 @@ def load_backbone(
     """
     model = None if cache is None else cache.load()
     if model is None:
+        announce("converting the network for OpenVINO, once")
         model = _convert(backbone, torch.zeros(1, spec.channels, *size))
         if model is not None and cache is not None:
             cache.save(model)

@@ -10,14 +10,16 @@ import torch
 from numpy.typing import NDArray
 
 from streamcam.explain import precision_check
+from streamcam.explain.activities import announce
 from streamcam.explain.backends.cache import ModelCache
 from streamcam.explain.backends.openvino import OpenVinoBackbone
 from streamcam.explain.backends.split import Halves, run_head
 from streamcam.explain.hooks import ForwardPass, with_float_scores
-from streamcam.explain.precision_check import check_images, close_to, keeps_bounds
+from streamcam.explain.precision_check import close_to, keeps_bounds
 from streamcam.explain.threads import available_cores
 from streamcam.frames import FloatArray
 from streamcam.models import Layer, Model
+from streamcam.models.check_images import check_images
 
 # How far a backend's features may be from torch's, as a fraction of the largest: rounding stays far below in
 # float32; a graph that was traced for another shape, or an operation converted wrongly, goes far beyond.
@@ -107,6 +109,7 @@ class SplitNetwork:
             question = f"{backbone.describe_device()} {backbone.precision} {size} {bounds}"
             answer = None if store is None else store.verdict(question)
             if answer is None:
+                announce(f"checking the network in {backbone.precision}, once")
                 answer = self._passes(backbone, check_images(*size))
                 if store is not None:
                     store.keep_verdict(question, answer)
@@ -136,7 +139,8 @@ class SplitNetwork:
         raise BackendMismatchError
 
     def _prepared(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
-        return self._model.prepare(torch.from_numpy(pixels).permute(0, 3, 1, 2))
+        # As the network is fed elsewhere: `view` needs channels first in memory.
+        return self._model.prepare(torch.from_numpy(pixels).permute(0, 3, 1, 2)).contiguous()
 
     def _in_torch(self, pixels: NDArray[np.uint8]) -> list[FloatArray]:
         with torch.no_grad():

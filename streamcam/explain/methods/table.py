@@ -56,8 +56,8 @@ class Method:
     can only be given by keyword are options with defaults."""
     title: str
     """Its authors' name for it."""
-    paper: str
-    """Where it was published."""
+    paper: str | None
+    """Address of its publication; None where there is none."""
     when: str
     """When to choose it, in a sentence."""
     passes: Passes = "one"
@@ -263,7 +263,8 @@ METHODS: dict[str, Method] = {
         passes="full backward",
     ),
 }
-"""Every method by name. To add one: a function and a row."""
+"""Every method by name, in the order of docs/methods.md and of the key in a live session: those of equal
+`passes` together, each behind the one that it varies. To add one: a function and a row."""
 
 
 def parse_method(text: str) -> tuple[str, dict[str, int | float]]:

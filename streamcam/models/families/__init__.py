@@ -6,8 +6,9 @@ from streamcam.models.families.detection import DETECTION
 from streamcam.models.families.own import OWN
 from streamcam.models.families.timm import TIMM
 from streamcam.models.families.torchvision import TORCHVISION
+from streamcam.models.families.video import VIDEO
 
-FAMILIES: tuple[ModelFamily, ...] = (BUNDLED, TORCHVISION, DETECTION, TIMM, OWN)
+FAMILIES: tuple[ModelFamily, ...] = (BUNDLED, TORCHVISION, DETECTION, VIDEO, TIMM, OWN)
 """Every family, in the order in which a name is looked up."""
 
 __all__ = ["FAMILIES", "ModelFamily"]

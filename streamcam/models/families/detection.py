@@ -20,7 +20,7 @@ from streamcam.models.families.torchvision import (
 )
 from streamcam.models.labels import numbered_labels
 from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest
-from streamcam.models.weights import StateDict, load_into, match_prefix, read_state_dict
+from streamcam.models.state_dicts import StateDict, load_into, match_names
 
 PREFIX = "detection:"
 
@@ -61,21 +61,28 @@ def _load(request: ModelRequest) -> Model:
     build = functools.partial(_build, name)
     if request.weights == NO_WEIGHTS:
         backgrounds = 0 if name.startswith(_SIGMOID) else 1
-        count = len(categories) if request.labels is None else len(request.labels) + backgrounds
-        detector, origin = build(count), NO_WEIGHTS
+        requested = request.requested_classes
+        count = len(categories) if requested is None else requested + backgrounds
+        detector, origin, found = build(count), NO_WEIGHTS, None
     elif request.weights == DEFAULT_WEIGHTS or is_variant(name, request.weights):
         tensors, origin = download(request.name, published), f"{type(published).__name__}.{published.name}"
+        found = None
         detector = _build_around(build, tensors, len(categories), model=request.name, origin=origin)
         _restore_epsilon(name, published.name, detector)
     else:
         assert request.weights_file is not None
-        tensors, origin = read_state_dict(request.weights_file), str(request.weights_file)
+        tensors, origin = request.read_weights(), str(request.weights_file)
+        found = tensors.labels
         detector = _build_around(build, tensors, len(categories), model=request.name, origin=origin)
-    return detector_of(request, detector, origin, categories)
+    return detector_of(request, detector, origin, categories, found)
 
 
 def detector_of(
-    request: ModelRequest, detector: nn.Module, weights: str, categories: Sequence[str] = ()
+    request: ModelRequest,
+    detector: nn.Module,
+    weights: str,
+    categories: Sequence[str] = (),
+    found: Sequence[str] | None = None,
 ) -> Detector:
     """Make a model of a network of torchvision and the request.
 
@@ -84,6 +91,7 @@ def detector_of(
         detector: One of `streamcam.models.detection_networks.arrange`.
         weights: Origin of its weights, for reports.
         categories: Names of the classes it is published with, the background first.
+        found: Names of the classes in the file of weights, if it has them.
 
     Raises:
         InvalidArgumentError: if the input asked for cannot be.
@@ -101,12 +109,11 @@ def detector_of(
 
     module = arrange(detector)
     classes = module.classes
-    if len(categories) == classes or (request.labels is not None and len(request.labels) == classes - 1):
-        module.first_class = (
-            1  # also of networks that have a sigmoid for it, which nothing was trained to raise
-        )
+    given = request.labels if request.labels is not None else found
+    if len(categories) == classes or (given is not None and len(given) == classes - 1):
+        module.first_class = 1  # of RetinaNet and FCOS, too, where it has a sigmoid that nothing trained
     named = tuple(categories) if len(categories) == classes else numbered_labels(classes)
-    labels = named[module.first_class :] if request.labels is None else request.labels
+    labels = tuple(given if given is not None else named)
     if len(labels) == classes:  # the background is among them
         labels = labels[module.first_class :]
     if len(labels) != classes - module.first_class:
@@ -114,7 +121,9 @@ def detector_of(
             f"{len(labels)} labels were given for the {classes - module.first_class} classes of "
             f"{request.name}; give one label for each class"
         )
-    return TorchvisionDetector(request.name, module, labels, spec, weights, **request.detection)
+    return TorchvisionDetector(
+        request.name, module, labels, spec, weights, notes=request.notes(), **request.detection
+    )
 
 
 def is_torchvision_detector(module: nn.Module) -> bool:
@@ -150,7 +159,7 @@ def _build_around(
     """
     module = build(classes)
     own = module.state_dict()
-    tensors = match_prefix(tensors, own)
+    tensors = match_names(tensors, own)
     name = next(name for name in own if name.endswith(_CLASSIFIERS))
     if name in tensors and len(tensors[name]) != len(own[name]):
         module = build(len(tensors[name]) * classes // len(own[name]))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import inspect
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,30 +19,47 @@ from torch import nn
 from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError, map_errors, unknown_name
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.classifier import Classifier
+from streamcam.models.compiled import uncompiled
 from streamcam.models.detector import Detector
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.detection import detector_of, is_torchvision_detector
 from streamcam.models.labels import numbered_labels
-from streamcam.models.refusals import refuse
-from streamcam.models.request import ModelRequest
-from streamcam.models.weights import load_into, read_state_dict
+from streamcam.models.refusals import in_words, refuse_input
+from streamcam.models.request import ModelRequest, changed_counts
+from streamcam.models.state_dicts import StateDict, load_into, match_names
+
+_logger = logging.getLogger("streamcam.models")
 
 
 def _load(request: ModelRequest) -> Model:
-    made = _make(request.name)
+    made = _make(request.name, request.num_classes)
     if isinstance(made, Model):
         return _finish(made, request)
     module = made.to("cpu", torch.float32)
-    origin = "as its factory makes it"
+    origin, found = "as its factory makes it", None
     if request.weights_file is not None:
         origin = str(request.weights_file)
-        load_into(module, read_state_dict(request.weights_file), model=request.name, origin=origin)
+        tensors = request.read_weights()
+        module, found = _for_classes_in(tensors, module, request), tensors.labels
+        load_into(module, tensors, model=request.name, origin=origin)
     if is_torchvision_detector(module):
-        return detector_of(request, module, origin)
-    spec = request.input_spec(InputSpec())
-    classes = _count_classes(module, request, spec)
+        return detector_of(request, module, origin, found=found)
+    spec, classes = _try(module, request, request.input_spec(InputSpec()))
     # Not ImageNet's labels, even for 1,000 classes: nothing says that they are those.
-    return request.finish(module, spec, classes=classes, weights=origin, labels=numbered_labels)
+    return request.finish(module, spec, classes=classes, weights=origin, labels=numbered_labels, found=found)
+
+
+def _for_classes_in(tensors: StateDict, module: nn.Module, request: ModelRequest) -> nn.Module:
+    """Make the network again for the number of classes in a file, if its factory takes that."""
+    own = module.state_dict()
+    counts = changed_counts(match_names(tensors, own), own)
+    if counts is None or request.num_classes is not None:
+        return module
+    try:
+        made = _make(request.name, counts[1])
+    except InvalidArgumentError:  # the message about the shapes says more
+        return module
+    return made.to("cpu", torch.float32) if isinstance(made, nn.Module) else module
 
 
 def _finish(model: Model, request: ModelRequest) -> Model:
@@ -60,21 +79,37 @@ def _finish(model: Model, request: ModelRequest) -> Model:
         labels = request.labels
     if request.weights_file is not None:
         weights = str(request.weights_file)
-        load_into(model.module, read_state_dict(request.weights_file), model=request.name, origin=weights)
+        tensors = request.read_weights()
+        load_into(model.module, tensors, model=request.name, origin=weights)
+        if request.labels is None and tensors.labels is not None and len(tensors.labels) == len(labels):
+            labels = tensors.labels
     if isinstance(model, Detector):
         model = dataclasses.replace(model, **request.detection)
-    return model.renamed(request.name, labels=labels, weights=weights)
+    return model.renamed(request.name, labels=labels, weights=weights, notes=(*model.notes, *request.notes()))
 
 
-def _make(name: str) -> nn.Module | Model:
+def _make(name: str, num_classes: int | None) -> nn.Module | Model:
     module_name, _, factory_name = name.partition(":")
     with _importable_from_here():  # the factory may import what it needs only when it runs
         factory = _factory(_import(module_name, name), factory_name, name)
-        with map_errors(Exception, to=lambda error: ModelError(f"{name} failed: {_in_words(error)}")):
-            made = factory()
+        settings = None if num_classes is None else {"num_classes": num_classes}
+        if settings is not None and not _takes(factory, "num_classes"):
+            raise InvalidArgumentError(
+                f"{name} takes no argument num_classes; leave `num_classes` out, or let the function take it"
+            )
+        with map_errors(Exception, to=lambda error: ModelError(f"{name} failed: {in_words(error)}")):
+            made = factory() if settings is None else factory(**settings)
     if not isinstance(made, nn.Module | Model):
         raise ModelError(f"{name} returned {_a_thing(made)}, not a torch.nn.Module or a streamcam Model")
-    return made
+    return made.uncompiled() if isinstance(made, Model) else uncompiled(made)
+
+
+def _takes(factory: Callable[..., Any], argument: str) -> bool:
+    try:
+        parameters = inspect.signature(factory).parameters
+    except (TypeError, ValueError):  # of compiled code
+        return False
+    return argument in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())
 
 
 def _import(module_name: str, name: str) -> ModuleType:
@@ -87,7 +122,7 @@ def _import(module_name: str, name: str) -> ModuleType:
                 f"unknown model {name!r}; there is no module {missing or module_name!r} in "
                 f"{str(Path.cwd())!r} or among what is installed"
             ) from error
-        raise ModelError(f"importing {module_name} failed: {_in_words(error)}") from error
+        raise ModelError(f"importing {module_name} failed: {in_words(error)}") from error
 
 
 @contextmanager
@@ -101,7 +136,7 @@ def _importable_from_here() -> Iterator[None]:
         sys.path.remove(here)
 
 
-def _factory(module: ModuleType, factory_name: str, name: str) -> Callable[[], Any]:
+def _factory(module: ModuleType, factory_name: str, name: str) -> Callable[..., Any]:
     found: Any = module
     for part in factory_name.split("."):
         if not hasattr(found, part):
@@ -110,27 +145,36 @@ def _factory(module: ModuleType, factory_name: str, name: str) -> Callable[[], A
         found = getattr(found, part)
     if not callable(found):
         raise ModelError(f"{name} is {_a_thing(found)}, not a function that makes a torch.nn.Module")
-    factory: Callable[[], Any] = found
+    factory: Callable[..., Any] = found
     return factory
 
 
-def _count_classes(module: nn.Module, request: ModelRequest, spec: InputSpec) -> int:
-    """Run the network once, on the CPU, to see the number of its logits."""
-    reader = Classifier(request.name, module, (), spec, "", request.logits_key)
-    image = torch.zeros(1, spec.channels, spec.size, spec.size)
-
-    def refusal(error: Exception) -> ModelError:
-        size = f"{spec.channels} channels and {spec.size}x{spec.size} pixels"
-        return refuse(request.name, module, error, size, _in_words(error))
-
-    with map_errors(Exception, to=refusal), torch.no_grad():
-        output = module.eval()(image)
-    return reader.find_logits(output).shape[1]
-
-
-def _in_words(error: Exception) -> str:
-    message = " ".join(str(error).split())
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+def _try(module: nn.Module, request: ModelRequest, spec: InputSpec) -> tuple[InputSpec, int]:
+    """Run the network once, on the CPU, to see what numbers it takes and how many logits it returns."""
+    width, height = spec.sides
+    image = torch.zeros(1, spec.channels, height, width)
+    refusal: Exception | None = None
+    for dtype in (torch.float32, torch.uint8, torch.int64):
+        try:
+            with torch.no_grad():
+                answer = module.eval()(image.to(dtype))
+        except Exception as error:  # whatever a network raises
+            refusal = refusal or error
+        else:
+            spec = dataclasses.replace(spec, dtype=dtype)
+            break
+    else:
+        assert refusal is not None
+        raise refuse_input(request.name, module, refusal, spec) from refusal
+    if dtype != torch.float32:
+        _logger.info("%s takes %s: it gets pixels from 0 to 255", request.name, dtype)
+    logits = Classifier(request.name, module, (), spec, "", request.logits_key).find_logits(answer)
+    if len(logits) != 1:
+        raise ModelError(
+            f"{request.name} returns {len(logits)} answers for one image; return a torch.nn.Module around it "
+            "that makes logits (N, classes) of N images"
+        )
+    return spec, logits.shape[1]
 
 
 def _a_thing(value: object) -> str:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from streamcam.errors import ModelError, map_errors
+from streamcam.errors import InvalidArgumentError, ModelError, map_errors
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.families.base import ModelFamily, ModelInfo
 from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
-from streamcam.models.weights import StateDict, read_state_dict
+from streamcam.models.state_dicts import StateDict
 
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
@@ -32,7 +32,7 @@ _AUXILIARY = re.compile(r"(^|\.)(aux1|aux2|AuxLogits)\.")
 def _load(request: ModelRequest) -> Model:
     published = published_variant(request.name, request.weights)
     spec = request.input_spec(_input_of(published))
-    build = functools.partial(_build, request.name, spec.size)
+    build = functools.partial(_build, request.name, spec.sides)
     if request.weights == NO_WEIGHTS:
         classes = request.untrained_classes
         return request.finish(build(classes), spec, classes=classes, weights=NO_WEIGHTS)
@@ -40,9 +40,9 @@ def _load(request: ModelRequest) -> Model:
         tensors = download(request.name, published)
         origin = f"{type(published).__name__}.{published.name}"
     else:
-        tensors, origin = read_state_dict(request.weights_file), str(request.weights_file)
+        tensors, origin = request.read_weights(), str(request.weights_file)
     module, classes = build_around(build, _present_names(tensors), model=request.name, origin=origin)
-    return request.finish(module, spec, classes=classes, weights=origin)
+    return request.finish(module, spec, classes=classes, weights=origin, found=tensors.labels)
 
 
 def is_variant(name: str, weights: str | Path) -> bool:
@@ -65,7 +65,7 @@ def _input_of(published: WeightsEnum) -> InputSpec:
     return InputSpec(preset.crop_size[0], preset.resize_size[0], tuple(preset.mean), tuple(preset.std))
 
 
-def _build(name: str, side: int, classes: int) -> nn.Module:
+def _build(name: str, size: tuple[int, int], classes: int) -> nn.Module:
     """Build a network, without weights of its own and without the classifiers that only training reads."""
     from torchvision.models import get_model
 
@@ -74,7 +74,11 @@ def _build(name: str, side: int, classes: int) -> nn.Module:
         # They rescale their input themselves, if asked to; their own initialization takes seconds.
         settings |= {"transform_input": True, "aux_logits": False, "init_weights": False}
     elif name.startswith("vit_"):
-        settings["image_size"] = side
+        if size[0] != size[1]:
+            raise InvalidArgumentError(
+                f"{name} takes squares, not {size[0]}x{size[1]}; give one number for `input_size`"
+            )
+        settings["image_size"] = size[0]
     module: nn.Module = get_model(name, weights=None, **settings)
     return module
 
@@ -138,7 +142,7 @@ def _infos() -> Iterator[ModelInfo]:
             name,
             published.meta.get("num_params"),
             accuracy,
-            _input_of(published).size,
+            _input_of(published).sides[0],
             published.name,
             checkpoint_path(published),
         )

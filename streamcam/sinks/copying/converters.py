@@ -21,10 +21,12 @@ from av.subtitles.codeccontext import SubtitleCodecContext
 from av.subtitles.stream import SubtitleStream
 
 from streamcam.media.containers import add_template, usual_layout
-from streamcam.media.demux import Timeline
 
 _BITS_PER_CHANNEL = 80_000
 """Bits per second and channel of re-encoded audio: 160 kbit/s for stereo."""
+
+_SAME_CHANNELS = {"5.1(side)": "5.1", "5.0(side)": "5.0"}
+"""Channel layout → the one with other names for the same channels, which encoders and players know better."""
 
 _TEXT_TIME_BASE = Fraction(1, 1000)
 
@@ -51,16 +53,13 @@ class StreamConverter(abc.ABC):
         """
         self.stream = stream
         self._begin_s = begin_s
-        self._timeline: Timeline | None = None
+        self._last_dts = -1
 
     def convert(self, packet: Packet[Any]) -> Iterator[tuple[float, Packet[Any]]]:
         """Yield the output's packets for one of the input's, each after its time in the input, in seconds."""
-        if self._timeline is None:
-            self._timeline = Timeline(packet.time_base)
-        dts = packet.dts if packet.dts is not None else packet.pts
-        packet.dts = self._timeline.place(dts)
-        if packet.pts is not None and dts is not None:
-            packet.pts += packet.dts - dts
+        if packet.dts is None:
+            packet.dts = packet.pts if packet.pts is not None else self._last_dts + 1
+        self._last_dts = packet.dts
         due_s = float(packet.dts * packet.time_base)
         shift = round(self._begin_s / packet.time_base)
         packet.dts -= shift
@@ -171,20 +170,23 @@ def add_audio(
         begin_s: The time of the input that is 0 in the output, in seconds.
 
     Returns:
-        None if the audio cannot be decoded, or this build lacks the encoder.
+        None if the audio cannot be decoded or its channels cannot be mixed, or this build lacks the encoder.
     """
     if not source.codec_context or not source.codec_context.sample_rate:
         return None
     if encoder not in codecs_available:
         return None
     layout = usual_layout(source)
+    layout = _SAME_CHANNELS.get(layout, layout)
     takes_all = _takes_layout(encoder, layout)
+    if not takes_all and layout.endswith(" channels"):  # without names there is no mixing them
+        return None
     rate = _nearest_rate(encoder, source.sample_rate)
     stream = output.add_stream(encoder, rate=rate)
     assert isinstance(stream, AudioStream)
     _set_up(stream.codec_context, layout if takes_all else "stereo", rate)
     converter = AudioEncoder(stream, begin_s)
-    if not takes_all:
+    if not takes_all and source.channels != 2:
         converter.loss = f" in stereo instead of {source.channels} channels"
     return converter
 

@@ -7,6 +7,7 @@ another. It holds one packet at a time, however long the video.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -25,6 +26,8 @@ from streamcam.errors import SinkError, map_errors
 from streamcam.frames import SourceInfo
 from streamcam.media.containers import Container, can_copy
 from streamcam.media.demux import decoding_time_s, open_input, read_packets
+from streamcam.media.discontinuities import ContinuousClock
+from streamcam.media.muxing import Muxer
 from streamcam.sinks.copying.converters import StreamConverter, add_audio, add_copy, add_subtitles
 from streamcam.sinks.copying.metadata import TIMECODE, MetadataCopier
 
@@ -32,6 +35,9 @@ _COVER_TYPES = {"mjpeg": "image/jpeg", "png": "image/png", "bmp": "image/bmp", "
 
 _PREROLL_S = 0.1
 """How much hidden audio is copied all the same: a decoder needs it to begin with."""
+
+_HEAD_PACKETS = 1000
+"""How many packets of a file are searched for the first of each stream."""
 
 _INTERLEAVING_S = 10.0
 """How far apart in a file packets of one time may lie; FFmpeg's own muxers keep to the same."""
@@ -60,7 +66,7 @@ class StreamCopier:
         self._output = output
         self._container = container
         self._info = info
-        self._path = path
+        self._first_packets = _first_packets(path)
         self._notes: list[str] = []
         self._covers: list[Packet[Any]] = []
         self._metadata = MetadataCopier(self._input, output, container, info)
@@ -70,6 +76,7 @@ class StreamCopier:
             converter = self._add(stream, audio=audio)
             if converter is not None:
                 self._converters[stream.index] = converter
+        self._first_packets.clear()
         self._packets = self._due_packets()
         self._next = next(self._packets, None)
 
@@ -78,23 +85,23 @@ class StreamCopier:
         """Changes and losses that the user should know of, a sentence each."""
         return (*self._metadata.notes, *self._notes)
 
-    def copy_until(self, time_s: float) -> None:
+    def copy_until(self, time_s: float, muxer: Muxer) -> None:
         """Mux everything up to a time in the input's own timeline, in seconds.
 
         Raises:
             FFmpegError: if the output refuses.
         """
         while self._next is not None and self._next[0] <= time_s:
-            self._output.mux(self._next[1])
+            muxer.mux([self._next[1]])
             self._next = next(self._packets, None)
 
-    def copy_rest(self) -> None:
+    def copy_rest(self, muxer: Muxer) -> None:
         """Mux everything that is left.
 
         Raises:
             FFmpegError: if the output refuses.
         """
-        self.copy_until(float("inf"))
+        self.copy_until(float("inf"), muxer)
 
     def close(self) -> None:
         """Close the input; there is nothing more to copy then."""
@@ -121,7 +128,7 @@ class StreamCopier:
 
     def _add_converter(self, source: Stream) -> StreamConverter | None:
         begin_s = self._info.begin_s
-        if can_copy(self._container, source):
+        if can_copy(self._container, source, self._first_packets.get(source.index)):
             return add_copy(self._output, source, begin_s)
         converter: StreamConverter | None = None
         encoder = None
@@ -151,7 +158,7 @@ class StreamCopier:
         if source.index == self._info.video_stream:
             self._metadata.copy_stream(self._output.streams.video[0], source, is_reencoded=True)
         elif source.disposition & Disposition.attached_pic:
-            packet = _first_packet(self._path, source.index)
+            packet = self._first_packets.get(source.index)
             if packet is None or not self._container.holds_covers:
                 self._leave_out(source)
             elif self._container.holds_attachments:
@@ -181,7 +188,10 @@ class StreamCopier:
         for cover in self._covers:
             yield -math.inf, cover
         for packet in self._read_packets():
-            yield from self._converters[packet.stream.index].convert(packet)
+            converter = self._converters[packet.stream.index]
+            if not self._container.holds_changes and not converter.reencodes:
+                packet = self._without_changes(packet)
+            yield from converter.convert(packet)
         for converter in self._converters.values():
             for packet in converter.flush():
                 yield math.inf, packet
@@ -195,7 +205,7 @@ class StreamCopier:
             with contextlib.suppress(FFmpegError):  # then it takes longer
                 self._input.seek(round(start_s * av.time_base))
         # Errors are not counted: the reader of the images meets the same ones and reports them.
-        for packet in read_packets(self._input, lambda: None):
+        for packet in ContinuousClock().correct(read_packets(self._input, lambda: None)):
             time_s = decoding_time_s(packet)
             if time_s is not None and end_s is not None:
                 if time_s >= end_s + _INTERLEAVING_S:
@@ -208,6 +218,19 @@ class StreamCopier:
                 continue
             if packet.stream.index in self._converters:
                 yield packet
+
+    def _without_changes(self, packet: Packet[Any]) -> Packet[Any]:
+        """Take changed codec data out of a packet; the next ones may not be decoded then."""
+        if not packet.has_sidedata("new_extradata"):
+            return packet
+        source = packet.stream
+        note = f"{_name(source)} changes its codec data on the way: {self._metadata.cannot_hold}"
+        if note not in self._notes:
+            self._notes.append(note)
+        plain = Packet(bytes(packet))
+        plain.pts, plain.dts, plain.duration = packet.pts, packet.dts, packet.duration
+        plain.time_base, plain.is_keyframe = packet.time_base, packet.is_keyframe
+        return plain
 
     def _is_cut_off(self, packet: Packet[Any], time_s: float | None) -> bool:
         """Return whether an edit list hides a packet, and the output has no edit list to do the same."""
@@ -231,8 +254,18 @@ def _unreadable(path: Path, error: Exception) -> SinkError:
     return SinkError(f"{str(path)!r} cannot be read for its audio ({getattr(error, 'strerror', error)})")
 
 
-def _first_packet(path: Path, index: int) -> Packet[Any] | None:
-    """Read the one packet of a cover image, through a container of its own."""
+def _first_packets(path: Path) -> dict[int, Packet[Any]]:
+    """Read the first packet of each stream that has one near the beginning, through another container.
+
+    Returns:
+        Index of the stream → its packet.
+    """
+    first: dict[int, Packet[Any]] = {}
     with contextlib.suppress(FFmpegError), open_input(path) as container:
-        return next((packet for packet in container.demux(container.streams[index]) if packet.size), None)
-    return None
+        if len(container.streams) == 1:
+            return first
+        for packet in itertools.islice(read_packets(container, lambda: None), _HEAD_PACKETS):
+            first.setdefault(packet.stream.index, packet)
+            if len(first) == len(container.streams):
+                break
+    return first

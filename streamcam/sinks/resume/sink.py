@@ -9,6 +9,7 @@ from av.video.stream import VideoStream
 
 from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.explanations import RenderedFrame
+from streamcam.media.containers import CONTAINERS
 from streamcam.sinks.base import Sink
 from streamcam.sinks.resume.durable import Arrays, sync_file
 from streamcam.sinks.resume.segments import Segment, SegmentStore
@@ -44,7 +45,8 @@ def make_resumable(
 
 def _as_resumable(sink: Sink) -> VideoSink:
     if not isinstance(sink, VideoSink) or sink.is_animation:
-        raise InvalidArgumentError("images and animations are made in one go; leave out `resume=True`")
+        suffixes = ", ".join(kind.suffix for kind in CONTAINERS.values() if not kind.is_animation)
+        raise InvalidArgumentError(f"only videos can be resumed ({suffixes}); leave out `resume=True`")
     return sink
 
 

@@ -16,7 +16,7 @@ from torch import nn
 from torchvision.models import mobilenet_v2, resnet18, vgg11_bn
 
 from streamcam.errors import ModelError
-from streamcam.explain import Explainer
+from streamcam.explain import METHODS, Explainer
 from streamcam.explain.hooks import HookedNetwork
 from streamcam.explain.methods.input_gradients import (
     _bias_of_normalization,
@@ -29,7 +29,10 @@ from streamcam.explain.targets import Objective
 from streamcam.models import Classifier, InputSpec, Output
 from streamcam.models.labels import numbered_labels
 
-METHODS_TO_INPUT = ("guided-backprop", "guided-gradcam", "fullgrad")
+METHODS_TO_INPUT = [
+    name for name, row in METHODS.items() if row.passes == "full backward" and name != "legrad"
+]
+"""LeGrad reads attention, which these networks have not; see test_attention_methods.py."""
 
 
 def _network(module: nn.Module, classes: int = 10, size: int = 64) -> HookedNetwork:

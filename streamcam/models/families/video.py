@@ -1,0 +1,109 @@
+"""Torchvision's classifiers of clips, as ``video:NAME``."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from streamcam.errors import InvalidArgumentError, unknown_name
+from streamcam.models.base import InputSpec, Model
+from streamcam.models.clip_classifier import ClipClassifier
+from streamcam.models.families.base import ModelFamily, ModelInfo
+from streamcam.models.families.torchvision import (
+    checkpoint_path,
+    download,
+    is_variant,
+    published_variant,
+)
+from streamcam.models.labels import numbered_labels
+from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
+from streamcam.models.weights import read_state_dict
+
+if TYPE_CHECKING:
+    from torchvision.models import WeightsEnum
+
+PREFIX = "video:"
+
+
+def _load(request: ModelRequest) -> Model:
+    name = request.name.removeprefix(PREFIX)
+    if name not in _names():
+        raise unknown_name("model", request.name, [PREFIX + known for known in _names()])
+    published = published_variant(name, request.weights)
+    categories = tuple(published.meta["categories"])
+    spec = request.input_spec(_input_of(published))
+    build = functools.partial(_build, name, spec.sides)
+    if request.weights == NO_WEIGHTS:
+        classes = len(categories if request.labels is None else request.labels)
+        module, origin = build(classes), NO_WEIGHTS
+    else:
+        if request.weights_file is None or is_variant(name, request.weights):
+            tensors = download(request.name, published)
+            origin = f"{type(published).__name__}.{published.name}"
+        else:
+            tensors, origin = read_state_dict(request.weights_file), str(request.weights_file)
+        module, classes = build_around(build, tensors, model=request.name, origin=origin)
+
+    def labels(count: int) -> tuple[str, ...]:
+        return categories if count == len(categories) else numbered_labels(count)
+
+    classifier = request.finish(module, spec, classes=classes, weights=origin, labels=labels)
+    frames, rate = _clips_of(published)
+    return ClipClassifier(**vars(classifier), frames=frames, rate=rate)
+
+
+def _input_of(published: WeightsEnum) -> InputSpec:
+    preset = published.transforms()
+    return InputSpec(preset.crop_size[0], preset.resize_size[0], tuple(preset.mean), tuple(preset.std))
+
+
+def _clips_of(published: WeightsEnum) -> tuple[int, float]:
+    """Return length and rate of the clips that published weights were evaluated with.
+
+    Torchvision says so only in the text that describes the weights.
+    """
+    text = published.meta["_docs"]
+    length, rate = (re.search(rf"{name}=([\d.]*\d)", text) for name in ("clip_len", "frame_rate"))
+    assert length is not None
+    assert rate is not None
+    return int(length[1]), float(rate[1])
+
+
+def _build(name: str, size: tuple[int, int], classes: int) -> nn.Module:
+    """Build a network without weights, for clips of a (width, height)."""
+    from torchvision.models import get_model
+
+    if name.startswith("mvit_") and size != (224, 224):  # its table of positions has a shape
+        raise InvalidArgumentError(
+            f"{PREFIX}{name} takes only 224x224 pixels, so `input_size` cannot be {size[0]}x{size[1]}"
+        )
+    module: nn.Module = get_model(name, weights=None, num_classes=classes)
+    return module
+
+
+@functools.cache
+def _names() -> tuple[str, ...]:
+    import torchvision
+
+    return tuple(torchvision.models.list_models(module=torchvision.models.video))
+
+
+def _infos() -> Iterator[ModelInfo]:
+    from torchvision.models import get_model_weights
+
+    for name in _names():
+        published = get_model_weights(name).DEFAULT
+        yield ModelInfo(
+            PREFIX + name,
+            published.meta.get("num_params"),
+            input_size=_input_of(published).sides[0],
+            weights=published.name,
+            file=checkpoint_path(published),
+        )
+
+
+VIDEO = ModelFamily(lambda name: name.startswith(PREFIX), _load, _infos, PREFIX)
