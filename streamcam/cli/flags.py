@@ -10,6 +10,7 @@ import re
 
 FLAGS: dict[str, str] = {
     "activation": "--activation",
+    "against": "--against",
     "alpha": "--alpha",
     "backend": "--backend",
     "batch_size": "--batch",

@@ -110,7 +110,7 @@ ObjectsFound = Sequence[Sequence[tuple[int, Instance]]]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Target:
-    """What to explain in every image: a class, the class at some rank, objects, or a function."""
+    """A target in every image: a class, the class at some rank, objects, or a function."""
 
     class_index: int | None = None
     rank: int | None = None

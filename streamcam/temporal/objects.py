@@ -16,7 +16,7 @@ _LEAST_OVERLAP = 0.2
 """Least overlap of a box with where its object is expected."""
 
 _OTHER_CLASS = 0.7
-"""What the overlap counts where the class differs: networks waver between car and truck."""
+"""Factor of the overlap where the class differs: networks waver between car and truck."""
 
 _NEW_VELOCITY = 0.5
 """Share of the newest motion in an object's velocity."""

@@ -25,7 +25,7 @@ from streamcam.models.state_dicts import StateDict, load_into, match_names
 PREFIX = "detection:"
 
 _SIGMOID = ("retinanet", "fcos")
-"""What the names of networks begin with that have no class for the background."""
+"""Beginnings of the names of networks that have no class for the background."""
 
 _CLASSIFIERS = (
     "box_predictor.cls_score.weight",
@@ -33,7 +33,7 @@ _CLASSIFIERS = (
     "classification_head.module_list.0.weight",
     "classification_head.module_list.0.1.weight",
 )
-"""What the names of tensors end with whose rows are the classes, or the classes of each box of a place."""
+"""Ends of the names of tensors whose rows are the classes, or the classes of each box of a place."""
 
 
 class TorchvisionDetector(Detector):
