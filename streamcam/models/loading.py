@@ -50,7 +50,8 @@ def load_model(
     """Load a model by name, in evaluation mode, on the CPU.
 
     Args:
-        name: The default model's name, that of a torchvision classifier, ``video:NAME`` for one of its
+        name: The default model's name, that of a torchvision classifier, ``segmentation:NAME`` or ``video:NAME`` for one of its
+            segmenters or
             classifiers of clips, ``timm:NAME``, or ``package.module:factory`` for your own function that
             returns a `torch.nn.Module` or a `Model`.
         weights: ``"default"`` for the published weights (a factory's network as it is made), ``"none"`` for
