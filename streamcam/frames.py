@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float32]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One image of a source and its time. Read-only for everyone.
 
@@ -163,6 +163,9 @@ class SourceInfo:
     """FFmpeg's name for the pixel format of the frames."""
     sample_aspect_ratio: Fraction | None = None
     """Width of a pixel by its height; None if the file does not say."""
+    chroma_location: str | None = None
+    """Where samples of 4:2:0 chroma lie among those of luma, in FFmpeg's words (``"topleft"``); None for the
+    usual place, at the left, or if the frames were scaled or turned."""
     top_field_first: bool | None = None
     """Which rows are shown first, if the frames are interlaced and stay so; None if they are not."""
     color: ColorTags = ColorTags()

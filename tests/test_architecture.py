@@ -267,11 +267,11 @@ def test_relative_imports_are_refused() -> None:
 
 # --- comparing -------------------------------------------------------------------------------------------
 
-HOLDS_ARRAYS = re.compile(r"(?:Array\b|NDArray|Arrays\b|Tensor\b|Table\b)")
+HOLDS_ARRAYS = re.compile(r"(?:Array\b|NDArray|Arrays\b|Tensor\b|Table\b|VideoFrame\b|\bImage\b)")
 
 
 def compared_by_value(source: str) -> list[str]:
-    """Find dataclasses that hold arrays and compare by value, which raises or means nothing."""
+    """Find dataclasses that hold arrays or images and compare by value, which raises or means nothing."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.ClassDef):
@@ -291,7 +291,8 @@ def test_nothing_that_holds_arrays_compares_by_value(path: Path) -> None:
     assert compared_by_value(path.read_text(encoding="utf-8")) == []
 
 
-def test_a_dataclass_that_compares_arrays_is_found() -> None:
-    source = "@dataclasses.dataclass({})\nclass Heat:\n    values: NDArray[np.float32]\n"
+@pytest.mark.parametrize("held", ["NDArray[np.float32]", "Image", "Image | None", "av.VideoFrame"])
+def test_a_dataclass_that_compares_arrays_or_images_is_found(held: str) -> None:
+    source = f"@dataclasses.dataclass({{}})\nclass Heat:\n    values: {held}\n"
     assert compared_by_value(source.format("frozen=True")) == ["Heat"]
     assert compared_by_value(source.format("frozen=True, eq=False")) == []

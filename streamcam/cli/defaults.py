@@ -1,13 +1,14 @@
 """Default values of the library's settings, read from their source text.
 
 Options have the defaults of the dataclasses and functions that their values are passed to. Importing those
-would load torch, OpenCV and FFmpeg for every ``--help``, so the source files are parsed instead.
+would load torch, OpenCV and FFmpeg for every ``--help``, so the source text is parsed instead.
 """
 
 from __future__ import annotations
 
 import ast
 import functools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,22 +78,35 @@ def _find(module: str, name: str) -> tuple[str, ast.AST]:
     Raises:
         LookupError: if it is not defined in streamcam.
     """
-    for statement in _parse(module).body:
-        if isinstance(statement, ast.ClassDef | ast.FunctionDef) and statement.name == name:
+    for statement in _statements(module, name):
+        if isinstance(statement, ast.ClassDef | ast.FunctionDef):
             return module, statement
         if isinstance(statement, ast.ImportFrom) and statement.module is not None:
             for alias in statement.names:
                 if name == (alias.asname or alias.name):
                     return _find(statement.module, alias.name)
         if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
-            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-            if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-                return module, statement.value
+            return module, statement.value
     raise LookupError(f"{name} is not defined in {module}")
 
 
+def _statements(module: str, name: str) -> Iterator[ast.stmt]:
+    """Parse the statements of a module that may define a name: to parse all of it takes ten times as long."""
+    for text in _split(module):
+        if re.match(rf"(?:class|def) {name}\b|{name} *[:=]|from .*\b{name}\b", text, re.DOTALL):
+            yield from ast.parse(_shorten(text)).body
+
+
 @functools.cache
-def _parse(module: str) -> ast.Module:
+def _split(module: str) -> list[str]:
+    """Split a module's source text where lines begin with a word or a decorator."""
     path = _PACKAGE.parent.joinpath(*module.split("."))
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    return ast.parse(path.read_text(encoding="utf-8"))
+    return re.split(r"^(?=[\w@])", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def _shorten(definition: str) -> str:
+    """Leave out the methods behind a class's `__init__`, which say nothing of its parameters."""
+    start = definition.find("\n    def __init__(")
+    end = re.search(r"\n    (?:def |@)", definition[start + 1 :]) if start >= 0 else None
+    return definition if end is None else definition[: start + 1 + end.start()]

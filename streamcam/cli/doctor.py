@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import sys
@@ -93,16 +92,11 @@ def _versions() -> Iterator[Finding]:
         f"streamcam {streamcam.__version__}, Python {platform.python_version()}, {platform.platform()}",
         None,
     )
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+    versions = {name: _version_of(name) for name in _PACKAGES}
+    found = {name: version for name, version in versions.items() if version is not None}
     yield ", ".join(f"{name} {version}" for name, version in found.items()), None
-    headless = [
-        name for name in ("opencv-python-headless", "opencv-contrib-python-headless") if _is_installed(name)
-    ]
+    names = ("opencv-python-headless", "opencv-contrib-python-headless")
+    headless = [name for name in names if _version_of(name) is not None]
     for name in headless:
         yield (
             f"{name} is installed",
@@ -119,12 +113,14 @@ def _versions() -> Iterator[Finding]:
         yield "", str(error)
 
 
-def _is_installed(name: str) -> bool:
+def _version_of(package: str) -> str | None:
+    """Return the version of an installed package; None if it is not installed."""
+    import importlib.metadata  # only now: it takes 20 ms, which every command would wait for
+
     try:
-        importlib.metadata.version(name)
+        return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+        return None
 
 
 def _accelerators() -> Iterator[Finding]:

@@ -48,8 +48,8 @@ def layers_command(
         [_row(layer, chosen) for layer in probe.layers if every or layer.explains],
         numbers=("grid", "channels"),
     )
-    if probe.note is not None:
-        click.echo(f"note: {probe.note}", err=True)
+    for note in (*classifier.notes, *([probe.note] if probe.note else [])):
+        click.echo(f"note: {note}", err=True)
 
 
 def _row(layer: Layer, chosen: str | None) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from streamcam.explain.hooks import evaluating, without_inference_tensors
 from streamcam.explain.images import frame_of, frames_of
 from streamcam.explain.memory import choose_batch_size, run_what_fits
 from streamcam.explain.methods import HEAD_ONLY, METHODS, parse_method
-from streamcam.explain.precision_check import check_images, hooked_network
+from streamcam.explain.precision_check import hooked_network
 from streamcam.explain.targets import Target, TargetRequest, resolve_targets
 from streamcam.explain.threads import available_cores, torch_threads
 from streamcam.explanations import EMPTY_MAPS, Explanation
@@ -48,6 +48,7 @@ from streamcam.models import (
     load_model,
     probe_arranged,
 )
+from streamcam.models.check_images import check_images
 from streamcam.models.preprocessing import Preprocessor
 from streamcam.models.probing import trial_size
 from streamcam.models.weights import fingerprint
@@ -153,7 +154,8 @@ class Explainer:
         self._clip_run: ClipRun | None = None
         self._module = model.module.to(self.device)
         self.top_k = min(top_k, len(model.labels))
-        self.notes: list[str] = [note for note in (device_choice.note, precisions.note) if note]
+        chosen = [note for note in (device_choice.note, precisions.note) if note]
+        self.notes: list[str] = [*model.notes, *chosen]
         probe = self._probe(fit)
         model = self.model  # it may have been adapted
         self.fit = probe.fit

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from streamcam.explain.hooks import ForwardPass, HookedNetwork, with_cast_weights
@@ -21,9 +20,6 @@ MARGIN_BOUND = 0.01
 """Lead in probability below which the best class may change."""
 CORRELATION_BOUND = 0.999
 """Least correlation of each map with that in float32."""
-
-_IMAGES = 8
-_CONTRAST = 45.0
 
 
 def keeps_bounds(reduced: ForwardPass, exact: ForwardPass, model: Model, layout: Layout) -> bool:
@@ -111,28 +107,3 @@ def _correlation(some: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     """Pearson's correlation of each row, (N,)."""
     some, others = (rows - rows.mean(dim=1, keepdim=True) for rows in (some, others))
     return nn.functional.cosine_similarity(some, others)
-
-
-def check_images(height: int, width: int) -> NDArray[np.uint8]:
-    """Make the images that a network is checked with, the same ones every time.
-
-    Their spectrum and the correlation of their colors are those of photographs: networks classify them as
-    velvet or coral, with all degrees of certainty.
-
-    Returns:
-        RGB, uint8 (8, height, width, 3).
-    """
-    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
-    frequency = np.hypot(rows, columns)
-    frequency[0, 0] = np.inf  # the mean is chosen below
-    images = []
-    for seed in range(_IMAGES):
-        chance = np.random.default_rng(seed)
-        phases = chance.normal(size=(2, 4, *frequency.shape))
-        luma, *colors = phases[0] + 1j * phases[1]
-        spectra = [(luma + 0.5 * color) / frequency ** chance.uniform(0.8, 1.4) for color in colors]
-        planes = np.fft.irfft2(spectra, s=(height, width), axes=(1, 2))
-        planes *= _CONTRAST / planes.std(axis=(1, 2), keepdims=True)
-        means = chance.uniform(70, 180, (3, 1, 1))
-        images.append(np.clip(planes + means, 0, 255).astype(np.uint8).transpose(1, 2, 0))
-    return np.ascontiguousarray(images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ PLAYLISTS = ("hls", "concat", "dash", "imf", "webm_dash_manifest")
 
 _MAX_ERRORS_IN_A_ROW = 100
 """Reading is given up after this many: the rest of the file is noise."""
+
+_MOST_REORDERED = 16
+"""As many images as any codec holds back to bring them in order."""
 
 LARGEST_PIXELS = 1 << 26
 """Most pixels in a frame, 8192x8192: a small file can claim images that no memory holds, and dozens of frames
@@ -89,6 +93,35 @@ def decoding_time_s(packet: Packet[Any]) -> float | None:
     """Return the decoding time of a packet in seconds; None if it has no timestamp."""
     ticks = packet.dts if packet.dts is not None else packet.pts
     return None if ticks is None or packet.time_base is None else float(ticks * packet.time_base)
+
+
+class PacketPlaces:
+    """Times of images in files that count frames, as AVI: each image takes the place of a packet.
+
+    Such a file has no presentation times: images that are decoded in another order are shown in the order in
+    which the decoder returns them, in the places of the packets, as many before as it holds back.
+    """
+
+    def __init__(self) -> None:
+        """Begin at the first packet."""
+        self._places: collections.deque[int] = collections.deque(maxlen=_MOST_REORDERED + 1)
+        self._flushed = 0
+
+    def feed(self, dts: int | None) -> None:
+        """Take note of the decoding time of a packet that the decoder gets next."""
+        if dts is not None:
+            self._places.append(dts)
+
+    def place(self, held_back: int, *, at_end: bool) -> int | None:
+        """Return the time of the image that the decoder returns now, in ticks.
+
+        Args:
+            held_back: How many images the decoder holds back to bring them in order.
+            at_end: Whether there are no more packets.
+        """
+        self._flushed += at_end
+        behind = max(0, held_back - self._flushed)
+        return self._places[max(0, len(self._places) - 1 - behind)] if self._places else None
 
 
 class Timeline:

@@ -15,8 +15,14 @@ from streamcam.media.images import Image
 _LOST = {
     "DYNAMIC_HDR_PLUS": "how bright each scene is meant (HDR10+) is left out",
     "DOVI_METADATA": "what Dolby Vision adds to the image is left out",
+    "SPHERICAL": "that the video shows all directions (360°) is left out: players show it flat",
+    "STEREO3D": "that the video is for two eyes (3D) is left out: players show it flat",
     "A53_CC": "closed captions inside the images are left out",
 }
+
+
+_FLAT = 0
+"""The kind of FFmpeg's AVStereo3D that is none."""
 
 
 def _member_for(kinds: type[Type], number: int) -> Type:
@@ -75,7 +81,11 @@ def _display_of(fields: NDArray[np.int32]) -> MasteringDisplay | None:
 
 def lost_with(decoded: Image) -> tuple[str, ...]:
     """Describe the side data of an image that is lost when something is drawn on it."""
-    kinds = {entry.type.name for entry in _side_data_of(decoded)}
+    kinds = {
+        entry.type.name
+        for entry in _side_data_of(decoded)
+        if entry.type.name != "STEREO3D" or np.frombuffer(memoryview(entry), np.int32)[0] != _FLAT
+    }
     return tuple(note for kind, note in _LOST.items() if kind in kinds)
 
 

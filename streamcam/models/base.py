@@ -124,6 +124,8 @@ class Model(abc.ABC):
     input: InputSpec
     weights: str
     """Where the weights came from, for reports: a name, a file or ``none``."""
+    notes: tuple[str, ...] = dataclasses.field(default=(), kw_only=True)
+    """Sentences about how it was loaded, for the user."""
 
     @property
     def clip_length(self) -> int:
@@ -202,9 +204,9 @@ class Model(abc.ABC):
             return self
         return self.with_module(copy.deepcopy(self.module).float())
 
-    def renamed(self, name: str, *, labels: tuple[str, ...], weights: str) -> Self:
-        """Return the same model under another name, with other labels and another origin of its weights."""
-        return self._changed(name=name, labels=labels, weights=weights)
+    def renamed(self, name: str, *, labels: tuple[str, ...], weights: str, notes: tuple[str, ...]) -> Self:
+        """Return the same model under another name, with other labels, origin of its weights and notes."""
+        return self._changed(name=name, labels=labels, weights=weights, notes=notes)
 
     def _changed(self, **fields: object) -> Self:
         other = copy.copy(self)

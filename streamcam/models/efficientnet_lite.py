@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from streamcam.models.base import InputSpec
-from streamcam.models.weights import StateDict
+from streamcam.models.state_dicts import StateDict
 
 INPUT = InputSpec(size=224, resize=256, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
 

@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import weakref
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
 
 from streamcam.errors import InvalidArgumentError, ModelError, unknown_name
 from streamcam.models.base import Model
-from streamcam.models.layouts import Layout, find_layout
+from streamcam.models.layouts import Layout, find_layout, place_tokens
+from streamcam.models.trial import (
+    TRIAL_BATCH,
+    Change,
+    ModuleOutput,
+    TrialRun,
+    add_noise,
+    run_trial,
+    share_of_answers,
+    trial_batch,
+)
 
 AUTO = "auto"
 
-# Two images, because the output for one cannot be distinguished from a table that is the same for all.
-_TRIAL_BATCH = 2
-
-# These only shrink what came before: the layer before them has the finer grid.
-_POOLING = (
-    nn.MaxPool2d,
-    nn.AvgPool2d,
-    nn.AdaptiveAvgPool2d,
-    nn.AdaptiveMaxPool2d,
-    nn.LPPool2d,
-    nn.FractionalMaxPool2d,
-    nn.MaxPool3d,
-    nn.AvgPool3d,
-    nn.AdaptiveAvgPool3d,
-    nn.AdaptiveMaxPool3d,
-)
 # These only repeat what came before.
 _REPEATING = (nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity)
+
+# Fraction of the scores that a layer has to have a part in: not all, because a small part is rounded away.
+_ALL_SCORES = 0.75
+
+# Layers tested before steps become larger: transformers need three.
+_ONE_BY_ONE = 4
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,105 +62,54 @@ class Layer:
         return self.shape[1] if channels_first else self.shape[-1]
 
 
-@dataclasses.dataclass(frozen=True, eq=False, slots=True)
-class _Output:
-    """The output of one module. All of them together may be larger than memory, so most keep no values."""
-
-    name: str
-    module: nn.Module
-    shape: tuple[int, ...]
-    pooled: bool
-    """Whether a pooling layer made it: a container returns its last child's tensor."""
-    value: torch.Tensor | None
-
-
-@dataclasses.dataclass(frozen=True, eq=False, slots=True)
-class _TrialRun:
-    outputs: list[_Output]
-    features: torch.Tensor | None
-    """Input of the last linear layer, that of the classifier."""
-    num_classes: int
-
-
-def probe_layers(model: Model, batch: torch.Tensor) -> list[Layer]:
+def probe_layers(model: Model, image: torch.Tensor) -> list[Layer]:
     """Run a network and describe what each module puts out, in the order in which they finish.
 
     Args:
-        model: In evaluation mode, on the batch's device.
-        batch: float32 (1, C, H, W), or (1, C, T, H, W) for clips.
+        model: In evaluation mode, on the image's device.
+        image: float32 (1, C, H, W), or (1, C, T, H, W) for clips.
 
     Raises:
         Exception: whatever the network raises on an input that it does not take.
     """
-    with torch.inference_mode(False):
-        with torch.no_grad():
-            trial = _run(model, torch.cat([batch] * _TRIAL_BATCH))  # as the batch lies in memory
-        layouts = _find_layouts(trial, tuple(batch.shape[-2:]), of_clips=batch.ndim == 5)
-        reached = [True] * len(layouts)
-        if any(layout is not None and layout.kind == "tokens" for layout in layouts):
-            with torch.enable_grad(), _frozen(model.module):
-                # Not a leaf, so that a network may work in place on it.
-                image = batch.clone().requires_grad_() * 1
-                reached = _reach_scores(_run(model, image, keep_values=True), layouts, image.shape[-2:])
-    return _describe(trial, layouts, reached)
+    with torch.inference_mode(False), torch.no_grad():
+        trial = run_trial(model, trial_batch(image))
+        layouts = _find_layouts(trial.outputs, tuple(image.shape[-2:]), of_clips=image.ndim == 5)
+        layers = _describe(trial, layouts)
+        if not any(layer.explains for layer in layers):
+            return layers
+        plain = run_trial(model, image, kept=trial.last_name)
+        # What has another batch than the images belongs to something else: to two prompts, say.
+        alone = {output.name for output in plain.outputs if output.shape[:1] == (1,)}
+        layers = [_explains(layer, layer.explains and layer.name in alone) for layer in layers]
+
+        def share(layer: Layer) -> float:
+            changed = run_trial(model, image, changed=_change_of(layer, image), kept=trial.last_name)
+            return share_of_answers(trial, plain, changed)
+
+        return _without_dead_ends(layers, share)
 
 
-def _run(model: Model, batch: torch.Tensor, *, keep_values: bool = False) -> _TrialRun:
-    outputs: list[_Output] = []
-    features: torch.Tensor | None = None
-    alive_pooled: weakref.WeakValueDictionary[int, torch.Tensor] = weakref.WeakValueDictionary()
-
-    def watch(name: str, layer: nn.Module) -> torch.utils.hooks.RemovableHandle:
-        def note(_module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-            nonlocal features
-            if isinstance(layer, nn.Linear) and inputs:
-                features = inputs[0]
-            if not isinstance(output, torch.Tensor) or not output.is_floating_point():
-                return
-            if isinstance(layer, _POOLING):
-                alive_pooled[id(output)] = output
-            pooled = id(output) in alive_pooled
-            value = output if keep_values else None
-            outputs.append(_Output(name, layer, tuple(output.shape), pooled, value))
-
-        return layer.register_forward_hook(note)
-
-    handles = [watch(name, layer) for name, layer in model.module.named_modules() if name]
-    try:
-        scores = model.forward(batch).scores
-    finally:
-        for handle in handles:
-            handle.remove()
-    return _TrialRun(outputs, features, scores.shape[1])
-
-
-@contextlib.contextmanager
-def _frozen(module: nn.Module) -> Iterator[None]:
-    """Let gradients reach only what depends on the image while inside."""
-    learning = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    for parameter in learning:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in learning:
-            parameter.requires_grad_(True)
-
-
-def _find_layouts(trial: _TrialRun, image: tuple[int, ...], *, of_clips: bool) -> list[Layout | None]:
+def _find_layouts(
+    outputs: Sequence[ModuleOutput], image: tuple[int, ...], *, of_clips: bool
+) -> list[Layout | None]:
     height, width = image
     grids: list[tuple[int, int]] = []
     moments: list[int] = []
+    sequences: dict[int, Layout] = {}
     layouts: list[Layout | None] = []
-    for output in trial.outputs:
+    for output in outputs:
         layout = find_layout(
-            output.shape,
-            _TRIAL_BATCH,
-            (height, width),
-            grids,
-            of_clips=of_clips,
-            known_moments=moments,
+            output.shape, TRIAL_BATCH, (height, width), grids, of_clips=of_clips, known_moments=moments
         )
+        if output.sees_image and output.token_changes is not None:
+            # Where as many tokens appear for the first time, they are not mixed yet: it shows best there.
+            count = len(output.token_changes)
+            layout = sequences.get(count) or place_tokens(
+                layout, output.token_changes, (height, width), () if of_clips else grids
+            )
+            if layout is not None:
+                sequences[count] = layout
         layouts.append(layout)
         if layout is not None:
             grids.append(layout.grid)
@@ -172,61 +118,100 @@ def _find_layouts(trial: _TrialRun, image: tuple[int, ...], *, of_clips: bool) -
     return layouts
 
 
-def _describe(trial: _TrialRun, layouts: Sequence[Layout | None], reached: Sequence[bool]) -> list[Layer]:
+def _describe(trial: TrialRun, layouts: Sequence[Layout | None]) -> list[Layer]:
     calls = Counter(output.name for output in trial.outputs)
     # Tokens are best explained where they are normalized, in networks that do so.
     normalized = any(
-        is_reached and layout is not None and layout.kind == "tokens" and _normalizes(output)
-        for output, layout, is_reached in zip(trial.outputs, layouts, reached, strict=True)
+        layout is not None and layout.kind == "tokens" and output.sees_image and _normalizes(output)
+        for output, layout in zip(trial.outputs, layouts, strict=True)
     )
+    classes = trial.scores.shape[1]
     layers = []
-    for output, layout, is_reached in zip(trial.outputs, layouts, reached, strict=True):
-        shape = (output.shape[0] // _TRIAL_BATCH, *output.shape[1:]) if output.shape else ()
+    for output, layout in zip(trial.outputs, layouts, strict=True):
+        shape = (output.shape[0] // TRIAL_BATCH, *output.shape[1:]) if output.shape else ()
         explains = (
             layout is not None
-            and is_reached
+            and output.sees_image
             and calls[output.name] == 1
             and not output.pooled
             and not isinstance(output.module, _REPEATING)
             # Not the scores themselves.
-            and not (layout.kind in ("nchw", "ncthw") and shape[1] == trial.num_classes)
+            and not (layout.kind in ("nchw", "ncthw") and shape[1] == classes)
             and not (layout.kind == "tokens" and normalized and not _normalizes(output))
         )
         layers.append(Layer(output.name, type(output.module).__name__, shape, layout, explains))
     return layers
 
 
-def _normalizes(output: _Output) -> bool:
+def _normalizes(output: ModuleOutput) -> bool:
     """Return by its class or its name whether a module normalizes and does nothing else."""
     names = f"{type(output.module).__name__} {output.name.rpartition('.')[2]}"
     return "norm" in names.lower() and not any(output.module.children())
 
 
-def _reach_scores(trial: _TrialRun, layouts: Sequence[Layout | None], size: tuple[int, ...]) -> list[bool]:
-    """Find out which outputs come from the image and, of tokens, whose places reach the scores.
+def _change_of(layer: Layer, image: torch.Tensor) -> tuple[str, Change]:
+    """Put noise on the places of a layer's output."""
+    layout, size = layer.layout, (image.shape[-2], image.shape[-1])
+    assert layout is not None
+    return layer.name, lambda output: layout.unfold(add_noise(layout.fold(output, size)), output)
 
-    After the last attention of a transformer with a class token, only that token is read: its patches
-    have no influence any more, and a map made there would be empty. Checked at the classifier's input, not
-    of the logits, because untrained classifiers may be all zeros.
+
+def _explains(layer: Layer, explains: bool) -> Layer:
+    return layer if layer.explains == explains else dataclasses.replace(layer, explains=explains)
+
+
+def _without_dead_ends(layers: list[Layer], share: Callable[[Layer], float]) -> list[Layer]:
+    """Let ``auto`` choose no layer behind the last one that has a part in all scores.
+
+    After the last attention of a transformer with a class token, only that token is read. Auxiliary
+    classifiers and boxes are not read at all, and each level of a pyramid makes its own share of detections.
+    A map made there would be empty, often or always.
+
+    Args:
+        layers: In the order in which they finish.
+        share: Runs the network to find the share of the scores that a layer has a part in.
     """
-    values = [output.value for output in trial.outputs]
-    reached = [value is not None and value.requires_grad for value in values]
-    tokens = [
-        (index, layout, value)
-        for index, (layout, value) in enumerate(zip(layouts, values, strict=True))
-        if layout is not None and layout.kind == "tokens" and value is not None and value.requires_grad
-    ]
-    classified = trial.features
-    if not tokens or classified is None or not classified.requires_grad:
-        return reached
-    # Any weights will do that no normalization cancels.
-    weights = torch.linspace(1, 100, classified.numel(), device=classified.device).cos()
-    objective = (classified.flatten() * weights).sum()
-    height, width = size
-    gradients = torch.autograd.grad(objective, [value for _, _, value in tokens], allow_unused=True)
-    for (index, layout, _), gradient in zip(tokens, gradients, strict=True):
-        reached[index] = gradient is not None and bool(layout.fold(gradient, (height, width)).abs().max() > 0)
-    return reached
+    shares: dict[int, float] = {}
+
+    def carries_all(index: int) -> bool:
+        shares[index] = share(layers[index])
+        return shares[index] >= _ALL_SCORES
+
+    last = find_last([index for index, layer in enumerate(layers) if layer.explains], carries_all)
+    if last is None:
+        best = max(shares, key=lambda index: (shares[index], index), default=-1)
+        last = best if shares.get(best) else -1
+    return [_explains(layer, layer.explains and index <= last) for index, layer in enumerate(layers)]
+
+
+def find_last(indices: Sequence[int], passes: Callable[[int], bool]) -> int | None:
+    """Find the last index that passes a slow test, if all before it do and all behind it do not.
+
+    The last few are tested one by one, then ever larger steps are made.
+
+    Args:
+        indices: In order.
+        passes: The test.
+
+    Returns:
+        An index that passes; None if none of those that were tested did.
+    """
+    failed, step = len(indices), 1
+    while failed > 0:
+        place = max(0, failed - step)
+        if passes(indices[place]):
+            break
+        failed = place
+        step = step * 2 if len(indices) - failed >= _ONE_BY_ONE else 1
+    else:
+        return None
+    while failed - place > 1:
+        middle = (place + failed) // 2
+        if passes(indices[middle]):
+            place = middle
+        else:
+            failed = middle
+    return indices[place]
 
 
 def choose_target_layers(

@@ -18,6 +18,10 @@ Grid = tuple[int, int]
 MAX_PREFIX_TOKENS = 32
 """Class, distillation and register tokens before the patches: more than this is something else."""
 
+# Of the correlation with what patches saw: noticeably better, and certainly patches.
+_CLEARLY_BETTER = 0.05
+_CLEARLY_PATCHES = 0.9
+
 # A grid's cells are about as wide as they are high: padding and striding change that by a little.
 _ASPECT_TOLERANCE = 0.35
 
@@ -36,6 +40,8 @@ class Layout:
     """Of tokens: the height of a place in the image, divided by its width."""
     moments: int = 1
     """Of tokens: t, the number of moments of a clip that follow one another."""
+    suffix_tokens: int = 0
+    """Tokens behind the patches that stand for no place."""
 
     def fold(self, output: torch.Tensor, image: Grid) -> torch.Tensor:
         """Rearrange an output of the layer into planes.
@@ -44,7 +50,7 @@ class Layout:
         of time: a place is then a place at a moment. `moments_of` takes finished maps apart again.
 
         Args:
-            output: (N, C, h, w), (N, h, w, C), (N, prefix + t * h * w, C), (N, C, t, h, w) or
+            output: (N, C, h, w), (N, h, w, C), (N, prefix + t * h * w + suffix, C), (N, C, t, h, w) or
                 (N, t, h, w, C), as `kind` says.
             image: (height, width) of the network's input.
 
@@ -63,7 +69,8 @@ class Layout:
         if self.kind == "nthwc":
             return output.flatten(1, 2).permute(0, 3, 1, 2)
         rows, columns = self.grid_of(output, image)
-        patches = output[:, output.shape[1] - self.moments * rows * columns :]
+        places = self.moments * rows * columns
+        patches = output[:, self.prefix_tokens : self.prefix_tokens + places]
         return patches.transpose(1, 2).reshape(output.shape[0], output.shape[2], self.moments * rows, columns)
 
     def moments_of(self, maps: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
@@ -98,7 +105,7 @@ class Layout:
         if self.kind == "nthwc":
             return output.shape[2], output.shape[3]
         height, width = image
-        count = (output.shape[1] - self.prefix_tokens) // self.moments
+        count = (output.shape[1] - self.prefix_tokens - self.suffix_tokens) // self.moments
         grid = _grid_of_tokens(count, (height / self.cell_aspect, width))
         if grid is None:
             raise ModelError(
@@ -112,7 +119,7 @@ class Layout:
 
         Args:
             planes: (N, C, h, w).
-            like: An output of the layer with the same batch; its prefix tokens are kept.
+            like: An output of the layer with the same batch; its other tokens are kept.
 
         Returns:
             A tensor of the layer's own layout.
@@ -125,8 +132,9 @@ class Layout:
             return planes.reshape(*planes.shape[:2], like.shape[2], like.shape[3], planes.shape[3])
         if self.kind == "nthwc":
             return planes.permute(0, 2, 3, 1).reshape(like.shape)
-        prefix = like[:, : like.shape[1] - planes.shape[2] * planes.shape[3]]
-        return torch.cat([prefix, planes.flatten(2).transpose(1, 2)], dim=1)
+        prefix = like[:, : self.prefix_tokens]
+        suffix = like[:, self.prefix_tokens + planes.shape[2] * planes.shape[3] :]
+        return torch.cat([prefix, planes.flatten(2).transpose(1, 2), suffix], dim=1)
 
 
 def find_layout(
@@ -215,9 +223,59 @@ def _find_tokens(shape: tuple[int, ...], image: Grid, known_grids: Sequence[Grid
         grid = _best_fitting(count, _halves(known), 0)
     if grid is None or grid[0] * grid[1] == 1:
         return None
-    height, width = image
-    cell_aspect = (height / grid[0]) / (width / grid[1])
-    return Layout("tokens", grid, count - grid[0] * grid[1], cell_aspect)
+    return Layout("tokens", grid, count - grid[0] * grid[1], _cell_aspect(grid, image))
+
+
+def place_tokens(
+    layout: Layout | None, changes: torch.Tensor, image: Grid, known_grids: Sequence[Grid]
+) -> Layout | None:
+    """Find out where the patches stand among tokens, by which of them answer to a part of the image.
+
+    Args:
+        layout: What the tokens' number says; None if it fits no grid.
+        changes: How far each token changed when the upper left quarter of the image did, float32 (tokens,).
+        image: (height, width) of the network's input.
+        known_grids: As for `find_layout`.
+
+    Returns:
+        The layout with its tokens before and behind the patches; None if no grid answers.
+    """
+    if layout is not None and (layout.prefix_tokens == 0 or layout.moments > 1):
+        return layout
+    agreement, grid, prefix = -1.0 if layout is not None else _CLEARLY_PATCHES, None, 0
+    for candidate in [layout.grid] if layout is not None else dict.fromkeys(known_grids):
+        if not 1 < candidate[0] * candidate[1] < len(changes):
+            continue
+        agreements = _agreement(changes, candidate)
+        if layout is not None:  # before all patches, unless it shows that they are not
+            agreements[-1] += _CLEARLY_BETTER
+        best = int(agreements.argmax())
+        if agreements[best] > agreement:
+            agreement, grid, prefix = float(agreements[best]), candidate, best
+    if grid is None:
+        return None
+    suffix = len(changes) - grid[0] * grid[1] - prefix
+    return Layout("tokens", grid, prefix, _cell_aspect(grid, image), suffix_tokens=suffix)
+
+
+def _agreement(changes: torch.Tensor, grid: Grid) -> torch.Tensor:
+    """Correlate how far tokens changed with what the patches of a grid saw, for each place of the first one.
+
+    Returns:
+        float32 (tokens - rows * columns + 1,), -1 to 1.
+    """
+    rows, columns = grid
+    down = (rows / 2 - torch.arange(rows)).clamp(0, 1)
+    across = (columns / 2 - torch.arange(columns)).clamp(0, 1)
+    seen = (down[:, None] * across).flatten()
+    windows = changes.unfold(0, rows * columns, 1)
+    windows, seen = windows - windows.mean(dim=1, keepdim=True), seen - seen.mean()
+    norms = (windows.norm(dim=1) * seen.norm()).clamp(min=torch.finfo(torch.float32).tiny)
+    return (windows @ seen).div(norms)
+
+
+def _cell_aspect(grid: Grid, image: Grid) -> float:
+    return (image[0] / grid[0]) / (image[1] / grid[1])
 
 
 def _find_clip_tokens(
@@ -228,8 +286,7 @@ def _find_clip_tokens(
     for grid in (*known, *_halves(known)):
         prefix = shape[1] - moments * grid[0] * grid[1]
         if prefix in (0, 1) and grid[0] * grid[1] > 1:
-            cell_aspect = (image[0] / grid[0]) / (image[1] / grid[1])
-            return Layout("tokens", grid, prefix, cell_aspect, moments)
+            return Layout("tokens", grid, prefix, _cell_aspect(grid, image), moments)
     return None
 
 

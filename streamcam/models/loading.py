@@ -46,18 +46,21 @@ def load_model(
     logits_key: str | int | None = None,
     activation: Activation | None = None,
     any_shape: bool = False,
+    num_classes: int | None = None,
+    trust_pickle: bool = False,
 ) -> Model:
     """Load a model by name, in evaluation mode, on the CPU.
 
     Args:
-        name: The default model's name, that of a torchvision classifier, ``segmentation:NAME`` or ``video:NAME`` for one of its
-            segmenters or
-            classifiers of clips, ``timm:NAME``, or ``package.module:factory`` for your own function that
-            returns a `torch.nn.Module` or a `Model`.
+        name: The default model's name, that of a torchvision classifier, ``segmentation:NAME`` or
+            ``video:NAME`` for one of its segmenters or classifiers of clips, ``timm:NAME``, or
+            ``package.module:factory`` for your own function that returns a `torch.nn.Module` or a `Model`.
         weights: ``"default"`` for the published weights (a factory's network as it is made), ``"none"`` for
             an untrained network, the same every time, the name of other published weights, as
-            ``"IMAGENET1K_V1"``, or the path of a ``.safetensors`` or PyTorch file.
-        labels: Class names, a file of them, or ``"imagenet"``; the published ones if None.
+            ``"IMAGENET1K_V1"``, or the path of a ``.safetensors`` or PyTorch file, or of a folder of Hugging
+            Face's libraries.
+        labels: Class names, a file of them, or ``"imagenet"``; if None, those in the file of weights or in
+            the ``config.json`` beside it, or the published ones.
         input_size: Side of the square that the network takes, or (width, height), in pixels; this and what
             follows stand in for what a network was published with.
         mean: Mean of each channel, on a scale of 0 to 1: three for RGB, one for gray.
@@ -68,6 +71,10 @@ def load_model(
             are two labels, and otherwise ``"value"``.
         any_shape: Whether transformers that can be built for one shape of image or for any are to take any,
             as ``fit='full'`` needs it: timm's then enlarge their table of positions. Others do not change.
+        num_classes: Number of classes of an untrained network, or of a factory, which is called with it; that
+            of a file of weights is read from it.
+        trust_pickle: Whether reading a file of weights may run code that is in it, as that of a whole network
+            does. Only for files from people you trust.
 
     Raises:
         UnknownNameError: if there is no such model.
@@ -75,6 +82,8 @@ def load_model(
         InvalidArgumentError: if the input asked for cannot be.
         ModelError: if weights or labels cannot be read or downloaded, or do not fit, or a factory fails.
     """
+    if num_classes is not None and num_classes < 1:
+        raise InvalidArgumentError(f"`num_classes` is at least 1, not {num_classes}")
     if activation is not None and activation not in ACTIVATIONS:
         raise unknown_name("activation", activation, ACTIVATIONS)
     request = ModelRequest(
@@ -87,6 +96,8 @@ def load_model(
         logits_key,
         activation,
         any_shape,
+        num_classes,
+        trust_pickle,
     )
     family = next((family for family in FAMILIES if family.accepts(name)), None)
     if family is None:

@@ -8,6 +8,7 @@ import torch
 
 from streamcam.errors import InvalidArgumentError, ModelError, StreamcamError
 from streamcam.models.base import Model
+from streamcam.models.check_images import check_images
 from streamcam.models.geometry import fit_geometry
 from streamcam.models.layers import Layer, probe_layers
 from streamcam.models.refusals import refuse_input
@@ -67,7 +68,7 @@ def probe_model(
     device: str | torch.device = "cpu",
     memory_format: torch.memory_format = torch.contiguous_format,
 ) -> Probe:
-    """Run a network once, on a black image, to see what it takes and what its layers put out.
+    """Run a network a few times to see what it takes and what its layers put out.
 
     Args:
         model: In evaluation mode.
@@ -108,6 +109,8 @@ def probe_model(
 def _layers_at(
     fit: str, model: Model, device: str | torch.device, memory_format: torch.memory_format
 ) -> list[Layer]:
-    moments = (model.clip_length,) if model.clip_length > 1 else ()
-    image = torch.zeros(1, model.input.channels, *moments, *trial_size(model, fit), device=device)
-    return probe_layers(model, image.contiguous(memory_format=memory_format))
+    height, width = trial_size(model, fit)
+    pixels = torch.from_numpy(check_images(height, width, 1)).to(device).movedim(-1, 1)
+    if model.clip_length > 1:
+        pixels = pixels.unsqueeze(2).repeat_interleave(model.clip_length, dim=2)
+    return probe_layers(model, model.prepare(pixels).contiguous(memory_format=memory_format))

@@ -13,7 +13,8 @@ from streamcam.errors import InvalidArgumentError, ModelError
 from streamcam.models.base import InputSpec
 from streamcam.models.classifier import VALUE_LABELS, Activation, Classifier
 from streamcam.models.labels import imagenet_labels, numbered_labels
-from streamcam.models.weights import StateDict, load_into, match_prefix
+from streamcam.models.state_dicts import StateDict, load_into, match_names
+from streamcam.models.weights import read_state_dict
 
 DEFAULT_WEIGHTS = "default"
 NO_WEIGHTS = "none"
@@ -41,6 +42,10 @@ class ModelRequest:
     """See `Classifier`."""
     any_shape: bool = False
     """Whether to build it for frames of any shape, where its family can."""
+    num_classes: int | None = None
+    """Number of classes of an untrained network, or of a factory that takes it."""
+    trust_pickle: bool = False
+    """Whether a file of weights may run code."""
 
     @property
     def weights_file(self) -> Path | None:
@@ -50,7 +55,23 @@ class ModelRequest:
     @property
     def untrained_classes(self) -> int:
         """Number of classes of an untrained network: that of the labels, or ImageNet's."""
-        return IMAGENET_CLASSES if self.labels is None else len(self.labels)
+        return self.requested_classes or IMAGENET_CLASSES
+
+    @property
+    def requested_classes(self) -> int | None:
+        """Number of classes that was asked for: as such, or by as many labels."""
+        if self.num_classes is not None or self.labels is None:
+            return self.num_classes
+        return len(self.labels)
+
+    def read_weights(self) -> StateDict:
+        """Read the file of weights.
+
+        Raises:
+            SourceNotFoundError: if there is none.
+            ModelError: if it holds no weights, or code that is not trusted.
+        """
+        return read_state_dict(Path(self.weights), trust_pickle=self.trust_pickle)
 
     def input_spec(self, published: InputSpec) -> InputSpec:
         """Apply what was requested to the input that a network was published with.
@@ -82,6 +103,7 @@ class ModelRequest:
         classes: int,
         weights: str,
         labels: Callable[[int], tuple[str, ...]] | None = None,
+        found: tuple[str, ...] | None = None,
     ) -> Classifier:
         """Make a classifier of a network and the request.
 
@@ -91,15 +113,25 @@ class ModelRequest:
             classes: Number of its logits.
             weights: Origin of its weights, for reports.
             labels: Returns the names of a number of classes; if None, ImageNet's for 1,000 and else numbers.
+            found: Names in the file of weights, used if there are as many as classes and no others given.
 
         Raises:
-            ModelError: if there are more or fewer labels than classes.
+            ModelError: if there are more or fewer labels than classes, or not as many as requested.
         """
-        activation = self.activation or self._usual_activation(classes)
+        if self.num_classes not in (None, classes):
+            raise ModelError(
+                f"{self.name} has {classes} classes with these weights, not {self.num_classes}; "
+                "leave `num_classes` out, or use `weights='none'`"
+            )
+        activation = self.activation or _usual_activation(
+            classes, found if self.labels is None else self.labels
+        )
         # A single logit stands for two classes, see `Classifier.read`.
         named = classes if activation == "value" else max(2, classes)
         if self.labels is not None:
             names = self.labels
+        elif found is not None and len(found) == named:
+            names = found
         else:
             names = VALUE_LABELS if named == 1 else (labels or published_labels)(named)
         if len(names) != named:
@@ -107,13 +139,29 @@ class ModelRequest:
             raise ModelError(
                 f"{len(names)} labels were given for {held} of {self.name}; give one label for each class"
             )
-        return Classifier(self.name, module, names, spec, weights, self.logits_key, activation)
+        return Classifier(
+            self.name,
+            module,
+            names,
+            spec,
+            weights,
+            logits_key=self.logits_key,
+            activation=activation,
+            notes=self.notes(),
+        )
 
-    def _usual_activation(self, classes: int) -> Activation:
-        if classes > 1:
-            return "softmax"
-        # Softmax over a logit and its negative would count it twice.
-        return "value" if self.labels is None or len(self.labels) == 1 else "sigmoid"
+    def notes(self) -> tuple[str, ...]:
+        """Return what the user should know about how the weights were read."""
+        if self.trust_pickle and self.weights_file is not None:
+            return (f"{str(self.weights_file)!r} was trusted: code in it may have run",)
+        return ()
+
+
+def _usual_activation(classes: int, labels: tuple[str, ...] | None) -> Activation:
+    if classes > 1:
+        return "softmax"
+    # Softmax over a logit and its negative would count it twice.
+    return "value" if labels is None or len(labels) == 1 else "sigmoid"
 
 
 def published_labels(classes: int) -> tuple[str, ...]:
@@ -141,7 +189,7 @@ def build_around(
     # On no device, because drawing the random numbers that are then replaced takes longer than reading.
     with torch.device("meta"):
         module = build(IMAGENET_CLASSES)
-        tensors = match_prefix(tensors, module.state_dict())
+        tensors = match_names(tensors, module.state_dict())
         classes = classes_in(tensors, module.state_dict(), IMAGENET_CLASSES)
         if classes != IMAGENET_CLASSES:
             module = build(classes)
@@ -159,11 +207,23 @@ def classes_in(tensors: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tens
     Returns:
         How many, if they differ from the network in nothing but that; else `classes`.
     """
+    counts = changed_counts(tensors, own)
+    return counts[1] if counts is not None and counts[0] == classes else classes
+
+
+def changed_counts(
+    tensors: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]
+) -> tuple[int, int] | None:
+    """Find the one number of outputs in which weights differ from a network.
+
+    Returns:
+        That of the network and that of the weights; None if nothing differs, or anything else.
+    """
     counts = set()
     for name, value in own.items():
         shape = tensors[name].shape if name in tensors else value.shape
         if shape != value.shape:
-            if not shape or value.shape[0] != classes or shape[1:] != value.shape[1:]:
-                return classes
-            counts.add(shape[0])
-    return counts.pop() if len(counts) == 1 else classes
+            if not shape or not value.shape or shape[1:] != value.shape[1:]:
+                return None
+            counts.add((value.shape[0], shape[0]))
+    return counts.pop() if len(counts) == 1 else None

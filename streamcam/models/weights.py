@@ -1,4 +1,4 @@
-"""Reading weights from files, without ever running code that a file brings along."""
+"""Reading weights from files, without running code that a file brings along unless that is asked for."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import hashlib
 import itertools
 import pickle
 import warnings
-from collections import Counter, OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
 from torch import nn
 
 from streamcam.errors import ModelError, SourceNotFoundError, map_errors
+from streamcam.models.checkpoint_labels import labels_beside, labels_in
+from streamcam.models.state_dicts import StateDict, without_prefix
 
 # Where training scripts commonly put the parameters inside a checkpoint.
 _CHECKPOINT_KEYS = (
@@ -42,38 +43,52 @@ _HARMLESS: list[Any] = [
 _WRAPPER_PREFIXES = ("module.", "_orig_mod.")
 
 
-class StateDict(OrderedDict[str, torch.Tensor]):
-    """Named tensors, with the versions of the modules that they were saved from, where a file tells them."""
-
-    _metadata: Any  # the name under which torch looks for them
+# What Hugging Face's libraries call the weights in a folder.
+_IN_FOLDERS = ("model.safetensors", "pytorch_model.bin")
 
 
-def read_state_dict(path: Path) -> StateDict:
-    """Read the parameters in a ``.safetensors`` or PyTorch file.
+def read_state_dict(path: Path, *, trust_pickle: bool = False) -> StateDict:
+    """Read the parameters in a ``.safetensors`` or PyTorch file, and the names of the classes if it has them.
 
-    PyTorch files are read with ``weights_only=True`` and never otherwise: a pickle can run anything.
+    Args:
+        path: The file, or a folder with one of Hugging Face's names in it.
+        trust_pickle: Whether PyTorch files may run code, as those of whole networks do when they are read.
+            Otherwise they are read with ``weights_only=True``: a pickle can run anything.
 
     Raises:
         SourceNotFoundError: if there is no such file.
         ModelError: if it holds no weights, or more than plain tensors.
     """
+    if path.is_dir():
+        path = next((path / name for name in _IN_FOLDERS if (path / name).is_file()), path)
     if not path.is_file():
         raise SourceNotFoundError(f"no weights file {str(path)!r}; check `weights`")
     # Bytes that are something else can raise anything here.
     with map_errors(Exception, to=lambda error: _unreadable(path, error)):
         if path.suffix == ".safetensors":
-            loaded: object = load_file(path)
+            loaded = _read_safetensors(path)
         else:
             with warnings.catch_warnings(), torch.serialization.safe_globals(_HARMLESS):
                 # Of a protocol that torch itself does not write: what matters is whether it can be read.
                 warnings.filterwarnings("ignore", "Detected pickle protocol")
-                loaded = torch.load(path, map_location="cpu", weights_only=True)
-    return _tensors_in(loaded, path)
+                loaded = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
+    tensors = _tensors_in(loaded, path)
+    tensors.labels = labels_in(loaded) or labels_beside(path)
+    return tensors
+
+
+def _read_safetensors(path: Path) -> dict[str, object]:
+    """Return the tensors of a file, and the texts beside them under their own names."""
+    with safe_open(path, framework="pt") as file:
+        texts: dict[str, object] = dict(file.metadata() or {})
+        return texts | {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
 
 
 def _unreadable(path: Path, error: Exception) -> ModelError:
     if isinstance(error, pickle.UnpicklingError):
         return ModelError(_refusal(path))
+    if isinstance(error, ImportError | AttributeError):  # only where it is trusted
+        return ModelError(f"{str(path)!r} cannot be read without the code that it was written with ({error})")
     if "TorchScript" in str(error):
         return ModelError(
             f"{str(path)!r} is a TorchScript program, not a weights file; save model.state_dict() of the "
@@ -92,17 +107,31 @@ def _refusal(path: Path) -> str:
             f"{str(path)!r} is not a weights file; `weights` takes .safetensors, or .pth as torch.save writes"
         )
     return (
-        f"{str(path)!r} holds more than weights, and streamcam never runs code out of a file; "
-        "save model.state_dict() with torch.save or as .safetensors"
+        f"{str(path)!r} holds more than weights, and reading it would run code{_named_code(path)}; save "
+        "model.state_dict() with torch.save or as .safetensors, or set `trust_pickle=True` if you trust it"
     )
+
+
+def _named_code(path: Path) -> str:
+    """Name what a file would import and call, as far as torch can see without reading it."""
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except Exception:  # of formats that torch cannot look into
+        return ""
+    harmless = {f"{getattr(one, '__module__', '')}.{getattr(one, '__qualname__', '')}" for one in _HARMLESS}
+    strange = sorted(set(names) - harmless, key=lambda name: (name.startswith("torch."), name))
+    more = ", …" if len(strange) > 3 else ""
+    return f" ({', '.join(strange[:3])}{more})" if strange else ""
 
 
 def _tensors_in(loaded: object, path: Path) -> StateDict:
     while isinstance(loaded, Mapping):
-        nested = [loaded[key] for key in _CHECKPOINT_KEYS if isinstance(loaded.get(key), Mapping)]
+        nested = [loaded[key] for key in _CHECKPOINT_KEYS if isinstance(loaded.get(key), Mapping | nn.Module)]
         if not nested:
             break
         loaded = nested[0]
+    if isinstance(loaded, nn.Module):  # only where pickles are trusted
+        loaded = loaded.state_dict()
     if not isinstance(loaded, Mapping):
         raise ModelError(f"{str(path)!r} holds a {type(loaded).__name__}, not a table of named tensors")
     tensors = StateDict(
@@ -118,101 +147,8 @@ def _tensors_in(loaded: object, path: Path) -> StateDict:
     tensors._metadata = getattr(loaded, "_metadata", None)
     for prefix in _WRAPPER_PREFIXES:
         if all(name.startswith(prefix) for name in tensors):
-            tensors = _without_prefix(tensors, prefix)
+            tensors = without_prefix(tensors, prefix)
     return tensors
-
-
-def _without_prefix(tensors: StateDict, prefix: str) -> StateDict:
-    stripped = StateDict((name.removeprefix(prefix), value) for name, value in tensors.items())
-    versions = tensors._metadata
-    if versions is not None:  # module names have no dot at their end
-        versions = {f"{name}.".removeprefix(prefix).rstrip("."): value for name, value in versions.items()}
-    stripped._metadata = versions
-    return stripped
-
-
-def match_prefix(tensors: StateDict, own: Mapping[str, torch.Tensor]) -> StateDict:
-    """Remove what a training framework put before the names of a network's tensors, as ``model.``.
-
-    Args:
-        tensors: What was read. Those outside the prefix, as a loss's own, are left out.
-        own: The network's state.
-
-    Returns:
-        The tensors as they are, unless exactly one prefix makes all of the network's names of them.
-    """
-    if not own.keys().isdisjoint(tensors):
-        return tensors
-    needed = {name for name in own if not name.endswith("num_batches_tracked")}
-    ends = (
-        (name[: dot + 1], name[dot + 1 :])
-        for name in tensors
-        for dot, letter in enumerate(name)
-        if letter == "."
-    )
-    found = Counter(prefix for prefix, name in ends if name in needed)
-    complete = [prefix for prefix, count in found.items() if count == len(needed)]
-    if len(complete) != 1:
-        return tensors
-    (prefix,) = complete
-    inside = StateDict((name, value) for name, value in tensors.items() if name.startswith(prefix))
-    inside._metadata = tensors._metadata
-    return _without_prefix(inside, prefix)
-
-
-def load_into(
-    module: nn.Module, tensors: StateDict, *, model: str, origin: str, assign: bool = False
-) -> None:
-    """Load named tensors into a module, which is left half loaded where this raises.
-
-    Args:
-        module: Its parts may rename their tensors, as torchvision's do with the names in its older files.
-        tensors: What was read, best with the versions in it.
-        model: What a message calls the module.
-        origin: What a message calls the tensors.
-        assign: Whether the tensors take the place of the module's own, which may then be on no device;
-            else they are copied into them.
-
-    Raises:
-        ModelError: if names or shapes differ; the message names the first differences.
-    """
-    own = module.state_dict()
-    tensors = match_prefix(tensors, own)
-    loaded = StateDict(tensors)
-    # A file that tells no versions is taken for a recent one: its names are checked in any case.
-    loaded._metadata = getattr(tensors, "_metadata", None) or getattr(own, "_metadata", None)
-    for name, value in own.items():
-        if name.endswith("num_batches_tracked"):  # it counts training steps; files from before 2018 lack it
-            loaded.setdefault(name, torch.zeros(value.shape, dtype=value.dtype))
-    if assign:  # files of half precision are common, and the module computes in its own
-        for name in loaded.keys() & own.keys():
-            loaded[name] = loaded[name].to(own[name].dtype)
-    differences = _shape_differences(own, loaded)
-    if not differences:
-        try:
-            missing, unexpected = module.load_state_dict(loaded, strict=False, assign=assign)
-        except RuntimeError as error:  # shapes that differ once modules have renamed their tensors
-            differences = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]
-        else:
-            differences = _name_differences(missing, unexpected, model)
-    if differences:
-        more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
-        raise ModelError(f"{origin} does not fit {model}: {'; '.join(differences[:3])}{more}")
-
-
-def _shape_differences(own: Mapping[str, torch.Tensor], loaded: Mapping[str, torch.Tensor]) -> list[str]:
-    return [
-        f"{name} is {tuple(loaded[name].shape)}, not {tuple(value.shape)}"
-        for name, value in own.items()
-        if name in loaded and loaded[name].shape != value.shape
-    ]
-
-
-def _name_differences(missing: Sequence[str], unexpected: Sequence[str], model: str) -> list[str]:
-    lacking = [f"{name} is missing" for name in missing]
-    unknown = [f"{name} is unknown to {model}" for name in unexpected]
-    # In turn, so that what a message shows has some of each.
-    return [text for pair in itertools.zip_longest(lacking, unknown) for text in pair if text is not None]
 
 
 def check_sha256(path: Path, expected: str) -> None:

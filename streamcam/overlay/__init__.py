@@ -1,6 +1,8 @@
 """Overlay: blend heatmaps onto frames, and draw labels and boxes."""
 
 from streamcam.overlay.colormaps import COLORMAPS
-from streamcam.overlay.overlay import Overlay, OverlaySettings
+from streamcam.overlay.layouts import LAYOUTS
+from streamcam.overlay.overlay import Overlay
+from streamcam.overlay.settings import OverlaySettings
 
-__all__ = ["COLORMAPS", "Overlay", "OverlaySettings"]
+__all__ = ["COLORMAPS", "LAYOUTS", "Overlay", "OverlaySettings"]

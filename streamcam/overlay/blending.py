@@ -44,28 +44,24 @@ BLENDS: dict[str, Callable[[FloatArray], FloatArray]] = {"ramp": ramp_up, "even"
 
 
 class HeatBlender:
-    """Mixes a colored heatmap into images: ``(1 - w) * image + w * color``. Not thread-safe.
+    """Mixes colors into images by heat: ``(1 - w) * image + w * color``. Not thread-safe.
 
-    The weight w is alpha times what the blend makes of the heat's strength.
+    The color and its weight w depend on the strength of the heat.
     """
 
-    def __init__(self, colormap: str, alpha: float, blend: str) -> None:
-        """Choose colors and weight.
+    def __init__(self, colors: ByteArray, weights: FloatArray, *, everywhere: bool = False) -> None:
+        """Choose colors and weights.
 
         Args:
-            colormap: Name of a color map in `COLORMAPS`.
-            alpha: Weight of full heat, from 0 (none) to 1 (only heat).
-            blend: One of `BLENDS`: how the weight follows the strength of the heat.
-
-        Raises:
-            InvalidArgumentError: if alpha is outside 0 to 1, or the color map or the blend does not exist.
+            colors: Color by strength of the heat, RGB, uint8 (256, 3).
+            weights: Its weight by strength of the heat, float32 (256,), 0 to 1.
+            everywhere: Whether what lies outside the heatmap is treated as having no heat; it is left as it
+                is otherwise.
         """
-        check_alpha(alpha)
-        if blend not in BLENDS:
-            raise unknown_name("blend", blend, BLENDS)
-        self._rgb = lookup_table(colormap)
-        self._weights = np.float32(alpha) * BLENDS[blend](np.linspace(0, 1, 256, dtype=np.float32))
-        self._even_weight = alpha if np.ptp(self._weights) == 0 else None
+        self._rgb = colors
+        self._weights = weights
+        self._even_weight = float(weights[0]) if np.ptp(weights) == 0 else None
+        self._everywhere = everywhere
         self._tables: dict[YuvCoding, _Tables] = {}
         self._scratch = Scratch()
 
@@ -82,14 +78,20 @@ class HeatBlender:
         """
         fresh = blank_like(image)
         sources, targets = planes_of(image), planes_of(fresh)
-        tables = self._tables_for(coding_of(image))
+        coding = coding_of(image)
+        tables = self._tables_for(coding)
+        unheated, unheated_weight = coding.encode_rgb(self._rgb[0]), float(self._weights[0])
         indices: dict[tuple[int, ...], ByteArray] = {}  # both chroma planes share one upsampled map
         kept: dict[tuple[int, ...], PlaneArray] = {}
-        for source, target, table in zip(sources, targets, tables.colors, strict=True):
+        for source, target, table, value in zip(sources, targets, tables.colors, unheated, strict=True):
             rows, columns = locate_region(region, (image.height, image.width), source.shape, sources[1].shape)
             covered = (rows.inside_length, columns.inside_length)
             if covered != source.shape:
-                target[:] = source
+                if self._everywhere:
+                    added = unheated_weight * float(value)
+                    cv2.addWeighted(source, 1 - unheated_weight, source, 0, added, dst=target)
+                else:
+                    target[:] = source
             if 0 in covered:
                 continue
             if not indices:
@@ -137,7 +139,7 @@ class HeatBlender:
             if self._even_weight is None:
                 colors = colors * self._weights[:, None]
             values = np.clip(np.rint(colors), 0, coding.highest).astype(coding.dtype)
-            keep = np.rint(coding.highest * (1 - self._weights)).astype(coding.dtype)
+            keep = np.rint(np.float32(coding.highest) * (1 - self._weights)).astype(coding.dtype)
             self._tables[coding] = _Tables(
                 tuple(_pair_table(plane) for plane in values.T), _pair_table(keep), coding.highest
             )
@@ -169,6 +171,24 @@ def _pair_table(table: PlaneArray) -> PairTable:
     if table.itemsize == 1:
         return np.asarray(values.view(np.uint16), np.uint16)
     return np.asarray(values.view(np.int32), np.int32)
+
+
+def colormap_blender(colormap: str, alpha: float, blend: str) -> HeatBlender:
+    """Make the blender that shows heat through a color map.
+
+    Args:
+        colormap: Name of a color map in `COLORMAPS`.
+        alpha: Weight of full heat, from 0 (none) to 1 (only heat).
+        blend: One of `BLENDS`: how the weight follows the strength of the heat.
+
+    Raises:
+        InvalidArgumentError: if alpha is outside 0 to 1, or the color map or the blend does not exist.
+    """
+    check_alpha(alpha)
+    if blend not in BLENDS:
+        raise unknown_name("blend", blend, BLENDS)
+    strength = np.linspace(0, 1, 256, dtype=np.float32)
+    return HeatBlender(lookup_table(colormap), np.float32(alpha) * BLENDS[blend](strength))
 
 
 def check_alpha(alpha: float) -> None:

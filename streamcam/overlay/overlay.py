@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
+from streamcam.errors import unknown_name
 from streamcam.explanations import Instance, Prediction, StabilizedFrame
+from streamcam.frames import Frame
 from streamcam.media.images import Image
-from streamcam.overlay.blending import HeatBlender
+from streamcam.media.scaling import Resampler
 from streamcam.overlay.boxes import PLAIN_COLOR, BoxPainter, ColoredInstance
+from streamcam.overlay.colormaps import lookup_table
 from streamcam.overlay.label_panel import ACCENT, LabelLine, LabelPanel
+from streamcam.overlay.layouts import LAYOUTS, Rectangle, arrange, assemble, measure_canvas
+from streamcam.overlay.legend import LegendPainter
+from streamcam.overlay.settings import OverlaySettings
 from streamcam.overlay.sprites import Rgb
-from streamcam.overlay.tinting import AGAINST_COLOR, FOR_COLOR, PALETTE, Tinter, split_by_sign
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class OverlaySettings:
-    """Settings of the overlay."""
-
-    colormap: str = "turbo"
-    """Name of a color map in `COLORMAPS`."""
-    alpha: float = 0.45
-    """Weight of full heat, from 0 (none) to 1 (only heat)."""
-    blend: str = "ramp"
-    """How the weight follows the strength of the heat: "ramp" lets it rise smoothly, so that what is not
-    heated stays as it was filmed; "even" is the same weight everywhere, as in the papers."""
-    labels: bool = True
-    """Whether to draw the predicted labels."""
-    boxes: bool = True
-    """Whether to draw boxes, masks and labels of detected objects."""
-
+from streamcam.overlay.tinting import AGAINST_COLOR, FOR_COLOR, PALETTE, split_by_sign
+from streamcam.overlay.views import VIEWS, Heat, OverlayView, View
 
 _LEGEND = (
     LabelLine("for", None, marked=True, color=FOR_COLOR),
@@ -55,10 +43,14 @@ class Overlay:
             InvalidArgumentError: if a setting cannot be used.
         """
         self._settings = settings or OverlaySettings()
-        self._blender = HeatBlender(self._settings.colormap, self._settings.alpha, self._settings.blend)
-        self._tinter = Tinter(self._settings.alpha)
+        if self._settings.layout not in LAYOUTS:
+            raise unknown_name("layout", self._settings.layout, LAYOUTS)
+        OverlayView(self._settings)  # whatever the layout is, no setting may be wrong
+        self._views = [VIEWS[name](self._settings) for name in LAYOUTS[self._settings.layout]]
+        self._resampler = Resampler()
         self._boxes = BoxPainter()
         self._panel = LabelPanel()
+        self._legend = LegendPainter(lookup_table(self._settings.colormap))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -69,30 +61,59 @@ class Overlay:
         characters = " ".join(missing)
         return (f"No font here has the characters {characters}; name a font file in STREAMCAM_FONT",)
 
-    def draw(self, stabilized: StabilizedFrame) -> Image:
-        """Draw heatmaps, boxes and labels onto a frame.
+    def measure(self, width: int, height: int) -> tuple[int, int]:
+        """Return the size of the image that `draw` makes of a frame.
+
+        Args:
+            width: Width of the frame in pixels.
+            height: Height of the frame in pixels.
+
+        Returns:
+            (width, height) in pixels.
+        """
+        return measure_canvas(width, height, self._settings.layout)
+
+    def draw(self, drawn: StabilizedFrame | Frame, size: tuple[int, int] | None = None) -> Image:
+        """Draw heatmaps, boxes and labels onto a frame, in the layout of the settings.
 
         A single class is shown through the color map, several classes in one color each, and evidence for and
         against a class in two colors.
 
         Args:
-            stabilized: The frame with everything to draw.
+            drawn: The frame with everything to draw; or a frame that has no heat.
+            size: (width, height) of the result in pixels, both even; None for what `measure` returns. Views
+                are drawn at the size that they have on it, so that labels stay readable.
 
         Returns:
-            A fresh image; the frame is not changed.
+            A fresh image, black where no view lies; the frame is not changed.
         """
-        image, region = stabilized.frame.image, stabilized.explanation.region
-        heatmaps = list(stabilized.heatmaps.values()) or [_NO_HEAT]
-        colors = list[Rgb]()
-        if stabilized.explanation.signed:
-            colors = [FOR_COLOR]
-            evidence = split_by_sign(heatmaps[0])
-            drawn = self._tinter.tint(image, evidence, [FOR_COLOR, AGAINST_COLOR], region)
-        elif len(heatmaps) > 1:
-            colors = [PALETTE[number % len(PALETTE)] for number in range(len(heatmaps))]
-            drawn = self._tinter.tint(image, heatmaps, colors, region)
+        frame = drawn.frame if isinstance(drawn, StabilizedFrame) else drawn
+        own_size = (frame.image.width, frame.image.height)
+        canvas = size or self.measure(*own_size)
+        rectangles = arrange(own_size, canvas, len(self._views))
+        image = self._scale(frame.image, rectangles[0])
+        if isinstance(drawn, StabilizedFrame):
+            views = [self._draw_view(view, image, drawn) for view in self._views]
         else:
-            drawn = self._blender.blend(image, heatmaps[0], region)
+            views = [view.draw_bare(image) for view in self._views]
+        if (views[0].width, views[0].height) == canvas:
+            return views[0]
+        return assemble(views, rectangles, canvas)
+
+    def _scale(self, image: Image, rectangle: Rectangle) -> Image:
+        if (image.width, image.height) == (rectangle.width, rectangle.height):
+            return image
+        return self._resampler.to_size(image, rectangle.width, rectangle.height)
+
+    def _draw_view(self, view: View, image: Image, stabilized: StabilizedFrame) -> Image:
+        heat = _heat_of(stabilized)
+        drawn = view.draw(image, heat)
+        if not view.annotated:
+            return drawn
+        if self._settings.legend and view.uses_colormap and not heat.colors:
+            self._legend.draw(drawn)
+        # Evidence against the class is not listed.
+        colors = heat.colors[: len(stabilized.heatmaps)]
         if self._settings.boxes and stabilized.instances:
             self._boxes.draw(drawn, _color_instances(stabilized.instances, stabilized.targets, colors))
         if self._settings.labels:
@@ -100,6 +121,16 @@ class Overlay:
             lines = _list_labels(stabilized.labels, stabilized.targets, [] if signed else colors)
             self._panel.draw(drawn, [*lines, *_LEGEND] if signed else lines)
         return drawn
+
+
+def _heat_of(stabilized: StabilizedFrame) -> Heat:
+    """Return the heatmaps of a frame and their colors."""
+    maps, region = list(stabilized.heatmaps.values()) or [_NO_HEAT], stabilized.explanation.region
+    if stabilized.explanation.signed:
+        return Heat(split_by_sign(maps[0]), (FOR_COLOR, AGAINST_COLOR), region)
+    if len(maps) == 1:
+        return Heat(maps, (), region)
+    return Heat(maps, [PALETTE[number % len(PALETTE)] for number in range(len(maps))], region)
 
 
 def _color_instances(

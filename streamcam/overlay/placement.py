@@ -95,10 +95,12 @@ def upsample_cubic(heat: FloatArray, pixels: tuple[int, int]) -> FloatArray:
     curved = cv2.resize(heat, size, interpolation=cv2.INTER_CUBIC)
     corners = cv2.copyMakeBorder(heat, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     around = [corners[down:, right:][: heat.shape[0] + 1, : heat.shape[1] + 1] for down, right in _SQUARE]
-    # The cells between whose centers each value lies, counted in the padded map: 0 means the first two.
-    between = np.ix_(*((np.arange(cells * factor) + (factor + 1) // 2) // factor for cells in heat.shape))
-    lowest, highest = np.minimum.reduce(around)[between], np.maximum.reduce(around)[between]
-    return np.asarray(curved.clip(lowest, highest), np.float32)
+    # Of the padded map each value lies between two centers, factor values between the same.
+    start = (factor + 1) // 2
+    for limit, extremum in ((np.maximum, np.minimum.reduce), (np.minimum, np.maximum.reduce)):
+        limits = cv2.resize(extremum(around), None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST)
+        limit(curved, limits[start : start + size[1], start : start + size[0]], out=curved)
+    return np.asarray(curved, np.float32)
 
 
 class Scratch:

@@ -20,7 +20,8 @@ from streamcam.media.images import ByteArray, image_from_rgb, rgb_array
 from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.overlay.colormaps import lookup_table
 from streamcam.overlay.label_panel import format_value
-from streamcam.overlay.overlay import Overlay, OverlaySettings
+from streamcam.overlay.overlay import Overlay
+from streamcam.overlay.settings import OverlaySettings
 
 _FORMAT = "yuv444p"
 _NOTEBOOK_WIDTH = 240  # pixels

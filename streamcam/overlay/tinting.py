@@ -7,17 +7,20 @@ Beneath a color the image is less colorful and a little darker, and a line in th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
 
 from streamcam.frames import FloatArray, Region
-from streamcam.media.images import Image, YuvCoding, blank_like, coding_of, planes_of
+from streamcam.media.images import Image, blank_like, coding_of, planes_of
 from streamcam.overlay.blending import check_alpha, ramp_up
-from streamcam.overlay.boxes import draw_lines
-from streamcam.overlay.placement import Scratch, Span, locate_region, upsample_cubic, upsample_linear
+from streamcam.overlay.lines import draw_lines, trace_contour
+from streamcam.overlay.placement import (
+    Scratch,
+    locate_region,
+    upsample_cubic,
+    upsample_linear,
+)
 from streamcam.overlay.sprites import Rgb
 
 FOR_COLOR: Rgb = (255, 64, 32)
@@ -34,18 +37,15 @@ PALETTE: tuple[Rgb, ...] = (
 """Colors of the first, the second, … class; reused from the start after the last."""
 
 
-_DOMINANCE = 16
-"""Colors are mixed by this power of their heat: in plain proportion, three classes with similar heatmaps
-would mix to gray."""
+_DOUBLINGS = 4
+"""Colors are mixed by the 16th power of their heat, squared this often: in plain proportion, three classes
+with similar heatmaps would mix to gray."""
+
+_LEAST_DOMINANCE = 1 / 128
+"""Heat relative to the strongest that is as good as none: its 16th power is 1e-34."""
 
 _OUTLINE_AT = 0.5
 """Strength of the heat at which its outline is drawn."""
-
-_OUTLINE_CELLS = 128
-"""Maps are resized to at most this many cells along a side before their outline is traced."""
-
-_OUTLINE_BORDER = 6
-"""Cells added around a map, wider than the line is thick."""
 
 
 class Tinter:
@@ -91,14 +91,18 @@ class Tinter:
             round((region.right - region.left) * image.width),
         )
         maps = np.stack([upsample_cubic(heat, pixels) for heat in heats])
-        weight, color = self._mix(maps, colors, coding)
-        zero = coding.encode_rgb(np.zeros(3, np.float32))  # black; without chroma
+        # Black, which has no chroma, and the colors.
+        encoded = coding.encode_rgb(np.array([(0, 0, 0), *colors], np.float32))
+        zero, yuv = encoded[0], encoded[1:]
+        weight, color = self._mix(maps, yuv)
         size = (image.width, image.height)
         outlines = (
-            [_trace_outline(heat, region, size) for heat in maps] if self._alpha else [[] for _ in maps]
+            [trace_contour(heat, _OUTLINE_AT, region, size) for heat in maps]
+            if self._alpha
+            else [[] for _ in maps]
         )
         fading = (1 - weight / 2, 1 - weight, 1 - weight)
-        yuv = np.rint(coding.encode_rgb(np.array(colors, np.float32))).clip(0, highest)
+        drawn = np.rint(yuv).clip(0, highest)
         for number, (source, target) in enumerate(zip(sources, targets, strict=True)):
             rows, columns = locate_region(region, (image.height, image.width), source.shape, sources[1].shape)
             covered = (rows.inside_length, columns.inside_length)
@@ -108,72 +112,34 @@ class Tinter:
                 continue
             where = (rows.inside, columns.inside)
             share = (1 - weight) * fading[number]  # of the image
-            kept = self._upsample(highest * share, rows, columns, dtype, "kept")
             values = (1 - weight - share) * zero[number] + weight * color[number]
-            added = self._upsample(values, rows, columns, dtype, "added")
+            kept, added = (
+                # Integer code values: the rounding error is below one level, and it takes half the time.
+                upsample_linear(np.rint(part).astype(dtype), rows, columns, self._scratch, use)
+                for use, part in (("kept", highest * share), ("added", values))
+            )
             mixed = self._scratch.array("mixed", added.shape, dtype)
             cv2.multiply(source[where], kept, dst=mixed, scale=1 / highest)
             cv2.add(mixed, added, dst=target[where])
             steps = (-(-size[0] // source.shape[1]), -(-size[1] // source.shape[0]))
             origin = (columns.inside.start * steps[0], rows.inside.start * steps[1])
             thickness = max(1, max(2, 2 * round(0.0015 * min(size))) // min(steps))
-            for lines, value in zip(outlines, yuv[:, number], strict=True):
+            for lines, value in zip(outlines, drawn[:, number], strict=True):
                 shifted = [line - origin for line in lines]
                 draw_lines(target[where], shifted, steps, int(value), thickness)
         return fresh
 
-    def _upsample(
-        self, values: NDArray[np.floating], rows: Span, columns: Span, dtype: DTypeLike, use: str
-    ) -> NDArray[Any]:
-        """Upsample integer code values: the rounding error is below one level, and it takes half the time."""
-        return upsample_linear(np.rint(values).astype(dtype), rows, columns, self._scratch, use)
-
-    def _mix(
-        self, maps: FloatArray, colors: Sequence[Rgb], coding: YuvCoding
-    ) -> tuple[FloatArray, NDArray[np.float32]]:
+    def _mix(self, maps: FloatArray, yuv: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the weight of the heat, float32 (h, w), and its color in YUV, float32 (3, h, w)."""
         strongest = maps.max(axis=0)
         # Relative to the strongest, so that powers of weak heat do not underflow.
-        dominance = (maps / np.maximum(strongest, np.finfo(np.float32).tiny)) ** _DOMINANCE
+        dominance = maps / np.maximum(strongest, np.finfo(np.float32).tiny)
+        # With less, powers underflow to numbers that processors take a hundred times as long for.
+        np.maximum(dominance, np.float32(_LEAST_DOMINANCE), out=dominance)
+        for _ in range(_DOUBLINGS):
+            dominance *= dominance
         shares = dominance / np.maximum(dominance.sum(axis=0), np.float32(1))
-        yuv = coding.encode_rgb(np.array(colors, np.float32))
         return np.float32(self._alpha) * ramp_up(strongest), np.einsum("khw,kc->chw", shares, yuv)
-
-
-def _trace_outline(heat: FloatArray, region: Region, size: tuple[int, int]) -> list[NDArray[np.float64]]:
-    """Trace where a heatmap reaches half strength.
-
-    Args:
-        heat: Heatmap, float32 (h, w), 0 to 1.
-        region: Part of the image that the heatmap covers.
-        size: Size of the image in pixels, (width, height).
-
-    Returns:
-        Closed lines, (N, 1, 2) each, (x, y) in pixels of the image.
-    """
-    if heat.max() < _OUTLINE_AT:
-        return []
-    width, height = (region.right - region.left) * size[0], (region.bottom - region.top) * size[1]
-    cells = tuple(min(_OUTLINE_CELLS, max(1, round(side))) for side in (width, height))
-    fine = cv2.resize(heat, cells, interpolation=cv2.INTER_LINEAR)
-    # With a border, lines that reach an edge of the map are closed outside it.
-    border = _OUTLINE_BORDER
-    fine = cv2.copyMakeBorder(fine, border, border, border, border, cv2.BORDER_REPLICATE)
-    hot = (fine >= _OUTLINE_AT).view(np.uint8)
-    contours, _ = cv2.findContours(hot, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    below, above = -1, 1
-    lines = []
-    for contour in contours:
-        x, y = contour[:, 0, 0], contour[:, 0, 1]
-        left, right = (fine[y, (x + by).clip(0, fine.shape[1] - 1)] for by in (below, above))
-        upper, lower = (fine[(y + by).clip(0, fine.shape[0] - 1), x] for by in (below, above))
-        slope = np.stack([right - left, lower - upper], -1) / 2
-        missing = (_OUTLINE_AT - fine[y, x]) / np.maximum((slope**2).sum(-1), np.float32(1e-6))
-        # From the centers of hot cells to where the heat is exactly half, at most one cell away.
-        points = contour[:, 0] + (slope * missing[:, None]).clip(-1, 1) - (border - 0.5)
-        scale = (width / cells[0], height / cells[1])
-        lines.append((points * scale + (region.left * size[0], region.top * size[1]))[:, None])
-    return lines
 
 
 def split_by_sign(heat: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -184,9 +184,11 @@ def plan_render(
             )
         # Both look at their settings before anything is made.
         stabilizer, overlay = Stabilizer(settings.temporal), Overlay(settings.overlay)
+        width, height = overlay.measure(info.width, info.height)
+        drawn = dataclasses.replace(info, width=width, height=height)
         if settings.sidecar is not None:
             _check_sidecar(settings.sidecar, output, info, overwrite=settings.overwrite)
-        sinks = [open_sink(output, info, settings=settings.encoder, overwrite=settings.overwrite)]
+        sinks = [open_sink(output, drawn, settings=settings.encoder, overwrite=settings.overwrite)]
         undo.callback(sinks[0].abort)
         if settings.resume:
             check_resumable(sinks[0])

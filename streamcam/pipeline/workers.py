@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -58,6 +59,14 @@ class Worker:
         if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    def join_at_exit(self) -> None:
+        """Let the interpreter wait for the end of a thread that computes before it exits.
+
+        A library that is cut off in the middle of its work aborts the process.
+        """
+        if self._thread.is_alive():
+            atexit.register(self._thread.join)
 
 
 def _run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import itertools
 import time
@@ -114,7 +115,9 @@ class Recorder:
 
     def _write(self, live_frame: LiveFrame) -> None:
         frame = live_frame.frame
-        image = self._compositor.compose(frame, live_frame.heat, live_frame.state.view.overlay)
+        # A video keeps its size, whatever the layout of the window becomes.
+        settings = dataclasses.replace(live_frame.state.view.overlay, layout="overlay")
+        image = self._compositor.compose(frame, live_frame.heat, settings)
         self._sink.write(RenderedFrame(image, frame.pts, frame.time_base, live_frame.heat))
 
     def _finish(self) -> None:
@@ -264,7 +267,7 @@ class Snapshots(Output):
     def _save(self, item: tuple[Path, LiveFrame]) -> None:
         path, live_frame = item
         view = live_frame.state.view
-        image = self._compositor.compose(live_frame.frame, live_frame.heat, view.overlay, view.layout)
+        image = self._compositor.compose(live_frame.frame, live_frame.heat, view.overlay)
         try:
             sink = open_image_sink(path, overwrite=False)
             sink.write(

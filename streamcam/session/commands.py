@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from streamcam.errors import InvalidArgumentError, unknown_name
-from streamcam.overlay import COLORMAPS
+from streamcam.overlay import COLORMAPS, LAYOUTS
 from streamcam.session.class_entry import ClassEntry
-from streamcam.session.compositor import LAYOUTS
 from streamcam.session.state import (
     Effect,
     Explain,
@@ -166,8 +165,9 @@ def toggle_heat(state: LiveState, _: Argument) -> Update:
 
 def change_layout(state: LiveState, argument: Argument) -> Update:
     """Go to another layout: by name, or by steps."""
-    layout = _chosen("layout", LAYOUTS, state.view.layout, argument)
-    return Update(state.with_view(layout=layout).with_message(layout))
+    layout = _chosen("layout", tuple(LAYOUTS), state.view.overlay.layout, argument)
+    overlay = dataclasses.replace(state.view.overlay, layout=layout)
+    return Update(state.with_view(overlay=overlay).with_message(layout))
 
 
 def toggle_statistics(state: LiveState, _: Argument) -> Update:

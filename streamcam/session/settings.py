@@ -7,7 +7,6 @@ from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError, unknown_name
 from streamcam.overlay import Overlay, OverlaySettings
-from streamcam.session.compositor import LAYOUTS
 from streamcam.session.state import View
 from streamcam.sinks import check_output, check_recording
 from streamcam.sources import SourceSettings
@@ -26,8 +25,6 @@ class LiveSettings:
     temporal: TemporalSettings = dataclasses.field(default_factory=lambda: TemporalSettings(mode=LIVE_MODE))
     display: str = "window"
     """Where to show it: ``"window"``, or ``"none"`` for unattended runs."""
-    layout: str = LAYOUTS[0]
-    """A name in `streamcam.session.compositor.LAYOUTS`."""
     heat_shown: bool = True
     """Whether heat is shown at first, or the bare frames."""
     duration_s: float | None = None
@@ -46,7 +43,7 @@ class LiveSettings:
     @property
     def view(self) -> View:
         """How frames are shown at first."""
-        return View(self.overlay, self.temporal.smoothing_s, self.heat_shown, self.layout)
+        return View(self.overlay, self.temporal.smoothing_s, self.heat_shown)
 
     def check(self) -> None:
         """Check everything that can be checked before anything is opened.
@@ -60,8 +57,6 @@ class LiveSettings:
         check_live(self.temporal)
         if self.display not in DISPLAYS:
             raise unknown_name("display", self.display, DISPLAYS)
-        if self.layout not in LAYOUTS:
-            raise unknown_name("layout", self.layout, LAYOUTS)
         for name in ("duration_s", "give_up_s"):
             value = getattr(self, name)
             if value is not None and not value > 0:

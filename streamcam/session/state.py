@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 from streamcam.explanations import Prediction
 from streamcam.overlay import OverlaySettings
 from streamcam.session.class_entry import ClassEntry
-from streamcam.session.compositor import LAYOUTS
 from streamcam.session.statistics import Statistics
 
 STALLED_S = 2.0
@@ -62,8 +61,6 @@ class View:
     smoothing_s: float = 0.25
     """Time constant of the smoothing, in seconds."""
     heat_shown: bool = True
-    layout: str = LAYOUTS[0]
-    """A name in `LAYOUTS`."""
     statistics_shown: bool = False
     help_shown: bool = False
 

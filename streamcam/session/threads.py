@@ -125,10 +125,14 @@ class LiveThreads:
             channel.fail(closed)
 
     def join(self) -> None:
-        """Wait for both threads after `stop`; one that does not end within `PATIENCE_S` is left behind."""
+        """Wait for both threads after `stop`; one that does not end within `PATIENCE_S` is left behind.
+
+        A network that is still being loaded or converted is waited for when the interpreter exits.
+        """
         ends_at = time.monotonic() + PATIENCE_S
         for thread in (self._reader, self._explainer):
             thread.join(max(0.0, ends_at - time.monotonic()))
+        self._explainer.join_at_exit()
 
     def _read(self) -> None:
         """Pass the source's frames on, and close it."""

@@ -131,7 +131,7 @@ class Display(Output):
         frame, view = live_frame.frame, live_frame.state.view
         self._shown, self._shown_size = live_frame, self.size
         canvas = _canvas_size(self._shown_size, frame)
-        image = self._compositor.compose(frame, live_frame.heat, view.overlay, view.layout, canvas)
+        image = self._compositor.compose(frame, live_frame.heat, view.overlay, canvas)
         self._hud.paint(image, hud_of(live_frame.state))
         self.show(image)
 

@@ -20,7 +20,7 @@ from streamcam.frames import SourceInfo
 from streamcam.media.codecs import encoder_row
 from streamcam.media.encoder_input import EncoderFeed
 from streamcam.media.encoders import EncoderSettings, Encoding, choose_encoding
-from streamcam.media.images import Image
+from streamcam.media.images import Image, chroma_of
 from streamcam.media.muxing import Muxer
 from streamcam.media.pixel_formats import fitting_size
 from streamcam.sinks.base import Sink
@@ -100,6 +100,8 @@ def _add_video(container: OutputContainer, encoding: Encoding, info: SourceInfo)
     encoder, options = encoding.encoder, encoding.options
     if info.top_field_first is not None:
         options = {**options, **(encoder_row(encoder).interlaced_options or {})}
+    if info.chroma_location is not None and chroma_of(encoding.pixel_format) == "420":
+        options = {**options, "chroma_sample_location": info.chroma_location}
     stream = container.add_stream(encoder, rate=info.rate or _FALLBACK_RATE, options=options)
     assert isinstance(stream, VideoStream)
     stream.width, stream.height = fitting_size(encoder, encoding.pixel_format, (info.width, info.height))

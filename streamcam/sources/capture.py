@@ -34,7 +34,7 @@ _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 10.0
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class CapturedImage:
     """One image as a camera or stream delivered it."""
 

@@ -14,7 +14,7 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from streamcam.media.demux import Timeline, read_packets
+from streamcam.media.demux import PacketPlaces, Timeline, read_packets
 from streamcam.media.discontinuities import ContinuousClock
 from streamcam.media.images import Image
 
@@ -26,6 +26,9 @@ _HAS_INDEX = ("mov",)
 
 # Containers that state their own duration instead of letting FFmpeg estimate it from the file's size.
 _STATES_DURATION = ("matroska", "flv", "avi")
+
+# Containers without presentation times: an image is shown when it is its turn.
+_COUNTS_FRAMES = ("avi",)
 
 _TOLERANCE_S = 0.5
 _TOLERANCE_FRAMES = 2
@@ -94,10 +97,15 @@ class Decoder:
         packets = self._packets_from_start()
         head = _read_head(packets)
         timeline = Timeline(step, _first_time(head, step))
+        places = PacketPlaces() if self._container.format.name in _COUNTS_FRAMES else None
         for packet in itertools.chain(head, packets, [None]):
             self._judge_mark(packet)
+            if places is not None and packet is not None:
+                places.feed(packet.dts)
             for decoded in self._decode_packet(packet):
                 self.frames_decoded += 1
+                if places is not None:
+                    decoded.pts = places.place(self._context.reorder_depth, at_end=packet is None)
                 decoded.pts = timeline.place(decoded.pts)
                 self.damage.see(decoded)
                 yield decoded
@@ -161,6 +169,8 @@ class Decoder:
         self._clock = ContinuousClock()
         for packet in self._clock.correct(self._noted_packets()):
             if packet.stream.index == self._stream.index:
+                if self._container.format.name in _COUNTS_FRAMES:
+                    packet.pts = packet.dts  # FFmpeg makes others up
                 yield cast("Packet[VideoStream]", packet)
 
     def _noted_packets(self) -> Iterator[Packet[Any]]:

@@ -12,6 +12,7 @@ from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 from streamcam.frames import ColorTags
+from streamcam.media.geometry import NO_CROPPING, Cropping
 from streamcam.media.images import (
     DEEP,
     PLANAR_FORMATS,
@@ -54,6 +55,7 @@ def to_upright_planar(
     orientation: Orientation | None = None,
     *,
     pixel_format: str | None = None,
+    cropping: Cropping = NO_CROPPING,
 ) -> Image:
     """Convert a decoded image to upright planar YUV, without writing to it.
 
@@ -63,6 +65,7 @@ def to_upright_planar(
         orientation: How to rotate it, where that is known already.
         pixel_format: Format to convert to, one of `PLANAR_FORMATS`; if None the choice of
             `working_format`.
+        cropping: The edges that are cut off before it is rotated.
 
     Returns:
         Planar image, full range marked by its tag; the decoded image itself where nothing had to be done.
@@ -71,7 +74,7 @@ def to_upright_planar(
     orientation = orientation_of(decoded) if orientation is None else orientation
     if image.format.name in _FULL_RANGE_NAMES:
         image = _retag_full_range(image)
-    image = resampler.to_planar(image, pixel_format or working_format(image.format.name))
+    image = cropping.apply(resampler.to_planar(image, pixel_format or working_format(image.format.name)))
     return image if orientation == UPRIGHT else _rotate(image, orientation)
 
 

@@ -23,11 +23,12 @@ from streamcam.frames import HdrMetadata, SourceInfo, SourceReport
 from streamcam.media.animation_files import plays_of
 from streamcam.media.demux import LARGEST_PIXELS, open_input, video_streams
 from streamcam.media.filters import Deinterlacer, is_top_field_first, retime
+from streamcam.media.geometry import NO_CROPPING, geometry_of
 from streamcam.media.hwaccel import NONE, accelerator, devices_for
-from streamcam.media.images import DEEP, Image, bits_of, tags_of
+from streamcam.media.images import DEEP, Image, bits_of, chroma_of, tags_of
 from streamcam.media.playlists import PlaylistFolder, is_playlist
 from streamcam.media.scaling import Resampler
-from streamcam.media.side_data import Orientation, hdr_metadata_of, lost_with, orientation_of
+from streamcam.media.side_data import UPRIGHT, Orientation, hdr_metadata_of, lost_with, orientation_of
 from streamcam.sources.base import ON_WHITE, Source
 from streamcam.sources.decoding import Decoder
 from streamcam.sources.files import DecodedFileSource, check_input_file
@@ -226,6 +227,7 @@ class VideoSource(DecodedFileSource):
         self._origin_s = Fraction(container.start_time or 0, av.time_base)
         self._start_pts = None if start_s is None else self._to_pts(start_s)
         self._end_pts = None if end_s is None else self._to_pts(end_s)
+        self._geometry = geometry_of(stream)
         self._decoder = Decoder(container, stream, self._start_pts, self._end_pts)
         self._read_to_end = False
         self._shortfall: str | None = None
@@ -237,7 +239,8 @@ class VideoSource(DecodedFileSource):
         self._coded_shape: Fraction | None = None
         self._top_field_first: bool | None = None
         self._has_alpha = False
-        self._coded_bits = 8
+        self._is_turned = False
+        self._coded_format = "yuv420p"
         self._lost: tuple[str, ...] = ()
         self._limits: ValueRange | None = None
         self._has_own_limits = False
@@ -291,7 +294,8 @@ class VideoSource(DecodedFileSource):
             if orientation is None:
                 # Once a video: what is true of its first image is true of all.
                 orientation, self._lost = orientation_of(image), lost_with(image)
-                self._coded_bits = bits_of(image.format.name)
+                self._is_turned = orientation != UPRIGHT
+                self._coded_format = image.format.name
                 # Screen recordings and GIFs have alpha whether or not they use it.
                 self._has_alpha = image.format.name.startswith("yuva")
                 self._hdr_metadata = hdr_metadata_of(image)
@@ -306,7 +310,13 @@ class VideoSource(DecodedFileSource):
                 shown = stretch_gray(image, self._resampler, self._limits, self._pixel_format)
             opaque = put_on_white(shown, self._resampler, self._pixel_format)
             self._has_alpha = self._has_alpha or opaque is not shown
-            upright = to_upright_planar(opaque, self._resampler, orientation, pixel_format=self._pixel_format)
+            upright = to_upright_planar(
+                opaque,
+                self._resampler,
+                orientation,
+                pixel_format=self._pixel_format,
+                cropping=self._geometry.cropping,
+            )
             time_s = float(image.pts * self._time_base - self._origin_s)
             self._frames_read += 1
             reached = image.pts + (image.duration or 0)
@@ -384,12 +394,19 @@ class VideoSource(DecodedFileSource):
             end_s=None if end_s is None else end_s + origin_s,
             video_stream=self._stream.index,
             sample_aspect_ratio=self._framing.pixel_shape if self._tells_shape else None,
+            chroma_location=self._chroma_location(first),
             top_field_first=self._top_field_first,
             color=tags_of(first),
             hdr_metadata=self._hdr_metadata,
             plays=plays_of(self._path) if self._is_animation else None,
             notes=self._stream_notes(),
         )
+
+    def _chroma_location(self, first: Image) -> str | None:
+        """Return where chroma lies, unless it was moved: by scaling, rotation or cropping."""
+        is_moved = self._settings.size or self._is_turned or self._geometry.cropping != NO_CROPPING
+        is_shared = chroma_of(first.format.name) == "420" == chroma_of(self._coded_format)
+        return None if is_moved or not is_shared else self._geometry.chroma_location
 
     @property
     def _is_animation(self) -> bool:
@@ -417,8 +434,9 @@ class VideoSource(DecodedFileSource):
         if others:
             notes.append(f"the file holds {others + 1} video streams; number {self._stream.index} is used")
         notes += self._lost
-        if self._coded_bits > DEEP and self._settings.depth is None:
-            notes.append(f"samples of {self._coded_bits} bits are reduced to {DEEP}")
+        bits = bits_of(self._coded_format)
+        if bits > DEEP and self._settings.depth is None:
+            notes.append(f"samples of {bits} bits are reduced to {DEEP}")
         if self._limits is not None and self._has_own_limits:
             notes.append(describe_range(self._limits))
         if self._stream.codec_context.is_hwaccel:

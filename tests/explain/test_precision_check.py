@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from streamcam.explain.hooks import ForwardPass
-from streamcam.explain.precision_check import check_images, keeps_bounds
+from streamcam.explain.precision_check import keeps_bounds
 from streamcam.models import Classifier, InputSpec, Output
+from streamcam.models.check_images import check_images
 from streamcam.models.labels import numbered_labels
 from streamcam.models.layouts import Layout
 

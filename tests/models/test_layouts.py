@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from streamcam.errors import ModelError
-from streamcam.models.layouts import MAX_PREFIX_TOKENS, Layout, find_layout
+from streamcam.models.layouts import MAX_PREFIX_TOKENS, Layout, find_layout, place_tokens
 
 WIDE, SQUARE = (224, 384), (224, 224)
 
@@ -96,6 +96,7 @@ LAYOUTS = [
     (Layout("tokens", (2, 3)), (4, 6, 5)),
     (Layout("tokens", (2, 3), 1), (4, 7, 5)),
     (Layout("tokens", (2, 3), 5), (4, 11, 5)),
+    (Layout("tokens", (2, 3), 1, suffix_tokens=4), (4, 11, 5)),
 ]
 
 
@@ -158,6 +159,33 @@ def test_the_moments_of_a_clip_are_one_tall_plane_with_the_newest_at_the_bottom(
     assert torch.equal(layout.unfold(planes, output), output)
     assert torch.equal(layout.moments_of(planes[:, 0], output), output[:, 0])
     assert layout.grid_of(output, SQUARE) == (2, 2)
+
+
+def changes(prefix: int, suffix: int, *, noise: float = 0.2) -> torch.Tensor:
+    """How tokens change with the upper left quarter of a grid of 4x6, and a little of all that is there."""
+    grid = torch.zeros(4, 6)
+    grid[:2, :3] = 1
+    chance = torch.rand(prefix + 24 + suffix, generator=torch.Generator().manual_seed(1))
+    return torch.cat([torch.zeros(prefix), grid.flatten(), torch.zeros(suffix)]) + noise * chance
+
+
+@pytest.mark.parametrize(("prefix", "suffix"), [(1, 0), (5, 0), (0, 1), (0, 4), (1, 4), (2, 30)])
+def test_the_tokens_that_answer_are_the_patches(prefix: int, suffix: int) -> None:
+    guessed = Layout("tokens", (4, 6), prefix + suffix)
+    found = place_tokens(guessed, changes(prefix, suffix), (32, 48), [(4, 6)])
+    assert found == Layout("tokens", (4, 6), prefix, suffix_tokens=suffix)
+
+
+def test_tokens_are_before_the_patches_where_all_answer_alike() -> None:
+    found = place_tokens(Layout("tokens", (4, 6), 5), torch.ones(29), (32, 48), [(4, 6)])
+    assert found == Layout("tokens", (4, 6), 5)
+
+
+def test_any_number_of_other_tokens_is_found_where_the_patches_answer_clearly() -> None:
+    """As a detector has one for each object that there could be."""
+    found = place_tokens(None, changes(1, 100), (32, 48), [(8, 12), (4, 6)])
+    assert found == Layout("tokens", (4, 6), 1, suffix_tokens=100)
+    assert place_tokens(None, torch.rand(125), (32, 48), [(8, 12), (4, 6)]) is None
 
 
 def test_moments_with_channels_last_lie_as_those_with_channels_first() -> None:

@@ -14,7 +14,8 @@ from torchvision.models import get_model, get_model_weights
 from streamcam.errors import InvalidArgumentError, ModelError, SourceNotFoundError, UnknownNameError
 from streamcam.models import Classifier, known_models, load_model
 from streamcam.models.labels import imagenet_labels
-from streamcam.models.weights import StateDict, fingerprint
+from streamcam.models.state_dicts import StateDict
+from streamcam.models.weights import fingerprint
 
 TINY = "shufflenet_v2_x0_5"
 
@@ -126,8 +127,8 @@ def test_labels_must_be_as_many_as_classes(weights: Path, fine_tuned: Path) -> N
         load_model(TINY, weights=weights, labels=["a", "b", "c"])
     with pytest.raises(ModelError, match="2 labels were given for the 1000 classes of efficientnet_lite0"):
         load_model(labels=["a", "b"])
-    with pytest.raises(InvalidArgumentError, match="two classes or more, but `labels` names 1"):
-        load_model(TINY, weights="none", labels=["a"])
+    with pytest.raises(InvalidArgumentError, match="`labels` names no class; give one label for each class"):
+        load_model(TINY, weights="none", labels=[])
 
 
 def test_labels_come_from_a_file_too(tmp_path: Path, fine_tuned: Path) -> None:
@@ -138,7 +139,8 @@ def test_labels_come_from_a_file_too(tmp_path: Path, fine_tuned: Path) -> None:
 
 
 def test_weights_of_another_network_are_refused(weights: Path) -> None:
-    says = f"{weights} does not fit squeezenet1_1: features.0.weight is missing; conv1.0.weight is unknown"
+    missing, unknown = "features.0.weight (64, 3, 3, 3) is missing", "conv1.0.weight (24, 3, 3, 3) is unknown"
+    says = f"{weights} does not fit squeezenet1_1: {missing}; {unknown}"
     with pytest.raises(ModelError, match=re.escape(says)):
         load_model("squeezenet1_1", weights=weights)
 
@@ -183,6 +185,25 @@ def test_the_input_is_the_published_one_or_as_asked_for(
     spec = load_model(name, **settings).input
     assert (spec.size, spec.resize) == expected
     assert (spec.mean, spec.std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def test_labels_in_a_checkpoint_are_those_of_its_classes(tmp_path: Path) -> None:
+    names = ["ant", "bee", "cow", "dog"]
+    state = get_model(TINY, num_classes=4).state_dict()
+    torch.save({"state_dict": state, "hyper_parameters": {"classes": names}}, tmp_path / "four.ckpt")
+    model = load_model(TINY, weights=tmp_path / "four.ckpt")
+    assert model.labels == tuple(names)
+    assert load_model(TINY, weights=tmp_path / "four.ckpt", labels=["a", "b", "c", "d"]).labels[0] == "a"
+    torch.save({"state_dict": state, "classes": names[:3]}, tmp_path / "three.ckpt")
+    assert load_model(TINY, weights=tmp_path / "three.ckpt").labels[0] == "class 0"
+
+
+def test_an_untrained_network_has_as_many_classes_as_asked_for() -> None:
+    assert len(load_model(TINY, weights="none", num_classes=7).labels) == 7
+    with pytest.raises(InvalidArgumentError, match="`num_classes` is at least 1, not 0"):
+        load_model(TINY, weights="none", num_classes=0)
+    with pytest.raises(ModelError, match="has 1000 classes with these weights, not 7; leave `num_cl"):
+        load_model(num_classes=7)
 
 
 BAD_INPUTS = [

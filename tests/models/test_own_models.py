@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from streamcam import Explainer
+from streamcam.cli import run
 from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError
 from streamcam.models import load_model
 
@@ -37,6 +38,7 @@ SOURCE = """
         import my_package.nets
         return my_package.nets.Net()
     def gray(): return Net(channels=1)
+    def thirds(): return Net(classes=3)
     def binary(): return Net(classes=1)
     def thousand(): return Net(classes=1000)
     def as_tuple(): return Net(wrap=lambda logits: (logits, None))
@@ -54,6 +56,7 @@ SOURCE = """
     def scripted():
         plain = nn.Sequential(nn.Conv2d(3, 4, 4, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
         return torch.jit.script(plain)
+    def sized(num_classes=3): return Net(classes=num_classes)
     def fails(): raise ValueError("the flux capacitor\\nis empty")
     def fails_silently(): raise KeyError
     def needs(argument): return argument
@@ -126,6 +129,39 @@ def test_weights_labels_and_input_are_as_asked_for(here: Path) -> None:
 def test_a_thousand_classes_are_not_taken_for_imagenet_s() -> None:
     assert load_model("my_nets:thousand").labels[285] == "class 285"
     assert load_model("my_nets:thousand", labels="imagenet").labels[285] == "Egyptian cat"
+
+
+def test_a_factory_is_called_with_the_number_of_classes(here: Path) -> None:
+    assert len(load_model("my_nets:sized", num_classes=7).labels) == 7
+    with pytest.raises(InvalidArgumentError, match="my_nets:gray takes no argument num_classes; leave"):
+        load_model("my_nets:gray", num_classes=7)
+    names = ["a", "b", "c", "d"]
+    state = load_model("my_nets:sized", num_classes=4).module.state_dict()
+    torch.save({"state_dict": state, "class_names": names}, here / "four.pth")
+    model = load_model("my_nets:sized", weights="four.pth")
+    assert model.labels == tuple(names)
+    torch.testing.assert_close(model.module.state_dict()["fc.weight"], state["fc.weight"])
+    with pytest.raises(ModelError, match=r"fc\.weight is \(4, 4\), not \(3, 4\)"):
+        load_model("my_nets:thirds", weights="four.pth")
+    with pytest.raises(ModelError, match=r"fc\.weight is \(4, 4\), not \(5, 4\)"):
+        load_model("my_nets:sized", weights="four.pth", num_classes=5)
+
+
+def test_a_trusted_file_is_said_aloud(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    network = load_model("my_nets:sized").module
+    del network.wrap  # a lambda, of which no pickle takes a copy
+    torch.save(network, here / "whole.pth")
+    with pytest.raises(
+        ModelError, match=r"would run code \(my_nets\.Net.*`trust_pickle=True` if you trust it"
+    ):
+        load_model("my_nets:sized", weights="whole.pth")
+    model = load_model("my_nets:sized", weights="whole.pth", trust_pickle=True)
+    assert "'whole.pth' was trusted: code in it may have run" in Explainer(model).notes
+    command = ["layers", "my_nets:sized", "--weights", "whole.pth"]
+    assert run(command) == 1
+    assert "or set --trust-pickle if you trust it" in capfd.readouterr().err
+    assert run([*command, "--trust-pickle"]) == 0
+    assert "'whole.pth' was trusted: code in it may have run" in capfd.readouterr().err
 
 
 def test_a_single_logit_is_two_classes() -> None:

@@ -348,8 +348,9 @@ def test_networks_that_take_whole_numbers_get_pixels(dtype: torch.dtype, reads: 
 
 def test_a_single_value_for_each_image_is_a_logit(factory: Any) -> None:
     for answers in (lambda net, x: net(x)[:, 0], lambda net, x: net(x)[:, 0].squeeze()):
-        model = load_model(factory(lambda answers=answers: Around(Net(), answers)), input_size=32)
-        assert model.labels == ("class 0", "class 1")
+        name = factory(lambda answers=answers: Around(Net(), answers))
+        model = load_model(name, input_size=32, labels=["no", "yes"])
+        assert model.labels == ("no", "yes")
         assert len(Explainer(model, classes=1).explain([IMAGE, IMAGE])[1].heatmaps) == 1
 
 

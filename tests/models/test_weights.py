@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import pickle
 import re
 import warnings
@@ -16,7 +17,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from streamcam.errors import ModelError, SourceNotFoundError
-from streamcam.models.weights import check_sha256, load_into, read_state_dict
+from streamcam.models.state_dicts import StateDict, load_into, match_names
+from streamcam.models.weights import check_sha256, read_state_dict
 
 
 class Renamed(nn.Linear):
@@ -61,6 +63,12 @@ FILES = [
     {"net": STATE, "acc": np.float64(0.9), "best": np.float32(0.8), "epoch": np.int64(3)},
     {"model_state": STATE},
     {"ema": STATE, "updates": 12},
+    # A classifier beside a backbone: only some names have a prefix.
+    {
+        ("model.backbone." if number < 4 else "model.") + name: STATE[name]
+        for number, name in enumerate(STATE)
+    },
+    {"state_dict": {**wrapped("_orig_mod.net."), "loss.weight": torch.ones(3)}},
 ]
 
 
@@ -141,7 +149,7 @@ def test_code_in_a_file_never_runs(tmp_path: Path, write: str) -> None:
         torch.save(content, path, _use_new_zipfile_serialization=write == "torch")
     else:
         path.write_bytes(pickle.dumps(Bomb(trace), protocol=0 if "old" in write else 4))
-    with pytest.raises(ModelError, match=r"never runs code|is not a weights file"):
+    with pytest.raises(ModelError, match=r"would run code|is not a weights file"):
         read_state_dict(path)
     assert not trace.exists()
     if "pickle" in write:  # else the test would prove nothing
@@ -164,8 +172,89 @@ def test_a_prefix_that_could_be_one_or_the_other_is_not_guessed(tmp_path: Path) 
 
 
 def test_a_whole_network_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"never runs code .*; save model\.state_dict\(\)"):
+    says = r"reading it would run code \(test_weights\.Renamed, .*\); save model\.state_dict\(\) .*`trust_pi"
+    with pytest.raises(ModelError, match=says):
         read_state_dict(saved(tmp_path / "weights.pth", network()))
+
+
+def test_code_runs_where_it_is_trusted(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    module = network()
+    module.load_state_dict(STATE)
+    for content in (module, {"model": module, "epoch": 3}, {"ema": None, "model": module}):
+        path = saved(tmp_path / "weights.pth", content)
+        loaded = network()
+        load_into(loaded, read_state_dict(path, trust_pickle=True), model="toy", origin="FILE")
+        assert_loaded(loaded)
+    bomb = saved(tmp_path / "bomb.pth", {**STATE, "bomb": Bomb(tmp_path / "trace")})
+    assert len(read_state_dict(bomb, trust_pickle=True)) == len(STATE)
+    assert (tmp_path / "trace").exists()
+
+
+def test_what_a_trusted_file_needs_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"\x80\x02cgone_module\nNet\n.")
+    with pytest.raises(
+        ModelError, match=r"without the code that it was written with \(No module named 'gone_mod"
+    ):
+        read_state_dict(path, trust_pickle=True)
+
+
+NAMES = ("cat", "dog", "cot")
+LABELED: list[Any] = [
+    {"class_names": list(NAMES)},
+    {"classes": NAMES},
+    {"names": {0: "cat", 1: "dog", 2: "cot"}},
+    {"class_to_idx": {"dog": 1, "cat": 0, "cot": 2}},
+    {"hyper_parameters": {"lr": 0.1, "id2label": {"0": "cat", "1": "dog", "2": "cot"}}},
+    {"meta": {"CLASSES": NAMES}},
+    {"args": argparse.Namespace(classes=list(NAMES))},
+]
+
+
+@pytest.mark.parametrize("beside", LABELED)
+def test_names_of_classes_are_found_in_checkpoints(tmp_path: Path, beside: dict[str, Any]) -> None:
+    path = saved(tmp_path / "weights.pth", {"state_dict": STATE, **beside})
+    assert read_state_dict(path).labels == NAMES
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [{}, {"classes": 3}, {"labels": [0, 1, 2]}, {"names": {0: "cat", 2: "dog"}}, {"classes": ["cat"]}],
+)
+def test_what_is_no_list_of_names_is_not_taken_for_one(tmp_path: Path, beside: dict[str, Any]) -> None:
+    assert read_state_dict(saved(tmp_path / "weights.pth", {"state_dict": STATE, **beside})).labels is None
+
+
+def test_names_of_classes_are_found_in_safetensors_and_beside_them(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file(STATE, path, metadata={"format": "pt", "class_names": json.dumps(NAMES)})
+    assert read_state_dict(path).labels == NAMES
+    save_file(STATE, path)
+    assert read_state_dict(tmp_path).labels is None
+    (tmp_path / "config.json").write_text('{"id2label": {"0": "cat", "1": "dog", "2": "cot"}}', "utf-8")
+    tensors = read_state_dict(tmp_path)
+    assert tensors.labels == NAMES
+    assert tensors.keys() == STATE.keys()
+
+
+def test_a_wrapped_network_takes_the_file_of_what_is_inside(tmp_path: Path) -> None:
+    for content in (STATE, {"state_dict": wrapped("model.")}, wrapped("module.backbone.")):
+        around = nn.ModuleDict({"net": network()})
+        load(saved(tmp_path / "weights.pth", content), around)
+        assert_loaded(around["net"])
+
+
+def test_names_that_only_look_alike_are_not_matched() -> None:
+    own = {"conv.weight": torch.zeros(1), "fc.weight": torch.zeros(1)}
+    tensors = read_state_dict_of({"backbone.conv.weight": torch.zeros(1), "aux.fc.weight": torch.zeros(1)})
+    assert match_names(tensors, own) is tensors
+
+
+def read_state_dict_of(tensors: dict[str, torch.Tensor]) -> StateDict:
+    state = StateDict(tensors)
+    state._metadata = None
+    return state
 
 
 NO_WEIGHTS = [
@@ -214,15 +303,20 @@ def without(*names: str) -> dict[str, torch.Tensor]:
 
 
 MISFITS = [
-    (without("0.weight"), "FILE does not fit toy: 0.weight is missing"),
-    ({**STATE, "4.bias": torch.zeros(1)}, "FILE does not fit toy: 4.bias is unknown to toy"),
+    (without("0.weight"), "FILE does not fit toy: 0.weight (2, 1, 1, 1) is missing"),
+    ({**STATE, "4.bias": torch.zeros(1)}, "FILE does not fit toy: 4.bias (1,) is unknown to toy"),
+    (
+        {**without("0.weight"), "0.wieght": torch.zeros(4)},
+        "FILE does not fit toy: 0.weight (2, 1, 1, 1) is missing, the nearest is 0.wieght (4,)",
+    ),
     (
         {**STATE, "0.weight": torch.zeros(2, 3, 1, 1)},
         "FILE does not fit toy: 0.weight is (2, 3, 1, 1), not (2, 1, 1, 1)",
     ),
     (
         {"a": torch.zeros(1), "b": torch.zeros(1)},
-        "FILE does not fit toy: 0.weight is missing; a is unknown to toy; 0.bias is missing and 7 more",
+        "FILE does not fit toy: 0.weight (2, 1, 1, 1) is missing; a (1,) is unknown to toy; "
+        "0.bias (2,) is missing and 7 more",
     ),
 ]
 

@@ -11,7 +11,7 @@ import pytest
 from streamcam.frames import ColorTags, Region
 from streamcam.media.images import CHROMAS, Image, blank_like, planar_format, planes_of, set_tags, tags_of
 from streamcam.media.scaling import FAITHFUL, Resampler
-from streamcam.overlay.blending import HeatBlender
+from streamcam.overlay.blending import colormap_blender
 from streamcam.overlay.label_panel import LabelLine, LabelPanel
 from streamcam.overlay.tinting import Tinter
 
@@ -24,7 +24,7 @@ PQ, HLG = ColorTags(1, 9, 9, 16), ColorTags(1, 9, 9, 18)
 
 
 def with_heat(image: Image) -> Image:
-    return HeatBlender("turbo", 0.5, "even").blend(image, HEAT, WHOLE)
+    return colormap_blender("turbo", 0.5, "even").blend(image, HEAT, WHOLE)
 
 
 def with_two_colors(image: Image) -> Image:
@@ -78,7 +78,7 @@ def test_ten_bits_look_as_eight(draw: Callable[[Image], Image], tags: ColorTags,
 @pytest.mark.parametrize("draw", [with_heat, with_two_colors])
 def test_no_heat_leaves_ten_bits_alone(draw: Callable[[Image], Image]) -> None:
     image = deepened(random_image(CODINGS[0]))
-    blender, tinter = HeatBlender("turbo", 0, "even"), Tinter(0)
+    blender, tinter = colormap_blender("turbo", 0, "even"), Tinter(0)
     plain = (
         blender.blend(image, HEAT, WHOLE)
         if draw is with_heat
@@ -97,7 +97,7 @@ def test_high_dynamic_range_gets_the_colors_of_a_screen_of_ordinary_range(tags: 
         for plane, value in zip(planes_of(image), (64, 512, 512), strict=True):
             plane[:] = value
         set_tags(image, tags)
-        drawn = with_labels(HeatBlender("turbo", 1, "even").blend(image, HEAT, WHOLE))
+        drawn = with_labels(colormap_blender("turbo", 1, "even").blend(image, HEAT, WHOLE))
         assert tags_of(drawn) == tags
         return Resampler().to_rgb(drawn, *SIZE, interpolation=FAITHFUL).astype(int)
 

@@ -158,6 +158,7 @@ def test_characters_that_no_font_has_are_told(monkeypatch: pytest.MonkeyPatch) -
     ("settings", "error", "says"),
     [
         (OverlaySettings(colormap="vridis"), UnknownNameError, "viridis"),
+        (OverlaySettings(layout="side by side"), UnknownNameError, "side-by-side"),
         (OverlaySettings(blend="evne"), UnknownNameError, "even"),
         (OverlaySettings(alpha=1.5), InvalidArgumentError, "weight from 0 to 1"),
     ],
@@ -220,3 +221,28 @@ def test_boxes_can_be_left_out() -> None:
     without = Overlay(settings).draw(with_objects(DOG_AND_CAT))
     for plane, other in zip(planes_of(with_boxes), planes_of(without), strict=True):
         np.testing.assert_array_equal(plane, other)
+
+
+# --- the legend ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("heats", "layout", "has_legend"),
+    [
+        ({CAT: [[0, 1]]}, "overlay", True),
+        ({CAT: [[0, 1]]}, "heat", True),
+        ({CAT: [[0, 1]]}, "mask", False),
+        ({CAT: [[0, 1]]}, "original", False),
+        ({CAT: [[0, 1]], DOG: [[1, 0]]}, "overlay", False),  # their colors are listed with the labels
+    ],
+)
+def test_the_legend_belongs_to_the_color_map(
+    heats: dict[int, list[list[float]]], layout: str, has_legend: bool
+) -> None:
+    frame = frame_at(0, (640, 360))
+    plain, legend = (
+        luma(Overlay(OverlaySettings(layout=layout, legend=shown)).draw(stabilized(frame, heats)))
+        for shown in (False, True)
+    )
+    assert (plain != legend)[:, :320].sum() == 0
+    assert bool((plain != legend)[300:, 320:].sum() > 100) is has_legend

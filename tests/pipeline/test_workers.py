@@ -1,14 +1,16 @@
-"""Items made ahead: in order, bounded, and over on every way out."""
+"""Background threads, and items made ahead: in order, bounded, and over on every way out."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 from stage_fakes import LIMIT_S, expect
 
-from streamcam.pipeline.workers import prefetch
+from streamcam.pipeline.workers import Worker, prefetch
 
 NAME = "worker-of-these-tests"
 
@@ -95,3 +97,34 @@ def test_leaving_early_wakes_a_worker_that_waits() -> None:
     with pytest.raises(RuntimeError, match="had enough"):
         leave(woken.set)
     assert workers() == []
+
+
+AT_EXIT = """
+import atexit, threading
+from streamcam.pipeline.workers import Worker
+
+leaving = threading.Event()
+
+def compute():
+    leaving.wait()
+    print(sum(range(10**6)), flush=True)
+
+worker = Worker("computing", compute, on_error=print)
+worker.start()
+worker.join_at_exit()
+atexit.register(leaving.set)  # called first
+"""
+
+
+def test_a_thread_that_computes_ends_before_the_interpreter_exits() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AT_EXIT], capture_output=True, text=True, timeout=6 * LIMIT_S, check=False
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("499999500000\n", "", 0)
+
+
+def test_a_thread_that_has_ended_is_not_waited_for() -> None:
+    worker = Worker(NAME, nothing, on_error=pytest.fail)
+    worker.start()
+    assert worker.join(LIMIT_S)
+    worker.join_at_exit()

@@ -12,7 +12,7 @@ from stage_fakes import CAT
 
 from streamcam.errors import InvalidArgumentError, UnknownNameError
 from streamcam.explanations import Prediction
-from streamcam.overlay import COLORMAPS
+from streamcam.overlay import COLORMAPS, LAYOUTS
 from streamcam.session import commands
 from streamcam.session.commands import (
     COMMANDS,
@@ -26,7 +26,6 @@ from streamcam.session.commands import (
     press_key,
     run_command,
 )
-from streamcam.session.compositor import LAYOUTS
 from streamcam.session.hud import hud_of
 from streamcam.session.state import (
     ActiveRecording,
@@ -185,10 +184,10 @@ def test_the_look_changes_and_changes_back() -> None:
         True,
         True,
     )
-    assert view.layout == LAYOUTS[1]
+    assert view.overlay.layout == list(LAYOUTS)[1]
     state, effects = press_key(state, "escape")  # closes the help, and does not quit
     assert effects == ()
-    state, effects = press_key(press(state, "o", "i", "v", "v"), " ")
+    state, effects = press_key(press(state, "o", "i", *"v" * (len(LAYOUTS) - 1)), " ")
     assert effects == (Freeze(False),)
     assert (state.view, state.frozen) == (View(), False)
 
@@ -228,7 +227,7 @@ def test_a_command_takes_an_argument(
     ("name", "argument", "words"),
     [
         ("colormap", "hot", "hot"),
-        ("layout", "heat only", "heat only"),
+        ("layout", "heat", "heat"),
         ("smoothing", 0.3, "smoothing 0.3 s"),
         ("opacity", -0.2, "opacity 25%"),
     ],

@@ -162,7 +162,7 @@ def test_an_open_source_is_taken_as_it_is() -> None:
     ("settings", "words"),
     [
         (LiveSettings(display="nowhere"), "unknown display 'nowhere'"),
-        (LiveSettings(display="none", layout="upside down"), "unknown layout"),
+        (LiveSettings(overlay=OverlaySettings(layout="upside down"), display="none"), "unknown layout"),
         (LiveSettings(display="none", duration_s=0), "`duration_s` 0 is not above 0"),
         (LiveSettings(display="none", give_up_s=-1), "`give_up_s` -1 is not above 0"),
         (LiveSettings(display="none", record="out.avi"), "a recording is one of"),

@@ -285,17 +285,35 @@ SITUATIONS: dict[str, list[Step]] = {
     ],
     "before the first heat": [],
     "recording": [until_heat, press("r"), wait(lambda scene: scene.session.state.recording)],
+    "frozen while recording": [
+        until_heat,
+        press("r", " "),
+        wait(lambda scene: scene.session.state.recording and scene.session.state.frozen),
+    ],
+    "stalled while recording": [
+        until_heat,
+        press("r"),
+        wait(lambda scene: scene.session.state.recording),
+        lambda scene: setattr(scene, "late_s", 5.0),
+        wait(lambda scene: scene.session.state.has_stalled),
+    ],
 }
+
+ACTIONS: dict[str, Step] = {
+    **{key: press(key) for command in COMMANDS for key in command.keys if command.name != "quit"},
+    **{command.name: call(command.name) for command in COMMANDS if not command.keys},
+}
+"""Every key, and every command that has none."""
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
-@pytest.mark.parametrize("name", [command.name for command in COMMANDS if command.name != "quit"])
-def test_every_command_works_in_every_situation(name: str, situation: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS.keys())
+def test_every_key_works_in_every_situation(action: Step, situation: str, tmp_path: Path) -> None:
     scene = Scene(
         *SITUATIONS[situation],
-        call(name),
+        action,
         *[lambda _: None] * 3,  # its explanation and another drawing
-        call(name),
+        action,
         lambda scene: scene.source.go(2),
         *[lambda _: None] * 3,
         settings=LiveSettings(),  # with heat, whose arrays must never be compared
@@ -305,8 +323,8 @@ def test_every_command_works_in_every_situation(name: str, situation: str, tmp_p
     assert scene.display.frames[-1].state.source_name == "scripted"
 
 
-@pytest.mark.parametrize("name", [command.name for command in COMMANDS if command.name != "quit"])
-def test_every_command_works_while_the_network_loads(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS.keys())
+def test_every_key_works_while_the_network_loads(action: Step, tmp_path: Path) -> None:
     loaded = threading.Event()
     explainers = FakeExplainers()
 
@@ -315,7 +333,7 @@ def test_every_command_works_while_the_network_loads(name: str, tmp_path: Path) 
         return explainers(request)
 
     scene = Scene(
-        call(name),
+        action,
         lambda scene: scene.source.go(),
         *[lambda _: None] * 3,
         lambda _: loaded.set(),

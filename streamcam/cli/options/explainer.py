@@ -52,6 +52,19 @@ _own_model_options = combine(
         help="How logits become probabilities; none if the network returns probabilities, value for a "
         "regressor. [default: softmax; for a single output value, or sigmoid if there are two labels]",
     ),
+    option(
+        "--trust-pickle",
+        is_flag=True,
+        help="Let a file of weights run code, as that of a whole network does when it is read. Only for "
+        "files from people you trust.",
+    ),
+    option(
+        "--num-classes",
+        type=COUNT,
+        metavar="NUMBER",
+        help="Classes of an untrained network, or of your own function, which is called with "
+        "num_classes=NUMBER. [default: read from the file of weights]",
+    ),
 )
 
 own_model_options = grouped("own_model", _own_model_options)
@@ -70,8 +83,8 @@ _model_options = combine(
         "name",
         default_of="load_model",
         metavar="NAME",
-        help="The network to explain: the built-in one, a torchvision classifier (resnet50), segmentation:NAME, "
-        "video:NAME for clips, timm:NAME, or your own function that returns one (package.module:factory). "
+        help="The network to explain: the built-in one, a torchvision classifier (resnet50), "
+        "segmentation:NAME, video:NAME for clips, timm:NAME, or your own function that returns one (package.module:factory). "
         "streamcam models lists them.",
     ),
     option(

@@ -17,6 +17,13 @@ def _to_settings(values: dict[str, Any]) -> dict[str, Any]:
 overlay_options = grouped(
     "overlay",
     option(
+        "--layout",
+        default_of="OverlaySettings",
+        metavar="NAME",
+        help="overlay, side-by-side (the frame as filmed, and the overlay), heat, mask (what the network did "
+        "not use is darkened), spotlight (it is blurred), contours or original.",
+    ),
+    option(
         "--colormap",
         default_of="OverlaySettings",
         metavar="NAME",
@@ -35,6 +42,7 @@ overlay_options = grouped(
         help="ramp (opacity follows the strength of the heat, and the rest stays as it was filmed) or even "
         "(the same opacity everywhere, as in the papers).",
     ),
+    option("--legend", is_flag=True, help="Draw a bar of the color map's colors, from weak heat to strong."),
     option("--no-labels", is_flag=True, help="Do not draw the predicted labels."),
     option("--no-boxes", is_flag=True, help="Do not draw boxes around detected objects."),
     to=_to_settings,

@@ -14,10 +14,11 @@ from streamcam.explain.backends.cache import ModelCache
 from streamcam.explain.backends.openvino import OpenVinoBackbone
 from streamcam.explain.backends.split import Halves, run_head
 from streamcam.explain.hooks import ForwardPass, with_float_scores
-from streamcam.explain.precision_check import check_images, close_to, keeps_bounds
+from streamcam.explain.precision_check import close_to, keeps_bounds
 from streamcam.explain.threads import available_cores
 from streamcam.frames import FloatArray
 from streamcam.models import Layer, Model
+from streamcam.models.check_images import check_images
 
 # How far a backend's features may be from torch's, as a fraction of the largest: rounding stays far below in
 # float32; a graph that was traced for another shape, or an operation converted wrongly, goes far beyond.

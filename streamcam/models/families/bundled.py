@@ -26,11 +26,11 @@ def _load(request: ModelRequest) -> Model:
         tensors = efficientnet_lite.from_published_names(read_state_dict(path))
         origin = f"ImageNet-1k ({path.name})"
     else:
-        tensors, origin = read_state_dict(request.weights_file), str(request.weights_file)
+        tensors, origin = request.read_weights(), str(request.weights_file)
     module, classes = build_around(
         efficientnet_lite.EfficientNetLite0, tensors, model=request.name, origin=origin
     )
-    return request.finish(module, spec, classes=classes, weights=origin)
+    return request.finish(module, spec, classes=classes, weights=origin, found=tensors.labels)
 
 
 def packaged_weights() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import inspect
 import logging
 import sys
 from collections.abc import Callable, Iterator
@@ -21,24 +22,39 @@ from streamcam.models.classifier import Classifier
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.labels import numbered_labels
 from streamcam.models.refusals import in_words, refuse_input
-from streamcam.models.request import ModelRequest
-from streamcam.models.weights import load_into, read_state_dict
+from streamcam.models.request import ModelRequest, changed_counts
+from streamcam.models.state_dicts import StateDict, load_into, match_names
 
 _logger = logging.getLogger("streamcam.models")
 
 
 def _load(request: ModelRequest) -> Model:
-    made = _make(request.name)
+    made = _make(request.name, request.num_classes)
     if isinstance(made, Model):
         return _finish(made, request)
     module = made.to("cpu", torch.float32)
-    origin = "as its factory makes it"
+    origin, found = "as its factory makes it", None
     if request.weights_file is not None:
         origin = str(request.weights_file)
-        load_into(module, read_state_dict(request.weights_file), model=request.name, origin=origin)
+        tensors = request.read_weights()
+        module, found = _for_classes_in(tensors, module, request), tensors.labels
+        load_into(module, tensors, model=request.name, origin=origin)
     spec, classes = _try(module, request, request.input_spec(InputSpec()))
     # Not ImageNet's labels, even for 1,000 classes: nothing says that they are those.
-    return request.finish(module, spec, classes=classes, weights=origin, labels=numbered_labels)
+    return request.finish(module, spec, classes=classes, weights=origin, labels=numbered_labels, found=found)
+
+
+def _for_classes_in(tensors: StateDict, module: nn.Module, request: ModelRequest) -> nn.Module:
+    """Make the network again for the number of classes in a file, if its factory takes that."""
+    own = module.state_dict()
+    counts = changed_counts(match_names(tensors, own), own)
+    if counts is None or request.num_classes is not None:
+        return module
+    try:
+        made = _make(request.name, counts[1])
+    except InvalidArgumentError:  # the message about the shapes says more
+        return module
+    return made.to("cpu", torch.float32) if isinstance(made, nn.Module) else module
 
 
 def _finish(model: Model, request: ModelRequest) -> Model:
@@ -58,19 +74,35 @@ def _finish(model: Model, request: ModelRequest) -> Model:
         labels = request.labels
     if request.weights_file is not None:
         weights = str(request.weights_file)
-        load_into(model.module, read_state_dict(request.weights_file), model=request.name, origin=weights)
-    return model.renamed(request.name, labels=labels, weights=weights)
+        tensors = request.read_weights()
+        load_into(model.module, tensors, model=request.name, origin=weights)
+        if request.labels is None and tensors.labels is not None and len(tensors.labels) == len(labels):
+            labels = tensors.labels
+    return model.renamed(request.name, labels=labels, weights=weights, notes=(*model.notes, *request.notes()))
 
 
-def _make(name: str) -> nn.Module | Model:
+def _make(name: str, num_classes: int | None) -> nn.Module | Model:
     module_name, _, factory_name = name.partition(":")
     with _importable_from_here():  # the factory may import what it needs only when it runs
         factory = _factory(_import(module_name, name), factory_name, name)
+        settings = None if num_classes is None else {"num_classes": num_classes}
+        if settings is not None and not _takes(factory, "num_classes"):
+            raise InvalidArgumentError(
+                f"{name} takes no argument num_classes; leave `num_classes` out, or let the function take it"
+            )
         with map_errors(Exception, to=lambda error: ModelError(f"{name} failed: {in_words(error)}")):
-            made = factory()
+            made = factory() if settings is None else factory(**settings)
     if not isinstance(made, nn.Module | Model):
         raise ModelError(f"{name} returned {_a_thing(made)}, not a torch.nn.Module or a streamcam Model")
     return made
+
+
+def _takes(factory: Callable[..., Any], argument: str) -> bool:
+    try:
+        parameters = inspect.signature(factory).parameters
+    except (TypeError, ValueError):  # of compiled code
+        return False
+    return argument in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())
 
 
 def _import(module_name: str, name: str) -> ModuleType:
@@ -97,7 +129,7 @@ def _importable_from_here() -> Iterator[None]:
         sys.path.remove(here)
 
 
-def _factory(module: ModuleType, factory_name: str, name: str) -> Callable[[], Any]:
+def _factory(module: ModuleType, factory_name: str, name: str) -> Callable[..., Any]:
     found: Any = module
     for part in factory_name.split("."):
         if not hasattr(found, part):
@@ -106,7 +138,7 @@ def _factory(module: ModuleType, factory_name: str, name: str) -> Callable[[], A
         found = getattr(found, part)
     if not callable(found):
         raise ModelError(f"{name} is {_a_thing(found)}, not a function that makes a torch.nn.Module")
-    factory: Callable[[], Any] = found
+    factory: Callable[..., Any] = found
     return factory
 
 

@@ -22,7 +22,7 @@ from streamcam.models.request import (
     classes_in,
     published_labels,
 )
-from streamcam.models.weights import load_into, match_prefix, read_state_dict
+from streamcam.models.state_dicts import StateDict, load_into, match_names
 
 PREFIX = "timm:"
 
@@ -33,6 +33,7 @@ def _load(request: ModelRequest) -> Model:
     published = timm.get_pretrained_cfg(name)
     classes = (published and published.num_classes) or 0
     build = functools.partial(_build, timm, name, request)
+    found = None
     if request.weights == DEFAULT_WEIGHTS:
         if not classes:
             raise ModelError(
@@ -42,13 +43,14 @@ def _load(request: ModelRequest) -> Model:
         from_hub = bool(published and published.hf_hub_id)
         module, origin = _download(request, build, from_hub=from_hub), f"timm/{name}"
     elif request.weights_file is not None:
-        module, classes = _build_around(request, build, classes or IMAGENET_CLASSES)
-        origin = str(request.weights_file)
+        tensors, origin = request.read_weights(), str(request.weights_file)
+        module, classes = _build_around(request, build, tensors, classes or IMAGENET_CLASSES)
+        found = tensors.labels
     else:
-        classes = classes or IMAGENET_CLASSES if request.labels is None else len(request.labels)
+        classes = request.requested_classes or classes or IMAGENET_CLASSES
         module, origin = build(pretrained=False, num_classes=classes), NO_WEIGHTS
     spec = request.input_spec(_input_of(timm, module))
-    return request.finish(module, spec, classes=classes, weights=origin, labels=_labels)
+    return request.finish(module, spec, classes=classes, weights=origin, labels=_labels, found=found)
 
 
 def _import_timm() -> ModuleType:
@@ -92,16 +94,14 @@ def _build(timm: ModuleType, name: str, request: ModelRequest, **settings: Any) 
 
 
 def _build_around(
-    request: ModelRequest, build: Callable[..., nn.Module], classes: int
+    request: ModelRequest, build: Callable[..., nn.Module], tensors: StateDict, classes: int
 ) -> tuple[nn.Module, int]:
-    """Build a network with as many classes as a file's weights were made for, and load them into it.
+    """Build a network with as many classes as weights were made for, and load them into it.
 
     Not as `build_around` does: timm's networks keep more than what is in their state.
     """
-    assert request.weights_file is not None
-    tensors = read_state_dict(request.weights_file)
     module = build(pretrained=False, num_classes=classes)
-    tensors = match_prefix(tensors, module.state_dict())
+    tensors = match_names(tensors, module.state_dict())
     found = classes_in(tensors, module.state_dict(), classes)
     if found != classes:
         module = build(pretrained=False, num_classes=found)

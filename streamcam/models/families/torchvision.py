@@ -18,7 +18,7 @@ from streamcam.errors import InvalidArgumentError, ModelError, map_errors
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.families.base import ModelFamily, ModelInfo
 from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
-from streamcam.models.weights import StateDict, read_state_dict
+from streamcam.models.state_dicts import StateDict
 
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
@@ -40,9 +40,9 @@ def _load(request: ModelRequest) -> Model:
         tensors = download(request.name, published)
         origin = f"{type(published).__name__}.{published.name}"
     else:
-        tensors, origin = read_state_dict(request.weights_file), str(request.weights_file)
+        tensors, origin = request.read_weights(), str(request.weights_file)
     module, classes = build_around(build, _present_names(tensors), model=request.name, origin=origin)
-    return request.finish(module, spec, classes=classes, weights=origin)
+    return request.finish(module, spec, classes=classes, weights=origin, found=tensors.labels)
 
 
 def is_variant(name: str, weights: str | Path) -> bool:

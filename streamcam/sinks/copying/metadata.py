@@ -26,6 +26,9 @@ _CONTAINER_KEYS = {"major_brand", "minor_version", "compatible_brands", "encoder
 _ENCODING_KEYS = {"bps", "duration", "encoder", "number_of_bytes", "number_of_frames", "rotate", "vendor_id"}
 """Keys that describe how a stream was encoded, and are wrong once it is re-encoded."""
 
+_NAMES_TRACKS = ("mov",)
+"""Containers whose tracks FFmpeg gives a name instead of a title."""
+
 _STATISTICS = "_statistics_"
 
 _ON_A_FRAME = 0.01
@@ -68,6 +71,8 @@ class MetadataCopier:
     def copy_stream(self, stream: Stream, source: Stream, *, is_reencoded: bool) -> None:
         """Copy the metadata of a stream of the input to one of the output."""
         metadata = dict(source.metadata)
+        if self._input.format.name.startswith(_NAMES_TRACKS) and "name" in metadata:
+            metadata["title"] = metadata.pop("name")  # FFmpeg reads one word and writes from the other
         if is_reencoded:
             metadata = {
                 key: value

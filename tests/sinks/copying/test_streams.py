@@ -80,7 +80,9 @@ def test_audio_goes_from_one_container_to_another(
         [time for time, _ in packets_of(path, "audio")] for path in (clip, tmp_path / f"out{target}")
     )
     assert len(found_times) == len(given_times)
-    moved = frame_times_of(tmp_path / f"out{target}")[0] - frame_times_of(clip)[0]
+    # FFmpeg makes the times of images in AVI files up.
+    begin = Fraction(0) if source == ".avi" else frame_times_of(clip)[0]
+    moved = frame_times_of(tmp_path / f"out{target}")[0] - begin
     np.testing.assert_allclose(
         [float(time - moved) for time in found_times], [float(time) for time in given_times], atol=0.0021
     )

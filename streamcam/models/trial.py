@@ -1,0 +1,206 @@
+"""Trial runs: what the modules of a network put out, and which of them carry the image to the scores."""
+
+from __future__ import annotations
+
+import dataclasses
+import weakref
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from streamcam.models.base import Model
+
+# Two images, because the output for one cannot be distinguished from a table that is the same for all.
+TRIAL_BATCH = 2
+
+# These only shrink what came before: the layer before them has the finer grid.
+_POOLING = (
+    nn.MaxPool2d,
+    nn.AvgPool2d,
+    nn.AdaptiveAvgPool2d,
+    nn.AdaptiveMaxPool2d,
+    nn.LPPool2d,
+    nn.FractionalMaxPool2d,
+    nn.MaxPool3d,
+    nn.AvgPool3d,
+    nn.AdaptiveAvgPool3d,
+    nn.AdaptiveMaxPool3d,
+)
+
+# Of the difference between two images: enough that everything differs, too little to hide the quarter.
+_LITTLE = 0.05
+# Answers of which fewer differ between the two images say little about a network.
+_TELLING = 0.5
+
+Change = Callable[[torch.Tensor], torch.Tensor]
+"""Returns a module's output, changed."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class ModuleOutput:
+    """The output of one module. All of them together may be larger than memory, so values are not kept."""
+
+    name: str
+    module: nn.Module
+    shape: tuple[int, ...]
+    pooled: bool
+    """Whether a pooling layer made it: a container returns its last child's tensor."""
+    sees_image: bool
+    """Whether it differs between the two images of the batch."""
+    token_changes: torch.Tensor | None
+    """Of tokens, (N, tokens, C): how far each differs between the images, float32 (tokens,), on the CPU."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
+class TrialRun:
+    """The outputs and scores of a run."""
+
+    outputs: list[ModuleOutput]
+    """In the order in which the modules finish."""
+    scores: torch.Tensor
+    """(N, classes)."""
+    features: torch.Tensor | None
+    """Input of the last linear layer: it tells of the image where the classifier is all zeros, untrained."""
+    kept: torch.Tensor | None
+    """Output of the module that was to be kept."""
+
+    @property
+    def last_name(self) -> str:
+        """The last module that runs once and sees the image: it tells of it where detectors find nothing."""
+        calls = Counter(output.name for output in self.outputs)
+        names = [output.name for output in self.outputs if output.sees_image and calls[output.name] == 1]
+        return names[-1] if names else ""
+
+
+def trial_batch(image: torch.Tensor) -> torch.Tensor:
+    """Put an image into a batch with another one, which differs little but for its upper left quarter.
+
+    Args:
+        image: float32 (1, ..., H, W).
+
+    Returns:
+        float32 (2, ..., H, W), in the same memory order.
+    """
+    batch = torch.cat([image] * TRIAL_BATCH)
+    rows, columns = -(-image.shape[-2] // 2), -(-image.shape[-1] // 2)
+    # What other parts show, because networks answer wildly to what is no image.
+    other = image[0].flip(-1, -2) if image.std() > 0 else _noise_like(image[0])
+    batch[1] += _LITTLE * (other - batch[1])
+    batch[1, ..., :rows, :columns] = other[..., :rows, :columns]
+    return batch
+
+
+def _noise_like(values: torch.Tensor) -> torch.Tensor:
+    """Return normally distributed numbers, the same ones every time."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(values.shape, generator=generator).to(values.device, values.dtype)
+
+
+def run_trial(
+    model: Model, batch: torch.Tensor, *, changed: tuple[str, Change] | None = None, kept: str = ""
+) -> TrialRun:
+    """Run a network.
+
+    Args:
+        model: In evaluation mode, on the batch's device.
+        batch: What `trial_batch` returned, or its first image.
+        changed: A module's name, and what becomes of its output.
+        kept: Name of a module whose output is kept.
+
+    Raises:
+        Exception: whatever the network raises on an input that it does not take.
+    """
+    recorder = _Recorder(changed, kept)
+    modules = [(name, module) for name, module in model.module.named_modules() if name]
+    handles = [module.register_forward_hook(recorder.hook(name)) for name, module in modules]
+    try:
+        scores = model.forward(batch).scores
+    finally:
+        for handle in handles:
+            handle.remove()
+    return TrialRun(recorder.outputs, scores, recorder.features, recorder.kept)
+
+
+class _Recorder:
+    """Notes what modules put out while a network runs, and changes the output of one of them."""
+
+    def __init__(self, changed: tuple[str, Change] | None, kept: str) -> None:
+        self.outputs: list[ModuleOutput] = []
+        self.features: torch.Tensor | None = None
+        self.kept: torch.Tensor | None = None
+        self._kept_name = kept
+        self._changed = changed
+        self._alive_pooled: weakref.WeakValueDictionary[int, torch.Tensor] = weakref.WeakValueDictionary()
+
+    def hook(self, name: str) -> Callable[..., torch.Tensor | None]:
+        """Make the forward hook for a module."""
+
+        def note(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> torch.Tensor | None:
+            if isinstance(module, nn.Linear) and inputs:
+                self.features = inputs[0]
+            if not isinstance(output, torch.Tensor) or not output.is_floating_point():
+                return None
+            self.outputs.append(self._note(name, module, output))
+            changed = None
+            if self._changed is not None and name == self._changed[0]:
+                output = changed = self._changed[1](output)
+            if name == self._kept_name:
+                self.kept = output
+            return changed
+
+        return note
+
+    def _note(self, name: str, module: nn.Module, output: torch.Tensor) -> ModuleOutput:
+        if isinstance(module, _POOLING):
+            self._alive_pooled[id(output)] = output
+        pooled = id(output) in self._alive_pooled
+        shape = tuple(output.shape)
+        token_changes, sees_image = None, False
+        if shape[:1] == (TRIAL_BATCH,):
+            first, second = output.detach()
+            if len(shape) == 3:
+                token_changes = (second - first).abs().mean(dim=-1).float().cpu()
+            sees_image = not torch.equal(first, second)
+        return ModuleOutput(name, module, shape, pooled, sees_image, token_changes)
+
+
+def share_of_answers(trial: TrialRun, plain: TrialRun, changed: TrialRun) -> float:
+    """Return which part of a network's answers depends on a module.
+
+    Args:
+        trial: The run on two images.
+        plain: The run on the first of them alone.
+        changed: The same with the module's output changed.
+
+    Returns:
+        The fraction of the answers that moved, of those that differ between the two images; 1 if none
+        do, so that nothing is known.
+    """
+    share, most_telling = 1.0, 0.0
+    answers = (
+        (trial.scores, plain.scores, changed.scores),
+        (trial.features, plain.features, changed.features),
+        (None, plain.kept, changed.kept),
+    )
+    for pair, before, after in answers:
+        if before is None or after is None or (pair is not None and pair.shape[0] != TRIAL_BATCH):
+            continue
+        scale = before.std() if pair is None else (pair[1:] - pair[:1]).abs()
+        if before.shape != after.shape or (pair is not None and scale.shape != before.shape):
+            continue
+        telling = (before != 0) & (scale > 0)  # what is zero may be turned off
+        tells = float(telling.float().mean())
+        if tells > most_telling:
+            # The same arithmetic on the same numbers gives the same result, to the bit.
+            share, most_telling = float((after != before)[telling].float().mean()), tells
+        if tells >= _TELLING:
+            break
+    return share
+
+
+def add_noise(values: torch.Tensor) -> torch.Tensor:
+    """Return an output with noise that varies as much as it does."""
+    return values + _noise_like(values) * values.std()
