@@ -20,7 +20,7 @@ from streamcam.models.families.torchvision import (
 from streamcam.models.labels import numbered_labels
 from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
 from streamcam.models.segmenter import Segmenter
-from streamcam.models.weights import StateDict, read_state_dict
+from streamcam.models.state_dicts import StateDict
 
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
