@@ -47,7 +47,7 @@ def _load(request: ModelRequest) -> Model:
             tensors = download(request.name, published)
             origin = f"{type(published).__name__}.{published.name}"
         else:
-            tensors, origin = read_state_dict(request.weights_file), str(request.weights_file)
+            tensors, origin = request.read_weights(), str(request.weights_file)
         module, classes = build_around(build, _read_by_all(tensors), model=request.name, origin=origin)
     labels = request.labels or (categories if classes == len(categories) else numbered_labels(classes))
     if len(labels) != classes:

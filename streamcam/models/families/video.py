@@ -21,7 +21,6 @@ from streamcam.models.families.torchvision import (
 )
 from streamcam.models.labels import numbered_labels
 from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
-from streamcam.models.weights import read_state_dict
 
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
@@ -45,7 +44,7 @@ def _load(request: ModelRequest) -> Model:
             tensors = download(request.name, published)
             origin = f"{type(published).__name__}.{published.name}"
         else:
-            tensors, origin = read_state_dict(request.weights_file), str(request.weights_file)
+            tensors, origin = request.read_weights(), str(request.weights_file)
         module, classes = build_around(build, tensors, model=request.name, origin=origin)
 
     def labels(count: int) -> tuple[str, ...]:
