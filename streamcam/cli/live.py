@@ -22,6 +22,7 @@ from streamcam.cli.options import (
     temporal_options,
 )
 from streamcam.cli.output import say
+from streamcam.cli.progress import showing_activities
 from streamcam.cli.signals import SignalCount, stop_on_signal
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def live_command(
         announce=announce,
     )
     signals = SignalCount()
-    with stop_on_signal(session.stop, lambda: None, _leave, signals):
+    with stop_on_signal(session.stop, lambda: None, _leave, signals), showing_activities(announce):
         result = session.run()
     return _report(result, signals, quiet=quiet)
 

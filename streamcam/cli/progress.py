@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -111,6 +113,32 @@ class ProgressLine:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+
+@contextlib.contextmanager
+def showing_activities(show: Callable[[str], None]) -> Iterator[None]:
+    """Show what the library says in its log that it is doing, where that takes seconds.
+
+    Args:
+        show: Called with each activity, in the thread that it is done in.
+    """
+
+    def look(record: logging.LogRecord) -> bool:
+        if getattr(record, "activity", False):
+            show(record.getMessage())
+        return True
+
+    # A filter and not a handler: where there is no handler, Python prints warnings by itself.
+    logger = logging.getLogger("streamcam.explain")
+    level = logger.level
+    logger.addFilter(look)
+    if not logger.isEnabledFor(logging.INFO):
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeFilter(look)
 
 
 def describe(progress: Progress, *, speed: float | None, left_s: float | None, width: int) -> str:

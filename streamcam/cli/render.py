@@ -20,7 +20,7 @@ from streamcam.cli.options import (
     temporal_options,
 )
 from streamcam.cli.outcome import abort_message, print_outcome, print_result, resume_message
-from streamcam.cli.progress import ProgressLine
+from streamcam.cli.progress import ProgressLine, showing_activities
 from streamcam.cli.signals import SignalCount, stop_on_signal
 
 
@@ -100,7 +100,9 @@ def render_command(
             from streamcam.models import load_model
 
             network = load_model(**model, any_shape=explainer["fit"] == "full")
-            chosen = Explainer(network, **explainer)
+            with showing_activities(line.begin):
+                chosen = Explainer(network, **explainer)
+            line.begin("explaining the first frames")
             result = plan.run(
                 chosen,
                 on_progress=line.update,

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamcam.errors import InvalidArgumentError, unknown_name
+from streamcam.errors import InvalidArgumentError, ModelError, unknown_name
 from streamcam.explain.backends import (
     BackendMismatchError,
     BackendRequest,
@@ -142,7 +142,7 @@ class Explainer:
             model = load_model(model, any_shape=fit == "full")
         if at is not None:
             model = _aim(model, at)
-        self.model = model = without_inference_tensors(model.in_float32())
+        self.model = model = without_inference_tensors(model.uncompiled().in_float32())
         self.targets = resolve_targets(model, classes, against)
         if signed and len(self.targets) > 1:
             raise InvalidArgumentError(
@@ -403,6 +403,12 @@ class Explainer:
             self.model, note = self.model.adapt(answer)
             if note is not None:
                 self.notes.append(note)
+            scores, labels = self.model.read(answer).scores.shape[1], len(self.model.labels)
+            if scores != labels:
+                raise ModelError(
+                    f"{self.model.name} has {labels} labels for its {scores} classes; "
+                    "give one label for each class"
+                )
         if probe.note is not None:
             self.notes.append(probe.note)
         return probe

@@ -18,6 +18,7 @@ from torch import nn
 from streamcam.errors import ModelError
 from streamcam.models import Layer, Model, Output
 from streamcam.models.autograd import ForcedGradMode
+from streamcam.models.compiled import running_eagerly
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -160,12 +161,13 @@ def with_float_scores(output: Output) -> Output:
 
 @contextlib.contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode and every part of it back as it was afterwards."""
+    """Put a network into evaluation mode, uncompiled, and every part of it back as it was afterwards."""
     training = [part for part in module.modules() if part.training]
     for part in training:
         part.training = False
     try:
-        yield
+        with running_eagerly(module):
+            yield
     finally:
         for part in training:
             part.training = True

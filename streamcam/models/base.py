@@ -15,6 +15,7 @@ from torch import nn
 
 from streamcam.errors import UnknownNameError
 from streamcam.explanations import Instance
+from streamcam.models.compiled import uncompiled
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -196,6 +197,11 @@ class Model(abc.ABC):
     def with_module(self, module: nn.Module) -> Self:
         """Return the same model around another network of the same kind."""
         return self._changed(module=module)
+
+    def uncompiled(self) -> Self:
+        """Return the same model around the network that `torch.compile` was given, if it was."""
+        module = uncompiled(self.module)
+        return self if module is self.module else self.with_module(module)
 
     def in_float32(self) -> Self:
         """Return the same model with a network in float32: this one, or one around a converted copy."""

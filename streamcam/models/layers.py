@@ -11,6 +11,7 @@ from torch import nn
 
 from streamcam.errors import InvalidArgumentError, ModelError, unknown_name
 from streamcam.models.base import Model
+from streamcam.models.compiled import running_eagerly
 from streamcam.models.layouts import Layout, find_layout, place_tokens
 from streamcam.models.trial import (
     TRIAL_BATCH,
@@ -72,7 +73,7 @@ def probe_layers(model: Model, image: torch.Tensor) -> list[Layer]:
     Raises:
         Exception: whatever the network raises on an input that it does not take.
     """
-    with torch.inference_mode(False), torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad(), running_eagerly(model.module):
         trial = run_trial(model, trial_batch(image))
         layouts = _find_layouts(trial.outputs, tuple(image.shape[-2:]), of_clips=image.ndim == 5)
         layers = _describe(trial, layouts)
@@ -232,6 +233,11 @@ def choose_target_layers(
     if requested != AUTO:
         return [_named_layer(layers, name.strip()) for name in requested.split("+")]
     candidates = [layer for layer in layers if layer.explains]
+    if not candidates and any(layer.layout is not None for layer in layers):
+        raise ModelError(
+            "no layer of this network with a spatial grid leads from the image to the scores; "
+            "name one with `target_layer`"
+        )
     if not candidates:
         raise ModelError("no layer of this network has a spatial grid; name one with `target_layer`")
     if not stages:

@@ -94,7 +94,7 @@ def probe_model(
                 raise InvalidArgumentError(f"{only}; use `fit='stretch'`, crop or pad") from error
             note = f"{only}: frames are stretched to that"
         else:
-            if fit == "full" or any(layer.explains for layer in layers):
+            if fit == "full" or any(layer.layout is not None for layer in layers):
                 return Probe("full", layers, None, memory_format)
             note = f"{model.name} resizes images itself: frames are stretched to what it takes"
     fit = fit or "stretch"

@@ -2,13 +2,14 @@
 
     python fake_cli.py WHERE ARGUMENTS...
 
-WHERE is ``loading``, the number of a batch of four frames, or ``nowhere``. There the program prints a line
-and goes on when its standard input is closed. With --resume, a segment has as many frames as the variable
-SEGMENT says, and what is explained goes to the disk after as many seconds as RISK says.
+WHERE is ``loading``, ``converting``, the number of a batch of four frames, or ``nowhere``. There the program
+prints a line and goes on when its standard input is closed. With --resume, a segment has as many frames as
+the variable SEGMENT says, and what is explained goes to the disk after as many seconds as RISK says.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -32,6 +33,8 @@ def main() -> None:
 
     def build(model: FakeModel, **settings: object) -> FakeExplainer:
         hold("loading")
+        logging.getLogger("streamcam.explain").info("converting the fake", extra={"activity": True})
+        hold("converting")
         return FakeExplainer(model, before=hold, **{**settings, "batch_size": FRAMES_PER_BATCH})
 
     sys.modules.update(fake_modules(build))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
@@ -16,7 +17,8 @@ import pytest
 from media_factory import info_of, make_clip
 from stage_fakes import LIMIT_S
 
-from streamcam.cli.progress import ProgressLine, clock, describe
+from streamcam.cli.progress import ProgressLine, clock, describe, showing_activities
+from streamcam.explain.activities import announce
 from streamcam.pipeline.render import Progress
 
 PROGRAM = Path(__file__).parent / "fake_cli.py"
@@ -152,8 +154,8 @@ def at_terminal(work: Path) -> Iterator[object]:
     make_clip(work / "clip.mp4", frames=80)
     terminals = []
 
-    def start(*, columns: int = 100, **settings: str) -> Terminal:
-        terminals.append(Terminal("5", work, columns, settings))
+    def start(*, where: str = "5", columns: int = 100, **settings: str) -> Terminal:
+        terminals.append(Terminal(where, work, columns, settings))
         return terminals[-1]
 
     yield start
@@ -174,6 +176,26 @@ def test_a_terminal_shows_frames_speed_and_time_left(at_terminal: type[Terminal]
     assert code == 0
     assert out.startswith("wrote out.mp4")
     assert terminal.shown.endswith("\x1b[?25h\r\x1b[1A\x1b[2K"), "the line is wiped away at the end"
+
+
+def test_a_terminal_shows_what_takes_long_before_the_first_frame(at_terminal: type[Terminal]) -> None:
+    terminal = at_terminal(where="converting")  # type: ignore[call-arg]
+    terminal.read_until("converting the fake")
+    code, _ = terminal.release()
+    assert code == 0
+
+
+def test_activities_are_taken_from_the_log_and_nothing_stays_installed() -> None:
+    logger = logging.getLogger("streamcam.explain")
+    shown: list[str] = []
+    before = (logger.level, list(logger.filters))
+    with showing_activities(shown.append):
+        announce("converting the network")
+        logger.info("no activity")
+        logger.warning("no activity either")
+    announce("converting another one")
+    assert shown == ["converting the network"]
+    assert (logger.level, logger.filters) == before
 
 
 @pytest.mark.parametrize("columns", [60, 40])

@@ -45,7 +45,8 @@ class Blind(Small):
 def explainer_of(module: nn.Module, **settings: object) -> Explainer:
     spec = InputSpec(64, 64, (0.0,) * 3, (1.0,) * 3)
     model = Classifier("own", module.eval(), ("a", "b"), spec, "none")
-    return Explainer(model, classes=0, **{"backend": "torch", **settings})  # type: ignore[arg-type]
+    own: dict[str, object] = {"backend": "torch", "target_layer": "conv"}
+    return Explainer(model, classes=0, **{**own, **settings})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ class Blind(nn.Module):
 
 
 def test_a_network_whose_scores_depend_on_no_grid_is_refused() -> None:
-    with pytest.raises(ModelError, match="no layer of this network has a spatial grid"):
+    with pytest.raises(ModelError, match="with a spatial grid leads from the image to the scores"):
         choose_target_layers(probe_model(classifier(Blind()), "stretch").layers)
 
 

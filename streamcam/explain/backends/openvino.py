@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from streamcam.caching import cached_method
+from streamcam.explain.activities import announce
 from streamcam.explain.backends.bfloat16 import prepare_for_bfloat16
 from streamcam.explain.backends.cache import ModelCache
 from streamcam.explain.backends.runtime import core, load_openvino
@@ -96,6 +97,7 @@ class OpenVinoBackbone:
         Returns:
             None where OpenVINO cannot convert it.
         """
+        announce("converting the network for images of another shape")
         model = _convert(backbone, example)
         return None if model is None else OpenVinoBackbone(model, self._spec, self._device, self.precision)
 
@@ -154,6 +156,7 @@ def load_backbone(
     """
     model = None if cache is None else cache.load()
     if model is None:
+        announce("converting the network for OpenVINO, once")
         model = _convert(backbone, torch.zeros(1, spec.channels, *size))
         if model is not None and cache is not None:
             cache.save(model)

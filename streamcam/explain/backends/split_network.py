@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from streamcam.explain import precision_check
+from streamcam.explain.activities import announce
 from streamcam.explain.backends.cache import ModelCache
 from streamcam.explain.backends.openvino import OpenVinoBackbone
 from streamcam.explain.backends.split import Halves, run_head
@@ -108,6 +109,7 @@ class SplitNetwork:
             question = f"{backbone.describe_device()} {backbone.precision} {size} {bounds}"
             answer = None if store is None else store.verdict(question)
             if answer is None:
+                announce(f"checking the network in {backbone.precision}, once")
                 answer = self._passes(backbone, check_images(*size))
                 if store is not None:
                     store.keep_verdict(question, answer)

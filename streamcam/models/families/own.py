@@ -19,6 +19,7 @@ from torch import nn
 from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError, map_errors, unknown_name
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.classifier import Classifier
+from streamcam.models.compiled import uncompiled
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.labels import numbered_labels
 from streamcam.models.refusals import in_words, refuse_input
@@ -94,7 +95,7 @@ def _make(name: str, num_classes: int | None) -> nn.Module | Model:
             made = factory() if settings is None else factory(**settings)
     if not isinstance(made, nn.Module | Model):
         raise ModelError(f"{name} returned {_a_thing(made)}, not a torch.nn.Module or a streamcam Model")
-    return made
+    return made.uncompiled() if isinstance(made, Model) else uncompiled(made)
 
 
 def _takes(factory: Callable[..., Any], argument: str) -> bool:

@@ -40,8 +40,8 @@ def _load(request: ModelRequest) -> Model:
     spec = request.input_spec(_input_of(published))
     build = functools.partial(_build, name)
     if request.weights == NO_WEIGHTS:
-        classes = len(categories if request.labels is None else request.labels)
-        module, origin = build(classes), NO_WEIGHTS
+        classes = request.requested_classes or len(categories)
+        module, origin, found = build(classes), NO_WEIGHTS, None
     else:
         if request.weights_file is None or is_variant(name, request.weights):
             tensors = download(request.name, published)
@@ -49,14 +49,25 @@ def _load(request: ModelRequest) -> Model:
         else:
             tensors, origin = request.read_weights(), str(request.weights_file)
         module, classes = build_around(build, _read_by_all(tensors), model=request.name, origin=origin)
-    labels = request.labels or (categories if classes == len(categories) else numbered_labels(classes))
+        found = tensors.labels
+    if request.num_classes not in (None, classes):
+        raise ModelError(
+            f"{request.name} has {classes} classes with these weights, not {request.num_classes}; "
+            "leave `num_classes` out, or use `weights='none'`"
+        )
+    usual = categories if classes == len(categories) else numbered_labels(classes)
+    if found is not None and len(found) == classes:
+        usual = found
+    labels = request.labels or usual
     if len(labels) != classes:
         raise ModelError(
             f"{len(labels)} labels were given for the {classes} classes of {request.name}; "
             "give one label for each class"
         )
     *_, last = module.get_submodule("backbone").named_children()
-    return Segmenter(request.name, module, labels, spec, origin, layer=f"backbone.{last[0]}")
+    return Segmenter(
+        request.name, module, labels, spec, origin, layer=f"backbone.{last[0]}", notes=request.notes()
+    )
 
 
 def _input_of(published: WeightsEnum) -> InputSpec:

@@ -37,8 +37,8 @@ def _load(request: ModelRequest) -> Model:
     spec = request.input_spec(_input_of(published))
     build = functools.partial(_build, name, spec.sides)
     if request.weights == NO_WEIGHTS:
-        classes = len(categories if request.labels is None else request.labels)
-        module, origin = build(classes), NO_WEIGHTS
+        classes = request.requested_classes or len(categories)
+        module, origin, found = build(classes), NO_WEIGHTS, None
     else:
         if request.weights_file is None or is_variant(name, request.weights):
             tensors = download(request.name, published)
@@ -46,11 +46,12 @@ def _load(request: ModelRequest) -> Model:
         else:
             tensors, origin = request.read_weights(), str(request.weights_file)
         module, classes = build_around(build, tensors, model=request.name, origin=origin)
+        found = tensors.labels
 
     def labels(count: int) -> tuple[str, ...]:
         return categories if count == len(categories) else numbered_labels(count)
 
-    classifier = request.finish(module, spec, classes=classes, weights=origin, labels=labels)
+    classifier = request.finish(module, spec, classes=classes, weights=origin, labels=labels, found=found)
     frames, rate = _clips_of(published)
     return ClipClassifier(**vars(classifier), frames=frames, rate=rate)
 

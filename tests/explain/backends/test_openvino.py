@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from collections.abc import Callable
@@ -154,6 +155,19 @@ def test_a_converted_network_is_kept_and_used_again(cache: Path, monkeypatch: py
     ((index, heatmap),) = first.heatmaps.items()
     np.testing.assert_array_equal(second.heatmaps[index], heatmap)
     assert converted(cache) == [entry]
+
+
+@pytest.mark.usefixtures("cache")
+def test_what_takes_long_is_logged_where_it_is_done(caplog: pytest.LogCaptureFixture) -> None:
+    def activities() -> list[str]:
+        caplog.clear()
+        with caplog.at_level(logging.INFO, logger="streamcam.explain"):
+            Explainer(network(), device="openvino:CPU", precision="bf16")
+        return [record.getMessage() for record in caplog.records if getattr(record, "activity", False)]
+
+    converting = "converting the network for OpenVINO, once"
+    assert activities() == [converting]
+    assert activities() == []
 
 
 def test_other_weights_are_another_entry(cache: Path) -> None:

@@ -1,0 +1,29 @@
+"""Networks that went through `torch.compile`: explained through what was compiled."""
+
+from __future__ import annotations
+
+import contextlib
+
+import torch
+from torch import nn
+
+_ORIGINAL = "_orig_mod"
+
+
+def uncompiled(module: nn.Module) -> nn.Module:
+    """Return the network that `torch.compile` was given; another network as it is."""
+    while _ORIGINAL in module._modules:
+        module = module.get_submodule(_ORIGINAL)
+    return module
+
+
+def running_eagerly(module: nn.Module) -> contextlib.AbstractContextManager[object]:
+    """Let the compiled parts of a network run as they were written while inside.
+
+    Compiled code runs no hooks of its layers, and its gradients can be taken only once.
+    """
+    is_compiled = any(
+        _ORIGINAL in part._modules or part._compiled_call_impl is not None for part in module.modules()
+    )
+    # Importing what this needs takes seconds, unless something is compiled.
+    return torch.compiler.set_stance("force_eager") if is_compiled else contextlib.nullcontext()
