@@ -154,7 +154,8 @@ class Explanation:
         """Draw heat, labels and boxes onto the image that was explained.
 
         Args:
-            image: The image: RGB, uint8 (H, W, 3); a PIL image; or the path of an image file.
+            image: The image, in any form that `Explainer.explain` takes: RGB, uint8 (H, W, 3); a PIL image; a
+                tensor (3, H, W), uint8 or float 0 to 1; or the path of a file.
             settings: What to draw, and how; the defaults if None.
 
         Returns:
@@ -164,10 +165,11 @@ class Explanation:
             InvalidArgumentError: if it is no image, or a setting cannot be used.
             SourceError: if the file cannot be read.
         """
-        # Imported late: the overlay imports this module, which needs it only for drawing.
+        # Imported late: both import this module, which needs them only for drawing.
         from streamcam.overlay.single_image import draw_explanation
+        from streamcam.sources.given_images import frame_of
 
-        return draw_explanation(self, image, settings)
+        return draw_explanation(self, frame_of(image), settings)
 
     def _repr_html_(self) -> str:
         """Show heatmaps and predictions in a notebook."""

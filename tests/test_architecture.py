@@ -55,7 +55,8 @@ ALLOWED_FOR_TYPES: dict[str, set[str]] = {
 """The same, for imports that only type checkers follow."""
 
 ALLOWED_LATE: dict[str, set[str]] = {
-    "explanations": {"overlay"},  # Explanation.draw, for which most users of explanations have no use
+    # Explanation.draw, for which most users of explanations have no use.
+    "explanations": {"overlay", "sources"},
 }
 """The same, for imports inside functions."""
 

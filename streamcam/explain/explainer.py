@@ -29,7 +29,6 @@ from streamcam.explain.batch import Assembler, BatchResult, BatchRun, MapMaker
 from streamcam.explain.clips import ClipBuffer, ClipRun, choose_timing
 from streamcam.explain.devices import PRECISIONS, choose_device, choose_precision
 from streamcam.explain.hooks import evaluating, without_inference_tensors
-from streamcam.explain.images import frame_of, frames_of
 from streamcam.explain.memory import choose_batch_size, run_what_fits
 from streamcam.explain.methods import HEAD_ONLY, METHODS, parse_method
 from streamcam.explain.precision_check import hooked_network
@@ -52,9 +51,10 @@ from streamcam.models.check_images import check_images
 from streamcam.models.preprocessing import Preprocessor
 from streamcam.models.probing import trial_size
 from streamcam.models.weights import fingerprint
+from streamcam.sources.given_images import frame_of, frames_of
 
 if TYPE_CHECKING:
-    from streamcam.explain.images import ImageLike
+    from streamcam.sources.given_images import ImageLike
     from streamcam.temporal import Tracker
 
 _logger = logging.getLogger("streamcam.explain")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import sys
 
 import av
 import numpy as np
@@ -195,23 +194,6 @@ def blank_like(
     if image.time_base is not None:
         fresh.time_base = image.time_base
     return fresh
-
-
-def rgb_array(image: object) -> ByteArray | None:
-    """Return an image in memory as an RGB array, uint8 (H, W, 3).
-
-    Args:
-        image: Such an array, or a PIL image.
-
-    Returns:
-        None if it is neither.
-    """
-    pil = sys.modules.get("PIL.Image")  # whoever passes a PIL image has imported it
-    if pil is not None and isinstance(image, pil.Image):
-        image = np.asarray(image.convert("RGB"))
-    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape[2:] == (3,) and image.size:
-        return image
-    return None
 
 
 def image_from_rgb(rgb: ByteArray) -> Image:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import html
 import io
-import time
-from fractions import Fraction
-from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
-from streamcam.errors import InvalidArgumentError, SourceError, SourceNotFoundError, map_errors
 from streamcam.explanations import Explanation, Prediction, StabilizedFrame
 from streamcam.frames import FloatArray, Frame
-from streamcam.media.images import ByteArray, image_from_rgb, rgb_array
+from streamcam.media.images import PLANAR_FORMATS, ByteArray
 from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.overlay.colormaps import lookup_table
 from streamcam.overlay.label_panel import format_value
@@ -28,7 +24,7 @@ _NOTEBOOK_WIDTH = 240  # pixels
 
 
 def draw_explanation(
-    explanation: Explanation, image: Any, settings: OverlaySettings | None = None
+    explanation: Explanation, frame: Frame, settings: OverlaySettings | None = None
 ) -> ByteArray:
     """Draw heat, labels and boxes onto the image that was explained, as a render does for a frame.
 
@@ -36,19 +32,20 @@ def draw_explanation(
 
     Args:
         explanation: The image's explanation.
-        image: The image: RGB, uint8 (H, W, 3); a PIL image; or the path of an image file.
+        frame: The image, in RGB or planar YUV.
         settings: What to draw; the defaults if None.
 
     Returns:
-        RGB, uint8 (H, W, 3); the image itself is not changed.
+        RGB, uint8 (H, W, 3); the frame is not changed.
 
     Raises:
-        InvalidArgumentError: if it is no image, or a setting cannot be used.
-        SourceError: if the file cannot be read.
+        InvalidArgumentError: if a setting cannot be used.
     """
-    rgb, resampler = _read_rgb(image), Resampler()
-    planar = resampler.to_planar(image_from_rgb(rgb), _FORMAT)
-    frame = Frame(planar, explanation.frame_index, 0, Fraction(1), time.monotonic())
+    resampler = Resampler()
+    image = frame.image
+    if image.format.name not in PLANAR_FORMATS:
+        image = resampler.to_planar(image, _FORMAT)
+    frame = dataclasses.replace(frame, image=image, index=explanation.frame_index)
     stabilized = StabilizedFrame(
         frame,
         _scale(explanation),
@@ -102,27 +99,3 @@ def _encode_png(heat: FloatArray) -> bytes:
     encoded = io.BytesIO()
     PIL.Image.fromarray(lookup_table(OverlaySettings().colormap)[indices]).save(encoded, "png")
     return encoded.getvalue()
-
-
-def _read_rgb(image: Any) -> ByteArray:
-    if isinstance(image, str | Path):
-        return _load_rgb(Path(image))
-    array = rgb_array(image)
-    if array is not None:
-        return array
-    given = f"array {image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-    raise InvalidArgumentError(
-        f"cannot draw on this {given}; pass an RGB array, uint8 (H, W, 3), a PIL image or a path"
-    )
-
-
-def _load_rgb(path: Path) -> ByteArray:
-    import PIL.Image
-    import PIL.ImageOps
-
-    if not path.is_file():
-        raise SourceNotFoundError(f"no file {str(path)!r}; check the path")
-    with map_errors(
-        OSError, ValueError, to=lambda error: SourceError(f"cannot read {str(path)!r} as an image: {error}")
-    ):
-        return np.asarray(PIL.ImageOps.exif_transpose(PIL.Image.open(path)).convert("RGB"))

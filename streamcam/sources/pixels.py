@@ -76,6 +76,14 @@ class StoredImage:
         return (255 + (rgb - np.float32(255)) * self.opacity[..., None]).round().astype(np.uint8)
 
 
+def stored_from(image: PIL.Image.Image) -> StoredImage:
+    """Wrap an image in memory; its file's orientation and color profile are not applied."""
+    if not _has_deep_values(image.mode):
+        return StoredImage(image)
+    values = np.asarray(image)
+    return _deep_image(values, _container_of(values, image.mode, "", {}), ())
+
+
 def is_heif(head: bytes) -> bool:
     """Return whether a file's first bytes are those of a still HEIC or AVIF image."""
     return head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS
@@ -108,12 +116,12 @@ def read_stored(path: Path) -> StoredImage:
 
 
 def choose_limits(
-    path: Path, images: Sequence[StoredImage], asked: ValueRange | None
+    path: str | Path, images: Sequence[StoredImage], asked: ValueRange | None
 ) -> tuple[ValueRange | None, tuple[str, ...]]:
     """Choose which values of images of more than 8 bits are shown as black and as white.
 
     Args:
-        path: Their file or pattern, for messages.
+        path: Their file or pattern, or other words for them, for messages.
         images: One image, or some of a sequence.
         asked: The range asked for; None to choose one.
 
@@ -165,7 +173,7 @@ def _read_deep(opened: PIL.Image.Image, path: Path) -> StoredImage | None:
         if values is None or values.dtype != np.uint16:
             return None
         container: ValueRange | None = (0, 65535)
-    elif opened.mode in ("I", "F") or opened.mode.startswith("I;16"):
+    elif _has_deep_values(opened.mode):
         tags = getattr(opened, "tag_v2", {})
         values = np.asarray(opened)
         container = _container_of(values, opened.mode, coded, tags)
@@ -179,6 +187,11 @@ def _read_deep(opened: PIL.Image.Image, path: Path) -> StoredImage | None:
         return image
     _, note = to_srgb(PIL.Image.new("RGB", (1, 1)), profile)
     return dataclasses.replace(image, profile=profile, notes=notes if note is None else (*notes, note))
+
+
+def _has_deep_values(mode: str) -> bool:
+    """Return whether Pillow gives the values of a mode with all their bits."""
+    return mode in ("I", "F") or mode.startswith("I;16")
 
 
 def _container_of(values: NDArray[Any], mode: str, coded: str, tags: Any) -> ValueRange | None:

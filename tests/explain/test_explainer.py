@@ -18,11 +18,11 @@ from torchvision.models import resnet18
 
 from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError
 from streamcam.explain import METHODS, Explainer
-from streamcam.explain.images import frame_of
 from streamcam.explain.methods.table import Method
 from streamcam.frames import Region
 from streamcam.models import Classifier, InputSpec, Output
 from streamcam.models.labels import numbered_labels
+from streamcam.sources.given_images import frame_of
 from streamcam.temporal import TemporalSettings, Tracker
 
 Image = NDArray[np.uint8]

@@ -18,10 +18,10 @@ import streamcam
 from streamcam import Explainer, load_model
 from streamcam.cli import run
 from streamcam.errors import InvalidArgumentError, ModelError
-from streamcam.explain.images import frame_of
 from streamcam.explanations import Instance
 from streamcam.frames import Frame
 from streamcam.models import Model, Output
+from streamcam.sources.given_images import frame_of
 from streamcam.temporal import TemporalSettings, Tracker
 
 

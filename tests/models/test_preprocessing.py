@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from streamcam.errors import InvalidArgumentError
-from streamcam.explain.images import frame_of
 from streamcam.models import FITS, Classifier, InputSpec
 from streamcam.models.preprocessing import Preprocessor
+from streamcam.sources.given_images import frame_of
 
 CPU = torch.device("cpu")
 PLAIN = InputSpec(64, 64, mean=(0.0,) * 3, std=(1.0,) * 3)

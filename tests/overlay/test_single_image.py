@@ -7,7 +7,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
+import torch
 from PIL import Image
 
 from streamcam import OverlaySettings
@@ -67,8 +69,32 @@ def test_all_kinds_of_images_give_the_same(tmp_path: Path) -> None:
     explanation = explanation_of(np.arange(12).reshape(3, 4))
     expected = explanation.draw(rgb)
     assert expected.shape == rgb.shape
-    for image in (Image.fromarray(rgb), tmp_path / "image.png", str(tmp_path / "image.png")):
+    tensor = torch.from_numpy(rgb).permute(2, 0, 1)
+    for image in (
+        Image.fromarray(rgb),
+        tensor,
+        tensor / 255,
+        tmp_path / "image.png",
+        str(tmp_path / "image.png"),
+    ):
         np.testing.assert_array_equal(explanation.draw(image), expected)
+
+
+def test_what_explain_reads_is_drawn_on(tmp_path: Path) -> None:
+    """HEIC, transparency and 16 bits, as a file and in memory."""
+    explanation = explanation_of(np.zeros((3, 4)))
+    pillow_heif.from_pillow(Image.new("RGB", (64, 48), (200, 60, 60))).save(tmp_path / "photo.heic")
+    clear = Image.new("RGBA", (64, 48), (0, 0, 0, 0))
+    deep = Image.fromarray(np.repeat(np.arange(48, dtype=np.uint16)[:, None] * 60, 64, 1))
+    clear.save(tmp_path / "clear.png")
+    deep.save(tmp_path / "deep.png")
+    drawn = explanation.draw(tmp_path / "photo.heic", BARE)
+    np.testing.assert_allclose(drawn[20, 20], (200, 60, 60), atol=4)
+    for image in (clear, tmp_path / "clear.png"):
+        assert explanation.draw(image, BARE).min() == 255
+    for image in (deep, tmp_path / "deep.png"):
+        ramp = explanation.draw(image, BARE)[:, 20, 0]
+        np.testing.assert_allclose(ramp, np.arange(48) * 255 / 47, atol=2)
 
 
 def test_labels_and_boxes_are_drawn_unless_turned_off() -> None:
@@ -93,11 +119,11 @@ def test_signed_maps_keep_evidence_against_the_class() -> None:
 @pytest.mark.parametrize(
     ("image", "error", "message"),
     [
-        (np.zeros((4, 4), np.uint8), InvalidArgumentError, r"array uint8 \(4, 4\); pass an RGB array"),
+        (np.zeros((4, 4), np.uint8), InvalidArgumentError, r"array uint8 \(4, 4\) is not an image; pass"),
         (np.zeros((4, 4, 3)), InvalidArgumentError, r"array float64 \(4, 4, 3\)"),
-        (7, InvalidArgumentError, "cannot draw on this int"),
+        (7, InvalidArgumentError, "an int is not an image"),
         ("missing.png", SourceNotFoundError, "no file 'missing.png'; check the path"),
-        (__file__, SourceError, "cannot read .* as an image"),
+        (__file__, SourceError, "is not a video that FFmpeg can read"),
     ],
 )
 def test_what_is_not_an_image(image: object, error: type[Exception], message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from fractions import Fraction
@@ -9,15 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
+import PIL.Image
 from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError
 from streamcam.frames import Frame
-from streamcam.media.images import image_from_rgb, rgb_array
-from streamcam.sources import open_source
+from streamcam.media.images import ByteArray, image_from_rgb
+from streamcam.sources.pixels import choose_limits, stored_from
+from streamcam.sources.table import open_source
 
 if TYPE_CHECKING:
+    import torch
     from PIL.Image import Image as PilImage
 
     ImageLike = NDArray[np.uint8] | torch.Tensor | PilImage | str | Path
@@ -57,16 +60,19 @@ def frame_of(image: Any, index: int = 0) -> Frame:
     return Frame(image_from_rgb(_rgb_array(image)), index, index, Fraction(1), time.monotonic())
 
 
-def _rgb_array(image: Any) -> NDArray[np.uint8]:
-    if isinstance(image, torch.Tensor):
+def _rgb_array(image: Any) -> ByteArray:
+    torch = sys.modules.get("torch")  # whoever passes a tensor has imported it
+    if torch is not None and isinstance(image, torch.Tensor):
         return _from_tensor(image)
-    array = rgb_array(image)
-    if array is None:
-        raise _refusal(image)
-    return array
+    if isinstance(image, PIL.Image.Image):
+        stored = stored_from(image)
+        return stored.to_rgb(choose_limits("the image", [stored], None)[0])
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape[2:] == (3,) and image.size:
+        return image
+    raise _refusal(image)
 
 
-def _from_tensor(image: torch.Tensor) -> NDArray[np.uint8]:
+def _from_tensor(image: torch.Tensor) -> ByteArray:
     if image.ndim != 3 or image.shape[0] != 3 or image.numel() == 0:
         raise _refusal(image)
     if image.is_floating_point():
@@ -75,17 +81,17 @@ def _from_tensor(image: torch.Tensor) -> NDArray[np.uint8]:
                 f"a float tensor's values are from 0 to 1, not {float(image.min()):g} to "
                 f"{float(image.max()):g}; divide by 255, and do not normalize: that is done for the network"
             )
-        image = image.mul(255).round().to(torch.uint8)
-    if image.dtype != torch.uint8:
+        image = image.mul(255).round().byte()
+    array: NDArray[Any] = image.detach().cpu().permute(1, 2, 0).contiguous().numpy()
+    if array.dtype != np.uint8:
         raise _refusal(image)
-    array: NDArray[np.uint8] = image.detach().cpu().permute(1, 2, 0).contiguous().numpy()
     return array
 
 
 def _refusal(image: Any) -> InvalidArgumentError:
     kind = type(image).__name__
-    if isinstance(image, np.ndarray | torch.Tensor):
+    if hasattr(image, "dtype") and hasattr(image, "shape"):
         dtype = str(image.dtype).removeprefix("torch.")
-        kind = f"{'tensor' if isinstance(image, torch.Tensor) else 'array'} {dtype} {tuple(image.shape)}"
+        kind = f"{'array' if isinstance(image, np.ndarray) else kind.lower()} {dtype} {tuple(image.shape)}"
     article = "an" if kind[0] in "aeiou" else "a"
-    return InvalidArgumentError(f"cannot explain {article} {kind}; pass {_ACCEPTED}")
+    return InvalidArgumentError(f"{article} {kind} is not an image; pass {_ACCEPTED}")

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from streamcam.errors import InvalidArgumentError, SourceNotFoundError
-from streamcam.explain.images import frame_of, frames_of
+from streamcam.sources.given_images import frame_of, frames_of
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
 
@@ -38,15 +38,15 @@ def test_several_are_numbered_in_order(tmp_path: Path) -> None:
 
 
 NO_IMAGES = [
-    (np.zeros((4, 4), np.uint8), r"cannot explain an array uint8 \(4, 4\); pass an RGB array"),
-    (np.zeros((4, 4, 3), np.float32), r"cannot explain an array float32 \(4, 4, 3\)"),
-    (np.zeros((0, 4, 3), np.uint8), r"cannot explain an array uint8 \(0, 4, 3\)"),
-    (torch.zeros(4, 4, 3), r"cannot explain a tensor float32 \(4, 4, 3\)"),
-    (torch.zeros(3, 4, 4, dtype=torch.int64), r"cannot explain a tensor int64 \(3, 4, 4\)"),
+    (np.zeros((4, 4), np.uint8), r"an array uint8 \(4, 4\) is not an image; pass an RGB array"),
+    (np.zeros((4, 4, 3), np.float32), r"an array float32 \(4, 4, 3\) is not an image"),
+    (np.zeros((0, 4, 3), np.uint8), r"an array uint8 \(0, 4, 3\) is not an image"),
+    (torch.zeros(4, 4, 3), r"a tensor float32 \(4, 4, 3\) is not an image"),
+    (torch.zeros(3, 4, 4, dtype=torch.int64), r"a tensor int64 \(3, 4, 4\) is not an image"),
     (torch.full((3, 4, 4), 200.0), "values are from 0 to 1, not 200 to 200; divide by 255"),
     (torch.full((3, 4, 4), -1.0), "values are from 0 to 1, not -1 to -1"),
-    (7, "cannot explain an int; pass .* or a path"),
-    (None, "cannot explain a NoneType"),
+    (7, "an int is not an image; pass .* or a path"),
+    (None, "a NoneType is not an image"),
 ]
 
 
