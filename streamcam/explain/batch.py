@@ -48,6 +48,11 @@ class BatchRun(Protocol):
         ...
 
     @property
+    def probabilities(self) -> torch.Tensor | None:
+        """As in `Output.probabilities`."""
+        ...
+
+    @property
     def instances(self) -> Sequence[Sequence[Instance]] | None:
         """The objects found in each image, as in `Output.instances`."""
         ...
@@ -141,6 +146,11 @@ class EagerRun:
     def scores(self) -> torch.Tensor:
         """As in `BatchRun`."""
         return self.forward_pass.scores.detach()
+
+    @property
+    def probabilities(self) -> torch.Tensor | None:
+        """As in `BatchRun`."""
+        return self.forward_pass.output.probabilities
 
     @property
     def instances(self) -> Sequence[Sequence[Instance]] | None:

@@ -36,13 +36,14 @@ from streamcam.explain.precision_check import hooked_network
 from streamcam.explain.targets import Target, TargetRequest, resolve_targets
 from streamcam.explain.threads import available_cores, torch_threads
 from streamcam.explanations import EMPTY_MAPS, Explanation
-from streamcam.frames import Frame
+from streamcam.frames import Frame, check_inside
 from streamcam.models import (
     AUTO,
     DEFAULT_MODEL,
     FITS,
     Model,
     Probe,
+    Segmenter,
     choose_target_layers,
     load_model,
     probe_arranged,
@@ -91,6 +92,7 @@ class Explainer:
         backend: str = "auto",
         clip_fps: float | None = None,
         clip_stride: int | None = None,
+        at: Sequence[float] | None = None,
     ) -> None:
         """Prepare a model for explaining.
 
@@ -116,6 +118,8 @@ class Explainer:
                 network was evaluated with if None.
             clip_stride: Of networks that take clips: how many of a clip's frames lie between the beginnings
                 of two clips, 1 or more; a quarter of its length if None.
+            at: Of segmenters: explains what the network says at a point (x, y) or in a box (left, top, right,
+                bottom) of the frame, in pixels, instead of everywhere.
 
         Raises:
             StreamcamError: one of its subclasses, if one of these does not exist or cannot be used here.
@@ -137,6 +141,8 @@ class Explainer:
         precisions = choose_precision(precision, self.device, backend_device)
         if isinstance(model, str):
             model = load_model(model, any_shape=fit == "full")
+        if at is not None:
+            model = _aim(model, at)
         self.model = model = without_inference_tensors(model.uncompiled().in_float32())
         self.targets = resolve_targets(model, classes, against)
         if signed and len(self.targets) > 1:
@@ -158,7 +164,8 @@ class Explainer:
         if not probe.batches and self.batch_size > 1:
             self.batch_size = 1
             self.notes.append(f"{model.name} takes one image at a time: batches have one image")
-        layers = choose_target_layers(probe.layers, target_layer, stages=self._method.stages)
+        requested = model.auto_layer if target_layer == AUTO else target_layer
+        layers = choose_target_layers(probe.layers, requested, stages=self._method.stages)
         self.target_layer = "+".join(layer.name for layer in layers)
         self._assembler = Assembler(
             model.labels, self.targets, self.method, self.target_layer, signed, model.answers_values
@@ -209,6 +216,7 @@ class Explainer:
             "backend": backend,
             "clip_fps": clip_fps,
             "clip_stride": clip_stride,
+            "at": at,
         }
         _logger.info("device %s; layer %s; batches of %d", self.device, self.target_layer, self.batch_size)
         _logger.info("backend %s in %s: %s", self.backend, self.precision, self.backend_reason)
@@ -418,6 +426,11 @@ class Explainer:
     def _explain_batch(self, frames: Sequence[Frame], tracker: Tracker | None) -> list[Explanation]:
         # The caller may be in inference mode; gradients are taken here.
         threads = torch_threads(available_cores() if self._split is None else self._split.head_threads)
+        region = self._preprocessor.geometry(frames[0]).region
+        if isinstance(self.model, Segmenter) and self.model.spot is not None:
+            width, height = frames[0].image.width, frames[0].image.height
+            check_inside(self.model.spot.edges, width, height)
+            self.model.spot.place(width, height, region)
         with torch.inference_mode(False), evaluating(self._module), threads:
             if self._clips is None:
                 run = self._run(self._preprocessor.pixels(frames))
@@ -425,7 +438,8 @@ class Explainer:
                 run = self._run_clip(self._clips, frames)
             # From here on the CPU does all but gradients and maps: looking up a few probabilities on a GPU
             # would wait for it again and again.
-            probabilities = self.model.probabilities(run.scores).cpu()
+            known = run.probabilities
+            probabilities = (self.model.probabilities(run.scores) if known is None else known).cpu()
             ranking = probabilities.argsort(dim=1, descending=True, stable=True)
             ranked = ranking if tracker is None else self._tracked(frames, probabilities, tracker)
             objectives = [target.objective(ranked) for target in self.targets]
@@ -436,7 +450,6 @@ class Explainer:
                 probabilities=probabilities.numpy(),
                 instances=run.instances,
             )
-        region = self._preprocessor.geometry(frames[0]).region
         return self._assembler.assemble(frames, result, region)
 
     def _tracked(
@@ -505,3 +518,12 @@ class Explainer:
 def _grouped(frames: Sequence[Frame], key: Callable[[Frame], Hashable]) -> list[list[Frame]]:
     """Group consecutive frames of one key."""
     return [list(alike) for _, alike in itertools.groupby(frames, key=key)]
+
+
+def _aim(model: Model, at: Sequence[float]) -> Model:
+    """Return a segmenter that scores classes at a place of the frame."""
+    if not isinstance(model, Segmenter):
+        raise InvalidArgumentError(
+            f"`at` is for segmenters, and {model.name} gives one answer for the whole image; leave it out"
+        )
+    return model.aimed(at)

@@ -16,6 +16,7 @@ from streamcam.cli.options.values import (
     read_above_zero,
     read_input_size,
     read_numbers,
+    read_place,
     read_rank,
 )
 
@@ -82,9 +83,9 @@ _model_options = combine(
         "name",
         default_of="load_model",
         metavar="NAME",
-        help="The network to explain: the built-in one, a torchvision classifier (resnet50), video:NAME for "
-        "clips, timm:NAME, or your own function that returns one (package.module:factory). "
-        "streamcam models lists them.",
+        help="The network to explain: the built-in one, a torchvision classifier (resnet50), "
+        "segmentation:NAME, video:NAME for clips, timm:NAME, or your own function that returns one "
+        "(package.module:factory). streamcam models lists them.",
     ),
     option(
         "--weights",
@@ -174,6 +175,13 @@ _explanation_options = combine(
         "--signed",
         is_flag=True,
         help="Also show evidence against the class, in blue; evidence for it is red.",
+    ),
+    option(
+        "--at",
+        callback=read_place,
+        metavar="X,Y",
+        help="Of segmenters: explain what the network says at this point of the frame, in pixels, or in "
+        "the box LEFT,TOP,RIGHT,BOTTOM. [default: everywhere]",
     ),
     option(
         "--clip-fps",
