@@ -28,7 +28,11 @@ from streamcam.explain.backends.cache import cache_directory
 from streamcam.explain.batch import Assembler, BatchResult, BatchRun, MapMaker
 from streamcam.explain.clips import ClipBuffer, ClipRun, choose_timing
 from streamcam.explain.devices import PRECISIONS, choose_device, choose_precision
-from streamcam.explain.hooks import evaluating, without_inference_tensors
+from streamcam.explain.hooks import (
+    evaluating,
+    twice_differentiable_attention,
+    without_inference_tensors,
+)
 from streamcam.explain.memory import choose_batch_size, run_what_fits
 from streamcam.explain.method_inputs import VARIANTS_AT_ONCE
 from streamcam.explain.methods import HEAD_ONLY, METHODS, parse_method
@@ -431,7 +435,10 @@ class Explainer:
             width, height = frames[0].image.width, frames[0].image.height
             check_inside(self.model.spot.edges, width, height)
             self.model.spot.place(width, height, region)
-        with torch.inference_mode(False), evaluating(self._module), threads:
+        attention = (
+            twice_differentiable_attention() if self._method.is_second_order else contextlib.nullcontext()
+        )
+        with torch.inference_mode(False), evaluating(self._module), threads, attention:
             if self._clips is None:
                 run = self._run(self._preprocessor.pixels(frames))
             else:
