@@ -28,8 +28,13 @@ from streamcam.explain.backends.cache import cache_directory
 from streamcam.explain.batch import Assembler, BatchResult, BatchRun, MapMaker
 from streamcam.explain.clips import ClipBuffer, ClipRun, choose_timing
 from streamcam.explain.devices import PRECISIONS, choose_device, choose_precision
-from streamcam.explain.hooks import evaluating, without_inference_tensors
+from streamcam.explain.hooks import (
+    evaluating,
+    twice_differentiable_attention,
+    without_inference_tensors,
+)
 from streamcam.explain.memory import choose_batch_size, run_what_fits
+from streamcam.explain.method_inputs import VARIANTS_AT_ONCE
 from streamcam.explain.methods import HEAD_ONLY, METHODS, parse_method
 from streamcam.explain.precision_check import hooked_network
 from streamcam.explain.targets import Target, TargetRequest, resolve_targets
@@ -160,6 +165,9 @@ class Explainer:
         model = self.model  # it may have been adapted
         self.fit = probe.fit
         self.batch_size = choose_batch_size(self.device, probe.layers) if batch_size == "auto" else batch_size
+        if not probe.batches and self.batch_size > 1:
+            self.batch_size = 1
+            self.notes.append(f"{model.name} takes one image at a time: batches have one image")
         requested = model.auto_layer if target_layer == AUTO else target_layer
         layers = choose_target_layers(probe.layers, requested, stages=self._method.stages)
         self.target_layer = "+".join(layer.name for layer in layers)
@@ -192,7 +200,13 @@ class Explainer:
                 ),
             )
         self.backend = "torch" if self._split is None else "openvino"
-        self._map_maker = MapMaker(network, self._method, self._options, self._preprocessor.prepare)
+        self._map_maker = MapMaker(
+            network,
+            self._method,
+            self._options,
+            self._preprocessor.prepare,
+            VARIANTS_AT_ONCE if probe.batches else 1,
+        )
         self._graphs = captured_graphs_for(self.device, self._map_maker)
         self._preferred = {"backend": self.backend, "precision": self.precision}
         self._settings: dict[str, Any] = {
@@ -421,7 +435,10 @@ class Explainer:
             width, height = frames[0].image.width, frames[0].image.height
             check_inside(self.model.spot.edges, width, height)
             self.model.spot.place(width, height, region)
-        with torch.inference_mode(False), evaluating(self._module), threads:
+        attention = (
+            twice_differentiable_attention() if self._method.is_second_order else contextlib.nullcontext()
+        )
+        with torch.inference_mode(False), evaluating(self._module), threads, attention:
             if self._clips is None:
                 run = self._run(self._preprocessor.pixels(frames))
             else:
