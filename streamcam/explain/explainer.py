@@ -34,6 +34,7 @@ from streamcam.explain.hooks import (
     without_inference_tensors,
 )
 from streamcam.explain.memory import choose_batch_size, run_what_fits
+from streamcam.explain.method_inputs import VARIANTS_AT_ONCE
 from streamcam.explain.methods import HEAD_ONLY, METHODS, parse_method
 from streamcam.explain.precision_check import hooked_network
 from streamcam.explain.targets import Target, TargetRequest, resolve_targets
@@ -165,6 +166,9 @@ class Explainer:
         model = self.model  # it may have been adapted
         self.fit = probe.fit
         self.batch_size = choose_batch_size(self.device, probe.layers) if batch_size == "auto" else batch_size
+        if not probe.batches and self.batch_size > 1:
+            self.batch_size = 1
+            self.notes.append(f"{model.name} takes one image at a time: batches have one image")
         requested = model.auto_layer if target_layer == AUTO else target_layer
         layers = choose_target_layers(probe.layers, requested, stages=self._method.stages)
         self.target_layer = "+".join(layer.name for layer in layers)
@@ -197,7 +201,13 @@ class Explainer:
                 ),
             )
         self.backend = "torch" if self._split is None else "openvino"
-        self._map_maker = MapMaker(network, self._method, self._options, self._preprocessor.prepare)
+        self._map_maker = MapMaker(
+            network,
+            self._method,
+            self._options,
+            self._preprocessor.prepare,
+            VARIANTS_AT_ONCE if probe.batches else 1,
+        )
         self._graphs = captured_graphs_for(self.device, self._map_maker)
         self._preferred = {"backend": self.backend, "precision": self.precision}
         self._settings: dict[str, Any] = {
