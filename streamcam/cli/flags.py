@@ -12,6 +12,7 @@ FLAGS: dict[str, str] = {
     "activation": "--activation",
     "against": "--against",
     "alpha": "--alpha",
+    "at": "--at",
     "backend": "--backend",
     "batch_size": "--batch",
     "chroma": "--chroma",

@@ -38,7 +38,7 @@ def layers_command(
     classifier = load_model(model, weights=weights, any_shape=fit == "full", **own_model)
     probe = probe_model(classifier, fit)
     try:
-        chosen = {layer.name for layer in choose_target_layers(probe.layers, pyramid=classifier.pyramid)}
+        chosen = {layer.name for layer in choose_target_layers(probe.layers, classifier.auto_layer)}
     except ModelError:
         if not every:
             raise

@@ -18,7 +18,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from streamcam.explain.hooks import ForwardPass, HookedNetwork
-from streamcam.explain.method_inputs import MethodInputs, differentiate_all, evaluate
+from streamcam.explain.method_inputs import (
+    VARIANTS_AT_ONCE,
+    MethodInputs,
+    differentiate_all,
+    evaluate,
+)
 from streamcam.explain.methods import Method, method_call
 from streamcam.explain.targets import FUNCTION_INDEX, Objective, ObjectsFound, Target
 from streamcam.explanations import (
@@ -52,6 +57,11 @@ class BatchRun(Protocol):
         ...
 
     @property
+    def probabilities(self) -> torch.Tensor | None:
+        """As in `Output.probabilities`."""
+        ...
+
+    @property
     def instances(self) -> Sequence[Sequence[Instance]] | None:
         """The objects found in each image, as in `Output.instances`."""
         ...
@@ -75,6 +85,8 @@ class MapMaker:
     """The method's options."""
     prepare: Callable[[NDArray[np.uint8] | torch.Tensor], torch.Tensor]
     """Converts pixels, uint8 (N, H, W, 3) or clips (N, T, H, W, 3), to the network's input."""
+    variants_at_once: int = VARIANTS_AT_ONCE
+    """Number of changed images that go through the network at once."""
 
     def run(self, pixels: NDArray[np.uint8], forward_pass: ForwardPass | None = None) -> EagerRun:
         """Run the network on a batch.
@@ -127,6 +139,7 @@ class MapMaker:
                 index,
                 objective,
                 self.method.criterion,
+                self.variants_at_once,
                 differentiate=differentiate if by_gradients else None,
             )
             if self.network.is_pyramid and by_gradients and differentiate()[index] is None:
@@ -155,6 +168,11 @@ class EagerRun:
     def scores(self) -> torch.Tensor:
         """As in `BatchRun`."""
         return self.forward_pass.scores.detach()
+
+    @property
+    def probabilities(self) -> torch.Tensor | None:
+        """As in `BatchRun`."""
+        return self.forward_pass.output.probabilities
 
     @property
     def instances(self) -> Sequence[Sequence[Instance]] | None:

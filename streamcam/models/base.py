@@ -106,6 +106,8 @@ class Output:
     """The objects found in each frame, boxes as fractions of the network's input; None if it finds none."""
     raw: object = None
     """The network's own answer, for custom targets that need more than scores."""
+    probabilities: torch.Tensor | None = None
+    """(N, classes), 0 to 1, where they do not follow from the scores; see `Model.probabilities`."""
     instance_scores: Sequence[torch.Tensor] | None = None
     """For each frame float32 (its instances, classes), differentiable, in the order of its instances: how
     much each object is of each class, on the scale of `scores`. None if it cannot tell them apart."""
@@ -146,11 +148,13 @@ class Model(abc.ABC):
 
     @property
     def pyramid(self) -> tuple[str, ...]:
-        """Names of the layers that each hold objects of another size, finest first; empty if there are none.
-
-        They are what ``target_layer="auto"`` stands for.
-        """
+        """Names of the layers that each hold objects of another size, finest first; often none."""
         return ()
+
+    @property
+    def auto_layer(self) -> str:
+        """Dotted name of the layer that is explained by default; ``auto`` for the last one with a grid."""
+        return "+".join(self.pyramid) or "auto"
 
     @property
     def answers_values(self) -> bool:

@@ -96,7 +96,7 @@ class Detector(Model):
             instance_scores.append(odds[places[: len(rows)]])
             with torch.no_grad():
                 instances.append(self._report(image, rows, classes))
-        return Output(torch.stack(scores), instances, answer, instance_scores)
+        return Output(torch.stack(scores), instances, answer, instance_scores=instance_scores)
 
     def probabilities(self, scores: torch.Tensor) -> torch.Tensor:
         """Convert log-odds (N, classes) to probabilities (N, classes), which do not exclude each other."""

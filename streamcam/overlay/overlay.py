@@ -154,8 +154,10 @@ def _list_labels(
 ) -> list[LabelLine]:
     """List the most probable classes, and the explained ones that are not among them.
 
-    Objects have their labels on their boxes.
+    Where no labels are asked for, there are none. Objects have their labels on their boxes.
     """
+    if not labels:
+        return []
     explained = {target.index: target for target in targets if object_number(target.index) is None}
     listed = {label.index: label for label in labels}
     listed |= {index: target for index, target in explained.items() if index not in listed}

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, cast
 
+import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
@@ -19,6 +20,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
 from av.subtitles.stream import SubtitleStream
+from numpy.typing import NDArray
 
 from streamcam.media.containers import add_template, usual_layout
 
@@ -27,6 +29,9 @@ _BITS_PER_CHANNEL = 80_000
 
 _SAME_CHANNELS = {"5.1(side)": "5.1", "5.0(side)": "5.0"}
 """Channel layout → the one with other names for the same channels, which encoders and players know better."""
+
+_LOUDEST = 1000.0
+"""No sample of audio is as large as this, by far; full scale is 1."""
 
 _TEXT_TIME_BASE = Fraction(1, 1000)
 
@@ -43,6 +48,9 @@ class StreamConverter(abc.ABC):
 
     loss = ""
     """The quality lost by that, in words to follow the codec's name."""
+
+    damaged = 0
+    """How many packets or frames could not be decoded or encoded, and are missing."""
 
     def __init__(self, stream: Stream, begin_s: float) -> None:
         """Prepare for packets in the order of the file.
@@ -109,7 +117,8 @@ class AudioEncoder(StreamConverter):
     def _convert(self, packet: Packet[Any]) -> list[Packet[Any]]:
         try:
             frames = cast("list[AudioFrame]", packet.decode())
-        except FFmpegError:  # the reader of the images meets damage too, and reports it
+        except FFmpegError:
+            self.damaged += 1
             return []
         return [encoded for frame in frames for encoded in self._encode(frame)]
 
@@ -128,7 +137,22 @@ class AudioEncoder(StreamConverter):
     def _resample(self, frame: AudioFrame | None) -> list[Packet[Any]]:
         if self._resampler is None:
             return []
-        return [packet for ready in self._resampler.resample(frame) for packet in self._encoder.encode(ready)]
+        ready = self._resampler.resample(frame)
+        return [packet for frame in ready for packet in self._encoder.encode(self._sound(frame))]
+
+    def _sound(self, frame: AudioFrame | None) -> AudioFrame | None:
+        """Silence what is no sound, at which an encoder would give up: NaN, infinity and the like."""
+        if frame is None or not frame.format.name.startswith(("flt", "dbl")):
+            return frame
+        samples = cast("NDArray[np.float32]", frame.to_ndarray())
+        is_sound = np.abs(samples) <= _LOUDEST
+        if is_sound.all():
+            return frame
+        self.damaged += 1
+        audible = np.where(is_sound, samples, np.float32(0))
+        silenced = AudioFrame.from_ndarray(audible, frame.format.name, frame.layout.name)
+        silenced.sample_rate, silenced.pts, silenced.time_base = frame.sample_rate, frame.pts, frame.time_base
+        return silenced
 
 
 class SubtitleEncoder(StreamConverter):
@@ -147,6 +171,7 @@ class SubtitleEncoder(StreamConverter):
                 return []
             encoded = self._encoder.encode_subtitle(subtitles)
         except FFmpegError:
+            self.damaged += 1
             return []
         encoded.pts = encoded.dts = packet.pts if packet.pts is not None else packet.dts
         encoded.time_base, encoded.duration = packet.time_base, packet.duration

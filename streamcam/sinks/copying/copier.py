@@ -72,10 +72,12 @@ class StreamCopier:
         self._metadata = MetadataCopier(self._input, output, container, info)
         self._metadata.copy_file()
         self._converters: dict[int, StreamConverter] = {}
+        self._names: dict[int, str] = {}
         for stream in self._input.streams:
             converter = self._add(stream, audio=audio)
             if converter is not None:
                 self._converters[stream.index] = converter
+                self._names[stream.index] = _name(stream)
         self._first_packets.clear()
         self._packets = self._due_packets()
         self._next = next(self._packets, None)
@@ -83,7 +85,12 @@ class StreamCopier:
     @property
     def notes(self) -> tuple[str, ...]:
         """Changes and losses that the user should know of, a sentence each."""
-        return (*self._metadata.notes, *self._notes)
+        damaged = (
+            f"{self._names[index]}: {converter.damaged} damaged packets are left out"
+            for index, converter in self._converters.items()
+            if converter.damaged
+        )
+        return (*self._metadata.notes, *self._notes, *damaged)
 
     def copy_until(self, time_s: float, muxer: Muxer) -> None:
         """Mux everything up to a time in the input's own timeline, in seconds.

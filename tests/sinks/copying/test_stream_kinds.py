@@ -70,6 +70,22 @@ def test_a_gap_in_the_audio_becomes_silence(tmp_path: Path) -> None:
     assert np.abs(found[round(1.4 * 48000) : round(1.8 * 48000)]).max() > 0.2
 
 
+def test_audio_that_is_not_finite_costs_only_itself(tmp_path: Path) -> None:
+    whole = make_clip(tmp_path / "whole.mkv", frames=50, audio=[Audio("pcm_f32le", duration_s=2)])
+    clip = tmp_path / "in.mkv"
+    packets = packets_of(whole, "audio")
+    data = whole.read_bytes()
+    spoiled = np.full(len(packets[40][1]) // 4, np.nan, np.float32).tobytes()
+    assert data.count(packets[40][1]) == 1
+    clip.write_bytes(data.replace(packets[40][1], spoiled))
+    passed = pass_through(clip, tmp_path / "out.ts")
+    assert "is re-encoded to aac" in passed.sink_notes[0]
+    assert passed.sink_notes[1].startswith("audio stream 1 (pcm_f32le): ")
+    assert passed.sink_notes[1].endswith("damaged packets are left out")
+    given, found = waveform_of(whole), waveform_of(tmp_path / "out.ts")
+    assert abs(delay_of(found[round(1.2 * 48000) :], given[round(1.2 * 48000) :])) <= 96
+
+
 def test_audio_may_be_left_away(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "in.mp4", audio=[Audio(), Audio("flac")])
     passed = pass_through(clip, tmp_path / "out.mp4", settings=EncoderSettings(no_audio=True))
