@@ -54,3 +54,15 @@ def test_standard_input_is_rendered(
         monkeypatch.setattr("sys.stdin", sent)
         assert run(["render", "-", "-o", "out.mp4"]) == 0, capfd.readouterr().err
     assert frame_times_of(clip.with_name("out.mp4")) == frame_times_of(clip)
+
+
+@pytest.mark.usefixtures("explainers")
+def test_what_pillow_warns_of_is_not_printed(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    damaged = (
+        b"Exif\0\0II*\0\x08\0\0\0\x02\0\x12\x01\x03\0\x01\0\0\0\x01\0\0\0\x0f\x01\x02\0\x40\0\0\0\0\x10\0\0"
+    )
+    Image.new("RGB", (64, 48)).save(work / "photo.jpg", exif=damaged)
+    with Image.open(work / "photo.jpg") as opened, pytest.warns(UserWarning, match="Corrupt EXIF data"):
+        opened.getexif()
+    assert run(["render", "photo.jpg", "-o", "out.png"]) == 0
+    assert "PIL" not in capfd.readouterr().err
