@@ -28,8 +28,13 @@ from streamcam.explain.backends.cache import cache_directory
 from streamcam.explain.batch import Assembler, BatchResult, BatchRun, MapMaker
 from streamcam.explain.clips import ClipBuffer, ClipRun, choose_timing
 from streamcam.explain.devices import PRECISIONS, choose_device, choose_precision
-from streamcam.explain.hooks import evaluating, without_inference_tensors
+from streamcam.explain.hooks import (
+    evaluating,
+    twice_differentiable_attention,
+    without_inference_tensors,
+)
 from streamcam.explain.memory import choose_batch_size, run_what_fits
+from streamcam.explain.method_inputs import VARIANTS_AT_ONCE
 from streamcam.explain.methods import HEAD_ONLY, METHODS, parse_method
 from streamcam.explain.precision_check import hooked_network
 from streamcam.explain.targets import Target, TargetRequest, resolve_targets
@@ -104,7 +109,7 @@ class Explainer:
                 classes, functions from the `Output` of M images to (M,); None for the most probable class.
             against: A class whose score is subtracted: explains the difference.
             signed: Whether maps keep evidence against the class, as negative values.
-            top_k: Number of predictions to report.
+            top_k: Number of predictions to report; with 0 none are listed.
             device: ``"auto"``, ``"cpu"``, ``"cuda"`` …
             precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"`` for the network; maps are float32.
             fit: A name in `streamcam.models.FITS`; None for ``full`` where the network takes any shape and
@@ -132,9 +137,10 @@ class Explainer:
             )
         if fit is not None and fit not in FITS:
             raise unknown_name("fit", fit, FITS)
-        smallest = top_k if batch_size == "auto" else min(top_k, batch_size)
-        if smallest < 1:
-            raise InvalidArgumentError(f"`top_k` and `batch_size` are at least 1, not {smallest}")
+        if top_k < 0:
+            raise InvalidArgumentError(f"`top_k` is 0 or more, not {top_k}")
+        if batch_size != "auto" and batch_size < 1:
+            raise InvalidArgumentError(f"`batch_size` is at least 1, not {batch_size}")
         device_choice = choose_device(device)
         self.device, backend_device = device_choice.torch, device_choice.openvino
         precisions = choose_precision(precision, self.device, backend_device)
@@ -160,6 +166,9 @@ class Explainer:
         model = self.model  # it may have been adapted
         self.fit = probe.fit
         self.batch_size = choose_batch_size(self.device, probe.layers) if batch_size == "auto" else batch_size
+        if not probe.batches and self.batch_size > 1:
+            self.batch_size = 1
+            self.notes.append(f"{model.name} takes one image at a time: batches have one image")
         requested = model.auto_layer if target_layer == AUTO else target_layer
         layers = choose_target_layers(probe.layers, requested, stages=self._method.stages)
         self.target_layer = "+".join(layer.name for layer in layers)
@@ -192,7 +201,13 @@ class Explainer:
                 ),
             )
         self.backend = "torch" if self._split is None else "openvino"
-        self._map_maker = MapMaker(network, self._method, self._options, self._preprocessor.prepare)
+        self._map_maker = MapMaker(
+            network,
+            self._method,
+            self._options,
+            self._preprocessor.prepare,
+            VARIANTS_AT_ONCE if probe.batches else 1,
+        )
         self._graphs = captured_graphs_for(self.device, self._map_maker)
         self._preferred = {"backend": self.backend, "precision": self.precision}
         self._settings: dict[str, Any] = {
@@ -421,7 +436,10 @@ class Explainer:
             width, height = frames[0].image.width, frames[0].image.height
             check_inside(self.model.spot.edges, width, height)
             self.model.spot.place(width, height, region)
-        with torch.inference_mode(False), evaluating(self._module), threads:
+        attention = (
+            twice_differentiable_attention() if self._method.is_second_order else contextlib.nullcontext()
+        )
+        with torch.inference_mode(False), evaluating(self._module), threads, attention:
             if self._clips is None:
                 run = self._run(self._preprocessor.pixels(frames))
             else:
@@ -452,6 +470,7 @@ class Explainer:
             probabilities.numpy(),
             self.model.labels,
             count,
+            listed=self.top_k,
             are_values=self.model.answers_values,
         )
         return torch.from_numpy(ranking)

@@ -63,18 +63,19 @@ class Layer:
         return self.shape[1] if channels_first else self.shape[-1]
 
 
-def probe_layers(model: Model, image: torch.Tensor) -> list[Layer]:
+def probe_layers(model: Model, image: torch.Tensor, *, one_at_a_time: bool = False) -> list[Layer]:
     """Run a network and describe what each module puts out, in the order in which they finish.
 
     Args:
         model: In evaluation mode, on the image's device.
         image: float32 (1, C, H, W), or (1, C, T, H, W) for clips.
+        one_at_a_time: Whether the network takes a single image.
 
     Raises:
         Exception: whatever the network raises on an input that it does not take.
     """
     with torch.inference_mode(False), torch.no_grad(), running_eagerly(model.module):
-        trial = run_trial(model, trial_batch(image))
+        trial = run_trial(model, trial_batch(image), one_at_a_time=one_at_a_time)
         layouts = _find_layouts(trial.outputs, tuple(image.shape[-2:]), of_clips=image.ndim == 5)
         layers = _describe(trial, layouts)
         if not any(layer.explains for layer in layers):

@@ -11,6 +11,7 @@ from streamcam.cli.options.declaring import Command, combine, grouped, option
 from streamcam.cli.options.values import (
     CLASS_NAME,
     COUNT,
+    COUNT_FROM_0,
     COUNT_OR_AUTO,
     NUMBER,
     read_above_zero,
@@ -84,8 +85,8 @@ _model_options = combine(
         default_of="load_model",
         metavar="NAME",
         help="The network to explain: the built-in one, a torchvision classifier (resnet50), "
-        "segmentation:NAME, video:NAME for clips, timm:NAME, or your own function that returns one "
-        "(package.module:factory). streamcam models lists them.",
+        "segmentation:NAME, video:NAME for clips, timm:NAME, hf:FOLDER, or your own function that "
+        "returns one (package.module:factory). streamcam models lists them.",
     ),
     option(
         "--weights",
@@ -200,10 +201,10 @@ _explanation_options = combine(
     ),
     option(
         "--top-k",
-        type=COUNT,
+        type=COUNT_FROM_0,
         default_of="Explainer",
         metavar="NUMBER",
-        help="How many predicted labels to show.",
+        help="How many predicted labels to show; 0 for none.",
     ),
 )
 """The explanation: method, layer, classes."""
