@@ -178,8 +178,8 @@ class VideoSink(Sink):
             changes = ["left out"] if any(before > after for before, after in pairs) else []
             changes += ["repeated"] if any(before < after for before, after in pairs) else []
             notes.append(
-                f"{given[0]}x{given[1]} is written as {written[0]}x{written[1]}: pixels share color in pairs, so "
-                f"the odd row or column is {' or '.join(changes)}"
+                f"{given[0]}x{given[1]} is written as {written[0]}x{written[1]}: pixels share color in "
+                f"pairs, so the odd row or column is {' or '.join(changes)}"
             )
         encoder = self._encoding.encoder
         if self._info.top_field_first is not None and encoder_row(encoder).interlaced_options is None:
