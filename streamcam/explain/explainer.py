@@ -49,6 +49,7 @@ from streamcam.models import (
     Probe,
     Segmenter,
     choose_target_layers,
+    default_layer,
     load_model,
     probe_arranged,
 )
@@ -179,7 +180,7 @@ class Explainer:
         if not probe.batches and self.batch_size > 1:
             self.batch_size = 1
             self.notes.append(f"{model.name} takes one image at a time: batches have one image")
-        requested = model.auto_layer if target_layer == AUTO else target_layer
+        requested = default_layer(model, probe.layers) if target_layer == AUTO else target_layer
         layers = choose_target_layers(probe.layers, requested, stages=self._method.stages)
         self.target_layer = "+".join(layer.name for layer in layers)
         self._assembler = Assembler(
