@@ -48,14 +48,16 @@ def load_model(
     any_shape: bool = False,
     num_classes: int | None = None,
     trust_pickle: bool = False,
+    prompts: str | Sequence[str] = (),
+    templates: str | Sequence[str] = (),
 ) -> Model:
     """Load a model by name, in evaluation mode, on the CPU.
 
     Args:
         name: The default model's name, that of a torchvision classifier, ``segmentation:NAME`` or
-            ``video:NAME`` for one of its segmenters or classifiers of clips, ``timm:NAME``, ``hf:FOLDER`` for
-            a folder of transformers, or ``package.module:factory`` for your own function that returns a
-            `torch.nn.Module` or a `Model`.
+            ``video:NAME`` for one of its segmenters or classifiers of clips, ``timm:NAME``, ``clip:NAME`` for
+            those that compare images with texts, ``hf:FOLDER`` for a folder of transformers, or
+            ``package.module:factory`` for your own function that returns a `torch.nn.Module` or a `Model`.
         weights: ``"default"`` for the published weights (a factory's network as it is made), ``"none"`` for
             an untrained network, the same every time, the name of other published weights, as
             ``"IMAGENET1K_V1"``, or the path of a ``.safetensors`` or PyTorch file, or of a folder of Hugging
@@ -76,6 +78,9 @@ def load_model(
             of a file of weights is read from it.
         trust_pickle: Whether reading a file of weights may run code that is in it, as that of a whole network
             does. Only for files from people you trust.
+        prompts: Of networks that compare images with texts: the texts, which are the classes.
+        templates: Of the same: sentences with ``{}`` in the place of a prompt, as ``"a photo of a {}"``; the
+            prompt's features are averaged over them.
 
     Raises:
         UnknownNameError: if there is no such model.
@@ -99,14 +104,33 @@ def load_model(
         any_shape,
         num_classes,
         trust_pickle,
+        (prompts,) if isinstance(prompts, str) else tuple(prompts),
+        (templates,) if isinstance(templates, str) else tuple(templates),
     )
     family = next((family for family in FAMILIES if family.accepts(name)), None)
     if family is None:
         raise _unknown_model(name)
+    _check_texts(request, takes_prompts=family.takes_prompts)
     with _repeatable() if weights == NO_WEIGHTS else contextlib.nullcontext():
         model = family.load(request).in_float32()
     model.module.eval()
     return model
+
+
+def _check_texts(request: ModelRequest, *, takes_prompts: bool) -> None:
+    for parameter, texts in (("prompts", request.prompts), ("templates", request.templates)):
+        if texts and not takes_prompts:
+            raise InvalidArgumentError(
+                f"`{parameter}` are for networks that compare images with texts, as clip:ViT-B-32, and "
+                f"{request.name} has classes of its own; leave them out"
+            )
+    if any(not prompt.strip() for prompt in request.prompts):
+        raise InvalidArgumentError("a prompt is empty; check `prompts`")
+    if len(set(request.prompts)) < len(request.prompts):
+        raise InvalidArgumentError("a prompt is there twice; check `prompts`")
+    for template in request.templates:
+        if "{}" not in template:
+            raise InvalidArgumentError(f"template {template!r} has no {{}} for the prompt; check `templates`")
 
 
 @contextlib.contextmanager

@@ -46,6 +46,10 @@ class ModelRequest:
     """Number of classes of an untrained network, or of a factory that takes it."""
     trust_pickle: bool = False
     """Whether a file of weights may run code."""
+    prompts: tuple[str, ...] = ()
+    """Texts to compare images with."""
+    templates: tuple[str, ...] = ()
+    """Sentences with ``{}`` for a prompt, over which its features are averaged; the prompt alone if empty."""
 
     @property
     def weights_file(self) -> Path | None:
