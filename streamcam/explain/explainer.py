@@ -109,7 +109,7 @@ class Explainer:
                 classes, functions from the `Output` of M images to (M,); None for the most probable class.
             against: A class whose score is subtracted: explains the difference.
             signed: Whether maps keep evidence against the class, as negative values.
-            top_k: Number of predictions to report.
+            top_k: Number of predictions to report; with 0 none are listed.
             device: ``"auto"``, ``"cpu"``, ``"cuda"`` …
             precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"`` for the network; maps are float32.
             fit: A name in `streamcam.models.FITS`; None for ``full`` where the network takes any shape and
@@ -137,9 +137,10 @@ class Explainer:
             )
         if fit is not None and fit not in FITS:
             raise unknown_name("fit", fit, FITS)
-        smallest = top_k if batch_size == "auto" else min(top_k, batch_size)
-        if smallest < 1:
-            raise InvalidArgumentError(f"`top_k` and `batch_size` are at least 1, not {smallest}")
+        if top_k < 0:
+            raise InvalidArgumentError(f"`top_k` is 0 or more, not {top_k}")
+        if batch_size != "auto" and batch_size < 1:
+            raise InvalidArgumentError(f"`batch_size` is at least 1, not {batch_size}")
         device_choice = choose_device(device)
         self.device, backend_device = device_choice.torch, device_choice.openvino
         precisions = choose_precision(precision, self.device, backend_device)
@@ -469,6 +470,7 @@ class Explainer:
             probabilities.numpy(),
             self.model.labels,
             count,
+            listed=self.top_k,
             are_values=self.model.answers_values,
         )
         return torch.from_numpy(ranking)

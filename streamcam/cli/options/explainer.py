@@ -11,6 +11,7 @@ from streamcam.cli.options.declaring import Command, combine, grouped, option
 from streamcam.cli.options.values import (
     CLASS_NAME,
     COUNT,
+    COUNT_FROM_0,
     COUNT_OR_AUTO,
     NUMBER,
     read_above_zero,
@@ -215,10 +216,10 @@ _explanation_options = combine(
     ),
     option(
         "--top-k",
-        type=COUNT,
+        type=COUNT_FROM_0,
         default_of="Explainer",
         metavar="NUMBER",
-        help="How many predicted labels to show.",
+        help="How many predicted labels to show; 0 for none.",
     ),
 )
 """The explanation: method, layer, classes."""

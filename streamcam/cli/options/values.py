@@ -38,6 +38,7 @@ class WholeNumber(click.IntRange):
 
 
 COUNT = WholeNumber(min=1)
+COUNT_FROM_0 = WholeNumber(min=0)
 
 
 class _CountOrAuto(click.ParamType[Any]):
