@@ -111,9 +111,7 @@ def _find_transformer(model: Model) -> _Transformer:
         blocks = getattr(getattr(part, "transformer", None), "resblocks", None)
         compare: Any = getattr(model.module, "compare", None)
         if blocks is not None and compare is not None and hasattr(part, "ln_post"):  # open_clip
-            return _Transformer(
-                model, tuple(blocks), lambda tokens: compare(_open_clip_features(part, tokens))
-            )
+            return _Transformer(model, tuple(blocks), _open_clip_head(part, compare))
     raise _no_transformer(model)
 
 
@@ -121,9 +119,14 @@ def _torchvision_head(part: Any) -> Callable[[torch.Tensor], torch.Tensor]:
     return lambda tokens: part.heads(part.encoder.ln(tokens[:, 0]))
 
 
-def _open_clip_features(part: Any, tokens: torch.Tensor) -> torch.Tensor:
-    pooled, _ = part._pool(tokens)
-    return pooled if part.proj is None else pooled @ part.proj
+def _open_clip_head(
+    part: Any, compare: Callable[[torch.Tensor], torch.Tensor]
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    def head(tokens: torch.Tensor) -> torch.Tensor:
+        pooled, _ = part._pool(tokens)
+        return compare(pooled if part.proj is None else pooled @ part.proj)
+
+    return head
 
 
 def _timm_head(part: Any) -> Callable[[torch.Tensor], torch.Tensor]:
