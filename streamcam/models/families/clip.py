@@ -60,7 +60,7 @@ class PromptModel(Model):
     """
 
     scale: float = 100.0
-    """What similarities are multiplied with before the softmax."""
+    """Factor of similarities in the softmax: the exponential of the network's learned logit scale."""
 
     @property
     def answers_values(self) -> bool:
