@@ -119,8 +119,8 @@ def points_at(heatmap: NDArray[np.float32], place: NDArray[np.int64]) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--scenes", type=int, default=40)
+    parser.add_argument("--steps", type=int, default=325)
+    parser.add_argument("--scenes", type=int, default=30)
     parser.add_argument("--video", type=Path, help="also render some scenes to this file")
     options = parser.parse_args()
     torch.set_num_threads(2)

@@ -82,6 +82,8 @@ class Instance:
     """Which part of the box belongs to the object, bool (h, w), at any resolution; None if unknown."""
     track_id: int | None = None
     """Identifies the same object in every frame; None if objects are not tracked."""
+    is_region: bool = False
+    """Whether it is all of a class in the frame, as segmenters tell, rather than one object."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)

@@ -7,12 +7,15 @@ tested and replaced alone.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from streamcam.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     import av
@@ -63,6 +66,30 @@ class Region:
     def __post_init__(self) -> None:
         if not (self.left < self.right and self.top < self.bottom):
             raise ValueError(f"a region needs left < right and top < bottom, not {self}")
+
+
+def check_inside(edges: Sequence[float], width: int, height: int) -> None:
+    """Check that a point or box lies in a frame.
+
+    Args:
+        edges: x and y, or left, top, right and bottom, in pixels.
+        width: Width of the frame in pixels.
+        height: Height of the frame in pixels.
+
+    Raises:
+        InvalidArgumentError: if it does not, or is neither.
+    """
+    written = ",".join(f"{edge:g}" for edge in edges)
+    if len(edges) not in (2, 4) or (len(edges) == 4 and not (edges[0] < edges[2] and edges[1] < edges[3])):
+        raise InvalidArgumentError(
+            f"`at` is a point x,y or a box left,top,right,bottom in pixels, not {written}"
+        )
+    if not all(0 <= x < width and 0 <= y < height for x, y in (edges[:2],)) or (
+        len(edges) == 4 and not (edges[2] <= width and edges[3] <= height)
+    ):
+        raise InvalidArgumentError(
+            f"`at` {written} is not in the picture: x is from 0 to {width - 1}, y from 0 to {height - 1}"
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

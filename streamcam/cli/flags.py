@@ -11,6 +11,7 @@ import re
 FLAGS: dict[str, str] = {
     "activation": "--activation",
     "alpha": "--alpha",
+    "at": "--at",
     "backend": "--backend",
     "batch_size": "--batch",
     "chroma": "--chroma",

@@ -70,6 +70,7 @@ def render_command(
     INPUT is any video that FFmpeg reads, an image, many images (a folder, frames/%05d.png or "frames/*.png"),
     a local HLS or DASH playlist, the URL of a file on a web server, or - for standard input.
     """
+    from streamcam.frames import check_inside
     from streamcam.media.encoders import EncoderSettings
     from streamcam.overlay import OverlaySettings
     from streamcam.pipeline.render import RenderSettings, plan_render
@@ -88,6 +89,8 @@ def render_command(
     signals = SignalCount()
     # Signals are handled from the first frame until the outcome is printed.
     with plan_render(source, output, settings) as plan, contextlib.ExitStack() as handling:
+        if explainer["at"] is not None:
+            check_inside(explainer["at"], plan.info.width, plan.info.height)
         with ProgressLine(quiet=quiet) as line:
             line.begin(f"loading {model['name']}")
             line.ending = "keeping what is finished" if resume else "finishing the file"

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from streamcam.explain.hooks import ForwardPass, HookedNetwork
-from streamcam.explain.method_inputs import MethodInputs
+from streamcam.explain.method_inputs import VARIANTS_AT_ONCE, MethodInputs
 from streamcam.explain.methods import Method, method_call
 from streamcam.explain.targets import FUNCTION_INDEX, Objective, Target
 from streamcam.explanations import (
@@ -48,6 +48,11 @@ class BatchRun(Protocol):
         ...
 
     @property
+    def probabilities(self) -> torch.Tensor | None:
+        """As in `Output.probabilities`."""
+        ...
+
+    @property
     def instances(self) -> Sequence[Sequence[Instance]] | None:
         """The objects found in each image, as in `Output.instances`."""
         ...
@@ -71,6 +76,8 @@ class MapMaker:
     """The method's options."""
     prepare: Callable[[NDArray[np.uint8] | torch.Tensor], torch.Tensor]
     """Converts pixels, uint8 (N, H, W, 3) or clips (N, T, H, W, 3), to the network's input."""
+    variants_at_once: int = VARIANTS_AT_ONCE
+    """Number of changed images that go through the network at once."""
 
     def run(self, pixels: NDArray[np.uint8], forward_pass: ForwardPass | None = None) -> EagerRun:
         """Run the network on a batch.
@@ -110,7 +117,13 @@ class MapMaker:
         layer_maps = []
         for index, layer_output in enumerate(forward_pass.layer_outputs):
             method_inputs = MethodInputs(
-                self.network, inputs, forward_pass, index, objective, self.method.criterion
+                self.network,
+                inputs,
+                forward_pass,
+                index,
+                objective,
+                self.method.criterion,
+                self.variants_at_once,
             )
             values = method_call(self.method, method_inputs, self.options).detach()
             if self.network.model.clip_length > 1:
@@ -133,6 +146,11 @@ class EagerRun:
     def scores(self) -> torch.Tensor:
         """As in `BatchRun`."""
         return self.forward_pass.scores.detach()
+
+    @property
+    def probabilities(self) -> torch.Tensor | None:
+        """As in `BatchRun`."""
+        return self.forward_pass.output.probabilities
 
     @property
     def instances(self) -> Sequence[Sequence[Instance]] | None:

@@ -221,6 +221,12 @@ class ClipRun:
         return self._run.scores.expand(len(self._positions), -1)
 
     @property
+    def probabilities(self) -> torch.Tensor | None:
+        """As in `BatchRun`: those of the clip for each frame."""
+        probabilities = self._run.probabilities
+        return None if probabilities is None else probabilities.expand(len(self._positions), -1)
+
+    @property
     def instances(self) -> None:
         """As in `BatchRun`: there are none."""
         return None

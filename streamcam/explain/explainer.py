@@ -28,20 +28,26 @@ from streamcam.explain.backends.cache import cache_directory
 from streamcam.explain.batch import Assembler, BatchResult, BatchRun, MapMaker
 from streamcam.explain.clips import ClipBuffer, ClipRun, choose_timing
 from streamcam.explain.devices import PRECISIONS, choose_device, choose_precision
-from streamcam.explain.hooks import evaluating, without_inference_tensors
+from streamcam.explain.hooks import (
+    evaluating,
+    twice_differentiable_attention,
+    without_inference_tensors,
+)
 from streamcam.explain.memory import choose_batch_size, run_what_fits
+from streamcam.explain.method_inputs import VARIANTS_AT_ONCE
 from streamcam.explain.methods import HEAD_ONLY, METHODS, parse_method
 from streamcam.explain.precision_check import hooked_network
 from streamcam.explain.targets import Target, TargetRequest, resolve_targets
 from streamcam.explain.threads import available_cores, torch_threads
 from streamcam.explanations import EMPTY_MAPS, Explanation
-from streamcam.frames import Frame
+from streamcam.frames import Frame, check_inside
 from streamcam.models import (
     AUTO,
     DEFAULT_MODEL,
     FITS,
     Model,
     Probe,
+    Segmenter,
     choose_target_layers,
     load_model,
     probe_arranged,
@@ -90,6 +96,7 @@ class Explainer:
         backend: str = "auto",
         clip_fps: float | None = None,
         clip_stride: int | None = None,
+        at: Sequence[float] | None = None,
     ) -> None:
         """Prepare a model for explaining.
 
@@ -102,7 +109,7 @@ class Explainer:
                 classes, functions from the `Output` of M images to (M,); None for the most probable class.
             against: A class whose score is subtracted: explains the difference.
             signed: Whether maps keep evidence against the class, as negative values.
-            top_k: Number of predictions to report.
+            top_k: Number of predictions to report; with 0 none are listed.
             device: ``"auto"``, ``"cpu"``, ``"cuda"`` …
             precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"`` for the network; maps are float32.
             fit: A name in `streamcam.models.FITS`; None for ``full`` where the network takes any shape and
@@ -115,6 +122,8 @@ class Explainer:
                 network was evaluated with if None.
             clip_stride: Of networks that take clips: how many of a clip's frames lie between the beginnings
                 of two clips, 1 or more; a quarter of its length if None.
+            at: Of segmenters: explains what the network says at a point (x, y) or in a box (left, top, right,
+                bottom) of the frame, in pixels, instead of everywhere.
 
         Raises:
             StreamcamError: one of its subclasses, if one of these does not exist or cannot be used here.
@@ -128,14 +137,17 @@ class Explainer:
             )
         if fit is not None and fit not in FITS:
             raise unknown_name("fit", fit, FITS)
-        smallest = top_k if batch_size == "auto" else min(top_k, batch_size)
-        if smallest < 1:
-            raise InvalidArgumentError(f"`top_k` and `batch_size` are at least 1, not {smallest}")
+        if top_k < 0:
+            raise InvalidArgumentError(f"`top_k` is 0 or more, not {top_k}")
+        if batch_size != "auto" and batch_size < 1:
+            raise InvalidArgumentError(f"`batch_size` is at least 1, not {batch_size}")
         device_choice = choose_device(device)
         self.device, backend_device = device_choice.torch, device_choice.openvino
         precisions = choose_precision(precision, self.device, backend_device)
         if isinstance(model, str):
             model = load_model(model, any_shape=fit == "full")
+        if at is not None:
+            model = _aim(model, at)
         self.model = model = without_inference_tensors(model.uncompiled().in_float32())
         self.targets = resolve_targets(model, classes, against)
         if signed and len(self.targets) > 1:
@@ -154,7 +166,11 @@ class Explainer:
         model = self.model  # it may have been adapted
         self.fit = probe.fit
         self.batch_size = choose_batch_size(self.device, probe.layers) if batch_size == "auto" else batch_size
-        layers = choose_target_layers(probe.layers, target_layer, stages=self._method.stages)
+        if not probe.batches and self.batch_size > 1:
+            self.batch_size = 1
+            self.notes.append(f"{model.name} takes one image at a time: batches have one image")
+        requested = model.auto_layer if target_layer == AUTO else target_layer
+        layers = choose_target_layers(probe.layers, requested, stages=self._method.stages)
         self.target_layer = "+".join(layer.name for layer in layers)
         self._assembler = Assembler(
             model.labels, self.targets, self.method, self.target_layer, signed, model.answers_values
@@ -185,7 +201,13 @@ class Explainer:
                 ),
             )
         self.backend = "torch" if self._split is None else "openvino"
-        self._map_maker = MapMaker(network, self._method, self._options, self._preprocessor.prepare)
+        self._map_maker = MapMaker(
+            network,
+            self._method,
+            self._options,
+            self._preprocessor.prepare,
+            VARIANTS_AT_ONCE if probe.batches else 1,
+        )
         self._graphs = captured_graphs_for(self.device, self._map_maker)
         self._preferred = {"backend": self.backend, "precision": self.precision}
         self._settings: dict[str, Any] = {
@@ -199,6 +221,7 @@ class Explainer:
             "backend": backend,
             "clip_fps": clip_fps,
             "clip_stride": clip_stride,
+            "at": at,
         }
         _logger.info("device %s; layer %s; batches of %d", self.device, self.target_layer, self.batch_size)
         _logger.info("backend %s in %s: %s", self.backend, self.precision, self.backend_reason)
@@ -408,14 +431,23 @@ class Explainer:
     def _explain_batch(self, frames: Sequence[Frame], tracker: Tracker | None) -> list[Explanation]:
         # The caller may be in inference mode; gradients are taken here.
         threads = torch_threads(available_cores() if self._split is None else self._split.head_threads)
-        with torch.inference_mode(False), evaluating(self._module), threads:
+        region = self._preprocessor.geometry(frames[0]).region
+        if isinstance(self.model, Segmenter) and self.model.spot is not None:
+            width, height = frames[0].image.width, frames[0].image.height
+            check_inside(self.model.spot.edges, width, height)
+            self.model.spot.place(width, height, region)
+        attention = (
+            twice_differentiable_attention() if self._method.is_second_order else contextlib.nullcontext()
+        )
+        with torch.inference_mode(False), evaluating(self._module), threads, attention:
             if self._clips is None:
                 run = self._run(self._preprocessor.pixels(frames))
             else:
                 run = self._run_clip(self._clips, frames)
             # From here on the CPU does all but gradients and maps: looking up a few probabilities on a GPU
             # would wait for it again and again.
-            probabilities = self.model.probabilities(run.scores).cpu()
+            known = run.probabilities
+            probabilities = (self.model.probabilities(run.scores) if known is None else known).cpu()
             ranking = probabilities.argsort(dim=1, descending=True, stable=True)
             ranked = ranking if tracker is None else self._tracked(frames, probabilities, tracker)
             objectives = [target.objective(ranked) for target in self.targets]
@@ -426,7 +458,6 @@ class Explainer:
                 probabilities=probabilities.numpy(),
                 instances=run.instances,
             )
-        region = self._preprocessor.geometry(frames[0]).region
         return self._assembler.assemble(frames, result, region)
 
     def _tracked(
@@ -439,6 +470,7 @@ class Explainer:
             probabilities.numpy(),
             self.model.labels,
             count,
+            listed=self.top_k,
             are_values=self.model.answers_values,
         )
         return torch.from_numpy(ranking)
@@ -495,3 +527,12 @@ class Explainer:
 def _grouped(frames: Sequence[Frame], key: Callable[[Frame], Hashable]) -> list[list[Frame]]:
     """Group consecutive frames of one key."""
     return [list(alike) for _, alike in itertools.groupby(frames, key=key)]
+
+
+def _aim(model: Model, at: Sequence[float]) -> Model:
+    """Return a segmenter that scores classes at a place of the frame."""
+    if not isinstance(model, Segmenter):
+        raise InvalidArgumentError(
+            f"`at` is for segmenters, and {model.name} gives one answer for the whole image; leave it out"
+        )
+    return model.aimed(at)

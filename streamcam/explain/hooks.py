@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from streamcam.errors import ModelError
 from streamcam.models import Layer, Model, Output
@@ -171,6 +172,11 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part in training:
             part.training = True
+
+
+def twice_differentiable_attention() -> contextlib.AbstractContextManager[None]:
+    """Compute attention by plain matrix products while inside: fused kernels have no second derivative."""
+    return sdpa_kernel(SDPBackend.MATH)
 
 
 def without_inference_tensors(model: Model) -> Model:

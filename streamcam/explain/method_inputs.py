@@ -18,6 +18,10 @@ Criterion = Callable[[Objective, Output], torch.Tensor]
 """(objective, output of N images) → (N,): what is differentiated instead of the objective itself."""
 
 
+VARIANTS_AT_ONCE = 16
+"""Number of changed images that go through a network at once."""
+
+
 class MethodInputs:
     """The inputs of a method for one layer, one batch and one objective. A method's parameters name them."""
 
@@ -29,7 +33,7 @@ class MethodInputs:
         index: int,
         objective: Objective,
         criterion: Criterion | None = None,
-        batch_size: int = 16,
+        batch_size: int = VARIANTS_AT_ONCE,
     ) -> None:
         """Choose the layer and the objective.
 
@@ -233,6 +237,8 @@ class Scorer:
         takes the size of the batch from the layer's output; a network that remembers the size from before,
         or joins both along the channels, needs as many images as outputs. A trial tells.
         """
+        if self._batch_size == 1:
+            return True
         image, own = self.inputs[:1], self._output[:1]
         pair = torch.cat([own, 0.5 * own + 1])
         expected = self._network.run_with_output(image.expand(2, -1, -1, -1), pair).scores

@@ -9,6 +9,7 @@ from streamcam.models.geometry import FITS, Geometry, fit_geometry
 from streamcam.models.layers import AUTO, Layer, choose_target_layers, probe_layers
 from streamcam.models.loading import known_models, load_model
 from streamcam.models.probing import Probe, probe_arranged, probe_model
+from streamcam.models.segmenter import Segmenter
 
 __all__ = [
     "AUTO",
@@ -23,6 +24,7 @@ __all__ = [
     "ModelInfo",
     "Output",
     "Probe",
+    "Segmenter",
     "choose_target_layers",
     "fit_geometry",
     "known_models",

@@ -106,6 +106,8 @@ class Output:
     """The objects found in each frame, boxes as fractions of the network's input; None if it finds none."""
     raw: object = None
     """The network's own answer, for custom targets that need more than scores."""
+    probabilities: torch.Tensor | None = None
+    """(N, classes), 0 to 1, where they do not follow from the scores; see `Model.probabilities`."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -130,6 +132,11 @@ class Model(abc.ABC):
     def clip_length(self) -> int:
         """Number of consecutive frames in an input; 1 for networks that take single images."""
         return 1
+
+    @property
+    def auto_layer(self) -> str:
+        """Dotted name of the layer that is explained by default; ``auto`` for the last one with a grid."""
+        return "auto"
 
     @property
     def answers_values(self) -> bool:

@@ -6,7 +6,7 @@ import importlib.resources
 import json
 from pathlib import Path
 
-from streamcam.errors import ModelError, SourceNotFoundError
+from streamcam.errors import ModelError, SourceNotFoundError, map_errors
 
 
 def imagenet_labels() -> tuple[str, ...]:
@@ -30,20 +30,23 @@ def read_labels(path: Path) -> tuple[str, ...]:
         SourceNotFoundError: if there is no such file.
         ModelError: if it is not such a file.
     """
-    if not path.is_file():
-        raise SourceNotFoundError(f"no labels file {str(path)!r}; check `labels`")
-    try:
+    with (
+        map_errors(OSError, to=lambda error: ModelError(_unreadable(path, error))),
+        map_errors(UnicodeDecodeError, to=lambda _: ModelError(_not_text(path))),
+    ):
+        if not path.is_file():
+            raise SourceNotFoundError(f"no labels file {str(path)!r}; check `labels`")
         text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ModelError(f"{str(path)!r} cannot be read ({error.strerror}); check `labels`") from error
-    except UnicodeDecodeError as error:
-        raise ModelError(_not_text(path)) from error
     if "\0" in text:
         raise ModelError(_not_text(path))
     labels = _from_json(text, path) if path.suffix == ".json" else _from_lines(text)
     if not labels:
         raise ModelError(f"{str(path)!r} holds no labels")
     return labels
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    return f"{str(path)!r} cannot be read ({getattr(error, 'strerror', error)}); check `labels`"
 
 
 def _not_text(path: Path) -> str:
@@ -64,7 +67,7 @@ def _from_json(text: str, path: Path) -> tuple[str, ...]:
         if isinstance(data, list):
             # ImageNet's own file gives [synset, name] pairs.
             names = [entry[-1] if isinstance(entry, list) and entry else entry for entry in data]
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, RecursionError):
         pass  # said below
     if names is None or not all(isinstance(name, str) for name in names):
         raise ModelError(

@@ -52,9 +52,10 @@ def load_model(
     """Load a model by name, in evaluation mode, on the CPU.
 
     Args:
-        name: The default model's name, that of a torchvision classifier, ``video:NAME`` for one of its
-            classifiers of clips, ``timm:NAME``, or ``package.module:factory`` for your own function that
-            returns a `torch.nn.Module` or a `Model`.
+        name: The default model's name, that of a torchvision classifier, ``segmentation:NAME`` or
+            ``video:NAME`` for one of its segmenters or classifiers of clips, ``timm:NAME``, ``hf:FOLDER`` for
+            a folder of transformers, or ``package.module:factory`` for your own function that returns a
+            `torch.nn.Module` or a `Model`.
         weights: ``"default"`` for the published weights (a factory's network as it is made), ``"none"`` for
             an untrained network, the same every time, the name of other published weights, as
             ``"IMAGENET1K_V1"``, or the path of a ``.safetensors`` or PyTorch file, or of a folder of Hugging

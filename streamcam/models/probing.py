@@ -28,6 +28,8 @@ class Probe:
     """Why the fit is not the usual one, in a sentence."""
     memory_format: torch.memory_format = torch.contiguous_format
     """Memory order of its input and its weights."""
+    batches: bool = True
+    """Whether it takes more than one image at a time."""
 
 
 def trial_size(model: Model, fit: str) -> tuple[int, int]:
@@ -84,7 +86,7 @@ def probe_model(
     note = None
     if fit in (None, "full"):
         try:
-            layers = _layers_at("full", model, device, memory_format)
+            layers, batches = _layers_at("full", model, device, memory_format)
         except StreamcamError:  # it runs, but what it returns is no classifier's answer
             raise
         except Exception as error:  # whatever a network raises
@@ -95,11 +97,12 @@ def probe_model(
             note = f"{only}: frames are stretched to that"
         else:
             if fit == "full" or any(layer.layout is not None for layer in layers):
-                return Probe("full", layers, None, memory_format)
+                return Probe("full", layers, None, memory_format, batches)
             note = f"{model.name} resizes images itself: frames are stretched to what it takes"
     fit = fit or "stretch"
     try:
-        return Probe(fit, _layers_at(fit, model, device, memory_format), note, memory_format)
+        layers, batches = _layers_at(fit, model, device, memory_format)
+        return Probe(fit, layers, note, memory_format, batches)
     except StreamcamError:
         raise
     except Exception as error:
@@ -108,9 +111,19 @@ def probe_model(
 
 def _layers_at(
     fit: str, model: Model, device: str | torch.device, memory_format: torch.memory_format
-) -> list[Layer]:
+) -> tuple[list[Layer], bool]:
+    """Return the layers, and whether the network takes several images at a time."""
     height, width = trial_size(model, fit)
     pixels = torch.from_numpy(check_images(height, width, 1)).to(device).movedim(-1, 1)
     if model.clip_length > 1:
         pixels = pixels.unsqueeze(2).repeat_interleave(model.clip_length, dim=2)
-    return probe_layers(model, model.prepare(pixels).contiguous(memory_format=memory_format))
+    image = model.prepare(pixels).contiguous(memory_format=memory_format)
+    try:
+        return probe_layers(model, image), True
+    except StreamcamError:
+        raise
+    except Exception as error:  # whatever a network raises on two images
+        try:
+            return probe_layers(model, image, one_at_a_time=True), False
+        except Exception:
+            raise error from None

@@ -248,7 +248,7 @@ def refuse_answer(name: str, answer: object, found: object) -> ModelError:
     if planes:
         return ModelError(
             f"{name} returns planes {tuple(planes[0].shape)}{listed}, as segmenters do; return a "
-            "torch.nn.Module around it that makes one score of each class's plane, as planes.mean((2, 3))"
+            "streamcam.models.Segmenter of it"
         )
     if isinstance(found, torch.Tensor) and found.ndim == 3:
         return ModelError(

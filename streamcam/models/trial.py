@@ -100,7 +100,12 @@ def _noise_like(values: torch.Tensor) -> torch.Tensor:
 
 
 def run_trial(
-    model: Model, batch: torch.Tensor, *, changed: tuple[str, Change] | None = None, kept: str = ""
+    model: Model,
+    batch: torch.Tensor,
+    *,
+    changed: tuple[str, Change] | None = None,
+    kept: str = "",
+    one_at_a_time: bool = False,
 ) -> TrialRun:
     """Run a network.
 
@@ -109,11 +114,27 @@ def run_trial(
         batch: What `trial_batch` returned, or its first image.
         changed: A module's name, and what becomes of its output.
         kept: Name of a module whose output is kept.
+        one_at_a_time: Whether the network takes a single image: it runs once for each, and the run is
+            described as if both had gone in together.
 
     Raises:
         Exception: whatever the network raises on an input that it does not take.
+        ValueError: if it answers for another number of images.
     """
+    if one_at_a_time:
+        first, second = batch[:1], batch[1:]
+        earlier = _Recorder(changed, kept, [])
+        scores = _run(model, first, earlier)
+        recorder = _Recorder(changed, kept, earlier.values)
+        scores = torch.cat([scores, _run(model, second, recorder)])
+        return TrialRun(recorder.outputs, scores, None, recorder.kept)
     recorder = _Recorder(changed, kept)
+    scores = _run(model, batch, recorder)
+    return TrialRun(recorder.outputs, scores, recorder.features, recorder.kept)
+
+
+def _run(model: Model, batch: torch.Tensor, recorder: _Recorder) -> torch.Tensor:
+    """Run a network with a recorder's hooks, and return its scores."""
     modules = [(name, module) for name, module in model.module.named_modules() if name]
     handles = [module.register_forward_hook(recorder.hook(name)) for name, module in modules]
     try:
@@ -121,13 +142,26 @@ def run_trial(
     finally:
         for handle in handles:
             handle.remove()
-    return TrialRun(recorder.outputs, scores, recorder.features, recorder.kept)
+    if len(scores) != len(batch):
+        raise ValueError(f"it returns {len(scores)} answers for {len(batch)} images")
+    return scores
 
 
 class _Recorder:
-    """Notes what modules put out while a network runs, and changes the output of one of them."""
+    """Notes what modules put out while a network runs, and changes the output of one of them.
 
-    def __init__(self, changed: tuple[str, Change] | None, kept: str) -> None:
+    Args:
+        changed: As for `run_trial`.
+        kept: As for `run_trial`.
+        values: Of the run with an earlier image, all outputs, with which these make pairs; if empty, this is
+            that run. None if all images go in together.
+    """
+
+    def __init__(
+        self, changed: tuple[str, Change] | None, kept: str, values: list[torch.Tensor] | None = None
+    ) -> None:
+        self.values: list[torch.Tensor] = []
+        self._earlier = values
         self.outputs: list[ModuleOutput] = []
         self.features: torch.Tensor | None = None
         self.kept: torch.Tensor | None = None
@@ -157,6 +191,10 @@ class _Recorder:
         if isinstance(module, _POOLING):
             self._alive_pooled[id(output)] = output
         pooled = id(output) in self._alive_pooled
+        if self._earlier is not None:
+            self.values.append(output.detach().clone())
+            if self._earlier and output.shape == (before := self._earlier[len(self.outputs)]).shape:
+                output = torch.cat([before, output])
         shape = tuple(output.shape)
         token_changes, sees_image = None, False
         if shape[:1] == (TRIAL_BATCH,):

@@ -172,7 +172,8 @@ class BoxPainter:
     def draw(self, image: Image, instances: Sequence[ColoredInstance]) -> None:
         """Draw objects onto an image, in place.
 
-        Each gets the outline of its box, the contour of its mask if it has one, and a label with its score.
+        Each gets the outline of its box, the contour of its mask if it has one, and a label with its score;
+        a region gets its contour alone.
         Everything is clipped at the image's edges; a box that reaches beyond an edge stays open there.
 
         Args:
@@ -189,10 +190,12 @@ class BoxPainter:
             mask = colored.instance.mask
             if mask is not None and mask.size:
                 renderer.draw_contour(planes, colored.instance, mask, colored.color)
-            renderer.draw_outline(planes, box, colored.color)
+            if not colored.instance.is_region:
+                renderer.draw_outline(planes, box, colored.color)
         # Above all boxes, so that each can be read.
         for colored, box in visible:
-            renderer.draw_label(planes, box, colored)
+            if not colored.instance.is_region:
+                renderer.draw_label(planes, box, colored)
         self._missing.update(dict.fromkeys(renderer.tags.book.missing))
 
 

@@ -150,7 +150,12 @@ def _color_instances(
 def _list_labels(
     labels: Sequence[Prediction], targets: Sequence[Prediction], colors: Sequence[Rgb]
 ) -> list[LabelLine]:
-    """List the most probable classes, and the explained ones that are not among them."""
+    """List the most probable classes, and the explained ones that are not among them.
+
+    Where no labels are asked for, there are none.
+    """
+    if not labels:
+        return []
     explained = {target.index: target for target in targets}
     listed = {label.index: label for label in labels}
     listed |= {index: target for index, target in explained.items() if index not in listed}

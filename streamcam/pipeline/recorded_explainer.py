@@ -99,7 +99,12 @@ class ResumingExplainer:
             self._explainer.skip_frames(*arguments)
             for frame, (explanation, probabilities) in zip(frames, known, strict=True):
                 if tracker is not None and probabilities is not None:
-                    tracker.restore_ranking(frame, probabilities, explanation.smoothed_predictions)
+                    tracker.restore_ranking(
+                        frame,
+                        probabilities,
+                        explanation.smoothed_predictions,
+                        listed=len(explanation.predictions),
+                    )
         else:
             self._is_settled = True
             explanations = self._explainer.explain_frames(*arguments)

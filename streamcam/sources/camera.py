@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -14,7 +15,7 @@ import av
 import cv2
 import numpy as np
 
-from streamcam.errors import SourceError, SourceNotFoundError
+from streamcam.errors import SourceError, SourceNotFoundError, map_errors
 from streamcam.sources.base import Source
 from streamcam.sources.capture import Capture, CapturedImage, ReconnectingSource
 from streamcam.sources.settings import SourceSettings
@@ -125,7 +126,8 @@ class CameraCapture(Capture):
         self.close()
         known = list_cameras()
         location = self._whereabouts(known)
-        device = open_device(location)
+        with self._mapped_errors("cannot be opened"):
+            device = open_device(location)
         if not device.isOpened():
             device.release()
             raise why_not(location, self.name, known)
@@ -137,13 +139,14 @@ class CameraCapture(Capture):
             self._others = frozenset(camera.number for camera in known if camera is not found)
         mode = choose_mode(() if found is None else found.modes, self._settings)
         _log.info("%s is asked for %s; %d modes are known", self.name, mode, len(found.modes) if found else 0)
-        # The coding first: in another one the size may not be there.
-        device.set(cv2.CAP_PROP_FOURCC, fourcc_number(mode.fourcc))
-        device.set(cv2.CAP_PROP_FRAME_WIDTH, mode.width)
-        device.set(cv2.CAP_PROP_FRAME_HEIGHT, mode.height)
-        if mode.rate is not None:
-            device.set(cv2.CAP_PROP_FPS, float(mode.rate))
-        rate = device.get(cv2.CAP_PROP_FPS)
+        with self._mapped_errors("cannot be set"):
+            # The coding first: in another one the size may not be there.
+            device.set(cv2.CAP_PROP_FOURCC, fourcc_number(mode.fourcc))
+            device.set(cv2.CAP_PROP_FRAME_WIDTH, mode.width)
+            device.set(cv2.CAP_PROP_FRAME_HEIGHT, mode.height)
+            if mode.rate is not None:
+                device.set(cv2.CAP_PROP_FPS, float(mode.rate))
+            rate = device.get(cv2.CAP_PROP_FPS)
         self.rate = Fraction(rate).limit_denominator(1001) if 0 < rate < 1000 else None
 
     def read(self) -> CapturedImage | None:
@@ -153,10 +156,8 @@ class CameraCapture(Capture):
             SourceError: if none has come for some time.
         """
         assert self._device is not None
-        try:
+        with self._mapped_errors("cannot be read"):
             is_there, pixels = self._device.read()
-        except cv2.error as error:
-            raise SourceError(f"{self.name} cannot be read ({error.err or 'no reason given'})") from error
         if not is_there or pixels is None or not pixels.size:
             self._failures += 1
             if self._failures >= _FAILURES_IN_A_ROW:
@@ -173,6 +174,15 @@ class CameraCapture(Capture):
             raise SourceError(f"{self.name} sent something that is no image {pixels.shape}") from error
         milliseconds = self._device.get(cv2.CAP_PROP_POS_MSEC)
         return CapturedImage(image, milliseconds / 1000 if milliseconds > 0 else None)
+
+    def _mapped_errors(self, problem: str) -> contextlib.AbstractContextManager[None]:
+        """Raise a SourceError for what OpenCV raises."""
+        return map_errors(
+            cv2.error,
+            to=lambda error: SourceError(
+                f"{self.name} {problem} ({getattr(error, 'err', None) or 'no reason given'})"
+            ),
+        )
 
     def _whereabouts(self, known: Sequence[CameraInfo]) -> int | str:
         """Where the camera is now: Linux may give one that is plugged in again another number.

@@ -34,7 +34,7 @@ from streamcam.errors import (
 )
 from streamcam.frames import Frame, SourceInfo, SourceReport
 from streamcam.sources.base import Source
-from streamcam.sources.network import redact
+from streamcam.sources.network import redact, split_url
 
 _log = logging.getLogger("streamcam.sources")
 
@@ -244,7 +244,7 @@ def fetch_web_file(url: str, open_file: Callable[[Path], Source]) -> Source | No
 
 def _request(url: str, name: str) -> http.client.HTTPResponse:
     """Ask for a file; its content has not arrived yet."""
-    parts = urllib.parse.urlsplit(url)
+    parts = split_url(url)
     user, _, host = parts.netloc.rpartition("@")
     if not host:
         raise InvalidArgumentError(f"{name!r} names no host; give {parts.scheme}://HOST/…")
@@ -289,6 +289,8 @@ def _opener() -> urllib.request.OpenerDirector:
 
 def _failed(name: str, error: Exception) -> SourceError:
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(cause, http.client.InvalidURL | UnicodeError):
+        return SourceError(f"{name!r} is no URL; check its host and port")
     if isinstance(cause, TimeoutError):
         return SourceError(f"{name!r} did not answer within {_TIMEOUT_S:g} s")
     reason = getattr(cause, "strerror", None) or type(cause).__name__

@@ -94,6 +94,18 @@ def check_url(location: str | int | Path) -> None:
         raise InvalidArgumentError(f"what begins with {scheme}: is no URL; give {scheme}://HOST:PORT/…")
 
 
+def split_url(url: str) -> urllib.parse.SplitResult:
+    """Take a URL apart.
+
+    Raises:
+        InvalidArgumentError: if that cannot be done: a bracket of an IPv6 address is missing.
+    """
+    try:
+        return urllib.parse.urlsplit(url)
+    except ValueError as error:
+        raise InvalidArgumentError(f"{redact(url)!r} is no URL ({error}); check its host") from None
+
+
 def redact(location: str) -> str:
     """Return a URL without what must not be shown: user, password, stream keys, and values.
 
@@ -159,7 +171,7 @@ class NetworkCapture(Capture):
         self.name = redact(url)
         scheme, _, rest = url.partition("://")
         scheme = scheme.lower()  # FFmpeg knows its protocols by small letters only
-        if not urllib.parse.urlsplit(url).netloc:
+        if not split_url(url).netloc:
             raise InvalidArgumentError(f"{self.name!r} names no host; give {scheme}://HOST:PORT/…")
         self._url = f"{scheme}://{rest}"
         self._timeouts_s = (open_timeout_s, read_timeout_s)

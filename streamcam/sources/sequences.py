@@ -129,7 +129,9 @@ def _find_images(path: Path) -> ImageFiles:
             )
         return images
     with map_errors(
-        OSError, to=lambda error: SourceNotFoundError(f"no images {str(path)!r}: {_reason(error)}")
+        OSError,
+        ValueError,
+        to=lambda error: SourceNotFoundError(f"no images {str(path)!r}: {_reason(error)}"),
     ):
         numbered = numbered_files(path)
     if not numbered:

@@ -30,6 +30,9 @@ class _PendingFrame:
     """The input of the ranking, float32 (classes,)."""
     ranking: NDArray[np.int64] | None = None
     smoothed_predictions: tuple[Prediction, ...] = ()
+    """Of all ranks."""
+    listed: int | None = None
+    """How many of them are listed; None for all."""
 
 
 class Tracker:
@@ -81,6 +84,7 @@ class Tracker:
         labels: Labels,
         count: int,
         *,
+        listed: int | None = None,
         are_values: bool = False,
     ) -> NDArray[np.int64]:
         """Rank the classes of observed frames, smoothed and held in time.
@@ -90,11 +94,14 @@ class Tracker:
             probabilities: Probability of every class, float32 (N, classes).
             labels: Name of each class.
             count: Number of classes to return.
+            listed: How many of them become smoothed predictions; None for all.
             are_values: Whether these are a regressor's values instead of probabilities.
 
         Returns:
             Class indices, int64 (N, count), best first.
         """
+        for frame in frames:
+            self._pending[frame.index].listed = listed
         rows = [
             self._rank(frame, row, labels, count, are_values=are_values)
             for frame, row in zip(frames, probabilities, strict=True)
@@ -127,7 +134,12 @@ class Tracker:
         return pending.probabilities, pending.smoothed_predictions
 
     def restore_ranking(
-        self, frame: Frame, probabilities: FloatArray, predictions: tuple[Prediction, ...]
+        self,
+        frame: Frame,
+        probabilities: FloatArray,
+        predictions: tuple[Prediction, ...],
+        *,
+        listed: int | None = None,
     ) -> None:
         """Rank an observed frame as in an earlier, interrupted run over the same video.
 
@@ -135,7 +147,9 @@ class Tracker:
             frame: The frame.
             probabilities: Probabilities that `export_ranking` returned for it.
             predictions: Smoothed predictions that it returned.
+            listed: As for `rank`.
         """
+        self._pending[frame.index].listed = listed
         labels = {prediction.index: prediction.label for prediction in predictions}
         are_values = any(prediction.value is not None for prediction in predictions)
         self._rank(frame, probabilities, labels, len(predictions), are_values=are_values)
@@ -167,6 +181,6 @@ class Tracker:
         return dataclasses.replace(
             explanation,
             starts_shot=pending.starts_shot,
-            smoothed_predictions=pending.smoothed_predictions,
+            smoothed_predictions=pending.smoothed_predictions[: pending.listed],
             thumbnail=pending.thumbnail,
         )

@@ -49,8 +49,8 @@ MISUSE = [
     ),
     (
         ["render"],
-        "a -o c --top-k 0",
-        "invalid value for '--top-k': 0 is not in the range x>=1; see streamcam render --help",
+        "a -o c --top-k -1",
+        "invalid value for '--top-k': -1 is not in the range x>=0; see streamcam render --help",
     ),
 ]
 

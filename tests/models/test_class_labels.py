@@ -78,3 +78,11 @@ def test_what_is_no_labels_file_is_named(tmp_path: Path, name: str, content: byt
 def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(SourceNotFoundError, match=r"no labels file .* check `labels`"):
         read_labels(tmp_path / name)
+
+
+def test_files_that_no_system_can_read_are_said_to_be(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"cannot be read \(File name too long\); check `labels`"):
+        read_labels(tmp_path / ("x" * 5000))
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(ModelError, match=r"deep.json' is not a JSON list of names"):
+        read_labels(tmp_path / "deep.json")

@@ -200,6 +200,14 @@ def test_without_a_connection_the_disk_is_asked_and_nobody_else(monkeypatch: pyt
         load_model(TINY)
 
 
+def test_a_timm_that_does_not_fit_torch_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "timm.py").write_text('raise RuntimeError("operator nms does not exist")')
+    monkeypatch.delitem(sys.modules, "timm")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModelError, match=r"timm cannot be imported \(operator nms does not exist\)"):
+        load_model("timm:resnet18")
+
+
 def test_without_timm_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(ModelError, match=r'need timm: pip install "streamcam\[timm\]"'):

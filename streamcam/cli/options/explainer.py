@@ -11,11 +11,13 @@ from streamcam.cli.options.declaring import Command, combine, grouped, option
 from streamcam.cli.options.values import (
     CLASS_NAME,
     COUNT,
+    COUNT_FROM_0,
     COUNT_OR_AUTO,
     NUMBER,
     read_above_zero,
     read_input_size,
     read_numbers,
+    read_place,
     read_rank,
 )
 
@@ -82,9 +84,9 @@ _model_options = combine(
         "name",
         default_of="load_model",
         metavar="NAME",
-        help="The network to explain: the built-in one, a torchvision classifier (resnet50), video:NAME for "
-        "clips, timm:NAME, or your own function that returns one (package.module:factory). "
-        "streamcam models lists them.",
+        help="The network to explain: the built-in one, a torchvision classifier (resnet50), "
+        "segmentation:NAME, video:NAME for clips, timm:NAME, hf:FOLDER, or your own function that "
+        "returns one (package.module:factory). streamcam models lists them.",
     ),
     option(
         "--weights",
@@ -176,6 +178,13 @@ _explanation_options = combine(
         help="Also show evidence against the class, in blue; evidence for it is red.",
     ),
     option(
+        "--at",
+        callback=read_place,
+        metavar="X,Y",
+        help="Of segmenters: explain what the network says at this point of the frame, in pixels, or in "
+        "the box LEFT,TOP,RIGHT,BOTTOM. [default: everywhere]",
+    ),
+    option(
         "--clip-fps",
         type=NUMBER,
         callback=read_above_zero,
@@ -192,10 +201,10 @@ _explanation_options = combine(
     ),
     option(
         "--top-k",
-        type=COUNT,
+        type=COUNT_FROM_0,
         default_of="Explainer",
         metavar="NUMBER",
-        help="How many predicted labels to show.",
+        help="How many predicted labels to show; 0 for none.",
     ),
 )
 """The explanation: method, layer, classes."""

@@ -38,6 +38,7 @@ class WholeNumber(click.IntRange):
 
 
 COUNT = WholeNumber(min=1)
+COUNT_FROM_0 = WholeNumber(min=0)
 
 
 class _CountOrAuto(click.ParamType[Any]):
@@ -136,3 +137,13 @@ def read_above_zero(
     if number is not None and number <= 0:
         raise click.BadParameter(f"{number:g} is not above 0", param=parameter)
     return number
+
+
+def read_place(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> tuple[float, ...] | None:
+    """Parse a point or a box in pixels, as in ``320,180`` or ``100,50,300,200``."""
+    numbers = read_numbers(context, parameter, text)
+    if numbers is not None and len(numbers) not in (2, 4):
+        raise click.BadParameter(f"{text!r} is not X,Y or LEFT,TOP,RIGHT,BOTTOM", context, parameter)
+    return numbers

@@ -132,7 +132,8 @@ class CapturedRun:
 
         def run_network() -> torch.Tensor:
             self._forward_pass = map_maker.network.run(map_maker.prepare(self._pixels))
-            if self._forward_pass.output.instances is not None:
+            output = self._forward_pass.output
+            if output.instances is not None or output.probabilities is not None:
                 raise RuntimeError("instances are read from the device for every batch")
             return self._forward_pass.scores.detach()
 
@@ -147,6 +148,11 @@ class CapturedRun:
     def scores(self) -> torch.Tensor:
         """As in `streamcam.explain.batch.BatchRun`."""
         return self._scores
+
+    @property
+    def probabilities(self) -> None:
+        """As in `streamcam.explain.batch.BatchRun`: they follow from the scores."""
+        return None
 
     @property
     def instances(self) -> None:

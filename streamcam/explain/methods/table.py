@@ -82,6 +82,11 @@ class Method:
         )
 
     @property
+    def is_second_order(self) -> bool:
+        """Whether it needs second derivatives of the network."""
+        return "curvature" in self.needs
+
+    @property
     def options(self) -> dict[str, int | float]:
         """Its options, with their defaults."""
         parameters = inspect.signature(self.function).parameters.values()

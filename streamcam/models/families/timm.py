@@ -58,6 +58,11 @@ def _import_timm() -> ModuleType:
         import timm
     except ImportError as error:
         raise ModelError('models named timm:NAME need timm: pip install "streamcam[timm]"') from error
+    except Exception as error:  # where its version does not fit torch's, importing raises what it likes
+        reason = str(error).partition("\n")[0]
+        raise ModelError(
+            f'timm cannot be imported ({reason}): pip install -U "streamcam[timm]" takes a version that fits'
+        ) from error
     module: ModuleType = timm
     return module
 

@@ -21,7 +21,6 @@ from streamcam.models.families.torchvision import (
 )
 from streamcam.models.labels import numbered_labels
 from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
-from streamcam.models.weights import read_state_dict
 
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
@@ -38,20 +37,21 @@ def _load(request: ModelRequest) -> Model:
     spec = request.input_spec(_input_of(published))
     build = functools.partial(_build, name, spec.sides)
     if request.weights == NO_WEIGHTS:
-        classes = len(categories if request.labels is None else request.labels)
-        module, origin = build(classes), NO_WEIGHTS
+        classes = request.requested_classes or len(categories)
+        module, origin, found = build(classes), NO_WEIGHTS, None
     else:
         if request.weights_file is None or is_variant(name, request.weights):
             tensors = download(request.name, published)
             origin = f"{type(published).__name__}.{published.name}"
         else:
-            tensors, origin = read_state_dict(request.weights_file), str(request.weights_file)
+            tensors, origin = request.read_weights(), str(request.weights_file)
         module, classes = build_around(build, tensors, model=request.name, origin=origin)
+        found = tensors.labels
 
     def labels(count: int) -> tuple[str, ...]:
         return categories if count == len(categories) else numbered_labels(count)
 
-    classifier = request.finish(module, spec, classes=classes, weights=origin, labels=labels)
+    classifier = request.finish(module, spec, classes=classes, weights=origin, labels=labels, found=found)
     frames, rate = _clips_of(published)
     return ClipClassifier(**vars(classifier), frames=frames, rate=rate)
 

@@ -1,0 +1,117 @@
+"""Torchvision's segmenters, as ``segmentation:NAME``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from streamcam.errors import ModelError, unknown_name
+from streamcam.models.base import InputSpec, Model
+from streamcam.models.families.base import ModelFamily, ModelInfo
+from streamcam.models.families.torchvision import (
+    checkpoint_path,
+    download,
+    is_variant,
+    published_variant,
+)
+from streamcam.models.labels import numbered_labels
+from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
+from streamcam.models.segmenter import Segmenter
+from streamcam.models.state_dicts import StateDict
+
+if TYPE_CHECKING:
+    from torchvision.models import WeightsEnum
+
+PREFIX = "segmentation:"
+
+_AUXILIARY = "aux_classifier."
+"""Only training reads it."""
+
+
+def _load(request: ModelRequest) -> Model:
+    name = request.name.removeprefix(PREFIX)
+    if name not in _names():
+        raise unknown_name("model", request.name, [PREFIX + known for known in _names()])
+    published = published_variant(name, request.weights)
+    categories = tuple(published.meta["categories"])
+    spec = request.input_spec(_input_of(published))
+    build = functools.partial(_build, name)
+    if request.weights == NO_WEIGHTS:
+        classes = request.requested_classes or len(categories)
+        module, origin, found = build(classes), NO_WEIGHTS, None
+    else:
+        if request.weights_file is None or is_variant(name, request.weights):
+            tensors = download(request.name, published)
+            origin = f"{type(published).__name__}.{published.name}"
+        else:
+            tensors, origin = request.read_weights(), str(request.weights_file)
+        module, classes = build_around(build, _read_by_all(tensors), model=request.name, origin=origin)
+        found = tensors.labels
+    if request.num_classes not in (None, classes):
+        raise ModelError(
+            f"{request.name} has {classes} classes with these weights, not {request.num_classes}; "
+            "leave `num_classes` out, or use `weights='none'`"
+        )
+    usual = categories if classes == len(categories) else numbered_labels(classes)
+    if found is not None and len(found) == classes:
+        usual = found
+    labels = request.labels or usual
+    if len(labels) != classes:
+        raise ModelError(
+            f"{len(labels)} labels were given for the {classes} classes of {request.name}; "
+            "give one label for each class"
+        )
+    *_, last = module.get_submodule("backbone").named_children()
+    return Segmenter(
+        request.name, module, labels, spec, origin, layer=f"backbone.{last[0]}", notes=request.notes()
+    )
+
+
+def _input_of(published: WeightsEnum) -> InputSpec:
+    preset = published.transforms()
+    side = preset.resize_size[0]
+    return InputSpec(side, side, tuple(preset.mean), tuple(preset.std))
+
+
+def _read_by_all(tensors: StateDict) -> StateDict:
+    """Leave out the classifier that only training reads."""
+    kept = StateDict((name, value) for name, value in tensors.items() if _AUXILIARY not in name)
+    kept._metadata = tensors._metadata
+    return kept
+
+
+def _build(name: str, classes: int) -> nn.Module:
+    """Build a network without weights."""
+    from torchvision.models import get_model
+
+    module: nn.Module = get_model(
+        name, weights=None, weights_backbone=None, num_classes=classes, aux_loss=False
+    )
+    return module
+
+
+@functools.cache
+def _names() -> tuple[str, ...]:
+    import torchvision
+
+    return tuple(torchvision.models.list_models(module=torchvision.models.segmentation))
+
+
+def _infos() -> Iterator[ModelInfo]:
+    from torchvision.models import get_model_weights
+
+    for name in _names():
+        published = get_model_weights(name).DEFAULT
+        yield ModelInfo(
+            PREFIX + name,
+            published.meta.get("num_params"),
+            input_size=_input_of(published).sides[0],
+            weights=published.name,
+            file=checkpoint_path(published),
+        )
+
+
+SEGMENTATION = ModelFamily(lambda name: name.startswith(PREFIX), _load, _infos, PREFIX)
