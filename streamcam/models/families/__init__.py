@@ -3,6 +3,7 @@
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.bundled import BUNDLED
 from streamcam.models.families.clip import CLIP
+from streamcam.models.families.detection import DETECTION
 from streamcam.models.families.hugging_face import HUGGING_FACE
 from streamcam.models.families.own import OWN
 from streamcam.models.families.segmentation import SEGMENTATION
@@ -10,7 +11,17 @@ from streamcam.models.families.timm import TIMM
 from streamcam.models.families.torchvision import TORCHVISION
 from streamcam.models.families.video import VIDEO
 
-FAMILIES: tuple[ModelFamily, ...] = (BUNDLED, TORCHVISION, VIDEO, SEGMENTATION, TIMM, CLIP, HUGGING_FACE, OWN)
+FAMILIES: tuple[ModelFamily, ...] = (
+    BUNDLED,
+    TORCHVISION,
+    DETECTION,
+    VIDEO,
+    SEGMENTATION,
+    TIMM,
+    CLIP,
+    HUGGING_FACE,
+    OWN,
+)
 """Every family, in the order in which a name is looked up."""
 
 __all__ = ["FAMILIES", "ModelFamily"]
