@@ -269,8 +269,9 @@ def _refuse(layers: Sequence[Layer]) -> ModelError:
     """Build the error for a network none of whose layers can be explained: by its kind, with a way out."""
     if not layers or any("Quantize" in layer.kind for layer in layers):
         return ModelError(
-            "the layers of this network cannot be read, as those of TorchScript programs, exported programs "
-            "and quantized networks; return the torch.nn.Module that it was made from"
+            "the layers of this network cannot be read, as those of TorchScript programs, exported programs, "
+            "quantized networks and functions; return the torch.nn.Module that it was made from, or one "
+            "whose layers are modules"
         )
     calls = Counter(layer.name for layer in layers)
     planes = [layer for layer in layers if len(layer.shape) == 4]

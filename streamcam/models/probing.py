@@ -83,7 +83,7 @@ def probe_model(
         InvalidArgumentError: if ``full`` is requested and it does not take frames at their own shape.
         ModelError: if it does not take images of its own size either.
     """
-    note = None
+    note, full = None, None
     if fit in (None, "full"):
         try:
             layers, batches = _layers_at("full", model, device, memory_format)
@@ -96,13 +96,15 @@ def probe_model(
                 raise InvalidArgumentError(f"{only}; use `fit='stretch'`, crop or pad") from error
             note = f"{only}: frames are stretched to that"
         else:
-            if fit == "full" or any(layer.layout is not None for layer in layers):
-                return Probe("full", layers, None, memory_format, batches)
+            full = Probe("full", layers, None, memory_format, batches)
+            if fit == "full" or any(layer.explains for layer in layers):
+                return full
             note = f"{model.name} resizes images itself: frames are stretched to what it takes"
-    fit = fit or "stretch"
     try:
-        layers, batches = _layers_at(fit, model, device, memory_format)
-        return Probe(fit, layers, note, memory_format, batches)
+        layers, batches = _layers_at(fit or "stretch", model, device, memory_format)
+        if full is not None and not any(layer.explains for layer in layers):
+            return full  # its own size shows no more
+        return Probe(fit or "stretch", layers, note, memory_format, batches)
     except StreamcamError:
         raise
     except Exception as error:

@@ -163,6 +163,8 @@ def _trials(spec: InputSpec, text: str, missing: list[str], device: str | torch.
 
 def _sizes(spec: InputSpec, text: str, device: str | torch.device) -> Iterator[_Trial]:
     for size in _likely_sizes(text):
+        if size == spec.sides:  # what it raised has nothing to do with the size
+            continue
         yield _Trial(
             f"takes images of {size[0]}x{size[1]} pixels; set `input_size` to {_in_pixels(size)}",
             (torch.zeros(1, spec.channels, *reversed(size), device=device),),

@@ -221,6 +221,7 @@ def _deep_image(values: NDArray[Any], container: ValueRange | None, notes: tuple
 
 def _decode_with_opencv(path: Path) -> NDArray[Any] | None:
     """Decode an image file with as many bits as it has; None if OpenCV cannot."""
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its words on a damaged file
     try:
         return cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
