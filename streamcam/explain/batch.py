@@ -115,7 +115,7 @@ class MapMaker:
         self, inputs: MakeInputs, size: Sequence[int], forward_pass: ForwardPass, objective: Objective
     ) -> torch.Tensor:
         layer_maps = []
-        for index, layer_output in enumerate(forward_pass.layer_outputs):
+        for index, layer_output in enumerate(forward_pass.layer_outputs or (None,)):
             method_inputs = MethodInputs(
                 self.network,
                 inputs,
@@ -126,6 +126,8 @@ class MapMaker:
                 self.variants_at_once,
             )
             values = method_call(self.method, method_inputs, self.options).detach()
+            if layer_output is None or not self.method.needs_layer:
+                return values
             if self.network.model.clip_length > 1:
                 values = method_inputs.layout.moments_of(values, layer_output)
             layer_maps.append(values)

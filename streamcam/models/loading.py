@@ -12,6 +12,7 @@ import torch
 from streamcam.errors import InvalidArgumentError, UnknownNameError, unknown_name
 from streamcam.models.base import Model
 from streamcam.models.classifier import Activation
+from streamcam.models.compiled import start_evaluating
 from streamcam.models.families import FAMILIES
 from streamcam.models.families.base import ModelInfo
 from streamcam.models.families.bundled import DEFAULT_MODEL
@@ -105,7 +106,7 @@ def load_model(
         raise _unknown_model(name)
     with _repeatable() if weights == NO_WEIGHTS else contextlib.nullcontext():
         model = family.load(request).in_float32()
-    model.module.eval()
+    start_evaluating(model.module)
     return model
 
 

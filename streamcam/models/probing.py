@@ -11,7 +11,7 @@ from streamcam.models.base import Model
 from streamcam.models.check_images import check_images
 from streamcam.models.geometry import fit_geometry
 from streamcam.models.layers import Layer, probe_layers
-from streamcam.models.refusals import refuse_input
+from streamcam.models.refusals import is_program, refuse_input
 
 _TRIAL_FRAME = (16, 9)
 
@@ -96,7 +96,8 @@ def probe_model(
                 raise InvalidArgumentError(f"{only}; use `fit='stretch'`, crop or pad") from error
             note = f"{only}: frames are stretched to that"
         else:
-            if fit == "full" or any(layer.layout is not None for layer in layers):
+            is_unread = is_program(model.module)
+            if fit == "full" or is_unread or any(layer.layout is not None for layer in layers):
                 return Probe("full", layers, None, memory_format, batches)
             note = f"{model.name} resizes images itself: frames are stretched to what it takes"
     fit = fit or "stretch"

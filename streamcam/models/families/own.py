@@ -19,7 +19,7 @@ from torch import nn
 from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError, map_errors, unknown_name
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.classifier import Classifier
-from streamcam.models.compiled import uncompiled
+from streamcam.models.compiled import start_evaluating, uncompiled
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.labels import numbered_labels
 from streamcam.models.refusals import in_words, refuse_input
@@ -151,7 +151,7 @@ def _try(module: nn.Module, request: ModelRequest, spec: InputSpec) -> tuple[Inp
     for dtype in (torch.float32, torch.uint8, torch.int64):
         try:
             with torch.no_grad():
-                answer = module.eval()(image.to(dtype))
+                answer = start_evaluating(module)(image.to(dtype))
         except Exception as error:  # whatever a network raises
             refusal = refusal or error
         else:
