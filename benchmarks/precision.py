@@ -35,7 +35,7 @@ def main() -> None:
         compare(sorted(arguments.photographs.glob("*.[Jj]*")))
 
 
-def explainer(model: str, precision: str) -> Explainer:
+def load_explainer(model: str, precision: str) -> Explainer:
     weights = "default" if model == DEFAULT_MODEL else "none"
     network = load_model(model, weights=weights)
     return Explainer(network, precision=precision, batch_size=BATCH, top_k=1000)
@@ -44,7 +44,7 @@ def explainer(model: str, precision: str) -> Explainer:
 def times(model: str) -> list[str]:
     """Measure both precisions in turn."""
     frames = list(np.random.default_rng(0).integers(0, 256, (FRAMES, 432, 768, 3), dtype=np.uint8))
-    explainers = [explainer(model, precision) for precision in ("fp32", "bf16")]
+    explainers = [load_explainer(model, precision) for precision in ("fp32", "bf16")]
     for explainer in explainers:
         explainer.explain(frames[:BATCH])  # compiles
     spent: list[list[float]] = [[], []]
@@ -64,7 +64,8 @@ def processor_seconds() -> float:
 def compare(paths: list[Path]) -> None:
     """Print how far labels, probabilities and maps of photographs move."""
     images = [np.asarray(Image.open(path).convert("RGB")) for path in paths]
-    exact, rounded = (explainer(DEFAULT_MODEL, precision).explain(images) for precision in ("fp32", "bf16"))
+    both = [load_explainer(DEFAULT_MODEL, precision) for precision in ("fp32", "bf16")]
+    exact, rounded = (explainer.explain(images) for explainer in both)
     moved, correlations, changed = [], [], 0
     for one, other in zip(exact, rounded, strict=True):
         was, now = ({p.index: p.probability for p in each.predictions} for each in (one, other))

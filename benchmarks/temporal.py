@@ -4,8 +4,7 @@
 
 Object photos move over still backgrounds, stand still while others pass, are noisy and compressed, flicker in
 exposure, are cut hard and dissolve into each other (benchmarks/temporal_clips.py). Every video is explained
-once,
-and every mode then works on the same explanations. What is printed goes into docs/benchmarks.md.
+once, and every mode then works on the same explanations. What is printed goes into docs/benchmarks.md.
 """
 
 from __future__ import annotations

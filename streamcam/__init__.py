@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from streamcam.explanations import Explanation, Instance, Prediction
     from streamcam.frames import Frame, Region
     from streamcam.media.encoders import EncoderSettings
-    from streamcam.models import Classifier, InputSpec, Model, Output, load_model
+    from streamcam.models import Candidates, Classifier, Detector, InputSpec, Model, Output, load_model
     from streamcam.overlay import Overlay, OverlaySettings
     from streamcam.pipeline.render import RenderPlan, RenderResult, RenderSettings, plan_render, render
     from streamcam.pipeline.stream import stream
@@ -30,6 +30,8 @@ _HOMES = {
     "METHODS": "streamcam.explain",
     "Explainer": "streamcam.explain",
     "Classifier": "streamcam.models",
+    "Candidates": "streamcam.models",
+    "Detector": "streamcam.models",
     "InputSpec": "streamcam.models",
     "Model": "streamcam.models",
     "Output": "streamcam.models",
@@ -60,7 +62,9 @@ _HOMES = {
 
 __all__ = [
     "METHODS",
+    "Candidates",
     "Classifier",
+    "Detector",
     "EncoderSettings",
     "Explainer",
     "Explanation",

@@ -41,13 +41,16 @@ EMPTY_MAPS: dict[str, str] = {
 BLANK_MAPS = frozenset({NOT_FINITE, ALL_NEGATIVE, NO_EVIDENCE})
 """Those of maps without any heat; of an image that is the same everywhere, a constant map is right."""
 
+_FIRST_OBJECT = -1000
+"""`Prediction.index` of the object number 0; custom targets lie above."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Prediction:
-    """One class with its probability, or one number of a regressor."""
+    """One class with its probability, one object with its score, or one number of a regressor."""
 
     index: int
-    """The class's index in the network's output; negative for a custom target."""
+    """The class's index in the network's output; negative for a custom target or an object."""
     label: str
     probability: float
     """From 0 to 1; NaN for a custom target or a number of a regressor, which have none."""
@@ -81,9 +84,25 @@ class Instance:
     mask: NDArray[np.bool_] | None = None
     """Which part of the box belongs to the object, bool (h, w), at any resolution; None if unknown."""
     track_id: int | None = None
-    """Identifies the same object in every frame; None if objects are not tracked."""
+    """Identifies the same object in every frame, from 1; None if objects are not tracked."""
     is_region: bool = False
     """Whether it is all of a class in the frame, as segmenters tell, rather than one object."""
+
+
+def object_number(index: int) -> int | None:
+    """Return the number of the object that an index of a target stands for, from 1; None for a class."""
+    return _FIRST_OBJECT - index if index < _FIRST_OBJECT else None
+
+
+def as_target(instance: Instance, place: int) -> Prediction:
+    """Return an object as something that is explained.
+
+    Args:
+        instance: The object.
+        place: Its index among the objects of its frame, which numbers objects that are not tracked, from 1.
+    """
+    number = instance.track_id if instance.track_id is not None else place + 1
+    return Prediction(_FIRST_OBJECT - number, f"{instance.label} #{number}", instance.score)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -96,13 +115,14 @@ class Explanation:
     frame_index: int
     """`Frame.index` of the explained frame."""
     heatmaps: Mapping[int, FloatArray]
-    """Class index → raw map, float32 (h, w), finite, at the target layer's resolution.
+    """Index of each target → raw map, float32 (h, w), finite, at the target layer's resolution.
 
     Raw maps are not normalized: their strength is comparable between frames, and scaling happens once,
     after smoothing. They are non-negative unless `signed`.
     """
     targets: tuple[Prediction, ...]
-    """The explained classes, in the order of `heatmaps`; not necessarily among `predictions`."""
+    """The explained classes or objects, in the order of `heatmaps`; not necessarily among `predictions`.
+    Empty where each object is explained and there is none."""
     predictions: tuple[Prediction, ...]
     """The most probable classes of this frame alone, best first."""
     method: str
@@ -110,7 +130,7 @@ class Explanation:
     region: Region
     """The part of the frame that the maps cover."""
     flags: Mapping[int, str] = dataclasses.field(default_factory=dict)
-    """Class index → why its map shows nothing, a key of `EMPTY_MAPS`; only for maps that show nothing."""
+    """Index of a target → why its map shows nothing, a key of `EMPTY_MAPS`; only for maps that do."""
     signed: bool = False
     """Whether negative values are kept as evidence against the class."""
     starts_shot: bool = False
@@ -141,7 +161,7 @@ class Explanation:
     @property
     def is_explained(self) -> bool:
         """Whether the frame was explained rather than skipped."""
-        return bool(self.heatmaps)
+        return bool(self.heatmaps or self.predictions)
 
     @property
     def emptiness(self) -> str | None:
@@ -184,9 +204,10 @@ class StabilizedFrame:
 
     frame: Frame
     heatmaps: Mapping[int, FloatArray]
-    """Class index → heatmap, float32 (h, w), from 0 (none) to 1 (strongest), or from -1 if signed.
+    """Index of each target → heatmap, float32 (h, w), from 0 (none) to 1 (strongest), or from -1 if signed.
 
-    At the raw maps' resolution, or finer if heat follows motion; empty before the first explanation.
+    At the raw maps' resolution, or finer if heat follows motion; empty before the first explanation, and
+    where each object is explained and there is none.
     """
     targets: tuple[Prediction, ...]
     """The classes of the heatmaps, in the order of `heatmaps`."""

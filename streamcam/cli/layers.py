@@ -38,24 +38,24 @@ def layers_command(
     classifier = load_model(model, weights=weights, any_shape=fit == "full", **own_model)
     probe = probe_model(classifier, fit)
     try:
-        chosen = choose_target_layers(probe.layers)[0].name
+        chosen = {layer.name for layer in choose_target_layers(probe.layers, classifier.auto_layer)}
     except ModelError:
         if not every:
             raise
-        chosen = None
+        chosen = set()
     print_table(
         ("layer", "kind", "output", "grid", "channels", "auto"),
-        [_row(layer, chosen) for layer in probe.layers if every or layer.explains],
+        [_row(layer, chosen) for layer in probe.layers if every or layer.explains or layer.name in chosen],
         numbers=("grid", "channels"),
     )
     for note in (*classifier.notes, *([probe.note] if probe.note else [])):
         click.echo(f"note: {note}", err=True)
 
 
-def _row(layer: Layer, chosen: str | None) -> tuple[str, ...]:
+def _row(layer: Layer, chosen: set[str]) -> tuple[str, ...]:
     grid, channels = "", ""
     if layer.grid is not None:
         rows, columns = layer.grid
         grid, channels = f"{columns}x{rows}", str(layer.channels)
     output = "x".join(map(str, layer.shape[1:]))
-    return layer.name, layer.kind, output, grid, channels, "auto" if layer.name == chosen else ""
+    return layer.name, layer.kind, output, grid, channels, "auto" if layer.name in chosen else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 
 import click
@@ -55,6 +56,8 @@ def run(arguments: Sequence[str]) -> int:
         with click.Context(cli, info_name="streamcam", **cli.context_settings) as context:
             click.echo(cli.get_help(context), err=True)
         return EXIT_MISUSE
+    # Of damaged metadata: they name lines of Pillow's own files.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     settings = {"debug": False}  # set by --debug, before or after the command
     try:
         # Not cli.main(), which prints an extra line on KeyboardInterrupt.

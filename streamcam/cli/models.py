@@ -16,14 +16,16 @@ def models_command(*, text: str) -> None:
 
     Parameters, accuracy and input size are those of the published weights. Nothing is downloaded; "on disk"
     marks weights that are there already. A TEXT that begins with "timm:", as in timm:vit, lists timm's
-    networks; only their input size and the name of their weights are known.
+    networks; only their input size and the name of their weights are known. "detection:" lists detectors and
+    "video:" classifiers of clips.
     """
     from streamcam.errors import unknown_name
     from streamcam.models import known_models
 
     found = known_models(text)
     if not found:
-        known = [info.name for info in known_models("timm:" if text.startswith("timm:") else "")]
+        prefix, colon, _ = text.partition(":")
+        known = [info.name for info in known_models(prefix + colon) or known_models()]
         raise unknown_name("model", text, known, listed_by="streamcam models")
     print_table(
         ("model", "parameters", "top-1", "input", "weights", "on disk"),
@@ -42,6 +44,7 @@ def models_command(*, text: str) -> None:
     )
     if not text:
         click.echo(
-            "Also timm:NAME (streamcam models timm: lists them), and your own as package.module:factory.",
+            "Also detection:NAME, video:NAME and timm:NAME (streamcam models timm: lists such), and your own "
+            "as package.module:factory.",
             err=True,
         )

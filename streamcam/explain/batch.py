@@ -18,9 +18,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from streamcam.explain.hooks import ForwardPass, HookedNetwork
-from streamcam.explain.method_inputs import VARIANTS_AT_ONCE, MethodInputs
+from streamcam.explain.method_inputs import (
+    VARIANTS_AT_ONCE,
+    MethodInputs,
+    differentiate_all,
+    evaluate,
+)
 from streamcam.explain.methods import Method, method_call
-from streamcam.explain.targets import FUNCTION_INDEX, Objective, Target
+from streamcam.explain.targets import FUNCTION_INDEX, Objective, ObjectsFound, Target
 from streamcam.explanations import (
     ALL_NEGATIVE,
     CONSTANT,
@@ -29,6 +34,7 @@ from streamcam.explanations import (
     Explanation,
     Instance,
     Prediction,
+    as_target,
 )
 from streamcam.frames import FloatArray, Frame, Region
 
@@ -37,6 +43,9 @@ MakeInputs = Callable[[], torch.Tensor]
 
 _CONSTANT_WITHIN = 1e-4
 """A map whose values differ by no more than this share of the largest is the same everywhere."""
+
+_MOST_PLACES = 96
+"""Rows and columns of a pyramid's map: more would only take memory and time while it is smoothed."""
 
 
 class BatchRun(Protocol):
@@ -115,7 +124,14 @@ class MapMaker:
         self, inputs: MakeInputs, size: Sequence[int], forward_pass: ForwardPass, objective: Objective
     ) -> torch.Tensor:
         layer_maps = []
-        for index, layer_output in enumerate(forward_pass.layer_outputs or (None,)):
+        outputs = forward_pass.layer_outputs
+        differentiate = functools.cache(
+            lambda: differentiate_all(
+                evaluate(objective, self.method.criterion, forward_pass.output).sum(), outputs
+            )
+        )
+        by_gradients = "gradients" in self.method.needs
+        for index, layer_output in enumerate(outputs or (None,)):
             method_inputs = MethodInputs(
                 self.network,
                 inputs,
@@ -124,13 +140,19 @@ class MapMaker:
                 objective,
                 self.method.criterion,
                 self.variants_at_once,
+                differentiate=differentiate if by_gradients else None,
             )
-            values = method_call(self.method, method_inputs, self.options).detach()
             if layer_output is None or not self.method.needs_layer:
-                return values
+                return method_call(self.method, method_inputs, self.options).detach()
+            if self.network.is_pyramid and by_gradients and differentiate()[index] is None:
+                values = layer_output.new_zeros((len(layer_output), *layer_output.shape[2:]))
+            else:
+                values = method_call(self.method, method_inputs, self.options).detach()
             if self.network.model.clip_length > 1:
                 values = method_inputs.layout.moments_of(values, layer_output)
             layer_maps.append(values)
+        if self.network.is_pyramid:
+            return merge_pyramid(layer_maps)
         return combine_layers(layer_maps, self.method.combine, size)
 
 
@@ -162,6 +184,8 @@ class EagerRun:
     def maps(self, objectives: Sequence[Objective]) -> FloatArray:
         """As in `BatchRun`."""
         on_device = [objective.on(self.scores.device) for objective in objectives]
+        if not on_device:  # each object is explained, and there is none
+            return np.zeros((0, len(self.scores), 1, 1), np.float32)
         maps = self.map_maker.maps(self.inputs, self.size, self.forward_pass, on_device)
         array: FloatArray = maps.cpu().numpy()
         return array
@@ -203,6 +227,39 @@ def combine_layers(
     return combined * strengths.view(-1, *[1] * len(size))
 
 
+def merge_pyramid(maps: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Merge the maps of layers that each hold objects of another size.
+
+    Their values have no common scale, because finer layers have more places: each map is divided by its
+    largest absolute value, and at every place the strongest remains. A single map is returned as it is.
+
+    Args:
+        maps: float32 (N, h, w), each of its own resolution.
+
+    Returns:
+        float32 (N, h, w), -1 to 1, at the finest resolution of at most `_MOST_PLACES` rows and columns.
+    """
+    if len(maps) == 1:
+        return maps[0]
+    shapes = sorted({(values.shape[1], values.shape[2]) for values in maps})
+    grid = [shape for shape in shapes if max(shape) <= _MOST_PLACES] or shapes[:1]
+    merged = torch.stack([_resample(_by_peak(values), grid[-1]) for values in maps])
+    strongest = merged.abs().argmax(dim=0, keepdim=True)
+    return _by_peak(merged.gather(0, strongest).squeeze(0))
+
+
+def _resample(values: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
+    """Resample maps (N, h, w) to a grid: averaged where it is coarser, interpolated where it is finer."""
+    if values.shape[1] > grid[0]:
+        return F.interpolate(values.unsqueeze(1), grid, mode="area").squeeze(1)
+    return F.interpolate(values.unsqueeze(1), grid, mode="bilinear", align_corners=False).squeeze(1)
+
+
+def _by_peak(values: torch.Tensor) -> torch.Tensor:
+    """Divide each map of (N, h, w) by its largest absolute value."""
+    return values / values.abs().amax(dim=(1, 2), keepdim=True).clamp(min=1e-30)
+
+
 def _unit(values: torch.Tensor) -> torch.Tensor:
     """Scale each map of (N, h, w) or (N, t, h, w) to 0..1."""
     places = tuple(range(1, values.ndim))
@@ -238,14 +295,16 @@ class BatchResult:
 
     maps: FloatArray
     """Raw maps, (T, N, h, w): maybe negative, maybe not finite."""
-    classes: list[list[int]]
-    """T lists of the N images' classes."""
+    targets: list[Target]
+    """T targets: one that explains each object is there for each."""
+    objectives: list[Objective]
+    """T objectives."""
     best: list[list[int]]
     """Most probable classes of each image, best first."""
     probabilities: FloatArray
     """(N, classes)."""
-    instances: Sequence[Sequence[Instance]] | None
-    """Objects found in each image, boxes as fractions of the network's input."""
+    found: ObjectsFound | None
+    """Objects of each image, boxes as fractions of the frame; None if the network finds none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -274,13 +333,13 @@ class Assembler:
 
     def _explanation(self, frame: Frame, row: int, result: BatchResult, region: Region) -> Explanation:
         heatmaps, flags, targets = {}, {}, []
-        for number, target in enumerate(self.targets):
-            named = self._target(number, target, row, result)
-            if named.index in heatmaps:  # a class asked for by name that is also among the best
+        for number in range(len(result.targets)):
+            named = self._target(number, row, result)
+            if named is None or named.index in heatmaps:  # a class asked for that is also among the best
                 continue
             values = result.maps[number][row]
             score = named.probability if named.value is None else named.value
-            if target.function is None and not math.isfinite(score):
+            if result.targets[number].function is None and not math.isfinite(score):
                 values = np.full_like(values, np.nan)  # a map of an answer that is none
             heatmaps[named.index], flag = sanitize_map(values, signed=self.signed)
             targets.append(named)
@@ -296,18 +355,28 @@ class Assembler:
             region=region,
             flags=flags,
             signed=self.signed,
-            instances=() if result.instances is None else in_frame(result.instances[row], region),
+            instances=() if result.found is None else tuple(instance for _, instance in result.found[row]),
         )
 
-    def _target(self, number: int, target: Target, row: int, result: BatchResult) -> Prediction:
-        """Name what was explained in one image."""
+    def _target(self, number: int, row: int, result: BatchResult) -> Prediction | None:
+        """Name what was explained in one image; None if it has fewer objects than another one."""
+        target, objective = result.targets[number], result.objectives[number]
         if target.function is not None:
-            return Prediction(FUNCTION_INDEX - number, target.label, math.nan)
-        named = self._prediction(result.classes[number][row], row, result)
-        if target.against is None:
+            return Prediction(FUNCTION_INDEX - self.targets.index(target), target.label, math.nan)
+        named: Prediction | None = self._prediction(int(objective.classes[row]), row, result)
+        if target.objects:
+            named = self._object(objective, row, result)
+        if named is None or target.against is None:
             return named
         other = self.labels[target.against]
         return dataclasses.replace(named, label=f"{named.label} rather than {other}")
+
+    def _object(self, objective: Objective, row: int, result: BatchResult) -> Prediction | None:
+        assert result.found is not None
+        assert objective.objects is not None
+        (index,) = objective.objects[row] or (None,)
+        places = {index: place for place, (index, _) in enumerate(result.found[row])}
+        return None if index is None else as_target(result.found[row][places[index]][1], places[index])
 
     def _prediction(self, index: int, row: int, result: BatchResult) -> Prediction:
         score = float(result.probabilities[row, index])

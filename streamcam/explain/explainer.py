@@ -25,7 +25,7 @@ from streamcam.explain.backends import (
     choose_backend,
 )
 from streamcam.explain.backends.cache import cache_directory
-from streamcam.explain.batch import Assembler, BatchResult, BatchRun, MapMaker
+from streamcam.explain.batch import Assembler, BatchResult, BatchRun, MapMaker, in_frame
 from streamcam.explain.clips import ClipBuffer, ClipRun, choose_timing
 from streamcam.explain.devices import PRECISIONS, choose_device, choose_precision
 from streamcam.explain.hooks import (
@@ -37,10 +37,10 @@ from streamcam.explain.memory import choose_batch_size, run_what_fits
 from streamcam.explain.method_inputs import VARIANTS_AT_ONCE
 from streamcam.explain.methods import HEAD_ONLY, METHODS, parse_method
 from streamcam.explain.precision_check import hooked_network
-from streamcam.explain.targets import Target, TargetRequest, resolve_targets
+from streamcam.explain.targets import ObjectsFound, Target, TargetRequest, resolve_targets
 from streamcam.explain.threads import available_cores, torch_threads
-from streamcam.explanations import EMPTY_MAPS, Explanation
-from streamcam.frames import Frame, check_inside
+from streamcam.explanations import EMPTY_MAPS, Explanation, Instance
+from streamcam.frames import Frame, Region, check_inside
 from streamcam.models import (
     AUTO,
     DEFAULT_MODEL,
@@ -65,6 +65,9 @@ if TYPE_CHECKING:
     from streamcam.temporal import Tracker
 
 _logger = logging.getLogger("streamcam.explain")
+
+_KEEP_TO_OBJECTS = ("hirescam", "layercam", "gradcam-elementwise")
+"""Methods that multiply activations and gradients place by place: heat stays where an object was found."""
 
 
 class Explainer:
@@ -108,7 +111,9 @@ class Explainer:
             target_layer: Dotted name of a layer, several joined by ``+``, or ``"auto"`` for the last one
                 with a spatial grid.
             classes: What to explain: indices, names, ``"top3"`` for each image's three most probable
-                classes, functions from the `Output` of M images to (M,); None for the most probable class.
+                classes, functions from the `Output` of M images to (M,); of detectors also ``"instances"``
+                for each object by itself, and ``"instance2"`` for the one numbered 2; None for the most
+                probable class.
             against: A class whose score is subtracted: explains the difference.
             signed: Whether maps keep evidence against the class, as negative values.
             top_k: Number of predictions to report; with 0 none are listed.
@@ -164,6 +169,11 @@ class Explainer:
         self.top_k = min(top_k, len(model.labels))
         chosen = [note for note in (device_choice.note, precisions.note) if note]
         self.notes: list[str] = [*model.notes, *chosen]
+        if any(target.objects for target in self.targets) and self.method not in _KEEP_TO_OBJECTS:
+            self.notes.append(
+                f"{self.method} weighs whole channels, so that heat of one object lies on others too; "
+                "`method='hirescam'` keeps to each object"
+            )
         probe = self._probe(fit)
         model = self.model  # it may have been adapted
         self.fit = probe.fit
@@ -469,13 +479,21 @@ class Explainer:
             probabilities = (self.model.probabilities(run.scores) if known is None else known).cpu()
             ranking = probabilities.argsort(dim=1, descending=True, stable=True)
             ranked = ranking if tracker is None else self._tracked(frames, probabilities, tracker)
-            objectives = [target.objective(ranked) for target in self.targets]
+            region = self._preprocessor.geometry(frames[0]).region
+            found = self._find_objects(frames, run.instances, region, tracker)
+            aims = [
+                (target, objective)
+                for target in self.targets
+                for objective in target.objectives(ranked, found)
+            ]
+            objectives = [objective for _, objective in aims]
             result = BatchResult(
                 maps=run.maps(objectives),
-                classes=[objective.classes.tolist() for objective in objectives],
+                targets=[target for target, _ in aims],
+                objectives=objectives,
                 best=ranking[:, : self.top_k].tolist(),
                 probabilities=probabilities.numpy(),
-                instances=run.instances,
+                found=found,
             )
         return self._assembler.assemble(frames, result, region)
 
@@ -494,8 +512,42 @@ class Explainer:
         )
         return torch.from_numpy(ranking)
 
+    def _find_objects(
+        self,
+        frames: Sequence[Frame],
+        instances: Sequence[Sequence[Instance]] | None,
+        region: Region,
+        tracker: Tracker | None,
+    ) -> ObjectsFound | None:
+        """Choose the objects to report, and give each its number over time."""
+        if instances is None:
+            return None
+        boxed = [in_frame(image, region) for image in instances]
+        certain = self.model.certain_score
+        if not self.model.finds_objects:
+            return [list(enumerate(image)) for image in boxed]
+        if tracker is not None:
+            return tracker.follow(frames, boxed, certain)
+        return [[pair for pair in enumerate(image) if pair[1].score >= certain] for image in boxed]
+
     def _check_method(self) -> None:
-        """Refuse methods that look at single images where the network takes clips."""
+        """Refuse methods that cannot explain what the network takes or what is asked for."""
+        needs = set(self._method.needs)
+        if any(target.objects for target in self.targets) and not {"gradients"} <= needs <= HEAD_ONLY:
+            names = [name for name, row in METHODS.items() if {"gradients"} <= set(row.needs) <= HEAD_ONLY]
+            raise InvalidArgumentError(
+                f"method {self.method!r} cannot explain objects one by one; use one of {', '.join(names)}"
+            )
+        if self.model.finds_objects and self.method == "cam":
+            raise InvalidArgumentError(
+                f"method 'cam' is for classifiers that end in one linear layer, and {self.model.name} is a "
+                "detector; use gradcam or hirescam"
+            )
+        if self.model.finds_objects and self._method.criterion is not None:
+            raise InvalidArgumentError(
+                f"method {self.method!r} compares classes of a whole image, and {self.model.name} is a "
+                "detector; use gradcam, or name the other class with `against`"
+            )
         clip_length = self.model.clip_length
         if clip_length > 1 and not set(self._method.needs) <= HEAD_ONLY:
             able = ", ".join(name for name, row in METHODS.items() if set(row.needs) <= HEAD_ONLY)

@@ -58,6 +58,7 @@ class HookedNetwork:
         self.model = model
         self.layers = tuple(layers)
         self.dtype = dtype
+        self.is_pyramid = {layer.name for layer in layers} <= set(model.pyramid)
         self._forces_gradients = False
         self._modules = [model.module.get_submodule(layer.name) for layer in layers]
 
@@ -103,6 +104,8 @@ class HookedNetwork:
                     raise _GradientsOffError
                 output = output.detach().float().requires_grad_()
                 torch.set_grad_enabled(True)  # until the end of the no_grad block below
+            elif self.is_pyramid:  # none of them depends on another
+                output = output.detach().float().requires_grad_()
             kept[index] = output if output.dtype == torch.float32 else output.float()
             # A copy, for layers after this one that work in place: what is kept must stay as it is.
             return kept[index].clone()

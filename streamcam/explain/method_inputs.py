@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
@@ -34,6 +34,7 @@ class MethodInputs:
         objective: Objective,
         criterion: Criterion | None = None,
         batch_size: int = VARIANTS_AT_ONCE,
+        differentiate: Callable[[], Sequence[torch.Tensor | None]] | None = None,
     ) -> None:
         """Choose the layer and the objective.
 
@@ -45,8 +46,11 @@ class MethodInputs:
             objective: What the map explains.
             criterion: What is differentiated; the objective itself if None.
             batch_size: Number of images that go through the network at once.
+            differentiate: Returns the gradients with respect to every kept layer, where they are shared
+                by the maps of several: see `differentiate_all`.
         """
         self._inputs = inputs
+        self._differentiate_all = differentiate
         self._network = network
         self._forward_pass = forward_pass
         self._index = index
@@ -74,6 +78,8 @@ class MethodInputs:
     @functools.cached_property
     def gradients(self) -> torch.Tensor:
         """Gradients of the objective with respect to the activations, of their shape."""
+        if self._differentiate_all is not None:
+            return self._folded(self._reached(self._differentiate_all()[self._index]))
         return self._folded(self._reached(self._differentiate(self._value().sum(), retain_graph=True)))
 
     @functools.cached_property
@@ -97,7 +103,12 @@ class MethodInputs:
         layer = self._network.layers[self._index]
         alone = HookedNetwork(self._network.model, [layer], self._network.dtype)
         return Scorer(
-            alone, self.inputs, self._output.detach(), self.layout, self._objective, self._batch_size
+            alone,
+            self.inputs,
+            self._output.detach(),
+            self.layout,
+            self.objective,
+            self._batch_size,
         )
 
     @functools.cached_property
@@ -108,7 +119,7 @@ class MethodInputs:
     @functools.cached_property
     def objective(self) -> Objective:
         """The objective that the map explains."""
-        return self._objective
+        return self._objective.by_class()
 
     def _folded(self, values: torch.Tensor) -> torch.Tensor:
         return self.layout.fold(values, self._forward_pass.size)
@@ -118,9 +129,7 @@ class MethodInputs:
         return self._forward_pass.layer_outputs[self._index]
 
     def _value(self) -> torch.Tensor:
-        if self._criterion is not None:
-            return self._criterion(self._objective, self._forward_pass.output)
-        return self._objective(self._forward_pass.output)
+        return evaluate(self._objective, self._criterion, self._forward_pass.output)
 
     def _differentiate(
         self, value: torch.Tensor, *, retain_graph: bool = False, create_graph: bool = False
@@ -145,6 +154,23 @@ class MethodInputs:
                 "method without gradients (`method='ablationcam'` or `method='occlusion'`)"
             )
         return gradient
+
+
+def evaluate(objective: Objective, criterion: Criterion | None, output: Output) -> torch.Tensor:
+    """Return what is differentiated for each image, (N,)."""
+    return objective(output) if criterion is None else criterion(objective, output)
+
+
+def differentiate_all(value: torch.Tensor, layers: Sequence[torch.Tensor]) -> list[torch.Tensor | None]:
+    """Return the gradients of a number with respect to several layers' outputs; None where it has no path.
+
+    Args:
+        value: The number, ().
+        layers: The layers' outputs.
+    """
+    if not value.requires_grad:
+        return [None] * len(layers)
+    return list(torch.autograd.grad(value, layers, retain_graph=True, allow_unused=True))
 
 
 class ImageScorer:

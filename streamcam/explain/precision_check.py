@@ -98,9 +98,12 @@ def _network(model: Model, layers: Sequence[Layer], dtype: torch.dtype) -> Hooke
 def _gradcam(forward_pass: ForwardPass, classes: torch.Tensor, layout: Layout) -> torch.Tensor:
     scores = forward_pass.scores.gather(1, classes.view(-1, 1)).sum()
     activations = forward_pass.layer_outputs[0]
-    (gradients,) = torch.autograd.grad(
-        scores, activations, retain_graph=True, allow_unused=True, materialize_grads=True
-    )
+    if scores.requires_grad:
+        (gradients,) = torch.autograd.grad(
+            scores, activations, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+    else:
+        gradients = torch.zeros_like(activations)
     folded = [layout.fold(values, forward_pass.size) for values in (activations.detach(), gradients)]
     return gradcam(*folded).relu()
 

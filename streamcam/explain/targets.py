@@ -7,12 +7,14 @@ another class, or any function of the network's output.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
 
 from streamcam.errors import InvalidArgumentError
+from streamcam.explanations import Instance, as_target, object_number
 from streamcam.models import Model, Output
 
 TargetFunction = Callable[[Output], torch.Tensor]
@@ -29,6 +31,12 @@ class Objective:
     """A class whose score is subtracted: evidence for the one class rather than the other."""
     function: TargetFunction | None = None
     """A custom target, in place of a class's score."""
+    objects: tuple[tuple[int, ...], ...] | None = None
+    """Of detectors: for each image the indices of the objects whose scores of their class are added up."""
+
+    def by_class(self) -> Objective:
+        """Return the same objective for changed images, in which there may be other objects."""
+        return dataclasses.replace(self, objects=None)
 
     def on(self, device: torch.device) -> Objective:
         """Return the same objective with its classes on a device."""
@@ -46,9 +54,23 @@ class Objective:
         """
         if self.function is not None:
             return self.function(output)
+        if self.objects is not None and output.instance_scores is not None:
+            return torch.stack([self._of_objects(output, row) for row in range(len(output.scores))])
         classes = self.classes if rows is None else self.classes[rows]
         scores = output.scores.gather(1, classes.view(-1, 1)).squeeze(1)
         return scores if self.against is None else scores - output.scores[:, self.against]
+
+    def _of_objects(self, output: Output, row: int) -> torch.Tensor:
+        """Add up what the objects of one image score."""
+        assert self.objects is not None
+        assert output.instances is not None
+        assert output.instance_scores is not None
+        scores, total = output.instance_scores[row], output.scores.new_zeros(())
+        for index in self.objects[row]:
+            total = total + scores[index, output.instances[row][index].class_index]
+            if self.against is not None:
+                total = total - scores[index, self.against]
+        return total
 
 
 def finer(objective: Objective, output: Output, *, references: int = 3, gamma: float = 1.0) -> torch.Tensor:
@@ -80,12 +102,15 @@ FUNCTION_INDEX = -1
 """`Prediction.index` of the first custom target; the second has -2, and so on."""
 
 TargetRequest = int | str | TargetFunction
-"""A class's index or name, ``"top3"``, or a custom target."""
+"""A class's index or name, ``"top3"``, ``"instances"``, ``"instance2"`` or a custom target."""
+
+ObjectsFound = Sequence[Sequence[tuple[int, Instance]]]
+"""The objects of each image that are reported: their index among those of the output, and themselves."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Target:
-    """One thing to explain in every image: a class, the class at some rank, or a function."""
+    """A target in every image: a class, the class at some rank, objects, or a function."""
 
     class_index: int | None = None
     rank: int | None = None
@@ -96,18 +121,48 @@ class Target:
     """A custom target."""
     label: str = ""
     """Name of a custom target."""
+    objects: bool = False
+    """Whether each object is explained by itself."""
+    number: int | None = None
+    """The only object that is explained, by its number; see `streamcam.explanations.as_target`."""
 
-    def objective(self, ranking: torch.Tensor) -> Objective:
-        """Return the objective of a batch.
+    def objectives(self, ranking: torch.Tensor, found: ObjectsFound | None) -> list[Objective]:
+        """Return the objectives of a batch: one, or as many as the image with the most objects has.
 
         Args:
             ranking: Classes of each image, best first, int64 (N, at least rank + 1).
+            found: The objects of each image; None if the network finds none.
         """
+        if self.objects:
+            return self._of_each_object(ranking, found or [])
         if self.class_index is not None:
             classes = torch.full_like(ranking[:, 0], self.class_index)
         else:
             classes = ranking[:, self.rank or 0]
-        return Objective(classes, self.against, self.function)
+        objects = None
+        if found is not None:
+            objects = tuple(
+                tuple(index for index, instance in image if instance.class_index == class_index)
+                for image, class_index in zip(found, classes.tolist(), strict=True)
+            )
+        return [Objective(classes, self.against, self.function, objects)]
+
+    def explains(self, instance: Instance, place: int) -> bool:
+        """Return whether an object of an image is explained by itself, given its index among the objects."""
+        number = object_number(as_target(instance, place).index)
+        return self.objects and self.number in (None, number)
+
+    def _of_each_object(self, ranking: torch.Tensor, found: ObjectsFound) -> list[Objective]:
+        explained = [
+            [index for place, (index, instance) in enumerate(image) if self.explains(instance, place)]
+            for image in found
+        ]
+        return [
+            Objective(
+                ranking[:, 0], self.against, None, tuple(tuple(image[at : at + 1]) for image in explained)
+            )
+            for at in range(max(map(len, explained), default=0))
+        ]
 
 
 def resolve_targets(
@@ -117,8 +172,9 @@ def resolve_targets(
 
     Args:
         model: The model, for the names of its classes.
-        requested: Indices, names, ``"top3"`` for the three most probable classes of each image, functions
-            from an `Output` of M images to (M,), or None for the most probable class.
+        requested: Indices, names, ``"top3"`` for the three most probable classes of each image,
+            ``"instances"`` for each object by itself, ``"instance2"`` for the object with that number,
+            functions from an `Output` of M images to (M,), or None for the most probable class.
         against: Index or name of a class whose score is subtracted from every target's.
 
     Raises:
@@ -144,6 +200,13 @@ def _targets_of(model: Model, request: TargetRequest, against: int | None) -> li
                 f"target {request!r} asks for {count} classes of {len(model.labels)}; use top1, top2 …"
             )
         return [Target(rank=rank, against=against) for rank in range(count)]
+    one = re.fullmatch(r"instance(s|\d+)", request, re.IGNORECASE) if isinstance(request, str) else None
+    if one is not None:
+        if not model.finds_objects:
+            raise InvalidArgumentError(
+                f"target {request!r} is for detectors, and {model.name} finds no objects; explain a class"
+            )
+        return [Target(against=against, objects=True, number=int(one[1]) if one[1].isdigit() else None)]
     index = model.class_index(request)
     if index == against:
         raise InvalidArgumentError(f"class {model.labels[index]!r} cannot be held against itself")

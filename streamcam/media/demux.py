@@ -74,7 +74,7 @@ def read_packets(container: InputContainer, on_error: Callable[[], None]) -> Ite
 
     Args:
         container: The open file.
-        on_error: Called for every error, after which reading goes on.
+        on_error: Called for an error, after which reading goes on; once for all that follow each other.
     """
     errors = 0
     while errors < _MAX_ERRORS_IN_A_ROW:
@@ -86,7 +86,8 @@ def read_packets(container: InputContainer, on_error: Callable[[], None]) -> Ite
             return
         except FFmpegError:
             errors += 1
-            on_error()
+            if errors == 1:
+                on_error()
 
 
 def decoding_time_s(packet: Packet[Any]) -> float | None:

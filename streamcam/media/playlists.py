@@ -82,13 +82,14 @@ class PlaylistFolder:
         return opened
 
     def _read_playlist(self, file: Path) -> bytes:
+        name = str(self._path if file.absolute() == self._path.absolute() else file)
         try:
             text = file.read_bytes()
         except OSError as error:
-            raise SourceError(f"{str(file)!r} cannot be read: {error.strerror}") from error
+            raise SourceError(f"{name!r} cannot be read: {error.strerror}") from error
         if file.suffix.lower() != ".mpd":
             return text
-        with map_errors(ValueError, to=lambda error: SourceError(f"{str(file)!r} cannot be read: {error}")):
+        with map_errors(ValueError, to=lambda error: SourceError(f"{name!r} cannot be read: {error}")):
             self._rewritten = playlists_of(text, file.name)
         return self._rewritten[file.name]
 

@@ -144,7 +144,7 @@ class Resampler:
         tags = tags_of(image)
         if coding.full_range:
             tags = dataclasses.replace(tags, color_range=int(ColorRange.JPEG))
-        if image.format.is_rgb:  # the tag of an RGB image says RGB; the result is YUV
+        if image.format.is_rgb or image.format.has_palette:  # its tag says RGB; the result is YUV
             tags = dataclasses.replace(tags, colorspace=int(coding.matrix))
         set_tags(converted, tags)
         converted.pts = image.pts

@@ -3,6 +3,7 @@
 from streamcam.models.base import InputSpec, Model, Output
 from streamcam.models.classifier import Classifier
 from streamcam.models.clip_classifier import ClipClassifier
+from streamcam.models.detector import Candidates, Detector
 from streamcam.models.families.base import ModelInfo
 from streamcam.models.families.bundled import DEFAULT_MODEL
 from streamcam.models.geometry import FITS, Geometry, fit_geometry
@@ -16,8 +17,10 @@ __all__ = [
     "AUTO",
     "DEFAULT_MODEL",
     "FITS",
+    "Candidates",
     "Classifier",
     "ClipClassifier",
+    "Detector",
     "Geometry",
     "InputSpec",
     "Layer",

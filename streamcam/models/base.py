@@ -108,6 +108,9 @@ class Output:
     """The network's own answer, for custom targets that need more than scores."""
     probabilities: torch.Tensor | None = None
     """(N, classes), 0 to 1, where they do not follow from the scores; see `Model.probabilities`."""
+    instance_scores: Sequence[torch.Tensor] | None = None
+    """For each frame float32 (its instances, classes), differentiable, in the order of its instances: how
+    much each object is of each class, on the scale of `scores`. None if it cannot tell them apart."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -134,9 +137,24 @@ class Model(abc.ABC):
         return 1
 
     @property
+    def finds_objects(self) -> bool:
+        """Whether every answer has `Output.instances` and `Output.instance_scores`."""
+        return False
+
+    @property
+    def certain_score(self) -> float:
+        """Score from which an object is reported; one below continues an object that is tracked already."""
+        return 0.0
+
+    @property
+    def pyramid(self) -> tuple[str, ...]:
+        """Names of the layers that each hold objects of another size, finest first; often none."""
+        return ()
+
+    @property
     def auto_layer(self) -> str:
         """Dotted name of the layer that is explained by default; ``auto`` for the last one with a grid."""
-        return "auto"
+        return "+".join(self.pyramid) or "auto"
 
     @property
     def answers_values(self) -> bool:

@@ -234,13 +234,8 @@ def choose_target_layers(
     if requested != AUTO:
         return [_named_layer(layers, name.strip()) for name in requested.split("+")]
     candidates = [layer for layer in layers if layer.explains]
-    if not candidates and any(layer.layout is not None for layer in layers):
-        raise ModelError(
-            "no layer of this network with a spatial grid leads from the image to the scores; "
-            "name one with `target_layer`"
-        )
     if not candidates:
-        raise ModelError("no layer of this network has a spatial grid; name one with `target_layer`")
+        raise _refuse(layers)
     if not stages:
         return [candidates[-1]]
     last_of_grid: dict[tuple[int, int], Layer] = {}
@@ -257,6 +252,37 @@ def choose_target_layers(
     return stage_ends[-3:] if len(stage_ends) > 1 else candidates[-3:]
 
 
+def _refuse(layers: Sequence[Layer]) -> ModelError:
+    """Build the error for a network none of whose layers can be explained: by its kind, with a way out."""
+    if not layers or any("Quantize" in layer.kind for layer in layers):
+        return ModelError(
+            "the layers of this network cannot be read, as those of TorchScript programs, exported programs, "
+            "quantized networks and functions; return the torch.nn.Module that it was made from, or one "
+            "whose layers are modules"
+        )
+    calls = Counter(layer.name for layer in layers)
+    planes = [layer for layer in layers if len(layer.shape) == 4]
+    if any(calls[layer.name] > 1 or layer.shape[0] > 1 for layer in planes):
+        return ModelError(
+            "this network runs its layers several times for one image, as averaging over flips or crops and "
+            "comparing with another image do; return the network inside, which runs once"
+        )
+    if any(len(layer.shape) == 5 for layer in layers):
+        return ModelError(
+            "the layers of this network put out volumes (N, C, D, H, W) for an image, of which no map is "
+            "made; if it takes clips, return a streamcam Model with its clip_length"
+        )
+    if any(layer.layout is not None for layer in layers):
+        return ModelError(
+            "no layer of this network with a spatial grid leads from the image to the scores; "
+            "name one with `target_layer`"
+        )
+    return ModelError(
+        "no layer of this network has a spatial grid, because it flattens the image at once: there is no map "
+        "to make of it"
+    )
+
+
 def _places(layer: Layer) -> int:
     rows, columns = layer.grid or (0, 0)
     return rows * columns
@@ -268,9 +294,12 @@ def _named_layer(layers: Sequence[Layer], name: str) -> Layer:
         raise unknown_name(
             "layer", name, {layer.name for layer in layers}, listed_by="streamcam layers MODEL"
         )
+    if len(matches) > 1:
+        raise InvalidArgumentError(
+            f"layer {name!r} runs several times for one image; choose one around it that runs once, or "
+            "return the network inside"
+        )
     if matches[0].layout is None:
         shape = matches[0].shape
         raise ModelError(f"layer {name!r} puts out {shape}, which has no spatial grid to make a map of")
-    if len(matches) > 1:
-        raise InvalidArgumentError(f"layer {name!r} runs several times for one image; choose one around it")
     return matches[0]

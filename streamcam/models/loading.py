@@ -49,14 +49,17 @@ def load_model(
     any_shape: bool = False,
     num_classes: int | None = None,
     trust_pickle: bool = False,
+    confidence: float | None = None,
+    iou: float | None = None,
+    max_detections: int | None = None,
 ) -> Model:
     """Load a model by name, in evaluation mode, on the CPU.
 
     Args:
-        name: The default model's name, that of a torchvision classifier, ``segmentation:NAME`` or
-            ``video:NAME`` for one of its segmenters or classifiers of clips, ``timm:NAME``, ``hf:FOLDER`` for
-            a folder of transformers, or ``package.module:factory`` for your own function that returns a
-            `torch.nn.Module` or a `Model`.
+        name: The default model's name, that of a torchvision classifier, ``detection:NAME``,
+            ``segmentation:NAME`` or ``video:NAME`` for one of its detectors, segmenters or classifiers of
+            clips, ``timm:NAME``, ``hf:FOLDER`` for a folder of transformers, or ``package.module:factory``
+            for your own function that returns a `torch.nn.Module` or a `Model`.
         weights: ``"default"`` for the published weights (a factory's network as it is made), ``"none"`` for
             an untrained network, the same every time, the name of other published weights, as
             ``"IMAGENET1K_V1"``, or the path of a ``.safetensors`` or PyTorch file, or of a folder of Hugging
@@ -77,6 +80,10 @@ def load_model(
             of a file of weights is read from it.
         trust_pickle: Whether reading a file of weights may run code that is in it, as that of a whole network
             does. Only for files from people you trust.
+        confidence: Of detectors: the least score of an object, 0 to 1.
+        iou: Of detectors: boxes of one class that overlap by more than this share of their union are one
+            object, 0 to 1.
+        max_detections: Of detectors: the most objects in an image.
 
     Raises:
         UnknownNameError: if there is no such model.
@@ -100,14 +107,30 @@ def load_model(
         any_shape,
         num_classes,
         trust_pickle,
+        _detection(confidence, iou, max_detections),
     )
     family = next((family for family in FAMILIES if family.accepts(name)), None)
     if family is None:
         raise _unknown_model(name)
     with _repeatable() if weights == NO_WEIGHTS else contextlib.nullcontext():
         model = family.load(request).in_float32()
+    if request.detection and not model.finds_objects:
+        raise InvalidArgumentError(
+            f"`{next(iter(request.detection))}` is for detectors, and {name} finds no objects; leave it out"
+        )
     start_evaluating(model.module)
     return model
+
+
+def _detection(confidence: float | None, iou: float | None, most: int | None) -> dict[str, float]:
+    """Check the settings of detectors and return those that were given."""
+    for parameter, value in (("confidence", confidence), ("iou", iou)):
+        if value is not None and not 0 <= value <= 1:
+            raise InvalidArgumentError(f"`{parameter}` is a number from 0 to 1, not {value:g}")
+    if most is not None and most < 1:
+        raise InvalidArgumentError(f"`max_detections` counts objects from 1, not {most}")
+    given = {"confidence": confidence, "iou": iou, "max_detections": most}
+    return {parameter: value for parameter, value in given.items() if value is not None}
 
 
 @contextlib.contextmanager

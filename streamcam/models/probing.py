@@ -11,7 +11,7 @@ from streamcam.models.base import Model
 from streamcam.models.check_images import check_images
 from streamcam.models.geometry import fit_geometry
 from streamcam.models.layers import Layer, probe_layers
-from streamcam.models.refusals import is_program, refuse_input
+from streamcam.models.refusals import refuse_input
 
 _TRIAL_FRAME = (16, 9)
 
@@ -83,7 +83,7 @@ def probe_model(
         InvalidArgumentError: if ``full`` is requested and it does not take frames at their own shape.
         ModelError: if it does not take images of its own size either.
     """
-    note = None
+    note, full = None, None
     if fit in (None, "full"):
         try:
             layers, batches = _layers_at("full", model, device, memory_format)
@@ -96,14 +96,15 @@ def probe_model(
                 raise InvalidArgumentError(f"{only}; use `fit='stretch'`, crop or pad") from error
             note = f"{only}: frames are stretched to that"
         else:
-            is_unread = is_program(model.module)
-            if fit == "full" or is_unread or any(layer.layout is not None for layer in layers):
-                return Probe("full", layers, None, memory_format, batches)
+            full = Probe("full", layers, None, memory_format, batches)
+            if fit == "full" or any(layer.explains for layer in layers):
+                return full
             note = f"{model.name} resizes images itself: frames are stretched to what it takes"
-    fit = fit or "stretch"
     try:
-        layers, batches = _layers_at(fit, model, device, memory_format)
-        return Probe(fit, layers, note, memory_format, batches)
+        layers, batches = _layers_at(fit or "stretch", model, device, memory_format)
+        if full is not None and not any(layer.explains for layer in layers):
+            return full  # its own size shows no more
+        return Probe(fit or "stretch", layers, note, memory_format, batches)
     except StreamcamError:
         raise
     except Exception as error:

@@ -80,11 +80,6 @@ def refuse_input(
     )
 
 
-def is_program(module: nn.Module) -> bool:
-    """Return whether a network is a compiled program, whose layers cannot be read."""
-    return _kind_of_program(module) is not None
-
-
 def refuse_layers(name: str, module: nn.Module, error: ModelError, methods: Iterable[str]) -> ModelError:
     """Build the error for a network without a layer to explain.
 
@@ -184,6 +179,8 @@ def _trials(spec: InputSpec, text: str, missing: list[str], device: str | torch.
 
 def _sizes(spec: InputSpec, text: str, device: str | torch.device) -> Iterator[_Trial]:
     for size in _likely_sizes(text):
+        if size == spec.sides:  # what it raised has nothing to do with the size
+            continue
         yield _Trial(
             f"takes images of {size[0]}x{size[1]} pixels; set `input_size` to {_in_pixels(size)}",
             (torch.zeros(1, spec.channels, *reversed(size), device=device),),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -46,6 +47,8 @@ class ModelRequest:
     """Number of classes of an untrained network, or of a factory that takes it."""
     trust_pickle: bool = False
     """Whether a file of weights may run code."""
+    detection: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Fields of `Detector` to set: confidence, iou, max_detections."""
 
     @property
     def weights_file(self) -> Path | None:

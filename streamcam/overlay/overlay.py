@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from streamcam.errors import unknown_name
-from streamcam.explanations import Instance, Prediction, StabilizedFrame
+from streamcam.explanations import Instance, Prediction, StabilizedFrame, as_target, object_number
 from streamcam.frames import Frame
 from streamcam.media.images import Image
 from streamcam.media.scaling import Resampler
@@ -76,8 +76,8 @@ class Overlay:
     def draw(self, drawn: StabilizedFrame | Frame, size: tuple[int, int] | None = None) -> Image:
         """Draw heatmaps, boxes and labels onto a frame, in the layout of the settings.
 
-        A single class is shown through the color map, several classes in one color each, and evidence for and
-        against a class in two colors.
+        A single class is shown through the color map, several classes in one color each, objects in the color
+        of their number, and evidence for and against a class in two colors.
 
         Args:
             drawn: The frame with everything to draw; or a frame that has no heat.
@@ -128,23 +128,25 @@ def _heat_of(stabilized: StabilizedFrame) -> Heat:
     maps, region = list(stabilized.heatmaps.values()) or [_NO_HEAT], stabilized.explanation.region
     if stabilized.explanation.signed:
         return Heat(split_by_sign(maps[0]), (FOR_COLOR, AGAINST_COLOR), region)
-    if len(maps) == 1:
+    if len(maps) == 1 and not any(map(object_number, stabilized.heatmaps)):
         return Heat(maps, (), region)
-    return Heat(maps, [PALETTE[number % len(PALETTE)] for number in range(len(maps))], region)
+    # An object's color follows from its number, not from its rank.
+    numbers = [object_number(index) or place + 1 for place, index in enumerate(stabilized.heatmaps)]
+    return Heat(maps, [PALETTE[(number - 1) % len(PALETTE)] for number in numbers], region)
 
 
 def _color_instances(
     instances: Sequence[Instance], targets: Sequence[Prediction], colors: Sequence[Rgb]
 ) -> list[ColoredInstance]:
-    """Give each object its class's color; objects of explained classes come last, and so on top."""
-    class_colors = _class_colors(targets, colors)
-    colored = [
-        ColoredInstance(instance, class_colors.get(instance.class_index) or ACCENT)
-        if instance.class_index in class_colors
-        else ColoredInstance(instance, PLAIN_COLOR)
-        for instance in instances
-    ]
-    return sorted(colored, key=lambda one: one.instance.class_index in class_colors)
+    """Give each object its own color or its class's; those that are explained come last, and so on top."""
+    explained = _class_colors(targets, colors)
+    colored = []
+    for place, instance in enumerate(instances):
+        key = as_target(instance, place).index
+        key = key if key in explained else instance.class_index
+        color = (explained[key] or ACCENT) if key in explained else PLAIN_COLOR
+        colored.append((key in explained, ColoredInstance(instance, color)))
+    return [one for _, one in sorted(colored, key=lambda pair: pair[0])]
 
 
 def _list_labels(
@@ -152,11 +154,11 @@ def _list_labels(
 ) -> list[LabelLine]:
     """List the most probable classes, and the explained ones that are not among them.
 
-    Where no labels are asked for, there are none.
+    Where no labels are asked for, there are none. Objects have their labels on their boxes.
     """
     if not labels:
         return []
-    explained = {target.index: target for target in targets}
+    explained = {target.index: target for target in targets if object_number(target.index) is None}
     listed = {label.index: label for label in labels}
     listed |= {index: target for index, target in explained.items() if index not in listed}
     class_colors = _class_colors(targets, colors)
@@ -173,7 +175,7 @@ def _list_labels(
 
 
 def _class_colors(targets: Sequence[Prediction], colors: Sequence[Rgb]) -> dict[int, Rgb | None]:
-    """Map each explained class to its color; to None if a single class is shown through the color map."""
+    """Map each target to its color; to None if a single class is shown through the color map."""
     if not colors:
         return dict.fromkeys(target.index for target in targets)
     return dict(zip((target.index for target in targets), colors, strict=True))

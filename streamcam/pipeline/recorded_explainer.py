@@ -105,6 +105,7 @@ class ResumingExplainer:
                         explanation.smoothed_predictions,
                         listed=len(explanation.predictions),
                     )
+                    tracker.restore_objects(frame, explanation.instances)
         else:
             self._is_settled = True
             explanations = self._explainer.explain_frames(*arguments)

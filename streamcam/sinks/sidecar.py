@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import streamcam
-from streamcam.explanations import Explanation, Instance, Prediction, RenderedFrame
+from streamcam.explanations import Explanation, Instance, Prediction, RenderedFrame, object_number
 from streamcam.frames import FloatArray, SourceInfo
 from streamcam.sinks.text import TextSink, open_text_part
 
@@ -74,9 +74,10 @@ def _to_json(record: Mapping[str, Any], name: str) -> str:
 def frame_record(index: int, time_s: float, explanation: Explanation | None) -> dict[str, Any]:
     """Build the JSON object of one frame.
 
-    ``more`` holds the maps of classes after the first, ``shown`` the stabilized labels, ``instances`` the
-    objects found, ``empty`` says why a map shows nothing, and ``cut`` is there where another shot begins. A
-    frame that was not explained has its number and time only. A number that is not finite is null.
+    ``more`` holds the maps of classes or objects after the first, ``shown`` the stabilized labels,
+    ``instances`` the objects found, ``empty`` says why a map shows nothing, and ``cut`` is there where
+    another shot begins. A frame that was not explained has its number and time only. A number that is not
+    finite is null.
     """
     record: dict[str, Any] = {"frame": index, "time_s": round(time_s, 6)}
     if explanation is None:
@@ -86,7 +87,8 @@ def frame_record(index: int, time_s: float, explanation: Explanation | None) -> 
     if not explanation.is_explained:
         return record
     region = explanation.region
-    first, *others = [_target_record(explanation, target) for target in explanation.targets]
+    # Nothing where each object is explained and there is none.
+    first, *others = [_target_record(explanation, target) for target in explanation.targets] or [{}]
     record |= {
         "predictions": _prediction_records(explanation.predictions),
         **first,
@@ -102,8 +104,10 @@ def frame_record(index: int, time_s: float, explanation: Explanation | None) -> 
 
 
 def _target_record(explanation: Explanation, target: Prediction) -> dict[str, Any]:
+    number = object_number(target.index)
+    named = {"index": target.index} if number is None else {"object": number}
     record: dict[str, Any] = {
-        "target": {"index": target.index, "label": target.label},
+        "target": {**named, "label": target.label},
         "heatmap": _heatmap_record(explanation.heatmaps[target.index]),
     }
     reason = explanation.flags.get(target.index)

@@ -172,10 +172,14 @@ class VideoSink(Sink):
     def notes(self) -> tuple[str, ...]:
         """Changes and losses that the user should know of, a sentence each."""
         notes = list(self._encoding.notes)
-        if (self._stream.width, self._stream.height) != (self._info.width, self._info.height):
+        given, written = (self._info.width, self._info.height), (self._stream.width, self._stream.height)
+        if given != written:
+            pairs = list(zip(given, written, strict=True))
+            changes = ["left out"] if any(before > after for before, after in pairs) else []
+            changes += ["repeated"] if any(before < after for before, after in pairs) else []
             notes.append(
-                f"{self._info.width}x{self._info.height} is written as {self._stream.width}x"
-                f"{self._stream.height}: pixels share color in pairs, so the odd row or column is left out"
+                f"{given[0]}x{given[1]} is written as {written[0]}x{written[1]}: pixels share color in "
+                f"pairs, so the odd row or column is {' or '.join(changes)}"
             )
         encoder = self._encoding.encoder
         if self._info.top_field_first is not None and encoder_row(encoder).interlaced_options is None:

@@ -145,7 +145,10 @@ def choose_limits(
     container = None if None in [image.container for image in deep] else deep[0].container
     with map_errors(ValueError, to=lambda error: SourceError(f"{str(path)!r} shows nothing: {error}")):
         limits, is_own = choose_range(values, container)
-    return limits, (describe_range(limits),) if is_own else ()
+    if is_own:
+        return limits, (describe_range(limits),)
+    bits = int(max(limits)).bit_length()
+    return limits, (f"samples of {bits} bits are reduced to 8",) if bits > 8 else ()
 
 
 def flatten(image: PIL.Image.Image) -> PIL.Image.Image:
@@ -218,6 +221,7 @@ def _deep_image(values: NDArray[Any], container: ValueRange | None, notes: tuple
 
 def _decode_with_opencv(path: Path) -> NDArray[Any] | None:
     """Decode an image file with as many bits as it has; None if OpenCV cannot."""
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its words on a damaged file
     try:
         return cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:

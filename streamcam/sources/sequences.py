@@ -40,7 +40,7 @@ _SAMPLES = 9
 
 def is_sequence(location: str | int | Path) -> bool:
     """Return whether a location is many images: ``frames/%05d.png``, a folder, or ``frames/*.png``."""
-    if isinstance(location, int) or is_file(location):
+    if isinstance(location, int) or is_file(location) or not str(location):
         return False
     path = Path(location)
     return is_pattern(path) or is_folder(path) or is_glob(location)

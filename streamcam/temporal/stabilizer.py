@@ -9,7 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from streamcam.explanations import NOT_FINITE, Explanation, Instance, Prediction, StabilizedFrame
+from streamcam.explanations import (
+    NOT_FINITE,
+    Explanation,
+    Instance,
+    Prediction,
+    StabilizedFrame,
+    object_number,
+)
 from streamcam.frames import FloatArray, Frame, Region
 from streamcam.media.images import ByteArray
 from streamcam.temporal.flow import (
@@ -44,7 +51,8 @@ _CERTAIN = 0.5
 SlotHeat = dict[int, FloatArray | None]
 """Slot → heatmap, float32 (h, w); None if there was no map yet.
 
-A slot is what is smoothed as one over time: a class, or, if a single class is explained, whichever it is."""
+A slot is what is smoothed as one over time: a class, an object, or, if a single class is explained, whichever
+it is."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,7 +68,9 @@ class _Context:
     @property
     def slots(self) -> tuple[int, ...]:
         """The slot of each target; a single target keeps its slot even if the class changes."""
-        return (_SINGLE_SLOT,) if len(self.targets) == 1 else tuple(target.index for target in self.targets)
+        if len(self.targets) == 1 and object_number(self.targets[0].index) is None:
+            return (_SINGLE_SLOT,)
+        return tuple(target.index for target in self.targets)
 
     @property
     def cell(self) -> int:
@@ -166,10 +176,11 @@ class Stabilizer:
     def _context_of(self, explanation: Explanation) -> _Context:
         if not explanation.is_explained:
             return self._context
+        heatmap = next(iter(explanation.heatmaps.values()), None)  # no object, no heatmap
         return _Context(
             targets=explanation.targets,
             labels=explanation.smoothed_predictions or explanation.predictions,
-            map_shape=next(iter(explanation.heatmaps.values())).shape,
+            map_shape=self._context.map_shape if heatmap is None else heatmap.shape,
             region=explanation.region,
             signed=explanation.signed,
         )

@@ -1,4 +1,4 @@
-"""The state kept while explaining a video: shot boundaries, which frames to explain, label ranking."""
+"""The state kept while explaining a video: shots, which frames to explain, label ranking, objects."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streamcam.explanations import Explanation, Prediction
+from streamcam.explanations import Explanation, Instance, Prediction
 from streamcam.frames import FloatArray, Frame
 from streamcam.media.images import ByteArray
 from streamcam.temporal.label_hold import LabelHold
+from streamcam.temporal.objects import ObjectTracker
 from streamcam.temporal.settings import TemporalSettings
 from streamcam.temporal.shots import CutDetector
 from streamcam.temporal.thumbnails import make_thumbnail
@@ -33,13 +34,15 @@ class _PendingFrame:
     """Of all ranks."""
     listed: int | None = None
     """How many of them are listed; None for all."""
+    objects: list[tuple[int, Instance]] | None = None
+    """The objects found, with their numbers; None before they are known."""
 
 
 class Tracker:
     """Tracks one video while it is explained. Belongs to the thread that explains.
 
-    Each frame goes through `observe`, then, if it is to be explained, through `rank`, and last through
-    `complete`; several frames may be pending, in order.
+    Each frame goes through `observe`, then, if it is to be explained, through `rank` and, if the network
+    finds objects, `follow`, and last through `complete`; several frames may be pending, in order.
     """
 
     def __init__(self, settings: TemporalSettings) -> None:
@@ -54,6 +57,7 @@ class Tracker:
         settings.check()
         self._cuts = CutDetector() if settings.cuts == "auto" else None
         self._labels = LabelHold(settings.label_hold_s)
+        self._objects = ObjectTracker()
         self._every = settings.every
         self._skipped: int | None = None
         self._pending: dict[int, _PendingFrame] = {}
@@ -122,6 +126,39 @@ class Tracker:
                 for index in pending.ranking.tolist()
             )
         return pending.ranking
+
+    def follow(
+        self, frames: Sequence[Frame], instances: Sequence[Sequence[Instance]], certain_score: float
+    ) -> list[list[tuple[int, Instance]]]:
+        """Number the objects of observed frames, the same object alike in every frame of a shot.
+
+        Args:
+            frames: N frames, in order.
+            instances: What was found in each, boxes as fractions of the frame.
+            certain_score: Score from which an object is reported; others only continue one that was.
+
+        Returns:
+            For each frame the objects to report, numbered, and the index of each among those found.
+        """
+        return [
+            self._follow(frame, found, certain_score) for frame, found in zip(frames, instances, strict=True)
+        ]
+
+    def _follow(
+        self, frame: Frame, instances: Sequence[Instance], certain_score: float
+    ) -> list[tuple[int, Instance]]:
+        pending = self._pending[frame.index]
+        if pending.objects is None:  # a batch that was too large for the memory is tried again in parts
+            if pending.starts_shot:
+                self._objects.restart()
+            pending.objects = self._objects.update(instances, frame.time_s, certain_score)
+        return pending.objects
+
+    def restore_objects(self, frame: Frame, instances: Sequence[Instance]) -> None:
+        """Number the objects of an observed frame as in an earlier, interrupted run over the same video."""
+        if self._pending[frame.index].starts_shot:
+            self._objects.restart()
+        self._objects.restore(instances, frame.time_s)
 
     def export_ranking(self, frame: Frame) -> tuple[FloatArray | None, tuple[Prediction, ...]]:
         """Return the input and the result of a frame's ranking, for `restore_ranking`.

@@ -68,7 +68,7 @@ def run_badly(directory: Path, capfd: pytest.CaptureFixture[str], arguments: lis
 
 FILES: list[tuple[str, Callable[[Path], object] | None, int, str]] = [
     ("missing.mp4", None, MISUSE, r"no file 'missing\.mp4'; check the path"),
-    ("directory", Path.mkdir, MISUSE, r"'directory' is a directory; give a video or image file"),
+    ("directory", Path.mkdir, MISUSE, r"'directory' is a directory without images; give a video"),
     ("text.mp4", lambda path: path.write_text("not a video\n" * 50), FAILED, r"'text\.mp4' .*video"),
     ("empty.mp4", Path.touch, FAILED, r"'empty\.mp4' is empty"),
     ("audio.m4a", make_audio, FAILED, r"'audio\.m4a' holds no video.*aac.*; give a video"),

@@ -116,7 +116,9 @@ def started(*command: str) -> subprocess.Popen[str]:
 
 def test_a_signal_finishes_the_recording(work: Path) -> None:
     make_clip(work / "clip.mp4", frames=25)
-    arguments = [*LIVE, "clip.mp4", "--loop", "--record", "r.mp4", "--stats", "s.jsonl"]
+    # By EigenCAM, which has a map for an untrained network too.
+    files = ["--record", "r.mp4", "--stats", "s.jsonl"]
+    arguments = [*LIVE, "clip.mp4", "--loop", "--method", "eigencam", *files]
     with started("-m", "streamcam", *arguments) as child:
         try:
             _wait_for_statistics(work / "s.jsonl", "explained", child)

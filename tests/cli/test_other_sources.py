@@ -54,3 +54,15 @@ def test_standard_input_is_rendered(
         monkeypatch.setattr("sys.stdin", sent)
         assert run(["render", "-", "-o", "out.mp4"]) == 0, capfd.readouterr().err
     assert frame_times_of(clip.with_name("out.mp4")) == frame_times_of(clip)
+
+
+@pytest.mark.usefixtures("explainers")
+def test_what_pillow_warns_of_is_not_printed(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    # One entry that is whole, and one whose text lies behind the end.
+    entries = bytes.fromhex("1201 0300 01000000 01000000 0f01 0200 40000000 00100000 00000000")
+    damaged = b"Exif\0\0II*\0\x08\0\0\0\x02\0" + entries
+    Image.new("RGB", (64, 48)).save(work / "photo.jpg", exif=damaged)
+    with pytest.warns(UserWarning, match=r"Tag data larger than file"):
+        Image.open(work / "photo.jpg").close()
+    assert run(["render", "photo.jpg", "-o", "out.png"]) == 0
+    assert "PIL" not in capfd.readouterr().err

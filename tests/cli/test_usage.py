@@ -45,7 +45,8 @@ MISUSE = [
     (
         ["render"],
         "a -o c --target top",
-        "invalid value for '--target': 'top' is not topK, as in top3; see streamcam render --help",
+        "invalid value for '--target': 'top' is none of top3, instances, instance2; "
+        "see streamcam render --help",
     ),
     (
         ["render"],

@@ -196,7 +196,7 @@ SDP = (
     "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n"
     "m=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n"
 )
-HLS = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nclip.mkv\n#EXT-X-ENDLIST\n"
+HLS = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n../clip.mkv\n#EXT-X-ENDLIST\n"
 POINTERS: list[tuple[str, str]] = [
     ("list.m3u8", HLS),
     ("list.mp4", HLS),
@@ -227,7 +227,6 @@ def test_files_that_point_elsewhere_are_not_followed(
         "file:clip.mkv",
         "pipe:0",
         "data:video/mp4;base64,AAAA",
-        "http://127.0.0.1:9/x.mp4",
     ],
 )
 @pytest.mark.usefixtures("explainers")
@@ -236,7 +235,7 @@ def test_names_that_are_no_files_are_no_protocols_either(
 ) -> None:
     code, line = run_badly(capfd, "-o", "out/video.mkv", source=name)
     assert code == MISUSE
-    assert line.startswith(("no file ", "'http://127.0.0.1:9/x.mp4' is live and has no end"))
+    assert line.startswith("no file ")
     assert names_in(work / "out") == []
 
 

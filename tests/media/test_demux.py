@@ -58,11 +58,11 @@ def packets_read(container: object) -> tuple[int, int]:
 
 
 def test_reading_goes_on_after_an_error() -> None:
-    assert packets_read(_Stumbling([0, 3, 0, 99])) == (4, 102)
+    assert packets_read(_Stumbling([0, 3, 0, 99])) == (4, 2)
 
 
 def test_reading_is_given_up_where_there_is_nothing_but_errors() -> None:
-    assert packets_read(_Stumbling([0, 1_000_000])) == (1, 100)
+    assert packets_read(_Stumbling([0, 1_000_000])) == (1, 1)
 
 
 def test_the_packets_of_all_streams_are_read_but_none_without_content(tmp_path: Path) -> None:

@@ -170,3 +170,12 @@ def test_an_image_that_needs_no_conversion_is_handed_back() -> None:
 def test_only_planar_formats_are_converted_to() -> None:
     with pytest.raises(ValueError, match=r"'nv12' is not one of yuv420p, yuv422p, yuv444p"):
         Resampler().to_planar(make_image(64, 48), "nv12")
+
+
+def test_an_image_with_a_palette_is_tagged_as_what_it_becomes() -> None:
+    indices = np.zeros((48, 64), np.uint8)
+    palette = np.full((256, 4), (255, 200, 60, 60), np.uint8)
+    image = av.VideoFrame.from_ndarray((indices, palette), format="pal8")  # type: ignore[arg-type]
+    image.colorspace = 0  # AVCOL_SPC_RGB, as PNG in a video has it
+    planar = Resampler().to_planar(image, "yuv444p")
+    assert planar.colorspace == int(BT601)

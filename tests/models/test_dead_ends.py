@@ -12,27 +12,22 @@ from branching_networks import (
     AuxiliaryHead,
     BoxDecoder,
     Pyramid,
-    Segmenter,
     TwoStreams,
     classifier,
     detector,
     hugging_face_towers,
     open_clip_towers,
+    segmenter,
     yolos,
 )
 from torch import nn
 
 from streamcam import Explainer
 from streamcam.errors import ModelError
-from streamcam.models import InputSpec, Model, choose_target_layers, probe_model
+from streamcam.models import Model, choose_target_layers, probe_model
 from streamcam.models.check_images import check_images
-from streamcam.models.labels import numbered_labels
 from streamcam.models.layers import find_last
 from streamcam.models.layouts import Layout
-
-
-def segmenter(module: nn.Module) -> Model:
-    return Segmenter("toy", module.eval(), numbered_labels(CLASSES), InputSpec(64, 64), "none")
 
 
 def torchvision_segmenter(name: str) -> Model:

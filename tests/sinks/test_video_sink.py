@@ -304,3 +304,17 @@ def test_full_range_footage_stays_as_it_is(real_media: Path, tmp_path: Path) -> 
             for container in (given, written)
         ]
     np.testing.assert_allclose(means[1], means[0], atol=2)
+
+
+@pytest.mark.parametrize(
+    ("size", "written", "change"),
+    [((65, 48), "64x48", "left out"), ((1, 1), "2x2", "repeated"), ((1, 47), "2x46", "left out or repeated")],
+)
+def test_what_becomes_of_an_odd_row_is_noted(
+    size: tuple[int, int], written: str, change: str, tmp_path: Path
+) -> None:
+    with open_sink(tmp_path / "out.mp4", info_of(size=size), settings=FAST) as sink:
+        sink.write(rendered(make_image(*size)))
+        assert any(
+            f"is written as {written}" in note and note.endswith(f"is {change}") for note in sink.notes
+        )

@@ -105,7 +105,10 @@ def test_colors_of_16_bits_are_converted_too(tmp_path: Path) -> None:
     (tmp_path / "scan.png").write_bytes(coded[:33] + profile + coded[33:])  # behind the header
     rgb, notes = shown(tmp_path / "scan.png")
     np.testing.assert_allclose(rgb, srgb_of_p3((200, 60, 60)), atol=2)
-    assert notes == ("colors are converted from 'Display P3' to sRGB",)
+    assert notes == (
+        "colors are converted from 'Display P3' to sRGB",
+        "samples of 16 bits are reduced to 8",
+    )
 
 
 def test_transparent_colors_are_converted_too(tmp_path: Path) -> None:

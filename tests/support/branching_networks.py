@@ -47,6 +47,11 @@ def _stage(inputs: int, outputs: int, stride: int = 2) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1), nn.ReLU())
 
 
+def segmenter(module: nn.Module) -> Model:
+    """Return a network with the planes of classes, under "out", as a model."""
+    return Segmenter("toy", module.eval(), numbered_labels(CLASSES), InputSpec(64, 64), "none")
+
+
 class TwoStreams(nn.Module):
     """Color and depth, of which depth is the same for every image here; its stream runs last."""
 

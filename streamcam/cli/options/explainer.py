@@ -84,7 +84,7 @@ _model_options = combine(
         "name",
         default_of="load_model",
         metavar="NAME",
-        help="The network to explain: the built-in one, a torchvision classifier (resnet50), "
+        help="The network to explain: the built-in one, a torchvision classifier (resnet50), detection:NAME, "
         "segmentation:NAME, video:NAME for clips, timm:NAME, hf:FOLDER, or your own function that "
         "returns one (package.module:factory). streamcam models lists them.",
     ),
@@ -100,6 +100,24 @@ _model_options = combine(
         "--labels",
         metavar="FILE",
         help="File of class names, one per line or JSON; or 'imagenet'. [default: the published ones]",
+    ),
+    option(
+        "--confidence",
+        type=NUMBER,
+        metavar="0..1",
+        help="Of a detector: the least score of an object. [default: 0.5]",
+    ),
+    option(
+        "--iou",
+        type=NUMBER,
+        metavar="0..1",
+        help="Of a detector: boxes of one class that overlap more than this are one object. [default: 0.5]",
+    ),
+    option(
+        "--max-detections",
+        type=COUNT,
+        metavar="NUMBER",
+        help="Of a detector: the most objects in a frame. [default: 20]",
     ),
     _own_model_options,
 )
@@ -164,8 +182,9 @@ _explanation_options = combine(
     option(
         "--target",
         callback=read_rank,
-        metavar="topK",
-        help="Explain the K most probable classes of each frame, as in top3.",
+        metavar="topK|instances",
+        help="Explain the K most probable classes of each frame, as in top3; of a detector also each object "
+        "by itself (instances), or one of them (instance2).",
     ),
     option(
         "--against",

@@ -75,10 +75,10 @@ def read_input_size(
 
 
 def read_rank(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
-    """Check that the text has the form ``top3``."""
-    if text is not None and not re.fullmatch(r"top\d+", text.strip(), re.IGNORECASE):
-        raise click.BadParameter(f"{text!r} is not topK, as in top3", context, parameter)
-    return text
+    """Check that the text has the form ``top3``, ``instances`` or ``instance2``."""
+    if text is not None and not re.fullmatch(r"top\d+|instances|instance\d+", text.strip(), re.IGNORECASE):
+        raise click.BadParameter(f"{text!r} is none of top3, instances, instance2", context, parameter)
+    return None if text is None else text.strip()
 
 
 def read_numbers(

@@ -277,7 +277,9 @@ def captured_graphs_for(device: torch.device, map_maker: MapMaker) -> CapturedGr
     if device.type != "cuda":
         return None
     graphs = CapturedGraphs(device, map_maker, CudaGraphCapturer)
-    if not can_be_captured(map_maker.method):
+    if map_maker.network.model.finds_objects:
+        graphs.give_up("the number of objects differs from image to image")
+    elif not can_be_captured(map_maker.method):
         graphs.give_up("the method cannot be captured as a CUDA graph")
     return graphs
 

@@ -45,8 +45,10 @@ def split_network(module: nn.Module, layer: str) -> Halves | None:
         layer: Dotted name of the layer whose output is the cut.
 
     Returns:
-        None if the network cannot be traced, or is still connected beside the cut.
+        None if the network cannot be traced, has hooks of its own, or is still connected beside the cut.
     """
+    if _has_hooks(module):
+        return None
     try:
         graph = _Tracer(layer).trace(module)
     except Exception:
@@ -63,6 +65,16 @@ def split_network(module: nn.Module, layer: str) -> Halves | None:
     (output,) = graph.find_nodes(op="output")
     head = _part(module, graph, [cut, *carried], [node for node in graph.nodes if node in behind], output)
     return Halves(backbone, head, len(carried))
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    """Return whether modules have hooks that tracing leaves out; those that make weights are no matter."""
+    hooks = (
+        hook
+        for part in module.modules()
+        for hook in (*part._forward_pre_hooks.values(), *part._forward_hooks.values())
+    )
+    return any(not type(hook).__module__.startswith("torch.nn.utils.") for hook in hooks)
 
 
 def _nodes_behind(graph: fx.Graph, cut: fx.Node) -> set[fx.Node]:

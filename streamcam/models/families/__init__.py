@@ -2,6 +2,7 @@
 
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.bundled import BUNDLED
+from streamcam.models.families.detection import DETECTION
 from streamcam.models.families.hugging_face import HUGGING_FACE
 from streamcam.models.families.own import OWN
 from streamcam.models.families.segmentation import SEGMENTATION
@@ -9,7 +10,16 @@ from streamcam.models.families.timm import TIMM
 from streamcam.models.families.torchvision import TORCHVISION
 from streamcam.models.families.video import VIDEO
 
-FAMILIES: tuple[ModelFamily, ...] = (BUNDLED, TORCHVISION, VIDEO, SEGMENTATION, TIMM, HUGGING_FACE, OWN)
+FAMILIES: tuple[ModelFamily, ...] = (
+    BUNDLED,
+    TORCHVISION,
+    DETECTION,
+    VIDEO,
+    SEGMENTATION,
+    TIMM,
+    HUGGING_FACE,
+    OWN,
+)
 """Every family, in the order in which a name is looked up."""
 
 __all__ = ["FAMILIES", "ModelFamily"]

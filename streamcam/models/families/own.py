@@ -20,7 +20,9 @@ from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError,
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.classifier import Classifier
 from streamcam.models.compiled import start_evaluating, uncompiled
+from streamcam.models.detector import Detector
 from streamcam.models.families.base import ModelFamily
+from streamcam.models.families.detection import detector_of, is_torchvision_detector
 from streamcam.models.labels import numbered_labels
 from streamcam.models.refusals import in_words, refuse_input
 from streamcam.models.request import ModelRequest, changed_counts
@@ -40,6 +42,8 @@ def _load(request: ModelRequest) -> Model:
         tensors = request.read_weights()
         module, found = _for_classes_in(tensors, module, request), tensors.labels
         load_into(module, tensors, model=request.name, origin=origin)
+    if is_torchvision_detector(module):
+        return detector_of(request, module, origin, found=found)
     spec, classes = _try(module, request, request.input_spec(InputSpec()))
     # Not ImageNet's labels, even for 1,000 classes: nothing says that they are those.
     return request.finish(module, spec, classes=classes, weights=origin, labels=numbered_labels, found=found)
@@ -79,6 +83,8 @@ def _finish(model: Model, request: ModelRequest) -> Model:
         load_into(model.module, tensors, model=request.name, origin=weights)
         if request.labels is None and tensors.labels is not None and len(tensors.labels) == len(labels):
             labels = tensors.labels
+    if isinstance(model, Detector):
+        model = dataclasses.replace(model, **request.detection)
     return model.renamed(request.name, labels=labels, weights=weights, notes=(*model.notes, *request.notes()))
 
 

@@ -64,3 +64,13 @@ def test_cutting_leaves_the_network_as_it_was() -> None:
     flags = [part.training for part in module.modules()]
     split_network(module, "layer4")
     assert [part.training for part in module.modules()] == flags
+
+
+def test_a_network_with_hooks_of_its_own_stays_whole() -> None:
+    module = get_model("resnet18", weights=None).eval()
+    for part in (module, module.layer1):
+        handle = part.register_forward_pre_hook(lambda _module, inputs: (inputs[0] * 2,))
+        assert split_network(module, "layer4") is None
+        handle.remove()
+    torch.nn.utils.parametrize.register_parametrization(module.fc, "weight", nn.Identity())
+    assert split_network(module, "layer4") is not None
