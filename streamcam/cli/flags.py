@@ -46,6 +46,7 @@ FLAGS: dict[str, str] = {
     "overwrite": "--overwrite",
     "precision": "--precision",
     "preset": "--preset",
+    "prompts": "--prompt",
     "range": "--range",
     "rate": "--fps",
     "record": "--record",
@@ -60,6 +61,7 @@ FLAGS: dict[str, str] = {
     "trust_pickle": "--trust-pickle",
     "top_k": "--top-k",
     "video_stream": "--video-stream",
+    "templates": "--template",
     "weights": "--weights",
 }
 """Parameter → flag."""

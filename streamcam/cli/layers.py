@@ -33,12 +33,15 @@ def layers_command(
     Grids are those of a 16:9 frame. "auto" marks the layer that is explained by default.
     """
     from streamcam.errors import ModelError
-    from streamcam.models import choose_target_layers, load_model, probe_model
+    from streamcam.models import choose_target_layers, default_layer, load_model, probe_model
 
     classifier = load_model(model, weights=weights, any_shape=fit == "full", **own_model)
     probe = probe_model(classifier, fit)
     try:
-        chosen = {layer.name for layer in choose_target_layers(probe.layers, classifier.auto_layer)}
+        chosen = {
+            layer.name
+            for layer in choose_target_layers(probe.layers, default_layer(classifier, probe.layers))
+        }
     except ModelError:
         if not every:
             raise

@@ -50,6 +50,7 @@ from streamcam.models import (
     Probe,
     Segmenter,
     choose_target_layers,
+    default_layer,
     load_model,
     probe_arranged,
     refuse_layers,
@@ -181,7 +182,8 @@ class Explainer:
         if not probe.batches and self.batch_size > 1:
             self.batch_size = 1
             self.notes.append(f"{model.name} takes one image at a time: batches have one image")
-        layers = self._choose_layers(probe, model.auto_layer if target_layer == AUTO else target_layer)
+        requested = default_layer(model, probe.layers) if target_layer == AUTO else target_layer
+        layers = self._choose_layers(probe, requested)
         self.target_layer = "+".join(layer.name for layer in layers)
         self._assembler = Assembler(
             model.labels, self.targets, self.method, self.target_layer, signed, model.answers_values

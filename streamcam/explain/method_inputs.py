@@ -95,7 +95,7 @@ class MethodInputs:
     def image_scorer(self) -> ImageScorer:
         """Scores changed images; needs no layer."""
         plain = HookedNetwork(self._network.model, (), self._network.dtype)
-        return ImageScorer(plain, self.inputs, self._objective, self._batch_size)
+        return ImageScorer(plain, self.inputs, self.objective, self._batch_size)
 
     @functools.cached_property
     def scorer(self) -> Scorer:

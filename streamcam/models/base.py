@@ -154,7 +154,7 @@ class Model(abc.ABC):
     @property
     def auto_layer(self) -> str:
         """Dotted name of the layer that is explained by default; ``auto`` for the last one with a grid."""
-        return "+".join(self.pyramid) or "auto"
+        return "auto"
 
     @property
     def answers_values(self) -> bool:

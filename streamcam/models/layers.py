@@ -216,6 +216,19 @@ def find_last(indices: Sequence[int], passes: Callable[[int], bool]) -> int | No
     return indices[place]
 
 
+def default_layer(model: Model, layers: Sequence[Layer]) -> str:
+    """Return the name of the layers that are explained by default, as `choose_target_layers` takes it.
+
+    Args:
+        model: The model.
+        layers: What `probe_layers` returned for it.
+    """
+    with_grid = {layer.name for layer in layers if layer.layout is not None}
+    # The coarsest level of a pyramid may be a single place, of which there is no map.
+    levels = [name for name in model.pyramid if name in with_grid]
+    return "+".join(levels) or model.auto_layer
+
+
 def choose_target_layers(
     layers: Sequence[Layer], requested: str = AUTO, *, stages: bool = False
 ) -> list[Layer]:

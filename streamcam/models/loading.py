@@ -52,14 +52,17 @@ def load_model(
     confidence: float | None = None,
     iou: float | None = None,
     max_detections: int | None = None,
+    prompts: str | Sequence[str] = (),
+    templates: str | Sequence[str] = (),
 ) -> Model:
     """Load a model by name, in evaluation mode, on the CPU.
 
     Args:
         name: The default model's name, that of a torchvision classifier, ``detection:NAME``,
             ``segmentation:NAME`` or ``video:NAME`` for one of its detectors, segmenters or classifiers of
-            clips, ``timm:NAME``, ``hf:FOLDER`` for a folder of transformers, or ``package.module:factory``
-            for your own function that returns a `torch.nn.Module` or a `Model`.
+            clips, ``timm:NAME``, ``clip:NAME`` for networks that compare images with texts, ``hf:FOLDER`` for
+            a folder of transformers, or ``package.module:factory`` for your own function that returns a
+            `torch.nn.Module` or a `Model`.
         weights: ``"default"`` for the published weights (a factory's network as it is made), ``"none"`` for
             an untrained network, the same every time, the name of other published weights, as
             ``"IMAGENET1K_V1"``, or the path of a ``.safetensors`` or PyTorch file, or of a folder of Hugging
@@ -84,6 +87,9 @@ def load_model(
         iou: Of detectors: boxes of one class that overlap by more than this share of their union are one
             object, 0 to 1.
         max_detections: Of detectors: the most objects in an image.
+        prompts: Of networks that compare images with texts: the texts, which are the classes.
+        templates: Of the same: sentences with ``{}`` in the place of a prompt, as ``"a photo of a {}"``; the
+            prompt's features are averaged over them.
 
     Raises:
         UnknownNameError: if there is no such model.
@@ -108,10 +114,13 @@ def load_model(
         num_classes,
         trust_pickle,
         _detection(confidence, iou, max_detections),
+        (prompts,) if isinstance(prompts, str) else tuple(prompts),
+        (templates,) if isinstance(templates, str) else tuple(templates),
     )
     family = next((family for family in FAMILIES if family.accepts(name)), None)
     if family is None:
         raise _unknown_model(name)
+    _check_texts(request, takes_prompts=family.takes_prompts)
     with _repeatable() if weights == NO_WEIGHTS else contextlib.nullcontext():
         model = family.load(request).in_float32()
     if request.detection and not model.finds_objects:
@@ -131,6 +140,22 @@ def _detection(confidence: float | None, iou: float | None, most: int | None) ->
         raise InvalidArgumentError(f"`max_detections` counts objects from 1, not {most}")
     given = {"confidence": confidence, "iou": iou, "max_detections": most}
     return {parameter: value for parameter, value in given.items() if value is not None}
+
+
+def _check_texts(request: ModelRequest, *, takes_prompts: bool) -> None:
+    for parameter, texts in (("prompts", request.prompts), ("templates", request.templates)):
+        if texts and not takes_prompts:
+            raise InvalidArgumentError(
+                f"`{parameter}` are for networks that compare images with texts, as clip:ViT-B-32, and "
+                f"{request.name} has classes of its own; leave them out"
+            )
+    if any(not prompt.strip() for prompt in request.prompts):
+        raise InvalidArgumentError("a prompt is empty; check `prompts`")
+    if len(set(request.prompts)) < len(request.prompts):
+        raise InvalidArgumentError("a prompt is there twice; check `prompts`")
+    for template in request.templates:
+        if "{}" not in template:
+            raise InvalidArgumentError(f"template {template!r} has no {{}} for the prompt; check `templates`")
 
 
 @contextlib.contextmanager

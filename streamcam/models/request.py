@@ -49,6 +49,10 @@ class ModelRequest:
     """Whether a file of weights may run code."""
     detection: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Fields of `Detector` to set: confidence, iou, max_detections."""
+    prompts: tuple[str, ...] = ()
+    """Texts to compare images with."""
+    templates: tuple[str, ...] = ()
+    """Sentences with ``{}`` for a prompt, over which its features are averaged; the prompt alone if empty."""
 
     @property
     def weights_file(self) -> Path | None:

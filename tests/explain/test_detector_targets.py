@@ -155,6 +155,14 @@ def test_a_pyramid_is_merged_at_the_finest_grid_that_is_not_too_fine() -> None:
     assert merged[0, 50, 50] == -1
 
 
+def test_networks_whose_coarsest_level_is_a_single_place_are_explained_at_the_others() -> None:
+    model = load_model("detection:ssdlite320_mobilenet_v3_large", weights="none", labels=["a", "b"])
+    explained = Explainer(model, classes="instances", method="hirescam", batch_size=1)
+    assert explained.target_layer == "levels.0+levels.1+levels.2+levels.3+levels.4"
+    (explanation,) = explained.explain(np.zeros((90, 160, 3), np.uint8))
+    assert explanation.is_explained
+
+
 def test_what_cannot_be_explained_is_one_line_before_any_work() -> None:
     with pytest.raises(InvalidArgumentError, match="target 'instances' is for detectors, and efficientnet"):
         Explainer(load_model(weights="none"), classes="instances")

@@ -23,6 +23,21 @@ from streamcam.cli.options.values import (
 
 _own_model_options = combine(
     option(
+        "--prompt",
+        "prompts",
+        multiple=True,
+        metavar="TEXT",
+        help="A text to compare images with, of networks named clip:NAME. Repeat it: each is a class.",
+    ),
+    option(
+        "--template",
+        "templates",
+        multiple=True,
+        metavar="TEXT",
+        help="A sentence with {} in the place of a prompt, as 'a photo of a {}'. Repeat it to average over "
+        "several.",
+    ),
+    option(
         "--input-size",
         callback=read_input_size,
         metavar="PIXELS|WxH",
@@ -85,8 +100,8 @@ _model_options = combine(
         default_of="load_model",
         metavar="NAME",
         help="The network to explain: the built-in one, a torchvision classifier (resnet50), detection:NAME, "
-        "segmentation:NAME, video:NAME for clips, timm:NAME, hf:FOLDER, or your own function that "
-        "returns one (package.module:factory). streamcam models lists them.",
+        "segmentation:NAME, video:NAME for clips, timm:NAME, clip:NAME with a --prompt, hf:FOLDER, or "
+        "your own function that returns one (package.module:factory). streamcam models lists them.",
     ),
     option(
         "--weights",

@@ -44,7 +44,7 @@ def legrad(
     Args:
         inputs: float32 (N, C, H, W).
         network: A transformer in which every token attends to every other, such as torchvision's vit_* and
-            timm's vit, deit, eva and beit.
+            timm's vit, deit, eva and beit, and open_clip's vision transformers.
         objective: What to explain.
         activations: Of any layer with the grid (h, w) of the patches.
         blocks: How many of the last blocks to look at; 0 for all.
@@ -108,11 +108,25 @@ def _find_transformer(model: Model) -> _Transformer:
         is_list = isinstance(blocks, nn.Sequential | nn.ModuleList)
         if is_list and hasattr(part, "norm") and hasattr(part, "forward_head"):  # timm
             return _Transformer(model, tuple(blocks), _timm_head(part))
+        blocks = getattr(getattr(part, "transformer", None), "resblocks", None)
+        compare: Any = getattr(model.module, "compare", None)
+        if blocks is not None and compare is not None and hasattr(part, "ln_post"):  # open_clip
+            return _Transformer(model, tuple(blocks), _open_clip_head(part, compare))
     raise _no_transformer(model)
 
 
 def _torchvision_head(part: Any) -> Callable[[torch.Tensor], torch.Tensor]:
     return lambda tokens: part.heads(part.encoder.ln(tokens[:, 0]))
+
+
+def _open_clip_head(
+    part: Any, compare: Callable[[torch.Tensor], torch.Tensor]
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    def head(tokens: torch.Tensor) -> torch.Tensor:
+        pooled, _ = part._pool(tokens)
+        return compare(pooled if part.proj is None else pooled @ part.proj)
+
+    return head
 
 
 def _timm_head(part: Any) -> Callable[[torch.Tensor], torch.Tensor]:

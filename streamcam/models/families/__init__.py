@@ -2,6 +2,7 @@
 
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.bundled import BUNDLED
+from streamcam.models.families.clip import CLIP
 from streamcam.models.families.detection import DETECTION
 from streamcam.models.families.hugging_face import HUGGING_FACE
 from streamcam.models.families.own import OWN
@@ -17,6 +18,7 @@ FAMILIES: tuple[ModelFamily, ...] = (
     VIDEO,
     SEGMENTATION,
     TIMM,
+    CLIP,
     HUGGING_FACE,
     OWN,
 )

@@ -42,3 +42,5 @@ class ModelFamily:
     """Lists its models; empty where they cannot be listed."""
     prefix: str = ""
     """Prefix of all its names, where listing them is slow and only done on request."""
+    takes_prompts: bool = False
+    """Whether its classes are texts that the user gives."""

@@ -1,0 +1,169 @@
+"""Networks that compare images with texts: open_clip's, built untrained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from media_factory import make_clip
+from peers import require_peer, scaled_as_pytorch_grad_cam
+
+from streamcam import Explainer, load_model
+from streamcam.cli import run
+from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError
+from streamcam.models.families.clip import PromptModel
+
+open_clip: Any = pytest.importorskip("open_clip")
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (7, 7, 3), np.uint8).repeat(32, 0).repeat(32, 1)
+DESK, PERSON = "an empty desk", "a person holding a phone"
+TOY = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 64, "layers": 3, "width": 32, "head_width": 16, "patch_size": 16},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
+}
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> str:
+    """A small vision transformer with a text tower, known to open_clip by name."""
+    (tmp_path / "streamcam-toy.json").write_text(json.dumps(TOY), "utf-8")
+    open_clip.add_model_config(tmp_path / "streamcam-toy.json")
+    return "clip:streamcam-toy"
+
+
+def load(name: str, *prompts: str, **settings: Any) -> PromptModel:
+    model = load_model(name, weights="none", prompts=prompts, **settings)
+    assert isinstance(model, PromptModel)
+    return model
+
+
+def test_prompts_are_the_classes_and_several_have_probabilities(toy: str) -> None:
+    model = load(toy, DESK, PERSON)
+    explainer = Explainer(model, backend="torch")
+    (explanation,) = explainer.explain(IMAGE)
+    similarities = model.module(explainer.preprocess(IMAGE))[0].detach()
+    assert similarities.abs().max() <= 1
+    expected = (model.scale * similarities).softmax(dim=0)
+    assert model.labels == (DESK, PERSON)
+    assert explanation.predictions[0].probability == pytest.approx(float(expected.max()), abs=1e-5)
+    assert explanation.heatmaps[explanation.targets[0].index].shape == (4, 4)
+    (one,) = Explainer(model, classes="person").explain(IMAGE)
+    assert one.targets[0].label == PERSON
+
+
+def test_a_single_prompt_shows_its_similarity(toy: str) -> None:
+    model = load(toy, DESK)
+    explainer = Explainer(model, backend="torch")
+    (explanation,) = explainer.explain(IMAGE)
+    similarity = float(model.module(explainer.preprocess(IMAGE))[0, 0].detach())
+    assert model.answers_values
+    assert explanation.predictions[0].value == pytest.approx(similarity, abs=1e-5)
+
+
+def test_features_are_averaged_over_templates(toy: str) -> None:
+    templates = ["a photo of {}", "a drawing of {}"]
+    model = load(toy, DESK, templates=templates)
+    plain = load(toy, *(template.replace("{}", DESK) for template in templates))
+    mean = F.normalize(plain.module.texts.mean(dim=0), dim=0)  # type: ignore[operator, union-attr]
+    torch.testing.assert_close(model.module.texts[0], mean)  # type: ignore[index]
+
+
+def test_they_are_explained_as_pytorch_grad_cam_explains_them(toy: str) -> None:
+    peer = require_peer("pytorch_grad_cam")
+    targets = pytest.importorskip("pytorch_grad_cam.utils.model_targets")
+    model = load(toy, DESK, PERSON)
+    explainer = Explainer(model, backend="torch", classes=1)
+    layer = model.module.get_submodule(explainer.target_layer)
+    assert explainer.target_layer == "visual.transformer.resblocks.2.ln_1"
+    (explanation,) = explainer.explain(IMAGE)
+    (expected,) = peer.GradCAM(
+        model.module.eval(),
+        [layer],
+        reshape_transform=lambda tokens: tokens[:, 1:].transpose(1, 2).unflatten(2, (4, 4)),
+    )(input_tensor=explainer.preprocess(IMAGE), targets=[targets.ClassifierOutputTarget(1)])
+    assert expected.max() > 0.9
+    np.testing.assert_allclose(
+        scaled_as_pytorch_grad_cam(explanation.heatmaps[1], (64, 64)), expected, atol=1e-4
+    )
+
+
+def test_legrad_explains_them(toy: str) -> None:
+    (explanation,) = Explainer(load(toy, DESK, PERSON), method="legrad").explain(IMAGE)
+    (heatmap,) = explanation.heatmaps.values()
+    assert heatmap.shape == (4, 4)
+    assert heatmap.any()
+
+
+def test_legrad_differentiates_by_the_attention_of_each_block(toy: str) -> None:
+    model = load(toy, DESK, PERSON)
+    (explanation,) = Explainer(model, method="legrad:blocks=1", classes=1).explain(IMAGE)
+    inputs = Explainer(model).preprocess(IMAGE)
+    # The last block by hand, with its attention in sight.
+    visual: Any = model.module.visual
+    block = visual.transformer.resblocks[-1]
+    kept: list[torch.Tensor] = []
+    handle = block.register_forward_pre_hook(lambda _block, given: kept.append(given[0].detach()))
+    model.module(inputs)
+    handle.remove()
+    tokens = kept[0]
+    query, key, value = (
+        part.unflatten(2, (2, 16)).transpose(1, 2)
+        for part in F.linear(block.ln_1(tokens), block.attn.in_proj_weight, block.attn.in_proj_bias).chunk(
+            3, -1
+        )
+    )
+    attention = (query @ key.transpose(-2, -1) / 4).softmax(dim=-1).detach().requires_grad_()
+    mixed = (attention @ value).transpose(1, 2).flatten(2)
+    tokens = tokens + block.attn.out_proj(mixed)
+    tokens = tokens + block.mlp(block.ln_2(tokens))
+    features = visual.ln_post(tokens.mean(dim=1)) @ visual.proj
+    score = F.normalize(features, dim=-1) @ model.module.texts[1]  # type: ignore[index]
+    (gradient,) = torch.autograd.grad(score.sum(), attention)
+    expected = gradient.relu().mean(dim=(1, 2))[0, 1:].view(4, 4)
+    np.testing.assert_allclose(explanation.heatmaps[1], expected.numpy(), rtol=1e-4, atol=1e-9)
+
+
+def test_convolutional_towers_are_explained_at_their_last_stage() -> None:
+    explainer = Explainer(load("clip:RN50", DESK, PERSON))
+    assert explainer.target_layer == "visual.layer4"
+    (explanation,) = explainer.explain(IMAGE)
+    assert next(iter(explanation.heatmaps.values())).shape == (7, 7)
+
+
+def test_what_cannot_be_is_refused_in_one_line(toy: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="with texts; say with which ones by `prompts`"):
+        load(toy)
+    with pytest.raises(InvalidArgumentError, match="`prompts` are for networks that compare images"):
+        load_model("resnet18", weights="none", prompts=[DESK])
+    with pytest.raises(InvalidArgumentError, match="a prompt is there twice"):
+        load(toy, DESK, DESK)
+    with pytest.raises(InvalidArgumentError, match="template 'a photo' has no"):
+        load(toy, DESK, templates="a photo")
+    with pytest.raises(UnknownNameError, match="unknown model 'clip:RN51'"):
+        load("clip:RN51", DESK)
+    with pytest.raises(ModelError, match="3 labels were given for 2 prompts"):
+        load(toy, DESK, PERSON, labels=["a", "b", "c"])
+    with pytest.raises(InvalidArgumentError, match="takes only 64x64 images"):
+        load(toy, DESK, input_size=128)
+
+
+def test_they_are_rendered_by_the_command_line(
+    toy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_clip(tmp_path / "clip.mp4", frames=4)
+    command = ["render", "clip.mp4", "-o", "out.mp4", "--sidecar", "out.jsonl", "--quiet"]
+    command += ["--weights", "none", "--prompt", DESK]
+    several = ["--prompt", PERSON, "--template", "a photo of {}", "--class", PERSON, "--signed"]
+    assert run([*command, "--model", toy, *several]) == 0
+    assert capsys.readouterr().err == ""
+    _, *records = map(json.loads, Path("out.jsonl").read_text("utf-8").splitlines())
+    assert all(record["target"]["label"] == PERSON for record in records)
+    assert run([*command, "--overwrite", "--model", "resnet18"]) == 2
+    assert "--prompt are for networks that compare images with texts" in capsys.readouterr().err
