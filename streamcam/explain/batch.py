@@ -131,7 +131,7 @@ class MapMaker:
             )
         )
         by_gradients = "gradients" in self.method.needs
-        for index, layer_output in enumerate(outputs):
+        for index, layer_output in enumerate(outputs or (None,)):
             method_inputs = MethodInputs(
                 self.network,
                 inputs,
@@ -142,6 +142,8 @@ class MapMaker:
                 self.variants_at_once,
                 differentiate=differentiate if by_gradients else None,
             )
+            if layer_output is None or not self.method.needs_layer:
+                return method_call(self.method, method_inputs, self.options).detach()
             if self.network.is_pyramid and by_gradients and differentiate()[index] is None:
                 values = layer_output.new_zeros((len(layer_output), *layer_output.shape[2:]))
             else:

@@ -45,6 +45,7 @@ from streamcam.models import (
     AUTO,
     DEFAULT_MODEL,
     FITS,
+    Layer,
     Model,
     Probe,
     Segmenter,
@@ -52,6 +53,7 @@ from streamcam.models import (
     default_layer,
     load_model,
     probe_arranged,
+    refuse_layers,
 )
 from streamcam.models.check_images import check_images
 from streamcam.models.preprocessing import Preprocessor
@@ -181,7 +183,7 @@ class Explainer:
             self.batch_size = 1
             self.notes.append(f"{model.name} takes one image at a time: batches have one image")
         requested = default_layer(model, probe.layers) if target_layer == AUTO else target_layer
-        layers = choose_target_layers(probe.layers, requested, stages=self._method.stages)
+        layers = self._choose_layers(probe, requested)
         self.target_layer = "+".join(layer.name for layer in layers)
         self._assembler = Assembler(
             model.labels, self.targets, self.method, self.target_layer, signed, model.answers_values
@@ -421,10 +423,16 @@ class Explainer:
             answers[:] = [answer]
 
         with contextlib.ExitStack() as watched:
-            with contextlib.suppress(RuntimeError):  # of a scripted network, which the trial refuses
+            with contextlib.suppress(RuntimeError):  # of a program
                 watched.callback(self._module.register_forward_hook(keep).remove)
             with evaluating(self._module):
                 probe = probe_arranged(self.model, fit, self.device, preferred)
+            if not answers:  # of a program, which takes no hook
+                size = trial_size(self.model, probe.fit)
+                pixels = self._stills(check_images(*size, count=1))
+                with torch.no_grad():
+                    prepared = Preprocessor(self.model, probe.fit, self.device, probe.memory_format)
+                    answers.append(self._module(prepared.prepare(pixels)))
         for answer in answers:
             self.model, note = self.model.adapt(answer)
             if note is not None:
@@ -438,6 +446,18 @@ class Explainer:
         if probe.note is not None:
             self.notes.append(probe.note)
         return probe
+
+    def _choose_layers(self, probe: Probe, requested: str) -> list[Layer]:
+        """Choose the target layers; none where there are none and the method needs none."""
+        try:
+            return choose_target_layers(probe.layers, requested, stages=self._method.stages)
+        except ModelError as error:
+            if requested != AUTO:
+                raise
+            if not self._method.needs_layer:
+                return []
+            able = [name for name, row in METHODS.items() if not row.needs_layer]
+            raise refuse_layers(self.model.name, self._module, error, able) from error
 
     def _explain_batch(self, frames: Sequence[Frame], tracker: Tracker | None) -> list[Explanation]:
         # The caller may be in inference mode; gradients are taken here.

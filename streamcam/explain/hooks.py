@@ -52,7 +52,7 @@ class HookedNetwork:
 
         Args:
             model: The model, on its device.
-            layers: Layers in any order; their outputs are kept in this order.
+            layers: Layers in any order; their outputs are kept in this order; methods may need none.
             dtype: Number format of the network; what it returns is float32 in any case.
         """
         self.model = model
@@ -82,6 +82,9 @@ class HookedNetwork:
         Raises:
             ModelError: if a layer did not run.
         """
+        if not self.layers:
+            with torch.no_grad():
+                return ForwardPass(self.forward(batch), (), (batch.shape[-2], batch.shape[-1]))
         forward_pass = None if self._forces_gradients else self._run(batch, None)
         if forward_pass is None:
             self._forces_gradients = True

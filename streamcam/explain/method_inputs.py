@@ -92,6 +92,12 @@ class MethodInputs:
         return torch.zeros_like(self.activations) if product is None else self._folded(product)
 
     @functools.cached_property
+    def image_scorer(self) -> ImageScorer:
+        """Scores changed images; needs no layer."""
+        plain = HookedNetwork(self._network.model, (), self._network.dtype)
+        return ImageScorer(plain, self.inputs, self.objective, self._batch_size)
+
+    @functools.cached_property
     def scorer(self) -> Scorer:
         """Scores changed images and changed activations."""
         layer = self._network.layers[self._index]
@@ -167,8 +173,8 @@ def differentiate_all(value: torch.Tensor, layers: Sequence[torch.Tensor]) -> li
     return list(torch.autograd.grad(value, layers, retain_graph=True, allow_unused=True))
 
 
-class Scorer:
-    """Runs the network on changed images or changed activations, a few at a time.
+class ImageScorer:
+    """Runs the network on changed images, a few at a time.
 
     Attributes:
         inputs: The images, float32 (N, C, H, W), normalized.
@@ -176,28 +182,18 @@ class Scorer:
     """
 
     def __init__(
-        self,
-        network: HookedNetwork,
-        inputs: torch.Tensor,
-        output: torch.Tensor,
-        layout: Layout,
-        objective: Objective,
-        batch_size: int,
+        self, network: HookedNetwork, inputs: torch.Tensor, objective: Objective, batch_size: int
     ) -> None:
-        """Choose the layer and the objective.
+        """Choose the objective.
 
         Args:
-            network: The network, with the layer as the only one that is kept.
+            network: The network.
             inputs: Images, float32 (N, C, H, W), normalized.
-            output: The layer's output for them, in its own layout.
-            layout: How that output lies on the image.
             objective: What is scored.
             batch_size: Number of images that go through the network at once.
         """
         self.inputs = inputs
         self._network = network
-        self._output = output
-        self._layout = layout
         self._objective = objective
         self._batch_size = batch_size
 
@@ -218,6 +214,42 @@ class Scorer:
             float32 (number of variants,).
         """
         return self._score(variants, row, self._network.forward)
+
+    def _score(
+        self, variants: Iterator[torch.Tensor], row: int, run: Callable[[torch.Tensor], Output]
+    ) -> torch.Tensor:
+        scores = []
+        with torch.no_grad():
+            for batch in _stacked(variants, self._batch_size):
+                scores.append(self._objective(run(batch), _rows(row, batch)))
+        return torch.cat(scores) if scores else self.inputs.new_empty(0)
+
+
+class Scorer(ImageScorer):
+    """Runs the network on changed images or changed activations, a few at a time."""
+
+    def __init__(
+        self,
+        network: HookedNetwork,
+        inputs: torch.Tensor,
+        output: torch.Tensor,
+        layout: Layout,
+        objective: Objective,
+        batch_size: int,
+    ) -> None:
+        """Choose the layer and the objective.
+
+        Args:
+            network: The network, with the layer as the only one that is kept.
+            inputs: Images, float32 (N, C, H, W), normalized.
+            output: The layer's output for them, in its own layout.
+            layout: How that output lies on the image.
+            objective: What is scored.
+            batch_size: Number of images that go through the network at once.
+        """
+        super().__init__(network, inputs, objective, batch_size)
+        self._output = output
+        self._layout = layout
 
     def score_activations(self, variants: Iterator[torch.Tensor], row: int) -> torch.Tensor:
         """Score one image with changed activations of the layer.
@@ -276,15 +308,6 @@ class Scorer:
             return False
         effect = (expected[1] - expected[0]).abs().max()
         return bool((scores - expected).abs().max() <= 0.01 * effect)
-
-    def _score(
-        self, variants: Iterator[torch.Tensor], row: int, run: Callable[[torch.Tensor], Output]
-    ) -> torch.Tensor:
-        scores = []
-        with torch.no_grad():
-            for batch in _stacked(variants, self._batch_size):
-                scores.append(self._objective(run(batch), _rows(row, batch)))
-        return torch.cat(scores) if scores else self.inputs.new_empty(0)
 
 
 def _rows(row: int, batch: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,7 @@ CORRELATION_BOUND = 0.999
 """Least correlation of each map with that in float32."""
 
 
-def keeps_bounds(reduced: ForwardPass, exact: ForwardPass, model: Model, layout: Layout) -> bool:
+def keeps_bounds(reduced: ForwardPass, exact: ForwardPass, model: Model, layout: Layout | None) -> bool:
     """Return whether labels, probabilities and Grad-CAM maps are within the bounds above.
 
     What is not finite in float32 must not become finite, and is not compared otherwise.
@@ -31,7 +31,7 @@ def keeps_bounds(reduced: ForwardPass, exact: ForwardPass, model: Model, layout:
         reduced: Result in reduced precision.
         exact: Result in float32, for the same images.
         model: The model, for the probabilities.
-        layout: How the first kept layer's output lies on the image.
+        layout: How the first kept layer's output lies on the image; None if there is none, and so no map.
     """
     was, now = (model.probabilities(run.scores.detach()) for run in (exact, reduced))
     if not torch.equal(was.isfinite(), now.isfinite()):
@@ -44,6 +44,8 @@ def keeps_bounds(reduced: ForwardPass, exact: ForwardPass, model: Model, layout:
     classes = was.argmax(dim=1)
     if (now.argmax(dim=1) != classes)[clear].any():
         return False
+    if layout is None:
+        return True
     # On the processor: Apple's devices have no float64.
     maps = [_gradcam(run, classes, layout).flatten(1).cpu().double() for run in (reduced, exact)]
     correlation = _correlation(*maps)
@@ -76,8 +78,8 @@ def hooked_network(
     """
     *candidates, last = dtypes
     exact = _network(model, layers, last)
-    layout = layers[0].layout
-    if candidates and layout is not None:
+    layout = layers[0].layout if layers else None
+    if candidates:
         batch = inputs()
         expected = exact.run(batch)
         for dtype in candidates:

@@ -10,6 +10,7 @@ from streamcam.models.geometry import FITS, Geometry, fit_geometry
 from streamcam.models.layers import AUTO, Layer, choose_target_layers, default_layer, probe_layers
 from streamcam.models.loading import known_models, load_model
 from streamcam.models.probing import Probe, probe_arranged, probe_model
+from streamcam.models.refusals import refuse_layers
 from streamcam.models.segmenter import Segmenter
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "probe_arranged",
     "probe_layers",
     "probe_model",
+    "refuse_layers",
 ]

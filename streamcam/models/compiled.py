@@ -1,4 +1,4 @@
-"""Networks that went through `torch.compile`: explained through what was compiled."""
+"""Networks that went through `torch.compile`, explained through what was compiled, or `torch.export`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,17 @@ def uncompiled(module: nn.Module) -> nn.Module:
     while _ORIGINAL in module._modules:
         module = module.get_submodule(_ORIGINAL)
     return module
+
+
+def is_exported(module: nn.Module) -> bool:
+    """Return whether a network is the program that `torch.export` made of another."""
+    # Such a program replaces `eval` by one that refuses.
+    return isinstance(module, torch.fx.GraphModule) and "eval" in vars(module)
+
+
+def start_evaluating(module: nn.Module) -> nn.Module:
+    """Put a network into evaluation mode, and return it; an exported one has no other mode."""
+    return module if is_exported(module) else module.eval()
 
 
 def running_eagerly(module: nn.Module) -> contextlib.AbstractContextManager[object]:

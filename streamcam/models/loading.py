@@ -12,6 +12,7 @@ import torch
 from streamcam.errors import InvalidArgumentError, UnknownNameError, unknown_name
 from streamcam.models.base import Model
 from streamcam.models.classifier import Activation
+from streamcam.models.compiled import start_evaluating
 from streamcam.models.families import FAMILIES
 from streamcam.models.families.base import ModelInfo
 from streamcam.models.families.bundled import DEFAULT_MODEL
@@ -126,7 +127,7 @@ def load_model(
         raise InvalidArgumentError(
             f"`{next(iter(request.detection))}` is for detectors, and {name} finds no objects; leave it out"
         )
-    model.module.eval()
+    start_evaluating(model.module)
     return model
 
 

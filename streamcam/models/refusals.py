@@ -18,6 +18,7 @@ from torch import nn
 
 from streamcam.errors import ModelError
 from streamcam.models.base import InputSpec
+from streamcam.models.compiled import is_exported
 
 _SQUARES = (
     *(224, 256, 384, 299, 112, 128, 64, 96, 32, 28, 84),
@@ -56,16 +57,6 @@ def refuse_input(
         device: Where the network is.
     """
     reason = in_words(error)
-    if isinstance(module, torch.jit.ScriptModule) and "hook" in reason:
-        return ModelError(
-            f"{name} is a TorchScript program, whose layers cannot be read; "
-            "return the torch.nn.Module that it was made from"
-        )
-    if isinstance(module, torch.fx.GraphModule) and "eval() is not supported" in reason:
-        return ModelError(
-            f"{name} is a program of torch.export, whose layers cannot be read; "
-            "return the torch.nn.Module that it was made from"
-        )
     if "QuantizedCPU" in reason:
         return ModelError(
             f"{name} is quantized and takes quantized numbers; return it between a QuantStub and a "
@@ -87,6 +78,31 @@ def refuse_input(
         f"({reason}), nor on those of other common sizes; return a torch.nn.Module around it that makes its "
         "input of such images, or set `input_size`, `mean` and `std` to what it takes"
     )
+
+
+def refuse_layers(name: str, module: nn.Module, error: ModelError, methods: Iterable[str]) -> ModelError:
+    """Build the error for a network without a layer to explain.
+
+    Args:
+        name: What the message calls the network.
+        module: The network.
+        error: Why no layer was found.
+        methods: The methods that need none.
+    """
+    able = " or ".join(f"`method={method!r}`" for method in methods)
+    kind = _kind_of_program(module)
+    if kind is None:
+        return ModelError(f"{error}, or use {able}, which needs none")
+    return ModelError(
+        f"{name} is {kind}, whose layers cannot be read; use {able}, which needs none, or return the "
+        "torch.nn.Module that it was made from"
+    )
+
+
+def _kind_of_program(module: nn.Module) -> str | None:
+    if isinstance(module, torch.jit.ScriptModule):
+        return "a TorchScript program"
+    return "a program of torch.export" if is_exported(module) else None
 
 
 def in_words(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import weakref
 from collections import Counter
@@ -135,8 +136,11 @@ def run_trial(
 
 def _run(model: Model, batch: torch.Tensor, recorder: _Recorder) -> torch.Tensor:
     """Run a network with a recorder's hooks, and return its scores."""
-    modules = [(name, module) for name, module in model.module.named_modules() if name]
-    handles = [module.register_forward_hook(recorder.hook(name)) for name, module in modules]
+    handles = []
+    for name, module in model.module.named_modules():
+        # Compiled programs refuse hooks: their parts cannot be read.
+        with contextlib.suppress(RuntimeError):
+            handles += [module.register_forward_hook(recorder.hook(name))] if name else []
     try:
         scores = model.forward(batch).scores
     finally:

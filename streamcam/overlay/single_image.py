@@ -70,7 +70,8 @@ def describe_as_html(explanation: Explanation) -> str:
         f"<tr><td>{html.escape(prediction.label)}</td><td>{_score_text(prediction)}</td></tr>"
         for prediction in explanation.predictions
     ]
-    title = f"{html.escape(explanation.method)} at {html.escape(explanation.target_layer)}"
+    place = f" at {explanation.target_layer}" if explanation.target_layer else ""
+    title = html.escape(f"{explanation.method}{place}")
     return f"<div><p>{title}</p>{''.join(figures)}<table>{''.join(rows)}</table></div>"
 
 

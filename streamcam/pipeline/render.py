@@ -419,6 +419,6 @@ def describe_run(explainer: Explainer) -> dict[str, Any]:
         "model": explainer.model.name,
         "weights": explainer.model.weights,
         "method": explainer.method,
-        "target_layer": explainer.target_layer,
+        "target_layer": explainer.target_layer or None,
         "fit": explainer.fit,
     }

@@ -133,7 +133,7 @@ def build_from_explainer(explainer: Explainer) -> BuildExplainer:
     """Build explainers like one that is there, which is used itself for its own method and layer."""
 
     def build(method: str, layer: str) -> Explainer:
-        if (method, layer) == (explainer.method, explainer.target_layer):
+        if (method, layer) == (explainer.method, explainer.target_layer or "auto"):
             return explainer
         return explainer.variant(method=method, target_layer=layer)
 

@@ -136,6 +136,6 @@ def _explainer_for(
     from streamcam.explain import Explainer  # only now: it imports torch, which takes seconds
 
     if isinstance(explainer, Explainer):
-        first = request or ExplainRequest(explainer.method, explainer.target_layer)
+        first = request or ExplainRequest(explainer.method, explainer.target_layer or "auto")
         return explainers.Explainers(explainers.build_from_explainer(explainer)), first
     return explainers.Explainers(explainers.build_from_model(explainer)), first

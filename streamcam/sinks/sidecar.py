@@ -93,7 +93,7 @@ def frame_record(index: int, time_s: float, explanation: Explanation | None) -> 
         "predictions": _prediction_records(explanation.predictions),
         **first,
         "method": explanation.method,
-        "target_layer": explanation.target_layer,
+        "target_layer": explanation.target_layer or None,
         "region": [round(edge, 6) for edge in (region.left, region.top, region.right, region.bottom)],
     }
     if explanation.smoothed_predictions:

@@ -235,11 +235,6 @@ def test_a_network_that_ends_in_softmax_shows_its_own_probabilities() -> None:
 
 
 FAILURES = [
-    (
-        "my_nets:exported",
-        {},
-        "is a program of torch.export, whose layers cannot be read; return",
-    ),
     ("my_nets:fails", {}, "my_nets:fails failed: ValueError: the flux capacitor is empty"),
     ("my_nets:fails_silently", {}, "my_nets:fails_silently failed: KeyError"),
     ("my_nets:needs", {}, "my_nets:needs failed: TypeError: .*argument"),
@@ -285,12 +280,18 @@ def test_what_fails_is_said_on_one_line(name: str, settings: dict[str, Any], say
     assert "\n" not in str(caught.value)
 
 
-def test_a_scripted_network_is_named() -> None:
+@pytest.mark.parametrize(
+    ("name", "kind"), [("scripted", "a TorchScript program"), ("exported", r"a program of torch\.export")]
+)
+def test_a_program_is_named_and_occluded(name: str, kind: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scripting is deprecated, but such files are around
-        model = load_model("my_nets:scripted")
-    with pytest.raises(ModelError, match=r"is a TorchScript program, .*; return the torch\.nn\.Module"):
+        model = load_model(f"my_nets:{name}")
+    with pytest.raises(ModelError, match=rf"is {kind}, .*'occlusion'.* or return the torch\.nn\.Module"):
         Explainer(model)
+    image = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    (explanation,) = Explainer(model, method="occlusion:patch=56,stride=56", signed=True).explain(image)
+    assert explanation.emptiness is None
 
 
 def test_a_shape_that_an_own_network_does_not_take_is_stretched_to() -> None:

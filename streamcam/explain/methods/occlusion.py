@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import torch
 
-from streamcam.explain.method_inputs import Scorer
+from streamcam.explain.method_inputs import ImageScorer
 
 
-def occlusion(scorer: Scorer, *, patch: int = 32, stride: int = 16) -> torch.Tensor:
+def occlusion(image_scorer: ImageScorer, *, patch: int = 32, stride: int = 16) -> torch.Tensor:
     r"""Occlusion: how far the score falls when a patch covers a place.
 
     Zeiler and Fergus 2013, "Visualizing and Understanding Convolutional Networks",
@@ -30,13 +30,13 @@ def occlusion(scorer: Scorer, *, patch: int = 32, stride: int = 16) -> torch.Ten
     Returns:
         float32 (N, ceil(H / stride), ceil(W / stride)).
     """
-    height, width = scorer.inputs.shape[2:]
+    height, width = image_scorer.inputs.shape[2:]
     rows, columns = _covered(height, patch, stride), _covered(width, patch, stride)
     scores = [
-        scorer.score_inputs(_occluded(image, rows, columns), number).view(len(rows), len(columns))
-        for number, image in enumerate(scorer.inputs)
+        image_scorer.score_inputs(_occluded(image, rows, columns), number).view(len(rows), len(columns))
+        for number, image in enumerate(image_scorer.inputs)
     ]
-    return scorer.baseline.view(-1, 1, 1) - torch.stack(scores)
+    return image_scorer.baseline.view(-1, 1, 1) - torch.stack(scores)
 
 
 def _covered(length: int, patch: int, stride: int) -> list[slice]:

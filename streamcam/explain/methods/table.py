@@ -82,6 +82,11 @@ class Method:
         )
 
     @property
+    def needs_layer(self) -> bool:
+        """Whether it needs layers; if not, any network that makes scores of images will do."""
+        return self.needs != ("image_scorer",)
+
+    @property
     def is_second_order(self) -> bool:
         """Whether it needs second derivatives of the network."""
         return "curvature" in self.needs

@@ -19,7 +19,7 @@ from torch import nn
 from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError, map_errors, unknown_name
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.classifier import Classifier
-from streamcam.models.compiled import uncompiled
+from streamcam.models.compiled import start_evaluating, uncompiled
 from streamcam.models.detector import Detector
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.detection import detector_of, is_torchvision_detector
@@ -157,7 +157,7 @@ def _try(module: nn.Module, request: ModelRequest, spec: InputSpec) -> tuple[Inp
     for dtype in (torch.float32, torch.uint8, torch.int64):
         try:
             with torch.no_grad():
-                answer = module.eval()(image.to(dtype))
+                answer = start_evaluating(module)(image.to(dtype))
         except Exception as error:  # whatever a network raises
             refusal = refusal or error
         else:

@@ -9,7 +9,7 @@ from torch import nn
 
 from streamcam.explain import Explainer
 from streamcam.explain.hooks import HookedNetwork
-from streamcam.explain.method_inputs import MethodInputs, Scorer
+from streamcam.explain.method_inputs import ImageScorer, MethodInputs
 from streamcam.explain.methods.occlusion import occlusion
 from streamcam.explain.targets import Objective
 from streamcam.models import Classifier, InputSpec, Layer
@@ -29,13 +29,15 @@ class _PixelSums(nn.Module):
         return torch.stack([sums, -sums], dim=1)
 
 
-def _scorer(inputs: torch.Tensor, classes: list[int]) -> Scorer:
+def _scorer(inputs: torch.Tensor, classes: list[int]) -> ImageScorer:
     height, width = inputs.shape[2:]
     spec = InputSpec(4, 4, (0.5,), (0.5,))
     classifier = Classifier("test", _PixelSums().eval(), numbered_labels(2), spec, "none")
     layer = Layer("layer", "Identity", tuple(inputs.shape), Layout("nchw", (height, width)), True)
     network = HookedNetwork(classifier, [layer])
-    return MethodInputs(network, inputs, network.run(inputs), 0, Objective(torch.tensor(classes))).scorer
+    return MethodInputs(
+        network, inputs, network.run(inputs), 0, Objective(torch.tensor(classes))
+    ).image_scorer
 
 
 COUNTING = torch.arange(16.0).view(1, 1, 4, 4)
