@@ -17,6 +17,7 @@ from streamcam.errors import ModelError
 from streamcam.explain.hooks import HookedNetwork, with_float_scores
 from streamcam.explain.targets import Objective
 from streamcam.models import Model, Output
+from streamcam.models.families.clip import PromptNetwork
 from streamcam.models.layouts import MAX_PREFIX_TOKENS
 
 _SOFTMAXES = frozenset({F.softmax, torch.softmax, torch.Tensor.softmax})
@@ -109,9 +110,11 @@ def _find_transformer(model: Model) -> _Transformer:
         if is_list and hasattr(part, "norm") and hasattr(part, "forward_head"):  # timm
             return _Transformer(model, tuple(blocks), _timm_head(part))
         blocks = getattr(getattr(part, "transformer", None), "resblocks", None)
-        compare: Any = getattr(model.module, "compare", None)
-        if blocks is not None and compare is not None and hasattr(part, "ln_post"):  # open_clip
-            return _Transformer(model, tuple(blocks), _open_clip_head(part, compare))
+        prompted = model.module
+        if (
+            blocks is not None and hasattr(part, "ln_post") and isinstance(prompted, PromptNetwork)
+        ):  # open_clip
+            return _Transformer(model, tuple(blocks), _open_clip_head(part, prompted.compare))
     raise _no_transformer(model)
 
 

@@ -131,13 +131,13 @@ def test_recordings_give_what_torch_gives(method: str) -> None:
         assert run is not None
         torch.testing.assert_close(run.scores, direct.scores)
         for classes in ([0, 2], [1, 1]):
-            objectives = [Target(rank=0).objective(torch.tensor(classes).view(2, 1))]
+            objectives = Target(rank=0).objectives(torch.tensor(classes).view(2, 1), None)
             np.testing.assert_allclose(run.maps(objectives), direct.maps(objectives), rtol=1e-5, atol=1e-7)
 
 
 def test_what_is_handed_out_stays_as_it_is() -> None:
     made = settled()
-    objectives = [Target(rank=0).objective(torch.tensor([[0], [1]]))]
+    objectives = Target(rank=0).objectives(torch.tensor([[0], [1]]), None)
     run = made.run(batch(1), BEST)
     assert run is not None
     maps = run.maps(objectives)
