@@ -15,7 +15,8 @@ from streamcam.caching import cached_method
 from streamcam.explain.backends.openvino import load_backbone
 from streamcam.media.images import coding_of
 from streamcam.models import InputSpec
-from streamcam.overlay import boxes, label_panel
+from streamcam.overlay import label_panel
+from streamcam.overlay.tags import TagRenderer
 from streamcam.session import hud
 from streamcam.session.hud import HudState
 
@@ -41,7 +42,7 @@ def test_what_is_cached_is_not_computed_again_until_it_is_dropped() -> None:
 def _draw_labels() -> object:
     image = make_image(64, 48)
     renderer = label_panel._PanelRenderer(640, 360, image.format.name, coding_of(image))
-    caption = label_panel._Caption("cat", True, None)
+    caption = label_panel._Caption("cat", True, None, False)
     renderer.lay_out((caption,))
     renderer.draw_label(caption, 20, 80, 0)
     return renderer
@@ -49,9 +50,9 @@ def _draw_labels() -> object:
 
 def _draw_tags() -> object:
     image = make_image(64, 48)
-    renderer = boxes._BoxRenderer(640, 360, image.format.name, coding_of(image))
+    renderer = TagRenderer(640, 360, image.format.name, coding_of(image))
     renderer.encode_color((255, 0, 0))
-    renderer.render_tag("cat", (255, 0, 0), 200)
+    renderer.render("cat", (255, 0, 0), 200)
     return renderer
 
 

@@ -38,9 +38,10 @@ def test_a_region_may_reach_beyond_the_frame() -> None:
 
 
 def test_a_frame_that_was_left_out_has_an_explanation_without_maps() -> None:
-    nothing = dataclasses.replace(explanation(np.ones((7, 12), np.float32)), heatmaps={}, targets=())
-    assert not nothing.is_explained
-    assert explanation(np.ones((7, 12), np.float32)).is_explained
+    explained = explanation(np.ones((7, 12), np.float32))
+    without_objects = dataclasses.replace(explained, heatmaps={}, targets=())
+    skipped = dataclasses.replace(without_objects, predictions=())
+    assert [each.is_explained for each in (explained, without_objects, skipped)] == [True, True, False]
 
 
 def test_an_explanation_holds_raw_maps() -> None:

@@ -81,7 +81,7 @@ SEVERAL = "runs its layers several times for one image, .*; return the network i
 KINDS: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "traced": (
         traced,
-        r"cannot be read, as those of TorchScript .* return the torch\.nn\.Module that",
+        r"a TorchScript program, .* use `method='occlusion'`, .* or return the torch\.nn\.Module that",
     ),
     "quantized": (quantized, "cannot be read, as those of .* quantized networks"),
     "flips, one after another": (lambda: Around(lambda net, x: (net(x) + net(x.flip(-1))) / 2), SEVERAL),
