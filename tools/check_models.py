@@ -4,7 +4,10 @@ All of torchvision's classifiers and a member of each of timm's families are bui
 another, and explain an image of noise by Grad-CAM and HiResCAM. A model passes if both maps are finite and
 not constant. Nothing is downloaded.
 
-    python tools/check_models.py [--family torchvision|timm] [--only TEXT] [--markdown]
+    python tools/check_models.py [--family torchvision|timm] [--only TEXT] [--methods] [--markdown]
+
+With --methods all methods are tried but those that run the network once for every channel, which tests try on
+small networks. A method has to give such a map, or to refuse the model in words.
 
 The exit code is 1 if a model fails. All of them take half an hour on two cores.
 """
@@ -16,7 +19,7 @@ import dataclasses
 import gc
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -25,13 +28,14 @@ from torch import nn
 
 from streamcam.errors import StreamcamError
 from streamcam.explain import Explainer
+from streamcam.explain.methods import METHODS
 from streamcam.models import Classifier, known_models, load_model
 
 # Networks of larger images are built for this side: the layers are the same and the time is not.
 LARGEST_SIDE = 256
 SMALLER_SIDE = 224
 
-METHODS = ("gradcam", "hirescam")
+USUAL_METHODS = ("gradcam", "hirescam")
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (9, 16, 3), dtype=np.uint8).repeat(20, 0).repeat(20, 1)
 """Squares of noise, so that places differ at the resolution of a network too."""
@@ -79,6 +83,8 @@ class Row:
     varied: bool = False
     """Whether the maps are not constant."""
     seconds: float = 0.0
+    refused: tuple[str, ...] = ()
+    """Methods that refuse the model."""
     error: str = ""
 
     @property
@@ -96,7 +102,8 @@ class Row:
             "yes" if self.finite else "no",
             "yes" if self.varied else "no",
             f"{self.seconds:.1f}",
-            "ok" if self.is_fine else f"FAILED {self.error}".strip(),
+            ("ok" if self.is_fine else f"FAILED {self.error}".strip())
+            + (f", refused by {' '.join(self.refused)}" if self.refused else ""),
         )
 
 
@@ -104,11 +111,11 @@ HEADERS = ("model", "parameters", "fit", "layer", "grid", "finite", "varied", "s
 WIDTHS = (40, 10, 7, 40, 7, 6, 6, 7, 6)
 
 
-def check(name: str) -> Row:
-    """Build a model, explain an image of noise, and say what came of it."""
+def check(name: str, methods: Sequence[str]) -> Row:
+    """Build a model, explain an image of noise by some methods, and say what came of it."""
     started = time.perf_counter()
     try:
-        row = _explain(_untrained(name))
+        row = _explain(_untrained(name), methods)
     except StreamcamError as error:
         row = Row(name, error=str(error))
     return dataclasses.replace(row, model=name, seconds=time.perf_counter() - started)
@@ -149,19 +156,28 @@ def _published_side(name: str) -> int | None:
     return next((info.input_size for info in known_models(name) if info.name == name), None)
 
 
-def _explain(classifier: Classifier) -> Row:
+def _explain(classifier: Classifier, methods: Sequence[str]) -> Row:
     finite = varied = True
-    for method in METHODS:
+    refused = []
+    for method in methods:
         # Signed, so that a map of nothing but evidence against the class is not taken for an empty one.
-        explainer = Explainer(classifier, method=method, signed=True, backend="torch")
-        (explanation,) = explainer.explain([IMAGE])
+        signed = METHODS[method].signed
+        try:
+            explainer = Explainer(classifier, method=method, signed=signed, backend="torch")
+            (explanation,) = explainer.explain([IMAGE])
+        except StreamcamError:
+            if method in USUAL_METHODS:
+                raise
+            refused.append(method)
+            continue
         (heatmap,) = explanation.heatmaps.values()
         finite &= bool(np.isfinite(heatmap).all()) and "not finite" not in explanation.flags.values()
         varied &= bool(np.ptp(heatmap) > 1e-4 * np.abs(heatmap).max())
     rows, columns = heatmap.shape
     parameters = sum(parameter.numel() for parameter in classifier.module.parameters())
     grid = f"{columns}x{rows}"
-    return Row("", parameters, explainer.fit, explainer.target_layer, grid, finite, varied)
+    layer = explainer.target_layer
+    return Row("", parameters, explainer.fit, layer, grid, finite, varied, refused=tuple(refused))
 
 
 def wanted(family: str | None, text: str) -> Iterator[str]:
@@ -182,14 +198,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--family", choices=("torchvision", "timm"), help="only this one")
     parser.add_argument("--only", default="", metavar="TEXT", help="only models whose name contains it")
+    parser.add_argument("--methods", action="store_true", help="try all methods of few passes")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     options = parser.parse_args()
     print(_line(HEADERS, markdown=options.markdown), flush=True)
     if options.markdown:
         print(_line(("---",) * len(HEADERS), markdown=True))
+    others = [
+        name
+        for name, method in METHODS.items()
+        if options.methods and method.passes != "many" and name not in USUAL_METHODS
+    ]
     rows = []
     for name in wanted(options.family, options.only):
-        rows.append(check(name))
+        rows.append(check(name, [*USUAL_METHODS, *others]))
         print(_line(rows[-1].cells, markdown=options.markdown), flush=True)
         gc.collect()
     failed = [row for row in rows if not row.is_fine]
