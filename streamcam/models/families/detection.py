@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import nn
@@ -11,11 +11,12 @@ from torch import nn
 from streamcam.errors import InvalidArgumentError, ModelError, unknown_name
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.detector import Candidates, Detector
-from streamcam.models.families.base import ModelFamily, ModelInfo
+from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.torchvision import (
-    checkpoint_path,
     download,
     is_variant,
+    list_published,
+    names_of,
     published_variant,
 )
 from streamcam.models.labels import numbered_labels
@@ -175,22 +176,13 @@ def _restore_epsilon(name: str, weights: str, module: nn.Module) -> None:
                 part.eps = 0.0
 
 
-@functools.cache
 def _names() -> tuple[str, ...]:
-    import torchvision
-
-    return tuple(torchvision.models.list_models(module=torchvision.models.detection))
+    return names_of("detection")
 
 
-def _infos() -> Iterator[ModelInfo]:
-    for name in _names():
-        published = published_variant(name, DEFAULT_WEIGHTS)
-        yield ModelInfo(
-            PREFIX + name,
-            published.meta.get("num_params"),
-            weights=published.name,
-            file=checkpoint_path(published),
-        )
-
-
-DETECTION = ModelFamily(lambda name: name.startswith(PREFIX), _load, _infos, PREFIX)
+DETECTION = ModelFamily(
+    lambda name: name.startswith(PREFIX),
+    _load,
+    lambda: list_published(_names(), prefix=PREFIX),
+    PREFIX,
+)

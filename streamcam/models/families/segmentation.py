@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from torch import nn
 
 from streamcam.errors import ModelError, unknown_name
 from streamcam.models.base import InputSpec, Model
-from streamcam.models.families.base import ModelFamily, ModelInfo
+from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.torchvision import (
-    checkpoint_path,
     download,
     is_variant,
+    list_published,
+    names_of,
     published_variant,
 )
 from streamcam.models.labels import numbered_labels
@@ -93,25 +93,13 @@ def _build(name: str, classes: int) -> nn.Module:
     return module
 
 
-@functools.cache
 def _names() -> tuple[str, ...]:
-    import torchvision
-
-    return tuple(torchvision.models.list_models(module=torchvision.models.segmentation))
+    return names_of("segmentation")
 
 
-def _infos() -> Iterator[ModelInfo]:
-    from torchvision.models import get_model_weights
-
-    for name in _names():
-        published = get_model_weights(name).DEFAULT
-        yield ModelInfo(
-            PREFIX + name,
-            published.meta.get("num_params"),
-            input_size=_input_of(published).sides[0],
-            weights=published.name,
-            file=checkpoint_path(published),
-        )
-
-
-SEGMENTATION = ModelFamily(lambda name: name.startswith(PREFIX), _load, _infos, PREFIX)
+SEGMENTATION = ModelFamily(
+    lambda name: name.startswith(PREFIX),
+    _load,
+    lambda: list_published(_names(), prefix=PREFIX, input_of=_input_of),
+    PREFIX,
+)

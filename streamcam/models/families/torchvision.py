@@ -7,7 +7,7 @@ import functools
 import io
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from torch import nn
 from streamcam.errors import InvalidArgumentError, ModelError, map_errors
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.families.base import ModelFamily, ModelInfo
-from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
+from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest, build_around
 from streamcam.models.state_dicts import StateDict
 
 if TYPE_CHECKING:
@@ -130,22 +130,43 @@ def _names() -> tuple[str, ...]:
     return tuple(torchvision.models.list_models(module=torchvision.models))
 
 
-def _infos() -> Iterator[ModelInfo]:
-    from torchvision.models import get_model_weights
+@functools.cache
+def names_of(part: str) -> tuple[str, ...]:
+    """Return the names of torchvision's networks of one kind.
 
-    for name in _names():
-        published = get_model_weights(name).DEFAULT
+    Args:
+        part: Module of ``torchvision.models`` that they are in: "detection", "segmentation" or "video".
+    """
+    import torchvision
+
+    return tuple(torchvision.models.list_models(module=getattr(torchvision.models, part)))
+
+
+def list_published(
+    names: Iterable[str], *, prefix: str = "", input_of: Callable[[WeightsEnum], InputSpec] | None = None
+) -> Iterator[ModelInfo]:
+    """Describe torchvision's networks with their best weights.
+
+    Args:
+        names: Their names there.
+        prefix: What stands before their names here.
+        input_of: Returns the input that published weights take; None where images have any size.
+    """
+    for name in names:
+        published = published_variant(name, DEFAULT_WEIGHTS)
         accuracy = None
         with contextlib.suppress(KeyError):
             accuracy = published.meta["_metrics"]["ImageNet-1K"]["acc@1"]
         yield ModelInfo(
-            name,
+            prefix + name,
             published.meta.get("num_params"),
             accuracy,
-            _input_of(published).sides[0],
+            None if input_of is None else input_of(published).sides[0],
             published.name,
             checkpoint_path(published),
         )
 
 
-TORCHVISION = ModelFamily(lambda name: name in _names(), _load, _infos)
+TORCHVISION = ModelFamily(
+    lambda name: name in _names(), _load, lambda: list_published(_names(), input_of=_input_of)
+)
