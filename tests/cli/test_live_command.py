@@ -24,7 +24,7 @@ from streamcam.session.explainers import Explainers, build_from_model, stage_lay
 from streamcam.session.state import ExplainRequest
 from streamcam.temporal import LIVE_MODE
 
-LIVE = ["live", "--display", "none", "--weights", "none"]
+LIVE = ["live", "--display", "none"]
 
 
 @pytest.fixture

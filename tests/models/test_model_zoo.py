@@ -55,14 +55,14 @@ def script() -> ModuleType:
 
 @pytest.mark.parametrize(("name", "layer", "grid"), TORCHVISION)
 def test_torchvision_s_networks_are_explained(script: ModuleType, name: str, layer: str, grid: str) -> None:
-    row = script.check(name)
+    row = script.check(name, script.USUAL_METHODS)
     assert (row.is_fine, row.layer, row.grid, row.error) == (True, layer, grid, "")
 
 
 @pytest.mark.parametrize(("name", "layer", "grid"), TIMM)
 def test_timm_s_networks_are_explained(script: ModuleType, name: str, layer: str, grid: str) -> None:
     pytest.importorskip("timm")
-    row = script.check(name)
+    row = script.check(name, script.USUAL_METHODS)
     assert (row.is_fine, row.layer, row.grid, row.error) == (True, layer, grid, "")
 
 
@@ -74,7 +74,7 @@ def test_the_script_knows_only_networks_that_there_are(script: ModuleType) -> No
 
 
 def test_a_network_that_fails_is_a_row_that_says_why(script: ModuleType) -> None:
-    row = script.check("no_such_network")
+    row = script.check("no_such_network", script.USUAL_METHODS)
     assert not row.is_fine
     assert row.cells[0] == "no_such_network"
     assert row.cells[-1].startswith("FAILED unknown model 'no_such_network'")
