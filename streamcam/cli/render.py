@@ -41,6 +41,12 @@ from streamcam.cli.signals import SignalCount, stop_on_signal
     metavar="FILE.jsonl",
     help="Also write raw maps and predictions, one JSON object per frame.",
 )
+@option(
+    "--evidence",
+    metavar="FILE.h5",
+    help="Also keep all raw maps, predictions and settings in a file of arrays (HDF5), "
+    "for streamcam.open_evidence.",
+)
 @part_options
 @reading_options
 @explainer_options(live=False)
@@ -56,6 +62,7 @@ def render_command(
     overwrite: bool,
     resume: bool,
     sidecar: str | None,
+    evidence: str | None,
     part: dict[str, Any],
     reading: dict[str, Any],
     model: dict[str, Any],
@@ -83,6 +90,7 @@ def render_command(
         overlay=OverlaySettings(**overlay),
         encoder=EncoderSettings(**encoding),
         sidecar=sidecar,
+        evidence=evidence,
         overwrite=overwrite,
         resume=resume,
     )
@@ -112,7 +120,7 @@ def render_command(
                 on_resume=lambda kept: line.print_above(resume_message(output, kept)),
             )
         if not quiet:
-            print_result(result, sidecar)
+            print_result(result, {"maps": sidecar, "evidence": evidence})
         return print_outcome(result, source, signals)
 
 

@@ -1,10 +1,11 @@
-"""Where rendered frames go: videos, images, memory; and sidecar files with the raw maps."""
+"""Where rendered frames go: videos, images, memory; and files of raw maps and evidence."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from streamcam.sinks.base import Sink
+from streamcam.sinks.evidence import EvidenceSink, open_evidence_sink
 from streamcam.sinks.image import ImageSink, open_image_sink
 from streamcam.sinks.memory import MemorySink
 from streamcam.sinks.part_file import check_output, discard_all, same_file
@@ -19,6 +20,7 @@ from streamcam.sinks.video import VideoSink
 
 __all__ = [
     "SINKS",
+    "EvidenceSink",
     "ImageSink",
     "MemorySink",
     "Opener",
@@ -38,6 +40,7 @@ __all__ = [
     "discard_all",
     "locked_store",
     "make_resumable",
+    "open_evidence_sink",
     "open_image_sink",
     "open_sidecar_sink",
     "open_sink",

@@ -12,6 +12,7 @@ from streamcam.frames import SourceInfo
 from streamcam.media.containers import CONTAINERS
 from streamcam.media.encoders import EncoderSettings
 from streamcam.sinks.base import Sink
+from streamcam.sinks.evidence import open_evidence_sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, open_image_sink
 from streamcam.sinks.part_file import check_output
 from streamcam.sinks.sequence import is_sequence, open_sequence_sink
@@ -65,6 +66,10 @@ def _open_sidecar(location: str, info: SourceInfo, settings: SinkSettings) -> Si
     return open_sidecar_sink(Path(location), info, overwrite=settings.overwrite)
 
 
+def _open_evidence(location: str, info: SourceInfo, settings: SinkSettings) -> Sink:
+    return open_evidence_sink(Path(location), info, overwrite=settings.overwrite)
+
+
 SINKS: list[SinkKind] = [
     SinkKind("image", IMAGE_SUFFIXES, _open_image, "heat.png", lambda _location, info: info.is_still),
     SinkKind(
@@ -76,6 +81,7 @@ SINKS: list[SinkKind] = [
     ),
     SinkKind("video", CONTAINERS, _open_video, "heat.mp4", lambda _location, info: not info.is_still),
     SinkKind("raw maps", (".jsonl",), _open_sidecar, "raw.jsonl"),
+    SinkKind("evidence", (".h5", ".hdf5"), _open_evidence, "evidence.h5"),
 ]
 """Every kind of output. The first row that has the location's suffix or scheme and takes the location wins:
 one appended for a suffix that is here already is not reached, unless it is inserted before that row."""

@@ -214,6 +214,7 @@ class Tracker:
                 predictions=(),
                 flags={},
                 instances=(),
+                probabilities=None,
             )
         return dataclasses.replace(
             explanation,
