@@ -18,7 +18,7 @@ VERSION = 1
 """Files of a higher version are refused."""
 
 FRAMES_AT_ONCE = 32
-"""So many frames are written together."""
+"""How many frames are written together."""
 
 HEATMAPS = "heatmaps"
 """The group of datasets (maps, rows, columns), one for each shape of maps, named as ``7x12``."""

@@ -87,7 +87,7 @@ def _damaged(path: Path, error: BaseException) -> StreamcamError:
 
 
 class Evidence:
-    """What a network answered in every frame of a video. Arrays have a row for each of the N frames.
+    """The answers of a network in every frame of a video. Arrays have a row for each of the N frames.
 
     Attributes:
         path: The file.
