@@ -438,7 +438,7 @@ def note_empty_maps(empty: Mapping[str, int], explained: int) -> list[str]:
 
 
 def identify_evidence(sinks: Iterable[Sink], explainer: Explainer, settings: RenderSettings) -> None:
-    """Tell evidence files what the frames are made with."""
+    """Pass what the frames are made with to evidence files."""
     plain = {name: dataclasses.asdict(getattr(settings, name)) for name in COMPARED}
     for sink in sinks:
         if isinstance(sink, EvidenceSink):
