@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ from torch import nn
 
 from streamcam.errors import InvalidArgumentError, ModelError, SourceNotFoundError, map_errors
 from streamcam.models.base import InputSpec, Model
+from streamcam.models.detector import Candidates, Detector, softmax_log_odds
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.labels import numbered_labels
-from streamcam.models.refusals import in_words
+from streamcam.models.refusals import in_words, refuse_answer
 from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest
 from streamcam.models.segmenter import Segmenter
 
@@ -35,6 +38,57 @@ class QuerySegmenter(Segmenter):
         kinds = answer.class_queries_logits.softmax(dim=-1)[..., :-1]  # type: ignore[attr-defined]
         masks = answer.masks_queries_logits.sigmoid()  # type: ignore[attr-defined]
         return torch.einsum("nqc,nqhw->nchw", kinds, masks)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class QueryDetector(Detector):
+    """A network that looks for objects with a fixed number of queries, as DETR and what was made of it.
+
+    As in Carion et al. 2020, "End-to-End Object Detection with Transformers",
+    https://arxiv.org/abs/2005.12872, each query answers with a box and with logits. Where these have one
+    column more than there are classes, it means "no object" and a softmax is over all; else each class has a
+    sigmoid.
+    """
+
+    iou: float = 1.0
+    """As in `Detector`. These networks learn to find each object once, so that nothing is suppressed."""
+    levels: tuple[str, ...] = ()
+    """See `Model.pyramid`."""
+    layer: str = "auto"
+    """See `Model.auto_layer`."""
+
+    @property
+    def pyramid(self) -> tuple[str, ...]:
+        """As in `Model`."""
+        return self.levels
+
+    @property
+    def auto_layer(self) -> str:
+        """As in `Model`."""
+        return self.layer
+
+    def candidates(self, answer: object) -> Sequence[Candidates]:
+        """Return the queries of each image.
+
+        Raises:
+            ModelError: if the network returned no logits and boxes.
+        """
+        logits, boxes = getattr(answer, "logits", None), getattr(answer, "pred_boxes", None)
+        if not isinstance(logits, torch.Tensor) or not isinstance(boxes, torch.Tensor):
+            raise refuse_answer(self.name, answer, logits)
+        center, size = boxes.detach().float().chunk(2, dim=2)
+        corners = torch.cat([center - size / 2, center + size / 2], dim=2)
+        return [self._of_image(*pair) for pair in zip(corners, logits, strict=True)]
+
+    def _of_image(self, boxes: torch.Tensor, logits: torch.Tensor) -> Candidates:
+        classes, values = len(self.labels), logits.detach().float()
+        if logits.shape[1] == classes + 1:
+            return Candidates(
+                boxes,
+                values.softmax(dim=1)[:, :classes],
+                lambda rows: softmax_log_odds(logits[rows])[:, :classes],
+            )
+        return Candidates(boxes, values.sigmoid(), lambda rows: logits[rows].float())
 
 
 Finish = Callable[[ModelRequest, nn.Module, InputSpec, tuple[str, ...], str], Model]
@@ -65,11 +119,29 @@ def _query_segmenter(
     return QuerySegmenter(request.name, module, names, spec, weights, layer=layer)
 
 
+def _detector(
+    request: ModelRequest, module: nn.Module, spec: InputSpec, names: tuple[str, ...], weights: str
+) -> Model:
+    parts = [name for name, _ in module.named_modules()]
+    levels = tuple(name for name in parts if name.rpartition(".")[0] in _LEVELS)
+    layer = _ONE_LEVEL if _ONE_LEVEL in parts else "auto"  # a plain transformer's tokens, as of YOLOS
+    return QueryDetector(
+        request.name, module, names, spec, weights, levels=levels, layer=layer, **request.detection
+    )
+
+
+_LEVELS = ("model.decoder_input_proj", "model.input_proj", "model.backbone.projector.scale_layers")
+"""Lists of layers, one for each resolution that is read: of RT-DETR and D-FINE, Deformable DETR, LW-DETR."""
+_ONE_LEVEL = "model.input_projection"
+"""The layer that leads from the backbone to the transformer in detectors of one resolution, as DETR."""
+
+
 KINDS: dict[str, tuple[str, Finish]] = {
     "ForImageClassification": ("AutoModelForImageClassification", _classifier),
     "ForSemanticSegmentation": ("AutoModelForSemanticSegmentation", _segmenter),
     "ForUniversalSegmentation": ("AutoModelForUniversalSegmentation", _query_segmenter),
     "ForInstanceSegmentation": ("AutoModelForInstanceSegmentation", _query_segmenter),
+    "ForObjectDetection": ("AutoModelForObjectDetection", _detector),
 }
 """Ending of an architecture's name → the class of transformers that builds it, and what makes it a model."""
 
@@ -107,13 +179,29 @@ def _build(request: ModelRequest, folder: Path, builder: str) -> nn.Module:
 
     auto: Any = getattr(transformers, builder)
     # Whatever transformers raises where a folder is incomplete. Code in a folder is never run.
-    with map_errors(Exception, to=failure):
+    with map_errors(Exception, to=failure), _without_progress_bars(transformers.utils.logging):
         if request.weights == NO_WEIGHTS:
             config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
             module: nn.Module = auto.from_config(config)
         else:
             module = auto.from_pretrained(folder, local_files_only=True, use_safetensors=True)
     return module
+
+
+@contextlib.contextmanager
+def _without_progress_bars(logging: Any) -> Iterator[None]:
+    """Keep transformers from drawing over the terminal while it reads weights.
+
+    Args:
+        logging: `transformers.utils.logging`.
+    """
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _labels_of(module: nn.Module) -> tuple[str, ...]:
