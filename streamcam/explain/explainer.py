@@ -185,7 +185,7 @@ class Explainer:
 
     @property
     def backend(self) -> str:
-        """What runs the backbone: ``"openvino"`` or ``"torch"``."""
+        """The backend that runs the backbone: ``"openvino"`` or ``"torch"``."""
         return self._runner.backend
 
     @property

@@ -1,4 +1,4 @@
-"""What is settled once for a model, before any frame: its fit, its answer, its layers."""
+"""Prepare a model before any frame: try its network out, adapt to its answer, choose its layers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PreparedModel:
     probe: Probe
     """How frames are fitted into its input, and what its layers put out."""
     notes: list[str]
-    """What the user should know of it, one sentence each."""
+    """Sentences for the user about it."""
 
 
 def prepare_model(model: Model, fit: str | None, device: torch.device) -> PreparedModel:

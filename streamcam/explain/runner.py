@@ -106,7 +106,7 @@ class NetworkRunner:
 
     @property
     def backend(self) -> str:
-        """What runs the backbone: ``"openvino"`` or ``"torch"``."""
+        """The backend that runs the backbone: ``"openvino"`` or ``"torch"``."""
         return "torch" if self._split is None else "openvino"
 
     @property
