@@ -13,6 +13,7 @@ from streamcam.cli.options import (
     debug_option,
     encoding_options,
     explainer_options,
+    localization_options,
     option,
     overlay_options,
     part_options,
@@ -45,6 +46,7 @@ from streamcam.cli.signals import SignalCount, stop_on_signal
 @reading_options
 @explainer_options(live=False)
 @overlay_options
+@localization_options
 @temporal_options(live=False)
 @encoding_options
 @option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
@@ -61,6 +63,7 @@ def render_command(
     model: dict[str, Any],
     explainer: dict[str, Any],
     overlay: dict[str, Any],
+    localization: dict[str, Any],
     temporal: dict[str, Any],
     encoding: dict[str, Any],
     quiet: bool,
@@ -71,6 +74,7 @@ def render_command(
     a local HLS or DASH playlist, the URL of a file on a web server, or - for standard input.
     """
     from streamcam.frames import check_inside
+    from streamcam.localization import LocalizationSettings
     from streamcam.media.encoders import EncoderSettings
     from streamcam.overlay import OverlaySettings
     from streamcam.pipeline.render import RenderSettings, plan_render
@@ -81,6 +85,7 @@ def render_command(
         source=SourceSettings(**part, **reading, depth=encoding["depth"], chroma=encoding["chroma"]),
         temporal=TemporalSettings(**temporal),
         overlay=OverlaySettings(**overlay),
+        localization=LocalizationSettings(**localization),
         encoder=EncoderSettings(**encoding),
         sidecar=sidecar,
         overwrite=overwrite,
