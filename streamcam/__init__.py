@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from streamcam.explain import METHODS, Explainer
     from streamcam.explanations import Explanation, Instance, Prediction
     from streamcam.frames import Frame, Region
+    from streamcam.localization import LocalizationSettings
     from streamcam.media.encoders import EncoderSettings
     from streamcam.models import Candidates, Classifier, Detector, InputSpec, Model, Output, load_model
     from streamcam.overlay import Overlay, OverlaySettings
@@ -55,6 +56,7 @@ _HOMES = {
     "render_many": "streamcam.pipeline.render_many",
     "stream": "streamcam.pipeline.stream",
     "EncoderSettings": "streamcam.media.encoders",
+    "LocalizationSettings": "streamcam.localization",
     "live": "streamcam.session.live",
     "LiveSettings": "streamcam.session.settings",
     "open_sink": "streamcam.sinks",
@@ -77,6 +79,7 @@ __all__ = [
     "Instance",
     "JobResult",
     "LiveSettings",
+    "LocalizationSettings",
     "Model",
     "Output",
     "Overlay",

@@ -106,7 +106,8 @@ def check_render(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> No
         arguments = [*arguments, "--end", "0.5"]
     assert run(arguments) == 0, capsys.readouterr().err
     assert re.search(r"^wrote|; manifest: ", capsys.readouterr().out, re.MULTILINE)
-    assert Path(arguments[arguments.index("-o") + 1]).stat().st_size > 1000
+    output = Path(arguments[arguments.index("-o") + 1].replace("{stem}", "sample"))
+    assert output.stat().st_size > 1000
 
 
 @pytest.mark.parametrize("command", [command for _, command in STREAMCAM if " layers " in command])

@@ -13,6 +13,7 @@ from streamcam.cli.options import (
     debug_option,
     encoding_options,
     explainer_options,
+    localization_options,
     option,
     overlay_options,
     part_options,
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 @reading_options
 @explainer_options(live=False)
 @overlay_options
+@localization_options
 @temporal_options(live=False)
 @encoding_options
 @option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
@@ -71,6 +73,7 @@ def render_command(
     model: dict[str, Any],
     explainer: dict[str, Any],
     overlay: dict[str, Any],
+    localization: dict[str, Any],
     temporal: dict[str, Any],
     encoding: dict[str, Any],
     quiet: bool,
@@ -83,6 +86,7 @@ def render_command(
     Several inputs, or an output that is a folder, make one output each: render a.mp4 "videos/*.mp4" DIR -o
     out/. A file that fails is reported and the others go on; the same command again does what is missing.
     """
+    from streamcam.localization import LocalizationSettings
     from streamcam.media.encoders import EncoderSettings
     from streamcam.overlay import OverlaySettings
     from streamcam.pipeline.jobs import is_for_many
@@ -94,6 +98,7 @@ def render_command(
         source=SourceSettings(**part, **reading, depth=encoding["depth"], chroma=encoding["chroma"]),
         temporal=TemporalSettings(**temporal),
         overlay=OverlaySettings(**overlay),
+        localization=LocalizationSettings(**localization),
         encoder=EncoderSettings(**encoding),
         sidecar=sidecar,
         overwrite=overwrite,

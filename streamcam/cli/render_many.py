@@ -106,9 +106,8 @@ def _finish(result: RenderManyResult, total: int, signals: SignalCount, *, quiet
     summary = ", ".join(f"{count} {status}" for status, count in counts.items())
     if not quiet:
         manifest = click.format_filename(result.manifest)
-        say(
-            f"{total} {'file' if total == 1 else 'files'} in {result.elapsed_s:.1f} s: {summary}; manifest: {manifest}"
-        )
+        files = "1 file" if total == 1 else f"{total} files"
+        say(f"{files} in {result.elapsed_s:.1f} s: {summary}; manifest: {manifest}")
     if signals.received:
         if result.interrupted:
             say("streamcam: interrupted; the same command goes on with what is missing", err=True)

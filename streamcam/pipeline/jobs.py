@@ -18,8 +18,8 @@ from streamcam.sources.files import is_file
 from streamcam.sources.sequences import files_matching, is_folder, is_glob
 
 FIELDS = ("stem", "name", "parent", "number")
-"""The fields that stand in braces in the name of the outputs: the input's name without and with its suffix, the name of
-its folder, and its place among the inputs, from 1."""
+"""The fields that stand in braces in the name of the outputs: the input's name without and with its suffix,
+the name of its folder, and its place among the inputs, from 1."""
 
 _VIDEO_SUFFIXES = frozenset(
     {

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 import streamcam
 from streamcam.errors import OutputExistsError, StreamcamError
+from streamcam.localization import Localizer
 from streamcam.overlay import Overlay
 from streamcam.pipeline.identity import flatten, identify_file
 from streamcam.pipeline.jobs import RenderJob, base_directory, list_jobs, make_directories
@@ -121,9 +122,10 @@ def plan_many(
         StreamcamError: as `render_many` does.
     """
     settings = settings or RenderSettings()
-    # Both look at their settings; a mistake there is none of a single file.
+    # They look at their settings; a mistake there is none of a single file.
     Stabilizer(settings.temporal)
     Overlay(settings.overlay)
+    Localizer(settings.localization)
     directory = base_directory(output)
     earlier = [directory / entry.output for entry in read_manifest(directory)]
     jobs = list_jobs(sources, output, settings.sidecar, left_out=earlier)
@@ -312,13 +314,7 @@ class ManyPlan:
         """Hash all that an output depends on; None for inputs that are no files."""
         if isinstance(job.source, int) or not is_file(job.source):
             return None
-        settings = {
-            "overlay": self.settings.overlay,
-            "temporal": self.settings.temporal,
-            "source": self.settings.source,
-            "encoder": self.settings.encoder,
-            "sidecar": job.sidecar is not None,
-        }
+        settings = {**self.settings.of_images(), "sidecar": job.sidecar is not None}
         try:
             described = {**identify_file(Path(job.source)), **identity, **flatten(settings)}
         except OSError:
