@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import streamcam
-from streamcam.explanations import Explanation, Instance, Prediction, RenderedFrame, object_number
+from streamcam.explanations import (
+    Explanation,
+    Instance,
+    Prediction,
+    RenderedFrame,
+    is_value_alone,
+    object_number,
+)
 from streamcam.frames import FloatArray, SourceInfo
 from streamcam.sinks.text import TextSink, open_text_part
 
@@ -119,11 +126,8 @@ def _prediction_records(predictions: Sequence[Prediction]) -> list[dict[str, Any
         {
             "index": prediction.index,
             "label": prediction.label,
-            **(
-                {"probability": _rounded(prediction.probability)}
-                if prediction.value is None
-                else {"value": _rounded(prediction.value)}
-            ),
+            **({} if is_value_alone(prediction) else {"probability": _rounded(prediction.probability)}),
+            **({} if prediction.value is None else {"value": _rounded(prediction.value)}),
         }
         for prediction in predictions
     ]
