@@ -58,7 +58,7 @@ class PromptModel(Model):
     scale: float = 100.0
     """Factor of similarities: the exponential of the network's learned logit scale."""
     bias: float | None = None
-    """What is added to them before the sigmoid; None for the softmax."""
+    """Number to add to them before the sigmoid; None for the softmax."""
     encode: TextEncoder = dataclasses.field(kw_only=True)
     """The network's tower of texts."""
     templates: tuple[str, ...] = dataclasses.field(default=(), kw_only=True)

@@ -52,7 +52,7 @@ class LabelLine:
 
     @property
     def score(self) -> str:
-        """What stands at the end of the line."""
+        """The text at the end of the line."""
         return format_score(self.probability, self.value)
 
     @property

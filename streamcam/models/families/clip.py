@@ -108,7 +108,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _tokenizer(open_clip: ModuleType, name: str, request: ModelRequest) -> Any:
-    with map_errors(Exception, to=lambda error: _failure(request, error)), quiet_downloads():
+    with map_errors(Exception, to=lambda error: _failure(request, error)), quiet_downloads(), _quiet():
         return open_clip.get_tokenizer(name)
 
 
