@@ -7,7 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from streamcam.errors import unknown_name
-from streamcam.explanations import Instance, Prediction, StabilizedFrame, as_target, object_number
+from streamcam.explanations import (
+    Instance,
+    Prediction,
+    StabilizedFrame,
+    as_target,
+    is_value_alone,
+    object_number,
+)
 from streamcam.frames import Frame
 from streamcam.media.images import Image
 from streamcam.media.scaling import Resampler
@@ -187,7 +194,7 @@ def _list_labels(
     return [
         LabelLine(
             explained.get(index, prediction).label,
-            None if index < 0 or prediction.value is not None else prediction.probability,
+            None if index < 0 or is_value_alone(prediction) else prediction.probability,
             value=prediction.value,
             marked=index in explained,
             color=class_colors.get(index),
