@@ -55,10 +55,12 @@ class Prediction:
     probability: float
     """From 0 to 1; NaN for a custom target or a number of a regressor, which have none."""
     value: float | None = None
-    """The number that a regressor answers; None for a class."""
+    """The number that a regressor answers, or how similar the image is to a text; None for other classes."""
 
     @classmethod
-    def of(cls, index: int, label: str, score: float, *, is_value: bool) -> Prediction:
+    def of(
+        cls, index: int, label: str, score: float, *, is_value: bool, value: float | None = None
+    ) -> Prediction:
         """Return the prediction of a class with its probability, or of a number that is a value.
 
         Args:
@@ -66,8 +68,14 @@ class Prediction:
             label: Its name.
             score: The probability, or the value.
             is_value: Whether it is a value.
+            value: The value that goes with a probability, if one does.
         """
-        return cls(index, label, math.nan, score) if is_value else cls(index, label, score)
+        return cls(index, label, math.nan, score) if is_value else cls(index, label, score, value)
+
+
+def is_value_alone(prediction: Prediction) -> bool:
+    """Return whether a prediction has a value and no probability; a failed network has neither."""
+    return prediction.value is not None and math.isnan(prediction.probability)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -202,6 +210,44 @@ class Explanation:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class HeatBox:
+    """A box around one connected area of a heatmap."""
+
+    target: int
+    """Index of the target whose heat it is."""
+    instance: Instance
+    """The class or object explained there: its place is that of the heat, its number holds over time, and its
+    score is the network's confidence in it, NaN for a target that has none."""
+    share: float
+    """Share of the heat in the frame that lies inside the box, 0 to 1."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HeatPeak:
+    """A place where a heatmap is strongest."""
+
+    target: int
+    """Index of the target whose heat it is."""
+    label: str
+    x: float
+    """From the left edge, as a fraction of the frame's width."""
+    y: float
+    """From the upper edge, as a fraction of the frame's height."""
+    strength: float
+    """The displayed heat there, 0 to 1."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Localization:
+    """Where the displayed heat of a frame lies."""
+
+    boxes: tuple[HeatBox, ...] = ()
+    """Boxes around it; of each target the largest first."""
+    peaks: tuple[HeatPeak, ...] = ()
+    """Its strongest places; of each target the strongest first."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class StabilizedFrame:
     """A frame with the heatmaps, labels and objects to draw on it."""
 
@@ -220,6 +266,8 @@ class StabilizedFrame:
     """The frame's own explanation, with the region that the heatmaps cover; without raw maps if skipped."""
     instances: tuple[Instance, ...] = ()
     """The objects to draw; those of the last explained frame if this one was skipped."""
+    localization: Localization | None = None
+    """Where the heat lies, if that was asked for."""
 
     def __repr__(self) -> str:
         labels = ", ".join(label.label for label in self.labels)
@@ -232,7 +280,8 @@ class RenderedFrame:
     """A finished image on its way to an output, with everything that was drawn onto it."""
 
     image: av.VideoFrame
-    """The frame with heat and labels drawn on it: planar YUV, 4:2:0, 4:2:2 or 4:4:4, of 8 or 10 bits."""
+    """The frame with heat and labels drawn on it: planar YUV, 4:2:0, 4:2:2 or 4:4:4, of 8 or 10 bits, with
+    alpha as a fourth plane where that is kept."""
     pts: int
     """Presentation time in units of `time_base`."""
     time_base: Fraction

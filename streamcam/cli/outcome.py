@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -14,17 +13,12 @@ from streamcam.cli.signals import SignalCount
 
 if TYPE_CHECKING:
     from streamcam.frames import SourceReport
-    from streamcam.pipeline.render import RenderResult
+    from streamcam.pipeline.render import RenderResult, RenderSettings
     from streamcam.pipeline.resume import ResumeState
 
 
-def print_result(result: RenderResult, beside: Mapping[str, str | None]) -> None:
-    """Print the notes, and what was written and how fast.
-
-    Args:
-        result: The result.
-        beside: What was written beside the output → the file, if it was asked for.
-    """
+def print_result(result: RenderResult, settings: RenderSettings) -> None:
+    """Print the notes, and what was written and how fast."""
     from streamcam.pipeline.render import note_empty_maps
     from streamcam.sinks import output_size
 
@@ -38,6 +32,7 @@ def print_result(result: RenderResult, beside: Mapping[str, str | None]) -> None
     realtime = ""
     if result.fps and result.frames > 1:
         realtime = f", {result.fps:.1f} fps, {result.video_s / result.elapsed_s:.1f}x real time"
+    beside = {"maps": settings.sidecar, "evidence": settings.evidence}
     others = "".join(
         f"; {what}: {click.format_filename(path)}" for what, path in beside.items() if path is not None
     )
@@ -67,26 +62,35 @@ def print_outcome(result: RenderResult, source: str, signals: SignalCount) -> in
         say("streamcam: interrupted before anything was finished; nothing was written", err=True)
     elif result.interrupted:
         say(f"streamcam: interrupted; {output} contains {_frames(result)} rendered so far", err=True)
-    elif result.frames_lost:
-        lost = f"{result.frames_lost} of {_count(result.source.frames_due, 'frame')}"
-        say(
-            f"streamcam: error: {output} is missing {lost} that were read; this is a bug in streamcam",
-            err=True,
-        )
-    elif not result.complete:
-        say(f"streamcam: error: {source!r} is damaged: {_damage(result)}", err=True)
-    elif signals.received:
+    elif signals.received and result.complete:
         say(f"streamcam: interrupted, but {output} was being completed and is whole", err=True)
-    if result.shows_nothing:
-        from streamcam.explanations import EMPTY_MAPS
-
-        reasons = "; ".join(name_flags(EMPTY_MAPS[reason]) for reason in result.empty)
-        say(f"streamcam: error: no frame of {source!r} has a map: {reasons}", err=True)
+    for problem in describe_problems(result, source):
+        say(f"streamcam: error: {problem}", err=True)
     if result.interrupted and (damaged := _damaged(result.source)):
         say(f"streamcam: {source!r} is damaged: {'; '.join(damaged)}", err=True)
     if signals.received:
         return EXIT_INTERRUPTED
     return EXIT_DONE if result.complete and not result.shows_nothing else EXIT_FAILED
+
+
+def describe_problems(result: RenderResult, source: str) -> list[str]:
+    """Describe what is missing in an output, unless it was interrupted, and whether no map shows anything."""
+    problems = []
+    if result.interrupted:
+        pass
+    elif result.frames_lost:
+        lost = f"{result.frames_lost} of {_count(result.source.frames_due, 'frame')}"
+        problems.append(
+            f"{str(result.output)!r} is missing {lost} that were read; this is a bug in streamcam"
+        )
+    elif not result.complete:
+        problems.append(f"{source!r} is damaged: {_damage(result)}")
+    if result.shows_nothing:
+        from streamcam.explanations import EMPTY_MAPS
+
+        reasons = "; ".join(name_flags(EMPTY_MAPS[reason]) for reason in result.empty)
+        problems.append(f"no frame of {source!r} has a map: {reasons}")
+    return problems
 
 
 def _describe_frames(result: RenderResult) -> str:

@@ -7,15 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 
 from streamcam.errors import unknown_name
-from streamcam.explanations import Instance, Prediction, StabilizedFrame, as_target, object_number
+from streamcam.explanations import (
+    Instance,
+    Prediction,
+    StabilizedFrame,
+    as_target,
+    is_value_alone,
+    object_number,
+)
 from streamcam.frames import Frame
-from streamcam.media.images import Image
+from streamcam.media.images import LAYERED_FORMATS, Image, join_alpha, split_alpha
 from streamcam.media.scaling import Resampler
 from streamcam.overlay.boxes import PLAIN_COLOR, BoxPainter, ColoredInstance
 from streamcam.overlay.colormaps import lookup_table
-from streamcam.overlay.label_panel import ACCENT, LabelLine, LabelPanel
+from streamcam.overlay.label_panel import ACCENT, LabelLine, LabelPanel, format_percentage
 from streamcam.overlay.layouts import LAYOUTS, Rectangle, arrange, assemble, measure_canvas
 from streamcam.overlay.legend import LegendPainter
+from streamcam.overlay.points import Point, PointPainter
 from streamcam.overlay.settings import OverlaySettings
 from streamcam.overlay.sprites import Rgb
 from streamcam.overlay.tinting import AGAINST_COLOR, FOR_COLOR, PALETTE, split_by_sign
@@ -49,6 +57,7 @@ class Overlay:
         self._views = [VIEWS[name](self._settings) for name in LAYOUTS[self._settings.layout]]
         self._resampler = Resampler()
         self._boxes = BoxPainter()
+        self._points = PointPainter()
         self._panel = LabelPanel()
         self._legend = LegendPainter(lookup_table(self._settings.colormap))
 
@@ -85,13 +94,14 @@ class Overlay:
                 are drawn at the size that they have on it, so that labels stay readable.
 
         Returns:
-            A fresh image, black where no view lies; the frame is not changed.
+            A fresh image, black where no view lies; the frame is not changed. It has alpha if the frame is
+            layered: that of the frame, raised where labels, boxes and lines are.
         """
         frame = drawn.frame if isinstance(drawn, StabilizedFrame) else drawn
         own_size = (frame.image.width, frame.image.height)
         canvas = size or self.measure(*own_size)
         rectangles = arrange(own_size, canvas, len(self._views))
-        image = self._scale(frame.image, rectangles[0])
+        image = self._scale(frame.layered or frame.image, rectangles[0])
         if isinstance(drawn, StabilizedFrame):
             views = [self._draw_view(view, image, drawn) for view in self._views]
         else:
@@ -107,13 +117,19 @@ class Overlay:
 
     def _draw_view(self, view: View, image: Image, stabilized: StabilizedFrame) -> Image:
         heat = _heat_of(stabilized)
-        drawn = view.draw(image, heat)
+        if image.format.name in LAYERED_FORMATS and not view.draws_on_alpha:
+            opaque, alpha = split_alpha(image)
+            drawn = join_alpha(view.draw(opaque, heat), alpha)
+        else:
+            drawn = view.draw(image, heat)
+        # Evidence against the class is not listed.
+        colors = heat.colors[: len(stabilized.heatmaps)]
+        if view.annotated or len(self._views) == 1:  # an original beside the overlay stays as it was filmed
+            self._draw_localization(drawn, stabilized, colors)
         if not view.annotated:
             return drawn
         if self._settings.legend and view.uses_colormap and not heat.colors:
             self._legend.draw(drawn)
-        # Evidence against the class is not listed.
-        colors = heat.colors[: len(stabilized.heatmaps)]
         if self._settings.boxes and stabilized.instances:
             self._boxes.draw(drawn, _color_instances(stabilized.instances, stabilized.targets, colors))
         if self._settings.labels:
@@ -121,6 +137,23 @@ class Overlay:
             lines = _list_labels(stabilized.labels, stabilized.targets, [] if signed else colors)
             self._panel.draw(drawn, [*lines, *_LEGEND] if signed else lines)
         return drawn
+
+    def _draw_localization(self, drawn: Image, stabilized: StabilizedFrame, colors: Sequence[Rgb]) -> None:
+        """Draw boxes around the heat, which say how much of it is inside, and its strongest places."""
+        localization = stabilized.localization
+        if localization is None:
+            return
+        targets = _class_colors(stabilized.targets, colors)
+        if self._settings.boxes:
+            boxes = [
+                ColoredInstance(
+                    box.instance, targets[box.target] or ACCENT, f"{format_percentage(box.share)} of the heat"
+                )
+                for box in localization.boxes
+            ]
+            self._boxes.draw(drawn, boxes)
+        points = [Point(peak.x, peak.y, targets[peak.target] or ACCENT) for peak in localization.peaks]
+        self._points.draw(drawn, points)
 
 
 def _heat_of(stabilized: StabilizedFrame) -> Heat:
@@ -145,7 +178,8 @@ def _color_instances(
         key = as_target(instance, place).index
         key = key if key in explained else instance.class_index
         color = (explained[key] or ACCENT) if key in explained else PLAIN_COLOR
-        colored.append((key in explained, ColoredInstance(instance, color)))
+        figure = format_percentage(instance.score)
+        colored.append((key in explained, ColoredInstance(instance, color, figure)))
     return [one for _, one in sorted(colored, key=lambda pair: pair[0])]
 
 
@@ -165,7 +199,7 @@ def _list_labels(
     return [
         LabelLine(
             explained.get(index, prediction).label,
-            None if index < 0 or prediction.value is not None else prediction.probability,
+            None if index < 0 or is_value_alone(prediction) else prediction.probability,
             value=prediction.value,
             marked=index in explained,
             color=class_colors.get(index),

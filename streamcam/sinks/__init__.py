@@ -6,7 +6,8 @@ from pathlib import Path
 
 from streamcam.sinks.base import Sink
 from streamcam.sinks.evidence import EvidenceSink, open_evidence_sink
-from streamcam.sinks.image import ImageSink, open_image_sink
+from streamcam.sinks.image import IMAGE_SUFFIXES, ImageSink, open_image_sink
+from streamcam.sinks.locks import lock, unlock
 from streamcam.sinks.memory import MemorySink
 from streamcam.sinks.part_file import check_output, discard_all, same_file
 from streamcam.sinks.recording import Recording, check_recording
@@ -19,6 +20,7 @@ from streamcam.sinks.text import TextSink
 from streamcam.sinks.video import VideoSink
 
 __all__ = [
+    "IMAGE_SUFFIXES",
     "SINKS",
     "EvidenceSink",
     "ImageSink",
@@ -38,6 +40,7 @@ __all__ = [
     "check_recording",
     "check_resumable",
     "discard_all",
+    "lock",
     "locked_store",
     "make_resumable",
     "open_evidence_sink",
@@ -48,6 +51,7 @@ __all__ = [
     "output_size",
     "parts_path",
     "same_file",
+    "unlock",
 ]
 
 

@@ -18,7 +18,7 @@ import PIL.Image
 from streamcam.errors import SinkError, map_errors
 from streamcam.evidence import EvidenceWriter, TableEncoder, describe_input
 from streamcam.evidence.format import FRAMES_AT_ONCE, TABLES
-from streamcam.explanations import Explanation, RenderedFrame
+from streamcam.explanations import Explanation, RenderedFrame, is_value_alone
 from streamcam.frames import Region, SourceInfo
 from streamcam.media.images import Image
 from streamcam.media.scaling import Resampler
@@ -180,7 +180,7 @@ class EvidenceSink(Sink):
         with self._refusals("cannot be written"):
             if self._writer is None:
                 self._writer = EvidenceWriter(part_path(self._path), self._header, self._labels)
-            self._writer.append(tables, are_values=any(one.value is not None for one in shown))
+            self._writer.append(tables, are_values=any(is_value_alone(one) for one in shown))
 
     def _make_thumbnail(self, image: Image) -> bytes:
         scale = min(1.0, THUMBNAIL_SIDE / max(image.width, image.height))

@@ -17,7 +17,7 @@ from streamcam.cli.outcome import human_size, print_outcome, print_result
 from streamcam.cli.signals import SignalCount
 from streamcam.evidence import open_evidence
 from streamcam.frames import SourceReport
-from streamcam.pipeline.render import RenderResult
+from streamcam.pipeline.render import RenderResult, RenderSettings
 from streamcam.pipeline.resume import ResumeState
 
 
@@ -229,7 +229,7 @@ def test_what_is_told_of_a_render(
     capfd: pytest.CaptureFixture[str], work: Path, changes: dict[str, int], says: str
 ) -> None:
     (work / "out.mp4").write_bytes(b"12345")
-    print_result(dataclasses.replace(RESULT, elapsed_s=2.0, video_s=1.0, **changes), {})
+    print_result(dataclasses.replace(RESULT, elapsed_s=2.0, video_s=1.0, **changes), RenderSettings())
     assert capfd.readouterr().out == f"wrote out.mp4 (5 bytes): {says}\n"
 
 
