@@ -277,7 +277,8 @@ class RenderedFrame:
     """A finished image on its way to an output, with everything that was drawn onto it."""
 
     image: av.VideoFrame
-    """The frame with heat and labels drawn on it: planar YUV, 4:2:0, 4:2:2 or 4:4:4, of 8 or 10 bits."""
+    """The frame with heat and labels drawn on it: planar YUV, 4:2:0, 4:2:2 or 4:4:4, of 8 or 10 bits, with
+    alpha as a fourth plane where that is kept."""
     pts: int
     """Presentation time in units of `time_base`."""
     time_base: Fraction

@@ -11,6 +11,7 @@ from streamcam.errors import ModelError
 from streamcam.models.base import Model
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.hugging_face.classifiers import load_classifier
+from streamcam.models.families.hugging_face.detectors import load_detector
 from streamcam.models.families.hugging_face.folder import PREFIX, Folder
 from streamcam.models.families.hugging_face.prompts import load_prompt_network
 from streamcam.models.families.hugging_face.segmenters import load_query_segmenter, load_segmenter
@@ -23,6 +24,7 @@ KINDS: dict[str, Callable[[Folder], Model]] = {
     "ForSemanticSegmentation": load_segmenter,
     "ForUniversalSegmentation": load_query_segmenter,
     "ForInstanceSegmentation": load_query_segmenter,
+    "ForObjectDetection": load_detector,
     "ForVideoClassification": load_video_classifier,
     "CLIPModel": load_prompt_network,
     "MetaClip2Model": load_prompt_network,
