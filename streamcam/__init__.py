@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from streamcam.overlay import Overlay, OverlaySettings
     from streamcam.pipeline.render import RenderPlan, RenderResult, RenderSettings, plan_render, render
     from streamcam.pipeline.render_many import JobResult, RenderManyResult, render_many
+    from streamcam.pipeline.restyle import restyle
     from streamcam.pipeline.stream import stream
     from streamcam.session.live import live
     from streamcam.session.settings import LiveSettings
@@ -54,6 +55,7 @@ _HOMES = {
     "RenderSettings": "streamcam.pipeline.render",
     "plan_render": "streamcam.pipeline.render",
     "render": "streamcam.pipeline.render",
+    "restyle": "streamcam.pipeline.restyle",
     "JobResult": "streamcam.pipeline.render_many",
     "RenderManyResult": "streamcam.pipeline.render_many",
     "render_many": "streamcam.pipeline.render_many",
@@ -106,6 +108,7 @@ __all__ = [
     "plan_render",
     "render",
     "render_many",
+    "restyle",
     "stream",
 ]
 

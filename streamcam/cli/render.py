@@ -27,6 +27,7 @@ from streamcam.frames import check_inside
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer
+    from streamcam.pipeline.evidence_explainer import EvidenceExplainer
     from streamcam.pipeline.render import RenderPlan
 
 
@@ -122,7 +123,7 @@ def render_command(
     with plan_render(sources[0], output, settings) as plan:
         if explainer["at"] is not None:
             check_inside(explainer["at"], plan.info.width, plan.info.height)
-        return _render_file(plan, load, sources[0], output, quiet=quiet)
+        return render_file(plan, load, sources[0], "explaining", quiet=quiet)
 
 
 def _load_explainer(model: dict[str, Any], explainer: dict[str, Any], line: ProgressLine) -> Explainer:
@@ -136,11 +137,27 @@ def _load_explainer(model: dict[str, Any], explainer: dict[str, Any], line: Prog
         return Explainer(network, **explainer)
 
 
-def _render_file(
-    plan: RenderPlan, load: Callable[[ProgressLine], Explainer], source: str, output: str, *, quiet: bool
+def render_file(
+    plan: RenderPlan,
+    load: Callable[[ProgressLine], Explainer | EvidenceExplainer],
+    source: str,
+    activity: str,
+    *,
+    quiet: bool,
 ) -> int:
-    """Run the render of one file."""
-    resume = plan.settings.resume
+    """Run the render of one file.
+
+    Args:
+        plan: The render.
+        load: Makes the explainer, and shows on the progress line what it does.
+        source: The input, as it was given.
+        activity: The word for what happens to the first frames.
+        quiet: Whether to print errors only.
+
+    Returns:
+        The exit code.
+    """
+    resume, output = plan.settings.resume, str(plan.output)
     signals = SignalCount()
     # Signals are handled from the first frame until the outcome is printed.
     with contextlib.ExitStack() as handling:
@@ -148,7 +165,7 @@ def _render_file(
             line.ending = "keeping what is finished" if resume else "finishing the file"
             departure = abort_message(output if resume else None)
             chosen = load(line)
-            line.begin("explaining the first frames")
+            line.begin(f"{activity} the first frames")
             result = plan.run(
                 chosen,
                 on_progress=line.update,

@@ -18,6 +18,7 @@ from streamcam.frames import SourceInfo, SourceReport
 from streamcam.localization import LocalizationSettings, Localizer
 from streamcam.media.encoders import EncoderSettings
 from streamcam.overlay import Overlay, OverlaySettings
+from streamcam.pipeline.evidence_explainer import EvidenceExplainer
 from streamcam.pipeline.resume import ResumeState, Resumption
 from streamcam.pipeline.stream import ExplainedStream, stream
 from streamcam.pipeline.workers import prefetch
@@ -250,6 +251,7 @@ class RenderPlan:
 
     Attributes:
         info: The description of the input.
+        output: The file to make.
         settings: How it is rendered.
     """
 
@@ -270,7 +272,7 @@ class RenderPlan:
         self.info = source.info
         self.settings = settings
         self._source = source
-        self._output = output
+        self.output = output
         self._stabilizer = stabilizer
         self._localizer = localizer
         self._overlay = overlay
@@ -280,7 +282,7 @@ class RenderPlan:
         self._is_used = False
 
     def __repr__(self) -> str:
-        return f"<RenderPlan of {self.info.name!r} to {str(self._output)!r}>"
+        return f"<RenderPlan of {self.info.name!r} to {str(self.output)!r}>"
 
     def close(self) -> None:
         """Close the input, and remove what is unfinished. May be called again."""
@@ -297,7 +299,7 @@ class RenderPlan:
 
     def run(
         self,
-        explainer: Explainer,
+        explainer: Explainer | EvidenceExplainer,
         *,
         on_progress: Callable[[Progress], None] | None = None,
         on_start: Callable[[ExplainedStream], None] | None = None,
@@ -331,7 +333,9 @@ class RenderPlan:
                 stack.callback(sinks[0].abort)
             identify_evidence(sinks, explainer, self.settings)
             stages = explainer if resumption is None else resumption.explainer
-            explained = stack.enter_context(stream(self._source, stages, temporal=self.settings.temporal))
+            # Evidence has been through the tracker already.
+            temporal = None if isinstance(explainer, EvidenceExplainer) else self.settings.temporal
+            explained = stack.enter_context(stream(self._source, stages, temporal=temporal))
             if on_start is not None:
                 on_start(explained)
             for sink in sinks:
@@ -351,7 +355,7 @@ class RenderPlan:
                 raise SourceError(f"{self.info.name!r} gave no frames")
         report = explained.report()
         return RenderResult(
-            output=self._output,
+            output=self.output,
             frames=frames,
             explained=written.explained if frames else 0,
             elapsed_s=time.monotonic() - began_s,
@@ -365,7 +369,11 @@ class RenderPlan:
         )
 
     def _notes(
-        self, explainer: Explainer, report: SourceReport, sinks: Sequence[Sink], written: _Written
+        self,
+        explainer: Explainer | EvidenceExplainer,
+        report: SourceReport,
+        sinks: Sequence[Sink],
+        written: _Written,
     ) -> tuple[str, ...]:
         """Return what the user should know of so far."""
         return (
@@ -377,10 +385,10 @@ class RenderPlan:
             *note_empty_maps(written.empty, written.explained),
         )
 
-    def _resume(self, explainer: Explainer) -> Resumption:
+    def _resume(self, explainer: Explainer | EvidenceExplainer) -> Resumption:
         if self.info.path is None:
             raise InvalidArgumentError(f"{self.info.name!r} is no file; leave out `resume=True`")
-        return Resumption(self.info.path, self._output, explainer, self.settings.of_images())
+        return Resumption(self.info.path, self.output, explainer, self.settings.of_images())
 
     def _draw(
         self, explained: ExplainedStream, *, is_resumable: bool
@@ -457,7 +465,9 @@ def note_empty_maps(empty: Mapping[str, int], explained: int) -> list[str]:
     ]
 
 
-def identify_evidence(sinks: Iterable[Sink], explainer: Explainer, settings: RenderSettings) -> None:
+def identify_evidence(
+    sinks: Iterable[Sink], explainer: Explainer | EvidenceExplainer, settings: RenderSettings
+) -> None:
     """Pass what the frames are made with to evidence files."""
     plain = {name: dataclasses.asdict(value) for name, value in settings.of_images().items()}
     for sink in sinks:
@@ -465,7 +475,7 @@ def identify_evidence(sinks: Iterable[Sink], explainer: Explainer, settings: Ren
             sink.identify(explainer.identity(), plain, explainer.model.labels)
 
 
-def describe_run(explainer: Explainer) -> dict[str, Any]:
+def describe_run(explainer: Explainer | EvidenceExplainer) -> dict[str, Any]:
     """Describe the network and method for sinks that write them down; equal runs have equal descriptions."""
     return {
         "model": explainer.model.name,
