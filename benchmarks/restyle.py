@@ -95,10 +95,9 @@ def main() -> None:
             for column in (0, 1)
         ]
         spread = f"{statistics.median(wall):.1f} ({min(wall):.1f} to {max(wall):.1f})"
-        print(
-            f"| {name} | {spread} | {statistics.median(processor):.1f} | {statistics.median(ratios[0]):.2f} | "
-            f"{statistics.median(ratios[1]):.2f} |"
-        )
+        columns = [spread, f"{statistics.median(processor):.1f}"]
+        columns += [f"{statistics.median(each):.2f}" for each in ratios]
+        print(f"| {name} | {' | '.join(columns)} |")
 
 
 if __name__ == "__main__":

@@ -193,7 +193,7 @@ def test_evidence_of_a_stopped_render_gives_the_frames_that_it_has(clip: Path) -
     assert (result.frames, result.complete) == (first.frames, True)
 
 
-def test_a_live_image_is_restyled(tmp_path: Path) -> None:
+def test_an_image_is_restyled(tmp_path: Path) -> None:
     picture = tmp_path / "photo.png"
     make_image(64, 48).to_image().save(picture)
     render_with(picture, tmp_path / "first.png", TwoClasses(), evidence=tmp_path / "kept.h5")
@@ -231,7 +231,8 @@ def test_damaged_evidence_is_refused_before_anything_is_written(clip: Path) -> N
 def test_no_network_is_loaded(clip: Path) -> None:
     program = (
         "import json, sys; from streamcam.cli import run; code = run(sys.argv[1:]);"
-        "print(json.dumps([code, [name for name in ('torch', 'torchvision', 'openvino') if name in sys.modules]]))"
+        "networks = ('torch', 'torchvision', 'openvino');"
+        "print(json.dumps([code, [name for name in networks if name in sys.modules]]))"
     )
     arguments = ["restyle", str(clip), str(keep(clip)), "-o", str(clip.with_name("again.mp4")), "--quiet"]
     done = subprocess.run(
