@@ -141,6 +141,10 @@ class Explanation:
     """A small gray image of the whole frame, uint8 (h, w), for finding cuts and motion."""
     instances: tuple[Instance, ...] = ()
     """The objects found, if the network finds objects."""
+    pane: str = ""
+    """What names it among several that are compared."""
+    others: tuple[Explanation, ...] = ()
+    """Of several explanations of the frame that are compared, those after this one."""
 
     def __post_init__(self) -> None:
         if [target.index for target in self.targets] != list(self.heatmaps):
@@ -167,6 +171,8 @@ class Explanation:
     def emptiness(self) -> str | None:
         """Why no map of the frame shows anything, a key of `EMPTY_MAPS`; None if one does, or if skipped."""
         if len(self.flags) < len(self.heatmaps):
+            return None
+        if self.others and None in (other.emptiness for other in self.others):
             return None
         return next(iter(self.flags.values()), None)
 
@@ -217,6 +223,8 @@ class StabilizedFrame:
     """The frame's own explanation, with the region that the heatmaps cover; without raw maps if skipped."""
     instances: tuple[Instance, ...] = ()
     """The objects to draw; those of the last explained frame if this one was skipped."""
+    others: tuple[StabilizedFrame, ...] = ()
+    """The same frame with the explanations that are compared with this one, as in `Explanation.others`."""
 
     def __repr__(self) -> str:
         labels = ", ".join(label.label for label in self.labels)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +24,10 @@ from streamcam.cli.options import (
 from streamcam.cli.outcome import abort_message, print_outcome, print_result, resume_message
 from streamcam.cli.progress import ProgressLine, showing_activities
 from streamcam.cli.signals import SignalCount, stop_on_signal
+
+if TYPE_CHECKING:
+    from streamcam.explain import Explainer, PaneExplainer
+    from streamcam.pipeline.render import RenderPlan
 
 
 @click.command("render", short_help="Explain a video or image and write the result.")
@@ -86,22 +92,52 @@ def render_command(
         overwrite=overwrite,
         resume=resume,
     )
-    signals = SignalCount()
-    # Signals are handled from the first frame until the outcome is printed.
-    with plan_render(source, output, settings) as plan, contextlib.ExitStack() as handling:
+    load = functools.partial(_load_explainer, model, explainer)
+    with plan_render(source, output, settings) as plan:
         if explainer["at"] is not None:
             check_inside(explainer["at"], plan.info.width, plan.info.height)
+        return render_file(plan, load, source, output, quiet=quiet)
+
+
+def _load_explainer(model: dict[str, Any], explainer: dict[str, Any], line: ProgressLine) -> Explainer:
+    """Load the network; only now the slow import: mistakes in files and settings were reported by now."""
+    line.begin(f"loading {model['name']}")
+    from streamcam.explain import Explainer
+    from streamcam.models import load_model
+
+    network = load_model(**model, any_shape=explainer["fit"] == "full")
+    with showing_activities(line.begin):
+        return Explainer(network, **explainer)
+
+
+def render_file(
+    plan: RenderPlan,
+    load: Callable[[ProgressLine], Explainer | PaneExplainer],
+    source: str,
+    output: str,
+    *,
+    quiet: bool,
+) -> int:
+    """Run the render of one file, and print what became of it.
+
+    Args:
+        plan: The render.
+        load: Makes the explainer, and shows on the progress line what it does.
+        source: The input's name.
+        output: The output's name.
+        quiet: Whether to print errors only.
+
+    Returns:
+        The exit code.
+    """
+    resume, sidecar = plan.settings.resume, plan.settings.sidecar
+    signals = SignalCount()
+    # Signals are handled from the first frame until the outcome is printed.
+    with contextlib.ExitStack() as handling:
         with ProgressLine(quiet=quiet) as line:
-            line.begin(f"loading {model['name']}")
             line.ending = "keeping what is finished" if resume else "finishing the file"
             departure = abort_message(output if resume else None)
-            # Only now the slow import: a mistake in files and settings was reported by now.
-            from streamcam.explain import Explainer
-            from streamcam.models import load_model
-
-            network = load_model(**model, any_shape=explainer["fit"] == "full")
-            with showing_activities(line.begin):
-                chosen = Explainer(network, **explainer)
+            chosen = load(line)
             line.begin("explaining the first frames")
             result = plan.run(
                 chosen,
@@ -112,7 +148,7 @@ def render_command(
                 on_resume=lambda kept: line.print_above(resume_message(output, kept)),
             )
         if not quiet:
-            print_result(result, sidecar)
+            print_result(result, None if sidecar is None else str(sidecar))
         return print_outcome(result, source, signals)
 
 

@@ -11,6 +11,7 @@ from streamcam.models.layers import AUTO, Layer, choose_target_layers, default_l
 from streamcam.models.loading import known_models, load_model
 from streamcam.models.probing import Probe, probe_arranged, probe_model
 from streamcam.models.refusals import refuse_layers
+from streamcam.models.stages import spread_stages, stage_layers
 from streamcam.models.segmenter import Segmenter
 
 __all__ = [
@@ -38,4 +39,6 @@ __all__ = [
     "probe_layers",
     "probe_model",
     "refuse_layers",
+    "spread_stages",
+    "stage_layers",
 ]

@@ -16,7 +16,8 @@ from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.explanations import BLANK_MAPS, EMPTY_MAPS, RenderedFrame, StabilizedFrame
 from streamcam.frames import SourceInfo, SourceReport
 from streamcam.media.encoders import EncoderSettings
-from streamcam.overlay import Overlay, OverlaySettings
+from streamcam.overlay import Overlay, OverlaySettings, PaneOverlay
+from streamcam.panes import Comparison
 from streamcam.pipeline.resume import ResumeState, Resumption
 from streamcam.pipeline.stream import ExplainedStream, stream
 from streamcam.pipeline.workers import prefetch
@@ -29,10 +30,10 @@ from streamcam.sinks import (
     same_file,
 )
 from streamcam.sources import Location, Source, SourceSettings, open_source
-from streamcam.temporal import Stabilizer, TemporalSettings, stabilize
+from streamcam.temporal import PaneStabilizer, Stabilizer, TemporalSettings, stabilize
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer
+    from streamcam.explain import Explainer, PaneExplainer
 
 _WAITING_IMAGES = 4
 """Encoders take images in unequal times; drawing goes on meanwhile."""
@@ -153,7 +154,10 @@ def render(
 
 
 def plan_render(
-    source: Location | Source, output: str | Path, settings: RenderSettings | None = None
+    source: Location | Source,
+    output: str | Path,
+    settings: RenderSettings | None = None,
+    comparison: Comparison | None = None,
 ) -> RenderPlan:
     """Open the input and the outputs of a render, and check every setting, before a network is loaded.
 
@@ -161,6 +165,7 @@ def plan_render(
         source: The file to read, or a source that nobody has read from yet.
         output: The file to make; its suffix chooses the kind.
         settings: How the file is rendered; the defaults if None.
+        comparison: What is compared, if each image has several panes.
 
     Returns:
         A plan to be run once, or closed.
@@ -183,7 +188,11 @@ def plan_render(
                 f"{info.name!r} is live and has no end: use streamcam live, not render"
             )
         # Both look at their settings before anything is made.
-        stabilizer, overlay = Stabilizer(settings.temporal), Overlay(settings.overlay)
+        stabilizer: Stabilizer | PaneStabilizer = Stabilizer(settings.temporal)
+        overlay: Overlay | PaneOverlay = Overlay(settings.overlay)
+        if comparison is not None:
+            overlay = PaneOverlay(comparison.grid(), settings.overlay)
+            stabilizer = PaneStabilizer(comparison, settings.temporal)
         width, height = overlay.measure(info.width, info.height)
         drawn = dataclasses.replace(info, width=width, height=height)
         if settings.sidecar is not None:
@@ -221,8 +230,8 @@ class RenderPlan:
         source: Source,
         output: Path,
         settings: RenderSettings,
-        stabilizer: Stabilizer,
-        overlay: Overlay,
+        stabilizer: Stabilizer | PaneStabilizer,
+        overlay: Overlay | PaneOverlay,
         sinks: Sequence[Sink],
         resources: contextlib.ExitStack,
         *,
@@ -258,7 +267,7 @@ class RenderPlan:
 
     def run(
         self,
-        explainer: Explainer,
+        explainer: Explainer | PaneExplainer,
         *,
         on_progress: Callable[[Progress], None] | None = None,
         on_start: Callable[[ExplainedStream], None] | None = None,
@@ -267,7 +276,7 @@ class RenderPlan:
         """Render; a plan is run once.
 
         Args:
-            explainer: Computes the maps.
+            explainer: Computes the maps; those of every pane where they are compared.
             on_progress: Called after every frame.
             on_start: Called once with the running stream, whose ``stop`` ends the render early and in order.
             on_resume: Called once with the work of an earlier run, where there is some.
@@ -295,7 +304,7 @@ class RenderPlan:
             if on_start is not None:
                 on_start(explained)
             for sink in sinks:
-                sink.describe(describe_run(explainer))
+                sink.describe(explainer.describe())
             drawn = stack.enter_context(self._draw(explained, is_resumable=resumption is not None))
             written = _write_all(self.info, drawn, sinks, carried, on_progress)
             frames = written.frames
@@ -328,7 +337,7 @@ class RenderPlan:
             empty=written.empty if frames else {},
         )
 
-    def _resume(self, explainer: Explainer) -> Resumption:
+    def _resume(self, explainer: Explainer | PaneExplainer) -> Resumption:
         if self.info.path is None:
             raise InvalidArgumentError(f"{self.info.name!r} is no file; leave out `resume=True`")
         settings = {
@@ -363,7 +372,7 @@ class _Written:
     """How many explained frames show nothing, by `Explanation.emptiness`."""
 
 
-def _render_frame(stabilized: StabilizedFrame, overlay: Overlay) -> RenderedFrame:
+def _render_frame(stabilized: StabilizedFrame, overlay: Overlay | PaneOverlay) -> RenderedFrame:
     frame = stabilized.frame
     return RenderedFrame(overlay.draw(stabilized), frame.pts, frame.time_base, stabilized, frame.duration)
 

@@ -1,5 +1,6 @@
 """Temporal stage: smooth heatmaps, hold labels and find shots between explaining and drawing."""
 
+from streamcam.temporal.panes import PaneStabilizer
 from streamcam.temporal.settings import LIVE_MODE, MODES, SCALES, TemporalSettings, check_live
 from streamcam.temporal.stabilizer import Stabilizer, stabilize
 from streamcam.temporal.tracker import Tracker
@@ -8,6 +9,7 @@ __all__ = [
     "LIVE_MODE",
     "MODES",
     "SCALES",
+    "PaneStabilizer",
     "Stabilizer",
     "TemporalSettings",
     "Tracker",

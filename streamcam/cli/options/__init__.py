@@ -4,6 +4,7 @@ Options that belong together reach a command as one dict of keyword arguments: `
 `streamcam.Explainer`, ``overlay`` for `OverlaySettings`, and so on.
 """
 
+from streamcam.cli.options.comparison import comparison_options, take_comparison
 from streamcam.cli.options.declaring import debug_option, grouped, option
 from streamcam.cli.options.explainer import explainer_options, fit_option, own_model_options
 from streamcam.cli.options.media import encoding_options, part_options, reading_options
@@ -12,6 +13,8 @@ from streamcam.cli.options.temporal import temporal_options
 from streamcam.cli.options.values import NUMBER, read_above_zero, read_rate, read_size
 
 __all__ = [
+    "comparison_options",
+    "take_comparison",
     "NUMBER",
     "debug_option",
     "encoding_options",
