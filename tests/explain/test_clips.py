@@ -15,7 +15,8 @@ from toy_models import cell_detector, clip_colors
 from streamcam import Explainer, load_model
 from streamcam.errors import InvalidArgumentError
 from streamcam.explain.batch import MapMaker
-from streamcam.explain.clips import ClipBuffer, ClipTiming, slice_at
+from streamcam.explain.clip_runs import slice_at
+from streamcam.explain.clips import ClipBuffer, ClipTiming
 from streamcam.explain.hooks import HookedNetwork
 from streamcam.explain.methods import METHODS
 from streamcam.explain.targets import Objective

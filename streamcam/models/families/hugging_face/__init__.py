@@ -1,0 +1,36 @@
+"""Networks of Hugging Face's transformers in a local folder, as ``hf:FOLDER``, with ``streamcam[hf]``.
+
+One module for each kind of network, and rows in `KINDS` for the endings of its architectures' names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from streamcam.errors import ModelError
+from streamcam.models.base import Model
+from streamcam.models.families.base import ModelFamily
+from streamcam.models.families.hugging_face.classifiers import load_classifier
+from streamcam.models.families.hugging_face.folder import PREFIX, Folder
+from streamcam.models.families.hugging_face.segmenters import load_query_segmenter, load_segmenter
+from streamcam.models.request import ModelRequest
+
+KINDS: dict[str, Callable[[Folder], Model]] = {
+    "ForImageClassification": load_classifier,
+    "ForSemanticSegmentation": load_segmenter,
+    "ForUniversalSegmentation": load_query_segmenter,
+    "ForInstanceSegmentation": load_query_segmenter,
+}
+"""Ending of an architecture's name → what makes a model of a folder."""
+
+
+def _load(request: ModelRequest) -> Model:
+    folder = Folder(request)
+    kind = next((ending for ending in KINDS if folder.architecture.endswith(ending)), None)
+    if kind is None:
+        known = ", ".join(f"…{ending}" for ending in KINDS)
+        raise ModelError(f"{request.name} holds {folder.architecture}, and only {known} can be explained")
+    return KINDS[kind](folder)
+
+
+HUGGING_FACE = ModelFamily(lambda name: name.startswith(PREFIX), _load, lambda: ())

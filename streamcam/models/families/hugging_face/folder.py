@@ -1,0 +1,150 @@
+"""A folder as transformers writes it: its configuration, its weights, and the input that it asks for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from streamcam.errors import InvalidArgumentError, ModelError, SourceNotFoundError, map_errors
+from streamcam.models.base import InputSpec
+from streamcam.models.labels import numbered_labels
+from streamcam.models.refusals import in_words
+from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest
+
+PREFIX = "hf:"
+
+_CONFIG, _PREPROCESSOR = "config.json", "preprocessor_config.json"
+_USUAL = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
+
+
+class Folder:
+    """A request for the network in a folder, and what the folder's files say about it."""
+
+    def __init__(self, request: ModelRequest) -> None:
+        """Read the configuration.
+
+        Args:
+            request: Whose name is ``hf:`` and the folder.
+
+        Raises:
+            SourceNotFoundError: if there is no configuration.
+            ModelError: if it cannot be read.
+            InvalidArgumentError: if other weights are asked for than those of the folder.
+        """
+        self.request = request
+        self.path = Path(request.name.removeprefix(PREFIX))
+        self.config = _read_json(self.path / _CONFIG)
+        if request.weights not in (DEFAULT_WEIGHTS, NO_WEIGHTS):
+            raise InvalidArgumentError(
+                f"{request.name} holds its own weights; leave out `weights`, or use none"
+            )
+        self.architecture: str = next(
+            iter(self.config.get("architectures") or ()), "a network without a head"
+        )
+        """Name of the class in transformers that wrote the folder."""
+
+    @property
+    def origin(self) -> str:
+        """Origin of the weights, for reports."""
+        return NO_WEIGHTS if self.request.weights == NO_WEIGHTS else str(self.path)
+
+    def build(self, builder: str) -> nn.Module:
+        """Build the network with the folder's weights, or untrained. Code in a folder is never run.
+
+        Args:
+            builder: A class of transformers that builds networks from configurations.
+
+        Raises:
+            ModelError: if transformers is not installed, or the folder is not complete.
+        """
+        transformers = import_transformers()
+        auto: Any = getattr(transformers, builder)
+        with self.reading():
+            if self.request.weights == NO_WEIGHTS:
+                config = transformers.AutoConfig.from_pretrained(self.path, local_files_only=True)
+                module: nn.Module = auto.from_config(config)
+            else:
+                module = auto.from_pretrained(self.path, local_files_only=True, use_safetensors=True)
+        return module
+
+    def reading(self) -> Any:
+        """Return a context in which whatever transformers raises becomes one line about the folder."""
+
+        def failure(error: Exception) -> ModelError:
+            return ModelError(f"{self.request.name} cannot be loaded ({in_words(error)})")
+
+        return map_errors(Exception, to=failure)
+
+    def labels_of(self, module: nn.Module) -> tuple[str, ...]:
+        """Return the names of the classes: those that were given, or those of the configuration.
+
+        Raises:
+            ModelError: if more or fewer were given than there are classes.
+        """
+        own = _own_labels(module)
+        names = self.request.labels or own
+        if len(names) != len(own):
+            raise ModelError(
+                f"{len(names)} labels were given for the {len(own)} classes of {self.request.name}; "
+                "give one label for each class"
+            )
+        return names
+
+    def input_spec(self) -> InputSpec:
+        """Return the input that the folder's image processor makes, changed by what was requested."""
+        return self.request.input_spec(self._processed())
+
+    def _processed(self) -> InputSpec:
+        if not (self.path / _PREPROCESSOR).is_file():
+            return InputSpec()
+        settings = _read_json(self.path / _PREPROCESSOR)
+        resize = _size_of(settings.get("size"))
+        size = _size_of(settings.get("crop_size")) if settings.get("do_center_crop") else resize
+        mean, std = (tuple(settings.get(key) or default) for key, default in _USUAL.items())
+        if settings.get("do_normalize") is False:
+            mean, std = (0.0,) * len(mean), (1.0,) * len(std)
+        side = size if size[0] != size[1] else size[0]
+        return InputSpec(side, max(min(resize), min(size)), mean, std)
+
+
+def import_transformers() -> Any:
+    """Import transformers.
+
+    Raises:
+        ModelError: if it is not installed.
+    """
+    try:
+        import transformers
+    except ImportError as error:
+        raise ModelError('models named hf:FOLDER need transformers: pip install "streamcam[hf]"') from error
+    return transformers
+
+
+def _own_labels(module: nn.Module) -> tuple[str, ...]:
+    config: Any = module.config
+    names = config.id2label or {}
+    if sorted(map(int, names)) != list(range(config.num_labels)):
+        return numbered_labels(config.num_labels)
+    return tuple(name for _, name in sorted((int(index), str(name)) for index, name in names.items()))
+
+
+def _size_of(size: Any) -> tuple[int, int]:
+    """Return (width, height) of a size as image processors write it: a number, or an object."""
+    sides: dict[str, Any] = size if isinstance(size, dict) else {"shortest_edge": size}
+    short = sides.get("shortest_edge") or 224
+    return int(sides.get("width", short)), int(sides.get("height", short))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise SourceNotFoundError(
+            f"no {path.name} in {str(path.parent)!r}; hf:FOLDER is a folder as save_pretrained writes it"
+        )
+    try:
+        read = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{str(path)!r} cannot be read ({in_words(error)})") from error
+    return dict(read)
