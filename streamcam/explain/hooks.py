@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -33,6 +33,9 @@ class ForwardPass:
     reaches them."""
     size: tuple[int, int]
     """(height, width) of the network's input."""
+    gradients: dict[Hashable, Sequence[torch.Tensor | None]] = dataclasses.field(default_factory=dict)
+    """What was differentiated → the gradients with respect to each kept layer's output, for all methods that
+    ask for them."""
 
     @property
     def scores(self) -> torch.Tensor:

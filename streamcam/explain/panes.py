@@ -9,39 +9,25 @@ from typing import TYPE_CHECKING, Any
 from streamcam.errors import InvalidArgumentError
 from streamcam.explain.explainer import Explainer
 from streamcam.explain.methods import HEAD_ONLY, METHODS, parse_method
-from streamcam.explain.targets import Target, resolve_targets
+from streamcam.explain.preparation import choose_layers
+from streamcam.explain.questions import MapRequest
+from streamcam.explain.targets import resolve_targets
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
-from streamcam.models import stage_layers
+from streamcam.models import AUTO, spread_stages
 from streamcam.panes import Comparison, Pane
 
 if TYPE_CHECKING:
     from streamcam.temporal import Tracker
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Asked:
-    """What one map, or several panes that show the same map, explains."""
-
-    model: int
-    method: str
-    layer: str
-    """Dotted names of layers, joined by ``+``."""
-    targets: tuple[Target, ...]
-
-    @property
-    def shares(self) -> bool:
-        """Whether its map can be made of a run that others use too."""
-        method = METHODS[parse_method(self.method)[0]]
-        return set(method.needs) <= HEAD_ONLY and not method.is_second_order
-
-
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class _Group:
-    """What one run of a network answers."""
+    """Maps that are made of one run of a network."""
 
     model: int
-    asked: Sequence[_Asked]
+    """Index of the network."""
+    maps: Sequence[MapRequest]
     explainer: Explainer
 
 
@@ -59,7 +45,9 @@ class PaneExplainer:
         comparison: What is compared.
     """
 
-    def __init__(self, explainers: Explainer | Sequence[Explainer], comparison: Comparison | None = None) -> None:
+    def __init__(
+        self, explainers: Explainer | Sequence[Explainer], comparison: Comparison | None = None
+    ) -> None:
         """Prepare everything that is compared.
 
         Args:
@@ -68,8 +56,8 @@ class PaneExplainer:
             comparison: What is compared.
 
         Raises:
-            StreamcamError: one of its children, if a method, layer or class does not exist or does not go with
-                the network.
+            StreamcamError: one of its children, if a method, layer or class does not exist, or does not go
+                with the network.
         """
         self.comparison = comparison or Comparison()
         self._explainers = [explainers] if isinstance(explainers, Explainer) else list(explainers)
@@ -80,7 +68,7 @@ class PaneExplainer:
                 f"`models` has {networks} names for {len(self._explainers)} explainers; give one for each"
             )
         self._asked = [self._resolve(pane) for pane in self._panes]
-        self._groups = list(self._group())
+        self._groups = list(_group(self._explainers, self._asked))
         self.batch_size = max(group.explainer.batch_size for group in self._groups)
 
     def __repr__(self) -> str:
@@ -110,7 +98,7 @@ class PaneExplainer:
         Returns:
             One explanation for each frame, in order: that of the first pane, with those of the others.
         """
-        answers: dict[_Asked, list[Explanation]] = {}
+        answers: dict[tuple[int, MapRequest], tuple[Explanation, ...]] = {}
         for group in self._groups:
             own = tracker
             if tracker is not None and group.model > 0:
@@ -119,8 +107,8 @@ class PaneExplainer:
             if own is not None and own is not tracker:
                 explained = [own.complete(*pair) for pair in zip(frames, explained, strict=True)]
             each = [(explanation, *explanation.others) for explanation in explained]
-            for asked, column in zip(group.asked, zip(*each, strict=True), strict=True):
-                answers[asked] = list(column)
+            for request, column in zip(group.maps, zip(*each, strict=True), strict=True):
+                answers[group.model, request] = column
         rows = zip(*(answers[asked] for asked in self._asked), strict=True)
         return [self._name(row) for row in rows]
 
@@ -135,6 +123,7 @@ class PaneExplainer:
         """Return all that explanations depend on besides the images, as plain values."""
         return {
             "panes": repr(self._asked),
+            "modes": repr(self.comparison.modes),
             **{
                 f"{name} {number}": value
                 for number, group in enumerate(self._groups)
@@ -148,12 +137,12 @@ class PaneExplainer:
             **self._explainers[0].describe(),
             "panes": [
                 {
-                    "model": self._explainers[asked.model].model.name,
-                    "method": asked.method,
-                    "target_layer": asked.layer or None,
+                    "model": self._explainers[model].model.name,
+                    "method": request.method,
+                    "target_layer": "+".join(request.layers) or None,
                     "mode": self.comparison.modes[pane.mode] if self.comparison.modes else None,
                 }
-                for pane, asked in zip(self._panes, self._asked, strict=True)
+                for pane, (model, request) in zip(self._panes, self._asked, strict=True)
             ],
         }
 
@@ -162,24 +151,51 @@ class PaneExplainer:
         first, *others = [
             dataclasses.replace(
                 explanation,
-                pane=pane.named(explanation.targets[0].label if explanation.targets else "", asked.layer),
+                pane=pane.named(
+                    explanation.targets[0].label if explanation.targets else "", explanation.target_layer
+                ),
                 others=(),
             )
-            for explanation, pane, asked in zip(row, self._panes, self._asked, strict=True)
+            for explanation, pane in zip(row, self._panes, strict=True)
         ]
         return dataclasses.replace(first, others=tuple(others))
 
-    def _resolve(self, pane: Pane) -> _Asked:
+    def _resolve(self, pane: Pane) -> tuple[int, MapRequest]:
         """Find the layers and classes of a pane among those of its network."""
         explainer = self._explainers[pane.model]
-        method = pane.method or explainer.method_request
-        layer = pane.layer or explainer.layer_request
+        settings, prepared = explainer.settings, explainer.prepared
+        method = pane.method or settings["method"]
+        name, _ = parse_method(method)
+        layer = pane.layer or settings["target_layer"]
         if pane.stage is not None:
-            layer = self._stage(explainer, *pane.stage)
+            place, count = pane.stage
+            last = choose_layers(prepared, AUTO, "gradcam")[-1].name
+            layer = spread_stages(prepared.probe.layers, last, count)[place]
+        layers = tuple(each.name for each in choose_layers(prepared, layer, name))
         targets = explainer.targets
         if pane.class_request is not None:
-            targets = resolve_targets(explainer.model, pane.class_request, None)
-        return _Asked(pane.model, method, explainer.find_layers(layer, method), targets)
+            targets = resolve_targets(explainer.model, pane.class_request, settings["against"])
+        elif pane.rank is not None:
+            best = resolve_targets(explainer.model, f"top{pane.rank + 1}", settings["against"])
+            targets = best[-1:]
+        return pane.model, MapRequest(method, layers, targets)
 
-    def _group(self) -> Iterator[_Group]:
-        ...
+
+def _group(explainers: Sequence[Explainer], asked: Sequence[tuple[int, MapRequest]]) -> Iterator[_Group]:
+    """Group what can be made of one run of a network, and prepare the runs."""
+    together: dict[tuple[int, object], list[MapRequest]] = {}
+    for model, request in dict.fromkeys(asked):
+        method = METHODS[parse_method(request.method)[0]]
+        is_shared = set(method.needs) <= HEAD_ONLY and not method.is_second_order
+        alone = (request.method, request.layers)
+        together.setdefault((model, None if is_shared else alone), []).append(request)
+    for (model, _), maps in together.items():
+        layers = tuple(dict.fromkeys(layer for each in maps for layer in each.layers))
+        explainer = explainers[model]
+        target_layer = "+".join(layers)
+        if (explainer.target_layer, explainer.settings["method"]) != (target_layer, maps[0].method):
+            explainer = explainer.variant(method=maps[0].method, target_layer=target_layer or AUTO)
+        if len(maps) == 1:
+            yield _Group(model, maps, explainer.with_targets(maps[0].targets))
+        else:
+            yield _Group(model, maps, explainer.with_maps(maps))

@@ -8,21 +8,66 @@ from collections.abc import Sequence
 import torch
 
 from streamcam.explain.batch import Assembler, BatchResult, BatchRun, MapMaker
+from streamcam.explain.compatibility import check_method, check_settings, check_targets
+from streamcam.explain.methods import METHODS, parse_method
 from streamcam.explain.targets import Objective, ObjectsFound, Target
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame, Region
+from streamcam.models import Model
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MapRequest:
+    """One of several maps of a frame."""
+
+    method: str
+    """A name in `METHODS`, with options."""
+    layers: tuple[str, ...]
+    """Dotted names of layers."""
+    targets: tuple[Target, ...]
+    """What it explains."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Question:
     """Which maps to make of one run of a network."""
 
-    map_maker: MapMaker
-    """Makes them, of layers that the run has kept."""
+    map_maker: MapMaker | None
+    """Makes them, of layers that the run has kept; None for the method and layers of the run itself."""
     targets: tuple[Target, ...]
     """What they explain."""
     assembler: Assembler
     """Puts them together with predictions."""
+
+    def about(self, targets: tuple[Target, ...]) -> Question:
+        """Return the same question about other targets."""
+        return Question(self.map_maker, targets, dataclasses.replace(self.assembler, targets=targets))
+
+
+def ask(request: MapRequest, model: Model, run: MapMaker, assembler: Assembler) -> Question:
+    """Check a map that is asked for beside others, and prepare to make it.
+
+    Args:
+        request: The map.
+        model: The model that is explained.
+        run: Runs the network, and keeps the map's layers.
+        assembler: Assembles the explanations of the run's own method.
+
+    Raises:
+        InvalidArgumentError: if the method does not go with the model or the targets.
+    """
+    name, options = parse_method(request.method)
+    check_settings(name, signed=assembler.signed, fit=None, top_k=0, batch_size=1)
+    check_targets(request.targets, assembler.signed)
+    check_method(name, model, request.targets)
+    kept = [layer.name for layer in run.network.layers]
+    indices = tuple(kept.index(layer) for layer in request.layers)
+    layer = "+".join(request.layers)
+    return Question(
+        dataclasses.replace(run, method=METHODS[name], options=options, layers=indices),
+        request.targets,
+        dataclasses.replace(assembler, targets=request.targets, method=name, target_layer=layer),
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)

@@ -11,8 +11,8 @@ from streamcam.models.layers import AUTO, Layer, choose_target_layers, default_l
 from streamcam.models.loading import known_models, load_model
 from streamcam.models.probing import Probe, probe_arranged, probe_model
 from streamcam.models.refusals import refuse_layers
-from streamcam.models.stages import spread_stages, stage_layers
 from streamcam.models.segmenter import Segmenter
+from streamcam.models.stages import spread_stages, stage_layers
 
 __all__ = [
     "AUTO",

@@ -1,4 +1,4 @@
-"""The overlay stage of several explanations of each frame: named panes beside each other, and the original."""
+"""The overlay stage of several explanations of each frame: named panes, and the original, side by side."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import dataclasses
 import functools
 import math
 from collections.abc import Sequence
-
-import numpy as np
 
 from streamcam.caching import cached_method
 from streamcam.errors import InvalidArgumentError
@@ -87,8 +85,8 @@ def lay_out(image: tuple[int, int], grid: PaneGrid, canvas: tuple[int, int] | No
     Args:
         image: Size of the frames, (width, height) in pixels.
         grid: How the panes lie.
-        canvas: Size of the canvas in pixels, into which they are fitted; if None, the panes together have about as
-            many pixels as a frame, and none is too small for its labels.
+        canvas: Size of the canvas in pixels, into which they are fitted; if None, the panes together have
+            about as many pixels as a frame, and none is too small for its labels.
 
     Raises:
         InvalidArgumentError: if they need a larger canvas than there can be.
@@ -102,7 +100,8 @@ def lay_out(image: tuple[int, int], grid: PaneGrid, canvas: tuple[int, int] | No
             if layout.canvas[0] <= canvas[0] and layout.canvas[1] <= canvas[1]:
                 break
             scale *= 0.97
-        left, top = (max(0, 2 * ((whole - used) // 4)) for whole, used in zip(canvas, layout.canvas, strict=True))
+        used = layout.canvas
+        left, top = (max(0, 2 * ((canvas[side] - used[side]) // 4)) for side in (0, 1))
         return dataclasses.replace(layout, left=left, top=top)
     scale = max(math.sqrt(1 / (columns * rows)), _SHORTEST_SIDE / min(image))
     layout = PaneLayout.of_pane(scale * image[0], scale * image[1], columns, rows)
@@ -152,12 +151,10 @@ class PaneOverlay:
                 "original is a pane of its own"
             )
         # Heat of no weight: what is listed keeps the colors of its heat.
-        listed = settings.labels and not grid.lists_labels
+        bare = dataclasses.replace(settings, layout="overlay", alpha=0.0, blend="ramp", legend=False)
+        listed = not grid.lists_labels
         self._originals = Overlay(
-            dataclasses.replace(
-                settings, layout="overlay", alpha=0.0, blend="ramp", labels=listed, boxes=listed and settings.boxes,
-                legend=False,
-            )
+            dataclasses.replace(bare, labels=settings.labels and listed, boxes=settings.boxes and listed)
         )
         self._resampler = Resampler()
         self._captions = functools.lru_cache(maxsize=2)(_CaptionRenderer)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.explanations import BLANK_MAPS, EMPTY_MAPS, RenderedFrame, StabilizedFrame
@@ -191,6 +191,10 @@ def plan_render(
         stabilizer: Stabilizer | PaneStabilizer = Stabilizer(settings.temporal)
         overlay: Overlay | PaneOverlay = Overlay(settings.overlay)
         if comparison is not None:
+            if settings.resume and len(comparison.models) > 1:
+                raise InvalidArgumentError(
+                    "`resume=True` is for one network, and several are compared; leave out one or the other"
+                )
             overlay = PaneOverlay(comparison.grid(), settings.overlay)
             stabilizer = PaneStabilizer(comparison, settings.temporal)
         width, height = overlay.measure(info.width, info.height)
@@ -420,14 +424,3 @@ def note_empty_maps(empty: Mapping[str, int], explained: int) -> list[str]:
         f"the map of {count} of {explained} explained frames shows nothing: {EMPTY_MAPS[reason]}"
         for reason, count in empty.items()
     ]
-
-
-def describe_run(explainer: Explainer) -> dict[str, Any]:
-    """Describe the network and method for sinks that write them down; equal runs have equal descriptions."""
-    return {
-        "model": explainer.model.name,
-        "weights": explainer.model.weights,
-        "method": explainer.method,
-        "target_layer": explainer.target_layer or None,
-        "fit": explainer.fit,
-    }

@@ -17,7 +17,7 @@ from streamcam.pipeline.recorded_explainer import ResumingExplainer
 from streamcam.sinks import ResumableSink, Sink, locked_store, make_resumable, open_store
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer
+    from streamcam.explain import Explainer, PaneExplainer
 
 _SAMPLE_BYTES = 1 << 20
 
@@ -46,7 +46,11 @@ class Resumption:
     """
 
     def __init__(
-        self, source: Path, output: Path, explainer: Explainer, settings: Mapping[str, object]
+        self,
+        source: Path,
+        output: Path,
+        explainer: Explainer | PaneExplainer,
+        settings: Mapping[str, object],
     ) -> None:
         """Open the folder of finished segments, or make it.
 

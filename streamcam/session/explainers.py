@@ -133,7 +133,7 @@ def build_from_explainer(explainer: Explainer) -> BuildExplainer:
     def build(method: str, layer: str) -> Explainer:
         if (method, layer) == (explainer.method, explainer.target_layer or "auto"):
             return explainer
-        return explainer.variant(method=method, target_layer=layer)
+        return explainer.variant(method=method, target_layer=layer, batch_size=SessionExplainer.batch_size)
 
     return build
 

@@ -92,9 +92,7 @@ class _WaitingFrame:
 class Stabilizer:
     """Stabilizes the explanations of one video, in order. Not thread-safe."""
 
-    def __init__(
-        self, settings: TemporalSettings | None = None, flow: FlowEstimator | None = None
-    ) -> None:
+    def __init__(self, settings: TemporalSettings | None = None, flow: FlowEstimator | None = None) -> None:
         """Start a video.
 
         Args:

@@ -13,9 +13,8 @@ from streamcam.cli.options.temporal import temporal_options
 from streamcam.cli.options.values import NUMBER, read_above_zero, read_rate, read_size
 
 __all__ = [
-    "comparison_options",
-    "take_comparison",
     "NUMBER",
+    "comparison_options",
     "debug_option",
     "encoding_options",
     "explainer_options",
@@ -29,5 +28,6 @@ __all__ = [
     "read_rate",
     "read_size",
     "reading_options",
+    "take_comparison",
     "temporal_options",
 ]
