@@ -12,6 +12,7 @@ from streamcam.cli.options import (
     debug_option,
     encoding_options,
     explainer_options,
+    localization_options,
     option,
     overlay_options,
     part_options,
@@ -35,11 +36,6 @@ if TYPE_CHECKING:
 )
 @option("--overwrite", is_flag=True, help="Replace existing output files.")
 @option(
-    "--resume",
-    is_flag=True,
-    help="Save finished work in OUTPUT.parts, and continue from there, as render does.",
-)
-@option(
     "--sidecar",
     metavar="FILE.jsonl",
     help="Also write raw maps and predictions of every pane, one JSON object per frame.",
@@ -49,6 +45,7 @@ if TYPE_CHECKING:
 @reading_options
 @explainer_options(live=False)
 @overlay_options
+@localization_options
 @temporal_options(live=False)
 @encoding_options
 @option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
@@ -58,7 +55,6 @@ def compare_command(
     source: str,
     output: str,
     overwrite: bool,
-    resume: bool,
     sidecar: str | None,
     comparison: dict[str, Any],
     part: dict[str, Any],
@@ -66,6 +62,7 @@ def compare_command(
     model: dict[str, Any],
     explainer: dict[str, Any],
     overlay: dict[str, Any],
+    localization: dict[str, Any],
     temporal: dict[str, Any],
     encoding: dict[str, Any],
     quiet: bool,
@@ -75,6 +72,7 @@ def compare_command(
     Each pane carries its name, and the original is a pane too. Two things with several values each make rows
     and columns: --methods gradcam,eigencam --layers auto:4. INPUT is what render takes.
     """
+    from streamcam.localization import LocalizationSettings
     from streamcam.media.encoders import EncoderSettings
     from streamcam.overlay import OverlaySettings
     from streamcam.pipeline.render import RenderSettings, plan_render
@@ -87,10 +85,10 @@ def compare_command(
         source=SourceSettings(**part, **reading, depth=encoding["depth"], chroma=encoding["chroma"]),
         temporal=TemporalSettings(**temporal),
         overlay=OverlaySettings(**overlay),
+        localization=LocalizationSettings(**localization),
         encoder=EncoderSettings(**encoding),
         sidecar=sidecar,
         overwrite=overwrite,
-        resume=resume,
     )
     load = functools.partial(_load_panes, panes, model, explainer)
     with plan_render(source, output, settings, panes) as plan:

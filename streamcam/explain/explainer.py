@@ -42,9 +42,11 @@ from streamcam.frames import Frame, check_inside
 from streamcam.models import AUTO, DEFAULT_MODEL, Model, Segmenter, load_model
 from streamcam.models.preprocessing import Preprocessor
 from streamcam.models.weights import fingerprint
+from streamcam.panes import Comparison
 from streamcam.sources.given_images import frame_of, frames_of
 
 if TYPE_CHECKING:
+    from streamcam.explain.panes import PaneExplainer
     from streamcam.sources.given_images import ImageLike
     from streamcam.temporal import Tracker
 
@@ -381,6 +383,21 @@ class Explainer:
         other._questions = [ask(each, self.model, self._runner.map_maker, first) for each in maps]
         other.targets = tuple(dict.fromkeys(target for each in maps for target in each.targets))
         return other
+
+    def in_panes(self, comparison: Comparison | None = None, *others: Explainer) -> PaneExplainer:
+        """Return an explainer of everything that is compared, with the settings of this one otherwise.
+
+        Args:
+            comparison: What is compared; methods if None.
+            others: Explainers of other networks, if these are compared.
+
+        Raises:
+            StreamcamError: one of its children, if a method, layer or class does not exist, or does not go
+                with the network.
+        """
+        from streamcam.explain.panes import PaneExplainer
+
+        return PaneExplainer([self, *others], comparison)
 
     def _explain_batch(self, frames: Sequence[Frame], tracker: Tracker | None) -> list[Explanation]:
         # The caller may be in inference mode; gradients are taken here.

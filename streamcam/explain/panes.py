@@ -112,25 +112,6 @@ class PaneExplainer:
         rows = zip(*(answers[asked] for asked in self._asked), strict=True)
         return [self._name(row) for row in rows]
 
-    def skip_frames(
-        self, frames: Sequence[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()
-    ) -> None:
-        """Take note of frames whose explanations are known already, for clips that hold them."""
-        for group in self._groups:
-            group.explainer.skip_frames(frames, tracker, context)
-
-    def identity(self) -> dict[str, object]:
-        """Return all that explanations depend on besides the images, as plain values."""
-        return {
-            "panes": repr(self._asked),
-            "modes": repr(self.comparison.modes),
-            **{
-                f"{name} {number}": value
-                for number, group in enumerate(self._groups)
-                for name, value in group.explainer.identity().items()
-            },
-        }
-
     def describe(self) -> dict[str, Any]:
         """Describe the networks and what is compared, as `Explainer.describe` does."""
         return {

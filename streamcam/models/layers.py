@@ -76,14 +76,17 @@ def probe_layers(model: Model, image: torch.Tensor, *, one_at_a_time: bool = Fal
     """
     with torch.inference_mode(False), torch.no_grad(), running_eagerly(model.module):
         trial = run_trial(model, trial_batch(image), one_at_a_time=one_at_a_time)
-        layouts = _find_layouts(trial.outputs, tuple(image.shape[-2:]), of_clips=image.ndim == 5)
+        frames = image.shape[2] if image.ndim == 5 else 1
+        layouts = _find_layouts(trial.outputs, tuple(image.shape[-2:]), frames)
         layers = _describe(trial, layouts)
         if not any(layer.explains for layer in layers):
             return layers
         plain = run_trial(model, image, kept=trial.last_name)
         # What has another batch than the images belongs to something else: to two prompts, say.
-        alone = {output.name for output in plain.outputs if output.shape[:1] == (1,)}
-        layers = [_explains(layer, layer.explains and layer.name in alone) for layer in layers]
+        alone = {(output.name, *output.shape[:1]) for output in plain.outputs}
+        layers = [
+            _explains(layer, layer.explains and (layer.name, layer.shape[0]) in alone) for layer in layers
+        ]
 
         def share(layer: Layer) -> float:
             changed = run_trial(model, image, changed=_change_of(layer, image), kept=trial.last_name)
@@ -93,22 +96,23 @@ def probe_layers(model: Model, image: torch.Tensor, *, one_at_a_time: bool = Fal
 
 
 def _find_layouts(
-    outputs: Sequence[ModuleOutput], image: tuple[int, ...], *, of_clips: bool
+    outputs: Sequence[ModuleOutput], image: tuple[int, ...], frames: int
 ) -> list[Layout | None]:
+    """Find out how each output lies on the image, or on the frames of a clip."""
     height, width = image
     grids: list[tuple[int, int]] = []
     moments: list[int] = []
-    sequences: dict[int, Layout] = {}
+    sequences: dict[tuple[int, ...], Layout] = {}
     layouts: list[Layout | None] = []
     for output in outputs:
         layout = find_layout(
-            output.shape, TRIAL_BATCH, (height, width), grids, of_clips=of_clips, known_moments=moments
+            output.shape, TRIAL_BATCH, (height, width), grids, frames=frames, known_moments=moments
         )
         if output.sees_image and output.token_changes is not None:
             # Where as many tokens appear for the first time, they are not mixed yet: it shows best there.
-            count = len(output.token_changes)
+            count = output.shape[:2]
             layout = sequences.get(count) or place_tokens(
-                layout, output.token_changes, (height, width), () if of_clips else grids
+                layout, output.token_changes, (height, width), () if frames > 1 else grids
             )
             if layout is not None:
                 sequences[count] = layout
@@ -117,6 +121,8 @@ def _find_layouts(
             grids.append(layout.grid)
         if layout is not None and layout.kind in ("ncthw", "nthwc"):
             moments.append(output.shape[2 if layout.kind == "ncthw" else 1])
+        elif layout is not None and layout.frames > 1:
+            moments.append(layout.frames)
     return layouts
 
 

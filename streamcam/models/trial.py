@@ -122,14 +122,15 @@ def run_trial(
         Exception: whatever the network raises on an input that it does not take.
         ValueError: if it answers for another number of images.
     """
+    frames = batch.shape[2] if batch.ndim == 5 else 1
     if one_at_a_time:
         first, second = batch[:1], batch[1:]
-        earlier = _Recorder(changed, kept, [])
+        earlier = _Recorder(changed, kept, frames, [])
         scores = _run(model, first, earlier)
-        recorder = _Recorder(changed, kept, earlier.values)
+        recorder = _Recorder(changed, kept, frames, earlier.values)
         scores = torch.cat([scores, _run(model, second, recorder)])
         return TrialRun(recorder.outputs, scores, None, recorder.kept)
-    recorder = _Recorder(changed, kept)
+    recorder = _Recorder(changed, kept, frames)
     scores = _run(model, batch, recorder)
     return TrialRun(recorder.outputs, scores, recorder.features, recorder.kept)
 
@@ -157,13 +158,19 @@ class _Recorder:
     Args:
         changed: As for `run_trial`.
         kept: As for `run_trial`.
+        frames: Number of frames in a clip, 1 for images: layers may take frames one by one.
         values: Of the run with an earlier image, all outputs, with which these make pairs; if empty, this is
             that run. None if all images go in together.
     """
 
     def __init__(
-        self, changed: tuple[str, Change] | None, kept: str, values: list[torch.Tensor] | None = None
+        self,
+        changed: tuple[str, Change] | None,
+        kept: str,
+        frames: int,
+        values: list[torch.Tensor] | None = None,
     ) -> None:
+        self._frames = frames
         self.values: list[torch.Tensor] = []
         self._earlier = values
         self.outputs: list[ModuleOutput] = []
@@ -201,10 +208,10 @@ class _Recorder:
                 output = torch.cat([before, output])
         shape = tuple(output.shape)
         token_changes, sees_image = None, False
-        if shape[:1] == (TRIAL_BATCH,):
-            first, second = output.detach()
+        if shape[:1] in ((TRIAL_BATCH,), (TRIAL_BATCH * self._frames,)):
+            first, second = torch.unflatten(output.detach(), 0, (TRIAL_BATCH, -1))
             if len(shape) == 3:
-                token_changes = (second - first).abs().mean(dim=-1).float().cpu()
+                token_changes = (second - first).abs().mean(dim=(0, -1)).float().cpu()
             sees_image = not torch.equal(first, second)
         return ModuleOutput(name, module, shape, pooled, sees_image, token_changes)
 

@@ -199,7 +199,7 @@ class PaneOverlay:
             for number, pane in enumerate(panes):
                 row, column = divmod(number, self._grid.columns or len(panes))
                 if column == 0:
-                    original = self._originals.draw(pane)
+                    original = self._originals.draw(dataclasses.replace(pane, localization=None))
                     cells.append((self._place(layout, row, 0), original, ORIGINAL))
                 image = self._panes.draw(pane)
                 cells.append((self._place(layout, row, column + 1), image, pane.explanation.pane))

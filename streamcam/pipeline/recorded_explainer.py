@@ -179,6 +179,7 @@ def to_arrays(recorded: Sequence[Stored]) -> dict[str, NDArray[Any]]:
         rows += [] if probabilities is None else [probabilities]
         fields = {field.name: getattr(explanation, field.name) for field in dataclasses.fields(explanation)}
         heatmaps = fields.pop("heatmaps")
+        del fields["others"]  # comparisons are not resumed
         maps += [heatmap.ravel() for heatmap in heatmaps.values()]
         shapes = [heatmap.shape for heatmap in heatmaps.values()]
         records.append({**fields, "shapes": shapes, "classes": classes})

@@ -12,8 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 import streamcam
-from streamcam.explanations import Explanation, Instance, Prediction, RenderedFrame, object_number
+from streamcam.explanations import (
+    Explanation,
+    HeatBox,
+    Instance,
+    Localization,
+    Prediction,
+    RenderedFrame,
+    object_number,
+)
 from streamcam.frames import FloatArray, SourceInfo
+from streamcam.sinks.shapes import pixel_box, pixel_polygons
 from streamcam.sinks.text import TextSink, open_text_part
 
 SIGNIFICANT_DIGITS = 4
@@ -57,7 +66,11 @@ class SidecarSink(TextSink):
         index = self.written if stabilized is None else stabilized.frame.index
         explanation = None if stabilized is None else stabilized.explanation
         header = "" if self.written else f"{_to_json(self._header(), 'its header')}\n"
-        return header + _to_json(frame_record(index, frame.time_s, explanation), f"frame {index}")
+        record = frame_record(index, frame.time_s, explanation)
+        if stabilized is not None and stabilized.localization is not None:
+            image = stabilized.frame.image
+            record |= localization_record(stabilized.localization, (image.width, image.height))
+        return header + _to_json(record, f"frame {index}")
 
     def _header(self) -> dict[str, Any]:
         video = {"input": self._info.name, "width": self._info.width, "height": self._info.height}
@@ -77,7 +90,7 @@ def frame_record(index: int, time_s: float, explanation: Explanation | None) -> 
     ``more`` holds the maps of classes or objects after the first, ``shown`` the stabilized labels,
     ``instances`` the objects found, ``empty`` says why a map shows nothing, and ``cut`` is there where
     another shot begins. A frame that was not explained has its number and time only. A number that is not
-    finite is null.
+    finite is null. Where several explanations are compared, ``panes`` holds all this of each, with its name.
     """
     record: dict[str, Any] = {"frame": index, "time_s": round(time_s, 6)}
     if explanation is None:
@@ -86,10 +99,17 @@ def frame_record(index: int, time_s: float, explanation: Explanation | None) -> 
         record["cut"] = True
     if not explanation.is_explained:
         return record
+    if explanation.pane:
+        panes = (explanation, *explanation.others)
+        return {**record, "panes": [{"pane": pane.pane, **_explanation_record(pane)} for pane in panes]}
+    return {**record, **_explanation_record(explanation)}
+
+
+def _explanation_record(explanation: Explanation) -> dict[str, Any]:
     region = explanation.region
     # Nothing where each object is explained and there is none.
     first, *others = [_target_record(explanation, target) for target in explanation.targets] or [{}]
-    record |= {
+    record = {
         "predictions": _prediction_records(explanation.predictions),
         **first,
         "method": explanation.method,
@@ -101,6 +121,41 @@ def frame_record(index: int, time_s: float, explanation: Explanation | None) -> 
     if explanation.instances:
         record["instances"] = [_instance_record(instance) for instance in explanation.instances]
     return {**record, "more": others} if others else record
+
+
+def localization_record(localization: Localization, size: tuple[int, int]) -> dict[str, Any]:
+    """Build the part of a frame's JSON object that says where the displayed heat lies, in pixels.
+
+    Args:
+        localization: What was found.
+        size: Size of the frame, (width, height) in pixels.
+    """
+    record: dict[str, Any] = {}
+    if localization.boxes:
+        record["heat_boxes"] = [_heat_box_record(box, size) for box in localization.boxes]
+    if localization.peaks:
+        record["points"] = [
+            {
+                "label": peak.label,
+                "x": round(peak.x * size[0], 1),
+                "y": round(peak.y * size[1], 1),
+                "heat": _rounded(peak.strength),
+            }
+            for peak in localization.peaks
+        ]
+    return record
+
+
+def _heat_box_record(box: HeatBox, size: tuple[int, int]) -> dict[str, Any]:
+    instance = box.instance
+    record: dict[str, Any] = {"index": instance.class_index, "label": instance.label}
+    if instance.track_id is not None:
+        record["track"] = instance.track_id
+    return record | {
+        "box": pixel_box(instance, size),
+        "polygons": pixel_polygons(instance, size),
+        "share": _rounded(box.share),
+    }
 
 
 def _target_record(explanation: Explanation, target: Prediction) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Temporal stage: smooth heatmaps, hold labels and find shots between explaining and drawing."""
 
+from streamcam.temporal.objects import ObjectTracker
 from streamcam.temporal.panes import PaneStabilizer
 from streamcam.temporal.settings import LIVE_MODE, MODES, SCALES, TemporalSettings, check_live
 from streamcam.temporal.stabilizer import Stabilizer, stabilize
@@ -9,6 +10,7 @@ __all__ = [
     "LIVE_MODE",
     "MODES",
     "SCALES",
+    "ObjectTracker",
     "PaneStabilizer",
     "Stabilizer",
     "TemporalSettings",

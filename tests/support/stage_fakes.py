@@ -144,6 +144,15 @@ class FakeExplainer:
         self.settings = {"model": model, "batch_size": batch_size, **settings}
         self._before = before
 
+    def describe(self) -> dict[str, object]:
+        return {
+            "model": "fake",
+            "weights": "none",
+            "method": "fake",
+            "target_layer": "nowhere",
+            "fit": "stretch",
+        }
+
     def identity(self) -> dict[str, object]:
         return {"model": self.settings["model"], "batch": self.batch_size}
 
