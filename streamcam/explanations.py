@@ -142,7 +142,7 @@ class Explanation:
     instances: tuple[Instance, ...] = ()
     """The objects found, if the network finds objects."""
     pane: str = ""
-    """What names it among several that are compared."""
+    """Its name among several that are compared."""
     others: tuple[Explanation, ...] = ()
     """Of several explanations of the frame that are compared, those after this one."""
 

@@ -22,7 +22,7 @@ _TARGET, _LAYER = "{target}", "{layer}"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pane:
-    """What one picture of a comparison shows; None for what the explainer is set up for."""
+    """One picture of a comparison; None stands for what the explainer is set up for."""
 
     name: str = ""
     """Its name, perhaps with places for a class's or a layer's; see `named`."""
@@ -81,7 +81,7 @@ class _Axis:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Comparison:
-    """What is compared: one of these has several values, or two, the first of them in rows.
+    """A choice of what is compared: one of these has several values, or two, the first of them in rows.
 
     Where none has, `COMPARED_METHODS` are compared.
     """
@@ -133,7 +133,7 @@ class Comparison:
         rows, columns = [*(len(axis.values) for axis in several), 1, 1][:2]
         if rows * columns > MOST_PANES:
             raise InvalidArgumentError(
-                f"{rows * columns} panes cannot be told apart in one image; compare at most {MOST_PANES}"
+                f"more than {MOST_PANES} panes cannot be told apart in one image; compare fewer"
             )
         is_table = len(several) == 2
         lists_labels = [axis.parameter for axis in several] == ["models"]

@@ -34,8 +34,8 @@ class ForwardPass:
     size: tuple[int, int]
     """(height, width) of the network's input."""
     gradients: dict[Hashable, Sequence[torch.Tensor | None]] = dataclasses.field(default_factory=dict)
-    """What was differentiated → the gradients with respect to each kept layer's output, for all methods that
-    ask for them."""
+    """Key of an objective → its gradients with respect to each kept layer's output, for all methods
+    that ask for them."""
 
     @property
     def scores(self) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""What is asked of a network that has been run on a batch, and the answers for each frame."""
+"""Questions to a network that has been run on a batch, and their answers for each frame."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class MapRequest:
     layers: tuple[str, ...]
     """Dotted names of layers."""
     targets: tuple[Target, ...]
-    """What it explains."""
+    """Its classes or objects."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +35,7 @@ class Question:
     map_maker: MapMaker | None
     """Makes them, of layers that the run has kept; None for the method and layers of the run itself."""
     targets: tuple[Target, ...]
-    """What they explain."""
+    """Classes or objects that they explain."""
     assembler: Assembler
     """Puts them together with predictions."""
 

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 from streamcam.caching import cached_method
 from streamcam.errors import InvalidArgumentError
@@ -31,6 +32,9 @@ _SHORTEST_SIDE = 240
 
 _LARGEST = (8192, 8192)
 """The largest canvas, in pixels; players and encoders take no more."""
+
+_SHRINK = 0.97
+"""Panes are made smaller in steps of this factor until their names fit above them."""
 
 _TEXT: Rgb = (235, 238, 242)
 
@@ -93,16 +97,7 @@ def lay_out(image: tuple[int, int], grid: PaneGrid, canvas: tuple[int, int] | No
     """
     columns, rows = _table(image, grid)
     if canvas is not None:
-        # Names take a share that depends on the size of the panes: about a tenth.
-        scale = min(canvas[0] / columns / image[0], canvas[1] / rows / image[1])
-        for _ in range(40):
-            layout = PaneLayout.of_pane(scale * image[0], scale * image[1], columns, rows)
-            if layout.canvas[0] <= canvas[0] and layout.canvas[1] <= canvas[1]:
-                break
-            scale *= 0.97
-        used = layout.canvas
-        left, top = (max(0, 2 * ((canvas[side] - used[side]) // 4)) for side in (0, 1))
-        return dataclasses.replace(layout, left=left, top=top)
+        return _fit(image, columns, rows, canvas)
     scale = max(math.sqrt(1 / (columns * rows)), _SHORTEST_SIDE / min(image))
     layout = PaneLayout.of_pane(scale * image[0], scale * image[1], columns, rows)
     if layout.canvas[0] > _LARGEST[0] or layout.canvas[1] > _LARGEST[1]:
@@ -111,6 +106,22 @@ def lay_out(image: tuple[int, int], grid: PaneGrid, canvas: tuple[int, int] | No
             f"{_LARGEST[0]}x{_LARGEST[1]}; compare fewer at once"
         )
     return layout
+
+
+def _fit(image: tuple[int, int], columns: int, rows: int, canvas: tuple[int, int]) -> PaneLayout:
+    """Fit panes into a canvas, with their names unless these would take more than the panes."""
+    scale = min(canvas[0] / columns / image[0], canvas[1] / rows / image[1])
+    pane = (scale * image[0], scale * image[1])
+    bare = PaneLayout((_even_down(pane[0]), _even_down(pane[1])), columns, rows, 0, 0)
+    layout = PaneLayout.of_pane(*pane, columns, rows)
+    while layout.canvas[0] > canvas[0] or layout.canvas[1] > canvas[1]:
+        pane = (_SHRINK * pane[0], _SHRINK * pane[1])
+        layout = PaneLayout.of_pane(*pane, columns, rows)
+        if layout.pane[1] < layout.caption:
+            layout = bare
+            break
+    left, top = (max(0, 2 * ((canvas[side] - layout.canvas[side]) // 4)) for side in (0, 1))
+    return dataclasses.replace(layout, left=left, top=top)
 
 
 def _table(image: tuple[int, int], grid: PaneGrid) -> tuple[int, int]:
@@ -122,7 +133,10 @@ def _table(image: tuple[int, int], grid: PaneGrid) -> tuple[int, int]:
     return max(
         shapes,
         key=lambda shape: (
-            min(_SHAPE[0] / shape[0] / image[0], _SHAPE[1] / shape[1] / image[1]),
+            min(
+                Fraction(side, count * length)
+                for side, count, length in zip(_SHAPE, shape, image, strict=True)
+            ),
             -shape[0] * shape[1],
             shape[0],
         ),
@@ -219,6 +233,8 @@ class PaneOverlay:
     def _draw_captions(
         self, canvas: Image, layout: PaneLayout, captions: Sequence[tuple[Rectangle, str]]
     ) -> None:
+        if not layout.caption:
+            return
         renderer = self._captions(layout, canvas.format.name, coding_of(canvas))
         planes = planes_of(canvas)
         for rectangle, name in captions:
@@ -240,15 +256,15 @@ class _CaptionRenderer:
     @cached_method(maxsize=128)
     def render(self, name: str) -> Sprite | None:
         """Draw a name; None if not even one letter fits above a pane."""
-        width, height = self._layout.pane[0], self._layout.caption
-        name = self._book.truncate(name, width)
-        if not name or self._book.measure(name) > width:
+        width, height, left = self._layout.pane[0], self._layout.caption, self._layout.gap
+        name = self._book.truncate(name, width - left)
+        if not name or self._book.measure(name) > width - left:
             return None
         text = self._book.render(name)
         canvas = Canvas(width, height)
         # Capitals, which are 0.7 em high, are centered.
         baseline = round((height + 0.7 * self._size_px) / 2)
-        canvas.stamp(text.mask, -self._book.overhang, baseline - text.ascent, _TEXT)
+        canvas.stamp(text.mask, left - self._book.overhang, baseline - text.ascent, _TEXT)
         return canvas.to_sprite(self._pixel_format, self._coding)
 
 
@@ -259,3 +275,7 @@ def _text_size(pane: tuple[int, int]) -> int:
 
 def _even(length: float) -> int:
     return 2 * round(length / 2)
+
+
+def _even_down(length: float) -> int:
+    return max(2, 2 * int(length / 2))

@@ -19,6 +19,7 @@ from streamcam.explanations import (
     Localization,
     Prediction,
     RenderedFrame,
+    StabilizedFrame,
     object_number,
 )
 from streamcam.frames import FloatArray, SourceInfo
@@ -67,9 +68,8 @@ class SidecarSink(TextSink):
         explanation = None if stabilized is None else stabilized.explanation
         header = "" if self.written else f"{_to_json(self._header(), 'its header')}\n"
         record = frame_record(index, frame.time_s, explanation)
-        if stabilized is not None and stabilized.localization is not None:
-            image = stabilized.frame.image
-            record |= localization_record(stabilized.localization, (image.width, image.height))
+        if stabilized is not None:
+            _add_localization(record, stabilized)
         return header + _to_json(record, f"frame {index}")
 
     def _header(self) -> dict[str, Any]:
@@ -121,6 +121,18 @@ def _explanation_record(explanation: Explanation) -> dict[str, Any]:
     if explanation.instances:
         record["instances"] = [_instance_record(instance) for instance in explanation.instances]
     return {**record, "more": others} if others else record
+
+
+def _add_localization(record: dict[str, Any], stabilized: StabilizedFrame) -> None:
+    """Add where the heat lies to the JSON object of a frame, or to that of each pane."""
+    size = (stabilized.frame.image.width, stabilized.frame.image.height)
+    panes = [record]
+    if stabilized.others and stabilized.localization is not None:
+        names = [each.explanation.pane for each in (stabilized, *stabilized.others)]
+        panes = record.setdefault("panes", [{"pane": name} for name in names])
+    for each, pane in zip(panes, (stabilized, *stabilized.others), strict=False):
+        if pane.localization is not None:
+            each |= localization_record(pane.localization, size)
 
 
 def localization_record(localization: Localization, size: tuple[int, int]) -> dict[str, Any]:

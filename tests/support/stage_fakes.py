@@ -145,13 +145,7 @@ class FakeExplainer:
         self._before = before
 
     def describe(self) -> dict[str, object]:
-        return {
-            "model": "fake",
-            "weights": "none",
-            "method": "fake",
-            "target_layer": "nowhere",
-            "fit": "stretch",
-        }
+        return {"model": "fake", "weights": "none", "method": self.method, "target_layer": self.target_layer}
 
     def identity(self) -> dict[str, object]:
         return {"model": self.settings["model"], "batch": self.batch_size}

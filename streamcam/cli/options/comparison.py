@@ -60,7 +60,7 @@ comparison_options = grouped(
         help="Smoothing modes to compare.",
     ),
 )
-"""What is compared: one of these, or two as rows and columns."""
+"""The fields of `streamcam.Comparison`: one of these, or two as rows and columns."""
 
 
 def take_comparison(
@@ -74,14 +74,14 @@ def take_comparison(
         explainer: Arguments of `streamcam.Explainer`.
 
     Returns:
-        Arguments of `streamcam.panes.Comparison`; and the other two as they hold for every pane.
+        Arguments of `streamcam.Comparison`; and the other two as they hold for every pane.
 
     Raises:
         InvalidArgumentError: if something is compared and also the same in all panes.
     """
     compared: dict[str, Any] = {name: values or () for name, values in comparison.items()}
     prompts = compared.pop("compared_prompts")
-    ranks = [name for name in explainer["classes"] if re.fullmatch(r"top\d+", name, re.IGNORECASE)]
+    ranks = [name for name in explainer["classes"] if re.fullmatch(r"(top|instance).*", name, re.IGNORECASE)]
     fixed = [name for name in explainer["classes"] if name not in ranks]
     pairs = [
         ("--methods", compared["methods"], "--method", explainer["method"] != "gradcam"),
@@ -93,6 +93,9 @@ def take_comparison(
     for several, values, single, value in pairs:
         if values and value:
             raise InvalidArgumentError(f"{several} and {single} cannot be combined; leave one out")
+    is_default = not any(compared.values()) and not ranks and not prompts
+    if is_default and explainer["method"] != "gradcam":
+        raise InvalidArgumentError("nothing differs between panes by --method; name several with --methods")
     compared["classes"] = (*compared["classes"], *ranks, *prompts)
     if prompts:
         model = {**model, "prompts": prompts}
