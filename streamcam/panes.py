@@ -13,7 +13,7 @@ COMPARED_METHODS = ("gradcam", "hirescam", "gradcam++", "eigencam")
 """The methods that are compared where nothing else is; each needs a single pass."""
 
 MOST_PANES = 64
-"""More could not be told apart on a screen."""
+"""More could not be distinguished on a screen."""
 
 _BETWEEN = " · "
 _TARGET, _LAYER = "{target}", "{layer}"
@@ -119,7 +119,7 @@ class Comparison:
 
         Raises:
             InvalidArgumentError: if more than two things differ, one of them is there twice, or there are
-                more panes than anybody can tell apart.
+                more panes than anybody can distinguish.
         """
         axes = self._axes()
         several = [axis for axis in axes if len(axis.values) > 1]
@@ -133,7 +133,7 @@ class Comparison:
         rows, columns = [*(len(axis.values) for axis in several), 1, 1][:2]
         if rows * columns > MOST_PANES:
             raise InvalidArgumentError(
-                f"more than {MOST_PANES} panes cannot be told apart in one image; compare fewer"
+                f"more than {MOST_PANES} panes cannot be distinguished in one image; compare fewer"
             )
         is_table = len(several) == 2
         lists_labels = [axis.parameter for axis in several] == ["models"]

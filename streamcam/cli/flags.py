@@ -12,6 +12,7 @@ FLAGS: dict[str, str] = {
     "activation": "--activation",
     "against": "--against",
     "alpha": "--alpha",
+    "alpha_channel": "--alpha-channel",
     "at": "--at",
     "backend": "--backend",
     "batch_size": "--batch",

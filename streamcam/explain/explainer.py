@@ -31,7 +31,7 @@ from streamcam.explain.devices import choose_device, choose_precision
 from streamcam.explain.hooks import evaluating, twice_differentiable_attention, without_inference_tensors
 from streamcam.explain.memory import choose_batch_size, run_what_fits
 from streamcam.explain.methods import METHODS, parse_method
-from streamcam.explain.preparation import as_stills, choose_layers, prepare_model
+from streamcam.explain.preparation import as_stills, choose_layers, note_on_calls, prepare_model
 from streamcam.explain.questions import MapRequest, Question, RankedBatch, ask
 from streamcam.explain.ranking import find_objects, rank_over_time
 from streamcam.explain.runner import NetworkRunner
@@ -146,6 +146,7 @@ class Explainer:
             self.batch_size = 1
             self.notes.append(f"{model.name} takes one image at a time: batches have one image")
         layers = choose_layers(prepared, target_layer, self.method)
+        self.notes += note_on_calls(layers, target_layer)
         self.target_layer = "+".join(layer.name for layer in layers)
         assembler = Assembler(
             model.labels, self.targets, self.method, self.target_layer, signed, model.answers_values
@@ -421,15 +422,19 @@ class Explainer:
             # would wait for it again and again.
             known = run.probabilities
             probabilities = (self.model.probabilities(run.scores) if known is None else known).cpu()
+            values = run.scores.detach().cpu().numpy() if self.model.shows_scores else None
             ranking = probabilities.argsort(dim=1, descending=True, stable=True)
             ranked = ranking
             if tracker is not None:
-                ranked = rank_over_time(frames, probabilities, self.model, self.targets, self.top_k, tracker)
+                ranked = rank_over_time(
+                    frames, probabilities, values, self.model, self.targets, self.top_k, tracker
+                )
             batch = RankedBatch(
                 frames=frames,
                 run=run,
                 region=region,
                 probabilities=probabilities,
+                values=values,
                 best=ranking[:, : self.top_k],
                 ranking=ranked,
                 found=find_objects(frames, run.instances, self.model, region, tracker),

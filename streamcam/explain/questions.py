@@ -12,7 +12,7 @@ from streamcam.explain.compatibility import check_method, check_settings, check_
 from streamcam.explain.methods import METHODS, parse_method
 from streamcam.explain.targets import Objective, ObjectsFound, Target
 from streamcam.explanations import Explanation
-from streamcam.frames import Frame, Region
+from streamcam.frames import FloatArray, Frame, Region
 from streamcam.models import Model
 
 
@@ -80,6 +80,8 @@ class RankedBatch:
     """The part of the frames that the network saw."""
     probabilities: torch.Tensor
     """float32 (N, classes), on the processor."""
+    values: FloatArray | None
+    """As in `BatchResult`."""
     best: torch.Tensor
     """The most probable classes of each frame alone, best first, int64 (N, those that are listed)."""
     ranking: torch.Tensor
@@ -99,6 +101,7 @@ class RankedBatch:
             objectives=objectives,
             best=self.best.tolist(),
             probabilities=self.probabilities.numpy(),
+            values=self.values,
             found=self.found,
         )
         return question.assembler.assemble(self.frames, result, self.region)

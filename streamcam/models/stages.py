@@ -25,7 +25,7 @@ def stage_layers(layers: Sequence[Layer], always: str) -> tuple[str, ...]:
 
 
 def spread_stages(layers: Sequence[Layer], always: str, count: int) -> tuple[str, ...]:
-    """Choose so many layers, evenly from the first stage to the last.
+    """Choose a number of layers, evenly from the first stage to the last.
 
     Where a network has fewer stages, as transformers, whose layers have one resolution, all layers outside of
     blocks are chosen from, or those inside as well.
@@ -53,5 +53,5 @@ def spread_stages(layers: Sequence[Layer], always: str, count: int) -> tuple[str
 
 
 def _outside(layers: Sequence[Layer], dots: int) -> list[Layer]:
-    """Return the layers that can be explained whose names have at most so many dots."""
+    """Return the layers that can be explained whose names have at most that number of dots."""
     return [layer for layer in layers if layer.explains and layer.name.count(".") <= dots]

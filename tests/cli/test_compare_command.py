@@ -36,7 +36,7 @@ def test_a_table_of_panes(clip: Path, capfd: pytest.CaptureFixture[str]) -> None
         (["--classes", "cat", "--class", "dog"], "--classes and --class cannot be combined"),
         (["--layers", "auto:none"], "layers 'auto:none' are none"),
         (["--smoothing-modes", "flow,flaw"], "unknown smoothing mode 'flaw'"),
-        (["--target", "top70"], "more than 64 panes cannot be told apart"),
+        (["--target", "top70"], "more than 64 panes cannot be distinguished"),
         (["--target", "instances"], "'instances' cannot be compared"),
         (["--layout", "side-by-side"], "layout 'side-by-side' has several images"),
         (
