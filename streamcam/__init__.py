@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamcam.errors import StreamcamError
+    from streamcam.evidence import Evidence, open_evidence
     from streamcam.explain import METHODS, Explainer
     from streamcam.explanations import Explanation, Instance, Prediction
     from streamcam.frames import Frame, Region
@@ -42,6 +43,8 @@ _HOMES = {
     "Output": "streamcam.models",
     "load_model": "streamcam.models",
     "StreamcamError": "streamcam.errors",
+    "Evidence": "streamcam.evidence",
+    "open_evidence": "streamcam.evidence",
     "Explanation": "streamcam.explanations",
     "Instance": "streamcam.explanations",
     "Frame": "streamcam.frames",
@@ -77,6 +80,7 @@ __all__ = [
     "Comparison",
     "Detector",
     "EncoderSettings",
+    "Evidence",
     "Explainer",
     "Explanation",
     "Frame",
@@ -102,6 +106,7 @@ __all__ = [
     "compare",
     "live",
     "load_model",
+    "open_evidence",
     "open_sink",
     "open_source",
     "plan_render",

@@ -13,6 +13,7 @@ from streamcam.media.containers import CONTAINERS
 from streamcam.media.encoders import EncoderSettings
 from streamcam.media.images import has_alpha
 from streamcam.sinks.base import Sink
+from streamcam.sinks.evidence import open_evidence_sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, open_image_sink
 from streamcam.sinks.part_file import check_output
 from streamcam.sinks.sequence import is_sequence, open_sequence_sink
@@ -68,6 +69,10 @@ def _open_sidecar(location: str, info: SourceInfo, settings: SinkSettings) -> Si
     return open_sidecar_sink(Path(location), info, overwrite=settings.overwrite)
 
 
+def _open_evidence(location: str, info: SourceInfo, settings: SinkSettings) -> Sink:
+    return open_evidence_sink(Path(location), info, overwrite=settings.overwrite)
+
+
 _ALPHA_IMAGES = [suffix for suffix, row in IMAGE_SUFFIXES.items() if row.holds_alpha]
 _ALPHA_VIDEOS = [suffix for suffix, row in CONTAINERS.items() if row.alpha_codecs]
 
@@ -97,6 +102,7 @@ SINKS: list[SinkKind] = [
         _ALPHA_VIDEOS,
     ),
     SinkKind("raw maps", (".jsonl",), _open_sidecar, "raw.jsonl"),
+    SinkKind("evidence", (".h5", ".hdf5"), _open_evidence, "evidence.h5"),
 ]
 """Every kind of output. The first row that has the location's suffix or scheme and takes the location wins:
 one appended for a suffix that is here already is not reached, unless it is inserted before that row."""

@@ -269,6 +269,7 @@ def _skipped(last: Explanation, frame: Frame) -> Explanation:
         smoothed_predictions=(),
         flags={},
         instances=(),
+        probabilities=None,
         others=tuple(_skipped(other, frame) for other in last.others),
     )
 

@@ -91,7 +91,12 @@ def test_networks_and_images_are_compared(tmp_path: Path, explainer: streamcam.E
 
 def test_what_cannot_be_compared_is_refused_before_a_network_is_asked(clip: Path, tmp_path: Path) -> None:
     for comparison, settings, message in (
-        (Comparison(), RenderSettings(resume=True), "comparisons begin anew"),
+        (
+            Comparison(),
+            RenderSettings(resume=True),
+            "neither resumed nor kept as evidence; leave out `resume",
+        ),
+        (Comparison(), RenderSettings(evidence=tmp_path / "e.h5"), "leave out `evidence`"),
         (Comparison(methods=("a", "a")), RenderSettings(), "'a' twice"),
         (Comparison(modes=("flow", "flaw")), RenderSettings(), "unknown smoothing mode 'flaw'"),
     ):
