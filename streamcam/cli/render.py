@@ -52,6 +52,12 @@ if TYPE_CHECKING:
     metavar="FILE.jsonl",
     help="Also write raw maps and predictions, one JSON object per frame.",
 )
+@option(
+    "--evidence",
+    metavar="FILE.h5",
+    help="Also keep all raw maps, predictions and settings in a file of arrays (HDF5), "
+    "for streamcam.open_evidence.",
+)
 @part_options
 @reading_options
 @explainer_options(live=False)
@@ -68,6 +74,7 @@ def render_command(
     overwrite: bool,
     resume: bool,
     sidecar: str | None,
+    evidence: str | None,
     part: dict[str, Any],
     reading: dict[str, Any],
     model: dict[str, Any],
@@ -101,6 +108,7 @@ def render_command(
         localization=LocalizationSettings(**localization),
         encoder=EncoderSettings(**encoding),
         sidecar=sidecar,
+        evidence=evidence,
         overwrite=overwrite,
         resume=resume,
     )
@@ -132,7 +140,7 @@ def _render_file(
     plan: RenderPlan, load: Callable[[ProgressLine], Explainer], source: str, output: str, *, quiet: bool
 ) -> int:
     """Run the render of one file."""
-    resume, sidecar = plan.settings.resume, plan.settings.sidecar
+    resume = plan.settings.resume
     signals = SignalCount()
     # Signals are handled from the first frame until the outcome is printed.
     with contextlib.ExitStack() as handling:
@@ -150,5 +158,5 @@ def _render_file(
                 on_resume=lambda kept: line.print_above(resume_message(output, kept)),
             )
         if not quiet:
-            print_result(result, None if sidecar is None else str(sidecar))
+            print_result(result, plan.settings)
         return print_outcome(result, source, signals)

@@ -22,9 +22,11 @@ from streamcam.pipeline.resume import ResumeState, Resumption
 from streamcam.pipeline.stream import ExplainedStream, stream
 from streamcam.pipeline.workers import prefetch
 from streamcam.sinks import (
+    EvidenceSink,
     Sink,
     check_output,
     check_resumable,
+    open_evidence_sink,
     open_sidecar_sink,
     open_sink,
     same_file,
@@ -55,13 +57,15 @@ class RenderSettings:
     """How a video is encoded."""
     sidecar: str | Path | None = None
     """A file for the raw maps, JSON lines; None for none."""
+    evidence: str | Path | None = None
+    """A file for all that the network answers, read by `streamcam.open_evidence`; None for none."""
     overwrite: bool = False
     """Whether existing files may be replaced."""
     resume: bool = False
     """Whether finished parts are kept in a folder beside the output, and used by the next run. A render that
     is stopped or fails then leaves the folder and no output."""
 
-    def of_images(self) -> dict[str, object]:
+    def of_images(self) -> dict[str, Any]:
         """Return the settings that decide how the images of the output look, by name."""
         return {
             "overlay": self.overlay,
@@ -200,15 +204,17 @@ def plan_render(
         localizer = Localizer(settings.localization)
         width, height = overlay.measure(info.width, info.height)
         drawn = dataclasses.replace(info, width=width, height=height)
-        if settings.sidecar is not None:
-            _check_sidecar(settings.sidecar, output, info, overwrite=settings.overwrite)
+        _check_beside(output, info, settings)
         sinks = [open_sink(output, drawn, settings=settings.encoder, overwrite=settings.overwrite)]
         undo.callback(sinks[0].abort)
         if settings.resume:
             check_resumable(sinks[0])
         if settings.sidecar is not None:
             sinks.append(open_sidecar_sink(Path(settings.sidecar), info, overwrite=settings.overwrite))
-            undo.callback(sinks[1].abort)
+            undo.callback(sinks[-1].abort)
+        if settings.evidence is not None:
+            sinks.append(open_evidence_sink(Path(settings.evidence), info, overwrite=settings.overwrite))
+            undo.callback(sinks[-1].abort)
         return RenderPlan(
             source,
             Path(output),
@@ -222,10 +228,19 @@ def plan_render(
         )
 
 
-def _check_sidecar(sidecar: str | Path, output: str | Path, info: SourceInfo, *, overwrite: bool) -> None:
-    if same_file(Path(sidecar), Path(output)):
-        raise InvalidArgumentError(f"the sidecar {str(sidecar)!r} is the output itself; give it another name")
-    check_output(sidecar, overwrite=overwrite, inputs=(info.path,))
+def _check_beside(output: str | Path, info: SourceInfo, settings: RenderSettings) -> None:
+    """Check the files that are written beside the output."""
+    taken = [("output", output)]
+    for name, path in (("sidecar", settings.sidecar), ("evidence", settings.evidence)):
+        if path is None:
+            continue
+        for other, occupied in taken:
+            if same_file(Path(path), Path(occupied)):
+                raise InvalidArgumentError(
+                    f"the {name} {str(path)!r} is the {other} itself; give it another name"
+                )
+        check_output(path, overwrite=settings.overwrite, inputs=(info.path, *info.files))
+        taken.append((name, path))
 
 
 class RenderPlan:
@@ -314,6 +329,7 @@ class RenderPlan:
                     on_resume(resumption.kept)
                 sinks = [resumption.wrap(sinks[0]), *sinks[1:]]
                 stack.callback(sinks[0].abort)
+            identify_evidence(sinks, explainer, self.settings)
             stages = explainer if resumption is None else resumption.explainer
             explained = stack.enter_context(stream(self._source, stages, temporal=self.settings.temporal))
             if on_start is not None:
@@ -326,7 +342,10 @@ class RenderPlan:
             if resumption is not None and explained.stopped:
                 frames = 0  # what is finished waits for the rest
             elif frames:
-                for sink in sinks:
+                for sink in sinks:  # evidence is the last
+                    if isinstance(sink, EvidenceSink):
+                        notes = self._notes(explainer, explained.report(), sinks, written)
+                        sink.conclude({"notes": notes, "elapsed_s": time.monotonic() - began_s})
                     sink.finish(cut_short=explained.stopped)
             elif not explained.stopped:
                 raise SourceError(f"{self.info.name!r} gave no frames")
@@ -339,17 +358,23 @@ class RenderPlan:
             video_s=written.video_s,
             interrupted=explained.stopped,
             source=report,
-            notes=(
-                *explainer.notes,
-                *self.info.notes,
-                *report.notes,
-                *self._overlay.notes,
-                *(note for sink in sinks for note in sink.notes),
-                *note_empty_maps(written.empty, written.explained),
-            ),
+            notes=self._notes(explainer, report, sinks, written),
             carried=carried if frames else 0,
             kept=resumption.kept if resumption is not None and explained.stopped else None,
             empty=written.empty if frames else {},
+        )
+
+    def _notes(
+        self, explainer: Explainer, report: SourceReport, sinks: Sequence[Sink], written: _Written
+    ) -> tuple[str, ...]:
+        """Return what the user should know of so far."""
+        return (
+            *explainer.notes,
+            *self.info.notes,
+            *report.notes,
+            *self._overlay.notes,
+            *(note for sink in sinks for note in sink.notes),
+            *note_empty_maps(written.empty, written.explained),
         )
 
     def _resume(self, explainer: Explainer) -> Resumption:
@@ -430,6 +455,14 @@ def note_empty_maps(empty: Mapping[str, int], explained: int) -> list[str]:
         f"the map of {count} of {explained} explained frames shows nothing: {EMPTY_MAPS[reason]}"
         for reason, count in empty.items()
     ]
+
+
+def identify_evidence(sinks: Iterable[Sink], explainer: Explainer, settings: RenderSettings) -> None:
+    """Pass what the frames are made with to evidence files."""
+    plain = {name: dataclasses.asdict(value) for name, value in settings.of_images().items()}
+    for sink in sinks:
+        if isinstance(sink, EvidenceSink):
+            sink.identify(explainer.identity(), plain, explainer.model.labels)
 
 
 def describe_run(explainer: Explainer) -> dict[str, Any]:

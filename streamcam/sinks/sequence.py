@@ -9,7 +9,7 @@ from streamcam.explanations import RenderedFrame
 from streamcam.frames import SourceInfo
 from streamcam.media.encoders import EncoderSettings
 from streamcam.media.numbered_files import is_pattern, numbered_files, numbered_name
-from streamcam.media.scaling import FAITHFUL, Resampler
+from streamcam.media.scaling import Resampler
 from streamcam.sinks.base import Sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, save_image
 from streamcam.sinks.part_file import begin_directory, end_directory, leave_directory
@@ -99,8 +99,7 @@ class SequenceSink(Sink):
         if not self._is_open:
             raise SinkError(f"{str(self._path)!r} is closed already")
         name = numbered_name(self._path, len(self._written) + _FIRST)
-        image = frame.image
-        rgb = self._resampler.to_rgb(image, image.width, image.height, interpolation=FAITHFUL)
+        rgb = self._resampler.to_shown(frame.image)
         try:
             save_image(rgb, self._part / name)
         except (OSError, ValueError) as error:  # ValueError: a format's limit on size

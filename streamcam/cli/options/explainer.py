@@ -27,7 +27,7 @@ _own_model_options = combine(
         "prompts",
         multiple=True,
         metavar="TEXT",
-        help="A text to compare images with, of networks named clip:NAME. Repeat it: each is a class.",
+        help="A text to compare images with, for networks like clip:NAME. Repeat it: each is a class.",
     ),
     option(
         "--template",
@@ -126,7 +126,8 @@ _model_options = combine(
         "--iou",
         type=NUMBER,
         metavar="0..1",
-        help="Of a detector: boxes of one class that overlap more than this are one object. [default: 0.5]",
+        help="Of a detector: boxes of one class that overlap more than this are one object. "
+        "[default: 0.5; 1, which keeps all, for those of hf:FOLDER]",
     ),
     option(
         "--max-detections",
