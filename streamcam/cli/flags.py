@@ -57,6 +57,7 @@ FLAGS: dict[str, str] = {
     "range": "--range",
     "rate": "--fps",
     "record": "--record",
+    "reference": "--reference",
     "resume": "--resume",
     "signed": "--signed",
     "size": "--size",
