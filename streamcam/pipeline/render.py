@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.explanations import BLANK_MAPS, EMPTY_MAPS, RenderedFrame, StabilizedFrame

@@ -94,7 +94,7 @@ def test_what_cannot_be_compared_is_refused_before_a_network_is_asked(clip: Path
         (
             Comparison(),
             RenderSettings(resume=True),
-            "neither resumed nor kept as evidence; leave out `resume",
+            "neither resumed nor kept as evidence",
         ),
         (Comparison(), RenderSettings(evidence=tmp_path / "e.h5"), "leave out `evidence`"),
         (Comparison(methods=("a", "a")), RenderSettings(), "'a' twice"),
