@@ -380,7 +380,11 @@ class RenderPlan:
         )
 
     def _notes(
-        self, explainer: Explainer, report: SourceReport, sinks: Sequence[Sink], written: _Written
+        self,
+        explainer: Explainer | PaneExplainer,
+        report: SourceReport,
+        sinks: Sequence[Sink],
+        written: _Written,
     ) -> tuple[str, ...]:
         """Return what the user should know of so far."""
         return (
