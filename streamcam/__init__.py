@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from streamcam.models import Candidates, Classifier, Detector, InputSpec, Model, Output, load_model
     from streamcam.overlay import Overlay, OverlaySettings
     from streamcam.pipeline.render import RenderPlan, RenderResult, RenderSettings, plan_render, render
+    from streamcam.pipeline.render_many import JobResult, RenderManyResult, render_many
     from streamcam.pipeline.stream import stream
     from streamcam.session.live import live
     from streamcam.session.settings import LiveSettings
@@ -50,6 +51,9 @@ _HOMES = {
     "RenderSettings": "streamcam.pipeline.render",
     "plan_render": "streamcam.pipeline.render",
     "render": "streamcam.pipeline.render",
+    "JobResult": "streamcam.pipeline.render_many",
+    "RenderManyResult": "streamcam.pipeline.render_many",
+    "render_many": "streamcam.pipeline.render_many",
     "stream": "streamcam.pipeline.stream",
     "EncoderSettings": "streamcam.media.encoders",
     "LocalizationSettings": "streamcam.localization",
@@ -73,6 +77,7 @@ __all__ = [
     "Frame",
     "InputSpec",
     "Instance",
+    "JobResult",
     "LiveSettings",
     "LocalizationSettings",
     "Model",
@@ -81,6 +86,7 @@ __all__ = [
     "OverlaySettings",
     "Prediction",
     "Region",
+    "RenderManyResult",
     "RenderPlan",
     "RenderResult",
     "RenderSettings",
@@ -94,6 +100,7 @@ __all__ = [
     "open_source",
     "plan_render",
     "render",
+    "render_many",
     "stream",
 ]
 

@@ -31,7 +31,7 @@ from streamcam.explain.devices import choose_device, choose_precision
 from streamcam.explain.hooks import evaluating, twice_differentiable_attention, without_inference_tensors
 from streamcam.explain.memory import choose_batch_size, run_what_fits
 from streamcam.explain.methods import METHODS, parse_method
-from streamcam.explain.preparation import as_stills, choose_layers, prepare_model
+from streamcam.explain.preparation import as_stills, choose_layers, note_on_calls, prepare_model
 from streamcam.explain.ranking import find_objects, rank_over_time
 from streamcam.explain.runner import NetworkRunner
 from streamcam.explain.targets import Target, TargetRequest, resolve_targets
@@ -141,6 +141,7 @@ class Explainer:
             self.batch_size = 1
             self.notes.append(f"{model.name} takes one image at a time: batches have one image")
         layers = choose_layers(prepared, target_layer, self.method)
+        self.notes += note_on_calls(layers, target_layer)
         self.target_layer = "+".join(layer.name for layer in layers)
         self._assembler = Assembler(
             model.labels, self.targets, self.method, self.target_layer, signed, model.answers_values

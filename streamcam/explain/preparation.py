@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,15 @@ def choose_layers(prepared: PreparedModel, requested: str, method: str) -> list[
             return []
         able = [name for name, row in METHODS.items() if not row.needs_layer]
         raise refuse_layers(model.name, model.module, error, able) from error
+
+
+def note_on_calls(layers: Sequence[Layer], requested: str) -> list[str]:
+    """Say which calls of layers were chosen, where they run several times and no call was named."""
+    return [
+        f"layer {layer.call[0]!r} runs {layer.calls} times for one image; {layer.name} is explained"
+        for layer in layers
+        if layer.calls > 1 and layer.name not in requested
+    ]
 
 
 def as_stills(model: Model, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -61,6 +61,16 @@ class RenderSettings:
     """Whether finished parts are kept in a folder beside the output, and used by the next run. A render that
     is stopped or fails then leaves the folder and no output."""
 
+    def of_images(self) -> dict[str, object]:
+        """Return the settings that decide how the images of the output look, by name."""
+        return {
+            "overlay": self.overlay,
+            "localization": self.localization,
+            "temporal": self.temporal,
+            "source": self.source,
+            "encoder": self.encoder,
+        }
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RenderResult:
@@ -345,14 +355,7 @@ class RenderPlan:
     def _resume(self, explainer: Explainer) -> Resumption:
         if self.info.path is None:
             raise InvalidArgumentError(f"{self.info.name!r} is no file; leave out `resume=True`")
-        settings = {
-            "overlay": self.settings.overlay,
-            "localization": self.settings.localization,
-            "temporal": self.settings.temporal,
-            "source": self.settings.source,
-            "encoder": self.settings.encoder,
-        }
-        return Resumption(self.info.path, self._output, explainer, settings)
+        return Resumption(self.info.path, self._output, explainer, self.settings.of_images())
 
     def _draw(
         self, explained: ExplainedStream, *, is_resumable: bool
