@@ -52,6 +52,18 @@ if TYPE_CHECKING:
     metavar="FILE.jsonl",
     help="Also write raw maps and predictions, one JSON object per frame.",
 )
+@option(
+    "--annotations",
+    multiple=True,
+    metavar="FILE",
+    help="Also write detected objects, or with --boxes the boxes around the heat: boxes.json (COCO), "
+    "boxes.xml (CVAT, with tracks) or labels/%05d.txt (YOLO). Repeat it for several.",
+)
+@option(
+    "--masks",
+    metavar="DIR|FILE.mkv",
+    help="Also write masks of the same, as a PNG image per frame or one lossless video.",
+)
 @part_options
 @reading_options
 @explainer_options(live=False)
@@ -68,6 +80,8 @@ def render_command(
     overwrite: bool,
     resume: bool,
     sidecar: str | None,
+    annotations: tuple[str, ...],
+    masks: str | None,
     part: dict[str, Any],
     reading: dict[str, Any],
     model: dict[str, Any],
@@ -90,7 +104,8 @@ def render_command(
     from streamcam.media.encoders import EncoderSettings
     from streamcam.overlay import OverlaySettings
     from streamcam.pipeline.jobs import is_for_many
-    from streamcam.pipeline.render import RenderSettings, plan_render
+    from streamcam.pipeline.render import plan_render
+    from streamcam.pipeline.settings import RenderSettings
     from streamcam.sources import SourceSettings
     from streamcam.temporal import TemporalSettings
 
@@ -101,6 +116,8 @@ def render_command(
         localization=LocalizationSettings(**localization),
         encoder=EncoderSettings(**encoding),
         sidecar=sidecar,
+        annotations=annotations,
+        masks=masks,
         overwrite=overwrite,
         resume=resume,
     )

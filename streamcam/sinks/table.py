@@ -11,6 +11,10 @@ from streamcam.errors import InvalidArgumentError
 from streamcam.frames import SourceInfo
 from streamcam.media.containers import CONTAINERS
 from streamcam.media.encoders import EncoderSettings
+from streamcam.media.numbered_files import is_pattern
+from streamcam.sinks.annotations.coco import open_coco_sink
+from streamcam.sinks.annotations.cvat import CvatSink
+from streamcam.sinks.annotations.yolo import open_yolo_sink
 from streamcam.sinks.base import Sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, open_image_sink
 from streamcam.sinks.part_file import check_output
@@ -47,6 +51,8 @@ class SinkKind:
     """A location of this kind (``"frames/%05d.png"``), for messages, the docs and the tests."""
     takes: Callable[[str, SourceInfo], bool] = lambda _location, _info: True
     """Whether an output of this location and input is of this kind, where several have the same suffix."""
+    annotates: bool = False
+    """Whether it holds the objects of frames, or boxes around their heat, rather than images or maps."""
 
 
 def _open_image(location: str, _info: SourceInfo, settings: SinkSettings) -> Sink:
@@ -65,6 +71,18 @@ def _open_sidecar(location: str, info: SourceInfo, settings: SinkSettings) -> Si
     return open_sidecar_sink(Path(location), info, overwrite=settings.overwrite)
 
 
+def _open_coco(location: str, info: SourceInfo, settings: SinkSettings) -> Sink:
+    return open_coco_sink(Path(location), info, overwrite=settings.overwrite)
+
+
+def _open_cvat(location: str, _info: SourceInfo, settings: SinkSettings) -> Sink:
+    return CvatSink.open(Path(location), overwrite=settings.overwrite)
+
+
+def _open_yolo(location: str, info: SourceInfo, settings: SinkSettings) -> Sink:
+    return open_yolo_sink(Path(location), info, settings.encoder, overwrite=settings.overwrite)
+
+
 SINKS: list[SinkKind] = [
     SinkKind("image", IMAGE_SUFFIXES, _open_image, "heat.png", lambda _location, info: info.is_still),
     SinkKind(
@@ -76,6 +94,16 @@ SINKS: list[SinkKind] = [
     ),
     SinkKind("video", CONTAINERS, _open_video, "heat.mp4", lambda _location, info: not info.is_still),
     SinkKind("raw maps", (".jsonl",), _open_sidecar, "raw.jsonl"),
+    SinkKind("COCO annotations", (".json",), _open_coco, "boxes.json", annotates=True),
+    SinkKind("CVAT annotations", (".xml",), _open_cvat, "boxes.xml", annotates=True),
+    SinkKind(
+        "YOLO labels",
+        (".txt",),
+        _open_yolo,
+        "labels/%05d.txt",
+        lambda location, _info: is_pattern(Path(location)),
+        annotates=True,
+    ),
 ]
 """Every kind of output. The first row that has the location's suffix or scheme and takes the location wins:
 one appended for a suffix that is here already is not reached, unless it is inserted before that row."""
@@ -113,6 +141,12 @@ def open_sink(
             _log.debug("a %s output is of kind %r", key, kind.name)
             return kind.open(location, info, SinkSettings(settings or EncoderSettings(), overwrite))
     raise _refusal(location, info, kinds)
+
+
+def holds_objects(location: str | Path) -> bool:
+    """Return whether an output of this name holds objects or boxes around heat, not images or maps."""
+    key = Path(location).suffix.lower()
+    return any(kind.annotates for kind in SINKS if key in kind.keys)
 
 
 def _refusal(location: str, info: SourceInfo, kinds: list[SinkKind]) -> InvalidArgumentError:
