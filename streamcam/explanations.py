@@ -55,10 +55,12 @@ class Prediction:
     probability: float
     """From 0 to 1; NaN for a custom target or a number of a regressor, which have none."""
     value: float | None = None
-    """The number that a regressor answers; None for a class."""
+    """The number that a regressor answers, or how similar the image is to a text; None for other classes."""
 
     @classmethod
-    def of(cls, index: int, label: str, score: float, *, is_value: bool) -> Prediction:
+    def of(
+        cls, index: int, label: str, score: float, *, is_value: bool, value: float | None = None
+    ) -> Prediction:
         """Return the prediction of a class with its probability, or of a number that is a value.
 
         Args:
@@ -66,8 +68,14 @@ class Prediction:
             label: Its name.
             score: The probability, or the value.
             is_value: Whether it is a value.
+            value: The value that goes with a probability, if one does.
         """
-        return cls(index, label, math.nan, score) if is_value else cls(index, label, score)
+        return cls(index, label, math.nan, score) if is_value else cls(index, label, score, value)
+
+
+def is_value_alone(prediction: Prediction) -> bool:
+    """Return whether a prediction has a value and no probability; a failed network has neither."""
+    return prediction.value is not None and math.isnan(prediction.probability)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -276,7 +284,8 @@ class RenderedFrame:
     """A finished image on its way to an output, with everything that was drawn onto it."""
 
     image: av.VideoFrame
-    """The frame with heat and labels drawn on it: planar YUV, 4:2:0, 4:2:2 or 4:4:4, of 8 or 10 bits."""
+    """The frame with heat and labels drawn on it: planar YUV, 4:2:0, 4:2:2 or 4:4:4, of 8 or 10 bits, with
+    alpha as a fourth plane where that is kept."""
     pts: int
     """Presentation time in units of `time_base`."""
     time_base: Fraction

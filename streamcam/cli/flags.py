@@ -13,6 +13,7 @@ FLAGS: dict[str, str] = {
     "against": "--against",
     "alpha": "--alpha",
     "annotations": "--annotations",
+    "alpha_channel": "--alpha-channel",
     "at": "--at",
     "backend": "--backend",
     "batch_size": "--batch",

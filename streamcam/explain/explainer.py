@@ -373,10 +373,13 @@ class Explainer:
             # would wait for it again and again.
             known = run.probabilities
             probabilities = (self.model.probabilities(run.scores) if known is None else known).cpu()
+            values = run.scores.detach().cpu().numpy() if self.model.shows_scores else None
             ranking = probabilities.argsort(dim=1, descending=True, stable=True)
             ranked = ranking
             if tracker is not None:
-                ranked = rank_over_time(frames, probabilities, self.model, self.targets, self.top_k, tracker)
+                ranked = rank_over_time(
+                    frames, probabilities, values, self.model, self.targets, self.top_k, tracker
+                )
             found = find_objects(frames, run.instances, self.model, region, tracker)
             aims = [
                 (target, objective)
@@ -390,6 +393,7 @@ class Explainer:
                 objectives=objectives,
                 best=ranking[:, : self.top_k].tolist(),
                 probabilities=probabilities.numpy(),
+                values=values,
                 found=found,
             )
         return self._assembler.assemble(frames, result, region)

@@ -167,6 +167,11 @@ class Model(abc.ABC):
         return False
 
     @property
+    def shows_scores(self) -> bool:
+        """Whether scores are shown beside probabilities, as similarities are."""
+        return False
+
+    @property
     def clip_fps(self) -> float:
         """How many frames of a second a clip holds; of no concern to networks that take single images."""
         return 15.0

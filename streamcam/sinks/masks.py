@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ from streamcam.sinks.video import open_video_sink
 _NAME = "%05d.png"
 _VIDEO_SUFFIX = ".mkv"
 _WHITE = 255
+_FORMAT = "yuv420p"
+"""Of a video of masks, whatever the format of the input: its luma alone matters."""
 
 
 def open_mask_sink(path: Path, info: SourceInfo, *, overwrite: bool) -> Sink:
@@ -42,7 +45,8 @@ def open_mask_sink(path: Path, info: SourceInfo, *, overwrite: bool) -> Sink:
     if suffix == _VIDEO_SUFFIX and not info.is_still:
         check_output(path, overwrite=overwrite, inputs=(info.path, *info.files))
         settings = EncoderSettings(codec="ffv1", no_audio=True)
-        return MaskVideoSink(open_video_sink(path, info, settings, overwrite=overwrite))
+        plain = dataclasses.replace(info, pixel_format=_FORMAT, hdr_metadata=None)
+        return MaskVideoSink(open_video_sink(path, plain, settings, overwrite=overwrite))
     made = None
     if not suffix:
         check_output(path.with_name(f"{path.name}.check"), overwrite=True, inputs=())
@@ -120,7 +124,7 @@ class MaskVideoSink(Sink):
     def write(self, frame: RenderedFrame) -> None:
         """Write the mask of one frame."""
         source = frame.image if frame.stabilized is None else frame.stabilized.frame.image
-        image = blank_like(source)
+        image = blank_like(source, pixel_format=_FORMAT)
         is_white = mask_of(frame) > 0
         coding = coding_of(image)
         black, white = (coding.encode_rgb(np.full(3, level, np.float32)) for level in (0, _WHITE))

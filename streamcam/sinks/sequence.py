@@ -9,7 +9,7 @@ from streamcam.explanations import RenderedFrame
 from streamcam.frames import SourceInfo
 from streamcam.media.encoders import EncoderSettings
 from streamcam.media.numbered_files import is_pattern, numbered_files, numbered_name
-from streamcam.media.scaling import FAITHFUL, Resampler
+from streamcam.media.scaling import Resampler
 from streamcam.sinks.base import Sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, save_image
 from streamcam.sinks.part_file import begin_directory, end_directory, leave_directory, sink_error
@@ -124,8 +124,7 @@ class SequenceSink(Sink):
             OSError: if the disk refuses.
             ValueError: if it cannot hold the frame.
         """
-        image = frame.image
-        save_image(self._resampler.to_rgb(image, image.width, image.height, interpolation=FAITHFUL), path)
+        save_image(self._resampler.to_shown(frame.image), path)
 
     def add_file(self, name: str, text: str) -> None:
         """Add a text file that lies beside the numbered ones.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import av
@@ -47,6 +48,23 @@ def test_a_video_holds_the_same_without_loss(tmp_path: Path) -> None:
     assert len(read) == 3
     for image, mask in zip(read, expected(), strict=True):
         np.testing.assert_array_equal(image, mask)
+
+
+def test_the_masks_of_a_video_of_10_bits_with_alpha_are_the_same(tmp_path: Path) -> None:
+    info = dataclasses.replace(info_of(size=(200, 100)), pixel_format="yuva420p10le")
+    frame = annotated(0, cat())
+    assert frame.stabilized is not None
+    image = av.VideoFrame(200, 100, "yuva420p10le")  # masks do not look at its pixels
+    deep = dataclasses.replace(
+        frame.stabilized, frame=dataclasses.replace(frame.stabilized.frame, image=image)
+    )
+    with open_mask_sink(tmp_path / "masks.mkv", info, overwrite=False) as sink:
+        sink.write(dataclasses.replace(frame, stabilized=deep))
+    with av.open(str(tmp_path / "masks.mkv")) as video:
+        read = next(video.decode(video=0)).to_ndarray(format="gray")
+    assert read[20:45, 20:100].min() == 255
+    assert (read == 255).sum() == 25 * 80
+    assert (read == 0).sum() == read.size - 25 * 80
 
 
 def test_masks_that_are_there_are_not_replaced_unasked(tmp_path: Path) -> None:

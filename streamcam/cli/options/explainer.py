@@ -126,7 +126,8 @@ _model_options = combine(
         "--iou",
         type=NUMBER,
         metavar="0..1",
-        help="Of a detector: boxes of one class that overlap more than this are one object. [default: 0.5]",
+        help="Of a detector: boxes of one class that overlap more than this are one object. "
+        "[default: 0.5; 1, which keeps all, for those of hf:FOLDER]",
     ),
     option(
         "--max-detections",

@@ -17,8 +17,8 @@ from streamcam.errors import ModelError
 from streamcam.explain.hooks import HookedNetwork, with_float_scores
 from streamcam.explain.targets import Objective
 from streamcam.models import Model, Output
-from streamcam.models.families.clip import PromptNetwork
 from streamcam.models.layouts import MAX_PREFIX_TOKENS
+from streamcam.models.prompts import PromptNetwork
 
 _SOFTMAXES = frozenset({F.softmax, torch.softmax, torch.Tensor.softmax})
 

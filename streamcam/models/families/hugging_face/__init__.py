@@ -11,6 +11,7 @@ from streamcam.errors import ModelError
 from streamcam.models.base import Model
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.hugging_face.classifiers import load_classifier
+from streamcam.models.families.hugging_face.detectors import load_detector
 from streamcam.models.families.hugging_face.folder import PREFIX, Folder
 from streamcam.models.families.hugging_face.segmenters import load_query_segmenter, load_segmenter
 from streamcam.models.families.hugging_face.videos import load_video_classifier
@@ -21,6 +22,7 @@ KINDS: dict[str, Callable[[Folder], Model]] = {
     "ForSemanticSegmentation": load_segmenter,
     "ForUniversalSegmentation": load_query_segmenter,
     "ForInstanceSegmentation": load_query_segmenter,
+    "ForObjectDetection": load_detector,
     "ForVideoClassification": load_video_classifier,
 }
 """Ending of an architecture's name → what makes a model of a folder."""
