@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamcam.errors import StreamcamError
+    from streamcam.evidence import Evidence, open_evidence
     from streamcam.explain import METHODS, Explainer
     from streamcam.explanations import Explanation, Instance, Prediction
     from streamcam.frames import Frame, Region
@@ -40,6 +41,8 @@ _HOMES = {
     "Output": "streamcam.models",
     "load_model": "streamcam.models",
     "StreamcamError": "streamcam.errors",
+    "Evidence": "streamcam.evidence",
+    "open_evidence": "streamcam.evidence",
     "Explanation": "streamcam.explanations",
     "Instance": "streamcam.explanations",
     "Frame": "streamcam.frames",
@@ -73,6 +76,7 @@ __all__ = [
     "Classifier",
     "Detector",
     "EncoderSettings",
+    "Evidence",
     "Explainer",
     "Explanation",
     "Frame",
@@ -97,6 +101,7 @@ __all__ = [
     "__version__",
     "live",
     "load_model",
+    "open_evidence",
     "open_sink",
     "open_source",
     "plan_render",

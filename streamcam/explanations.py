@@ -149,6 +149,9 @@ class Explanation:
     """A small gray image of the whole frame, uint8 (h, w), for finding cuts and motion."""
     instances: tuple[Instance, ...] = ()
     """The objects found, if the network finds objects."""
+    probabilities: FloatArray | None = dataclasses.field(default=None, repr=False)
+    """Probability of every class in this frame alone, or the values of a regressor, float32 (classes,); None
+    if the frame was skipped."""
 
     def __post_init__(self) -> None:
         if [target.index for target in self.targets] != list(self.heatmaps):

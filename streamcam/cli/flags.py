@@ -31,6 +31,7 @@ FLAGS: dict[str, str] = {
     "duration_s": "--duration",
     "end_s": "--end",
     "every": "--every",
+    "evidence": "--evidence",
     "fit": "--fit",
     "give_up_s": "--give-up",
     "hwaccel": "--hwaccel",

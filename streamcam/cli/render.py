@@ -64,6 +64,12 @@ if TYPE_CHECKING:
     metavar="DIR|FILE.mkv",
     help="Also write masks of the same, as a PNG image per frame or one lossless video.",
 )
+@option(
+    "--evidence",
+    metavar="FILE.h5",
+    help="Also keep all raw maps, predictions and settings in a file of arrays (HDF5), "
+    "for streamcam.open_evidence.",
+)
 @part_options
 @reading_options
 @explainer_options(live=False)
@@ -82,6 +88,7 @@ def render_command(
     sidecar: str | None,
     annotations: tuple[str, ...],
     masks: str | None,
+    evidence: str | None,
     part: dict[str, Any],
     reading: dict[str, Any],
     model: dict[str, Any],
@@ -118,6 +125,7 @@ def render_command(
         sidecar=sidecar,
         annotations=annotations,
         masks=masks,
+        evidence=evidence,
         overwrite=overwrite,
         resume=resume,
     )
@@ -149,7 +157,7 @@ def _render_file(
     plan: RenderPlan, load: Callable[[ProgressLine], Explainer], source: str, output: str, *, quiet: bool
 ) -> int:
     """Run the render of one file."""
-    resume, sidecar = plan.settings.resume, plan.settings.sidecar
+    resume = plan.settings.resume
     signals = SignalCount()
     # Signals are handled from the first frame until the outcome is printed.
     with contextlib.ExitStack() as handling:
@@ -167,5 +175,5 @@ def _render_file(
                 on_resume=lambda kept: line.print_above(resume_message(output, kept)),
             )
         if not quiet:
-            print_result(result, None if sidecar is None else str(sidecar))
+            print_result(result, plan.settings)
         return print_outcome(result, source, signals)

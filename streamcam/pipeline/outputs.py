@@ -15,6 +15,7 @@ from streamcam.sinks import (
     check_output,
     check_resumable,
     holds_objects,
+    open_evidence_sink,
     open_mask_sink,
     open_sidecar_sink,
     open_sink,
@@ -60,7 +61,7 @@ def check_boxes(output: Path, settings: RenderSettings, model: str) -> None:
     """
     if settings.localization.boxes:
         return
-    needing = [location for name, location in settings.locations if name != "sidecar"]
+    needing = [location for name, location in settings.locations if name in ("annotations", "masks")]
     if holds_objects(output):
         needing.append(output)
     if needing:
@@ -81,6 +82,8 @@ def _open_each(
     for name, location in settings.locations:
         if name == "sidecar":
             yield open_sidecar_sink(location, info, overwrite=overwrite)
+        elif name == "evidence":
+            yield open_evidence_sink(location, info, overwrite=overwrite)
         elif name == "masks":
             yield open_mask_sink(location, info, overwrite=overwrite)
         else:
@@ -101,5 +104,6 @@ def _check_names(output: str | Path, settings: RenderSettings, info: SourceInfo)
             raise InvalidArgumentError(
                 f"the {second} {str(other)!r} is the {first} itself; give it another name"
             )
-    if settings.sidecar is not None:
-        check_output(settings.sidecar, overwrite=settings.overwrite, inputs=(info.path,))
+    for path in (settings.sidecar, settings.evidence):
+        if path is not None:
+            check_output(path, overwrite=settings.overwrite, inputs=(info.path, *info.files))

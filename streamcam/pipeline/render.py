@@ -22,7 +22,7 @@ from streamcam.pipeline.resume import ResumeState, Resumption
 from streamcam.pipeline.settings import RenderSettings
 from streamcam.pipeline.stream import ExplainedStream, stream
 from streamcam.pipeline.workers import prefetch
-from streamcam.sinks import Sink
+from streamcam.sinks import EvidenceSink, Sink
 from streamcam.sources import Location, Source, SourceSettings, open_source
 from streamcam.temporal import Stabilizer, stabilize
 
@@ -263,6 +263,7 @@ class RenderPlan:
                     on_resume(resumption.kept)
                 sinks = [resumption.wrap(sinks[0]), *sinks[1:]]
                 stack.callback(sinks[0].abort)
+            identify_evidence(sinks, explainer, self.settings)
             stages = explainer if resumption is None else resumption.explainer
             explained = stack.enter_context(stream(self._source, stages, temporal=self.settings.temporal))
             if on_start is not None:
@@ -275,7 +276,10 @@ class RenderPlan:
             if resumption is not None and explained.stopped:
                 frames = 0  # what is finished waits for the rest
             elif frames:
-                for sink in sinks:
+                for sink in sinks:  # evidence is the last
+                    if isinstance(sink, EvidenceSink):
+                        notes = self._notes(explainer, explained.report(), sinks, written)
+                        sink.conclude({"notes": notes, "elapsed_s": time.monotonic() - began_s})
                     sink.finish(cut_short=explained.stopped)
             elif not explained.stopped:
                 raise SourceError(f"{self.info.name!r} gave no frames")
@@ -288,17 +292,23 @@ class RenderPlan:
             video_s=written.video_s,
             interrupted=explained.stopped,
             source=report,
-            notes=(
-                *explainer.notes,
-                *self.info.notes,
-                *report.notes,
-                *self._overlay.notes,
-                *(note for sink in sinks for note in sink.notes),
-                *note_empty_maps(written.empty, written.explained),
-            ),
+            notes=self._notes(explainer, report, sinks, written),
             carried=carried if frames else 0,
             kept=resumption.kept if resumption is not None and explained.stopped else None,
             empty=written.empty if frames else {},
+        )
+
+    def _notes(
+        self, explainer: Explainer, report: SourceReport, sinks: Sequence[Sink], written: _Written
+    ) -> tuple[str, ...]:
+        """Return what the user should know of so far."""
+        return (
+            *explainer.notes,
+            *self.info.notes,
+            *report.notes,
+            *self._overlay.notes,
+            *(note for sink in sinks for note in sink.notes),
+            *note_empty_maps(written.empty, written.explained),
         )
 
     def _resume(self, explainer: Explainer) -> Resumption:
@@ -379,6 +389,14 @@ def note_empty_maps(empty: Mapping[str, int], explained: int) -> list[str]:
         f"the map of {count} of {explained} explained frames shows nothing: {EMPTY_MAPS[reason]}"
         for reason, count in empty.items()
     ]
+
+
+def identify_evidence(sinks: Iterable[Sink], explainer: Explainer, settings: RenderSettings) -> None:
+    """Pass what the frames are made with to evidence files."""
+    plain = {name: dataclasses.asdict(value) for name, value in settings.of_images().items()}
+    for sink in sinks:
+        if isinstance(sink, EvidenceSink):
+            sink.identify(explainer.identity(), plain, explainer.model.labels)
 
 
 def describe_run(explainer: Explainer) -> dict[str, Any]:

@@ -96,7 +96,8 @@ def render_many(
         sources: Files, URLs, numbered images, folders and patterns such as ``videos/*.mp4``.
         output: A folder, or a name with fields in braces, as in ``out/{stem}-heat.mp4``; see `list_jobs`.
         explainer: Computes the maps.
-        settings: How the files are rendered; `sidecar` is a folder or a name with fields, too.
+        settings: How the files are rendered; `sidecar` and `evidence` are folders or names with
+            fields, too.
         on_progress: Called after every frame.
         on_job: Called before each render, with its place among the inputs, from 0.
         on_result: Called with what became of each input.
@@ -130,11 +131,11 @@ def plan_many(
     directory = base_directory(output)
     earlier = [directory / entry.output for entry in read_manifest(directory)]
     for name, location in settings.locations:
-        if name != "sidecar":
+        if name not in ("sidecar", "evidence"):
             raise InvalidArgumentError(
                 f"`{name}` {str(location)!r} is for one input; render several one by one for that"
             )
-    jobs = list_jobs(sources, output, settings.sidecar, left_out=earlier)
+    jobs = list_jobs(sources, output, settings.sidecar, settings.evidence, left_out=earlier)
     _refuse_existing(jobs, earlier, overwrite=settings.overwrite)
     make_directories(jobs)
     return ManyPlan(jobs, settings, Manifest(directory))
@@ -254,7 +255,10 @@ class ManyPlan:
         entry = ManifestEntry(str(job.source), self._name(job), "started")
         is_ours = entry.output in self._manifest.entries
         settings = dataclasses.replace(
-            self.settings, sidecar=job.sidecar, overwrite=self.settings.overwrite or is_ours
+            self.settings,
+            sidecar=job.sidecar,
+            evidence=job.evidence,
+            overwrite=self.settings.overwrite or is_ours,
         )
         self._manifest.record(entry)
         began_s = time.monotonic()
@@ -320,7 +324,8 @@ class ManyPlan:
         """Hash all that an output depends on; None for inputs that are no files."""
         if isinstance(job.source, int) or not is_file(job.source):
             return None
-        settings = {**self.settings.of_images(), "sidecar": job.sidecar is not None}
+        beside = {"sidecar": job.sidecar is not None, "evidence": job.evidence is not None}
+        settings = {**self.settings.of_images(), **beside}
         try:
             described = {**identify_file(Path(job.source)), **identity, **flatten(settings)}
         except OSError:

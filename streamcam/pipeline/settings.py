@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from streamcam.localization import LocalizationSettings
 from streamcam.media.encoders import EncoderSettings
@@ -28,6 +29,8 @@ class RenderSettings:
     """How a video is encoded."""
     sidecar: str | Path | None = None
     """A file for the raw maps, JSON lines; None for none."""
+    evidence: str | Path | None = None
+    """A file for all that the network answers, read by `streamcam.open_evidence`; None for none."""
     annotations: tuple[str | Path, ...] = ()
     """Files for the objects of every frame, or the boxes around their heat: ``boxes.json`` in COCO's format,
     ``boxes.xml`` in CVAT's, ``labels/%05d.txt`` in YOLO's."""
@@ -42,11 +45,11 @@ class RenderSettings:
     @property
     def locations(self) -> tuple[tuple[str, Path], ...]:
         """The files beside the main output: the name of each setting, and the file or folder."""
-        single = [("sidecar", self.sidecar), ("masks", self.masks)]
+        single = [("sidecar", self.sidecar), ("evidence", self.evidence), ("masks", self.masks)]
         beside = [*(("annotations", each) for each in self.annotations), *single]
         return tuple((name, Path(location)) for name, location in beside if location is not None)
 
-    def of_images(self) -> dict[str, object]:
+    def of_images(self) -> dict[str, Any]:
         """Return the settings that decide how the images of the output look, by name."""
         return {
             "overlay": self.overlay,

@@ -1,4 +1,4 @@
-"""Where rendered frames go: videos, images, memory; and sidecar files with the raw maps."""
+"""Where rendered frames go: videos, images, memory; and files of raw maps and evidence."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from streamcam.media.numbered_files import is_pattern
 from streamcam.sinks.base import Sink
+from streamcam.sinks.evidence import EvidenceSink, open_evidence_sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, ImageSink, open_image_sink
 from streamcam.sinks.locks import lock, unlock
 from streamcam.sinks.masks import open_mask_sink
@@ -23,6 +24,7 @@ from streamcam.sinks.video import VideoSink
 __all__ = [
     "IMAGE_SUFFIXES",
     "SINKS",
+    "EvidenceSink",
     "ImageSink",
     "MemorySink",
     "Opener",
@@ -44,6 +46,7 @@ __all__ = [
     "lock",
     "locked_store",
     "make_resumable",
+    "open_evidence_sink",
     "open_image_sink",
     "open_mask_sink",
     "open_sidecar_sink",

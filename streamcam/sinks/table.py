@@ -17,6 +17,7 @@ from streamcam.sinks.annotations.coco import open_coco_sink
 from streamcam.sinks.annotations.cvat import CvatSink
 from streamcam.sinks.annotations.yolo import open_yolo_sink
 from streamcam.sinks.base import Sink
+from streamcam.sinks.evidence import open_evidence_sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, open_image_sink
 from streamcam.sinks.part_file import check_output
 from streamcam.sinks.sequence import is_sequence, open_sequence_sink
@@ -86,6 +87,10 @@ def _open_yolo(location: str, info: SourceInfo, settings: SinkSettings) -> Sink:
     return open_yolo_sink(Path(location), info, settings.encoder, overwrite=settings.overwrite)
 
 
+def _open_evidence(location: str, info: SourceInfo, settings: SinkSettings) -> Sink:
+    return open_evidence_sink(Path(location), info, overwrite=settings.overwrite)
+
+
 _ALPHA_IMAGES = [suffix for suffix, row in IMAGE_SUFFIXES.items() if row.holds_alpha]
 _ALPHA_VIDEOS = [suffix for suffix, row in CONTAINERS.items() if row.alpha_codecs]
 
@@ -125,6 +130,7 @@ SINKS: list[SinkKind] = [
         lambda location, _info: is_pattern(Path(location)),
         annotates=True,
     ),
+    SinkKind("evidence", (".h5", ".hdf5"), _open_evidence, "evidence.h5"),
 ]
 """Every kind of output. The first row that has the location's suffix or scheme and takes the location wins:
 one appended for a suffix that is here already is not reached, unless it is inserted before that row."""

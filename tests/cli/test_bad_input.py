@@ -172,6 +172,13 @@ MISTAKES = [
         {"sidecar": "no/maps.jsonl"},
     ),
     Mistake(
+        "-o out.mp4 --evidence there.mp4",
+        MISUSE,
+        OutputExistsError,
+        r"'there\.mp4' exists already",
+        {"evidence": "there.mp4"},
+    ),
+    Mistake(
         "-o no/out.mp4",
         MISUSE,
         NoDirectoryError,

@@ -27,7 +27,7 @@ _own_model_options = combine(
         "prompts",
         multiple=True,
         metavar="TEXT",
-        help="A text to compare images with, of networks named clip:NAME. Repeat it: each is a class.",
+        help="A text to compare images with, for networks like clip:NAME. Repeat it: each is a class.",
     ),
     option(
         "--template",
