@@ -44,8 +44,11 @@ class RenderSettings:
 
     @property
     def locations(self) -> tuple[tuple[str, Path], ...]:
-        """The files beside the main output: the name of each setting, and the file or folder."""
-        single = [("sidecar", self.sidecar), ("evidence", self.evidence), ("masks", self.masks)]
+        """The files beside the main output: the name of each setting, and the file or folder.
+
+        Evidence is the last to be finished: it holds the notes of the others.
+        """
+        single = [("sidecar", self.sidecar), ("masks", self.masks), ("evidence", self.evidence)]
         beside = [*(("annotations", each) for each in self.annotations), *single]
         return tuple((name, Path(location)) for name, location in beside if location is not None)
 
