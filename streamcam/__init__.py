@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from streamcam.overlay import Overlay, OverlaySettings
     from streamcam.panes import Comparison
     from streamcam.pipeline.compare import compare
-    from streamcam.pipeline.render import RenderPlan, RenderResult, RenderSettings, plan_render, render
+    from streamcam.pipeline.render import RenderPlan, RenderResult, plan_render, render
     from streamcam.pipeline.render_many import JobResult, RenderManyResult, render_many
+    from streamcam.pipeline.settings import RenderSettings
     from streamcam.pipeline.stream import stream
     from streamcam.session.live import live
     from streamcam.session.settings import LiveSettings
@@ -54,7 +55,7 @@ _HOMES = {
     "OverlaySettings": "streamcam.overlay",
     "RenderPlan": "streamcam.pipeline.render",
     "RenderResult": "streamcam.pipeline.render",
-    "RenderSettings": "streamcam.pipeline.render",
+    "RenderSettings": "streamcam.pipeline.settings",
     "plan_render": "streamcam.pipeline.render",
     "render": "streamcam.pipeline.render",
     "JobResult": "streamcam.pipeline.render_many",

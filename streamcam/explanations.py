@@ -247,8 +247,8 @@ class HeatPeak:
 class Localization:
     """Where the displayed heat of a frame lies."""
 
-    boxes: tuple[HeatBox, ...] = ()
-    """Boxes around it; of each target the largest first."""
+    boxes: tuple[HeatBox, ...] | None = None
+    """Boxes around it, of each target the largest first; None if they were not looked for."""
     peaks: tuple[HeatPeak, ...] = ()
     """Its strongest places; of each target the strongest first."""
 
@@ -276,6 +276,13 @@ class StabilizedFrame:
     """The same frame with the explanations that are compared with this one, as in `Explanation.others`."""
     localization: Localization | None = None
     """Where the heat lies, if that was asked for."""
+
+    @property
+    def annotations(self) -> tuple[Instance, ...]:
+        """The objects to write as annotations: boxes around the heat if asked for, else what was found."""
+        if self.localization is None or self.localization.boxes is None:
+            return self.instances
+        return tuple(box.instance for box in self.localization.boxes)
 
     def __repr__(self) -> str:
         labels = ", ".join(label.label for label in self.labels)

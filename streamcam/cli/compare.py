@@ -75,7 +75,8 @@ def compare_command(
     from streamcam.localization import LocalizationSettings
     from streamcam.media.encoders import EncoderSettings
     from streamcam.overlay import OverlaySettings
-    from streamcam.pipeline.render import RenderSettings, plan_render
+    from streamcam.pipeline.render import plan_render
+    from streamcam.pipeline.settings import RenderSettings
     from streamcam.sources import SourceSettings
     from streamcam.temporal import TemporalSettings
 

@@ -68,10 +68,10 @@ class Localizer:
                 HeatPeak(target.index, target.label, x, y, strength)
                 for x, y, strength in find_peaks(grid, self._settings.threshold, self._settings.points)
             ]
-        boxes = self._number(boxes, stabilized.frame.time_s)
+        numbered = tuple(self._number(boxes, stabilized.frame.time_s)) if self._settings.boxes else None
         pairs = zip(self._others, stabilized.others, strict=True)
         others = tuple(localizer.locate(other) for localizer, other in pairs)
-        localization = Localization(tuple(boxes), tuple(peaks))
+        localization = Localization(numbered, tuple(peaks))
         return dataclasses.replace(stabilized, localization=localization, others=others)
 
     def _find_boxes(

@@ -91,15 +91,18 @@ def test_networks_and_images_are_compared(tmp_path: Path, explainer: streamcam.E
 
 def test_what_cannot_be_compared_is_refused_before_a_network_is_asked(clip: Path, tmp_path: Path) -> None:
     for comparison, settings, message in (
-        (
-            Comparison(),
-            RenderSettings(resume=True),
-            "neither resumed nor kept as evidence",
-        ),
-        (Comparison(), RenderSettings(evidence=tmp_path / "e.h5"), "leave out `evidence`"),
+        (Comparison(), RenderSettings(resume=True), "`resume=True` keeps one"),
+        (Comparison(), RenderSettings(evidence=tmp_path / "e.h5"), "`evidence` keeps one"),
+        (Comparison(), RenderSettings(annotations=("boxes.json",)), "`annotations` keeps one"),
         (Comparison(methods=("a", "a")), RenderSettings(), "'a' twice"),
         (Comparison(modes=("flow", "flaw")), RenderSettings(), "unknown smoothing mode 'flaw'"),
     ):
         with pytest.raises(InvalidArgumentError, match=message):
             streamcam.plan_render(clip, tmp_path / "panes.mp4", settings, comparison)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cat.mp4"]
+
+
+@pytest.mark.parametrize("name", ["boxes.json", "evidence.h5"])
+def test_a_file_of_single_explanations_holds_no_panes(clip: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"{name}' keeps one"):
+        streamcam.plan_render(clip, tmp_path / name, comparison=Comparison())
