@@ -11,11 +11,11 @@ import torch
 from streamcam.errors import InvalidArgumentError, unknown_name
 from streamcam.explain.backends.cache import ModelCache
 from streamcam.explain.backends.openvino import load_backbone
-from streamcam.explain.backends.runtime import available
 from streamcam.explain.backends.split import split_network
 from streamcam.explain.backends.split_network import SplitNetwork
 from streamcam.explain.methods import HEAD_ONLY, Method
 from streamcam.models import Layer, Model
+from streamcam.models.openvino_runtime import available
 
 BACKENDS = ("auto", "openvino", "torch")
 """Values of the parameter ``backend``."""
