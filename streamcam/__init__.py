@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from streamcam.explain import METHODS, Explainer
     from streamcam.explanations import Explanation, Instance, Prediction
     from streamcam.frames import Frame, Region
+    from streamcam.localization import LocalizationSettings
     from streamcam.media.encoders import EncoderSettings
     from streamcam.models import Candidates, Classifier, Detector, InputSpec, Model, Output, load_model
     from streamcam.overlay import Overlay, OverlaySettings
     from streamcam.pipeline.render import RenderPlan, RenderResult, RenderSettings, plan_render, render
+    from streamcam.pipeline.render_many import JobResult, RenderManyResult, render_many
     from streamcam.pipeline.stream import stream
     from streamcam.session.live import live
     from streamcam.session.settings import LiveSettings
@@ -49,8 +51,12 @@ _HOMES = {
     "RenderSettings": "streamcam.pipeline.render",
     "plan_render": "streamcam.pipeline.render",
     "render": "streamcam.pipeline.render",
+    "JobResult": "streamcam.pipeline.render_many",
+    "RenderManyResult": "streamcam.pipeline.render_many",
+    "render_many": "streamcam.pipeline.render_many",
     "stream": "streamcam.pipeline.stream",
     "EncoderSettings": "streamcam.media.encoders",
+    "LocalizationSettings": "streamcam.localization",
     "live": "streamcam.session.live",
     "LiveSettings": "streamcam.session.settings",
     "open_sink": "streamcam.sinks",
@@ -71,13 +77,16 @@ __all__ = [
     "Frame",
     "InputSpec",
     "Instance",
+    "JobResult",
     "LiveSettings",
+    "LocalizationSettings",
     "Model",
     "Output",
     "Overlay",
     "OverlaySettings",
     "Prediction",
     "Region",
+    "RenderManyResult",
     "RenderPlan",
     "RenderResult",
     "RenderSettings",
@@ -91,6 +100,7 @@ __all__ = [
     "open_source",
     "plan_render",
     "render",
+    "render_many",
     "stream",
 ]
 

@@ -199,6 +199,44 @@ class Explanation:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class HeatBox:
+    """A box around one connected area of a heatmap."""
+
+    target: int
+    """Index of the target whose heat it is."""
+    instance: Instance
+    """The class or object explained there: its place is that of the heat, its number holds over time, and its
+    score is the network's confidence in it, NaN for a target that has none."""
+    share: float
+    """Share of the heat in the frame that lies inside the box, 0 to 1."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HeatPeak:
+    """A place where a heatmap is strongest."""
+
+    target: int
+    """Index of the target whose heat it is."""
+    label: str
+    x: float
+    """From the left edge, as a fraction of the frame's width."""
+    y: float
+    """From the upper edge, as a fraction of the frame's height."""
+    strength: float
+    """The displayed heat there, 0 to 1."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Localization:
+    """Where the displayed heat of a frame lies."""
+
+    boxes: tuple[HeatBox, ...] = ()
+    """Boxes around it; of each target the largest first."""
+    peaks: tuple[HeatPeak, ...] = ()
+    """Its strongest places; of each target the strongest first."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class StabilizedFrame:
     """A frame with the heatmaps, labels and objects to draw on it."""
 
@@ -217,6 +255,8 @@ class StabilizedFrame:
     """The frame's own explanation, with the region that the heatmaps cover; without raw maps if skipped."""
     instances: tuple[Instance, ...] = ()
     """The objects to draw; those of the last explained frame if this one was skipped."""
+    localization: Localization | None = None
+    """Where the heat lies, if that was asked for."""
 
     def __repr__(self) -> str:
         labels = ", ".join(label.label for label in self.labels)

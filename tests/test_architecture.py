@@ -26,12 +26,25 @@ ALLOWED: dict[str, set[str]] = {
     "sources": BASE,
     "models": BASE,
     "temporal": BASE,
+    "localization": BASE | {"temporal"},
     "overlay": BASE,
     "sinks": BASE,
     "explain": BASE | {"models", "sources"},
-    "pipeline": BASE | {"sources", "temporal", "overlay", "sinks"},
-    "session": BASE | {"sources", "models", "temporal", "overlay", "sinks", "explain", "pipeline"},
-    "cli": BASE | {"sources", "models", "explain", "temporal", "overlay", "sinks", "pipeline", "session"},
+    "pipeline": BASE | {"sources", "temporal", "localization", "overlay", "sinks"},
+    "session": BASE
+    | {"sources", "models", "temporal", "localization", "overlay", "sinks", "explain", "pipeline"},
+    "cli": BASE
+    | {
+        "sources",
+        "models",
+        "explain",
+        "temporal",
+        "localization",
+        "overlay",
+        "sinks",
+        "pipeline",
+        "session",
+    },
     "__main__": {"cli"},
 }
 """Room → the rooms it may import, besides itself and the package's bare name, which has the version."""
@@ -45,6 +58,7 @@ ALLOWED_FOR_TYPES: dict[str, set[str]] = {
         "models",
         "explain",
         "temporal",
+        "localization",
         "overlay",
         "sinks",
         "sources",

@@ -105,8 +105,9 @@ def check_render(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> No
     if arguments[1].endswith(".mp4") and not {"--end", "--duration"} & set(arguments):
         arguments = [*arguments, "--end", "0.5"]
     assert run(arguments) == 0, capsys.readouterr().err
-    assert "wrote" in capsys.readouterr().out
-    assert Path(arguments[arguments.index("-o") + 1]).stat().st_size > 1000
+    assert re.search(r"^wrote|; manifest: ", capsys.readouterr().out, re.MULTILINE)
+    output = Path(arguments[arguments.index("-o") + 1].replace("{stem}", "sample"))
+    assert output.stat().st_size > 1000
 
 
 @pytest.mark.parametrize("command", [command for _, command in STREAMCAM if " layers " in command])

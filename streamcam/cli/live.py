@@ -14,6 +14,7 @@ from streamcam.cli.options import (
     debug_option,
     explainer_options,
     grouped,
+    localization_options,
     option,
     overlay_options,
     read_above_zero,
@@ -92,6 +93,7 @@ _limit_options = grouped(
 @explainer_options(live=True)
 @temporal_options(live=True)
 @overlay_options
+@localization_options
 @option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 @debug_option
 def live_command(
@@ -108,6 +110,7 @@ def live_command(
     explainer: dict[str, Any],
     temporal: dict[str, Any],
     overlay: dict[str, Any],
+    localization: dict[str, Any],
     quiet: bool,
 ) -> int:
     """Show SOURCE with the heat and the predicted labels on top, always the newest frame.
@@ -117,6 +120,7 @@ def live_command(
     password is better put into the environment variable STREAMCAM_SOURCE than on the command line, which
     others on the same machine can read.
     """
+    from streamcam.localization import LocalizationSettings
     from streamcam.overlay import OverlaySettings
     from streamcam.session.explainers import Explainers, build_from_model
     from streamcam.session.live import open_session
@@ -138,6 +142,7 @@ def live_command(
             SourceSettings(**camera, loop=loop, real_time=True),
             OverlaySettings(**overlay),
             TemporalSettings(**temporal),
+            LocalizationSettings(**localization),
             display=display,
             record=record,
             overwrite=overwrite,

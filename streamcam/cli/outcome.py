@@ -59,26 +59,35 @@ def print_outcome(result: RenderResult, source: str, signals: SignalCount) -> in
         say("streamcam: interrupted before anything was finished; nothing was written", err=True)
     elif result.interrupted:
         say(f"streamcam: interrupted; {output} contains {_frames(result)} rendered so far", err=True)
-    elif result.frames_lost:
-        lost = f"{result.frames_lost} of {_count(result.source.frames_due, 'frame')}"
-        say(
-            f"streamcam: error: {output} is missing {lost} that were read; this is a bug in streamcam",
-            err=True,
-        )
-    elif not result.complete:
-        say(f"streamcam: error: {source!r} is damaged: {_damage(result)}", err=True)
-    elif signals.received:
+    elif signals.received and result.complete:
         say(f"streamcam: interrupted, but {output} was being completed and is whole", err=True)
-    if result.shows_nothing:
-        from streamcam.explanations import EMPTY_MAPS
-
-        reasons = "; ".join(name_flags(EMPTY_MAPS[reason]) for reason in result.empty)
-        say(f"streamcam: error: no frame of {source!r} has a map: {reasons}", err=True)
+    for problem in describe_problems(result, source):
+        say(f"streamcam: error: {problem}", err=True)
     if result.interrupted and (damaged := _damaged(result.source)):
         say(f"streamcam: {source!r} is damaged: {'; '.join(damaged)}", err=True)
     if signals.received:
         return EXIT_INTERRUPTED
     return EXIT_DONE if result.complete and not result.shows_nothing else EXIT_FAILED
+
+
+def describe_problems(result: RenderResult, source: str) -> list[str]:
+    """Describe what is missing in an output, unless it was interrupted, and whether no map shows anything."""
+    problems = []
+    if result.interrupted:
+        pass
+    elif result.frames_lost:
+        lost = f"{result.frames_lost} of {_count(result.source.frames_due, 'frame')}"
+        problems.append(
+            f"{str(result.output)!r} is missing {lost} that were read; this is a bug in streamcam"
+        )
+    elif not result.complete:
+        problems.append(f"{source!r} is damaged: {_damage(result)}")
+    if result.shows_nothing:
+        from streamcam.explanations import EMPTY_MAPS
+
+        reasons = "; ".join(name_flags(EMPTY_MAPS[reason]) for reason in result.empty)
+        problems.append(f"no frame of {source!r} has a map: {reasons}")
+    return problems
 
 
 def _describe_frames(result: RenderResult) -> str:

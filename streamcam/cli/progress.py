@@ -30,6 +30,7 @@ class ProgressLine:
 
     Attributes:
         activity: Current activity, as in ``"rendering"``.
+        label: What stands before the activity, as in ``"[2/9] a.mp4"``; empty for none.
         numbers: Frames, speed and time left, as text.
         ending: What happens after the first Ctrl-C, as text.
     """
@@ -41,6 +42,7 @@ class ProgressLine:
             quiet: Whether to show nothing on a terminal either.
         """
         self.activity = ""
+        self.label = ""
         self.numbers = ""
         self.ending = "finishing the file"
         self._quiet = quiet
@@ -50,23 +52,32 @@ class ProgressLine:
         self._task: TaskID | None = None
 
     @property
+    def heading(self) -> str:
+        """Label and activity."""
+        return f"{self.label} {self.activity}".lstrip()
+
+    @property
     def brief(self) -> str:
         """Text for a narrow terminal."""
-        return self.numbers or self.activity
+        return self.numbers or self.heading
 
     def begin(self, activity: str) -> None:
         """Show an activity of unknown length."""
-        self.activity = activity
+        if self._stopping:
+            return
+        self.activity, self.numbers = activity, ""
         if self._is_shown and self._bar is None:
             self._bar = _make_bar()
             self._bar.start()
             self._task = self._bar.add_task("", total=None, line=self)
+        elif self._bar is not None and self._task is not None:
+            self._bar.reset(self._task, total=None)
 
-    def print_above(self, text: str) -> None:
-        """Print a line above the progress line, unless quiet."""
+    def print_above(self, text: str, *, always: bool = False) -> None:
+        """Print a line above the progress line, if not quiet or if it is to be seen always."""
         if self._bar is not None:
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
-        elif not self._quiet:
+        elif always or not self._quiet:
             say(text, err=True)
 
     def update(self, progress: Progress) -> None:
@@ -180,7 +191,7 @@ def _make_bar() -> RichProgress:
     columns: list[ProgressColumn] = [SpinnerColumn()]
     # rich's thread reads the texts from the line at every refresh.
     if has_bar:
-        columns.append(TextColumn("{task.fields[line].activity}", style="bold", markup=False))
+        columns.append(TextColumn("{task.fields[line].heading}", style="bold", markup=False))
         columns.append(BarColumn(bar_width=None))
         columns.append(TextColumn("{task.fields[line].numbers}", markup=False))
     else:

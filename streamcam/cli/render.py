@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from streamcam.cli.exit_codes import EXIT_INTERRUPTED
 from streamcam.cli.options import (
     debug_option,
     encoding_options,
     explainer_options,
+    localization_options,
     option,
     overlay_options,
     part_options,
@@ -21,13 +22,23 @@ from streamcam.cli.options import (
 )
 from streamcam.cli.outcome import abort_message, print_outcome, print_result, resume_message
 from streamcam.cli.progress import ProgressLine, showing_activities
-from streamcam.cli.signals import SignalCount, stop_on_signal
+from streamcam.cli.signals import SignalCount, leave, stop_on_signal
+from streamcam.frames import check_inside
+
+if TYPE_CHECKING:
+    from streamcam.explain import Explainer
+    from streamcam.pipeline.render import RenderPlan
 
 
-@click.command("render", short_help="Explain a video or image and write the result.")
-@click.argument("source", metavar="INPUT")
+@click.command("render", short_help="Explain videos or images and write the results.")
+@click.argument("sources", metavar="INPUT...", nargs=-1, required=True)
 @option(
-    "-o", "--output", required=True, metavar="FILE", help="The file to write; its suffix chooses the format."
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    help="The file to write; its suffix chooses the format. For several inputs a folder, or a name that "
+    "holds {stem}, {name}, {parent} or {number}.",
 )
 @option("--overwrite", is_flag=True, help="Replace existing output files.")
 @option(
@@ -45,13 +56,14 @@ from streamcam.cli.signals import SignalCount, stop_on_signal
 @reading_options
 @explainer_options(live=False)
 @overlay_options
+@localization_options
 @temporal_options(live=False)
 @encoding_options
 @option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 @debug_option
 def render_command(
     *,
-    source: str,
+    sources: tuple[str, ...],
     output: str,
     overwrite: bool,
     resume: bool,
@@ -61,6 +73,7 @@ def render_command(
     model: dict[str, Any],
     explainer: dict[str, Any],
     overlay: dict[str, Any],
+    localization: dict[str, Any],
     temporal: dict[str, Any],
     encoding: dict[str, Any],
     quiet: bool,
@@ -69,10 +82,14 @@ def render_command(
 
     INPUT is any video that FFmpeg reads, an image, many images (a folder, frames/%05d.png or "frames/*.png"),
     a local HLS or DASH playlist, the URL of a file on a web server, or - for standard input.
+
+    Several inputs, or an output that is a folder, make one output each: render a.mp4 "videos/*.mp4" DIR -o
+    out/. A file that fails is reported and the others go on; the same command again does what is missing.
     """
-    from streamcam.frames import check_inside
+    from streamcam.localization import LocalizationSettings
     from streamcam.media.encoders import EncoderSettings
     from streamcam.overlay import OverlaySettings
+    from streamcam.pipeline.jobs import is_for_many
     from streamcam.pipeline.render import RenderSettings, plan_render
     from streamcam.sources import SourceSettings
     from streamcam.temporal import TemporalSettings
@@ -81,48 +98,57 @@ def render_command(
         source=SourceSettings(**part, **reading, depth=encoding["depth"], chroma=encoding["chroma"]),
         temporal=TemporalSettings(**temporal),
         overlay=OverlaySettings(**overlay),
+        localization=LocalizationSettings(**localization),
         encoder=EncoderSettings(**encoding),
         sidecar=sidecar,
         overwrite=overwrite,
         resume=resume,
     )
-    signals = SignalCount()
-    # Signals are handled from the first frame until the outcome is printed.
-    with plan_render(source, output, settings) as plan, contextlib.ExitStack() as handling:
+    load = functools.partial(_load_explainer, model, explainer)
+    if is_for_many(sources, output):
+        from streamcam.cli.render_many import render_files
+        from streamcam.pipeline.render_many import plan_many
+
+        with plan_many(sources, output, settings) as many:
+            return render_files(many, load, quiet=quiet)
+    with plan_render(sources[0], output, settings) as plan:
         if explainer["at"] is not None:
             check_inside(explainer["at"], plan.info.width, plan.info.height)
+        return _render_file(plan, load, sources[0], output, quiet=quiet)
+
+
+def _load_explainer(model: dict[str, Any], explainer: dict[str, Any], line: ProgressLine) -> Explainer:
+    """Load the network; only now the slow import: mistakes in files and settings were reported by now."""
+    line.begin(f"loading {model['name']}")
+    from streamcam.explain import Explainer
+    from streamcam.models import load_model
+
+    network = load_model(**model, any_shape=explainer["fit"] == "full")
+    with showing_activities(line.begin):
+        return Explainer(network, **explainer)
+
+
+def _render_file(
+    plan: RenderPlan, load: Callable[[ProgressLine], Explainer], source: str, output: str, *, quiet: bool
+) -> int:
+    """Run the render of one file."""
+    resume, sidecar = plan.settings.resume, plan.settings.sidecar
+    signals = SignalCount()
+    # Signals are handled from the first frame until the outcome is printed.
+    with contextlib.ExitStack() as handling:
         with ProgressLine(quiet=quiet) as line:
-            line.begin(f"loading {model['name']}")
             line.ending = "keeping what is finished" if resume else "finishing the file"
             departure = abort_message(output if resume else None)
-            # Only now the slow import: a mistake in files and settings was reported by now.
-            from streamcam.explain import Explainer
-            from streamcam.models import load_model
-
-            network = load_model(**model, any_shape=explainer["fit"] == "full")
-            with showing_activities(line.begin):
-                chosen = Explainer(network, **explainer)
+            chosen = load(line)
             line.begin("explaining the first frames")
             result = plan.run(
                 chosen,
                 on_progress=line.update,
                 on_start=lambda running: handling.enter_context(
-                    stop_on_signal(running.stop, line.announce_stop, lambda: _leave(line, departure), signals)
+                    stop_on_signal(running.stop, line.announce_stop, lambda: leave(line, departure), signals)
                 ),
                 on_resume=lambda kept: line.print_above(resume_message(output, kept)),
             )
         if not quiet:
-            print_result(result, sidecar)
+            print_result(result, None if sidecar is None else str(sidecar))
         return print_outcome(result, source, signals)
-
-
-def _leave(line: ProgressLine, message: str) -> None:
-    """Delete unfinished files and exit the process; safe in a signal handler."""
-    from streamcam.sinks import discard_all
-
-    try:
-        discard_all()
-        line.wipe()
-        os.write(2, f"{message}\n".encode(errors="replace"))
-    finally:
-        os._exit(EXIT_INTERRUPTED)

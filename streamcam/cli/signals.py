@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import TYPE_CHECKING
+
+from streamcam.cli.exit_codes import EXIT_INTERRUPTED
+
+if TYPE_CHECKING:
+    from streamcam.cli.progress import ProgressLine
 
 Handler = Callable[[int, FrameType | None], None]
 
@@ -59,6 +66,18 @@ def stop_on_signal(
 
     with _handled_by(handle):
         yield
+
+
+def leave(line: ProgressLine, message: str) -> None:
+    """Delete unfinished files and exit the process; safe in a signal handler."""
+    from streamcam.sinks import discard_all
+
+    try:
+        discard_all()
+        line.wipe()
+        os.write(2, f"{message}\n".encode(errors="replace"))
+    finally:
+        os._exit(EXIT_INTERRUPTED)
 
 
 @contextlib.contextmanager

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Hashable, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError
-from streamcam.explain.batch import BatchRun
-from streamcam.explain.targets import Objective
-from streamcam.frames import FloatArray, Frame
+from streamcam.frames import Frame
 from streamcam.models import Model
 
 Pixels = NDArray[np.uint8]
@@ -191,81 +187,3 @@ class ClipBuffer:
         if surplus > 0:
             del shot.samples[:surplus]
             shot.dropped += surplus
-
-
-class ClipRun:
-    """A clip that the network has been run on, as a `BatchRun` of the frames that it explains."""
-
-    def __init__(self, clip: Clip, length: int, run: BatchRun) -> None:
-        """Take over the run.
-
-        Args:
-            clip: The clip.
-            length: T, the number of its frames.
-            run: The run of a batch of this clip alone.
-        """
-        self.clip = clip
-        self._length = length
-        self._run = run
-        self._volumes: dict[Hashable, FloatArray] = {}
-        self._positions: Sequence[float] = ()
-
-    def explaining(self, positions: Sequence[float]) -> ClipRun:
-        """Choose the frames that are explained, by their places in the clip."""
-        self._positions = positions
-        return self
-
-    @property
-    def scores(self) -> torch.Tensor:
-        """As in `BatchRun`: those of the clip for each frame."""
-        return self._run.scores.expand(len(self._positions), -1)
-
-    @property
-    def probabilities(self) -> torch.Tensor | None:
-        """As in `BatchRun`: those of the clip for each frame."""
-        probabilities = self._run.probabilities
-        return None if probabilities is None else probabilities.expand(len(self._positions), -1)
-
-    @property
-    def instances(self) -> None:
-        """As in `BatchRun`: there are none."""
-        return None
-
-    def maps(self, objectives: Sequence[Objective]) -> FloatArray:
-        """As in `BatchRun`: of each frame its slice of the clip's map, interpolated in time."""
-        return np.stack([self._slices(objective) for objective in objectives])
-
-    def _slices(self, objective: Objective) -> FloatArray:
-        classes = objective.classes.tolist()
-        return np.stack(
-            [
-                slice_at(self._volume(objective, class_index), position, self._length)
-                for class_index, position in zip(classes, self._positions, strict=True)
-            ]
-        )
-
-    def _volume(self, objective: Objective, class_index: int) -> FloatArray:
-        """Return the map of the whole clip, float32 (t, h, w)."""
-        key = (class_index, objective.against, objective.function)
-        if key not in self._volumes:
-            alone = dataclasses.replace(objective, classes=torch.tensor([class_index]))
-            self._volumes[key] = self._run.maps([alone])[0, 0]
-        return self._volumes[key]
-
-
-def slice_at(volume: FloatArray, position: float, length: int) -> FloatArray:
-    """Return a clip's map at one of its frames, interpolated linearly between moments.
-
-    Args:
-        volume: The map, float32 (t, h, w), whose t moments are spread evenly over the clip.
-        position: Place of the frame in the clip, from 0 to `length` - 1.
-        length: T, the number of frames in the clip.
-
-    Returns:
-        float32 (h, w).
-    """
-    moments = len(volume)
-    at = min(max((position + 0.5) * moments / length - 0.5, 0.0), moments - 1.0)
-    before = math.floor(at)
-    after, part = min(before + 1, moments - 1), np.float32(at - before)
-    return np.asarray((1 - part) * volume[before] + part * volume[after], np.float32)

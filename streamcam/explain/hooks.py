@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -60,7 +61,7 @@ class HookedNetwork:
         self.dtype = dtype
         self.is_pyramid = {layer.name for layer in layers} <= set(model.pyramid)
         self._forces_gradients = False
-        self._modules = [model.module.get_submodule(layer.name) for layer in layers]
+        self._modules = [model.module.get_submodule(layer.call[0]) for layer in layers]
 
     def forward(self, batch: torch.Tensor) -> Output:
         """Run the network without keeping anything, with gradients throughout if they are enabled.
@@ -146,8 +147,15 @@ class HookedNetwork:
 
     @contextlib.contextmanager
     def _hooked(self, replace: Any) -> Iterator[None]:
+        """Replace the layers' outputs in one run of the network."""
+
         def hook_for(index: int) -> Any:
-            return lambda _module, _inputs, output: replace(index, output)
+            calls, (_, chosen) = itertools.count(1), self.layers[index].call
+
+            def hook(_module: nn.Module, _inputs: object, output: Any) -> Any:
+                return replace(index, output) if next(calls) == chosen else None
+
+            return hook
 
         handles = [
             module.register_forward_hook(hook_for(index)) for index, module in enumerate(self._modules)

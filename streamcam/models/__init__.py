@@ -7,11 +7,12 @@ from streamcam.models.detector import Candidates, Detector
 from streamcam.models.families.base import ModelInfo
 from streamcam.models.families.bundled import DEFAULT_MODEL
 from streamcam.models.geometry import FITS, Geometry, fit_geometry
-from streamcam.models.layers import AUTO, Layer, choose_target_layers, default_layer, probe_layers
+from streamcam.models.layers import Layer, probe_layers
 from streamcam.models.loading import known_models, load_model
 from streamcam.models.probing import Probe, probe_arranged, probe_model
 from streamcam.models.refusals import refuse_layers
 from streamcam.models.segmenter import Segmenter
+from streamcam.models.target_layers import AUTO, choose_target_layers, default_layer
 
 __all__ = [
     "AUTO",

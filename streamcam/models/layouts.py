@@ -42,6 +42,10 @@ class Layout:
     """Of tokens: t, the number of moments of a clip that follow one another."""
     suffix_tokens: int = 0
     """Tokens behind the patches that stand for no place."""
+    moments_last: bool = False
+    """Of tokens: whether the moments of a place follow one another, rather than the places of a moment."""
+    frames: int = 1
+    """Number of frames of a clip that went through the layer one by one, in the place of the batch."""
 
     def fold(self, output: torch.Tensor, image: Grid) -> torch.Tensor:
         """Rearrange an output of the layer into planes.
@@ -51,7 +55,7 @@ class Layout:
 
         Args:
             output: (N, C, h, w), (N, h, w, C), (N, prefix + t * h * w + suffix, C), (N, C, t, h, w) or
-                (N, t, h, w, C), as `kind` says.
+                (N, t, h, w, C), as `kind` says; of the first three (N * frames, ...) for single frames.
             image: (height, width) of the network's input.
 
         Returns:
@@ -60,6 +64,9 @@ class Layout:
         Raises:
             ModelError: if the number of tokens fits no grid on an image of that shape.
         """
+        if self.frames > 1:
+            planes = self._of_a_frame.fold(output, image)
+            return torch.unflatten(planes, 0, (-1, self.frames)).transpose(1, 2).flatten(2, 3)
         if self.kind == "nchw":
             return output
         if self.kind == "nhwc":
@@ -70,8 +77,14 @@ class Layout:
             return output.flatten(1, 2).permute(0, 3, 1, 2)
         rows, columns = self.grid_of(output, image)
         places = self.moments * rows * columns
-        patches = output[:, self.prefix_tokens : self.prefix_tokens + places]
-        return patches.transpose(1, 2).reshape(output.shape[0], output.shape[2], self.moments * rows, columns)
+        patches = output[:, self.prefix_tokens : self.prefix_tokens + places].transpose(1, 2)
+        if self.moments_last:
+            patches = torch.unflatten(patches, 2, (rows * columns, self.moments)).transpose(2, 3)
+        return patches.reshape(output.shape[0], output.shape[2], self.moments * rows, columns)
+
+    @property
+    def _of_a_frame(self) -> Layout:
+        return dataclasses.replace(self, frames=1)
 
     def moments_of(self, maps: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
         """Take apart the moments of clips in maps; a layer without a time axis has one.
@@ -83,7 +96,8 @@ class Layout:
         Returns:
             (N, t, h, w).
         """
-        moments = {"ncthw": output.shape[2], "nthwc": output.shape[1]}.get(self.kind, self.moments)
+        own = {"ncthw": output.shape[2], "nthwc": output.shape[1]}.get(self.kind, self.moments)
+        moments = own * self.frames
         return maps.reshape(len(maps), moments, -1, maps.shape[2])
 
     def grid_of(self, output: torch.Tensor, image: Grid) -> Grid:
@@ -124,6 +138,9 @@ class Layout:
         Returns:
             A tensor of the layer's own layout.
         """
+        if self.frames > 1:
+            of_frames = torch.unflatten(planes, 2, (self.frames, -1)).transpose(1, 2).flatten(0, 1)
+            return self._of_a_frame.unfold(of_frames, like)
         if self.kind == "nchw":
             return planes
         if self.kind == "nhwc":
@@ -134,7 +151,10 @@ class Layout:
             return planes.permute(0, 2, 3, 1).reshape(like.shape)
         prefix = like[:, : self.prefix_tokens]
         suffix = like[:, self.prefix_tokens + planes.shape[2] * planes.shape[3] :]
-        return torch.cat([prefix, planes.flatten(2).transpose(1, 2), suffix], dim=1)
+        places = planes.flatten(2)
+        if self.moments_last:
+            places = torch.unflatten(places, 2, (self.moments, -1)).transpose(2, 3).flatten(2)
+        return torch.cat([prefix, places.transpose(1, 2), suffix], dim=1)
 
 
 def find_layout(
@@ -143,7 +163,7 @@ def find_layout(
     image: Grid,
     known_grids: Sequence[Grid],
     *,
-    of_clips: bool = False,
+    frames: int = 1,
     known_moments: Sequence[int] = (),
 ) -> Layout | None:
     """Find out how an output lies on the image, if it does.
@@ -154,12 +174,19 @@ def find_layout(
             shifted attention, tables of relative positions) can be distinguished.
         image: (height, width) of the network's input.
         known_grids: The grids of layers that ran before: tokens have that of the planes they were cut from.
-        of_clips: Whether clips went in, so that outputs may have a time axis.
+        frames: Number of frames in a clip, so that outputs may have a time axis, or each be of a frame; 1 for
+            images.
         known_moments: How many moments of a clip layers that ran before had.
 
     Returns:
         None where the output has no grid of more than one place.
     """
+    if frames > 1 and shape[:1] == (batch * frames,):
+        of_a_frame = find_layout(shape, batch * frames, image, known_grids)
+        # Windows of a clip may be as many as frames, but have a shape of their own.
+        if of_a_frame is None or (len(shape) == 3 and of_a_frame.grid not in known_grids):
+            return None
+        return dataclasses.replace(of_a_frame, frames=frames)
     if not shape or shape[0] != batch:
         return None
     if len(shape) == 4 and not _is_attention(shape, known_grids):
@@ -170,7 +197,7 @@ def find_layout(
             if layout is not None:
                 return layout
         return _find_tokens(shape, image, known_grids)
-    if len(shape) == 5 and of_clips:
+    if len(shape) == 5 and frames > 1:
         planes, pixels = Layout("ncthw", (shape[3], shape[4])), Layout("nthwc", (shape[2], shape[3]))
         return _best_planes([planes, pixels], image)
     return None
@@ -240,7 +267,9 @@ def place_tokens(
     Returns:
         The layout with its tokens before and behind the patches; None if no grid answers.
     """
-    if layout is not None and (layout.prefix_tokens == 0 or layout.moments > 1):
+    if layout is not None and layout.moments > 1:
+        return _order_moments(layout, changes)
+    if layout is not None and layout.prefix_tokens == 0:
         return layout
     agreement, grid, prefix = -1.0 if layout is not None else _CLEARLY_PATCHES, None, 0
     for candidate in [layout.grid] if layout is not None else dict.fromkeys(known_grids):
@@ -255,7 +284,8 @@ def place_tokens(
     if grid is None:
         return None
     suffix = len(changes) - grid[0] * grid[1] - prefix
-    return Layout("tokens", grid, prefix, _cell_aspect(grid, image), suffix_tokens=suffix)
+    frames = 1 if layout is None else layout.frames
+    return Layout("tokens", grid, prefix, _cell_aspect(grid, image), suffix_tokens=suffix, frames=frames)
 
 
 def _agreement(changes: torch.Tensor, grid: Grid) -> torch.Tensor:
@@ -265,13 +295,28 @@ def _agreement(changes: torch.Tensor, grid: Grid) -> torch.Tensor:
         float32 (tokens - rows * columns + 1,), -1 to 1.
     """
     rows, columns = grid
-    down = (rows / 2 - torch.arange(rows)).clamp(0, 1)
-    across = (columns / 2 - torch.arange(columns)).clamp(0, 1)
-    seen = (down[:, None] * across).flatten()
+    seen = _upper_left_quarter(grid)
     windows = changes.unfold(0, rows * columns, 1)
     windows, seen = windows - windows.mean(dim=1, keepdim=True), seen - seen.mean()
     norms = (windows.norm(dim=1) * seen.norm()).clamp(min=torch.finfo(torch.float32).tiny)
     return (windows @ seen).div(norms)
+
+
+def _order_moments(layout: Layout, changes: torch.Tensor) -> Layout:
+    """Find out whether the tokens of one moment follow one another, or those of one place."""
+    quarter = _upper_left_quarter(layout.grid)
+    patches = changes[layout.prefix_tokens :][: layout.moments * len(quarter)]
+    orders = (quarter.repeat(layout.moments), quarter.repeat_interleave(layout.moments))
+    by_moment, by_place = (float(torch.corrcoef(torch.stack([patches, order]))[0, 1]) for order in orders)
+    return dataclasses.replace(layout, moments_last=by_place > by_moment + _CLEARLY_BETTER)
+
+
+def _upper_left_quarter(grid: Grid) -> torch.Tensor:
+    """Return how much of each place lies in the upper left quarter, float32 (rows * columns,)."""
+    rows, columns = grid
+    down = (rows / 2 - torch.arange(rows)).clamp(0, 1)
+    across = (columns / 2 - torch.arange(columns)).clamp(0, 1)
+    return (down[:, None] * across).flatten()
 
 
 def _cell_aspect(grid: Grid, image: Grid) -> float:

@@ -39,12 +39,15 @@ _TELLING = 0.5
 Change = Callable[[torch.Tensor], torch.Tensor]
 """Returns a module's output, changed."""
 
+Call = tuple[str, int]
+"""A module's dotted name, and which of its calls in one run of the network, from 1."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class ModuleOutput:
     """The output of one module. All of them together may be larger than memory, so values are not kept."""
 
-    name: str
+    call: Call
     module: nn.Module
     shape: tuple[int, ...]
     pooled: bool
@@ -53,6 +56,8 @@ class ModuleOutput:
     """Whether it differs between the two images of the batch."""
     token_changes: torch.Tensor | None
     """Of tokens, (N, tokens, C): how far each differs between the images, float32 (tokens,), on the CPU."""
+    half_changes: torch.Tensor | None
+    """How far both halves of each axis but the batch's differ between the images, float32 (2, 2, ...)."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, slots=True)
@@ -69,11 +74,10 @@ class TrialRun:
     """Output of the module that was to be kept."""
 
     @property
-    def last_name(self) -> str:
-        """The last module that runs once and sees the image: it tells of it where detectors find nothing."""
-        calls = Counter(output.name for output in self.outputs)
-        names = [output.name for output in self.outputs if output.sees_image and calls[output.name] == 1]
-        return names[-1] if names else ""
+    def last_call(self) -> Call | None:
+        """The last one of a module that sees the image: it tells of it where detectors find nothing."""
+        calls = [output.call for output in self.outputs if output.sees_image]
+        return calls[-1] if calls else None
 
 
 def trial_batch(image: torch.Tensor) -> torch.Tensor:
@@ -104,8 +108,8 @@ def run_trial(
     model: Model,
     batch: torch.Tensor,
     *,
-    changed: tuple[str, Change] | None = None,
-    kept: str = "",
+    changed: tuple[Call, Change] | None = None,
+    kept: Call | None = None,
     one_at_a_time: bool = False,
 ) -> TrialRun:
     """Run a network.
@@ -113,8 +117,8 @@ def run_trial(
     Args:
         model: In evaluation mode, on the batch's device.
         batch: What `trial_batch` returned, or its first image.
-        changed: A module's name, and what becomes of its output.
-        kept: Name of a module whose output is kept.
+        changed: A call of a module, and what becomes of its output.
+        kept: A call of a module whose output is kept.
         one_at_a_time: Whether the network takes a single image: it runs once for each, and the run is
             described as if both had gone in together.
 
@@ -122,14 +126,15 @@ def run_trial(
         Exception: whatever the network raises on an input that it does not take.
         ValueError: if it answers for another number of images.
     """
+    frames = batch.shape[2] if batch.ndim == 5 else 1
     if one_at_a_time:
         first, second = batch[:1], batch[1:]
-        earlier = _Recorder(changed, kept, [])
+        earlier = _Recorder(changed, kept, frames, [])
         scores = _run(model, first, earlier)
-        recorder = _Recorder(changed, kept, earlier.values)
+        recorder = _Recorder(changed, kept, frames, earlier.values)
         scores = torch.cat([scores, _run(model, second, recorder)])
         return TrialRun(recorder.outputs, scores, None, recorder.kept)
-    recorder = _Recorder(changed, kept)
+    recorder = _Recorder(changed, kept, frames)
     scores = _run(model, batch, recorder)
     return TrialRun(recorder.outputs, scores, recorder.features, recorder.kept)
 
@@ -157,41 +162,50 @@ class _Recorder:
     Args:
         changed: As for `run_trial`.
         kept: As for `run_trial`.
+        frames: Number of frames in a clip, 1 for images: layers may take frames one by one.
         values: Of the run with an earlier image, all outputs, with which these make pairs; if empty, this is
             that run. None if all images go in together.
     """
 
     def __init__(
-        self, changed: tuple[str, Change] | None, kept: str, values: list[torch.Tensor] | None = None
+        self,
+        changed: tuple[Call, Change] | None,
+        kept: Call | None,
+        frames: int,
+        values: list[torch.Tensor] | None = None,
     ) -> None:
+        self._frames = frames
         self.values: list[torch.Tensor] = []
         self._earlier = values
         self.outputs: list[ModuleOutput] = []
         self.features: torch.Tensor | None = None
         self.kept: torch.Tensor | None = None
-        self._kept_name = kept
+        self._kept_call = kept
         self._changed = changed
+        self._calls: Counter[str] = Counter()
         self._alive_pooled: weakref.WeakValueDictionary[int, torch.Tensor] = weakref.WeakValueDictionary()
 
     def hook(self, name: str) -> Callable[..., torch.Tensor | None]:
         """Make the forward hook for a module."""
 
         def note(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> torch.Tensor | None:
+            self._calls[name] += 1
+            call = (name, self._calls[name])
             if isinstance(module, nn.Linear) and inputs:
                 self.features = inputs[0]
             if not isinstance(output, torch.Tensor) or not output.is_floating_point():
                 return None
-            self.outputs.append(self._note(name, module, output))
+            self.outputs.append(self._note(call, module, output))
             changed = None
-            if self._changed is not None and name == self._changed[0]:
+            if self._changed is not None and call == self._changed[0]:
                 output = changed = self._changed[1](output)
-            if name == self._kept_name:
+            if call == self._kept_call:
                 self.kept = output
             return changed
 
         return note
 
-    def _note(self, name: str, module: nn.Module, output: torch.Tensor) -> ModuleOutput:
+    def _note(self, call: Call, module: nn.Module, output: torch.Tensor) -> ModuleOutput:
         if isinstance(module, _POOLING):
             self._alive_pooled[id(output)] = output
         pooled = id(output) in self._alive_pooled
@@ -200,13 +214,29 @@ class _Recorder:
             if self._earlier and output.shape == (before := self._earlier[len(self.outputs)]).shape:
                 output = torch.cat([before, output])
         shape = tuple(output.shape)
-        token_changes, sees_image = None, False
-        if shape[:1] == (TRIAL_BATCH,):
-            first, second = output.detach()
-            if len(shape) == 3:
-                token_changes = (second - first).abs().mean(dim=-1).float().cpu()
+        token_changes, half_changes, sees_image = None, None, False
+        if shape[:1] in ((TRIAL_BATCH,), (TRIAL_BATCH * self._frames,)):
+            first, second = torch.unflatten(output.detach(), 0, (TRIAL_BATCH, -1))
             sees_image = not torch.equal(first, second)
-        return ModuleOutput(name, module, shape, pooled, sees_image, token_changes)
+            if len(shape) == 3:
+                token_changes = (second - first).abs().mean(dim=(0, -1)).float().cpu()
+            elif sees_image and len(shape) > 3 and has_weights(module):
+                half_changes = by_halves((second - first).abs().mean(dim=0))
+        return ModuleOutput(call, module, shape, pooled, sees_image, token_changes, half_changes)
+
+
+def has_weights(module: nn.Module) -> bool:
+    """Return whether a module or its parts learn anything: the same activation is used in many places."""
+    return next(module.parameters(), None) is not None
+
+
+def by_halves(values: torch.Tensor) -> torch.Tensor:
+    """Average over both halves of each axis, float32 (2, 2, ...), on the CPU."""
+    for axis, length in enumerate(values.shape):
+        count = -(-length // 2)
+        halves = (values.narrow(axis, 0, count), values.narrow(axis, length - count, count))
+        values = torch.cat([half.mean(dim=axis, keepdim=True) for half in halves], dim=axis)
+    return values.float().cpu()
 
 
 def share_of_answers(trial: TrialRun, plain: TrialRun, changed: TrialRun) -> float:

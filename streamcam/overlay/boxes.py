@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from streamcam.explanations import Instance
 from streamcam.media.images import Image, PlaneArray, YuvCoding, coding_of, planes_of
-from streamcam.overlay.label_panel import format_percentage
 from streamcam.overlay.lines import draw_lines
 from streamcam.overlay.sprites import Rgb
 from streamcam.overlay.tags import TagRenderer
@@ -34,6 +33,8 @@ class ColoredInstance:
 
     instance: Instance
     color: Rgb
+    figure: str
+    """Its score, or another figure, written behind its name."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -132,11 +133,11 @@ class _BoxRenderer:
             draw_lines(plane, lines, steps, value, max(1, self.thickness // min(steps)))
 
     def draw_label(self, planes: Sequence[PlaneArray], box: _PixelBox, colored: ColoredInstance) -> None:
-        """Draw class, track and score above a box, or inside it at the image's upper edge."""
+        """Draw class, track and figure above a box, or inside it at the image's upper edge."""
         instance = colored.instance
         name = instance.label if instance.track_id is None else f"{instance.label} #{instance.track_id}"
         room = self.width - self.width % 2
-        score = self.tags.render(format_percentage(instance.score), colored.color, room)
+        score = self.tags.render(colored.figure, colored.color, room)
         left_over = room - (0 if score is None else score.planes[0].keep.shape[1])
         label = self.tags.render(name, colored.color, left_over)
         tags = [tag for tag in (label, score) if tag is not None]
@@ -172,7 +173,7 @@ class BoxPainter:
     def draw(self, image: Image, instances: Sequence[ColoredInstance]) -> None:
         """Draw objects onto an image, in place.
 
-        Each gets the outline of its box, the contour of its mask if it has one, and a label with its score;
+        Each gets the outline of its box, the contour of its mask if it has one, and a label with its figure;
         a region gets its contour alone.
         Everything is clipped at the image's edges; a box that reaches beyond an edge stays open there.
 

@@ -13,9 +13,10 @@ from streamcam.media.images import Image
 from streamcam.media.scaling import Resampler
 from streamcam.overlay.boxes import PLAIN_COLOR, BoxPainter, ColoredInstance
 from streamcam.overlay.colormaps import lookup_table
-from streamcam.overlay.label_panel import ACCENT, LabelLine, LabelPanel
+from streamcam.overlay.label_panel import ACCENT, LabelLine, LabelPanel, format_percentage
 from streamcam.overlay.layouts import LAYOUTS, Rectangle, arrange, assemble, measure_canvas
 from streamcam.overlay.legend import LegendPainter
+from streamcam.overlay.points import Point, PointPainter
 from streamcam.overlay.settings import OverlaySettings
 from streamcam.overlay.sprites import Rgb
 from streamcam.overlay.tinting import AGAINST_COLOR, FOR_COLOR, PALETTE, split_by_sign
@@ -49,6 +50,7 @@ class Overlay:
         self._views = [VIEWS[name](self._settings) for name in LAYOUTS[self._settings.layout]]
         self._resampler = Resampler()
         self._boxes = BoxPainter()
+        self._points = PointPainter()
         self._panel = LabelPanel()
         self._legend = LegendPainter(lookup_table(self._settings.colormap))
 
@@ -108,12 +110,14 @@ class Overlay:
     def _draw_view(self, view: View, image: Image, stabilized: StabilizedFrame) -> Image:
         heat = _heat_of(stabilized)
         drawn = view.draw(image, heat)
+        # Evidence against the class is not listed.
+        colors = heat.colors[: len(stabilized.heatmaps)]
+        if view.annotated or len(self._views) == 1:  # an original beside the overlay stays as it was filmed
+            self._draw_localization(drawn, stabilized, colors)
         if not view.annotated:
             return drawn
         if self._settings.legend and view.uses_colormap and not heat.colors:
             self._legend.draw(drawn)
-        # Evidence against the class is not listed.
-        colors = heat.colors[: len(stabilized.heatmaps)]
         if self._settings.boxes and stabilized.instances:
             self._boxes.draw(drawn, _color_instances(stabilized.instances, stabilized.targets, colors))
         if self._settings.labels:
@@ -121,6 +125,23 @@ class Overlay:
             lines = _list_labels(stabilized.labels, stabilized.targets, [] if signed else colors)
             self._panel.draw(drawn, [*lines, *_LEGEND] if signed else lines)
         return drawn
+
+    def _draw_localization(self, drawn: Image, stabilized: StabilizedFrame, colors: Sequence[Rgb]) -> None:
+        """Draw boxes around the heat, which say how much of it is inside, and its strongest places."""
+        localization = stabilized.localization
+        if localization is None:
+            return
+        targets = _class_colors(stabilized.targets, colors)
+        if self._settings.boxes:
+            boxes = [
+                ColoredInstance(
+                    box.instance, targets[box.target] or ACCENT, f"{format_percentage(box.share)} of the heat"
+                )
+                for box in localization.boxes
+            ]
+            self._boxes.draw(drawn, boxes)
+        points = [Point(peak.x, peak.y, targets[peak.target] or ACCENT) for peak in localization.peaks]
+        self._points.draw(drawn, points)
 
 
 def _heat_of(stabilized: StabilizedFrame) -> Heat:
@@ -145,7 +166,8 @@ def _color_instances(
         key = as_target(instance, place).index
         key = key if key in explained else instance.class_index
         color = (explained[key] or ACCENT) if key in explained else PLAIN_COLOR
-        colored.append((key in explained, ColoredInstance(instance, color)))
+        figure = format_percentage(instance.score)
+        colored.append((key in explained, ColoredInstance(instance, color, figure)))
     return [one for _, one in sorted(colored, key=lambda pair: pair[0])]
 
 

@@ -23,4 +23,4 @@ class OverlaySettings:
     labels: bool = True
     """Whether to draw the predicted labels."""
     boxes: bool = True
-    """Whether to draw boxes, masks and labels of detected objects."""
+    """Whether to draw boxes, outlines and labels of detected objects, and of heat where it was localized."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.explanations import BLANK_MAPS, EMPTY_MAPS, RenderedFrame, StabilizedFrame
 from streamcam.frames import SourceInfo, SourceReport
+from streamcam.localization import LocalizationSettings, Localizer
 from streamcam.media.encoders import EncoderSettings
 from streamcam.overlay import Overlay, OverlaySettings
 from streamcam.pipeline.resume import ResumeState, Resumption
@@ -48,6 +49,8 @@ class RenderSettings:
     """Which frames are explained, and how maps and labels are smoothed in time."""
     overlay: OverlaySettings = dataclasses.field(default_factory=OverlaySettings)
     """How heat and labels look."""
+    localization: LocalizationSettings = dataclasses.field(default_factory=LocalizationSettings)
+    """Boxes and points to look for in the displayed heat; they are drawn, and written to the sidecar."""
     encoder: EncoderSettings = dataclasses.field(default_factory=EncoderSettings)
     """How a video is encoded."""
     sidecar: str | Path | None = None
@@ -57,6 +60,16 @@ class RenderSettings:
     resume: bool = False
     """Whether finished parts are kept in a folder beside the output, and used by the next run. A render that
     is stopped or fails then leaves the folder and no output."""
+
+    def of_images(self) -> dict[str, object]:
+        """Return the settings that decide how the images of the output look, by name."""
+        return {
+            "overlay": self.overlay,
+            "localization": self.localization,
+            "temporal": self.temporal,
+            "source": self.source,
+            "encoder": self.encoder,
+        }
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -182,8 +195,9 @@ def plan_render(
             raise InvalidArgumentError(
                 f"{info.name!r} is live and has no end: use streamcam live, not render"
             )
-        # Both look at their settings before anything is made.
+        # All look at their settings before anything is made.
         stabilizer, overlay = Stabilizer(settings.temporal), Overlay(settings.overlay)
+        localizer = Localizer(settings.localization)
         width, height = overlay.measure(info.width, info.height)
         drawn = dataclasses.replace(info, width=width, height=height)
         if settings.sidecar is not None:
@@ -196,7 +210,15 @@ def plan_render(
             sinks.append(open_sidecar_sink(Path(settings.sidecar), info, overwrite=settings.overwrite))
             undo.callback(sinks[1].abort)
         return RenderPlan(
-            source, Path(output), settings, stabilizer, overlay, sinks, undo.pop_all(), began_s=began_s
+            source,
+            Path(output),
+            settings,
+            stabilizer,
+            localizer,
+            overlay,
+            sinks,
+            undo.pop_all(),
+            began_s=began_s,
         )
 
 
@@ -222,6 +244,7 @@ class RenderPlan:
         output: Path,
         settings: RenderSettings,
         stabilizer: Stabilizer,
+        localizer: Localizer,
         overlay: Overlay,
         sinks: Sequence[Sink],
         resources: contextlib.ExitStack,
@@ -234,6 +257,7 @@ class RenderPlan:
         self._source = source
         self._output = output
         self._stabilizer = stabilizer
+        self._localizer = localizer
         self._overlay = overlay
         self._sinks = list(sinks)
         self._resources = resources
@@ -331,13 +355,7 @@ class RenderPlan:
     def _resume(self, explainer: Explainer) -> Resumption:
         if self.info.path is None:
             raise InvalidArgumentError(f"{self.info.name!r} is no file; leave out `resume=True`")
-        settings = {
-            "overlay": self.settings.overlay,
-            "temporal": self.settings.temporal,
-            "source": self.settings.source,
-            "encoder": self.settings.encoder,
-        }
-        return Resumption(self.info.path, self._output, explainer, settings)
+        return Resumption(self.info.path, self._output, explainer, self.settings.of_images())
 
     def _draw(
         self, explained: ExplainedStream, *, is_resumable: bool
@@ -347,7 +365,8 @@ class RenderPlan:
         if is_resumable:
             # What the stages still hold at a stop is not what it will be when the frames after it are known.
             stabilized = itertools.takewhile(lambda _: not explained.stopped, stabilized)
-        rendered = (_render_frame(frame, self._overlay) for frame in stabilized)
+        located = map(self._localizer.locate, stabilized)
+        rendered = (_render_frame(frame, self._overlay) for frame in located)
         return prefetch(rendered, maxsize=_WAITING_IMAGES, name="drawer", interrupt=explained.close)
 
 

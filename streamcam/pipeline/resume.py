@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import streamcam
 from streamcam.errors import SinkError
+from streamcam.pipeline.identity import flatten, identify_file
 from streamcam.pipeline.recorded_explainer import ResumingExplainer
 from streamcam.sinks import ResumableSink, Sink, locked_store, make_resumable, open_store
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer
-
-_SAMPLE_BYTES = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ class Resumption:
             InvalidArgumentError: if the segments were made of another input or with other settings.
             SinkError: if it is damaged, or its folder cannot be made.
         """
-        identity = {**_file_identity(source), **_flat(explainer.identity()), **_flat(settings)}
+        identity = {**identify_file(source), **flatten(explainer.identity()), **flatten(settings)}
         identity |= {"streamcam": streamcam.__version__, "font": os.environ.get("STREAMCAM_FONT")}
         with contextlib.ExitStack() as undo:
             undo.enter_context(locked_store(output))
@@ -94,28 +92,3 @@ class Resumption:
                     raise
             finally:
                 self._store.remove_if_empty()
-
-
-def _file_identity(path: Path) -> dict[str, object]:
-    """Describe a file so that it is recognized: its size, its date, and the hash of its beginning and end."""
-    with path.open("rb") as file:
-        status = os.fstat(file.fileno())
-        digest = hashlib.sha256(file.read(_SAMPLE_BYTES))
-        file.seek(max(0, status.st_size - _SAMPLE_BYTES))
-        digest.update(file.read(_SAMPLE_BYTES))
-    return {
-        "the input's size": status.st_size,
-        "the input's date": status.st_mtime_ns,
-        "the input's ends": digest.hexdigest()[:32],
-    }
-
-
-def _flat(settings: Mapping[str, object]) -> dict[str, Any]:
-    """Flatten dataclasses into their fields, beside the plain values."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            flat |= {f"{name} {field}": each for field, each in dataclasses.asdict(value).items()}
-        else:
-            flat[name] = value
-    return flat

@@ -6,6 +6,7 @@ import dataclasses
 
 from streamcam.explanations import StabilizedFrame
 from streamcam.frames import Frame
+from streamcam.localization import LocalizationSettings, Localizer
 from streamcam.session.threads import Explained
 from streamcam.temporal import Stabilizer, TemporalSettings
 
@@ -18,16 +19,18 @@ class LiveHeat:
         current: The heat of the last frame; None before the first explanation.
     """
 
-    def __init__(self, settings: TemporalSettings) -> None:
+    def __init__(self, settings: TemporalSettings, localization: LocalizationSettings | None = None) -> None:
         """Start without heat.
 
         Args:
             settings: How maps are smoothed in time.
+            localization: What is looked for in the heat; nothing if None.
         """
         self.explained: Explained | None = None
         self.current: StabilizedFrame | None = None
         self._settings = settings
         self._stabilizer = Stabilizer(settings)
+        self._localizer = Localizer(localization or LocalizationSettings())
         self._frozen: Frame | None = None
 
     def add(self, explained: Explained) -> None:
@@ -56,9 +59,9 @@ class LiveHeat:
         if self.current is not None and self.current.frame is not frame:
             moved = self._stabilizer.propagate(frame)
             if moved is not None:
-                self.current = moved
+                self.current = self._localizer.locate(moved)
         return self.current
 
     def _push(self, explained: Explained) -> None:
         for stabilized in self._stabilizer.push(explained.frame, explained.explanation):
-            self.current = stabilized
+            self.current = self._localizer.locate(stabilized)

@@ -119,7 +119,7 @@ class LiveSession:
         self._clock = clock
         self._state = LiveState(source.info.name, request or ExplainRequest("gradcam"), self._settings.view)
         self._threads = LiveThreads(source, explainer_for, self._state.request, self._settings.temporal)
-        self._heat = LiveHeat(self._settings.temporal)
+        self._heat = LiveHeat(self._settings.temporal, self._settings.localization)
         self._meter = Meter()
         self._events: deque[Event] = deque()
         self._finished: list[Event] = []

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError, unknown_name
+from streamcam.localization import LocalizationSettings
 from streamcam.overlay import Overlay, OverlaySettings
 from streamcam.session.state import View
 from streamcam.sinks import check_output, check_recording
@@ -23,6 +24,8 @@ class LiveSettings:
     """How the source is read. Videos are played at their own pace in any case."""
     overlay: OverlaySettings = dataclasses.field(default_factory=OverlaySettings)
     temporal: TemporalSettings = dataclasses.field(default_factory=lambda: TemporalSettings(mode=LIVE_MODE))
+    localization: LocalizationSettings = dataclasses.field(default_factory=LocalizationSettings)
+    """Boxes and points to look for in the heat, and to draw."""
     display: str = "window"
     """Where to show it: ``"window"``, or ``"none"`` for unattended runs."""
     heat_shown: bool = True
@@ -55,6 +58,7 @@ class LiveSettings:
             check_recording(self.record, overwrite=self.overwrite)
         Overlay(self.overlay)
         check_live(self.temporal)
+        self.localization.check()
         if self.display not in DISPLAYS:
             raise unknown_name("display", self.display, DISPLAYS)
         for name in ("duration_s", "give_up_s"):

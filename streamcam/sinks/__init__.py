@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from streamcam.sinks.base import Sink
-from streamcam.sinks.image import ImageSink, open_image_sink
+from streamcam.sinks.image import IMAGE_SUFFIXES, ImageSink, open_image_sink
+from streamcam.sinks.locks import lock, unlock
 from streamcam.sinks.memory import MemorySink
 from streamcam.sinks.part_file import check_output, discard_all, same_file
 from streamcam.sinks.recording import Recording, check_recording
@@ -18,6 +19,7 @@ from streamcam.sinks.text import TextSink
 from streamcam.sinks.video import VideoSink
 
 __all__ = [
+    "IMAGE_SUFFIXES",
     "SINKS",
     "ImageSink",
     "MemorySink",
@@ -36,6 +38,7 @@ __all__ = [
     "check_recording",
     "check_resumable",
     "discard_all",
+    "lock",
     "locked_store",
     "make_resumable",
     "open_image_sink",
@@ -45,6 +48,7 @@ __all__ = [
     "output_size",
     "parts_path",
     "same_file",
+    "unlock",
 ]
 
 

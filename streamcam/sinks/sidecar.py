@@ -12,8 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 import streamcam
-from streamcam.explanations import Explanation, Instance, Prediction, RenderedFrame, object_number
+from streamcam.explanations import (
+    Explanation,
+    HeatBox,
+    Instance,
+    Localization,
+    Prediction,
+    RenderedFrame,
+    object_number,
+)
 from streamcam.frames import FloatArray, SourceInfo
+from streamcam.sinks.shapes import pixel_box, pixel_polygons
 from streamcam.sinks.text import TextSink, open_text_part
 
 SIGNIFICANT_DIGITS = 4
@@ -57,7 +66,11 @@ class SidecarSink(TextSink):
         index = self.written if stabilized is None else stabilized.frame.index
         explanation = None if stabilized is None else stabilized.explanation
         header = "" if self.written else f"{_to_json(self._header(), 'its header')}\n"
-        return header + _to_json(frame_record(index, frame.time_s, explanation), f"frame {index}")
+        record = frame_record(index, frame.time_s, explanation)
+        if stabilized is not None and stabilized.localization is not None:
+            image = stabilized.frame.image
+            record |= localization_record(stabilized.localization, (image.width, image.height))
+        return header + _to_json(record, f"frame {index}")
 
     def _header(self) -> dict[str, Any]:
         video = {"input": self._info.name, "width": self._info.width, "height": self._info.height}
@@ -101,6 +114,41 @@ def frame_record(index: int, time_s: float, explanation: Explanation | None) -> 
     if explanation.instances:
         record["instances"] = [_instance_record(instance) for instance in explanation.instances]
     return {**record, "more": others} if others else record
+
+
+def localization_record(localization: Localization, size: tuple[int, int]) -> dict[str, Any]:
+    """Build the part of a frame's JSON object that says where the displayed heat lies, in pixels.
+
+    Args:
+        localization: What was found.
+        size: Size of the frame, (width, height) in pixels.
+    """
+    record: dict[str, Any] = {}
+    if localization.boxes:
+        record["heat_boxes"] = [_heat_box_record(box, size) for box in localization.boxes]
+    if localization.peaks:
+        record["points"] = [
+            {
+                "label": peak.label,
+                "x": round(peak.x * size[0], 1),
+                "y": round(peak.y * size[1], 1),
+                "heat": _rounded(peak.strength),
+            }
+            for peak in localization.peaks
+        ]
+    return record
+
+
+def _heat_box_record(box: HeatBox, size: tuple[int, int]) -> dict[str, Any]:
+    instance = box.instance
+    record: dict[str, Any] = {"index": instance.class_index, "label": instance.label}
+    if instance.track_id is not None:
+        record["track"] = instance.track_id
+    return record | {
+        "box": pixel_box(instance, size),
+        "polygons": pixel_polygons(instance, size),
+        "share": _rounded(box.share),
+    }
 
 
 def _target_record(explanation: Explanation, target: Prediction) -> dict[str, Any]:

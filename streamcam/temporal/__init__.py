@@ -1,5 +1,6 @@
 """Temporal stage: smooth heatmaps, hold labels and find shots between explaining and drawing."""
 
+from streamcam.temporal.objects import ObjectTracker
 from streamcam.temporal.settings import LIVE_MODE, MODES, SCALES, TemporalSettings, check_live
 from streamcam.temporal.stabilizer import Stabilizer, stabilize
 from streamcam.temporal.tracker import Tracker
@@ -8,6 +9,7 @@ __all__ = [
     "LIVE_MODE",
     "MODES",
     "SCALES",
+    "ObjectTracker",
     "Stabilizer",
     "TemporalSettings",
     "Tracker",

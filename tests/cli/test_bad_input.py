@@ -296,6 +296,20 @@ MISTAKES = [
         r"`end_s` 0\.5 is not after the start",
         {"start_s": 0.5, "end_s": 0.5},
     ),
+    Mistake(
+        "-o out.mp4 --boxes --box-threshold 1.5",
+        MISUSE,
+        InvalidArgumentError,
+        r"`threshold` is a share of the strongest heat, above 0 and below 1, not 1\.5",
+        {"boxes": True, "threshold": 1.5},
+    ),
+    Mistake(
+        "-o out.mp4 --boxes --box-components both",
+        MISUSE,
+        UnknownNameError,
+        r"choice of components 'both'.*all, largest",
+        {"boxes": True, "components": "both"},
+    ),
     Mistake("-o out.mp4 --start 99", FAILED, SourceError, r"'clip\.mp4'.*99 s.*`start_s`", {"start_s": 99.0}),
     Mistake(
         "-o out.mp4 --video-stream 1",
@@ -346,6 +360,7 @@ def test_the_same_mistakes_from_python(crowded: Path, mistake: Mistake) -> None:
 SETTINGS = {
     "temporal": streamcam.TemporalSettings,
     "overlay": streamcam.OverlaySettings,
+    "localization": streamcam.LocalizationSettings,
     "encoder": streamcam.EncoderSettings,
     "source": streamcam.SourceSettings,
 }

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 from peers import require_peer
+from torch import nn
 from toy_models import cell_detector, clip_colors
 
 from streamcam import Explainer, load_model
 from streamcam.errors import InvalidArgumentError
 from streamcam.explain.batch import MapMaker
-from streamcam.explain.clips import ClipBuffer, ClipTiming, slice_at
+from streamcam.explain.clip_runs import slice_at
+from streamcam.explain.clips import ClipBuffer, ClipTiming
 from streamcam.explain.hooks import HookedNetwork
 from streamcam.explain.methods import METHODS
 from streamcam.explain.targets import Objective
@@ -139,6 +141,37 @@ def test_impossible_clips_are_refused(settings: dict[str, Any], message: str) ->
 def test_networks_of_single_images_have_no_clips(parameter: str) -> None:
     with pytest.raises(InvalidArgumentError, match=f"takes single images, so `{parameter}` cannot be 4"):
         Explainer(cell_detector(), **{parameter: 4})  # type: ignore[arg-type]
+
+
+class MeanOfFrames(nn.Module):
+    """A network of images that takes the frames of a clip one by one: (N, 3, T, H, W) → (N, 3)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Conv2d(3, 6, 16, stride=16)
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        frames = self.features(clips.transpose(1, 2).flatten(0, 1)).relu().mean(dim=(2, 3))
+        scores: torch.Tensor = self.head(frames.unflatten(0, (len(clips), -1)).mean(dim=1))
+        return scores
+
+
+def test_networks_that_take_frames_one_by_one_have_a_slice_for_each() -> None:
+    torch.manual_seed(0)
+    model = clip_colors().with_module(MeanOfFrames())
+    inputs = torch.rand(1, 3, 8, 32, 32, generator=torch.Generator().manual_seed(0))
+    (layer,) = choose_target_layers(probe_layers(model, inputs))
+    assert (layer.name, layer.shape, layer.grid) == ("features", (8, 6, 2, 2), (2, 2))
+    maker = MapMaker(HookedNetwork(model, [layer]), METHODS["gradcam"], {}, lambda _pixels: inputs)
+    network: Any = model.module
+    features = network.features(inputs[0].transpose(0, 1)).detach()  # (8, 6, 2, 2)
+    for category in range(3):
+        volume = maker.run(inputs.movedim(1, -1).numpy()).maps([Objective(torch.tensor([category]))])[0, 0]
+        positive = (features > 0).float() * network.head.weight[category].detach().view(1, 6, 1, 1) / (8 * 4)
+        weights = positive.mean(dim=(0, 2, 3)).view(1, 6, 1, 1)
+        expected = (weights * features).sum(dim=1).numpy()
+        np.testing.assert_allclose(volume, expected, rtol=1e-4, atol=1e-7)
 
 
 # --- Torchvision's networks -------------------------------------------------------------------------------

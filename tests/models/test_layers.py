@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -107,11 +108,62 @@ class Shared(nn.Module):
         return logits
 
 
-def test_a_layer_that_runs_twice_is_not_taken() -> None:
+def test_an_activation_in_two_places_is_taken_only_if_named() -> None:
     layers = layers_of(Shared())
     assert choose_target_layers(layers)[0].name == "conv2"
-    with pytest.raises(InvalidArgumentError, match="'act' runs several times for one image"):
-        choose_target_layers(layers, "act")
+    assert choose_target_layers(layers, "act")[0].name == "act@2"
+    assert choose_target_layers(layers, "act@1")[0].name == "act@1"
+
+
+class Views(nn.Module):
+    """Runs one convolution on several views of an image."""
+
+    def __init__(self, *views: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.views = views
+        self.conv, self.fc = nn.Conv2d(3, 8, 8, 8), nn.Linear(8, 5)
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        features = [self.conv(view(batch)).relu().mean((2, 3)) for view in self.views]
+        logits: torch.Tensor = self.fc(torch.stack(features).prod(0))
+        return logits
+
+
+def itself(batch: torch.Tensor) -> torch.Tensor:
+    return batch
+
+
+def another(batch: torch.Tensor) -> torch.Tensor:
+    return torch.ones_like(batch)
+
+
+def mirrored(batch: torch.Tensor) -> torch.Tensor:
+    return batch.flip(-1)
+
+
+@pytest.mark.parametrize(
+    ("views", "chosen"),
+    [
+        ((itself, another), "conv@1"),
+        ((another, itself), "conv@2"),
+        ((itself, mirrored), "conv@1"),
+        ((mirrored, itself, another), "conv@2"),
+        ((itself, itself), "conv@2"),
+    ],
+)
+def test_the_call_that_sees_the_image_as_it_is_is_taken(views: tuple[Any, ...], chosen: str) -> None:
+    layers = layers_of(Views(*views))
+    assert choose_target_layers(layers)[0].name == chosen
+    assert choose_target_layers(layers, "conv")[0].name == chosen
+
+
+def test_a_layer_none_of_whose_calls_sees_the_image_is_refused() -> None:
+    class Elsewhere(Views):
+        def forward(self, batch: torch.Tensor) -> torch.Tensor:
+            return super().forward(torch.ones_like(batch)) + batch.mean()
+
+    with pytest.raises(InvalidArgumentError, match="'conv' runs 2 times for one image, and never on that"):
+        choose_target_layers(layers_of(Elsewhere(itself, mirrored)), "conv")
 
 
 class ChannelsLast(nn.Module):

@@ -150,7 +150,7 @@ def test_tokens_that_make_no_grid_on_an_image_are_refused(count: int) -> None:
 
 
 def test_the_moments_of_a_clip_are_one_tall_plane_with_the_newest_at_the_bottom() -> None:
-    layout = find_layout((2, 3, 4, 14, 14), 2, SQUARE, [], of_clips=True)
+    layout = find_layout((2, 3, 4, 14, 14), 2, SQUARE, [], frames=16)
     assert layout is not None
     assert (layout.kind, layout.grid) == ("ncthw", (14, 14))
     output = torch.arange(1 * 2 * 3 * 2 * 2).reshape(1, 2, 3, 2, 2).float()  # three moments of 2x2 places
@@ -189,7 +189,7 @@ def test_any_number_of_other_tokens_is_found_where_the_patches_answer_clearly() 
 
 
 def test_moments_with_channels_last_lie_as_those_with_channels_first() -> None:
-    layout = find_layout((2, 4, 7, 12, 96), 2, (224, 384), [], of_clips=True)
+    layout = find_layout((2, 4, 7, 12, 96), 2, (224, 384), [], frames=16)
     assert layout is not None
     assert (layout.kind, layout.grid) == ("nthwc", (7, 12))
     first = torch.arange(1 * 2 * 3 * 2 * 2).reshape(1, 2, 3, 2, 2).float()
@@ -205,7 +205,7 @@ def test_moments_with_channels_last_lie_as_those_with_channels_first() -> None:
     ("count", "grid"), [(8 * 56 * 56 + 1, (56, 56)), (8 * 7 * 7 + 1, (7, 7)), (8 * 14 * 14, (14, 14))]
 )
 def test_tokens_of_a_clip_have_a_grid_for_each_moment(count: int, grid: tuple[int, int]) -> None:
-    layout = find_layout((2, count, 96), 2, SQUARE, [(56, 56)], of_clips=True, known_moments=[8])
+    layout = find_layout((2, count, 96), 2, SQUARE, [(56, 56)], frames=16, known_moments=[8])
     assert layout == Layout("tokens", grid, count % 8, 224 / grid[0] / (224 / grid[1]), 8)
 
 
@@ -218,3 +218,41 @@ def test_tokens_of_a_clip_follow_one_another_moment_by_moment() -> None:
     assert torch.equal(layout.unfold(folded, tokens), tokens)
     assert torch.equal(layout.moments_of(folded[:, 0], tokens), planes[:, 0])
     assert layout.grid_of(tokens, SQUARE) == (2, 2)
+
+
+def test_tokens_of_a_clip_may_follow_one_another_place_by_place() -> None:
+    guessed = find_layout((2, 1 + 3 * 24, 8), 2, (32, 48), [(4, 6)], frames=3, known_moments=[3])
+    assert guessed is not None
+    quarter = torch.zeros(4, 6)
+    quarter[:2, :3] = 1
+    noise = 0.2 * torch.rand(73, generator=torch.Generator().manual_seed(1))
+    by_place = torch.cat([torch.zeros(1), quarter.flatten().repeat_interleave(3)]) + noise
+    by_moment = torch.cat([torch.zeros(1), quarter.flatten().repeat(3)]) + noise
+    layout = place_tokens(guessed, by_place, (32, 48), ())
+    assert layout == Layout("tokens", (4, 6), 1, 1.0, 3, moments_last=True)
+    assert place_tokens(guessed, by_moment, (32, 48), ()) == guessed
+    planes = torch.arange(1 * 2 * 3 * 4 * 6).reshape(1, 2, 3, 4, 6).float()
+    tokens = torch.cat([torch.full((1, 1, 2), -1.0), planes.permute(0, 3, 4, 2, 1).flatten(1, 3)], dim=1)
+    folded = layout.fold(tokens, (32, 48))
+    assert torch.equal(folded, planes.flatten(2, 3))
+    assert torch.equal(layout.unfold(folded, tokens), tokens)
+    assert torch.equal(layout.moments_of(folded[:, 0], tokens), planes[:, 0])
+
+
+@pytest.mark.parametrize("shape", [(2 * 3, 5, 4, 6), (2 * 3, 1 + 24, 5)])
+def test_frames_that_go_through_a_layer_one_by_one_are_moments(shape: tuple[int, ...]) -> None:
+    layout = find_layout(shape, 2, (32, 48), [(4, 6)], frames=3)
+    assert layout is not None
+    assert (layout.grid, layout.frames) == ((4, 6), 3)
+    planes = torch.arange(2 * 5 * 3 * 4 * 6).reshape(2, 5, 3, 4, 6).float()
+    of_frames = planes.transpose(1, 2).flatten(0, 1)
+    if len(shape) == 3:
+        of_frames = torch.cat([torch.ones(6, 1, 5), of_frames.flatten(2).transpose(1, 2)], dim=1)
+    folded = layout.fold(of_frames, (32, 48))
+    assert torch.equal(folded, planes.flatten(2, 3))
+    assert torch.equal(layout.unfold(folded, of_frames), of_frames)
+    assert torch.equal(layout.moments_of(folded[:, 0], of_frames), planes[:, 0])
+
+
+def test_windows_that_are_as_many_as_frames_are_none() -> None:
+    assert find_layout((2 * 16, 49, 96), 2, SQUARE, [(14, 14)], frames=16) is None

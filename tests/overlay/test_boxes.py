@@ -40,7 +40,7 @@ def instance(
 
 
 def draw(image: Image, *instances: Instance, color: Rgb = AMBER) -> Image:
-    BoxPainter().draw(image, [ColoredInstance(one, color) for one in instances])
+    BoxPainter().draw(image, [ColoredInstance(one, color, "75 %") for one in instances])
     return image
 
 
@@ -170,7 +170,7 @@ def test_every_size(pixel_format: str) -> None:
         for height in (1, 2, 3, 15, 16, 33, 64, 91, 240):
             image = flat_image(width, height, pixel_format)
             boxes = (MIDDLE, (0, 0, 1, 1), (0.9, 0.9, 1.2, 1.2), (-0.1, -0.1, 0.05, 0.05))
-            painter.draw(image, [ColoredInstance(instance(box, mask), AMBER) for box in boxes])
+            painter.draw(image, [ColoredInstance(instance(box, mask), AMBER, "75 %") for box in boxes])
 
 
 def test_labels_lie_over_all_boxes() -> None:
@@ -183,7 +183,7 @@ def test_labels_lie_over_all_boxes() -> None:
 
 def test_missing_characters_are_listed() -> None:
     painter = BoxPainter()
-    painter.draw(flat_image(400, 200), [ColoredInstance(instance(label="cat \U0010fffd"), AMBER)])
+    painter.draw(flat_image(400, 200), [ColoredInstance(instance(label="cat \U0010fffd"), AMBER, "75 %")])
     assert painter.missing == ("\U0010fffd",)
 
 

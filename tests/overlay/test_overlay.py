@@ -11,11 +11,19 @@ from media_factory import make_image
 from stage_fakes import CAT, DOG, explanation_of
 
 from streamcam.errors import InvalidArgumentError, UnknownNameError
-from streamcam.explanations import Explanation, Instance, Prediction, StabilizedFrame
+from streamcam.explanations import (
+    Explanation,
+    HeatBox,
+    HeatPeak,
+    Instance,
+    Localization,
+    Prediction,
+    StabilizedFrame,
+)
 from streamcam.frames import FloatArray, Frame
 from streamcam.media.images import Image, coding_of, planes_of
 from streamcam.overlay import Overlay, OverlaySettings
-from streamcam.overlay.boxes import PLAIN_COLOR
+from streamcam.overlay.boxes import PLAIN_COLOR, BoxPainter, ColoredInstance
 from streamcam.overlay.label_panel import ACCENT, LabelPanel
 from streamcam.overlay.overlay import _list_labels
 from streamcam.overlay.tinting import AGAINST_COLOR, FOR_COLOR, PALETTE
@@ -248,3 +256,50 @@ def test_the_legend_belongs_to_the_color_map(
     )
     assert (plain != legend)[:, :320].sum() == 0
     assert bool((plain != legend)[300:, 320:].sum() > 100) is has_legend
+
+
+# --- where the heat lies -------------------------------------------------------------------------------
+
+
+def located(targets: tuple[Prediction, ...] = DOG_AND_CAT[1:]) -> StabilizedFrame:
+    """A frame of 400x200 with a box in its middle and a point at (360, 100), of the first target's heat."""
+    frame, index = frame_at(0, (400, 200)), targets[0].index
+    box = HeatBox(index, Instance(index, "cat", 0.5, BOX, track_id=1), 0.8)
+    found = Localization((box,), (HeatPeak(index, "cat", 0.9, 0.5, 1.0),))
+    heats = {target.index: np.zeros((2, 2), np.float32) for target in targets}
+    explanation = dataclasses.replace(explanation_of(0), targets=(), heatmaps={})
+    return StabilizedFrame(frame, heats, targets, (), explanation, localization=found)
+
+
+@pytest.mark.parametrize("layout", ["overlay", "heat", "mask", "spotlight", "contours", "original"])
+def test_boxes_around_heat_and_its_points_are_drawn_over_every_layout(layout: str) -> None:
+    image = Overlay(OverlaySettings(layout=layout, labels=False)).draw(located())
+    assert outline_color(image) == code_values(image, ACCENT)
+    brightness = planes_of(image)[0]
+    assert brightness[100, 360] == code_values(image, ACCENT)[0]
+    assert brightness[100, 350] != brightness[100, 360]
+
+
+def test_boxes_around_heat_have_the_color_of_their_class() -> None:
+    image = Overlay(OverlaySettings(labels=False)).draw(located(DOG_AND_CAT))
+    assert outline_color(image) == code_values(image, PALETTE[0])
+
+
+def test_the_original_beside_an_overlay_has_no_boxes() -> None:
+    frame = located()
+    both = Overlay(OverlaySettings(layout="side-by-side", labels=False)).draw(frame)
+    np.testing.assert_array_equal(luma(both)[:, :400], luma(frame.frame.image))
+    assert (luma(both)[:, 400:] != luma(frame.frame.image)).any()
+
+
+def test_a_box_says_how_much_of_the_heat_is_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[ColoredInstance] = []
+    monkeypatch.setattr(BoxPainter, "draw", lambda _self, _image, instances: drawn.extend(instances))
+    Overlay(OverlaySettings(labels=False)).draw(located())
+    assert [one.figure for one in drawn] == ["80 % of the heat"]
+
+
+def test_boxes_around_heat_can_be_left_out_and_points_stay() -> None:
+    image = Overlay(OverlaySettings(labels=False, boxes=False)).draw(located())
+    assert outline_color(image) != code_values(image, ACCENT)
+    assert planes_of(image)[0][100, 360] == code_values(image, ACCENT)[0]

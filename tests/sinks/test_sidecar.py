@@ -13,9 +13,19 @@ from video_runs import limited_file_size
 
 import streamcam
 from streamcam.errors import SinkError
-from streamcam.explanations import Explanation, Instance, Prediction, RenderedFrame, StabilizedFrame
+from streamcam.explanations import (
+    Explanation,
+    HeatBox,
+    HeatPeak,
+    Instance,
+    Localization,
+    Prediction,
+    RenderedFrame,
+    StabilizedFrame,
+)
 from streamcam.frames import Frame, Region
 from streamcam.sinks import SidecarSink, open_sidecar_sink
+from streamcam.sinks.shapes import pixel_mask, pixel_polygons
 from streamcam.sinks.sidecar import frame_record
 
 CAT, DOG = Prediction(3, "cat", 2 / 3), Prediction(5, "Hund & Tür", 0.123456)
@@ -205,3 +215,39 @@ def test_a_disk_that_is_full_at_the_end_is_noticed_too(tmp_path: Path) -> None:
     with limited_file_size(1000), pytest.raises(SinkError, match=r"cannot be completed"):
         writer.finish()
     assert names_in(tmp_path) == []
+
+
+# --- where the heat lies -------------------------------------------------------------------------------
+
+
+def test_boxes_and_points_are_in_pixels_of_the_frame(tmp_path: Path) -> None:
+    """On 200x100: a box whose right half belongs to the heat, of a frame that was not explained itself."""
+    mask = np.array([[False, True]] * 2)
+    box = HeatBox(3, Instance(3, "cat", 0.7, (0.1, 0.2, 0.5, 1.2), mask, track_id=4), 0.81239)
+    found = Localization((box,), (HeatPeak(3, "cat", 0.25, 0.505, 0.98765),))
+    frame = Frame(make_image(200, 100), 1, 1001, Fraction(1, 30000), 0.0)
+    skipped = Explanation(1, {}, (), (), "", "", Region())
+    stabilized = StabilizedFrame(frame, {}, (), (), skipped, localization=found)
+    with open_sidecar(tmp_path) as writer:
+        writer.write(RenderedFrame(make_image(400, 100), 1001, Fraction(1, 30000), stabilized))
+    record = json.loads((tmp_path / "maps.jsonl").read_text().splitlines()[1])
+    (written,) = record["heat_boxes"]
+    (polygon,) = written.pop("polygons")
+    assert written == {"index": 3, "label": "cat", "track": 4, "box": [20, 20, 100, 100], "share": 0.8124}
+    xs, ys = [x for x, _ in polygon], [y for _, y in polygon]
+    assert (min(xs), max(xs), min(ys), max(ys)) == (60.5, 99.5, 20.5, 99.5)
+    assert record["points"] == [{"label": "cat", "x": 50, "y": 50.5, "heat": 0.9877}]
+
+
+def test_an_object_without_a_mask_has_its_box_as_a_polygon() -> None:
+    one = Instance(3, "cat", 0.7, (0.1, 0.2, 0.5, 1.2))
+    assert pixel_polygons(one, (200, 100)) == [[[20, 20], [100, 20], [100, 100], [20, 100]]]
+    assert pixel_mask(one, (200, 100)).sum() == 80 * 80
+
+
+def test_an_object_outside_the_frame_has_no_pixels() -> None:
+    assert not pixel_mask(Instance(3, "cat", 0.7, (1.1, 0.2, 1.5, 0.4), MASK), (200, 100)).any()
+    assert not pixel_mask(Instance(3, "cat", 0.7, (0.5, 0.2, 0.5, 0.4), MASK), (200, 100)).any()
+
+
+MASK = np.ones((2, 2), np.bool_)

@@ -44,7 +44,9 @@ overlay_options = grouped(
     ),
     option("--legend", is_flag=True, help="Draw a bar of the color map's colors, from weak heat to strong."),
     option("--no-labels", is_flag=True, help="Do not draw the predicted labels."),
-    option("--no-boxes", is_flag=True, help="Do not draw boxes around detected objects."),
+    option(
+        "--no-boxes", is_flag=True, help="Draw no boxes, neither around detected objects nor around heat."
+    ),
     to=_to_settings,
 )
 """The fields of `OverlaySettings`."""

@@ -86,7 +86,8 @@ def _try_openvino(request: BackendRequest) -> tuple[SplitNetwork | None, str]:
         return None, f"the method needs the whole network in torch ({', '.join(sorted(deeper))})"
     if len(request.layers) != 1:
         return None, "there are several target layers"
-    halves = split_network(request.model.module, request.layers[0].name)
+    (layer,) = request.layers
+    halves = split_network(request.model.module, *layer.call, layer.calls)
     if halves is None:
         return None, "the network cannot be cut at the target layer"
     store = None if request.cache is None else ModelCache(request.cache, halves.backbone)
@@ -101,7 +102,7 @@ def _try_openvino(request: BackendRequest) -> tuple[SplitNetwork | None, str]:
         return None, "OpenVINO cannot convert the network"
     network = SplitNetwork(
         request.model,
-        request.layers[0],
+        layer,
         halves,
         [backbone.in_precision(name) for name in request.precisions],
         request.batch_size,

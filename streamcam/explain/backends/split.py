@@ -37,12 +37,14 @@ class _Tracer(fx.Tracer):
         return qualified_name == self._layer or super().is_leaf_module(module, qualified_name)
 
 
-def split_network(module: nn.Module, layer: str) -> Halves | None:
+def split_network(module: nn.Module, layer: str, call: int = 1, calls: int = 1) -> Halves | None:
     """Cut a network behind one of its layers.
 
     Args:
         module: In evaluation mode.
         layer: Dotted name of the layer whose output is the cut.
+        call: Which of its calls, from 1.
+        calls: How many times it runs.
 
     Returns:
         None if the network cannot be traced, has hooks of its own, or is still connected beside the cut.
@@ -55,9 +57,10 @@ def split_network(module: nn.Module, layer: str) -> Halves | None:
     except Exception:
         # Tracing runs the network's own Python with proxies for tensors, which can raise anything.
         return None
-    cut = next((node for node in graph.nodes if node.op == "call_module" and node.target == layer), None)
-    if cut is None:
+    nodes = [node for node in graph.nodes if node.op == "call_module" and node.target == layer]
+    if len(nodes) != calls:
         return None
+    cut = nodes[call - 1]
     behind = _nodes_behind(graph, cut)
     carried = _carried(graph, cut, behind)
     if carried is None:

@@ -262,7 +262,7 @@ def test_explanations_are_the_same_with_graphs(
         made.append(CapturedGraphs(device, over, Repeating))
         return made[0]
 
-    monkeypatch.setattr("streamcam.explain.explainer.captured_graphs_for", recorded)
+    monkeypatch.setattr("streamcam.explain.runner.captured_graphs_for", recorded)
     explainer = Explainer(network(name), **make)
     found = explainer.explain(images)
     assert len(made[0]._runs) == 1

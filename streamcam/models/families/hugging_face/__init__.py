@@ -13,6 +13,7 @@ from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.hugging_face.classifiers import load_classifier
 from streamcam.models.families.hugging_face.folder import PREFIX, Folder
 from streamcam.models.families.hugging_face.segmenters import load_query_segmenter, load_segmenter
+from streamcam.models.families.hugging_face.videos import load_video_classifier
 from streamcam.models.request import ModelRequest
 
 KINDS: dict[str, Callable[[Folder], Model]] = {
@@ -20,6 +21,7 @@ KINDS: dict[str, Callable[[Folder], Model]] = {
     "ForSemanticSegmentation": load_segmenter,
     "ForUniversalSegmentation": load_query_segmenter,
     "ForInstanceSegmentation": load_query_segmenter,
+    "ForVideoClassification": load_video_classifier,
 }
 """Ending of an architecture's name → what makes a model of a folder."""
 

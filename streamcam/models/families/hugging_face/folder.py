@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,9 @@ from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest
 
 PREFIX = "hf:"
 
-_CONFIG, _PREPROCESSOR = "config.json", "preprocessor_config.json"
+_CONFIG = "config.json"
+_PROCESSORS = ("preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json")
+"""Files with the settings of what makes a network's input of images, by age."""
 _USUAL = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
 
 
@@ -62,7 +68,7 @@ class Folder:
         """
         transformers = import_transformers()
         auto: Any = getattr(transformers, builder)
-        with self.reading():
+        with self.reading(transformers):
             if self.request.weights == NO_WEIGHTS:
                 config = transformers.AutoConfig.from_pretrained(self.path, local_files_only=True)
                 module: nn.Module = auto.from_config(config)
@@ -70,13 +76,22 @@ class Folder:
                 module = auto.from_pretrained(self.path, local_files_only=True, use_safetensors=True)
         return module
 
-    def reading(self) -> Any:
-        """Return a context in which whatever transformers raises becomes one line about the folder."""
+    @contextlib.contextmanager
+    def reading(self, transformers: Any) -> Iterator[None]:
+        """Return a context in which whatever transformers raises becomes one line, without progress bars."""
 
         def failure(error: Exception) -> ModelError:
             return ModelError(f"{self.request.name} cannot be loaded ({in_words(error)})")
 
-        return map_errors(Exception, to=failure)
+        logging = transformers.utils.logging
+        showed = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
+        try:
+            with map_errors(Exception, to=failure):
+                yield
+        finally:
+            if showed:
+                logging.enable_progress_bar()
 
     def labels_of(self, module: nn.Module) -> tuple[str, ...]:
         """Return the names of the classes: those that were given, or those of the configuration.
@@ -97,17 +112,32 @@ class Folder:
         """Return the input that the folder's image processor makes, changed by what was requested."""
         return self.request.input_spec(self._processed())
 
+    @functools.cached_property
+    def processor(self) -> dict[str, Any]:
+        """Settings of the folder's image or video processor; empty where it has none."""
+        for name in _PROCESSORS:
+            if (self.path / name).is_file():
+                settings = _read_json(self.path / name)
+                inner = settings.get("image_processor") or settings.get("video_processor")
+                return dict(inner) if isinstance(inner, dict) else settings
+        return {}
+
+    @property
+    def image_size(self) -> int | list[int] | None:
+        """Side of the images that the network was made for, or (height, width); None if it does not say."""
+        configs = (self.config, self.config.get("vision_config", {}))
+        sizes = (config.get(key) for config in configs for key in ("image_size", "crop_size"))
+        return next((size for size in sizes if size), None)
+
     def _processed(self) -> InputSpec:
-        if not (self.path / _PREPROCESSOR).is_file():
-            return InputSpec()
-        settings = _read_json(self.path / _PREPROCESSOR)
-        resize = _size_of(settings.get("size"))
-        size = _size_of(settings.get("crop_size")) if settings.get("do_center_crop") else resize
-        mean, std = (tuple(settings.get(key) or default) for key, default in _USUAL.items())
-        if settings.get("do_normalize") is False:
-            mean, std = (0.0,) * len(mean), (1.0,) * len(std)
-        side = size if size[0] != size[1] else size[0]
-        return InputSpec(side, max(min(resize), min(size)), mean, std)
+        settings = self.processor
+        size = resize = size_of(settings.get("size") or self.image_size)
+        if not settings:
+            return InputSpec(_as_side(size), min(size)) if self.image_size else InputSpec()
+        if settings.get("do_center_crop"):
+            size = size_of(settings.get("crop_size") or self.image_size)
+        mean, std = _scale_of(settings)
+        return InputSpec(_as_side(size), max(min(resize), min(size)), mean, std)
 
 
 def import_transformers() -> Any:
@@ -131,11 +161,34 @@ def _own_labels(module: nn.Module) -> tuple[str, ...]:
     return tuple(name for _, name in sorted((int(index), str(name)) for index, name in names.items()))
 
 
-def _size_of(size: Any) -> tuple[int, int]:
-    """Return (width, height) of a size as image processors write it: a number, or an object."""
+def size_of(size: Any) -> tuple[int, int]:
+    """Return (width, height) of a size as processors write it: a number, height and width, or an object."""
+    if isinstance(size, list | tuple):
+        return int(size[1]), int(size[0])
     sides: dict[str, Any] = size if isinstance(size, dict) else {"shortest_edge": size}
     short = sides.get("shortest_edge") or 224
     return int(sides.get("width", short)), int(sides.get("height", short))
+
+
+def _as_side(size: tuple[int, int]) -> int | tuple[int, int]:
+    return size[0] if size[0] == size[1] else size
+
+
+def _scale_of(settings: dict[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation, on a scale of 0 to 1, of what a processor makes of pixels.
+
+    It multiplies pixels of 0 to 255 by a factor, may subtract 1, and then normalizes.
+    """
+    mean, std = (tuple(settings.get(key) or default) for key, default in _USUAL.items())
+    if settings.get("do_normalize") is False:
+        mean, std = (0.0,) * len(mean), (1.0,) * len(std)
+    factor = (
+        255.0 if settings.get("do_rescale") is False else 255 * (settings.get("rescale_factor") or 1 / 255)
+    )
+    offset = 1.0 if settings.get("offset") or settings.get("rescale_offset") else 0.0
+    if math.isclose(factor, 1.0) and not offset:
+        return mean, std
+    return tuple((value + offset) / factor for value in mean), tuple(value / factor for value in std)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

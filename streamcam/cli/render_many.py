@@ -1,0 +1,115 @@
+"""Renders of several files: progress, a line for what fails, and a table at the end."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
+from streamcam.cli.flags import name_flags
+from streamcam.cli.outcome import abort_message, describe_problems, resume_message
+from streamcam.cli.output import say
+from streamcam.cli.progress import ProgressLine
+from streamcam.cli.signals import SignalCount, leave, stop_on_signal
+from streamcam.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from streamcam.explain import Explainer
+    from streamcam.pipeline.jobs import RenderJob
+    from streamcam.pipeline.render_many import JobResult, ManyPlan, RenderManyResult
+
+
+def render_files(plan: ManyPlan, load: Callable[[ProgressLine], Explainer], *, quiet: bool) -> int:
+    """Run a render of several files, and print what became of each.
+
+    Args:
+        plan: The files.
+        load: Makes the explainer, and shows on the progress line what it does.
+        quiet: Whether to print errors only.
+
+    Returns:
+        The exit code: 1 if a file failed.
+    """
+    signals = SignalCount()
+    total = len(plan.jobs)
+    with ProgressLine(quiet=quiet) as line, contextlib.ExitStack() as handling:
+        line.ending = "keeping what is finished"
+
+        def begin(index: int, job: RenderJob) -> None:
+            line.label = f"[{index + 1}/{total}] {_short(job.source)}"
+            line.begin("explaining the first frames")
+
+        def report(result: JobResult) -> None:
+            for message in _problems(result):
+                line.print_above(f"streamcam: error: {message}", always=True)
+            for note in () if result.result is None else result.result.notes:
+                line.print_above(f"note: {_short(result.job.source)}: {name_flags(note)}")
+
+        explainer = load(line)
+        departure = abort_message(None)
+        handling.enter_context(
+            stop_on_signal(plan.stop, line.announce_stop, lambda: leave(line, departure), signals)
+        )
+        result = plan.run(
+            explainer,
+            on_progress=line.update,
+            on_job=begin,
+            on_result=report,
+            on_resume=lambda job, kept: line.print_above(resume_message(str(job.output), kept)),
+        )
+    if not quiet:
+        _print_table(result)
+    return _finish(result, total, signals, quiet=quiet)
+
+
+def _problems(result: JobResult) -> list[str]:
+    """Describe why an output is missing or not whole; nothing where it is whole."""
+    source = str(result.job.source)
+    if result.error is not None:
+        message = name_flags(str(result.error))
+        return [message if source in message else f"{source!r}: {message}"]
+    if result.result is None or result.result.interrupted:
+        return []
+    return describe_problems(result.result, source)
+
+
+def _short(source: object) -> str:
+    """Return the last part of a name."""
+    return str(source).rstrip("/").rpartition("/")[2]
+
+
+def _print_table(result: RenderManyResult) -> None:
+    rows = [
+        (
+            click.format_filename(str(job.job.source)),
+            click.format_filename(str(job.job.output)) if job.frames else "",
+            job.status,
+            str(job.frames or ""),
+            f"{job.elapsed_s:.1f}" if job.elapsed_s else "",
+        )
+        for job in result.jobs
+    ]
+    if rows:
+        print_table(("input", "output", "status", "frames", "seconds"), rows, numbers=("frames", "seconds"))
+
+
+def _finish(result: RenderManyResult, total: int, signals: SignalCount, *, quiet: bool) -> int:
+    """Print a summary, and return the exit code."""
+    counts = Counter(job.status for job in result.jobs)
+    waiting = total - len(result.jobs)
+    if waiting:
+        counts["not begun"] = waiting
+    summary = ", ".join(f"{count} {status}" for status, count in counts.items())
+    if not quiet:
+        manifest = click.format_filename(result.manifest)
+        files = "1 file" if total == 1 else f"{total} files"
+        say(f"{files} in {result.elapsed_s:.1f} s: {summary}; manifest: {manifest}")
+    if signals.received:
+        if result.interrupted:
+            say("streamcam: interrupted; the same command goes on with what is missing", err=True)
+        return EXIT_INTERRUPTED
+    return EXIT_DONE if result.complete else EXIT_FAILED

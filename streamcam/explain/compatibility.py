@@ -1,0 +1,118 @@
+"""Refuse, before any network runs, methods and settings that do not go with each other or with a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from streamcam.errors import InvalidArgumentError, unknown_name
+from streamcam.explain.methods import HEAD_ONLY, METHODS
+from streamcam.explain.targets import Target
+from streamcam.models import FITS, Model, Segmenter
+
+_KEEP_TO_OBJECTS = ("hirescam", "layercam", "gradcam-elementwise")
+"""Methods that multiply activations and gradients place by place: heat stays where an object was found."""
+
+
+def check_settings(
+    method: str, *, signed: bool, fit: str | None, top_k: int, batch_size: int | Literal["auto"]
+) -> None:
+    """Refuse settings that no model goes with.
+
+    Args:
+        method: A name in `METHODS`.
+        signed: As for `Explainer`, like those below.
+        fit: A name in `streamcam.models.FITS`, or None.
+        top_k: Number of predictions to report.
+        batch_size: Number of images at once.
+
+    Raises:
+        InvalidArgumentError: if a number is too small, or the method has no negative evidence.
+        UnknownNameError: if there is no such fit.
+    """
+    if signed and not METHODS[method].signed:
+        able = ", ".join(name for name, row in METHODS.items() if row.signed)
+        raise InvalidArgumentError(
+            f"method {method!r} has no negative evidence; `signed=True` works with {able}"
+        )
+    if fit is not None and fit not in FITS:
+        raise unknown_name("fit", fit, FITS)
+    if top_k < 0:
+        raise InvalidArgumentError(f"`top_k` is 0 or more, not {top_k}")
+    if batch_size != "auto" and batch_size < 1:
+        raise InvalidArgumentError(f"`batch_size` is at least 1, not {batch_size}")
+
+
+def check_targets(targets: Sequence[Target], signed: bool) -> None:
+    """Refuse several targets where one map shows evidence for and against one class.
+
+    Raises:
+        InvalidArgumentError: if there are several.
+    """
+    if signed and len(targets) > 1:
+        raise InvalidArgumentError(
+            f"`signed=True` shows one class in two colors, not {len(targets)}; ask for one class"
+        )
+
+
+def check_method(method: str, model: Model, targets: Sequence[Target]) -> None:
+    """Refuse methods that cannot explain what a model takes, or what is asked for.
+
+    Args:
+        method: A name in `METHODS`.
+        model: The model that is explained.
+        targets: What is explained of it.
+
+    Raises:
+        InvalidArgumentError: if the method cannot; it names those that can.
+    """
+    row = METHODS[method]
+    needs = set(row.needs)
+    if any(target.objects for target in targets) and not {"gradients"} <= needs <= HEAD_ONLY:
+        names = [name for name, row in METHODS.items() if {"gradients"} <= set(row.needs) <= HEAD_ONLY]
+        raise InvalidArgumentError(
+            f"method {method!r} cannot explain objects one by one; use one of {', '.join(names)}"
+        )
+    if model.finds_objects and method == "cam":
+        raise InvalidArgumentError(
+            f"method 'cam' is for classifiers that end in one linear layer, and {model.name} is a "
+            "detector; use gradcam or hirescam"
+        )
+    if model.finds_objects and row.criterion is not None:
+        raise InvalidArgumentError(
+            f"method {method!r} compares classes of a whole image, and {model.name} is a "
+            "detector; use gradcam, or name the other class with `against`"
+        )
+    if model.clip_length > 1 and not needs <= HEAD_ONLY:
+        able = ", ".join(name for name, row in METHODS.items() if set(row.needs) <= HEAD_ONLY)
+        raise InvalidArgumentError(
+            f"method {method!r} explains single images, and {model.name} takes clips of "
+            f"{model.clip_length} frames; use one of {able}"
+        )
+
+
+def note_on_objects(method: str, targets: Sequence[Target]) -> str | None:
+    """Return what to know of a method's maps of single objects, in a sentence; None if nothing."""
+    if method in _KEEP_TO_OBJECTS or not any(target.objects for target in targets):
+        return None
+    return (
+        f"{method} weighs whole channels, so that heat of one object lies on others too; "
+        "`method='hirescam'` keeps to each object"
+    )
+
+
+def aim(model: Model, at: Sequence[float]) -> Model:
+    """Return a segmenter that scores classes at a place of the frame.
+
+    Args:
+        model: The model that is explained.
+        at: A point (x, y) or a box (left, top, right, bottom), in pixels of the frame.
+
+    Raises:
+        InvalidArgumentError: if the model is no segmenter, or this is neither a point nor a box.
+    """
+    if not isinstance(model, Segmenter):
+        raise InvalidArgumentError(
+            f"`at` is for segmenters, and {model.name} gives one answer for the whole image; leave it out"
+        )
+    return model.aimed(at)

@@ -1,0 +1,153 @@
+"""Run a network on batches: its backbone on OpenVINO, all of it as CUDA graphs, or plainly in torch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streamcam.explain.backends import (
+    BackendMismatchError,
+    BackendRequest,
+    captured_graphs_for,
+    choose_backend,
+)
+from streamcam.explain.backends.cache import cache_directory
+from streamcam.explain.batch import BatchRun, MapMaker
+from streamcam.explain.devices import PRECISIONS, DeviceChoice
+from streamcam.explain.hooks import evaluating
+from streamcam.explain.method_inputs import VARIANTS_AT_ONCE
+from streamcam.explain.methods import METHODS
+from streamcam.explain.precision_check import hooked_network
+from streamcam.explain.preparation import PreparedModel, as_stills
+from streamcam.explain.targets import Target
+from streamcam.explain.threads import available_cores
+from streamcam.models import Layer
+from streamcam.models.check_images import check_images
+from streamcam.models.preprocessing import Preprocessor
+from streamcam.models.probing import trial_size
+
+_logger = logging.getLogger("streamcam.explain")
+
+
+class NetworkRunner:
+    """Runs a network in the quickest way that gives what torch gives. Belongs to one thread.
+
+    Attributes:
+        map_maker: Runs the network in torch, and computes maps in any case.
+    """
+
+    def __init__(
+        self,
+        prepared: PreparedModel,
+        layers: Sequence[Layer],
+        method: str,
+        options: Mapping[str, int | float],
+        preprocessor: Preprocessor,
+        *,
+        device: DeviceChoice,
+        precisions: Sequence[str],
+        backend: str,
+        batch_size: int,
+    ) -> None:
+        """Choose what runs the network.
+
+        Args:
+            prepared: The model, tried out.
+            layers: The target layers.
+            method: A name in `METHODS`.
+            options: The method's options.
+            preprocessor: Makes the network's input.
+            device: Where the network is.
+            precisions: Names in `PRECISIONS`, the preferred one first.
+            backend: A name in `streamcam.explain.backends.BACKENDS`.
+            batch_size: Number of images that go through the network at once.
+
+        Raises:
+            UnknownNameError: if there is no such backend.
+            InvalidArgumentError: if OpenVINO is required and cannot run this.
+        """
+        model, probe = prepared.model, prepared.probe
+        size = trial_size(model, probe.fit)
+        # Where torch runs on a processor, nothing below float32 has been seen to be quicker.
+        in_torch = precisions[-1:] if device.torch.type == "cpu" else precisions
+        with torch.inference_mode(False), evaluating(model.module):
+            network = hooked_network(
+                model,
+                layers,
+                [PRECISIONS[name] for name in in_torch],
+                lambda: preprocessor.prepare(as_stills(model, check_images(*size)[:batch_size])),
+            )
+            self._split, self._reason = choose_backend(
+                "openvino" if device.openvino else backend,
+                BackendRequest(
+                    model,
+                    layers,
+                    METHODS[method],
+                    device=device.torch,
+                    backend_device=device.openvino or "CPU",
+                    precisions=precisions,
+                    size=size,
+                    batch_size=batch_size,
+                    cache=cache_directory(),
+                ),
+            )
+        self.map_maker = MapMaker(
+            network,
+            METHODS[method],
+            options,
+            preprocessor.prepare,
+            VARIANTS_AT_ONCE if probe.batches else 1,
+        )
+        self._graphs = None if model.clip_length > 1 else captured_graphs_for(device.torch, self.map_maker)
+
+    @property
+    def backend(self) -> str:
+        """The backend that runs the backbone: ``"openvino"`` or ``"torch"``."""
+        return "torch" if self._split is None else "openvino"
+
+    @property
+    def reason(self) -> str:
+        """Why this backend was chosen, and how it is used."""
+        graphs = "" if self._graphs is None else f"; {self._graphs.reason}"
+        return self._reason + graphs
+
+    @property
+    def precision(self) -> str:
+        """Precision of the network for the last images: a name in `PRECISIONS`."""
+        if self._split is not None:
+            return self._split.precision
+        return next(name for name, dtype in PRECISIONS.items() if dtype == self.map_maker.network.dtype)
+
+    @property
+    def threads(self) -> int:
+        """Number of threads that torch is best given."""
+        return available_cores() if self._split is None else self._split.head_threads
+
+    def run(self, pixels: NDArray[np.uint8], targets: Sequence[Target], notes: list[str]) -> BatchRun:
+        """Run the network.
+
+        Args:
+            pixels: Images (N, H, W, 3) or clips (N, T, H, W, 3).
+            targets: What will be explained.
+            notes: Takes a sentence where OpenVINO turns out to compute something else, and torch is used.
+        """
+        if self._split is not None:
+            try:
+                return self.map_maker.run(pixels, self._split.run(pixels))
+            except BackendMismatchError:
+                self._split = None
+                self._reason = "OpenVINO computes this network differently from torch, so torch runs it"
+                notes.append(self._reason)
+                _logger.info("%s", self._reason)
+        if self._graphs is None:
+            return self.map_maker.run(pixels)
+        return self._graphs.run(pixels, targets) or self.map_maker.run(pixels)
+
+    def free_memory(self) -> None:
+        """Drop what was captured for batches that have become too large."""
+        if self._graphs is not None:
+            self._graphs.clear()

@@ -1,0 +1,105 @@
+"""The localizer: boxes and points of every frame's heat, with numbers that hold over time."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from streamcam.explanations import (
+    HeatBox,
+    HeatPeak,
+    Instance,
+    Localization,
+    Prediction,
+    StabilizedFrame,
+    as_target,
+    object_number,
+)
+from streamcam.frames import FloatArray
+from streamcam.localization.boxes import find_boxes
+from streamcam.localization.grid import place_on_frame
+from streamcam.localization.peaks import find_peaks
+from streamcam.localization.settings import LocalizationSettings
+from streamcam.temporal import ObjectTracker
+
+FAINT = 0.05
+"""Heat that is nowhere stronger than this cannot be seen, and gets no box and no points."""
+
+
+class Localizer:
+    """Finds boxes and points in the heat of one video, frame by frame in order. Not thread-safe."""
+
+    def __init__(self, settings: LocalizationSettings) -> None:
+        """Start a video.
+
+        Args:
+            settings: What to look for.
+
+        Raises:
+            InvalidArgumentError: if a setting cannot be used.
+        """
+        settings.check()
+        self._settings = settings
+        self._tracker = ObjectTracker()
+
+    def locate(self, stabilized: StabilizedFrame) -> StabilizedFrame:
+        """Find what the settings ask for in the displayed heat of the next frame.
+
+        Returns:
+            The frame with its localization; itself if nothing is asked for.
+        """
+        if not self._settings.is_on:
+            return stabilized
+        if stabilized.explanation.starts_shot:
+            self._tracker.restart()
+        boxes: list[HeatBox] = []
+        peaks: list[HeatPeak] = []
+        image = stabilized.frame.image
+        for target in stabilized.targets:
+            heat = stabilized.heatmaps[target.index]
+            grid = place_on_frame(heat, stabilized.explanation.region, (image.width, image.height))
+            if not grid.max() > FAINT:
+                continue
+            if self._settings.boxes:
+                boxes += self._find_boxes(grid, target, stabilized.instances)
+            peaks += [
+                HeatPeak(target.index, target.label, x, y, strength)
+                for x, y, strength in find_peaks(grid, self._settings.threshold, self._settings.points)
+            ]
+        boxes = self._number(boxes, stabilized.frame.time_s)
+        return dataclasses.replace(stabilized, localization=Localization(tuple(boxes), tuple(peaks)))
+
+    def _find_boxes(
+        self, grid: FloatArray, target: Prediction, instances: tuple[Instance, ...]
+    ) -> list[HeatBox]:
+        subject = _subject_of(target, instances)
+        return [
+            HeatBox(target.index, dataclasses.replace(subject, box=found.box, mask=found.mask), found.share)
+            for found in find_boxes(grid, self._settings.threshold, self._settings.components)
+        ]
+
+    def _number(self, boxes: list[HeatBox], time_s: float) -> list[HeatBox]:
+        """Number boxes, the same one alike in every frame; an object's has the object's number."""
+        free = [box for box in boxes if box.instance.track_id is None]
+        # All of them are certain: where the heat lies is no guess.
+        certain = [dataclasses.replace(box.instance, score=1.0) for box in free]
+        numbers = {id(free[place]): one.track_id for place, one in self._tracker.update(certain, time_s, 1.0)}
+        return [
+            dataclasses.replace(box, instance=dataclasses.replace(box.instance, track_id=numbers[id(box)]))
+            if id(box) in numbers
+            else box
+            for box in boxes
+        ]
+
+
+def _subject_of(target: Prediction, instances: tuple[Instance, ...]) -> Instance:
+    """Return the class or object that a target stands for, without a place of its own."""
+    whole = (0.0, 0.0, 1.0, 1.0)
+    if object_number(target.index) is None:
+        return Instance(target.index, target.label, target.probability, whole)
+    for place, instance in enumerate(instances):
+        if as_target(instance, place).index == target.index:
+            number = object_number(target.index)
+            return Instance(instance.class_index, instance.label, instance.score, whole, track_id=number)
+    return Instance(
+        target.index, target.label, target.probability, whole, track_id=object_number(target.index)
+    )

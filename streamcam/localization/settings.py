@@ -1,0 +1,47 @@
+"""Settings of localization."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from streamcam.errors import InvalidArgumentError, unknown_name
+
+COMPONENTS: dict[str, str] = {
+    "largest": "a box around the largest connected area",
+    "all": "a box around each, as several objects need",
+}
+"""Name → which of the connected areas above the threshold get a box."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LocalizationSettings:
+    """Boxes and points to look for in heatmaps."""
+
+    boxes: bool = False
+    """Whether boxes are put around the heat."""
+    threshold: float = 0.2
+    """Heat of at least this share of the frame's strongest is inside, above 0 and below 1."""
+    components: str = "largest"
+    """Which connected areas get a box: a name in `COMPONENTS`."""
+    points: int = 0
+    """How many of the strongest places to find, for each heatmap."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is looked for."""
+        return self.boxes or self.points > 0
+
+    def check(self) -> None:
+        """Check every setting.
+
+        Raises:
+            InvalidArgumentError: naming the first that cannot be used.
+        """
+        if not 0 < self.threshold < 1:
+            raise InvalidArgumentError(
+                f"`threshold` is a share of the strongest heat, above 0 and below 1, not {self.threshold:g}"
+            )
+        if self.components not in COMPONENTS:
+            raise unknown_name("choice of components", self.components, COMPONENTS)
+        if self.points < 0:
+            raise InvalidArgumentError(f"`points` counts places from 0, not {self.points}")

@@ -1,0 +1,277 @@
+"""The files of a render of many: what is read, and what each output is called."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import string
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from streamcam.errors import InvalidArgumentError, NoDirectoryError, OutputExistsError, SourceNotFoundError
+from streamcam.media.containers import CONTAINERS
+from streamcam.media.numbered_files import is_pattern, natural_order
+from streamcam.sinks import IMAGE_SUFFIXES
+from streamcam.sources import Location, is_image
+from streamcam.sources.files import is_file
+from streamcam.sources.sequences import files_matching, is_folder, is_glob
+
+FIELDS = ("stem", "name", "parent", "number")
+"""The fields that stand in braces in the name of the outputs: the input's name without and with its suffix,
+the name of its folder, and its place among the inputs, from 1."""
+
+_VIDEO_SUFFIXES = frozenset(
+    {
+        ".3g2",
+        ".3gp",
+        ".apng",
+        ".asf",
+        ".avi",
+        ".dv",
+        ".f4v",
+        ".flv",
+        ".gif",
+        ".h264",
+        ".h265",
+        ".hevc",
+        ".ivf",
+        ".m1v",
+        ".m2ts",
+        ".m2v",
+        ".m4v",
+        ".mj2",
+        ".mjpeg",
+        ".mjpg",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".nut",
+        ".ogv",
+        ".qt",
+        ".rm",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+        ".y4m",
+    }
+)
+"""Suffixes of the videos that are looked for in a folder. A file that is named may have any."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RenderJob:
+    """One input of a render of many, and its outputs."""
+
+    source: Location
+    output: Path
+    sidecar: Path | None = None
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """The files that are made."""
+        return (self.output,) if self.sidecar is None else (self.output, self.sidecar)
+
+
+def is_for_many(sources: Sequence[Location], output: str | Path) -> bool:
+    """Return whether inputs and an output ask for one output for each input.
+
+    So do several inputs, an output that is a folder or ends like one, and one with `FIELDS` in braces.
+    """
+    return len(sources) > 1 or _is_directory(output) or _has_field(str(output))
+
+
+def base_directory(output: str | Path) -> Path:
+    """Return the directory that all outputs lie in or under."""
+    if _is_directory(output) or not _has_field(str(output)):
+        return Path(output)
+    fixed: list[str] = []
+    for part in Path(output).parts:
+        if _has_field(part):
+            break
+        fixed.append(part)
+    return Path(*fixed)
+
+
+def list_jobs(
+    sources: Sequence[Location],
+    output: str | Path,
+    sidecar: str | Path | None = None,
+    *,
+    left_out: Iterable[Path] = (),
+) -> list[RenderJob]:
+    """List the inputs, and name the outputs of each.
+
+    Args:
+        sources: Files, URLs, numbered images, folders (every video and image directly in them), and patterns
+            such as ``videos/*.mp4`` (every file that matches). What occurs twice is read once.
+        output: A folder, or a name with `FIELDS` in braces, as ``out/{stem}-heat.mp4``. In a folder an
+            output is called as its input is; one of a kind that is read and not written becomes MP4 or PNG.
+        sidecar: The same for the sidecar files; None for none.
+        left_out: Files in folders and among those that match which are no inputs.
+
+    Raises:
+        SourceNotFoundError: if a folder or pattern has no files.
+        InvalidArgumentError: if two outputs would have one name, or an output's name cannot be made.
+        OutputExistsError: if an output would replace an input.
+    """
+    found = list(_unique(_expand(sources, [_key(path) for path in left_out])))
+    _check_template(output, found)
+    if sidecar is not None:
+        _check_template(sidecar, found)
+    jobs = [
+        RenderJob(
+            source,
+            _name_output(output, source, number, _suffix_for(source)),
+            None if sidecar is None else _name_output(sidecar, source, number, ".jsonl"),
+        )
+        for number, source in enumerate(found, start=1)
+    ]
+    _refuse_clashes(jobs)
+    return jobs
+
+
+def _expand(sources: Sequence[Location], left_out: Sequence[str]) -> Iterator[Location]:
+    for source in sources:
+        if isinstance(source, int) or is_file(source) or is_pattern(Path(source)):
+            yield source
+            continue
+        path = Path(source)
+        if is_folder(path):
+            files = [entry for entry in path.iterdir() if not entry.name.startswith(".") and is_file(entry)]
+            files = [file for file in files if file.suffix.lower() in _VIDEO_SUFFIXES or is_image(file)]
+            files = [file for file in files if _key(file) not in left_out]
+            if not files:
+                raise SourceNotFoundError(f"{str(source)!r} is a directory without videos and images")
+            yield from sorted(files, key=natural_order)
+        elif is_glob(source):
+            yield from (file for file in files_matching(source) if _key(file) not in left_out)
+        else:
+            yield source  # a URL, or a name that is reported when its turn comes
+
+
+def _unique(sources: Iterable[Location]) -> Iterator[Location]:
+    seen = set()
+    for source in sources:
+        key = source if isinstance(source, int) or "://" in str(source) else _key(Path(source))
+        if key not in seen:
+            seen.add(key)
+            yield source
+
+
+def _key(path: Path) -> str:
+    return os.path.normcase(Path(path).absolute())
+
+
+def _is_directory(output: str | Path) -> bool:
+    text = str(output)
+    return text.endswith((os.sep, os.altsep or os.sep)) or is_folder(Path(text))
+
+
+def _fields(template: str) -> list[str]:
+    """Return what stands in braces in a template; nothing where a brace is not closed."""
+    try:
+        return [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
+    except ValueError:
+        return []
+
+
+def _has_field(template: str) -> bool:
+    return any(field in FIELDS for field in _fields(template))
+
+
+def _check_template(output: str | Path, sources: Sequence[Location]) -> None:
+    """Refuse one name for many outputs, and fields that do not exist."""
+    text, known = str(output), ", ".join(f"{{{field}}}" for field in FIELDS)
+    if _is_directory(output):
+        return
+    for field in _fields(text):
+        if field not in FIELDS:
+            raise InvalidArgumentError(
+                f"{text!r}: {{{field}}} stands for nothing; the fields of a name are {known}"
+            )
+    if Path(text).suffix and not _has_field(text):
+        raise InvalidArgumentError(
+            f"{text!r} is one file for {len(sources)} inputs; give a folder, as in out/, or a name with one "
+            f"of {known}, as in out/{{stem}}-heat.mp4"
+        )
+
+
+def _name_output(template: str | Path, source: Location, number: int, suffix: str) -> Path:
+    name = _file_name(source)
+    path = None if isinstance(source, int) or "://" in str(source) else Path(source).absolute()
+    if _is_directory(template) or not _has_field(str(template)):
+        return Path(template) / f"{name.stem}{suffix}"
+    values = {
+        "stem": name.stem,
+        "name": name.name,
+        "parent": path.parent.name if path is not None else "",
+        "number": number,
+    }
+    try:
+        return Path(str(template).format_map(values))
+    except ValueError as error:
+        raise InvalidArgumentError(f"{str(template)!r} is no name for outputs: {error}") from error
+
+
+def _file_name(source: Location) -> Path:
+    """Return a name for a source: of numbered images that of their folder."""
+    if isinstance(source, int):
+        return Path(f"camera{source}")
+    if "://" in str(source):
+        url = urlsplit(str(source))
+        return Path(Path(unquote(url.path)).name or url.hostname or "url")
+    path = Path(source)
+    return Path(path.absolute().parent.name or "images") if is_pattern(path) else Path(path.name)
+
+
+def _suffix_for(source: Location) -> str:
+    suffix = _file_name(source).suffix.lower()
+    if is_file(str(source)) and is_image(source):
+        return suffix if suffix in IMAGE_SUFFIXES else ".png"
+    return suffix if suffix in CONTAINERS else ".mp4"
+
+
+def _refuse_clashes(jobs: Sequence[RenderJob]) -> None:
+    """Refuse outputs that would replace each other, or an input."""
+    inputs = {_identify(Path(job.source)) for job in jobs if not isinstance(job.source, int)}
+    owners: dict[str, Location] = {}
+    for job in jobs:
+        for output in job.outputs:
+            if _identify(output) in inputs:
+                raise OutputExistsError(
+                    f"{str(output)!r} is an input; give another folder or name for the outputs"
+                )
+            if _key(output) in owners:
+                raise InvalidArgumentError(
+                    f"{str(owners[_key(output)])!r} and {str(job.source)!r} would both be written to "
+                    f"{str(output)!r}; use {{parent}}, {{name}} or {{number}} in the name of the outputs"
+                )
+            owners[_key(output)] = job.source
+
+
+def _identify(path: Path) -> object:
+    """Return what two names of one file have in common."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return _key(path)
+    return status.st_dev, status.st_ino
+
+
+def make_directories(jobs: Sequence[RenderJob]) -> None:
+    """Make the directories that outputs lie in.
+
+    Raises:
+        NoDirectoryError: if one cannot be made.
+    """
+    for directory in {output.parent for job in jobs for output in job.outputs}:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise NoDirectoryError(f"no directory {str(directory)!r}: {error.strerror}") from error

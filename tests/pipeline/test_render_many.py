@@ -1,0 +1,202 @@
+"""Renders of many files, with an explainer that needs no network."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from media_factory import frame_times_of, make_clip, truncate
+from stage_fakes import FakeExplainer
+
+import streamcam
+from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError
+from streamcam.overlay import OverlaySettings
+from streamcam.pipeline.manifest import Manifest, ManifestEntry, read_manifest
+from streamcam.pipeline.render import RenderSettings
+from streamcam.pipeline.render_many import JobResult, RenderManyResult, plan_many
+
+FRAMES = 6
+
+LONG = 40
+"""More frames than wait between the stages."""
+
+
+@pytest.fixture
+def videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Three videos, of which the second is none."""
+    monkeypatch.chdir(tmp_path)
+    make_clip(Path("a.mp4"), frames=FRAMES)
+    Path("b.mp4").write_bytes(b"no video" * 100)
+    make_clip(Path("c.mp4"), frames=FRAMES + 1)
+    return [Path("a.mp4"), Path("b.mp4"), Path("c.mp4")]
+
+
+def run(
+    videos: list[Path], explainer: FakeExplainer | None = None, settings: RenderSettings | None = None
+) -> RenderManyResult:
+    chosen = explainer or FakeExplainer()
+    return streamcam.render_many(videos, "out", chosen, settings=settings)  # type: ignore[arg-type]
+
+
+def statuses(result: RenderManyResult) -> list[str]:
+    return [job.status for job in result.jobs]
+
+
+def manifest() -> dict[str, ManifestEntry]:
+    return {entry.output: entry for entry in read_manifest(Path("out"))}
+
+
+def test_one_that_fails_costs_itself_only(videos: list[Path]) -> None:
+    result = run(videos)
+    assert statuses(result) == ["done", "failed", "done"]
+    assert not result.complete
+    assert [job.frames for job in result.jobs] == [FRAMES, 0, FRAMES + 1]
+    assert "is not a video that FFmpeg can read" in str(result.jobs[1].error)
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a.mp4", "c.mp4", "streamcam.jsonl"]
+    assert len(frame_times_of(Path("out/c.mp4"))) == FRAMES + 1
+    lines = [json.loads(line) for line in Path("out/streamcam.jsonl").read_text().splitlines()]
+    assert [(line["input"], line["status"], line["frames"]) for line in lines] == [
+        ("a.mp4", "done", FRAMES),
+        ("b.mp4", "failed", 0),
+        ("c.mp4", "done", FRAMES + 1),
+    ]
+    assert lines[1]["messages"] == [str(result.jobs[1].error)]
+
+
+def test_outputs_are_those_of_single_renders(videos: list[Path]) -> None:
+    streamcam.render("c.mp4", "single.mp4", FakeExplainer())  # type: ignore[arg-type]
+    run(videos)
+    assert Path("out/c.mp4").read_bytes() == Path("single.mp4").read_bytes()
+
+
+def test_a_second_run_does_what_failed_or_changed(videos: list[Path]) -> None:
+    run(videos)
+    make_clip(Path("b.mp4"), frames=FRAMES)
+    make_clip(Path("c.mp4"), frames=FRAMES - 1)
+    explainer = FakeExplainer()
+    result = run(videos, explainer)
+    assert statuses(result) == ["kept", "done", "done"]
+    assert result.complete
+    assert sum(map(len, explainer.batches)) == 2 * FRAMES - 1
+    assert len(frame_times_of(Path("out/c.mp4"))) == FRAMES - 1
+    assert statuses(run(videos)) == ["kept", "kept", "kept"]
+
+
+def test_a_second_run_with_other_settings_does_all(videos: list[Path]) -> None:
+    run(videos)
+    assert statuses(run(videos, settings=RenderSettings(overlay=OverlaySettings(alpha=0.9))))[0] == "done"
+    assert statuses(run(videos, settings=RenderSettings(sidecar="maps"))) == ["done", "failed", "done"]
+    Path("maps/a.jsonl").unlink()
+    assert statuses(run(videos, settings=RenderSettings(sidecar="maps"))) == ["done", "failed", "kept"]
+
+
+def test_an_output_that_was_cut_since_is_made_again(videos: list[Path]) -> None:
+    run(videos)
+    truncate(Path("out/a.mp4"), 0.5)
+    assert statuses(run(videos)) == ["done", "failed", "kept"]
+    assert len(frame_times_of(Path("out/a.mp4"))) == FRAMES
+
+
+def test_what_nobody_here_made_is_not_replaced(videos: list[Path]) -> None:
+    Path("out").mkdir()
+    Path("out/c.mp4").write_text("precious")
+    explainer = FakeExplainer()
+    with pytest.raises(OutputExistsError, match=r"'out/c.mp4' exists already"):
+        run(videos, explainer)
+    assert explainer.batches == []
+    assert Path("out/c.mp4").read_text() == "precious"
+    assert statuses(run(videos, settings=RenderSettings(overwrite=True))) == ["done", "failed", "done"]
+
+
+def test_a_killed_run_is_gone_on_with(videos: list[Path]) -> None:
+    run(videos)
+    path = Path("out/streamcam.jsonl")
+    first, second, third = path.read_text().splitlines()
+    started = json.dumps({"input": "c.mp4", "output": "c.mp4", "status": "started"})
+    path.write_text("\n".join([first, second, third, started, third[:40]]))
+    assert statuses(run(videos)) == ["kept", "failed", "done"]
+    assert {entry.status for entry in manifest().values()} == {"done", "failed"}
+
+
+def test_stopping_begins_no_other(videos: list[Path]) -> None:
+    make_clip(Path("a.mp4"), frames=LONG)
+    with plan_many(videos, "out") as plan:
+        explainer = FakeExplainer(before=lambda batch: plan.stop() if batch == 3 else None)
+        result = plan.run(explainer)  # type: ignore[arg-type]
+    assert result.interrupted
+    assert statuses(result) == ["interrupted"]
+    assert manifest()["a.mp4"].status == "interrupted"
+    assert statuses(run(videos)) == ["done", "failed", "done"]
+    assert len(frame_times_of(Path("out/a.mp4"))) == LONG
+
+
+def test_a_stopped_plan_renders_nothing(videos: list[Path]) -> None:
+    with plan_many(videos, "out") as plan:
+        plan.stop()
+        result = plan.run(FakeExplainer())  # type: ignore[arg-type]
+    assert result.jobs == ()
+    assert list(Path("out").iterdir()) == []
+
+
+def test_interrupted_work_is_resumed(videos: list[Path]) -> None:
+    make_clip(Path("a.mp4"), frames=LONG)
+    settings = RenderSettings(resume=True)
+    with plan_many(videos[:1], "out", settings) as plan:
+        explainer = FakeExplainer(before=lambda batch: plan.stop() if batch == 3 else None)
+        plan.run(explainer)  # type: ignore[arg-type]
+    assert Path("out/a.mp4.parts").is_dir()
+    kept: list[int] = []
+    with plan_many(videos[:1], "out", settings) as plan:
+        again = FakeExplainer()
+        result = plan.run(again, on_resume=lambda _job, state: kept.append(state.frames))  # type: ignore[arg-type]
+    assert statuses(result) == ["done"]
+    _first, *others = again.batches  # the first is explained again, to see whether maps are the same
+    assert [index for batch in others for index in batch] == list(range(kept[0], LONG))
+    assert list(Path("out").glob("*.parts")) == []
+
+
+def test_wrong_settings_are_no_fault_of_a_file(videos: list[Path]) -> None:
+    with pytest.raises(InvalidArgumentError, match="unknown color map 'mauve'"):
+        run(videos, settings=RenderSettings(overlay=OverlaySettings(colormap="mauve")))
+    assert not Path("out").exists()
+
+
+def test_everything_is_reported_in_order(videos: list[Path]) -> None:
+    begun: list[tuple[int, str]] = []
+    ended: list[JobResult] = []
+    streamcam.render_many(
+        videos,
+        "out",
+        FakeExplainer(),  # type: ignore[arg-type]
+        on_job=lambda index, job: begun.append((index, str(job.source))),
+        on_result=ended.append,
+    )
+    assert begun == [(0, "a.mp4"), (1, "b.mp4"), (2, "c.mp4")]
+    assert [result.status for result in ended] == ["done", "failed", "done"]
+
+
+def test_two_runs_at_once_are_refused(videos: list[Path]) -> None:
+    with plan_many(videos, "out"), pytest.raises(OutputExistsError, match="is being written by process"):
+        plan_many(videos, "out")
+
+
+def test_a_manifest_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "streamcam.jsonl").write_text('nonsense\n[1]\n{"input": "a"}\n')
+    assert read_manifest(tmp_path) == []
+    assert read_manifest(tmp_path / "nowhere") == []
+    (tmp_path / "d" / "streamcam.jsonl").mkdir(parents=True)
+    with pytest.raises(SinkError, match="manifest"):
+        read_manifest(tmp_path / "d")
+
+
+def test_the_last_line_about_an_output_counts(tmp_path: Path) -> None:
+    entry = ManifestEntry("a.mp4", "a.mkv", "started")
+    with Manifest(tmp_path) as opened:
+        opened.record(entry)
+        opened.record(dataclasses.replace(entry, status="done", messages=("fine",)))
+        assert read_manifest(tmp_path)[0].status == "done"
+        assert len(opened.path.read_text().splitlines()) == 2
+    assert len((tmp_path / "streamcam.jsonl").read_text().splitlines()) == 1
+    assert read_manifest(tmp_path)[0].messages == ("fine",)
