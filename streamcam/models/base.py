@@ -162,6 +162,12 @@ class Model(abc.ABC):
         return False
 
     @property
+    def no_gradients(self) -> str | None:
+        """Why its network has no gradients, as the subject of a sentence; None where it has."""
+        reason: str | None = getattr(self.module, "no_gradients", None)
+        return reason
+
+    @property
     def clip_fps(self) -> float:
         """How many frames of a second a clip holds; of no concern to networks that take single images."""
         return 15.0

@@ -60,6 +60,13 @@ def choose_backend(backend: str, request: BackendRequest) -> tuple[SplitNetwork 
     """
     if backend not in BACKENDS:
         raise unknown_name("backend", backend, BACKENDS)
+    if request.model.no_gradients is not None:
+        if backend == "torch":
+            raise InvalidArgumentError(
+                f"`backend='torch'` cannot run {request.model.name}: {request.model.no_gradients}; "
+                "use `backend='auto'`"
+            )
+        return None, "OpenVINO runs the whole network"
     if backend == "torch":
         return None, "torch was requested"
     network, reason = _try_openvino(request)

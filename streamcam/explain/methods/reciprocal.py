@@ -20,8 +20,8 @@ _GAUSSIAN = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]) / 
 def reciprocam(activations: torch.Tensor, scorer: Scorer) -> torch.Tensor:
     r"""Recipro-CAM: the score of each place of the layer alone.
 
-    Byun and Lee 2022, "Recipro-CAM: Fast gradient-free visual explanations for convolutional neural networks",
-    https://arxiv.org/abs/2209.14074, with :math:`S_{ij}` 1 at place (i, j) and 0 elsewhere:
+    Byun and Lee 2022, "Recipro-CAM: Fast gradient-free visual explanations for convolutional neural
+    networks", https://arxiv.org/abs/2209.14074, with :math:`S_{ij}` 1 at place (i, j) and 0 elsewhere:
 
     .. math:: M_{ij} = f(A \odot S_{ij}) - \min_{ab} f(A \odot S_{ab})
 
@@ -34,8 +34,8 @@ def vit_reciprocam(activations: torch.Tensor, scorer: Scorer) -> torch.Tensor:
     r"""ViT-ReciproCAM: the score of each token and those around it.
 
     Byun and Lee 2023, "ViT-ReciproCAM: Gradient and Attention-Free Visual Explanations for Vision
-    Transformer", https://arxiv.org/abs/2310.02588, with :math:`S_{ij}` a Gaussian of 3x3 places around (i, j),
-    1/4 in its middle, 1/8 beside it and 1/16 at its corners:
+    Transformer", https://arxiv.org/abs/2310.02588, with :math:`S_{ij}` a Gaussian of 3x3 places around
+    (i, j), 1/4 in its middle, 1/8 beside it and 1/16 at its corners:
 
     .. math:: M_{ij} = f(A \odot S_{ij}) - \min_{ab} f(A \odot S_{ab})
 

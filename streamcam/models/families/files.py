@@ -52,8 +52,9 @@ def _load_openvino(request: ModelRequest, path: Path) -> Model:
 def _without_gradients(
     request: ModelRequest, network: OpenVinoNetwork, spec: InputSpec, reason: str
 ) -> Model:
+    network.no_gradients += f" (it cannot be converted for them: {reason})"
     model = _finish(request, network, spec, None)
-    note = f"OpenVINO runs {request.name}, without gradients: it cannot be converted ({reason})"
+    note = f"OpenVINO runs {request.name} without gradients, for which it cannot be converted: {reason}"
     return dataclasses.replace(model, notes=(*model.notes, note))
 
 

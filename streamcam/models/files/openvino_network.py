@@ -26,22 +26,15 @@ if TYPE_CHECKING:
 _MAX_COMPILED = 8
 """How many compiled networks are kept: one for each size of batch, and each choice of operations."""
 
-_LAYERS = frozenset(
+_NO_LAYERS = frozenset(
     (
-        *(
-            "Convolution",
-            "GroupConvolution",
-            "ConvolutionBackpropData",
-            "MatMul",
-            "Add",
-            "Multiply",
-            "Concat",
-        ),
-        *("Relu", "Clamp", "PRelu", "Elu", "Gelu", "Swish", "HSwish", "Mish", "Sigmoid", "HSigmoid", "MVN"),
-        *("BatchNormInference", "GroupNormalization", "Interpolate"),
+        *("Parameter", "Constant", "Convert", "ConvertLike", "FakeQuantize", "Pad", "Broadcast", "Tile"),
+        *("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Gather", "Slice", "StridedSlice", "Split"),
+        *("VariadicSplit", "MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool", "Softmax"),
+        *("ReduceMean", "ReduceMax", "ReduceSum", "ReduceMin", "Interpolate"),
     )
 )
-"""Operations that methods may explain; others only rearrange or pool what came before."""
+"""Operations that only rearrange, pool or weigh what came before; of others the methods make maps."""
 
 
 class Operation(nn.Module):
@@ -57,26 +50,31 @@ class OpenVinoNetwork(nn.Module):
 
     digest: torch.Tensor
 
-    def __init__(self, model: openvino.Model, given: ImageInput) -> None:
+    def __init__(self, model: openvino.Model, given: ImageInput, name: str) -> None:
         """Wrap a network.
 
         Args:
             model: With one input.
             given: Describes that.
+            name: What a message calls the network.
         """
         super().__init__()
         self.given = given
+        self.no_gradients = f"OpenVINO, which runs {name}, has none"
         self._model = model
         for operation in model.get_ordered_ops():
             name, kind = _name_of(operation), operation.get_type_name()
-            if kind in _LAYERS and _may_have_a_grid(operation) and name and not hasattr(self, name):
+            if kind not in _NO_LAYERS and _may_have_a_grid(operation) and name and not hasattr(self, name):
                 self.add_module(name, type(kind, (Operation,), {})())
         # What tells networks apart: the parameters are not torch's.
         self.register_buffer("digest", torch.frombuffer(bytearray(_hash(model)), dtype=torch.uint8))
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:
         """Map images (N, C, H, W) to the network's answer, a dict where it has several outputs."""
+        if self.given.size is not None and batch.shape[2:] != self.given.size[::-1]:
+            raise ValueError(f"expected images of {self.given.size[0]}x{self.given.size[1]} pixels")
         layers = [name for name, part in self.named_children() if part._forward_hooks]
+        answer: torch.Tensor | dict[str, torch.Tensor]
         *values, answer = self._run(batch, layers)
         for number, name in enumerate(layers):
             changed = self._modules[name](values[number])  # type: ignore[misc]
@@ -160,14 +158,18 @@ def read_openvino(path: Path) -> openvino.Model:
     weights = path.with_suffix(".bin")
     if path.suffix.lower() == ".xml" and not weights.is_file():
         raise SourceNotFoundError(
-            f"{str(path)!r} has its weights in {weights.name!r}, which is not beside it; put both into one folder"
+            f"{str(path)!r} has its weights in {weights.name!r}, which is not beside it; "
+            "put both into one folder"
         )
 
     def failure(error: Exception) -> ModelError:
         return ModelError(f"{str(path)!r} cannot be read: it is damaged, or {_reason(error)}")
 
-    with map_errors(RuntimeError, to=failure):
-        model: openvino.Model = core().read_model(path)
+    # By name: OpenVINO would try every format that it knows, and print what each says of a damaged file.
+    kind = {".onnx": "onnx", ".xml": "ir"}[path.suffix.lower()]
+    with map_errors(Exception, to=failure):  # its own have no class in common
+        reader = load_openvino().frontend.FrontEndManager().load_by_framework(kind)
+        model: openvino.Model = reader.convert(reader.load(str(path)))
     return model
 
 
@@ -183,8 +185,10 @@ def open_openvino(path: Path, name: str) -> OpenVinoNetwork:
         ModelError: likewise, and if it does not take one image.
     """
     model = read_openvino(path)
+    if not model.inputs or not model.outputs:
+        raise ModelError(f"{str(path)!r} cannot be read: it is damaged, or holds no network")
     inputs = [(_port_name(port), _shape_of(port), _dtype_of(port)) for port in model.inputs]
-    return OpenVinoNetwork(model, describe_input(name, inputs))
+    return OpenVinoNetwork(model, describe_input(name, inputs), name)
 
 
 def _reason(error: Exception) -> str:
@@ -201,6 +205,8 @@ def _name_of(operation: Any) -> str:
 
 
 def _may_have_a_grid(operation: Any) -> bool:
+    if operation.get_output_size() != 1:
+        return False
     shape = operation.get_output_partial_shape(0)
     return bool(
         shape.rank.is_static
