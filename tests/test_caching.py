@@ -42,7 +42,7 @@ def test_what_is_cached_is_not_computed_again_until_it_is_dropped() -> None:
 def _draw_labels() -> object:
     image = make_image(64, 48)
     renderer = label_panel._PanelRenderer(640, 360, image.format.name, coding_of(image))
-    caption = label_panel._Caption("cat", True, None, False)
+    caption = label_panel._Caption("cat", True, None, label_panel.WIDEST_PERCENTAGE)
     renderer.lay_out((caption,))
     renderer.draw_label(caption, 20, 80, 0)
     return renderer

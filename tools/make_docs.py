@@ -178,16 +178,20 @@ def live_guide() -> str:
 
 def render_guide() -> str:
     """Write docs/guide/render.md with an up-to-date table of outputs."""
-    rows = ["| output | made from | example | suffixes |", "| --- | --- | --- | --- |"]
+    rows = ["| output | made from | example | suffixes | with alpha |", "| --- | --- | --- | --- | --- |"]
     for kind in SINKS:
         inputs = [
             words
             for words, info in (("a video", _info()), ("an image", _info(frame_count=1, is_still=True)))
             if kind.takes(kind.example, info)
         ]
-        suffixes = ", ".join(f"`{key}`" for key in kind.keys)
-        rows.append(f"| {kind.name} | {' or '.join(inputs)} | `{kind.example}` | {suffixes} |")
+        suffixes, alpha = (_in_code(keys or ()) for keys in (kind.keys, kind.alpha_keys))
+        rows.append(f"| {kind.name} | {' or '.join(inputs)} | `{kind.example}` | {suffixes} | {alpha} |")
     return _with_part(RENDER, "outputs", "\n".join(rows))
+
+
+def _in_code(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
 
 
 def _info(**changes: Any) -> SourceInfo:

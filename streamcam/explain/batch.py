@@ -303,6 +303,8 @@ class BatchResult:
     """Most probable classes of each image, best first."""
     probabilities: FloatArray
     """(N, classes)."""
+    values: FloatArray | None
+    """Numbers to show beside them, (N, classes); None if there are none."""
     found: ObjectsFound | None
     """Objects of each image, boxes as fractions of the frame; None if the network finds none."""
 
@@ -356,6 +358,7 @@ class Assembler:
             flags=flags,
             signed=self.signed,
             instances=() if result.found is None else tuple(instance for _, instance in result.found[row]),
+            probabilities=result.probabilities[row],
         )
 
     def _target(self, number: int, row: int, result: BatchResult) -> Prediction | None:
@@ -380,7 +383,8 @@ class Assembler:
 
     def _prediction(self, index: int, row: int, result: BatchResult) -> Prediction:
         score = float(result.probabilities[row, index])
-        return Prediction.of(index, self.labels[index], score, is_value=self.are_values)
+        value = None if result.values is None else float(result.values[row, index])
+        return Prediction.of(index, self.labels[index], score, is_value=self.are_values, value=value)
 
 
 def in_frame(instances: Sequence[Instance], region: Region) -> tuple[Instance, ...]:

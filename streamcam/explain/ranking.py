@@ -10,7 +10,7 @@ import torch
 from streamcam.explain.batch import in_frame
 from streamcam.explain.targets import ObjectsFound, Target
 from streamcam.explanations import Instance
-from streamcam.frames import Frame, Region
+from streamcam.frames import FloatArray, Frame, Region
 from streamcam.models import Model
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def rank_over_time(
     frames: Sequence[Frame],
     probabilities: torch.Tensor,
+    values: FloatArray | None,
     model: Model,
     targets: Sequence[Target],
     top_k: int,
@@ -30,6 +31,7 @@ def rank_over_time(
     Args:
         frames: N frames in order.
         probabilities: float32 (N, classes), on the processor.
+        values: Numbers to show beside them, float32 (N, classes); None if there are none.
         model: The model that gave them.
         targets: What is explained.
         top_k: Number of predictions that are listed.
@@ -45,6 +47,7 @@ def rank_over_time(
         model.labels,
         count,
         listed=top_k,
+        values=values,
         are_values=model.answers_values,
     )
     return torch.from_numpy(ranking)

@@ -142,6 +142,11 @@ class Model(abc.ABC):
         return False
 
     @property
+    def may_find_objects(self) -> bool:
+        """Whether an answer can have `Output.instances`."""
+        return True
+
+    @property
     def certain_score(self) -> float:
         """Score from which an object is reported; one below continues an object that is tracked already."""
         return 0.0
@@ -166,6 +171,11 @@ class Model(abc.ABC):
         """Why its network has no gradients, as the subject of a sentence; None where it has."""
         reason: str | None = getattr(self.module, "no_gradients", None)
         return reason
+
+    @property
+    def shows_scores(self) -> bool:
+        """Whether scores are shown beside probabilities, as similarities are."""
+        return False
 
     @property
     def clip_fps(self) -> float:

@@ -187,9 +187,14 @@ class OneStageNetwork(DetectionNetwork):
     def _classify(self, number: int, features: torch.Tensor) -> torch.Tensor:
         """Return what confidences at one resolution are made of, (N, R, …)."""
 
-    @abc.abstractmethod
-    def _regress(self, features: list[torch.Tensor], classified: Sequence[torch.Tensor]) -> torch.Tensor:
+    def _regress(
+        self,
+        features: list[torch.Tensor],
+        classified: Sequence[torch.Tensor],  # noqa: ARG002 - for FCOS
+    ) -> torch.Tensor:
         """Return the boxes of all resolutions relative to their anchors, (N, R, 4)."""
+        deltas: torch.Tensor = self.head.regression_head(features)
+        return deltas
 
     @abc.abstractmethod
     def _log_odds(self, values: torch.Tensor) -> torch.Tensor:
@@ -227,14 +232,6 @@ class RetinaNetwork(OneStageNetwork):
     def _classify(self, number: int, features: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
         logits: torch.Tensor = self.head.classification_head([features])
         return logits
-
-    def _regress(
-        self,
-        features: list[torch.Tensor],
-        classified: Sequence[torch.Tensor],  # noqa: ARG002
-    ) -> torch.Tensor:
-        deltas: torch.Tensor = self.head.regression_head(features)
-        return deltas
 
     def _log_odds(self, values: torch.Tensor) -> torch.Tensor:
         return values[..., self.first_class :].float()
@@ -301,14 +298,6 @@ class SsdNetwork(OneStageNetwork):
         count, _, rows, width = logits.shape
         by_place: torch.Tensor = logits.view(count, -1, columns, rows, width).permute(0, 3, 4, 1, 2)
         return by_place.reshape(count, -1, columns)
-
-    def _regress(
-        self,
-        features: list[torch.Tensor],
-        classified: Sequence[torch.Tensor],  # noqa: ARG002
-    ) -> torch.Tensor:
-        deltas: torch.Tensor = self.head.regression_head(features)
-        return deltas
 
     def _scores(self, levels: Sequence[torch.Tensor]) -> torch.Tensor:
         # Not from log-odds, which take the square of the classes in memory.

@@ -17,6 +17,7 @@ from streamcam.models.families import FAMILIES
 from streamcam.models.families.base import ModelInfo
 from streamcam.models.families.bundled import DEFAULT_MODEL
 from streamcam.models.labels import imagenet_labels, read_labels
+from streamcam.models.prompts import check_prompts, refuse_prompts
 from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest
 
 IMAGENET = "imagenet"
@@ -141,16 +142,9 @@ def _detection(confidence: float | None, iou: float | None, most: int | None) ->
 
 
 def _check_texts(request: ModelRequest, *, takes_prompts: bool) -> None:
-    for parameter, texts in (("prompts", request.prompts), ("templates", request.templates)):
-        if texts and not takes_prompts:
-            raise InvalidArgumentError(
-                f"`{parameter}` are for networks that compare images with texts, as clip:ViT-B-32, and "
-                f"{request.name} has classes of its own; leave them out"
-            )
-    if any(not prompt.strip() for prompt in request.prompts):
-        raise InvalidArgumentError("a prompt is empty; check `prompts`")
-    if len(set(request.prompts)) < len(request.prompts):
-        raise InvalidArgumentError("a prompt is there twice; check `prompts`")
+    if not takes_prompts:
+        refuse_prompts(request)
+    check_prompts(request.prompts)
     for template in request.templates:
         if "{}" not in template:
             raise InvalidArgumentError(f"template {template!r} has no {{}} for the prompt; check `templates`")

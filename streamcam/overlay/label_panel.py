@@ -29,6 +29,7 @@ BAR_TRACK: Rgb = (76, 80, 88)
 
 WIDEST_PERCENTAGE = "100 %"
 WIDEST_VALUE = "-0.00888"
+WIDEST_BOTH = "-0.88 · 100 %"
 
 _MAX_HEIGHT_SHARE = 0.45
 _MAX_WIDTH_SHARE = 0.6  # the rest of the image is for the heat
@@ -41,20 +42,32 @@ class LabelLine:
 
     text: str
     probability: float | None
-    """0 to 1; None for a value or a line of the legend."""
+    """0 to 1; None for a value alone or a line of the legend."""
     marked: bool = False
     """Whether the heat shown is of this class."""
     color: Rgb | None = None
     """The color of its heat, if it has one; a marked line shows it as a square."""
     value: float | None = None
-    """The number to show instead of a probability."""
+    """The number to show instead of a probability, or before it."""
 
     @property
     def score(self) -> str:
-        """The number at the end of the line."""
-        if self.value is not None:
-            return format_value(self.value)
-        return "" if self.probability is None else format_percentage(self.probability)
+        """The text at the end of the line."""
+        return format_score(self.probability, self.value)
+
+    @property
+    def widest_score(self) -> str:
+        """The widest that might stand there."""
+        if self.value is None:
+            return WIDEST_PERCENTAGE
+        return WIDEST_VALUE if self.probability is None else WIDEST_BOTH
+
+
+def format_score(probability: float | None, value: float | None) -> str:
+    """Format a probability, a value, or both: "84 %", "3.21", "0.31 · 84 %"."""
+    if value is None:
+        return "" if probability is None else format_percentage(probability)
+    return format_value(value) if probability is None else f"{value:.2f} · {format_percentage(probability)}"
 
 
 def format_value(value: float) -> str:
@@ -86,8 +99,8 @@ class _Caption:
     text: str
     marked: bool
     color: Rgb | None
-    is_value: bool
-    """Whether a number stands after it that is no percentage."""
+    widest_score: str
+    """The widest number that might stand after it."""
 
     @property
     def ink(self) -> Rgb:
@@ -210,8 +223,8 @@ class _PanelRenderer:
         if any(caption.marked for caption in captions):
             has_colors = any(caption.color is not None for caption in captions)
             left += _even(metrics.swatch if has_colors else metrics.marker, math.ceil) + metrics.gap
-        widest = WIDEST_VALUE if any(caption.is_value for caption in captions) else WIDEST_PERCENTAGE
-        percentage_width = 2 * metrics.gap + _even(self.book.measure(widest), math.ceil)
+        widest = max(self.book.measure(score) for score in {caption.widest_score for caption in captions})
+        percentage_width = 2 * metrics.gap + _even(widest, math.ceil)
         if metrics.widest - left - percentage_width - metrics.padding < 2 * metrics.text:
             percentage_width = 0
         most = metrics.widest - left - percentage_width - metrics.padding
@@ -333,9 +346,7 @@ class LabelPanel:
             lines: The classes, best first.
         """
         renderer = self._renderer(image.width, image.height, image.format.name, coding_of(image))
-        captions = tuple(
-            _Caption(line.text, line.marked, line.color, line.value is not None) for line in lines
-        )
+        captions = tuple(_Caption(line.text, line.marked, line.color, line.widest_score) for line in lines)
         layout = renderer.lay_out(captions)
         if layout is None:
             return

@@ -10,12 +10,12 @@ import io
 import cv2
 import numpy as np
 
-from streamcam.explanations import Explanation, Prediction, StabilizedFrame
+from streamcam.explanations import Explanation, Prediction, StabilizedFrame, is_value_alone
 from streamcam.frames import FloatArray, Frame
 from streamcam.media.images import PLANAR_FORMATS, ByteArray
 from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.overlay.colormaps import lookup_table
-from streamcam.overlay.label_panel import format_value
+from streamcam.overlay.label_panel import format_score
 from streamcam.overlay.overlay import Overlay
 from streamcam.overlay.settings import OverlaySettings
 
@@ -76,7 +76,9 @@ def describe_as_html(explanation: Explanation) -> str:
 
 
 def _score_text(prediction: Prediction) -> str:
-    return f"{prediction.probability:.1%}" if prediction.value is None else format_value(prediction.value)
+    if prediction.value is None:
+        return f"{prediction.probability:.1%}"
+    return format_score(None if is_value_alone(prediction) else prediction.probability, prediction.value)
 
 
 def _scale(explanation: Explanation) -> dict[int, FloatArray]:

@@ -19,6 +19,7 @@ from streamcam.explanations import (
     Localization,
     Prediction,
     RenderedFrame,
+    is_value_alone,
     object_number,
 )
 from streamcam.frames import FloatArray, SourceInfo
@@ -167,11 +168,8 @@ def _prediction_records(predictions: Sequence[Prediction]) -> list[dict[str, Any
         {
             "index": prediction.index,
             "label": prediction.label,
-            **(
-                {"probability": _rounded(prediction.probability)}
-                if prediction.value is None
-                else {"value": _rounded(prediction.value)}
-            ),
+            **({} if is_value_alone(prediction) else {"probability": _rounded(prediction.probability)}),
+            **({} if prediction.value is None else {"value": _rounded(prediction.value)}),
         }
         for prediction in predictions
     ]

@@ -14,6 +14,53 @@ CLEAR_LEAD = 0.2
 """A class that leads by this much smoothed probability takes over at once."""
 
 
+class NumberSmoothing:
+    """Smooths numbers over time, with a time constant."""
+
+    def __init__(self, time_constant_s: float) -> None:
+        """Start a video.
+
+        Args:
+            time_constant_s: In seconds; 0 leaves numbers as they are.
+        """
+        self._time_constant_s = time_constant_s
+        self._smoothed: FloatArray | None = None
+        self._time_s = 0.0
+
+    def restart(self) -> None:
+        """Start a new shot: the next numbers stay as they are."""
+        self._smoothed = None
+
+    def restore(self, smoothed: FloatArray, time_s: float) -> None:
+        """Go on from numbers that `update` returned, NaN where they are not known."""
+        self._smoothed, self._time_s = smoothed, time_s
+
+    def continues(self, numbers: FloatArray) -> bool:
+        """Return whether the next numbers are smoothed with earlier ones."""
+        is_first = self._smoothed is None or self._smoothed.shape != numbers.shape
+        return not is_first and self._time_constant_s > 0
+
+    def update(self, numbers: FloatArray, time_s: float) -> FloatArray:
+        """Return the next numbers smoothed; those that are not finite change nothing.
+
+        Args:
+            numbers: float32 (count,).
+            time_s: Presentation time in seconds.
+        """
+        finite = bool(np.isfinite(numbers).all())
+        elapsed_s = max(0.0, time_s - self._time_s)
+        if not self.continues(numbers):
+            self._smoothed = numbers if finite else None
+        elif finite:
+            assert self._smoothed is not None
+            before = np.where(np.isnan(self._smoothed), numbers, self._smoothed)
+            weight = np.float32(-math.expm1(-elapsed_s / self._time_constant_s))
+            self._smoothed = before + weight * (numbers - before)
+        if finite:
+            self._time_s = time_s
+        return numbers if self._smoothed is None else self._smoothed
+
+
 class LabelHold:
     """Ranks classes frame by frame, with hysteresis at every rank.
 
@@ -33,14 +80,13 @@ class LabelHold:
         if not (math.isfinite(hold_s) and hold_s >= 0):
             raise InvalidArgumentError(f"`label_hold_s` takes seconds from 0 up, not {hold_s:g}")
         self._hold_s = hold_s
-        self._smoothed: FloatArray | None = None
+        self._smoothing = NumberSmoothing(hold_s)
         self._held: list[int] = []
         self._challenged_since_s: list[float | None] = []
-        self._time_s = 0.0
 
     def restart(self) -> None:
         """Start a new shot: the next frame is ranked by itself."""
-        self._smoothed = None
+        self._smoothing.restart()
 
     def update(
         self, probabilities: FloatArray, time_s: float, count: int
@@ -57,21 +103,15 @@ class LabelHold:
             The class at each rank, int64 (count,), best first, and the smoothed probabilities, float32
             (classes,).
         """
-        elapsed_s = max(0.0, time_s - self._time_s)
-        finite = bool(np.isfinite(probabilities).all())
-        is_first = self._smoothed is None or self._smoothed.shape != probabilities.shape
-        if is_first or self._hold_s == 0 or len(self._held) != count:
-            self._smoothed = probabilities if finite else None
+        if len(self._held) != count:
+            self._smoothing.restart()
+        continues = self._smoothing.continues(probabilities)
+        smoothed = self._smoothing.update(probabilities, time_s)
+        if not continues:
             self._held = _rank(probabilities)[:count]
             self._challenged_since_s = [None] * len(self._held)
-        elif finite:
-            assert self._smoothed is not None
-            weight = np.float32(-math.expm1(-elapsed_s / self._hold_s))
-            self._smoothed = self._smoothed + weight * (probabilities - self._smoothed)
-            self._challenge_ranks(self._smoothed, time_s)
-        if finite:
-            self._time_s = time_s
-        smoothed = probabilities if self._smoothed is None else self._smoothed
+        elif np.isfinite(probabilities).all():
+            self._challenge_ranks(smoothed, time_s)
         return np.array(self._held, np.int64), smoothed
 
     def _challenge_ranks(self, smoothed: FloatArray, time_s: float) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streamcam.explanations import Explanation, Instance, Prediction
+from streamcam.explanations import Explanation, Instance, Prediction, is_value_alone
 from streamcam.frames import FloatArray, Frame
 from streamcam.media.images import ByteArray
-from streamcam.temporal.label_hold import LabelHold
+from streamcam.temporal.label_hold import LabelHold, NumberSmoothing
 from streamcam.temporal.objects import ObjectTracker
 from streamcam.temporal.settings import TemporalSettings
 from streamcam.temporal.shots import CutDetector
@@ -57,6 +57,7 @@ class Tracker:
         settings.check()
         self._cuts = CutDetector() if settings.cuts == "auto" else None
         self._labels = LabelHold(settings.label_hold_s)
+        self._values = NumberSmoothing(settings.label_hold_s)
         self._objects = ObjectTracker()
         self._every = settings.every
         self._skipped: int | None = None
@@ -89,6 +90,7 @@ class Tracker:
         count: int,
         *,
         listed: int | None = None,
+        values: FloatArray | None = None,
         are_values: bool = False,
     ) -> NDArray[np.int64]:
         """Rank the classes of observed frames, smoothed and held in time.
@@ -99,6 +101,7 @@ class Tracker:
             labels: Name of each class.
             count: Number of classes to return.
             listed: How many of them become smoothed predictions; None for all.
+            values: Numbers to show beside the probabilities, float32 (N, classes); None if there are none.
             are_values: Whether these are a regressor's values instead of probabilities.
 
         Returns:
@@ -107,22 +110,39 @@ class Tracker:
         for frame in frames:
             self._pending[frame.index].listed = listed
         rows = [
-            self._rank(frame, row, labels, count, are_values=are_values)
-            for frame, row in zip(frames, probabilities, strict=True)
+            self._rank(frame, row, labels, count, beside, are_values=are_values)
+            for frame, row, beside in zip(
+                frames, probabilities, values if values is not None else [None] * len(frames), strict=True
+            )
         ]
         return np.stack(rows)
 
     def _rank(
-        self, frame: Frame, probabilities: FloatArray, labels: Labels, count: int, *, are_values: bool
+        self,
+        frame: Frame,
+        probabilities: FloatArray,
+        labels: Labels,
+        count: int,
+        values: FloatArray | None,
+        *,
+        are_values: bool,
     ) -> NDArray[np.int64]:
         pending = self._pending[frame.index]
         if pending.ranking is None:  # a batch that was too large for the memory is tried again in parts
             if pending.starts_shot:
                 self._labels.restart()
+                self._values.restart()
             pending.probabilities = probabilities
             pending.ranking, smoothed = self._labels.update(probabilities, frame.time_s, count)
+            beside = None if values is None else self._values.update(values, frame.time_s)
             pending.smoothed_predictions = tuple(
-                Prediction.of(index, labels[index], float(smoothed[index]), is_value=are_values)
+                Prediction.of(
+                    index,
+                    labels[index],
+                    float(smoothed[index]),
+                    is_value=are_values,
+                    value=None if beside is None else float(beside[index]),
+                )
                 for index in pending.ranking.tolist()
             )
         return pending.ranking
@@ -188,8 +208,17 @@ class Tracker:
         """
         self._pending[frame.index].listed = listed
         labels = {prediction.index: prediction.label for prediction in predictions}
-        are_values = any(prediction.value is not None for prediction in predictions)
-        self._rank(frame, probabilities, labels, len(predictions), are_values=are_values)
+        values = {one.index: one.value for one in predictions if one.value is not None}
+        are_values = any(is_value_alone(one) for one in predictions)
+        self._rank(frame, probabilities, labels, len(predictions), None, are_values=are_values)
+        if values and not are_values:
+            beside = np.full_like(probabilities, np.nan)
+            beside[list(values)] = list(values.values())
+            self._values.restore(beside, frame.time_s)
+            pending = self._pending[frame.index]
+            pending.smoothed_predictions = tuple(
+                dataclasses.replace(one, value=values[one.index]) for one in pending.smoothed_predictions
+            )
 
     def complete(self, frame: Frame, explanation: Explanation | None) -> Explanation:
         """Add the cut, the smoothed predictions and the thumbnail to a frame's explanation.
@@ -214,6 +243,7 @@ class Tracker:
                 predictions=(),
                 flags={},
                 instances=(),
+                probabilities=None,
             )
         return dataclasses.replace(
             explanation,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +13,18 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from media_factory import make_clip
+from media_factory import make_clip, make_image
 from peers import require_peer, scaled_as_pytorch_grad_cam
 
 from streamcam import Explainer, load_model
 from streamcam.cli import run
 from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError
-from streamcam.models.families.clip import PromptModel
+from streamcam.frames import Frame
+from streamcam.models.prompts import PromptModel
+from streamcam.overlay.label_panel import format_percentage
+from streamcam.overlay.overlay import _list_labels
+from streamcam.sinks.sidecar import frame_record
+from streamcam.temporal import TemporalSettings, Tracker
 
 open_clip: Any = pytest.importorskip("open_clip")
 
@@ -52,6 +60,9 @@ def test_prompts_are_the_classes_and_several_have_probabilities(toy: str) -> Non
     expected = (model.scale * similarities).softmax(dim=0)
     assert model.labels == (DESK, PERSON)
     assert explanation.predictions[0].probability == pytest.approx(float(expected.max()), abs=1e-5)
+    values = {one.index: one.value for one in explanation.predictions}
+    assert values == pytest.approx(dict(enumerate(similarities.tolist())), abs=1e-5)
+    assert explanation.targets[0].value == explanation.predictions[0].value
     assert explanation.heatmaps[explanation.targets[0].index].shape == (4, 4)
     (one,) = Explainer(model, classes="person").explain(IMAGE)
     assert one.targets[0].label == PERSON
@@ -64,6 +75,34 @@ def test_a_single_prompt_shows_its_similarity(toy: str) -> None:
     similarity = float(model.module(explainer.preprocess(IMAGE))[0, 0].detach())
     assert model.answers_values
     assert explanation.predictions[0].value == pytest.approx(similarity, abs=1e-5)
+
+
+def test_a_network_with_a_bias_judges_each_prompt_by_itself(toy: str) -> None:
+    model = dataclasses.replace(load(toy, DESK), scale=10.0, bias=-3.0)
+    assert not model.answers_values
+    probabilities = model.probabilities(torch.tensor([[0.3, 0.5]]))
+    torch.testing.assert_close(probabilities, torch.tensor([[0.5, 1 / (1 + math.exp(-2))]]))
+    (one,) = Explainer(model, backend="torch").explain(IMAGE)[0].predictions
+    assert one.value is not None
+    assert one.probability == pytest.approx(1 / (1 + math.exp(3 - 10 * one.value)), rel=1e-4)
+
+
+def test_similarities_stand_before_probabilities(toy: str) -> None:
+    explainer = Explainer(load(toy, DESK, PERSON), backend="torch")
+    tracker = Tracker(TemporalSettings())
+    frame = Frame(make_image(64, 64), 0, 0, Fraction(1, 25), 0.0)
+    tracker.observe(frame)
+    (explanation,) = explainer.explain_frames([frame], tracker)
+    explanation = tracker.complete(frame, explanation)
+    first, second = explanation.smoothed_predictions
+    assert (first.value, second.value) == tuple(one.value for one in explanation.predictions)
+    lines = _list_labels(explanation.smoothed_predictions, (), ())
+    assert first.value is not None
+    assert lines[0].score == f"{first.value:.2f} · {format_percentage(first.probability)}"
+    shown = frame_record(0, 0.0, explanation)["predictions"][0]
+    assert shown["value"] == pytest.approx(first.value, rel=1e-3)
+    assert shown["probability"] == pytest.approx(first.probability, rel=1e-3)
+    assert f"{first.value:.2f} · " in explanation._repr_html_()
 
 
 def test_features_are_averaged_over_templates(toy: str) -> None:

@@ -126,23 +126,28 @@ def test_a_batch_that_is_tried_again_in_parts_is_ranked_once() -> None:
     assert label == shown
 
 
-def test_a_video_that_is_repeated_goes_on_as_it_would_have() -> None:
+@pytest.mark.parametrize("has_values", [False, True])
+def test_a_video_that_is_repeated_goes_on_as_it_would_have(has_values: bool) -> None:
     settings = TemporalSettings(label_hold_s=0.5)
     rows = np.array([A, B, B, B, B, B, B, B, B, B, B, B], np.float32)
     frames = [frame(index) for index in range(len(rows))]
+    values = rows[:, None] / 2 - 0.1 if has_values else [None] * len(rows)
     first, second = Tracker(settings), Tracker(settings)
-    for one, row in zip(frames, rows, strict=True):
+    for one, row, beside in zip(frames, rows, values, strict=True):
         first.observe(one)
-        first.rank([one], row[None], LABELS, 2)
+        first.rank([one], row[None], LABELS, 2, values=beside)
     for one in frames[:8]:
         probabilities, shown = first.export_ranking(one)
         assert probabilities is not None
         second.observe(one)
         second.restore_ranking(one, probabilities, shown)
-    for one, row in zip(frames[8:], rows[8:], strict=True):
+    for one, row, beside in zip(frames[8:], rows[8:], values[8:], strict=True):
         second.observe(one)
-        second.rank([one], row[None], LABELS, 2)
+        second.rank([one], row[None], LABELS, 2, values=beside)
     assert [second.export_ranking(one)[1] for one in frames] == [
         first.export_ranking(one)[1] for one in frames
     ]
-    assert first.export_ranking(frames[-1])[1][0].label == "bee"
+    best = first.export_ranking(frames[-1])[1][0]
+    assert best.label == "bee"
+    # Smoothed alike: B was there for 1.1 s, which leaves exp(-2.2) of A.
+    assert best.value == (pytest.approx(best.probability / 2 - 0.1) if has_values else None)

@@ -3,82 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from streamcam.errors import InvalidArgumentError, ModelError, map_errors, unknown_name
-from streamcam.models.base import InputSpec, Model, Output
+from streamcam.errors import ModelError, map_errors, unknown_name
+from streamcam.models.base import InputSpec, Model
 from streamcam.models.families.base import ModelFamily, ModelInfo
 from streamcam.models.hub import find_obstacle, quiet_downloads
+from streamcam.models.prompts import build_prompt_model, check_request
 from streamcam.models.refusals import in_words
 from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest
 from streamcam.models.state_dicts import load_into
 
 PREFIX = "clip:"
-
-
-class PromptNetwork(nn.Module):
-    """An image tower and the features of texts: (N, 3, H, W) → cosine similarities, (N, texts)."""
-
-    texts: torch.Tensor
-    """Features of the texts, of length 1, float32 (texts, features)."""
-
-    def __init__(self, visual: nn.Module, texts: torch.Tensor) -> None:
-        """Join both.
-
-        Args:
-            visual: The image tower: (N, 3, H, W) → (N, features).
-            texts: See the attribute.
-        """
-        super().__init__()
-        self.visual = visual
-        self.register_buffer("texts", texts)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Compare each image with each text."""
-        return self.compare(self.visual(images))
-
-    def compare(self, features: torch.Tensor) -> torch.Tensor:
-        """Compare the features of images, (N, features), with each text."""
-        return F.normalize(features, dim=-1) @ self.texts.T
-
-
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class PromptModel(Model):
-    """Classes are texts: how similar an image is to each, and of several which one is the most similar.
-
-    Scores are cosine similarities, -1 to 1, and shown as they are where there is one text. Of several texts
-    the probability is the softmax of the similarities times the network's own scale, as in its paper,
-    https://arxiv.org/abs/2103.00020.
-    """
-
-    scale: float = 100.0
-    """Factor of similarities in the softmax: the exponential of the network's learned logit scale."""
-
-    @property
-    def answers_values(self) -> bool:
-        """As in `Model`: a single text has no probability."""
-        return len(self.labels) == 1
-
-    def read(self, answer: object) -> Output:
-        """Return the similarities, which are what the network returns."""
-        assert isinstance(answer, torch.Tensor)
-        return Output(answer, raw=answer)
-
-    def probabilities(self, scores: torch.Tensor) -> torch.Tensor:
-        """Convert similarities (N, texts) to probabilities, if there are several texts."""
-        return scores if self.answers_values else (self.scale * scores).softmax(dim=1)
-
-    def identity(self) -> dict[str, object]:
-        """Return the settings that its answers depend on."""
-        return {"scale": self.scale}
 
 
 def _load(request: ModelRequest) -> Model:
@@ -87,30 +29,28 @@ def _load(request: ModelRequest) -> Model:
     if name not in open_clip.list_models():
         known = [PREFIX + one for one in open_clip.list_models()]
         raise unknown_name("model", request.name, known, listed_by="streamcam models clip:")
-    if not request.prompts:
-        raise InvalidArgumentError(
-            f"{request.name} compares images with texts; say with which ones by `prompts`"
-        )
-    if request.labels is not None and len(request.labels) != len(request.prompts):
-        raise ModelError(
-            f"{len(request.labels)} labels were given for {len(request.prompts)} prompts; "
-            "give one label for each prompt, or none"
-        )
+    check_request(request)
     network, origin = _build(open_clip, name, request)
     network.eval()
-    texts = _encode(request, network, _tokenizer(open_clip, name, request))
+    tokenize = _tokenizer(open_clip, name, request)
+
+    def encode(texts: Sequence[str]) -> torch.Tensor:
+        features: torch.Tensor = network.encode_text(tokenize(list(texts)))
+        return features
+
     visual = network.visual
     side = visual.image_size if isinstance(visual.image_size, int) else visual.image_size[0]
     published = InputSpec(side, side, tuple(visual.image_mean), tuple(visual.image_std))
-    spec = request.input_spec(published)
-    if spec.size != side:
-        raise InvalidArgumentError(
-            f"{request.name} takes only {side}x{side} images, so `input_size` cannot be {spec.size}"
-        )
-    labels = request.labels or request.prompts
-    scale = float(network.logit_scale.detach().exp())
-    module = PromptNetwork(visual, texts)
-    return PromptModel(request.name, module, labels, spec, origin, notes=request.notes(), scale=scale)
+    scale, bias = float(network.logit_scale.detach().exp()), getattr(network, "logit_bias", None)
+    return build_prompt_model(
+        request,
+        visual,
+        encode,
+        published,
+        origin,
+        scale=scale,
+        bias=None if bias is None else float(bias.detach()),
+    )
 
 
 def _import_open_clip() -> ModuleType:
@@ -168,25 +108,13 @@ def _quiet() -> Iterator[None]:
 
 
 def _tokenizer(open_clip: ModuleType, name: str, request: ModelRequest) -> Any:
-    with map_errors(Exception, to=lambda error: _failure(request, error)), quiet_downloads():
+    with map_errors(Exception, to=lambda error: _failure(request, error)), quiet_downloads(), _quiet():
         return open_clip.get_tokenizer(name)
 
 
 def _failure(request: ModelRequest, error: Exception) -> ModelError:
     """Say that a part of a network is missing: whatever open_clip raises."""
     return ModelError(f"{request.name} cannot be built ({in_words(error)})")
-
-
-def _encode(request: ModelRequest, network: Any, tokenize: Any) -> torch.Tensor:
-    """Return the features of each prompt, the mean over all templates, float32 (prompts, features)."""
-    templates = request.templates or ("{}",)
-    features = []
-    for prompt in request.prompts:
-        texts = [template.replace("{}", prompt) for template in templates]
-        with torch.no_grad():
-            encoded = F.normalize(network.encode_text(tokenize(texts)).float(), dim=-1)
-        features.append(F.normalize(encoded.mean(dim=0), dim=-1))
-    return torch.stack(features)
 
 
 def _infos() -> Iterator[ModelInfo]:

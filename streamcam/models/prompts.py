@@ -1,0 +1,211 @@
+"""Networks that compare images with texts of the user: each text is a class."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from streamcam.errors import InvalidArgumentError, ModelError
+from streamcam.models.base import InputSpec, Model, Output
+from streamcam.models.request import ModelRequest
+
+TextEncoder = Callable[[Sequence[str]], torch.Tensor]
+"""Converts texts to their features, (texts, features), of any length."""
+
+
+class PromptNetwork(nn.Module):
+    """An image tower and the features of texts: (N, 3, H, W) → cosine similarities, (N, texts)."""
+
+    texts: torch.Tensor
+    """Features of the texts, of length 1, float32 (texts, features)."""
+
+    def __init__(self, visual: nn.Module, texts: torch.Tensor) -> None:
+        """Join both.
+
+        Args:
+            visual: The image tower: (N, 3, H, W) → (N, features).
+            texts: See the attribute.
+        """
+        super().__init__()
+        self.visual = visual
+        self.register_buffer("texts", texts)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Compare each image with each text."""
+        return self.compare(self.visual(images))
+
+    def compare(self, features: torch.Tensor) -> torch.Tensor:
+        """Compare the features of images, (N, features), with each text."""
+        return F.normalize(features, dim=-1) @ self.texts.T
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class PromptModel(Model):
+    """Classes are texts: how similar an image is to each, and of several which one is the most similar.
+
+    Scores are cosine similarities, -1 to 1, and shown as they are. Of several texts the probability is the
+    softmax of the similarities times the network's own scale, as in CLIP's paper,
+    https://arxiv.org/abs/2103.00020. A network that learned a bias, as SigLIP
+    (https://arxiv.org/abs/2303.15343), judges each text by itself: by the sigmoid of similarity times scale
+    plus bias.
+    """
+
+    scale: float = 100.0
+    """Factor of similarities: the exponential of the network's learned logit scale."""
+    bias: float | None = None
+    """Number to add to them before the sigmoid; None for the softmax."""
+    encode: TextEncoder = dataclasses.field(kw_only=True)
+    """The network's tower of texts."""
+    templates: tuple[str, ...] = dataclasses.field(default=(), kw_only=True)
+    """Sentences with ``{}`` for a prompt, over which its features are averaged; the prompt alone if empty."""
+
+    @property
+    def answers_values(self) -> bool:
+        """As in `Model`: of a single text a softmax says nothing."""
+        return len(self.labels) == 1 and self.bias is None
+
+    @property
+    def shows_scores(self) -> bool:
+        """As in `Model`."""
+        return True
+
+    def read(self, answer: object) -> Output:
+        """Return the similarities, which are what the network returns."""
+        assert isinstance(answer, torch.Tensor)
+        return Output(answer, raw=answer)
+
+    def probabilities(self, scores: torch.Tensor) -> torch.Tensor:
+        """Convert similarities (N, texts) to probabilities, unless they are shown alone."""
+        if self.bias is not None:
+            return (self.scale * scores + self.bias).sigmoid()
+        return scores if self.answers_values else (self.scale * scores).softmax(dim=1)
+
+    def identity(self) -> dict[str, object]:
+        """Return the settings that its answers depend on."""
+        return {"scale": self.scale, "bias": self.bias}
+
+    def with_prompts(self, prompts: Sequence[str]) -> Self:
+        """Return the same model, which compares images with other texts; the image tower is shared.
+
+        Args:
+            prompts: At least one text.
+
+        Raises:
+            InvalidArgumentError: if a text is empty or there twice.
+        """
+        check_prompts(prompts)
+        assert isinstance(self.module, PromptNetwork)
+        texts = encode_prompts(self.encode, prompts, self.templates).to(self.module.texts.device)
+        module = PromptNetwork(self.module.visual, texts)
+        return self._changed(module=module.train(self.module.training), labels=tuple(prompts))
+
+
+def encode_prompts(encode: TextEncoder, prompts: Sequence[str], templates: Sequence[str]) -> torch.Tensor:
+    """Return the features of each prompt, the mean over all templates, float32 (prompts, features).
+
+    Args:
+        encode: The network's tower of texts.
+        prompts: The texts.
+        templates: Sentences with ``{}`` for a prompt; the prompt alone if empty.
+    """
+    features = []
+    for prompt in prompts:
+        texts = [template.replace("{}", prompt) for template in templates or ("{}",)]
+        with torch.inference_mode(False), torch.no_grad():
+            encoded = F.normalize(encode(texts).float(), dim=-1)
+        features.append(F.normalize(encoded.mean(dim=0), dim=-1))
+    return torch.stack(features)
+
+
+def check_prompts(prompts: Sequence[str]) -> None:
+    """Check texts to compare images with.
+
+    Raises:
+        InvalidArgumentError: if one is empty or there twice.
+    """
+    if any(not prompt.strip() for prompt in prompts):
+        raise InvalidArgumentError("a prompt is empty; check `prompts`")
+    if len(set(prompts)) < len(prompts):
+        raise InvalidArgumentError("a prompt is there twice; check `prompts`")
+
+
+def refuse_prompts(request: ModelRequest) -> None:
+    """Check that a request for another kind of network has neither prompts nor templates.
+
+    Raises:
+        InvalidArgumentError: if it has.
+    """
+    for parameter, texts in (("prompts", request.prompts), ("templates", request.templates)):
+        if texts:
+            raise InvalidArgumentError(
+                f"`{parameter}` are for networks that compare images with texts, as clip:ViT-B-32, and "
+                f"{request.name} has classes of its own; leave them out"
+            )
+
+
+def check_request(request: ModelRequest) -> None:
+    """Check that a request has prompts, and as many labels if it has any.
+
+    Raises:
+        InvalidArgumentError: if it has none.
+        ModelError: if the labels are more or fewer.
+    """
+    if not request.prompts:
+        raise InvalidArgumentError(
+            f"{request.name} compares images with texts; say with which ones by `prompts`"
+        )
+    if request.labels is not None and len(request.labels) != len(request.prompts):
+        raise ModelError(
+            f"{len(request.labels)} labels were given for {len(request.prompts)} prompts; "
+            "give one label for each prompt, or none"
+        )
+
+
+def build_prompt_model(
+    request: ModelRequest,
+    visual: nn.Module,
+    encode: TextEncoder,
+    published: InputSpec,
+    origin: str,
+    *,
+    scale: float,
+    bias: float | None,
+) -> PromptModel:
+    """Make a model of the two towers of a network.
+
+    Args:
+        request: Whose prompts are the classes.
+        visual: The image tower: (N, 3, H, W) → (N, features).
+        encode: The tower of texts.
+        published: The image tower's input, which has one size.
+        origin: Origin of the weights.
+        scale: See `PromptModel`.
+        bias: See `PromptModel`.
+
+    Raises:
+        InvalidArgumentError: if another size is requested.
+    """
+    spec = request.input_spec(published)
+    if spec.sides != published.sides:
+        own, asked = ("x".join(map(str, sides)) for sides in (published.sides, spec.sides))
+        raise InvalidArgumentError(
+            f"{request.name} takes only {own} images, so `input_size` cannot be {asked}"
+        )
+    texts = encode_prompts(encode, request.prompts, request.templates)
+    return PromptModel(
+        request.name,
+        PromptNetwork(visual, texts),
+        request.labels or request.prompts,
+        spec,
+        origin,
+        notes=request.notes(),
+        scale=scale,
+        bias=bias,
+        encode=encode,
+        templates=request.templates,
+    )
