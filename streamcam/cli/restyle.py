@@ -89,7 +89,7 @@ def restyle_command(
         )
         plan, explainer = plan_restyle(source, kept, output, settings, class_names)
         with plan:
-            return render_file(plan, lambda _line: explainer, source, "drawing", quiet=quiet)
+            return render_file(plan, lambda _line: explainer, source, output, quiet=quiet, activity="drawing")
 
 
 def _changed(settings: Any, values: Mapping[str, Any], given: set[str]) -> Any:

@@ -22,6 +22,8 @@ class KeptModel:
     name: str
     weights: str
     labels: tuple[str, ...]
+    may_find_objects: bool
+    """Whether it found any."""
 
 
 class EvidenceExplainer:
@@ -33,9 +35,6 @@ class EvidenceExplainer:
         batch_size: How many frames it takes at once.
         clip_s: 0: it looks at no other frames.
         model: The network that was explained.
-        method: The method.
-        target_layer: The layer.
-        fit: How frames were fitted to the network's input.
         notes: Nothing; what was noted then is in `Evidence.notes`.
     """
 
@@ -54,13 +53,18 @@ class EvidenceExplainer:
             UnknownNameError: if the maps of a class were not kept.
         """
         run: dict[str, Any] = evidence.header.get("run", {})
-        self.model = KeptModel(str(run.get("model")), str(run.get("weights")), evidence.labels)
-        self.method, self.target_layer = str(run.get("method")), str(run.get("target_layer") or "")
-        self.fit = str(run.get("fit"))
+        self.model = KeptModel(
+            str(run.get("model")), str(run.get("weights")), evidence.labels, evidence.has_instances
+        )
         self._classes = tuple(evidence.find_class(name).index for name in classes)
         self._evidence = evidence
         self._explanations: Iterator[Explanation] = evidence.explanations()
         self._row = 0
+
+    def describe(self) -> dict[str, object]:
+        """Return the network and method that explained the video, as plain values."""
+        kept: dict[str, object] = self._evidence.header.get("run", {})
+        return kept
 
     def identity(self) -> dict[str, object]:
         """Return all that the explanations depend on besides the images, as plain values."""

@@ -13,8 +13,9 @@ from streamcam.evidence import Evidence, describe_input, open_evidence
 from streamcam.localization import LocalizationSettings
 from streamcam.overlay import OverlaySettings
 from streamcam.pipeline.evidence_explainer import EvidenceExplainer
-from streamcam.pipeline.render import Progress, RenderPlan, RenderResult, RenderSettings, plan_render
+from streamcam.pipeline.render import Progress, RenderPlan, RenderResult, plan_render
 from streamcam.pipeline.resume import ResumeState
+from streamcam.pipeline.settings import RenderSettings
 from streamcam.pipeline.stream import ExplainedStream
 from streamcam.sources import Location, SourceSettings
 from streamcam.temporal import TemporalSettings

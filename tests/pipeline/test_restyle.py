@@ -29,8 +29,8 @@ from streamcam.localization import LocalizationSettings
 from streamcam.media.encoders import EncoderSettings
 from streamcam.media.images import planes_of
 from streamcam.overlay import OverlaySettings
-from streamcam.pipeline.render import RenderSettings
 from streamcam.pipeline.restyle import restyle, settings_of
+from streamcam.pipeline.settings import RenderSettings
 from streamcam.temporal import TemporalSettings, Tracker
 
 FRAMES = 24

@@ -100,8 +100,9 @@ _model_options = combine(
         default_of="load_model",
         metavar="NAME",
         help="The network to explain: the built-in one, a torchvision classifier (resnet50), detection:NAME, "
-        "segmentation:NAME, video:NAME for clips, timm:NAME, clip:NAME with a --prompt, hf:FOLDER, or "
-        "your own function that returns one (package.module:factory). streamcam models lists them.",
+        "segmentation:NAME, video:NAME for clips, timm:NAME, clip:NAME with a --prompt, hf:FOLDER, "
+        "a file (net.onnx, net.xml), or your own function that returns one (package.module:factory). "
+        "streamcam models lists them.",
     ),
     option(
         "--weights",
@@ -218,6 +219,12 @@ _explanation_options = combine(
         metavar="X,Y",
         help="Of segmenters: explain what the network says at this point of the frame, in pixels, or in "
         "the box LEFT,TOP,RIGHT,BOTTOM. [default: everywhere]",
+    ),
+    option(
+        "--reference",
+        metavar="PICTURE",
+        help="A picture to compare frames with: explains how similar they are to it, by what the network "
+        "says of both, or as a siamese network of two images.",
     ),
     option(
         "--clip-fps",
