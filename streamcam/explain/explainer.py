@@ -340,6 +340,26 @@ class Explainer:
         """
         return Explainer(self.model, method=method, target_layer=target_layer, batch_size=1, **self._settings)
 
+    def with_prompts(self, prompts: Sequence[str]) -> Explainer:
+        """Return an explainer of other texts, of which it explains the most similar one.
+
+        Only the texts run through the network; everything else is shared. Use both in the same thread.
+
+        Args:
+            prompts: At least one text to compare images with.
+
+        Raises:
+            InvalidArgumentError: if the model takes none, or one is empty or there twice.
+        """
+        other = copy.copy(self)
+        other.model = self.model.with_prompts(prompts)
+        other.top_k = min(self._settings["top_k"], len(prompts))
+        other._settings = {**self._settings, "classes": None, "against": None}
+        other._runner = self._runner.reading_with(other.model)
+        labels, are_values = other.model.labels, other.model.answers_values
+        other._assembler = dataclasses.replace(self._assembler, labels=labels, are_values=are_values)
+        return other.with_targets([Target(rank=0)])
+
     def with_targets(self, targets: Sequence[Target]) -> Explainer:
         """Return an explainer of other targets that shares the network; use both in the same thread.
 

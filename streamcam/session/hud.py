@@ -49,9 +49,9 @@ class HudState:
     """Length of the recording, as minutes and seconds; None while there is none."""
     frozen: bool = False
     typed: str | None = None
-    """The class name being typed; None while none is."""
+    """The class name or prompt being typed; None while none is."""
     choices: tuple[str, ...] = ()
-    """Class names that fit what was typed."""
+    """What can be done with it: class names that fit, a prompt to add."""
     chosen: int = 0
     """Which of `choices` is marked."""
 
@@ -87,7 +87,7 @@ def hud_of(state: LiveState) -> HudState:
         recording=length,
         frozen=state.frozen,
         typed=None if entry is None else entry.text,
-        choices=() if entry is None else tuple(entry.labels[index] for index in entry.matches),
+        choices=() if entry is None else tuple(choice.text for choice in entry.choices),
         chosen=0 if entry is None else entry.chosen,
     )
 
