@@ -220,6 +220,12 @@ _explanation_options = combine(
         "the box LEFT,TOP,RIGHT,BOTTOM. [default: everywhere]",
     ),
     option(
+        "--reference",
+        metavar="PICTURE",
+        help="A picture to compare frames with: explains how similar they are to it, by what the network "
+        "says of both, or as a siamese network of two images.",
+    ),
+    option(
         "--clip-fps",
         type=NUMBER,
         callback=read_above_zero,
