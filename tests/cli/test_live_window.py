@@ -86,9 +86,7 @@ def test_a_prompt_is_typed_added_and_replaced(screen: Screen, work: Path) -> Non
         before = prompts_now(work)
         assert before is not None
         shown.press("slash", "o", "x")
-        until(
-            lambda: shown.pixels[200:350, 10:200].max() > 200
-        )  # what can be done
+        until(lambda: shown.pixels[200:350, 10:200].max() > 200)  # what can be done
         shown.press("Return")
         until(lambda: prompts_now(work) == [*before, "ox"])
         shown.press("slash", "a", "space", "c", "u", "p", "Down", "Return")
