@@ -34,7 +34,7 @@ class ClassEntry:
 
     @property
     def choices(self) -> tuple[Choice, ...]:
-        """What can be done, the likeliest first: adding a new prompt, replacing all, explaining a class."""
+        """The possibilities, the likeliest first: adding a new prompt, replacing all, explaining a class."""
         typed = self.text.strip()
         known = {label.casefold() for label in self.labels}
         classes = tuple(Choice(self.labels[index], index) for index in self.matches)
@@ -60,7 +60,7 @@ class ClassEntry:
 
     @property
     def choice(self) -> Choice | None:
-        """What is chosen; None where there is nothing to choose."""
+        """The possibility that is chosen; None where there is nothing to choose."""
         choices = self.choices
         return choices[min(self.chosen, len(choices) - 1)] if choices else None
 

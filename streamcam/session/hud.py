@@ -51,7 +51,7 @@ class HudState:
     typed: str | None = None
     """The class name or prompt being typed; None while none is."""
     choices: tuple[str, ...] = ()
-    """What can be done with it: class names that fit, a prompt to add."""
+    """The possibilities: class names that fit, a prompt to add."""
     chosen: int = 0
     """Which of `choices` is marked."""
 
