@@ -377,11 +377,11 @@ class Explainer:
         """
         other = copy.copy(self)
         other.model = self.model.with_prompts(prompts)
-        other.top_k = min(self._settings["top_k"], len(prompts))
-        other._settings = {**self._settings, "classes": None, "against": None}
+        other.top_k = min(self.settings["top_k"], len(prompts))
+        other.settings = {**self.settings, "classes": None, "against": None}
         other._runner = self._runner.reading_with(other.model)
-        labels, are_values = other.model.labels, other.model.answers_values
-        other._assembler = dataclasses.replace(self._assembler, labels=labels, are_values=are_values)
+        network = other._runner.map_maker.network
+        other._questions = [question.put_to(network) for question in self._questions]
         return other.with_targets([Target(rank=0)])
 
     def with_targets(self, targets: Sequence[Target]) -> Explainer:
