@@ -50,7 +50,7 @@ def _draw_labels() -> object:
 
 def _draw_tags() -> object:
     image = make_image(64, 48)
-    renderer = TagRenderer(640, 360, image.format.name, coding_of(image))
+    renderer = TagRenderer(1.0, 640, 360, image.format.name, coding_of(image))
     renderer.encode_color((255, 0, 0))
     renderer.render("cat", (255, 0, 0), 200)
     return renderer

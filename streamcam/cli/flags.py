@@ -36,6 +36,7 @@ FLAGS: dict[str, str] = {
     "iou": "--iou",
     "keep_interlaced": "--keep-interlaced",
     "label_hold_s": "--label-hold",
+    "label_size": "--label-size",
     "labels": "--labels",
     "logits_key": "--logits-key",
     "loop": "--loop",
