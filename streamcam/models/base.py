@@ -142,6 +142,11 @@ class Model(abc.ABC):
         return False
 
     @property
+    def may_find_objects(self) -> bool:
+        """Whether an answer can have `Output.instances`."""
+        return True
+
+    @property
     def certain_score(self) -> float:
         """Score from which an object is reported; one below continues an object that is tracked already."""
         return 0.0

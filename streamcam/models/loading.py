@@ -17,7 +17,7 @@ from streamcam.models.families import FAMILIES
 from streamcam.models.families.base import ModelInfo
 from streamcam.models.families.bundled import DEFAULT_MODEL
 from streamcam.models.labels import imagenet_labels, read_labels
-from streamcam.models.prompts import check_prompts
+from streamcam.models.prompts import check_prompts, refuse_prompts
 from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest
 
 IMAGENET = "imagenet"
@@ -144,12 +144,8 @@ def _detection(confidence: float | None, iou: float | None, most: int | None) ->
 
 
 def _check_texts(request: ModelRequest, *, takes_prompts: bool) -> None:
-    for parameter, texts in (("prompts", request.prompts), ("templates", request.templates)):
-        if texts and not takes_prompts:
-            raise InvalidArgumentError(
-                f"`{parameter}` are for networks that compare images with texts, as clip:ViT-B-32, and "
-                f"{request.name} has classes of its own; leave them out"
-            )
+    if not takes_prompts:
+        refuse_prompts(request)
     check_prompts(request.prompts)
     for template in request.templates:
         if "{}" not in template:

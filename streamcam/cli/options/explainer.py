@@ -27,7 +27,7 @@ _own_model_options = combine(
         "prompts",
         multiple=True,
         metavar="TEXT",
-        help="A text to compare images with, of networks named clip:NAME. Repeat it: each is a class.",
+        help="A text to compare images with, for networks like clip:NAME. Repeat it: each is a class.",
     ),
     option(
         "--template",
@@ -218,6 +218,12 @@ _explanation_options = combine(
         metavar="X,Y",
         help="Of segmenters: explain what the network says at this point of the frame, in pixels, or in "
         "the box LEFT,TOP,RIGHT,BOTTOM. [default: everywhere]",
+    ),
+    option(
+        "--reference",
+        metavar="PICTURE",
+        help="A picture to compare frames with: explains how similar they are to it, by what the network "
+        "says of both, or as a siamese network of two images.",
     ),
     option(
         "--clip-fps",

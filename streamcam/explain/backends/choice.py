@@ -16,6 +16,7 @@ from streamcam.explain.backends.split import split_network
 from streamcam.explain.backends.split_network import SplitNetwork
 from streamcam.explain.methods import HEAD_ONLY, Method
 from streamcam.models import Layer, Model
+from streamcam.models.comparison import PairModel
 
 BACKENDS = ("auto", "openvino", "torch")
 """Values of the parameter ``backend``."""
@@ -79,6 +80,8 @@ def _try_openvino(request: BackendRequest) -> tuple[SplitNetwork | None, str]:
         return None, "networks that take clips run in torch"
     if type(request.model).prepare is not Model.prepare:
         return None, "the model prepares its input in its own way"
+    if isinstance(request.model, PairModel):
+        return None, "the network takes two images"
     if request.model.input.dtype != torch.float32:
         return None, "the network takes whole numbers"
     deeper = set(request.method.needs) - HEAD_ONLY
