@@ -167,6 +167,12 @@ class Model(abc.ABC):
         return False
 
     @property
+    def no_gradients(self) -> str | None:
+        """Why its network has no gradients, as the subject of a sentence; None where it has."""
+        reason: str | None = getattr(self.module, "no_gradients", None)
+        return reason
+
+    @property
     def shows_scores(self) -> bool:
         """Whether scores are shown beside probabilities, as similarities are."""
         return False

@@ -22,6 +22,7 @@ from streamcam.media.scaling import Resampler
 from streamcam.overlay.boxes import PLAIN_COLOR, BoxPainter, ColoredInstance
 from streamcam.overlay.caption import CaptionPainter
 from streamcam.overlay.colormaps import lookup_table
+from streamcam.overlay.fonts import note_missing
 from streamcam.overlay.label_panel import ACCENT, LabelLine, LabelPanel, format_percentage
 from streamcam.overlay.layouts import LAYOUTS, Rectangle, arrange, assemble, measure_canvas
 from streamcam.overlay.legend import LegendPainter
@@ -69,11 +70,7 @@ class Overlay:
     @property
     def notes(self) -> tuple[str, ...]:
         """Notes for the user about the frames drawn so far, one sentence each."""
-        missing = dict.fromkeys((*self._panel.missing, *self._boxes.missing, *self._caption.missing))
-        if not missing:
-            return ()
-        characters = " ".join(missing)
-        return (f"No font here has the characters {characters}; name a font file in STREAMCAM_FONT",)
+        return note_missing((*self._panel.missing, *self._boxes.missing, *self._caption.missing))
 
     def measure(self, width: int, height: int) -> tuple[int, int]:
         """Return the size of the image that `draw` makes of a frame.
