@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from streamcam.media.encoders import EncoderSettings
     from streamcam.models import Candidates, Classifier, Detector, InputSpec, Model, Output, load_model
     from streamcam.overlay import Overlay, OverlaySettings
-    from streamcam.pipeline.render import RenderPlan, RenderResult, RenderSettings, plan_render, render
+    from streamcam.pipeline.render import RenderPlan, RenderResult, plan_render, render
     from streamcam.pipeline.render_many import JobResult, RenderManyResult, render_many
+    from streamcam.pipeline.settings import RenderSettings
     from streamcam.pipeline.stream import stream
     from streamcam.session.live import live
     from streamcam.session.settings import LiveSettings
@@ -51,7 +52,7 @@ _HOMES = {
     "OverlaySettings": "streamcam.overlay",
     "RenderPlan": "streamcam.pipeline.render",
     "RenderResult": "streamcam.pipeline.render",
-    "RenderSettings": "streamcam.pipeline.render",
+    "RenderSettings": "streamcam.pipeline.settings",
     "plan_render": "streamcam.pipeline.render",
     "render": "streamcam.pipeline.render",
     "JobResult": "streamcam.pipeline.render_many",

@@ -241,8 +241,8 @@ class HeatPeak:
 class Localization:
     """Where the displayed heat of a frame lies."""
 
-    boxes: tuple[HeatBox, ...] = ()
-    """Boxes around it; of each target the largest first."""
+    boxes: tuple[HeatBox, ...] | None = None
+    """Boxes around it, of each target the largest first; None if they were not looked for."""
     peaks: tuple[HeatPeak, ...] = ()
     """Its strongest places; of each target the strongest first."""
 
@@ -268,6 +268,13 @@ class StabilizedFrame:
     """The objects to draw; those of the last explained frame if this one was skipped."""
     localization: Localization | None = None
     """Where the heat lies, if that was asked for."""
+
+    @property
+    def annotations(self) -> tuple[Instance, ...]:
+        """The objects to write as annotations: boxes around the heat if asked for, else what was found."""
+        if self.localization is None or self.localization.boxes is None:
+            return self.instances
+        return tuple(box.instance for box in self.localization.boxes)
 
     def __repr__(self) -> str:
         labels = ", ".join(label.label for label in self.labels)

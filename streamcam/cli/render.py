@@ -53,6 +53,18 @@ if TYPE_CHECKING:
     help="Also write raw maps and predictions, one JSON object per frame.",
 )
 @option(
+    "--annotations",
+    multiple=True,
+    metavar="FILE",
+    help="Also write detected objects, or with --boxes the boxes around the heat: boxes.json (COCO), "
+    "boxes.xml (CVAT, with tracks) or labels/%05d.txt (YOLO). Repeat it for several.",
+)
+@option(
+    "--masks",
+    metavar="DIR|FILE.mkv",
+    help="Also write masks of the same, as a PNG image per frame or one lossless video.",
+)
+@option(
     "--evidence",
     metavar="FILE.h5",
     help="Also keep all raw maps, predictions and settings in a file of arrays (HDF5), "
@@ -74,6 +86,8 @@ def render_command(
     overwrite: bool,
     resume: bool,
     sidecar: str | None,
+    annotations: tuple[str, ...],
+    masks: str | None,
     evidence: str | None,
     part: dict[str, Any],
     reading: dict[str, Any],
@@ -97,7 +111,8 @@ def render_command(
     from streamcam.media.encoders import EncoderSettings
     from streamcam.overlay import OverlaySettings
     from streamcam.pipeline.jobs import is_for_many
-    from streamcam.pipeline.render import RenderSettings, plan_render
+    from streamcam.pipeline.render import plan_render
+    from streamcam.pipeline.settings import RenderSettings
     from streamcam.sources import SourceSettings
     from streamcam.temporal import TemporalSettings
 
@@ -108,6 +123,8 @@ def render_command(
         localization=LocalizationSettings(**localization),
         encoder=EncoderSettings(**encoding),
         sidecar=sidecar,
+        annotations=annotations,
+        masks=masks,
         evidence=evidence,
         overwrite=overwrite,
         resume=resume,

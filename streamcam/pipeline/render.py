@@ -15,65 +15,22 @@ from typing import TYPE_CHECKING, Any, Self
 from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.explanations import BLANK_MAPS, EMPTY_MAPS, RenderedFrame, StabilizedFrame
 from streamcam.frames import SourceInfo, SourceReport
-from streamcam.localization import LocalizationSettings, Localizer
-from streamcam.media.encoders import EncoderSettings
-from streamcam.overlay import Overlay, OverlaySettings
+from streamcam.localization import Localizer
+from streamcam.overlay import Overlay
+from streamcam.pipeline.outputs import check_boxes, open_outputs
 from streamcam.pipeline.resume import ResumeState, Resumption
+from streamcam.pipeline.settings import RenderSettings
 from streamcam.pipeline.stream import ExplainedStream, stream
 from streamcam.pipeline.workers import prefetch
-from streamcam.sinks import (
-    EvidenceSink,
-    Sink,
-    check_output,
-    check_resumable,
-    open_evidence_sink,
-    open_sidecar_sink,
-    open_sink,
-    same_file,
-)
+from streamcam.sinks import EvidenceSink, Sink
 from streamcam.sources import Location, Source, SourceSettings, open_source
-from streamcam.temporal import Stabilizer, TemporalSettings, stabilize
+from streamcam.temporal import Stabilizer, stabilize
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer
 
 _WAITING_IMAGES = 4
 """Encoders take images in unequal times; drawing goes on meanwhile."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class RenderSettings:
-    """How a file is rendered."""
-
-    source: SourceSettings = dataclasses.field(default_factory=SourceSettings)
-    """How the input is read."""
-    temporal: TemporalSettings = dataclasses.field(default_factory=TemporalSettings)
-    """Which frames are explained, and how maps and labels are smoothed in time."""
-    overlay: OverlaySettings = dataclasses.field(default_factory=OverlaySettings)
-    """How heat and labels look."""
-    localization: LocalizationSettings = dataclasses.field(default_factory=LocalizationSettings)
-    """Boxes and points to look for in the displayed heat; they are drawn, and written to the sidecar."""
-    encoder: EncoderSettings = dataclasses.field(default_factory=EncoderSettings)
-    """How a video is encoded."""
-    sidecar: str | Path | None = None
-    """A file for the raw maps, JSON lines; None for none."""
-    evidence: str | Path | None = None
-    """A file for all that the network answers, read by `streamcam.open_evidence`; None for none."""
-    overwrite: bool = False
-    """Whether existing files may be replaced."""
-    resume: bool = False
-    """Whether finished parts are kept in a folder beside the output, and used by the next run. A render that
-    is stopped or fails then leaves the folder and no output."""
-
-    def of_images(self) -> dict[str, Any]:
-        """Return the settings that decide how the images of the output look, by name."""
-        return {
-            "overlay": self.overlay,
-            "localization": self.localization,
-            "temporal": self.temporal,
-            "source": self.source,
-            "encoder": self.encoder,
-        }
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -204,17 +161,7 @@ def plan_render(
         localizer = Localizer(settings.localization)
         width, height = overlay.measure(info.width, info.height)
         drawn = dataclasses.replace(info, width=width, height=height)
-        _check_beside(output, info, settings)
-        sinks = [open_sink(output, drawn, settings=settings.encoder, overwrite=settings.overwrite)]
-        undo.callback(sinks[0].abort)
-        if settings.resume:
-            check_resumable(sinks[0])
-        if settings.sidecar is not None:
-            sinks.append(open_sidecar_sink(Path(settings.sidecar), info, overwrite=settings.overwrite))
-            undo.callback(sinks[-1].abort)
-        if settings.evidence is not None:
-            sinks.append(open_evidence_sink(Path(settings.evidence), info, overwrite=settings.overwrite))
-            undo.callback(sinks[-1].abort)
+        sinks = open_outputs(output, settings, info, drawn, undo)
         return RenderPlan(
             source,
             Path(output),
@@ -226,21 +173,6 @@ def plan_render(
             undo.pop_all(),
             began_s=began_s,
         )
-
-
-def _check_beside(output: str | Path, info: SourceInfo, settings: RenderSettings) -> None:
-    """Check the files that are written beside the output."""
-    taken = [("output", output)]
-    for name, path in (("sidecar", settings.sidecar), ("evidence", settings.evidence)):
-        if path is None:
-            continue
-        for other, occupied in taken:
-            if same_file(Path(path), Path(occupied)):
-                raise InvalidArgumentError(
-                    f"the {name} {str(path)!r} is the {other} itself; give it another name"
-                )
-        check_output(path, overwrite=settings.overwrite, inputs=(info.path, *info.files))
-        taken.append((name, path))
 
 
 class RenderPlan:
@@ -317,6 +249,8 @@ class RenderPlan:
         """
         if self._is_used:
             raise RuntimeError("this plan was run or closed already; make another with plan_render")
+        if not explainer.model.may_find_objects:
+            check_boxes(self._output, self.settings, explainer.model.name)
         self._is_used = True
         began_s = time.monotonic() - self._opening_s
         sinks, resumption, carried = self._sinks, None, 0

@@ -116,7 +116,10 @@ class FakeExplainer:
     fit = "stretch"
     notes: Sequence[str] = ()
     model = types.SimpleNamespace(
-        name="fake", weights="none", labels=[f"class {number}" for number in range(8)]
+        name="fake",
+        weights="none",
+        labels=[f"class {number}" for number in range(8)],
+        may_find_objects=True,
     )
     backend, precision, device = "torch", "fp32", "cpu"
     backend_reason = "there is nothing to compute"
