@@ -9,6 +9,7 @@ from streamcam.models.families.own import OWN
 from streamcam.models.families.segmentation import SEGMENTATION
 from streamcam.models.families.timm import TIMM
 from streamcam.models.families.torchvision import TORCHVISION
+from streamcam.models.families.ultralytics import ULTRALYTICS
 from streamcam.models.families.video import VIDEO
 
 FAMILIES: tuple[ModelFamily, ...] = (
@@ -20,6 +21,7 @@ FAMILIES: tuple[ModelFamily, ...] = (
     TIMM,
     CLIP,
     HUGGING_FACE,
+    ULTRALYTICS,
     OWN,
 )
 """Every family, in the order in which a name is looked up."""
