@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamcam.errors import StreamcamError
+    from streamcam.evidence import Evidence, open_evidence
     from streamcam.explain import METHODS, Explainer
     from streamcam.explanations import Explanation, Instance, Prediction
     from streamcam.frames import Frame, Region
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from streamcam.media.encoders import EncoderSettings
     from streamcam.models import Candidates, Classifier, Detector, InputSpec, Model, Output, load_model
     from streamcam.overlay import Overlay, OverlaySettings
-    from streamcam.pipeline.render import RenderPlan, RenderResult, RenderSettings, plan_render, render
+    from streamcam.pipeline.render import RenderPlan, RenderResult, plan_render, render
     from streamcam.pipeline.render_many import JobResult, RenderManyResult, render_many
+    from streamcam.pipeline.settings import RenderSettings
     from streamcam.pipeline.stream import stream
     from streamcam.session.live import live
     from streamcam.session.settings import LiveSettings
@@ -39,6 +41,8 @@ _HOMES = {
     "Output": "streamcam.models",
     "load_model": "streamcam.models",
     "StreamcamError": "streamcam.errors",
+    "Evidence": "streamcam.evidence",
+    "open_evidence": "streamcam.evidence",
     "Explanation": "streamcam.explanations",
     "Instance": "streamcam.explanations",
     "Frame": "streamcam.frames",
@@ -48,7 +52,7 @@ _HOMES = {
     "OverlaySettings": "streamcam.overlay",
     "RenderPlan": "streamcam.pipeline.render",
     "RenderResult": "streamcam.pipeline.render",
-    "RenderSettings": "streamcam.pipeline.render",
+    "RenderSettings": "streamcam.pipeline.settings",
     "plan_render": "streamcam.pipeline.render",
     "render": "streamcam.pipeline.render",
     "JobResult": "streamcam.pipeline.render_many",
@@ -72,6 +76,7 @@ __all__ = [
     "Classifier",
     "Detector",
     "EncoderSettings",
+    "Evidence",
     "Explainer",
     "Explanation",
     "Frame",
@@ -96,6 +101,7 @@ __all__ = [
     "__version__",
     "live",
     "load_model",
+    "open_evidence",
     "open_sink",
     "open_source",
     "plan_render",

@@ -149,6 +149,9 @@ class Explanation:
     """A small gray image of the whole frame, uint8 (h, w), for finding cuts and motion."""
     instances: tuple[Instance, ...] = ()
     """The objects found, if the network finds objects."""
+    probabilities: FloatArray | None = dataclasses.field(default=None, repr=False)
+    """Probability of every class in this frame alone, or the values of a regressor, float32 (classes,); None
+    if the frame was skipped."""
 
     def __post_init__(self) -> None:
         if [target.index for target in self.targets] != list(self.heatmaps):
@@ -238,8 +241,8 @@ class HeatPeak:
 class Localization:
     """Where the displayed heat of a frame lies."""
 
-    boxes: tuple[HeatBox, ...] = ()
-    """Boxes around it; of each target the largest first."""
+    boxes: tuple[HeatBox, ...] | None = None
+    """Boxes around it, of each target the largest first; None if they were not looked for."""
     peaks: tuple[HeatPeak, ...] = ()
     """Its strongest places; of each target the strongest first."""
 
@@ -266,6 +269,13 @@ class StabilizedFrame:
     localization: Localization | None = None
     """Where the heat lies, if that was asked for."""
 
+    @property
+    def annotations(self) -> tuple[Instance, ...]:
+        """The objects to write as annotations: boxes around the heat if asked for, else what was found."""
+        if self.localization is None or self.localization.boxes is None:
+            return self.instances
+        return tuple(box.instance for box in self.localization.boxes)
+
     def __repr__(self) -> str:
         labels = ", ".join(label.label for label in self.labels)
         maps = _shapes_of(self.heatmaps)
@@ -277,7 +287,8 @@ class RenderedFrame:
     """A finished image on its way to an output, with everything that was drawn onto it."""
 
     image: av.VideoFrame
-    """The frame with heat and labels drawn on it: planar YUV, 4:2:0, 4:2:2 or 4:4:4, of 8 or 10 bits."""
+    """The frame with heat and labels drawn on it: planar YUV, 4:2:0, 4:2:2 or 4:4:4, of 8 or 10 bits, with
+    alpha as a fourth plane where that is kept."""
     pts: int
     """Presentation time in units of `time_base`."""
     time_base: Fraction

@@ -43,6 +43,9 @@ class Frame:
     """When the frame was decoded, in monotonic seconds (`time.monotonic`)."""
     duration: int = 0
     """How long the frame is shown, in units of `time_base`; 0 if unknown: until the next one."""
+    layered: av.VideoFrame | None = None
+    """The image with its alpha channel as a fourth plane, and in its own colors rather than on white, where
+    alpha is kept; None where it is not. Otherwise as `image`, which is what networks see."""
 
     @property
     def time_s(self) -> float:
@@ -160,7 +163,7 @@ class SourceInfo:
     video_stream: int | None = None
     """Index of the decoded stream in its container; None if there is no container."""
     pixel_format: str = "yuv420p"
-    """FFmpeg's name for the pixel format of the frames."""
+    """FFmpeg's name for the pixel format of the frames; one with alpha where that is kept."""
     sample_aspect_ratio: Fraction | None = None
     """Width of a pixel by its height; None if the file does not say."""
     chroma_location: str | None = None

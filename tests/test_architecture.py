@@ -14,7 +14,7 @@ import streamcam
 
 PACKAGE = Path(streamcam.__file__).parent
 ROOT = PACKAGE.parent
-BASE = {"errors", "caching", "frames", "explanations", "media"}
+BASE = {"errors", "caching", "frames", "explanations", "media", "evidence"}
 
 ALLOWED: dict[str, set[str]] = {
     "__init__": set(),
@@ -23,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "frames": {"errors"},
     "explanations": {"errors", "frames"},
     "media": {"errors", "frames"},
+    "evidence": {"errors", "frames", "explanations"},
     "sources": BASE,
     "models": BASE,
     "temporal": BASE,
@@ -80,6 +81,7 @@ CONFINED: dict[str, set[str]] = {
     "torchvision": {"models", "explain"},
     "click": {"cli"},
     "rich": {"cli"},
+    "h5py": {"evidence"},
 }
 """Foreign package → the only rooms that may import it; for types anyone may."""
 

@@ -53,6 +53,26 @@ _camera_options = grouped(
 )
 """The fields of `SourceSettings` that a camera takes."""
 
+_page_options = grouped(
+    "page",
+    option(
+        "--host",
+        default="127.0.0.1",
+        show_default=True,
+        metavar="ADDRESS",
+        help="Where the page is served: this computer only, or with 0.0.0.0 the room.",
+    ),
+    option("--port", type=int, default=8642, show_default=True, help="The page's port; 0 for any."),
+    option(
+        "--key",
+        metavar="TEXT",
+        help="The key in the page's link, for a link that stays the same; best given as STREAMCAM_KEY. "
+        "[default: a new one each time]",
+    ),
+    option("--browser/--no-browser", "open_browser", default=True, help="Open the page here. [default: yes]"),
+)
+"""The fields of `PageSettings`."""
+
 _limit_options = grouped(
     "limits",
     option(
@@ -81,11 +101,12 @@ _limit_options = grouped(
 @_camera_options
 @option(
     "--display",
-    type=click.Choice(["window", "none"]),
     default="window",
     show_default=True,
-    help="Where to show it; none for unattended runs.",
+    metavar="WHERE",
+    help="Where to show it: window, page (in a browser), window,page, or none for unattended runs.",
 )
+@_page_options
 @option("--record", metavar="FILE", help="Record from the beginning, as .mp4 or .mkv.")
 @option("--overwrite", is_flag=True, help="Replace an existing recording.")
 @_limit_options
@@ -102,6 +123,7 @@ def live_command(
     loop: bool,
     camera: dict[str, Any],
     display: str,
+    page: dict[str, Any],
     record: str | None,
     overwrite: bool,
     limits: dict[str, Any],
@@ -124,7 +146,7 @@ def live_command(
     from streamcam.overlay import OverlaySettings
     from streamcam.session.explainers import Explainers, build_from_model
     from streamcam.session.live import open_session
-    from streamcam.session.settings import LiveSettings
+    from streamcam.session.settings import LiveSettings, PageSettings
     from streamcam.session.state import ExplainRequest
     from streamcam.sources import SourceSettings
     from streamcam.temporal import TemporalSettings
@@ -144,6 +166,7 @@ def live_command(
             TemporalSettings(**temporal),
             LocalizationSettings(**localization),
             display=display,
+            page=PageSettings(**page),
             record=record,
             overwrite=overwrite,
             statistics=stats,

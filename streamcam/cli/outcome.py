@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from streamcam.frames import SourceReport
     from streamcam.pipeline.render import RenderResult
     from streamcam.pipeline.resume import ResumeState
+    from streamcam.pipeline.settings import RenderSettings
 
 
-def print_result(result: RenderResult, sidecar: str | None) -> None:
+def print_result(result: RenderResult, settings: RenderSettings) -> None:
     """Print the notes, and what was written and how fast."""
     from streamcam.pipeline.render import note_empty_maps
     from streamcam.sinks import output_size
@@ -32,9 +33,12 @@ def print_result(result: RenderResult, sidecar: str | None) -> None:
     realtime = ""
     if result.fps and result.frames > 1:
         realtime = f", {result.fps:.1f} fps, {result.video_s / result.elapsed_s:.1f}x real time"
-    maps = "" if sidecar is None else f"; maps: {click.format_filename(sidecar)}"
+    beside = {"maps": settings.sidecar, "evidence": settings.evidence}
+    others = "".join(
+        f"; {what}: {click.format_filename(path)}" for what, path in beside.items() if path is not None
+    )
     name, size = click.format_filename(result.output), human_size(output_size(result.output))
-    say(f"wrote {name} ({size}): {_describe_frames(result)} in {result.elapsed_s:.1f} s{realtime}{maps}")
+    say(f"wrote {name} ({size}): {_describe_frames(result)} in {result.elapsed_s:.1f} s{realtime}{others}")
 
 
 def resume_message(output: str, kept: ResumeState) -> str:

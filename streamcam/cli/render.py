@@ -52,6 +52,24 @@ if TYPE_CHECKING:
     metavar="FILE.jsonl",
     help="Also write raw maps and predictions, one JSON object per frame.",
 )
+@option(
+    "--annotations",
+    multiple=True,
+    metavar="FILE",
+    help="Also write detected objects, or with --boxes the boxes around the heat: boxes.json (COCO), "
+    "boxes.xml (CVAT, with tracks) or labels/%05d.txt (YOLO). Repeat it for several.",
+)
+@option(
+    "--masks",
+    metavar="DIR|FILE.mkv",
+    help="Also write masks of the same, as a PNG image per frame or one lossless video.",
+)
+@option(
+    "--evidence",
+    metavar="FILE.h5",
+    help="Also keep all raw maps, predictions and settings in a file of arrays (HDF5), "
+    "for streamcam.open_evidence.",
+)
 @part_options
 @reading_options
 @explainer_options(live=False)
@@ -68,6 +86,9 @@ def render_command(
     overwrite: bool,
     resume: bool,
     sidecar: str | None,
+    annotations: tuple[str, ...],
+    masks: str | None,
+    evidence: str | None,
     part: dict[str, Any],
     reading: dict[str, Any],
     model: dict[str, Any],
@@ -90,7 +111,8 @@ def render_command(
     from streamcam.media.encoders import EncoderSettings
     from streamcam.overlay import OverlaySettings
     from streamcam.pipeline.jobs import is_for_many
-    from streamcam.pipeline.render import RenderSettings, plan_render
+    from streamcam.pipeline.render import plan_render
+    from streamcam.pipeline.settings import RenderSettings
     from streamcam.sources import SourceSettings
     from streamcam.temporal import TemporalSettings
 
@@ -101,6 +123,9 @@ def render_command(
         localization=LocalizationSettings(**localization),
         encoder=EncoderSettings(**encoding),
         sidecar=sidecar,
+        annotations=annotations,
+        masks=masks,
+        evidence=evidence,
         overwrite=overwrite,
         resume=resume,
     )
@@ -132,7 +157,7 @@ def _render_file(
     plan: RenderPlan, load: Callable[[ProgressLine], Explainer], source: str, output: str, *, quiet: bool
 ) -> int:
     """Run the render of one file."""
-    resume, sidecar = plan.settings.resume, plan.settings.sidecar
+    resume = plan.settings.resume
     signals = SignalCount()
     # Signals are handled from the first frame until the outcome is printed.
     with contextlib.ExitStack() as handling:
@@ -150,5 +175,5 @@ def _render_file(
                 on_resume=lambda kept: line.print_above(resume_message(output, kept)),
             )
         if not quiet:
-            print_result(result, None if sidecar is None else str(sidecar))
+            print_result(result, plan.settings)
         return print_outcome(result, source, signals)

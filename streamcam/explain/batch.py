@@ -358,6 +358,7 @@ class Assembler:
             flags=flags,
             signed=self.signed,
             instances=() if result.found is None else tuple(instance for _, instance in result.found[row]),
+            probabilities=result.probabilities[row],
         )
 
     def _target(self, number: int, row: int, result: BatchResult) -> Prediction | None:

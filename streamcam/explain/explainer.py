@@ -33,6 +33,7 @@ from streamcam.explain.memory import choose_batch_size, run_what_fits
 from streamcam.explain.methods import METHODS, parse_method
 from streamcam.explain.preparation import as_stills, choose_layers, note_on_calls, prepare_model
 from streamcam.explain.ranking import find_objects, rank_over_time
+from streamcam.explain.references import as_comparison, with_reference
 from streamcam.explain.runner import NetworkRunner
 from streamcam.explain.targets import Target, TargetRequest, resolve_targets
 from streamcam.explain.threads import torch_threads
@@ -81,6 +82,7 @@ class Explainer:
         clip_fps: float | None = None,
         clip_stride: int | None = None,
         at: Sequence[float] | None = None,
+        reference: ImageLike | None = None,
     ) -> None:
         """Prepare a model for explaining.
 
@@ -110,6 +112,8 @@ class Explainer:
                 of two clips, 1 or more; a quarter of its length if None.
             at: Of segmenters: explains what the network says at a point (x, y) or in a box (left, top, right,
                 bottom) of the frame, in pixels, instead of everywhere.
+            reference: A picture to compare frames with, as for `explain`: explains the cosine similarity of
+                the embeddings of both, or what a siamese network answers.
 
         Raises:
             StreamcamError: one of its subclasses, if one of these does not exist or cannot be used here.
@@ -123,6 +127,7 @@ class Explainer:
             model = load_model(model, any_shape=fit == "full")
         if at is not None:
             model = aim(model, at)
+        model = as_comparison(model, has_reference=reference is not None)
         model = without_inference_tensors(model.uncompiled().in_float32())
         self.targets = resolve_targets(model, classes, against)
         check_targets(self.targets, signed)
@@ -130,6 +135,8 @@ class Explainer:
         timing = choose_timing(model, clip_fps, clip_stride)
         model.module.to(self.device)
         prepared = prepare_model(model, fit, self.device)
+        if reference is not None:
+            prepared = with_reference(prepared, reference, self.device)
         self.model = model = prepared.model
         self.top_k = min(top_k, len(model.labels))
         chosen = (device_choice.note, precisions.note, note_on_objects(self.method, self.targets))
@@ -171,7 +178,7 @@ class Explainer:
             "backend": backend,
             "clip_fps": clip_fps,
             "clip_stride": clip_stride,
-            "at": at,
+            "at": at,  # the reference is in the model
         }
         _logger.info("device %s; layer %s; batches of %d", self.device, self.target_layer, self.batch_size)
         _logger.info("backend %s in %s: %s", self.backend, self.precision, self.backend_reason)

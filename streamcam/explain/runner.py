@@ -102,12 +102,14 @@ class NetworkRunner:
             preprocessor.prepare,
             VARIANTS_AT_ONCE if probe.batches else 1,
         )
-        self._graphs = None if model.clip_length > 1 else captured_graphs_for(device.torch, self.map_maker)
+        self._in_openvino = model.no_gradients is not None
+        is_captured = model.clip_length == 1 and not self._in_openvino
+        self._graphs = captured_graphs_for(device.torch, self.map_maker) if is_captured else None
 
     @property
     def backend(self) -> str:
         """The backend that runs the backbone: ``"openvino"`` or ``"torch"``."""
-        return "torch" if self._split is None else "openvino"
+        return "openvino" if self._in_openvino or self._split is not None else "torch"
 
     @property
     def reason(self) -> str:

@@ -65,8 +65,8 @@ class Localizer:
                 HeatPeak(target.index, target.label, x, y, strength)
                 for x, y, strength in find_peaks(grid, self._settings.threshold, self._settings.points)
             ]
-        boxes = self._number(boxes, stabilized.frame.time_s)
-        return dataclasses.replace(stabilized, localization=Localization(tuple(boxes), tuple(peaks)))
+        numbered = tuple(self._number(boxes, stabilized.frame.time_s)) if self._settings.boxes else None
+        return dataclasses.replace(stabilized, localization=Localization(numbered, tuple(peaks)))
 
     def _find_boxes(
         self, grid: FloatArray, target: Prediction, instances: tuple[Instance, ...]

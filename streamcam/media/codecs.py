@@ -11,6 +11,7 @@ from av.codec import Codec
 from av.codec.codec import UnknownCodecError
 
 from streamcam.frames import HdrMetadata, MasteringDisplay
+from streamcam.media.images import LAYERED_FORMATS
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -25,6 +26,10 @@ class VideoCodec:
     """Whether most players, browsers and hardware decoders show its 4:2:0 only."""
     takes_any_size: bool = False
     """Whether images may have an odd width and height. Players expect even ones of most codecs."""
+    alpha_formats: tuple[str, ...] = ()
+    """The pixel formats with alpha that its software encoder is fed; none where it keeps no alpha."""
+    alpha_beside_packets: bool = False
+    """Whether alpha is no part of its packets, but goes to the container beside them."""
 
 
 CODECS: dict[str, VideoCodec] = {
@@ -39,13 +44,21 @@ CODECS: dict[str, VideoCodec] = {
         players_show_420=True,
     ),
     "av1": VideoCodec("libsvtav1", ("av1_nvenc", "av1_qsv", "av1_amf"), players_show_420=True),
-    "vp9": VideoCodec("libvpx-vp9", ("vp9_qsv",), players_show_420=True),
+    "vp9": VideoCodec(
+        "libvpx-vp9",
+        ("vp9_qsv",),
+        players_show_420=True,
+        alpha_formats=("yuva420p",),
+        alpha_beside_packets=True,
+    ),
     "vp8": VideoCodec("libvpx", players_show_420=True),
-    "prores": VideoCodec("prores_ks", ("prores_videotoolbox",), takes_any_size=True),
-    "ffv1": VideoCodec("ffv1", takes_any_size=True),
+    "prores": VideoCodec(
+        "prores_ks", ("prores_videotoolbox",), takes_any_size=True, alpha_formats=("yuva444p10le",)
+    ),
+    "ffv1": VideoCodec("ffv1", takes_any_size=True, alpha_formats=LAYERED_FORMATS),
     "gif": VideoCodec("gif"),
-    "webp": VideoCodec("libwebp_anim"),
-    "apng": VideoCodec("apng"),
+    "webp": VideoCodec("libwebp_anim", alpha_formats=("bgra",)),
+    "apng": VideoCodec("apng", alpha_formats=("rgba",)),
 }
 """FFmpeg's name of a codec → its row; other codecs of FFmpeg can be used too, with FFmpeg's defaults."""
 

@@ -49,6 +49,8 @@ class Container:
     """Data that keeps its meaning when copied from a file of the same kind: FFmpeg's names."""
     codecs: frozenset[str] | None = None
     """The codecs that are read back as what they were, where the muxer takes others too; None: trust it."""
+    alpha_codecs: tuple[str, ...] = ()
+    """The codecs whose alpha channel is read back from it, the default first; none where there is none."""
     codec_tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Codec → its four-character code, where FFmpeg's own is not the one that players know."""
     holds_timecodes: bool = False
@@ -145,6 +147,7 @@ _MOV = Container(
     "aac",
     "mov_text",
     _TELEMETRY,
+    alpha_codecs=("prores",),
     codec_tags=_APPLE_TAGS,
     holds_timecodes=True,
     has_edit_lists=True,
@@ -157,6 +160,7 @@ _MKV = Container(
     "h264",
     "libopus",
     "srt",
+    alpha_codecs=("ffv1", "vp9", "prores"),
     holds_timecodes=True,
     holds_attachments=True,
     holds_covers=True,
@@ -167,6 +171,7 @@ _APNG = Container(
     ".png",
     "apng",
     "apng",
+    alpha_codecs=("apng",),
     repeat_options=png_repeats,
     set_duration=set_png_duration,
     pixel_format="rgb24",
@@ -178,7 +183,16 @@ _ALL = (
     dataclasses.replace(_MP4, suffix=".m4v", recording_options=None),
     _MOV,
     _MKV,
-    Container(".webm", "webm", "vp9", "libopus", "webvtt", holds_timecodes=True, holds_changes=False),
+    Container(
+        ".webm",
+        "webm",
+        "vp9",
+        "libopus",
+        "webvtt",
+        alpha_codecs=("vp9",),
+        holds_timecodes=True,
+        holds_changes=False,
+    ),
     Container(".ts", "mpegts", "h264", "aac", data=_TRANSPORT_DATA, codecs=_TRANSPORT_CODECS),
     Container(
         ".gif",
@@ -193,6 +207,7 @@ _ALL = (
         ".webp",
         "webp",
         "webp",
+        alpha_codecs=("webp",),
         repeat_options=webp_repeats,
         set_duration=set_webp_duration,
         pixel_format="bgra",

@@ -15,9 +15,9 @@ from streamcam.media.codecs import encoder_row
 from streamcam.media.encoders import Encoding
 from streamcam.media.filters import filter_graph
 from streamcam.media.images import Image, blank_like, image_from_rgb, planes_of
-from streamcam.media.scaling import FAITHFUL, Resampler
+from streamcam.media.scaling import Resampler
 
-_RGB_FORMATS = ("rgb24", "bgra")
+_RGB_FORMATS = ("rgb24", "rgba", "bgra")
 
 
 class EncoderFeed:
@@ -81,8 +81,7 @@ class EncoderFeed:
         return image if self._marker is None else self._marker.mark(image)
 
     def _rgb(self, image: Image) -> Image:
-        rgb = self._resampler.to_rgb(image, image.width, image.height, interpolation=FAITHFUL)
-        converted = image_from_rgb(rgb)
+        converted = image_from_rgb(self._resampler.to_shown(image))
         converted.pts, converted.time_base = image.pts, self._given
         return converted
 

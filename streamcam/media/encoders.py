@@ -19,8 +19,9 @@ from av.video.stream import VideoStream
 
 from streamcam.errors import InvalidArgumentError, map_errors, unknown_name
 from streamcam.frames import HdrMetadata
-from streamcam.media.codecs import CODECS, encoder_row, has_avx512, is_available, is_hardware
+from streamcam.media.codecs import CODECS, codec_row, encoder_row, has_avx512, is_available, is_hardware
 from streamcam.media.containers import Container, container_of
+from streamcam.media.images import has_alpha
 from streamcam.media.pixel_formats import pixel_format_for, reductions
 
 AUTO = "auto"
@@ -81,7 +82,7 @@ def choose_encoding(
     Args:
         path: The file to make.
         settings: The settings asked for.
-        pixel_format: The pixel format of the images to come.
+        pixel_format: The pixel format of the images to come; one with alpha only for containers that hold it.
         hdr_metadata: Their HDR10 metadata.
         rate: Their nominal number per second.
 
@@ -92,10 +93,11 @@ def choose_encoding(
     """
     container = container_of(path)
     _check_rate(container, rate)
+    default = container.alpha_codecs[0] if has_alpha(pixel_format) else container.codec
     if settings.codec != AUTO:
-        encoder = _find_encoder(settings.codec or container.codec)
+        encoder = _find_encoder(settings.codec or default)
         return _try(container, encoder, settings, pixel_format, hdr_metadata)
-    codec = CODECS[container.codec]
+    codec = CODECS[default]
     for encoder in codec.hardware:
         if not is_available(encoder):
             _log.debug("%s is not in this build of FFmpeg", encoder)
@@ -107,7 +109,7 @@ def choose_encoding(
             continue
         return dataclasses.replace(encoding, notes=(*encoding.notes, f"encoded in hardware by {encoder}"))
     encoding = _try(container, codec.software, settings, pixel_format, hdr_metadata)
-    note = f"encoded in software by {codec.software}: no hardware encoder for {container.codec} works here"
+    note = f"encoded in software by {codec.software}: no hardware encoder for {default} works here"
     return dataclasses.replace(encoding, notes=(*encoding.notes, note))
 
 
@@ -130,11 +132,16 @@ def _try(
 ) -> Encoding:
     row = encoder_row(encoder)
     notes: tuple[str, ...] = ()
+    if has_alpha(image_format):
+        _check_alpha(container, encoder)
+        if Codec(encoder, "w").canonical_name != container.codec:
+            notes = (f"encoded by {encoder}, which keeps the alpha channel",)
     if container.pixel_format is None:
         pixel_format = pixel_format_for(encoder, image_format, settings.depth, settings.chroma)
-        notes = tuple(reductions(encoder, image_format, pixel_format, settings.depth, settings.chroma))
+        notes += tuple(reductions(encoder, image_format, pixel_format, settings.depth, settings.chroma))
     elif settings.chroma is None:
-        pixel_format = container.pixel_format
+        alpha_formats = codec_row(encoder).alpha_formats
+        pixel_format = alpha_formats[0] if has_alpha(image_format) else container.pixel_format
     else:
         raise InvalidArgumentError(f"a {container.suffix} file is made of RGB; leave `chroma` out")
     asked = _asked_options(settings)
@@ -178,6 +185,15 @@ def _check_options(encoder: str, settings: EncoderSettings, options: dict[str, s
         raise InvalidArgumentError(f"`crf` {settings.crf:g} is beyond the worst, {row.worst_quality:g}")
     if row.presets and options["preset"] not in row.presets:
         raise unknown_name("preset", options["preset"], row.presets)
+
+
+def _check_alpha(container: Container, encoder: str) -> None:
+    """Refuse an encoder that would leave alpha out, or whose alpha the container would."""
+    if encoder not in [CODECS[codec].software for codec in container.alpha_codecs]:
+        raise InvalidArgumentError(
+            f"{encoder} keeps no alpha channel in a {container.suffix} file; use `codec` "
+            f"{' or '.join(container.alpha_codecs)}, or leave `alpha_channel` out"
+        )
 
 
 def _check_container(trial: OutputContainer, container: Container, encoder: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 
 import av
 import numpy as np
@@ -24,14 +25,16 @@ CHROMAS = ("420", "422", "444")
 """The kinds of chroma subsampling, as 4:2:0 is usually typed, from the fewest samples to the most."""
 
 
-def planar_format(chroma: str, depth: int) -> str:
+def planar_format(chroma: str, depth: int, *, alpha: bool = False) -> str:
     """Name a planar pixel format.
 
     Args:
         chroma: One of `CHROMAS`.
         depth: Bits of a sample, 8 or `DEEP`.
+        alpha: Whether it has a fourth plane of alpha.
     """
-    return f"yuv{chroma}p" if depth == 8 else f"yuv{chroma}p{depth}le"
+    name = f"yuv{'a' if alpha else ''}{chroma}p"
+    return name if depth == 8 else f"{name}{depth}le"
 
 
 PLANAR_FORMATS = tuple(planar_format(chroma, depth) for depth in (8, DEEP) for chroma in CHROMAS)
@@ -39,6 +42,12 @@ PLANAR_FORMATS = tuple(planar_format(chroma, depth) for depth in (8, DEEP) for c
 
 Full range is a tag, never one of FFmpeg's yuvj formats.
 """
+
+LAYERED_FORMATS = tuple(planar_format(chroma, depth, alpha=True) for depth in (8, DEEP) for chroma in CHROMAS)
+"""The pixel formats of `Frame.layered`: the same, with a fourth plane of alpha, which has full range."""
+
+_FLOATS = re.compile(r"f(16|32)")
+"""In the names of pixel formats whose samples are floats."""
 
 HD_LINES = 720
 """Untagged images of at least this height are BT.709, lower ones BT.601."""
@@ -167,6 +176,56 @@ def tags_of(image: Image) -> ColorTags:
     return ColorTags(image.color_range, image.colorspace, image.color_primaries, image.color_trc)
 
 
+def opaque_format(layered: str) -> str:
+    """Return which of `PLANAR_FORMATS` is one of `LAYERED_FORMATS` without its alpha."""
+    return layered.replace("yuva", "yuv", 1)
+
+
+def alpha_of(image: Image, depth: int) -> PlaneArray | None:
+    """Read the alpha of an image, exactly: swscale is off by up to two levels.
+
+    Args:
+        image: The image.
+        depth: Bits of a sample of the result, 8 or `DEEP`.
+
+    Returns:
+        Integers (H, W) of full range; None where it has none, or only in a palette, as floats, or with its
+        bytes in the other order.
+    """
+    layout = image.format
+    alpha = next((component for component in layout.components if component.is_alpha), None)
+    if alpha is None or layout.has_palette or layout.is_big_endian or _FLOATS.search(layout.name):
+        return None
+    dtype = np.dtype(np.uint8 if alpha.bits == 8 else np.uint16)
+    channels = sum(component.plane == alpha.plane for component in layout.components)
+    plane = image.planes[alpha.plane]
+    rows = np.frombuffer(memoryview(plane), dtype)[: image.height * plane.line_size // dtype.itemsize]
+    pixels = rows.reshape(image.height, -1)[:, : image.width * channels].reshape(image.height, -1, channels)
+    values: PlaneArray = pixels[..., 0 if layout.name.startswith("a") else -1]
+    highest, most = (1 << alpha.bits) - 1, (1 << depth) - 1
+    if highest == most:
+        return values
+    scaled: NDArray[np.float32] = np.rint(values * np.float32(most / highest))
+    return scaled.astype(np.uint8) if depth == 8 else scaled.astype(np.uint16)
+
+
+def split_alpha(image: Image) -> tuple[Image, PlaneArray]:
+    """Split an image of one of `LAYERED_FORMATS` into a fresh opaque one, and its alpha, (H, W)."""
+    opaque = blank_like(image, pixel_format=opaque_format(image.format.name))
+    *colors, alpha = planes_of(image)
+    for target, source in zip(planes_of(opaque), colors, strict=True):
+        target[:] = source
+    return opaque, alpha
+
+
+def join_alpha(opaque: Image, alpha: PlaneArray) -> Image:
+    """Give an image of one of `PLANAR_FORMATS` an alpha channel, (H, W), as a fresh image."""
+    layered = blank_like(opaque, pixel_format=opaque.format.name.replace("yuv", "yuva", 1))
+    for target, source in zip(planes_of(layered), (*planes_of(opaque), alpha), strict=True):
+        target[:] = source
+    return layered
+
+
 def set_tags(image: Image, tags: ColorTags) -> None:
     """Write color tags onto a fresh image."""
     image.color_range = tags.color_range
@@ -200,11 +259,12 @@ def image_from_rgb(rgb: ByteArray) -> Image:
     """Wrap an RGB array as an image.
 
     Args:
-        rgb: uint8 (H, W, 3).
+        rgb: uint8 (H, W, 3), or (H, W, 4) with alpha.
 
     Raises:
         ValueError: if the array is of another shape or dtype.
     """
-    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or 0 in rgb.shape:
+    if rgb.ndim != 3 or rgb.shape[2] not in (3, 4) or rgb.dtype != np.uint8 or 0 in rgb.shape:
         raise ValueError(f"an image is an RGB array, uint8 (H, W, 3), not {rgb.dtype} {rgb.shape}")
-    return av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+    pixel_format = "rgb24" if rgb.shape[2] == 3 else "rgba"
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format=pixel_format)

@@ -10,7 +10,7 @@ from av.video.format import VideoFormat
 
 from streamcam.errors import InvalidArgumentError
 from streamcam.media.codecs import codec_row
-from streamcam.media.images import CHROMAS, DEEP, bits_of, chroma_of, planar_format
+from streamcam.media.images import CHROMAS, DEEP, bits_of, chroma_of, has_alpha, planar_format
 
 _HALF_PLANAR = {("420", 8): "nv12", ("420", 10): "p010le", ("422", 8): "nv16", ("422", 10): "p210le"}
 """Chroma subsampling and bits → the format for encoders that do not take planar images."""
@@ -28,12 +28,13 @@ def pixel_format_for(encoder: str, image_format: str, depth: int | None, chroma:
     Raises:
         InvalidArgumentError: if the encoder takes none that was asked for.
     """
-    offered = _offered(encoder)
+    alpha = has_alpha(image_format)
+    offered = _offered(encoder, alpha=alpha)
     depths = (depth,) if depth else ((8, DEEP) if bits_of(image_format) == 8 else (DEEP, 8))
     chromas = (chroma,) if chroma else _by_preference(encoder, chroma_of(image_format))
     for bits, kind in itertools.product(depths, chromas):
-        for candidate in (planar_format(kind, bits), _HALF_PLANAR.get((kind, bits))):
-            if candidate is not None and (not offered or candidate in offered):
+        for candidate in _candidates(kind, bits, alpha=alpha):
+            if not offered or candidate in offered:
                 return candidate
     asked = {
         "`depth`": f"{depth}-bit " if depth else "",
@@ -64,7 +65,11 @@ def reductions(
     had, has = chroma_of(image_format), chroma_of(encoder_format)
     if chroma is None and CHROMAS.index(had) > CHROMAS.index(has):
         fuller = CHROMAS[CHROMAS.index(had) :]
-        keeping = [kind for kind in fuller if _takes(encoder, kind, encoder_bits)]
+        alpha = has_alpha(image_format)
+        offered = set(_offered(encoder, alpha=alpha))
+        keeping = [
+            kind for kind in fuller if offered.intersection(_candidates(kind, encoder_bits, alpha=alpha))
+        ]
         note = f"colors of {_in_words(had)} are written as {_in_words(has)}"
         if keeping:
             yield f"{note}, which all players show; `chroma` {keeping[0]} keeps them"
@@ -87,13 +92,18 @@ def fitting_size(encoder: str, pixel_format: str, size: tuple[int, int]) -> tupl
     return max(across, size[0] // across * across), max(down, size[1] // down * down)
 
 
-def _offered(encoder: str) -> list[str]:
+def _offered(encoder: str, *, alpha: bool) -> list[str]:
     """Return the pixel formats that an encoder takes; none where it does not say."""
+    if alpha:
+        return list(codec_row(encoder).alpha_formats)
     return [video_format.name for video_format in Codec(encoder, "w").video_formats or []]
 
 
-def _takes(encoder: str, chroma: str, depth: int) -> bool:
-    return not {planar_format(chroma, depth), _HALF_PLANAR.get((chroma, depth))}.isdisjoint(_offered(encoder))
+def _candidates(chroma: str, depth: int, *, alpha: bool) -> list[str]:
+    """Return the pixel formats of a chroma subsampling and depth, the best first."""
+    half_planar = None if alpha else _HALF_PLANAR.get((chroma, depth))
+    planar = planar_format(chroma, depth, alpha=alpha)
+    return [planar] if half_planar is None else [planar, half_planar]
 
 
 def _by_preference(encoder: str, image_chroma: str) -> tuple[str, ...]:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc, Interpolation, VideoReformatter
 
 from streamcam.frames import ColorTags
 from streamcam.media.hdr import TRANSFERS
 from streamcam.media.images import (
     DEEP,
+    LAYERED_FORMATS,
     PLANAR_FORMATS,
     ByteArray,
     Image,
+    PlaneArray,
     YuvCoding,
+    alpha_of,
+    bits_of,
     blank_like,
     coding_of,
     packed_pixels,
     planes_of,
     set_tags,
+    split_alpha,
     tags_of,
 )
 
@@ -76,6 +82,21 @@ class Resampler:
         size = (width, height)
         resampled = _resampled(self._reformatter, image, size, "rgb24", coding, interpolation, **shown)
         return packed_pixels(resampled)
+
+    def to_shown(self, image: Image) -> ByteArray:
+        """Convert an image to RGB as people see it, at its own size, with its alpha if it has some.
+
+        Args:
+            image: The image, of one of `PLANAR_FORMATS` or `LAYERED_FORMATS`.
+
+        Returns:
+            uint8 (H, W, 3), or (H, W, 4) with alpha, in memory that nothing else refers to.
+        """
+        if image.format.name not in LAYERED_FORMATS:
+            return self.to_rgb(image, image.width, image.height, interpolation=FAITHFUL)
+        opaque, alpha = split_alpha(image)
+        opacity = alpha.astype(np.float32) * (255 / coding_of(image).highest)
+        return np.dstack([self.to_shown(opaque), np.rint(opacity).astype(np.uint8)])
 
     def _hdr_view(self, image: Image, size: tuple[int, int], interpolation: Interpolation) -> Image:
         deep = f"yuv444p{DEEP}le"
@@ -146,11 +167,23 @@ class Resampler:
             tags = dataclasses.replace(tags, color_range=int(ColorRange.JPEG))
         if image.format.is_rgb or image.format.has_palette:  # its tag says RGB; the result is YUV
             tags = dataclasses.replace(tags, colorspace=int(coding.matrix))
+        if pixel_format in LAYERED_FORMATS and size == (image.width, image.height):
+            alpha = self._alpha_of(image, bits_of(pixel_format))
+            if alpha is not None:
+                planes_of(converted)[3][:] = alpha
         set_tags(converted, tags)
         converted.pts = image.pts
         if image.time_base is not None:
             converted.time_base = image.time_base
         return converted
+
+    def _alpha_of(self, image: Image, depth: int) -> PlaneArray | None:
+        """Read the alpha of an image exactly; None where only swscale can."""
+        readable = "rgba" if image.format.has_palette else image.format.name
+        if image.format.is_big_endian:
+            readable = f"{readable.removesuffix('be')}le"
+        size, coding = (image.width, image.height), coding_of(image)
+        return alpha_of(_resampled(self._first_reformatter, image, size, readable, coding, FAITHFUL), depth)
 
 
 def _resampled(

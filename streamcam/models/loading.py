@@ -17,7 +17,7 @@ from streamcam.models.families import FAMILIES
 from streamcam.models.families.base import ModelInfo
 from streamcam.models.families.bundled import DEFAULT_MODEL
 from streamcam.models.labels import imagenet_labels, read_labels
-from streamcam.models.prompts import check_prompts
+from streamcam.models.prompts import check_prompts, refuse_prompts
 from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest
 
 IMAGENET = "imagenet"
@@ -25,9 +25,7 @@ IMAGENET = "imagenet"
 
 _WEIGHTS_FILES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".tar")
 _OTHER_FILES = {
-    ".onnx": "an ONNX network",
     ".pt2": "an exported program",
-    ".xml": "an OpenVINO network",
     ".engine": "a TensorRT network",
     ".h5": "a Keras network",
     ".keras": "a Keras network",
@@ -62,7 +60,8 @@ def load_model(
         name: The default model's name, that of a torchvision classifier, ``detection:NAME``,
             ``segmentation:NAME`` or ``video:NAME`` for one of its detectors, segmenters or classifiers of
             clips, ``timm:NAME``, ``clip:NAME`` for networks that compare images with texts, ``hf:FOLDER`` for
-            a folder of transformers, ``ultralytics:NAME`` for detectors of ultralytics, or
+            a folder of transformers, ``ultralytics:NAME`` for detectors of ultralytics, the path of an ONNX
+            or OpenVINO file (``net.onnx``, ``net.xml``), or
             ``package.module:factory`` for your own function that returns a `torch.nn.Module` or a `Model`.
         weights: ``"default"`` for the published weights (a factory's network as it is made), ``"none"`` for
             an untrained network, the same every time, the name of other published weights, as
@@ -144,12 +143,8 @@ def _detection(confidence: float | None, iou: float | None, most: int | None) ->
 
 
 def _check_texts(request: ModelRequest, *, takes_prompts: bool) -> None:
-    for parameter, texts in (("prompts", request.prompts), ("templates", request.templates)):
-        if texts and not takes_prompts:
-            raise InvalidArgumentError(
-                f"`{parameter}` are for networks that compare images with texts, as clip:ViT-B-32, and "
-                f"{request.name} has classes of its own; leave them out"
-            )
+    if not takes_prompts:
+        refuse_prompts(request)
     check_prompts(request.prompts)
     for template in request.templates:
         if "{}" not in template:
@@ -184,8 +179,8 @@ def _unknown_model(name: str) -> UnknownNameError:
         )
     if ending in _OTHER_FILES:
         return UnknownNameError(
-            f"unknown model {name!r}; that is {_OTHER_FILES[ending]}, and only PyTorch networks can be "
-            "explained: name a function that returns the original, as package.module:factory"
+            f"unknown model {name!r}; that is {_OTHER_FILES[ending]}, and only those of PyTorch, ONNX and "
+            "OpenVINO can be explained: name a function that returns the original, as package.module:factory"
         )
     known = [info.name for info in known_models()]
     return unknown_name("model", name, known, listed_by="streamcam models")

@@ -134,6 +134,20 @@ def check_prompts(prompts: Sequence[str]) -> None:
         raise InvalidArgumentError("a prompt is there twice; check `prompts`")
 
 
+def refuse_prompts(request: ModelRequest) -> None:
+    """Check that a request for another kind of network has neither prompts nor templates.
+
+    Raises:
+        InvalidArgumentError: if it has.
+    """
+    for parameter, texts in (("prompts", request.prompts), ("templates", request.templates)):
+        if texts:
+            raise InvalidArgumentError(
+                f"`{parameter}` are for networks that compare images with texts, as clip:ViT-B-32, and "
+                f"{request.name} has classes of its own; leave them out"
+            )
+
+
 def check_request(request: ModelRequest) -> None:
     """Check that a request has prompts, and as many labels if it has any.
 

@@ -113,6 +113,20 @@ def in_words(error: Exception) -> str:
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
+def takes_two_images(module: nn.Module, spec: InputSpec) -> bool:
+    """Return whether a network takes two images, as siamese networks do, and nothing else.
+
+    Args:
+        module: The network, in evaluation mode, on the CPU.
+        spec: Its input.
+    """
+    missing = _missing_parameters(module)
+    if len(missing) != 2 or _takes_texts(missing):
+        return False
+    image = torch.zeros(1, spec.channels, *reversed(spec.sides))
+    return _runs(module, _Trial("", (image, image)))
+
+
 def _missing_parameters(module: nn.Module) -> list[str]:
     """Return the parameters of a network that takes more than one, or needs keywords or texts."""
     try:
@@ -152,11 +166,6 @@ def _trials(spec: InputSpec, text: str, missing: list[str], device: str | torch.
     wrap = "return a torch.nn.Module around it that"
     image = torch.zeros(1, spec.channels, *reversed(spec.sides), device=device)
     if missing:
-        if not _takes_texts(missing):
-            yield _Trial(
-                f"takes two images, as siamese networks do ({', '.join(missing)}); {wrap} keeps one of them",
-                (image, image),
-            )
         for keyword in missing if len(missing) == 1 else ():
             yield _Trial(
                 f"takes its image by the keyword {keyword}; {wrap} passes it so", keywords={keyword: image}
@@ -173,7 +182,11 @@ def _trials(spec: InputSpec, text: str, missing: list[str], device: str | torch.
         (image.permute(0, 2, 3, 1).contiguous(),),
     )
     yield _Trial(f"takes a list of images (C, H, W); {wrap} makes it of the batch", ([image[0]],))
-    yield _Trial(f"takes two images, as siamese networks do; {wrap} keeps one of them", ((image, image),))
+    yield _Trial(
+        f"takes two images in one argument, as siamese networks do; {wrap} takes them in two, and give the "
+        "second one with `reference`",
+        ((image, image),),
+    )
     yield from _clips(spec, device)
 
 

@@ -102,8 +102,9 @@ def black_like(image: Image, size: tuple[int, int] | None = None) -> Image:
     """
     width, height = size or (image.width, image.height)
     fresh = blank_like(image, width=width, height=height)
-    levels = coding_of(image).encode_rgb(np.zeros(3, np.float32))
-    for plane, level in zip(planes_of(fresh), levels, strict=True):
+    coding = coding_of(image)
+    levels = [*coding.encode_rgb(np.zeros(3, np.float32)), coding.highest]  # and opaque
+    for plane, level in zip(planes_of(fresh), levels, strict=False):
         plane[:] = round(float(level))
     return fresh
 

@@ -16,7 +16,7 @@ from streamcam.explanations import (
     object_number,
 )
 from streamcam.frames import Frame
-from streamcam.media.images import Image
+from streamcam.media.images import LAYERED_FORMATS, Image, join_alpha, split_alpha
 from streamcam.media.scaling import Resampler
 from streamcam.overlay.boxes import PLAIN_COLOR, BoxPainter, ColoredInstance
 from streamcam.overlay.colormaps import lookup_table
@@ -94,13 +94,14 @@ class Overlay:
                 are drawn at the size that they have on it, so that labels stay readable.
 
         Returns:
-            A fresh image, black where no view lies; the frame is not changed.
+            A fresh image, black where no view lies; the frame is not changed. It has alpha if the frame is
+            layered: that of the frame, raised where labels, boxes and lines are.
         """
         frame = drawn.frame if isinstance(drawn, StabilizedFrame) else drawn
         own_size = (frame.image.width, frame.image.height)
         canvas = size or self.measure(*own_size)
         rectangles = arrange(own_size, canvas, len(self._views))
-        image = self._scale(frame.image, rectangles[0])
+        image = self._scale(frame.layered or frame.image, rectangles[0])
         if isinstance(drawn, StabilizedFrame):
             views = [self._draw_view(view, image, drawn) for view in self._views]
         else:
@@ -116,7 +117,11 @@ class Overlay:
 
     def _draw_view(self, view: View, image: Image, stabilized: StabilizedFrame) -> Image:
         heat = _heat_of(stabilized)
-        drawn = view.draw(image, heat)
+        if image.format.name in LAYERED_FORMATS and not view.draws_on_alpha:
+            opaque, alpha = split_alpha(image)
+            drawn = join_alpha(view.draw(opaque, heat), alpha)
+        else:
+            drawn = view.draw(image, heat)
         # Evidence against the class is not listed.
         colors = heat.colors[: len(stabilized.heatmaps)]
         if view.annotated or len(self._views) == 1:  # an original beside the overlay stays as it was filmed
@@ -144,7 +149,7 @@ class Overlay:
                 ColoredInstance(
                     box.instance, targets[box.target] or ACCENT, f"{format_percentage(box.share)} of the heat"
                 )
-                for box in localization.boxes
+                for box in localization.boxes or ()
             ]
             self._boxes.draw(drawn, boxes)
         points = [Point(peak.x, peak.y, targets[peak.target] or ACCENT) for peak in localization.peaks]

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from streamcam.frames import FloatArray
-from streamcam.media.images import ByteArray, PlaneArray, YuvCoding, chroma_of
+from streamcam.media.images import DEEP, ByteArray, PlaneArray, YuvCoding, chroma_of, has_alpha
 
 Rgb = tuple[int, int, int]
 
 _OPAQUE = 256  # fixed point whose products with a byte just fit 16 bits
+
+_COLOR_PLANES = 3
 
 _CHROMA_STEPS = {"420": (2, 2), "422": (2, 1), "444": (1, 1)}
 """Chroma subsampling → how many columns and rows of pixels share one chroma sample."""
@@ -41,7 +43,7 @@ class Sprite:
     """A small image with transparency, in the format and coding of the images it is blended into."""
 
     planes: tuple[SpritePlane, ...]
-    """Y, Cb and Cr."""
+    """Y, Cb and Cr, and alpha for images that have it."""
 
     def blend(self, planes: Sequence[PlaneArray], left: int, top: int) -> None:
         """Draw the sprite onto an image, in place.
@@ -51,13 +53,39 @@ class Sprite:
             left: Column of the sprite's left edge in pixels, even.
             top: Row of its upper edge in pixels, even.
         """
-        for plane, sprite in zip(planes, self.planes, strict=True):
-            column, row = left // sprite.step[0], top // sprite.step[1]
-            height, width = sprite.keep.shape
-            below = plane[row : row + height, column : column + width]
-            mixed = below * sprite.keep
+        *colors, last = below = [
+            _part_below(plane, sprite, left, top) for plane, sprite in zip(planes, self.planes, strict=True)
+        ]
+        if len(below) > _COLOR_PLANES:
+            self._blend_colors(colors, last)
+            below = [last]
+        for part, sprite in zip(below, self.planes[-len(below) :], strict=True):
+            mixed = part * sprite.keep
             mixed += sprite.add
-            np.right_shift(mixed, 8, out=below, casting="unsafe")
+            np.right_shift(mixed, 8, out=part, casting="unsafe")
+
+    def _blend_colors(self, below: Sequence[PlaneArray], alpha: PlaneArray) -> None:
+        """Blend the colors onto an image that is transparent in parts: hidden colors do not shine through.
+
+        The image's share of the result is that of its alpha (Porter and Duff, Compositing digital images,
+        1984, "over").
+        """
+        highest = np.iinfo(alpha.dtype).max if alpha.itemsize == 1 else (1 << DEEP) - 1
+        opacity = alpha.astype(np.float32) / highest
+        for part, sprite in zip(below, self.planes[:-1], strict=True):
+            keep = sprite.keep.astype(np.float32) / _OPAQUE
+            share = keep * cv2.resize(opacity, part.shape[::-1], interpolation=cv2.INTER_AREA)
+            added = (sprite.add - np.float32(_OPAQUE / 2)) / _OPAQUE
+            whole = 1 - keep + share
+            mixed = (added + share * part) / np.maximum(whole, np.float32(1e-6))
+            part[:] = np.where(whole > 0, np.rint(mixed), part).clip(0, highest)
+
+
+def _part_below(plane: PlaneArray, sprite: SpritePlane, left: int, top: int) -> PlaneArray:
+    """View the part of an image's plane that lies below a sprite."""
+    column, row = left // sprite.step[0], top // sprite.step[1]
+    height, width = sprite.keep.shape
+    return plane[row : row + height, column : column + width]
 
 
 class Canvas:
@@ -101,12 +129,14 @@ class Canvas:
         opacity = self._pixels[..., 3]
         yuv = self._to_hdr(coding) if coding.hdr else self._to_yuv(coding)
         chroma_step = _CHROMA_STEPS[chroma_of(pixel_format)]
-        return Sprite(
-            tuple(
-                _sprite_plane(np.asarray(yuv[..., channel]), opacity, step, coding.highest)
-                for channel, step in enumerate(((1, 1), chroma_step, chroma_step))
-            )
-        )
+        planes = [
+            _sprite_plane(np.asarray(yuv[..., channel]), opacity, step, coding.highest)
+            for channel, step in enumerate(((1, 1), chroma_step, chroma_step))
+        ]
+        if has_alpha(pixel_format):
+            value = opacity * np.float32(coding.highest / 255)
+            planes.append(_sprite_plane(value, opacity, (1, 1), coding.highest))
+        return Sprite(tuple(planes))
 
     def _to_yuv(self, coding: YuvCoding) -> FloatArray:
         return np.asarray(cv2.transform(self._pixels, _yuv_from_premultiplied(coding)), np.float32)

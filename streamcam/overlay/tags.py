@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from streamcam.caching import cached_method
-from streamcam.media.images import YuvCoding
+from streamcam.media.images import YuvCoding, has_alpha
 from streamcam.overlay.fonts import FontBook, RenderedText
 from streamcam.overlay.sprites import Canvas, Rgb, Sprite
 
@@ -65,10 +65,10 @@ class TagRenderer:
 
     @cached_method(maxsize=64)
     def encode_color(self, color: Rgb) -> tuple[int, ...]:
-        """Return a color's Y, Cb and Cr, in code values."""
+        """Return a color's Y, Cb and Cr in code values, and full alpha for images that have it."""
         yuv = np.rint(self._coding.encode_rgb(np.array(color, np.float32)))
         values: list[int] = yuv.clip(0, self._coding.highest).astype(int).tolist()
-        return tuple(values)
+        return (*values, self._coding.highest) if has_alpha(self._pixel_format) else tuple(values)
 
 
 def _even_up(length: float) -> int:

@@ -57,6 +57,8 @@ class View(abc.ABC):
     """Whether labels and boxes belong on it."""
     uses_colormap = False
     """Whether it shows the heat of a single class through the color map."""
+    draws_on_alpha = False
+    """Whether it draws lines on images that have alpha, and raises it there; others change colors only."""
 
     @abc.abstractmethod
     def draw(self, image: Image, heat: Heat) -> Image:
@@ -165,6 +167,8 @@ class SpotlightView(View):
 
 class ContoursView(View):
     """The image with lines of equal heat, in the colors of the color map or of the classes."""
+
+    draws_on_alpha = True
 
     def __init__(self, settings: OverlaySettings) -> None:
         """Apply the settings.

@@ -141,4 +141,5 @@ class BatchExplainer:
 
 
 def _bytes_of(frame: Frame) -> int:
-    return sum(plane.buffer_size for plane in frame.image.planes)
+    images = [frame.image] if frame.layered is None else [frame.image, frame.layered]
+    return sum(plane.buffer_size for image in images for plane in image.planes)

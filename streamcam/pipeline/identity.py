@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-_SAMPLE_BYTES = 1 << 20
+from streamcam.evidence.inputs import file_contents
 
 
 def identify_file(path: Path) -> dict[str, object]:
     """Describe a file so that it is recognized: its size, its date, and the hash of its beginning and end."""
-    with path.open("rb") as file:
-        status = os.fstat(file.fileno())
-        digest = hashlib.sha256(file.read(_SAMPLE_BYTES))
-        file.seek(max(0, status.st_size - _SAMPLE_BYTES))
-        digest.update(file.read(_SAMPLE_BYTES))
+    contents = file_contents(path)
     return {
-        "the input's size": status.st_size,
-        "the input's date": status.st_mtime_ns,
-        "the input's ends": digest.hexdigest()[:32],
+        "the input's size": contents["bytes"],
+        "the input's date": path.stat().st_mtime_ns,
+        "the input's ends": contents["ends"],
     }
 
 

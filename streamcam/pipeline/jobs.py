@@ -71,11 +71,12 @@ class RenderJob:
     source: Location
     output: Path
     sidecar: Path | None = None
+    evidence: Path | None = None
 
     @property
     def outputs(self) -> tuple[Path, ...]:
         """The files that are made."""
-        return (self.output,) if self.sidecar is None else (self.output, self.sidecar)
+        return (self.output, *(path for path in (self.sidecar, self.evidence) if path is not None))
 
 
 def is_for_many(sources: Sequence[Location], output: str | Path) -> bool:
@@ -102,6 +103,7 @@ def list_jobs(
     sources: Sequence[Location],
     output: str | Path,
     sidecar: str | Path | None = None,
+    evidence: str | Path | None = None,
     *,
     left_out: Iterable[Path] = (),
 ) -> list[RenderJob]:
@@ -113,6 +115,7 @@ def list_jobs(
         output: A folder, or a name with `FIELDS` in braces, as ``out/{stem}-heat.mp4``. In a folder an
             output is called as its input is; one of a kind that is read and not written becomes MP4 or PNG.
         sidecar: The same for the sidecar files; None for none.
+        evidence: The same for the evidence files.
         left_out: Files in folders and among those that match which are no inputs.
 
     Raises:
@@ -122,13 +125,15 @@ def list_jobs(
     """
     found = list(_unique(_expand(sources, [_key(path) for path in left_out])))
     _check_template(output, found)
-    if sidecar is not None:
-        _check_template(sidecar, found)
+    for beside in (sidecar, evidence):
+        if beside is not None:
+            _check_template(beside, found)
     jobs = [
         RenderJob(
             source,
             _name_output(output, source, number, _suffix_for(source)),
             None if sidecar is None else _name_output(sidecar, source, number, ".jsonl"),
+            None if evidence is None else _name_output(evidence, source, number, ".h5"),
         )
         for number, source in enumerate(found, start=1)
     ]

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
-from streamcam.explanations import Explanation, Instance, Prediction
-from streamcam.frames import FloatArray, Frame, Region
+from streamcam.evidence import TableEncoder, from_tables
+from streamcam.explanations import Explanation
+from streamcam.frames import Frame
 from streamcam.pipeline.batches import FrameExplainer
 from streamcam.sinks import SegmentStore
 from streamcam.temporal import Tracker
-
-Stored = tuple[Explanation, FloatArray | None]
-"""An explanation, and the probabilities by which its classes were ranked in time, float32 (classes,)."""
 
 SECONDS_AT_RISK = 5.0
 """Explanations are saved once the oldest has waited this long for its segment to be finished."""
@@ -41,7 +37,7 @@ class _Batch:
     """The number of its first frame that was not stored before, explained or skipped."""
     end: int
     """The number of its last frame plus one."""
-    recorded: Sequence[Stored]
+    recorded: Sequence[Explanation]
     began_s: float
     """The time when its computation began, in seconds."""
 
@@ -75,8 +71,8 @@ class ResumingExplainer:
         self._clock = clock
         self._stored = store.explanations()
         self._is_settled = False
-        self._repeated: dict[int, Stored] = {}
-        self._fresh: dict[int, Stored] = {}
+        self._repeated: dict[int, Explanation] = {}
+        self._fresh: dict[int, Explanation] = {}
         self._end = store.pending.frames
         self._short: _Batch | None = None
         self._unsaved: list[_Batch] = []
@@ -97,11 +93,11 @@ class ResumingExplainer:
         known = [one for one in recorded if one is not None]
         if len(known) == len(frames) and self._is_settled:
             self._explainer.skip_frames(*arguments)
-            for frame, (explanation, probabilities) in zip(frames, known, strict=True):
-                if tracker is not None and probabilities is not None:
+            for frame, explanation in zip(frames, known, strict=True):
+                if tracker is not None and explanation.probabilities is not None:
                     tracker.restore_ranking(
                         frame,
-                        probabilities,
+                        explanation.probabilities,
                         explanation.smoothed_predictions,
                         listed=len(explanation.predictions),
                     )
@@ -109,17 +105,17 @@ class ResumingExplainer:
         else:
             self._is_settled = True
             explanations = self._explainer.explain_frames(*arguments)
-            pairs = [_with_ranking(*pair, tracker) for pair in zip(frames, explanations, strict=True)]
-            fresh = pairs[len(known) :]
-            self._fresh.update((explanation.frame_index, (explanation, row)) for explanation, row in fresh)
+            complete = [_with_ranking(*pair, tracker) for pair in zip(frames, explanations, strict=True)]
+            fresh = complete[len(known) :]
+            self._fresh.update((explanation.frame_index, explanation) for explanation in fresh)
             if fresh:
                 self._collect(_Batch(self._end, frames[-1].index + 1, fresh, began_s), len(frames))
             known += fresh
-        return [explanation for explanation, _ in known]
+        return known
 
     def pop_explanations(self, indices: range) -> dict[str, NDArray[Any]]:
         """Return and forget the explanations of a finished segment; called in the thread that writes it."""
-        return to_arrays([self._fresh.pop(index) for index in indices if index in self._fresh])
+        return TableEncoder().encode([self._fresh.pop(index) for index in indices if index in self._fresh])
 
     def save(self) -> None:
         """Save explanations that are in no finished segment.
@@ -131,7 +127,7 @@ class ResumingExplainer:
         """
         self._unsaved = [batch for batch in self._unsaved if batch.end > self._store.frames]
         if self._unsaved:
-            known = to_arrays([one for batch in self._unsaved for one in batch.recorded])
+            known = TableEncoder().encode([one for batch in self._unsaved for one in batch.recorded])
             self._store.pending.add(self._unsaved[0].begin, self._unsaved[-1].end, known)
             self._unsaved = []
             self._store.pending.drop(self._store.frames)
@@ -152,89 +148,20 @@ class ResumingExplainer:
         if self._unsaved and self._clock() - self._unsaved[0].began_s >= SECONDS_AT_RISK:
             self.save()
 
-    def _find_stored(self, index: int) -> Stored | None:
+    def _find_stored(self, index: int) -> Explanation | None:
         """Find a stored frame. Each is asked for once, in order, so few segments are in memory at a time."""
         while index not in self._repeated:
             arrays = next(self._stored, None)
             if arrays is None:
                 return None
             self._repeated.update(
-                (one[0].frame_index, one) for one in from_arrays(arrays) if one[0].frame_index >= index
+                (one.frame_index, one) for one in from_tables(arrays) if one.frame_index >= index
             )
         return self._repeated.pop(index)
 
 
-def _with_ranking(frame: Frame, explanation: Explanation, tracker: Tracker | None) -> Stored:
+def _with_ranking(frame: Frame, explanation: Explanation, tracker: Tracker | None) -> Explanation:
     if tracker is None:
-        return explanation, None
+        return explanation
     probabilities, shown = tracker.export_ranking(frame)
-    return dataclasses.replace(explanation, smoothed_predictions=shown), probabilities
-
-
-def to_arrays(recorded: Sequence[Stored]) -> dict[str, NDArray[Any]]:
-    """Convert explanations to arrays that are safe to load: numbers and JSON."""
-    records, maps, rows = [], [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
-    for explanation, probabilities in recorded:
-        classes = 0 if probabilities is None else len(probabilities)
-        rows += [] if probabilities is None else [probabilities]
-        fields = {field.name: getattr(explanation, field.name) for field in dataclasses.fields(explanation)}
-        heatmaps = fields.pop("heatmaps")
-        maps += [heatmap.ravel() for heatmap in heatmaps.values()]
-        shapes = [heatmap.shape for heatmap in heatmaps.values()]
-        records.append({**fields, "shapes": shapes, "classes": classes})
-    text = json.dumps(records, default=_plain)
-    numbers = {"maps": np.concatenate(maps), "probabilities": np.concatenate(rows)}
-    return {**numbers, "records": np.frombuffer(text.encode(), np.uint8)}
-
-
-def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> list[Stored]:
-    """Convert the arrays of `to_arrays` back to explanations."""
-    maps, at = arrays["maps"], 0
-    probabilities, row = arrays["probabilities"], 0
-    recorded: list[Stored] = []
-    for record in json.loads(arrays["records"].tobytes()):
-        targets = tuple(Prediction(**target) for target in record.pop("targets"))
-        heatmaps: dict[int, FloatArray] = {}
-        for target, (rows, columns) in zip(targets, record.pop("shapes"), strict=True):
-            heatmaps[target.index] = maps[at : at + rows * columns].reshape(rows, columns)
-            at += rows * columns
-        predictions = tuple(Prediction(**prediction) for prediction in record.pop("predictions"))
-        flags = {int(index): why for index, why in record.pop("flags").items()}
-        region = Region(**record.pop("region"))
-        shown = tuple(Prediction(**label) for label in record.pop("smoothed_predictions"))
-        classes = record.pop("classes")
-        record["instances"] = tuple(_instance_from(**instance) for instance in record["instances"])
-        explanation = Explanation(
-            heatmaps=heatmaps,
-            targets=targets,
-            predictions=predictions,
-            region=region,
-            flags=flags,
-            smoothed_predictions=shown,
-            **record,
-        )
-        recorded.append((explanation, probabilities[row : row + classes] if classes else None))
-        row += classes
-    return recorded
-
-
-def _instance_from(*, box: Sequence[float], mask: Sequence[Sequence[bool]] | None, **fields: Any) -> Instance:
-    left, top, right, bottom = box
-    return Instance(
-        box=(left, top, right, bottom), mask=None if mask is None else np.array(mask, np.bool_), **fields
-    )
-
-
-def _plain(value: object) -> Any:
-    """Convert a value that JSON does not know."""
-    if isinstance(value, Instance):
-        mask = None if value.mask is None else value.mask.tolist()
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return {**fields, "mask": mask}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} cannot be stored")
+    return dataclasses.replace(explanation, smoothed_predictions=shown, probabilities=probabilities)

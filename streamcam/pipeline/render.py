@@ -15,61 +15,22 @@ from typing import TYPE_CHECKING, Any, Self
 from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.explanations import BLANK_MAPS, EMPTY_MAPS, RenderedFrame, StabilizedFrame
 from streamcam.frames import SourceInfo, SourceReport
-from streamcam.localization import LocalizationSettings, Localizer
-from streamcam.media.encoders import EncoderSettings
-from streamcam.overlay import Overlay, OverlaySettings
+from streamcam.localization import Localizer
+from streamcam.overlay import Overlay
+from streamcam.pipeline.outputs import check_boxes, open_outputs
 from streamcam.pipeline.resume import ResumeState, Resumption
+from streamcam.pipeline.settings import RenderSettings
 from streamcam.pipeline.stream import ExplainedStream, stream
 from streamcam.pipeline.workers import prefetch
-from streamcam.sinks import (
-    Sink,
-    check_output,
-    check_resumable,
-    open_sidecar_sink,
-    open_sink,
-    same_file,
-)
+from streamcam.sinks import EvidenceSink, Sink
 from streamcam.sources import Location, Source, SourceSettings, open_source
-from streamcam.temporal import Stabilizer, TemporalSettings, stabilize
+from streamcam.temporal import Stabilizer, stabilize
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer
 
 _WAITING_IMAGES = 4
 """Encoders take images in unequal times; drawing goes on meanwhile."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class RenderSettings:
-    """How a file is rendered."""
-
-    source: SourceSettings = dataclasses.field(default_factory=SourceSettings)
-    """How the input is read."""
-    temporal: TemporalSettings = dataclasses.field(default_factory=TemporalSettings)
-    """Which frames are explained, and how maps and labels are smoothed in time."""
-    overlay: OverlaySettings = dataclasses.field(default_factory=OverlaySettings)
-    """How heat and labels look."""
-    localization: LocalizationSettings = dataclasses.field(default_factory=LocalizationSettings)
-    """Boxes and points to look for in the displayed heat; they are drawn, and written to the sidecar."""
-    encoder: EncoderSettings = dataclasses.field(default_factory=EncoderSettings)
-    """How a video is encoded."""
-    sidecar: str | Path | None = None
-    """A file for the raw maps, JSON lines; None for none."""
-    overwrite: bool = False
-    """Whether existing files may be replaced."""
-    resume: bool = False
-    """Whether finished parts are kept in a folder beside the output, and used by the next run. A render that
-    is stopped or fails then leaves the folder and no output."""
-
-    def of_images(self) -> dict[str, object]:
-        """Return the settings that decide how the images of the output look, by name."""
-        return {
-            "overlay": self.overlay,
-            "localization": self.localization,
-            "temporal": self.temporal,
-            "source": self.source,
-            "encoder": self.encoder,
-        }
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -200,15 +161,7 @@ def plan_render(
         localizer = Localizer(settings.localization)
         width, height = overlay.measure(info.width, info.height)
         drawn = dataclasses.replace(info, width=width, height=height)
-        if settings.sidecar is not None:
-            _check_sidecar(settings.sidecar, output, info, overwrite=settings.overwrite)
-        sinks = [open_sink(output, drawn, settings=settings.encoder, overwrite=settings.overwrite)]
-        undo.callback(sinks[0].abort)
-        if settings.resume:
-            check_resumable(sinks[0])
-        if settings.sidecar is not None:
-            sinks.append(open_sidecar_sink(Path(settings.sidecar), info, overwrite=settings.overwrite))
-            undo.callback(sinks[1].abort)
+        sinks = open_outputs(output, settings, info, drawn, undo)
         return RenderPlan(
             source,
             Path(output),
@@ -220,12 +173,6 @@ def plan_render(
             undo.pop_all(),
             began_s=began_s,
         )
-
-
-def _check_sidecar(sidecar: str | Path, output: str | Path, info: SourceInfo, *, overwrite: bool) -> None:
-    if same_file(Path(sidecar), Path(output)):
-        raise InvalidArgumentError(f"the sidecar {str(sidecar)!r} is the output itself; give it another name")
-    check_output(sidecar, overwrite=overwrite, inputs=(info.path,))
 
 
 class RenderPlan:
@@ -302,6 +249,8 @@ class RenderPlan:
         """
         if self._is_used:
             raise RuntimeError("this plan was run or closed already; make another with plan_render")
+        if not explainer.model.may_find_objects:
+            check_boxes(self._output, self.settings, explainer.model.name)
         self._is_used = True
         began_s = time.monotonic() - self._opening_s
         sinks, resumption, carried = self._sinks, None, 0
@@ -314,6 +263,7 @@ class RenderPlan:
                     on_resume(resumption.kept)
                 sinks = [resumption.wrap(sinks[0]), *sinks[1:]]
                 stack.callback(sinks[0].abort)
+            identify_evidence(sinks, explainer, self.settings)
             stages = explainer if resumption is None else resumption.explainer
             explained = stack.enter_context(stream(self._source, stages, temporal=self.settings.temporal))
             if on_start is not None:
@@ -326,7 +276,10 @@ class RenderPlan:
             if resumption is not None and explained.stopped:
                 frames = 0  # what is finished waits for the rest
             elif frames:
-                for sink in sinks:
+                for sink in sinks:  # evidence is the last
+                    if isinstance(sink, EvidenceSink):
+                        notes = self._notes(explainer, explained.report(), sinks, written)
+                        sink.conclude({"notes": notes, "elapsed_s": time.monotonic() - began_s})
                     sink.finish(cut_short=explained.stopped)
             elif not explained.stopped:
                 raise SourceError(f"{self.info.name!r} gave no frames")
@@ -339,17 +292,23 @@ class RenderPlan:
             video_s=written.video_s,
             interrupted=explained.stopped,
             source=report,
-            notes=(
-                *explainer.notes,
-                *self.info.notes,
-                *report.notes,
-                *self._overlay.notes,
-                *(note for sink in sinks for note in sink.notes),
-                *note_empty_maps(written.empty, written.explained),
-            ),
+            notes=self._notes(explainer, report, sinks, written),
             carried=carried if frames else 0,
             kept=resumption.kept if resumption is not None and explained.stopped else None,
             empty=written.empty if frames else {},
+        )
+
+    def _notes(
+        self, explainer: Explainer, report: SourceReport, sinks: Sequence[Sink], written: _Written
+    ) -> tuple[str, ...]:
+        """Return what the user should know of so far."""
+        return (
+            *explainer.notes,
+            *self.info.notes,
+            *report.notes,
+            *self._overlay.notes,
+            *(note for sink in sinks for note in sink.notes),
+            *note_empty_maps(written.empty, written.explained),
         )
 
     def _resume(self, explainer: Explainer) -> Resumption:
@@ -430,6 +389,14 @@ def note_empty_maps(empty: Mapping[str, int], explained: int) -> list[str]:
         f"the map of {count} of {explained} explained frames shows nothing: {EMPTY_MAPS[reason]}"
         for reason, count in empty.items()
     ]
+
+
+def identify_evidence(sinks: Iterable[Sink], explainer: Explainer, settings: RenderSettings) -> None:
+    """Pass what the frames are made with to evidence files."""
+    plain = {name: dataclasses.asdict(value) for name, value in settings.of_images().items()}
+    for sink in sinks:
+        if isinstance(sink, EvidenceSink):
+            sink.identify(explainer.identity(), plain, explainer.model.labels)
 
 
 def describe_run(explainer: Explainer) -> dict[str, Any]:

@@ -13,14 +13,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import streamcam
-from streamcam.errors import OutputExistsError, StreamcamError
+from streamcam.errors import InvalidArgumentError, OutputExistsError, StreamcamError
 from streamcam.localization import Localizer
 from streamcam.overlay import Overlay
 from streamcam.pipeline.identity import flatten, identify_file
 from streamcam.pipeline.jobs import RenderJob, base_directory, list_jobs, make_directories
 from streamcam.pipeline.manifest import Manifest, ManifestEntry, read_manifest
-from streamcam.pipeline.render import Progress, RenderResult, RenderSettings, plan_render
+from streamcam.pipeline.render import Progress, RenderResult, plan_render
 from streamcam.pipeline.resume import ResumeState
+from streamcam.pipeline.settings import RenderSettings
 from streamcam.sinks import output_size
 from streamcam.sources import Location
 from streamcam.sources.files import is_file
@@ -95,7 +96,8 @@ def render_many(
         sources: Files, URLs, numbered images, folders and patterns such as ``videos/*.mp4``.
         output: A folder, or a name with fields in braces, as in ``out/{stem}-heat.mp4``; see `list_jobs`.
         explainer: Computes the maps.
-        settings: How the files are rendered; `sidecar` is a folder or a name with fields, too.
+        settings: How the files are rendered; `sidecar` and `evidence` are folders or names with
+            fields, too.
         on_progress: Called after every frame.
         on_job: Called before each render, with its place among the inputs, from 0.
         on_result: Called with what became of each input.
@@ -128,7 +130,12 @@ def plan_many(
     Localizer(settings.localization)
     directory = base_directory(output)
     earlier = [directory / entry.output for entry in read_manifest(directory)]
-    jobs = list_jobs(sources, output, settings.sidecar, left_out=earlier)
+    for name, location in settings.locations:
+        if name not in ("sidecar", "evidence"):
+            raise InvalidArgumentError(
+                f"`{name}` {str(location)!r} is for one input; render several one by one for that"
+            )
+    jobs = list_jobs(sources, output, settings.sidecar, settings.evidence, left_out=earlier)
     _refuse_existing(jobs, earlier, overwrite=settings.overwrite)
     make_directories(jobs)
     return ManyPlan(jobs, settings, Manifest(directory))
@@ -248,7 +255,10 @@ class ManyPlan:
         entry = ManifestEntry(str(job.source), self._name(job), "started")
         is_ours = entry.output in self._manifest.entries
         settings = dataclasses.replace(
-            self.settings, sidecar=job.sidecar, overwrite=self.settings.overwrite or is_ours
+            self.settings,
+            sidecar=job.sidecar,
+            evidence=job.evidence,
+            overwrite=self.settings.overwrite or is_ours,
         )
         self._manifest.record(entry)
         began_s = time.monotonic()
@@ -314,7 +324,8 @@ class ManyPlan:
         """Hash all that an output depends on; None for inputs that are no files."""
         if isinstance(job.source, int) or not is_file(job.source):
             return None
-        settings = {**self.settings.of_images(), "sidecar": job.sidecar is not None}
+        beside = {"sidecar": job.sidecar is not None, "evidence": job.evidence is not None}
+        settings = {**self.settings.of_images(), **beside}
         try:
             described = {**identify_file(Path(job.source)), **identity, **flatten(settings)}
         except OSError:

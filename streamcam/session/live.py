@@ -12,6 +12,7 @@ from streamcam.session import explainers, window
 from streamcam.session.captures import Recordings, Snapshots
 from streamcam.session.commands import CommandSource
 from streamcam.session.outputs import Output, StatisticsFile
+from streamcam.session.page.page import Page
 from streamcam.session.session import LiveResult, LiveSession
 from streamcam.session.settings import LiveSettings
 from streamcam.session.state import ExplainRequest
@@ -91,15 +92,21 @@ def open_session(
     settings.check()
     explainer_for, request = _explainer_for(explainer, request)
     opened = source if isinstance(source, Source) else _open(source, settings.source)
+    all_outputs: list[Output] = []
     try:
         folder = Path(settings.folder)
-        all_outputs: list[Output] = [] if settings.display == "none" else [_open_window(opened.info.name)]
+        if "page" in settings.displays:
+            all_outputs.append(Page(settings.page))
+        if "window" in settings.displays:
+            all_outputs.append(_open_window(opened.info.name))
         all_outputs += outputs
         record = None if settings.record is None else Path(settings.record)
         all_outputs += [Recordings(folder, record=record), Snapshots(folder)]
         if settings.statistics is not None:
             all_outputs.append(StatisticsFile(Path(settings.statistics)))
     except BaseException:
+        for output in all_outputs:
+            output.close()
         opened.close()
         raise
     return LiveSession(

@@ -13,7 +13,36 @@ from streamcam.sinks import check_output, check_recording
 from streamcam.sources import SourceSettings
 from streamcam.temporal import LIVE_MODE, TemporalSettings, check_live
 
-DISPLAYS = ("window", "none")
+DISPLAYS = ("window", "page", "none")
+
+_SHORTEST_KEY = 12
+"""Characters of a page's key that somebody else may have to guess."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PageSettings:
+    """How the page is served."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on: that of the loopback serves this computer only, ``"0.0.0.0"`` the room."""
+    port: int = 8642
+    """The port; 0 for any that is free."""
+    key: str | None = None
+    """The key in the link of those who may give commands, for links that stay the same; a new one each time
+    if None."""
+    open_browser: bool = False
+    """Whether to open the page in this computer's browser, where there is one."""
+
+    def check(self) -> None:
+        """Check everything that can be checked without a network.
+
+        Raises:
+            InvalidArgumentError: for the first setting that cannot be used.
+        """
+        if not 0 <= self.port <= 65535:
+            raise InvalidArgumentError(f"`port` is from 1 to 65535, not {self.port}")
+        if self.key is not None and (len(self.key) < _SHORTEST_KEY or not self.key.isalnum()):
+            raise InvalidArgumentError(f"`key` has at least {_SHORTEST_KEY} letters and digits, no others")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,7 +56,10 @@ class LiveSettings:
     localization: LocalizationSettings = dataclasses.field(default_factory=LocalizationSettings)
     """Boxes and points to look for in the heat, and to draw."""
     display: str = "window"
-    """Where to show it: ``"window"``, or ``"none"`` for unattended runs."""
+    """Where to show it: ``"window"``, ``"page"`` for a browser, ``"window,page"``, or ``"none"`` for runs
+    that nobody watches."""
+    page: PageSettings = dataclasses.field(default_factory=PageSettings)
+    """How the page is served, where there is one."""
     heat_shown: bool = True
     """Whether heat is shown at first, or the bare frames."""
     duration_s: float | None = None
@@ -42,6 +74,11 @@ class LiveSettings:
     """Where images and recordings go that are asked for while it runs."""
     statistics: str | Path | None = None
     """A file for statistics, one JSON object per second; replaced if it exists."""
+
+    @property
+    def displays(self) -> tuple[str, ...]:
+        """The names in `display`."""
+        return tuple(name.strip() for name in self.display.split(","))
 
     @property
     def view(self) -> View:
@@ -59,8 +96,12 @@ class LiveSettings:
         Overlay(self.overlay)
         check_live(self.temporal)
         self.localization.check()
-        if self.display not in DISPLAYS:
-            raise unknown_name("display", self.display, DISPLAYS)
+        for name in self.displays:
+            if name not in DISPLAYS:
+                raise unknown_name("display", name, DISPLAYS)
+        if len(self.displays) > 1 and "none" in self.displays:
+            raise InvalidArgumentError(f"`display` {self.display!r} has none among others; leave it out")
+        self.page.check()
         for name in ("duration_s", "give_up_s"):
             value = getattr(self, name)
             if value is not None and not value > 0:

@@ -244,6 +244,14 @@ class ImageSaved:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class OutputReady:
+    """An output can be reached."""
+
+    text: str
+    """How, in words."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class OutputFailed:
     """An output, or something that it was to write, failed; the session continues."""
 
@@ -266,6 +274,7 @@ Event = (
     | RecordingFinished
     | ImageRequested
     | ImageSaved
+    | OutputReady
     | OutputFailed
 )
 
@@ -373,6 +382,8 @@ def update(state: LiveState, event: Event) -> Update:
             return Update(dataclasses.replace(state, recording=None).with_message(f"recorded {path}"))
         case ImageRequested(path):
             return Update(state.with_message(f"saved {path}"))
+        case OutputReady(text):
+            return Update(state, (Announce(text),))
         case OutputFailed(problem, path):
             if state.recording is not None and state.recording.path == path:
                 state = dataclasses.replace(state, recording=None)

@@ -1,26 +1,30 @@
-"""Where rendered frames go: videos, images, memory; and sidecar files with the raw maps."""
+"""Where rendered frames go: videos, images, memory; and files of raw maps and evidence."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from streamcam.media.numbered_files import is_pattern
 from streamcam.sinks.base import Sink
+from streamcam.sinks.evidence import EvidenceSink, open_evidence_sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, ImageSink, open_image_sink
 from streamcam.sinks.locks import lock, unlock
+from streamcam.sinks.masks import open_mask_sink
 from streamcam.sinks.memory import MemorySink
 from streamcam.sinks.part_file import check_output, discard_all, same_file
 from streamcam.sinks.recording import Recording, check_recording
 from streamcam.sinks.resume.segments import SegmentStore, locked_store, open_store, parts_path
 from streamcam.sinks.resume.sink import ResumableSink, check_resumable, make_resumable
-from streamcam.sinks.sequence import SequenceSink, is_sequence, sequence_size
+from streamcam.sinks.sequence import SequenceSink, sequence_size
 from streamcam.sinks.sidecar import SidecarSink, open_sidecar_sink
-from streamcam.sinks.table import SINKS, Opener, SinkKind, SinkSettings, open_sink
+from streamcam.sinks.table import SINKS, Opener, SinkKind, SinkSettings, holds_objects, open_sink
 from streamcam.sinks.text import TextSink
 from streamcam.sinks.video import VideoSink
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "SINKS",
+    "EvidenceSink",
     "ImageSink",
     "MemorySink",
     "Opener",
@@ -38,10 +42,13 @@ __all__ = [
     "check_recording",
     "check_resumable",
     "discard_all",
+    "holds_objects",
     "lock",
     "locked_store",
     "make_resumable",
+    "open_evidence_sink",
     "open_image_sink",
+    "open_mask_sink",
     "open_sidecar_sink",
     "open_sink",
     "open_store",
@@ -54,4 +61,4 @@ __all__ = [
 
 def output_size(path: Path) -> int:
     """Return how many bytes a finished output takes on the disk."""
-    return sequence_size(path) if is_sequence(path) and not path.exists() else path.stat().st_size
+    return sequence_size(path) if is_pattern(path) and not path.exists() else path.stat().st_size

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +12,35 @@ import PIL.Image
 from streamcam.errors import SinkError
 from streamcam.explanations import RenderedFrame
 from streamcam.media.images import ByteArray, Image
-from streamcam.media.scaling import FAITHFUL, Resampler
+from streamcam.media.scaling import Resampler
 from streamcam.sinks.base import Sink
 from streamcam.sinks.part_file import begin, check_part, commit, discard, part_path
 
-_JPEG: dict[str, Any] = {"format": "JPEG", "quality": 95, "subsampling": 0}
-IMAGE_SUFFIXES: dict[str, dict[str, Any]] = {
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ImageFormat:
+    """One kind of image file."""
+
+    options: Mapping[str, Any]
+    """Arguments for Pillow to save it."""
+    holds_alpha: bool = False
+
+
+_JPEG = ImageFormat({"format": "JPEG", "quality": 95, "subsampling": 0})
+IMAGE_SUFFIXES: dict[str, ImageFormat] = {
     ".jpg": _JPEG,
     ".jpeg": _JPEG,
-    ".png": {"format": "PNG"},
-    ".webp": {"format": "WEBP", "quality": 95},
+    ".png": ImageFormat({"format": "PNG"}, holds_alpha=True),
+    ".webp": ImageFormat({"format": "WEBP", "quality": 95}, holds_alpha=True),
 }
-"""Suffix of an image file → arguments for Pillow to save it."""
+"""Suffix of an image file → its row."""
 
 
 def save_image(rgb: ByteArray, path: Path, *, at: Path | None = None) -> None:
     """Save an image in the format of a suffix.
 
     Args:
-        rgb: uint8 (H, W, 3).
+        rgb: uint8 (H, W, 3), or (H, W, 4) with alpha.
         path: Its suffix is one of `IMAGE_SUFFIXES`.
         at: The file to write, if it is another one.
 
@@ -36,7 +48,7 @@ def save_image(rgb: ByteArray, path: Path, *, at: Path | None = None) -> None:
         OSError: if the disk refuses.
         ValueError: if the image is too large for the format.
     """
-    PIL.Image.fromarray(rgb).save(at or path, **IMAGE_SUFFIXES[path.suffix.lower()])
+    PIL.Image.fromarray(rgb).save(at or path, **IMAGE_SUFFIXES[path.suffix.lower()].options)
 
 
 def open_image_sink(path: Path, *, overwrite: bool) -> ImageSink:
@@ -88,7 +100,7 @@ class ImageSink(Sink):
             raise SinkError(f"{str(self._path)!r} was not written: no image was finished")
         self._is_open = False
         image, self._image = self._image, None
-        rgb = Resampler().to_rgb(image, image.width, image.height, interpolation=FAITHFUL)
+        rgb = Resampler().to_shown(image)
         try:
             check_part(self._path)
             save_image(rgb, self._path, at=part_path(self._path))

@@ -11,7 +11,13 @@ from streamcam.errors import InvalidArgumentError
 from streamcam.frames import SourceInfo
 from streamcam.media.containers import CONTAINERS
 from streamcam.media.encoders import EncoderSettings
+from streamcam.media.images import has_alpha
+from streamcam.media.numbered_files import is_pattern
+from streamcam.sinks.annotations.coco import open_coco_sink
+from streamcam.sinks.annotations.cvat import CvatSink
+from streamcam.sinks.annotations.yolo import open_yolo_sink
 from streamcam.sinks.base import Sink
+from streamcam.sinks.evidence import open_evidence_sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, open_image_sink
 from streamcam.sinks.part_file import check_output
 from streamcam.sinks.sequence import is_sequence, open_sequence_sink
@@ -47,6 +53,10 @@ class SinkKind:
     """A location of this kind (``"frames/%05d.png"``), for messages, the docs and the tests."""
     takes: Callable[[str, SourceInfo], bool] = lambda _location, _info: True
     """Whether an output of this location and input is of this kind, where several have the same suffix."""
+    alpha_keys: Collection[str] | None = None
+    """Those of the keys whose outputs hold an alpha channel; None where they show no images."""
+    annotates: bool = False
+    """Whether it holds the objects of frames, or boxes around their heat, rather than images or maps."""
 
 
 def _open_image(location: str, _info: SourceInfo, settings: SinkSettings) -> Sink:
@@ -65,17 +75,62 @@ def _open_sidecar(location: str, info: SourceInfo, settings: SinkSettings) -> Si
     return open_sidecar_sink(Path(location), info, overwrite=settings.overwrite)
 
 
+def _open_coco(location: str, info: SourceInfo, settings: SinkSettings) -> Sink:
+    return open_coco_sink(Path(location), info, overwrite=settings.overwrite)
+
+
+def _open_cvat(location: str, _info: SourceInfo, settings: SinkSettings) -> Sink:
+    return CvatSink.open(Path(location), overwrite=settings.overwrite)
+
+
+def _open_yolo(location: str, info: SourceInfo, settings: SinkSettings) -> Sink:
+    return open_yolo_sink(Path(location), info, settings.encoder, overwrite=settings.overwrite)
+
+
+def _open_evidence(location: str, info: SourceInfo, settings: SinkSettings) -> Sink:
+    return open_evidence_sink(Path(location), info, overwrite=settings.overwrite)
+
+
+_ALPHA_IMAGES = [suffix for suffix, row in IMAGE_SUFFIXES.items() if row.holds_alpha]
+_ALPHA_VIDEOS = [suffix for suffix, row in CONTAINERS.items() if row.alpha_codecs]
+
 SINKS: list[SinkKind] = [
-    SinkKind("image", IMAGE_SUFFIXES, _open_image, "heat.png", lambda _location, info: info.is_still),
+    SinkKind(
+        "image",
+        IMAGE_SUFFIXES,
+        _open_image,
+        "heat.png",
+        lambda _location, info: info.is_still,
+        _ALPHA_IMAGES,
+    ),
     SinkKind(
         "numbered images",
         IMAGE_SUFFIXES,
         _open_sequence,
         "frames/%05d.png",
         lambda location, info: is_sequence(Path(location)) and not info.is_still,
+        _ALPHA_IMAGES,
     ),
-    SinkKind("video", CONTAINERS, _open_video, "heat.mp4", lambda _location, info: not info.is_still),
+    SinkKind(
+        "video",
+        CONTAINERS,
+        _open_video,
+        "heat.mp4",
+        lambda _location, info: not info.is_still,
+        _ALPHA_VIDEOS,
+    ),
     SinkKind("raw maps", (".jsonl",), _open_sidecar, "raw.jsonl"),
+    SinkKind("COCO annotations", (".json",), _open_coco, "boxes.json", annotates=True),
+    SinkKind("CVAT annotations", (".xml",), _open_cvat, "boxes.xml", annotates=True),
+    SinkKind(
+        "YOLO labels",
+        (".txt",),
+        _open_yolo,
+        "labels/%05d.txt",
+        lambda location, _info: is_pattern(Path(location)),
+        annotates=True,
+    ),
+    SinkKind("evidence", (".h5", ".hdf5"), _open_evidence, "evidence.h5"),
 ]
 """Every kind of output. The first row that has the location's suffix or scheme and takes the location wins:
 one appended for a suffix that is here already is not reached, unless it is inserted before that row."""
@@ -99,7 +154,8 @@ def open_sink(
     Raises:
         OutputExistsError: if the file exists, or is the input.
         SinkError: if it cannot be written there.
-        InvalidArgumentError: if the suffix names no known kind, or one that does not fit the input.
+        InvalidArgumentError: if the suffix names no known kind, or one that does not fit the input, or one
+            without alpha where the frames have it.
     """
     location = str(location)
     scheme, is_url, _ = location.partition("://")
@@ -111,8 +167,29 @@ def open_sink(
     for kind in kinds:
         if kind.takes(location, info):
             _log.debug("a %s output is of kind %r", key, kind.name)
+            if has_alpha(info.pixel_format) and kind.alpha_keys is not None and key not in kind.alpha_keys:
+                raise _alpha_refusal(location, info)
             return kind.open(location, info, SinkSettings(settings or EncoderSettings(), overwrite))
     raise _refusal(location, info, kinds)
+
+
+def holds_objects(location: str | Path) -> bool:
+    """Return whether an output of this name holds objects or boxes around heat, not images or maps."""
+    key = Path(location).suffix.lower()
+    return any(kind.annotates for kind in SINKS if key in kind.keys)
+
+
+def _alpha_refusal(location: str, info: SourceInfo) -> InvalidArgumentError:
+    """Say which outputs could hold the alpha channel that is to be kept."""
+    ways = "; ".join(
+        f"{kind.name} ({' '.join(kind.alpha_keys)})"
+        for kind in SINKS
+        if kind.alpha_keys and kind.takes(kind.example, info)
+    )
+    name = location if "://" in location else Path(location).name
+    return InvalidArgumentError(
+        f"{name!r} cannot hold an alpha channel; use one of: {ways}; or leave `alpha_channel` out"
+    )
 
 
 def _refusal(location: str, info: SourceInfo, kinds: list[SinkKind]) -> InvalidArgumentError:

@@ -17,10 +17,10 @@ from av.video.stream import VideoStream
 from streamcam.errors import SinkError, map_errors
 from streamcam.explanations import RenderedFrame
 from streamcam.frames import SourceInfo
-from streamcam.media.codecs import encoder_row
+from streamcam.media.codecs import codec_row, encoder_row
 from streamcam.media.encoder_input import EncoderFeed
 from streamcam.media.encoders import EncoderSettings, Encoding, choose_encoding
-from streamcam.media.images import Image, chroma_of
+from streamcam.media.images import Image, chroma_of, has_alpha
 from streamcam.media.muxing import Muxer
 from streamcam.media.pixel_formats import fitting_size
 from streamcam.sinks.base import Sink
@@ -136,6 +136,7 @@ class VideoSink(Sink):
     Attributes:
         path: The final name.
         is_animation: Whether it is an animated image.
+        is_whole_in_packets: Whether its packets hold all of it; not VP9's alpha.
     """
 
     def __init__(
@@ -158,6 +159,8 @@ class VideoSink(Sink):
         self._info = info
         self._encoding = encoding
         self.is_animation = encoding.container.is_animation
+        is_beside = codec_row(encoding.encoder).alpha_beside_packets
+        self.is_whole_in_packets = not (is_beside and has_alpha(encoding.pixel_format))
         self._feed = EncoderFeed(stream, encoding, info)
         self._muxer = Muxer(container)
         self._first_pts: int | None = None

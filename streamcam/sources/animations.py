@@ -17,13 +17,14 @@ from streamcam.media.animation_files import plays_of
 from streamcam.media.filters import retime
 from streamcam.media.images import Image, image_from_rgb, planar_format, tags_of
 from streamcam.media.scaling import Resampler
-from streamcam.sources.base import ON_WHITE, Source
+from streamcam.sources.base import Source
 from streamcam.sources.color_profiles import to_srgb
 from streamcam.sources.files import DecodedFileSource, is_file
 from streamcam.sources.normalization import FrameFitter
 from streamcam.sources.paced import play
 from streamcam.sources.pixels import flatten
 from streamcam.sources.settings import SourceSettings
+from streamcam.sources.transparency import ON_WHITE
 
 _TIME_BASE = Fraction(1, 1000)
 
@@ -77,7 +78,9 @@ class AnimationSource(DecodedFileSource):
         self._settings = settings
         self._resampler = Resampler()
         self._fitter = FrameFitter(self._resampler, settings.size)
-        self._format = planar_format(settings.chroma or "444", settings.depth or 8)
+        self._format = planar_format(
+            settings.chroma or "444", settings.depth or 8, alpha=settings.keeps_alpha
+        )
         self._has_alpha = False
         self._profile_note: str | None = None
         self._damaged = 0
@@ -146,10 +149,11 @@ class AnimationSource(DecodedFileSource):
             if begin_ms >= start_ms:
                 if not self._frames_read:
                     self._first_duration_ms = duration_ms
-                self._has_alpha = self._has_alpha or _is_transparent(self._opened)
+                if not self._settings.keeps_alpha:
+                    self._has_alpha = self._has_alpha or _is_transparent(self._opened)
                 shown, self._profile_note = to_srgb(self._opened, self._opened.info.get("icc_profile"))
-                rgb = image_from_rgb(np.asarray(flatten(shown)))
-                planar = self._resampler.to_planar(rgb, self._format)
+                pixels = shown.convert("RGBA") if self._settings.keeps_alpha else flatten(shown)
+                planar = self._resampler.to_format(image_from_rgb(np.asarray(pixels)), self._format)
                 image = self._fitter.fit(planar, Fraction(1), begin_ms / 1000)
                 image.pts, image.time_base = begin_ms, _TIME_BASE
                 image.duration = round(min(duration_ms, end_ms - begin_ms))

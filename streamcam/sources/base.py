@@ -10,9 +10,6 @@ from typing import Self
 
 from streamcam.frames import Frame, SourceInfo, SourceReport
 
-ON_WHITE = "transparent parts are shown on white; the alpha channel is left out"
-"""Note of a source whose images have an alpha channel."""
-
 
 class StopFlag:
     """A flag that is raised once, from any thread or signal handler.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from streamcam.frames import Frame, SourceInfo
 from streamcam.media.images import Image
 from streamcam.sources.base import Source
 from streamcam.sources.settings import SourceSettings
+from streamcam.sources.transparency import make_frame
 
 
 def is_file(location: str | int | Path) -> bool:
@@ -76,7 +76,7 @@ class DecodedFileSource(Source):
         while image is not None and not self.stop_flag.is_set():
             assert image.pts is not None
             time_base, duration = self._info.time_base, image.duration or 0
-            frame = Frame(image, self._frames_given, image.pts, time_base, time.monotonic(), duration)
+            frame = make_frame(image, self._frames_given, image.pts, time_base, duration)
             self._frames_given += 1
             yield frame
             image = next(self._images, None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +13,7 @@ from streamcam.media.scaling import Resampler
 from streamcam.sources.base import Source
 from streamcam.sources.pixels import StoredImage, choose_limits, is_heif, read_head, read_stored
 from streamcam.sources.settings import SourceSettings
+from streamcam.sources.transparency import ON_WHITE, make_frame
 from streamcam.sources.value_range import ValueRange
 
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*")
@@ -48,7 +48,10 @@ def open_image(location: str | int | Path, settings: SourceSettings) -> ImageSou
         raise InvalidArgumentError(f"{str(path)!r} is an image, which cannot be played; render it instead")
     stored = read_stored(path)
     limits, notes = choose_limits(path, [stored], settings.range)
-    return ImageSource(path, to_planar(stored, limits, Resampler()), (*stored.notes, *notes))
+    keeps_alpha = settings.keeps_alpha and stored.has_alpha
+    alpha_notes = (ON_WHITE,) if stored.has_alpha and not keeps_alpha else ()
+    image = to_planar(stored, limits, Resampler(), alpha=keeps_alpha)
+    return ImageSource(path, image, (*stored.notes, *alpha_notes, *notes))
 
 
 def to_planar(
@@ -57,6 +60,8 @@ def to_planar(
     resampler: Resampler,
     depth: int | None = None,
     chroma: str | None = None,
+    *,
+    alpha: bool = False,
 ) -> Image:
     """Convert an image to planar YUV of full range.
 
@@ -66,9 +71,10 @@ def to_planar(
         resampler: Converts it.
         depth: Bits of a sample; 8 if None.
         chroma: Chroma subsampling; 4:4:4 if None, so that no color detail is lost.
+        alpha: Whether its alpha is kept; it is shown on white if not.
     """
-    pixel_format = planar_format(chroma or "444", depth or 8)
-    return resampler.to_planar(image_from_rgb(stored.to_rgb(limits)), pixel_format)
+    pixel_format = planar_format(chroma or "444", depth or 8, alpha=alpha)
+    return resampler.to_format(image_from_rgb(stored.to_rgb(limits, alpha=alpha)), pixel_format)
 
 
 class ImageSource(Source):
@@ -79,7 +85,7 @@ class ImageSource(Source):
 
         Args:
             path: File that the image came from.
-            image: Pixels as yuv444p, full range.
+            image: Pixels as yuv444p, or yuva444p where alpha is kept, full range.
             notes: Messages about how it is read.
         """
         self._image = image
@@ -104,7 +110,7 @@ class ImageSource(Source):
     def __iter__(self) -> Iterator[Frame]:
         """Yield the image."""
         if not self.stop_flag.is_set():
-            yield Frame(self._image, 0, 0, self._info.time_base, time.monotonic())
+            yield make_frame(self._image, 0, 0, self._info.time_base)
 
     def report(self) -> SourceReport:
         """Return that the image was read: it was decoded whole, or the source would not have opened."""

@@ -22,7 +22,6 @@ from streamcam.media.images import (
     blank_like,
     chroma_of,
     coding_of,
-    has_alpha,
     planar_format,
     planes_of,
     set_tags,
@@ -38,15 +37,19 @@ _SAME_SHAPE_PIXELS = 2
 """Bars are drawn where they would be at least this wide on both sides together."""
 
 
-def working_format(decoded: str, depth: int | None = None, chroma: str | None = None) -> str:
+def working_format(
+    decoded: str, depth: int | None = None, chroma: str | None = None, *, alpha: bool = False
+) -> str:
     """Choose the planar pixel format to work with.
 
     Args:
         decoded: Pixel format of the decoded image.
         depth: Bits of a sample, 8 or 10; if None 10 where the image has more than 8.
         chroma: Chroma subsampling, one of `streamcam.media.images.CHROMAS`; if None the image's own.
+        alpha: Whether the image's alpha is kept.
     """
-    return planar_format(chroma or chroma_of(decoded), depth or (8 if bits_of(decoded) <= 8 else DEEP))
+    depth = depth or (8 if bits_of(decoded) <= 8 else DEEP)
+    return planar_format(chroma or chroma_of(decoded), depth, alpha=alpha)
 
 
 def to_upright_planar(
@@ -63,8 +66,8 @@ def to_upright_planar(
         decoded: Image as it was decoded.
         resampler: Converts the pixel format.
         orientation: How to rotate it, where that is known already.
-        pixel_format: Format to convert to, one of `PLANAR_FORMATS`; if None the choice of
-            `working_format`.
+        pixel_format: Format to convert to, one of `PLANAR_FORMATS` or of `LAYERED_FORMATS`; if None the
+            choice of `working_format`.
         cropping: The edges that are cut off before it is rotated.
 
     Returns:
@@ -74,7 +77,7 @@ def to_upright_planar(
     orientation = orientation_of(decoded) if orientation is None else orientation
     if image.format.name in _FULL_RANGE_NAMES:
         image = _retag_full_range(image)
-    image = cropping.apply(resampler.to_planar(image, pixel_format or working_format(image.format.name)))
+    image = cropping.apply(resampler.to_format(image, pixel_format or working_format(image.format.name)))
     return image if orientation == UPRIGHT else _rotate(image, orientation)
 
 
@@ -119,35 +122,6 @@ def stretch_gray(decoded: Image, resampler: Resampler, limits: ValueRange, pixel
     luma[:] = stretch(found[0], limits, highest)
     for plane in chroma:
         plane[:] = (highest + 1) // 2
-    return fresh
-
-
-def put_on_white(decoded: Image, resampler: Resampler, pixel_format: str) -> Image:
-    """Show an image on white where it is transparent, as still images are, without writing to it.
-
-    Args:
-        decoded: Image as it was decoded, with color that is not multiplied by its alpha.
-        resampler: Converts the pixel format.
-        pixel_format: Format of the result, one of `PLANAR_FORMATS`.
-
-    Returns:
-        Planar image; the decoded image itself where nothing is transparent.
-    """
-    if not has_alpha(decoded.format.name):
-        return decoded
-    layered = resampler.to_format(decoded, f"yuva{pixel_format.removeprefix('yuv')}")
-    *color, alpha = planes_of(layered)
-    coding = coding_of(layered)
-    if alpha.min() == coding.highest:
-        return decoded
-    fresh = blank_like(layered, pixel_format=pixel_format)
-    opacity = alpha.astype(np.float32) / coding.highest
-    white = coding.encode_rgb(np.full(3, 255, np.uint8))
-    for target, source, background in zip(planes_of(fresh), color, white, strict=True):
-        share: NDArray[Any] = opacity
-        if source.shape != opacity.shape:
-            share = cv2.resize(opacity, source.shape[::-1], interpolation=cv2.INTER_AREA)
-        target[:] = (background + (source - background) * share).round()
     return fresh
 
 
@@ -278,9 +252,10 @@ def add_bars(image: Image, size: tuple[int, int]) -> Image:
         size: (width, height) of the result in pixels, no smaller than the image.
     """
     fresh = blank_like(image, width=size[0], height=size[1])
-    black = coding_of(image).encode_rgb(np.zeros(3, np.uint8)).round()
+    coding = coding_of(image)
+    black = [*coding.encode_rgb(np.zeros(3, np.uint8)).round(), coding.highest]  # and opaque
     left, top = (size[0] - image.width) // 4 * 2, (size[1] - image.height) // 4 * 2
-    for target, source, value in zip(planes_of(fresh), planes_of(image), black, strict=True):
+    for target, source, value in zip(planes_of(fresh), planes_of(image), black, strict=False):
         rows, columns = source.shape
         row = top // (1 if rows == image.height else 2)
         column = left // (1 if columns == image.width else 2)

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError, SourceError, map_errors
 from streamcam.media.images import ByteArray
-from streamcam.sources.base import ON_WHITE
 from streamcam.sources.color_profiles import to_srgb
 from streamcam.sources.value_range import (
     ValueRange,
@@ -53,17 +52,23 @@ class StoredImage:
     notes: tuple[str, ...] = ()
     """Messages about what of the file is left out or changed."""
 
-    def to_rgb(self, limits: ValueRange | None) -> ByteArray:
-        """Bring the image to 8-bit RGB, on white where it is transparent.
+    @property
+    def has_alpha(self) -> bool:
+        """Whether it has an alpha channel."""
+        return self.opacity is not None or (self.pixels is not None and self.pixels.has_transparency_data)
+
+    def to_rgb(self, limits: ValueRange | None, *, alpha: bool = False) -> ByteArray:
+        """Bring the image to 8-bit RGB.
 
         Args:
             limits: Which of `values` are shown as black and as white; None for an image without them.
+            alpha: Whether its alpha is kept; it is shown on white if not.
 
         Returns:
-            uint8 (H, W, 3).
+            uint8 (H, W, 3), or (H, W, 4) with alpha.
         """
         if self.pixels is not None:
-            return np.asarray(flatten(self.pixels))
+            return np.asarray(self.pixels.convert("RGBA") if alpha else flatten(self.pixels))
         assert self.values is not None
         assert limits is not None
         gray_or_rgb = stretch_to_bytes(self.values, limits)
@@ -71,6 +76,9 @@ class StoredImage:
             rgb = np.stack([gray_or_rgb] * 3, -1)
         else:
             rgb = np.asarray(to_srgb(PIL.Image.fromarray(gray_or_rgb), self.profile)[0])
+        if alpha:
+            opacity = np.ones(rgb.shape[:2]) if self.opacity is None else self.opacity
+            return np.dstack([rgb, (255 * opacity).round().astype(np.uint8)])
         if self.opacity is None:
             return rgb
         return (255 + (rgb - np.float32(255)) * self.opacity[..., None]).round().astype(np.uint8)
@@ -243,8 +251,6 @@ def _notes_of(image: PIL.Image.Image) -> tuple[str, ...]:
     pages = getattr(image, "n_frames", 1)
     if image.format == "TIFF" and pages > 1:
         notes.append(f"the file holds {pages} pages; the first is used")
-    if image.has_transparency_data:
-        notes.append(ON_WHITE)
     return tuple(notes)
 
 

@@ -7,7 +7,6 @@ import dataclasses
 import glob
 import logging
 import math
-import time
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +23,7 @@ from streamcam.sources.normalization import FrameFitter
 from streamcam.sources.paced import play
 from streamcam.sources.pixels import StoredImage, choose_limits, read_stored
 from streamcam.sources.settings import SourceSettings
+from streamcam.sources.transparency import ON_WHITE, make_frame
 from streamcam.sources.value_range import ValueRange
 
 _log = logging.getLogger("streamcam.sources")
@@ -226,7 +226,7 @@ class SequenceSource(Source):
                 _log.info("left out: %s", error)
                 self._damaged += 1
                 continue
-            yield Frame(image, self._count, position, self._info.time_base, time.monotonic())
+            yield make_frame(image, self._count, position, self._info.time_base)
             self._count += 1
 
     def report(self) -> SourceReport:
@@ -242,7 +242,16 @@ class SequenceSource(Source):
         limits = self._limits
         if limits is None and stored.values is not None:  # behind images of 8 bits
             limits, _ = choose_limits(self._path, [stored], None)
-        image = to_planar(stored, limits, self._resampler, self._settings.depth, self._settings.chroma)
+        if stored.has_alpha and not self._settings.keeps_alpha:
+            self._notes[ON_WHITE] = None
+        image = to_planar(
+            stored,
+            limits,
+            self._resampler,
+            self._settings.depth,
+            self._settings.chroma,
+            alpha=self._settings.keeps_alpha,
+        )
         return self._fitter.fit(image, Fraction(1), float(position / self._rate))
 
     def _choose_limits(self, first: StoredImage) -> tuple[ValueRange | None, tuple[str, ...]]:

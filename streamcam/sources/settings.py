@@ -6,7 +6,11 @@ import dataclasses
 import math
 from fractions import Fraction
 
-from streamcam.errors import InvalidArgumentError
+from streamcam.errors import InvalidArgumentError, unknown_name
+
+KEEP = "keep"
+ALPHA_CHANNELS = ("white", KEEP)
+"""The ways to treat transparent parts; see `SourceSettings.alpha_channel`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,6 +44,9 @@ class SourceSettings:
     range: tuple[float, float] | None = None
     """The values shown as black and as white, of images and gray videos of more than 8 bits a sample; if None
     all that can be stored, or those in use where they are clearly fewer."""
+    alpha_channel: str = "white"
+    """How transparent parts are treated: shown on white and written as such (``"white"``), or written with
+    their alpha channel where the output can hold one (``"keep"``). Networks see them on white."""
     mirror: bool = False
     """Whether a camera's images are mirrored, left and right swapped."""
     real_time: bool = False
@@ -64,8 +71,19 @@ class SourceSettings:
                     f"`range` {low:g},{high:g} is not a range; give the value shown as black, and a higher "
                     "one shown as white"
                 )
+        if self.alpha_channel not in ALPHA_CHANNELS:
+            raise unknown_name("alpha channel", self.alpha_channel, ALPHA_CHANNELS)
+        if self.keeps_alpha and self.real_time:
+            raise InvalidArgumentError(
+                "`alpha_channel=keep` is for files that are written; leave `real_time=True` out"
+            )
         if self.loop and not self.real_time:
             raise InvalidArgumentError("`loop=True` never ends; it goes with `real_time=True`")
+
+    @property
+    def keeps_alpha(self) -> bool:
+        """Whether transparent parts stay transparent."""
+        return self.alpha_channel == KEEP
 
     def changed(self) -> tuple[str, ...]:
         """Return the names of the settings that are not at their default."""

@@ -43,7 +43,11 @@ class SourceKind:
     """The fields of `SourceSettings` that it takes; others are refused."""
 
 
-_SEQUENCE = frozenset({"start_s", "end_s", "size", "rate", "depth", "chroma", "real_time", "loop"})
+_IMAGE = frozenset({"range", "alpha_channel"})
+
+_SEQUENCE = frozenset(
+    {"start_s", "end_s", "size", "rate", "depth", "chroma", "alpha_channel", "real_time", "loop"}
+)
 
 _VIDEO = _SEQUENCE | {"range", "video_stream", "keep_interlaced", "hwaccel"}
 
@@ -67,9 +71,7 @@ SOURCES: dict[str, SourceKind] = {
     "network stream": SourceKind(is_stream_url, open_stream, frozenset({"real_time"})),
     "camera": SourceKind(is_camera, open_camera, frozenset({"size", "rate", "mirror", "real_time"})),
     "animation": SourceKind(is_animation, open_animation, _SEQUENCE),
-    "image": SourceKind(
-        lambda location: is_file(location) and is_image(location), open_image, frozenset({"range"})
-    ),
+    "image": SourceKind(lambda location: is_file(location) and is_image(location), open_image, _IMAGE),
     "image sequence": SourceKind(is_sequence, open_sequence, _SEQUENCE | {"range"}),
     "video": SourceKind(is_file, open_video, _VIDEO),
 }

@@ -25,23 +25,23 @@ from streamcam.media.demux import LARGEST_PIXELS, open_input, video_streams
 from streamcam.media.filters import Deinterlacer, is_top_field_first, retime
 from streamcam.media.geometry import NO_CROPPING, geometry_of
 from streamcam.media.hwaccel import NONE, accelerator, devices_for
-from streamcam.media.images import DEEP, Image, bits_of, chroma_of, tags_of
+from streamcam.media.images import DEEP, Image, bits_of, chroma_of, has_alpha, tags_of
 from streamcam.media.playlists import PlaylistFolder, is_playlist
 from streamcam.media.scaling import Resampler
 from streamcam.media.side_data import UPRIGHT, Orientation, hdr_metadata_of, lost_with, orientation_of
-from streamcam.sources.base import ON_WHITE, Source
+from streamcam.sources.base import Source
 from streamcam.sources.decoding import Decoder
 from streamcam.sources.files import DecodedFileSource, check_input_file
 from streamcam.sources.normalization import (
     FrameFitter,
     gray_values,
-    put_on_white,
     stretch_gray,
     to_upright_planar,
     working_format,
 )
 from streamcam.sources.paced import play
 from streamcam.sources.settings import SourceSettings
+from streamcam.sources.transparency import ON_WHITE, put_on_white
 from streamcam.sources.value_range import ValueRange, choose_range, describe_range
 
 _log = logging.getLogger("streamcam.sources")
@@ -238,7 +238,7 @@ class VideoSource(DecodedFileSource):
         self._pixel_format: str | None = None
         self._coded_shape: Fraction | None = None
         self._top_field_first: bool | None = None
-        self._has_alpha = False
+        self._has_alpha = self._keeps_alpha = False
         self._is_turned = False
         self._coded_format = "yuv420p"
         self._lost: tuple[str, ...] = ()
@@ -257,7 +257,7 @@ class VideoSource(DecodedFileSource):
         notes = [self._framing.change] if self._framing.change else []
         if self._deinterlacer.has_worked:
             notes.append("frames were deinterlaced; `keep_interlaced=True` leaves them interlaced")
-        if self._has_alpha:
+        if self._has_alpha and not self._keeps_alpha:
             notes.append(ON_WHITE)
         shortfall = self._shortfall
         missing = [] if self._folder is None else list(dict.fromkeys(self._folder.missing))
@@ -296,11 +296,12 @@ class VideoSource(DecodedFileSource):
                 orientation, self._lost = orientation_of(image), lost_with(image)
                 self._is_turned = orientation != UPRIGHT
                 self._coded_format = image.format.name
+                self._keeps_alpha = self._settings.keeps_alpha and has_alpha(image.format.name)
                 # Screen recordings and GIFs have alpha whether or not they use it.
                 self._has_alpha = image.format.name.startswith("yuva")
                 self._hdr_metadata = hdr_metadata_of(image)
                 depth, chroma = self._settings.depth, self._settings.chroma
-                self._pixel_format = working_format(image.format.name, depth, chroma)
+                self._pixel_format = working_format(image.format.name, depth, chroma, alpha=self._keeps_alpha)
                 self._choose_limits(image)
                 if image.interlaced_frame:
                     self._top_field_first = is_top_field_first(image)
@@ -308,10 +309,12 @@ class VideoSource(DecodedFileSource):
             shown = image
             if self._limits is not None:
                 shown = stretch_gray(image, self._resampler, self._limits, self._pixel_format)
-            opaque = put_on_white(shown, self._resampler, self._pixel_format)
-            self._has_alpha = self._has_alpha or opaque is not shown
+            if not self._keeps_alpha:
+                opaque = put_on_white(shown, self._resampler, self._pixel_format)
+                self._has_alpha = self._has_alpha or opaque is not shown
+                shown = opaque
             upright = to_upright_planar(
-                opaque,
+                shown,
                 self._resampler,
                 orientation,
                 pixel_format=self._pixel_format,

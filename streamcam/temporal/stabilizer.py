@@ -329,8 +329,9 @@ def _move_instances(instances: tuple[Instance, ...], flow: FloatArray) -> tuple[
 
 
 def _count_bytes(frame: Frame) -> int:
-    """Return the most bytes that a frame's image can take."""
-    return 3 * int(frame.image.width) * int(frame.image.height)
+    """Return the most bytes that a frame's images can take."""
+    planes = 3 if frame.layered is None else 3 + 4
+    return planes * int(frame.image.width) * int(frame.image.height)
 
 
 def stabilize(

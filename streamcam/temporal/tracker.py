@@ -243,6 +243,7 @@ class Tracker:
                 predictions=(),
                 flags={},
                 instances=(),
+                probabilities=None,
             )
         return dataclasses.replace(
             explanation,

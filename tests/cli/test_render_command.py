@@ -15,9 +15,11 @@ from stage_fakes import FakeExplainer
 from streamcam.cli import run
 from streamcam.cli.outcome import human_size, print_outcome, print_result
 from streamcam.cli.signals import SignalCount
+from streamcam.evidence import open_evidence
 from streamcam.frames import SourceReport
 from streamcam.pipeline.render import RenderResult
 from streamcam.pipeline.resume import ResumeState
+from streamcam.pipeline.settings import RenderSettings
 
 
 @pytest.mark.usefixtures("clip", "explainers")
@@ -36,6 +38,14 @@ def test_the_sidecar_is_named_too(work: Path, capfd: pytest.CaptureFixture[str])
     assert run(["render", "clip.mp4", "-o", "out.mp4", "--sidecar", "maps.jsonl"]) == 0
     assert capfd.readouterr().out.endswith("x real time; maps: maps.jsonl\n")
     assert len((work / "maps.jsonl").read_text().splitlines()) == 21
+
+
+@pytest.mark.usefixtures("clip", "explainers")
+def test_evidence_is_kept_and_named(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["render", "clip.mp4", "-o", "out.mp4", "--evidence", "kept.h5"]) == 0
+    assert capfd.readouterr().out.endswith("x real time; evidence: kept.h5\n")
+    with open_evidence(work / "kept.h5") as evidence:
+        assert len(evidence) == 20
 
 
 @pytest.mark.usefixtures("clip", "explainers")
@@ -220,7 +230,7 @@ def test_what_is_told_of_a_render(
     capfd: pytest.CaptureFixture[str], work: Path, changes: dict[str, int], says: str
 ) -> None:
     (work / "out.mp4").write_bytes(b"12345")
-    print_result(dataclasses.replace(RESULT, elapsed_s=2.0, video_s=1.0, **changes), None)
+    print_result(dataclasses.replace(RESULT, elapsed_s=2.0, video_s=1.0, **changes), RenderSettings())
     assert capfd.readouterr().out == f"wrote out.mp4 (5 bytes): {says}\n"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from fractions import Fraction
 
@@ -12,12 +11,12 @@ import torch
 from media_factory import make_image
 from torch import nn
 
+from streamcam.evidence import TableEncoder, from_tables
 from streamcam.explain import Explainer
 from streamcam.explanations import Explanation, Prediction, StabilizedFrame
 from streamcam.frames import Frame
 from streamcam.models import Classifier, InputSpec
 from streamcam.overlay.overlay import _list_labels
-from streamcam.pipeline.recorded_explainer import from_arrays, to_arrays
 from streamcam.sinks.sidecar import frame_record
 from streamcam.temporal import Stabilizer, TemporalSettings, Tracker
 
@@ -100,8 +99,9 @@ def test_a_video_s_numbers_reach_the_sidecar_the_labels_and_a_resumed_render() -
     (line,) = _list_labels(stabilized.labels, stabilized.targets, [])
     assert line.probability is None
     assert line.value == smoothed.value
-    stored = dataclasses.replace(explanation, thumbnail=None)
-    ((restored, _),) = from_arrays(to_arrays([(stored, np.array([smoothed.value], np.float32))]))
+    (restored,) = from_tables(TableEncoder().encode([explanation]))
+    assert restored.probabilities is not None
+    assert restored.probabilities.tolist() == [explanation.predictions[0].value]
     assert [shown.value for shown in restored.smoothed_predictions] == [smoothed.value]
 
 

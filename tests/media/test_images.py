@@ -153,7 +153,7 @@ def test_a_blank_image_may_differ_in_size_and_format() -> None:
     "array",
     [
         np.zeros((48, 64), np.uint8),
-        np.zeros((48, 64, 4), np.uint8),
+        np.zeros((48, 64, 2), np.uint8),
         np.zeros((48, 64, 3), np.float32),
         np.zeros((0, 64, 3), np.uint8),
     ],

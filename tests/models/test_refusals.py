@@ -206,13 +206,12 @@ KINDS: dict[str, tuple[Any, dict[str, Any], str, Any]] = {
         "takes its image by the keyword pixel_values; .* passes it so",
         lambda: Around(ByKeyword(), lambda net, x: net(pixel_values=x)),
     ),
-    "siamese": (
-        Siamese,
+    "tuple": (
+        Pair,
         {},
-        r"takes two images, as siamese networks do \(left, right\); .* keeps one of them",
+        "takes two images in one argument, as siamese networks do; .* takes them in two, .* `reference`",
         None,
     ),
-    "tuple": (Pair, {}, "takes two images, as siamese networks do; .* keeps one of them", None),
     "texts": (
         Captioned,
         {},

@@ -67,6 +67,8 @@ def test_sidecars_are_named_as_outputs_are() -> None:
     assert job.outputs == (Path("out/a.mp4"), Path("maps/a.jsonl"))
     (job,) = list_jobs(["a.mp4"], "out", "maps")
     assert job.sidecar == Path("maps/a.jsonl")
+    (job,) = list_jobs(["a.mp4"], "out", evidence="kept")
+    assert job.outputs == (Path("out/a.mp4"), Path("kept/a.h5"))
 
 
 @pytest.mark.parametrize(

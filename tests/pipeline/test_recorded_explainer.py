@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 from media_factory import make_image, names_in
-from stage_fakes import FakeExplainer, explanation_of
+from stage_fakes import FakeExplainer
 
-from streamcam.explanations import Instance
 from streamcam.frames import Frame
-from streamcam.pipeline.recorded_explainer import ResumingExplainer, from_arrays, to_arrays
+from streamcam.pipeline.recorded_explainer import ResumingExplainer
 from streamcam.sinks import SegmentStore, open_store
 from streamcam.sinks.resume.segments import Segment
 
@@ -143,18 +141,3 @@ def test_what_follows_upon_a_gap_is_not_used(gone_on: GoneOn, tmp_path: Path) ->
     (gone_on[1].folder / "000000.npz").unlink()
     store = open_store(tmp_path / "video.mkv", {})
     assert (store.frames, store.pending.frames) == (0, 0)
-
-
-def test_instances_survive_the_disk() -> None:
-    mask = np.array([[True, False], [False, True]])
-    found = (
-        Instance(1, "dog", 0.75, (0.1, 0.2, 0.3, 0.4)),
-        Instance(2, "cat", 0.5, (0.0, 0.0, 1.0, 1.0), mask, track_id=7),
-    )
-    explanation = dataclasses.replace(explanation_of(3), instances=found)
-    ((read, _),) = from_arrays(to_arrays([(explanation, None)]))
-    first, second = read.instances
-    assert (first.class_index, first.label, first.score, first.box) == (1, "dog", 0.75, (0.1, 0.2, 0.3, 0.4))
-    assert (first.mask, first.track_id, second.track_id) == (None, None, 7)
-    assert second.mask is not None
-    assert (second.mask.dtype, second.mask.tolist()) == (np.bool_, mask.tolist())

@@ -19,17 +19,16 @@ import pytest
 from media_factory import Audio, frame_times_of, make_clip, names_in, overwrite_bytes, packets_of, paint_noise
 from numpy.typing import NDArray
 from PIL import Image
-from stage_fakes import CAT, DOG, LIMIT_S, FakeExplainer, explanation_of
+from stage_fakes import CAT, LIMIT_S, FakeExplainer
 from video_runs import render_with
 
 from streamcam.errors import InvalidArgumentError, SinkError
-from streamcam.explanations import Explanation, Prediction
-from streamcam.frames import Frame, Region
+from streamcam.explanations import Explanation
+from streamcam.frames import Frame
 from streamcam.media.encoders import EncoderSettings
 from streamcam.media.images import planes_of
 from streamcam.overlay import OverlaySettings
 from streamcam.pipeline import recorded_explainer
-from streamcam.pipeline.recorded_explainer import from_arrays, to_arrays
 from streamcam.pipeline.render import Progress, RenderResult
 from streamcam.pipeline.resume import ResumeState
 from streamcam.pipeline.stream import ExplainedStream
@@ -456,47 +455,3 @@ def test_labels_hold_and_heat_goes_on_over_an_interruption(
     assert explainer.batches == [[index] for index in (0, *range(16, FRAMES)) if index % settings.every == 0]
     assert result.explained == len(explained)
     assert_same_video(whole, resumed)
-
-
-# --- how explanations are kept ----------------------------------------------------------------------------
-
-
-def test_explanations_come_back_as_they_were() -> None:
-    cat, dog = Prediction(CAT, "cat", math.pi / 4), Prediction(DOG, "Dogge, dänisch", 1e-9)
-    rich = Explanation(
-        frame_index=4,
-        heatmaps={
-            DOG: np.array([[0.1, -2e-30], [3e30, 0]], np.float32),
-            CAT: np.arange(6, dtype=np.float32)[None, ::2],
-        },
-        targets=(dog, cat),
-        predictions=(cat, dog),
-        method="hirescam",
-        target_layer="layer4+layer3",
-        region=Region(-1 / 3, 0.0, 4 / 3, 1.0),
-        flags={CAT: "all negative"},
-        signed=True,
-        smoothed_predictions=(dog, cat),
-    )
-    row = np.array([0.1, 0.9], np.float32)
-    (plain, nothing), (back, found) = from_arrays(to_arrays([(explanation_of(3), None), (rich, row)]))
-    assert nothing is None
-    np.testing.assert_array_equal(found, row)
-    for one, other in ((explanation_of(3), plain), (rich, back)):
-        for field in dataclasses.fields(Explanation):
-            if field.name != "heatmaps":
-                assert getattr(one, field.name) == getattr(other, field.name)
-        assert list(one.heatmaps) == list(other.heatmaps)
-        for index in one.heatmaps:
-            np.testing.assert_array_equal(one.heatmaps[index], other.heatmaps[index])
-            assert other.heatmaps[index].dtype == np.float32
-
-
-def test_a_probability_that_is_none_comes_back() -> None:
-    function = Prediction(-1, "function", math.nan)
-    explanation = dataclasses.replace(
-        explanation_of(0), heatmaps={-1: np.zeros((1, 1), np.float32)}, targets=(function,)
-    )
-    ((back, _),) = from_arrays(to_arrays([(explanation, None)]))
-    assert math.isnan(back.targets[0].probability)
-    assert json.dumps(list(back.heatmaps)) == "[-1]"

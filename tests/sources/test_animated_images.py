@@ -15,7 +15,7 @@ from streamcam.media.images import planes_of
 from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.sinks import open_sink
 from streamcam.sources import SourceSettings, SyntheticSource, is_image, open_source
-from streamcam.sources.base import ON_WHITE
+from streamcam.sources.transparency import ON_WHITE
 
 DURATIONS_MS = [100, 500, 70, 300]
 

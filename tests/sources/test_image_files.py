@@ -24,7 +24,7 @@ from streamcam.media.images import planes_of
 from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.sinks import open_sink
 from streamcam.sources import Source, SourceSettings, SyntheticSource, is_image, open_source
-from streamcam.sources.base import ON_WHITE
+from streamcam.sources.transparency import ON_WHITE
 
 QUARTERS = np.array([[40, 80], [120, 160]], np.uint8).repeat(24, 0).repeat(32, 1)
 """64x48 pixels, the quarters 40, 80 above and 120, 160 below."""

@@ -12,8 +12,8 @@ from streamcam.media.images import PLANAR_FORMATS, bits_of, image_from_rgb, plan
 from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.media.side_data import Orientation
 from streamcam.sources import open_source
-from streamcam.sources.base import ON_WHITE
-from streamcam.sources.normalization import put_on_white, to_upright_planar, working_format
+from streamcam.sources.normalization import to_upright_planar, working_format
+from streamcam.sources.transparency import ON_WHITE, put_on_white
 
 # The quarters of the stored image are 40, 80 above and 120, 160 below. What is seen follows by hand.
 TURNS = {

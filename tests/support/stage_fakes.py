@@ -115,7 +115,12 @@ class FakeExplainer:
     target_layer = "nowhere"
     fit = "stretch"
     notes: Sequence[str] = ()
-    model = types.SimpleNamespace(name="fake", weights="none")
+    model = types.SimpleNamespace(
+        name="fake",
+        weights="none",
+        labels=[f"class {number}" for number in range(8)],
+        may_find_objects=True,
+    )
     backend, precision, device = "torch", "fp32", "cpu"
     backend_reason = "there is nothing to compute"
     clip_s = 0.0

@@ -27,7 +27,7 @@ _own_model_options = combine(
         "prompts",
         multiple=True,
         metavar="TEXT",
-        help="A text to compare images with, of networks named clip:NAME. Repeat it: each is a class.",
+        help="A text to compare images with, for networks like clip:NAME. Repeat it: each is a class.",
     ),
     option(
         "--template",
@@ -101,7 +101,7 @@ _model_options = combine(
         metavar="NAME",
         help="The network to explain: the built-in one, a torchvision classifier (resnet50), detection:NAME, "
         "segmentation:NAME, video:NAME for clips, timm:NAME, clip:NAME with a --prompt, hf:FOLDER, "
-        "ultralytics:NAME, or your own function that returns one (package.module:factory). "
+        "ultralytics:NAME, a file (net.onnx, net.xml), or your own function that returns one (package.module:factory). "
         "streamcam models lists them.",
     ),
     option(
@@ -219,6 +219,12 @@ _explanation_options = combine(
         metavar="X,Y",
         help="Of segmenters: explain what the network says at this point of the frame, in pixels, or in "
         "the box LEFT,TOP,RIGHT,BOTTOM. [default: everywhere]",
+    ),
+    option(
+        "--reference",
+        metavar="PICTURE",
+        help="A picture to compare frames with: explains how similar they are to it, by what the network "
+        "says of both, or as a siamese network of two images.",
     ),
     option(
         "--clip-fps",

@@ -76,6 +76,13 @@ reading_options = grouped(
         "[default: all that can be stored, or those in use where they are clearly fewer]",
     ),
     option(
+        "--alpha-channel",
+        default_of="SourceSettings",
+        metavar="NAME",
+        help="white (transparent parts are shown on white) or keep (they stay transparent, in outputs that "
+        "hold alpha: .mov as ProRes 4444, .mkv as FFV1, .webm, .webp and .png).",
+    ),
+    option(
         "--hwaccel",
         default_of="SourceSettings",
         metavar="NAME",

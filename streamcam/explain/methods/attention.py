@@ -45,7 +45,7 @@ def legrad(
     Args:
         inputs: float32 (N, C, H, W).
         network: A transformer in which every token attends to every other, such as torchvision's vit_* and
-            timm's vit, deit, eva and beit, and open_clip's vision transformers.
+            timm's vit, deit, eva and beit, and the CLIP and SigLIP of open_clip and transformers.
         objective: What to explain.
         activations: Of any layer with the grid (h, w) of the patches.
         blocks: How many of the last blocks to look at; 0 for all.
@@ -115,6 +115,9 @@ def _find_transformer(model: Model) -> _Transformer:
             blocks is not None and hasattr(part, "ln_post") and isinstance(prompted, PromptNetwork)
         ):  # open_clip
             return _Transformer(model, tuple(blocks), _open_clip_head(part, prompted.compare))
+        blocks = getattr(encoder, "layers", None)
+        if blocks is not None and isinstance(prompted, PromptNetwork):  # transformers' CLIP and SigLIP
+            return _Transformer(model, tuple(blocks), _transformers_head(part, prompted))
     raise _no_transformer(model)
 
 
@@ -128,6 +131,18 @@ def _open_clip_head(
     def head(tokens: torch.Tensor) -> torch.Tensor:
         pooled, _ = part._pool(tokens)
         return compare(pooled if part.proj is None else pooled @ part.proj)
+
+    return head
+
+
+def _transformers_head(part: Any, prompted: PromptNetwork) -> Callable[[torch.Tensor], torch.Tensor]:
+    tower: Any = prompted.visual
+
+    def head(tokens: torch.Tensor) -> torch.Tensor:
+        # SigLIP pools all tokens, CLIP has a class token.
+        pools_all = hasattr(part, "head")
+        normalized = part.post_layernorm(tokens if pools_all else tokens[:, 0])
+        return prompted.compare(tower.project(part.head(normalized) if pools_all else normalized))
 
     return head
 

@@ -43,4 +43,4 @@ class ModelFamily:
     prefix: str = ""
     """Prefix of all its names, where listing them is slow and only done on request."""
     takes_prompts: bool = False
-    """Whether its classes are texts that the user gives."""
+    """Whether the classes of its networks, or of some, are texts that the user gives."""

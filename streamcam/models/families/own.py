@@ -19,12 +19,13 @@ from torch import nn
 from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError, map_errors, unknown_name
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.classifier import Classifier
+from streamcam.models.comparison import SIMILARITY_LABELS, PairModel, two_embeddings
 from streamcam.models.compiled import start_evaluating, uncompiled
 from streamcam.models.detector import Detector
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.detection import detector_of, is_torchvision_detector
 from streamcam.models.labels import numbered_labels
-from streamcam.models.refusals import in_words, refuse_input
+from streamcam.models.refusals import in_words, refuse_input, takes_two_images
 from streamcam.models.request import ModelRequest, changed_counts
 from streamcam.models.state_dicts import StateDict, load_into, match_names
 
@@ -44,9 +45,42 @@ def _load(request: ModelRequest) -> Model:
         load_into(module, tensors, model=request.name, origin=origin)
     if is_torchvision_detector(module):
         return detector_of(request, module, origin, found=found)
-    spec, classes = _try(module, request, request.input_spec(InputSpec()))
+    spec = request.input_spec(InputSpec())
+    if takes_two_images(start_evaluating(module), spec):
+        return _pair(module, request, spec, origin, found)
+    spec, classes = _try(module, request, spec)
     # Not ImageNet's labels, even for 1,000 classes: nothing says that they are those.
     return request.finish(module, spec, classes=classes, weights=origin, labels=numbered_labels, found=found)
+
+
+def _pair(
+    module: nn.Module, request: ModelRequest, spec: InputSpec, origin: str, found: tuple[str, ...] | None
+) -> PairModel:
+    """Make a model of a network that compares two images."""
+    width, height = spec.sides
+    image = torch.zeros(1, spec.channels, height, width)
+    with torch.no_grad():
+        answer = module(image, image)
+    pair = PairModel(request.name, module, (), spec, "", request.logits_key)
+    made = request.finish(
+        module,
+        spec,
+        classes=pair.find_logits(answer).shape[1],
+        weights=origin,
+        labels=numbered_labels,
+        found=found,
+    )
+    compares_embeddings = request.logits_key is None and two_embeddings(answer) is not None
+    return PairModel(
+        made.name,
+        module,
+        SIMILARITY_LABELS if compares_embeddings and request.labels is None else made.labels,
+        spec,
+        origin,
+        made.logits_key,
+        made.activation,
+        notes=made.notes,
+    )
 
 
 def _for_classes_in(tensors: StateDict, module: nn.Module, request: ModelRequest) -> nn.Module:

@@ -47,6 +47,11 @@ def _as_resumable(sink: Sink) -> VideoSink:
     if not isinstance(sink, VideoSink) or sink.is_animation:
         suffixes = ", ".join(kind.suffix for kind in CONTAINERS.values() if not kind.is_animation)
         raise InvalidArgumentError(f"only videos can be resumed ({suffixes}); leave out `resume=True`")
+    if not sink.is_whole_in_packets:
+        raise InvalidArgumentError(
+            "a VP9 video with an alpha channel cannot be resumed; use .mov or .mkv, or leave out "
+            "`resume=True`"
+        )
     return sink
 
 

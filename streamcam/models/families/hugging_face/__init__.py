@@ -13,8 +13,10 @@ from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.hugging_face.classifiers import load_classifier
 from streamcam.models.families.hugging_face.detectors import load_detector
 from streamcam.models.families.hugging_face.folder import PREFIX, Folder
+from streamcam.models.families.hugging_face.prompts import load_prompt_network
 from streamcam.models.families.hugging_face.segmenters import load_query_segmenter, load_segmenter
 from streamcam.models.families.hugging_face.videos import load_video_classifier
+from streamcam.models.prompts import refuse_prompts
 from streamcam.models.request import ModelRequest
 
 KINDS: dict[str, Callable[[Folder], Model]] = {
@@ -24,6 +26,10 @@ KINDS: dict[str, Callable[[Folder], Model]] = {
     "ForInstanceSegmentation": load_query_segmenter,
     "ForObjectDetection": load_detector,
     "ForVideoClassification": load_video_classifier,
+    "CLIPModel": load_prompt_network,
+    "MetaClip2Model": load_prompt_network,
+    "SiglipModel": load_prompt_network,
+    "Siglip2Model": load_prompt_network,
 }
 """Ending of an architecture's name → what makes a model of a folder."""
 
@@ -34,7 +40,9 @@ def _load(request: ModelRequest) -> Model:
     if kind is None:
         known = ", ".join(f"…{ending}" for ending in KINDS)
         raise ModelError(f"{request.name} holds {folder.architecture}, and only {known} can be explained")
+    if KINDS[kind] is not load_prompt_network:
+        refuse_prompts(request)
     return KINDS[kind](folder)
 
 
-HUGGING_FACE = ModelFamily(lambda name: name.startswith(PREFIX), _load, lambda: ())
+HUGGING_FACE = ModelFamily(lambda name: name.startswith(PREFIX), _load, lambda: (), takes_prompts=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import json
 import math
@@ -23,7 +24,6 @@ PREFIX = "hf:"
 _CONFIG = "config.json"
 _PROCESSORS = ("preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json")
 """Files with the settings of what makes a network's input of images, by age."""
-_USUAL = {"image_mean": (0.485, 0.456, 0.406), "image_std": (0.229, 0.224, 0.225)}
 
 
 class Folder:
@@ -110,7 +110,7 @@ class Folder:
 
     def input_spec(self) -> InputSpec:
         """Return the input that the folder's image processor makes, changed by what was requested."""
-        return self.request.input_spec(self._processed())
+        return self.request.input_spec(self.published_input(InputSpec()))
 
     @functools.cached_property
     def processor(self) -> dict[str, Any]:
@@ -129,14 +129,21 @@ class Folder:
         sizes = (config.get(key) for config in configs for key in ("image_size", "crop_size"))
         return next((size for size in sizes if size), None)
 
-    def _processed(self) -> InputSpec:
+    def published_input(self, usual: InputSpec) -> InputSpec:
+        """Return the input that the folder's image processor makes.
+
+        Args:
+            usual: What is usual for the kind of network, for all that the folder does not say.
+        """
         settings = self.processor
-        size = resize = size_of(settings.get("size") or self.image_size)
+        own = usual.sides if self.image_size is None else size_of(self.image_size)
         if not settings:
-            return InputSpec(_as_side(size), min(size)) if self.image_size else InputSpec()
+            short = usual.resize if self.image_size is None else min(own)
+            return dataclasses.replace(usual, size=_as_side(own), resize=short)
+        resize = size = size_of(settings["size"]) if settings.get("size") else own
         if settings.get("do_center_crop"):
-            size = size_of(settings.get("crop_size") or self.image_size)
-        mean, std = _scale_of(settings)
+            size = size_of(settings["crop_size"]) if settings.get("crop_size") else own
+        mean, std = _scale_of(settings, usual)
         return InputSpec(_as_side(size), max(min(resize), min(size)), mean, std)
 
 
@@ -174,12 +181,13 @@ def _as_side(size: tuple[int, int]) -> int | tuple[int, int]:
     return size[0] if size[0] == size[1] else size
 
 
-def _scale_of(settings: dict[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _scale_of(settings: dict[str, Any], usual: InputSpec) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation, on a scale of 0 to 1, of what a processor makes of pixels.
 
     It multiplies pixels of 0 to 255 by a factor, may subtract 1, and then normalizes.
     """
-    mean, std = (tuple(settings.get(key) or default) for key, default in _USUAL.items())
+    mean = tuple(settings.get("image_mean") or usual.mean)
+    std = tuple(settings.get("image_std") or usual.std)
     if settings.get("do_normalize") is False:
         mean, std = (0.0,) * len(mean), (1.0,) * len(std)
     factor = (

@@ -1,0 +1,51 @@
+"""Recognizing the input that evidence was made of."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from streamcam.frames import SourceInfo
+
+_SAMPLE_BYTES = 1 << 20
+
+
+def describe_input(info: SourceInfo) -> dict[str, Any]:
+    """Describe an input so that it is recognized, wherever it lies.
+
+    Returns:
+        Its name, the size of its frames, their time base, and of files their size in bytes and a hash of the
+        first and last MB (of many files, of their sizes).
+
+    Raises:
+        OSError: if a file cannot be read.
+    """
+    described: dict[str, Any] = {
+        "name": info.name,
+        "width": info.width,
+        "height": info.height,
+        "time_base": str(info.time_base),
+    }
+    if info.path is not None and info.path.is_file():
+        return {**described, **file_contents(info.path)}
+    if info.files:
+        sizes = [file.stat().st_size for file in info.files]
+        digest = hashlib.sha256(repr(sizes).encode()).hexdigest()[:32]
+        return {**described, "bytes": sum(sizes), "ends": digest}
+    return described
+
+
+def file_contents(path: Path) -> dict[str, Any]:
+    """Describe what a file holds: its size, and the hash of its beginning and end.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        digest = hashlib.sha256(file.read(_SAMPLE_BYTES))
+        file.seek(max(0, size - _SAMPLE_BYTES))
+        digest.update(file.read(_SAMPLE_BYTES))
+    return {"bytes": size, "ends": digest.hexdigest()[:32]}

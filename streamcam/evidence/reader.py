@@ -1,0 +1,388 @@
+"""Reading evidence files: what a network answered in every frame of a video, as arrays."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from streamcam.errors import (
+    InvalidArgumentError,
+    SourceError,
+    SourceNotFoundError,
+    StreamcamError,
+    map_errors,
+    unknown_name,
+)
+from streamcam.evidence.format import FORMAT, HEATMAPS, NO_PROBABILITY, PROBABILITIES, TABLES, VERSION
+from streamcam.evidence.tables import from_tables, read_texts
+from streamcam.explanations import Explanation, Prediction
+from streamcam.frames import FloatArray
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+_COUNTED = ("targets", "predictions", "smoothed_predictions", "instances")
+_DAMAGE = (OSError, ValueError, KeyError, IndexError, RuntimeError, TypeError, AttributeError)
+_FRAMES_AT_ONCE = 256
+
+Result = TypeVar("Result")
+
+
+def open_evidence(path: str | Path) -> Evidence:
+    """Open what ``--evidence`` or `RenderSettings.evidence` kept of a video.
+
+    Needs neither torch nor the network. The unfinished file of a render that was killed (``FILE.part``) can
+    be opened too, and holds all but the last frames.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its arrays, read when they are asked for. Close it, or use it as a context manager.
+
+    Raises:
+        SourceNotFoundError: if there is no such file.
+        SourceError: if it is not evidence, is damaged, or was written by a newer streamcam.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SourceNotFoundError(f"there is no file {str(path)!r}")
+    if not h5py.is_hdf5(path):
+        raise SourceError(
+            f"{str(path)!r} is not an evidence file; `evidence` makes one when a video is rendered"
+        )
+    with contextlib.ExitStack() as undo:
+        with map_errors(*_DAMAGE, to=lambda error: _damaged(path, error)):
+            file = undo.enter_context(h5py.File(path, "r", locking=False))
+            form, version = file.attrs.get("format"), int(file.attrs.get("version", 0))
+        if form != FORMAT:
+            raise SourceError(
+                f"{str(path)!r} is an HDF5 file of another program; `evidence` makes one of streamcam"
+            )
+        if version > VERSION:
+            writer = file.attrs.get("streamcam")
+            raise SourceError(f"{str(path)!r} was written by a newer streamcam ({writer}); update this one")
+        with map_errors(*_DAMAGE, to=lambda error: _damaged(path, error)):
+            evidence = Evidence(path, file)
+        undo.pop_all()
+        return evidence
+
+
+def _damaged(path: Path, error: BaseException) -> StreamcamError:
+    if isinstance(error, StreamcamError):
+        return error
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return SourceError(f"{str(path)!r} is cut or damaged ({reason}); render the video again with `evidence`")
+
+
+class Evidence:
+    """The answers of a network in every frame of a video. Arrays have a row for each of the N frames.
+
+    Attributes:
+        path: The file.
+        header: What the frames were made of and with: ``input``, ``identity`` of the network and its
+            settings, ``settings`` of the render, and more; plain values.
+        labels: Name of each class.
+        is_complete: Whether the render came to its end.
+        notes: What streamcam had to say of the render, a sentence each.
+    """
+
+    def __init__(self, path: Path, file: h5py.File) -> None:
+        """Take over an open file; see `open_evidence`."""
+        self.path = path
+        self._file = file
+        attributes = file.attrs
+        self.header: dict[str, Any] = json.loads(attributes["header"])
+        self.is_complete = bool(attributes["is_complete"])
+        outcome = json.loads(attributes.get("outcome", "{}"))
+        self.notes: tuple[str, ...] = tuple(outcome.pop("notes", ()))
+        self.outcome: dict[str, Any] = outcome
+        self.labels: tuple[str, ...] = tuple(file["labels"].asstr()[:].tolist())
+        small = [name for name in TABLES if name not in ("masks", "thumbnail_bytes")]
+        self._tables = {name: file[name][:] if name in file else np.zeros(0, TABLES[name]) for name in small}
+        self._texts = read_texts(self._tables.pop("texts"))
+        self._drop_incomplete()
+
+    def __repr__(self) -> str:
+        return f"<Evidence of {self.header.get('input', {}).get('name')!r}, {len(self)} frames>"
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self._tables["frames"])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def times_s(self) -> NDArray[np.float64]:
+        """Presentation time of each frame in seconds, float64 (N,)."""
+        times: NDArray[np.float64] = self._tables["times_s"]
+        return times
+
+    @property
+    def pts(self) -> NDArray[np.int64]:
+        """Presentation time of each frame in units of the input's time base, int64 (N,)."""
+        pts: NDArray[np.int64] = self._tables["pts"]
+        return pts
+
+    @property
+    def is_explained(self) -> NDArray[np.bool_]:
+        """Whether each frame was explained rather than skipped, bool (N,)."""
+        explained: NDArray[np.bool_] = self._tables["frames"]["is_explained"]
+        return explained
+
+    @property
+    def starts_shot(self) -> NDArray[np.bool_]:
+        """Whether a new shot begins with each frame, bool (N,)."""
+        starts: NDArray[np.bool_] = self._tables["frames"]["starts_shot"]
+        return starts
+
+    @functools.cached_property
+    def classes(self) -> tuple[Prediction, ...]:
+        """The classes, or objects, whose maps are kept, each as it was first explained, in that order."""
+        targets = self._tables["targets"]
+        _, first = np.unique(targets["index"], return_index=True)
+        return tuple(
+            Prediction(int(row["index"]), self._texts[row["label"]], float(row["probability"]))
+            for row in targets[np.sort(first)]
+        )
+
+    @property
+    def heatmaps(self) -> FloatArray:
+        """The raw map of each frame's first class, float32 (N, h, w); NaN where there is none.
+
+        Raises:
+            SourceError: if it is damaged, or holds maps of several shapes.
+        """
+        return self.heatmaps_of(None)
+
+    def heatmaps_of(self, name: int | str | None) -> FloatArray:
+        """Return the raw map of a class in each frame.
+
+        Args:
+            name: Index or name of a class in `classes`; None for the first of each frame.
+
+        Returns:
+            float32 (N, h, w); NaN in frames where that class was not explained.
+
+        Raises:
+            UnknownNameError: if no map of that class was kept.
+            SourceError: if it is damaged, or holds maps of several shapes.
+        """
+        index = None if name is None else self.find_class(name).index
+        shapes = list(self._file.get(HEATMAPS, {}))
+        if len(shapes) > 1:
+            raise SourceError(
+                f"{str(self.path)!r} holds maps of several shapes ({', '.join(shapes)}); "
+                "`explanations()` gives each frame's own"
+            )
+        rows, columns = map(int, shapes[0].split("x")) if shapes else (0, 0)
+        maps = np.full((len(self), rows, columns), np.nan, np.float32)
+        for frame, explanation in enumerate(self.explanations()):
+            first = next(iter(explanation.heatmaps.values()), None)
+            found = first if index is None else explanation.heatmaps.get(index)
+            if found is not None:
+                maps[frame] = found
+        return maps
+
+    def find_class(self, name: int | str) -> Prediction:
+        """Find a class whose maps are kept.
+
+        Args:
+            name: Its index or name; a part of the name is enough if it is in no other.
+
+        Raises:
+            UnknownNameError: if there is none.
+        """
+        text = str(name).casefold()
+        exact = [one for one in self.classes if text in (str(one.index), one.label.casefold())]
+        partly = [one for one in self.classes if text in one.label.casefold()]
+        for found in (exact, partly):
+            if len(found) == 1:
+                return found[0]
+        raise unknown_name("class in the evidence", str(name), [one.label for one in self.classes])
+
+    @property
+    def probabilities(self) -> FloatArray:
+        """Probability of every class, to four decimals, float32 (N, classes); NaN in skipped frames.
+
+        Of a regressor they are its values.
+
+        Raises:
+            SourceError: if it is damaged.
+        """
+        kept = np.full((len(self), len(self.labels)), np.nan, np.float32)
+        classes = self._tables["frames"]["classes"]
+        name = f"{PROBABILITIES}/{len(self.labels)}"
+        frames = np.flatnonzero(classes == len(self.labels))
+        if len(frames):
+            with self._reading():
+                dataset = self._file[name]
+                values = dataset[: len(frames)]
+                if values.dtype == np.uint16:
+                    missing = values == NO_PROBABILITY
+                    values = values * np.float32(dataset.attrs["scale_factor"])
+                    values[missing] = np.nan
+                kept[frames] = values
+        return kept
+
+    def explanations(self, begin: int = 0, end: int | None = None) -> Iterator[Explanation]:
+        """Yield the explanation of each frame, as the network gave it; without `Explanation.probabilities`.
+
+        Args:
+            begin: The first frame.
+            end: Where to stop; at the last frame if None.
+
+        Raises:
+            SourceError: if the file is damaged.
+        """
+        end = len(self) if end is None else min(end, len(self))
+        for first in range(begin, end, _FRAMES_AT_ONCE):
+            with self._reading():
+                read = self._read(first, min(first + _FRAMES_AT_ONCE, end))
+            yield from read
+
+    def thumbnails(self) -> Iterator[tuple[int, bytes]]:
+        """Yield small images of some frames: the number of the frame, and a JPEG file.
+
+        Raises:
+            SourceError: if the file is damaged.
+        """
+        begin = 0
+        for row in self._tables["thumbnails"]:
+            with self._reading():
+                image = self._file["thumbnail_bytes"][begin : begin + int(row["size"])].tobytes()
+            begin += int(row["size"])
+            yield int(row["frame"]), image
+
+    def check(self) -> None:
+        """Read everything once.
+
+        Raises:
+            SourceError: if something is damaged.
+        """
+        for _ in self.explanations():
+            pass
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return a table with a row for each frame: time, class, probability, peak of the map.
+
+        Raises:
+            InvalidArgumentError: if pandas is not installed.
+            SourceError: if the file is damaged.
+        """
+        frame_type: Any = _imported("pandas").DataFrame
+        first = [next(iter(one.targets), None) for one in self.explanations()]
+        best = [next(iter(one.smoothed_predictions or one.predictions), None) for one in self.explanations()]
+        heatmaps = self.heatmaps
+        columns = {
+            "time_s": self.times_s,
+            "is_explained": self.is_explained,
+            "starts_shot": self.starts_shot,
+            "label": [None if one is None else one.label for one in best],
+            "probability": [math.nan if one is None else one.probability for one in best],
+            "target": [None if one is None else one.label for one in first],
+            "peak": heatmaps.max(axis=(1, 2), initial=-math.inf, where=~np.isnan(heatmaps)),
+        }
+        return frame_type(columns, index=self._tables["frames"]["frame"])
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return `heatmaps` (time, y, x) and `probabilities` (time, class) with their coordinates.
+
+        Raises:
+            InvalidArgumentError: if xarray is not installed.
+            SourceError: if the file is damaged.
+        """
+        dataset_type: Any = _imported("xarray").Dataset
+        dataset: xarray.Dataset = dataset_type(
+            {
+                "heatmaps": (("time", "y", "x"), self.heatmaps),
+                "probabilities": (("time", "class"), self.probabilities),
+            },
+            {"time": self.times_s, "class": list(self.labels)},
+            {
+                "input": str(self.header.get("input", {}).get("name")),
+                "streamcam": str(self._file.attrs["streamcam"]),
+            },
+        )
+        return dataset
+
+    def _drop_incomplete(self) -> None:
+        """Leave out frames behind which something is missing: the writer was killed."""
+        tables = self._tables
+        complete = min(len(tables[name]) for name in ("frames", "pts", "durations", "times_s"))
+        for name in _COUNTED:
+            ends = np.cumsum(tables["frames"][name][:complete])
+            complete = int(np.searchsorted(ends, len(tables[name]), side="right"))
+        for name in ("frames", "pts", "durations", "times_s"):
+            tables[name] = tables[name][:complete]
+        for name in _COUNTED:
+            tables[name] = tables[name][: int(tables["frames"][name].sum())]
+        self._begins = {name: np.concatenate([[0], np.cumsum(tables["frames"][name])]) for name in _COUNTED}
+        masks = tables["instances"]
+        pixels = np.where(masks["mask_rows"] < 0, 0, masks["mask_rows"] * masks["mask_columns"])
+        self._mask_begins = np.concatenate([[0], np.cumsum(-(-pixels // 8))])
+        shapes = np.char.add(
+            np.char.add(tables["targets"]["rows"].astype(str), "x"), tables["targets"]["columns"].astype(str)
+        )
+        self._shapes = shapes
+
+    def _read(self, begin: int, end: int) -> list[Explanation]:
+        """Read the explanations of some frames."""
+        parts = {name: slice(*self._begins[name][[begin, end]].tolist()) for name in _COUNTED}
+        tables = {name: self._tables[name][parts[name]] for name in _COUNTED}
+        tables["frames"] = self._tables["frames"][begin:end]
+        first, last = self._mask_begins[[parts["instances"].start, parts["instances"].stop]].tolist()
+        if last > first:
+            tables["masks"] = self._file["masks"][first:last]
+        tables[HEATMAPS] = self._heatmaps(parts["targets"])
+        return from_tables(tables, self._texts)
+
+    def _heatmaps(self, targets: slice) -> FloatArray:
+        """Read the maps of some targets, one after the other."""
+        names = self._shapes[targets]
+        maps: list[FloatArray] = [np.zeros(0, np.float32)] * len(names)
+        for name in np.unique(names):
+            places = np.flatnonzero(names == name)
+            begin = int(np.count_nonzero(self._shapes[: targets.start] == name))
+            values = self._file[f"{HEATMAPS}/{name}"][begin : begin + len(places)]
+            if len(values) != len(places):
+                raise ValueError(f"{HEATMAPS}/{name} ends too early")
+            for place, heatmap in zip(places.tolist(), values, strict=True):
+                maps[place] = heatmap.ravel()
+        return np.concatenate([np.zeros(0, np.float32), *maps])
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Map what reading raises."""
+        if not self._file:
+            raise InvalidArgumentError(f"{str(self.path)!r} is closed; open it again with open_evidence")
+        with map_errors(*_DAMAGE, to=lambda error: _damaged(self.path, error)):
+            yield
+
+
+def _imported(module: str) -> Any:
+    try:
+        return __import__(module)
+    except ImportError as error:
+        raise InvalidArgumentError(f"{module} is not installed; pip install {module}") from error

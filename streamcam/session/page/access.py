@@ -1,0 +1,145 @@
+"""Who may see the page: tokens, sessions, and the headers that a browser guards a page by."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import ipaddress
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Literal
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+Role = Literal["view", "control"]
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_MOST_SESSIONS = 256
+"""Browsers that are known at one time; the oldest is forgotten."""
+
+_HEADERS = {
+    # No inline code, nothing from elsewhere, in nobody's frame.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class Access:
+    """The links that were given out, and the browsers that came by one of them.
+
+    A link holds a token behind ``#``, which browsers send to nobody. The page exchanges it for a cookie.
+
+    Attributes:
+        tokens: Role → the token of its link.
+    """
+
+    def __init__(self, port: int, *, key: str | None, is_secure: bool) -> None:
+        """Make new tokens.
+
+        Args:
+            port: The server's: browsers keep one jar of cookies for all ports of a host.
+            key: The token of those who may give commands; a new one if None.
+            is_secure: Whether it speaks TLS.
+        """
+        self.tokens: dict[Role, str] = {
+            "view": secrets.token_urlsafe(18),
+            "control": key or secrets.token_urlsafe(18),
+        }
+        self._cookie = f"streamcam-{port}"
+        self._is_secure = is_secure
+        self._sessions: dict[str, Role] = {}
+
+    def admit(self, token: str, response: web.StreamResponse) -> Role | None:
+        """Give a browser with a valid token a cookie.
+
+        Args:
+            token: What the browser sent.
+            response: Gets the cookie.
+
+        Returns:
+            What it may do; None if the token is not valid.
+        """
+        role: Role | None = None
+        for candidate, valid in self.tokens.items():  # all of them, so that the time tells nothing
+            if hmac.compare_digest(token.encode(), valid.encode()):
+                role = candidate
+        if role is None:
+            return None
+        session = secrets.token_urlsafe(24)
+        while len(self._sessions) >= _MOST_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
+        self._sessions[session] = role
+        response.set_cookie(
+            self._cookie, session, httponly=True, samesite="Strict", secure=self._is_secure, path="/"
+        )
+        return role
+
+    def role_of(self, request: web.Request) -> Role | None:
+        """Return what the browser behind a request may do; None if it has no session."""
+        return self._sessions.get(request.cookies.get(self._cookie, ""))
+
+    def require(self, request: web.Request) -> Role:
+        """Return what the browser behind a request may do.
+
+        Raises:
+            aiohttp.web.HTTPForbidden: if it has no session.
+        """
+        role = self.role_of(request)
+        if role is None:
+            raise web.HTTPForbidden(text="this page needs its link, with the key behind #")
+        return role
+
+
+def is_own_host(host: str) -> bool:
+    """Return whether a Host header is one of this computer.
+
+    A foreign name that leads here (DNS rebinding) would let a foreign page read this one. Addresses in
+    figures cannot be made to lead elsewhere.
+
+    Args:
+        host: As in the header, with or without a port.
+    """
+    name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(name)
+        return True
+    own = socket.gethostname().lower()
+    return name in ("localhost", own, f"{own.partition('.')[0]}.local")
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse foreign hosts and foreign pages, and add the headers to every answer."""
+    try:
+        response = await _guarded(request, handler)
+    except web.HTTPException as refusal:
+        refusal.headers.update(_HEADERS)
+        raise
+    if not response.prepared:
+        response.headers.update(_HEADERS)
+    return response
+
+
+async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    with contextlib.suppress(ValueError):
+        if is_own_host(request.host):
+            origin = request.headers.get("Origin")
+            is_navigation = request.method == "GET" and "Upgrade" not in request.headers
+            if origin is None and is_navigation:
+                return await handler(request)
+            if origin is not None and urlsplit(origin).netloc == request.host:
+                return await handler(request)
+            raise web.HTTPForbidden(text="this was asked for by a foreign page")
+    raise web.HTTPForbidden(text="this computer has another name; use the link as it was printed")
+
+
+def stream_headers() -> dict[str, str]:
+    """Return the headers for answers that are sent piece by piece."""
+    return dict(_HEADERS)

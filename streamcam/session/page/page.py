@@ -1,0 +1,176 @@
+"""The page as an output of a live session, and as a source of its commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import webbrowser
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+
+from streamcam.errors import InvalidArgumentError
+from streamcam.media.scaling import Resampler
+from streamcam.session.commands import CommandCall, KeyPress
+from streamcam.session.compositor import Compositor
+from streamcam.session.outputs import PATIENCE_S, Emit, LiveFrame, Output, QueueWorker, describe
+from streamcam.session.page.links import is_for_the_room, link_to, qr_code
+from streamcam.session.page.status import describe_choices, describe_state
+from streamcam.session.settings import PageSettings
+from streamcam.session.state import OutputEffect, OutputFailed, OutputReady, ToggleFullScreen
+
+_LARGEST = (1280, 720)
+"""Larger images are sent at this size: the room's network carries them to everybody."""
+
+_JPEG_QUALITY = 82
+_STATES_S = 0.1
+"""Least time between two states that are sent, in seconds."""
+
+_UNSEEN_S = 1.0
+"""While nobody watches, an image is drawn that often, in seconds."""
+
+
+class Page(Output):
+    """A page in any browser: the image, the predictions, and every command of a live session.
+
+    One image is encoded for all browsers, in a thread of its own, and none while nobody watches.
+    """
+
+    may_block = False
+
+    def __init__(self, settings: PageSettings | None = None) -> None:
+        """Take the port.
+
+        Args:
+            settings: How the page is served; the defaults if None.
+
+        Raises:
+            InvalidArgumentError: if aiohttp is not installed, or there is no such address.
+            SinkError: if the port is taken.
+        """
+        settings = settings or PageSettings()
+        try:
+            from streamcam.session.page.server import PageServer
+        except ModuleNotFoundError as error:
+            if error.name is not None and error.name.startswith("streamcam"):
+                raise
+            raise InvalidArgumentError(
+                f"the page needs {error.name}: install it with pip install 'streamcam[page]'"
+            ) from error
+        self._server = PageServer(
+            settings.host,
+            settings.port,
+            key=settings.key,
+            choices=describe_choices(),
+            on_command=self._take,
+            on_viewer=self._show_again,
+        )
+        self._settings = settings
+        self._commands: deque[KeyPress | CommandCall] = deque(maxlen=64)
+        self._compositor, self._resampler = Compositor(), Resampler()
+        self._worker: QueueWorker[LiveFrame] | None = None
+        self._newest: LiveFrame | None = None
+        self._drawn_s = self._stated_s = -float("inf")
+        self._is_stated = True
+
+    @property
+    def port(self) -> int:
+        """The port that it is served on."""
+        return self._server.port
+
+    @property
+    def links(self) -> dict[str, str]:
+        """The links: ``"control"`` for those who may give commands, ``"view"`` for those who only look."""
+        return {
+            role: link_to(self._settings.host, self._server.port, token, is_secure=False)
+            for role, token in self._server.access.tokens.items()
+        }
+
+    def start(self, emit: Emit) -> None:
+        """Begin to serve.
+
+        Raises:
+            SinkError: if the server cannot be started.
+        """
+        self._server.start()
+
+        def report(error: BaseException) -> None:
+            emit(OutputFailed(f"the page shows no more images ({describe(error)})"))
+
+        self._worker = QueueWorker("page-images", self._draw, capacity=1, failed=report)
+        links = self.links
+        if is_for_the_room(self._settings.host):
+            text = f"the page to control: {links['control']}\nthe page to look at: {links['view']}"
+            emit(OutputReady(f"{text}\n{qr_code(links['view'])}"))
+        else:
+            emit(OutputReady(f"the page: {links['control']}"))
+        if self._settings.open_browser and _has_browser():
+            webbrowser.open(links["control"])
+
+    def write(self, live_frame: LiveFrame) -> None:
+        """Hand over a frame without waiting."""
+        self._newest, self._is_stated = live_frame, False
+        now_s = time.monotonic()
+        if self._worker is not None and (self._server.viewers or now_s - self._drawn_s >= _UNSEEN_S):
+            self._drawn_s = now_s
+            self._worker.put(live_frame)
+        self._send_state(now_s)
+
+    def poll(self) -> Sequence[KeyPress | CommandCall]:
+        """Return what browsers asked for since the last call."""
+        self._send_state(time.monotonic())
+        return [self._commands.popleft() for _ in range(len(self._commands))]
+
+    def handle(self, effect: OutputEffect, live_frame: LiveFrame | None) -> bool:  # noqa: ARG002
+        """Do nothing for full screen, which each browser does by itself."""
+        return isinstance(effect, ToggleFullScreen)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many browsers watch."""
+        return {"viewers": self._server.viewers}
+
+    def close(self) -> None:
+        """End all connections."""
+        if self._worker is not None:
+            self._worker.join(PATIENCE_S)
+        self._server.close(PATIENCE_S)
+
+    def _send_state(self, now_s: float) -> None:
+        """Send the newest state, if it was not sent and it is time."""
+        if self._newest is None or self._is_stated or now_s - self._stated_s < _STATES_S:
+            return
+        self._stated_s, self._is_stated = now_s, True
+        facts = self._newest.state.facts
+        self._server.send_state(describe_state(self._newest), () if facts is None else facts.labels)
+
+    def _draw(self, live_frame: LiveFrame) -> None:
+        """Draw and encode an image; in a thread of its own."""
+        image = self._compositor.compose(live_frame.frame, live_frame.heat, live_frame.state.view.overlay)
+        scale = min(1.0, _LARGEST[0] / image.width, _LARGEST[1] / image.height)
+        rgb = self._resampler.to_rgb(image, round(image.width * scale), round(image.height * scale))
+        bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+        _, jpeg = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
+        self._server.send_image(jpeg.tobytes())
+
+    # --- In the server's thread ---------------------------------------------------------------------------
+
+    def _take(self, command: dict[str, Any]) -> None:
+        key = command.get("key")
+        self._commands.append(
+            KeyPress(key) if key is not None else CommandCall(command["name"], command.get("argument"))
+        )
+
+    def _show_again(self) -> None:
+        """Draw the newest frame for a browser that has come: there may be no other one for long."""
+        newest = self._newest
+        if newest is not None and self._worker is not None:
+            self._worker.put(newest)
+
+
+def _has_browser() -> bool:
+    """Return whether a browser would open in a window and not in the terminal."""
+    has_display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return has_display or not sys.platform.startswith("linux")

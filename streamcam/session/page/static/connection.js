@@ -1,0 +1,70 @@
+// @ts-check
+/** The connection to the session: the key for a cookie, then the state as it changes, and commands back. */
+
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 8000;
+
+/**
+ * Exchange the key behind # for a cookie, and take it out of the address.
+ * @returns {Promise<boolean>} whether the key was refused
+ */
+async function present() {
+  const key = location.hash.slice(1);
+  if (!key) return false;
+  history.replaceState(null, "", location.pathname + location.search);
+  const answer = await fetch("session", { method: "POST", body: key });
+  return answer.status === 403;
+}
+
+/**
+ * Stay connected to the session.
+ * @param {{
+ *   onHello: (choices: any, role: string) => void,
+ *   onState: (state: any) => void,
+ *   onProblem: (name: "gone" | "noKey") => void,
+ * }} listener
+ * @returns {Promise<(command: {name: string, argument?: string | number} | {key: string}) => void>} sends a command
+ */
+export async function connect(listener) {
+  /** @type {WebSocket | null} */
+  let socket = null;
+  let wait = FIRST_WAIT_MS;
+
+  async function open() {
+    const answer = await fetch("labels").catch(() => null);
+    if (answer?.status === 403) {
+      listener.onProblem("noKey");
+      return;
+    }
+    socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/state`);
+    socket.onmessage = (event) => {
+      const message = JSON.parse(event.data);
+      if (message.choices) {
+        wait = FIRST_WAIT_MS;
+        listener.onHello(message.choices, message.role);
+      } else if (message.source) {
+        listener.onState(message);
+      }
+    };
+    socket.onclose = () => {
+      listener.onProblem("gone");
+      setTimeout(open, wait);
+      wait = Math.min(2 * wait, LONGEST_WAIT_MS);
+    };
+  }
+
+  if (await present().catch(() => false)) listener.onProblem("noKey");
+  else await open();
+  return (command) => {
+    if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(command));
+  };
+}
+
+/**
+ * Fetch the names of all classes.
+ * @returns {Promise<string[]>}
+ */
+export async function fetchLabels() {
+  const answer = await fetch("labels");
+  return answer.ok ? answer.json() : [];
+}

@@ -1,0 +1,75 @@
+"""The state of a live session as plain values, for the page."""
+
+from __future__ import annotations
+
+import math
+from pathlib import PurePath
+from typing import Any
+
+from streamcam.explanations import Prediction
+from streamcam.overlay import COLORMAPS, LAYOUTS
+from streamcam.session.commands import COMMANDS, SMOOTHINGS_S
+from streamcam.session.hud import hud_of, statistics_rows
+from streamcam.session.outputs import LiveFrame
+
+
+def describe_choices() -> dict[str, Any]:
+    """Return what does not change: the commands, and the names to choose from."""
+    return {
+        "commands": [
+            {
+                "name": command.name,
+                "keys": list(command.keys),
+                "key_label": command.key_label,
+                "words": command.words,
+            }
+            for command in COMMANDS
+        ],
+        "colormaps": list(COLORMAPS),
+        "layouts": list(LAYOUTS),
+        "smoothings_s": list(SMOOTHINGS_S),
+    }
+
+
+def describe_state(live_frame: LiveFrame) -> dict[str, Any]:
+    """Return what the page shows beside the image."""
+    state, heat = live_frame.state, live_frame.heat
+    hud, facts, view = hud_of(state), state.facts, state.view
+    targets = () if heat is None else heat.targets
+    labels = () if heat is None else heat.labels
+    listed = [*labels, *(target for target in targets if target.index not in {each.index for each in labels})]
+    return {
+        "source": _short(state.source_name),
+        "messages": list(hud.messages),
+        "trouble": hud.trouble,
+        "recording": hud.recording,
+        "frozen": state.frozen,
+        "heat_shown": view.heat_shown,
+        "model": None if facts is None else facts.model,
+        "method": None if facts is None else facts.method,
+        "layer": None if facts is None else facts.layer,
+        "methods": [] if facts is None else list(facts.methods),
+        "layers": [] if facts is None else list(facts.layers),
+        "locked": state.request.class_index is not None,
+        "colormap": view.overlay.colormap,
+        "layout": view.overlay.layout,
+        "opacity": view.overlay.alpha,
+        "smoothing_s": view.smoothing_s,
+        "predictions": [_describe(each, {target.index for target in targets}) for each in listed],
+        "statistics": [list(row) for row in statistics_rows(state)],
+    }
+
+
+def _short(name: str) -> str:
+    """Return the name of a file without its folders, which are nobody's business in the room."""
+    return name if "://" in name else PurePath(name).name or name
+
+
+def _describe(prediction: Prediction, targets: set[int]) -> dict[str, Any]:
+    share = prediction.probability
+    return {
+        "label": prediction.label,
+        "probability": share if math.isfinite(share) else None,
+        "value": prediction.value,
+        "explained": prediction.index in targets,
+    }

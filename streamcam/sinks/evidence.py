@@ -1,0 +1,195 @@
+"""Evidence files: all that a network answered, in a file of arrays that grows frame by frame."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import itertools
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+
+from streamcam.errors import SinkError, map_errors
+from streamcam.evidence import EvidenceWriter, TableEncoder, describe_input
+from streamcam.evidence.format import FRAMES_AT_ONCE, TABLES
+from streamcam.explanations import Explanation, RenderedFrame, is_value_alone
+from streamcam.frames import Region, SourceInfo
+from streamcam.media.images import Image
+from streamcam.media.scaling import Resampler
+from streamcam.sinks.base import Sink
+from streamcam.sinks.part_file import begin, check_part, commit, discard, part_path, sink_error
+
+THUMBNAIL_SIDE = 192
+"""A thumbnail's longer side in pixels."""
+_THUMBNAIL_QUALITY = 65
+THUMBNAIL_INTERVAL_S = 1.0
+"""A thumbnail is kept this often, and of the first frame of each shot."""
+
+
+def open_evidence_sink(path: Path, info: SourceInfo, *, overwrite: bool) -> EvidenceSink:
+    """Start an evidence file beside its final name.
+
+    Args:
+        path: The file to make.
+        info: The source of the frames.
+        overwrite: Whether a file that is there at the end is replaced.
+
+    Raises:
+        OutputExistsError: if another render is writing it.
+        SinkError: if the file cannot be made, or the input not be read.
+    """
+    with map_errors(OSError, to=lambda error: sink_error(path, "cannot describe the input", error)):
+        described = describe_input(info)
+    begin(path)
+    return EvidenceSink(path, described, overwrite=overwrite)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class _Row:
+    """One frame that is not in the file yet; without its image, which would take memory."""
+
+    explanation: Explanation
+    pts: int
+    duration: int
+    time_s: float
+    thumbnail: bytes | None
+    """A JPEG file."""
+
+
+class EvidenceSink(Sink):
+    """An evidence file; `streamcam.open_evidence` reads it."""
+
+    def __init__(self, path: Path, described: Mapping[str, Any], *, overwrite: bool) -> None:
+        """Take over an unfinished file; see `open_evidence_sink`."""
+        self._path = path
+        self._overwrite = overwrite
+        self._header: dict[str, Any] = {"input": described}
+        self._labels: list[str] = []
+        self._outcome: dict[str, Any] = {}
+        self._writer: EvidenceWriter | None = None
+        self._encoder = TableEncoder()
+        self._resampler = Resampler()
+        self._waiting: list[_Row] = []
+        self._written = 0
+        self._thumbnail_due_s = -math.inf
+        self._is_open, self._is_finished = True, False
+
+    def describe(self, run: Mapping[str, Any]) -> None:
+        """Take what computed the frames."""
+        self._header["run"] = dict(run)
+
+    def identify(
+        self, identity: Mapping[str, Any], settings: Mapping[str, Any], labels: Sequence[str]
+    ) -> None:
+        """Take all else that belongs to the frames, before the first one is written.
+
+        Args:
+            identity: All that the explanations depend on besides the images, as plain values.
+            settings: How the video is rendered, as plain values.
+            labels: Name of each class.
+        """
+        self._header |= {"identity": dict(identity), "settings": dict(settings)}
+        self._labels = list(labels)
+
+    def conclude(self, outcome: Mapping[str, Any]) -> None:
+        """Take what is known at the end, before `finish`, as plain values: notes, speed."""
+        self._outcome = dict(outcome)
+
+    def write(self, frame: RenderedFrame) -> None:
+        """Add one frame; of one without an explanation its time.
+
+        Raises:
+            SinkError: if the disk refuses, or the sink has ended.
+        """
+        if not self._is_open:
+            raise SinkError(f"{str(self._path)!r} is closed already")
+        check_part(self._path)
+        stabilized, thumbnail = frame.stabilized, None
+        if stabilized is None:
+            explanation = Explanation(self._written, {}, (), (), "", "", Region())
+        else:
+            explanation = stabilized.explanation
+            if explanation.starts_shot or frame.time_s >= self._thumbnail_due_s:
+                self._thumbnail_due_s = frame.time_s + THUMBNAIL_INTERVAL_S
+                thumbnail = self._make_thumbnail(stabilized.frame.image)
+        self._waiting.append(_Row(explanation, frame.pts, frame.duration, frame.time_s, thumbnail))
+        self._written += 1
+        if len(self._waiting) == FRAMES_AT_ONCE:
+            self._flush()
+
+    def finish(self, *, cut_short: bool = False) -> None:
+        """Complete the file and move it to its final name.
+
+        Raises:
+            SinkError: if no frame was written, or the disk refuses.
+        """
+        if self._is_finished:
+            return
+        if not self._is_open or not self._written:
+            self.abort()
+            raise SinkError(f"{str(self._path)!r} was not written: no image was finished")
+        try:
+            self._flush()
+            if self._writer is not None:
+                with self._refusals("cannot be completed"):
+                    self._writer.close(is_complete=not cut_short, outcome=json.dumps(self._outcome))
+        except BaseException:
+            self.abort()
+            raise
+        self._is_open, self._writer = False, None
+        commit(self._path, overwrite=self._overwrite)
+        self._is_finished = True
+
+    def abort(self) -> None:
+        """Remove what was written, unless it is finished."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        if self._writer is not None:
+            with contextlib.suppress(
+                OSError, RuntimeError, ValueError
+            ):  # what a full disk refuses goes anyway
+                self._writer.abort()
+        self._writer, self._waiting = None, []
+        discard(self._path)
+
+    def _flush(self) -> None:
+        """Pass the frames that wait to the system."""
+        rows, self._waiting = self._waiting, []
+        if not rows:
+            return
+        thumbnails = [(row.explanation.frame_index, row.thumbnail) for row in rows if row.thumbnail]
+        images = b"".join(image for _, image in thumbnails)
+        tables = {
+            **self._encoder.encode([row.explanation for row in rows]),
+            "thumbnails": np.array(
+                [(index, len(image)) for index, image in thumbnails], TABLES["thumbnails"]
+            ),
+            "thumbnail_bytes": np.frombuffer(images, np.uint8),
+            "pts": np.array([row.pts for row in rows], np.int64),
+            "durations": np.array([row.duration for row in rows], np.int64),
+            "times_s": np.array([row.time_s for row in rows], np.float64),
+        }
+        shown = itertools.chain.from_iterable(row.explanation.predictions for row in rows)
+        with self._refusals("cannot be written"):
+            if self._writer is None:
+                self._writer = EvidenceWriter(part_path(self._path), self._header, self._labels)
+            self._writer.append(tables, are_values=any(is_value_alone(one) for one in shown))
+
+    def _make_thumbnail(self, image: Image) -> bytes:
+        scale = min(1.0, THUMBNAIL_SIDE / max(image.width, image.height))
+        width, height = (max(1, round(side * scale)) for side in (image.width, image.height))
+        file = io.BytesIO()
+        pixels = PIL.Image.fromarray(self._resampler.to_rgb(image, width, height))
+        pixels.save(file, "JPEG", quality=_THUMBNAIL_QUALITY)
+        return file.getvalue()
+
+    def _refusals(self, problem: str) -> contextlib.AbstractContextManager[None]:
+        # HDF5 raises RuntimeError too.
+        return map_errors(OSError, RuntimeError, to=lambda error: sink_error(self._path, problem, error))
