@@ -129,12 +129,12 @@ class NetworkRunner:
         """Number of threads that torch is best given."""
         return available_cores() if self._split is None else self._split.head_threads
 
-    def run(self, pixels: NDArray[np.uint8], targets: Sequence[Target], notes: list[str]) -> BatchRun:
+    def run(self, pixels: NDArray[np.uint8], targets: Sequence[Target] | None, notes: list[str]) -> BatchRun:
         """Run the network.
 
         Args:
             pixels: Images (N, H, W, 3) or clips (N, T, H, W, 3).
-            targets: What will be explained.
+            targets: What will be explained; None if several maps are asked for, by other methods too.
             notes: Takes a sentence where OpenVINO turns out to compute something else, and torch is used.
         """
         if self._split is not None:
@@ -145,7 +145,7 @@ class NetworkRunner:
                 self._reason = "OpenVINO computes this network differently from torch, so torch runs it"
                 notes.append(self._reason)
                 _logger.info("%s", self._reason)
-        if self._graphs is None:
+        if self._graphs is None or targets is None:
             return self.map_maker.run(pixels)
         return self._graphs.run(pixels, targets) or self.map_maker.run(pixels)
 
