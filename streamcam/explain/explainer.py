@@ -31,7 +31,7 @@ from streamcam.explain.devices import choose_device, choose_precision
 from streamcam.explain.hooks import evaluating, twice_differentiable_attention, without_inference_tensors
 from streamcam.explain.memory import choose_batch_size, run_what_fits
 from streamcam.explain.methods import METHODS, parse_method
-from streamcam.explain.preparation import as_stills, choose_layers, note_on_calls, prepare_model
+from streamcam.explain.preparation import as_clips, choose_layers, note_on_calls, prepare_model
 from streamcam.explain.questions import MapRequest, Question, RankedBatch, ask
 from streamcam.explain.ranking import find_objects, rank_over_time
 from streamcam.explain.references import as_comparison, with_reference
@@ -235,7 +235,7 @@ class Explainer:
             InvalidArgumentError: if it is not an image.
         """
         pixels = self._preprocessor.pixels([frame_of(image)])
-        return self._preprocessor.prepare(as_stills(self.model, pixels))
+        return self._preprocessor.prepare(as_clips(self.model, pixels))
 
     def explain(self, images: ImageLike | Sequence[ImageLike]) -> list[Explanation]:
         """Explain an image, or several.

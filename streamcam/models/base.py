@@ -15,6 +15,7 @@ from torch import nn
 
 from streamcam.errors import InvalidArgumentError, UnknownNameError
 from streamcam.explanations import Instance
+from streamcam.frames import Frame
 from streamcam.models.compiled import uncompiled
 
 
@@ -200,11 +201,20 @@ class Model(abc.ABC):
         """How many frames of a second a clip holds; of no concern to networks that take single images."""
         return 15.0
 
+    @property
+    def images_at_once(self) -> int:
+        """Number of images that make one input: the frame, and one of each source beside its own."""
+        return 1
+
+    def companions(self, frames: Sequence[Frame]) -> Sequence[Frame]:  # noqa: ARG002 - for kinds of models
+        """Return the frames of a second source at the moments of frames; none if it takes no such."""
+        return ()
+
     def prepare(self, pixels: torch.Tensor) -> torch.Tensor:
         """Convert pixels to the network's input.
 
         Args:
-            pixels: RGB, uint8 (N, 3, H, W), or (N, 3, T, H, W) for clips.
+            pixels: RGB, uint8 (N, 3, H, W), or (N, 3, T, H, W) for clips; with companions (N, 6, H, W).
 
         Returns:
             float32 of the same shape, with `input.channels` channels.

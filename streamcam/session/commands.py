@@ -32,6 +32,9 @@ Argument = str | float | None
 SMOOTHINGS_S = (0.0, 0.12, 0.25, 0.5, 1.0)
 """The time constants that the smoothing key goes through, in seconds."""
 
+LABEL_SIZES = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
+"""The sizes of text that the label size keys go through, as `OverlaySettings.label_size`."""
+
 _OPACITY_STEP = 0.05
 
 
@@ -199,6 +202,24 @@ def change_layout(state: LiveState, argument: Argument) -> Update:
     return Update(state.with_view(overlay=overlay).with_message(layout))
 
 
+def change_label_size(state: LiveState, argument: Argument) -> Update:
+    """Make all text on the image larger or smaller, by steps through `LABEL_SIZES`."""
+    steps, current = _whole_number("label size", argument), state.view.overlay.label_size
+    place = min(range(len(LABEL_SIZES)), key=lambda number: abs(LABEL_SIZES[number] - current))
+    label_size = LABEL_SIZES[min(max(place + steps, 0), len(LABEL_SIZES) - 1)]
+    overlay = dataclasses.replace(state.view.overlay, label_size=label_size)
+    return Update(state.with_view(overlay=overlay).with_message(f"text size {label_size:.0%}"))
+
+
+def toggle_caption(state: LiveState, _: Argument) -> Update:
+    """Show the caption, or hide it."""
+    caption, hidden = state.view.overlay.caption, state.view.hidden_caption
+    if not caption and not hidden:
+        return Update(state.with_message("there is no caption"))
+    overlay = dataclasses.replace(state.view.overlay, caption=hidden)
+    return Update(state.with_view(overlay=overlay, hidden_caption=caption))
+
+
 def toggle_statistics(state: LiveState, _: Argument) -> Update:
     """Show the statistics, or hide them."""
     return Update(state.with_view(statistics_shown=not state.view.statistics_shown))
@@ -242,6 +263,15 @@ COMMANDS = [
     Command("smoothing", {"s": None}, "s", "smoothing", change_smoothing, "seconds; the next in the list"),
     Command("overlay", {"o": None}, "o", "heat on or off", toggle_heat),
     Command("layout", {"v": 1}, "v", "layout", change_layout, _STEPS),
+    Command(
+        "label_size",
+        {"+": 1, "=": 1, "-": -1},
+        "+  -",
+        "larger, smaller text",
+        change_label_size,
+        "a number of steps, larger above 0",
+    ),
+    Command("caption", {"t": None}, "t", "caption on or off", toggle_caption),
     Command("save_image", {"p": None}, "p", "image to a file", ask(SaveImage())),
     Command("record", {"r": None}, "r", "start, stop recording", ask(ToggleRecording())),
     Command("statistics", {"i": None}, "i", "statistics", toggle_statistics),

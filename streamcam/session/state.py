@@ -67,6 +67,8 @@ class View:
     heat_shown: bool = True
     statistics_shown: bool = False
     help_shown: bool = False
+    hidden_caption: str = ""
+    """The caption, while it is hidden."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from stage_fakes import CAT
 
 from streamcam.errors import InvalidArgumentError, UnknownNameError
 from streamcam.explanations import Prediction
-from streamcam.overlay import COLORMAPS, LAYOUTS
+from streamcam.overlay import COLORMAPS, LAYOUTS, OverlaySettings
 from streamcam.session import commands
 from streamcam.session.commands import (
     COMMANDS,
@@ -236,6 +236,22 @@ def test_color_maps_go_around() -> None:
     assert press(state, "k").view.overlay.colormap != View().overlay.colormap
 
 
+def test_text_grows_and_shrinks_up_to_its_ends() -> None:
+    larger = press(SHOWN, "+")
+    assert (larger.view.overlay.label_size, text_of(larger)) == (1.25, "text size 125%")
+    assert press(larger, "-").view == SHOWN.view
+    assert press(SHOWN, *"=" * 20).view.overlay.label_size == 4
+    assert press(SHOWN, *"-" * 20).view.overlay.label_size == 0.5
+
+
+def test_the_caption_is_hidden_and_comes_back() -> None:
+    assert text_of(press(SHOWN, "t")) == "there is no caption"
+    told = SHOWN.with_view(overlay=OverlaySettings(caption="Where is the cat?"))
+    hidden = press(told, "t")
+    assert hidden.view.overlay.caption == ""
+    assert press(hidden, "+", "-", "t").view == told.view
+
+
 @pytest.mark.parametrize(
     ("name", "argument", "request_"),
     [
@@ -263,6 +279,7 @@ def test_a_command_takes_an_argument(
         ("layout", "heat", "heat"),
         ("smoothing", 0.3, "smoothing 0.3 s"),
         ("opacity", -0.2, "opacity 25%"),
+        ("label_size", 3, "text size 200%"),
     ],
 )
 def test_the_view_takes_arguments_too(name: str, argument: str | float, words: str) -> None:
