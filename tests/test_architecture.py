@@ -45,6 +45,7 @@ ALLOWED: dict[str, set[str]] = {
         "overlay",
         "sinks",
         "pipeline",
+        "report",
         "session",
     },
     "__main__": {"cli"},
