@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 import streamcam
+from streamcam.cli.command_line import remember_arguments
 from streamcam.cli.compare import compare_command
 from streamcam.cli.doctor import doctor_command
 from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_MISUSE, exit_code_of
@@ -68,6 +69,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         # Not cli.main(), which prints an extra line on KeyboardInterrupt.
         with interrupt_on_signal(), cli.make_context("streamcam", list(arguments), obj=settings) as context:
+            remember_arguments(context, arguments)
             code = cli.invoke(context)
     except click.exceptions.Exit as done:  # after --help and --version
         return done.exit_code

@@ -14,8 +14,9 @@ from streamcam.frames import FloatArray
 _MOST = 8
 _WINDOW_S = 1.0
 """What changes within this time is sudden."""
-_APART_S = 0.5
-"""Moments that are nearer to a more striking one are left out."""
+_OF_ONE_KIND = 4
+_APART_S = _WINDOW_S
+"""Moments that are nearer to a more striking one are left out: they may be the same."""
 _LEAST_FALL = 0.15
 _LEAST_JUMP = 0.2
 """Of the heat's center, with the frame's width and height as 1."""
@@ -73,7 +74,9 @@ def find_moments(
         found += _jumps(rows, times_s, centers)
     chosen: list[Moment] = []
     for moment in sorted(found, key=lambda one: (-one.weight, one.row)):
-        if all(abs(times_s[moment.row] - times_s[other.row]) >= _APART_S for other in chosen):
+        alike = sum(other.kind == moment.kind for other in chosen)
+        apart = all(abs(times_s[moment.row] - times_s[other.row]) >= _APART_S for other in chosen)
+        if apart and alike < _OF_ONE_KIND:
             chosen.append(moment)
     return tuple(chosen[:_MOST])
 

@@ -15,6 +15,8 @@ import numpy as np
 
 import streamcam
 from streamcam.errors import map_errors
+from streamcam.frames import FloatArray
+from streamcam.media.images import ByteArray
 from streamcam.overlay.colormaps import COLORMAPS, lookup_table
 from streamcam.report.pictures import Album, data_url, draw_heat, heat_of
 from streamcam.report.summary import Shot, Summary, best_of, plain
@@ -72,7 +74,7 @@ def build_page(summary: Summary) -> str:
         # Nothing in the data can end its element.
         data=json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
         facts=_rows(_facts(figures)),
-        moments="".join(_moment_cards(summary, album, colors)) or "<p>Nothing changes suddenly.</p>",
+        moments=_moments(summary, album, colors),
         averages="".join(_average_cards(summary, album, colors)),
         classes="".join(_class_rows(figures["classes"])),
         warnings=_list(figures["warnings"], "streamcam had nothing to warn of."),
@@ -94,7 +96,8 @@ def _facts(figures: dict[str, Any]) -> Iterable[tuple[str, str]]:
     yield "Length", f"{format_time(figures['duration_s'])}, {figures['frames']} frames"
     yield "Explained", f"{figures['explained']} frames"
     yield "Mean confidence", _percent(figures["mean_confidence"])
-    yield "Label changes", f"{figures['label_changes']} within {len(figures['shots'])} shots"
+    shots = len(figures["shots"])
+    yield "Label changes", f"{figures['label_changes']} within {shots} {'shot' if shots == 1 else 'shots'}"
     if figures["fps"]:
         yield "Speed", f"{figures['fps']:.1f} frames a second, {figures['elapsed_s']:.1f} s in all"
     if not figures["is_complete"]:
@@ -122,7 +125,12 @@ def _list(lines: Sequence[str], otherwise: str) -> str:
     return f"<ul>{''.join(f'<li>{html.escape(line)}</li>' for line in lines)}</ul>"
 
 
-def _moment_cards(summary: Summary, album: Album, colors: Any) -> Iterable[str]:
+def _moments(summary: Summary, album: Album, colors: ByteArray) -> str:
+    cards = "".join(_moment_cards(summary, album, colors))
+    return f'<ul class="cards">{cards}</ul>' if cards else "<p>Nothing changes suddenly.</p>"
+
+
+def _moment_cards(summary: Summary, album: Album, colors: ByteArray) -> Iterable[str]:
     for moment in summary.moments:
         explanation = summary.explanations[moment.row]
         shot = next(one for one in summary.shots if one.begin <= moment.row < one.end)
@@ -137,7 +145,7 @@ def _moment_cards(summary: Summary, album: Album, colors: Any) -> Iterable[str]:
         )
 
 
-def _average_cards(summary: Summary, album: Album, colors: Any) -> Iterable[str]:
+def _average_cards(summary: Summary, album: Album, colors: ByteArray) -> Iterable[str]:
     whole = Shot(0, len(summary.explanations))
     named = [("Whole video", whole)]
     if len(summary.shots) > 1:
@@ -148,10 +156,10 @@ def _average_cards(summary: Summary, album: Album, colors: Any) -> Iterable[str]
         shapes = {heat.shape for heat in maps}
         if len(shapes) != 1:
             continue
-        heat = np.mean(maps, axis=0, dtype=np.float32)
+        heat: FloatArray = np.mean(maps, axis=0, dtype=np.float32)
         peak = float(heat.max())
         place = album.nearest(explanations[0].frame_index, explanations[0].frame_index)
-        shown = heat / peak if peak > 0 else heat
+        shown: FloatArray = heat / np.float32(peak) if peak > 0 else heat
         picture = draw_heat(album.image(place), shown, explanations[0].region, colors)
         drift = summary.drift(shot)
         moves = (

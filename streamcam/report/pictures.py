@@ -53,10 +53,10 @@ class Album:
 
 def heat_of(explanation: Explanation) -> FloatArray:
     """Return the heat of all of a frame's maps together, from 0 to 1, float32 (h, w)."""
-    heat = np.zeros((1, 1), np.float32)
+    heat: FloatArray = np.zeros((1, 1), np.float32)
     for heatmap in explanation.heatmaps.values():
         peak = float(np.abs(heatmap).max())
-        scaled = np.maximum(heatmap, 0) / peak if peak > 0 else np.zeros_like(heatmap)
+        scaled = (np.maximum(heatmap, 0) / (peak if peak > 0 else 1)).astype(np.float32)
         heat = np.maximum(heat, scaled) if heat.shape == scaled.shape else scaled
     return heat
 

@@ -64,7 +64,8 @@ class Summary:
     def shots(self) -> tuple[Shot, ...]:
         """The shots, in order."""
         begins = [row for row, one in enumerate(self.explanations) if one.starts_shot or row == 0]
-        return tuple(Shot(*pair) for pair in zip(begins, [*begins[1:], len(self.explanations)], strict=True))
+        ends = [*begins[1:], len(self.explanations)]
+        return tuple(Shot(begin, end) for begin, end in zip(begins, ends, strict=True))
 
     @functools.cached_property
     def segments(self) -> tuple[Segment, ...]:
@@ -89,7 +90,7 @@ class Summary:
         return len(self.segments) - len(self.shots)
 
     def classes(self) -> list[dict[str, Any]]:
-        """Return a row for each class that was shown first: share of the frames, mean and least confidence."""
+        """Return for each class that was shown first its share of the frames, mean and least confidence."""
         counts = Counter(self.shown)
         rows = []
         for label, count in counts.most_common():
@@ -203,7 +204,8 @@ def _confidence_of(explanation: Explanation) -> float:
 
 def center_of(explanation: Explanation) -> tuple[float, float]:
     """Return the center of a frame's heat, of all its maps, as fractions of the frame; NaN without heat."""
-    weights = sum((np.maximum(heatmap, 0) for heatmap in explanation.heatmaps.values()), np.zeros((1, 1)))
+    heat = [np.maximum(heatmap, 0) for heatmap in explanation.heatmaps.values()]
+    weights = np.sum(heat, axis=0) if heat else np.zeros((1, 1))
     total = float(weights.sum())
     if not total > 0:
         return math.nan, math.nan

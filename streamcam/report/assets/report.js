@@ -84,13 +84,13 @@
 
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const chart = (id, height, names, values, colors, range) => {
-    const text = style("--text"), line = style("--line");
+    const text = printing ? "#000" : style("--text"), line = printing ? "#bbb" : style("--line");
     const axis = { stroke: text, grid: { stroke: line }, ticks: { stroke: line } };
     const options = {
       width: element(id).clientWidth, height,
       scales: { x: { time: false }, y: { range } },
-      cursor: { sync: { key: "streamcam" }, focus: { prox: 30 }, drag: { x: true, y: false } },
-      axes: [{ ...axis, values: (_, ticks) => ticks.map(clock) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => range[1] === 1 ? percent(tick) : tick) }],
+      cursor: { sync: { key: "streamcam" }, drag: { x: true, y: false } },
+      axes: [{ ...axis, space: 70, values: (_, ticks) => ticks.map(clock) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => range[1] <= 1 ? percent(tick) : tick) }],
       series: [{ label: "Time", value: (_, value) => value === null ? "" : clock(value) },
         ...names.map((label, at) => ({ label, stroke: colors[at], width: 2, spanGaps: false, points: { show: values[at].filter((value) => value !== null).length < 2 }, value: (_, value) => value === null ? "" : percent(value) }))],
     };
@@ -100,11 +100,12 @@
   };
 
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const lighter = (color) => dark.matches && !matchMedia("print").matches ? `color-mix(in srgb, ${color} 55%, white)` : color;
+  let printing = false;
+  const lighter = (color) => dark.matches && !printing ? `color-mix(in srgb, ${color} 55%, white)` : color;
   const build = () => {
     charts.forEach((one) => one.destroy());
     const all = data.series.flatMap((one) => one.values).filter((value) => value !== null);
-    const low = Math.min(0, ...all), high = Math.max(1, ...all);
+    const low = Math.min(0, ...all), top = Math.max(0, ...all), high = top > 1 ? top : Math.min(1, Math.max(0.1, 1.2 * top));
     charts = [
       chart("confidence", 260, data.series.map((one) => one.label), data.series.map((one) => one.values), data.series.map((one) => lighter(one.color)), [low, high]),
       chart("center", 180, ["From the left", "From the top"], data.centers, [lighter("#0b6bcb"), lighter("#c2410c")], [0, 1]),
@@ -117,6 +118,8 @@
     waiting = setTimeout(() => charts.forEach((one) => one.setSize({ width: one.root.parentElement.clientWidth, height: one.height })), 100);
   });
   dark.addEventListener("change", build);
+  addEventListener("beforeprint", () => { printing = true; build(); });
+  addEventListener("afterprint", () => { printing = false; build(); });
   slider.addEventListener("input", () => choose(Number(slider.value)));
   showHeat.addEventListener("change", () => choose(chosen));
   document.querySelectorAll("[data-row]").forEach((button) => button.tagName === "BUTTON" && button.addEventListener("click", () => {
