@@ -60,8 +60,12 @@ class Photographs:
 
     def image(self, label: str, width: int = WIDTH, height: int = HEIGHT) -> Image:
         """RGB, uint8 (height, width, 3): the middle of the photograph at that shape."""
+        return fitted(self.original(label), width, height)
+
+    def original(self, label: str) -> Image:
+        """RGB, uint8 (H, W, 3): the whole photograph."""
         found = cv2.imread(str(self._folder / self._rows[label]["file"]))
-        return fitted(np.ascontiguousarray(found[..., ::-1]), width, height)
+        return np.ascontiguousarray(found[..., ::-1])
 
 
 def fitted(image: Image, width: int, height: int) -> Image:

@@ -152,6 +152,10 @@ class Explanation:
     probabilities: FloatArray | None = dataclasses.field(default=None, repr=False)
     """Probability of every class in this frame alone, or the values of a regressor, float32 (classes,); None
     if the frame was skipped."""
+    pane: str = ""
+    """Its name among several that are compared."""
+    others: tuple[Explanation, ...] = ()
+    """Of several explanations of the frame that are compared, those after this one."""
 
     def __post_init__(self) -> None:
         if [target.index for target in self.targets] != list(self.heatmaps):
@@ -178,6 +182,8 @@ class Explanation:
     def emptiness(self) -> str | None:
         """Why no map of the frame shows anything, a key of `EMPTY_MAPS`; None if one does, or if skipped."""
         if len(self.flags) < len(self.heatmaps):
+            return None
+        if self.others and None in (other.emptiness for other in self.others):
             return None
         return next(iter(self.flags.values()), None)
 
@@ -241,8 +247,8 @@ class HeatPeak:
 class Localization:
     """Where the displayed heat of a frame lies."""
 
-    boxes: tuple[HeatBox, ...] = ()
-    """Boxes around it; of each target the largest first."""
+    boxes: tuple[HeatBox, ...] | None = None
+    """Boxes around it, of each target the largest first; None if they were not looked for."""
     peaks: tuple[HeatPeak, ...] = ()
     """Its strongest places; of each target the strongest first."""
 
@@ -266,8 +272,17 @@ class StabilizedFrame:
     """The frame's own explanation, with the region that the heatmaps cover; without raw maps if skipped."""
     instances: tuple[Instance, ...] = ()
     """The objects to draw; those of the last explained frame if this one was skipped."""
+    others: tuple[StabilizedFrame, ...] = ()
+    """The same frame with the explanations that are compared with this one, as in `Explanation.others`."""
     localization: Localization | None = None
     """Where the heat lies, if that was asked for."""
+
+    @property
+    def annotations(self) -> tuple[Instance, ...]:
+        """The objects to write as annotations: boxes around the heat if asked for, else what was found."""
+        if self.localization is None or self.localization.boxes is None:
+            return self.instances
+        return tuple(box.instance for box in self.localization.boxes)
 
     def __repr__(self) -> str:
         labels = ", ".join(label.label for label in self.labels)

@@ -205,7 +205,8 @@ def attempt(path: Path, *, rendering: bool) -> tuple[str, str]:
     from stage_fakes import FakeExplainer
 
     from streamcam.errors import StreamcamError
-    from streamcam.pipeline.render import RenderSettings, render
+    from streamcam.pipeline.render import render
+    from streamcam.pipeline.settings import RenderSettings
     from streamcam.sources import open_source
 
     threads = threading.active_count()

@@ -13,8 +13,9 @@ from streamcam.cli.signals import SignalCount
 
 if TYPE_CHECKING:
     from streamcam.frames import SourceReport
-    from streamcam.pipeline.render import RenderResult, RenderSettings
+    from streamcam.pipeline.render import RenderResult
     from streamcam.pipeline.resume import ResumeState
+    from streamcam.pipeline.settings import RenderSettings
 
 
 def print_result(result: RenderResult, settings: RenderSettings) -> None:

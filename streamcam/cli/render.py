@@ -26,7 +26,7 @@ from streamcam.cli.signals import SignalCount, leave, stop_on_signal
 from streamcam.frames import check_inside
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer
+    from streamcam.explain import Explainer, PaneExplainer
     from streamcam.pipeline.render import RenderPlan
 
 
@@ -53,6 +53,18 @@ if TYPE_CHECKING:
     help="Also write raw maps and predictions, one JSON object per frame.",
 )
 @option(
+    "--annotations",
+    multiple=True,
+    metavar="FILE",
+    help="Also write detected objects, or with --boxes the boxes around the heat: boxes.json (COCO), "
+    "boxes.xml (CVAT, with tracks) or labels/%05d.txt (YOLO). Repeat it for several.",
+)
+@option(
+    "--masks",
+    metavar="DIR|FILE.mkv",
+    help="Also write masks of the same, as a PNG image per frame or one lossless video.",
+)
+@option(
     "--evidence",
     metavar="FILE.h5",
     help="Also keep all raw maps, predictions and settings in a file of arrays (HDF5), "
@@ -74,6 +86,8 @@ def render_command(
     overwrite: bool,
     resume: bool,
     sidecar: str | None,
+    annotations: tuple[str, ...],
+    masks: str | None,
     evidence: str | None,
     part: dict[str, Any],
     reading: dict[str, Any],
@@ -97,7 +111,8 @@ def render_command(
     from streamcam.media.encoders import EncoderSettings
     from streamcam.overlay import OverlaySettings
     from streamcam.pipeline.jobs import is_for_many
-    from streamcam.pipeline.render import RenderSettings, plan_render
+    from streamcam.pipeline.render import plan_render
+    from streamcam.pipeline.settings import RenderSettings
     from streamcam.sources import SourceSettings
     from streamcam.temporal import TemporalSettings
 
@@ -108,6 +123,8 @@ def render_command(
         localization=LocalizationSettings(**localization),
         encoder=EncoderSettings(**encoding),
         sidecar=sidecar,
+        annotations=annotations,
+        masks=masks,
         evidence=evidence,
         overwrite=overwrite,
         resume=resume,
@@ -122,7 +139,7 @@ def render_command(
     with plan_render(sources[0], output, settings) as plan:
         if explainer["at"] is not None:
             check_inside(explainer["at"], plan.info.width, plan.info.height)
-        return _render_file(plan, load, sources[0], output, quiet=quiet)
+        return render_file(plan, load, sources[0], output, quiet=quiet)
 
 
 def _load_explainer(model: dict[str, Any], explainer: dict[str, Any], line: ProgressLine) -> Explainer:
@@ -136,10 +153,26 @@ def _load_explainer(model: dict[str, Any], explainer: dict[str, Any], line: Prog
         return Explainer(network, **explainer)
 
 
-def _render_file(
-    plan: RenderPlan, load: Callable[[ProgressLine], Explainer], source: str, output: str, *, quiet: bool
+def render_file(
+    plan: RenderPlan,
+    load: Callable[[ProgressLine], Explainer | PaneExplainer],
+    source: str,
+    output: str,
+    *,
+    quiet: bool,
 ) -> int:
-    """Run the render of one file."""
+    """Run the render of one file, and print what became of it.
+
+    Args:
+        plan: The render.
+        load: Makes the explainer, and shows on the progress line what it does.
+        source: The input's name.
+        output: The output's name.
+        quiet: Whether to print errors only.
+
+    Returns:
+        The exit code.
+    """
     resume = plan.settings.resume
     signals = SignalCount()
     # Signals are handled from the first frame until the outcome is printed.

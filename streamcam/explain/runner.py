@@ -102,12 +102,14 @@ class NetworkRunner:
             preprocessor.prepare,
             VARIANTS_AT_ONCE if probe.batches else 1,
         )
-        self._graphs = None if model.clip_length > 1 else captured_graphs_for(device.torch, self.map_maker)
+        self._in_openvino = model.no_gradients is not None
+        is_captured = model.clip_length == 1 and not self._in_openvino
+        self._graphs = captured_graphs_for(device.torch, self.map_maker) if is_captured else None
 
     @property
     def backend(self) -> str:
         """The backend that runs the backbone: ``"openvino"`` or ``"torch"``."""
-        return "torch" if self._split is None else "openvino"
+        return "openvino" if self._in_openvino or self._split is not None else "torch"
 
     @property
     def reason(self) -> str:
@@ -127,12 +129,12 @@ class NetworkRunner:
         """Number of threads that torch is best given."""
         return available_cores() if self._split is None else self._split.head_threads
 
-    def run(self, pixels: NDArray[np.uint8], targets: Sequence[Target], notes: list[str]) -> BatchRun:
+    def run(self, pixels: NDArray[np.uint8], targets: Sequence[Target] | None, notes: list[str]) -> BatchRun:
         """Run the network.
 
         Args:
             pixels: Images (N, H, W, 3) or clips (N, T, H, W, 3).
-            targets: What will be explained.
+            targets: What will be explained; None if several maps are asked for, by other methods too.
             notes: Takes a sentence where OpenVINO turns out to compute something else, and torch is used.
         """
         if self._split is not None:
@@ -143,7 +145,7 @@ class NetworkRunner:
                 self._reason = "OpenVINO computes this network differently from torch, so torch runs it"
                 notes.append(self._reason)
                 _logger.info("%s", self._reason)
-        if self._graphs is None:
+        if self._graphs is None or targets is None:
             return self.map_maker.run(pixels)
         return self._graphs.run(pixels, targets) or self.map_maker.run(pixels)
 

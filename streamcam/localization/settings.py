@@ -19,7 +19,7 @@ class LocalizationSettings:
 
     boxes: bool = False
     """Whether boxes are put around the heat."""
-    threshold: float = 0.2
+    threshold: float = 0.3
     """Heat of at least this share of the frame's strongest is inside, above 0 and below 1."""
     components: str = "largest"
     """Which connected areas get a box: a name in `COMPONENTS`."""

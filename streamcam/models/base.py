@@ -142,6 +142,11 @@ class Model(abc.ABC):
         return False
 
     @property
+    def may_find_objects(self) -> bool:
+        """Whether an answer can have `Output.instances`."""
+        return True
+
+    @property
     def certain_score(self) -> float:
         """Score from which an object is reported; one below continues an object that is tracked already."""
         return 0.0
@@ -160,6 +165,12 @@ class Model(abc.ABC):
     def answers_values(self) -> bool:
         """Whether scores are numbers to show as they are, as a regressor's, instead of classes."""
         return False
+
+    @property
+    def no_gradients(self) -> str | None:
+        """Why its network has no gradients, as the subject of a sentence; None where it has."""
+        reason: str | None = getattr(self.module, "no_gradients", None)
+        return reason
 
     @property
     def shows_scores(self) -> bool:

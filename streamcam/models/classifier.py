@@ -29,6 +29,11 @@ class Classifier(Model):
     for a network that returns probabilities. They stay what they are with value, for regressors."""
 
     @property
+    def may_find_objects(self) -> bool:
+        """Whether an answer can have `Output.instances`: never."""
+        return False
+
+    @property
     def answers_values(self) -> bool:
         """Whether the network is a regressor."""
         return self.activation == "value"

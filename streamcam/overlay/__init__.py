@@ -3,6 +3,7 @@
 from streamcam.overlay.colormaps import COLORMAPS
 from streamcam.overlay.layouts import LAYOUTS
 from streamcam.overlay.overlay import Overlay
+from streamcam.overlay.panes import PaneOverlay
 from streamcam.overlay.settings import OverlaySettings
 
-__all__ = ["COLORMAPS", "LAYOUTS", "Overlay", "OverlaySettings"]
+__all__ = ["COLORMAPS", "LAYOUTS", "Overlay", "OverlaySettings", "PaneOverlay"]

@@ -149,7 +149,7 @@ class Overlay:
                 ColoredInstance(
                     box.instance, targets[box.target] or ACCENT, f"{format_percentage(box.share)} of the heat"
                 )
-                for box in localization.boxes
+                for box in localization.boxes or ()
             ]
             self._boxes.draw(drawn, boxes)
         points = [Point(peak.x, peak.y, targets[peak.target] or ACCENT) for peak in localization.peaks]

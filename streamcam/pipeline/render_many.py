@@ -13,14 +13,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import streamcam
-from streamcam.errors import OutputExistsError, StreamcamError
+from streamcam.errors import InvalidArgumentError, OutputExistsError, StreamcamError
 from streamcam.localization import Localizer
 from streamcam.overlay import Overlay
 from streamcam.pipeline.identity import flatten, identify_file
 from streamcam.pipeline.jobs import RenderJob, base_directory, list_jobs, make_directories
 from streamcam.pipeline.manifest import Manifest, ManifestEntry, read_manifest
-from streamcam.pipeline.render import Progress, RenderResult, RenderSettings, plan_render
+from streamcam.pipeline.render import Progress, RenderResult, plan_render
 from streamcam.pipeline.resume import ResumeState
+from streamcam.pipeline.settings import RenderSettings
 from streamcam.sinks import output_size
 from streamcam.sources import Location
 from streamcam.sources.files import is_file
@@ -129,6 +130,11 @@ def plan_many(
     Localizer(settings.localization)
     directory = base_directory(output)
     earlier = [directory / entry.output for entry in read_manifest(directory)]
+    for name, location in settings.locations:
+        if name not in ("sidecar", "evidence"):
+            raise InvalidArgumentError(
+                f"`{name}` {str(location)!r} is for one input; render several one by one for that"
+            )
     jobs = list_jobs(sources, output, settings.sidecar, settings.evidence, left_out=earlier)
     _refuse_existing(jobs, earlier, overwrite=settings.overwrite)
     make_directories(jobs)

@@ -13,13 +13,11 @@ from streamcam.session.state import ExplainerFacts, ExplainRequest
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer
-    from streamcam.models import Layer, Model
+    from streamcam.models import Model
     from streamcam.temporal import Tracker
 
 _KEPT = 4
 """How many explainers are kept: going back to a method or layer is then immediate. Each holds a network."""
-
-_MOST_DOTS = 1  # layers deeper inside are parts of blocks, hundreds of them
 
 BuildExplainer = Callable[[str, str], "Explainer"]
 """Builds the explainer for a method and a target layer."""
@@ -135,7 +133,7 @@ def build_from_explainer(explainer: Explainer) -> BuildExplainer:
     def build(method: str, layer: str) -> Explainer:
         if (method, layer) == (explainer.method, explainer.target_layer or "auto"):
             return explainer
-        return explainer.variant(method=method, target_layer=layer)
+        return explainer.variant(method=method, target_layer=layer, batch_size=SessionExplainer.batch_size)
 
     return build
 
@@ -152,19 +150,7 @@ def _aim(explainer: Explainer, request: ExplainRequest) -> Explainer:
 
 def _stages_of(explainer: Explainer) -> tuple[str, ...]:
     """Return the layers worth choosing from: the last of each resolution and width, outside of blocks."""
-    from streamcam.models import probe_model
+    from streamcam.models import probe_model, stage_layers
 
     probe = probe_model(explainer.model, explainer.fit, explainer.device)
     return stage_layers(probe.layers, explainer.target_layer)
-
-
-def stage_layers(layers: Sequence[Layer], always: str) -> tuple[str, ...]:
-    """Choose from all layers of a network those that a person would go through.
-
-    Args:
-        layers: All layers, in the order in which they run.
-        always: Name of a layer that is always among them.
-    """
-    outer = [layer for layer in layers if layer.explains and layer.name.count(".") <= _MOST_DOTS]
-    last = {(layer.grid, layer.channels): layer.name for layer in outer}
-    return tuple(layer.name for layer in layers if layer.name in last.values() or layer.name == always)

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from streamcam.media.numbered_files import is_pattern
 from streamcam.sinks.base import Sink
 from streamcam.sinks.evidence import EvidenceSink, open_evidence_sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, ImageSink, open_image_sink
 from streamcam.sinks.locks import lock, unlock
+from streamcam.sinks.masks import open_mask_sink
 from streamcam.sinks.memory import MemorySink
 from streamcam.sinks.part_file import check_output, discard_all, same_file
 from streamcam.sinks.recording import Recording, check_recording
 from streamcam.sinks.resume.segments import SegmentStore, locked_store, open_store, parts_path
 from streamcam.sinks.resume.sink import ResumableSink, check_resumable, make_resumable
-from streamcam.sinks.sequence import SequenceSink, is_sequence, sequence_size
+from streamcam.sinks.sequence import SequenceSink, sequence_size
 from streamcam.sinks.sidecar import SidecarSink, open_sidecar_sink
-from streamcam.sinks.table import SINKS, Opener, SinkKind, SinkSettings, open_sink
+from streamcam.sinks.table import (
+    SINKS,
+    Opener,
+    SinkKind,
+    SinkSettings,
+    holds_objects,
+    open_sink,
+    shows_images,
+)
 from streamcam.sinks.text import TextSink
 from streamcam.sinks.video import VideoSink
 
@@ -40,21 +50,24 @@ __all__ = [
     "check_recording",
     "check_resumable",
     "discard_all",
+    "holds_objects",
     "lock",
     "locked_store",
     "make_resumable",
     "open_evidence_sink",
     "open_image_sink",
+    "open_mask_sink",
     "open_sidecar_sink",
     "open_sink",
     "open_store",
     "output_size",
     "parts_path",
     "same_file",
+    "shows_images",
     "unlock",
 ]
 
 
 def output_size(path: Path) -> int:
     """Return how many bytes a finished output takes on the disk."""
-    return sequence_size(path) if is_sequence(path) and not path.exists() else path.stat().st_size
+    return sequence_size(path) if is_pattern(path) and not path.exists() else path.stat().st_size

@@ -1,10 +1,10 @@
-"""Videos as numbered image files."""
+"""Videos as numbered files: images, or what a subclass writes for each frame."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError
+from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError, map_errors
 from streamcam.explanations import RenderedFrame
 from streamcam.frames import SourceInfo
 from streamcam.media.encoders import EncoderSettings
@@ -12,7 +12,7 @@ from streamcam.media.numbered_files import is_pattern, numbered_files, numbered_
 from streamcam.media.scaling import Resampler
 from streamcam.sinks.base import Sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, save_image
-from streamcam.sinks.part_file import begin_directory, end_directory, leave_directory
+from streamcam.sinks.part_file import begin_directory, end_directory, leave_directory, sink_error
 
 _FIRST = 1
 """The number of the first image, as FFmpeg counts."""
@@ -27,7 +27,8 @@ def _check_sequence(path: Path, info: SourceInfo, settings: EncoderSettings, *, 
     given = (settings.codec, settings.preset, settings.crf, settings.chroma)
     if any(value is not None for value in given) or settings.depth == 10:
         raise InvalidArgumentError(
-            f"{path.name!r} stands for images, which have no `codec`, `crf`, `preset`, `chroma` or `depth=10`"
+            f"{path.name!r} stands for many files: they have no `codec`, `crf`, `preset`, `chroma` and "
+            "`depth=10`"
         )
     existing = numbered_files(path)
     inputs = {file.resolve() for file in info.files}
@@ -47,7 +48,17 @@ def sequence_size(path: Path) -> int:
 def open_sequence_sink(
     path: Path, info: SourceInfo, settings: EncoderSettings, *, overwrite: bool
 ) -> SequenceSink:
-    """Check that numbered images can be made, and make a directory for them beside their final place.
+    """Start numbered images; see `begin_sequence`."""
+    return SequenceSink(
+        path, info, begin_sequence(path, info, settings, overwrite=overwrite), overwrite=overwrite
+    )
+
+
+def begin_sequence(path: Path, info: SourceInfo, settings: EncoderSettings, *, overwrite: bool) -> Path:
+    """Check that numbered files can be made, and make a directory for them beside their final place.
+
+    Returns:
+        The directory.
 
     Raises:
         InvalidArgumentError: if there are settings that only videos have.
@@ -56,8 +67,7 @@ def open_sequence_sink(
         SinkError: if the directory cannot be made.
     """
     _check_sequence(path, info, settings, overwrite=overwrite)
-    part = begin_directory(path.with_name(path.name + ".parts"), path)
-    return SequenceSink(path, info, part, overwrite=overwrite)
+    return begin_directory(path.with_name(path.name + ".parts"), path)
 
 
 class SequenceSink(Sink):
@@ -98,13 +108,38 @@ class SequenceSink(Sink):
         """
         if not self._is_open:
             raise SinkError(f"{str(self._path)!r} is closed already")
-        name = numbered_name(self._path, len(self._written) + _FIRST)
-        rgb = self._resampler.to_shown(frame.image)
+        self._add(numbered_name(self._path, len(self._written) + _FIRST), frame)
+
+    def _add(self, name: str, frame: RenderedFrame) -> None:
         try:
-            save_image(rgb, self._part / name)
+            self.save(frame, self._part / name)
         except (OSError, ValueError) as error:  # ValueError: a format's limit on size
             raise SinkError(f"{str(self._path.with_name(name))!r} cannot be written: {error}") from error
         self._written.append(self._part / name)
+
+    def save(self, frame: RenderedFrame, path: Path) -> None:
+        """Write the file of one frame.
+
+        Raises:
+            OSError: if the disk refuses.
+            ValueError: if it cannot hold the frame.
+        """
+        save_image(self._resampler.to_shown(frame.image), path)
+
+    def add_file(self, name: str, text: str) -> None:
+        """Add a text file that lies beside the numbered ones.
+
+        Raises:
+            SinkError: if the disk refuses.
+        """
+        if not self._is_open or not self._written:
+            return  # `finish` says why
+        path = self._part / name
+        with map_errors(
+            OSError, to=lambda error: sink_error(self._path.with_name(name), "cannot be written", error)
+        ):
+            path.write_text(text, encoding="utf-8")
+        self._written.append(path)
 
     def finish(self, *, cut_short: bool = False) -> None:  # noqa: ARG002 - every image is whole
         """Move the images to their final place; those of an earlier run are removed first.

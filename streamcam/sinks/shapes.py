@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamcam.explanations import Instance
+from streamcam.explanations import Instance, RenderedFrame
 
 _TOLERANCE = 0.005
 """How far a polygon may lie from the mask's outline, as a share of the frame's longer side."""
+
+
+def annotations_of(frame: RenderedFrame) -> tuple[Instance, ...]:
+    """Return the objects of a frame that are written as annotations, those with an area inside it."""
+    if frame.stabilized is None:
+        return ()
+    return tuple(one for one in frame.stabilized.annotations if _has_area(one))
+
+
+def annotated_size(frame: RenderedFrame) -> tuple[int, int]:
+    """Return the size of the frame itself, (width, height) in pixels, whatever layout it is drawn in."""
+    image = frame.image if frame.stabilized is None else frame.stabilized.frame.image
+    return image.width, image.height
+
+
+def _has_area(instance: Instance) -> bool:
+    left, top, right, bottom = (min(max(edge, 0.0), 1.0) for edge in instance.box)
+    return all(map(math.isfinite, instance.box)) and left < right and top < bottom
 
 
 def pixel_box(instance: Instance, size: tuple[int, int]) -> list[float]:

@@ -12,6 +12,10 @@ from streamcam.frames import SourceInfo
 from streamcam.media.containers import CONTAINERS
 from streamcam.media.encoders import EncoderSettings
 from streamcam.media.images import has_alpha
+from streamcam.media.numbered_files import is_pattern
+from streamcam.sinks.annotations.coco import open_coco_sink
+from streamcam.sinks.annotations.cvat import CvatSink
+from streamcam.sinks.annotations.yolo import open_yolo_sink
 from streamcam.sinks.base import Sink
 from streamcam.sinks.evidence import open_evidence_sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, open_image_sink
@@ -51,6 +55,8 @@ class SinkKind:
     """Whether an output of this location and input is of this kind, where several have the same suffix."""
     alpha_keys: Collection[str] | None = None
     """Those of the keys whose outputs hold an alpha channel; None where they show no images."""
+    annotates: bool = False
+    """Whether it holds the objects of frames, or boxes around their heat, rather than images or maps."""
 
 
 def _open_image(location: str, _info: SourceInfo, settings: SinkSettings) -> Sink:
@@ -67,6 +73,18 @@ def _open_video(location: str, info: SourceInfo, settings: SinkSettings) -> Sink
 
 def _open_sidecar(location: str, info: SourceInfo, settings: SinkSettings) -> Sink:
     return open_sidecar_sink(Path(location), info, overwrite=settings.overwrite)
+
+
+def _open_coco(location: str, info: SourceInfo, settings: SinkSettings) -> Sink:
+    return open_coco_sink(Path(location), info, overwrite=settings.overwrite)
+
+
+def _open_cvat(location: str, _info: SourceInfo, settings: SinkSettings) -> Sink:
+    return CvatSink.open(Path(location), overwrite=settings.overwrite)
+
+
+def _open_yolo(location: str, info: SourceInfo, settings: SinkSettings) -> Sink:
+    return open_yolo_sink(Path(location), info, settings.encoder, overwrite=settings.overwrite)
 
 
 def _open_evidence(location: str, info: SourceInfo, settings: SinkSettings) -> Sink:
@@ -102,6 +120,16 @@ SINKS: list[SinkKind] = [
         _ALPHA_VIDEOS,
     ),
     SinkKind("raw maps", (".jsonl",), _open_sidecar, "raw.jsonl"),
+    SinkKind("COCO annotations", (".json",), _open_coco, "boxes.json", annotates=True),
+    SinkKind("CVAT annotations", (".xml",), _open_cvat, "boxes.xml", annotates=True),
+    SinkKind(
+        "YOLO labels",
+        (".txt",),
+        _open_yolo,
+        "labels/%05d.txt",
+        lambda location, _info: is_pattern(Path(location)),
+        annotates=True,
+    ),
     SinkKind("evidence", (".h5", ".hdf5"), _open_evidence, "evidence.h5"),
 ]
 """Every kind of output. The first row that has the location's suffix or scheme and takes the location wins:
@@ -143,6 +171,18 @@ def open_sink(
                 raise _alpha_refusal(location, info)
             return kind.open(location, info, SinkSettings(settings or EncoderSettings(), overwrite))
     raise _refusal(location, info, kinds)
+
+
+def holds_objects(location: str | Path) -> bool:
+    """Return whether an output of this name holds objects or boxes around heat, not images or maps."""
+    key = Path(location).suffix.lower()
+    return any(kind.annotates for kind in SINKS if key in kind.keys)
+
+
+def shows_images(location: str | Path) -> bool:
+    """Return whether an output of this name may be images or a video; true of unknown names."""
+    kinds = [kind for kind in SINKS if Path(location).suffix.lower() in kind.keys]
+    return not kinds or any(kind.alpha_keys is not None for kind in kinds)
 
 
 def _alpha_refusal(location: str, info: SourceInfo) -> InvalidArgumentError:

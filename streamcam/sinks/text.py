@@ -30,7 +30,7 @@ def open_text_part(path: Path) -> TextIO:
 
 
 class TextSink(Sink):
-    """A text file with one line a frame. A subclass implements `format_line`, and is opened by `open`."""
+    """A text file that grows frame by frame. A subclass implements `format_line`, and is opened by `open`."""
 
     def __init__(self, path: Path, file: TextIO, *, overwrite: bool) -> None:
         """Take over an open file.
@@ -61,12 +61,16 @@ class TextSink(Sink):
         return cls(path, open_text_part(path), overwrite=overwrite)
 
     @abc.abstractmethod
-    def format_line(self, frame: RenderedFrame) -> str:
-        """Return the line of one frame, without the line break.
+    def format_line(self, frame: RenderedFrame) -> str | None:
+        """Return the line of one frame, without the line break; None if it adds nothing to the file.
 
         Raises:
             ValueError: if it has none; the message names what the file cannot hold.
         """
+
+    def format_end(self) -> str:
+        """Return what follows the last line of a complete file."""
+        return ""
 
     @property
     def written(self) -> int:
@@ -83,7 +87,9 @@ class TextSink(Sink):
             raise SinkError(f"{str(self._path)!r} is closed already")
         check_part(self._path)
         try:
-            self._file.write(f"{self.format_line(frame)}\n")
+            line = self.format_line(frame)
+            if line is not None:
+                self._file.write(f"{line}\n")
         except OSError as error:
             raise sink_error(self._path, "cannot be written", error) from error
         except ValueError as error:
@@ -102,6 +108,7 @@ class TextSink(Sink):
             self.abort()
             raise SinkError(f"{str(self._path)!r} was not written: no image was finished")
         try:
+            self._file.write(self.format_end())
             self._file.close()
         except OSError as error:
             self.abort()

@@ -317,6 +317,34 @@ MISTAKES = [
         r"choice of components 'both'.*all, largest",
         {"boxes": True, "components": "both"},
     ),
+    Mistake(
+        "-o out.mp4 --boxes --annotations boxes.csv",
+        MISUSE,
+        InvalidArgumentError,
+        r"`annotations` 'boxes\.csv' is of no such kind; use boxes\.json for COCO",
+        {"boxes": True, "annotations": ("boxes.csv",)},
+    ),
+    Mistake(
+        "-o out.mp4 --boxes --annotations boxes.json --annotations boxes.json",
+        MISUSE,
+        InvalidArgumentError,
+        r"the annotations 'boxes\.json' is the annotations itself",
+        {"boxes": True, "annotations": ("boxes.json", "boxes.json")},
+    ),
+    Mistake(
+        "-o out.mp4 --boxes --annotations there/boxes.json",
+        MISUSE,
+        NoDirectoryError,
+        r"no directory 'there'; make it first",
+        {"boxes": True, "annotations": ("there/boxes.json",)},
+    ),
+    Mistake(
+        "-o out.mp4 --boxes --masks masks.mp4",
+        MISUSE,
+        InvalidArgumentError,
+        r"'masks\.mp4' cannot hold masks, which are lossless",
+        {"boxes": True, "masks": "masks.mp4"},
+    ),
     Mistake("-o out.mp4 --start 99", FAILED, SourceError, r"'clip\.mp4'.*99 s.*`start_s`", {"start_s": 99.0}),
     Mistake(
         "-o out.mp4 --video-stream 1",
@@ -452,7 +480,7 @@ def test_an_error_inside_is_one_line_too(
     def fall_over(*_arguments: object, **_settings: object) -> None:
         raise RuntimeError("first line\nsecond line")
 
-    monkeypatch.setattr("streamcam.pipeline.render.open_sink", fall_over)
+    monkeypatch.setattr("streamcam.pipeline.outputs.open_sink", fall_over)
     code, line = run_badly(work, capfd, ["render", "clip.mp4", "-o", "out.mp4"])
     assert code == FAILED
     assert line == (

@@ -34,6 +34,10 @@ UNKNOWN = [
     ),
     (["--class", "1000"], r"unknown class 1000.*0 to 999"),
     (["--class", ""], r"unknown class ''"),
+    (
+        ["--annotations", "boxes.json", "--masks", "masks"],
+        r"lite0 finds no objects to write to 'boxes\.json'; with --boxes it holds boxes around the heat",
+    ),
     (["--target-layer", "stages.99"], r"stages\.99"),
     (["--weights", "missing.pth"], r"no weights file 'missing\.pth'; check --weights"),
     (["--labels", "missing.txt"], r"no labels file 'missing\.txt'; check --labels"),

@@ -13,7 +13,8 @@ from stage_fakes import FakeExplainer
 from streamcam.errors import InvalidArgumentError, OutputExistsError, SourceError, UnknownNameError
 from streamcam.media.encoders import EncoderSettings
 from streamcam.overlay import OverlaySettings
-from streamcam.pipeline.render import RenderSettings, plan_render, render
+from streamcam.pipeline.render import plan_render, render
+from streamcam.pipeline.settings import RenderSettings
 from streamcam.sources import SourceSettings, open_source
 from streamcam.temporal import TemporalSettings
 

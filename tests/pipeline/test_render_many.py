@@ -14,8 +14,8 @@ import streamcam
 from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError
 from streamcam.overlay import OverlaySettings
 from streamcam.pipeline.manifest import Manifest, ManifestEntry, read_manifest
-from streamcam.pipeline.render import RenderSettings
 from streamcam.pipeline.render_many import JobResult, RenderManyResult, plan_many
+from streamcam.pipeline.settings import RenderSettings
 
 FRAMES = 6
 
@@ -200,3 +200,10 @@ def test_the_last_line_about_an_output_counts(tmp_path: Path) -> None:
         assert len(opened.path.read_text().splitlines()) == 2
     assert len((tmp_path / "streamcam.jsonl").read_text().splitlines()) == 1
     assert read_manifest(tmp_path)[0].messages == ("fine",)
+
+
+@pytest.mark.parametrize("name", ["masks", "annotations"])
+def test_masks_and_annotations_are_for_one_input(videos: list[Path], name: str) -> None:
+    settings = RenderSettings(**{name: "masks" if name == "masks" else ("boxes.json",)})
+    with pytest.raises(InvalidArgumentError, match=f"`{name}` '.*' is for one input"):
+        run(videos, settings=settings)

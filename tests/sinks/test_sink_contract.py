@@ -14,6 +14,7 @@ from video_runs import FAST, rendered
 from streamcam.errors import SinkError
 from streamcam.media.images import planes_of
 from streamcam.sinks import SINKS, MemorySink, Sink, SinkKind, open_sink
+from streamcam.sinks.annotations.yolo import CLASSES
 
 SPECIAL: dict[str, Callable[[Path], Sink]] = {
     "odd size": lambda folder: open_sink(folder / "out.mp4", info_of(size=(65, 47)), settings=FAST),
@@ -55,7 +56,8 @@ def outputs(kind: str) -> list[str]:
     """The files that a finished sink leaves."""
     if kind in SPECIAL:
         return [] if kind == "memory" else ["out.mp4"]
-    return [kind.removeprefix("still ").replace("%05d", "00001")]
+    name = kind.removeprefix("still ").replace("%05d", "00001")
+    return [name, CLASSES] if name.endswith(".txt") else [name]
 
 
 def image(kind: str, index: int = 0) -> av.VideoFrame:

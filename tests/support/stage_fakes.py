@@ -116,7 +116,10 @@ class FakeExplainer:
     fit = "stretch"
     notes: Sequence[str] = ()
     model = types.SimpleNamespace(
-        name="fake", weights="none", labels=[f"class {number}" for number in range(8)]
+        name="fake",
+        weights="none",
+        labels=[f"class {number}" for number in range(8)],
+        may_find_objects=True,
     )
     backend, precision, device = "torch", "fp32", "cpu"
     backend_reason = "there is nothing to compute"
@@ -145,6 +148,9 @@ class FakeExplainer:
             settings, model = {**model.settings, **settings}, model.name
         self.settings = {"model": model, "batch_size": batch_size, **settings}
         self._before = before
+
+    def describe(self) -> dict[str, object]:
+        return {"model": "fake", "weights": "none", "method": self.method, "target_layer": self.target_layer}
 
     def identity(self) -> dict[str, object]:
         return {"model": self.settings["model"], "batch": self.batch_size}

@@ -18,8 +18,9 @@ from streamcam.explanations import RenderedFrame
 from streamcam.frames import ColorTags, Frame, SourceInfo, SourceReport
 from streamcam.media.encoders import EncoderSettings
 from streamcam.media.images import bits_of, blank_like, planes_of, set_tags
-from streamcam.pipeline.render import Progress, RenderResult, RenderSettings, render
+from streamcam.pipeline.render import Progress, RenderResult, render
 from streamcam.pipeline.resume import ResumeState
+from streamcam.pipeline.settings import RenderSettings
 from streamcam.pipeline.stream import ExplainedStream
 from streamcam.sinks import open_sink
 from streamcam.sources import SourceSettings, open_source

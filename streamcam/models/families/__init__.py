@@ -4,6 +4,7 @@ from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.bundled import BUNDLED
 from streamcam.models.families.clip import CLIP
 from streamcam.models.families.detection import DETECTION
+from streamcam.models.families.files import FILES
 from streamcam.models.families.hugging_face import HUGGING_FACE
 from streamcam.models.families.own import OWN
 from streamcam.models.families.segmentation import SEGMENTATION
@@ -20,6 +21,7 @@ FAMILIES: tuple[ModelFamily, ...] = (
     TIMM,
     CLIP,
     HUGGING_FACE,
+    FILES,
     OWN,
 )
 """Every family, in the order in which a name is looked up."""

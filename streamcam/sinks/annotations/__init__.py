@@ -1,0 +1,1 @@
+"""Annotations: boxes and outlines of objects, or of heat, as labeling tools and training code read them."""
