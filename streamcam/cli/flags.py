@@ -42,6 +42,7 @@ FLAGS: dict[str, str] = {
     "keep_interlaced": "--keep-interlaced",
     "key": "--key",
     "label_hold_s": "--label-hold",
+    "label_size": "--label-size",
     "layers": "--layers",
     "labels": "--labels",
     "logits_key": "--logits-key",
