@@ -125,11 +125,40 @@ def explain_class(state: LiveState, argument: Argument) -> Update:
 
 
 def begin_entry(state: LiveState, _: Argument) -> Update:
-    """Start typing the name of a class."""
+    """Start typing the name of a class, or a prompt."""
     if state.facts is None:
         return Update(state)
-    return Update(
-        dataclasses.replace(state.with_view(help_shown=False), entry=ClassEntry(state.facts.labels))
+    entry = ClassEntry(state.facts.labels, takes_prompts=state.facts.takes_prompts)
+    return Update(dataclasses.replace(state.with_view(help_shown=False), entry=entry))
+
+
+def add_prompt(state: LiveState, argument: Argument) -> Update:
+    """Compare frames with one more text, and explain that."""
+    prompt = _prompt(state, argument)
+    if state.facts is None:
+        return Update(state)
+    if prompt in state.facts.labels:
+        return explain_class(state, prompt)
+    return _change_prompts(state, (*state.facts.labels, prompt))
+
+
+def replace_prompts(state: LiveState, argument: Argument) -> Update:
+    """Compare frames with this text alone."""
+    return _change_prompts(state, (_prompt(state, argument),))
+
+
+def _prompt(state: LiveState, argument: Argument) -> str:
+    if not isinstance(argument, str) or not argument.strip():
+        raise InvalidArgumentError(f"a prompt is a text, not {argument!r}")
+    if state.facts is not None and not state.facts.takes_prompts:
+        raise InvalidArgumentError(f"{state.facts.model} has classes of its own and takes no prompts")
+    return argument.strip()
+
+
+def _change_prompts(state: LiveState, prompts: tuple[str, ...]) -> Update:
+    """Compare frames with other texts, and explain the last of them."""
+    return _request(
+        state, f"prompt: {prompts[-1]} …", prompts=prompts, class_index=len(prompts) - 1, rank=None
     )
 
 
@@ -210,7 +239,9 @@ COMMANDS = [
     Command("method", {"m": 1, "M": -1}, "m  M", "next, previous method", change_method, _STEPS),
     Command("layer", {"l": -1, "L": 1}, "l  L", "earlier, later layer", change_layer, _STEPS),
     Command("lock", {"c": None}, "c", "lock or unlock the class", toggle_lock),
-    Command("type_class", {"/": None}, "/", "type the name of a class", begin_entry),
+    Command("type_class", {"/": None}, "/", "type a class or a prompt", begin_entry),
+    Command("add_prompt", {}, "", "add a prompt", add_prompt, "a text"),
+    Command("replace_prompts", {}, "", "replace all prompts", replace_prompts, "a text"),
     Command(
         "prediction",
         {str(place): place for place in range(1, 6)},
@@ -343,14 +374,17 @@ def press_key(state: LiveState, key: str) -> Update:
 
 
 def _type(state: LiveState, entry: ClassEntry, key: str) -> Update:
-    """Edit the class name being typed."""
+    """Edit the class name or the prompt being typed."""
     if key == "escape":
         return Update(dataclasses.replace(state, entry=None))
     if key == "enter":
         state = dataclasses.replace(state, entry=None)
-        if entry.choice is not None:
-            return _lock(state, entry.choice, entry.labels[entry.choice])
-        return Update(state.with_message(f"no class is called {entry.text!r}") if entry.text else state)
+        choice = entry.choice
+        if choice is None:
+            return Update(state.with_message(f"no class is called {entry.text!r}") if entry.text else state)
+        if choice.class_index is None:
+            return _change_prompts(state, choice.prompts)
+        return _lock(state, choice.class_index, entry.labels[choice.class_index])
     if key in _ENTRY_KEYS:
         entry = _ENTRY_KEYS[key](entry)
     elif len(key) == 1 and key.isprintable():
@@ -366,7 +400,7 @@ _ENTRY_KEYS: dict[str, Callable[[ClassEntry], ClassEntry]] = {
 }
 
 
-def _request(state: LiveState, message: str, **changes: str | int | None) -> Update:
+def _request(state: LiveState, message: str, **changes: str | int | tuple[str, ...] | None) -> Update:
     """Ask for something else to be explained."""
     request = dataclasses.replace(state.request, **changes)  # type: ignore[arg-type]
     return Update(dataclasses.replace(state, request=request).with_message(message), (Explain(request),))

@@ -53,9 +53,9 @@ class HudState:
     at_left: bool = False
     """Whether badges and statistics are at the left, as the labels are at the upper right."""
     typed: str | None = None
-    """The class name being typed; None while none is."""
+    """The class name or prompt being typed; None while none is."""
     choices: tuple[str, ...] = ()
-    """Class names that fit what was typed."""
+    """The possibilities: class names that fit, a prompt to add."""
     chosen: int = 0
     """Which of `choices` is marked."""
 
@@ -92,7 +92,7 @@ def hud_of(state: LiveState) -> HudState:
         frozen=state.frozen,
         at_left=view.overlay.labels and view.overlay.corner == Corner(is_right=True, is_bottom=False),
         typed=None if entry is None else entry.text,
-        choices=() if entry is None else tuple(entry.labels[index] for index in entry.matches),
+        choices=() if entry is None else tuple(choice.text for choice in entry.choices),
         chosen=0 if entry is None else entry.chosen,
     )
 

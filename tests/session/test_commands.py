@@ -135,6 +135,39 @@ def test_a_class_is_typed_and_chosen() -> None:
     assert text_of(state) == "locked: Egyptian cat"
 
 
+PROMPTED = dataclasses.replace(
+    SHOWN, facts=dataclasses.replace(FACTS, labels=("a cat", "a cup"), takes_prompts=True)
+)
+
+
+def test_a_text_that_is_no_prompt_yet_is_added_or_replaces_all() -> None:
+    state = press(PROMPTED, "/", *"a ca")
+    assert hud_of(state).choices == ("add 'a ca'", "only 'a ca'", "a cat")
+    added = press(state, "enter")
+    assert added.request == dataclasses.replace(START, prompts=("a cat", "a cup", "a ca"), class_index=2)
+    assert added.entry is None
+    assert text_of(added) == "prompt: a ca …"
+    assert press(state, "down", "enter").request == dataclasses.replace(
+        START, prompts=("a ca",), class_index=0
+    )
+    assert press(state, "up", "enter").request == dataclasses.replace(START, class_index=0)
+    assert press(state, "up", "tab").entry == press(PROMPTED, "/", *"a cat").entry
+    assert hud_of(press(state, "t")).choices == ("a cat",)  # one that is there already is only explained
+    assert hud_of(press(state, *"p ")).choices == ("add 'a cap'", "only 'a cap'")
+
+
+def test_prompts_come_from_python_too() -> None:
+    added = run_command(PROMPTED, "add_prompt", " a dog ").state.request
+    assert added == dataclasses.replace(START, prompts=("a cat", "a cup", "a dog"), class_index=2)
+    assert run_command(PROMPTED, "add_prompt", "a cup").state.request.class_index == 1
+    alone = run_command(PROMPTED, "replace_prompts", "a dog").state.request
+    assert alone == dataclasses.replace(START, prompts=("a dog",), class_index=0)
+    with pytest.raises(InvalidArgumentError, match="a prompt is a text, not 3"):
+        run_command(PROMPTED, "add_prompt", 3)
+    with pytest.raises(InvalidArgumentError, match="fake has classes of its own and takes no prompts"):
+        run_command(SHOWN, "replace_prompts", "a dog")
+
+
 def test_while_typing_keys_are_letters() -> None:
     state = SHOWN
     for key in ("/", "q", "r", "1"):
