@@ -40,6 +40,7 @@ class Localizer:
         settings.check()
         self._settings = settings
         self._tracker = ObjectTracker()
+        self._others: list[Localizer] = []
 
     def locate(self, stabilized: StabilizedFrame) -> StabilizedFrame:
         """Find what the settings ask for in the displayed heat of the next frame.
@@ -49,6 +50,8 @@ class Localizer:
         """
         if not self._settings.is_on:
             return stabilized
+        while len(self._others) < len(stabilized.others):
+            self._others.append(Localizer(self._settings))
         if stabilized.explanation.starts_shot:
             self._tracker.restart()
         boxes: list[HeatBox] = []
@@ -66,7 +69,10 @@ class Localizer:
                 for x, y, strength in find_peaks(grid, self._settings.threshold, self._settings.points)
             ]
         numbered = tuple(self._number(boxes, stabilized.frame.time_s)) if self._settings.boxes else None
-        return dataclasses.replace(stabilized, localization=Localization(numbered, tuple(peaks)))
+        pairs = zip(self._others, stabilized.others, strict=True)
+        others = tuple(localizer.locate(other) for localizer, other in pairs)
+        localization = Localization(numbered, tuple(peaks))
+        return dataclasses.replace(stabilized, localization=localization, others=others)
 
     def _find_boxes(
         self, grid: FloatArray, target: Prediction, instances: tuple[Instance, ...]

@@ -10,24 +10,26 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self, cast
 
 from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.explanations import BLANK_MAPS, EMPTY_MAPS, RenderedFrame, StabilizedFrame
 from streamcam.frames import SourceInfo, SourceReport
 from streamcam.localization import Localizer
-from streamcam.overlay import Overlay
-from streamcam.pipeline.outputs import check_boxes, open_outputs
+from streamcam.overlay import Overlay, PaneOverlay
+from streamcam.panes import Comparison
+from streamcam.pipeline.evidence_explainer import EvidenceExplainer
+from streamcam.pipeline.outputs import check_boxes, check_comparison, open_outputs
 from streamcam.pipeline.resume import ResumeState, Resumption
 from streamcam.pipeline.settings import RenderSettings
 from streamcam.pipeline.stream import ExplainedStream, stream
 from streamcam.pipeline.workers import prefetch
 from streamcam.sinks import EvidenceSink, Sink
 from streamcam.sources import Location, Source, SourceSettings, open_source
-from streamcam.temporal import Stabilizer, stabilize
+from streamcam.temporal import PaneStabilizer, Stabilizer, stabilize
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer
+    from streamcam.explain import Explainer, PaneExplainer
 
 _WAITING_IMAGES = 4
 """Encoders take images in unequal times; drawing goes on meanwhile."""
@@ -127,7 +129,10 @@ def render(
 
 
 def plan_render(
-    source: Location | Source, output: str | Path, settings: RenderSettings | None = None
+    source: Location | Source,
+    output: str | Path,
+    settings: RenderSettings | None = None,
+    comparison: Comparison | None = None,
 ) -> RenderPlan:
     """Open the input and the outputs of a render, and check every setting, before a network is loaded.
 
@@ -135,6 +140,7 @@ def plan_render(
         source: The file to read, or a source that nobody has read from yet.
         output: The file to make; its suffix chooses the kind.
         settings: How the file is rendered; the defaults if None.
+        comparison: What is compared, if each image has several panes.
 
     Returns:
         A plan to be run once, or closed.
@@ -157,7 +163,12 @@ def plan_render(
                 f"{info.name!r} is live and has no end: use streamcam live, not render"
             )
         # All look at their settings before anything is made.
-        stabilizer, overlay = Stabilizer(settings.temporal), Overlay(settings.overlay)
+        stabilizer: Stabilizer | PaneStabilizer = Stabilizer(settings.temporal)
+        overlay: Overlay | PaneOverlay = Overlay(settings.overlay)
+        if comparison is not None:
+            check_comparison(Path(output), settings)
+            overlay = PaneOverlay(comparison.grid(), settings.overlay)
+            stabilizer = PaneStabilizer(comparison, settings.temporal)
         localizer = Localizer(settings.localization)
         width, height = overlay.measure(info.width, info.height)
         drawn = dataclasses.replace(info, width=width, height=height)
@@ -182,6 +193,7 @@ class RenderPlan:
 
     Attributes:
         info: The description of the input.
+        output: The file to make.
         settings: How it is rendered.
     """
 
@@ -190,9 +202,9 @@ class RenderPlan:
         source: Source,
         output: Path,
         settings: RenderSettings,
-        stabilizer: Stabilizer,
+        stabilizer: Stabilizer | PaneStabilizer,
         localizer: Localizer,
-        overlay: Overlay,
+        overlay: Overlay | PaneOverlay,
         sinks: Sequence[Sink],
         resources: contextlib.ExitStack,
         *,
@@ -202,7 +214,7 @@ class RenderPlan:
         self.info = source.info
         self.settings = settings
         self._source = source
-        self._output = output
+        self.output = output
         self._stabilizer = stabilizer
         self._localizer = localizer
         self._overlay = overlay
@@ -212,7 +224,7 @@ class RenderPlan:
         self._is_used = False
 
     def __repr__(self) -> str:
-        return f"<RenderPlan of {self.info.name!r} to {str(self._output)!r}>"
+        return f"<RenderPlan of {self.info.name!r} to {str(self.output)!r}>"
 
     def close(self) -> None:
         """Close the input, and remove what is unfinished. May be called again."""
@@ -229,7 +241,7 @@ class RenderPlan:
 
     def run(
         self,
-        explainer: Explainer,
+        explainer: Explainer | PaneExplainer | EvidenceExplainer,
         *,
         on_progress: Callable[[Progress], None] | None = None,
         on_start: Callable[[ExplainedStream], None] | None = None,
@@ -238,7 +250,7 @@ class RenderPlan:
         """Render; a plan is run once.
 
         Args:
-            explainer: Computes the maps.
+            explainer: Computes the maps; those of every pane where they are compared.
             on_progress: Called after every frame.
             on_start: Called once with the running stream, whose ``stop`` ends the render early and in order.
             on_resume: Called once with the work of an earlier run, where there is some.
@@ -249,27 +261,36 @@ class RenderPlan:
         """
         if self._is_used:
             raise RuntimeError("this plan was run or closed already; make another with plan_render")
-        if not explainer.model.may_find_objects:
-            check_boxes(self._output, self.settings, explainer.model.name)
+        # Comparisons keep nothing that only one explainer can tell.
+        alone = (
+            None
+            if isinstance(self._overlay, PaneOverlay)
+            else cast("Explainer | EvidenceExplainer", explainer)
+        )
+        if alone is not None and not alone.model.may_find_objects:
+            check_boxes(self.output, self.settings, alone.model.name)
         self._is_used = True
         began_s = time.monotonic() - self._opening_s
         sinks, resumption, carried = self._sinks, None, 0
         with contextlib.ExitStack() as stack:
             stack.callback(self.close)
-            if self.settings.resume:
-                resumption = stack.enter_context(self._resume(explainer))
+            if alone is not None and self.settings.resume:
+                resumption = stack.enter_context(self._resume(alone))
                 carried = resumption.kept.frames
                 if carried and on_resume is not None:
                     on_resume(resumption.kept)
                 sinks = [resumption.wrap(sinks[0]), *sinks[1:]]
                 stack.callback(sinks[0].abort)
-            identify_evidence(sinks, explainer, self.settings)
+            if alone is not None:
+                identify_evidence(sinks, alone, self.settings)
             stages = explainer if resumption is None else resumption.explainer
-            explained = stack.enter_context(stream(self._source, stages, temporal=self.settings.temporal))
+            # Evidence has been through the tracker already.
+            temporal = None if isinstance(explainer, EvidenceExplainer) else self.settings.temporal
+            explained = stack.enter_context(stream(self._source, stages, temporal=temporal))
             if on_start is not None:
                 on_start(explained)
             for sink in sinks:
-                sink.describe(describe_run(explainer))
+                sink.describe(explainer.describe())
             drawn = stack.enter_context(self._draw(explained, is_resumable=resumption is not None))
             written = _write_all(self.info, drawn, sinks, carried, on_progress)
             frames = written.frames
@@ -285,7 +306,7 @@ class RenderPlan:
                 raise SourceError(f"{self.info.name!r} gave no frames")
         report = explained.report()
         return RenderResult(
-            output=self._output,
+            output=self.output,
             frames=frames,
             explained=written.explained if frames else 0,
             elapsed_s=time.monotonic() - began_s,
@@ -299,7 +320,11 @@ class RenderPlan:
         )
 
     def _notes(
-        self, explainer: Explainer, report: SourceReport, sinks: Sequence[Sink], written: _Written
+        self,
+        explainer: Explainer | PaneExplainer | EvidenceExplainer,
+        report: SourceReport,
+        sinks: Sequence[Sink],
+        written: _Written,
     ) -> tuple[str, ...]:
         """Return what the user should know of so far."""
         return (
@@ -311,10 +336,10 @@ class RenderPlan:
             *note_empty_maps(written.empty, written.explained),
         )
 
-    def _resume(self, explainer: Explainer) -> Resumption:
+    def _resume(self, explainer: Explainer | EvidenceExplainer) -> Resumption:
         if self.info.path is None:
             raise InvalidArgumentError(f"{self.info.name!r} is no file; leave out `resume=True`")
-        return Resumption(self.info.path, self._output, explainer, self.settings.of_images())
+        return Resumption(self.info.path, self.output, explainer, self.settings.of_images())
 
     def _draw(
         self, explained: ExplainedStream, *, is_resumable: bool
@@ -341,7 +366,7 @@ class _Written:
     """How many explained frames show nothing, by `Explanation.emptiness`."""
 
 
-def _render_frame(stabilized: StabilizedFrame, overlay: Overlay) -> RenderedFrame:
+def _render_frame(stabilized: StabilizedFrame, overlay: Overlay | PaneOverlay) -> RenderedFrame:
     frame = stabilized.frame
     return RenderedFrame(overlay.draw(stabilized), frame.pts, frame.time_base, stabilized, frame.duration)
 
@@ -391,20 +416,11 @@ def note_empty_maps(empty: Mapping[str, int], explained: int) -> list[str]:
     ]
 
 
-def identify_evidence(sinks: Iterable[Sink], explainer: Explainer, settings: RenderSettings) -> None:
+def identify_evidence(
+    sinks: Iterable[Sink], explainer: Explainer | EvidenceExplainer, settings: RenderSettings
+) -> None:
     """Pass what the frames are made with to evidence files."""
     plain = {name: dataclasses.asdict(value) for name, value in settings.of_images().items()}
     for sink in sinks:
         if isinstance(sink, EvidenceSink):
             sink.identify(explainer.identity(), plain, explainer.model.labels)
-
-
-def describe_run(explainer: Explainer) -> dict[str, Any]:
-    """Describe the network and method for sinks that write them down; equal runs have equal descriptions."""
-    return {
-        "model": explainer.model.name,
-        "weights": explainer.model.weights,
-        "method": explainer.method,
-        "target_layer": explainer.target_layer or None,
-        "fit": explainer.fit,
-    }

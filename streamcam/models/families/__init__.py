@@ -10,6 +10,7 @@ from streamcam.models.families.own import OWN
 from streamcam.models.families.segmentation import SEGMENTATION
 from streamcam.models.families.timm import TIMM
 from streamcam.models.families.torchvision import TORCHVISION
+from streamcam.models.families.ultralytics import ULTRALYTICS
 from streamcam.models.families.video import VIDEO
 
 FAMILIES: tuple[ModelFamily, ...] = (
@@ -21,6 +22,7 @@ FAMILIES: tuple[ModelFamily, ...] = (
     TIMM,
     CLIP,
     HUGGING_FACE,
+    ULTRALYTICS,
     FILES,
     OWN,
 )
