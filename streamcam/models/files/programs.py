@@ -22,7 +22,7 @@ from streamcam.models.refusals import in_words
 from streamcam.models.weights import named_code
 
 _RUNS_CODE = ("custom_obj", "opaque_obj")
-"""What the names of pickled objects in an exported program begin with."""
+"""Beginnings of the names of pickled objects in an exported program."""
 
 _MACHINE_CODE = "data/aotinductor/"
 """Where programs that were compiled ahead of time keep their libraries."""
