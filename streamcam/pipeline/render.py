@@ -158,7 +158,7 @@ def plan_render(
             )
         # All look at their settings before anything is made.
         stabilizer, overlay = Stabilizer(settings.temporal), Overlay(settings.overlay)
-        localizer = Localizer(settings.localization)
+        localizer = Localizer(settings.localization, info)
         width, height = overlay.measure(info.width, info.height)
         drawn = dataclasses.replace(info, width=width, height=height)
         sinks = open_outputs(output, settings, info, drawn, undo)
@@ -307,6 +307,7 @@ class RenderPlan:
             *self.info.notes,
             *report.notes,
             *self._overlay.notes,
+            *self._localizer.notes,
             *(note for sink in sinks for note in sink.notes),
             *note_empty_maps(written.empty, written.explained),
         )

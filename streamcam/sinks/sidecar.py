@@ -70,7 +70,8 @@ class SidecarSink(TextSink):
         record = frame_record(index, frame.time_s, explanation)
         if stabilized is not None and stabilized.localization is not None:
             image = stabilized.frame.image
-            record |= localization_record(stabilized.localization, (image.width, image.height))
+            size = (image.width, image.height)
+            record |= localization_record(stabilized.localization, stabilized.targets, size)
         return header + _to_json(record, f"frame {index}")
 
     def _header(self) -> dict[str, Any]:
@@ -117,11 +118,14 @@ def frame_record(index: int, time_s: float, explanation: Explanation | None) -> 
     return {**record, "more": others} if others else record
 
 
-def localization_record(localization: Localization, size: tuple[int, int]) -> dict[str, Any]:
+def localization_record(
+    localization: Localization, targets: Sequence[Prediction], size: tuple[int, int]
+) -> dict[str, Any]:
     """Build the part of a frame's JSON object that says where the displayed heat lies, in pixels.
 
     Args:
         localization: What was found.
+        targets: The targets of the heatmaps.
         size: Size of the frame, (width, height) in pixels.
     """
     record: dict[str, Any] = {}
@@ -137,6 +141,11 @@ def localization_record(localization: Localization, size: tuple[int, int]) -> di
             }
             for peak in localization.peaks
         ]
+    inside = localization.inside
+    if inside is not None:
+        labels = {target.index: target.label for target in targets}
+        heat = [{"label": labels[index], "inside": _rounded(share)} for index, share in inside.shares.items()]
+        record["roi"] = {"area": _rounded(inside.area), "heat": heat}
     return record
 
 
