@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from streamcam.media.encoders import EncoderSettings
     from streamcam.models import Candidates, Classifier, Detector, InputSpec, Model, Output, load_model
     from streamcam.overlay import Overlay, OverlaySettings
+    from streamcam.panes import Comparison
+    from streamcam.pipeline.compare import compare
     from streamcam.pipeline.render import RenderPlan, RenderResult, plan_render, render
     from streamcam.pipeline.render_many import JobResult, RenderManyResult, render_many
     from streamcam.pipeline.settings import RenderSettings
@@ -35,6 +37,7 @@ _HOMES = {
     "Explainer": "streamcam.explain",
     "Classifier": "streamcam.models",
     "Candidates": "streamcam.models",
+    "Comparison": "streamcam.panes",
     "Detector": "streamcam.models",
     "InputSpec": "streamcam.models",
     "Model": "streamcam.models",
@@ -60,6 +63,7 @@ _HOMES = {
     "render_many": "streamcam.pipeline.render_many",
     "stream": "streamcam.pipeline.stream",
     "EncoderSettings": "streamcam.media.encoders",
+    "compare": "streamcam.pipeline.compare",
     "LocalizationSettings": "streamcam.localization",
     "live": "streamcam.session.live",
     "LiveSettings": "streamcam.session.settings",
@@ -74,6 +78,7 @@ __all__ = [
     "METHODS",
     "Candidates",
     "Classifier",
+    "Comparison",
     "Detector",
     "EncoderSettings",
     "Evidence",
@@ -99,6 +104,7 @@ __all__ = [
     "StreamcamError",
     "TemporalSettings",
     "__version__",
+    "compare",
     "live",
     "load_model",
     "open_evidence",

@@ -152,6 +152,10 @@ class Explanation:
     probabilities: FloatArray | None = dataclasses.field(default=None, repr=False)
     """Probability of every class in this frame alone, or the values of a regressor, float32 (classes,); None
     if the frame was skipped."""
+    pane: str = ""
+    """Its name among several that are compared."""
+    others: tuple[Explanation, ...] = ()
+    """Of several explanations of the frame that are compared, those after this one."""
 
     def __post_init__(self) -> None:
         if [target.index for target in self.targets] != list(self.heatmaps):
@@ -178,6 +182,8 @@ class Explanation:
     def emptiness(self) -> str | None:
         """Why no map of the frame shows anything, a key of `EMPTY_MAPS`; None if one does, or if skipped."""
         if len(self.flags) < len(self.heatmaps):
+            return None
+        if self.others and None in (other.emptiness for other in self.others):
             return None
         return next(iter(self.flags.values()), None)
 
@@ -280,6 +286,8 @@ class StabilizedFrame:
     """The frame's own explanation, with the region that the heatmaps cover; without raw maps if skipped."""
     instances: tuple[Instance, ...] = ()
     """The objects to draw; those of the last explained frame if this one was skipped."""
+    others: tuple[StabilizedFrame, ...] = ()
+    """The same frame with the explanations that are compared with this one, as in `Explanation.others`."""
     localization: Localization | None = None
     """Where the heat lies, if that was asked for."""
 

@@ -14,13 +14,14 @@ import streamcam
 
 PACKAGE = Path(streamcam.__file__).parent
 ROOT = PACKAGE.parent
-BASE = {"errors", "caching", "frames", "explanations", "media", "evidence"}
+BASE = {"errors", "caching", "frames", "panes", "explanations", "media", "evidence"}
 
 ALLOWED: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
     "caching": set(),
     "frames": {"errors"},
+    "panes": {"errors"},
     "explanations": {"errors", "frames"},
     "media": {"errors", "frames"},
     "evidence": {"errors", "frames", "explanations"},

@@ -56,6 +56,8 @@ COSTS: dict[str, float] = {
     "sscam": 15464.9,
     "iscam": 5277.2,
     "ablationcam": 37.5,
+    "reciprocam": 8.6,
+    "vit-reciprocam": 8.5,
     "smoothgradcam++": 6.0,
     "occlusion": 168.3,
     "legrad": 2.9,
@@ -83,7 +85,8 @@ one pass keep up with a camera; those of many passes are for still images and sh
   network.
 - *full backward*: gradients run back through the whole network, to its input or to every block.
 - *many*: the network is asked again and again: about each channel (Score-CAM, SS-CAM, IS-CAM,
-  Ablation-CAM), each patch (Occlusion) or each noisy copy (Smooth Grad-CAM++).
+  Ablation-CAM), each place of the layer (Recipro-CAM, ViT-ReciproCAM), each patch (Occlusion) or each noisy
+  copy (Smooth Grad-CAM++).
 
 **Signed** methods also know what speaks against a class: `--signed` shows it.
 
@@ -119,6 +122,7 @@ is explained. It makes one
 - One class against those like it: `finercam`, or `--against CLASS` with any method that uses gradients.
 - What stands out, without asking about a class: `eigencam`, `kpcacam`, `fem`.
 - Vision transformers: `gradcam` and `hirescam` work on their tokens; `legrad` reads the attention instead.
+- No gradients, as for networks that OpenVINO runs: `reciprocam`, `scorecam`, `ablationcam`, `eigencam`.
 - A check that shares no assumption with any of these: `occlusion`.
 
 ### Not to be trusted: the guided methods

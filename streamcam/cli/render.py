@@ -26,7 +26,7 @@ from streamcam.cli.signals import SignalCount, leave, stop_on_signal
 from streamcam.frames import check_inside
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer
+    from streamcam.explain import Explainer, PaneExplainer
     from streamcam.pipeline.render import RenderPlan
 
 
@@ -139,7 +139,7 @@ def render_command(
     with plan_render(sources[0], output, settings) as plan:
         if explainer["at"] is not None:
             check_inside(explainer["at"], plan.info.width, plan.info.height)
-        return _render_file(plan, load, sources[0], output, quiet=quiet)
+        return render_file(plan, load, sources[0], output, quiet=quiet)
 
 
 def _load_explainer(model: dict[str, Any], explainer: dict[str, Any], line: ProgressLine) -> Explainer:
@@ -153,10 +153,26 @@ def _load_explainer(model: dict[str, Any], explainer: dict[str, Any], line: Prog
         return Explainer(network, **explainer)
 
 
-def _render_file(
-    plan: RenderPlan, load: Callable[[ProgressLine], Explainer], source: str, output: str, *, quiet: bool
+def render_file(
+    plan: RenderPlan,
+    load: Callable[[ProgressLine], Explainer | PaneExplainer],
+    source: str,
+    output: str,
+    *,
+    quiet: bool,
 ) -> int:
-    """Run the render of one file."""
+    """Run the render of one file, and print what became of it.
+
+    Args:
+        plan: The render.
+        load: Makes the explainer, and shows on the progress line what it does.
+        source: The input's name.
+        output: The output's name.
+        quiet: Whether to print errors only.
+
+    Returns:
+        The exit code.
+    """
     resume = plan.settings.resume
     signals = SignalCount()
     # Signals are handled from the first frame until the outcome is printed.

@@ -10,5 +10,6 @@ os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 from streamcam.explain.explainer import Explainer
 from streamcam.explain.methods import METHODS, Method
+from streamcam.explain.panes import PaneExplainer
 
-__all__ = ["METHODS", "Explainer", "Method"]
+__all__ = ["METHODS", "Explainer", "Method", "PaneExplainer"]

@@ -66,10 +66,14 @@ class BatchRun(Protocol):
         """The objects found in each image, as in `Output.instances`."""
         ...
 
-    def maps(self, objectives: Sequence[Objective]) -> FloatArray:
+    def maps(self, objectives: Sequence[Objective], map_maker: MapMaker | None = None) -> FloatArray:
         """Explain T objectives: float32 (T, N, h, w), raw (maybe negative, maybe not finite), to keep.
 
         Of a batch of clips (T, N, t, h, w), with t moments.
+
+        Args:
+            objectives: What is explained.
+            map_maker: Another method, or other layers that were kept; those of the run if None.
         """
         ...
 
@@ -87,6 +91,8 @@ class MapMaker:
     """Converts pixels, uint8 (N, H, W, 3) or clips (N, T, H, W, 3), to the network's input."""
     variants_at_once: int = VARIANTS_AT_ONCE
     """Number of changed images that go through the network at once."""
+    layers: tuple[int, ...] | None = None
+    """Which of the layers that the network keeps the maps are made of; None for all."""
 
     def run(self, pixels: NDArray[np.uint8], forward_pass: ForwardPass | None = None) -> EagerRun:
         """Run the network on a batch.
@@ -125,20 +131,26 @@ class MapMaker:
     ) -> torch.Tensor:
         layer_maps = []
         outputs = forward_pass.layer_outputs
-        differentiate = functools.cache(
-            lambda: differentiate_all(
-                evaluate(objective, self.method.criterion, forward_pass.output).sum(), outputs
-            )
-        )
+        criterion = self.method.criterion
+        key = (id(objective.classes), objective.against, objective.function, objective.objects, criterion)
+
+        def differentiate() -> Sequence[torch.Tensor | None]:
+            if key not in forward_pass.gradients:
+                value = evaluate(objective, criterion, forward_pass.output).sum()
+                forward_pass.gradients[key] = differentiate_all(value, outputs)
+            return forward_pass.gradients[key]
+
         by_gradients = "gradients" in self.method.needs
         for index, layer_output in enumerate(outputs or (None,)):
+            if self.layers is not None and index not in self.layers:
+                continue
             method_inputs = MethodInputs(
                 self.network,
                 inputs,
                 forward_pass,
                 index,
                 objective,
-                self.method.criterion,
+                criterion,
                 self.variants_at_once,
                 differentiate=differentiate if by_gradients else None,
             )
@@ -181,12 +193,12 @@ class EagerRun:
         """As in `BatchRun`."""
         return self.forward_pass.output.instances
 
-    def maps(self, objectives: Sequence[Objective]) -> FloatArray:
+    def maps(self, objectives: Sequence[Objective], map_maker: MapMaker | None = None) -> FloatArray:
         """As in `BatchRun`."""
         on_device = [objective.on(self.scores.device) for objective in objectives]
         if not on_device:  # each object is explained, and there is none
             return np.zeros((0, len(self.scores), 1, 1), np.float32)
-        maps = self.map_maker.maps(self.inputs, self.size, self.forward_pass, on_device)
+        maps = (map_maker or self.map_maker).maps(self.inputs, self.size, self.forward_pass, on_device)
         array: FloatArray = maps.cpu().numpy()
         return array
 

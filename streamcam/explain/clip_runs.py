@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from streamcam.explain.batch import BatchRun
+from streamcam.explain.batch import BatchRun, MapMaker
 from streamcam.explain.clips import Clip, ClipBuffer, ClipTiming, Pixels
 from streamcam.explain.targets import Objective
 from streamcam.frames import FloatArray, Frame
@@ -82,6 +82,7 @@ class ClipRun:
         self._length = length
         self._run = run
         self._volumes: dict[Hashable, FloatArray] = {}
+        self._objectives: dict[Hashable, Objective] = {}
         self._positions: Sequence[float] = ()
 
     def explaining(self, positions: Sequence[float]) -> ClipRun:
@@ -105,25 +106,28 @@ class ClipRun:
         """As in `BatchRun`: there are none."""
         return None
 
-    def maps(self, objectives: Sequence[Objective]) -> FloatArray:
+    def maps(self, objectives: Sequence[Objective], map_maker: MapMaker | None = None) -> FloatArray:
         """As in `BatchRun`: of each frame its slice of the clip's map, interpolated in time."""
-        return np.stack([self._slices(objective) for objective in objectives])
+        return np.stack([self._slices(objective, map_maker) for objective in objectives])
 
-    def _slices(self, objective: Objective) -> FloatArray:
+    def _slices(self, objective: Objective, map_maker: MapMaker | None) -> FloatArray:
         classes = objective.classes.tolist()
         return np.stack(
             [
-                slice_at(self._volume(objective, class_index), position, self._length)
+                slice_at(self._volume(objective, class_index, map_maker), position, self._length)
                 for class_index, position in zip(classes, self._positions, strict=True)
             ]
         )
 
-    def _volume(self, objective: Objective, class_index: int) -> FloatArray:
+    def _volume(self, objective: Objective, class_index: int, map_maker: MapMaker | None) -> FloatArray:
         """Return the map of the whole clip, float32 (t, h, w)."""
-        key = (class_index, objective.against, objective.function)
-        if key not in self._volumes:
+        explained = (class_index, objective.against, objective.function)
+        if explained not in self._objectives:
             alone = dataclasses.replace(objective, classes=torch.tensor([class_index]))
-            self._volumes[key] = self._run.maps([alone])[0, 0]
+            self._objectives[explained] = alone
+        key = (explained, id(map_maker))
+        if key not in self._volumes:
+            self._volumes[key] = self._run.maps([self._objectives[explained]], map_maker)[0, 0]
         return self._volumes[key]
 
 

@@ -68,6 +68,11 @@ def check_method(method: str, model: Model, targets: Sequence[Target]) -> None:
     """
     row = METHODS[method]
     needs = set(row.needs)
+    if row.needs_gradients and model.no_gradients is not None:
+        able = ", ".join(name for name, row in METHODS.items() if not row.needs_gradients)
+        raise InvalidArgumentError(
+            f"method {method!r} needs gradients, and {model.no_gradients}; set `method` to one of {able}"
+        )
     if any(target.objects for target in targets) and not {"gradients"} <= needs <= HEAD_ONLY:
         names = [name for name, row in METHODS.items() if {"gradients"} <= set(row.needs) <= HEAD_ONLY]
         raise InvalidArgumentError(

@@ -7,7 +7,7 @@ import dataclasses
 import torch
 
 from streamcam.errors import InvalidArgumentError, map_errors, unknown_name
-from streamcam.explain.backends.runtime import available, core
+from streamcam.models.openvino_runtime import available, core
 
 AUTO = "auto"
 

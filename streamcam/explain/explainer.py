@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamcam.explain.batch import Assembler, BatchResult, BatchRun
+from streamcam.explain.batch import Assembler, BatchRun
 from streamcam.explain.clip_runs import ClipRunner
 from streamcam.explain.clips import choose_timing
 from streamcam.explain.compatibility import (
@@ -31,7 +31,8 @@ from streamcam.explain.devices import choose_device, choose_precision
 from streamcam.explain.hooks import evaluating, twice_differentiable_attention, without_inference_tensors
 from streamcam.explain.memory import choose_batch_size, run_what_fits
 from streamcam.explain.methods import METHODS, parse_method
-from streamcam.explain.preparation import as_stills, choose_layers, note_on_calls, prepare_model
+from streamcam.explain.preparation import as_clips, choose_layers, note_on_calls, prepare_model
+from streamcam.explain.questions import MapRequest, Question, RankedBatch, ask
 from streamcam.explain.ranking import find_objects, rank_over_time
 from streamcam.explain.references import as_comparison, with_reference
 from streamcam.explain.runner import NetworkRunner
@@ -42,9 +43,11 @@ from streamcam.frames import Frame, check_inside
 from streamcam.models import AUTO, DEFAULT_MODEL, Model, Segmenter, load_model
 from streamcam.models.preprocessing import Preprocessor
 from streamcam.models.weights import fingerprint
+from streamcam.panes import Comparison
 from streamcam.sources.given_images import frame_of, frames_of
 
 if TYPE_CHECKING:
+    from streamcam.explain.panes import PaneExplainer
     from streamcam.sources.given_images import ImageLike
     from streamcam.temporal import Tracker
 
@@ -62,6 +65,8 @@ class Explainer:
         fit: How frames are fitted into the network's input.
         method: Name of the method.
         notes: What the user should know about the choices made, one sentence each.
+        settings: What it was made with, besides the model.
+        prepared: The model, tried out.
     """
 
     def __init__(
@@ -150,9 +155,10 @@ class Explainer:
         layers = choose_layers(prepared, target_layer, self.method)
         self.notes += note_on_calls(layers, target_layer)
         self.target_layer = "+".join(layer.name for layer in layers)
-        self._assembler = Assembler(
+        assembler = Assembler(
             model.labels, self.targets, self.method, self.target_layer, signed, model.answers_values
         )
+        self._questions: Sequence[Question] = [Question(None, self.targets, assembler)]
         self._preprocessor = Preprocessor(model, self.fit, self.device, probe.memory_format)
         self._clips = None if timing is None else ClipRunner(timing, self._preprocessor)
         self._runner = NetworkRunner(
@@ -167,7 +173,10 @@ class Explainer:
             batch_size=self.batch_size,
         )
         self._preferred = {"backend": self.backend, "precision": self.precision}
-        self._settings: dict[str, Any] = {
+        self.prepared = prepared
+        self.settings: dict[str, Any] = {
+            "method": method,
+            "target_layer": target_layer,
             "classes": classes,
             "against": against,
             "signed": signed,
@@ -175,6 +184,7 @@ class Explainer:
             "device": device,
             "precision": precision,
             "fit": fit,
+            "batch_size": batch_size,
             "backend": backend,
             "clip_fps": clip_fps,
             "clip_stride": clip_stride,
@@ -225,7 +235,7 @@ class Explainer:
             InvalidArgumentError: if it is not an image.
         """
         pixels = self._preprocessor.pixels([frame_of(image)])
-        return self._preprocessor.prepare(as_stills(self.model, pixels))
+        return self._preprocessor.prepare(as_clips(self.model, pixels))
 
     def explain(self, images: ImageLike | Sequence[ImageLike]) -> list[Explanation]:
         """Explain an image, or several.
@@ -316,7 +326,7 @@ class Explainer:
             "method's options": repr(self._options),
             "target layer": self.target_layer,
             "classes": repr(self.targets),
-            "signed": self._assembler.signed,
+            "signed": self.settings["signed"],
             "top-k": self.top_k,
             "fit": self.fit,
             "batch": self.batch_size,
@@ -333,19 +343,46 @@ class Explainer:
         if note not in self.notes:
             self.notes.append(note)
 
-    def variant(self, *, method: str, target_layer: str) -> Explainer:
-        """Return an explainer of the same model and settings with another method or target layer.
+    def describe(self) -> dict[str, Any]:
+        """Describe the network and the method for files that are made with them, as plain values."""
+        return {
+            "model": self.model.name,
+            "weights": self.model.weights,
+            "method": self.method,
+            "target_layer": self.target_layer or None,
+            "fit": self.fit,
+        }
 
-        It explains one frame at a time. Use both in one thread.
+    def variant(self, **changes: Any) -> Explainer:
+        """Return an explainer of the same model with other settings. Use both in one thread.
 
         Args:
-            method: A name in `METHODS`, with options.
-            target_layer: Dotted name of a layer, or ``"auto"``.
+            changes: Parameters of an `Explainer`, other than the model.
 
         Raises:
             StreamcamError: one of its children, if they do not go with the model.
         """
-        return Explainer(self.model, method=method, target_layer=target_layer, batch_size=1, **self._settings)
+        return Explainer(self.model, **{**self.settings, **changes})
+
+    def with_prompts(self, prompts: Sequence[str]) -> Explainer:
+        """Return an explainer of other texts, of which it explains the most similar one.
+
+        Only the texts run through the network; everything else is shared. Use both in the same thread.
+
+        Args:
+            prompts: At least one text to compare images with.
+
+        Raises:
+            InvalidArgumentError: if the model takes none, or one is empty or there twice.
+        """
+        other = copy.copy(self)
+        other.model = self.model.with_prompts(prompts)
+        other.top_k = min(self.settings["top_k"], len(prompts))
+        other.settings = {**self.settings, "classes": None, "against": None}
+        other._runner = self._runner.reading_with(other.model)
+        network = other._runner.map_maker.network
+        other._questions = [question.put_to(network) for question in self._questions]
+        return other.with_targets([Target(rank=0)])
 
     def with_targets(self, targets: Sequence[Target]) -> Explainer:
         """Return an explainer of other targets that shares the network; use both in the same thread.
@@ -355,8 +392,40 @@ class Explainer:
         """
         other = copy.copy(self)
         other.targets = tuple(targets)
-        other._assembler = dataclasses.replace(self._assembler, targets=other.targets)
+        other._questions = [question.about(other.targets) for question in self._questions]
         return other
+
+    def with_maps(self, maps: Sequence[MapRequest]) -> Explainer:
+        """Return an explainer of several maps of each frame, made of one run of the network, which is shared.
+
+        Its explanations are those of the first map, with the others in `Explanation.others`.
+
+        Args:
+            maps: At least one; of layers that are among the target layers.
+
+        Raises:
+            InvalidArgumentError: if a method does not go with the model or the targets.
+        """
+        other = copy.copy(self)
+        first = self._questions[0].assembler
+        other._questions = [ask(each, self.model, self._runner.map_maker, first) for each in maps]
+        other.targets = tuple(dict.fromkeys(target for each in maps for target in each.targets))
+        return other
+
+    def in_panes(self, comparison: Comparison | None = None, *others: Explainer) -> PaneExplainer:
+        """Return an explainer of everything that is compared, with the settings of this one otherwise.
+
+        Args:
+            comparison: What is compared; methods if None.
+            others: Explainers of other networks, if these are compared.
+
+        Raises:
+            StreamcamError: one of its children, if a method, layer or class does not exist, or does not go
+                with the network.
+        """
+        from streamcam.explain.panes import PaneExplainer
+
+        return PaneExplainer([self, *others], comparison)
 
     def _explain_batch(self, frames: Sequence[Frame], tracker: Tracker | None) -> list[Explanation]:
         # The caller may be in inference mode; gradients are taken here.
@@ -387,27 +456,22 @@ class Explainer:
                 ranked = rank_over_time(
                     frames, probabilities, values, self.model, self.targets, self.top_k, tracker
                 )
-            found = find_objects(frames, run.instances, self.model, region, tracker)
-            aims = [
-                (target, objective)
-                for target in self.targets
-                for objective in target.objectives(ranked, found)
-            ]
-            objectives = [objective for _, objective in aims]
-            result = BatchResult(
-                maps=run.maps(objectives),
-                targets=[target for target, _ in aims],
-                objectives=objectives,
-                best=ranking[:, : self.top_k].tolist(),
-                probabilities=probabilities.numpy(),
+            batch = RankedBatch(
+                frames=frames,
+                run=run,
+                region=region,
+                probabilities=probabilities,
                 values=values,
-                found=found,
+                best=ranking[:, : self.top_k],
+                ranking=ranked,
+                found=find_objects(frames, run.instances, self.model, region, tracker),
             )
-        return self._assembler.assemble(frames, result, region)
+            return batch.answer_all(self._questions)
 
     def _run(self, pixels: NDArray[np.uint8]) -> BatchRun:
         """Run the network on images (N, H, W, 3) or clips (N, T, H, W, 3)."""
-        return self._runner.run(pixels, self.targets, self.notes)
+        targets = self.targets if len(self._questions) == 1 else None
+        return self._runner.run(pixels, targets, self.notes)
 
 
 def _grouped(frames: Sequence[Frame], key: Callable[[Frame], Hashable]) -> list[list[Frame]]:

@@ -10,7 +10,7 @@ import contextlib
 import copy
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -34,6 +34,9 @@ class ForwardPass:
     reaches them."""
     size: tuple[int, int]
     """(height, width) of the network's input."""
+    gradients: dict[Hashable, Sequence[torch.Tensor | None]] = dataclasses.field(default_factory=dict)
+    """Key of an objective → its gradients with respect to each kept layer's output, for all methods
+    that ask for them."""
 
     @property
     def scores(self) -> torch.Tensor:

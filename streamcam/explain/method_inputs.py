@@ -100,16 +100,19 @@ class MethodInputs:
     @functools.cached_property
     def scorer(self) -> Scorer:
         """Scores changed images and changed activations."""
-        layer = self._network.layers[self._index]
-        alone = HookedNetwork(self._network.model, [layer], self._network.dtype)
         return Scorer(
-            alone,
+            self._alone,
             self.inputs,
             self._output.detach(),
             self.layout,
             self.objective,
             self._batch_size,
         )
+
+    @functools.cached_property
+    def gradient_scorer(self) -> GradientScorer:
+        """Differentiates the objective for changed images."""
+        return GradientScorer(self._alone, self.inputs, self.objective, self._batch_size)
 
     @functools.cached_property
     def network(self) -> HookedNetwork:
@@ -120,6 +123,11 @@ class MethodInputs:
     def objective(self) -> Objective:
         """The objective that the map explains."""
         return self._objective.by_class()
+
+    @functools.cached_property
+    def _alone(self) -> HookedNetwork:
+        """The network with this layer as the only one that is kept."""
+        return HookedNetwork(self._network.model, [self._network.layers[self._index]], self._network.dtype)
 
     def _folded(self, values: torch.Tensor) -> torch.Tensor:
         return self.layout.fold(values, self._forward_pass.size)
@@ -271,22 +279,6 @@ class Scorer(ImageScorer):
 
         return self._score(variants, row, run)
 
-    def gradients(self, variants: Iterator[torch.Tensor], row: int) -> Iterator[torch.Tensor]:
-        """Differentiate the objective for changed versions of one image.
-
-        Args:
-            variants: Float32 (C, H, W) each.
-            row: Index of the image in the batch.
-
-        Yields:
-            Of a few variants at a time, the gradients with respect to their own activations, float32
-            (V, K, h, w).
-        """
-        for batch in _stacked(variants, self._batch_size):
-            classes = self._objective.classes[_rows(row, batch)]
-            objective = dataclasses.replace(self._objective, classes=classes)
-            yield MethodInputs(self._network, batch, self._network.run(batch), 0, objective).gradients
-
     @functools.cached_property
     def _broadcasts(self) -> bool:
         """Whether one image is enough to score several outputs of the layer.
@@ -308,6 +300,26 @@ class Scorer(ImageScorer):
             return False
         effect = (expected[1] - expected[0]).abs().max()
         return bool((scores - expected).abs().max() <= 0.01 * effect)
+
+
+class GradientScorer(ImageScorer):
+    """Differentiates the objective for changed images with respect to the layer, a few at a time."""
+
+    def gradients(self, variants: Iterator[torch.Tensor], row: int) -> Iterator[torch.Tensor]:
+        """Differentiate the objective for changed versions of one image.
+
+        Args:
+            variants: Float32 (C, H, W) each.
+            row: Index of the image in the batch.
+
+        Yields:
+            Of a few variants at a time, the gradients with respect to their own activations, float32
+            (V, K, h, w).
+        """
+        for batch in _stacked(variants, self._batch_size):
+            classes = self._objective.classes[_rows(row, batch)]
+            objective = dataclasses.replace(self._objective, classes=classes)
+            yield MethodInputs(self._network, batch, self._network.run(batch), 0, objective).gradients
 
 
 def _rows(row: int, batch: torch.Tensor) -> torch.Tensor:

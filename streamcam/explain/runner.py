@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -25,7 +27,7 @@ from streamcam.explain.precision_check import hooked_network
 from streamcam.explain.preparation import PreparedModel, as_stills
 from streamcam.explain.targets import Target
 from streamcam.explain.threads import available_cores
-from streamcam.models import Layer
+from streamcam.models import Layer, Model
 from streamcam.models.check_images import check_images
 from streamcam.models.preprocessing import Preprocessor
 from streamcam.models.probing import trial_size
@@ -71,6 +73,7 @@ class NetworkRunner:
             InvalidArgumentError: if OpenVINO is required and cannot run this.
         """
         model, probe = prepared.model, prepared.probe
+        self._device = device.torch
         size = trial_size(model, probe.fit)
         # Where torch runs on a processor, nothing below float32 has been seen to be quicker.
         in_torch = precisions[-1:] if device.torch.type == "cpu" else precisions
@@ -102,12 +105,29 @@ class NetworkRunner:
             preprocessor.prepare,
             VARIANTS_AT_ONCE if probe.batches else 1,
         )
-        self._graphs = None if model.clip_length > 1 else captured_graphs_for(device.torch, self.map_maker)
+        self._in_openvino = model.no_gradients is not None
+        is_captured = model.clip_length == 1 and not self._in_openvino
+        self._graphs = captured_graphs_for(device.torch, self.map_maker) if is_captured else None
+
+    def reading_with(self, model: Model) -> NetworkRunner:
+        """Return a runner of the same network whose answer is read by another model; use both in one thread.
+
+        Args:
+            model: Another model around the same network.
+        """
+        other = copy.copy(self)
+        network = copy.copy(self.map_maker.network)
+        network.model = model
+        other.map_maker = dataclasses.replace(self.map_maker, network=network)
+        other._split = None if self._split is None else self._split.reading_with(model)
+        if self._graphs is not None:
+            other._graphs = captured_graphs_for(self._device, other.map_maker)
+        return other
 
     @property
     def backend(self) -> str:
         """The backend that runs the backbone: ``"openvino"`` or ``"torch"``."""
-        return "torch" if self._split is None else "openvino"
+        return "openvino" if self._in_openvino or self._split is not None else "torch"
 
     @property
     def reason(self) -> str:
@@ -127,12 +147,12 @@ class NetworkRunner:
         """Number of threads that torch is best given."""
         return available_cores() if self._split is None else self._split.head_threads
 
-    def run(self, pixels: NDArray[np.uint8], targets: Sequence[Target], notes: list[str]) -> BatchRun:
+    def run(self, pixels: NDArray[np.uint8], targets: Sequence[Target] | None, notes: list[str]) -> BatchRun:
         """Run the network.
 
         Args:
             pixels: Images (N, H, W, 3) or clips (N, T, H, W, 3).
-            targets: What will be explained.
+            targets: What will be explained; None if several maps are asked for, by other methods too.
             notes: Takes a sentence where OpenVINO turns out to compute something else, and torch is used.
         """
         if self._split is not None:
@@ -143,7 +163,7 @@ class NetworkRunner:
                 self._reason = "OpenVINO computes this network differently from torch, so torch runs it"
                 notes.append(self._reason)
                 _logger.info("%s", self._reason)
-        if self._graphs is None:
+        if self._graphs is None or targets is None:
             return self.map_maker.run(pixels)
         return self._graphs.run(pixels, targets) or self.map_maker.run(pixels)
 

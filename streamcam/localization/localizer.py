@@ -46,6 +46,9 @@ class Localizer:
         settings.check()
         self._settings = settings
         self._tracker = ObjectTracker()
+        self._info = info
+        self._others: list[Localizer] = []
+        self._pane = ""
         self._roi: RegionOfInterest | None = None
         self._history = ShareHistory()
         if info is not None and info.width:
@@ -53,8 +56,11 @@ class Localizer:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How much of the heat lay in the region of interest so far, in a sentence."""
-        return self._history.notes(self._settings.roi)
+        """How much of the heat lay in the region of interest so far, in a sentence for each pane."""
+        notes = self._history.notes(self._settings.roi)
+        if self._others:
+            notes = tuple(f"{self._pane}: {note}" for note in notes)
+        return (*notes, *(f"{other._pane}: {note}" for other in self._others for note in other.notes))
 
     def _read_roi(self, info: SourceInfo) -> None:
         if self._settings.roi is not None:
@@ -68,6 +74,9 @@ class Localizer:
         """
         if not self._settings.is_on:
             return stabilized
+        while len(self._others) < len(stabilized.others):
+            self._others.append(Localizer(self._settings, self._info))
+        self._pane = stabilized.explanation.pane
         if stabilized.explanation.starts_shot:
             self._tracker.restart()
         boxes: list[HeatBox] = []
@@ -92,8 +101,10 @@ class Localizer:
                 for x, y, strength in find_peaks(grid, self._settings.threshold, self._settings.points)
             ]
         numbered = tuple(self._number(boxes, stabilized.frame.time_s)) if self._settings.boxes else None
-        inside = self._measure(stabilized, grids)
-        return dataclasses.replace(stabilized, localization=Localization(numbered, tuple(peaks), inside))
+        localization = Localization(numbered, tuple(peaks), self._measure(stabilized, grids))
+        pairs = zip(self._others, stabilized.others, strict=True)
+        others = tuple(localizer.locate(other) for localizer, other in pairs)
+        return dataclasses.replace(stabilized, localization=localization, others=others)
 
     def _measure(self, stabilized: StabilizedFrame, grids: Mapping[int, FloatArray]) -> HeatInside | None:
         """Measure how much of the heat lies in the region of interest."""

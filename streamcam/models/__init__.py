@@ -12,6 +12,7 @@ from streamcam.models.loading import known_models, load_model
 from streamcam.models.probing import Probe, probe_arranged, probe_model
 from streamcam.models.refusals import refuse_layers
 from streamcam.models.segmenter import Segmenter
+from streamcam.models.stages import spread_stages, stage_layers
 from streamcam.models.target_layers import AUTO, choose_target_layers, default_layer
 
 __all__ = [
@@ -39,4 +40,6 @@ __all__ = [
     "probe_layers",
     "probe_model",
     "refuse_layers",
+    "spread_stages",
+    "stage_layers",
 ]

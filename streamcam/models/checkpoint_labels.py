@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,12 +55,9 @@ def _fields(loaded: object) -> Mapping[str, Any]:
 
 
 def _as_labels(value: object) -> tuple[str, ...] | None:
-    """Return names that are a list, or a dict from index to name or from name to index, perhaps as JSON."""
+    """Return names that are a list, or a dict from index to name or from name to index, perhaps as text."""
     if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return None
+        value = _parse(value)
     if isinstance(value, Mapping) and all(isinstance(index, int) for index in value.values()):
         value = {index: name for name, index in value.items()}
     if isinstance(value, Mapping):
@@ -68,3 +66,13 @@ def _as_labels(value: object) -> tuple[str, ...] | None:
     if not isinstance(value, list | tuple) or len(value) < 2:
         return None
     return tuple(value) if all(isinstance(name, str) for name in value) else None
+
+
+def _parse(text: str) -> object:
+    """Read JSON, or a list or dict as ``str`` writes it, as in ultralytics' files; None for other text."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+    return None

@@ -25,9 +25,7 @@ IMAGENET = "imagenet"
 
 _WEIGHTS_FILES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".tar")
 _OTHER_FILES = {
-    ".onnx": "an ONNX network",
     ".pt2": "an exported program",
-    ".xml": "an OpenVINO network",
     ".engine": "a TensorRT network",
     ".h5": "a Keras network",
     ".keras": "a Keras network",
@@ -62,8 +60,9 @@ def load_model(
         name: The default model's name, that of a torchvision classifier, ``detection:NAME``,
             ``segmentation:NAME`` or ``video:NAME`` for one of its detectors, segmenters or classifiers of
             clips, ``timm:NAME``, ``clip:NAME`` for networks that compare images with texts, ``hf:FOLDER`` for
-            a folder of transformers, or ``package.module:factory`` for your own function that returns a
-            `torch.nn.Module` or a `Model`.
+            a folder of transformers, ``ultralytics:NAME`` for detectors of ultralytics, the path of an ONNX
+            or OpenVINO file (``net.onnx``, ``net.xml``), or
+            ``package.module:factory`` for your own function that returns a `torch.nn.Module` or a `Model`.
         weights: ``"default"`` for the published weights (a factory's network as it is made), ``"none"`` for
             an untrained network, the same every time, the name of other published weights, as
             ``"IMAGENET1K_V1"``, or the path of a ``.safetensors`` or PyTorch file, or of a folder of Hugging
@@ -180,8 +179,8 @@ def _unknown_model(name: str) -> UnknownNameError:
         )
     if ending in _OTHER_FILES:
         return UnknownNameError(
-            f"unknown model {name!r}; that is {_OTHER_FILES[ending]}, and only PyTorch networks can be "
-            "explained: name a function that returns the original, as package.module:factory"
+            f"unknown model {name!r}; that is {_OTHER_FILES[ending]}, and only those of PyTorch, ONNX and "
+            "OpenVINO can be explained: name a function that returns the original, as package.module:factory"
         )
     known = [info.name for info in known_models()]
     return unknown_name("model", name, known, listed_by="streamcam models")

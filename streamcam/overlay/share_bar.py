@@ -28,9 +28,13 @@ class Share:
 class ShareBarPainter:
     """Draws bars of shares onto images. Not thread-safe."""
 
-    def __init__(self) -> None:
-        """Create a painter; nothing is measured before the first image."""
-        self._tags = functools.lru_cache(maxsize=2)(TagRenderer)
+    def __init__(self, label_size: float = 1.0) -> None:
+        """Create a painter; nothing is measured before the first image.
+
+        Args:
+            label_size: Factor on the usual size of text.
+        """
+        self._tags = functools.lru_cache(maxsize=2)(functools.partial(TagRenderer, label_size))
 
     def draw(self, image: Image, shares: Sequence[Share], area: float) -> None:
         """Draw a bar for each share along the lower edge, and the first share in words, in place.

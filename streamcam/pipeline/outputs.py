@@ -20,6 +20,7 @@ from streamcam.sinks import (
     open_sidecar_sink,
     open_sink,
     same_file,
+    shows_images,
 )
 
 
@@ -68,6 +69,23 @@ def check_boxes(output: Path, settings: RenderSettings, model: str) -> None:
         raise InvalidArgumentError(
             f"{model} finds no objects to write to {str(needing[0])!r}; with `boxes=True` it holds boxes "
             "around the heat"
+        )
+
+
+def check_comparison(output: Path, settings: RenderSettings) -> None:
+    """Check that a comparison makes images and raw maps only: other files keep one explanation of a frame.
+
+    Raises:
+        InvalidArgumentError: if anything else is asked for.
+    """
+    kept = [f"`{name}`" for name, _ in settings.locations if name != "sidecar"]
+    if settings.resume:
+        kept.append("`resume=True`")
+    if not shows_images(output):
+        kept.append(repr(str(output)))
+    if kept:
+        raise InvalidArgumentError(
+            f"a comparison has several explanations of each frame, and {kept[0]} keeps one; leave it out"
         )
 
 

@@ -10,24 +10,25 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self, cast
 
 from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.explanations import BLANK_MAPS, EMPTY_MAPS, RenderedFrame, StabilizedFrame
 from streamcam.frames import SourceInfo, SourceReport
 from streamcam.localization import Localizer
-from streamcam.overlay import Overlay
-from streamcam.pipeline.outputs import check_boxes, open_outputs
+from streamcam.overlay import Overlay, PaneOverlay
+from streamcam.panes import Comparison
+from streamcam.pipeline.outputs import check_boxes, check_comparison, open_outputs
 from streamcam.pipeline.resume import ResumeState, Resumption
 from streamcam.pipeline.settings import RenderSettings
 from streamcam.pipeline.stream import ExplainedStream, stream
 from streamcam.pipeline.workers import prefetch
 from streamcam.sinks import EvidenceSink, Sink
 from streamcam.sources import Location, Source, SourceSettings, open_source
-from streamcam.temporal import Stabilizer, stabilize
+from streamcam.temporal import PaneStabilizer, Stabilizer, stabilize
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer
+    from streamcam.explain import Explainer, PaneExplainer
 
 _WAITING_IMAGES = 4
 """Encoders take images in unequal times; drawing goes on meanwhile."""
@@ -127,7 +128,10 @@ def render(
 
 
 def plan_render(
-    source: Location | Source, output: str | Path, settings: RenderSettings | None = None
+    source: Location | Source,
+    output: str | Path,
+    settings: RenderSettings | None = None,
+    comparison: Comparison | None = None,
 ) -> RenderPlan:
     """Open the input and the outputs of a render, and check every setting, before a network is loaded.
 
@@ -135,6 +139,7 @@ def plan_render(
         source: The file to read, or a source that nobody has read from yet.
         output: The file to make; its suffix chooses the kind.
         settings: How the file is rendered; the defaults if None.
+        comparison: What is compared, if each image has several panes.
 
     Returns:
         A plan to be run once, or closed.
@@ -157,7 +162,12 @@ def plan_render(
                 f"{info.name!r} is live and has no end: use streamcam live, not render"
             )
         # All look at their settings before anything is made.
-        stabilizer, overlay = Stabilizer(settings.temporal), Overlay(settings.overlay)
+        stabilizer: Stabilizer | PaneStabilizer = Stabilizer(settings.temporal)
+        overlay: Overlay | PaneOverlay = Overlay(settings.overlay)
+        if comparison is not None:
+            check_comparison(Path(output), settings)
+            overlay = PaneOverlay(comparison.grid(), settings.overlay)
+            stabilizer = PaneStabilizer(comparison, settings.temporal)
         localizer = Localizer(settings.localization, info)
         width, height = overlay.measure(info.width, info.height)
         drawn = dataclasses.replace(info, width=width, height=height)
@@ -190,9 +200,9 @@ class RenderPlan:
         source: Source,
         output: Path,
         settings: RenderSettings,
-        stabilizer: Stabilizer,
+        stabilizer: Stabilizer | PaneStabilizer,
         localizer: Localizer,
-        overlay: Overlay,
+        overlay: Overlay | PaneOverlay,
         sinks: Sequence[Sink],
         resources: contextlib.ExitStack,
         *,
@@ -229,7 +239,7 @@ class RenderPlan:
 
     def run(
         self,
-        explainer: Explainer,
+        explainer: Explainer | PaneExplainer,
         *,
         on_progress: Callable[[Progress], None] | None = None,
         on_start: Callable[[ExplainedStream], None] | None = None,
@@ -238,7 +248,7 @@ class RenderPlan:
         """Render; a plan is run once.
 
         Args:
-            explainer: Computes the maps.
+            explainer: Computes the maps; those of every pane where they are compared.
             on_progress: Called after every frame.
             on_start: Called once with the running stream, whose ``stop`` ends the render early and in order.
             on_resume: Called once with the work of an earlier run, where there is some.
@@ -249,27 +259,30 @@ class RenderPlan:
         """
         if self._is_used:
             raise RuntimeError("this plan was run or closed already; make another with plan_render")
-        if not explainer.model.may_find_objects:
-            check_boxes(self._output, self.settings, explainer.model.name)
+        # Comparisons keep nothing that only one explainer can tell.
+        alone = None if isinstance(self._overlay, PaneOverlay) else cast("Explainer", explainer)
+        if alone is not None and not alone.model.may_find_objects:
+            check_boxes(self._output, self.settings, alone.model.name)
         self._is_used = True
         began_s = time.monotonic() - self._opening_s
         sinks, resumption, carried = self._sinks, None, 0
         with contextlib.ExitStack() as stack:
             stack.callback(self.close)
-            if self.settings.resume:
-                resumption = stack.enter_context(self._resume(explainer))
+            if alone is not None and self.settings.resume:
+                resumption = stack.enter_context(self._resume(alone))
                 carried = resumption.kept.frames
                 if carried and on_resume is not None:
                     on_resume(resumption.kept)
                 sinks = [resumption.wrap(sinks[0]), *sinks[1:]]
                 stack.callback(sinks[0].abort)
-            identify_evidence(sinks, explainer, self.settings)
+            if alone is not None:
+                identify_evidence(sinks, alone, self.settings)
             stages = explainer if resumption is None else resumption.explainer
             explained = stack.enter_context(stream(self._source, stages, temporal=self.settings.temporal))
             if on_start is not None:
                 on_start(explained)
             for sink in sinks:
-                sink.describe(describe_run(explainer))
+                sink.describe(explainer.describe())
             drawn = stack.enter_context(self._draw(explained, is_resumable=resumption is not None))
             written = _write_all(self.info, drawn, sinks, carried, on_progress)
             frames = written.frames
@@ -299,7 +312,11 @@ class RenderPlan:
         )
 
     def _notes(
-        self, explainer: Explainer, report: SourceReport, sinks: Sequence[Sink], written: _Written
+        self,
+        explainer: Explainer | PaneExplainer,
+        report: SourceReport,
+        sinks: Sequence[Sink],
+        written: _Written,
     ) -> tuple[str, ...]:
         """Return what the user should know of so far."""
         return (
@@ -342,7 +359,7 @@ class _Written:
     """How many explained frames show nothing, by `Explanation.emptiness`."""
 
 
-def _render_frame(stabilized: StabilizedFrame, overlay: Overlay) -> RenderedFrame:
+def _render_frame(stabilized: StabilizedFrame, overlay: Overlay | PaneOverlay) -> RenderedFrame:
     frame = stabilized.frame
     return RenderedFrame(overlay.draw(stabilized), frame.pts, frame.time_base, stabilized, frame.duration)
 
@@ -398,14 +415,3 @@ def identify_evidence(sinks: Iterable[Sink], explainer: Explainer, settings: Ren
     for sink in sinks:
         if isinstance(sink, EvidenceSink):
             sink.identify(explainer.identity(), plain, explainer.model.labels)
-
-
-def describe_run(explainer: Explainer) -> dict[str, Any]:
-    """Describe the network and method for sinks that write them down; equal runs have equal descriptions."""
-    return {
-        "model": explainer.model.name,
-        "weights": explainer.model.weights,
-        "method": explainer.method,
-        "target_layer": explainer.target_layer or None,
-        "fit": explainer.fit,
-    }

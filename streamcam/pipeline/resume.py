@@ -44,7 +44,11 @@ class Resumption:
     """
 
     def __init__(
-        self, source: Path, output: Path, explainer: Explainer, settings: Mapping[str, object]
+        self,
+        source: Path,
+        output: Path,
+        explainer: Explainer,
+        settings: Mapping[str, object],
     ) -> None:
         """Open the folder of finished segments, or make it.
 

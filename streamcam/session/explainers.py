@@ -13,13 +13,11 @@ from streamcam.session.state import ExplainerFacts, ExplainRequest
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer
-    from streamcam.models import Layer, Model
+    from streamcam.models import Model
     from streamcam.temporal import Tracker
 
 _KEPT = 4
 """How many explainers are kept: going back to a method or layer is then immediate. Each holds a network."""
-
-_MOST_DOTS = 1  # layers deeper inside are parts of blocks, hundreds of them
 
 BuildExplainer = Callable[[str, str], "Explainer"]
 """Builds the explainer for a method and a target layer."""
@@ -64,6 +62,7 @@ class SessionExplainer:
             layers=self.layers,
             methods=self.methods,
             notes=tuple(explainer.notes),
+            takes_prompts=explainer.model.takes_prompts,
         )
 
 
@@ -79,6 +78,7 @@ class Explainers:
         self._build = build
         self._layers: tuple[str, ...] | None = None
         self._built: OrderedDict[tuple[str, str], Explainer] = OrderedDict()
+        self._last_prompted: tuple[Explainer, tuple[str, ...], Explainer] | None = None
 
     def __call__(self, request: ExplainRequest) -> SessionExplainer:
         """Return an explainer for a request.
@@ -97,7 +97,15 @@ class Explainers:
         explainer = self._built[key]
         if self._layers is None:
             self._layers = _stages_of(explainer)
+        if request.prompts is not None:
+            explainer = self._prompted(explainer, request.prompts)
         return SessionExplainer(_aim(explainer, request), request.method, self._layers, tuple(METHODS))
+
+    def _prompted(self, explainer: Explainer, prompts: tuple[str, ...]) -> Explainer:
+        """Return the explainer of other prompts: the last one where only its target changes."""
+        if self._last_prompted is None or self._last_prompted[:2] != (explainer, prompts):
+            self._last_prompted = (explainer, prompts, explainer.with_prompts(prompts))
+        return self._last_prompted[2]
 
 
 def build_from_model(model: Model | Mapping[str, Any], **settings: Any) -> BuildExplainer:
@@ -135,7 +143,7 @@ def build_from_explainer(explainer: Explainer) -> BuildExplainer:
     def build(method: str, layer: str) -> Explainer:
         if (method, layer) == (explainer.method, explainer.target_layer or "auto"):
             return explainer
-        return explainer.variant(method=method, target_layer=layer)
+        return explainer.variant(method=method, target_layer=layer, batch_size=SessionExplainer.batch_size)
 
     return build
 
@@ -152,19 +160,7 @@ def _aim(explainer: Explainer, request: ExplainRequest) -> Explainer:
 
 def _stages_of(explainer: Explainer) -> tuple[str, ...]:
     """Return the layers worth choosing from: the last of each resolution and width, outside of blocks."""
-    from streamcam.models import probe_model
+    from streamcam.models import probe_model, stage_layers
 
     probe = probe_model(explainer.model, explainer.fit, explainer.device)
     return stage_layers(probe.layers, explainer.target_layer)
-
-
-def stage_layers(layers: Sequence[Layer], always: str) -> tuple[str, ...]:
-    """Choose from all layers of a network those that a person would go through.
-
-    Args:
-        layers: All layers, in the order in which they run.
-        always: Name of a layer that is always among them.
-    """
-    outer = [layer for layer in layers if layer.explains and layer.name.count(".") <= _MOST_DOTS]
-    last = {(layer.grid, layer.channels): layer.name for layer in outer}
-    return tuple(layer.name for layer in layers if layer.name in last.values() or layer.name == always)

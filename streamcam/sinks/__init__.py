@@ -17,7 +17,15 @@ from streamcam.sinks.resume.segments import SegmentStore, locked_store, open_sto
 from streamcam.sinks.resume.sink import ResumableSink, check_resumable, make_resumable
 from streamcam.sinks.sequence import SequenceSink, sequence_size
 from streamcam.sinks.sidecar import SidecarSink, open_sidecar_sink
-from streamcam.sinks.table import SINKS, Opener, SinkKind, SinkSettings, holds_objects, open_sink
+from streamcam.sinks.table import (
+    SINKS,
+    Opener,
+    SinkKind,
+    SinkSettings,
+    holds_objects,
+    open_sink,
+    shows_images,
+)
 from streamcam.sinks.text import TextSink
 from streamcam.sinks.video import VideoSink
 
@@ -55,6 +63,7 @@ __all__ = [
     "output_size",
     "parts_path",
     "same_file",
+    "shows_images",
     "unlock",
 ]
 

@@ -19,6 +19,7 @@ from streamcam.explanations import (
     Localization,
     Prediction,
     RenderedFrame,
+    StabilizedFrame,
     is_value_alone,
     object_number,
 )
@@ -68,10 +69,8 @@ class SidecarSink(TextSink):
         explanation = None if stabilized is None else stabilized.explanation
         header = "" if self.written else f"{_to_json(self._header(), 'its header')}\n"
         record = frame_record(index, frame.time_s, explanation)
-        if stabilized is not None and stabilized.localization is not None:
-            image = stabilized.frame.image
-            size = (image.width, image.height)
-            record |= localization_record(stabilized.localization, stabilized.targets, size)
+        if stabilized is not None:
+            _add_localization(record, stabilized)
         return header + _to_json(record, f"frame {index}")
 
     def _header(self) -> dict[str, Any]:
@@ -92,7 +91,7 @@ def frame_record(index: int, time_s: float, explanation: Explanation | None) -> 
     ``more`` holds the maps of classes or objects after the first, ``shown`` the stabilized labels,
     ``instances`` the objects found, ``empty`` says why a map shows nothing, and ``cut`` is there where
     another shot begins. A frame that was not explained has its number and time only. A number that is not
-    finite is null.
+    finite is null. Where several explanations are compared, ``panes`` holds all this of each, with its name.
     """
     record: dict[str, Any] = {"frame": index, "time_s": round(time_s, 6)}
     if explanation is None:
@@ -101,10 +100,17 @@ def frame_record(index: int, time_s: float, explanation: Explanation | None) -> 
         record["cut"] = True
     if not explanation.is_explained:
         return record
+    if explanation.pane:
+        panes = (explanation, *explanation.others)
+        return {**record, "panes": [{"pane": pane.pane, **_explanation_record(pane)} for pane in panes]}
+    return {**record, **_explanation_record(explanation)}
+
+
+def _explanation_record(explanation: Explanation) -> dict[str, Any]:
     region = explanation.region
     # Nothing where each object is explained and there is none.
     first, *others = [_target_record(explanation, target) for target in explanation.targets] or [{}]
-    record |= {
+    record = {
         "predictions": _prediction_records(explanation.predictions),
         **first,
         "method": explanation.method,
@@ -116,6 +122,18 @@ def frame_record(index: int, time_s: float, explanation: Explanation | None) -> 
     if explanation.instances:
         record["instances"] = [_instance_record(instance) for instance in explanation.instances]
     return {**record, "more": others} if others else record
+
+
+def _add_localization(record: dict[str, Any], stabilized: StabilizedFrame) -> None:
+    """Add where the heat lies to the JSON object of a frame, or to that of each pane."""
+    size = (stabilized.frame.image.width, stabilized.frame.image.height)
+    panes = [record]
+    if stabilized.others and stabilized.localization is not None:
+        names = [each.explanation.pane for each in (stabilized, *stabilized.others)]
+        panes = record.setdefault("panes", [{"pane": name} for name in names])
+    for each, pane in zip(panes, (stabilized, *stabilized.others), strict=False):
+        if pane.localization is not None:
+            each |= localization_record(pane.localization, pane.targets, size)
 
 
 def localization_record(

@@ -179,6 +179,12 @@ def holds_objects(location: str | Path) -> bool:
     return any(kind.annotates for kind in SINKS if key in kind.keys)
 
 
+def shows_images(location: str | Path) -> bool:
+    """Return whether an output of this name may be images or a video; true of unknown names."""
+    kinds = [kind for kind in SINKS if Path(location).suffix.lower() in kind.keys]
+    return not kinds or any(kind.alpha_keys is not None for kind in kinds)
+
+
 def _alpha_refusal(location: str, info: SourceInfo) -> InvalidArgumentError:
     """Say which outputs could hold the alpha channel that is to be kept."""
     ways = "; ".join(

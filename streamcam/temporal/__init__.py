@@ -1,6 +1,7 @@
 """Temporal stage: smooth heatmaps, hold labels and find shots between explaining and drawing."""
 
 from streamcam.temporal.objects import ObjectTracker
+from streamcam.temporal.panes import PaneStabilizer
 from streamcam.temporal.settings import LIVE_MODE, MODES, SCALES, TemporalSettings, check_live
 from streamcam.temporal.stabilizer import Stabilizer, stabilize
 from streamcam.temporal.tracker import Tracker
@@ -10,6 +11,7 @@ __all__ = [
     "MODES",
     "SCALES",
     "ObjectTracker",
+    "PaneStabilizer",
     "Stabilizer",
     "TemporalSettings",
     "Tracker",

@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 
 import numpy as np
 
@@ -91,11 +92,12 @@ class _WaitingFrame:
 class Stabilizer:
     """Stabilizes the explanations of one video, in order. Not thread-safe."""
 
-    def __init__(self, settings: TemporalSettings | None = None) -> None:
+    def __init__(self, settings: TemporalSettings | None = None, flow: FlowEstimator | None = None) -> None:
         """Start a video.
 
         Args:
             settings: Temporal settings; the defaults if None.
+            flow: Estimates motion, where several stabilizers share the work; its own if None.
 
         Raises:
             InvalidArgumentError: if a setting cannot be used.
@@ -105,7 +107,7 @@ class Stabilizer:
         mode = self._settings.smoothing_mode
         self._smoothing_s = self._settings.smoothing_s if mode.smooths else 0.0
         self._looks_ahead = mode.looks_ahead and self._smoothing_s > 0
-        self._flow = FlowEstimator() if mode.follows_motion else None
+        self._flow = (flow or FlowEstimator()) if mode.follows_motion else None
         self._context = _Context()
         self._thumbnail: ByteArray | None = None
         self._instances: tuple[Instance, ...] = ()
@@ -334,8 +336,18 @@ def _count_bytes(frame: Frame) -> int:
     return planes * int(frame.image.width) * int(frame.image.height)
 
 
+class FrameStabilizer(Protocol):
+    """Anything that stabilizes the explanations of a video; `Stabilizer` is one."""
+
+    def push(self, frame: Frame, explanation: Explanation) -> list[StabilizedFrame]:
+        """Add the next frame; return those that are finished now, in order."""
+
+    def flush(self) -> list[StabilizedFrame]:
+        """Finish the frames that were held back."""
+
+
 def stabilize(
-    explained: Iterable[tuple[Frame, Explanation]], stabilizer: Stabilizer
+    explained: Iterable[tuple[Frame, Explanation]], stabilizer: FrameStabilizer
 ) -> Iterator[StabilizedFrame]:
     """Stabilize a whole video.
 

@@ -55,6 +55,8 @@ class Tracker:
             InvalidArgumentError: if a setting cannot be used.
         """
         settings.check()
+        self._settings = settings
+        self._beside: dict[int, Tracker] = {}
         self._cuts = CutDetector() if settings.cuts == "auto" else None
         self._labels = LabelHold(settings.label_hold_s)
         self._values = NumberSmoothing(settings.label_hold_s)
@@ -235,19 +237,52 @@ class Tracker:
             self._last = explanation
         else:
             assert self._last is not None, "the first frame is always explained"
-            explanation = dataclasses.replace(
-                self._last,
-                frame_index=frame.index,
-                heatmaps={},
-                targets=(),
-                predictions=(),
-                flags={},
-                instances=(),
-                probabilities=None,
-            )
-        return dataclasses.replace(
-            explanation,
-            starts_shot=pending.starts_shot,
-            smoothed_predictions=pending.smoothed_predictions[: pending.listed],
-            thumbnail=pending.thumbnail,
-        )
+            explanation = _skipped(self._last, frame)
+        return _completed(explanation, pending)
+
+    def for_network(self, number: int, frames: Sequence[Frame]) -> Tracker:
+        """Return a tracker of the same video for another network that explains the same frames.
+
+        It ranks classes and follows objects by itself, in the shots of this one.
+
+        Args:
+            number: Tells apart several networks.
+            frames: Frames that were observed and are to be explained now, and completed by that tracker too.
+        """
+        if number not in self._beside:
+            self._beside[number] = Tracker(self._settings)
+        other = self._beside[number]
+        for frame in frames:
+            pending = self._pending[frame.index]
+            other._pending[frame.index] = _PendingFrame(pending.thumbnail, pending.starts_shot)
+        return other
+
+
+def _skipped(last: Explanation, frame: Frame) -> Explanation:
+    """Return the explanation of a frame that was skipped, like the last one but without maps."""
+    return dataclasses.replace(
+        last,
+        frame_index=frame.index,
+        heatmaps={},
+        targets=(),
+        predictions=(),
+        smoothed_predictions=(),
+        flags={},
+        instances=(),
+        probabilities=None,
+        others=tuple(_skipped(other, frame) for other in last.others),
+    )
+
+
+def _completed(explanation: Explanation, pending: _PendingFrame) -> Explanation:
+    """Add what is known of a frame; explanations that another network's tracker has completed stay."""
+    others = (
+        other if other.smoothed_predictions else _completed(other, pending) for other in explanation.others
+    )
+    return dataclasses.replace(
+        explanation,
+        starts_shot=pending.starts_shot,
+        smoothed_predictions=pending.smoothed_predictions[: pending.listed],
+        thumbnail=pending.thumbnail,
+        others=tuple(others),
+    )

@@ -17,10 +17,11 @@ from stage_fakes import LIMIT_S
 
 from streamcam.cli import run
 from streamcam.cli.live import live_command
+from streamcam.models import stage_layers
 from streamcam.models.layers import Layer
 from streamcam.models.layouts import Layout
 from streamcam.session import window
-from streamcam.session.explainers import Explainers, build_from_model, stage_layers
+from streamcam.session.explainers import Explainers, build_from_model
 from streamcam.session.state import ExplainRequest
 from streamcam.temporal import LIVE_MODE
 

@@ -59,7 +59,7 @@ def test_the_default_is_there_without_a_download() -> None:
     [
         ("net.pth", "'net.pth'; that is a file of weights: pass it with `weights`"),
         ("out/best.CKPT", "a file of weights"),
-        ("net.onnx", "that is an ONNX network, and only PyTorch networks can be explained"),
+        ("net.tflite", "that is a TensorFlow Lite network, and only those of PyTorch, ONNX and OpenVINO"),
     ],
 )
 def test_a_file_in_place_of_a_name_is_recognized(name: str, says: str) -> None:

@@ -149,6 +149,9 @@ class FakeExplainer:
         self.settings = {"model": model, "batch_size": batch_size, **settings}
         self._before = before
 
+    def describe(self) -> dict[str, object]:
+        return {"model": "fake", "weights": "none", "method": self.method, "target_layer": self.target_layer}
+
     def identity(self) -> dict[str, object]:
         return {"model": self.settings["model"], "batch": self.batch_size}
 

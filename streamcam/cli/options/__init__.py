@@ -4,6 +4,7 @@ Options that belong together reach a command as one dict of keyword arguments: `
 `streamcam.Explainer`, ``overlay`` for `OverlaySettings`, and so on.
 """
 
+from streamcam.cli.options.comparison import comparison_options, take_comparison
 from streamcam.cli.options.declaring import debug_option, grouped, option
 from streamcam.cli.options.explainer import explainer_options, fit_option, own_model_options
 from streamcam.cli.options.localization import localization_options
@@ -14,6 +15,7 @@ from streamcam.cli.options.values import NUMBER, read_above_zero, read_rate, rea
 
 __all__ = [
     "NUMBER",
+    "comparison_options",
     "debug_option",
     "encoding_options",
     "explainer_options",
@@ -28,5 +30,6 @@ __all__ = [
     "read_rate",
     "read_size",
     "reading_options",
+    "take_comparison",
     "temporal_options",
 ]

@@ -100,8 +100,9 @@ _model_options = combine(
         default_of="load_model",
         metavar="NAME",
         help="The network to explain: the built-in one, a torchvision classifier (resnet50), detection:NAME, "
-        "segmentation:NAME, video:NAME for clips, timm:NAME, clip:NAME with a --prompt, hf:FOLDER, or "
-        "your own function that returns one (package.module:factory). streamcam models lists them.",
+        "segmentation:NAME, video:NAME for clips, timm:NAME, clip:NAME with a --prompt, hf:FOLDER, "
+        "ultralytics:NAME, a file (net.onnx, net.xml), or your own function that returns one "
+        "(package.module:factory). streamcam models lists them.",
     ),
     option(
         "--weights",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamcam.explain.backends.runtime import core, load_openvino
+from streamcam.models.openvino_runtime import core, load_openvino
 
 if TYPE_CHECKING:
     import openvino

@@ -25,7 +25,7 @@ import torch
 from torch import nn
 
 import streamcam
-from streamcam.explain.backends.runtime import core, load_openvino
+from streamcam.models.openvino_runtime import core, load_openvino
 from streamcam.models.weights import fingerprint
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ import torch
 from streamcam.errors import InvalidArgumentError, unknown_name
 from streamcam.explain.backends.cache import ModelCache
 from streamcam.explain.backends.openvino import load_backbone
-from streamcam.explain.backends.runtime import available
 from streamcam.explain.backends.split import split_network
 from streamcam.explain.backends.split_network import SplitNetwork
 from streamcam.explain.methods import HEAD_ONLY, Method
 from streamcam.models import Layer, Model
 from streamcam.models.comparison import PairModel
+from streamcam.models.openvino_runtime import available
 
 BACKENDS = ("auto", "openvino", "torch")
 """Values of the parameter ``backend``."""
@@ -61,6 +61,13 @@ def choose_backend(backend: str, request: BackendRequest) -> tuple[SplitNetwork 
     """
     if backend not in BACKENDS:
         raise unknown_name("backend", backend, BACKENDS)
+    if request.model.no_gradients is not None:
+        if backend == "torch":
+            raise InvalidArgumentError(
+                f"`backend='torch'` cannot run {request.model.name}: {request.model.no_gradients}; "
+                "use `backend='auto'`"
+            )
+        return None, "OpenVINO runs the whole network"
     if backend == "torch":
         return None, "torch was requested"
     network, reason = _try_openvino(request)

@@ -165,8 +165,9 @@ class CapturedRun:
         self._source = pixels  # which the device may still be reading when this returns
         self._run_network()
 
-    def maps(self, objectives: Sequence[Objective]) -> FloatArray:
-        """As in `streamcam.explain.batch.BatchRun`."""
+    def maps(self, objectives: Sequence[Objective], map_maker: MapMaker | None = None) -> FloatArray:
+        """As in `streamcam.explain.batch.BatchRun`; only what was captured can be explained."""
+        assert map_maker is None
         self._classes.copy_(torch.stack([objective.classes for objective in objectives]))
         self._make_maps()
         maps: FloatArray = self._maps.to("cpu", copy=True).numpy()

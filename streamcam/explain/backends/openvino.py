@@ -21,9 +21,9 @@ from streamcam.caching import cached_method
 from streamcam.explain.activities import announce
 from streamcam.explain.backends.bfloat16 import prepare_for_bfloat16
 from streamcam.explain.backends.cache import ModelCache
-from streamcam.explain.backends.runtime import core, load_openvino
 from streamcam.explain.threads import available_cores
 from streamcam.models import InputSpec
+from streamcam.models.openvino_runtime import core, load_openvino
 
 if TYPE_CHECKING:
     import openvino

@@ -52,7 +52,8 @@ def split_network(module: nn.Module, layer: str, call: int = 1, calls: int = 1) 
     if _has_hooks(module):
         return None
     try:
-        graph = _Tracer(layer).trace(module)
+        # What is a graph already, as of a converted file, has its layers in one piece.
+        graph = module.graph if isinstance(module, fx.GraphModule) else _Tracer(layer).trace(module)
     except Exception:
         # Tracing runs the network's own Python with proxies for tensors, which can raise anything.
         return None

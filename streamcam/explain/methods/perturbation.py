@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 import torch.nn.functional as F
 
-from streamcam.explain.method_inputs import Scorer
+from streamcam.explain.method_inputs import GradientScorer, Scorer
 
 # How many masks are held at once. The noise that is drawn for 16 planes of any size and then for the next
 # 16 is what would be drawn for all at once: PyTorch's generator works on blocks of 16 numbers.
@@ -121,7 +121,12 @@ def ablationcam(activations: torch.Tensor, scorer: Scorer) -> torch.Tensor:
 
 
 def smooth_gradcam_plus_plus(
-    activations: torch.Tensor, scorer: Scorer, *, samples: int = 4, std: float = 0.3, seed: int = 0
+    activations: torch.Tensor,
+    gradient_scorer: GradientScorer,
+    *,
+    samples: int = 4,
+    std: float = 0.3,
+    seed: int = 0,
 ) -> torch.Tensor:
     r"""Smooth Grad-CAM++: Grad-CAM++ with derivatives averaged over noisy versions of the image.
 
@@ -142,9 +147,9 @@ def smooth_gradcam_plus_plus(
     """
     maps = []
     for row, planes in enumerate(activations):
-        noisy = _noisy(scorer.inputs[row], samples, std, seed)
+        noisy = _noisy(gradient_scorer.inputs[row], samples, std, seed)
         first, second, third = (torch.zeros_like(planes) for _ in range(3))
-        for gradients in scorer.gradients(noisy, row):
+        for gradients in gradient_scorer.gradients(noisy, row):
             first += gradients.sum(dim=0) / samples
             second += gradients.square().sum(dim=0) / samples
             third += gradients.pow(3).sum(dim=0) / samples

@@ -32,12 +32,16 @@ from streamcam.explain.methods.perturbation import (
     smooth_gradcam_plus_plus,
     sscam,
 )
+from streamcam.explain.methods.reciprocal import reciprocam, vit_reciprocam
 from streamcam.explain.targets import finer
 
 Passes = Literal["one", "many", "full backward"]
 
 HEAD_ONLY = frozenset({"activations", "gradients", "curvature"})
 """Inputs that need nothing of the network before the target layer."""
+
+GRADIENT_FREE = frozenset({"activations", "inputs", "image_scorer", "scorer"})
+"""Inputs that need no gradients."""
 
 PASSES: dict[Passes, str] = {
     "one": "One pass, for video and live views",
@@ -85,6 +89,11 @@ class Method:
     def needs_layer(self) -> bool:
         """Whether it needs layers; if not, any network that makes scores of images will do."""
         return self.needs != ("image_scorer",)
+
+    @property
+    def needs_gradients(self) -> bool:
+        """Whether it differentiates the network, which not everything that runs a network can."""
+        return not GRADIENT_FREE.issuperset(self.needs)
 
     @property
     def is_second_order(self) -> bool:
@@ -226,6 +235,20 @@ METHODS: dict[str, Method] = {
         "Ablation-CAM",
         "https://doi.org/10.1109/WACV45572.2020.9093360",
         "Without gradients, and true to what the network really loses when a channel is missing.",
+        passes="many",
+    ),
+    "reciprocam": Method(
+        reciprocam,
+        "Recipro-CAM",
+        "https://arxiv.org/abs/2209.14074",
+        "Without gradients and quicker than its like: asks what each place of the layer is worth alone.",
+        passes="many",
+    ),
+    "vit-reciprocam": Method(
+        vit_reciprocam,
+        "ViT-ReciproCAM",
+        "https://arxiv.org/abs/2310.02588",
+        "Vision transformers without gradients or attention: each token with those around it.",
         passes="many",
     ),
     "smoothgradcam++": Method(

@@ -25,8 +25,9 @@ from streamcam.models.detector import Detector
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.detection import detector_of, is_torchvision_detector
 from streamcam.models.labels import numbered_labels
-from streamcam.models.refusals import in_words, refuse_input, takes_two_images
+from streamcam.models.refusals import describe, in_words, refuse_input, takes_two_images
 from streamcam.models.request import ModelRequest, changed_counts
+from streamcam.models.self_preparing import SelfPreparingClassifier, prepares_itself
 from streamcam.models.state_dicts import StateDict, load_into, match_names
 
 _logger = logging.getLogger("streamcam.models")
@@ -46,6 +47,8 @@ def _load(request: ModelRequest) -> Model:
     if is_torchvision_detector(module):
         return detector_of(request, module, origin, found=found)
     spec = request.input_spec(InputSpec())
+    if prepares_itself(module):
+        return _self_preparing(start_evaluating(module), request, spec, origin, found)
     if takes_two_images(start_evaluating(module), spec):
         return _pair(module, request, spec, origin, found)
     spec, classes = _try(module, request, spec)
@@ -55,7 +58,7 @@ def _load(request: ModelRequest) -> Model:
 
 def _pair(
     module: nn.Module, request: ModelRequest, spec: InputSpec, origin: str, found: tuple[str, ...] | None
-) -> PairModel:
+) -> Classifier:
     """Make a model of a network that compares two images."""
     width, height = spec.sides
     image = torch.zeros(1, spec.channels, height, width)
@@ -69,17 +72,43 @@ def _pair(
         weights=origin,
         labels=numbered_labels,
         found=found,
+        kind=PairModel,
     )
-    compares_embeddings = request.logits_key is None and two_embeddings(answer) is not None
-    return PairModel(
-        made.name,
+    if request.labels is not None or request.logits_key is not None or two_embeddings(answer) is None:
+        return made
+    return made.renamed(made.name, labels=SIMILARITY_LABELS, weights=origin, notes=made.notes)
+
+
+def _self_preparing(
+    module: nn.Module, request: ModelRequest, spec: InputSpec, origin: str, found: tuple[str, ...] | None
+) -> Classifier:
+    """Make a model of a network that makes its own input of pixels."""
+    for parameter in ("mean", "std"):
+        if getattr(request, parameter) is not None:
+            raise InvalidArgumentError(
+                f"{request.name} makes its own input, so `{parameter}` cannot be changed; leave it out"
+            )
+    width, height = spec.sides
+    model = SelfPreparingClassifier(request.name, module, (), spec, "", request.logits_key)
+    pixels = torch.zeros(1, 3 * model.images_at_once, height, width, dtype=torch.uint8)
+    inputs = model.prepare(pixels)
+
+    def failure(error: Exception) -> ModelError:
+        return ModelError(
+            f"{request.name} does not run on what its prepare() makes, {describe(inputs)} "
+            f"({in_words(error)}); make what its forward() takes, or set `input_size`"
+        )
+
+    with map_errors(Exception, to=failure), torch.no_grad():
+        answer = module(inputs)
+    return request.finish(
         module,
-        SIMILARITY_LABELS if compares_embeddings and request.labels is None else made.labels,
         spec,
-        origin,
-        made.logits_key,
-        made.activation,
-        notes=made.notes,
+        classes=model.find_logits(answer).shape[1],
+        weights=origin,
+        labels=numbered_labels,
+        found=found,
+        kind=SelfPreparingClassifier,
     )
 
 

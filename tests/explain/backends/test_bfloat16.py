@@ -14,10 +14,10 @@ from streamcam.explain import Explainer
 from streamcam.explain.backends import split_network
 from streamcam.explain.backends.bfloat16 import prepare_for_bfloat16, round_to_bfloat16
 from streamcam.explain.backends.openvino import OpenVinoBackbone
-from streamcam.explain.backends.runtime import core, load_openvino
 from streamcam.explain.devices import backend_precisions
 from streamcam.explain.precision_check import CORRELATION_BOUND, MARGIN_BOUND, PROBABILITY_BOUND
 from streamcam.explanations import Explanation
+from streamcam.models.openvino_runtime import core, load_openvino
 
 needs_bf16 = pytest.mark.skipif(
     "bf16" not in backend_precisions("CPU"), reason="this processor has no instructions for bfloat16"

@@ -209,7 +209,7 @@ def test_a_cache_that_cannot_be_written_costs_only_time(
 
 def test_openvino_reports_nothing_over_the_network() -> None:
     program = (
-        "from streamcam.explain.backends.runtime import load_openvino; import sys; load_openvino();"
+        "from streamcam.models.openvino_runtime import load_openvino; import sys; load_openvino();"
         "assert sys.modules.get('openvino_telemetry') is None, 'telemetry is loaded'"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -31,6 +31,7 @@ from streamcam.explain.methods.perturbation import (
     smooth_gradcam_plus_plus,
     sscam,
 )
+from streamcam.explain.methods.reciprocal import reciprocam, vit_reciprocam
 from streamcam.explain.targets import Objective
 from streamcam.models import Classifier, InputSpec, Layer, choose_target_layers, probe_layers
 from streamcam.models.labels import numbered_labels
@@ -276,7 +277,9 @@ def test_smooth_gradcam_plus_plus_averages_powers_of_gradients() -> None:
     shares = second / (2 * second + 10 * third)  # the plane's total is 10
     expected = (shares * first.clamp(min=0)).sum() * IMAGE[0]
     evidence = _toy_evidence(_Squares(), IMAGE, [0])
-    found = smooth_gradcam_plus_plus(evidence.activations, evidence.scorer, samples=3, std=0.3, seed=5)
+    found = smooth_gradcam_plus_plus(
+        evidence.activations, evidence.gradient_scorer, samples=3, std=0.3, seed=5
+    )
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
@@ -284,8 +287,47 @@ def test_smooth_gradcam_plus_plus_without_noise_is_gradcam_plus_plus() -> None:
     # Gradients of order 1, so that what keeps the two from dividing by 0 does not show.
     evidence = _toy_evidence(_Squares(), IMAGE, [0])
     plain = _map("gradcam++", evidence)
-    found = smooth_gradcam_plus_plus(evidence.activations, evidence.scorer, std=0.0)
+    found = smooth_gradcam_plus_plus(evidence.activations, evidence.gradient_scorer, std=0.0)
     np.testing.assert_allclose(found, plain, rtol=1e-5)
+
+
+def test_reciprocam_scores_each_place_alone() -> None:
+    # The mean of a plane of which one place is left is a quarter of that place; the least is subtracted.
+    evidence = _toy_evidence(_signed_toy(), IMAGE.repeat(2, 1, 1, 1), [0, 1])
+    first, second = reciprocam(evidence.activations, evidence.scorer)
+    np.testing.assert_allclose(first, [[0.0, 0.25], [0.5, 0.75]], rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(second, [[1.5, 1.0], [0.5, 0.0]], rtol=1e-5, atol=1e-7)
+
+
+def test_vit_reciprocam_scores_each_place_with_those_around_it() -> None:
+    # Around the first place: (4 * 1 + 2 * 2 + 2 * 3 + 1 * 4) / 16, of which the mean is a quarter.
+    around = np.array([[4 + 4 + 6 + 4, 2 + 8 + 3 + 8], [2 + 2 + 12 + 8, 1 + 4 + 6 + 16]]) / 16 / 4
+    evidence = _toy_evidence(_signed_toy(), IMAGE, [0])
+    (found,) = vit_reciprocam(evidence.activations, evidence.scorer)
+    np.testing.assert_allclose(found, around - around.min(), rtol=1e-5, atol=1e-7)
+
+
+def test_vit_reciprocam_leaves_the_class_token_as_it_is() -> None:
+    """As openvino_xai 1.1.0 has it: tokens are seen through a mosaic of Gaussians, the class token is not."""
+    torch.manual_seed(0)
+    network = VisionTransformer(32, 8, 2, 2, 16, 32, num_classes=3).eval()
+    nn.init.normal_(network.heads.head.weight)
+    layer = network.encoder.layers[-1].ln_1
+    inputs, side = _images(), 4
+    kernel = torch.tensor([[1, 2, 1], [2, 4, 2], [1, 2, 1]]) / 16
+    masks = torch.zeros(side * side, side + 2, side + 2)
+    for place in range(side * side):
+        row, column = divmod(place, side)
+        masks[place, row : row + 3, column : column + 3] = kernel
+    weights = torch.cat([torch.ones(side * side, 1), masks[:, 1:-1, 1:-1].flatten(1)], dim=1)
+    handle = layer.register_forward_hook(lambda _module, _inputs, output: output * weights[:, :, None])
+    with torch.no_grad():
+        scores = network(inputs.expand(side * side, -1, -1, -1))[:, 2].view(side, side)
+    handle.remove()
+    evidence = _evidence(network, inputs, "encoder.layers.encoder_layer_1.ln_1", [2])
+    found = _map("vit-reciprocam", evidence)
+    assert np.ptp(scores.numpy()) > 0.01
+    np.testing.assert_allclose(found[0], scores - scores.min(), rtol=1e-3, atol=1e-5)
 
 
 # --- What all of them hold to ------------------------------------------------------------------------
@@ -310,7 +352,7 @@ class _ConvNet(nn.Module):
 
 
 def test_the_methods_of_many_passes_are_in_the_table() -> None:
-    expected = {"scorecam", "sscam", "iscam", "ablationcam", "smoothgradcam++", "occlusion"}
+    expected = {"scorecam", "sscam", "iscam", "ablationcam", "smoothgradcam++", "occlusion", "reciprocam"}
     assert expected <= set(MANY_PASSES)
 
 

@@ -1,0 +1,102 @@
+"""Options for what is compared."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+from streamcam.cli.options.declaring import grouped, option
+from streamcam.errors import InvalidArgumentError
+
+
+def _read_list(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> tuple[str, ...] | None:
+    """Parse names with commas between them; commas between a method's options separate none."""
+    if text is None:
+        return None
+    names = tuple(name.strip() for name in re.split(r",(?![^,:]*=)", text))
+    if not all(names):
+        raise click.BadParameter(f"{text!r} has an empty name", context, parameter)
+    return names
+
+
+comparison_options = grouped(
+    "comparison",
+    option(
+        "--methods",
+        callback=_read_list,
+        metavar="NAMES",
+        help="Methods to compare, with commas between them; streamcam methods lists all. "
+        "[default: gradcam,hirescam,gradcam++,eigencam, unless anything else is compared]",
+    ),
+    option(
+        "--layers",
+        callback=_read_list,
+        metavar="NAMES|auto:N",
+        help="Layers to compare, or auto:6 for six from the network's first stage to its last.",
+    ),
+    option("--models", callback=_read_list, metavar="NAMES", help="Networks to compare."),
+    option(
+        "--classes",
+        callback=_read_list,
+        metavar="NAMES",
+        help="Classes to compare, by name or index; --target top4 compares the most probable ones.",
+    ),
+    option(
+        "--prompts",
+        "compared_prompts",
+        callback=_read_list,
+        metavar="TEXTS",
+        help="Texts to compare, of networks named clip:NAME.",
+    ),
+    option(
+        "--smoothing-modes",
+        "modes",
+        callback=_read_list,
+        metavar="NAMES",
+        help="Smoothing modes to compare.",
+    ),
+)
+"""The fields of `streamcam.Comparison`: one of these, or two as rows and columns."""
+
+
+def take_comparison(
+    comparison: dict[str, Any], model: dict[str, Any], explainer: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Sort out what is compared, and what is the same in all panes.
+
+    Args:
+        comparison: Values of `comparison_options`.
+        model: Arguments of `streamcam.load_model`.
+        explainer: Arguments of `streamcam.Explainer`.
+
+    Returns:
+        Arguments of `streamcam.Comparison`; and the other two as they hold for every pane.
+
+    Raises:
+        InvalidArgumentError: if something is compared and also the same in all panes.
+    """
+    compared: dict[str, Any] = {name: values or () for name, values in comparison.items()}
+    prompts = compared.pop("compared_prompts")
+    ranks = [name for name in explainer["classes"] if re.fullmatch(r"(top|instance).*", name, re.IGNORECASE)]
+    fixed = [name for name in explainer["classes"] if name not in ranks]
+    pairs = [
+        ("--methods", compared["methods"], "--method", explainer["method"] != "gradcam"),
+        ("--layers", compared["layers"], "--target-layer", explainer["target_layer"] != "auto"),
+        ("--classes", compared["classes"] or ranks, "--class", fixed),
+        ("--prompts", prompts, "--prompt", model["prompts"]),
+        ("--prompts", prompts, "--classes", compared["classes"] or ranks or fixed),
+    ]
+    for several, values, single, value in pairs:
+        if values and value:
+            raise InvalidArgumentError(f"{several} and {single} cannot be combined; leave one out")
+    is_default = not any(compared.values()) and not ranks and not prompts
+    if is_default and explainer["method"] != "gradcam":
+        raise InvalidArgumentError("nothing differs between panes by --method; name several with --methods")
+    compared["classes"] = (*compared["classes"], *ranks, *prompts)
+    if prompts:
+        model = {**model, "prompts": prompts}
+    return compared, model, {**explainer, "classes": tuple(fixed)}

@@ -1,0 +1,132 @@
+"""Questions to a network that has been run on a batch, and their answers for each frame."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+
+from streamcam.explain.batch import Assembler, BatchResult, BatchRun, MapMaker
+from streamcam.explain.compatibility import check_method, check_settings, check_targets
+from streamcam.explain.hooks import HookedNetwork
+from streamcam.explain.methods import METHODS, parse_method
+from streamcam.explain.targets import Objective, ObjectsFound, Target
+from streamcam.explanations import Explanation
+from streamcam.frames import FloatArray, Frame, Region
+from streamcam.models import Model
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MapRequest:
+    """One of several maps of a frame."""
+
+    method: str
+    """A name in `METHODS`, with options."""
+    layers: tuple[str, ...]
+    """Dotted names of layers."""
+    targets: tuple[Target, ...]
+    """Its classes or objects."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """Which maps to make of one run of a network."""
+
+    map_maker: MapMaker | None
+    """Makes them, of layers that the run has kept; None for the method and layers of the run itself."""
+    targets: tuple[Target, ...]
+    """Classes or objects that they explain."""
+    assembler: Assembler
+    """Puts them together with predictions."""
+
+    def about(self, targets: tuple[Target, ...]) -> Question:
+        """Return the same question about other targets."""
+        return Question(self.map_maker, targets, dataclasses.replace(self.assembler, targets=targets))
+
+    def put_to(self, network: HookedNetwork) -> Question:
+        """Return the same question to a network with the same layers and other classes."""
+        maker, model = self.map_maker, network.model
+        return Question(
+            None if maker is None else dataclasses.replace(maker, network=network),
+            self.targets,
+            dataclasses.replace(self.assembler, labels=model.labels, are_values=model.answers_values),
+        )
+
+
+def ask(request: MapRequest, model: Model, run: MapMaker, assembler: Assembler) -> Question:
+    """Check a map that is asked for beside others, and prepare to make it.
+
+    Args:
+        request: The map.
+        model: The model that is explained.
+        run: Runs the network, and keeps the map's layers.
+        assembler: Assembles the explanations of the run's own method.
+
+    Raises:
+        InvalidArgumentError: if the method does not go with the model or the targets.
+    """
+    name, options = parse_method(request.method)
+    check_settings(name, signed=assembler.signed, fit=None, top_k=0, batch_size=1)
+    check_targets(request.targets, assembler.signed)
+    check_method(name, model, request.targets)
+    kept = [layer.name for layer in run.network.layers]
+    indices = tuple(kept.index(layer) for layer in request.layers)
+    layer = "+".join(request.layers)
+    return Question(
+        dataclasses.replace(run, method=METHODS[name], options=options, layers=indices),
+        request.targets,
+        dataclasses.replace(assembler, targets=request.targets, method=name, target_layer=layer),
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class RankedBatch:
+    """N frames that the network has been run on, with its predictions ranked."""
+
+    frames: Sequence[Frame]
+    run: BatchRun
+    region: Region
+    """The part of the frames that the network saw."""
+    probabilities: torch.Tensor
+    """float32 (N, classes), on the processor."""
+    values: FloatArray | None
+    """As in `BatchResult`."""
+    best: torch.Tensor
+    """The most probable classes of each frame alone, best first, int64 (N, those that are listed)."""
+    ranking: torch.Tensor
+    """Classes of each frame as they are explained, best first, int64 (N, as many as any question needs)."""
+    found: ObjectsFound | None
+    """The objects of each frame; None if the network finds none."""
+    objectives: dict[Target, list[Objective]] = dataclasses.field(default_factory=dict)
+    """Those that questions have asked for so far: what is asked twice is differentiated once."""
+
+    def answer(self, question: Question) -> list[Explanation]:
+        """Return one explanation for each frame, in order."""
+        aims = [(target, objective) for target in question.targets for objective in self._objectives(target)]
+        objectives = [objective for _, objective in aims]
+        result = BatchResult(
+            maps=self.run.maps(objectives, question.map_maker),
+            targets=[target for target, _ in aims],
+            objectives=objectives,
+            best=self.best.tolist(),
+            probabilities=self.probabilities.numpy(),
+            values=self.values,
+            found=self.found,
+        )
+        return question.assembler.assemble(self.frames, result, self.region)
+
+    def answer_all(self, questions: Sequence[Question]) -> list[Explanation]:
+        """Return the answers to the first question for each frame, those to the others beside them."""
+        first, *others = [self.answer(question) for question in questions]
+        if not others:
+            return first
+        return [
+            dataclasses.replace(explanation, others=tuple(rest))
+            for explanation, *rest in zip(first, *others, strict=True)
+        ]
+
+    def _objectives(self, target: Target) -> list[Objective]:
+        if target not in self.objectives:
+            self.objectives[target] = target.objectives(self.ranking, self.found)
+        return self.objectives[target]

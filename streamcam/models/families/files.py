@@ -1,0 +1,115 @@
+"""Networks in files of their own, by their path: ONNX and OpenVINO."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path, PurePath
+
+import torch
+from torch import nn
+
+from streamcam.errors import InvalidArgumentError
+from streamcam.models.base import InputSpec, Model
+from streamcam.models.check_images import check_images
+from streamcam.models.checkpoint_labels import labels_beside, labels_in
+from streamcam.models.classifier import Classifier
+from streamcam.models.families.base import ModelFamily
+from streamcam.models.files.onnx_conversion import ConversionError, convert_onnx
+from streamcam.models.files.openvino_network import OpenVinoNetwork, open_openvino
+from streamcam.models.labels import numbered_labels
+from streamcam.models.refusals import refuse_input
+from streamcam.models.request import DEFAULT_WEIGHTS, ModelRequest
+
+_TOLERANCE = 1e-3
+"""How far a converted network's answers may be from the file's, as a fraction of the largest."""
+
+
+def _load(request: ModelRequest) -> Model:
+    if request.weights != DEFAULT_WEIGHTS:
+        raise InvalidArgumentError(f"{request.name} has its weights in it; leave `weights` out")
+    path = Path(request.name)
+    return _OPENERS[path.suffix.lower()](request, path)
+
+
+def _load_onnx(request: ModelRequest, path: Path) -> Model:
+    network = open_openvino(path, request.name)
+    spec = network.given.spec(request)
+    try:
+        module, texts = convert_onnx(path, network.given)
+    except ConversionError as error:
+        return _without_gradients(request, network, spec, f"{error}")
+    if not _agree(module.eval(), network, spec):
+        return _without_gradients(request, network, spec, "onnx2torch computes it differently from OpenVINO")
+    return _finish(request, module, spec, labels_in(texts))
+
+
+def _load_openvino(request: ModelRequest, path: Path) -> Model:
+    network = open_openvino(path, request.name)
+    return _finish(request, network, network.given.spec(request), None)
+
+
+def _without_gradients(
+    request: ModelRequest, network: OpenVinoNetwork, spec: InputSpec, reason: str
+) -> Model:
+    network.no_gradients += f" (it cannot be converted for them: {reason})"
+    model = _finish(request, network, spec, None)
+    note = f"OpenVINO runs {request.name} without gradients, for which it cannot be converted: {reason}"
+    return dataclasses.replace(model, notes=(*model.notes, note))
+
+
+def _finish(
+    request: ModelRequest, module: nn.Module, spec: InputSpec, found: tuple[str, ...] | None
+) -> Model:
+    answer = _run(request, module, spec)
+    logits = Classifier(request.name, module, (), spec, "", request.logits_key).find_logits(answer)
+    return request.finish(
+        module,
+        spec,
+        classes=logits.shape[1],
+        weights=request.name,
+        labels=numbered_labels,
+        found=found or labels_beside(Path(request.name)),
+    )
+
+
+def _run(request: ModelRequest, module: nn.Module, spec: InputSpec) -> object:
+    """Run a network on an image, to see what it returns."""
+    try:
+        with torch.no_grad():
+            return module(_images(spec)[:1])
+    except Exception as error:  # whatever a network raises
+        raise refuse_input(request.name, module, error, spec) from error
+
+
+def _agree(module: nn.Module, network: nn.Module, spec: InputSpec) -> bool:
+    """Return whether two networks answer alike."""
+    images = _images(spec)
+    answers = []
+    with torch.no_grad():
+        for one in (module, network):
+            try:
+                answer = one(images[:1])
+            except Exception:  # whatever a network raises
+                return False
+            answers.append(list(answer.values()) if isinstance(answer, dict) else [answer])
+    return all(
+        isinstance(ours, torch.Tensor)
+        and ours.shape == theirs.shape
+        and torch.allclose(
+            ours.float(), theirs, rtol=0, atol=_TOLERANCE * float(theirs.abs().max()), equal_nan=True
+        )
+        for ours, theirs in zip(*answers, strict=True)
+    )
+
+
+def _images(spec: InputSpec) -> torch.Tensor:
+    width, height = spec.sides
+    pixels = torch.from_numpy(check_images(height, width, 1)).movedim(-1, 1)
+    return spec.as_taken(spec.normalize(pixels))
+
+
+_OPENERS: dict[str, Callable[[ModelRequest, Path], Model]] = {".onnx": _load_onnx, ".xml": _load_openvino}
+"""Suffix → what opens such files."""
+
+FILES = ModelFamily(lambda name: PurePath(name).suffix.lower() in _OPENERS, _load, lambda: ())

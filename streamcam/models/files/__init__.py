@@ -1,0 +1,1 @@
+"""Networks in files of their own: ONNX, OpenVINO, TorchScript and exported programs."""

@@ -1,0 +1,71 @@
+"""The temporal stage of several explanations of each frame, which are compared."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+
+from streamcam.explanations import Explanation, StabilizedFrame
+from streamcam.frames import Frame
+from streamcam.panes import Comparison
+from streamcam.temporal.flow import FlowEstimator
+from streamcam.temporal.settings import TemporalSettings
+from streamcam.temporal.stabilizer import Stabilizer
+
+
+class PaneStabilizer:
+    """Stabilizes several explanations of each frame of a video, each by itself. Not thread-safe.
+
+    Motion is estimated once for all of them.
+    """
+
+    def __init__(self, comparison: Comparison, settings: TemporalSettings | None = None) -> None:
+        """Start a video.
+
+        Args:
+            comparison: What is compared, maybe smoothing modes.
+            settings: Temporal settings; the defaults if None.
+
+        Raises:
+            InvalidArgumentError: if a setting cannot be used.
+        """
+        settings, flow = settings or TemporalSettings(), FlowEstimator()
+        modes = comparison.modes or (settings.mode,)
+        of_panes = [dataclasses.replace(settings, mode=modes[pane.mode]) for pane in comparison.panes()]
+        self._stabilizers = [Stabilizer(each, flow) for each in of_panes]
+        self._finished: list[collections.deque[StabilizedFrame]] = [collections.deque() for _ in of_panes]
+
+    def push(self, frame: Frame, explanation: Explanation) -> list[StabilizedFrame]:
+        """Add the next frame and its explanations.
+
+        Args:
+            frame: The frame.
+            explanation: The explanation of the first pane, with those of the others.
+
+        Returns:
+            The frames that are finished now in every pane, in order: none, one or several.
+        """
+        explanations = (explanation, *explanation.others)
+        for stabilizer, finished, each in zip(self._stabilizers, self._finished, explanations, strict=True):
+            finished.extend(stabilizer.push(frame, each))
+        return self._take_finished()
+
+    def flush(self) -> list[StabilizedFrame]:
+        """Finish the frames that were held back, in order; to be called at the end of the video."""
+        for stabilizer, finished in zip(self._stabilizers, self._finished, strict=True):
+            finished.extend(stabilizer.flush())
+        return self._take_finished()
+
+    def propagate(self, frame: Frame) -> StabilizedFrame | None:
+        """Apply the last heatmaps and labels to a newer frame; see `Stabilizer.propagate`."""
+        first, *others = [stabilizer.propagate(frame) for stabilizer in self._stabilizers]
+        if first is None:
+            return None
+        return dataclasses.replace(first, others=tuple(other for other in others if other is not None))
+
+    def _take_finished(self) -> list[StabilizedFrame]:
+        taken = []
+        while all(self._finished):
+            first, *others = [finished.popleft() for finished in self._finished]
+            taken.append(dataclasses.replace(first, others=tuple(others)))
+        return taken
