@@ -1,4 +1,4 @@
-"""What moves in a video: the part of each frame that has changed since the last one."""
+"""Motion in a video: the part of each frame that has changed since the last one."""
 
 from __future__ import annotations
 
