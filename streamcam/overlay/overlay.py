@@ -185,14 +185,16 @@ class Overlay:
 def _heat_of(stabilized: StabilizedFrame, *, by_confidence: bool) -> Heat:
     """Return the heatmaps of a frame, their colors, and how opaque they are."""
     maps, region = list(stabilized.heatmaps.values()) or [_NO_HEAT], stabilized.explanation.region
+    time_s = stabilized.frame.time_s
     opacities = [_confidence(stabilized, index) for index in stabilized.heatmaps] if by_confidence else []
     if stabilized.explanation.signed:
-        return Heat(split_by_sign(maps[0]), (FOR_COLOR, AGAINST_COLOR), region, opacities * 2)
+        return Heat(split_by_sign(maps[0]), (FOR_COLOR, AGAINST_COLOR), region, opacities * 2, time_s)
     if len(maps) == 1 and not any(map(object_number, stabilized.heatmaps)):
-        return Heat(maps, (), region, opacities)
+        return Heat(maps, (), region, opacities, time_s)
     # An object's color follows from its number, not from its rank.
     numbers = [object_number(index) or place + 1 for place, index in enumerate(stabilized.heatmaps)]
-    return Heat(maps, [PALETTE[(number - 1) % len(PALETTE)] for number in numbers], region, opacities)
+    colors = [PALETTE[(number - 1) % len(PALETTE)] for number in numbers]
+    return Heat(maps, colors, region, opacities, time_s)
 
 
 def _confidence(stabilized: StabilizedFrame, index: int) -> float:
