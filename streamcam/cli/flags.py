@@ -68,6 +68,7 @@ FLAGS: dict[str, str] = {
     "record": "--record",
     "reference": "--reference",
     "resume": "--resume",
+    "roi": "--roi",
     "signed": "--signed",
     "size": "--size",
     "smoothing_s": "--smoothing",
