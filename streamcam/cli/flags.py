@@ -69,6 +69,7 @@ FLAGS: dict[str, str] = {
     "record": "--record",
     "reference": "--reference",
     "resume": "--resume",
+    "roi": "--roi",
     "signed": "--signed",
     "size": "--size",
     "smoothing_s": "--smoothing",
