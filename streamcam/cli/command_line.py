@@ -22,7 +22,7 @@ def command_line() -> str:
 
     URLs are without passwords and keys.
     """
-    from streamcam.sources.network import redact
+    from streamcam.media.urls import redact
 
     context = click.get_current_context()
     read = [
