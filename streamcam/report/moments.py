@@ -13,7 +13,7 @@ from streamcam.frames import FloatArray
 
 _MOST = 8
 _WINDOW_S = 1.0
-"""What changes within this time is sudden."""
+"""Changes within this time are sudden."""
 _OF_ONE_KIND = 4
 _APART_S = _WINDOW_S
 """Moments that are nearer to a more striking one are left out: they may be the same."""

@@ -11,7 +11,7 @@ import pytest
 from browsers import open_chromium, serious_findings
 from evidence_files import kept_evidence
 from playwright.sync_api import Browser, Page
-from test_summary import frame
+from test_report_summary import frame
 
 import streamcam.report
 from streamcam.cli import run
