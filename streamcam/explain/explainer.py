@@ -364,6 +364,26 @@ class Explainer:
         """
         return Explainer(self.model, **{**self.settings, **changes})
 
+    def with_prompts(self, prompts: Sequence[str]) -> Explainer:
+        """Return an explainer of other texts, of which it explains the most similar one.
+
+        Only the texts run through the network; everything else is shared. Use both in the same thread.
+
+        Args:
+            prompts: At least one text to compare images with.
+
+        Raises:
+            InvalidArgumentError: if the model takes none, or one is empty or there twice.
+        """
+        other = copy.copy(self)
+        other.model = self.model.with_prompts(prompts)
+        other.top_k = min(self.settings["top_k"], len(prompts))
+        other.settings = {**self.settings, "classes": None, "against": None}
+        other._runner = self._runner.reading_with(other.model)
+        network = other._runner.map_maker.network
+        other._questions = [question.put_to(network) for question in self._questions]
+        return other.with_targets([Target(rank=0)])
+
     def with_targets(self, targets: Sequence[Target]) -> Explainer:
         """Return an explainer of other targets that shares the network; use both in the same thread.
 

@@ -13,7 +13,7 @@ from typing import Self
 import torch
 from torch import nn
 
-from streamcam.errors import UnknownNameError
+from streamcam.errors import InvalidArgumentError, UnknownNameError
 from streamcam.explanations import Instance
 from streamcam.frames import Frame
 from streamcam.models.compiled import uncompiled
@@ -166,6 +166,24 @@ class Model(abc.ABC):
     def answers_values(self) -> bool:
         """Whether scores are numbers to show as they are, as a regressor's, instead of classes."""
         return False
+
+    @property
+    def takes_prompts(self) -> bool:
+        """Whether classes are texts that can be replaced, by `with_prompts`."""
+        return False
+
+    def with_prompts(self, prompts: Sequence[str]) -> Self:
+        """Return the same model with other texts as its classes; the network is shared.
+
+        Args:
+            prompts: At least one text.
+
+        Raises:
+            InvalidArgumentError: if it takes none, or one is empty or there twice.
+        """
+        raise InvalidArgumentError(
+            f"{self.name} has classes of its own, so it takes no prompts like {prompts[0]!r}"
+        )
 
     @property
     def no_gradients(self) -> str | None:

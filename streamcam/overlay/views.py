@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import cv2
@@ -19,6 +20,9 @@ from streamcam.overlay.placement import Scratch, locate_region, upsample_cubic, 
 from streamcam.overlay.settings import OverlaySettings
 from streamcam.overlay.sprites import Rgb
 from streamcam.overlay.tinting import Tinter
+
+_OPACITY_STEPS = 25
+"""Opacities are rounded to this many steps: each has tables of its own."""
 
 _DARKENED_TO = 0.15
 """Share of the light that a mask leaves where the network did not look."""
@@ -43,6 +47,9 @@ class Heat:
     """Color of each heatmap; empty if there is one, which is shown through the color map."""
     region: Region
     """Part of the image that the heatmaps cover."""
+
+    opacities: Sequence[float] = ()
+    """Factor on the weight of each heatmap, from 0 to 1; empty if it is 1 for all."""
 
     @property
     def strongest(self) -> FloatArray:
@@ -94,13 +101,17 @@ class OverlayView(View):
         Raises:
             InvalidArgumentError: if a setting cannot be used.
         """
-        self._blender = colormap_blender(settings.colormap, settings.alpha, settings.blend)
+        self._blenders = functools.lru_cache(maxsize=_OPACITY_STEPS + 1)(
+            lambda opacity: colormap_blender(settings.colormap, opacity * settings.alpha, settings.blend)
+        )
+        self._blenders(1.0)
         self._tinter = Tinter(settings.alpha)
 
     def draw(self, image: Image, heat: Heat) -> Image:
         if heat.colors:
-            return self._tinter.tint(image, heat.maps, heat.colors, heat.region)
-        return self._blender.blend(image, heat.maps[0], heat.region)
+            return self._tinter.tint(image, heat.maps, heat.colors, heat.region, heat.opacities)
+        opacity = round(next(iter(heat.opacities), 1.0) * _OPACITY_STEPS) / _OPACITY_STEPS
+        return self._blenders(opacity).blend(image, heat.maps[0], heat.region)
 
 
 class HeatView(OverlayView):
@@ -181,7 +192,7 @@ class ContoursView(View):
         """
         table = lookup_table(settings.colormap)
         self._levels = {level: _rgb(table[round(255 * level)]) for level in LEVELS}
-        self._painter = ContourPainter()
+        self._painter = ContourPainter(settings.label_size)
 
     def draw(self, image: Image, heat: Heat) -> Image:
         fresh, size = self.draw_bare(image), (image.width, image.height)

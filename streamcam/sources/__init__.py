@@ -6,6 +6,7 @@ from streamcam.sources.base import Source
 from streamcam.sources.files import check_input_file
 from streamcam.sources.images import is_image
 from streamcam.sources.in_step import FramesInStep
+from streamcam.sources.lent_camera import LentCamera
 from streamcam.sources.settings import SourceSettings
 from streamcam.sources.synthetic import SyntheticSource
 from streamcam.sources.table import SOURCES, Location, SourceKind, open_source
@@ -15,6 +16,7 @@ __all__ = [
     "SOURCES",
     "CameraInfo",
     "FramesInStep",
+    "LentCamera",
     "Location",
     "Source",
     "SourceKind",

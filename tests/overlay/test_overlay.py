@@ -85,7 +85,7 @@ def test_a_legend_tells_the_two_colors_apart(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(
         LabelPanel,
         "draw",
-        lambda _panel, _image, lines: drawn.extend(
+        lambda _panel, _image, lines, **_inset: drawn.extend(
             (line.text, line.probability, line.color) for line in lines if line.marked
         ),
     )
