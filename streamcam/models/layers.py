@@ -90,8 +90,8 @@ def probe_layers(model: Model, image: torch.Tensor, *, one_at_a_time: bool = Fal
         frames = image.shape[2] if image.ndim == 5 else 1
         layouts = _find_layouts(trial.outputs, tuple(image.shape[-2:]), frames)
         size = (image.shape[-2], image.shape[-1])
-        telling = isinstance(model, Classifier)
-        layers = _describe(trial, layouts, size, telling=telling)
+        finds_scores = isinstance(model, Classifier)
+        layers = _describe(trial, layouts, size, finds_scores=finds_scores)
         if not any(layer.explains for layer in layers):
             return layers
         plain = run_trial(model, image, kept=trial.last_call)
@@ -108,7 +108,7 @@ def probe_layers(model: Model, image: torch.Tensor, *, one_at_a_time: bool = Fal
         def share(layer: Layer) -> float:
             return share_of_answers(trial, plain, run_changed(layer, slice(None)))
 
-        if telling:
+        if finds_scores:
             layers = _without_scores(
                 layers, plain, lambda layer: run_changed(layer, slice(1)), trial.scores.shape[1]
             )
@@ -147,7 +147,7 @@ def _find_layouts(
 
 
 def _describe(
-    trial: TrialRun, layouts: Sequence[Layout | None], image: Grid, *, telling: bool
+    trial: TrialRun, layouts: Sequence[Layout | None], image: Grid, *, finds_scores: bool
 ) -> list[Layer]:
     """Describe the outputs of modules.
 
@@ -155,7 +155,7 @@ def _describe(
         trial: The run on two images.
         layouts: How each output lies on the image.
         image: (height, width) of the input.
-        telling: Whether scores can be told from features of as many channels, by `_without_scores`.
+        finds_scores: Whether scores can be distinguished from features of as many channels, by `_without_scores`.
     """
     pairs = list(zip(trial.outputs, layouts, strict=True))
     calls = Counter(output.call[0] for output in trial.outputs)
@@ -179,7 +179,7 @@ def _describe(
             and not output.pooled
             and not isinstance(output.module, _REPEATING)
             # Not the scores themselves.
-            and not (shape[1] == classes and layout.kind in ("nchw", "ncthw") and not telling)
+            and not (shape[1] == classes and layout.kind in ("nchw", "ncthw") and not finds_scores)
             and not (layout.kind == "tokens" and normalized and not _normalizes(output))
         )
         layers.append(
