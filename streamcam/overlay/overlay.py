@@ -28,6 +28,7 @@ from streamcam.overlay.layouts import LAYOUTS, Rectangle, arrange, assemble, mea
 from streamcam.overlay.legend import LegendPainter
 from streamcam.overlay.points import Point, PointPainter
 from streamcam.overlay.settings import OverlaySettings
+from streamcam.overlay.share_bar import Share, ShareBarPainter
 from streamcam.overlay.sprites import Rgb
 from streamcam.overlay.tinting import AGAINST_COLOR, FOR_COLOR, PALETTE, split_by_sign
 from streamcam.overlay.views import VIEWS, Heat, OverlayView, View
@@ -63,6 +64,7 @@ class Overlay:
         size, corner = self._settings.label_size, self._settings.corner
         self._boxes = BoxPainter(size)
         self._points = PointPainter()
+        self._bar = ShareBarPainter(size)
         self._panel = LabelPanel(size, corner)
         self._legend = LegendPainter(lookup_table(self._settings.colormap), size, corner)
         self._caption = CaptionPainter(self._settings.caption, size)
@@ -156,11 +158,15 @@ class Overlay:
         return drawn
 
     def _draw_localization(self, drawn: Image, stabilized: StabilizedFrame, colors: Sequence[Rgb]) -> None:
-        """Draw boxes around the heat, which say how much of it is inside, and its strongest places."""
+        """Draw boxes around the heat, its strongest places, and how much is in the region of interest."""
         localization = stabilized.localization
         if localization is None:
             return
         targets = _class_colors(stabilized.targets, colors)
+        inside = localization.inside
+        if inside is not None:
+            region = Instance(0, "", 1.0, (0.0, 0.0, 1.0, 1.0), inside.mask, is_region=True)
+            self._boxes.draw(drawn, [ColoredInstance(region, PLAIN_COLOR, "")])
         if self._settings.boxes:
             boxes = [
                 ColoredInstance(
@@ -171,19 +177,24 @@ class Overlay:
             self._boxes.draw(drawn, boxes)
         points = [Point(peak.x, peak.y, targets[peak.target] or ACCENT) for peak in localization.peaks]
         self._points.draw(drawn, points)
+        if inside is not None:
+            shares = [Share(share, targets[index] or ACCENT) for index, share in inside.shares.items()]
+            self._bar.draw(drawn, shares, inside.area)
 
 
 def _heat_of(stabilized: StabilizedFrame, *, by_confidence: bool) -> Heat:
     """Return the heatmaps of a frame, their colors, and how opaque they are."""
     maps, region = list(stabilized.heatmaps.values()) or [_NO_HEAT], stabilized.explanation.region
+    time_s = stabilized.frame.time_s
     opacities = [_confidence(stabilized, index) for index in stabilized.heatmaps] if by_confidence else []
     if stabilized.explanation.signed:
-        return Heat(split_by_sign(maps[0]), (FOR_COLOR, AGAINST_COLOR), region, opacities * 2)
+        return Heat(split_by_sign(maps[0]), (FOR_COLOR, AGAINST_COLOR), region, opacities * 2, time_s)
     if len(maps) == 1 and not any(map(object_number, stabilized.heatmaps)):
-        return Heat(maps, (), region, opacities)
+        return Heat(maps, (), region, opacities, time_s)
     # An object's color follows from its number, not from its rank.
     numbers = [object_number(index) or place + 1 for place, index in enumerate(stabilized.heatmaps)]
-    return Heat(maps, [PALETTE[(number - 1) % len(PALETTE)] for number in numbers], region, opacities)
+    colors = [PALETTE[(number - 1) % len(PALETTE)] for number in numbers]
+    return Heat(maps, colors, region, opacities, time_s)
 
 
 def _confidence(stabilized: StabilizedFrame, index: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Sequence
 
 import cv2
@@ -20,6 +21,15 @@ from streamcam.overlay.placement import Scratch, locate_region, upsample_cubic, 
 from streamcam.overlay.settings import OverlaySettings
 from streamcam.overlay.sprites import Rgb
 from streamcam.overlay.tinting import Tinter
+
+_SWIPE_S = 8.0
+"""How long the line of a swipe takes to the left, to the right and back, in seconds."""
+
+_SWIPE_REACH = 0.4
+"""How far it goes from the middle, as a share of the image's width."""
+
+_LINE = 0.006
+"""Its own width, as a share of the image's shorter side."""
 
 _OPACITY_STEPS = 25
 """Opacities are rounded to this many steps: each has tables of its own."""
@@ -50,6 +60,8 @@ class Heat:
 
     opacities: Sequence[float] = ()
     """Factor on the weight of each heatmap, from 0 to 1; empty if it is 1 for all."""
+    time_s: float = 0.0
+    """When the frame is shown, for views that move."""
 
     @property
     def strongest(self) -> FloatArray:
@@ -207,6 +219,31 @@ class ContoursView(View):
         return fresh
 
 
+class SwipeView(OverlayView):
+    """The image as it was filmed at the left of a line that wanders, and heat on top of it at the right."""
+
+    def draw(self, image: Image, heat: Heat) -> Image:
+        fresh = super().draw(image, heat)
+        width = max(2, 2 * round(_LINE * min(image.width, image.height) / 2))
+        middle = image.width * swipe_position(heat.time_s)
+        left = 2 * round((middle - width / 2) / 2)
+        white = coding_of(image).encode_rgb(np.full(3, 255, np.float32))
+        for target, source, value in zip(planes_of(fresh), planes_of(image), white, strict=True):
+            step = -(-image.width // source.shape[1])
+            begin, end = left // step, (left + width) // step
+            target[:, :begin] = source[:, :begin]
+            target[:, begin:end] = round(float(value))
+        return fresh
+
+
+def swipe_position(time_s: float) -> float:
+    """Return where the line of a swipe is at a time in seconds, as a share of the image's width.
+
+    It begins in the middle and moves slowest near the edges: ``0.5 - 0.4 * sin(2 * pi * t / 8)``.
+    """
+    return 0.5 - _SWIPE_REACH * math.sin(2 * math.pi * time_s / _SWIPE_S)
+
+
 def _rgb(color: ByteArray) -> Rgb:
     red, green, blue = color.tolist()
     return red, green, blue
@@ -235,5 +272,6 @@ VIEWS: dict[str, Callable[[OverlaySettings], View]] = {
     "mask": lambda _settings: MaskView(),
     "contours": ContoursView,
     "spotlight": lambda _settings: SpotlightView(),
+    "swipe": SwipeView,
 }
 """Every view by name; `streamcam.overlay.layouts.LAYOUTS` says which of them lie on a canvas."""

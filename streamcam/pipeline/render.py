@@ -169,7 +169,7 @@ def plan_render(
             check_comparison(Path(output), settings)
             overlay = PaneOverlay(comparison.grid(), settings.overlay)
             stabilizer = PaneStabilizer(comparison, settings.temporal)
-        localizer = Localizer(settings.localization)
+        localizer = Localizer(settings.localization, info)
         width, height = overlay.measure(info.width, info.height)
         drawn = dataclasses.replace(info, width=width, height=height)
         sinks = open_outputs(output, settings, info, drawn, undo)
@@ -332,6 +332,7 @@ class RenderPlan:
             *self.info.notes,
             *report.notes,
             *self._overlay.notes,
+            *self._localizer.notes,
             *(note for sink in sinks for note in sink.notes),
             *note_empty_maps(written.empty, written.explained),
         )

@@ -21,7 +21,8 @@ overlay_options = grouped(
         default_of="OverlaySettings",
         metavar="NAME",
         help="overlay, side-by-side (the frame as filmed, and the overlay), heat, mask (what the network did "
-        "not use is darkened), spotlight (it is blurred), contours or original.",
+        "not use is darkened), spotlight (it is blurred), contours, swipe (a line wanders between the frame "
+        "as filmed and the overlay) or original.",
     ),
     option(
         "--colormap",

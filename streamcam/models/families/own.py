@@ -44,6 +44,23 @@ def _load(request: ModelRequest) -> Model:
         tensors = request.read_weights()
         module, found = _for_classes_in(tensors, module, request), tensors.labels
         load_into(module, tensors, model=request.name, origin=origin)
+    return model_of(request, module, origin, found)
+
+
+def model_of(
+    request: ModelRequest, module: nn.Module, origin: str, found: tuple[str, ...] | None = None
+) -> Model:
+    """Make a model of any network, by what it takes and returns when it is tried.
+
+    Args:
+        request: What was asked for.
+        module: The network, in float32, on the CPU.
+        origin: Where its weights came from.
+        found: Names of its classes, where they came with it.
+
+    Raises:
+        ModelError: if it is no network for images, or not one that makes scores.
+    """
     if is_torchvision_detector(module):
         return detector_of(request, module, origin, found=found)
     spec = request.input_spec(InputSpec())
@@ -154,7 +171,7 @@ def _finish(model: Model, request: ModelRequest) -> Model:
 
 def _make(name: str, num_classes: int | None) -> nn.Module | Model:
     module_name, _, factory_name = name.partition(":")
-    with _importable_from_here():  # the factory may import what it needs only when it runs
+    with importable_from_here():  # the factory may import what it needs only when it runs
         factory = _factory(_import(module_name, name), factory_name, name)
         settings = None if num_classes is None else {"num_classes": num_classes}
         if settings is not None and not _takes(factory, "num_classes"):
@@ -190,7 +207,7 @@ def _import(module_name: str, name: str) -> ModuleType:
 
 
 @contextmanager
-def _importable_from_here() -> Iterator[None]:
+def importable_from_here() -> Iterator[None]:
     """Let modules in the current directory be imported, as ``python -m`` does."""
     here = str(Path.cwd())
     sys.path.insert(0, here)
