@@ -155,7 +155,7 @@ def _describe(
         trial: The run on two images.
         layouts: How each output lies on the image.
         image: (height, width) of the input.
-        finds_scores: Whether scores can be distinguished from features of as many channels, by `_without_scores`.
+        finds_scores: Whether `_without_scores` tells scores and features of as many channels apart.
     """
     pairs = list(zip(trial.outputs, layouts, strict=True))
     calls = Counter(output.call[0] for output in trial.outputs)
