@@ -41,7 +41,7 @@ class Shot:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Summary:
-    """What was found in a video. Arrays have a row for each explained frame, N in all."""
+    """The findings in a video. Arrays have a row for each explained frame, N in all."""
 
     evidence: Evidence
     explanations: tuple[Explanation, ...]
