@@ -33,10 +33,12 @@ ALLOWED: dict[str, set[str]] = {
     "sinks": BASE,
     "explain": BASE | {"models", "sources"},
     "pipeline": BASE | {"sources", "temporal", "localization", "overlay", "sinks"},
+    "audits": BASE | {"sources", "models", "localization", "explain"},
     "session": BASE
     | {"sources", "models", "temporal", "localization", "overlay", "sinks", "explain", "pipeline"},
     "cli": BASE
     | {
+        "audits",
         "sources",
         "models",
         "explain",
@@ -57,6 +59,7 @@ ALLOWED_FOR_TYPES: dict[str, set[str]] = {
     "explain": {"temporal"},
     "__init__": {
         *BASE,
+        "audits",
         "models",
         "explain",
         "temporal",

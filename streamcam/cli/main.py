@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 import streamcam
+from streamcam.cli.audit import audit_command
 from streamcam.cli.compare import compare_command
 from streamcam.cli.doctor import doctor_command
 from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_MISUSE, exit_code_of
@@ -41,6 +42,7 @@ cli.add_command(render_command)
 cli.add_command(compare_command)
 cli.add_command(restyle_command)
 cli.add_command(live_command)
+cli.add_command(audit_command)
 cli.add_command(models_command)
 cli.add_command(layers_command)
 cli.add_command(methods_command)
