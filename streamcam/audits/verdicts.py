@@ -40,7 +40,7 @@ _log = logging.getLogger("streamcam.audits")
 class AuditSettings:
     """How an audit looks at a video."""
 
-    roi: str
+    roi: str = "center"
     """Where the object is: a region as in `LocalizationSettings.roi`."""
     frames: int = 12
     """How many frames are looked at, evenly over the video."""

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from streamcam.audits import AuditResult, ClassAudit
 
 
-@click.command("audit", short_help="Tell whether a network leans on the background.")
+@click.command("audit", short_help="Find out whether a network leans on the background.")
 @click.argument("source", metavar="INPUT")
 @option(
     "--roi",
-    required=True,
+    default_of="AuditSettings",
     metavar="REGION",
     help="Where the object is: LEFT,TOP,RIGHT,BOTTOM or X,Y,X,Y,X,Y in pixels, mask.png, boxes by frame "
     "(boxes.jsonl, or boxes.json in COCO's format), class:person for detected objects, or center.",
@@ -69,7 +69,7 @@ def audit_command(
     explainer: dict[str, Any],
     quiet: bool,
 ) -> int:
-    """Tell whether the classes of INPUT rest on the object or on the background.
+    """Find out whether the classes of INPUT rest on the object or on the background.
 
     The background is blurred, replaced by gray, shuffled and inpainted while the object stays, then the other
     way round; what happens to the probability of each class is the proof.
