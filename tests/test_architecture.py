@@ -34,6 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "explain": BASE | {"models", "sources"},
     "pipeline": BASE | {"sources", "temporal", "localization", "overlay", "sinks"},
     "audits": BASE | {"sources", "models", "localization", "explain"},
+    "report": BASE | {"overlay", "sinks"},
     "session": BASE
     | {"sources", "models", "temporal", "localization", "overlay", "sinks", "explain", "pipeline"},
     "cli": BASE
@@ -47,6 +48,7 @@ ALLOWED: dict[str, set[str]] = {
         "overlay",
         "sinks",
         "pipeline",
+        "report",
         "session",
     },
     "__main__": {"cli"},

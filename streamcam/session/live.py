@@ -13,6 +13,7 @@ from streamcam.session.captures import Recordings, Snapshots
 from streamcam.session.commands import CommandSource
 from streamcam.session.outputs import Output, StatisticsFile
 from streamcam.session.page.page import Page
+from streamcam.session.publishing import Publishing
 from streamcam.session.session import LiveResult, LiveSession
 from streamcam.session.settings import LiveSettings
 from streamcam.session.state import ExplainRequest
@@ -105,7 +106,7 @@ def open_session(
             all_outputs.append(Page(settings.page, camera))
         if "window" in displays:
             all_outputs.append(_open_window(opened.info.name))
-        all_outputs += outputs
+        all_outputs += [*outputs, *map(Publishing, settings.publish)]
         record = None if settings.record is None else Path(settings.record)
         all_outputs += [Recordings(folder, record=record), Snapshots(folder)]
         if settings.statistics is not None:
