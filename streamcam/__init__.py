@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from streamcam.pipeline.compare import compare
     from streamcam.pipeline.render import RenderPlan, RenderResult, plan_render, render
     from streamcam.pipeline.render_many import JobResult, RenderManyResult, render_many
+    from streamcam.pipeline.restyle import restyle
     from streamcam.pipeline.settings import RenderSettings
     from streamcam.pipeline.stream import stream
     from streamcam.session.live import live
@@ -58,6 +59,7 @@ _HOMES = {
     "RenderSettings": "streamcam.pipeline.settings",
     "plan_render": "streamcam.pipeline.render",
     "render": "streamcam.pipeline.render",
+    "restyle": "streamcam.pipeline.restyle",
     "JobResult": "streamcam.pipeline.render_many",
     "RenderManyResult": "streamcam.pipeline.render_many",
     "render_many": "streamcam.pipeline.render_many",
@@ -113,6 +115,7 @@ __all__ = [
     "plan_render",
     "render",
     "render_many",
+    "restyle",
     "stream",
 ]
 

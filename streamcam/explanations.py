@@ -244,6 +244,18 @@ class HeatPeak:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class HeatInside:
+    """How much of a frame's heat lies in the region of interest."""
+
+    mask: NDArray[np.bool_]
+    """The region, bool (h, w), at any resolution, evenly on the frame."""
+    area: float
+    """Share of the frame that it covers, 0 to 1."""
+    shares: Mapping[int, float]
+    """Index of each target that has heat → share of its heat inside, 0 to 1."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Localization:
     """Where the displayed heat of a frame lies."""
 
@@ -251,6 +263,8 @@ class Localization:
     """Boxes around it, of each target the largest first; None if they were not looked for."""
     peaks: tuple[HeatPeak, ...] = ()
     """Its strongest places; of each target the strongest first."""
+    inside: HeatInside | None = None
+    """How much of it lies in the region of interest; None if there is no region."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)

@@ -41,7 +41,7 @@ def test_what_is_cached_is_not_computed_again_until_it_is_dropped() -> None:
 
 def _draw_labels() -> object:
     image = make_image(64, 48)
-    renderer = label_panel._PanelRenderer(640, 360, image.format.name, coding_of(image))
+    renderer = label_panel._PanelRenderer(1.0, 640, 360, 0, image.format.name, coding_of(image))
     caption = label_panel._Caption("cat", True, None, label_panel.WIDEST_PERCENTAGE)
     renderer.lay_out((caption,))
     renderer.draw_label(caption, 20, 80, 0)
@@ -50,7 +50,7 @@ def _draw_labels() -> object:
 
 def _draw_tags() -> object:
     image = make_image(64, 48)
-    renderer = TagRenderer(640, 360, image.format.name, coding_of(image))
+    renderer = TagRenderer(1.0, 640, 360, image.format.name, coding_of(image))
     renderer.encode_color((255, 0, 0))
     renderer.render("cat", (255, 0, 0), 200)
     return renderer
@@ -59,7 +59,7 @@ def _draw_tags() -> object:
 def _draw_messages() -> object:
     image = make_image(64, 48)
     panels = hud._Panels(640, 360, image.format.name, coding_of(image))
-    panels.arrange(HudState(messages=("a message",)))
+    panels.arrange(HudState(messages=("a message",)), 0)
     return panels
 
 

@@ -69,6 +69,9 @@ _page_options = grouped(
         help="The key in the page's link, for a link that stays the same; best given as STREAMCAM_KEY. "
         "[default: a new one each time]",
     ),
+    option("--tls/--no-tls", default=None, help="Encrypt the page. [default: where phones lend cameras]"),
+    option("--tls-cert", metavar="FILE.pem", help="A certificate. [default: one made at the first use]"),
+    option("--tls-key", metavar="FILE.pem", help="The certificate's key."),
     option("--browser/--no-browser", "open_browser", default=True, help="Open the page here. [default: yes]"),
 )
 """The fields of `PageSettings`."""
@@ -101,12 +104,18 @@ _limit_options = grouped(
 @_camera_options
 @option(
     "--display",
-    default="window",
-    show_default=True,
     metavar="WHERE",
-    help="Where to show it: window, page (in a browser), window,page, or none for unattended runs.",
+    help="Where to show it: window, page (in a browser), window,page, or none for unattended runs. "
+    "[default: window; page where SOURCE is browser]",
 )
 @_page_options
+@option(
+    "--publish",
+    multiple=True,
+    metavar="URL",
+    help="Send it to a server, player or folder: rtmp://…, rtsp://…, srt://…, udp://…, whip:https://…, "
+    "hls:FOLDER. May be given several times.",
+)
 @option("--record", metavar="FILE", help="Record from the beginning, as .mp4 or .mkv.")
 @option("--overwrite", is_flag=True, help="Replace an existing recording.")
 @_limit_options
@@ -122,8 +131,9 @@ def live_command(
     source: str,
     loop: bool,
     camera: dict[str, Any],
-    display: str,
+    display: str | None,
     page: dict[str, Any],
+    publish: tuple[str, ...],
     record: str | None,
     overwrite: bool,
     limits: dict[str, Any],
@@ -138,7 +148,8 @@ def live_command(
     """Show SOURCE with the heat and the predicted labels on top, always the newest frame.
 
     SOURCE is a camera's number or device (default: camera 0), the URL of a stream (rtsp, http, udp, tcp,
-    rtmp, srt), or a video, which is played at its own pace. In the window, h shows the keys. A URL with a
+    rtmp, srt), a video, which is played at its own pace, or browser: whoever opens the page's camera link
+    lends a camera. In the window, h shows the keys. A URL with a
     password is better put into the environment variable STREAMCAM_SOURCE than on the command line, which
     others on the same machine can read.
     """
@@ -167,6 +178,7 @@ def live_command(
             LocalizationSettings(**localization),
             display=display,
             page=PageSettings(**page),
+            publish=publish,
             record=record,
             overwrite=overwrite,
             statistics=stats,

@@ -21,6 +21,7 @@ from streamcam.cli.models import models_command
 from streamcam.cli.options import debug_option
 from streamcam.cli.output import is_terminal, mute, say
 from streamcam.cli.render import render_command
+from streamcam.cli.restyle import restyle_command
 from streamcam.cli.signals import interrupt_on_signal
 from streamcam.errors import StreamcamError
 
@@ -38,6 +39,7 @@ def cli() -> None:
 
 cli.add_command(render_command)
 cli.add_command(compare_command)
+cli.add_command(restyle_command)
 cli.add_command(live_command)
 cli.add_command(models_command)
 cli.add_command(layers_command)

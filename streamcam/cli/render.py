@@ -27,6 +27,7 @@ from streamcam.frames import check_inside
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer, PaneExplainer
+    from streamcam.pipeline.evidence_explainer import EvidenceExplainer
     from streamcam.pipeline.render import RenderPlan
 
 
@@ -155,11 +156,12 @@ def _load_explainer(model: dict[str, Any], explainer: dict[str, Any], line: Prog
 
 def render_file(
     plan: RenderPlan,
-    load: Callable[[ProgressLine], Explainer | PaneExplainer],
+    load: Callable[[ProgressLine], Explainer | PaneExplainer | EvidenceExplainer],
     source: str,
     output: str,
     *,
     quiet: bool,
+    activity: str = "explaining",
 ) -> int:
     """Run the render of one file, and print what became of it.
 
@@ -169,6 +171,7 @@ def render_file(
         source: The input's name.
         output: The output's name.
         quiet: Whether to print errors only.
+        activity: The word for what happens to the first frames.
 
     Returns:
         The exit code.
@@ -181,7 +184,7 @@ def render_file(
             line.ending = "keeping what is finished" if resume else "finishing the file"
             departure = abort_message(output if resume else None)
             chosen = load(line)
-            line.begin("explaining the first frames")
+            line.begin(f"{activity} the first frames")
             result = plan.run(
                 chosen,
                 on_progress=line.update,

@@ -16,8 +16,8 @@ def describe_input(info: SourceInfo) -> dict[str, Any]:
     """Describe an input so that it is recognized, wherever it lies.
 
     Returns:
-        Its name, the size of its frames, their time base, and of files their size in bytes and a hash of the
-        first and last MB (of many files, of their sizes).
+        Its name, the size of its frames, their time base, where the video begins on it, and of files their
+        size in bytes and a hash of the first and last MB (of many files, of their sizes).
 
     Raises:
         OSError: if a file cannot be read.
@@ -27,6 +27,7 @@ def describe_input(info: SourceInfo) -> dict[str, Any]:
         "width": info.width,
         "height": info.height,
         "time_base": str(info.time_base),
+        "origin_s": info.origin_s,
     }
     if info.path is not None and info.path.is_file():
         return {**described, **file_contents(info.path)}

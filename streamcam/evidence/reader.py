@@ -157,6 +157,11 @@ class Evidence:
         starts: NDArray[np.bool_] = self._tables["frames"]["starts_shot"]
         return starts
 
+    @property
+    def has_instances(self) -> bool:
+        """Whether objects were found in any frame."""
+        return len(self._tables["instances"]) > 0
+
     @functools.cached_property
     def classes(self) -> tuple[Prediction, ...]:
         """The classes, or objects, whose maps are kept, each as it was first explained, in that order."""

@@ -31,7 +31,7 @@ from streamcam.explain.devices import choose_device, choose_precision
 from streamcam.explain.hooks import evaluating, twice_differentiable_attention, without_inference_tensors
 from streamcam.explain.memory import choose_batch_size, run_what_fits
 from streamcam.explain.methods import METHODS, parse_method
-from streamcam.explain.preparation import as_stills, choose_layers, note_on_calls, prepare_model
+from streamcam.explain.preparation import as_clips, choose_layers, note_on_calls, prepare_model
 from streamcam.explain.questions import MapRequest, Question, RankedBatch, ask
 from streamcam.explain.ranking import find_objects, rank_over_time
 from streamcam.explain.references import as_comparison, with_reference
@@ -235,7 +235,7 @@ class Explainer:
             InvalidArgumentError: if it is not an image.
         """
         pixels = self._preprocessor.pixels([frame_of(image)])
-        return self._preprocessor.prepare(as_stills(self.model, pixels))
+        return self._preprocessor.prepare(as_clips(self.model, pixels))
 
     def explain(self, images: ImageLike | Sequence[ImageLike]) -> list[Explanation]:
         """Explain an image, or several.
@@ -363,6 +363,26 @@ class Explainer:
             StreamcamError: one of its children, if they do not go with the model.
         """
         return Explainer(self.model, **{**self.settings, **changes})
+
+    def with_prompts(self, prompts: Sequence[str]) -> Explainer:
+        """Return an explainer of other texts, of which it explains the most similar one.
+
+        Only the texts run through the network; everything else is shared. Use both in the same thread.
+
+        Args:
+            prompts: At least one text to compare images with.
+
+        Raises:
+            InvalidArgumentError: if the model takes none, or one is empty or there twice.
+        """
+        other = copy.copy(self)
+        other.model = self.model.with_prompts(prompts)
+        other.top_k = min(self.settings["top_k"], len(prompts))
+        other.settings = {**self.settings, "classes": None, "against": None}
+        other._runner = self._runner.reading_with(other.model)
+        network = other._runner.map_maker.network
+        other._questions = [question.put_to(network) for question in self._questions]
+        return other.with_targets([Target(rank=0)])
 
     def with_targets(self, targets: Sequence[Target]) -> Explainer:
         """Return an explainer of other targets that shares the network; use both in the same thread.

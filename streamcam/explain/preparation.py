@@ -122,6 +122,16 @@ def note_on_calls(layers: Sequence[Layer], requested: str) -> list[str]:
 
 
 def as_stills(model: Model, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Repeat each image, (N, H, W, 3), to a clip in which nothing moves, where the network takes clips."""
+    """Repeat each image to what a network takes at once: a clip in which nothing moves, or companions.
+
+    Args:
+        model: The model.
+        pixels: uint8 (N, H, W, 3).
+    """
+    return as_clips(model, np.concatenate([pixels] * model.images_at_once, axis=-1))
+
+
+def as_clips(model: Model, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Repeat each image, (N, H, W, 3), to a clip in which nothing moves, where a network takes clips."""
     length = model.clip_length
     return pixels if length == 1 else np.repeat(pixels[:, None], length, axis=1)

@@ -9,6 +9,7 @@ import torch
 
 from streamcam.explain.batch import Assembler, BatchResult, BatchRun, MapMaker
 from streamcam.explain.compatibility import check_method, check_settings, check_targets
+from streamcam.explain.hooks import HookedNetwork
 from streamcam.explain.methods import METHODS, parse_method
 from streamcam.explain.targets import Objective, ObjectsFound, Target
 from streamcam.explanations import Explanation
@@ -42,6 +43,15 @@ class Question:
     def about(self, targets: tuple[Target, ...]) -> Question:
         """Return the same question about other targets."""
         return Question(self.map_maker, targets, dataclasses.replace(self.assembler, targets=targets))
+
+    def put_to(self, network: HookedNetwork) -> Question:
+        """Return the same question to a network with the same layers and other classes."""
+        maker, model = self.map_maker, network.model
+        return Question(
+            None if maker is None else dataclasses.replace(maker, network=network),
+            self.targets,
+            dataclasses.replace(self.assembler, labels=model.labels, are_values=model.answers_values),
+        )
 
 
 def ask(request: MapRequest, model: Model, run: MapMaker, assembler: Assembler) -> Question:

@@ -39,7 +39,8 @@ def as_comparison(model: Model, *, has_reference: bool) -> Model:
         return model
     if compares:
         return model
-    if not isinstance(model, Classifier) or model.clip_length > 1:
+    takes_frames = model.clip_length == 1 and type(model).prepare is Model.prepare
+    if not isinstance(model, Classifier) or not takes_frames:
         raise InvalidArgumentError(
             f"`reference` is for networks that classify or embed single images, and {model.name} does not; "
             "leave it out"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -25,7 +27,7 @@ from streamcam.explain.precision_check import hooked_network
 from streamcam.explain.preparation import PreparedModel, as_stills
 from streamcam.explain.targets import Target
 from streamcam.explain.threads import available_cores
-from streamcam.models import Layer
+from streamcam.models import Layer, Model
 from streamcam.models.check_images import check_images
 from streamcam.models.preprocessing import Preprocessor
 from streamcam.models.probing import trial_size
@@ -71,6 +73,7 @@ class NetworkRunner:
             InvalidArgumentError: if OpenVINO is required and cannot run this.
         """
         model, probe = prepared.model, prepared.probe
+        self._device = device.torch
         size = trial_size(model, probe.fit)
         # Where torch runs on a processor, nothing below float32 has been seen to be quicker.
         in_torch = precisions[-1:] if device.torch.type == "cpu" else precisions
@@ -105,6 +108,21 @@ class NetworkRunner:
         self._in_openvino = model.no_gradients is not None
         is_captured = model.clip_length == 1 and not self._in_openvino
         self._graphs = captured_graphs_for(device.torch, self.map_maker) if is_captured else None
+
+    def reading_with(self, model: Model) -> NetworkRunner:
+        """Return a runner of the same network whose answer is read by another model; use both in one thread.
+
+        Args:
+            model: Another model around the same network.
+        """
+        other = copy.copy(self)
+        network = copy.copy(self.map_maker.network)
+        network.model = model
+        other.map_maker = dataclasses.replace(self.map_maker, network=network)
+        other._split = None if self._split is None else self._split.reading_with(model)
+        if self._graphs is not None:
+            other._graphs = captured_graphs_for(self._device, other.map_maker)
+        return other
 
     @property
     def backend(self) -> str:

@@ -12,6 +12,13 @@ MAX_CELLS = 320
 """Most cells along a side of the grid; a smaller frame has a cell a pixel."""
 
 
+def grid_shape(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the rows and columns of the grid on a frame of a size, (width, height) in pixels."""
+    shrink = max(1.0, max(size) / MAX_CELLS)
+    width, height = size
+    return max(1, round(height / shrink)), max(1, round(width / shrink))
+
+
 def place_on_frame(heat: FloatArray, region: Region, size: tuple[int, int]) -> FloatArray:
     """Enlarge a heatmap by linear interpolation to a grid that covers the whole frame.
 
@@ -23,8 +30,7 @@ def place_on_frame(heat: FloatArray, region: Region, size: tuple[int, int]) -> F
     Returns:
         float32 (rows, columns), zero where the frame is not covered.
     """
-    shrink = max(1.0, max(size) / MAX_CELLS)
-    columns, rows = (max(1, round(side / shrink)) for side in size)
+    rows, columns = grid_shape(size)
     down = _weights(heat.shape[0], rows, region.top, region.bottom)
     across = _weights(heat.shape[1], columns, region.left, region.right)
     return np.asarray(down @ heat @ across.T, np.float32)

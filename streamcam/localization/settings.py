@@ -26,10 +26,15 @@ class LocalizationSettings:
     points: int = 0
     """How many of the strongest places to find, for each heatmap."""
 
+    roi: str | None = None
+    """The region of interest, whose share of the heat is measured: a box or polygon in pixels
+    (``"100,50,300,200"``), the name of a mask picture or of a file of boxes by frame, ``"class:person"`` for
+    detected objects, ``"center"`` or ``"motion"``."""
+
     @property
     def is_on(self) -> bool:
         """Whether anything is looked for."""
-        return self.boxes or self.points > 0
+        return self.boxes or self.points > 0 or self.roi is not None
 
     def check(self) -> None:
         """Check every setting.

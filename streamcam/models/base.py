@@ -13,8 +13,9 @@ from typing import Self
 import torch
 from torch import nn
 
-from streamcam.errors import UnknownNameError
+from streamcam.errors import InvalidArgumentError, UnknownNameError
 from streamcam.explanations import Instance
+from streamcam.frames import Frame
 from streamcam.models.compiled import uncompiled
 
 
@@ -167,6 +168,24 @@ class Model(abc.ABC):
         return False
 
     @property
+    def takes_prompts(self) -> bool:
+        """Whether classes are texts that can be replaced, by `with_prompts`."""
+        return False
+
+    def with_prompts(self, prompts: Sequence[str]) -> Self:
+        """Return the same model with other texts as its classes; the network is shared.
+
+        Args:
+            prompts: At least one text.
+
+        Raises:
+            InvalidArgumentError: if it takes none, or one is empty or there twice.
+        """
+        raise InvalidArgumentError(
+            f"{self.name} has classes of its own, so it takes no prompts like {prompts[0]!r}"
+        )
+
+    @property
     def no_gradients(self) -> str | None:
         """Why its network has no gradients, as the subject of a sentence; None where it has."""
         reason: str | None = getattr(self.module, "no_gradients", None)
@@ -182,11 +201,20 @@ class Model(abc.ABC):
         """How many frames of a second a clip holds; of no concern to networks that take single images."""
         return 15.0
 
+    @property
+    def images_at_once(self) -> int:
+        """Number of images that make one input: the frame, and one of each source beside its own."""
+        return 1
+
+    def companions(self, frames: Sequence[Frame]) -> Sequence[Frame]:  # noqa: ARG002 - for kinds of models
+        """Return the frames of a second source at the moments of frames; none if it takes no such."""
+        return ()
+
     def prepare(self, pixels: torch.Tensor) -> torch.Tensor:
         """Convert pixels to the network's input.
 
         Args:
-            pixels: RGB, uint8 (N, 3, H, W), or (N, 3, T, H, W) for clips.
+            pixels: RGB, uint8 (N, 3, H, W), or (N, 3, T, H, W) for clips; with companions (N, 6, H, W).
 
         Returns:
             float32 of the same shape, with `input.channels` channels.

@@ -170,7 +170,7 @@ class OneStageNetwork(DetectionNetwork):
             boxes = [self._decode(*pair) / scale for pair in zip(deltas, anchors, strict=True)]
             scores = [self._scores([level[row] for level in logits]) for row in range(len(images))]
         return [
-            Candidates(boxes[row], scores[row], _Gather([level[row] for level in logits], self._log_odds))
+            Candidates(boxes[row], scores[row], Gather([level[row] for level in logits], self._log_odds))
             for row in range(len(images))
         ]
 
@@ -201,7 +201,7 @@ class OneStageNetwork(DetectionNetwork):
         """Convert a part of what `_classify` returns, (K, …), to log-odds, float32 (K, classes)."""
 
 
-class _Gather:
+class Gather:
     """Picks candidates from several resolutions, so that gradients pass only through theirs."""
 
     def __init__(self, levels: Sequence[torch.Tensor], log_odds: Any) -> None:

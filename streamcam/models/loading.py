@@ -25,7 +25,6 @@ IMAGENET = "imagenet"
 
 _WEIGHTS_FILES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".tar")
 _OTHER_FILES = {
-    ".pt2": "an exported program",
     ".engine": "a TensorRT network",
     ".h5": "a Keras network",
     ".keras": "a Keras network",
@@ -60,7 +59,8 @@ def load_model(
         name: The default model's name, that of a torchvision classifier, ``detection:NAME``,
             ``segmentation:NAME`` or ``video:NAME`` for one of its detectors, segmenters or classifiers of
             clips, ``timm:NAME``, ``clip:NAME`` for networks that compare images with texts, ``hf:FOLDER`` for
-            a folder of transformers, the path of an ONNX or OpenVINO file (``net.onnx``, ``net.xml``), or
+            a folder of transformers, ``ultralytics:NAME`` for detectors of ultralytics, the path of a file
+            that holds a whole network (``net.onnx``, ``net.xml``, ``net.pt2``, ``net.pt``), or
             ``package.module:factory`` for your own function that returns a `torch.nn.Module` or a `Model`.
         weights: ``"default"`` for the published weights (a factory's network as it is made), ``"none"`` for
             an untrained network, the same every time, the name of other published weights, as
@@ -80,7 +80,7 @@ def load_model(
             as ``fit='full'`` needs it: timm's then enlarge their table of positions. Others do not change.
         num_classes: Number of classes of an untrained network, or of a factory, which is called with it; that
             of a file of weights is read from it.
-        trust_pickle: Whether reading a file of weights may run code that is in it, as that of a whole network
+        trust_pickle: Whether reading a file may run code that is in it, as that of a whole network
             does. Only for files from people you trust.
         confidence: Of detectors: the least score of an object, 0 to 1.
         iou: Of detectors: boxes of one class that overlap by more than this share of their union are one

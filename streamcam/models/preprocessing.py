@@ -46,13 +46,23 @@ class Preprocessor:
         return fit_geometry(self._fit, (frame.image.width, frame.image.height), self._model.input)
 
     def pixels(self, frames: Sequence[Frame]) -> NDArray[np.uint8]:
-        """Resample frames of one shape: RGB, uint8 (N, H, W, 3)."""
+        """Resample frames of one shape: RGB, uint8 (N, H, W, 3); with companions (N, H, W, 6).
+
+        Raises:
+            ModelError: if the companions that a network needs cannot be had.
+        """
         geometry = self.geometry(frames[0])
-        images = [
-            geometry.place(self._resampler.to_rgb(frame.image, *geometry.scaled), self._fill)
-            for frame in frames
-        ]
+        images = [self._placed(frame, geometry) for frame in frames]
+        if self._model.images_at_once > 1:
+            others = self._model.companions(frames)
+            images = [
+                np.concatenate([image, self._placed(other, geometry)], axis=-1)
+                for image, other in zip(images, others, strict=True)
+            ]
         return np.stack(images, out=self._room_for(len(images), images[0].shape))
+
+    def _placed(self, frame: Frame, geometry: Geometry) -> NDArray[np.uint8]:
+        return geometry.place(self._resampler.to_rgb(frame.image, *geometry.scaled), self._fill)
 
     def prepare(self, pixels: NDArray[np.uint8] | torch.Tensor) -> torch.Tensor:
         """Convert pixels to the network's input, on the device.

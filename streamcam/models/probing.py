@@ -117,6 +117,7 @@ def _layers_at(
     """Return the layers, and whether the network takes several images at a time."""
     height, width = trial_size(model, fit)
     pixels = torch.from_numpy(check_images(height, width, 1)).to(device).movedim(-1, 1)
+    pixels = pixels.repeat(1, model.images_at_once, 1, 1)
     if model.clip_length > 1:
         pixels = pixels.unsqueeze(2).repeat_interleave(model.clip_length, dim=2)
     image = model.prepare(pixels).contiguous(memory_format=memory_format)

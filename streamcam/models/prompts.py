@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Self
 
@@ -12,36 +14,11 @@ from torch import nn
 
 from streamcam.errors import InvalidArgumentError, ModelError
 from streamcam.models.base import InputSpec, Model, Output
+from streamcam.models.refusals import refuse_answer
 from streamcam.models.request import ModelRequest
 
 TextEncoder = Callable[[Sequence[str]], torch.Tensor]
 """Converts texts to their features, (texts, features), of any length."""
-
-
-class PromptNetwork(nn.Module):
-    """An image tower and the features of texts: (N, 3, H, W) → cosine similarities, (N, texts)."""
-
-    texts: torch.Tensor
-    """Features of the texts, of length 1, float32 (texts, features)."""
-
-    def __init__(self, visual: nn.Module, texts: torch.Tensor) -> None:
-        """Join both.
-
-        Args:
-            visual: The image tower: (N, 3, H, W) → (N, features).
-            texts: See the attribute.
-        """
-        super().__init__()
-        self.visual = visual
-        self.register_buffer("texts", texts)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Compare each image with each text."""
-        return self.compare(self.visual(images))
-
-    def compare(self, features: torch.Tensor) -> torch.Tensor:
-        """Compare the features of images, (N, features), with each text."""
-        return F.normalize(features, dim=-1) @ self.texts.T
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -59,6 +36,8 @@ class PromptModel(Model):
     """Factor of similarities: the exponential of the network's learned logit scale."""
     bias: float | None = None
     """Number to add to them before the sigmoid; None for the softmax."""
+    texts: torch.Tensor = dataclasses.field(kw_only=True)
+    """Features of the texts, of length 1, float32 (texts, features), on the CPU."""
     encode: TextEncoder = dataclasses.field(kw_only=True)
     """The network's tower of texts."""
     templates: tuple[str, ...] = dataclasses.field(default=(), kw_only=True)
@@ -74,10 +53,22 @@ class PromptModel(Model):
         """As in `Model`."""
         return True
 
+    @property
+    def takes_prompts(self) -> bool:
+        """As in `Model`."""
+        return True
+
     def read(self, answer: object) -> Output:
-        """Return the similarities, which are what the network returns."""
-        assert isinstance(answer, torch.Tensor)
-        return Output(answer, raw=answer)
+        """Compare what the network returned, the features of images, (N, features), with each text.
+
+        Raises:
+            ModelError: if it returned something else.
+        """
+        if not isinstance(answer, torch.Tensor) or answer.ndim != 2:
+            raise refuse_answer(self.name, answer, answer)
+        return Output(
+            F.normalize(answer, dim=-1) @ _on(self.texts, answer.device, answer.dtype).T, raw=answer
+        )
 
     def probabilities(self, scores: torch.Tensor) -> torch.Tensor:
         """Convert similarities (N, texts) to probabilities, unless they are shown alone."""
@@ -87,7 +78,8 @@ class PromptModel(Model):
 
     def identity(self) -> dict[str, object]:
         """Return the settings that its answers depend on."""
-        return {"scale": self.scale, "bias": self.bias}
+        texts = hashlib.sha256(self.texts.numpy().tobytes()).hexdigest()[:16]
+        return {"scale": self.scale, "bias": self.bias, "texts": texts}
 
     def with_prompts(self, prompts: Sequence[str]) -> Self:
         """Return the same model, which compares images with other texts; the image tower is shared.
@@ -99,10 +91,15 @@ class PromptModel(Model):
             InvalidArgumentError: if a text is empty or there twice.
         """
         check_prompts(prompts)
-        assert isinstance(self.module, PromptNetwork)
-        texts = encode_prompts(self.encode, prompts, self.templates).to(self.module.texts.device)
-        module = PromptNetwork(self.module.visual, texts)
-        return self._changed(module=module.train(self.module.training), labels=tuple(prompts))
+        texts = encode_prompts(self.encode, prompts, self.templates)
+        return self._changed(texts=texts, labels=tuple(prompts))
+
+
+@functools.lru_cache(maxsize=16)
+def _on(texts: torch.Tensor, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """Return features of texts on a device; they stay there, as a copy for every batch would wait for it."""
+    with torch.inference_mode(False):
+        return texts.to(device, dtype)
 
 
 def encode_prompts(encode: TextEncoder, prompts: Sequence[str], templates: Sequence[str]) -> torch.Tensor:
@@ -199,13 +196,14 @@ def build_prompt_model(
     texts = encode_prompts(encode, request.prompts, request.templates)
     return PromptModel(
         request.name,
-        PromptNetwork(visual, texts),
+        visual,
         request.labels or request.prompts,
         spec,
         origin,
         notes=request.notes(),
         scale=scale,
         bias=bias,
+        texts=texts,
         encode=encode,
         templates=request.templates,
     )

@@ -213,7 +213,8 @@ def _channels(spec: InputSpec, text: str, device: str | torch.device) -> Iterato
     for channels, size in itertools.product(_CHANNELS, (spec.sides, (84, 84), (64, 64))):
         yield _Trial(
             f"takes images of {channels} channels, and frames have 3 (or 1 in gray); "
-            "return a torch.nn.Module around it that makes them from RGB",
+            "give it a method prepare(pixels) that makes them of RGB, and companions(frames) for those of a "
+            "second file",
             (torch.zeros(1, channels, *reversed(size), device=device),),
         )
 
@@ -267,7 +268,7 @@ def refuse_answer(name: str, answer: object, found: object) -> ModelError:
     """
     fields = _fields(answer[0] if isinstance(answer, list | tuple) and len(answer) else answer)
     listed = f" ({', '.join(fields)})" if fields else ""
-    returned = _describe(found)
+    returned = describe(found)
     if any(box in fields for box in _BOXES):
         return ModelError(
             f"{name} is a detector: it returns boxes{listed}; return a streamcam Model whose read() makes "
@@ -303,7 +304,8 @@ def refuse_answer(name: str, answer: object, found: object) -> ModelError:
     )
 
 
-def _describe(found: object) -> str:
+def describe(found: object) -> str:
+    """Name what a network returned: a tensor with its shape, or another thing."""
     if isinstance(found, torch.Tensor):
         return f"a tensor {tuple(found.shape)}"
     return "nothing" if found is None else f"a {type(found).__name__}"

@@ -111,6 +111,7 @@ class ModelRequest:
         weights: str,
         labels: Callable[[int], tuple[str, ...]] | None = None,
         found: tuple[str, ...] | None = None,
+        kind: type[Classifier] = Classifier,
     ) -> Classifier:
         """Make a classifier of a network and the request.
 
@@ -121,6 +122,7 @@ class ModelRequest:
             weights: Origin of its weights, for reports.
             labels: Returns the names of a number of classes; if None, ImageNet's for 1,000 and else numbers.
             found: Names in the file of weights, used if there are as many as classes and no others given.
+            kind: The kind of classifier.
 
         Raises:
             ModelError: if there are more or fewer labels than classes, or not as many as requested.
@@ -146,7 +148,7 @@ class ModelRequest:
             raise ModelError(
                 f"{len(names)} labels were given for {held} of {self.name}; give one label for each class"
             )
-        return Classifier(
+        return kind(
             self.name,
             module,
             names,

@@ -107,12 +107,12 @@ def _refusal(path: Path) -> str:
             f"{str(path)!r} is not a weights file; `weights` takes .safetensors, or .pth as torch.save writes"
         )
     return (
-        f"{str(path)!r} holds more than weights, and reading it would run code{_named_code(path)}; save "
+        f"{str(path)!r} holds more than weights, and reading it would run code{named_code(path)}; save "
         "model.state_dict() with torch.save or as .safetensors, or set `trust_pickle=True` if you trust it"
     )
 
 
-def _named_code(path: Path) -> str:
+def named_code(path: Path) -> str:
     """Name what a file would import and call, as far as torch can see without reading it."""
     try:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(path)

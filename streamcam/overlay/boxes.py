@@ -53,13 +53,15 @@ class _PixelBox:
 class _BoxRenderer:
     """Draws boxes on images of one size and coding, and caches the sprites of their labels."""
 
-    def __init__(self, width: int, height: int, pixel_format: str, coding: YuvCoding) -> None:
+    def __init__(
+        self, label_size: float, width: int, height: int, pixel_format: str, coding: YuvCoding
+    ) -> None:
         self.width = width
         self.height = height
         short_side = min(width, height)
         self.thickness = max(2, 2 * round(0.002 * short_side))
         self.shadow = max(1, self.thickness // 2)
-        self.tags = TagRenderer(width, height, pixel_format, coding)
+        self.tags = TagRenderer(label_size, width, height, pixel_format, coding)
 
     def place(self, box: tuple[float, float, float, float]) -> _PixelBox | None:
         """Convert a box to pixels; None if it has no area, is not finite, or lies outside the image."""
@@ -160,10 +162,14 @@ class _BoxRenderer:
 class BoxPainter:
     """Draws detected objects onto images. Not thread-safe."""
 
-    def __init__(self) -> None:
-        """Create a painter; nothing is measured before the first image."""
+    def __init__(self, label_size: float = 1.0) -> None:
+        """Create a painter; nothing is measured before the first image.
+
+        Args:
+            label_size: Factor on the usual size of text.
+        """
         self._missing: dict[str, None] = {}
-        self._renderer = functools.lru_cache(maxsize=2)(_BoxRenderer)
+        self._renderer = functools.lru_cache(maxsize=2)(functools.partial(_BoxRenderer, label_size))
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -33,9 +33,13 @@ class Contour:
 class ContourPainter:
     """Draws contours onto images. Not thread-safe."""
 
-    def __init__(self) -> None:
-        """Create a painter; nothing is measured before the first image."""
-        self._renderer = functools.lru_cache(maxsize=2)(_ContourRenderer)
+    def __init__(self, label_size: float = 1.0) -> None:
+        """Create a painter; nothing is measured before the first image.
+
+        Args:
+            label_size: Factor on the usual size of text.
+        """
+        self._renderer = functools.lru_cache(maxsize=2)(functools.partial(_ContourRenderer, label_size))
 
     def draw(self, image: Image, contours: Sequence[Contour]) -> None:
         """Draw contours and their values onto an image, in place.
@@ -72,11 +76,13 @@ def trace_contours(
 class _ContourRenderer:
     """Draws contours on images of one size and coding."""
 
-    def __init__(self, width: int, height: int, pixel_format: str, coding: YuvCoding) -> None:
+    def __init__(
+        self, label_size: float, width: int, height: int, pixel_format: str, coding: YuvCoding
+    ) -> None:
         self._width = width
         self._height = height
         self._thickness = max(2, 2 * round(0.002 * min(width, height)))
-        self._tags = TagRenderer(width, height, pixel_format, coding)
+        self._tags = TagRenderer(label_size, width, height, pixel_format, coding)
 
     def draw_lines(self, planes: Sequence[PlaneArray], contour: Contour) -> None:
         """Draw a contour with a dark edge on both sides."""

@@ -11,7 +11,7 @@ import dataclasses
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -211,6 +211,14 @@ class FontBook:
             if font is not None:
                 return Run(character, font)
         raise AssertionError("Pillow's built-in font has a question mark")
+
+
+def note_missing(characters: Iterable[str]) -> tuple[str, ...]:
+    """Describe the characters that no font of this system has, in one sentence; in none if there are none."""
+    missing = " ".join(dict.fromkeys(characters))
+    return (
+        (f"No font here has the characters {missing}; name a font file in STREAMCAM_FONT",) if missing else ()
+    )
 
 
 def clusters(text: str) -> list[str]:

@@ -15,9 +15,11 @@ from collections.abc import Callable, Sequence
 
 from streamcam.caching import cached_method
 from streamcam.media.images import Image, YuvCoding, coding_of, planes_of
+from streamcam.overlay.corners import TOP_LEFT, Corner
 from streamcam.overlay.font_files import read_chosen_face
 from streamcam.overlay.fonts import FontBook, RenderedText
 from streamcam.overlay.sprites import Canvas, Rgb, Sprite, draw_rounded_rectangle, draw_triangle
+from streamcam.overlay.text_sizes import label_text_px
 
 BACKGROUND: Rgb = (12, 14, 18)
 BACKGROUND_OPACITY = 3 / 4
@@ -113,7 +115,7 @@ class _Caption:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Metrics:
-    """Lengths in pixels that depend only on the image's size.
+    """Lengths in pixels that depend only on the size of the image and of the text.
 
     Those that position things are even, as two columns or rows share one chroma value.
     """
@@ -137,8 +139,8 @@ class _Metrics:
     """Maximum width of the panel."""
 
     @classmethod
-    def of_image(cls, width: int, height: int) -> _Metrics:
-        text = min(max(round(0.032 * min(width, height)), 10), 64)
+    def of_image(cls, width: int, height: int, label_size: float) -> _Metrics:
+        text = label_text_px(width, height, label_size)
         margin = _even(0.5 * text)
         return cls(
             text=text,
@@ -193,8 +195,10 @@ def _even(length: float, rounding: Callable[[float], int] = round) -> int:
 class _PanelRenderer:
     """Lays out panels for images of one size and coding, and renders and caches their sprites."""
 
-    def __init__(self, width: int, height: int, pixel_format: str, coding: YuvCoding) -> None:
-        self.metrics = _Metrics.of_image(width, height)
+    def __init__(
+        self, label_size: float, width: int, height: int, inset: int, pixel_format: str, coding: YuvCoding
+    ) -> None:
+        self.metrics = _Metrics.of_image(width, height, label_size)
         self.book = FontBook(self.metrics.text)
         self.band = _even(1.25 * self.metrics.text, math.ceil)
         """Height of a line of text; accents and descenders may reach beyond it."""
@@ -204,7 +208,7 @@ class _PanelRenderer:
         """Distance from the top of a text sprite to the top of its line."""
         self.pitch = self.band + 4 * self.metrics.bar
         """Distance from one line to the next, unless its script is taller."""
-        self._height = height
+        self._height = height - inset
         self._pixel_format = pixel_format
         self._coding = coding
 
@@ -318,24 +322,29 @@ class _PanelRenderer:
 
 
 class LabelPanel:
-    """Draws the predicted classes into the upper left corner of images. Not thread-safe."""
+    """Draws the predicted classes into a corner of images. Not thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, label_size: float = 1.0, corner: Corner = TOP_LEFT) -> None:
         """Check the chosen font; nothing is drawn or measured before the first image.
+
+        Args:
+            label_size: Factor on the usual size of text.
+            corner: Where the panel lies.
 
         Raises:
             InvalidArgumentError: if ``STREAMCAM_FONT`` names a file that is no usable font.
         """
         read_chosen_face()  # so that a bad choice is reported before any work, not at the first image
         self._missing: dict[str, None] = {}
-        self._renderer = functools.lru_cache(maxsize=2)(_PanelRenderer)
+        self._corner = corner
+        self._renderer = functools.lru_cache(maxsize=2)(functools.partial(_PanelRenderer, label_size))
 
     @property
     def missing(self) -> tuple[str, ...]:
         """The characters so far that no font of this system has, in order of appearance."""
         return tuple(self._missing)
 
-    def draw(self, image: Image, lines: Sequence[LabelLine]) -> None:
+    def draw(self, image: Image, lines: Sequence[LabelLine], *, inset: int = 0) -> None:
         """Draw the panel onto an image, in place.
 
         Labels that are too long end with an ellipsis. If there are too many lines, the last are left out,
@@ -344,15 +353,17 @@ class LabelPanel:
         Args:
             image: A fresh image of any size, in one of `streamcam.media.images.PLANAR_FORMATS`.
             lines: The classes, best first.
+            inset: Number of rows at the lower edge that are kept free.
         """
-        renderer = self._renderer(image.width, image.height, image.format.name, coding_of(image))
+        size = (image.width, image.height)
+        renderer = self._renderer(*size, inset, image.format.name, coding_of(image))
         captions = tuple(_Caption(line.text, line.marked, line.color, line.widest_score) for line in lines)
         layout = renderer.lay_out(captions)
         if layout is None:
             return
         planes = planes_of(image)
         metrics = renderer.metrics
-        left = top = metrics.margin
+        left, top = self._corner.place(size, (layout.width, layout.height), metrics.margin, inset)
         renderer.draw_background(layout.width, layout.height).blend(planes, left, top)
         for line in layout.lines:
             caption, score = captions[line.number], lines[line.number].score

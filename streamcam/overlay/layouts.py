@@ -16,6 +16,7 @@ LAYOUTS: dict[str, tuple[str, ...]] = {
     "mask": ("mask",),
     "spotlight": ("spotlight",),
     "contours": ("contours",),
+    "swipe": ("swipe",),
     "original": ("original",),
 }
 """Name → the views, from `streamcam.overlay.views.VIEWS`, that lie on a canvas."""

@@ -7,9 +7,11 @@ import math
 
 from streamcam.caching import cached_method
 from streamcam.media.images import ByteArray, Image, YuvCoding, coding_of, planes_of
+from streamcam.overlay.corners import TOP_LEFT, Corner
 from streamcam.overlay.fonts import FontBook, RenderedText
 from streamcam.overlay.label_panel import BACKGROUND, BACKGROUND_OPACITY, PLAIN_TEXT
 from streamcam.overlay.sprites import Canvas, Sprite, draw_rounded_rectangle
+from streamcam.overlay.text_sizes import tag_text_px
 
 WEAK, STRONG = "weak", "strong"
 
@@ -17,26 +19,35 @@ WEAK, STRONG = "weak", "strong"
 class LegendPainter:
     """Draws the legend of a color map onto images. Not thread-safe."""
 
-    def __init__(self, colors: ByteArray) -> None:
+    def __init__(self, colors: ByteArray, label_size: float = 1.0, labels: Corner = TOP_LEFT) -> None:
         """Choose the colors.
 
         Args:
             colors: Color by strength of the heat, RGB, uint8 (256, 3).
+            label_size: Factor on the usual size of text.
+            labels: Corner of the label panel, in the other half of the image.
         """
-        self._renderer = functools.lru_cache(maxsize=2)(functools.partial(_LegendRenderer, colors))
+        # At the upper left below labels: a live session has its statistics at the right.
+        self._corner = Corner(is_right=not labels.is_bottom, is_bottom=not labels.is_bottom)
+        self._renderer = functools.lru_cache(maxsize=2)(
+            functools.partial(_LegendRenderer, colors, label_size)
+        )
 
-    def draw(self, image: Image) -> None:
-        """Draw the legend into the lower right corner of an image, in place; images too small get none.
+    def draw(self, image: Image, *, inset: int = 0) -> None:
+        """Draw the legend into its corner of an image, in place; images too small get none.
 
         Args:
             image: Planar YUV image.
+            inset: Number of rows at the lower edge that are kept free.
         """
         renderer = self._renderer(image.width, image.height, image.format.name, coding_of(image))
         sprite, margin = renderer.render()
         height, width = sprite.planes[0].keep.shape
-        left = 2 * ((image.width - width - margin) // 2)
-        top = 2 * ((image.height - height - margin) // 2)
-        if left >= margin and top >= image.height // 2:  # the upper half is for the labels
+        size = (image.width, image.height)
+        left, top = self._corner.place(size, (width, height), margin, inset)
+        # The other half is for the labels.
+        is_apart = top >= image.height // 2 if self._corner.is_bottom else top + height <= image.height // 2
+        if 2 * margin + width <= image.width and is_apart:
             sprite.blend(planes_of(image), left, top)
 
 
@@ -44,10 +55,16 @@ class _LegendRenderer:
     """Renders the legend for images of one size and coding."""
 
     def __init__(
-        self, colors: ByteArray, width: int, height: int, pixel_format: str, coding: YuvCoding
+        self,
+        colors: ByteArray,
+        label_size: float,
+        width: int,
+        height: int,
+        pixel_format: str,
+        coding: YuvCoding,
     ) -> None:
         self._colors = colors
-        self._size_px = min(max(round(0.026 * min(width, height)), 10), 52)
+        self._size_px = tag_text_px(width, height, label_size)
         self._book = FontBook(self._size_px)
         self._pixel_format = pixel_format
         self._coding = coding

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,12 +20,15 @@ from streamcam.frames import Frame
 from streamcam.media.images import LAYERED_FORMATS, Image, join_alpha, split_alpha
 from streamcam.media.scaling import Resampler
 from streamcam.overlay.boxes import PLAIN_COLOR, BoxPainter, ColoredInstance
+from streamcam.overlay.caption import CaptionPainter
 from streamcam.overlay.colormaps import lookup_table
+from streamcam.overlay.fonts import note_missing
 from streamcam.overlay.label_panel import ACCENT, LabelLine, LabelPanel, format_percentage
 from streamcam.overlay.layouts import LAYOUTS, Rectangle, arrange, assemble, measure_canvas
 from streamcam.overlay.legend import LegendPainter
 from streamcam.overlay.points import Point, PointPainter
 from streamcam.overlay.settings import OverlaySettings
+from streamcam.overlay.share_bar import Share, ShareBarPainter
 from streamcam.overlay.sprites import Rgb
 from streamcam.overlay.tinting import AGAINST_COLOR, FOR_COLOR, PALETTE, split_by_sign
 from streamcam.overlay.views import VIEWS, Heat, OverlayView, View
@@ -55,22 +59,22 @@ class Overlay:
         self._annotates_all = annotates_all
         if self._settings.layout not in LAYOUTS:
             raise unknown_name("layout", self._settings.layout, LAYOUTS)
+        self._settings.check_text()
         OverlayView(self._settings)  # whatever the layout is, no setting may be wrong
         self._views = [VIEWS[name](self._settings) for name in LAYOUTS[self._settings.layout]]
         self._resampler = Resampler()
-        self._boxes = BoxPainter()
+        size, corner = self._settings.label_size, self._settings.corner
+        self._boxes = BoxPainter(size)
         self._points = PointPainter()
-        self._panel = LabelPanel()
-        self._legend = LegendPainter(lookup_table(self._settings.colormap))
+        self._bar = ShareBarPainter(size)
+        self._panel = LabelPanel(size, corner)
+        self._legend = LegendPainter(lookup_table(self._settings.colormap), size, corner)
+        self._caption = CaptionPainter(self._settings.caption, size)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Notes for the user about the frames drawn so far, one sentence each."""
-        missing = dict.fromkeys((*self._panel.missing, *self._boxes.missing))
-        if not missing:
-            return ()
-        characters = " ".join(missing)
-        return (f"No font here has the characters {characters}; name a font file in STREAMCAM_FONT",)
+        return note_missing((*self._panel.missing, *self._boxes.missing, *self._caption.missing))
 
     def measure(self, width: int, height: int) -> tuple[int, int]:
         """Return the size of the image that `draw` makes of a frame.
@@ -105,20 +109,35 @@ class Overlay:
         rectangles = arrange(own_size, canvas, len(self._views))
         image = self._scale(frame.layered or frame.image, rectangles[0])
         if isinstance(drawn, StabilizedFrame):
-            views = [self._draw_view(view, image, drawn) for view in self._views]
+            free_to = canvas[1] - self._caption.measure(*canvas)
+            insets = [max(0, rectangle.top + rectangle.height - free_to) for rectangle in rectangles]
+            views = [
+                self._draw_view(view, image, drawn, inset)
+                for view, inset in zip(self._views, insets, strict=True)
+            ]
         else:
             views = [view.draw_bare(image) for view in self._views]
-        if (views[0].width, views[0].height) == canvas:
-            return views[0]
-        return assemble(views, rectangles, canvas)
+        is_whole = (views[0].width, views[0].height) == canvas
+        shown = views[0] if is_whole else assemble(views, rectangles, canvas)
+        self._caption.draw(shown)
+        return shown
+
+    def measure_caption(self, width: int, height: int) -> int:
+        """Return how many rows at the lower edge the caption takes, of an image that `draw` makes.
+
+        Args:
+            width: Width of that image in pixels.
+            height: Height of that image in pixels.
+        """
+        return self._caption.measure(width, height)
 
     def _scale(self, image: Image, rectangle: Rectangle) -> Image:
         if (image.width, image.height) == (rectangle.width, rectangle.height):
             return image
         return self._resampler.to_size(image, rectangle.width, rectangle.height)
 
-    def _draw_view(self, view: View, image: Image, stabilized: StabilizedFrame) -> Image:
-        heat = _heat_of(stabilized)
+    def _draw_view(self, view: View, image: Image, stabilized: StabilizedFrame, inset: int) -> Image:
+        heat = _heat_of(stabilized, by_confidence=self._settings.opacity_from_confidence)
         if image.format.name in LAYERED_FORMATS and not view.draws_on_alpha:
             opaque, alpha = split_alpha(image)
             drawn = join_alpha(view.draw(opaque, heat), alpha)
@@ -131,21 +150,25 @@ class Overlay:
         if not (view.annotated or self._annotates_all):
             return drawn
         if self._settings.legend and view.uses_colormap and not heat.colors:
-            self._legend.draw(drawn)
+            self._legend.draw(drawn, inset=inset)
         if self._settings.boxes and stabilized.instances:
             self._boxes.draw(drawn, _color_instances(stabilized.instances, stabilized.targets, colors))
         if self._settings.labels:
             signed = stabilized.explanation.signed
             lines = _list_labels(stabilized.labels, stabilized.targets, [] if signed else colors)
-            self._panel.draw(drawn, [*lines, *_LEGEND] if signed else lines)
+            self._panel.draw(drawn, [*lines, *_LEGEND] if signed else lines, inset=inset)
         return drawn
 
     def _draw_localization(self, drawn: Image, stabilized: StabilizedFrame, colors: Sequence[Rgb]) -> None:
-        """Draw boxes around the heat, which say how much of it is inside, and its strongest places."""
+        """Draw boxes around the heat, its strongest places, and how much is in the region of interest."""
         localization = stabilized.localization
         if localization is None:
             return
         targets = _class_colors(stabilized.targets, colors)
+        inside = localization.inside
+        if inside is not None:
+            region = Instance(0, "", 1.0, (0.0, 0.0, 1.0, 1.0), inside.mask, is_region=True)
+            self._boxes.draw(drawn, [ColoredInstance(region, PLAIN_COLOR, "")])
         if self._settings.boxes:
             boxes = [
                 ColoredInstance(
@@ -156,18 +179,36 @@ class Overlay:
             self._boxes.draw(drawn, boxes)
         points = [Point(peak.x, peak.y, targets[peak.target] or ACCENT) for peak in localization.peaks]
         self._points.draw(drawn, points)
+        if inside is not None:
+            shares = [Share(share, targets[index] or ACCENT) for index, share in inside.shares.items()]
+            self._bar.draw(drawn, shares, inside.area)
 
 
-def _heat_of(stabilized: StabilizedFrame) -> Heat:
-    """Return the heatmaps of a frame and their colors."""
+def _heat_of(stabilized: StabilizedFrame, *, by_confidence: bool) -> Heat:
+    """Return the heatmaps of a frame, their colors, and how opaque they are."""
     maps, region = list(stabilized.heatmaps.values()) or [_NO_HEAT], stabilized.explanation.region
+    time_s = stabilized.frame.time_s
+    opacities = [_confidence(stabilized, index) for index in stabilized.heatmaps] if by_confidence else []
     if stabilized.explanation.signed:
-        return Heat(split_by_sign(maps[0]), (FOR_COLOR, AGAINST_COLOR), region)
+        return Heat(split_by_sign(maps[0]), (FOR_COLOR, AGAINST_COLOR), region, opacities * 2, time_s)
     if len(maps) == 1 and not any(map(object_number, stabilized.heatmaps)):
-        return Heat(maps, (), region)
+        return Heat(maps, (), region, opacities, time_s)
     # An object's color follows from its number, not from its rank.
     numbers = [object_number(index) or place + 1 for place, index in enumerate(stabilized.heatmaps)]
-    return Heat(maps, [PALETTE[(number - 1) % len(PALETTE)] for number in numbers], region)
+    colors = [PALETTE[(number - 1) % len(PALETTE)] for number in numbers]
+    return Heat(maps, colors, region, opacities, time_s)
+
+
+def _confidence(stabilized: StabilizedFrame, index: int) -> float:
+    """Return the probability of a target, from 0 to 1; that on the label, which is smoothed, if it has one.
+
+    A target that has no probability is as good as certain.
+    """
+    predictions = [one for one in (*stabilized.labels, *stabilized.targets) if one.index == index]
+    if not predictions or is_value_alone(predictions[0]):
+        return 1.0
+    probability = predictions[0].probability
+    return 0.0 if math.isnan(probability) else min(max(probability, 0.0), 1.0)
 
 
 def _color_instances(

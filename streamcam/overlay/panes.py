@@ -14,7 +14,8 @@ from streamcam.explanations import StabilizedFrame
 from streamcam.frames import Frame
 from streamcam.media.images import Image, YuvCoding, coding_of, planes_of
 from streamcam.media.scaling import Resampler
-from streamcam.overlay.fonts import FontBook
+from streamcam.overlay.caption import CaptionPainter
+from streamcam.overlay.fonts import FontBook, note_missing
 from streamcam.overlay.layouts import LAYOUTS, Rectangle, assemble
 from streamcam.overlay.overlay import Overlay
 from streamcam.overlay.settings import OverlaySettings
@@ -158,6 +159,8 @@ class PaneOverlay:
         """
         settings = settings or OverlaySettings()
         self._grid = grid
+        self._words = CaptionPainter(settings.caption, settings.label_size)
+        settings = dataclasses.replace(settings, caption="")  # once, below all panes
         self._panes = Overlay(dataclasses.replace(settings, labels=settings.labels and grid.lists_labels))
         if len(LAYOUTS[settings.layout]) > 1:
             raise InvalidArgumentError(
@@ -176,7 +179,8 @@ class PaneOverlay:
     @property
     def notes(self) -> tuple[str, ...]:
         """Notes for the user about the frames drawn so far, one sentence each."""
-        return tuple(dict.fromkeys((*self._panes.notes, *self._originals.notes)))
+        words = note_missing(self._words.missing)
+        return tuple(dict.fromkeys((*self._panes.notes, *self._originals.notes, *words)))
 
     def measure(self, width: int, height: int) -> tuple[int, int]:
         """Return the size of the image that `draw` makes of a frame.
@@ -222,6 +226,7 @@ class PaneOverlay:
         rectangles, images = [cell[0] for cell in cells], [cell[1] for cell in cells]
         canvas = assemble(images, rectangles, size or layout.canvas)
         self._draw_captions(canvas, layout, [(rectangle, name) for rectangle, _, name in cells])
+        self._words.draw(canvas)
         return canvas
 
     def _place(self, layout: PaneLayout, row: int, column: int) -> Rectangle:

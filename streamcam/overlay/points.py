@@ -34,7 +34,7 @@ class PointPainter:
 
     def __init__(self) -> None:
         """Create a painter; nothing is measured before the first image."""
-        self._tags = functools.lru_cache(maxsize=2)(TagRenderer)
+        self._tags = functools.lru_cache(maxsize=2)(functools.partial(TagRenderer, 1.0))
 
     def draw(self, image: Image, points: Sequence[Point]) -> None:
         """Draw points onto an image, in place: disks with a dark edge, clipped at the image's edges.

@@ -10,6 +10,7 @@ from streamcam.caching import cached_method
 from streamcam.media.images import YuvCoding, has_alpha
 from streamcam.overlay.fonts import FontBook, RenderedText
 from streamcam.overlay.sprites import Canvas, Rgb, Sprite
+from streamcam.overlay.text_sizes import tag_text_px
 
 _DARK_TEXT: Rgb = (12, 14, 18)
 _LIGHT_TEXT: Rgb = (255, 255, 255)
@@ -25,16 +26,19 @@ class TagRenderer:
         height: Height of every tag in pixels, even.
     """
 
-    def __init__(self, width: int, height: int, pixel_format: str, coding: YuvCoding) -> None:
+    def __init__(
+        self, label_size: float, width: int, height: int, pixel_format: str, coding: YuvCoding
+    ) -> None:
         """Choose the size of the text.
 
         Args:
+            label_size: Factor on the usual size of text.
             width: Width of the images in pixels.
             height: Height of the images in pixels.
             pixel_format: Their pixel format.
             coding: Their coding.
         """
-        text_size = min(max(round(0.026 * min(width, height)), 10), 52)
+        text_size = tag_text_px(width, height, label_size)
         self.book = FontBook(text_size)
         self._padding = _even_up(0.3 * text_size)
         self.height = _even_up(1.3 * text_size)

@@ -70,7 +70,14 @@ class Tinter:
         self._alpha = alpha
         self._scratch = Scratch()
 
-    def tint(self, image: Image, heats: Sequence[FloatArray], colors: Sequence[Rgb], region: Region) -> Image:
+    def tint(
+        self,
+        image: Image,
+        heats: Sequence[FloatArray],
+        colors: Sequence[Rgb],
+        region: Region,
+        opacities: Sequence[float] = (),
+    ) -> Image:
         """Tint an image.
 
         Args:
@@ -78,6 +85,7 @@ class Tinter:
             heats: Heatmaps, float32 (h, w) each, 0 to 1, all of one shape.
             colors: Color of each heatmap.
             region: Part of the image that the heatmaps cover.
+            opacities: Factor on the weight of each heatmap, 0 to 1; 1 for all if empty.
 
         Returns:
             A fresh image of the same size, format and tags.
@@ -94,7 +102,7 @@ class Tinter:
         # Black, which has no chroma, and the colors.
         encoded = coding.encode_rgb(np.array([(0, 0, 0), *colors], np.float32))
         zero, yuv = encoded[0], encoded[1:]
-        weight, color = self._mix(maps, yuv)
+        weight, color = self._mix(maps, yuv, opacities or [1.0] * len(heats))
         size = (image.width, image.height)
         outlines = (
             [trace_contour(heat, _OUTLINE_AT, region, size) for heat in maps]
@@ -129,7 +137,9 @@ class Tinter:
                 draw_lines(target[where], shifted, steps, int(value), thickness)
         return fresh
 
-    def _mix(self, maps: FloatArray, yuv: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _mix(
+        self, maps: FloatArray, yuv: FloatArray, opacities: Sequence[float]
+    ) -> tuple[FloatArray, FloatArray]:
         """Return the weight of the heat, float32 (h, w), and its color in YUV, float32 (3, h, w)."""
         strongest = maps.max(axis=0)
         # Relative to the strongest, so that powers of weak heat do not underflow.
@@ -139,7 +149,10 @@ class Tinter:
         for _ in range(_DOUBLINGS):
             dominance *= dominance
         shares = dominance / np.maximum(dominance.sum(axis=0), np.float32(1))
-        return np.float32(self._alpha) * ramp_up(strongest), np.einsum("khw,kc->chw", shares, yuv)
+        weight = ramp_up(strongest)
+        if min(opacities) < 1:  # of what is strongest there, as the color is
+            weight *= np.einsum("khw,k->hw", shares, np.array(opacities, np.float32))
+        return np.float32(self._alpha) * weight, np.einsum("khw,kc->chw", shares, yuv)
 
 
 def split_by_sign(heat: FloatArray) -> tuple[FloatArray, FloatArray]:

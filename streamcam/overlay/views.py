@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
+import math
 from collections.abc import Callable, Sequence
 
 import cv2
@@ -19,6 +21,18 @@ from streamcam.overlay.placement import Scratch, locate_region, upsample_cubic, 
 from streamcam.overlay.settings import OverlaySettings
 from streamcam.overlay.sprites import Rgb
 from streamcam.overlay.tinting import Tinter
+
+_SWIPE_S = 8.0
+"""How long the line of a swipe takes to the left, to the right and back, in seconds."""
+
+_SWIPE_REACH = 0.4
+"""How far it goes from the middle, as a share of the image's width."""
+
+_LINE = 0.006
+"""Its own width, as a share of the image's shorter side."""
+
+_OPACITY_STEPS = 25
+"""Opacities are rounded to this many steps: each has tables of its own."""
 
 _DARKENED_TO = 0.15
 """Share of the light that a mask leaves where the network did not look."""
@@ -43,6 +57,11 @@ class Heat:
     """Color of each heatmap; empty if there is one, which is shown through the color map."""
     region: Region
     """Part of the image that the heatmaps cover."""
+
+    opacities: Sequence[float] = ()
+    """Factor on the weight of each heatmap, from 0 to 1; empty if it is 1 for all."""
+    time_s: float = 0.0
+    """When the frame is shown, for views that move."""
 
     @property
     def strongest(self) -> FloatArray:
@@ -94,13 +113,17 @@ class OverlayView(View):
         Raises:
             InvalidArgumentError: if a setting cannot be used.
         """
-        self._blender = colormap_blender(settings.colormap, settings.alpha, settings.blend)
+        self._blenders = functools.lru_cache(maxsize=_OPACITY_STEPS + 1)(
+            lambda opacity: colormap_blender(settings.colormap, opacity * settings.alpha, settings.blend)
+        )
+        self._blenders(1.0)
         self._tinter = Tinter(settings.alpha)
 
     def draw(self, image: Image, heat: Heat) -> Image:
         if heat.colors:
-            return self._tinter.tint(image, heat.maps, heat.colors, heat.region)
-        return self._blender.blend(image, heat.maps[0], heat.region)
+            return self._tinter.tint(image, heat.maps, heat.colors, heat.region, heat.opacities)
+        opacity = round(next(iter(heat.opacities), 1.0) * _OPACITY_STEPS) / _OPACITY_STEPS
+        return self._blenders(opacity).blend(image, heat.maps[0], heat.region)
 
 
 class HeatView(OverlayView):
@@ -181,7 +204,7 @@ class ContoursView(View):
         """
         table = lookup_table(settings.colormap)
         self._levels = {level: _rgb(table[round(255 * level)]) for level in LEVELS}
-        self._painter = ContourPainter()
+        self._painter = ContourPainter(settings.label_size)
 
     def draw(self, image: Image, heat: Heat) -> Image:
         fresh, size = self.draw_bare(image), (image.width, image.height)
@@ -194,6 +217,31 @@ class ContoursView(View):
         ]
         self._painter.draw(fresh, contours)
         return fresh
+
+
+class SwipeView(OverlayView):
+    """The image as it was filmed at the left of a line that wanders, and heat on top of it at the right."""
+
+    def draw(self, image: Image, heat: Heat) -> Image:
+        fresh = super().draw(image, heat)
+        width = max(2, 2 * round(_LINE * min(image.width, image.height) / 2))
+        middle = image.width * swipe_position(heat.time_s)
+        left = 2 * round((middle - width / 2) / 2)
+        white = coding_of(image).encode_rgb(np.full(3, 255, np.float32))
+        for target, source, value in zip(planes_of(fresh), planes_of(image), white, strict=True):
+            step = -(-image.width // source.shape[1])
+            begin, end = left // step, (left + width) // step
+            target[:, :begin] = source[:, :begin]
+            target[:, begin:end] = round(float(value))
+        return fresh
+
+
+def swipe_position(time_s: float) -> float:
+    """Return where the line of a swipe is at a time in seconds, as a share of the image's width.
+
+    It begins in the middle and moves slowest near the edges: ``0.5 - 0.4 * sin(2 * pi * t / 8)``.
+    """
+    return 0.5 - _SWIPE_REACH * math.sin(2 * math.pi * time_s / _SWIPE_S)
 
 
 def _rgb(color: ByteArray) -> Rgb:
@@ -224,5 +272,6 @@ VIEWS: dict[str, Callable[[OverlaySettings], View]] = {
     "mask": lambda _settings: MaskView(),
     "contours": ContoursView,
     "spotlight": lambda _settings: SpotlightView(),
+    "swipe": SwipeView,
 }
 """Every view by name; `streamcam.overlay.layouts.LAYOUTS` says which of them lie on a canvas."""

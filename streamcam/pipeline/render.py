@@ -18,6 +18,7 @@ from streamcam.frames import SourceInfo, SourceReport
 from streamcam.localization import Localizer
 from streamcam.overlay import Overlay, PaneOverlay
 from streamcam.panes import Comparison
+from streamcam.pipeline.evidence_explainer import EvidenceExplainer
 from streamcam.pipeline.outputs import check_boxes, check_comparison, open_outputs
 from streamcam.pipeline.resume import ResumeState, Resumption
 from streamcam.pipeline.settings import RenderSettings
@@ -168,7 +169,7 @@ def plan_render(
             check_comparison(Path(output), settings)
             overlay = PaneOverlay(comparison.grid(), settings.overlay)
             stabilizer = PaneStabilizer(comparison, settings.temporal)
-        localizer = Localizer(settings.localization)
+        localizer = Localizer(settings.localization, info)
         width, height = overlay.measure(info.width, info.height)
         drawn = dataclasses.replace(info, width=width, height=height)
         sinks = open_outputs(output, settings, info, drawn, undo)
@@ -192,6 +193,7 @@ class RenderPlan:
 
     Attributes:
         info: The description of the input.
+        output: The file to make.
         settings: How it is rendered.
     """
 
@@ -212,7 +214,7 @@ class RenderPlan:
         self.info = source.info
         self.settings = settings
         self._source = source
-        self._output = output
+        self.output = output
         self._stabilizer = stabilizer
         self._localizer = localizer
         self._overlay = overlay
@@ -222,7 +224,7 @@ class RenderPlan:
         self._is_used = False
 
     def __repr__(self) -> str:
-        return f"<RenderPlan of {self.info.name!r} to {str(self._output)!r}>"
+        return f"<RenderPlan of {self.info.name!r} to {str(self.output)!r}>"
 
     def close(self) -> None:
         """Close the input, and remove what is unfinished. May be called again."""
@@ -239,7 +241,7 @@ class RenderPlan:
 
     def run(
         self,
-        explainer: Explainer | PaneExplainer,
+        explainer: Explainer | PaneExplainer | EvidenceExplainer,
         *,
         on_progress: Callable[[Progress], None] | None = None,
         on_start: Callable[[ExplainedStream], None] | None = None,
@@ -260,9 +262,13 @@ class RenderPlan:
         if self._is_used:
             raise RuntimeError("this plan was run or closed already; make another with plan_render")
         # Comparisons keep nothing that only one explainer can tell.
-        alone = None if isinstance(self._overlay, PaneOverlay) else cast("Explainer", explainer)
+        alone = (
+            None
+            if isinstance(self._overlay, PaneOverlay)
+            else cast("Explainer | EvidenceExplainer", explainer)
+        )
         if alone is not None and not alone.model.may_find_objects:
-            check_boxes(self._output, self.settings, alone.model.name)
+            check_boxes(self.output, self.settings, alone.model.name)
         self._is_used = True
         began_s = time.monotonic() - self._opening_s
         sinks, resumption, carried = self._sinks, None, 0
@@ -278,7 +284,9 @@ class RenderPlan:
             if alone is not None:
                 identify_evidence(sinks, alone, self.settings)
             stages = explainer if resumption is None else resumption.explainer
-            explained = stack.enter_context(stream(self._source, stages, temporal=self.settings.temporal))
+            # Evidence has been through the tracker already.
+            temporal = None if isinstance(explainer, EvidenceExplainer) else self.settings.temporal
+            explained = stack.enter_context(stream(self._source, stages, temporal=temporal))
             if on_start is not None:
                 on_start(explained)
             for sink in sinks:
@@ -298,7 +306,7 @@ class RenderPlan:
                 raise SourceError(f"{self.info.name!r} gave no frames")
         report = explained.report()
         return RenderResult(
-            output=self._output,
+            output=self.output,
             frames=frames,
             explained=written.explained if frames else 0,
             elapsed_s=time.monotonic() - began_s,
@@ -313,7 +321,7 @@ class RenderPlan:
 
     def _notes(
         self,
-        explainer: Explainer | PaneExplainer,
+        explainer: Explainer | PaneExplainer | EvidenceExplainer,
         report: SourceReport,
         sinks: Sequence[Sink],
         written: _Written,
@@ -324,14 +332,15 @@ class RenderPlan:
             *self.info.notes,
             *report.notes,
             *self._overlay.notes,
+            *self._localizer.notes,
             *(note for sink in sinks for note in sink.notes),
             *note_empty_maps(written.empty, written.explained),
         )
 
-    def _resume(self, explainer: Explainer) -> Resumption:
+    def _resume(self, explainer: Explainer | EvidenceExplainer) -> Resumption:
         if self.info.path is None:
             raise InvalidArgumentError(f"{self.info.name!r} is no file; leave out `resume=True`")
-        return Resumption(self.info.path, self._output, explainer, self.settings.of_images())
+        return Resumption(self.info.path, self.output, explainer, self.settings.of_images())
 
     def _draw(
         self, explained: ExplainedStream, *, is_resumable: bool
@@ -408,7 +417,9 @@ def note_empty_maps(empty: Mapping[str, int], explained: int) -> list[str]:
     ]
 
 
-def identify_evidence(sinks: Iterable[Sink], explainer: Explainer, settings: RenderSettings) -> None:
+def identify_evidence(
+    sinks: Iterable[Sink], explainer: Explainer | EvidenceExplainer, settings: RenderSettings
+) -> None:
     """Pass what the frames are made with to evidence files."""
     plain = {name: dataclasses.asdict(value) for name, value in settings.of_images().items()}
     for sink in sinks:

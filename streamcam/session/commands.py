@@ -32,6 +32,9 @@ Argument = str | float | None
 SMOOTHINGS_S = (0.0, 0.12, 0.25, 0.5, 1.0)
 """The time constants that the smoothing key goes through, in seconds."""
 
+LABEL_SIZES = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
+"""The sizes of text that the label size keys go through, as `OverlaySettings.label_size`."""
+
 _OPACITY_STEP = 0.05
 
 
@@ -122,11 +125,40 @@ def explain_class(state: LiveState, argument: Argument) -> Update:
 
 
 def begin_entry(state: LiveState, _: Argument) -> Update:
-    """Start typing the name of a class."""
+    """Start typing the name of a class, or a prompt."""
     if state.facts is None:
         return Update(state)
-    return Update(
-        dataclasses.replace(state.with_view(help_shown=False), entry=ClassEntry(state.facts.labels))
+    entry = ClassEntry(state.facts.labels, takes_prompts=state.facts.takes_prompts)
+    return Update(dataclasses.replace(state.with_view(help_shown=False), entry=entry))
+
+
+def add_prompt(state: LiveState, argument: Argument) -> Update:
+    """Compare frames with one more text, and explain that."""
+    prompt = _prompt(state, argument)
+    if state.facts is None:
+        return Update(state)
+    if prompt in state.facts.labels:
+        return explain_class(state, prompt)
+    return _change_prompts(state, (*state.facts.labels, prompt))
+
+
+def replace_prompts(state: LiveState, argument: Argument) -> Update:
+    """Compare frames with this text alone."""
+    return _change_prompts(state, (_prompt(state, argument),))
+
+
+def _prompt(state: LiveState, argument: Argument) -> str:
+    if not isinstance(argument, str) or not argument.strip():
+        raise InvalidArgumentError(f"a prompt is a text, not {argument!r}")
+    if state.facts is not None and not state.facts.takes_prompts:
+        raise InvalidArgumentError(f"{state.facts.model} has classes of its own and takes no prompts")
+    return argument.strip()
+
+
+def _change_prompts(state: LiveState, prompts: tuple[str, ...]) -> Update:
+    """Compare frames with other texts, and explain the last of them."""
+    return _request(
+        state, f"prompt: {prompts[-1]} …", prompts=prompts, class_index=len(prompts) - 1, rank=None
     )
 
 
@@ -170,6 +202,24 @@ def change_layout(state: LiveState, argument: Argument) -> Update:
     return Update(state.with_view(overlay=overlay).with_message(layout))
 
 
+def change_label_size(state: LiveState, argument: Argument) -> Update:
+    """Make all text on the image larger or smaller, by steps through `LABEL_SIZES`."""
+    steps, current = _whole_number("label size", argument), state.view.overlay.label_size
+    place = min(range(len(LABEL_SIZES)), key=lambda number: abs(LABEL_SIZES[number] - current))
+    label_size = LABEL_SIZES[min(max(place + steps, 0), len(LABEL_SIZES) - 1)]
+    overlay = dataclasses.replace(state.view.overlay, label_size=label_size)
+    return Update(state.with_view(overlay=overlay).with_message(f"text size {label_size:.0%}"))
+
+
+def toggle_caption(state: LiveState, _: Argument) -> Update:
+    """Show the caption, or hide it."""
+    caption, hidden = state.view.overlay.caption, state.view.hidden_caption
+    if not caption and not hidden:
+        return Update(state.with_message("there is no caption"))
+    overlay = dataclasses.replace(state.view.overlay, caption=hidden)
+    return Update(state.with_view(overlay=overlay, hidden_caption=caption))
+
+
 def toggle_statistics(state: LiveState, _: Argument) -> Update:
     """Show the statistics, or hide them."""
     return Update(state.with_view(statistics_shown=not state.view.statistics_shown))
@@ -189,7 +239,9 @@ COMMANDS = [
     Command("method", {"m": 1, "M": -1}, "m  M", "next, previous method", change_method, _STEPS),
     Command("layer", {"l": -1, "L": 1}, "l  L", "earlier, later layer", change_layer, _STEPS),
     Command("lock", {"c": None}, "c", "lock or unlock the class", toggle_lock),
-    Command("type_class", {"/": None}, "/", "type the name of a class", begin_entry),
+    Command("type_class", {"/": None}, "/", "type a class or a prompt", begin_entry),
+    Command("add_prompt", {}, "", "add a prompt", add_prompt, "a text"),
+    Command("replace_prompts", {}, "", "replace all prompts", replace_prompts, "a text"),
     Command(
         "prediction",
         {str(place): place for place in range(1, 6)},
@@ -211,6 +263,15 @@ COMMANDS = [
     Command("smoothing", {"s": None}, "s", "smoothing", change_smoothing, "seconds; the next in the list"),
     Command("overlay", {"o": None}, "o", "heat on or off", toggle_heat),
     Command("layout", {"v": 1}, "v", "layout", change_layout, _STEPS),
+    Command(
+        "label_size",
+        {"+": 1, "=": 1, "-": -1},
+        "+  -",
+        "larger, smaller text",
+        change_label_size,
+        "a number of steps, larger above 0",
+    ),
+    Command("caption", {"t": None}, "t", "caption on or off", toggle_caption),
     Command("save_image", {"p": None}, "p", "image to a file", ask(SaveImage())),
     Command("record", {"r": None}, "r", "start, stop recording", ask(ToggleRecording())),
     Command("statistics", {"i": None}, "i", "statistics", toggle_statistics),
@@ -313,14 +374,17 @@ def press_key(state: LiveState, key: str) -> Update:
 
 
 def _type(state: LiveState, entry: ClassEntry, key: str) -> Update:
-    """Edit the class name being typed."""
+    """Edit the class name or the prompt being typed."""
     if key == "escape":
         return Update(dataclasses.replace(state, entry=None))
     if key == "enter":
         state = dataclasses.replace(state, entry=None)
-        if entry.choice is not None:
-            return _lock(state, entry.choice, entry.labels[entry.choice])
-        return Update(state.with_message(f"no class is called {entry.text!r}") if entry.text else state)
+        choice = entry.choice
+        if choice is None:
+            return Update(state.with_message(f"no class is called {entry.text!r}") if entry.text else state)
+        if choice.class_index is None:
+            return _change_prompts(state, choice.prompts)
+        return _lock(state, choice.class_index, entry.labels[choice.class_index])
     if key in _ENTRY_KEYS:
         entry = _ENTRY_KEYS[key](entry)
     elif len(key) == 1 and key.isprintable():
@@ -336,7 +400,7 @@ _ENTRY_KEYS: dict[str, Callable[[ClassEntry], ClassEntry]] = {
 }
 
 
-def _request(state: LiveState, message: str, **changes: str | int | None) -> Update:
+def _request(state: LiveState, message: str, **changes: str | int | tuple[str, ...] | None) -> Update:
     """Ask for something else to be explained."""
     request = dataclasses.replace(state.request, **changes)  # type: ignore[arg-type]
     return Update(dataclasses.replace(state, request=request).with_message(message), (Explain(request),))

@@ -42,6 +42,10 @@ class Compositor:
         drawn = frame if stabilized is None else dataclasses.replace(stabilized, frame=frame)
         return self._overlay(settings).draw(drawn, canvas)
 
+    def measure_caption(self, settings: OverlaySettings, image: Image) -> int:
+        """Return how many rows at the lower edge the caption takes of a canvas that was drawn."""
+        return self._overlay(settings).measure_caption(image.width, image.height)
+
 
 def _even(length: float) -> int:
     return max(2 * int(length / 2), _SMALLEST)

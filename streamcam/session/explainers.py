@@ -62,6 +62,7 @@ class SessionExplainer:
             layers=self.layers,
             methods=self.methods,
             notes=tuple(explainer.notes),
+            takes_prompts=explainer.model.takes_prompts,
         )
 
 
@@ -77,6 +78,7 @@ class Explainers:
         self._build = build
         self._layers: tuple[str, ...] | None = None
         self._built: OrderedDict[tuple[str, str], Explainer] = OrderedDict()
+        self._last_prompted: tuple[Explainer, tuple[str, ...], Explainer] | None = None
 
     def __call__(self, request: ExplainRequest) -> SessionExplainer:
         """Return an explainer for a request.
@@ -95,7 +97,15 @@ class Explainers:
         explainer = self._built[key]
         if self._layers is None:
             self._layers = _stages_of(explainer)
+        if request.prompts is not None:
+            explainer = self._prompted(explainer, request.prompts)
         return SessionExplainer(_aim(explainer, request), request.method, self._layers, tuple(METHODS))
+
+    def _prompted(self, explainer: Explainer, prompts: tuple[str, ...]) -> Explainer:
+        """Return the explainer of other prompts: the last one where only its target changes."""
+        if self._last_prompted is None or self._last_prompted[:2] != (explainer, prompts):
+            self._last_prompted = (explainer, prompts, explainer.with_prompts(prompts))
+        return self._last_prompted[2]
 
 
 def build_from_model(model: Model | Mapping[str, Any], **settings: Any) -> BuildExplainer:

@@ -13,9 +13,11 @@ import math
 
 from streamcam.caching import cached_method
 from streamcam.media.images import Image, YuvCoding, coding_of, planes_of
+from streamcam.overlay.corners import Corner
 from streamcam.overlay.fonts import FontBook
 from streamcam.overlay.label_panel import ACCENT, BACKGROUND, MARKED_TEXT, PLAIN_TEXT
 from streamcam.overlay.sprites import Canvas, Rgb, Sprite, draw_rounded_rectangle
+from streamcam.overlay.wrapping import wrap_text
 from streamcam.session.commands import help_rows
 from streamcam.session.state import LiveState
 
@@ -48,10 +50,12 @@ class HudState:
     recording: str | None = None
     """Length of the recording, as minutes and seconds; None while there is none."""
     frozen: bool = False
+    at_left: bool = False
+    """Whether badges and statistics are at the left, as the labels are at the upper right."""
     typed: str | None = None
-    """The class name being typed; None while none is."""
+    """The class name or prompt being typed; None while none is."""
     choices: tuple[str, ...] = ()
-    """Class names that fit what was typed."""
+    """The possibilities: class names that fit, a prompt to add."""
     chosen: int = 0
     """Which of `choices` is marked."""
 
@@ -86,8 +90,9 @@ def hud_of(state: LiveState) -> HudState:
         trouble=state.notice is not None or state.has_stalled,
         recording=length,
         frozen=state.frozen,
+        at_left=view.overlay.labels and view.overlay.corner == Corner(is_right=True, is_bottom=False),
         typed=None if entry is None else entry.text,
-        choices=() if entry is None else tuple(entry.labels[index] for index in entry.matches),
+        choices=() if entry is None else tuple(choice.text for choice in entry.choices),
         chosen=0 if entry is None else entry.chosen,
     )
 
@@ -136,18 +141,19 @@ class HudPainter:
     def __init__(self) -> None:
         self._panels = functools.lru_cache(maxsize=2)(_Panels)
 
-    def paint(self, image: Image, hud: HudState) -> None:
+    def paint(self, image: Image, hud: HudState, *, inset: int = 0) -> None:
         """Draw onto an image, in place; what does not fit is left out.
 
         Args:
             image: Planar YUV of any size, used by nobody else.
             hud: The words to write.
+            inset: Number of rows at the lower edge that are kept free.
         """
         if hud == HudState():
             return
         panels = self._panels(image.width, image.height, image.format.name, coding_of(image))
         planes = planes_of(image)
-        for sprite, left, top in panels.arrange(hud):
+        for sprite, left, top in panels.arrange(hud, inset):
             sprite.blend(planes, left, top)
 
 
@@ -166,15 +172,15 @@ class _Panels:
         self._margin = _even_up(0.5 * self._text)
         self._book = functools.cache(FontBook)
 
-    def arrange(self, hud: HudState) -> list[PlacedSprite]:
-        """Lay out all panels."""
-        placed = [*self._badges(hud), *self._bottom(hud)]
+    def arrange(self, hud: HudState, inset: int) -> list[PlacedSprite]:
+        """Lay out all panels, with some rows at the lower edge kept free."""
+        placed = [*self._badges(hud), *self._bottom(hud, self._height - max(inset, self._margin))]
         if hud.help:
             placed += self._center(self._fit_help(hud.help))
         return placed
 
     def _badges(self, hud: HudState) -> list[PlacedSprite]:
-        """Place badges at the upper right, and the statistics below them."""
+        """Place badges at the upper right or left, and the statistics below them."""
         placed: list[PlacedSprite] = []
         top = self._margin
         badges: list[tuple[str, _Style]] = []
@@ -182,11 +188,11 @@ class _Panels:
             badges.append((f"REC {hud.recording}", _Style((MARKED_TEXT,), (False,), dot=_RECORDING)))
         if hud.frozen:
             badges.append(("frozen", _Style((ACCENT,), (False,))))
-        right = self._width - self._margin
+        offset = self._margin
         for text, style in badges:
             sprite = self._draw_panel(((text,),), style, self._text)
-            placed += self._place(sprite, right - _width_of(sprite), top)
-            right -= _width_of(sprite) + self._margin
+            placed += self._place(sprite, self._from_side(hud, sprite, offset), top)
+            offset += _width_of(sprite) + self._margin
         if badges:
             top += _height_of(sprite) + self._margin
         rows = hud.statistics
@@ -195,24 +201,30 @@ class _Panels:
             most = (self._height - top - self._margin) // pitch - 1
             if most > 0:
                 sprite = self._draw_panel(rows[:most], _STATISTICS, self._text)
-                placed += self._place(sprite, self._width - self._margin - _width_of(sprite), top)
+                placed += self._place(sprite, self._from_side(hud, sprite, self._margin), top)
         return placed
 
-    def _bottom(self, hud: HudState) -> list[PlacedSprite]:
-        """Place messages in the middle of the lower edge, and above them at the left what is being typed."""
+    def _from_side(self, hud: HudState, sprite: Sprite, offset: int) -> int:
+        """Return the left edge of a panel that lies at a distance from the side of badges and statistics."""
+        return offset if hud.at_left else self._width - offset - _width_of(sprite)
+
+    def _bottom(self, hud: HudState, bottom: int) -> list[PlacedSprite]:
+        """Place messages in the middle above a row, and above them at the left what is being typed."""
         placed: list[PlacedSprite] = []
-        bottom = self._height - self._margin
         for number, message in reversed(list(enumerate(hud.messages))):
             ink = _WARNING if hud.trouble and number == 0 else MARKED_TEXT
-            sprite = self._draw_panel(self._wrap(message), _Style((ink,), (False,)), self._text)
+            rows = self._wrap(message)
+            if not rows:
+                continue
+            sprite = self._draw_panel(rows, _Style((ink,), (False,)), self._text)
             bottom -= _height_of(sprite)
             placed += self._place(sprite, _even((self._width - _width_of(sprite)) / 2), bottom)
             bottom -= self._margin
         if hud.typed is not None:
             choices = tuple((f"  {choice}",) for choice in hud.choices) or (("  no such class",),)
             marked = 1 + min(hud.chosen, len(choices) - 1) if hud.choices else None
-            rows = ((f"/ {hud.typed}_",), *choices)
-            sprite = self._draw_panel(rows, _Style((MARKED_TEXT,), (False,), marked_row=marked), self._text)
+            typing = ((f"/ {hud.typed}_",), *choices)
+            sprite = self._draw_panel(typing, _Style((MARKED_TEXT,), (False,), marked_row=marked), self._text)
             placed += self._place(sprite, self._margin, bottom - _height_of(sprite))
         return placed
 
@@ -242,18 +254,9 @@ class _Panels:
 
     def _wrap(self, sentence: str) -> Rows:
         """Break a sentence into lines that fit; the last one allowed ends with an ellipsis."""
-        book, widest = self._book(self._text), _WIDEST_MESSAGE * self._width
-        lines: list[str] = []
-        for word in sentence.split():
-            longer = f"{lines[-1]} {word}" if lines else word
-            if lines and book.measure(longer) <= widest:
-                lines[-1] = longer
-            elif len(lines) == _MOST_MESSAGE_LINES:
-                lines[-1] = book.truncate(f"{lines[-1]} {word}", widest)
-                break
-            else:
-                lines.append(word)
-        return tuple((book.truncate(line, widest),) for line in lines)
+        widest = _WIDEST_MESSAGE * self._width
+        lines = wrap_text(self._book(self._text), sentence, widest, _MOST_MESSAGE_LINES)
+        return tuple((line,) for line in lines)
 
     def _center(self, sprite: Sprite | None) -> list[PlacedSprite]:
         if sprite is None:

@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamcam.errors import SinkError
+from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.session import explainers, window
 from streamcam.session.captures import Recordings, Snapshots
 from streamcam.session.commands import CommandSource
 from streamcam.session.outputs import Output, StatisticsFile
 from streamcam.session.page.page import Page
+from streamcam.session.publishing import Publishing
 from streamcam.session.session import LiveResult, LiveSession
 from streamcam.session.settings import LiveSettings
 from streamcam.session.state import ExplainRequest
 from streamcam.session.threads import ExplainerFor
-from streamcam.sources import Source, SourceSettings, open_source
+from streamcam.sources import LentCamera, Source, SourceSettings, open_source
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer
@@ -95,11 +96,17 @@ def open_session(
     all_outputs: list[Output] = []
     try:
         folder = Path(settings.folder)
-        if "page" in settings.displays:
-            all_outputs.append(Page(settings.page))
-        if "window" in settings.displays:
+        camera = opened if isinstance(opened, LentCamera) else None
+        displays = settings.displays or (("window",) if camera is None else ("page",))
+        if camera is not None and "page" not in displays:
+            raise InvalidArgumentError(
+                "a browser lends its camera to the page; use `display='page'` or `display='window,page'`"
+            )
+        if "page" in displays:
+            all_outputs.append(Page(settings.page, camera))
+        if "window" in displays:
             all_outputs.append(_open_window(opened.info.name))
-        all_outputs += outputs
+        all_outputs += [*outputs, *map(Publishing, settings.publish)]
         record = None if settings.record is None else Path(settings.record)
         all_outputs += [Recordings(folder, record=record), Snapshots(folder)]
         if settings.statistics is not None:

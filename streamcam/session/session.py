@@ -356,6 +356,7 @@ class LiveSession:
             "layer": None if facts is None else facts.layer,
             "backend": None if facts is None else facts.backend,
             "precision": None if facts is None else facts.precision,
+            **({"prompts": list(facts.labels)} if facts is not None and facts.takes_prompts else {}),
         }
 
     # --- The end -----------------------------------------------------------------------------------------

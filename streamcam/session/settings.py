@@ -9,7 +9,7 @@ from streamcam.errors import InvalidArgumentError, unknown_name
 from streamcam.localization import LocalizationSettings
 from streamcam.overlay import Overlay, OverlaySettings
 from streamcam.session.state import View
-from streamcam.sinks import check_output, check_recording
+from streamcam.sinks import check_output, check_publication, check_recording
 from streamcam.sources import SourceSettings
 from streamcam.temporal import LIVE_MODE, TemporalSettings, check_live
 
@@ -30,6 +30,13 @@ class PageSettings:
     key: str | None = None
     """The key in the link of those who may give commands, for links that stay the same; a new one each time
     if None."""
+    tls: bool | None = None
+    """Whether to encrypt; None where phones have to lend their cameras to the page, which browsers allow
+    to encrypted pages only."""
+    tls_cert: str | Path | None = None
+    """A certificate, PEM; None for one that is made here at the first use, of which browsers warn."""
+    tls_key: str | Path | None = None
+    """The certificate's key, PEM."""
     open_browser: bool = False
     """Whether to open the page in this computer's browser, where there is one."""
 
@@ -43,6 +50,11 @@ class PageSettings:
             raise InvalidArgumentError(f"`port` is from 1 to 65535, not {self.port}")
         if self.key is not None and (len(self.key) < _SHORTEST_KEY or not self.key.isalnum()):
             raise InvalidArgumentError(f"`key` has at least {_SHORTEST_KEY} letters and digits, no others")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            missing = "tls_cert" if self.tls_cert is None else "tls_key"
+            raise InvalidArgumentError(f"a certificate and its key go together; `{missing}` is missing")
+        if self.tls is False and self.tls_cert is not None:
+            raise InvalidArgumentError("`tls_cert` is for a page that is encrypted; leave out `tls=False`")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,9 +67,9 @@ class LiveSettings:
     temporal: TemporalSettings = dataclasses.field(default_factory=lambda: TemporalSettings(mode=LIVE_MODE))
     localization: LocalizationSettings = dataclasses.field(default_factory=LocalizationSettings)
     """Boxes and points to look for in the heat, and to draw."""
-    display: str = "window"
+    display: str | None = None
     """Where to show it: ``"window"``, ``"page"`` for a browser, ``"window,page"``, or ``"none"`` for runs
-    that nobody watches."""
+    that nobody watches; None for a window, and for the page where a browser lends its camera."""
     page: PageSettings = dataclasses.field(default_factory=PageSettings)
     """How the page is served, where there is one."""
     heat_shown: bool = True
@@ -66,6 +78,8 @@ class LiveSettings:
     """How long to run, in seconds from the first frame; None for ever."""
     give_up_s: float | None = None
     """How long to wait for a frame before failing, in seconds; None for ever."""
+    publish: tuple[str, ...] = ()
+    """Where to publish it: URLs with a scheme in `streamcam.sinks.PROTOCOLS`."""
     record: str | Path | None = None
     """A video to record to from the first frame on; None to record when asked to."""
     overwrite: bool = False
@@ -77,8 +91,8 @@ class LiveSettings:
 
     @property
     def displays(self) -> tuple[str, ...]:
-        """The names in `display`."""
-        return tuple(name.strip() for name in self.display.split(","))
+        """The names in `display`; empty if it is None."""
+        return () if self.display is None else tuple(name.strip() for name in self.display.split(","))
 
     @property
     def view(self) -> View:
@@ -102,6 +116,8 @@ class LiveSettings:
         if len(self.displays) > 1 and "none" in self.displays:
             raise InvalidArgumentError(f"`display` {self.display!r} has none among others; leave it out")
         self.page.check()
+        for target in self.publish:
+            check_publication(target)
         for name in ("duration_s", "give_up_s"):
             value = getattr(self, name)
             if value is not None and not value > 0:

@@ -32,6 +32,8 @@ class ExplainRequest:
     """The class to explain in every frame."""
     rank: int | None = None
     """Or the place among each frame's predictions: 0 for the most probable class, 1 for the second …"""
+    prompts: tuple[str, ...] | None = None
+    """Texts to compare frames with; None for those that the network was loaded with."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class ExplainerFacts:
     """Methods to choose from."""
     notes: tuple[str, ...] = ()
     """Remarks on the choices made, for the user, a sentence each."""
+    takes_prompts: bool = False
+    """Whether its classes are texts that can be replaced."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ class View:
     heat_shown: bool = True
     statistics_shown: bool = False
     help_shown: bool = False
+    hidden_caption: str = ""
+    """The caption, while it is hidden."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -100,7 +106,7 @@ class LiveState:
     """The class whose heat was shown last."""
     frozen: bool = False
     entry: ClassEntry | None = None
-    """The class name being typed."""
+    """The class name or prompt being typed."""
     frame_at_s: float = 0.0
     """When the last frame arrived, or waiting for the first one began."""
     frame_time_s: float = 0.0

@@ -132,7 +132,8 @@ class Display(Output):
         self._shown, self._shown_size = live_frame, self.size
         canvas = _canvas_size(self._shown_size, frame)
         image = self._compositor.compose(frame, live_frame.heat, view.overlay, canvas)
-        self._hud.paint(image, hud_of(live_frame.state))
+        inset = self._compositor.measure_caption(view.overlay, image)
+        self._hud.paint(image, hud_of(live_frame.state), inset=inset)
         self.show(image)
 
     def redraw_if_resized(self) -> None:

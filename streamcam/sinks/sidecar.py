@@ -133,14 +133,17 @@ def _add_localization(record: dict[str, Any], stabilized: StabilizedFrame) -> No
         panes = record.setdefault("panes", [{"pane": name} for name in names])
     for each, pane in zip(panes, (stabilized, *stabilized.others), strict=False):
         if pane.localization is not None:
-            each |= localization_record(pane.localization, size)
+            each |= localization_record(pane.localization, pane.targets, size)
 
 
-def localization_record(localization: Localization, size: tuple[int, int]) -> dict[str, Any]:
+def localization_record(
+    localization: Localization, targets: Sequence[Prediction], size: tuple[int, int]
+) -> dict[str, Any]:
     """Build the part of a frame's JSON object that says where the displayed heat lies, in pixels.
 
     Args:
         localization: What was found.
+        targets: The targets of the heatmaps.
         size: Size of the frame, (width, height) in pixels.
     """
     record: dict[str, Any] = {}
@@ -156,6 +159,11 @@ def localization_record(localization: Localization, size: tuple[int, int]) -> di
             }
             for peak in localization.peaks
         ]
+    inside = localization.inside
+    if inside is not None:
+        labels = {target.index: target.label for target in targets}
+        heat = [{"label": labels[index], "inside": _rounded(share)} for index, share in inside.shares.items()]
+        record["roi"] = {"area": _rounded(inside.area), "heat": heat}
     return record
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from streamcam.sources.base import Source
 from streamcam.sources.files import check_input_file
 from streamcam.sources.images import is_image
+from streamcam.sources.in_step import FramesInStep
+from streamcam.sources.lent_camera import LentCamera
 from streamcam.sources.settings import SourceSettings
 from streamcam.sources.synthetic import SyntheticSource
 from streamcam.sources.table import SOURCES, Location, SourceKind, open_source
@@ -13,6 +15,8 @@ from streamcam.sources.v4l2 import CameraInfo, list_cameras
 __all__ = [
     "SOURCES",
     "CameraInfo",
+    "FramesInStep",
+    "LentCamera",
     "Location",
     "Source",
     "SourceKind",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError
+from streamcam.media.urls import redact
 from streamcam.sources.animations import is_animation, open_animation
 from streamcam.sources.base import Source
 from streamcam.sources.camera import is_camera, open_camera
@@ -19,7 +20,8 @@ from streamcam.sources.fetched import (
 )
 from streamcam.sources.files import check_input_file, is_file
 from streamcam.sources.images import is_image, open_image
-from streamcam.sources.network import check_url, is_stream_url, open_stream, redact
+from streamcam.sources.lent_camera import is_lent_camera, open_lent_camera
+from streamcam.sources.network import check_url, is_stream_url, open_stream
 from streamcam.sources.sequences import files_matching, is_glob, is_sequence, open_sequence
 from streamcam.sources.settings import SourceSettings
 from streamcam.sources.video import open_video
@@ -69,6 +71,7 @@ SOURCES: dict[str, SourceKind] = {
     "standard input": SourceKind(is_standard_input, _open_standard_input, _VIDEO),
     "web file": SourceKind(is_web_url, _open_web_file, _VIDEO),
     "network stream": SourceKind(is_stream_url, open_stream, frozenset({"real_time"})),
+    "lent camera": SourceKind(is_lent_camera, open_lent_camera, frozenset({"real_time"})),
     "camera": SourceKind(is_camera, open_camera, frozenset({"size", "rate", "mirror", "real_time"})),
     "animation": SourceKind(is_animation, open_animation, _SEQUENCE),
     "image": SourceKind(lambda location: is_file(location) and is_image(location), open_image, _IMAGE),

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -241,6 +242,8 @@ def test_what_is_told_of_an_explainer_is_true_at_any_moment() -> None:
     made = Explainers(build_from_model({"name": "resnet18", "weights": "none"}, backend="torch"))(
         ExplainRequest("gradcam")
     )
-    made.explainer.backend = "another"
+    assert (made.facts.backend, made.facts.precision) == ("torch", "fp32")
+    made.explainer._runner._split = types.SimpleNamespace(precision="bf16")  # as if OpenVINO ran it by now
     made.explainer.notes.append("it had to be changed")
-    assert (made.facts.backend, made.facts.notes[-1]) == ("another", "it had to be changed")
+    facts = made.facts
+    assert (facts.backend, facts.precision, facts.notes[-1]) == ("openvino", "bf16", "it had to be changed")

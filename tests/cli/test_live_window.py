@@ -74,6 +74,27 @@ def test_keys_do_what_they_say(screen: Screen, work: Path) -> None:
         assert shown.end()[0] == 0
 
 
+def prompts_now(directory: Path) -> list[str] | None:
+    """Read the prompts in the last line of the statistics file."""
+    lines = (directory / "s.jsonl").read_text().splitlines()
+    return json.loads(lines[-1]).get("prompts") if lines else None
+
+
+def test_a_prompt_is_typed_added_and_replaced(screen: Screen, work: Path) -> None:
+    with show(screen, work, "--method", "prompted") as shown:
+        until(lambda: prompts_now(work))
+        before = prompts_now(work)
+        assert before is not None
+        shown.press("slash", "o", "x")
+        until(lambda: shown.pixels[200:350, 10:200].max() > 200)  # what can be done
+        shown.press("Return")
+        until(lambda: prompts_now(work) == [*before, "ox"])
+        shown.press("slash", "a", "space", "c", "u", "p", "Down", "Return")
+        until(lambda: prompts_now(work) == ["a cup"])
+        shown.press("q")
+        assert shown.end()[0] == 0
+
+
 def test_what_is_kept_and_the_close_button(screen: Screen, work: Path) -> None:
     with show(screen, work) as shown:
         shown.press("p")

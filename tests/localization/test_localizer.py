@@ -7,8 +7,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from media_factory import make_image
+from media_factory import info_of, make_image
 
+from streamcam.errors import InvalidArgumentError
 from streamcam.explanations import Explanation, HeatBox, Instance, Localization, Prediction, StabilizedFrame
 from streamcam.frames import FloatArray, Frame, Region
 from streamcam.localization import LocalizationSettings, Localizer
@@ -138,3 +139,35 @@ def test_the_heat_of_an_object_has_its_class_and_its_number() -> None:
 def test_a_target_without_a_probability_is_numbered_too() -> None:
     own = Prediction(-1, "my target", float("nan"))
     assert set(numbers(Localizer(BOXES).locate(frame_of({own: hot((1, 2))})))) == {1}
+
+
+def test_the_share_of_heat_inside_a_region_is_measured_for_every_target() -> None:
+    """The left half of the frame: all of the cat's heat, and none of the dog's."""
+    localizer = Localizer(LocalizationSettings(roi="0,0,80,80"), info_of(size=(160, 80)))
+    found = localization_of(localizer.locate(frame_of({CAT: hot((2, 2)), DOG: hot((6, 12))})))
+    assert found.boxes is None
+    assert found.inside is not None
+    assert found.inside.area == 0.5
+    assert found.inside.shares == {3: pytest.approx(1), 5: pytest.approx(0)}
+
+
+def test_the_share_over_the_video_is_told_in_a_sentence() -> None:
+    localizer = Localizer(LocalizationSettings(roi="0,0,80,80"), info_of(size=(160, 80)))
+    for index, column in enumerate((2, 2, 12, 2)):
+        localizer.locate(frame_of({CAT: hot((2, column))}, index))
+    assert localizer.notes == (
+        "75% of the heat is inside 0,0,80,80, which covers 50% of the frame; least at 0.20 s: 0%",
+    )
+
+
+def test_a_video_that_never_has_the_region_says_so() -> None:
+    localizer = Localizer(LocalizationSettings(roi="class:bird"), info_of(size=(160, 80)))
+    assert localization_of(localizer.locate(frame_of({CAT: hot((2, 2))}))).inside is None
+    assert localizer.notes == ("no frame has both heat and the region class:bird",)
+
+
+def test_the_region_of_a_live_source_is_read_with_its_first_frame() -> None:
+    localizer = Localizer(LocalizationSettings(roi="0,0,80,80"))
+    assert localization_of(localizer.locate(frame_of({CAT: hot((2, 2))}))).inside is not None
+    with pytest.raises(InvalidArgumentError, match="not in the picture"):
+        Localizer(LocalizationSettings(roi="0,0,80,800")).locate(frame_of({CAT: hot((2, 2))}))

@@ -40,5 +40,6 @@ def test_a_listed_model_is_loaded_untrained(family: ModelFamily) -> None:
         return
     model = load_model(smallest.name, weights="none")
     assert isinstance(model, Model)
-    classes = {"detection": 90, "video": 400, "segmentation": 21}.get(smallest.name.partition(":")[0], 1000)
+    counts = {"detection": 90, "video": 400, "segmentation": 21, "ultralytics": 80}
+    classes = counts.get(smallest.name.partition(":")[0], 1000)
     assert (model.weights, len(model.labels)) == ("none", classes)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_networks import Residual
 from torch import nn
 
 from streamcam.errors import InvalidArgumentError, ModelError, SourceNotFoundError, StreamcamError
@@ -24,24 +25,6 @@ pytest.importorskip("onnx2torch")
 IMAGE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
 GRADIENT_FREE = [name for name, row in METHODS.items() if not row.needs_gradients]
 OPTIONS = {"sscam": ":samples=2", "iscam": ":samples=2", "occlusion": ":patch=8,stride=8"}
-
-
-class Residual(nn.Module):
-    """Small, with a connection around a layer, so that what stands before a cut is needed behind it."""
-
-    def __init__(self, channels: int = 3, classes: int = 3) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.stem = nn.Conv2d(channels, 8, 3, stride=4, padding=1)
-        self.layer = nn.Conv2d(8, 8, 3, padding=1)
-        self.last = nn.Conv2d(8, 8, 1)
-        self.fc = nn.Linear(8, classes)
-
-    def forward(self, batch: torch.Tensor) -> torch.Tensor:
-        features = self.stem(batch).relu()
-        features = self.last(features + self.layer(features).relu()).relu()
-        logits: torch.Tensor = self.fc(features.mean(dim=(2, 3)))
-        return logits
 
 
 class ChannelsLast(Residual):

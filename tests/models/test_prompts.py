@@ -15,14 +15,18 @@ import torch
 import torch.nn.functional as F
 from media_factory import make_clip, make_image
 from peers import require_peer, scaled_as_pytorch_grad_cam
+from torch import nn
 
-from streamcam import Explainer, load_model
+import streamcam
+from streamcam import Explainer, LiveSettings, SourceSettings, load_model
 from streamcam.cli import run
 from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError
 from streamcam.frames import Frame
 from streamcam.models.prompts import PromptModel
 from streamcam.overlay.label_panel import format_percentage
 from streamcam.overlay.overlay import _list_labels
+from streamcam.session.commands import CommandQueue
+from streamcam.session.outputs import LiveFrame, Output
 from streamcam.sinks.sidecar import frame_record
 from streamcam.temporal import TemporalSettings, Tracker
 
@@ -45,6 +49,18 @@ def toy(tmp_path: Path) -> str:
     return "clip:streamcam-toy"
 
 
+class Similarities(nn.Module):
+    """The similarities alone, as pytorch-grad-cam needs them."""
+
+    def __init__(self, model: PromptModel) -> None:
+        super().__init__()
+        self.network = model.module.eval()
+        self.model = model
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.model.read(self.network(images)).scores
+
+
 def load(name: str, *prompts: str, **settings: Any) -> PromptModel:
     model = load_model(name, weights="none", prompts=prompts, **settings)
     assert isinstance(model, PromptModel)
@@ -55,7 +71,7 @@ def test_prompts_are_the_classes_and_several_have_probabilities(toy: str) -> Non
     model = load(toy, DESK, PERSON)
     explainer = Explainer(model, backend="torch")
     (explanation,) = explainer.explain(IMAGE)
-    similarities = model.module(explainer.preprocess(IMAGE))[0].detach()
+    similarities = model.forward(explainer.preprocess(IMAGE)).scores[0].detach()
     assert similarities.abs().max() <= 1
     expected = (model.scale * similarities).softmax(dim=0)
     assert model.labels == (DESK, PERSON)
@@ -72,7 +88,7 @@ def test_a_single_prompt_shows_its_similarity(toy: str) -> None:
     model = load(toy, DESK)
     explainer = Explainer(model, backend="torch")
     (explanation,) = explainer.explain(IMAGE)
-    similarity = float(model.module(explainer.preprocess(IMAGE))[0, 0].detach())
+    similarity = float(model.forward(explainer.preprocess(IMAGE)).scores[0, 0].detach())
     assert model.answers_values
     assert explanation.predictions[0].value == pytest.approx(similarity, abs=1e-5)
 
@@ -109,8 +125,8 @@ def test_features_are_averaged_over_templates(toy: str) -> None:
     templates = ["a photo of {}", "a drawing of {}"]
     model = load(toy, DESK, templates=templates)
     plain = load(toy, *(template.replace("{}", DESK) for template in templates))
-    mean = F.normalize(plain.module.texts.mean(dim=0), dim=0)  # type: ignore[operator, union-attr]
-    torch.testing.assert_close(model.module.texts[0], mean)  # type: ignore[index]
+    mean = F.normalize(plain.texts.mean(dim=0), dim=0)
+    torch.testing.assert_close(model.texts[0], mean)
 
 
 def test_they_are_explained_as_pytorch_grad_cam_explains_them(toy: str) -> None:
@@ -119,10 +135,10 @@ def test_they_are_explained_as_pytorch_grad_cam_explains_them(toy: str) -> None:
     model = load(toy, DESK, PERSON)
     explainer = Explainer(model, backend="torch", classes=1)
     layer = model.module.get_submodule(explainer.target_layer)
-    assert explainer.target_layer == "visual.transformer.resblocks.2.ln_1"
+    assert explainer.target_layer == "transformer.resblocks.2.ln_1"
     (explanation,) = explainer.explain(IMAGE)
     (expected,) = peer.GradCAM(
-        model.module.eval(),
+        Similarities(model),
         [layer],
         reshape_transform=lambda tokens: tokens[:, 1:].transpose(1, 2).unflatten(2, (4, 4)),
     )(input_tensor=explainer.preprocess(IMAGE), targets=[targets.ClassifierOutputTarget(1)])
@@ -144,7 +160,7 @@ def test_legrad_differentiates_by_the_attention_of_each_block(toy: str) -> None:
     (explanation,) = Explainer(model, method="legrad:blocks=1", classes=1).explain(IMAGE)
     inputs = Explainer(model).preprocess(IMAGE)
     # The last block by hand, with its attention in sight.
-    visual: Any = model.module.visual
+    visual: Any = model.module
     block = visual.transformer.resblocks[-1]
     kept: list[torch.Tensor] = []
     handle = block.register_forward_pre_hook(lambda _block, given: kept.append(given[0].detach()))
@@ -162,15 +178,65 @@ def test_legrad_differentiates_by_the_attention_of_each_block(toy: str) -> None:
     tokens = tokens + block.attn.out_proj(mixed)
     tokens = tokens + block.mlp(block.ln_2(tokens))
     features = visual.ln_post(tokens.mean(dim=1)) @ visual.proj
-    score = F.normalize(features, dim=-1) @ model.module.texts[1]  # type: ignore[index]
+    score = F.normalize(features, dim=-1) @ model.texts[1]
     (gradient,) = torch.autograd.grad(score.sum(), attention)
     expected = gradient.relu().mean(dim=(1, 2))[0, 1:].view(4, 4)
     np.testing.assert_allclose(explanation.heatmaps[1], expected.numpy(), rtol=1e-4, atol=1e-9)
 
 
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def test_an_explainer_of_other_prompts_shares_the_network(toy: str, backend: str) -> None:
+    explainer = Explainer(load(toy, DESK), backend=backend, precision="fp32")
+    assert explainer.backend == backend
+    other = explainer.with_prompts([PERSON, DESK])
+    assert other.model.module is explainer.model.module
+    (found,), (expected,) = (
+        one.explain(IMAGE) for one in (other, Explainer(load(toy, PERSON, DESK), backend="torch"))
+    )
+    for ours, theirs in zip(found.predictions, expected.predictions, strict=True):
+        assert (ours.index, ours.label) == (theirs.index, theirs.label)
+        assert (ours.probability, ours.value) == pytest.approx((theirs.probability, theirs.value), abs=1e-4)
+    index = found.targets[0].index
+    scale = np.abs(expected.heatmaps[index]).max()
+    np.testing.assert_allclose(found.heatmaps[index], expected.heatmaps[index], atol=1e-3 * scale)
+    (first,) = explainer.explain(IMAGE)[0].predictions  # which stays as it was
+    assert first.label == DESK
+    assert math.isnan(first.probability)
+
+
+def test_prompts_change_while_a_session_runs(toy: str, tmp_path: Path) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=6)
+    commands = CommandQueue()
+    seen: list[set[str]] = []
+
+    class Watcher(Output):
+        may_block = False
+
+        def write(self, live_frame: LiveFrame) -> None:
+            heat = live_frame.heat
+            labels = set() if heat is None else {label.label for label in heat.labels}
+            if heat is None or not labels or labels in seen:
+                return
+            seen.append(labels)
+            if labels == {DESK}:
+                commands.send("add_prompt", PERSON)
+            elif labels == {DESK, PERSON}:
+                assert heat.targets[0].label == PERSON
+                commands.send("replace_prompts", "a cup")
+            else:
+                commands.send("quit")
+
+    source = SourceSettings(real_time=True, loop=True)
+    settings = LiveSettings(display="none", source=source, duration_s=60)
+    streamcam.live(
+        tmp_path / "clip.mp4", load(toy, DESK), settings=settings, outputs=[Watcher()], commands=[commands]
+    )
+    assert seen == [{DESK}, {DESK, PERSON}, {"a cup"}]
+
+
 def test_convolutional_towers_are_explained_at_their_last_stage() -> None:
     explainer = Explainer(load("clip:RN50", DESK, PERSON))
-    assert explainer.target_layer == "visual.layer4"
+    assert explainer.target_layer == "layer4"
     (explanation,) = explainer.explain(IMAGE)
     assert next(iter(explanation.heatmaps.values())).shape == (7, 7)
 

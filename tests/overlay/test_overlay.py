@@ -14,6 +14,7 @@ from streamcam.errors import InvalidArgumentError, UnknownNameError
 from streamcam.explanations import (
     Explanation,
     HeatBox,
+    HeatInside,
     HeatPeak,
     Instance,
     Localization,
@@ -26,6 +27,7 @@ from streamcam.overlay import Overlay, OverlaySettings
 from streamcam.overlay.boxes import PLAIN_COLOR, BoxPainter, ColoredInstance
 from streamcam.overlay.label_panel import ACCENT, LabelPanel
 from streamcam.overlay.overlay import _list_labels
+from streamcam.overlay.share_bar import _EMPTY, _MARK
 from streamcam.overlay.tinting import AGAINST_COLOR, FOR_COLOR, PALETTE
 
 PLAIN = OverlaySettings(colormap="inferno", alpha=1.0, blend="even", labels=False)
@@ -85,7 +87,7 @@ def test_a_legend_tells_the_two_colors_apart(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(
         LabelPanel,
         "draw",
-        lambda _panel, _image, lines: drawn.extend(
+        lambda _panel, _image, lines, **_inset: drawn.extend(
             (line.text, line.probability, line.color) for line in lines if line.marked
         ),
     )
@@ -261,6 +263,9 @@ def test_the_legend_belongs_to_the_color_map(
 # --- where the heat lies -------------------------------------------------------------------------------
 
 
+BAR_COLORS = (_EMPTY, _MARK)
+
+
 def located(targets: tuple[Prediction, ...] = DOG_AND_CAT[1:]) -> StabilizedFrame:
     """A frame of 400x200 with a box in its middle and a point at (360, 100), of the first target's heat."""
     frame, index = frame_at(0, (400, 200)), targets[0].index
@@ -303,3 +308,28 @@ def test_boxes_around_heat_can_be_left_out_and_points_stay() -> None:
     image = Overlay(OverlaySettings(labels=False, boxes=False)).draw(located())
     assert outline_color(image) != code_values(image, ACCENT)
     assert planes_of(image)[0][100, 360] == code_values(image, ACCENT)[0]
+
+
+def test_a_bar_shows_the_share_of_each_class_inside_the_region() -> None:
+    """On 400x200 a bar is 4 pixels high: 3/4 of the dog's heat, and above it 1/4 of the cat's."""
+    inside = HeatInside(np.ones((2, 2), np.bool_), 0.5, {DOG: 0.75, CAT: 0.25})
+    frame = dataclasses.replace(located(DOG_AND_CAT), localization=Localization(inside=inside))
+    y, cb, cr = planes_of(Overlay(OverlaySettings(labels=False)).draw(frame))
+    dog, cat, empty, mark = (code_values(frame.frame.image, color) for color in (*PALETTE[:2], *BAR_COLORS))
+
+    def color_at(row: int, column: int) -> list[int]:
+        return [int(y[row, column]), int(cb[row // 2, column // 2]), int(cr[row // 2, column // 2])]
+
+    assert [color_at(198, x) for x in (150, 290, 310)] == [dog, dog, empty]
+    assert [color_at(194, x) for x in (90, 110, 390)] == [cat, empty, empty]
+    assert color_at(198, 200) == color_at(194, 200) == mark
+
+
+def test_the_region_itself_is_outlined() -> None:
+    mask = np.zeros((10, 20), np.bool_)
+    mask[2:8, 5:15] = True
+    inside = HeatInside(mask, 0.3, {})
+    frame = dataclasses.replace(located(), localization=Localization(inside=inside))
+    drawn = luma(Overlay(OverlaySettings(labels=False)).draw(frame))
+    assert drawn[100, 98:104].max() == code_values(frame.frame.image, PLAIN_COLOR)[0]
+    assert (drawn[100, 130:280] == luma(frame.frame.image)[100, 130:280]).all()

@@ -134,3 +134,15 @@ def test_predictions_are_listed_once_for_a_network_and_in_every_pane_of_several(
 def test_a_layout_of_several_images_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="layout 'side-by-side' has several images of a frame"):
         PaneOverlay(PaneGrid(2), OverlaySettings(layout="side-by-side"))
+
+
+def test_a_caption_stands_once_below_all_panes() -> None:
+    stabilized = panes_of(frame_of(640, 360), 0.2, 0.4, 0.6)
+    bare, told = (
+        planes_of(PaneOverlay(PaneGrid(3), OverlaySettings(labels=False, caption=text)).draw(stabilized))[0]
+        for text in ("", "Where do they look?")
+    )
+    rows, columns = np.nonzero(bare != told)
+    height, width = bare.shape
+    assert rows.min() > 0.85 * height
+    assert abs(columns.min() + columns.max() + 1 - width) <= 4

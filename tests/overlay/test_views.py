@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamcam.frames import Region
-from streamcam.media.images import PLANAR_FORMATS, Image, bits_of, planes_of
+from streamcam.explanations import Explanation, Prediction, StabilizedFrame
+from streamcam.frames import Frame, Region
+from streamcam.media.images import PLANAR_FORMATS, Image, bits_of, coding_of, planes_of
+from streamcam.overlay import Overlay
 from streamcam.overlay.settings import OverlaySettings
 from streamcam.overlay.tinting import AGAINST_COLOR, FOR_COLOR, split_by_sign
 from streamcam.overlay.views import VIEWS, Heat
@@ -91,6 +95,36 @@ def test_a_mask_follows_the_ramp() -> None:
     share = 0.15 + 0.85 / 2
     values = (16 + share * 164, 128 - share * 38, 128 + share * 72)
     assert_flat(drawn("mask", flat(), half), values, tolerance=1)  # heat is rounded to 256 steps
+
+
+@pytest.mark.parametrize("pixel_format", PLANAR_FORMATS)
+@pytest.mark.parametrize(("time_s", "middle"), [(0, 32), (1, 32 - 25.6 * 0.5**0.5), (6, 57.6), (10, 6.4)])
+def test_a_swipe_shows_both_beside_a_white_line(time_s: float, middle: float, pixel_format: str) -> None:
+    settings = OverlaySettings(alpha=1.0)
+    heat = Heat([FULL], (), WHOLE, time_s=time_s)
+    image = flat(pixel_format)
+    swipe, overlay = (planes_of(VIEWS[name](settings).draw(image, heat)) for name in ("swipe", "overlay"))
+    left = 2 * round((middle - 1) / 2)
+    white = coding_of(image).encode_rgb(np.full(3, 255))
+    for found, original, hot, value in zip(swipe, planes_of(image), overlay, white, strict=True):
+        step = 64 // found.shape[1]
+        begin, end = left // step, (left + 2) // step
+        np.testing.assert_array_equal(found[:, :begin], original[:, :begin])
+        np.testing.assert_allclose(found[:, begin:end], value, atol=0.51)
+        np.testing.assert_array_equal(found[:, end:], hot[:, end:])
+        assert (hot != original).all()
+
+
+def test_a_swipe_follows_the_time_of_its_frame() -> None:
+    """Not the number of frames drawn before: a render that is resumed goes on where it was."""
+    frames = [Frame(flat(), number, number, Fraction(1), 0.0) for number in range(3)]
+    explanation = Explanation(0, {0: FULL}, (Prediction(0, "cat", 1.0),), (), "made up", "nowhere", WHOLE)
+    stabilized = [StabilizedFrame(frame, {0: FULL}, explanation.targets, (), explanation) for frame in frames]
+    overlay = Overlay(OverlaySettings(layout="swipe", labels=False))
+    first, _, last = (planes_of(overlay.draw(one))[0] for one in stabilized)
+    again = planes_of(Overlay(OverlaySettings(layout="swipe", labels=False)).draw(stabilized[2]))[0]
+    assert (first != last).any()
+    np.testing.assert_array_equal(last, again)
 
 
 def test_a_frame_without_heat() -> None:

@@ -12,7 +12,7 @@ from stage_fakes import CAT
 
 from streamcam.errors import InvalidArgumentError, UnknownNameError
 from streamcam.explanations import Prediction
-from streamcam.overlay import COLORMAPS, LAYOUTS
+from streamcam.overlay import COLORMAPS, LAYOUTS, OverlaySettings
 from streamcam.session import commands
 from streamcam.session.commands import (
     COMMANDS,
@@ -135,6 +135,39 @@ def test_a_class_is_typed_and_chosen() -> None:
     assert text_of(state) == "locked: Egyptian cat"
 
 
+PROMPTED = dataclasses.replace(
+    SHOWN, facts=dataclasses.replace(FACTS, labels=("a cat", "a cup"), takes_prompts=True)
+)
+
+
+def test_a_text_that_is_no_prompt_yet_is_added_or_replaces_all() -> None:
+    state = press(PROMPTED, "/", *"a ca")
+    assert hud_of(state).choices == ("add 'a ca'", "only 'a ca'", "a cat")
+    added = press(state, "enter")
+    assert added.request == dataclasses.replace(START, prompts=("a cat", "a cup", "a ca"), class_index=2)
+    assert added.entry is None
+    assert text_of(added) == "prompt: a ca …"
+    assert press(state, "down", "enter").request == dataclasses.replace(
+        START, prompts=("a ca",), class_index=0
+    )
+    assert press(state, "up", "enter").request == dataclasses.replace(START, class_index=0)
+    assert press(state, "up", "tab").entry == press(PROMPTED, "/", *"a cat").entry
+    assert hud_of(press(state, "t")).choices == ("a cat",)  # one that is there already is only explained
+    assert hud_of(press(state, *"p ")).choices == ("add 'a cap'", "only 'a cap'")
+
+
+def test_prompts_come_from_python_too() -> None:
+    added = run_command(PROMPTED, "add_prompt", " a dog ").state.request
+    assert added == dataclasses.replace(START, prompts=("a cat", "a cup", "a dog"), class_index=2)
+    assert run_command(PROMPTED, "add_prompt", "a cup").state.request.class_index == 1
+    alone = run_command(PROMPTED, "replace_prompts", "a dog").state.request
+    assert alone == dataclasses.replace(START, prompts=("a dog",), class_index=0)
+    with pytest.raises(InvalidArgumentError, match="a prompt is a text, not 3"):
+        run_command(PROMPTED, "add_prompt", 3)
+    with pytest.raises(InvalidArgumentError, match="fake has classes of its own and takes no prompts"):
+        run_command(SHOWN, "replace_prompts", "a dog")
+
+
 def test_while_typing_keys_are_letters() -> None:
     state = SHOWN
     for key in ("/", "q", "r", "1"):
@@ -203,6 +236,22 @@ def test_color_maps_go_around() -> None:
     assert press(state, "k").view.overlay.colormap != View().overlay.colormap
 
 
+def test_text_grows_and_shrinks_up_to_its_ends() -> None:
+    larger = press(SHOWN, "+")
+    assert (larger.view.overlay.label_size, text_of(larger)) == (1.25, "text size 125%")
+    assert press(larger, "-").view == SHOWN.view
+    assert press(SHOWN, *"=" * 20).view.overlay.label_size == 4
+    assert press(SHOWN, *"-" * 20).view.overlay.label_size == 0.5
+
+
+def test_the_caption_is_hidden_and_comes_back() -> None:
+    assert text_of(press(SHOWN, "t")) == "there is no caption"
+    told = SHOWN.with_view(overlay=OverlaySettings(caption="Where is the cat?"))
+    hidden = press(told, "t")
+    assert hidden.view.overlay.caption == ""
+    assert press(hidden, "+", "-", "t").view == told.view
+
+
 @pytest.mark.parametrize(
     ("name", "argument", "request_"),
     [
@@ -230,6 +279,7 @@ def test_a_command_takes_an_argument(
         ("layout", "heat", "heat"),
         ("smoothing", 0.3, "smoothing 0.3 s"),
         ("opacity", -0.2, "opacity 25%"),
+        ("label_size", 3, "text size 200%"),
     ],
 )
 def test_the_view_takes_arguments_too(name: str, argument: str | float, words: str) -> None:

@@ -10,7 +10,9 @@ from media_factory import make_image
 from numpy.typing import NDArray
 
 from streamcam.media.images import planes_of
-from streamcam.session.hud import HudPainter, HudState
+from streamcam.overlay import OverlaySettings
+from streamcam.session.hud import HudPainter, HudState, hud_of
+from streamcam.session.state import ExplainRequest, LiveState
 
 HELP = tuple((key, f"what {key} does") for key in "abcdefghijklmnopq")
 STATISTICS = (("captured", "30.0 fps"), ("shown", "29.9 fps"), ("backend", "openvino fp32"))
@@ -53,6 +55,24 @@ def test_statistics_stand_at_the_upper_right() -> None:
     assert top < 0.05
     assert 0.95 < right < 1
     assert bottom < 0.3
+
+
+def test_statistics_make_way_for_labels_at_the_upper_right() -> None:
+    left, top, right, _ = box(HudState(statistics=STATISTICS, recording="0:12", frozen=True, at_left=True))
+    assert 0 < left < 0.05
+    assert top < 0.05
+    assert right < 0.5
+    overlay = OverlaySettings(label_position="top-right")
+    state = LiveState("camera 0", ExplainRequest("gradcam")).with_view(overlay=overlay)
+    assert hud_of(state).at_left
+    assert not hud_of(state.with_view(overlay=dataclasses.replace(overlay, labels=False))).at_left
+
+
+def test_messages_stand_above_a_caption() -> None:
+    image = make_image(640, 360)
+    HudPainter().paint(image, HudState(messages=("loading the network",)), inset=100)
+    rows = np.flatnonzero((planes_of(image)[0] != planes_of(make_image(640, 360))[0]).any(axis=1))
+    assert 220 < rows[0] < rows[-1] < 260
 
 
 def test_messages_stand_in_the_middle_of_the_lower_edge() -> None:

@@ -16,6 +16,7 @@ from streamcam.errors import SinkError
 from streamcam.explanations import (
     Explanation,
     HeatBox,
+    HeatInside,
     HeatPeak,
     Instance,
     Localization,
@@ -251,3 +252,16 @@ def test_an_object_outside_the_frame_has_no_pixels() -> None:
 
 
 MASK = np.ones((2, 2), np.bool_)
+
+
+def test_the_share_inside_a_region_is_written_for_every_target(tmp_path: Path) -> None:
+    inside = HeatInside(MASK, 0.25, {3: 0.87654, 5: 0.5})
+    frame = new_frame()
+    stabilized = StabilizedFrame(
+        frame, {}, (CAT, DOG), (), explanation(), localization=Localization(inside=inside)
+    )
+    with open_sidecar(tmp_path) as writer:
+        writer.write(RenderedFrame(frame.image, frame.pts, frame.time_base, stabilized))
+    record = json.loads((tmp_path / "maps.jsonl").read_text(encoding="utf-8").splitlines()[1])
+    heat = [{"label": "cat", "inside": 0.8765}, {"label": "Hund & Tür", "inside": 0.5}]
+    assert record["roi"] == {"area": 0.25, "heat": heat}

@@ -27,6 +27,7 @@ from streamcam.frames import Frame
 from streamcam.media.images import PLANAR_FORMATS, planes_of, tags_of
 from streamcam.sources import (
     SOURCES,
+    LentCamera,
     Source,
     SourceSettings,
     SyntheticSource,
@@ -109,6 +110,21 @@ def of_camera(_folder: Path, request: pytest.FixtureRequest) -> Source:
     return open_source(0)
 
 
+def of_browser(_folder: Path, _request: pytest.FixtureRequest) -> Source:
+    """Open a camera that is lent by a thread, until it is stopped."""
+    source = open_source("browser")
+    assert isinstance(source, LentCamera)
+    file = io.BytesIO()
+    Image.new("RGB", (65, 47), "olive").save(file, "JPEG")
+
+    def lend() -> None:
+        while not source.stop_flag.wait(0.002):
+            source.put(file.getvalue())
+
+    threading.Thread(target=lend).start()
+    return source
+
+
 def of_stream(_folder: Path, request: pytest.FixtureRequest) -> Source:
     return open_source(request.getfixturevalue("url"), SourceSettings(real_time=True))
 
@@ -152,6 +168,7 @@ EXAMPLES: dict[tuple[str, str], Opener] = {
     ("image sequence", "played"): lambda folder, _request: open_source(
         make_sequence(folder), SourceSettings(real_time=True)
     ),
+    ("lent camera", "browser"): of_browser,
     ("camera", "number"): of_camera,
     ("network stream", "http"): of_stream,
     ("web file", "ts"): of_web_file,
@@ -297,6 +314,7 @@ LOCATIONS: dict[str, str] = {
     "standard input": "-",
     "web file": "http://127.0.0.1:9/clip.mp4",
     "network stream": "rtsp://127.0.0.1:9/cam",
+    "lent camera": "browser",
     "camera": "0",
     "animation": "dance.webp",
     "image": "photo.png",

@@ -208,9 +208,10 @@ def facts_of(request: ExplainRequest) -> ExplainerFacts:
         layer="deep" if request.layer == "auto" else request.layer,
         backend="torch",
         precision="fp32",
-        labels=("goldfish", "tiger cat", "Egyptian cat", "catamaran", "tabby", "egret"),
+        labels=request.prompts or ("goldfish", "tiger cat", "Egyptian cat", "catamaran", "tabby", "egret"),
         layers=("shallow", "middle", "deep"),
         methods=("fake", "other", "broken"),
+        takes_prompts=request.method == "prompted",
     )
 
 

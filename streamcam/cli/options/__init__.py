@@ -10,10 +10,11 @@ from streamcam.cli.options.explainer import explainer_options, fit_option, own_m
 from streamcam.cli.options.localization import localization_options
 from streamcam.cli.options.media import encoding_options, part_options, reading_options
 from streamcam.cli.options.overlay import overlay_options
-from streamcam.cli.options.temporal import temporal_options
-from streamcam.cli.options.values import NUMBER, read_above_zero, read_rate, read_size
+from streamcam.cli.options.temporal import strength_options, temporal_options
+from streamcam.cli.options.values import CLASS_NAME, NUMBER, read_above_zero, read_rate, read_size
 
 __all__ = [
+    "CLASS_NAME",
     "NUMBER",
     "comparison_options",
     "debug_option",
@@ -30,6 +31,7 @@ __all__ = [
     "read_rate",
     "read_size",
     "reading_options",
+    "strength_options",
     "take_comparison",
     "temporal_options",
 ]

@@ -101,8 +101,8 @@ _model_options = combine(
         metavar="NAME",
         help="The network to explain: the built-in one, a torchvision classifier (resnet50), detection:NAME, "
         "segmentation:NAME, video:NAME for clips, timm:NAME, clip:NAME with a --prompt, hf:FOLDER, "
-        "a file (net.onnx, net.xml), or your own function that returns one (package.module:factory). "
-        "streamcam models lists them.",
+        "ultralytics:NAME, a file (net.onnx, .xml, .pt2, .pt), or your own function that returns one "
+        "(package.module:factory). streamcam models lists them.",
     ),
     option(
         "--weights",

@@ -24,6 +24,13 @@ localization_options = grouped(
         help="Which connected areas of heat get a box: largest, or all for several objects.",
     ),
     option(
+        "--roi",
+        metavar="REGION",
+        help="Show and write how much of the heat is inside a region: LEFT,TOP,RIGHT,BOTTOM or X,Y,X,Y,X,Y "
+        "in pixels, mask.png, boxes by frame (boxes.jsonl, or boxes.json in COCO's format), class:person for "
+        "detected objects, center, or motion.",
+    ),
+    option(
         "--points",
         type=COUNT_FROM_0,
         default_of="LocalizationSettings",

@@ -21,7 +21,8 @@ overlay_options = grouped(
         default_of="OverlaySettings",
         metavar="NAME",
         help="overlay, side-by-side (the frame as filmed, and the overlay), heat, mask (what the network did "
-        "not use is darkened), spotlight (it is blurred), contours or original.",
+        "not use is darkened), spotlight (it is blurred), contours, swipe (a line wanders between the frame "
+        "as filmed and the overlay) or original.",
     ),
     option(
         "--colormap",
@@ -43,6 +44,31 @@ overlay_options = grouped(
         "(the same opacity everywhere, as in the papers).",
     ),
     option("--legend", is_flag=True, help="Draw a bar of the color map's colors, from weak heat to strong."),
+    option(
+        "--opacity-from-confidence",
+        is_flag=True,
+        help="Multiply the opacity of heat by the probability of the class that it is of.",
+    ),
+    option(
+        "--caption",
+        default_of="OverlaySettings",
+        show_default=False,
+        metavar="TEXT",
+        help="Write words at the lower edge that say what is shown.",
+    ),
+    option(
+        "--label-size",
+        type=NUMBER,
+        default_of="OverlaySettings",
+        metavar="FACTOR",
+        help="Size of all text on the image, 0.5 to 4 times what suits the image.",
+    ),
+    option(
+        "--label-position",
+        default_of="OverlaySettings",
+        metavar="CORNER",
+        help="Corner of the labels: top-left, top-right, bottom-left or bottom-right.",
+    ),
     option("--no-labels", is_flag=True, help="Do not draw the predicted labels."),
     option(
         "--no-boxes", is_flag=True, help="Draw no boxes, neither around detected objects nor around heat."

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from streamcam.cli.options.declaring import Command, grouped, option
+from streamcam.cli.options.declaring import Command, combine, grouped, option
 from streamcam.cli.options.values import COUNT, COUNT_OR_AUTO, NUMBER
 
 
-def temporal_options(*, live: bool) -> Callable[[Command], Command]:
-    """Add the fields of `TemporalSettings`; the command receives them as one dict, ``temporal``.
-
-    Args:
-        live: Whether future frames are unknown.
-    """
-    return grouped(
-        "temporal",
+def _strength_options(*, live: bool) -> Callable[[Command], Command]:
+    """Add the options that decide how strong heat is shown, whatever was explained."""
+    return combine(
         option(
             "--smoothing",
             "smoothing_s",
@@ -41,6 +36,18 @@ def temporal_options(*, live: bool) -> Callable[[Command], Command]:
             "usually reaches in this shot), absolute (a probability of 100 %).",
         ),
         option("--dim-uncertain", is_flag=True, help="Dim the heat of classes less probable than 50 %."),
+    )
+
+
+def temporal_options(*, live: bool) -> Callable[[Command], Command]:
+    """Add the fields of `TemporalSettings`; the command receives them as one dict, ``temporal``.
+
+    Args:
+        live: Whether future frames are unknown.
+    """
+    return grouped(
+        "temporal",
+        _strength_options(live=live),
         option(
             "--cuts",
             default_of="TemporalSettings",
@@ -66,6 +73,10 @@ def temporal_options(*, live: bool) -> Callable[[Command], Command]:
         ),
         to=_with_number,
     )
+
+
+strength_options = grouped("temporal", _strength_options(live=False))
+"""Those fields of `TemporalSettings` that can be changed when everything is explained already."""
 
 
 def _with_number(values: dict[str, Any]) -> dict[str, Any]:

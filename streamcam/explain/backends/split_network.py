@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Sequence
 
@@ -71,6 +72,12 @@ class SplitNetwork:
     def precision(self) -> str:
         """Precision of the last images; before the first, the preferred one."""
         return (self._used or self._candidates[0]).precision
+
+    def reading_with(self, model: Model) -> SplitNetwork:
+        """Return the same network whose answer is read by another model."""
+        other = copy.copy(self)
+        other._model = model
+        return other
 
     @functools.cached_property
     def head_threads(self) -> int:

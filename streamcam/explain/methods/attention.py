@@ -17,8 +17,8 @@ from streamcam.errors import ModelError
 from streamcam.explain.hooks import HookedNetwork, with_float_scores
 from streamcam.explain.targets import Objective
 from streamcam.models import Model, Output
+from streamcam.models.families.hugging_face.prompts import ImageTower
 from streamcam.models.layouts import MAX_PREFIX_TOKENS
-from streamcam.models.prompts import PromptNetwork
 
 _SOFTMAXES = frozenset({F.softmax, torch.softmax, torch.Tensor.softmax})
 
@@ -110,14 +110,11 @@ def _find_transformer(model: Model) -> _Transformer:
         if is_list and hasattr(part, "norm") and hasattr(part, "forward_head"):  # timm
             return _Transformer(model, tuple(blocks), _timm_head(part))
         blocks = getattr(getattr(part, "transformer", None), "resblocks", None)
-        prompted = model.module
-        if (
-            blocks is not None and hasattr(part, "ln_post") and isinstance(prompted, PromptNetwork)
-        ):  # open_clip
-            return _Transformer(model, tuple(blocks), _open_clip_head(part, prompted.compare))
+        if blocks is not None and hasattr(part, "ln_post"):  # open_clip
+            return _Transformer(model, tuple(blocks), _open_clip_head(part))
         blocks = getattr(encoder, "layers", None)
-        if blocks is not None and isinstance(prompted, PromptNetwork):  # transformers' CLIP and SigLIP
-            return _Transformer(model, tuple(blocks), _transformers_head(part, prompted))
+        if blocks is not None and isinstance(model.module, ImageTower):  # transformers' CLIP and SigLIP
+            return _Transformer(model, tuple(blocks), _transformers_head(part, model.module))
     raise _no_transformer(model)
 
 
@@ -125,24 +122,21 @@ def _torchvision_head(part: Any) -> Callable[[torch.Tensor], torch.Tensor]:
     return lambda tokens: part.heads(part.encoder.ln(tokens[:, 0]))
 
 
-def _open_clip_head(
-    part: Any, compare: Callable[[torch.Tensor], torch.Tensor]
-) -> Callable[[torch.Tensor], torch.Tensor]:
+def _open_clip_head(part: Any) -> Callable[[torch.Tensor], torch.Tensor]:
     def head(tokens: torch.Tensor) -> torch.Tensor:
         pooled, _ = part._pool(tokens)
-        return compare(pooled if part.proj is None else pooled @ part.proj)
+        features: torch.Tensor = pooled if part.proj is None else pooled @ part.proj
+        return features
 
     return head
 
 
-def _transformers_head(part: Any, prompted: PromptNetwork) -> Callable[[torch.Tensor], torch.Tensor]:
-    tower: Any = prompted.visual
-
+def _transformers_head(part: Any, tower: ImageTower) -> Callable[[torch.Tensor], torch.Tensor]:
     def head(tokens: torch.Tensor) -> torch.Tensor:
         # SigLIP pools all tokens, CLIP has a class token.
         pools_all = hasattr(part, "head")
         normalized = part.post_layernorm(tokens if pools_all else tokens[:, 0])
-        return prompted.compare(tower.project(part.head(normalized) if pools_all else normalized))
+        return tower.project(part.head(normalized) if pools_all else normalized)
 
     return head
 

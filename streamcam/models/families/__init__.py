@@ -10,9 +10,10 @@ from streamcam.models.families.own import OWN
 from streamcam.models.families.segmentation import SEGMENTATION
 from streamcam.models.families.timm import TIMM
 from streamcam.models.families.torchvision import TORCHVISION
+from streamcam.models.families.ultralytics import ULTRALYTICS
 from streamcam.models.families.video import VIDEO
 
-FAMILIES: tuple[ModelFamily, ...] = (
+FAMILIES: list[ModelFamily] = [
     BUNDLED,
     TORCHVISION,
     DETECTION,
@@ -21,9 +22,10 @@ FAMILIES: tuple[ModelFamily, ...] = (
     TIMM,
     CLIP,
     HUGGING_FACE,
+    ULTRALYTICS,
     FILES,
     OWN,
-)
-"""Every family, in the order in which a name is looked up."""
+]
+"""Every family, in the order in which a name is looked up; a row of your own goes before the others."""
 
 __all__ = ["FAMILIES", "ModelFamily"]

@@ -1,4 +1,4 @@
-"""Networks in files of their own, by their path: ONNX and OpenVINO."""
+"""Networks in files of their own, by their path: ONNX, OpenVINO, exported programs, TorchScript, modules."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from streamcam.models.base import InputSpec, Model
 from streamcam.models.check_images import check_images
 from streamcam.models.checkpoint_labels import labels_beside, labels_in
 from streamcam.models.classifier import Classifier
+from streamcam.models.compiled import uncompiled
 from streamcam.models.families.base import ModelFamily
+from streamcam.models.families.own import importable_from_here, model_of
 from streamcam.models.files.onnx_conversion import ConversionError, convert_onnx
-from streamcam.models.files.openvino_network import OpenVinoNetwork, open_openvino
+from streamcam.models.files.openvino_network import OpenVinoNetwork, convert_program, open_openvino
+from streamcam.models.files.programs import kind_of_program, open_exported, open_pickled, open_scripted
 from streamcam.models.labels import numbered_labels
 from streamcam.models.refusals import refuse_input
 from streamcam.models.request import DEFAULT_WEIGHTS, ModelRequest
@@ -47,6 +50,34 @@ def _load_onnx(request: ModelRequest, path: Path) -> Model:
 def _load_openvino(request: ModelRequest, path: Path) -> Model:
     network = open_openvino(path, request.name)
     return _finish(request, network, network.given.spec(request), None)
+
+
+def _load_exported(request: ModelRequest, path: Path) -> Model:
+    module, given = open_exported(path, request.name)
+    return _finish(request, module.eval(), given.spec(request), None)
+
+
+def _load_torch(request: ModelRequest, path: Path) -> Model:
+    """Load a file of PyTorch by what it holds."""
+    kind = kind_of_program(path)
+    if kind == "exported":
+        return _load_exported(request, path)
+    if kind == "scripted":
+        return _load_scripted(request, path)
+    with importable_from_here():  # its classes may come from modules that lie here
+        module, loaded = open_pickled(path, request.name, trust_pickle=request.trust_pickle)
+        model = model_of(request, uncompiled(module), request.name, labels_in(loaded))
+    note = f"{request.name!r} was trusted: code in it may have run"
+    return model.renamed(model.name, labels=model.labels, weights=model.weights, notes=(*model.notes, note))
+
+
+def _load_scripted(request: ModelRequest, path: Path) -> Model:
+    program = open_scripted(path)
+    model = model_of(request, program, request.name, labels_beside(path))
+    network = convert_program(program, model.input, request.name)
+    if network is None or not _agree(program, network, model.input):
+        return model
+    return model.with_module(network)
 
 
 def _without_gradients(
@@ -109,7 +140,19 @@ def _images(spec: InputSpec) -> torch.Tensor:
     return spec.as_taken(spec.normalize(pixels))
 
 
-_OPENERS: dict[str, Callable[[ModelRequest, Path], Model]] = {".onnx": _load_onnx, ".xml": _load_openvino}
+_OPENERS: dict[str, Callable[[ModelRequest, Path], Model]] = {
+    ".onnx": _load_onnx,
+    ".xml": _load_openvino,
+    ".pt2": _load_exported,
+    **dict.fromkeys((".pt", ".pth", ".ts", ".jit", ".torchscript"), _load_torch),
+}
 """Suffix → what opens such files."""
 
-FILES = ModelFamily(lambda name: PurePath(name).suffix.lower() in _OPENERS, _load, lambda: ())
+
+def _accepts(name: str) -> bool:
+    opener = _OPENERS.get(PurePath(name).suffix.lower())
+    # A file of weights is no network.
+    return opener is not None and (opener is not _load_torch or kind_of_program(Path(name)) is not None)
+
+
+FILES = ModelFamily(_accepts, _load, lambda: ())

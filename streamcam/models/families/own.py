@@ -25,8 +25,9 @@ from streamcam.models.detector import Detector
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.detection import detector_of, is_torchvision_detector
 from streamcam.models.labels import numbered_labels
-from streamcam.models.refusals import in_words, refuse_input, takes_two_images
+from streamcam.models.refusals import describe, in_words, refuse_input, takes_two_images
 from streamcam.models.request import ModelRequest, changed_counts
+from streamcam.models.self_preparing import SelfPreparingClassifier, prepares_itself
 from streamcam.models.state_dicts import StateDict, load_into, match_names
 
 _logger = logging.getLogger("streamcam.models")
@@ -43,9 +44,28 @@ def _load(request: ModelRequest) -> Model:
         tensors = request.read_weights()
         module, found = _for_classes_in(tensors, module, request), tensors.labels
         load_into(module, tensors, model=request.name, origin=origin)
+    return model_of(request, module, origin, found)
+
+
+def model_of(
+    request: ModelRequest, module: nn.Module, origin: str, found: tuple[str, ...] | None = None
+) -> Model:
+    """Make a model of any network, by what it takes and returns when it is tried.
+
+    Args:
+        request: What was asked for.
+        module: The network, in float32, on the CPU.
+        origin: Where its weights came from.
+        found: Names of its classes, where they came with it.
+
+    Raises:
+        ModelError: if it is no network for images, or not one that makes scores.
+    """
     if is_torchvision_detector(module):
         return detector_of(request, module, origin, found=found)
     spec = request.input_spec(InputSpec())
+    if prepares_itself(module):
+        return _self_preparing(start_evaluating(module), request, spec, origin, found)
     if takes_two_images(start_evaluating(module), spec):
         return _pair(module, request, spec, origin, found)
     spec, classes = _try(module, request, spec)
@@ -55,7 +75,7 @@ def _load(request: ModelRequest) -> Model:
 
 def _pair(
     module: nn.Module, request: ModelRequest, spec: InputSpec, origin: str, found: tuple[str, ...] | None
-) -> PairModel:
+) -> Classifier:
     """Make a model of a network that compares two images."""
     width, height = spec.sides
     image = torch.zeros(1, spec.channels, height, width)
@@ -69,17 +89,43 @@ def _pair(
         weights=origin,
         labels=numbered_labels,
         found=found,
+        kind=PairModel,
     )
-    compares_embeddings = request.logits_key is None and two_embeddings(answer) is not None
-    return PairModel(
-        made.name,
+    if request.labels is not None or request.logits_key is not None or two_embeddings(answer) is None:
+        return made
+    return made.renamed(made.name, labels=SIMILARITY_LABELS, weights=origin, notes=made.notes)
+
+
+def _self_preparing(
+    module: nn.Module, request: ModelRequest, spec: InputSpec, origin: str, found: tuple[str, ...] | None
+) -> Classifier:
+    """Make a model of a network that makes its own input of pixels."""
+    for parameter in ("mean", "std"):
+        if getattr(request, parameter) is not None:
+            raise InvalidArgumentError(
+                f"{request.name} makes its own input, so `{parameter}` cannot be changed; leave it out"
+            )
+    width, height = spec.sides
+    model = SelfPreparingClassifier(request.name, module, (), spec, "", request.logits_key)
+    pixels = torch.zeros(1, 3 * model.images_at_once, height, width, dtype=torch.uint8)
+    inputs = model.prepare(pixels)
+
+    def failure(error: Exception) -> ModelError:
+        return ModelError(
+            f"{request.name} does not run on what its prepare() makes, {describe(inputs)} "
+            f"({in_words(error)}); make what its forward() takes, or set `input_size`"
+        )
+
+    with map_errors(Exception, to=failure), torch.no_grad():
+        answer = module(inputs)
+    return request.finish(
         module,
-        SIMILARITY_LABELS if compares_embeddings and request.labels is None else made.labels,
         spec,
-        origin,
-        made.logits_key,
-        made.activation,
-        notes=made.notes,
+        classes=model.find_logits(answer).shape[1],
+        weights=origin,
+        labels=numbered_labels,
+        found=found,
+        kind=SelfPreparingClassifier,
     )
 
 
@@ -124,7 +170,7 @@ def _finish(model: Model, request: ModelRequest) -> Model:
 
 def _make(name: str, num_classes: int | None) -> nn.Module | Model:
     module_name, _, factory_name = name.partition(":")
-    with _importable_from_here():  # the factory may import what it needs only when it runs
+    with importable_from_here():  # the factory may import what it needs only when it runs
         factory = _factory(_import(module_name, name), factory_name, name)
         settings = None if num_classes is None else {"num_classes": num_classes}
         if settings is not None and not _takes(factory, "num_classes"):
@@ -160,7 +206,7 @@ def _import(module_name: str, name: str) -> ModuleType:
 
 
 @contextmanager
-def _importable_from_here() -> Iterator[None]:
+def importable_from_here() -> Iterator[None]:
     """Let modules in the current directory be imported, as ``python -m`` does."""
     here = str(Path.cwd())
     sys.path.insert(0, here)

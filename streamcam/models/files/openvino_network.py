@@ -7,6 +7,7 @@ puts out, and what they return takes its place: methods that change activations 
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from torch import nn
 
 from streamcam.caching import cached_method
 from streamcam.errors import ModelError, SourceNotFoundError, map_errors
+from streamcam.models.base import InputSpec
 from streamcam.models.files.image_input import ImageInput, describe_input
 from streamcam.models.openvino_runtime import core, load_openvino
 
@@ -189,6 +191,24 @@ def open_openvino(path: Path, name: str) -> OpenVinoNetwork:
         raise ModelError(f"{str(path)!r} cannot be read: it is damaged, or holds no network")
     inputs = [(_port_name(port), _shape_of(port), _dtype_of(port)) for port in model.inputs]
     return OpenVinoNetwork(model, describe_input(name, inputs), name)
+
+
+def convert_program(program: torch.jit.ScriptModule, spec: InputSpec, name: str) -> OpenVinoNetwork | None:
+    """Convert a TorchScript program, whose layers cannot be seen in torch; None where OpenVINO cannot.
+
+    Args:
+        program: The program.
+        spec: What it takes.
+        name: What a message calls the network.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = load_openvino().convert_model(program)
+        model.reshape([-1, spec.channels, -1, -1])
+    except Exception:  # its errors have no class in common
+        return None
+    return OpenVinoNetwork(model, ImageInput(None, spec.channels, None), name)
 
 
 def _reason(error: Exception) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-Role = Literal["view", "control"]
+Role = Literal["view", "control", "camera"]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -50,6 +50,7 @@ class Access:
         """
         self.tokens: dict[Role, str] = {
             "view": secrets.token_urlsafe(18),
+            "camera": secrets.token_urlsafe(18),
             "control": key or secrets.token_urlsafe(18),
         }
         self._cookie = f"streamcam-{port}"

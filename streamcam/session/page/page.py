@@ -7,7 +7,7 @@ import sys
 import time
 import webbrowser
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -17,10 +17,12 @@ from streamcam.media.scaling import Resampler
 from streamcam.session.commands import CommandCall, KeyPress
 from streamcam.session.compositor import Compositor
 from streamcam.session.outputs import PATIENCE_S, Emit, LiveFrame, Output, QueueWorker, describe
+from streamcam.session.page.certificates import load_certificate
 from streamcam.session.page.links import is_for_the_room, link_to, qr_code
 from streamcam.session.page.status import describe_choices, describe_state
 from streamcam.session.settings import PageSettings
 from streamcam.session.state import OutputEffect, OutputFailed, OutputReady, ToggleFullScreen
+from streamcam.sources import LentCamera
 
 _LARGEST = (1280, 720)
 """Larger images are sent at this size: the room's network carries them to everybody."""
@@ -41,14 +43,16 @@ class Page(Output):
 
     may_block = False
 
-    def __init__(self, settings: PageSettings | None = None) -> None:
+    def __init__(self, settings: PageSettings | None = None, camera: LentCamera | None = None) -> None:
         """Take the port.
 
         Args:
             settings: How the page is served; the defaults if None.
+            camera: Gets the images of a browser that lends its camera; None where there is none.
 
         Raises:
-            InvalidArgumentError: if aiohttp is not installed, or there is no such address.
+            InvalidArgumentError: if aiohttp is not installed, there is no such address, or the certificate
+                cannot be used.
             SinkError: if the port is taken.
         """
         settings = settings or PageSettings()
@@ -60,6 +64,11 @@ class Page(Output):
             raise InvalidArgumentError(
                 f"the page needs {error.name}: install it with pip install 'streamcam[page]'"
             ) from error
+        self._is_secure = settings.tls_cert is not None or (
+            camera is not None and is_for_the_room(settings.host) if settings.tls is None else settings.tls
+        )
+        tls = load_certificate(settings.tls_cert, settings.tls_key) if self._is_secure else None
+        self._lends = camera is not None
         self._server = PageServer(
             settings.host,
             settings.port,
@@ -67,6 +76,8 @@ class Page(Output):
             choices=describe_choices(),
             on_command=self._take,
             on_viewer=self._show_again,
+            on_camera=None if camera is None else camera.put,
+            tls=tls,
         )
         self._settings = settings
         self._commands: deque[KeyPress | CommandCall] = deque(maxlen=64)
@@ -83,9 +94,10 @@ class Page(Output):
 
     @property
     def links(self) -> dict[str, str]:
-        """The links: ``"control"`` for those who may give commands, ``"view"`` for those who only look."""
+        """The links: ``"control"`` for those who may give commands, ``"view"`` for those who only look, and
+        ``"camera"`` for those who may lend a camera."""
         return {
-            role: link_to(self._settings.host, self._server.port, token, is_secure=False)
+            role: link_to(self._settings.host, self._server.port, token, is_secure=self._is_secure)
             for role, token in self._server.access.tokens.items()
         }
 
@@ -102,13 +114,18 @@ class Page(Output):
 
         self._worker = QueueWorker("page-images", self._draw, capacity=1, failed=report)
         links = self.links
-        if is_for_the_room(self._settings.host):
-            text = f"the page to control: {links['control']}\nthe page to look at: {links['view']}"
-            emit(OutputReady(f"{text}\n{qr_code(links['view'])}"))
-        else:
-            emit(OutputReady(f"the page: {links['control']}"))
+        emit(OutputReady(self._announcement(links)))
         if self._settings.open_browser and _has_browser():
             webbrowser.open(links["control"])
+
+    def _announcement(self, links: Mapping[str, str]) -> str:
+        """Say how to open the page; to the room also as a QR code, of the link that most will use."""
+        if not is_for_the_room(self._settings.host):
+            return f"the page: {links['control']}"
+        lines = [f"the page to control: {links['control']}", f"the page to look at: {links['view']}"]
+        if self._lends:
+            lines.append(f"the page to lend a camera: {links['camera']}")
+        return "\n".join([*lines, qr_code(links["camera" if self._lends else "view"])])
 
     def write(self, live_frame: LiveFrame) -> None:
         """Hand over a frame without waiting."""

@@ -31,6 +31,10 @@ _MOST_VIEWERS = 64
 
 _LARGEST_MESSAGE = 4096
 _MOST_MESSAGES_PER_S = 40
+_LARGEST_IMAGE = 2_000_000
+_TAKEN_OVER = 4000
+"""WebSocket code, of those for applications: the page does not connect again by itself."""
+
 _PINGS_S = 10.0
 """A phone that was carried away is noticed within twice this time."""
 
@@ -57,6 +61,7 @@ class PageServer:
         choices: dict[str, Any],
         on_command: Callable[[dict[str, Any]], None],
         on_viewer: Callable[[], None],
+        on_camera: Callable[[bytes], None] | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """Take the port; nothing is served yet.
@@ -68,6 +73,8 @@ class PageServer:
             choices: What is sent to every browser first.
             on_command: Receives what browsers ask for; called in the server's thread.
             on_viewer: Called in the server's thread when a browser has come that has no image yet.
+            on_camera: Receives the images, JPEG, of the browser that lends its camera; called in the server's
+                thread. None where no camera is lent.
             tls: Certificate and key; None for HTTP.
 
         Raises:
@@ -79,6 +86,8 @@ class PageServer:
         self._choices = choices
         self._on_command = on_command
         self._on_viewer = on_viewer
+        self._on_camera = on_camera
+        self._lender: web.WebSocketResponse | None = None
         self._tls = tls
         self._image: bytes | None = None
         self._state = "{}"
@@ -155,6 +164,7 @@ class PageServer:
                 web.get("/images", self._send_images),
                 web.get("/image", self._send_one_image),
                 web.get("/state", self._exchange),
+                web.get("/camera", self._borrow),
             ]
         )
         runner = web.AppRunner(
@@ -257,7 +267,8 @@ class PageServer:
         browser = web.WebSocketResponse(heartbeat=_PINGS_S, max_msg_size=_LARGEST_MESSAGE)
         await browser.prepare(request)
         self._sockets.add(browser)
-        await browser.send_json({"choices": self._choices, "role": role})
+        lends = self._on_camera is not None and role != "view"
+        await browser.send_json({"choices": self._choices, "role": role, "camera": lends})
         sending = asyncio.create_task(self._send_states(browser))
         try:
             await self._take_commands(browser, role)
@@ -278,6 +289,35 @@ class PageServer:
                 continue
             sent = state
             await browser.send_str(state)
+
+    async def _borrow(self, request: web.Request) -> web.WebSocketResponse:
+        """Take the images of a camera: of the browser that began last.
+
+        Every image is answered, so that a browser sends the next when this one has arrived: none waits on the
+        way, however slow the network is.
+        """
+        if self.access.require(request) == "view" or self._on_camera is None:
+            raise web.HTTPForbidden(text="this link lends no camera")
+        browser = web.WebSocketResponse(heartbeat=_PINGS_S, max_msg_size=_LARGEST_IMAGE)
+        await browser.prepare(request)
+        self._lender = browser
+        self._sockets.add(browser)
+        try:
+            async for message in browser:
+                if message.type is not WSMsgType.BINARY:
+                    break
+                if self._lender is not browser:
+                    await browser.close(code=_TAKEN_OVER, message=b"another camera took over")
+                    break
+                self._on_camera(message.data)
+                await browser.send_str("next")
+        except ConnectionError:  # the phone was carried away
+            pass
+        finally:
+            self._sockets.discard(browser)
+            if self._lender is browser:
+                self._lender = None
+        return browser
 
     async def _take_commands(self, browser: web.WebSocketResponse, role: Role) -> None:
         loop = asyncio.get_running_loop()

@@ -19,7 +19,7 @@ async function present() {
 /**
  * Stay connected to the session.
  * @param {{
- *   onHello: (choices: any, role: string) => void,
+ *   onHello: (choices: any, role: string, lends: boolean) => void,
  *   onState: (state: any) => void,
  *   onProblem: (name: "gone" | "noKey") => void,
  * }} listener
@@ -41,7 +41,7 @@ export async function connect(listener) {
       const message = JSON.parse(event.data);
       if (message.choices) {
         wait = FIRST_WAIT_MS;
-        listener.onHello(message.choices, message.role);
+        listener.onHello(message.choices, message.role, message.camera);
       } else if (message.source) {
         listener.onState(message);
       }

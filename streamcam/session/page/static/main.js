@@ -1,6 +1,7 @@
 // @ts-check
 /** The page: what the session is, shown; what a person does, sent. */
 
+import { Camera } from "./camera.js";
 import { connect, fetchLabels } from "./connection.js";
 import { language, text } from "./texts.js";
 
@@ -146,8 +147,9 @@ function toggleFullScreen() {
  * Take over what does not change, and begin to show images.
  * @param {any} choices
  * @param {string} role
+ * @param {boolean} lends whether this browser may lend its camera
  */
-function begin(choices, role) {
+function begin(choices, role, lends) {
   const image = find("image");
   image.alt = text("image");
   image.onload = () => {
@@ -157,6 +159,7 @@ function begin(choices, role) {
   image.hidden = false;
   image.src = `images?${Date.now()}`;
   find("waiting").textContent = text("noImage");
+  find("camera").hidden = !lends || isKiosk;
   if (role !== "control" || isKiosk) return;
   find("controls").hidden = find("shortcuts").hidden = false;
   fill(find("layout"), choices.layouts.map((/** @type {string} */ name) => [name, name]));
@@ -193,6 +196,15 @@ function begin(choices, role) {
     else send({ key: event.key });
   };
 }
+
+const camera = new Camera((state) => {
+  find("lend").setAttribute("aria-pressed", String(state === "on"));
+  find("lend").textContent = text(state === "on" ? "stopLending" : "lend");
+  find("flip").hidden = state !== "on";
+  find("camera-state").textContent = text(`camera_${state}`) ?? "";
+});
+find("lend").onclick = () => (camera.isWanted ? camera.stop() : camera.start());
+find("flip").onclick = () => camera.flip();
 
 document.documentElement.lang = language;
 document.body.classList.toggle("kiosk", isKiosk);

@@ -1,0 +1,184 @@
+"""Detectors of ultralytics, as ``ultralytics:NAME``, with ``streamcam[ultralytics]``, under AGPL-3.0."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from streamcam.errors import ModelError, map_errors, unknown_name
+from streamcam.models.base import InputSpec, Model
+from streamcam.models.detector import Candidates, Detector
+from streamcam.models.families.base import ModelFamily, ModelInfo
+from streamcam.models.labels import numbered_labels
+from streamcam.models.refusals import in_words
+from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest
+from streamcam.models.state_dicts import load_into
+
+PREFIX = "ultralytics:"
+
+_LICENSE_NOTE = (
+    "networks of ultralytics, and programs built on them, are under the AGPL-3.0 license, unless you have "
+    "another one from Ultralytics"
+)
+
+_HEADS = ("Detect", "v10Detect")
+"""Last layers of networks that find boxes and nothing else."""
+
+_SIZE = re.compile(r"(?<=\d)[a-z](?=$|-)")
+"""The letter for the size of a network in its name, as the n of yolo11n."""
+
+_INPUT = InputSpec(640, 640, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+class YoloDetector(Detector):
+    """A detector of ultralytics, arranged as in `streamcam.models.yolo_network`."""
+
+    @property
+    def pyramid(self) -> tuple[str, ...]:
+        """As in `Model`: what stands between neck and head."""
+        levels = self.module.get_submodule("levels")
+        assert isinstance(levels, nn.ModuleList)
+        return tuple(f"levels.{number}" for number in range(len(levels)))
+
+    def candidates(self, answer: object) -> Sequence[Candidates]:
+        """Return the candidates of each image, which is what the network returns."""
+        assert isinstance(answer, Sequence)
+        return answer
+
+
+def _load(request: ModelRequest) -> Model:
+    tasks = _import_tasks()
+    name = request.name.removeprefix(PREFIX)
+    files = _files(tasks)
+    stem = name if name in files else _SIZE.sub("", name, count=1)
+    described = _read(tasks, files[stem]) if stem in files else {}
+    if name not in _names_of(stem, described):
+        names = [PREFIX + one for one in _names(tasks)]
+        raise unknown_name("model", request.name, names, listed_by="streamcam models ultralytics:")
+    if request.weights == DEFAULT_WEIGHTS:
+        raise ModelError(
+            f"the published weights of {request.name} are a file that runs code when it is read, so it is "
+            f"not downloaded here: pass {name}.pt with `weights` and `trust_pickle`, or use `weights='none'`"
+        )
+    tensors = None if request.weights == NO_WEIGHTS else request.read_weights()
+    count = (None if tensors is None else _classes_in(tensors)) or request.requested_classes
+    described |= {"scale": "".join(_SIZE.findall(name)[:1]), "yaml_file": f"{name}.yaml"}
+    with map_errors(Exception, to=lambda error: _failure(request, error)):
+        network = tasks.DetectionModel(described, nc=count or described["nc"], verbose=False)
+    origin, labels = NO_WEIGHTS, request.labels
+    if tensors is not None:
+        origin, labels = str(request.weights_file), labels or tensors.labels
+        load_into(network, tensors, model=request.name, origin=origin)
+    count = network.model[-1].nc
+    labels = labels or _usual_labels(tasks, count)
+    if len(labels) != count:
+        raise ModelError(
+            f"{len(labels)} labels were given for the {count} classes of {request.name}; give one label for "
+            "each class"
+        )
+    from streamcam.models.yolo_network import YoloNetwork  # late: it imports ultralytics
+
+    return YoloDetector(
+        request.name,
+        YoloNetwork(network),
+        labels,
+        request.input_spec(_INPUT),
+        origin,
+        notes=(*request.notes(), _LICENSE_NOTE),
+        **request.detection,
+    )
+
+
+def _failure(request: ModelRequest, error: Exception) -> ModelError:
+    return ModelError(f"{request.name} cannot be built ({in_words(error)})")
+
+
+def _import_tasks() -> Any:
+    """Import what builds networks, so that the process stays as it is and nothing asks the network.
+
+    Raises:
+        ModelError: if ultralytics is not installed.
+    """
+    try:
+        with _unchanged_process():
+            from ultralytics.nn import tasks
+    except ImportError as error:
+        raise ModelError(
+            'models named ultralytics:NAME need ultralytics: pip install "streamcam[ultralytics]"'
+        ) from error
+    module: ModuleType = tasks
+    return module
+
+
+@contextlib.contextmanager
+def _unchanged_process() -> Iterator[None]:
+    """Undo what importing ultralytics does to a program: it turns off the threads of OpenCV, for one."""
+    environment, threads, save = dict(os.environ), cv2.getNumThreads(), torch.save
+    os.environ |= {"YOLO_OFFLINE": "true", "YOLO_VERBOSE": "false"}
+    try:
+        with np.printoptions():
+            yield
+    finally:
+        os.environ.clear()
+        os.environ.update(environment)
+        cv2.setNumThreads(threads)
+        torch.save = save
+        torch.set_printoptions(profile="default")  # type: ignore[no-untyped-call]
+
+
+def _files(tasks: Any) -> dict[str, Path]:
+    """Return the descriptions of networks that come with ultralytics, by their names."""
+    folder = Path(tasks.__file__).parents[1] / "cfg" / "models"
+    return {file.stem: file for file in sorted(folder.rglob("*.yaml"))}
+
+
+def _read(tasks: Any, file: Path) -> dict[str, Any]:
+    described: dict[str, Any] = tasks.YAML.load(file)
+    return described
+
+
+def _names_of(stem: str, described: dict[str, Any]) -> tuple[str, ...]:
+    """Return the names that a description stands for: one for each size; none if it is of another kind."""
+    if not described or described["head"][-1][2] not in _HEADS:
+        return ()
+    if "scales" not in described or _SIZE.search(stem):
+        return (stem,)
+    return tuple(re.sub(r"(?<=\d)(?=$|-)", size, stem, count=1) for size in described["scales"])
+
+
+@functools.cache
+def _names(tasks: Any) -> tuple[str, ...]:
+    files = _files(tasks)
+    return tuple(name for stem, file in files.items() for name in _names_of(stem, _read(tasks, file)))
+
+
+def _classes_in(tensors: dict[str, torch.Tensor]) -> int | None:
+    """Find out for how many classes weights were made."""
+    ends = [name for name in tensors if re.search(r"\.cv3\.0\.2\.weight$", name)]
+    return len(tensors[ends[0]]) if ends else None
+
+
+def _usual_labels(tasks: Any, count: int) -> tuple[str, ...]:
+    """Return COCO's names, with which these networks are published, or numbers for another count."""
+    datasets = Path(tasks.__file__).parents[1] / "cfg" / "datasets"
+    names = tasks.YAML.load(datasets / "coco.yaml")["names"]
+    return tuple(names.values()) if len(names) == count else numbered_labels(count)
+
+
+def _infos() -> Iterator[ModelInfo]:
+    for name in _names(_import_tasks()):
+        yield ModelInfo(PREFIX + name)
+
+
+ULTRALYTICS = ModelFamily(lambda name: name.startswith(PREFIX), _load, _infos, PREFIX)
