@@ -63,6 +63,7 @@ FLAGS: dict[str, str] = {
     "precision": "--precision",
     "preset": "--preset",
     "prompts": "--prompt",
+    "publish": "--publish",
     "range": "--range",
     "rate": "--fps",
     "record": "--record",

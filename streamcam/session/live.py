@@ -13,6 +13,7 @@ from streamcam.session.captures import Recordings, Snapshots
 from streamcam.session.commands import CommandSource
 from streamcam.session.outputs import Output, StatisticsFile
 from streamcam.session.page.page import Page
+from streamcam.session.publishing import Publishing
 from streamcam.session.session import LiveResult, LiveSession
 from streamcam.session.settings import LiveSettings
 from streamcam.session.state import ExplainRequest
@@ -73,6 +74,7 @@ def open_session(
     outputs: Iterable[Output] = (),
     commands: Iterable[CommandSource] = (),
     announce: Callable[[str], None] = lambda _text: None,
+    wording: Callable[[str], str] = str,
 ) -> LiveSession:
     """Check everything, open the source and the display, and return a session that is ready to run.
 
@@ -84,6 +86,7 @@ def open_session(
         outputs: More outputs; see `live`.
         commands: More sources of commands; see `live`.
         announce: Receives messages for those who see no window; see `live`.
+        wording: Names parameters in messages as those call them who see these; as they are by default.
 
     Raises:
         StreamcamError: one of its children, if a setting, the source or the display cannot be used.
@@ -105,7 +108,7 @@ def open_session(
             all_outputs.append(Page(settings.page, camera))
         if "window" in displays:
             all_outputs.append(_open_window(opened.info.name))
-        all_outputs += outputs
+        all_outputs += [*outputs, *map(Publishing, settings.publish)]
         record = None if settings.record is None else Path(settings.record)
         all_outputs += [Recordings(folder, record=record), Snapshots(folder)]
         if settings.statistics is not None:
@@ -116,7 +119,14 @@ def open_session(
         opened.close()
         raise
     return LiveSession(
-        opened, explainer_for, all_outputs, settings, request=request, commands=commands, announce=announce
+        opened,
+        explainer_for,
+        all_outputs,
+        settings,
+        request=request,
+        commands=commands,
+        announce=announce,
+        wording=wording,
     )
 
 

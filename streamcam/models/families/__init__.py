@@ -13,7 +13,7 @@ from streamcam.models.families.torchvision import TORCHVISION
 from streamcam.models.families.ultralytics import ULTRALYTICS
 from streamcam.models.families.video import VIDEO
 
-FAMILIES: tuple[ModelFamily, ...] = (
+FAMILIES: list[ModelFamily] = [
     BUNDLED,
     TORCHVISION,
     DETECTION,
@@ -25,7 +25,7 @@ FAMILIES: tuple[ModelFamily, ...] = (
     ULTRALYTICS,
     FILES,
     OWN,
-)
-"""Every family, in the order in which a name is looked up."""
+]
+"""Every family, in the order in which a name is looked up; a row of your own goes before the others."""
 
 __all__ = ["FAMILIES", "ModelFamily"]
