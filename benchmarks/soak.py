@@ -4,8 +4,8 @@
 
 video: a video in a loop. failing: a fake camera that fails every two seconds, returns in another size and has
 a clock that jumps, while a fake user resizes the window every second, presses r every five and others
-(`--keys`) every thirty. stream: one that sends six seconds of frames at once and disconnects. Each runs in its
-own process, one after the other, with the default model and without a display. Linux only.
+(`--keys`) every thirty. stream: one that sends six seconds of frames at once and disconnects. Each runs in
+its own process, one after the other, with the default model and without a display. Linux only.
 """
 
 from __future__ import annotations
