@@ -117,7 +117,7 @@ class LiveSession:
         self._command_sources: list[CommandSource] = [*given, *commands]
         self._announce = announce
         self._clock = clock
-        self._state = LiveState(source.info.name, request or ExplainRequest("gradcam"), self._settings.view)
+        self._state = LiveState(source.info.name, request or ExplainRequest(), self._settings.view)
         self._threads = LiveThreads(source, explainer_for, self._state.request, self._settings.temporal)
         self._heat = LiveHeat(self._settings.temporal, self._settings.localization)
         self._meter = Meter()
