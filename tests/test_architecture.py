@@ -33,6 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "sinks": BASE,
     "explain": BASE | {"models", "sources"},
     "pipeline": BASE | {"sources", "temporal", "localization", "overlay", "sinks"},
+    "report": BASE | {"overlay", "sinks"},
     "session": BASE
     | {"sources", "models", "temporal", "localization", "overlay", "sinks", "explain", "pipeline"},
     "cli": BASE
@@ -45,6 +46,7 @@ ALLOWED: dict[str, set[str]] = {
         "overlay",
         "sinks",
         "pipeline",
+        "report",
         "session",
     },
     "__main__": {"cli"},

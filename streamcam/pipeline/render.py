@@ -424,4 +424,4 @@ def identify_evidence(
     plain = {name: dataclasses.asdict(value) for name, value in settings.of_images().items()}
     for sink in sinks:
         if isinstance(sink, EvidenceSink):
-            sink.identify(explainer.identity(), plain, explainer.model.labels)
+            sink.identify(explainer.identity(), plain, explainer.model.labels, settings.command)

@@ -72,6 +72,7 @@ def open_session(
     outputs: Iterable[Output] = (),
     commands: Iterable[CommandSource] = (),
     announce: Callable[[str], None] = lambda _text: None,
+    wording: Callable[[str], str] = str,
 ) -> LiveSession:
     """Check everything, open the source and the display, and return a session that is ready to run.
 
@@ -84,6 +85,7 @@ def open_session(
         outputs: More outputs; see `live`.
         commands: More sources of commands; see `live`.
         announce: Receives messages for those who see no window; see `live`.
+        wording: Names parameters in messages as those call them who see these; as they are by default.
 
     Raises:
         StreamcamError: one of its children, if a setting, the source or the display cannot be used.
@@ -116,7 +118,14 @@ def open_session(
         opened.close()
         raise
     return LiveSession(
-        opened, explainer_for, all_outputs, settings, request=request, commands=commands, announce=announce
+        opened,
+        explainer_for,
+        all_outputs,
+        settings,
+        request=request,
+        commands=commands,
+        announce=announce,
+        wording=wording,
     )
 
 

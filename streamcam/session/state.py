@@ -8,6 +8,7 @@ clock, a thread or a window.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -120,6 +121,8 @@ class LiveState:
     message: Message | None = None
     recording: ActiveRecording | None = None
     statistics: Statistics = Statistics()  # noqa: RUF009 - frozen
+    wording: Callable[[str], str] = str
+    """How messages name parameters to those who see them: as flags, from the command line."""
 
     @property
     def silence_s(self) -> float:
@@ -133,7 +136,7 @@ class LiveState:
 
     def with_message(self, text: str) -> LiveState:
         """Return the state with a sentence to show for a while."""
-        return dataclasses.replace(self, message=Message(text, self.now_s))
+        return dataclasses.replace(self, message=Message(self.wording(text), self.now_s))
 
     def with_view(self, **changes: Any) -> LiveState:
         """Return the state with parts of its view replaced."""
