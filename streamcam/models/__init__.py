@@ -4,8 +4,8 @@ from streamcam.models.base import InputSpec, Model, Output
 from streamcam.models.classifier import Classifier
 from streamcam.models.clip_classifier import ClipClassifier
 from streamcam.models.detector import Candidates, Detector
-from streamcam.models.efficientnet_lite import DEFAULT_MODEL
 from streamcam.models.families.base import ModelInfo
+from streamcam.models.families.bundled import DEFAULT_MODEL
 from streamcam.models.geometry import FITS, Geometry, fit_geometry
 from streamcam.models.layers import Layer, probe_layers
 from streamcam.models.loading import known_models, load_model

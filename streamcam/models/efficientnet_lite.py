@@ -41,11 +41,8 @@ class Variant:
     """Of the file of weights."""
 
 
-DEFAULT_MODEL = "efficientnet_lite0"
-"""The network that is explained if none is named. A literal: the command line reads it without importing."""
-
 LITE0 = Variant(
-    DEFAULT_MODEL,
+    "efficientnet_lite0",
     (1, 2, 2, 3, 3, 4, 1),
     (16, 24, 40, 80, 112, 192, 320),
     InputSpec(224, 256, _MEAN, _STD),

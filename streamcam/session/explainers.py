@@ -99,7 +99,8 @@ class Explainers:
             self._layers = _stages_of(explainer)
         if request.prompts is not None:
             explainer = self._prompted(explainer, request.prompts)
-        return SessionExplainer(_aim(explainer, request), request.method, self._layers, tuple(METHODS))
+        method = explainer.method if request.method == "auto" else request.method
+        return SessionExplainer(_aim(explainer, request), method, self._layers, tuple(METHODS))
 
     def _prompted(self, explainer: Explainer, prompts: tuple[str, ...]) -> Explainer:
         """Return the explainer of other prompts: the last one where only its target changes."""

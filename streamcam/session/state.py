@@ -26,8 +26,8 @@ STALLED_S = 2.0
 class ExplainRequest:
     """Method, layer and class to explain. Without class and rank: the classes the explainer is set up for."""
 
-    method: str
-    """Name of the method, with options as in ``"occlusion:patch=32"``."""
+    method: str = "auto"
+    """Name of the method, with options as in ``"occlusion:patch=32"``; ``"auto"`` as for `Explainer`."""
     layer: str = "auto"
     class_index: int | None = None
     """The class to explain in every frame."""
