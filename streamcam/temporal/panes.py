@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+from collections.abc import Sequence
+from typing import Self
 
 from streamcam.explanations import Explanation, StabilizedFrame
 from streamcam.frames import Frame
@@ -19,21 +21,33 @@ class PaneStabilizer:
     Motion is estimated once for all of them.
     """
 
-    def __init__(self, comparison: Comparison, settings: TemporalSettings | None = None) -> None:
+    def __init__(self, settings: Sequence[TemporalSettings]) -> None:
         """Start a video.
 
         Args:
-            comparison: What is compared, maybe smoothing modes.
+            settings: Temporal settings of each pane.
+
+        Raises:
+            InvalidArgumentError: if a setting cannot be used.
+        """
+        flow = FlowEstimator()
+        self._stabilizers = [Stabilizer(each, flow) for each in settings]
+        self._finished: list[collections.deque[StabilizedFrame]] = [collections.deque() for _ in settings]
+
+    @classmethod
+    def of_comparison(cls, comparison: Comparison, settings: TemporalSettings | None = None) -> Self:
+        """Start a video whose panes are compared, maybe by their smoothing modes.
+
+        Args:
+            comparison: The comparison.
             settings: Temporal settings; the defaults if None.
 
         Raises:
             InvalidArgumentError: if a setting cannot be used.
         """
-        settings, flow = settings or TemporalSettings(), FlowEstimator()
+        settings = settings or TemporalSettings()
         modes = comparison.modes or (settings.mode,)
-        of_panes = [dataclasses.replace(settings, mode=modes[pane.mode]) for pane in comparison.panes()]
-        self._stabilizers = [Stabilizer(each, flow) for each in of_panes]
-        self._finished: list[collections.deque[StabilizedFrame]] = [collections.deque() for _ in of_panes]
+        return cls([dataclasses.replace(settings, mode=modes[pane.mode]) for pane in comparison.panes()])
 
     def push(self, frame: Frame, explanation: Explanation) -> list[StabilizedFrame]:
         """Add the next frame and its explanations.
