@@ -24,7 +24,7 @@ PANES: dict[str, Callable[[str], Comparison]] = {
     "methods": lambda _method: Comparison(methods=COMPARED_METHODS),
     "layers": lambda method: Comparison(methods=(method,), layers=("auto:4",)),
 }
-"""What a live session compares side by side → what that is, for the method in use."""
+"""Name of what a live session compares side by side → the comparison, for the method in use."""
 
 BuildExplainer = Callable[[str, str], "Explainer"]
 """Builds the explainer for a method and a target layer."""
@@ -44,7 +44,7 @@ class SessionExplainer:
     panes: PaneExplainer | None = None
     """Explains in its place where something is compared."""
     compared: str | None = None
-    """What is compared: a name in `PANES`."""
+    """Name in `PANES` of what is compared."""
     batch_size: int = 1
     """One frame at a time: the first would have to wait for a second one."""
 

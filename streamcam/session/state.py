@@ -33,7 +33,7 @@ class ExplainRequest:
     rank: int | None = None
     """Or the place among each frame's predictions: 0 for the most probable class, 1 for the second …"""
     panes: str | None = None
-    """What is compared side by side, a name in `streamcam.session.explainers.PANES`; None for nothing."""
+    """Name in `streamcam.session.explainers.PANES` of what is compared side by side; None for nothing."""
     prompts: tuple[str, ...] | None = None
     """Texts to compare frames with; None for those that the network was loaded with."""
 
@@ -56,7 +56,7 @@ class ExplainerFacts:
     notes: tuple[str, ...] = ()
     """Remarks on the choices made, for the user, a sentence each."""
     panes: str | None = None
-    """What is compared side by side, as in `ExplainRequest`."""
+    """The same as in `ExplainRequest`."""
     takes_prompts: bool = False
     """Whether its classes are texts that can be replaced."""
 
