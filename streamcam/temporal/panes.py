@@ -32,6 +32,7 @@ class PaneStabilizer:
         """
         flow = FlowEstimator()
         self._stabilizers = [Stabilizer(each, flow) for each in settings]
+        self._names: list[str] = []
         self._finished: list[collections.deque[StabilizedFrame]] = [collections.deque() for _ in settings]
 
     @classmethod
@@ -60,6 +61,7 @@ class PaneStabilizer:
             The frames that are finished now in every pane, in order: none, one or several.
         """
         explanations = (explanation, *explanation.others)
+        self._names = [each.pane for each in explanations]
         for stabilizer, finished, each in zip(self._stabilizers, self._finished, explanations, strict=True):
             finished.extend(stabilizer.push(frame, each))
         return self._take_finished()
@@ -72,10 +74,13 @@ class PaneStabilizer:
 
     def propagate(self, frame: Frame) -> StabilizedFrame | None:
         """Apply the last heatmaps and labels to a newer frame; see `Stabilizer.propagate`."""
-        first, *others = [stabilizer.propagate(frame) for stabilizer in self._stabilizers]
-        if first is None:
-            return None
-        return dataclasses.replace(first, others=tuple(other for other in others if other is not None))
+        moved = []
+        for stabilizer, name in zip(self._stabilizers, self._names, strict=False):
+            pane = stabilizer.propagate(frame)
+            if pane is not None:
+                named = dataclasses.replace(pane.explanation, pane=name)
+                moved.append(dataclasses.replace(pane, explanation=named))
+        return dataclasses.replace(moved[0], others=tuple(moved[1:])) if moved else None
 
     def _take_finished(self) -> list[StabilizedFrame]:
         taken = []

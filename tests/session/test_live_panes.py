@@ -41,7 +41,8 @@ def test_heat_is_kept_for_as_many_panes_as_there_are(explainers: Explainers) -> 
     heat = LiveHeat(TemporalSettings(mode="causal"))
     alone = explainers(ExplainRequest("gradcam")).facts
     compared = dataclasses.replace(alone, panes="methods")
-    several = dataclasses.replace(explanation_of(1), others=(explanation_of(1), explanation_of(1)))
+    one, two, three = (dataclasses.replace(explanation_of(1), pane=name) for name in ("one", "two", "three"))
+    several = dataclasses.replace(one, others=(two, three))
     for index, explanation, facts, others in (
         (0, explanation_of(0), alone, 0),
         (1, several, compared, 2),
@@ -51,4 +52,7 @@ def test_heat_is_kept_for_as_many_panes_as_there_are(explainers: Explainers) -> 
         moved = heat.of(live_frame(index + 10))
         assert moved is not None
         assert len(moved.others) == others
+        if others:
+            names = [pane.explanation.pane for pane in (moved, *moved.others)]
+            assert names == ["one", "two", "three"]
         heat.set_smoothing(0.5)
