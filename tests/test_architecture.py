@@ -33,11 +33,13 @@ ALLOWED: dict[str, set[str]] = {
     "sinks": BASE,
     "explain": BASE | {"models", "sources"},
     "pipeline": BASE | {"sources", "temporal", "localization", "overlay", "sinks"},
+    "audits": BASE | {"sources", "models", "localization", "explain"},
     "report": BASE | {"overlay", "sinks"},
     "session": BASE
     | {"sources", "models", "temporal", "localization", "overlay", "sinks", "explain", "pipeline"},
     "cli": BASE
     | {
+        "audits",
         "sources",
         "models",
         "explain",
@@ -59,6 +61,7 @@ ALLOWED_FOR_TYPES: dict[str, set[str]] = {
     "explain": {"temporal"},
     "__init__": {
         *BASE,
+        "audits",
         "models",
         "explain",
         "temporal",

@@ -185,6 +185,7 @@ def live_command(
             **limits,
         ),
         announce=announce,
+        wording=name_flags,
     )
     signals = SignalCount()
     with stop_on_signal(session.stop, lambda: None, _leave, signals), showing_activities(announce):

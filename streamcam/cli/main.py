@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 import streamcam
+from streamcam.cli.audit import audit_command
 from streamcam.cli.command_line import remember_arguments
 from streamcam.cli.compare import compare_command
 from streamcam.cli.doctor import doctor_command
@@ -44,6 +45,7 @@ cli.add_command(compare_command)
 cli.add_command(restyle_command)
 cli.add_command(report_command)
 cli.add_command(live_command)
+cli.add_command(audit_command)
 cli.add_command(models_command)
 cli.add_command(layers_command)
 cli.add_command(methods_command)

@@ -22,7 +22,7 @@ from streamcam.report.pictures import Album, data_url, draw_heat, heat_of
 from streamcam.report.summary import Shot, Summary, best_of, plain
 from streamcam.sinks.part_file import begin, check_output, commit, part_path, sink_error
 
-_MOST_POINTS = 2000
+MOST_POINTS = 2000
 """Longer videos are shown with every second, third … explained frame."""
 _MOST_SHOTS = 24
 _MOST_CLASSES = 6
@@ -32,21 +32,20 @@ _FIRST_COLORS = ("#0b6bcb", "#c2410c", "#15803d", "#7c3aed", "#be185d", "#a16207
 """Of the classes; each is legible on white and, lightened, on black."""
 
 
-def write_report(path: str | Path, summary: Summary, *, overwrite: bool = False) -> None:
-    """Write the page.
+def write_page(path: str | Path, text: str, evidence: Iterable[Path], *, overwrite: bool = False) -> None:
+    """Write a page.
 
     Args:
         path: The file to make, which appears when it is complete.
-        summary: What is reported.
+        text: The page.
+        evidence: Files that must not be written to.
         overwrite: Whether an existing file may be replaced.
 
     Raises:
         OutputExistsError: if it exists.
         SinkError: if it cannot be written.
-        SourceError: if the evidence is damaged.
     """
-    path = check_output(path, overwrite=overwrite, inputs=(summary.evidence.path,))
-    text = build_page(summary)
+    path = check_output(path, overwrite=overwrite, inputs=evidence)
     begin(path)
     with map_errors(OSError, to=lambda error: sink_error(path, "cannot be written", error)):
         part_path(path).write_text(text, encoding="utf-8")
@@ -64,16 +63,16 @@ def build_page(summary: Summary) -> str:
     name = str(figures["settings"].get("overlay", {}).get("colormap", "turbo"))
     colors = lookup_table(name if name in COLORMAPS else "turbo")
     data = {**_timeline(summary, album), "colors": base64.b64encode(colors.tobytes()).decode("ascii")}
-    return string.Template(_asset("page.html")).substitute(
+    return string.Template(asset("page.html")).substitute(
         title=html.escape(Path(str(figures["input"].get("name", "video"))).name),
         version=streamcam.__version__,
-        styles=_asset("uPlot.min.css") + _asset("report.css"),
-        library=_asset("uPlot.iife.min.js"),
-        license=html.escape(_asset("uPlot.LICENSE")),
-        script=_asset("report.js"),
+        styles=asset("uPlot.min.css") + asset("report.css"),
+        library=asset("uPlot.iife.min.js"),
+        license=html.escape(asset("uPlot.LICENSE")),
+        script=asset("report.js"),
         # Nothing in the data can end its element.
         data=json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
-        facts=_rows(_facts(figures)),
+        facts=_rows(list_facts(figures)),
         moments=_moments(summary, album, colors),
         averages="".join(_average_cards(summary, album, colors)),
         classes="".join(_class_rows(figures["classes"])),
@@ -84,18 +83,20 @@ def build_page(summary: Summary) -> str:
     )
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Return the text of a file that pages are made of."""
     return (files("streamcam.report") / "assets" / name).read_text(encoding="utf-8")
 
 
-def _facts(figures: dict[str, Any]) -> Iterable[tuple[str, str]]:
+def list_facts(figures: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    """Yield names and texts of what was run, from the figures of a summary."""
     run, given = figures["run"], figures["input"]
     yield "Input", f"{given.get('name')}, {given.get('width')}x{given.get('height')}"
     yield "Network", f"{run.get('model')}, weights: {run.get('weights')}"
     yield "Method", f"{run.get('method')} at {run.get('target_layer') or 'no layer'}"
     yield "Length", f"{format_time(figures['duration_s'])}, {figures['frames']} frames"
     yield "Explained", f"{figures['explained']} frames"
-    yield "Mean confidence", _percent(figures["mean_confidence"])
+    yield "Mean confidence", format_percent(figures["mean_confidence"])
     shots = len(figures["shots"])
     yield "Label changes", f"{figures['label_changes']} within {shots} {'shot' if shots == 1 else 'shots'}"
     if figures["fps"]:
@@ -114,8 +115,8 @@ def _rows(facts: Iterable[tuple[str, str]]) -> str:
 def _class_rows(classes: Sequence[dict[str, Any]]) -> Iterable[str]:
     for one in classes:
         yield (
-            f'<tr><th scope="row">{html.escape(one["label"])}</th><td>{_percent(one["share"])}</td>'
-            f"<td>{_percent(one['mean_confidence'])}</td><td>{_percent(one['least_confidence'])}</td></tr>"
+            f'<tr><th scope="row">{html.escape(one["label"])}</th><td>{format_percent(one["share"])}</td>'
+            f"<td>{format_percent(one['mean_confidence'])}</td><td>{format_percent(one['least_confidence'])}</td></tr>"
         )
 
 
@@ -163,7 +164,9 @@ def _average_cards(summary: Summary, album: Album, colors: ByteArray) -> Iterabl
         picture = draw_heat(album.image(place), shown, explanations[0].region, colors)
         drift = summary.drift(shot)
         moves = (
-            "no heat" if drift is None else f"the heat's center moves by up to {_percent(drift)} of the frame"
+            "no heat"
+            if drift is None
+            else f"the heat's center moves by up to {format_percent(drift)} of the frame"
         )
         span = f"{format_time(summary.times_s[shot.begin])} to {format_time(summary.times_s[shot.end - 1])}"
         yield (
@@ -174,7 +177,7 @@ def _average_cards(summary: Summary, album: Album, colors: ByteArray) -> Iterabl
 
 def _timeline(summary: Summary, album: Album) -> dict[str, Any]:
     """Return what the script shows of each explained frame, or of every second, third …"""
-    step = -(-len(summary.explanations) // _MOST_POINTS)
+    step = -(-len(summary.explanations) // MOST_POINTS)
     striking = {moment.row for moment in summary.moments}
     rows = [row for row in range(len(summary.explanations)) if row % step == 0 or row in striking]
     labels = [one["label"] for one in summary.classes() if one["label"] != "nothing"][:_MOST_CLASSES]
@@ -233,7 +236,8 @@ def _coarse(heat: Any) -> Any:
     return blocks.mean(axis=(1, 3))
 
 
-def _percent(value: float | None) -> str:
+def format_percent(value: float | None) -> str:
+    """Return a probability in percent, and other numbers as they are."""
     if value is None:
         return "unknown"
     return f"{100 * value:.0f} %" if 0 <= value <= 1 else f"{value:.4g}"

@@ -75,19 +75,34 @@ def draw_heat(image: PIL.Image.Image, heat: FloatArray, region: Region, colors: 
     """
     height = max(1, round(_WIDTH * image.height / image.width))
     canvas = np.asarray(image.resize((_WIDTH, height), PIL.Image.Resampling.BICUBIC), np.float32)
-    left, right = round(region.left * _WIDTH), round(region.right * _WIDTH)
-    top, bottom = round(region.top * height), round(region.bottom * height)
-    large = PIL.Image.fromarray(heat).resize(
-        (max(1, right - left), max(1, bottom - top)), PIL.Image.Resampling.BICUBIC
-    )
-    layer = PIL.Image.new("F", (_WIDTH, height))
-    layer.paste(large, (left, top))
-    strength = np.asarray(layer).clip(0, 1)
+    strength = place_heat(heat, region, _WIDTH, height)
     weight = (_ALPHA * strength * (2 - strength))[..., None]
     shown = canvas * (1 - weight) + colors[(strength * 255).astype(np.uint8)] * weight
     file = io.BytesIO()
     PIL.Image.fromarray(shown.round().astype(np.uint8)).save(file, "JPEG", quality=80)
     return data_url(file.getvalue())
+
+
+def place_heat(heat: FloatArray, region: Region, width: int, height: int) -> FloatArray:
+    """Enlarge heat, and place it where it lies on the frame.
+
+    Args:
+        heat: From 0 to 1, float32 (h, w).
+        region: The part of the frame that it covers.
+        width: Of the result.
+        height: Of the result.
+
+    Returns:
+        From 0 to 1, float32 (height, width); 0 outside the region.
+    """
+    left, right = round(region.left * width), round(region.right * width)
+    top, bottom = round(region.top * height), round(region.bottom * height)
+    large = PIL.Image.fromarray(heat).resize(
+        (max(1, right - left), max(1, bottom - top)), PIL.Image.Resampling.BICUBIC
+    )
+    layer = PIL.Image.new("F", (width, height))
+    layer.paste(large, (left, top))
+    return np.asarray(layer).clip(0, 1)
 
 
 def data_url(jpeg: bytes) -> str:

@@ -77,8 +77,10 @@ def change_method(state: LiveState, argument: Argument) -> Update:
     methods = () if state.facts is None else state.facts.methods
     if not methods:  # nothing is loaded yet
         return Update(state)
+    assert state.facts is not None
+    asked = state.facts.method if state.request.method == "auto" else state.request.method
     # The request may carry options; the list has bare names.
-    method = _chosen("method", methods, state.request.method.partition(":")[0], argument)
+    method = _chosen("method", methods, asked.partition(":")[0], argument)
     panes = None if state.request.panes == "methods" else state.request.panes
     return _request(state, f"method {method} …", method=method, panes=panes)
 

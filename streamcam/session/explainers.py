@@ -112,10 +112,9 @@ class Explainers:
         if request.prompts is not None:
             explainer = self._prompted(explainer, request.prompts)
         aimed = _aim(explainer, request)
-        panes = None if request.panes is None else aimed.in_panes(PANES[request.panes](request.method))
-        return SessionExplainer(
-            aimed, request.method, self._layers, tuple(METHODS), panes, compared=request.panes
-        )
+        method = explainer.method if request.method == "auto" else request.method
+        panes = None if request.panes is None else aimed.in_panes(PANES[request.panes](method))
+        return SessionExplainer(aimed, method, self._layers, tuple(METHODS), panes, compared=request.panes)
 
     def _prompted(self, explainer: Explainer, prompts: tuple[str, ...]) -> Explainer:
         """Return the explainer of other prompts: the last one where only its target changes."""

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from streamcam.explain import Explainer
     from streamcam.models import Model
 
-DEFAULT_METHOD = "gradcam"
-
 
 def live(
     source: str | int | Path | Source,
@@ -74,6 +72,7 @@ def open_session(
     outputs: Iterable[Output] = (),
     commands: Iterable[CommandSource] = (),
     announce: Callable[[str], None] = lambda _text: None,
+    wording: Callable[[str], str] = str,
 ) -> LiveSession:
     """Check everything, open the source and the display, and return a session that is ready to run.
 
@@ -81,10 +80,12 @@ def open_session(
         source: The source; see `live`.
         explainer: The explainer, or what makes it; see `live`.
         settings: The settings of the session.
-        request: What to explain at first; what the explainer was built for, or Grad-CAM, if None.
+        request: What to explain at first; what the explainer was built for, or what explainers explain by
+            default, if None.
         outputs: More outputs; see `live`.
         commands: More sources of commands; see `live`.
         announce: Receives messages for those who see no window; see `live`.
+        wording: Names parameters in messages as those call them who see these; as they are by default.
 
     Raises:
         StreamcamError: one of its children, if a setting, the source or the display cannot be used.
@@ -117,7 +118,14 @@ def open_session(
         opened.close()
         raise
     return LiveSession(
-        opened, explainer_for, all_outputs, settings, request=request, commands=commands, announce=announce
+        opened,
+        explainer_for,
+        all_outputs,
+        settings,
+        request=request,
+        commands=commands,
+        announce=announce,
+        wording=wording,
     )
 
 
@@ -141,7 +149,7 @@ def _explainer_for(
     explainer: str | Model | Explainer | ExplainerFor | None, request: ExplainRequest | None
 ) -> tuple[ExplainerFor, ExplainRequest]:
     """Return what makes explainers, and the first request."""
-    first = request or ExplainRequest(DEFAULT_METHOD)
+    first = request or ExplainRequest()
     if explainer is None or isinstance(explainer, str):
         arguments = {} if explainer is None else {"name": explainer}
         return explainers.Explainers(explainers.build_from_model(arguments)), first

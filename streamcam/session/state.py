@@ -8,6 +8,7 @@ clock, a thread or a window.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,8 +26,8 @@ STALLED_S = 2.0
 class ExplainRequest:
     """Method, layer and class to explain. Without class and rank: the classes the explainer is set up for."""
 
-    method: str
-    """Name of the method, with options as in ``"occlusion:patch=32"``."""
+    method: str = "auto"
+    """Name of the method, with options as in ``"occlusion:patch=32"``; ``"auto"`` as for `Explainer`."""
     layer: str = "auto"
     class_index: int | None = None
     """The class to explain in every frame."""
@@ -124,6 +125,8 @@ class LiveState:
     message: Message | None = None
     recording: ActiveRecording | None = None
     statistics: Statistics = Statistics()  # noqa: RUF009 - frozen
+    wording: Callable[[str], str] = str
+    """How messages name parameters to those who see them: as flags, from the command line."""
 
     @property
     def silence_s(self) -> float:
@@ -137,7 +140,7 @@ class LiveState:
 
     def with_message(self, text: str) -> LiveState:
         """Return the state with a sentence to show for a while."""
-        return dataclasses.replace(self, message=Message(text, self.now_s))
+        return dataclasses.replace(self, message=Message(self.wording(text), self.now_s))
 
     def with_view(self, **changes: Any) -> LiveState:
         """Return the state with parts of its view replaced."""

@@ -15,7 +15,7 @@ from test_report_summary import frame
 
 import streamcam.report
 from streamcam.cli import run
-from streamcam.report import summarize, write_report
+from streamcam.report import build_page, summarize, write_page
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frames += [frame(index, "dog", 0.25, cell=3) for index in range(50, 75)]
     frames += [frame(index, "dog", 0.5, starts_shot=index == 75) for index in range(75, 100)]
     with kept_evidence(folder, frames) as evidence:
-        write_report(folder / "report.html", summarize(evidence))
+        write_page(folder / "report.html", build_page(summarize(evidence)), [])
     return folder / "report.html"
 
 

@@ -97,6 +97,12 @@ def test_methods_go_around_in_both_directions() -> None:
     assert text_of(state) == "method hirescam …"
 
 
+def test_the_method_after_one_that_was_chosen_by_itself_is_the_next() -> None:
+    chosen = dataclasses.replace(FACTS, method="hirescam")
+    state = dataclasses.replace(SHOWN, request=ExplainRequest(), facts=chosen)
+    assert press_key(state, "m")[0].request.method == "eigencam"
+
+
 def test_options_of_a_method_do_not_count_in_the_list_of_methods() -> None:
     state = dataclasses.replace(SHOWN, request=ExplainRequest("hirescam:x=1"))
     assert press(state, "m").request.method == "eigencam"
