@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from streamcam.audits import AuditResult, AuditSettings, audit
     from streamcam.errors import StreamcamError
     from streamcam.evidence import Evidence, open_evidence
     from streamcam.explain import METHODS, Explainer
@@ -37,6 +38,9 @@ _HOMES = {
     "METHODS": "streamcam.explain",
     "Explainer": "streamcam.explain",
     "Classifier": "streamcam.models",
+    "AuditResult": "streamcam.audits",
+    "AuditSettings": "streamcam.audits",
+    "audit": "streamcam.audits",
     "Candidates": "streamcam.models",
     "Comparison": "streamcam.panes",
     "Detector": "streamcam.models",
@@ -78,6 +82,8 @@ _HOMES = {
 
 __all__ = [
     "METHODS",
+    "AuditResult",
+    "AuditSettings",
     "Candidates",
     "Classifier",
     "Comparison",
@@ -106,6 +112,7 @@ __all__ = [
     "StreamcamError",
     "TemporalSettings",
     "__version__",
+    "audit",
     "compare",
     "live",
     "load_model",

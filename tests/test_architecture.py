@@ -33,10 +33,13 @@ ALLOWED: dict[str, set[str]] = {
     "sinks": BASE,
     "explain": BASE | {"models", "sources"},
     "pipeline": BASE | {"sources", "temporal", "localization", "overlay", "sinks"},
+    "audits": BASE | {"sources", "models", "localization", "explain"},
+    "report": BASE | {"overlay", "sinks"},
     "session": BASE
     | {"sources", "models", "temporal", "localization", "overlay", "sinks", "explain", "pipeline"},
     "cli": BASE
     | {
+        "audits",
         "sources",
         "models",
         "explain",
@@ -45,6 +48,7 @@ ALLOWED: dict[str, set[str]] = {
         "overlay",
         "sinks",
         "pipeline",
+        "report",
         "session",
     },
     "__main__": {"cli"},
@@ -57,6 +61,7 @@ ALLOWED_FOR_TYPES: dict[str, set[str]] = {
     "explain": {"temporal"},
     "__init__": {
         *BASE,
+        "audits",
         "models",
         "explain",
         "temporal",

@@ -43,8 +43,8 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Add the files that lie outside ``docs/``."""
     for source, target in PAGES.items():
         files.append(File.generated(config, target, content=_move_links((ROOT / source).read_text("utf-8"))))
-    for path in sorted((ROOT / "media").iterdir()):
-        files.append(File.generated(config, f"media/{path.name}", abs_src_path=str(path)))
+    for path in sorted(path for path in (ROOT / "media").rglob("*") if path.is_file()):
+        files.append(File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path)))
     files.append(File.generated(config, "reference/python.md", content=python_reference()))
     files.append(File.generated(config, "reference/command-line.md", content=command_line_reference()))
     return files

@@ -2,8 +2,8 @@
 
     python tools/shapes_detector.py shapes.pth          # a minute or two on two cores
     python tools/shapes_detector.py --video shapes.mp4  # a video of moving shapes with known boxes
-    cd tools && streamcam render shapes.mp4 -o out.mp4 --model shapes_detector:build --weights shapes.pth \
-        --labels shapes_detector.txt --target instances
+    cd tools && streamcam render ../shapes.mp4 -o out.mp4 --model shapes_detector:build \
+        --weights ../shapes.pth --target instances
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ def main() -> None:
         write_video(arguments.video)
     if arguments.weights is not None:
         torch.set_num_threads(1)  # images this small are not worth sharing
-        torch.save(train().state_dict(), arguments.weights)
+        torch.save({"state_dict": train().state_dict(), "classes": CLASSES}, arguments.weights)
 
 
 if __name__ == "__main__":

@@ -109,6 +109,13 @@ _limit_options = grouped(
     "[default: window; page where SOURCE is browser]",
 )
 @_page_options
+@option(
+    "--publish",
+    multiple=True,
+    metavar="URL",
+    help="Send it to a server, player or folder: rtmp://…, rtsp://…, srt://…, udp://…, whip:https://…, "
+    "hls:FOLDER. May be given several times.",
+)
 @option("--record", metavar="FILE", help="Record from the beginning, as .mp4 or .mkv.")
 @option("--overwrite", is_flag=True, help="Replace an existing recording.")
 @_limit_options
@@ -126,6 +133,7 @@ def live_command(
     camera: dict[str, Any],
     display: str | None,
     page: dict[str, Any],
+    publish: tuple[str, ...],
     record: str | None,
     overwrite: bool,
     limits: dict[str, Any],
@@ -170,12 +178,14 @@ def live_command(
             LocalizationSettings(**localization),
             display=display,
             page=PageSettings(**page),
+            publish=publish,
             record=record,
             overwrite=overwrite,
             statistics=stats,
             **limits,
         ),
         announce=announce,
+        wording=name_flags,
     )
     signals = SignalCount()
     with stop_on_signal(session.stop, lambda: None, _leave, signals), showing_activities(announce):

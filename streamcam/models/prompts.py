@@ -140,8 +140,8 @@ def refuse_prompts(request: ModelRequest) -> None:
     for parameter, texts in (("prompts", request.prompts), ("templates", request.templates)):
         if texts:
             raise InvalidArgumentError(
-                f"`{parameter}` are for networks that compare images with texts, as clip:ViT-B-32, and "
-                f"{request.name} has classes of its own; leave them out"
+                f"`{parameter}` is for networks that compare images with texts, as clip:ViT-B-32, and "
+                f"{request.name} has classes of its own; leave it out"
             )
 
 

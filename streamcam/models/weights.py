@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import itertools
+import json
 import pickle
 import warnings
 from collections.abc import Mapping
@@ -44,14 +45,20 @@ _WRAPPER_PREFIXES = ("module.", "_orig_mod.")
 
 
 # What Hugging Face's libraries call the weights in a folder.
-_IN_FOLDERS = ("model.safetensors", "pytorch_model.bin")
+_IN_FOLDERS = (
+    *("model.safetensors", "model.safetensors.index.json"),
+    *("pytorch_model.bin", "pytorch_model.bin.index.json"),
+)
+# How the name of a file ends that lists the files in which the tensors are.
+_INDEX = ".index.json"
 
 
 def read_state_dict(path: Path, *, trust_pickle: bool = False) -> StateDict:
     """Read the parameters in a ``.safetensors`` or PyTorch file, and the names of the classes if it has them.
 
     Args:
-        path: The file, or a folder with one of Hugging Face's names in it.
+        path: The file, a folder with one of Hugging Face's names in it, or an index of several files as they
+            write it, ``model.safetensors.index.json``.
         trust_pickle: Whether PyTorch files may run code, as those of whole networks do when they are read.
             Otherwise they are read with ``weights_only=True``: a pickle can run anything.
 
@@ -63,18 +70,48 @@ def read_state_dict(path: Path, *, trust_pickle: bool = False) -> StateDict:
         path = next((path / name for name in _IN_FOLDERS if (path / name).is_file()), path)
     if not path.is_file():
         raise SourceNotFoundError(f"no weights file {str(path)!r}; check `weights`")
-    # Bytes that are something else can raise anything here.
-    with map_errors(Exception, to=lambda error: _unreadable(path, error)):
-        if path.suffix == ".safetensors":
-            loaded = _read_safetensors(path)
-        else:
-            with warnings.catch_warnings(), torch.serialization.safe_globals(_HARMLESS):
-                # Of a protocol that torch itself does not write: what matters is whether it can be read.
-                warnings.filterwarnings("ignore", "Detected pickle protocol")
-                loaded = torch.load(path, map_location="cpu", weights_only=not trust_pickle)
+    if path.name.endswith(_INDEX):
+        loaded: object = {}
+        for part in _listed_in(path):
+            loaded |= _read(part, trust_pickle=trust_pickle)
+    else:
+        loaded = _read(path, trust_pickle=trust_pickle)
     tensors = _tensors_in(loaded, path)
     tensors.labels = labels_in(loaded) or labels_beside(path)
     return tensors
+
+
+def _read(path: Path, *, trust_pickle: bool) -> Any:
+    """Return all that one file holds."""
+    # Bytes that are something else can raise anything here.
+    with map_errors(Exception, to=lambda error: _unreadable(path, error)):
+        if path.suffix == ".safetensors":
+            return _read_safetensors(path)
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_HARMLESS):
+            # Of a protocol that torch itself does not write: what matters is whether it can be read.
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
+            return torch.load(path, map_location="cpu", weights_only=not trust_pickle)
+
+
+def _listed_in(index: Path) -> list[Path]:
+    """Return the files among which an index divides the tensors; they lie beside it.
+
+    Raises:
+        SourceNotFoundError: if one is missing.
+        ModelError: if it is no such index.
+    """
+    try:
+        names = sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
+        parts = [index.with_name(name) for name in names]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{str(index)!r} is not an index of weights files ({error})") from error
+    missing = [part.name for part in parts if not part.is_file()]
+    if missing:
+        raise SourceNotFoundError(
+            f"{str(index)!r} lists {missing[0]!r}, which is not beside it; "
+            f"put all {len(parts)} files into one folder"
+        )
+    return parts
 
 
 def _read_safetensors(path: Path) -> dict[str, object]:

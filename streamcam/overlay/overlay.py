@@ -45,16 +45,18 @@ _NO_HEAT = np.zeros((1, 1), np.float32)
 class Overlay:
     """Draws heatmaps, labels and boxes onto the frames of one video. Not thread-safe."""
 
-    def __init__(self, settings: OverlaySettings | None = None) -> None:
+    def __init__(self, settings: OverlaySettings | None = None, *, annotates_all: bool = False) -> None:
         """Check and apply the settings.
 
         Args:
             settings: What to draw; the defaults if None.
+            annotates_all: Whether labels and boxes are drawn onto frames as they were filmed, too.
 
         Raises:
             InvalidArgumentError: if a setting cannot be used.
         """
         self._settings = settings or OverlaySettings()
+        self._annotates_all = annotates_all
         if self._settings.layout not in LAYOUTS:
             raise unknown_name("layout", self._settings.layout, LAYOUTS)
         self._settings.check_text()
@@ -145,7 +147,7 @@ class Overlay:
         colors = heat.colors[: len(stabilized.heatmaps)]
         if view.annotated or len(self._views) == 1:  # an original beside the overlay stays as it was filmed
             self._draw_localization(drawn, stabilized, colors)
-        if not view.annotated:
+        if not (view.annotated or self._annotates_all):
             return drawn
         if self._settings.legend and view.uses_colormap and not heat.colors:
             self._legend.draw(drawn, inset=inset)

@@ -28,7 +28,7 @@ ORIGINAL = "original"
 _SHAPE = (16, 9)
 """The shape of screens, in which panes are to be as large as possible."""
 
-_SHORTEST_SIDE = 240
+_SHORTEST_SIDE = 180
 """Panes are no smaller than this by default, in pixels, so that their labels can be read."""
 
 _LARGEST = (8192, 8192)
@@ -167,11 +167,11 @@ class PaneOverlay:
                 f"layout {settings.layout!r} has several images of a frame; each pane has one, and the "
                 "original is a pane of its own"
             )
-        # Heat of no weight: what is listed keeps the colors of its heat.
-        bare = dataclasses.replace(settings, layout="overlay", alpha=0.0, blend="ramp", legend=False)
+        bare = dataclasses.replace(settings, layout="original")
         listed = not grid.lists_labels
         self._originals = Overlay(
-            dataclasses.replace(bare, labels=settings.labels and listed, boxes=settings.boxes and listed)
+            dataclasses.replace(bare, labels=settings.labels and listed, boxes=settings.boxes and listed),
+            annotates_all=True,
         )
         self._resampler = Resampler()
         self._captions = functools.lru_cache(maxsize=2)(_CaptionRenderer)

@@ -168,7 +168,7 @@ def plan_render(
         if comparison is not None:
             check_comparison(Path(output), settings)
             overlay = PaneOverlay(comparison.grid(), settings.overlay)
-            stabilizer = PaneStabilizer(comparison, settings.temporal)
+            stabilizer = PaneStabilizer.of_comparison(comparison, settings.temporal)
         localizer = Localizer(settings.localization, info)
         width, height = overlay.measure(info.width, info.height)
         drawn = dataclasses.replace(info, width=width, height=height)
@@ -424,4 +424,4 @@ def identify_evidence(
     plain = {name: dataclasses.asdict(value) for name, value in settings.of_images().items()}
     for sink in sinks:
         if isinstance(sink, EvidenceSink):
-            sink.identify(explainer.identity(), plain, explainer.model.labels)
+            sink.identify(explainer.identity(), plain, explainer.model.labels, settings.command)

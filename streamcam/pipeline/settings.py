@@ -31,6 +31,8 @@ class RenderSettings:
     """A file for the raw maps, JSON lines; None for none."""
     evidence: str | Path | None = None
     """A file for all that the network answers, read by `streamcam.open_evidence`; None for none."""
+    command: str | None = None
+    """The command line that asks for the render, kept in the evidence; None if there is none."""
     annotations: tuple[str | Path, ...] = ()
     """Files for the objects of every frame, or the boxes around their heat: ``boxes.json`` in COCO's format,
     ``boxes.xml`` in CVAT's, ``labels/%05d.txt`` in YOLO's."""

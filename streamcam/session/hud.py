@@ -121,7 +121,7 @@ def statistics_rows(state: LiveState) -> tuple[tuple[str, str], ...]:
 def _messages(state: LiveState) -> tuple[str, ...]:
     messages = []
     if state.notice is not None:
-        messages.append(state.notice)
+        messages.append(state.wording(state.notice))
     elif state.has_stalled:
         messages.append(f"no frame from {state.source_name} for {state.silence_s:.0f} s")
     if state.facts is None:

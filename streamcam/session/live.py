@@ -13,6 +13,7 @@ from streamcam.session.captures import Recordings, Snapshots
 from streamcam.session.commands import CommandSource
 from streamcam.session.outputs import Output, StatisticsFile
 from streamcam.session.page.page import Page
+from streamcam.session.publishing import Publishing
 from streamcam.session.session import LiveResult, LiveSession
 from streamcam.session.settings import LiveSettings
 from streamcam.session.state import ExplainRequest
@@ -22,8 +23,6 @@ from streamcam.sources import LentCamera, Source, SourceSettings, open_source
 if TYPE_CHECKING:
     from streamcam.explain import Explainer
     from streamcam.models import Model
-
-DEFAULT_METHOD = "gradcam"
 
 
 def live(
@@ -73,6 +72,7 @@ def open_session(
     outputs: Iterable[Output] = (),
     commands: Iterable[CommandSource] = (),
     announce: Callable[[str], None] = lambda _text: None,
+    wording: Callable[[str], str] = str,
 ) -> LiveSession:
     """Check everything, open the source and the display, and return a session that is ready to run.
 
@@ -80,10 +80,12 @@ def open_session(
         source: The source; see `live`.
         explainer: The explainer, or what makes it; see `live`.
         settings: The settings of the session.
-        request: What to explain at first; what the explainer was built for, or Grad-CAM, if None.
+        request: What to explain at first; what the explainer was built for, or what explainers explain by
+            default, if None.
         outputs: More outputs; see `live`.
         commands: More sources of commands; see `live`.
         announce: Receives messages for those who see no window; see `live`.
+        wording: Names parameters in messages as those call them who see these; as they are by default.
 
     Raises:
         StreamcamError: one of its children, if a setting, the source or the display cannot be used.
@@ -105,7 +107,7 @@ def open_session(
             all_outputs.append(Page(settings.page, camera))
         if "window" in displays:
             all_outputs.append(_open_window(opened.info.name))
-        all_outputs += outputs
+        all_outputs += [*outputs, *map(Publishing, settings.publish)]
         record = None if settings.record is None else Path(settings.record)
         all_outputs += [Recordings(folder, record=record), Snapshots(folder)]
         if settings.statistics is not None:
@@ -116,7 +118,14 @@ def open_session(
         opened.close()
         raise
     return LiveSession(
-        opened, explainer_for, all_outputs, settings, request=request, commands=commands, announce=announce
+        opened,
+        explainer_for,
+        all_outputs,
+        settings,
+        request=request,
+        commands=commands,
+        announce=announce,
+        wording=wording,
     )
 
 
@@ -140,7 +149,7 @@ def _explainer_for(
     explainer: str | Model | Explainer | ExplainerFor | None, request: ExplainRequest | None
 ) -> tuple[ExplainerFor, ExplainRequest]:
     """Return what makes explainers, and the first request."""
-    first = request or ExplainRequest(DEFAULT_METHOD)
+    first = request or ExplainRequest()
     if explainer is None or isinstance(explainer, str):
         arguments = {} if explainer is None else {"name": explainer}
         return explainers.Explainers(explainers.build_from_model(arguments)), first

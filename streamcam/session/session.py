@@ -95,6 +95,7 @@ class LiveSession:
         request: ExplainRequest | None = None,
         commands: Iterable[CommandSource] = (),
         announce: Callable[[str], None] = lambda _text: None,
+        wording: Callable[[str], str] = str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Connect the parts; nothing runs yet.
@@ -108,6 +109,7 @@ class LiveSession:
             request: What to explain at first; Grad-CAM if None.
             commands: Where else commands come from.
             announce: Receives, in words, what those should know who see no output: that the source is gone.
+            wording: Names parameters in messages that outputs show as those call them who see these.
             clock: Returns monotonic seconds.
         """
         self._source = source
@@ -117,7 +119,8 @@ class LiveSession:
         self._command_sources: list[CommandSource] = [*given, *commands]
         self._announce = announce
         self._clock = clock
-        self._state = LiveState(source.info.name, request or ExplainRequest("gradcam"), self._settings.view)
+        first = request or ExplainRequest()
+        self._state = LiveState(source.info.name, first, self._settings.view, wording=wording)
         self._threads = LiveThreads(source, explainer_for, self._state.request, self._settings.temporal)
         self._heat = LiveHeat(self._settings.temporal, self._settings.localization)
         self._meter = Meter()

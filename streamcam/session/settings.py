@@ -9,7 +9,7 @@ from streamcam.errors import InvalidArgumentError, unknown_name
 from streamcam.localization import LocalizationSettings
 from streamcam.overlay import Overlay, OverlaySettings
 from streamcam.session.state import View
-from streamcam.sinks import check_output, check_recording
+from streamcam.sinks import check_output, check_publication, check_recording
 from streamcam.sources import SourceSettings
 from streamcam.temporal import LIVE_MODE, TemporalSettings, check_live
 
@@ -78,6 +78,8 @@ class LiveSettings:
     """How long to run, in seconds from the first frame; None for ever."""
     give_up_s: float | None = None
     """How long to wait for a frame before failing, in seconds; None for ever."""
+    publish: tuple[str, ...] = ()
+    """Where to publish it: URLs with a scheme in `streamcam.sinks.PROTOCOLS`."""
     record: str | Path | None = None
     """A video to record to from the first frame on; None to record when asked to."""
     overwrite: bool = False
@@ -114,6 +116,8 @@ class LiveSettings:
         if len(self.displays) > 1 and "none" in self.displays:
             raise InvalidArgumentError(f"`display` {self.display!r} has none among others; leave it out")
         self.page.check()
+        for target in self.publish:
+            check_publication(target)
         for name in ("duration_s", "give_up_s"):
             value = getattr(self, name)
             if value is not None and not value > 0:

@@ -8,6 +8,7 @@ clock, a thread or a window.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,13 +26,15 @@ STALLED_S = 2.0
 class ExplainRequest:
     """Method, layer and class to explain. Without class and rank: the classes the explainer is set up for."""
 
-    method: str
-    """Name of the method, with options as in ``"occlusion:patch=32"``."""
+    method: str = "auto"
+    """Name of the method, with options as in ``"occlusion:patch=32"``; ``"auto"`` as for `Explainer`."""
     layer: str = "auto"
     class_index: int | None = None
     """The class to explain in every frame."""
     rank: int | None = None
     """Or the place among each frame's predictions: 0 for the most probable class, 1 for the second …"""
+    panes: str | None = None
+    """Name in `streamcam.session.explainers.PANES` of what is compared side by side; None for nothing."""
     prompts: tuple[str, ...] | None = None
     """Texts to compare frames with; None for those that the network was loaded with."""
 
@@ -53,6 +56,8 @@ class ExplainerFacts:
     """Methods to choose from."""
     notes: tuple[str, ...] = ()
     """Remarks on the choices made, for the user, a sentence each."""
+    panes: str | None = None
+    """The same as in `ExplainRequest`."""
     takes_prompts: bool = False
     """Whether its classes are texts that can be replaced."""
 
@@ -120,6 +125,8 @@ class LiveState:
     message: Message | None = None
     recording: ActiveRecording | None = None
     statistics: Statistics = Statistics()  # noqa: RUF009 - frozen
+    wording: Callable[[str], str] = str
+    """How messages name parameters to those who see them: as flags, from the command line."""
 
     @property
     def silence_s(self) -> float:
@@ -133,7 +140,7 @@ class LiveState:
 
     def with_message(self, text: str) -> LiveState:
         """Return the state with a sentence to show for a while."""
-        return dataclasses.replace(self, message=Message(text, self.now_s))
+        return dataclasses.replace(self, message=Message(self.wording(text), self.now_s))
 
     def with_view(self, **changes: Any) -> LiveState:
         """Return the state with parts of its view replaced."""

@@ -12,6 +12,7 @@ from streamcam.sinks.locks import lock, unlock
 from streamcam.sinks.masks import open_mask_sink
 from streamcam.sinks.memory import MemorySink
 from streamcam.sinks.part_file import check_output, discard_all, same_file
+from streamcam.sinks.publication import PROTOCOLS, Publication, check_publication
 from streamcam.sinks.recording import Recording, check_recording
 from streamcam.sinks.resume.segments import SegmentStore, locked_store, open_store, parts_path
 from streamcam.sinks.resume.sink import ResumableSink, check_resumable, make_resumable
@@ -31,11 +32,13 @@ from streamcam.sinks.video import VideoSink
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "PROTOCOLS",
     "SINKS",
     "EvidenceSink",
     "ImageSink",
     "MemorySink",
     "Opener",
+    "Publication",
     "Recording",
     "ResumableSink",
     "SegmentStore",
@@ -47,6 +50,7 @@ __all__ = [
     "TextSink",
     "VideoSink",
     "check_output",
+    "check_publication",
     "check_recording",
     "check_resumable",
     "discard_all",

@@ -85,7 +85,11 @@ class EvidenceSink(Sink):
         self._header["run"] = dict(run)
 
     def identify(
-        self, identity: Mapping[str, Any], settings: Mapping[str, Any], labels: Sequence[str]
+        self,
+        identity: Mapping[str, Any],
+        settings: Mapping[str, Any],
+        labels: Sequence[str],
+        command: str | None = None,
     ) -> None:
         """Take all else that belongs to the frames, before the first one is written.
 
@@ -93,8 +97,9 @@ class EvidenceSink(Sink):
             identity: All that the explanations depend on besides the images, as plain values.
             settings: How the video is rendered, as plain values.
             labels: Name of each class.
+            command: The command line that asked for the render.
         """
-        self._header |= {"identity": dict(identity), "settings": dict(settings)}
+        self._header |= {"identity": dict(identity), "settings": dict(settings), "command": command}
         self._labels = list(labels)
 
     def conclude(self, outcome: Mapping[str, Any]) -> None:

@@ -33,8 +33,8 @@ from streamcam.errors import (
     map_errors,
 )
 from streamcam.frames import Frame, SourceInfo, SourceReport
+from streamcam.media.urls import redact, split_url
 from streamcam.sources.base import Source
-from streamcam.sources.network import redact, split_url
 
 _log = logging.getLogger("streamcam.sources")
 

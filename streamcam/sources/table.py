@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError
+from streamcam.media.urls import redact
 from streamcam.sources.animations import is_animation, open_animation
 from streamcam.sources.base import Source
 from streamcam.sources.camera import is_camera, open_camera
@@ -20,7 +21,7 @@ from streamcam.sources.fetched import (
 from streamcam.sources.files import check_input_file, is_file
 from streamcam.sources.images import is_image, open_image
 from streamcam.sources.lent_camera import is_lent_camera, open_lent_camera
-from streamcam.sources.network import check_url, is_stream_url, open_stream, redact
+from streamcam.sources.network import check_url, is_stream_url, open_stream
 from streamcam.sources.sequences import files_matching, is_glob, is_sequence, open_sequence
 from streamcam.sources.settings import SourceSettings
 from streamcam.sources.video import open_video

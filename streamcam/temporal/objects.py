@@ -6,47 +6,40 @@ import dataclasses
 from collections.abc import Sequence
 
 from streamcam.explanations import Instance
+from streamcam.temporal.box_motion import Box, BoxMotion
 
-Box = tuple[float, float, float, float]
-
-LOST_S = 1.0
+LOST_S = 2.0
 """An object that was not found for this many seconds is another one when it is found again."""
 
-_LEAST_OVERLAP = 0.2
+_LEAST_OVERLAP = 0.1
 """Least overlap of a box with where its object is expected."""
+
+_LEAST_OVERLAP_UNCERTAIN = 0.4
+"""The same for objects that are not certain: what is found beside one is often a part of it, or both."""
 
 _OTHER_CLASS = 0.7
 """Factor of the overlap where the class differs: networks waver between car and truck."""
 
-_NEW_VELOCITY = 0.5
-"""Share of the newest motion in an object's velocity."""
+_LEAST_SCORE = 1e-3
+"""Lower scores count as this."""
 
 
 @dataclasses.dataclass(slots=True)
 class _Track:
     number: int
     class_index: int
-    box: Box
     time_s: float
-    velocity: Box = (0.0, 0.0, 0.0, 0.0)
-    """Of each edge, in fractions of the frame a second."""
+    motion: BoxMotion
 
-    def expected(self, time_s: float) -> Box:
-        """Return where the box is if it moves on as it did."""
-        left, top, right, bottom = (
-            edge + speed * (time_s - self.time_s) for edge, speed in zip(self.box, self.velocity, strict=True)
-        )
-        return left, top, right, bottom
+    @classmethod
+    def begin(cls, number: int, instance: Instance, time_s: float) -> _Track:
+        motion = BoxMotion(instance.box, max(instance.score, _LEAST_SCORE))
+        return cls(number, instance.class_index, time_s, motion)
 
     def move(self, instance: Instance, time_s: float) -> None:
-        elapsed_s = time_s - self.time_s
-        if elapsed_s > 0:
-            left, top, right, bottom = (
-                (1 - _NEW_VELOCITY) * speed + _NEW_VELOCITY * (after - before) / elapsed_s
-                for speed, before, after in zip(self.velocity, self.box, instance.box, strict=True)
-            )
-            self.velocity = left, top, right, bottom
-        self.box, self.class_index, self.time_s = instance.box, instance.class_index, time_s
+        score = max(instance.score, _LEAST_SCORE)
+        self.motion.update(instance.box, score, time_s - self.time_s)
+        self.class_index, self.time_s = instance.class_index, time_s
 
 
 class ObjectTracker:
@@ -54,8 +47,8 @@ class ObjectTracker:
 
     As in Zhang et al. 2022, "ByteTrack: Multi-Object Tracking by Associating Every Detection Box",
     https://arxiv.org/abs/2110.06864, objects that are certain are matched first and may begin a track; those
-    that are not may only continue one. Boxes are expected where they would be at their last velocity, and the
-    pairs that overlap most are matched first.
+    that are not may only continue one. Boxes are expected where a Kalman filter predicts them, and the pairs
+    that overlap most are matched first.
     """
 
     def __init__(self) -> None:
@@ -86,8 +79,8 @@ class ObjectTracker:
         numbered: dict[int, Instance] = {}
         certain = [index for index, one in enumerate(instances) if one.score >= certain_score]
         uncertain = [index for index, one in enumerate(instances) if one.score < certain_score]
-        for indices in (certain, uncertain):
-            for index, track in _match(instances, indices, free, time_s):
+        for indices, least in ((certain, _LEAST_OVERLAP), (uncertain, _LEAST_OVERLAP_UNCERTAIN)):
+            for index, track in _match(instances, indices, free, time_s, least):
                 track.move(instances[index], time_s)
                 free.remove(track)
                 numbered[index] = dataclasses.replace(instances[index], track_id=track.number)
@@ -107,26 +100,30 @@ class ObjectTracker:
             if number in known:
                 known[number].move(instance, time_s)
             else:
-                self._tracks.append(_Track(number, instance.class_index, instance.box, time_s))
+                self._tracks.append(_Track.begin(number, instance, time_s))
                 self._last_number = max(self._last_number, number)
 
     def _begin(self, instance: Instance, time_s: float) -> Instance:
         self._last_number += 1
-        self._tracks.append(_Track(self._last_number, instance.class_index, instance.box, time_s))
+        self._tracks.append(_Track.begin(self._last_number, instance, time_s))
         return dataclasses.replace(instance, track_id=self._last_number)
 
 
 def _match(
-    instances: Sequence[Instance], indices: Sequence[int], tracks: Sequence[_Track], time_s: float
+    instances: Sequence[Instance],
+    indices: Sequence[int],
+    tracks: Sequence[_Track],
+    time_s: float,
+    least: float,
 ) -> list[tuple[int, _Track]]:
     """Pair objects with tracks, those that overlap most first."""
     pairs = []
     for track in tracks:
-        expected = track.expected(time_s)
+        expected = track.motion.expected(time_s - track.time_s)
         for index in indices:
             share = 1.0 if instances[index].class_index == track.class_index else _OTHER_CLASS
             overlap = share * overlap_of(expected, instances[index].box)
-            if overlap >= _LEAST_OVERLAP:
+            if overlap >= least:
                 pairs.append((overlap, index, track))
     matched: dict[int, _Track] = {}
     for _, index, track in sorted(pairs, key=lambda pair: (-pair[0], pair[1], pair[2].number)):

@@ -185,9 +185,6 @@ MISTAKES = [
         r"no directory 'no'; make it first",
         {"output": "no/out.mp4"},
     ),
-    Mistake(
-        "-o sub", MISUSE, OutputExistsError, r"'sub' is a directory; name a file in it", {"output": "sub"}
-    ),
     Mistake("-o out", MISUSE, InvalidArgumentError, r"'out'.*use .*\.mp4", {"output": "out"}),
     Mistake("-o out.xyz", MISUSE, InvalidArgumentError, r"'out\.xyz'.*use .*\.mp4", {"output": "out.xyz"}),
     Mistake(

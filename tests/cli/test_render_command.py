@@ -247,3 +247,14 @@ def test_what_is_told_of_a_render(
 )
 def test_sizes_in_words(size: float, words: str) -> None:
     assert human_size(size) == words
+
+
+@pytest.mark.usefixtures("clip", "explainers")
+def test_evidence_keeps_the_command_with_its_environment(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMCAM_COLORMAP", "jet")
+    assert run(["render", "clip.mp4", "-o", "out 1.mp4", "--evidence", "kept.h5", "--quiet"]) == 0
+    with open_evidence(work / "kept.h5") as evidence:
+        assert evidence.header["command"] == (
+            "STREAMCAM_COLORMAP=jet streamcam render clip.mp4 -o 'out 1.mp4' --evidence kept.h5 --quiet"
+        )
+        assert evidence.header["settings"]["overlay"]["colormap"] == "jet"

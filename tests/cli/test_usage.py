@@ -23,9 +23,9 @@ PARAMETERS = [
 MISUSE = [
     ([], "-x", "no such option '-x'; see streamcam --help"),
     ([], "rendr", "no such command 'rendr' (did you mean 'render'?); see streamcam --help"),
-    (["render"], "", "missing argument 'INPUT'; see streamcam render --help"),
+    (["render"], "", "missing argument 'INPUT...'; see streamcam render --help"),
     (["render"], "a", "missing option '-o' / '--output'; see streamcam render --help"),
-    (["render"], "a b -o c", "got unexpected extra argument (b); see streamcam render --help"),
+    (["live"], "a b", "got unexpected extra argument (b); see streamcam live --help"),
     (["render"], "a -o", "option '-o' requires an argument; see streamcam render --help"),
     (
         ["render"],

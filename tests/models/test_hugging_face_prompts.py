@@ -251,7 +251,7 @@ def test_what_cannot_be_is_refused_in_one_line(tmp_path: Path) -> None:
         load(name, DESK, input_size=64)
     config = transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8], depths=[1], layer_type="basic")
     transformers.ResNetForImageClassification(config).save_pretrained(tmp_path / "resnet")
-    with pytest.raises(InvalidArgumentError, match="`prompts` are for networks that compare images"):
+    with pytest.raises(InvalidArgumentError, match="`prompts` is for networks that compare images"):
         load_model(f"hf:{tmp_path / 'resnet'}", prompts=[DESK])
 
 

@@ -92,6 +92,15 @@ def test_scores_in_planes_are_not_what_makes_them() -> None:
         nn.Conv2d(3, 8, 4, 4), nn.ReLU(), nn.Conv2d(8, 5, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
     )
     assert auto(module) == "1"
+    assert auto(nn.Sequential(module, nn.Softmax(dim=1))) == "0.1"
+
+
+def test_features_with_as_many_channels_as_classes_are_no_scores() -> None:
+    """A linear layer mixes them: each score depends on all channels."""
+    convolutions = (nn.Conv2d(3, 5, 4, 4), nn.ReLU(), nn.Conv2d(5, 5, 1))
+    module = nn.Sequential(*convolutions, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 5))
+    assert auto(module) == "2"
+    assert auto(nn.Sequential(module, nn.Softmax(dim=1))) == "0.2"
 
 
 class Shared(nn.Module):

@@ -112,9 +112,9 @@ def test_a_fine_tuned_network_s_classes_are_counted_in_its_file(fine_tuned: Path
 
 
 def test_a_fine_tuned_default_model_s_classes_are_counted_in_its_file(tmp_path: Path) -> None:
-    from streamcam.models.efficientnet_lite import EfficientNetLite0
+    from streamcam.models.efficientnet_lite import LITE0, EfficientNetLite
 
-    path = save(EfficientNetLite0(4), tmp_path)
+    path = save(EfficientNetLite(LITE0, 4), tmp_path)
     model = load_model(weights=path, labels=list("abcd"))
     assert_same(model.module, path)
     assert model.labels == ("a", "b", "c", "d")

@@ -52,6 +52,12 @@ SOURCE = """
         return nn.Sequential(nn.Flatten(), nn.Linear(3 * 48 * 48, 3))
     def no_logits(): return nn.Conv2d(3, 4, 4)
     def in_probabilities(): return Net(wrap=lambda logits: logits.softmax(1))
+    def refuses_eval():
+        net = Net()
+        def eval(): raise NotImplementedError("Calling eval() is not supported yet.")
+        net.eval = eval
+        net.fc = nn.Sequential(nn.Dropout(0.9), net.fc)
+        return net
     def exported(): return torch.export.export(Net().eval(), (torch.zeros(1, 3, 224, 224),)).module()
     def scripted():
         plain = nn.Sequential(nn.Conv2d(3, 4, 4, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
@@ -300,3 +306,12 @@ def test_a_shape_that_an_own_network_does_not_take_is_stretched_to() -> None:
         Explainer(model)
     with pytest.raises(InvalidArgumentError, match="only 48x48 images"):
         Explainer(model, fit="full")
+
+
+def test_a_network_whose_eval_fails_is_evaluated_all_the_same() -> None:
+    """As programs for quantization do, whose methods eval() and train() raise."""
+    model = load_model("my_nets:refuses_eval")
+    assert not any(part.training for part in model.module.modules())
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    first, second = (Explainer(model, backend="torch").explain(image)[0].predictions for _ in range(2))
+    assert first == second

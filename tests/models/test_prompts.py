@@ -244,7 +244,7 @@ def test_convolutional_towers_are_explained_at_their_last_stage() -> None:
 def test_what_cannot_be_is_refused_in_one_line(toy: str) -> None:
     with pytest.raises(InvalidArgumentError, match="with texts; say with which ones by `prompts`"):
         load(toy)
-    with pytest.raises(InvalidArgumentError, match="`prompts` are for networks that compare images"):
+    with pytest.raises(InvalidArgumentError, match="`prompts` is for networks that compare images"):
         load_model("resnet18", weights="none", prompts=[DESK])
     with pytest.raises(InvalidArgumentError, match="a prompt is there twice"):
         load(toy, DESK, DESK)
@@ -271,4 +271,4 @@ def test_they_are_rendered_by_the_command_line(
     _, *records = map(json.loads, Path("out.jsonl").read_text("utf-8").splitlines())
     assert all(record["target"]["label"] == PERSON for record in records)
     assert run([*command, "--overwrite", "--model", "resnet18"]) == 2
-    assert "--prompt are for networks that compare images with texts" in capsys.readouterr().err
+    assert "--prompt is for networks that compare images with texts" in capsys.readouterr().err

@@ -61,7 +61,7 @@ class DeQuantize(nn.Module):
 
 
 def quantized() -> nn.Module:
-    return nn.Sequential(Quantize(), nn.AvgPool2d(8), DeQuantize(), nn.Flatten(), nn.Linear(3 * 16, 3))
+    return nn.Sequential(Quantize(), nn.AvgPool2d(8), nn.Flatten(), DeQuantize(), nn.Linear(3 * 16, 3))
 
 
 class Volumes(nn.Module):

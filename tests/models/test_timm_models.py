@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from streamcam.errors import ModelError, UnknownNameError
+from streamcam.errors import InvalidArgumentError, ModelError, SourceNotFoundError, UnknownNameError
 from streamcam.explain import Explainer
 from streamcam.frames import Region
-from streamcam.models import known_models, load_model
+from streamcam.models import InputSpec, known_models, load_model
 from streamcam.models.labels import imagenet_labels
 
 timm = pytest.importorskip("timm")
@@ -223,3 +225,41 @@ def test_timm_s_names_are_listed_when_they_are_asked_for() -> None:
     assert (found["timm:resnet10t"].input_size, found["timm:resnet10t"].weights) == (176, "c3_in1k")
     assert len(known_models("timm:")) > 1000
     assert not any(info.name.startswith("timm:") for info in known_models())
+
+
+def test_a_folder_of_timm_has_all_that_is_needed(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = timm.create_model("test_resnet", num_classes=3).eval()
+    config = {
+        "architecture": "test_resnet",
+        "num_classes": 3,
+        "pretrained_cfg": {
+            **{"input_size": [3, 96, 96], "crop_pct": 0.75, "num_classes": 3, "interpolation": "bicubic"},
+            **{
+                "mean": [0.5, 0.5, 0.5],
+                "std": [0.25, 0.25, 0.25],
+                "first_conv": "conv1.0",
+                "classifier": "fc",
+            },
+        },
+        "label_names": ["hat", "coat", "shoe"],
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    save_file(network.state_dict(), tmp_path / "model.safetensors")
+    model = load_model(f"timm:{tmp_path}")
+    assert model.input == InputSpec(96, 128, (0.5,) * 3, (0.25,) * 3)
+    assert (model.labels, model.weights) == (("hat", "coat", "shoe"), str(tmp_path))
+    batch = torch.randn(1, 3, 96, 96)
+    with torch.no_grad():
+        torch.testing.assert_close(model.module(batch), network(batch))
+    assert load_model(f"timm:{tmp_path}", weights="none").weights == "none"
+    with pytest.raises(ModelError, match=f"is a folder of timm; use timm:{tmp_path}"):
+        load_model(f"hf:{tmp_path}")
+    with pytest.raises(InvalidArgumentError, match="holds its own weights"):
+        load_model(f"timm:{tmp_path}", weights=tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text('{"architecture": "strangenet"}')
+    with pytest.raises(ModelError, match="names 'strangenet', which this version of timm does not have"):
+        load_model(f"timm:{tmp_path}")
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(SourceNotFoundError, match=r"no config\.json in"):
+        load_model(f"timm:{tmp_path}")

@@ -335,3 +335,29 @@ def test_a_damaged_file_is_told_from_its_original(tmp_path: Path) -> None:
     check_sha256(tmp_path / "a", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
     with pytest.raises(ModelError, match=r"damaged or another version \(SHA-256 ba7816bf8f01…, expected 000"):
         check_sha256(tmp_path / "a", "0" * 64)
+
+
+def test_tensors_divided_among_files_are_read_by_their_index(tmp_path: Path) -> None:
+    tensors = {"a": torch.ones(2), "b": torch.zeros(3), "c": torch.full((1,), 5.0)}
+    save_file({"a": tensors["a"]}, tmp_path / "model-00001-of-00002.safetensors")
+    save_file({"b": tensors["b"], "c": tensors["c"]}, tmp_path / "model-00002-of-00002.safetensors")
+    places = {"a": 1, "b": 2, "c": 2}
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(
+        json.dumps(
+            {"weight_map": {name: f"model-0000{n}-of-00002.safetensors" for name, n in places.items()}}
+        )
+    )
+    (tmp_path / "config.json").write_text('{"id2label": {"0": "hat", "1": "coat"}}')
+    for path in (tmp_path, index):
+        read = read_state_dict(path)
+        assert read.keys() == tensors.keys()
+        assert all(torch.equal(read[name], value) for name, value in tensors.items())
+        assert read.labels == ("hat", "coat")
+    (tmp_path / "model-00002-of-00002.safetensors").unlink()
+    message = r"lists 'model-00002-of-00002\.safetensors', which is not beside it; put all 2 files"
+    with pytest.raises(SourceNotFoundError, match=message):
+        read_state_dict(tmp_path)
+    index.write_text('["weights"]')
+    with pytest.raises(ModelError, match="is not an index of weights files"):
+        read_state_dict(index)

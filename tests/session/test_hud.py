@@ -6,9 +6,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+from live_fakes import facts_of
 from media_factory import make_image
 from numpy.typing import NDArray
 
+from streamcam.cli.flags import name_flags
 from streamcam.media.images import planes_of
 from streamcam.overlay import OverlaySettings
 from streamcam.session.hud import HudPainter, HudState, hud_of
@@ -130,3 +132,14 @@ def test_text_appears_in_light_on_dark() -> None:
     luma = planes_of(image)[0]
     assert luma.min() < 50
     assert luma.max() > 200
+
+
+def test_messages_name_parameters_as_those_call_them_who_see_them() -> None:
+    request = ExplainRequest("gradcam")
+    state = LiveState("camera 0", request, facts=facts_of(request))
+    message = "no gradient reaches it; choose another `target_layer`"
+    assert hud_of(state.with_message(message)).messages == (message,)
+    for_the_terminal = dataclasses.replace(state, wording=name_flags).with_message(message)
+    assert hud_of(for_the_terminal).messages == ("no gradient reaches it; choose another --target-layer",)
+    noticed = dataclasses.replace(state, wording=name_flags, notice="gone; raise `give_up_s`")
+    assert hud_of(noticed).messages[:1] == ("gone; raise --give-up",)

@@ -52,6 +52,7 @@ class Scene:
         explainer_for: ExplainerFor | None = None,
         outputs: Sequence[Output] = (),
         request: ExplainRequest = FAKE,
+        wording: Callable[[str], str] = str,
     ) -> None:
         self.source = ScriptedLiveSource()
         self.display = FakeDisplay()
@@ -67,6 +68,7 @@ class Scene:
             request=request,
             commands=[self],
             announce=self.announced.append,
+            wording=wording,
             clock=lambda: time.monotonic() + self.late_s,
         )
         self._script = list(script)
@@ -400,6 +402,12 @@ def test_what_no_output_can_do_is_reported(name: str) -> None:
     scene = Scene(call(name), *frames(1))
     scene.run()
     assert message_of(scene) == "no output of this session can do that"
+
+
+def test_messages_are_worded_for_those_who_see_them() -> None:
+    scene = Scene(call("record"), *frames(1), wording=str.upper)
+    scene.run()
+    assert message_of(scene) == "NO OUTPUT OF THIS SESSION CAN DO THAT"
 
 
 def test_a_command_that_does_not_exist_is_reported() -> None:

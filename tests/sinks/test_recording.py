@@ -181,5 +181,5 @@ def test_nothing_is_kept_of_an_encoder_that_has_ended(
     recording = Recording(tmp_path / "out.mp4")
     recording.write(rendered(new_image(0, 0)))
     end(recording)
-    assert (recording._container, recording._stream) == (None, None)
+    assert recording._video is None
     assert recording.written == 1

@@ -18,9 +18,10 @@ from senders import PROTOCOLS, SECRET, PatientCapture, Sender, free_port
 from stage_fakes import LIMIT_S
 
 from streamcam.errors import InvalidArgumentError, SourceError, UnknownNameError
+from streamcam.media.urls import redact
 from streamcam.sources import capture as capture_module
 from streamcam.sources import network, open_source
-from streamcam.sources.network import NetworkCapture, redact
+from streamcam.sources.network import NetworkCapture
 
 
 @pytest.fixture

@@ -150,7 +150,13 @@ class FakeExplainer:
         self._before = before
 
     def describe(self) -> dict[str, object]:
-        return {"model": "fake", "weights": "none", "method": self.method, "target_layer": self.target_layer}
+        return {
+            "model": "fake",
+            "weights": "none",
+            "method": self.method,
+            "target_layer": self.target_layer,
+            "fit": self.fit,
+        }
 
     def identity(self) -> dict[str, object]:
         return {"model": self.settings["model"], "batch": self.batch_size}

@@ -38,11 +38,45 @@ def test_a_fast_object_is_expected_where_its_motion_leads() -> None:
     assert numbers(tracker, 0.4, found(0.52)) == [(0, 1)]
 
 
+def test_an_object_may_move_by_most_of_its_width_from_the_first_frame_to_the_second() -> None:
+    tracker = ObjectTracker()
+    assert numbers(tracker, 0.0, found(0.0)) == [(0, 1)]
+    assert numbers(tracker, 0.25, found(0.15)) == [(0, 1)]
+
+
+def test_an_object_that_was_hidden_by_another_is_found_where_its_motion_led() -> None:
+    """Before a triangle vanishes behind a disk, its box grows around both, and its score falls."""
+    tracker = ObjectTracker()
+
+    def triangle(frame: int) -> Instance:
+        left = 0.6 - 0.006 * frame
+        seen = {20: (0.05, 0.6), 21: (0.08, 0.5), 22: (0.1, 0.4)}.get(frame)
+        grown, score = (0.0, 0.9) if seen is None else seen
+        return Instance(2, "triangle", score, (left - grown, 0.4, left + 0.1, 0.6 + grown / 2))
+
+    def disk(frame: int) -> Instance:
+        left = 0.4 + 0.002 * frame
+        return Instance(0, "disk", 0.8, (left, 0.45, left + 0.14, 0.65))
+
+    for frame in range(50):
+        hidden = 22 < frame < 45
+        shown = [disk(frame)] if hidden else [disk(frame), triangle(frame)]
+        expected = [(0, 1)] if hidden else [(0, 1), (1, 2)]
+        assert numbers(tracker, frame / 25, *shown) == expected, frame
+
+
 def test_a_less_certain_object_continues_a_track_but_begins_none() -> None:
     tracker = ObjectTracker()
     assert numbers(tracker, 0.0, found(0.1, score=0.4)) == []
     assert numbers(tracker, 0.1, found(0.1)) == [(0, 1)]
     assert numbers(tracker, 0.2, found(0.1, score=0.4), found(0.6, score=0.4)) == [(0, 1)]
+
+
+def test_a_less_certain_object_beside_a_track_does_not_continue_it() -> None:
+    tracker = ObjectTracker()
+    numbers(tracker, 0.0, found(0.1))
+    assert numbers(tracker, 0.1, found(0.22, score=0.4)) == []  # a quarter of both is common
+    assert numbers(tracker, 0.2, found(0.1)) == [(0, 1)]
 
 
 def test_certain_objects_are_matched_first() -> None:

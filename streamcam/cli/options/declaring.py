@@ -25,7 +25,7 @@ def option(*names: str, default_of: str | None = None, **settings: Any) -> Calla
         settings: What `click.option` takes.
     """
     long_name = next(name for name in names if name.startswith("--"))
-    word = long_name.removeprefix("--").replace("-", "_")
+    word = long_name.partition("/")[0].removeprefix("--").replace("-", "_")  # of --tls/--no-tls the first
     if default_of is not None:
         parameter = next((name for name in names if name.isidentifier()), word)
         settings["default"] = defaults_of(default_of)[parameter]

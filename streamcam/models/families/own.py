@@ -64,9 +64,10 @@ def model_of(
     if is_torchvision_detector(module):
         return detector_of(request, module, origin, found=found)
     spec = request.input_spec(InputSpec())
+    start_evaluating(module)
     if prepares_itself(module):
-        return _self_preparing(start_evaluating(module), request, spec, origin, found)
-    if takes_two_images(start_evaluating(module), spec):
+        return _self_preparing(module, request, spec, origin, found)
+    if takes_two_images(module, spec):
         return _pair(module, request, spec, origin, found)
     spec, classes = _try(module, request, spec)
     # Not ImageNet's labels, even for 1,000 classes: nothing says that they are those.
@@ -237,7 +238,7 @@ def _try(module: nn.Module, request: ModelRequest, spec: InputSpec) -> tuple[Inp
     for dtype in (torch.float32, torch.uint8, torch.int64):
         try:
             with torch.no_grad():
-                answer = start_evaluating(module)(image.to(dtype))
+                answer = module(image.to(dtype))
         except Exception as error:  # whatever a network raises
             refusal = refusal or error
         else:

@@ -1,17 +1,26 @@
-"""timm's classifiers, as ``timm:NAME``, with the extra ``streamcam[timm]``."""
+"""timm's classifiers, as ``timm:NAME`` or ``timm:FOLDER``, with the extra ``streamcam[timm]``."""
 
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from torch import nn
 
-from streamcam.errors import ModelError, unknown_name
+from streamcam.errors import (
+    InvalidArgumentError,
+    ModelError,
+    SourceNotFoundError,
+    map_errors,
+    unknown_name,
+)
 from streamcam.models.base import InputSpec, Model
+from streamcam.models.checkpoint_labels import labels_beside
 from streamcam.models.families.base import ModelFamily, ModelInfo
 from streamcam.models.hub import find_obstacle, quiet_downloads, without_asking
 from streamcam.models.request import (
@@ -23,12 +32,18 @@ from streamcam.models.request import (
     published_labels,
 )
 from streamcam.models.state_dicts import StateDict, load_into, match_names
+from streamcam.models.weights import read_state_dict
 
 PREFIX = "timm:"
+
+_CONFIG = "config.json"
 
 
 def _load(request: ModelRequest) -> Model:
     timm = _import_timm()
+    folder = Path(request.name.removeprefix(PREFIX))
+    if folder.is_dir():
+        return _load_folder(timm, request, folder)
     name = _known(timm, request.name)
     published = timm.get_pretrained_cfg(name)
     classes = (published and published.num_classes) or 0
@@ -51,6 +66,34 @@ def _load(request: ModelRequest) -> Model:
         module, origin = build(pretrained=False, num_classes=classes), NO_WEIGHTS
     spec = request.input_spec(_input_of(timm, module))
     return request.finish(module, spec, classes=classes, weights=origin, labels=_labels, found=found)
+
+
+def _load_folder(timm: ModuleType, request: ModelRequest, folder: Path) -> Model:
+    """Load what timm writes for the hub: a configuration and weights."""
+    if request.weights_file is not None:
+        raise InvalidArgumentError(f"{request.name} holds its own weights; leave out `weights`, or use none")
+    path = folder / _CONFIG
+    if not path.is_file():
+        raise SourceNotFoundError(f"no {_CONFIG} in {str(folder)!r}; timm:FOLDER is a folder of timm")
+    with map_errors(Exception, to=lambda error: ModelError(f"{str(path)!r} cannot be read ({error})")):
+        config = json.loads(path.read_text("utf-8"))
+        architecture = config["architecture"]
+        published: dict[str, Any] = config.get("pretrained_cfg") or {}
+        classes = request.num_classes or config.get("num_classes") or published.get("num_classes")
+    if not timm.is_model(architecture):
+        raise ModelError(f"{str(path)!r} names {architecture!r}, which this version of timm does not have")
+    build = functools.partial(
+        _build, timm, architecture, request, pretrained_cfg=published, **(config.get("model_args") or {})
+    )
+    module = build(pretrained=False, num_classes=classes or IMAGENET_CLASSES)
+    origin, found = NO_WEIGHTS, labels_beside(path)
+    if request.weights != NO_WEIGHTS:
+        origin = str(folder)
+        tensors = read_state_dict(folder, trust_pickle=request.trust_pickle)
+        load_into(module, tensors, model=request.name, origin=origin)
+    spec = request.input_spec(_input_of(timm, module))
+    count: Any = module.num_classes
+    return request.finish(module, spec, classes=count, weights=origin, labels=_labels, found=found)
 
 
 def _import_timm() -> ModuleType:

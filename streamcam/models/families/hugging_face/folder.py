@@ -43,6 +43,8 @@ class Folder:
         self.request = request
         self.path = Path(request.name.removeprefix(PREFIX))
         self.config = _read_json(self.path / _CONFIG)
+        if "architecture" in self.config and not self.config.get("architectures"):
+            raise ModelError(f"{request.name} is a folder of timm; use timm:{self.path}")
         if request.weights not in (DEFAULT_WEIGHTS, NO_WEIGHTS):
             raise InvalidArgumentError(
                 f"{request.name} holds its own weights; leave out `weights`, or use none"

@@ -1,0 +1,160 @@
+"""``streamcam audit``: whether a network rests on the object or leans on the background."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED
+from streamcam.cli.options import (
+    NUMBER,
+    debug_option,
+    explainer_options,
+    option,
+    part_options,
+    reading_options,
+)
+from streamcam.cli.options.values import COUNT
+from streamcam.cli.output import say
+from streamcam.cli.progress import ProgressLine, showing_activities
+from streamcam.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from streamcam.audits import AuditResult, ClassAudit
+
+
+@click.command("audit", short_help="Find out whether a network leans on the background.")
+@click.argument("source", metavar="INPUT")
+@option(
+    "--roi",
+    default_of="AuditSettings",
+    metavar="REGION",
+    help="Where the object is: LEFT,TOP,RIGHT,BOTTOM or X,Y,X,Y,X,Y in pixels, mask.png, boxes by frame "
+    "(boxes.jsonl, or boxes.json in COCO's format), class:person for detected objects, or center.",
+)
+@option(
+    "--frames",
+    type=COUNT,
+    default_of="AuditSettings",
+    metavar="NUMBER",
+    help="How many frames to look at, evenly over the video.",
+)
+@option(
+    "--fail-under",
+    type=NUMBER,
+    metavar="0..1",
+    help="Exit with 1 if the score of a class is lower: 1 is all on the object, 0 all on the background.",
+)
+@option("--json", "json_file", metavar="FILE.json", help="Write the figures; - for standard output.")
+@option("--junit", metavar="FILE.xml", help="Write a test case for each class, for continuous integration.")
+@part_options
+@reading_options
+@explainer_options(live=False)
+@option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@debug_option
+def audit_command(
+    *,
+    source: str,
+    roi: str,
+    frames: int,
+    fail_under: float | None,
+    json_file: str | None,
+    junit: str | None,
+    part: dict[str, Any],
+    reading: dict[str, Any],
+    model: dict[str, Any],
+    explainer: dict[str, Any],
+    quiet: bool,
+) -> int:
+    """Find out whether the classes of INPUT rest on the object or on the background.
+
+    The background is blurred, replaced by gray, shuffled and inpainted while the object stays, then the other
+    way round; what happens to the probability of each class is the proof.
+    """
+    from streamcam.audits import AuditSettings, as_junit, as_record, audit
+    from streamcam.errors import InvalidArgumentError
+    from streamcam.localization.regions import read_region
+    from streamcam.sources import SourceSettings, open_source
+
+    if fail_under is not None and not 0 <= fail_under <= 1:
+        raise InvalidArgumentError(f"`fail_under` is a score from 0 to 1, not {fail_under:g}")
+    settings = AuditSettings(roi, frames, SourceSettings(**part, **reading))
+    settings.check()
+    outputs = [Path(name) for name in (json_file, junit) if name not in (None, "-")]
+    for path in outputs:
+        if not path.absolute().parent.is_dir():
+            raise InvalidArgumentError(f"there is no directory {str(path.parent)!r}; make it first")
+    with open_source(source, settings.source) as opened, ProgressLine(quiet=quiet) as line:
+        read_region(roi, opened.info)  # before the slow import
+        line.begin(f"loading {model['name']}")
+        from streamcam.explain import Explainer
+        from streamcam.models import load_model
+
+        network = load_model(**model, any_shape=explainer["fit"] == "full")
+        with showing_activities(line.begin):
+            chosen = Explainer(network, **explainer)
+        result = audit(
+            opened,
+            chosen,
+            settings,
+            on_progress=lambda done, count: line.begin(f"changing frame {done} of {count}"),
+        )
+    record = as_record(result, fail_under)
+    if json_file == "-":
+        click.echo(json.dumps(record, ensure_ascii=False, indent=2))
+    elif json_file is not None:
+        _write(json_file, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
+    if junit is not None:
+        _write(junit, as_junit(result, fail_under))
+    if not quiet and json_file != "-":
+        _print(result)
+    return _outcome(result, fail_under)
+
+
+def _write(name: str, text: str) -> None:
+    """Write a file of figures; one that is there is replaced."""
+    from streamcam.errors import SinkError, map_errors
+
+    with map_errors(
+        OSError,
+        to=lambda error: SinkError(f"{name!r} cannot be written: {getattr(error, 'strerror', error)}"),
+    ):
+        Path(name).write_text(text, encoding="utf-8")
+
+
+def _print(result: AuditResult) -> None:
+    from streamcam.audits.records import describe
+
+    columns = ("class", "frames", "heat inside", "area", "background changed", "object changed", "score")
+    print_table(columns, [_row(one) for one in result.classes], numbers=columns[1:])
+    for one in result.classes:
+        say(describe(one))
+
+
+def _row(one: ClassAudit) -> tuple[str, ...]:
+    return (
+        one.label,
+        str(one.frames),
+        f"{one.inside:.0%}",
+        f"{one.area:.0%}",
+        _worst(one.without_background),
+        _worst(one.without_object),
+        f"{one.score:.2f}",
+    )
+
+
+def _worst(left: Any) -> str:
+    """Describe what is left by the most harmful intervention."""
+    name = min(left, key=left.__getitem__)
+    return f"{left[name]:.0%} ({name})"
+
+
+def _outcome(result: AuditResult, fail_under: float | None) -> int:
+    if fail_under is None or result.score >= fail_under:
+        return EXIT_DONE
+    failed = [one.label for one in result.classes if one.score < fail_under]
+    say(f"streamcam: error: below {fail_under:g}: {', '.join(failed)}", err=True)
+    return EXIT_FAILED

@@ -1,0 +1,18 @@
+"""Reports: one page on what a network saw in a video, made from evidence; or on what two saw."""
+
+from __future__ import annotations
+
+from streamcam.report.comparison import Comparison, compare
+from streamcam.report.comparison_page import build_comparison_page
+from streamcam.report.page import build_page, write_page
+from streamcam.report.summary import Summary, summarize
+
+__all__ = [
+    "Comparison",
+    "Summary",
+    "build_comparison_page",
+    "build_page",
+    "compare",
+    "summarize",
+    "write_page",
+]

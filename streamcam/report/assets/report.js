@@ -1,0 +1,131 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const bytes = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+  const colors = bytes(data.colors);
+  const element = (id) => document.getElementById(id);
+  const slider = element("position"), canvas = element("frame"), showHeat = element("heat");
+  const percent = (value) => value === null ? "" : value >= 0 && value <= 1 ? `${Math.round(100 * value)} %` : value.toPrecision(4);
+  const clock = (seconds) => {
+    const hundredths = Math.round(seconds * 100);
+    const rest = hundredths % 6000;
+    return `${Math.floor(hundredths / 6000)}:${String(Math.floor(rest / 100)).padStart(2, "0")}.${String(rest % 100).padStart(2, "0")}`;
+  };
+  slider.max = data.times.length - 1;
+  let chosen = 0, charts = [];
+
+  const nearest = (seconds) => {
+    let best = 0;
+    data.times.forEach((time, at) => { if (Math.abs(time - seconds) < Math.abs(data.times[best] - seconds)) best = at; });
+    return best;
+  };
+
+  const images = data.pictures.map((url) => { const image = new Image(); image.src = url; return image; });
+
+  const heatImage = (frame) => {
+    const [rows, columns] = frame.shape, values = bytes(frame.heat);
+    const small = document.createElement("canvas");
+    small.width = columns; small.height = rows;
+    const context = small.getContext("2d"), pixels = context.createImageData(columns, rows);
+    values.forEach((value, at) => {
+      const share = value / 255;
+      pixels.data.set([colors[3 * value], colors[3 * value + 1], colors[3 * value + 2], 255 * 0.6 * share * (2 - share)], 4 * at);
+    });
+    context.putImageData(pixels, 0, 0);
+    return small;
+  };
+
+  const draw = async (at) => {
+    const frame = data.frames[at], image = frame.picture === null ? null : images[frame.picture];
+    if (image) await image.decode();
+    if (at !== chosen) return;
+    const width = 640, height = image ? Math.round(width * image.naturalHeight / image.naturalWidth) : 360;
+    canvas.width = width; canvas.height = height;
+    const context = canvas.getContext("2d");
+    context.imageSmoothingQuality = "high";
+    if (image) context.drawImage(image, 0, 0, width, height);
+    if (showHeat.checked && frame.heat) {
+      const [left, top, right, bottom] = frame.region;
+      context.drawImage(heatImage(frame), left * width, top * height, (right - left) * width, (bottom - top) * height);
+    }
+    canvas.dataset.row = frame.row;
+  };
+
+  const choose = (at) => {
+    chosen = at;
+    slider.value = at;
+    const frame = data.frames[at], time = clock(data.times[at]);
+    const [first] = frame.labels;
+    slider.setAttribute("aria-valuetext", time + (first ? `, ${first[0]} ${percent(first[1])}` : ""));
+    element("moment-text").textContent = `${time}: ` + (first ? `${first[0]} ${percent(first[1])}` : "no label") + (frame.target ? `. Heat: ${frame.target}.` : ".");
+    element("moment-labels").tBodies[0].replaceChildren(...frame.labels.map(([label, value]) => {
+      const row = document.createElement("tr"), name = document.createElement("th"), number = document.createElement("td");
+      name.scope = "row"; name.textContent = label; number.textContent = percent(value);
+      row.append(name, number);
+      return row;
+    }));
+    canvas.setAttribute("aria-label", `The moment ${time}` + (showHeat.checked ? " with heat" : ""));
+    document.querySelectorAll("#strip button").forEach((button) => button.setAttribute("aria-pressed", String(Number(button.dataset.picture) === frame.picture)));
+    charts.forEach((chart) => chart.setCursor({ left: chart.valToPos(data.times[at], "x"), top: 0 }, false));
+    draw(at);
+  };
+
+  const strip = element("strip");
+  data.pictures.forEach((url, picture) => {
+    const at = data.frames.findIndex((frame) => frame.picture === picture);
+    if (at < 0) return;
+    const button = document.createElement("button"), image = document.createElement("img");
+    button.type = "button"; button.dataset.picture = picture;
+    image.src = url; image.alt = clock(data.times[at]);
+    button.append(image);
+    button.addEventListener("click", () => choose(at));
+    strip.append(button);
+  });
+
+  const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const chart = (id, height, names, values, colors, range) => {
+    const text = printing ? "#000" : style("--text"), line = printing ? "#bbb" : style("--line");
+    const axis = { stroke: text, grid: { stroke: line }, ticks: { stroke: line } };
+    const options = {
+      width: element(id).clientWidth, height,
+      scales: { x: { time: false }, y: { range } },
+      cursor: { sync: { key: "streamcam" }, drag: { x: true, y: false } },
+      axes: [{ ...axis, space: 70, values: (_, ticks) => ticks.map(clock) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => range[1] <= 1 ? percent(tick) : tick) }],
+      series: [{ label: "Time", value: (_, value) => value === null ? "" : clock(value) },
+        ...names.map((label, at) => ({ label, stroke: colors[at], width: 2, spanGaps: false, points: { show: values[at].filter((value) => value !== null).length < 2 }, value: (_, value) => value === null ? "" : percent(value) }))],
+    };
+    const made = new uPlot(options, [data.times, ...values], element(id));
+    made.over.addEventListener("click", () => { if (made.cursor.idx !== null && made.cursor.idx !== undefined) choose(made.cursor.idx); });
+    return made;
+  };
+
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  let printing = false;
+  const lighter = (color) => dark.matches && !printing ? `color-mix(in srgb, ${color} 55%, white)` : color;
+  const build = () => {
+    charts.forEach((one) => one.destroy());
+    const all = data.series.flatMap((one) => one.values).filter((value) => value !== null);
+    const low = Math.min(0, ...all), top = Math.max(0, ...all), high = top > 1 ? top : Math.min(1, Math.max(0.1, 1.2 * top));
+    charts = [
+      chart("confidence", 260, data.series.map((one) => one.label), data.series.map((one) => one.values), data.series.map((one) => lighter(one.color)), [low, high]),
+      chart("center", 180, ["From the left", "From the top"], data.centers, [lighter("#0b6bcb"), lighter("#c2410c")], [0, 1]),
+    ];
+    choose(chosen);
+  };
+  let waiting = 0;
+  addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => charts.forEach((one) => one.setSize({ width: one.root.parentElement.clientWidth, height: one.height })), 100);
+  });
+  dark.addEventListener("change", build);
+  addEventListener("beforeprint", () => { printing = true; build(); });
+  addEventListener("afterprint", () => { printing = false; build(); });
+  slider.addEventListener("input", () => choose(Number(slider.value)));
+  showHeat.addEventListener("change", () => choose(chosen));
+  document.querySelectorAll("[data-row]").forEach((button) => button.tagName === "BUTTON" && button.addEventListener("click", () => {
+    choose(data.frames.findIndex((frame) => frame.row === Number(button.dataset.row)));
+    element("timeline-title").scrollIntoView({ block: "start" });
+  }));
+  addEventListener("pageshow", () => draw(chosen));
+  build();
+})();

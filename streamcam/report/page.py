@@ -1,0 +1,250 @@
+"""The page of a report: HTML with everything in it, which needs no network."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import string
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import streamcam
+from streamcam.errors import map_errors
+from streamcam.frames import FloatArray
+from streamcam.media.images import ByteArray
+from streamcam.overlay.colormaps import COLORMAPS, lookup_table
+from streamcam.report.pictures import Album, data_url, draw_heat, heat_of
+from streamcam.report.summary import Shot, Summary, best_of, plain
+from streamcam.sinks.part_file import begin, check_output, commit, part_path, sink_error
+
+MOST_POINTS = 2000
+"""Longer videos are shown with every second, third … explained frame."""
+_MOST_SHOTS = 24
+_MOST_CLASSES = 6
+_MOST_CELLS = 24
+"""Finer maps are shown with this many rows and columns."""
+_FIRST_COLORS = ("#0b6bcb", "#c2410c", "#15803d", "#7c3aed", "#be185d", "#a16207")
+"""Of the classes; each is legible on white and, lightened, on black."""
+
+
+def write_page(path: str | Path, text: str, evidence: Iterable[Path], *, overwrite: bool = False) -> None:
+    """Write a page.
+
+    Args:
+        path: The file to make, which appears when it is complete.
+        text: The page.
+        evidence: Files that must not be written to.
+        overwrite: Whether an existing file may be replaced.
+
+    Raises:
+        OutputExistsError: if it exists.
+        SinkError: if it cannot be written.
+    """
+    path = check_output(path, overwrite=overwrite, inputs=evidence)
+    begin(path)
+    with map_errors(OSError, to=lambda error: sink_error(path, "cannot be written", error)):
+        part_path(path).write_text(text, encoding="utf-8")
+    commit(path, overwrite=overwrite)
+
+
+def build_page(summary: Summary) -> str:
+    """Return the page as HTML.
+
+    Raises:
+        SourceError: if the evidence is damaged.
+    """
+    figures = summary.figures()
+    album = Album(list(summary.evidence.thumbnails()))
+    name = str(figures["settings"].get("overlay", {}).get("colormap", "turbo"))
+    colors = lookup_table(name if name in COLORMAPS else "turbo")
+    data = {**_timeline(summary, album), "colors": base64.b64encode(colors.tobytes()).decode("ascii")}
+    return string.Template(asset("page.html")).substitute(
+        title=html.escape(Path(str(figures["input"].get("name", "video"))).name),
+        version=streamcam.__version__,
+        styles=asset("uPlot.min.css") + asset("report.css"),
+        library=asset("uPlot.iife.min.js"),
+        license=html.escape(asset("uPlot.LICENSE")),
+        script=asset("report.js"),
+        # Nothing in the data can end its element.
+        data=json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
+        facts=_rows(list_facts(figures)),
+        moments=_moments(summary, album, colors),
+        averages="".join(_average_cards(summary, album, colors)),
+        classes="".join(_class_rows(figures["classes"])),
+        warnings=_list(figures["warnings"], "streamcam had nothing to warn of."),
+        command=html.escape(figures["command"] or "The evidence was kept from Python."),
+        settings=html.escape(json.dumps(figures["settings"], indent=1, ensure_ascii=False)),
+        identity=html.escape(json.dumps(figures["identity"], indent=1, ensure_ascii=False)),
+    )
+
+
+def asset(name: str) -> str:
+    """Return the text of a file that pages are made of."""
+    return (files("streamcam.report") / "assets" / name).read_text(encoding="utf-8")
+
+
+def list_facts(figures: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    """Yield names and texts of what was run, from the figures of a summary."""
+    run, given = figures["run"], figures["input"]
+    yield "Input", f"{given.get('name')}, {given.get('width')}x{given.get('height')}"
+    yield "Network", f"{run.get('model')}, weights: {run.get('weights')}"
+    yield "Method", f"{run.get('method')} at {run.get('target_layer') or 'no layer'}"
+    yield "Length", f"{format_time(figures['duration_s'])}, {figures['frames']} frames"
+    yield "Explained", f"{figures['explained']} frames"
+    yield "Mean confidence", format_percent(figures["mean_confidence"])
+    shots = len(figures["shots"])
+    yield "Label changes", f"{figures['label_changes']} within {shots} {'shot' if shots == 1 else 'shots'}"
+    if figures["fps"]:
+        yield "Speed", f"{figures['fps']:.1f} frames a second, {figures['elapsed_s']:.1f} s in all"
+    if not figures["is_complete"]:
+        yield "Incomplete", "The render was stopped before the end."
+
+
+def _rows(facts: Iterable[tuple[str, str]]) -> str:
+    return "".join(
+        f'<tr><th scope="row">{html.escape(name)}</th><td>{html.escape(text)}</td></tr>'
+        for name, text in facts
+    )
+
+
+def _class_rows(classes: Sequence[dict[str, Any]]) -> Iterable[str]:
+    for one in classes:
+        yield (
+            f'<tr><th scope="row">{html.escape(one["label"])}</th><td>{format_percent(one["share"])}</td>'
+            f"<td>{format_percent(one['mean_confidence'])}</td><td>{format_percent(one['least_confidence'])}</td></tr>"
+        )
+
+
+def _list(lines: Sequence[str], otherwise: str) -> str:
+    if not lines:
+        return f"<p>{otherwise}</p>"
+    return f"<ul>{''.join(f'<li>{html.escape(line)}</li>' for line in lines)}</ul>"
+
+
+def _moments(summary: Summary, album: Album, colors: ByteArray) -> str:
+    cards = "".join(_moment_cards(summary, album, colors))
+    return f'<ul class="cards">{cards}</ul>' if cards else "<p>Nothing changes suddenly.</p>"
+
+
+def _moment_cards(summary: Summary, album: Album, colors: ByteArray) -> Iterable[str]:
+    for moment in summary.moments:
+        explanation = summary.explanations[moment.row]
+        shot = next(one for one in summary.shots if one.begin <= moment.row < one.end)
+        first = summary.explanations[shot.begin].frame_index
+        place = album.nearest(explanation.frame_index, first)
+        picture = draw_heat(album.image(place), heat_of(explanation), explanation.region, colors)
+        time = format_time(summary.times_s[moment.row])
+        yield (
+            f'<li><button type="button" class="card" data-row="{moment.row}">'
+            f'<img src="{picture}" alt="" loading="lazy"><span><strong>{time}</strong> '
+            f"{html.escape(moment.text)}</span></button></li>"
+        )
+
+
+def _average_cards(summary: Summary, album: Album, colors: ByteArray) -> Iterable[str]:
+    whole = Shot(0, len(summary.explanations))
+    named = [("Whole video", whole)]
+    if len(summary.shots) > 1:
+        named += [(f"Shot {number}", shot) for number, shot in enumerate(summary.shots[:_MOST_SHOTS], 1)]
+    for name, shot in named:
+        explanations = summary.explanations[shot.begin : shot.end]
+        maps = [heat_of(one) for one in explanations if one.heatmaps]
+        shapes = {heat.shape for heat in maps}
+        if len(shapes) != 1:
+            continue
+        heat: FloatArray = np.mean(maps, axis=0, dtype=np.float32)
+        peak = float(heat.max())
+        place = album.nearest(explanations[0].frame_index, explanations[0].frame_index)
+        shown: FloatArray = heat / np.float32(peak) if peak > 0 else heat
+        picture = draw_heat(album.image(place), shown, explanations[0].region, colors)
+        drift = summary.drift(shot)
+        moves = (
+            "no heat"
+            if drift is None
+            else f"the heat's center moves by up to {format_percent(drift)} of the frame"
+        )
+        span = f"{format_time(summary.times_s[shot.begin])} to {format_time(summary.times_s[shot.end - 1])}"
+        yield (
+            f'<figure><img src="{picture}" alt="Average heat: {name}" loading="lazy">'
+            f"<figcaption><strong>{name}</strong>, {span}: {moves}.</figcaption></figure>"
+        )
+
+
+def _timeline(summary: Summary, album: Album) -> dict[str, Any]:
+    """Return what the script shows of each explained frame, or of every second, third …"""
+    step = -(-len(summary.explanations) // MOST_POINTS)
+    striking = {moment.row for moment in summary.moments}
+    rows = [row for row in range(len(summary.explanations)) if row % step == 0 or row in striking]
+    labels = [one["label"] for one in summary.classes() if one["label"] != "nothing"][:_MOST_CLASSES]
+    firsts = {
+        row: summary.explanations[shot.begin] for shot in summary.shots for row in range(shot.begin, shot.end)
+    }
+    frames = []
+    for row in rows:
+        explanation = summary.explanations[row]
+        shown = explanation.smoothed_predictions or explanation.predictions
+        heat = _coarse(heat_of(explanation))
+        region = explanation.region
+        frames.append(
+            {
+                "row": row,
+                "labels": [[one.label, plain(_shown_number(one))] for one in shown[:5]],
+                "target": ", ".join(target.label for target in explanation.targets),
+                "heat": base64.b64encode((heat * 255).round().astype(np.uint8).tobytes()).decode("ascii"),
+                "shape": list(heat.shape),
+                "region": [region.left, region.top, region.right, region.bottom],
+                "picture": album.nearest(explanation.frame_index, firsts[row].frame_index),
+            }
+        )
+    return {
+        "times": [plain(summary.times_s[row]) for row in rows],
+        "series": [
+            {"label": label, "color": color, "values": [_value_of(summary, row, label) for row in rows]}
+            for label, color in zip(labels, _FIRST_COLORS, strict=False)
+        ],
+        "centers": [[plain(summary.centers[row][axis]) for row in rows] for axis in (0, 1)],
+        "frames": frames,
+        "pictures": [data_url(file) for file in album.files],
+    }
+
+
+def _value_of(summary: Summary, row: int, label: str) -> float | None:
+    """Return the confidence in a class where it is among those that were shown."""
+    explanation = summary.explanations[row]
+    for one in explanation.smoothed_predictions or explanation.predictions:
+        if one.label == label:
+            return plain(_shown_number(one))
+    best = best_of(explanation)
+    return plain(_shown_number(best)) if best is not None and best.label == label else None
+
+
+def _shown_number(prediction: Any) -> float:
+    is_value = prediction.value is not None and not np.isfinite(prediction.probability)
+    return float(prediction.value if is_value else prediction.probability)
+
+
+def _coarse(heat: Any) -> Any:
+    """Average a fine map to at most `_MOST_CELLS` rows and columns."""
+    steps = [max(1, side // _MOST_CELLS) for side in heat.shape]
+    rows, columns = (side // step * step for side, step in zip(heat.shape, steps, strict=True))
+    blocks = heat[:rows, :columns].reshape(rows // steps[0], steps[0], columns // steps[1], steps[1])
+    return blocks.mean(axis=(1, 3))
+
+
+def format_percent(value: float | None) -> str:
+    """Return a probability in percent, and other numbers as they are."""
+    if value is None:
+        return "unknown"
+    return f"{100 * value:.0f} %" if 0 <= value <= 1 else f"{value:.4g}"
+
+
+def format_time(seconds: float) -> str:
+    """Return a time as minutes and seconds: ``1:02.50``."""
+    hundredths = round(seconds * 100)
+    minutes, rest = divmod(hundredths, 6000)
+    return f"{minutes}:{rest // 100:02}.{rest % 100:02}"

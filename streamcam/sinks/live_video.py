@@ -1,0 +1,132 @@
+"""Encoding of live images into a container: none waits in the encoder, and a keyframe comes every second."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import OutputContainer
+from av.video.frame import PictureType
+from av.video.stream import VideoStream
+
+from streamcam.explanations import RenderedFrame
+from streamcam.media.containers import FRAGMENT_S
+from streamcam.media.encoders import EncoderSettings, Encoding, choose_encoding
+from streamcam.media.images import Image, blank_like, planes_of, tags_of
+from streamcam.media.scaling import Resampler
+
+_ENCODER = EncoderSettings(preset="superfast")
+_FALLBACK_RATE = Fraction(30)
+
+
+def choose_live_encoding(path: Path) -> Encoding:
+    """Choose a quick encoder for a container, by the suffix of its files."""
+    return choose_encoding(path, _ENCODER)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LiveTarget:
+    """Where encoded images go."""
+
+    url: str
+    """For FFmpeg: a file or a stream."""
+    muxer: str
+    encoding: Encoding
+    container_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    encoder_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Options besides those of the encoding."""
+    timeout_s: float | None = None
+    """How long opening and each write may take, in seconds; None for ever."""
+
+
+class LiveVideo:
+    """A video of live images, begun with the first one. Belongs to one thread.
+
+    Images keep the times that their pts say, counted from the first. One of another size than the first
+    is scaled to it.
+    """
+
+    def __init__(self, target: LiveTarget, first: RenderedFrame, rate: Fraction | None) -> None:
+        """Open the container, and start the encoder.
+
+        Args:
+            target: Where it goes.
+            first: The first frame, which decides about the size; it is not written yet.
+            rate: Frames per second, as far as known; the timing does not depend on it.
+
+        Raises:
+            av.error.FFmpegError: if container or encoder refuse.
+        """
+        image, encoding = first.image, target.encoding
+        self._first_pts = first.pts
+        self._next_keyframe = 0
+        self._resampler = Resampler()
+        self._container: OutputContainer = av.open(
+            target.url,
+            "w",
+            format=target.muxer,
+            container_options=dict(target.container_options),
+            timeout=target.timeout_s,
+        )
+        try:
+            options = {**encoding.options, **target.encoder_options}
+            stream = self._container.add_stream(
+                encoding.encoder, rate=rate or _FALLBACK_RATE, options=options
+            )
+            assert isinstance(stream, VideoStream)
+            stream.width, stream.height = max(2, image.width // 2 * 2), max(2, image.height // 2 * 2)
+            stream.pix_fmt = encoding.pixel_format
+            context = stream.codec_context
+            stream.time_base = context.time_base = first.time_base
+            context.max_b_frames = 0  # images come out as they go in, and none waits in the encoder
+            tags = tags_of(image)
+            context.color_range, context.colorspace = tags.color_range, tags.colorspace
+            context.color_primaries, context.color_trc = tags.color_primaries, tags.color_trc
+            self._container.start_encoding()
+        except BaseException:
+            self._container.close()
+            raise
+        self._stream = stream
+
+    def write(self, frame: RenderedFrame) -> None:
+        """Encode a frame, and hand it over.
+
+        Raises:
+            av.error.FFmpegError: if encoder, disk or network refuse.
+        """
+        self._container.mux(self._stream.encode(self._prepare(frame)))
+
+    def finish(self) -> None:
+        """Write what the encoder still holds, and close.
+
+        Raises:
+            av.error.FFmpegError: if encoder, disk or network refuse; it is closed then, too.
+        """
+        try:
+            self._container.mux(self._stream.encode(None))
+        finally:
+            self._container.close()
+
+    def close(self) -> None:
+        """Close without what the encoder still holds."""
+        self._container.close()
+
+    def _prepare(self, frame: RenderedFrame) -> Image:
+        """Copy an image, timed from the first frame on, as a keyframe once a second."""
+        image, stream = frame.image, self._stream
+        if (image.width // 2 * 2, image.height // 2 * 2) != (stream.width, stream.height):
+            prepared = self._resampler.to_size(image, stream.width, stream.height)
+        else:
+            prepared = blank_like(image, width=stream.width, height=stream.height)
+            for target, source in zip(planes_of(prepared), planes_of(image), strict=True):
+                target[:] = source[: target.shape[0], : target.shape[1]]
+        pts = frame.pts - self._first_pts
+        prepared.pts, prepared.time_base = pts, frame.time_base
+        prepared.pict_type = PictureType.NONE
+        if pts >= self._next_keyframe:
+            prepared.pict_type = PictureType.I
+            self._next_keyframe = pts + round(FRAGMENT_S / frame.time_base)
+        return prepared

@@ -1,0 +1,162 @@
+"""Publication of live images to servers and players: RTMP, RTSP, SRT, UDP, WHIP, and HLS in a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+
+from av.error import FFmpegError, ProtocolNotFoundError
+
+from streamcam.errors import InvalidArgumentError, NoDirectoryError, SinkError, map_errors, unknown_name
+from streamcam.explanations import RenderedFrame
+from streamcam.media.urls import redact, scheme_of, split_url
+from streamcam.sinks.base import Sink
+from streamcam.sinks.live_video import LiveTarget, LiveVideo, choose_live_encoding
+
+_TIMEOUT_S = 5.0
+_PLAYLIST = "index.m3u8"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Protocol:
+    """A way to publish: one row of `PROTOCOLS`."""
+
+    muxer: str
+    files: str
+    """Suffix of files whose encoding it takes."""
+    options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Options of the muxer."""
+
+
+_LOW_DELAY = {"flush_packets": "1"}
+
+PROTOCOLS: dict[str, Protocol] = {
+    "rtmp": Protocol("flv", ".mp4", {"flvflags": "no_duration_filesize", **_LOW_DELAY}),
+    "rtmps": Protocol("flv", ".mp4", {"flvflags": "no_duration_filesize", **_LOW_DELAY}),
+    "rtsp": Protocol("rtsp", ".ts", {"rtsp_transport": "tcp"}),
+    "rtsps": Protocol("rtsp", ".ts", {"rtsp_transport": "tcp"}),
+    "srt": Protocol("mpegts", ".ts", _LOW_DELAY),
+    "udp": Protocol("mpegts", ".ts", _LOW_DELAY),
+    "tcp": Protocol("mpegts", ".ts", _LOW_DELAY),
+    "whip": Protocol("whip", ".ts"),
+    "hls": Protocol(
+        "hls",
+        ".ts",
+        {"hls_time": "2", "hls_list_size": "6", "hls_flags": "delete_segments+independent_segments"},
+    ),
+}
+"""Scheme → how it is published. ``hls:FOLDER`` writes a playlist and segments, of which the last are kept;
+``whip:https://…`` is WebRTC's way in."""
+
+
+def check_publication(target: str) -> None:
+    """Check, before any work, that something can be published there, without connecting.
+
+    Raises:
+        InvalidArgumentError: if it is no target, or names no host.
+        NoDirectoryError: if the folder's parent does not exist.
+    """
+    _target(target)
+
+
+class Publication(Sink):
+    """Live images on their way to a server or a player. Belongs to one thread.
+
+    It connects with the first image. One that has failed stays so: make another to connect again.
+    """
+
+    def __init__(self, target: str, *, rate: Fraction | None = None) -> None:
+        """Prepare a publication.
+
+        Args:
+            target: A URL with a scheme in `PROTOCOLS`.
+            rate: Frames per second, as far as known.
+
+        Raises:
+            InvalidArgumentError: if it is no target.
+            NoDirectoryError: if the folder's parent does not exist.
+        """
+        self._target = _target(target)
+        self.name = redact(target)
+        self._rate = rate
+        self._video: LiveVideo | None = None
+
+    def write(self, frame: RenderedFrame) -> None:
+        """Send one frame.
+
+        Raises:
+            SinkError: if the server cannot be reached, refuses, or is gone.
+        """
+        with self._mapped_errors():
+            if self._video is None:
+                if self._target.muxer == "hls":
+                    Path(self._target.url).parent.mkdir(exist_ok=True)
+                self._video = LiveVideo(self._target, frame, self._rate)
+            self._video.write(frame)
+
+    def finish(self, *, cut_short: bool = False) -> None:  # noqa: ARG002 - live, every end is one
+        """End the stream in order.
+
+        Raises:
+            SinkError: if the server is gone.
+        """
+        video, self._video = self._video, None
+        if video is not None:
+            with self._mapped_errors():
+                video.finish()
+
+    def abort(self) -> None:
+        """Hang up."""
+        video, self._video = self._video, None
+        if video is not None:
+            with contextlib.suppress(FFmpegError, OSError):
+                video.close()
+
+    def _mapped_errors(self) -> contextlib.AbstractContextManager[None]:
+        # Not chained: what FFmpeg says holds the whole URL, with its key.
+        return map_errors(
+            FFmpegError,
+            OSError,
+            ValueError,
+            to=lambda error: SinkError(f"cannot publish to {self.name}: {_reason(error)}"),
+            chain=False,
+        )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ProtocolNotFoundError):
+        return "FFmpeg here does not have this protocol"
+    return getattr(error, "strerror", None) or type(error).__name__
+
+
+def _target(text: str) -> LiveTarget:
+    """Take a target apart."""
+    scheme, _, rest = text.partition(":")
+    name = scheme.lower()
+    if name not in PROTOCOLS:
+        if scheme_of(text) is None:
+            raise InvalidArgumentError(
+                f"{text!r} is no target to publish to; give {', '.join(f'{each}:…' for each in PROTOCOLS)}"
+            )
+        raise unknown_name("protocol", name, PROTOCOLS)
+    protocol = PROTOCOLS[name]
+    url = text
+    if name == "hls":
+        folder = Path(rest)
+        if not rest or not folder.absolute().parent.is_dir():
+            raise NoDirectoryError(f"no directory {str(folder.parent)!r} for the folder of {text!r}")
+        url = str(folder / _PLAYLIST)
+    elif name == "whip":
+        url = rest
+        if scheme_of(url) not in ("http", "https"):
+            raise InvalidArgumentError(
+                f"{redact(rest)!r} is no address of a WHIP server; give whip:https://…"
+            )
+    if name != "hls" and not split_url(url).netloc:
+        raise InvalidArgumentError(f"{redact(text)!r} names no host; give {name}://HOST:PORT/…")
+    encoding = choose_live_encoding(Path(f"stream{protocol.files}"))
+    tune = {"tune": "zerolatency"} if encoding.encoder == "libx264" else {}
+    return LiveTarget(url, protocol.muxer, encoding, protocol.options, tune, _TIMEOUT_S)

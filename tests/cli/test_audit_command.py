@@ -1,0 +1,90 @@
+"""``streamcam audit``: verdicts, files for programs, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+from color_networks import BOX, save_thing
+
+from streamcam.cli import run
+
+ROI = ",".join(map(str, BOX))
+BASE = [
+    "audit",
+    "thing.png",
+    "--roi",
+    ROI,
+    "--precision",
+    "fp32",
+    "--backend",
+    "torch",
+    "--target-layer",
+    "features",
+]
+
+
+@pytest.fixture(autouse=True)
+def thing(work: Path) -> Path:
+    save_thing(work / "thing.png")
+    return work
+
+
+@pytest.mark.parametrize(
+    ("model", "code", "says"),
+    [
+        ("by_object", 0, "thing rests on the object: "),
+        ("by_background", 1, "thing leans on the background: "),
+    ],
+)
+def test_the_exit_code_tells_a_network_that_leans_on_the_background(
+    thing: Path, capfd: pytest.CaptureFixture[str], model: str, code: int, says: str
+) -> None:
+    files = ["--json", "audit.json", "--junit", "audit.xml", "--fail-under", "0.6"]
+    assert run([*BASE, "--model", f"color_networks:{model}", *files]) == code
+    said = capfd.readouterr()
+    assert says in said.out
+    assert ("error: below 0.6: thing" in said.err) is (code == 1)
+    read = json.loads((thing / "audit.json").read_text())
+    assert (read["passed"], read["fail_under"], len(read["classes"])) == (code == 0, 0.6, 1)
+    assert read["score"] == read["classes"][0]["score"]
+    suite = ElementTree.parse(thing / "audit.xml").getroot()
+    assert (suite.attrib["tests"], suite.attrib["failures"]) == ("1", str(code))
+    (case,) = suite.findall("testcase")
+    assert case.attrib["name"] == "thing"
+    assert (case.find("failure") is not None) is (code == 1)
+
+
+def test_figures_can_go_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run([*BASE, "--model", "color_networks:by_background", "--json", "-"]) == 0
+    read = json.loads(capfd.readouterr().out)
+    assert read["classes"][0]["verdict"] == "leans on the background"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--fail-under", "60"], "--fail-under is a score from 0 to 1, not 60"),
+        (["--json", "no/audit.json"], "there is no directory 'no'; make it first"),
+        (["--roi", "1,2,3"], "--roi 1,2,3 has 3 numbers"),
+    ],
+)
+def test_mistakes_are_reported_before_a_network_is_loaded(
+    capfd: pytest.CaptureFixture[str],
+    options: list[str],
+    says: str,
+) -> None:
+    assert run([*BASE, "--model", "no_such_module:factory", *options]) == 2
+    said = capfd.readouterr().err
+    assert says in said
+    assert said.count("\n") == 1
+
+
+def test_a_file_that_cannot_be_written_is_one_line(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (work / "audit.json").mkdir()
+    assert run([*BASE, "--model", "color_networks:by_object", "--json", "audit.json"]) == 1
+    assert capfd.readouterr().err.splitlines()[-1] == (
+        "streamcam: error: 'audit.json' cannot be written: Is a directory"
+    )

@@ -1,0 +1,53 @@
+"""The README's gallery: its pictures are there, small, and shown with the commands that make them."""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+from PIL import Image
+
+from streamcam.cli import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+MOST_BYTES = 1_500_000
+
+
+def load_tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_gallery", ROOT / "tools" / "make_gallery.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+TOOL = load_tool()
+
+
+@pytest.mark.parametrize("name", TOOL.GALLERY)
+def test_every_picture_is_shown_with_its_command(name: str) -> None:
+    arguments, _ = TOOL.GALLERY[name]
+    line = next(
+        line for line in (ROOT / "README.md").read_text("utf-8").splitlines() if f"{name}.jpg" in line
+    )
+    assert f"media/gallery/{name}.jpg) `{arguments}`" in line
+    with Image.open(TOOL.FOLDER / f"{name}.jpg") as image:
+        assert image.width in (640, 960)
+
+
+@pytest.mark.parametrize("name", TOOL.GALLERY)
+def test_every_command_can_be_parsed(name: str) -> None:
+    command, *options = shlex.split(TOOL.GALLERY[name][0])
+    context = click.Context(cli.commands[command], info_name=command)
+    cli.commands[command].parse_args(context, ["in.mp4", "-o", "out.png", *options])
+
+
+def test_the_pictures_are_small_and_no_others_lie_there() -> None:
+    files = list(TOOL.FOLDER.iterdir())
+    assert {file.stem for file in files} == set(TOOL.GALLERY)
+    assert sum(file.stat().st_size for file in files) < MOST_BYTES
