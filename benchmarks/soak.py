@@ -1,11 +1,11 @@
 """Measure memory, threads and handles of three live sessions over time: can `streamcam live` run for days?
 
-    python benchmarks/soak.py [--minutes 60] [--case video …] [--video VIDEO]
+    python benchmarks/soak.py [--minutes 60] [--case video …] [--video VIDEO] [--keys mkv,Mkv]
 
 video: a video in a loop. failing: a fake camera that fails every two seconds, returns in another size and has
-a clock that jumps, while a fake user resizes the window every second and presses r every five. stream: one
-that sends six seconds of frames at once and disconnects. Each runs in its own process, one after the other,
-with the default model and without a display. Linux only.
+a clock that jumps, while a fake user resizes the window every second, presses r every five and others
+(`--keys`) every thirty. stream: one that sends six seconds of frames at once and disconnects. Each runs in
+its own process, one after the other, with the default model and without a display. Linux only.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ import numpy as np
 
 ROWS = 12
 """Lines of a table."""
+
+SETTLED_S = 600
+"""From when on memory may no longer grow."""
 
 SIZES = ((640, 480), (320, 240), (1280, 720))
 RATE = 25
@@ -61,7 +64,7 @@ def pattern(index: int, size: tuple[int, int]) -> np.ndarray:
 # --- The previews, in processes of their own -------------------------------------------------------------
 
 
-def show(location: str, stats: Path, seconds: float, folder: Path) -> None:
+def show(location: str, stats: Path, seconds: float, folder: Path, keys: str) -> None:
     """Run one live session: of the failing camera, or of a stream."""
     from streamcam.session.live import live
     from streamcam.session.settings import LiveSettings
@@ -79,7 +82,7 @@ def show(location: str, stats: Path, seconds: float, folder: Path) -> None:
         source,
         "efficientnet_lite0",
         settings=settings,
-        outputs=[restless_display(folder if is_camera else None)],
+        outputs=[restless_display(folder if is_camera else None, keys.split(","))],
     )
 
 
@@ -114,10 +117,10 @@ def failing_camera() -> Any:
     return FailingCamera()
 
 
-def restless_display(folder: Path | None) -> Any:
+def restless_display(folder: Path | None, keys: list[str]) -> Any:
     """Make a display that composes images and shows them nowhere.
 
-    With a folder it has another size every second, and r is pressed every five.
+    With a folder it has another size every second; r is pressed every five, and every thirty the next keys.
     """
     from streamcam.session.commands import KeyPress
     from streamcam.session.window import Display
@@ -140,7 +143,9 @@ def restless_display(folder: Path | None) -> Any:
             self.presses += 1
             for recording in sorted((folder or Path()).glob("streamcam-*"))[:-2]:
                 recording.unlink()
-            return (KeyPress("r"),)
+            turn, rest = divmod(self.presses, 6)
+            others = "" if rest else keys[turn % len(keys)]
+            return tuple(map(KeyPress, "r" + others))
 
     return Composing() if folder is None else Restless()
 
@@ -196,6 +201,12 @@ def report(name: str, samples: list[Sample], stats: Path) -> None:
             f"| {usual:.1f} | {worst:.1f} |"
         )
     ended_s = samples[-1].at_s
+    if ended_s > 2 * SETTLED_S:
+        settled, last = (
+            statistics.median(one.memory_mb for one in samples if abs(one.at_s - at_s) <= 60)
+            for at_s in (SETTLED_S, ended_s - 63)  # not while it ends
+        )
+        print(f"\nmemory after {SETTLED_S / 60:.0f} minutes {settled:.1f} MB, at the end {last:.1f} MB")
     later = [sample for sample in samples if ended_s / 2 < sample.at_s < ended_s - 3]  # not while it ends
     slope = np.polyfit([one.at_s for one in later], [one.memory_mb for one in later], 1)[0]
     print(
@@ -236,11 +247,14 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--case", action="append", choices=CASES, help="default: all")
     parser.add_argument("--video", type=Path, help="default: one that is made up")
-    parser.add_argument("--show", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--keys", default="mkv", help="pressed every thirty seconds; several, in turn: mkv,Mkv"
+    )
+    parser.add_argument("--show", nargs=5, help=argparse.SUPPRESS)
     settings = parser.parse_args()
     if settings.show:
-        location, stats, seconds, folder = settings.show
-        show(location, Path(stats), float(seconds), Path(folder))
+        location, stats, seconds, folder, keys = settings.show
+        show(location, Path(stats), float(seconds), Path(folder), keys)
         return
     machine = platform.processor() or platform.machine()
     print(f"Machine: {machine}, {os.cpu_count()} cores, load before {os.getloadavg()[0]:.1f}")
@@ -267,6 +281,7 @@ def main() -> None:
                     str(stats),
                     str(seconds),
                     str(folder),
+                    settings.keys,
                 ]
             report(case, watch(command, seconds), stats)
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 from streamcam.errors import InvalidArgumentError, unknown_name
 from streamcam.explain.methods import HEAD_ONLY, METHODS
-from streamcam.explain.targets import Target
-from streamcam.models import FITS, Model, Segmenter
+from streamcam.explain.targets import Target, TargetRequest, asks_for_objects
+from streamcam.models import AUTO, FITS, Model, Segmenter
 
 _KEEP_TO_OBJECTS = ("hirescam", "layercam", "gradcam-elementwise")
 """Methods that multiply activations and gradients place by place: heat stays where an object was found."""
@@ -94,6 +94,18 @@ def check_method(method: str, model: Model, targets: Sequence[Target]) -> None:
             f"method {method!r} explains single images, and {model.name} takes clips of "
             f"{model.clip_length} frames; use one of {able}"
         )
+
+
+def choose_method(method: str, classes: TargetRequest | Sequence[TargetRequest] | None) -> str:
+    """Return a method with its options, as `parse_method` takes it: what was asked for, if not ``"auto"``.
+
+    Args:
+        method: Name of a method with its options, or ``"auto"``.
+        classes: What is to be explained.
+    """
+    if method != AUTO:
+        return method
+    return "hirescam" if asks_for_objects(classes) else "gradcam"
 
 
 def note_on_objects(method: str, targets: Sequence[Target]) -> str | None:

@@ -25,6 +25,7 @@ from streamcam.explain.compatibility import (
     check_method,
     check_settings,
     check_targets,
+    choose_method,
     note_on_objects,
 )
 from streamcam.explain.devices import choose_device, choose_precision
@@ -73,7 +74,7 @@ class Explainer:
         self,
         model: str | Model = DEFAULT_MODEL,
         *,
-        method: str = "gradcam",
+        method: str = AUTO,
         target_layer: str = AUTO,
         classes: TargetRequest | Sequence[TargetRequest] | None = None,
         against: int | str | None = None,
@@ -93,7 +94,8 @@ class Explainer:
 
         Args:
             model: A model from `streamcam.load_model`, or the name of one that is loaded with its defaults.
-            method: A name in `METHODS`, with options as in ``"occlusion:patch=32,stride=16"``.
+            method: A name in `METHODS`, with options as in ``"occlusion:patch=32,stride=16"``; ``"auto"`` for
+                gradcam, and for hirescam where objects are explained one by one.
             target_layer: Dotted name of a layer, several joined by ``+``, or ``"auto"`` for the last one
                 with a spatial grid.
             classes: What to explain: indices, names, ``"top3"`` for each image's three most probable
@@ -123,6 +125,7 @@ class Explainer:
         Raises:
             StreamcamError: one of its subclasses, if one of these does not exist or cannot be used here.
         """
+        method = choose_method(method, classes)
         self.method, self._options = parse_method(method)
         check_settings(self.method, signed=signed, fit=fit, top_k=top_k, batch_size=batch_size)
         device_choice = choose_device(device)

@@ -190,6 +190,17 @@ def resolve_targets(
     return tuple(dict.fromkeys(targets)) or (Target(rank=0, against=other),)
 
 
+def asks_for_objects(requested: TargetRequest | Sequence[TargetRequest] | None) -> bool:
+    """Return whether objects are to be explained one by one, given what `resolve_targets` takes."""
+    if requested is None or isinstance(requested, int | str) or callable(requested):
+        return _as_objects(requested) is not None
+    return any(_as_objects(request) is not None for request in requested)
+
+
+def _as_objects(request: TargetRequest | None) -> re.Match[str] | None:
+    return re.fullmatch(r"instance(s|\d+)", request, re.IGNORECASE) if isinstance(request, str) else None
+
+
 def _targets_of(model: Model, request: TargetRequest, against: int | None) -> list[Target]:
     if callable(request):
         return [Target(function=request, label=getattr(request, "__name__", "function"))]
@@ -200,7 +211,7 @@ def _targets_of(model: Model, request: TargetRequest, against: int | None) -> li
                 f"target {request!r} asks for {count} classes of {len(model.labels)}; use top1, top2 …"
             )
         return [Target(rank=rank, against=against) for rank in range(count)]
-    one = re.fullmatch(r"instance(s|\d+)", request, re.IGNORECASE) if isinstance(request, str) else None
+    one = _as_objects(request)
     if one is not None:
         if not model.finds_objects:
             raise InvalidArgumentError(

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from streamcam.explain import Explainer
     from streamcam.models import Model
 
-DEFAULT_METHOD = "gradcam"
-
 
 def live(
     source: str | int | Path | Source,
@@ -82,7 +80,8 @@ def open_session(
         source: The source; see `live`.
         explainer: The explainer, or what makes it; see `live`.
         settings: The settings of the session.
-        request: What to explain at first; what the explainer was built for, or Grad-CAM, if None.
+        request: What to explain at first; what the explainer was built for, or what explainers explain by
+            default, if None.
         outputs: More outputs; see `live`.
         commands: More sources of commands; see `live`.
         announce: Receives messages for those who see no window; see `live`.
@@ -150,7 +149,7 @@ def _explainer_for(
     explainer: str | Model | Explainer | ExplainerFor | None, request: ExplainRequest | None
 ) -> tuple[ExplainerFor, ExplainRequest]:
     """Return what makes explainers, and the first request."""
-    first = request or ExplainRequest(DEFAULT_METHOD)
+    first = request or ExplainRequest()
     if explainer is None or isinstance(explainer, str):
         arguments = {} if explainer is None else {"name": explainer}
         return explainers.Explainers(explainers.build_from_model(arguments)), first

@@ -119,7 +119,7 @@ class LiveSession:
         self._command_sources: list[CommandSource] = [*given, *commands]
         self._announce = announce
         self._clock = clock
-        first = request or ExplainRequest("gradcam")
+        first = request or ExplainRequest()
         self._state = LiveState(source.info.name, first, self._settings.view, wording=wording)
         self._threads = LiveThreads(source, explainer_for, self._state.request, self._settings.temporal)
         self._heat = LiveHeat(self._settings.temporal, self._settings.localization)

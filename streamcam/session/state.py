@@ -26,13 +26,15 @@ STALLED_S = 2.0
 class ExplainRequest:
     """Method, layer and class to explain. Without class and rank: the classes the explainer is set up for."""
 
-    method: str
-    """Name of the method, with options as in ``"occlusion:patch=32"``."""
+    method: str = "auto"
+    """Name of the method, with options as in ``"occlusion:patch=32"``; ``"auto"`` as for `Explainer`."""
     layer: str = "auto"
     class_index: int | None = None
     """The class to explain in every frame."""
     rank: int | None = None
     """Or the place among each frame's predictions: 0 for the most probable class, 1 for the second …"""
+    panes: str | None = None
+    """Name in `streamcam.session.explainers.PANES` of what is compared side by side; None for nothing."""
     prompts: tuple[str, ...] | None = None
     """Texts to compare frames with; None for those that the network was loaded with."""
 
@@ -54,6 +56,8 @@ class ExplainerFacts:
     """Methods to choose from."""
     notes: tuple[str, ...] = ()
     """Remarks on the choices made, for the user, a sentence each."""
+    panes: str | None = None
+    """The same as in `ExplainRequest`."""
     takes_prompts: bool = False
     """Whether its classes are texts that can be replaced."""
 

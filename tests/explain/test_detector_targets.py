@@ -106,6 +106,26 @@ def test_each_object_has_a_map_of_the_level_it_was_found_at() -> None:
     assert third.max() == pytest.approx(1)
 
 
+def test_objects_are_explained_by_a_method_that_keeps_to_them_unless_another_is_asked_for() -> None:
+    image = scene((1, 2), (6, 6))
+    chosen = {
+        "instances": "hirescam",
+        "instance2": "hirescam",
+        ("red", "INSTANCES"): "hirescam",
+        "red": "gradcam",
+        None: "gradcam",
+        0: "gradcam",
+    }
+    for classes, method in chosen.items():
+        made = explainer(classes=classes, method="auto")
+        assert made.method == method
+        assert made.explain(image)[0].method == method
+        assert made.notes == []
+    asked = explainer(classes="instances", method="gradcam")
+    assert asked.method == "gradcam"
+    assert "weighs whole channels" in asked.notes[0]
+
+
 def test_a_class_is_explained_by_all_its_objects_and_by_nothing_where_there_are_none() -> None:
     (explanation,) = explainer(classes="red").explain(scene((1, 2), (6, 6)))
     assert explanation.heatmaps[0].nonzero() == (pytest.approx([1, 6]), pytest.approx([2, 6]))

@@ -16,6 +16,7 @@ from streamcam.overlay import COLORMAPS, LAYOUTS, OverlaySettings
 from streamcam.session import commands
 from streamcam.session.commands import (
     COMMANDS,
+    LIVE_LAYOUTS,
     Argument,
     Command,
     CommandCall,
@@ -94,6 +95,12 @@ def test_methods_go_around_in_both_directions() -> None:
         assert effects == (Explain(state.request),)
     assert seen == ["hirescam", "eigencam", "gradcam", "eigencam", "hirescam"]
     assert text_of(state) == "method hirescam …"
+
+
+def test_the_method_after_one_that_was_chosen_by_itself_is_the_next() -> None:
+    chosen = dataclasses.replace(FACTS, method="hirescam")
+    state = dataclasses.replace(SHOWN, request=ExplainRequest(), facts=chosen)
+    assert press_key(state, "m")[0].request.method == "eigencam"
 
 
 def test_options_of_a_method_do_not_count_in_the_list_of_methods() -> None:
@@ -220,9 +227,28 @@ def test_the_look_changes_and_changes_back() -> None:
     assert view.overlay.layout == list(LAYOUTS)[1]
     state, effects = press_key(state, "escape")  # closes the help, and does not quit
     assert effects == ()
-    state, effects = press_key(press(state, "o", "i", *"v" * (len(LAYOUTS) - 1)), " ")
+    state, effects = press_key(press(state, "o", "i", *"v" * (len(LIVE_LAYOUTS) - 1)), " ")
     assert effects == (Freeze(False),)
     assert (state.view, state.frozen) == (View(), False)
+
+
+def test_behind_the_layouts_methods_and_layers_stand_side_by_side() -> None:
+    state = press(SHOWN, *"v" * len(LAYOUTS))
+    assert (state.request.panes, text_of(state)) == ("methods", "methods side by side …")
+    state, effects = press_key(state, "v")
+    assert effects == (Explain(state.request),)
+    assert state.request.panes == "layers"
+    state, effects = press_key(state, "v")
+    assert effects == (Explain(state.request),)
+    assert (state.request.panes, state.view) == (None, press(SHOWN, *"v" * len(LIVE_LAYOUTS)).view)
+
+
+def test_another_method_leaves_the_grid_of_methods_and_stays_in_that_of_layers() -> None:
+    grid = press(SHOWN, *"v" * len(LAYOUTS))
+    assert press(grid, "m").request.panes is None
+    assert press(grid, "v", "m").request.panes == "layers"
+    assert press(grid, "l").request.panes == "methods"
+    assert press(grid, "v", "l").request.panes is None
 
 
 def test_messages_name_what_a_key_turns_off() -> None:

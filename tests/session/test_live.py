@@ -88,7 +88,7 @@ def test_commands_come_from_python(clip: Path) -> None:
         outputs=[Collector(steer)],
         commands=[queue],
     )
-    assert [request.method for request in explainers.requests][:2] == ["gradcam", "other"]
+    assert [request.method for request in explainers.requests][:2] == ["auto", "other"]
 
 
 def test_a_session_frozen_from_the_beginning_holds_its_first_frame() -> None:

@@ -84,7 +84,7 @@ def take_comparison(
     ranks = [name for name in explainer["classes"] if re.fullmatch(r"(top|instance).*", name, re.IGNORECASE)]
     fixed = [name for name in explainer["classes"] if name not in ranks]
     pairs = [
-        ("--methods", compared["methods"], "--method", explainer["method"] != "gradcam"),
+        ("--methods", compared["methods"], "--method", explainer["method"] != "auto"),
         ("--layers", compared["layers"], "--target-layer", explainer["target_layer"] != "auto"),
         ("--classes", compared["classes"] or ranks, "--class", fixed),
         ("--prompts", prompts, "--prompt", model["prompts"]),
@@ -94,7 +94,7 @@ def take_comparison(
         if values and value:
             raise InvalidArgumentError(f"{several} and {single} cannot be combined; leave one out")
     is_default = not any(compared.values()) and not ranks and not prompts
-    if is_default and explainer["method"] != "gradcam":
+    if is_default and explainer["method"] != "auto":
         raise InvalidArgumentError("nothing differs between panes by --method; name several with --methods")
     compared["classes"] = (*compared["classes"], *ranks, *prompts)
     if prompts:

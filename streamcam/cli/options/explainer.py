@@ -177,7 +177,8 @@ _explanation_options = combine(
         "--method",
         default_of="Explainer",
         metavar="NAME",
-        help="How the map is computed; streamcam methods lists all methods.",
+        help="How the map is computed; streamcam methods lists all methods. auto is gradcam, and hirescam "
+        "for --target instances.",
     ),
     option(
         "--target-layer",
