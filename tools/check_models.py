@@ -1,10 +1,11 @@
 """Explain one image with every model, and check the target layer and the maps.
 
-All of torchvision's classifiers and a member of each of timm's families are built untrained, one after
-another, and explain an image of noise by Grad-CAM and HiResCAM. A model passes if both maps are finite and
-not constant. Nothing is downloaded.
+All of torchvision's networks, a member of each of timm's families, some of open_clip's, and one of each kind
+of Hugging Face's transformers are built untrained, one after another, and explain an image of noise, or a
+clip that repeats it, by Grad-CAM and HiResCAM. A model passes if both maps are finite and not constant.
+Nothing is downloaded.
 
-    python tools/check_models.py [--family torchvision|timm] [--only TEXT] [--methods] [--markdown]
+    python tools/check_models.py [--family NAME] [--only TEXT] [--methods] [--markdown]
 
 With --methods all methods are tried but those that run the network once for every channel, which tests try on
 small networks. A method has to give such a map, or to refuse the model in words.
@@ -18,18 +19,21 @@ import argparse
 import dataclasses
 import gc
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+from transformers_networks import NETWORKS, save
 
 from streamcam.errors import StreamcamError
 from streamcam.explain import Explainer
 from streamcam.explain.methods import METHODS
-from streamcam.models import Classifier, known_models, load_model
+from streamcam.models import Model, known_models, load_model
 
 # Networks of larger images are built for this side: the layers are the same and the time is not.
 LARGEST_SIDE = 256
@@ -67,6 +71,12 @@ TIMM = """
     botnet26t_256 halonet26t lambda_resnet26t bat_resnext26ts
 """
 """One small member of each of timm's families that are classifiers."""
+
+
+CLIP = "RN50 ViT-B-32 ViT-B-16-plus-240 convnext_base coca_ViT-B-32 EVA02-B-16 MobileCLIP-S1"
+"""One member of each of open_clip's families whose texts need no download."""
+
+PROMPTS = ("a cat", "a cup")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +117,8 @@ class Row:
         )
 
 
+FAMILIES = ("torchvision", "timm", "detection", "segmentation", "video", "clip", "hf")
+
 HEADERS = ("model", "parameters", "fit", "layer", "grid", "finite", "varied", "seconds", "result")
 WIDTHS = (40, 10, 7, 40, 7, 6, 6, 7, 6)
 
@@ -115,55 +127,67 @@ def check(name: str, methods: Sequence[str]) -> Row:
     """Build a model, explain an image of noise by some methods, and say what came of it."""
     started = time.perf_counter()
     try:
-        row = _explain(_untrained(name), methods)
+        row = _explain(untrained(name), methods)
     except StreamcamError as error:
         row = Row(name, error=str(error))
     return dataclasses.replace(row, model=name, seconds=time.perf_counter() - started)
 
 
-def _untrained(name: str) -> Classifier:
+def untrained(name: str) -> Model:
+    """Build a model without weights: by its name, or as ``hf:`` and a name in `NETWORKS` of transformers."""
     torch.manual_seed(0)
-    side = _published_side(name)
-    small = SMALLER_SIDE if side is not None and side > LARGEST_SIDE else None
-    classifier = load_model(name, weights="none", input_size=small)
+    if name.removeprefix("hf:") in NETWORKS:
+        with tempfile.TemporaryDirectory() as folder:
+            save(name.removeprefix("hf:"), Path(folder))
+            architecture, _ = NETWORKS[name.removeprefix("hf:")]
+            takes_prompts = architecture.endswith("Model")
+            model = load_model(f"hf:{folder}", prompts=PROMPTS if takes_prompts else ())
+    else:
+        side = _published_side(name)
+        classifies = ":" not in name or name.startswith("timm:")
+        small = SMALLER_SIDE if classifies and side is not None and side > LARGEST_SIDE else None
+        prompts = PROMPTS if name.startswith("clip:") else ()
+        confidence = 0.0 if name.startswith("detection:") else None
+        model = load_model(name, weights="none", input_size=small, prompts=prompts, confidence=confidence)
     # Some begin with a classifier of zeros, whose gradients would be zeros too.
-    for part in classifier.module.modules():
+    for part in model.module.modules():
         if isinstance(part, nn.Linear | nn.Conv2d) and not part.weight.any():
             nn.init.normal_(part.weight, std=0.02)
-    _settle(classifier)
-    return classifier
+    _settle(model)
+    return model
 
 
-def _settle(classifier: Classifier) -> None:
+def _settle(model: Model) -> None:
     """Give batch normalization the statistics of the image: else signals fade in some networks."""
-    norms = [
-        part for part in classifier.module.modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)
-    ]
+    kinds = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
+    norms = [part for part in model.module.modules() if isinstance(part, kinds)]
     for norm in norms:
         norm.train().momentum = 1.0
         if norm.affine and not norm.weight.any():  # a block that is to add nothing at first
             nn.init.ones_(norm.weight)
     if norms:
-        side = classifier.input.size
+        width, height = model.input.sides
         pixels = torch.from_numpy(IMAGE).permute(2, 0, 1).unsqueeze(0).float()
-        pixels = F.interpolate(pixels, (side, side), mode="bilinear").repeat(2, 1, 1, 1)
+        pixels = F.interpolate(pixels, (height, width), mode="bilinear").repeat(2, 1, 1, 1)
+        if model.clip_length > 1:
+            pixels = pixels.unsqueeze(2).repeat(1, 1, model.clip_length, 1, 1)
         with torch.no_grad():
-            classifier.module(classifier.input.normalize(pixels))
-    classifier.module.eval()
+            model.forward(model.prepare(pixels))
+    model.module.eval()
 
 
 def _published_side(name: str) -> int | None:
     return next((info.input_size for info in known_models(name) if info.name == name), None)
 
 
-def _explain(classifier: Classifier, methods: Sequence[str]) -> Row:
+def _explain(model: Model, methods: Sequence[str]) -> Row:
     finite = varied = True
     refused = []
     for method in methods:
         # Signed, so that a map of nothing but evidence against the class is not taken for an empty one.
         signed = METHODS[method].signed
         try:
-            explainer = Explainer(classifier, method=method, signed=signed, backend="torch")
+            explainer = Explainer(model, method=method, signed=signed, backend="torch")
             (explanation,) = explainer.explain([IMAGE])
         except StreamcamError:
             if method in USUAL_METHODS:
@@ -174,7 +198,7 @@ def _explain(classifier: Classifier, methods: Sequence[str]) -> Row:
         finite &= bool(np.isfinite(heatmap).all()) and "not finite" not in explanation.flags.values()
         varied &= bool(np.ptp(heatmap) > 1e-4 * np.abs(heatmap).max())
     rows, columns = heatmap.shape
-    parameters = sum(parameter.numel() for parameter in classifier.module.parameters())
+    parameters = sum(parameter.numel() for parameter in model.module.parameters())
     grid = f"{columns}x{rows}"
     layer = explainer.target_layer
     return Row("", parameters, explainer.fit, layer, grid, finite, varied, refused=tuple(refused))
@@ -186,6 +210,13 @@ def wanted(family: str | None, text: str) -> Iterator[str]:
         yield from (info.name for info in known_models() if text in info.name)
     if family in (None, "timm"):
         yield from (f"timm:{name}" for name in TIMM.split() if text in f"timm:{name}")
+    for prefix in ("detection", "segmentation", "video"):
+        if family in (None, prefix):
+            yield from (info.name for info in known_models(f"{prefix}:") if text in info.name)
+    if family in (None, "clip"):
+        yield from (f"clip:{name}" for name in CLIP.split() if text in f"clip:{name}")
+    if family in (None, "hf"):
+        yield from (f"hf:{name}" for name in NETWORKS if text in f"hf:{name}")
 
 
 def _line(cells: tuple[str, ...], *, markdown: bool) -> str:
@@ -196,7 +227,7 @@ def _line(cells: tuple[str, ...], *, markdown: bool) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--family", choices=("torchvision", "timm"), help="only this one")
+    parser.add_argument("--family", choices=FAMILIES, help="only this one")
     parser.add_argument("--only", default="", metavar="TEXT", help="only models whose name contains it")
     parser.add_argument("--methods", action="store_true", help="try all methods of few passes")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")

@@ -168,7 +168,7 @@ def plan_render(
         if comparison is not None:
             check_comparison(Path(output), settings)
             overlay = PaneOverlay(comparison.grid(), settings.overlay)
-            stabilizer = PaneStabilizer(comparison, settings.temporal)
+            stabilizer = PaneStabilizer.of_comparison(comparison, settings.temporal)
         localizer = Localizer(settings.localization, info)
         width, height = overlay.measure(info.width, info.height)
         drawn = dataclasses.replace(info, width=width, height=height)

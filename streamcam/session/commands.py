@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 from streamcam.errors import InvalidArgumentError, unknown_name
 from streamcam.overlay import COLORMAPS, LAYOUTS
 from streamcam.session.class_entry import ClassEntry
+from streamcam.session.explainers import PANES
 from streamcam.session.state import (
     Effect,
     Explain,
@@ -26,6 +27,9 @@ from streamcam.session.state import (
     ToggleRecording,
     Update,
 )
+
+LIVE_LAYOUTS = (*LAYOUTS, *PANES)
+"""The layouts that the key goes through: those of one explanation, and grids of several."""
 
 Argument = str | float | None
 
@@ -77,7 +81,8 @@ def change_method(state: LiveState, argument: Argument) -> Update:
     asked = state.facts.method if state.request.method == "auto" else state.request.method
     # The request may carry options; the list has bare names.
     method = _chosen("method", methods, asked.partition(":")[0], argument)
-    return _request(state, f"method {method} …", method=method)
+    panes = None if state.request.panes == "methods" else state.request.panes
+    return _request(state, f"method {method} …", method=method, panes=panes)
 
 
 def change_layer(state: LiveState, argument: Argument) -> Update:
@@ -91,7 +96,8 @@ def change_layer(state: LiveState, argument: Argument) -> Update:
         layer = _chosen("layer", state.facts.layers, current, argument)
     else:
         return Update(state)
-    return _request(state, f"layer {layer} …", layer=layer)
+    panes = None if state.request.panes == "layers" else state.request.panes
+    return _request(state, f"layer {layer} …", layer=layer, panes=panes)
 
 
 def toggle_lock(state: LiveState, _: Argument) -> Update:
@@ -198,10 +204,15 @@ def toggle_heat(state: LiveState, _: Argument) -> Update:
 
 
 def change_layout(state: LiveState, argument: Argument) -> Update:
-    """Go to another layout: by name, or by steps."""
-    layout = _chosen("layout", tuple(LAYOUTS), state.view.overlay.layout, argument)
+    """Go to another layout, or to a grid of methods or layers: by name, or by steps."""
+    layout = _chosen("layout", LIVE_LAYOUTS, layout_of(state), argument)
+    if layout in PANES:
+        return _request(state, f"{layout} side by side …", panes=layout)
     overlay = dataclasses.replace(state.view.overlay, layout=layout)
-    return Update(state.with_view(overlay=overlay).with_message(layout))
+    state = state.with_view(overlay=overlay)
+    if state.request.panes is not None:
+        return _request(state, layout, panes=None)
+    return Update(state.with_message(layout))
 
 
 def change_label_size(state: LiveState, argument: Argument) -> Update:
@@ -220,6 +231,11 @@ def toggle_caption(state: LiveState, _: Argument) -> Update:
         return Update(state.with_message("there is no caption"))
     overlay = dataclasses.replace(state.view.overlay, caption=hidden)
     return Update(state.with_view(overlay=overlay, hidden_caption=caption))
+
+
+def layout_of(state: LiveState) -> str:
+    """Return the layout in use, one of `LIVE_LAYOUTS`."""
+    return state.request.panes or state.view.overlay.layout
 
 
 def toggle_statistics(state: LiveState, _: Argument) -> Update:

@@ -8,7 +8,8 @@ import functools
 from streamcam.explanations import StabilizedFrame
 from streamcam.frames import Frame
 from streamcam.media.images import Image
-from streamcam.overlay import Overlay, OverlaySettings
+from streamcam.overlay import Overlay, OverlaySettings, PaneOverlay
+from streamcam.panes import PaneGrid
 
 _SMALLEST = 16
 """Smallest side of a canvas in pixels; smaller windows show a scaled-down canvas of this size."""
@@ -19,6 +20,7 @@ class Compositor:
 
     def __init__(self) -> None:
         self._overlay = functools.lru_cache(maxsize=4)(Overlay)
+        self._pane_overlay = functools.lru_cache(maxsize=2)(_pane_overlay)
 
     def compose(
         self,
@@ -40,11 +42,20 @@ class Compositor:
         """
         canvas = None if size is None else (_even(size[0]), _even(size[1]))
         drawn = frame if stabilized is None else dataclasses.replace(stabilized, frame=frame)
+        if stabilized is not None and stabilized.others:
+            # As large as the frame, so that a recording keeps its size.
+            canvas = canvas or (_even(frame.image.width), _even(frame.image.height))
+            return self._pane_overlay(1 + len(stabilized.others), settings).draw(drawn, canvas)
         return self._overlay(settings).draw(drawn, canvas)
 
     def measure_caption(self, settings: OverlaySettings, image: Image) -> int:
         """Return how many rows at the lower edge the caption takes of a canvas that was drawn."""
         return self._overlay(settings).measure_caption(image.width, image.height)
+
+
+def _pane_overlay(panes: int, settings: OverlaySettings) -> PaneOverlay:
+    """Make the overlay of several panes, which show one image each."""
+    return PaneOverlay(PaneGrid(panes), dataclasses.replace(settings, layout="overlay"))
 
 
 def _even(length: float) -> int:

@@ -9,15 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
+from streamcam.panes import COMPARED_METHODS, Comparison
 from streamcam.session.state import ExplainerFacts, ExplainRequest
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer
+    from streamcam.explain import Explainer, PaneExplainer
     from streamcam.models import Model
     from streamcam.temporal import Tracker
 
 _KEPT = 4
 """How many explainers are kept: going back to a method or layer is then immediate. Each holds a network."""
+
+PANES: dict[str, Callable[[str], Comparison]] = {
+    "methods": lambda _method: Comparison(methods=COMPARED_METHODS),
+    "layers": lambda method: Comparison(methods=(method,), layers=("auto:4",)),
+}
+"""Name of what a live session compares side by side → the comparison, for the method in use."""
 
 BuildExplainer = Callable[[str, str], "Explainer"]
 """Builds the explainer for a method and a target layer."""
@@ -34,6 +41,10 @@ class SessionExplainer:
     """Target layers to choose from."""
     methods: tuple[str, ...]
     """Methods to choose from."""
+    panes: PaneExplainer | None = None
+    """Explains in its place where something is compared."""
+    compared: str | None = None
+    """Name in `PANES` of what is compared."""
     batch_size: int = 1
     """One frame at a time: the first would have to wait for a second one."""
 
@@ -46,7 +57,7 @@ class SessionExplainer:
         self, frames: list[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()
     ) -> list[Explanation]:
         """Return one explanation for each frame; see `streamcam.Explainer`."""
-        return self.explainer.explain_frames(frames, tracker, context)
+        return (self.panes or self.explainer).explain_frames(frames, tracker, context)
 
     @property
     def facts(self) -> ExplainerFacts:
@@ -62,6 +73,7 @@ class SessionExplainer:
             layers=self.layers,
             methods=self.methods,
             notes=tuple(explainer.notes),
+            panes=self.compared,
             takes_prompts=explainer.model.takes_prompts,
         )
 
@@ -99,8 +111,10 @@ class Explainers:
             self._layers = _stages_of(explainer)
         if request.prompts is not None:
             explainer = self._prompted(explainer, request.prompts)
+        aimed = _aim(explainer, request)
         method = explainer.method if request.method == "auto" else request.method
-        return SessionExplainer(_aim(explainer, request), method, self._layers, tuple(METHODS))
+        panes = None if request.panes is None else aimed.in_panes(PANES[request.panes](method))
+        return SessionExplainer(aimed, method, self._layers, tuple(METHODS), panes, compared=request.panes)
 
     def _prompted(self, explainer: Explainer, prompts: tuple[str, ...]) -> Explainer:
         """Return the explainer of other prompts: the last one where only its target changes."""

@@ -8,7 +8,7 @@ from streamcam.explanations import StabilizedFrame
 from streamcam.frames import Frame
 from streamcam.localization import LocalizationSettings, Localizer
 from streamcam.session.threads import Explained
-from streamcam.temporal import Stabilizer, TemporalSettings
+from streamcam.temporal import PaneStabilizer, Stabilizer, TemporalSettings
 
 
 class LiveHeat:
@@ -29,7 +29,7 @@ class LiveHeat:
         self.explained: Explained | None = None
         self.current: StabilizedFrame | None = None
         self._settings = settings
-        self._stabilizer = Stabilizer(settings)
+        self._stabilizer: Stabilizer | PaneStabilizer = Stabilizer(settings)
         self._localizer = Localizer(localization or LocalizationSettings())
         self._frozen: Frame | None = None
 
@@ -40,13 +40,13 @@ class LiveHeat:
         before, self.explained = self.explained, explained
         # Maps of another method or layer have another scale; and a frozen frame has no past.
         if self._frozen is not None or before is None or before.facts != explained.facts:
-            self._stabilizer = Stabilizer(self._settings)
+            self._stabilizer = self._new_stabilizer()
         self._push(explained)
 
     def set_smoothing(self, smoothing_s: float) -> None:
         """Smooth with another time constant from now on, in seconds."""
         self._settings = dataclasses.replace(self._settings, smoothing_s=smoothing_s)
-        self._stabilizer = Stabilizer(self._settings)
+        self._stabilizer = self._new_stabilizer()
         if self.explained is not None:
             self._push(self.explained)
 
@@ -61,6 +61,11 @@ class LiveHeat:
             if moved is not None:
                 self.current = self._localizer.locate(moved)
         return self.current
+
+    def _new_stabilizer(self) -> Stabilizer | PaneStabilizer:
+        """Return a stabilizer that knows no frames, for as many panes as the last explanation has."""
+        others = () if self.explained is None else self.explained.explanation.others
+        return PaneStabilizer([self._settings] * (1 + len(others))) if others else Stabilizer(self._settings)
 
     def _push(self, explained: Explained) -> None:
         for stabilized in self._stabilizer.push(explained.frame, explained.explanation):

@@ -33,6 +33,8 @@ class ExplainRequest:
     """The class to explain in every frame."""
     rank: int | None = None
     """Or the place among each frame's predictions: 0 for the most probable class, 1 for the second …"""
+    panes: str | None = None
+    """Name in `streamcam.session.explainers.PANES` of what is compared side by side; None for nothing."""
     prompts: tuple[str, ...] | None = None
     """Texts to compare frames with; None for those that the network was loaded with."""
 
@@ -54,6 +56,8 @@ class ExplainerFacts:
     """Methods to choose from."""
     notes: tuple[str, ...] = ()
     """Remarks on the choices made, for the user, a sentence each."""
+    panes: str | None = None
+    """The same as in `ExplainRequest`."""
     takes_prompts: bool = False
     """Whether its classes are texts that can be replaced."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+from collections.abc import Sequence
+from typing import Self
 
 from streamcam.explanations import Explanation, StabilizedFrame
 from streamcam.frames import Frame
@@ -19,21 +21,34 @@ class PaneStabilizer:
     Motion is estimated once for all of them.
     """
 
-    def __init__(self, comparison: Comparison, settings: TemporalSettings | None = None) -> None:
+    def __init__(self, settings: Sequence[TemporalSettings]) -> None:
         """Start a video.
 
         Args:
-            comparison: What is compared, maybe smoothing modes.
+            settings: Temporal settings of each pane.
+
+        Raises:
+            InvalidArgumentError: if a setting cannot be used.
+        """
+        flow = FlowEstimator()
+        self._stabilizers = [Stabilizer(each, flow) for each in settings]
+        self._names: list[str] = []
+        self._finished: list[collections.deque[StabilizedFrame]] = [collections.deque() for _ in settings]
+
+    @classmethod
+    def of_comparison(cls, comparison: Comparison, settings: TemporalSettings | None = None) -> Self:
+        """Start a video whose panes are compared, maybe by their smoothing modes.
+
+        Args:
+            comparison: The comparison.
             settings: Temporal settings; the defaults if None.
 
         Raises:
             InvalidArgumentError: if a setting cannot be used.
         """
-        settings, flow = settings or TemporalSettings(), FlowEstimator()
+        settings = settings or TemporalSettings()
         modes = comparison.modes or (settings.mode,)
-        of_panes = [dataclasses.replace(settings, mode=modes[pane.mode]) for pane in comparison.panes()]
-        self._stabilizers = [Stabilizer(each, flow) for each in of_panes]
-        self._finished: list[collections.deque[StabilizedFrame]] = [collections.deque() for _ in of_panes]
+        return cls([dataclasses.replace(settings, mode=modes[pane.mode]) for pane in comparison.panes()])
 
     def push(self, frame: Frame, explanation: Explanation) -> list[StabilizedFrame]:
         """Add the next frame and its explanations.
@@ -46,6 +61,7 @@ class PaneStabilizer:
             The frames that are finished now in every pane, in order: none, one or several.
         """
         explanations = (explanation, *explanation.others)
+        self._names = [each.pane for each in explanations]
         for stabilizer, finished, each in zip(self._stabilizers, self._finished, explanations, strict=True):
             finished.extend(stabilizer.push(frame, each))
         return self._take_finished()
@@ -58,10 +74,13 @@ class PaneStabilizer:
 
     def propagate(self, frame: Frame) -> StabilizedFrame | None:
         """Apply the last heatmaps and labels to a newer frame; see `Stabilizer.propagate`."""
-        first, *others = [stabilizer.propagate(frame) for stabilizer in self._stabilizers]
-        if first is None:
-            return None
-        return dataclasses.replace(first, others=tuple(other for other in others if other is not None))
+        moved = []
+        for stabilizer, name in zip(self._stabilizers, self._names, strict=False):
+            pane = stabilizer.propagate(frame)
+            if pane is not None:
+                named = dataclasses.replace(pane.explanation, pane=name)
+                moved.append(dataclasses.replace(pane, explanation=named))
+        return dataclasses.replace(moved[0], others=tuple(moved[1:])) if moved else None
 
     def _take_finished(self) -> list[StabilizedFrame]:
         taken = []

@@ -22,7 +22,7 @@ def test_defaults_of_a_dataclass_are_those_of_its_instance(name: str) -> None:
             assert defaults[field.name] == field.default
 
 
-@pytest.mark.parametrize("name", ["Explainer", "render", "stream", "open_source"])
+@pytest.mark.parametrize("name", ["Explainer", "load_model", "render", "stream", "open_source"])
 def test_defaults_of_a_function_are_those_of_its_signature(name: str) -> None:
     signature = inspect.signature(getattr(streamcam, name))
     assert defaults_of(name) == {

@@ -44,6 +44,7 @@ TIMM = [
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
     """tools/check_models.py as a module."""
+    sys.path.insert(0, str(SCRIPT.parent))  # as where the script runs
     spec = importlib.util.spec_from_file_location("check_models", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
@@ -66,11 +67,28 @@ def test_timm_s_networks_are_explained(script: ModuleType, name: str, layer: str
     assert (row.is_fine, row.layer, row.grid, row.error) == (True, layer, grid, "")
 
 
+OTHERS = [
+    ("hf:BEiT", "beit.layers.2.layernorm_after", "24x14"),
+    ("hf:TimeSformer", "timesformer.encoder.layer.2.layernorm_before", "14x8"),
+    ("hf:SigLIP", "vision_model.post_layernorm", "14x14"),
+]
+
+
+@pytest.mark.parametrize(("name", "layer", "grid"), OTHERS)
+def test_other_kinds_of_networks_are_explained(script: ModuleType, name: str, layer: str, grid: str) -> None:
+    pytest.importorskip("transformers")
+    row = script.check(name, script.USUAL_METHODS)
+    assert (row.is_fine, row.layer, row.grid, row.error) == (True, layer, grid, "")
+
+
 def test_the_script_knows_only_networks_that_there_are(script: ModuleType) -> None:
     timm = pytest.importorskip("timm")
     assert [name for name in script.TIMM.split() if not timm.is_model(name)] == []
     assert len(script.TIMM.split()) > 100
     assert len(list(script.wanted("torchvision", ""))) == 81
+    counts = [len(list(script.wanted(family, ""))) for family in ("detection", "segmentation", "video")]
+    assert counts == [12, 6, 9]
+    assert {name.removeprefix("hf:") for name in script.wanted("hf", "")} == script.NETWORKS.keys()
 
 
 def test_a_network_that_fails_is_a_row_that_says_why(script: ModuleType) -> None:

@@ -16,6 +16,7 @@ from streamcam.overlay import COLORMAPS, LAYOUTS, OverlaySettings
 from streamcam.session import commands
 from streamcam.session.commands import (
     COMMANDS,
+    LIVE_LAYOUTS,
     Argument,
     Command,
     CommandCall,
@@ -226,9 +227,28 @@ def test_the_look_changes_and_changes_back() -> None:
     assert view.overlay.layout == list(LAYOUTS)[1]
     state, effects = press_key(state, "escape")  # closes the help, and does not quit
     assert effects == ()
-    state, effects = press_key(press(state, "o", "i", *"v" * (len(LAYOUTS) - 1)), " ")
+    state, effects = press_key(press(state, "o", "i", *"v" * (len(LIVE_LAYOUTS) - 1)), " ")
     assert effects == (Freeze(False),)
     assert (state.view, state.frozen) == (View(), False)
+
+
+def test_behind_the_layouts_methods_and_layers_stand_side_by_side() -> None:
+    state = press(SHOWN, *"v" * len(LAYOUTS))
+    assert (state.request.panes, text_of(state)) == ("methods", "methods side by side …")
+    state, effects = press_key(state, "v")
+    assert effects == (Explain(state.request),)
+    assert state.request.panes == "layers"
+    state, effects = press_key(state, "v")
+    assert effects == (Explain(state.request),)
+    assert (state.request.panes, state.view) == (None, press(SHOWN, *"v" * len(LIVE_LAYOUTS)).view)
+
+
+def test_another_method_leaves_the_grid_of_methods_and_stays_in_that_of_layers() -> None:
+    grid = press(SHOWN, *"v" * len(LAYOUTS))
+    assert press(grid, "m").request.panes is None
+    assert press(grid, "v", "m").request.panes == "layers"
+    assert press(grid, "l").request.panes == "methods"
+    assert press(grid, "v", "l").request.panes is None
 
 
 def test_messages_name_what_a_key_turns_off() -> None:

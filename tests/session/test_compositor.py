@@ -121,3 +121,16 @@ def test_the_image_keeps_its_shape() -> None:
     columns = np.flatnonzero((plane > 20).any(axis=0))
     rows = np.flatnonzero((plane > 20).any(axis=1))
     assert (len(rows), len(columns)) == (200, 266)
+
+
+def test_panes_are_as_large_as_the_frame_and_fit_into_any_window() -> None:
+    frame = live_frame(2, (320, 240))
+    heat = heat_of(frame)
+    panes = dataclasses.replace(heat, others=(heat, heat, heat))
+    compositor = Compositor()
+    for size in (None, (640, 200)):
+        image = compositor.compose(frame, panes, dataclasses.replace(HALF, layout="side-by-side"), size)
+        assert (image.width, image.height) == (size or (320, 240))
+        assert not np.array_equal(
+            planes_of(image)[0], planes_of(compositor.compose(frame, heat, HALF, size))[0]
+        )

@@ -146,7 +146,7 @@ def test_leaving_at_once_leaves_no_images(tmp_path: Path) -> None:
     ],
 )
 def test_images_have_no_encoder(settings: EncoderSettings, tmp_path: Path) -> None:
-    with pytest.raises(InvalidArgumentError, match=r"stands for images, which have no `codec`, `crf`"):
+    with pytest.raises(InvalidArgumentError, match=r"stands for many files: they have no `codec`, `crf`"):
         open_sink(tmp_path / "%d.png", info_of(), settings=settings)
 
 

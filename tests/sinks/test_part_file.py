@@ -115,7 +115,7 @@ def test_files_that_do_not_exist_are_compared_by_name(tmp_path: Path) -> None:
             r"'out.jpg' is of kind 'image', which cannot be made from a video; use .*/%05d.png \(.jpg ",
         ),
         ("%d%d.jpg", False, "'%d%d.jpg' is of kind 'image', which cannot be made from a video"),
-        ("out.txt", False, "cannot tell from 'out.txt' what to make from a video; use .*mp4.*gif.*jsonl"),
+        ("out.doc", False, "cannot tell from 'out.doc' what to make from a video; use .*mp4.*gif.*jsonl"),
         (
             "out.mp4",
             True,

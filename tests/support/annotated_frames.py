@@ -32,8 +32,8 @@ def annotated(index: int, *instances: Instance, of_heat: bool = False) -> Render
         (),
         (),
         explanation,
-        () if of_heat else instances,
-        Localization(boxes) if of_heat else None,
+        instances=() if of_heat else instances,
+        localization=Localization(boxes) if of_heat else None,
     )
     return RenderedFrame(make_image(2 * SIZE[0], SIZE[1]), index, Fraction(1, 10), stabilized)
 

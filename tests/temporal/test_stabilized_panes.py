@@ -49,15 +49,14 @@ def together(stabilizer: PaneStabilizer) -> list[list[FloatArray]]:
 @pytest.mark.parametrize("mode", ["none", "causal", "flow-zero-phase"])
 def test_each_pane_is_what_it_would_be_alone(mode: str) -> None:
     settings = TemporalSettings(mode=mode, smoothing_s=0.1)
-    for pane, strengths in zip(
-        together(PaneStabilizer(Comparison(methods=("a", "b")), settings)), STRENGTHS, strict=True
-    ):
+    panes = together(PaneStabilizer.of_comparison(Comparison(methods=("a", "b")), settings))
+    for pane, strengths in zip(panes, STRENGTHS, strict=True):
         np.testing.assert_array_equal(pane, alone(strengths, settings))
 
 
 def test_smoothing_modes_wait_for_the_one_that_looks_ahead_furthest() -> None:
     modes = ("none", "zero-phase")
-    panes = together(PaneStabilizer(Comparison(modes=modes), TemporalSettings(smoothing_s=0.1)))
+    panes = together(PaneStabilizer.of_comparison(Comparison(modes=modes), TemporalSettings(smoothing_s=0.1)))
     for pane, strengths, mode in zip(panes, STRENGTHS, modes, strict=True):
         np.testing.assert_array_equal(pane, alone(strengths, TemporalSettings(mode=mode, smoothing_s=0.1)))
 

@@ -7,8 +7,8 @@ from pathlib import PurePath
 from typing import Any
 
 from streamcam.explanations import Prediction
-from streamcam.overlay import COLORMAPS, LAYOUTS
-from streamcam.session.commands import COMMANDS, SMOOTHINGS_S
+from streamcam.overlay import COLORMAPS
+from streamcam.session.commands import COMMANDS, LIVE_LAYOUTS, SMOOTHINGS_S, layout_of
 from streamcam.session.hud import hud_of, statistics_rows
 from streamcam.session.outputs import LiveFrame
 
@@ -26,7 +26,7 @@ def describe_choices() -> dict[str, Any]:
             for command in COMMANDS
         ],
         "colormaps": list(COLORMAPS),
-        "layouts": list(LAYOUTS),
+        "layouts": list(LIVE_LAYOUTS),
         "smoothings_s": list(SMOOTHINGS_S),
     }
 
@@ -52,7 +52,7 @@ def describe_state(live_frame: LiveFrame) -> dict[str, Any]:
         "layers": [] if facts is None else list(facts.layers),
         "locked": state.request.class_index is not None,
         "colormap": view.overlay.colormap,
-        "layout": view.overlay.layout,
+        "layout": layout_of(state),
         "opacity": view.overlay.alpha,
         "smoothing_s": view.smoothing_s,
         "predictions": [_describe(each, {target.index for target in targets}) for each in listed],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 
 from streamcam.models.base import Model
 from streamcam.models.families.hugging_face.folder import Folder
@@ -29,9 +28,8 @@ def load_segmenter(folder: Folder) -> Model:
     module = folder.build("AutoModelForSemanticSegmentation")
     layer = "auto"
     if module.config.model_type == "segformer":  # type: ignore[union-attr]
-        # The head reads all stages; the last one's tokens are normalized behind its blocks.
-        norms = [name for name, part in module.named_modules() if isinstance(part, nn.LayerNorm)]
-        layer = [name for name in norms if name.startswith("segformer.")][-1]
+        # Where its head has put all stages together; the last one alone holds little of the evidence.
+        layer = "decode_head.batch_norm"
     return Segmenter(
         folder.request.name, module, folder.labels_of(module), folder.input_spec(), folder.origin, layer=layer
     )
