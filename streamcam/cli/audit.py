@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     metavar="0..1",
     help="Exit with 1 if the score of a class is lower: 1 is all on the object, 0 all on the background.",
 )
-@option("--json", "json_file", metavar="FILE.json", help="Write the figures; - for standard output.")
+@option("--json", "as_json", is_flag=True, help="Print the figures as JSON instead of a table.")
 @option("--junit", metavar="FILE.xml", help="Write a test case for each class, for continuous integration.")
 @part_options
 @reading_options
@@ -61,7 +61,7 @@ def audit_command(
     roi: str,
     frames: int,
     fail_under: float | None,
-    json_file: str | None,
+    as_json: bool,
     junit: str | None,
     part: dict[str, Any],
     reading: dict[str, Any],
@@ -77,16 +77,15 @@ def audit_command(
     from streamcam.audits import AuditSettings, as_junit, as_record, audit
     from streamcam.errors import InvalidArgumentError
     from streamcam.localization.regions import read_region
+    from streamcam.sinks import check_output
     from streamcam.sources import SourceSettings, open_source
 
     if fail_under is not None and not 0 <= fail_under <= 1:
         raise InvalidArgumentError(f"`fail_under` is a score from 0 to 1, not {fail_under:g}")
     settings = AuditSettings(roi, frames, SourceSettings(**part, **reading))
     settings.check()
-    outputs = [Path(name) for name in (json_file, junit) if name not in (None, "-")]
-    for path in outputs:
-        if not path.absolute().parent.is_dir():
-            raise InvalidArgumentError(f"there is no directory {str(path.parent)!r}; make it first")
+    if junit is not None:
+        check_output(junit, overwrite=True, inputs=())
     with open_source(source, settings.source) as opened, ProgressLine(quiet=quiet) as line:
         read_region(roi, opened.info)  # before the slow import
         line.begin(f"loading {model['name']}")
@@ -102,14 +101,11 @@ def audit_command(
             settings,
             on_progress=lambda done, count: line.begin(f"changing frame {done} of {count}"),
         )
-    record = as_record(result, fail_under)
-    if json_file == "-":
-        click.echo(json.dumps(record, ensure_ascii=False, indent=2))
-    elif json_file is not None:
-        _write(json_file, json.dumps(record, ensure_ascii=False, indent=2) + "\n")
     if junit is not None:
         _write(junit, as_junit(result, fail_under))
-    if not quiet and json_file != "-":
+    if as_json:
+        click.echo(json.dumps(as_record(result, fail_under), ensure_ascii=False, indent=2))
+    elif not quiet:
         _print(result)
     return _outcome(result, fail_under)
 

@@ -41,8 +41,8 @@ def test_all_models_are_listed_the_default_first(capfd: pytest.CaptureFixture[st
     said = capfd.readouterr()
     names = [line.split()[0] for line in said.out.splitlines()]
     assert (len(names), names[:3], names[-1]) == (
-        82,
-        ["model", "efficientnet_lite0", "alexnet"],
+        83,
+        ["model", "efficientnet_lite0", "efficientnet_lite2"],
         "wide_resnet50_2",
     )
     assert "timm:NAME" in said.err

@@ -126,8 +126,8 @@ def yolos() -> nn.Module:
 
 _RT_LEVELS = "+".join(f"model.decoder_input_proj.{level}" for level in range(3))
 KINDS: dict[Callable[[], nn.Module], tuple[str, str]] = {
-    detr: ("DetrImageProcessor", "model.input_projection"),
-    conditional_detr: ("ConditionalDetrImageProcessor", "model.input_projection"),
+    detr: ("DetrImageProcessor", "model.encoder.layers.0.final_layer_norm"),
+    conditional_detr: ("ConditionalDetrImageProcessor", "model.encoder.layers.0.final_layer_norm"),
     deformable_detr: (
         "DeformableDetrImageProcessor",
         "+".join(f"model.input_proj.{level}" for level in range(3)),
@@ -213,7 +213,11 @@ def test_an_object_of_detr_is_explained_as_pytorch_grad_cam_explains_its_query(t
         def odds(logits: torch.Tensor, query: int = query, index: int = one.class_index) -> torch.Tensor:
             return softmax_log_odds(logits)[query, index]
 
-        (expected,) = peer.HiResCAM(Logits(model.module), layer)(input_tensor=inputs, targets=[odds])
+        (expected,) = peer.HiResCAM(
+            Logits(model.module),
+            layer,
+            reshape_transform=lambda tokens: tokens.transpose(1, 2).unflatten(2, (3, 4)),
+        )(input_tensor=inputs, targets=[odds])
         scaled = scaled_as_pytorch_grad_cam(heatmap, (128, 96))
         np.testing.assert_allclose(scaled, expected, atol=1e-4)
         compared += expected.max() > 0.9

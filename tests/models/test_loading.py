@@ -350,7 +350,7 @@ def test_models_are_listed_with_what_their_weights_say(
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     infos = {info.name: info for info in known_models()}
-    assert len(infos) == 81
+    assert len(infos) == 82
     assert next(iter(infos)) == "efficientnet_lite0"
     default, resnet = infos["efficientnet_lite0"], infos["resnet50"]
     assert (default.parameters, default.input_size, default.on_disk) == (

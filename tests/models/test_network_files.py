@@ -12,6 +12,7 @@ import torch
 from small_networks import Residual
 from torch import nn
 
+from streamcam.cli import run
 from streamcam.errors import InvalidArgumentError, ModelError, SourceNotFoundError, StreamcamError
 from streamcam.explain import METHODS, Explainer
 from streamcam.models import Classifier, InputSpec, Model, load_model
@@ -312,7 +313,15 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFoundError, match=r"there is no file '.*none\.onnx'"):
         load_model(str(tmp_path / "none.onnx"))
     with pytest.raises(InvalidArgumentError, match="has its weights in it; leave `weights` out"):
-        load_model(str(tmp_path / "net.onnx"), weights="none")
+        load_model(str(tmp_path / "net.onnx"), weights="other.pth")
+
+
+def test_the_layers_of_a_file_are_listed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = export(Residual(), tmp_path / "net.onnx")
+    for name in (path, as_openvino(path)):
+        assert run(["layers", str(name)]) == 0
+        (chosen,) = [line for line in capfd.readouterr().out.splitlines() if line.endswith("auto")][1:]
+        assert {"relu", "8x8"} <= set(chosen.lower().split())
 
 
 def test_a_newer_opset_is_left_to_openvino_or_refused(tmp_path: Path) -> None:

@@ -22,14 +22,14 @@ from streamcam.models.files.openvino_network import OpenVinoNetwork, convert_pro
 from streamcam.models.files.programs import kind_of_program, open_exported, open_pickled, open_scripted
 from streamcam.models.labels import numbered_labels
 from streamcam.models.refusals import refuse_input
-from streamcam.models.request import DEFAULT_WEIGHTS, ModelRequest
+from streamcam.models.request import ModelRequest
 
 _TOLERANCE = 1e-3
 """How far a converted network's answers may be from the file's, as a fraction of the largest."""
 
 
 def _load(request: ModelRequest) -> Model:
-    if request.weights != DEFAULT_WEIGHTS:
+    if request.weights_file is not None:
         raise InvalidArgumentError(f"{request.name} has its weights in it; leave `weights` out")
     path = Path(request.name)
     return _OPENERS[path.suffix.lower()](request, path)

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import torch
+from torch import nn
 
 from streamcam.models.base import Model
 from streamcam.models.detector import Candidates, Detector, softmax_log_odds
@@ -15,8 +16,9 @@ from streamcam.models.refusals import refuse_answer
 _LEVELS = ("model.decoder_input_proj", "model.input_proj", "model.backbone.projector.scale_layers")
 """Lists of layers, one for each resolution that is read: of RT-DETR and D-FINE, Deformable DETR, LW-DETR."""
 
-_ONE_LEVEL = "model.input_projection"
-"""The layer that leads from the backbone to the transformer in detectors of one resolution, as DETR."""
+_ENCODER = "model.encoder."
+"""Beginning of the names in the encoder of detectors of one resolution, as DETR. On drawn shapes objects were
+found again in its last tokens more often than in what it reads."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -73,14 +75,18 @@ class QueryDetector(Detector):
 def load_detector(folder: Folder) -> Model:
     """Load a network that answers with boxes and logits."""
     module = folder.build("AutoModelForObjectDetection")
-    parts = [name for name, _ in module.named_modules()]
+    parts = dict(module.named_modules())
+    levels = tuple(name for name in parts if name.rpartition(".")[0] in _LEVELS)
+    norms = [name for name, part in parts.items() if isinstance(part, nn.LayerNorm)]
+    # Of a plain transformer, as YOLOS, its own tokens.
+    encoded = ["auto", *(name for name in norms if name.startswith(_ENCODER) and not levels)]
     return QueryDetector(
         folder.request.name,
         module,
         folder.labels_of(module),
         folder.input_spec(),
         folder.origin,
-        levels=tuple(name for name in parts if name.rpartition(".")[0] in _LEVELS),
-        layer=_ONE_LEVEL if _ONE_LEVEL in parts else "auto",  # a plain transformer's tokens, as of YOLOS
+        levels=levels,
+        layer=encoded[-1],
         **folder.request.detection,
     )
