@@ -8,8 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
-from streamcam.errors import InvalidArgumentError, SourceError
+from streamcam.errors import InvalidArgumentError, SourceError, map_errors
 from streamcam.evidence import Evidence, describe_input, open_evidence
+from streamcam.evidence.inputs import file_contents
 from streamcam.localization import LocalizationSettings
 from streamcam.overlay import OverlaySettings
 from streamcam.pipeline.evidence_explainer import EvidenceExplainer
@@ -84,6 +85,11 @@ def plan_restyle(
     Raises:
         StreamcamError: as `restyle` does.
     """
+    path = None if isinstance(source, int) else Path(source)
+    if path is not None and path.is_file():  # at once: another kind of file takes other settings
+        with map_errors(OSError, to=lambda error: SourceError(f"cannot read {str(source)!r}: {error}")):
+            contents = file_contents(path)
+        _check_input(contents, str(source), evidence)
     evidence.check()
     explainer = EvidenceExplainer(evidence, classes)
     kept = settings_of(evidence)
@@ -103,7 +109,7 @@ def plan_restyle(
         ),
     )
     try:
-        _check_input(plan, evidence)
+        _check_input(describe_input(plan.info), plan.info.name, evidence)
     except BaseException:
         plan.close()
         raise
@@ -150,11 +156,11 @@ def _end_of(evidence: Evidence) -> float:
     return float(times_s[-1]) + step_s / 2
 
 
-def _check_input(plan: RenderPlan, evidence: Evidence) -> None:
-    then, now = evidence.header.get("input", {}), describe_input(plan.info)
+def _check_input(now: Mapping[str, Any], name_now: str, evidence: Evidence) -> None:
+    then = evidence.header.get("input", {})
     for name in _COMPARED:
         if name in then and name in now and then[name] != now[name]:
             raise InvalidArgumentError(
                 f"{str(evidence.path)!r} was made of another video ({then.get('name')}: {name} "
-                f"{then[name]}), not of {plan.info.name!r} ({now[name]})"
+                f"{then[name]}), not of {name_now!r} ({now[name]})"
             )

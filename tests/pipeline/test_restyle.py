@@ -213,6 +213,14 @@ def test_evidence_of_another_video_is_refused_before_anything_is_written(clip: P
     assert names_in(clip.parent) == before
 
 
+def test_another_kind_of_input_is_refused_as_another_video(clip: Path) -> None:
+    evidence = keep(clip, source=streamcam.SourceSettings(end_s=0.4))
+    picture = clip.with_name("photo.png")
+    make_image(64, 48).to_image().save(picture)
+    with pytest.raises(InvalidArgumentError, match=r"'.*kept.h5' was made of another video"):
+        restyle(picture, evidence, clip.with_name("again.png"))
+
+
 def test_a_class_that_was_not_kept_is_refused(clip: Path) -> None:
     with pytest.raises(UnknownNameError, match=r"'zebra'.*class 3, class 5"):
         restyle(clip, keep(clip), clip.with_name("again.mkv"), classes=["zebra"])
