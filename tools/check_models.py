@@ -140,8 +140,9 @@ def untrained(name: str) -> Model:
         with tempfile.TemporaryDirectory() as folder:
             save(name.removeprefix("hf:"), Path(folder))
             architecture, _ = NETWORKS[name.removeprefix("hf:")]
-            takes_prompts = architecture.endswith("Model")
-            model = load_model(f"hf:{folder}", prompts=PROMPTS if takes_prompts else ())
+            prompts = PROMPTS if architecture.endswith("Model") else ()
+            confidence = 0.0 if architecture.endswith("Detection") else None
+            model = load_model(f"hf:{folder}", prompts=prompts, confidence=confidence)
     else:
         side = _published_side(name)
         classifies = ":" not in name or name.startswith("timm:")

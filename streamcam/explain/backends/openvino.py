@@ -168,7 +168,11 @@ def _convert(backbone: nn.Module, example: torch.Tensor) -> openvino.Model | Non
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # about torch.jit.trace, which the converter is built on
         try:
-            model = openvino.convert_model(backbone, example_input=example)
+            # Not traced three times to compare, as it does by itself: what it computes is checked on real
+            # images, and torch keeps something of every trace until the process ends.
+            trace: Any = torch.jit.trace
+            traced = trace(backbone, example, strict=False, check_trace=False)
+            model = openvino.convert_model(traced, example_input=example)
             model.reshape([-1, example.shape[1], -1, -1])
             model.set_friendly_name("backbone")  # not a number that counts this process's conversions
         except Exception as error:  # its errors have no class in common, and tracing raises the network's own

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -272,3 +275,26 @@ def test_what_openvino_cannot_convert_runs_in_torch(
     assert "cannot" in explainer.backend_reason
     exact = Explainer(model, target_layer="last", classes=3, backend="torch").explain(image)[0]
     np.testing.assert_array_equal(explainer.explain(image)[0].heatmaps[3], exact.heatmaps[3])
+
+
+def test_nothing_is_left_of_explainers_that_are_dropped() -> None:
+    """They are freed at once, without the garbage collector, which counts objects and not bytes."""
+    held: list[weakref.ref[Any]] = []
+    gc.collect()
+    gc.disable()
+    try:
+        for seed in range(3):
+            torch.manual_seed(seed)
+            module = nn.Sequential(
+                nn.Conv2d(3, 4, 8, 8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+            )
+            model = Classifier("small", module.eval(), ("one", "other"), InputSpec(32, 32), "none")
+            explainer = Explainer(model, backend="openvino", device="cpu", precision="fp32", batch_size=1)
+            explainer.explain(np.zeros((32, 32, 3), np.uint8))
+            run = explainer._runner._split
+            assert run is not None
+            held += map(weakref.ref, (module, explainer, run, run._candidates[-1]))
+            del module, model, explainer, run
+    finally:
+        gc.enable()
+    assert [type(reference()).__name__ for reference in held if reference() is not None] == []
