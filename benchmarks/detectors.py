@@ -3,9 +3,9 @@
     python benchmarks/detectors.py [--rounds 12] [--size 320] [NAME ...]
 
 Networks are untrained, which costs the same, and report ten objects. Each round times, one after another, the
-network alone, a class's map (gradcam) and a map for each of the ten objects (hirescam), preprocessing included;
-printed are the median ratio of a round and its quartiles. It is processor time that is measured, on one thread,
-so that other work on the machine does not matter. The aims are 1.3 and 2.
+network alone, a class's map (gradcam) and a map for each of the ten objects (hirescam), preprocessing
+included; printed are the median ratio of a round and its quartiles. It is processor time that is measured, on
+one thread, so that other work on the machine does not matter. The aims are 1.3 and 2.
 """
 
 from __future__ import annotations
