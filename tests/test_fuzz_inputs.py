@@ -10,7 +10,8 @@ from types import ModuleType
 
 import pytest
 
-import streamcam.pipeline  # noqa: F401 - it would be imported while its source is replaced, and keep that
+import streamcam.pipeline.render  # it would be imported while its source is replaced, and keep that
+import streamcam.session.live  # noqa: F401
 
 SCRIPT = Path(__file__).parents[1] / "tools" / "fuzz_inputs.py"
 

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from streamcam.explain.hooks import ForwardPass, HookedNetwork
+from streamcam.explain.hooks import ForwardPass, HookedNetwork, KnownGradients
 from streamcam.explain.method_inputs import (
     VARIANTS_AT_ONCE,
     MethodInputs,
@@ -132,13 +132,15 @@ class MapMaker:
         layer_maps = []
         outputs = forward_pass.layer_outputs
         criterion = self.method.criterion
-        key = (id(objective.classes), objective.against, objective.function, objective.objects, criterion)
 
         def differentiate() -> Sequence[torch.Tensor | None]:
-            if key not in forward_pass.gradients:
-                value = evaluate(objective, criterion, forward_pass.output).sum()
-                forward_pass.gradients[key] = differentiate_all(value, outputs)
-            return forward_pass.gradients[key]
+            for known in forward_pass.gradients:
+                if known.criterion is criterion and known.objective.is_same(objective):
+                    return known.values
+            value = evaluate(objective, criterion, forward_pass.output).sum()
+            gradients = differentiate_all(value, outputs)
+            forward_pass.gradients.append(KnownGradients(objective, criterion, gradients))
+            return gradients
 
         by_gradients = "gradients" in self.method.needs
         for index, layer_output in enumerate(outputs or (None,)):

@@ -10,8 +10,8 @@ import contextlib
 import copy
 import dataclasses
 import itertools
-from collections.abc import Hashable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -21,6 +21,21 @@ from streamcam.errors import ModelError
 from streamcam.models import Layer, Model, Output
 from streamcam.models.autograd import ForcedGradMode
 from streamcam.models.compiled import running_eagerly
+
+if TYPE_CHECKING:
+    from streamcam.explain.method_inputs import Criterion
+    from streamcam.explain.targets import Objective
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class KnownGradients:
+    """The gradients of one objective."""
+
+    objective: Objective
+    criterion: Criterion | None
+    """The criterion that was differentiated; None for the objective itself."""
+    values: Sequence[torch.Tensor | None]
+    """Gradient with respect to each kept layer's output; None where none reaches it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -34,9 +49,8 @@ class ForwardPass:
     reaches them."""
     size: tuple[int, int]
     """(height, width) of the network's input."""
-    gradients: dict[Hashable, Sequence[torch.Tensor | None]] = dataclasses.field(default_factory=dict)
-    """Key of an objective → its gradients with respect to each kept layer's output, for all methods
-    that ask for them."""
+    gradients: list[KnownGradients] = dataclasses.field(default_factory=list)
+    """The gradients computed so far, for all methods that ask for them."""
 
     @property
     def scores(self) -> torch.Tensor:

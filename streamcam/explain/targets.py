@@ -38,6 +38,15 @@ class Objective:
         """Return the same objective for changed images, in which there may be other objects."""
         return dataclasses.replace(self, objects=None)
 
+    def is_same(self, other: Objective) -> bool:
+        """Return whether another objective reads the same classes, which are compared by identity."""
+        return (
+            self.classes is other.classes
+            and self.against == other.against
+            and self.function is other.function
+            and self.objects == other.objects
+        )
+
     def on(self, device: torch.device) -> Objective:
         """Return the same objective with its classes on a device."""
         return dataclasses.replace(self, classes=self.classes.to(device))

@@ -138,6 +138,7 @@ class CapturedRun:
             return self._forward_pass.scores.detach()
 
         def make_maps() -> torch.Tensor:
+            self._forward_pass.gradients.clear()  # of other classes
             return map_maker.maps(_no_inputs, shape[-3:-1], self._forward_pass, objectives)
 
         capturer.warm_up(lambda: (run_network(), make_maps()))

@@ -41,9 +41,9 @@ _CONFIG = "config.json"
 
 def _load(request: ModelRequest) -> Model:
     timm = _import_timm()
-    folder = Path(request.name.removeprefix(PREFIX))
-    if folder.is_dir():
-        return _load_folder(timm, request, folder)
+    folder = request.name.removeprefix(PREFIX)
+    if folder and Path(folder).is_dir():
+        return _load_folder(timm, request, Path(folder))
     name = _known(timm, request.name)
     published = timm.get_pretrained_cfg(name)
     classes = (published and published.num_classes) or 0
