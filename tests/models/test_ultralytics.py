@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from media_factory import make_clip
@@ -111,17 +112,19 @@ def test_what_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
 
 def test_importing_it_leaves_the_process_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    threads, save_tensors = cv2.getNumThreads(), torch.save
+    threads, save_tensors, open_image = cv2.getNumThreads(), torch.save, PIL.Image.open
     with family._unchanged_process():
         assert os.environ["YOLO_OFFLINE"] == "true"  # else it asks the network for its own name
         os.environ["OMP_NUM_THREADS"] = "1"
         cv2.setNumThreads(0)
         torch.save = None  # type: ignore[assignment]
+        PIL.Image.open = None  # type: ignore[assignment]
         np.set_printoptions(precision=2)
     assert os.environ["OMP_NUM_THREADS"] == "3"
     assert "YOLO_OFFLINE" not in os.environ
     assert cv2.getNumThreads() == threads
     assert torch.save is save_tensors
+    assert PIL.Image.open is open_image
     assert np.get_printoptions()["precision"] == 8
 
 

@@ -49,7 +49,7 @@ def test_the_page_shows_heat_and_labels_and_obeys(links: dict[str, str]) -> None
         tab.goto(links["control"])
         wait_for_predictions(tab)
         assert "#" not in tab.url  # the key is not left in the address
-        assert tab.inner_text("#network") == "fake · gradcam · deep"
+        assert tab.inner_text("#network") == "fake · auto · deep"
         assert tab.inner_text("#predictions li.explained") == "cat\n75 %"
         tab.click("[data-command=freeze]")
         tab.locator("#frozen", has_text="frozen").wait_for()

@@ -13,6 +13,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import PIL.Image
 import torch
 from torch import nn
 
@@ -124,7 +125,8 @@ def _import_tasks() -> Any:
 @contextlib.contextmanager
 def _unchanged_process() -> Iterator[None]:
     """Undo what importing ultralytics does to a program: it turns off the threads of OpenCV, for one."""
-    environment, threads, save = dict(os.environ), cv2.getNumThreads(), torch.save
+    environment, threads = dict(os.environ), cv2.getNumThreads()
+    save, open_image = torch.save, PIL.Image.open
     os.environ |= {"YOLO_OFFLINE": "true", "YOLO_VERBOSE": "false"}
     try:
         with np.printoptions():
@@ -134,6 +136,7 @@ def _unchanged_process() -> Iterator[None]:
         os.environ.update(environment)
         cv2.setNumThreads(threads)
         torch.save = save
+        PIL.Image.open = open_image  # theirs would install a package for a file that is no image
         torch.set_printoptions(profile="default")  # type: ignore[no-untyped-call]
 
 
