@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,10 @@ from streamcam.errors import ModelError, UnknownNameError
 from streamcam.models.families import ultralytics as family
 from streamcam.models.loading import known_models
 
-pytest.importorskip("ultralytics")
+# Imported by `family` only, which undoes what that does to the process.
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("ultralytics") is None, reason="ultralytics is not installed"
+)
 tasks = family._import_tasks()
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8).repeat(16, 0).repeat(16, 1)
