@@ -18,6 +18,10 @@ from streamcam.sinks.part_file import begin, commit, discard, sink_error
 
 Arrays = Mapping[str, NDArray[Any]]
 
+_ATTEMPTS = 9
+"""NumPy parses the head of each array as Python, and early releases of Python 3.11 and 3.12 raise SystemError
+where two threads parse at one moment."""
+
 
 def write_arrays(path: Path, arrays: Arrays) -> None:
     """Write a NumPy .npz file, whose checksums show damage.
@@ -44,6 +48,13 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         OSError: if it cannot be read.
         ValueError: if it is damaged; zipfile.BadZipFile and EOFError likewise.
     """
+    for _ in range(_ATTEMPTS):
+        with contextlib.suppress(SystemError):
+            return _load(path)
+    return _load(path)
+
+
+def _load(path: Path) -> dict[str, NDArray[Any]]:
     with np.load(path, allow_pickle=False) as loaded:
         return dict(loaded)
 
