@@ -10,7 +10,7 @@ import pytest
 
 import streamcam
 
-HEAVY = ("torch", "torchvision", "cv2", "av", "PIL", "rich")
+HEAVY = ("torch", "torchvision", "cv2", "av", "PIL", "numpy", "rich")
 
 
 def loaded_by(program: str) -> set[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED
+from streamcam.cli.loading import load_explainers
 from streamcam.cli.options import (
     NUMBER,
     debug_option,
@@ -19,7 +20,7 @@ from streamcam.cli.options import (
 )
 from streamcam.cli.options.values import COUNT
 from streamcam.cli.output import say
-from streamcam.cli.progress import ProgressLine, showing_activities
+from streamcam.cli.progress import ProgressLine
 from streamcam.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -88,13 +89,7 @@ def audit_command(
         check_output(junit, overwrite=True, inputs=())
     with open_source(source, settings.source) as opened, ProgressLine(quiet=quiet) as line:
         read_region(roi, opened.info)  # before the slow import
-        line.begin(f"loading {model['name']}")
-        from streamcam.explain import Explainer
-        from streamcam.models import load_model
-
-        network = load_model(**model, any_shape=explainer["fit"] == "full")
-        with showing_activities(line.begin):
-            chosen = Explainer(network, **explainer)
+        (chosen,) = load_explainers(model, explainer, line)
         result = audit(
             opened,
             chosen,

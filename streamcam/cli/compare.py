@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from streamcam.cli.loading import load_explainers, render_settings
 from streamcam.cli.options import (
     comparison_options,
     debug_option,
@@ -22,11 +23,10 @@ from streamcam.cli.options import (
 )
 from streamcam.cli.progress import ProgressLine, showing_activities
 from streamcam.cli.render import render_file
-from streamcam.frames import check_inside
-from streamcam.panes import Comparison
 
 if TYPE_CHECKING:
     from streamcam.explain import PaneExplainer
+    from streamcam.panes import Comparison
 
 
 @click.command("compare", short_help="Explain a video or image in several ways, side by side.")
@@ -72,44 +72,31 @@ def compare_command(
     Each pane carries its name, and the original is a pane too. Two things with several values each make rows
     and columns: --methods gradcam,eigencam --layers auto:4. INPUT is what render takes.
     """
-    from streamcam.localization import LocalizationSettings
-    from streamcam.media.encoders import EncoderSettings
-    from streamcam.overlay import OverlaySettings
+    from streamcam.panes import Comparison
     from streamcam.pipeline.render import plan_render
-    from streamcam.pipeline.settings import RenderSettings
-    from streamcam.sources import SourceSettings
-    from streamcam.temporal import TemporalSettings
 
     compared, model, explainer = take_comparison(comparison, model, explainer)
     panes = Comparison(**compared)
-    settings = RenderSettings(
-        source=SourceSettings(**part, **reading, depth=encoding["depth"], chroma=encoding["chroma"]),
-        temporal=TemporalSettings(**temporal),
-        overlay=OverlaySettings(**overlay),
-        localization=LocalizationSettings(**localization),
-        encoder=EncoderSettings(**encoding),
+    settings = render_settings(
+        part=part,
+        reading=reading,
+        overlay=overlay,
+        localization=localization,
+        temporal=temporal,
+        encoding=encoding,
         sidecar=sidecar,
         overwrite=overwrite,
     )
     load = functools.partial(_load_panes, panes, model, explainer)
     with plan_render(source, output, settings, panes) as plan:
-        if explainer["at"] is not None:
-            check_inside(explainer["at"], plan.info.width, plan.info.height)
-        return render_file(plan, load, source, output, quiet=quiet)
+        return render_file(plan, load, source, output, quiet=quiet, at=explainer["at"])
 
 
 def _load_panes(
     comparison: Comparison, model: dict[str, Any], explainer: dict[str, Any], line: ProgressLine
 ) -> PaneExplainer:
-    """Load the networks; only now the slow import: mistakes in files and settings were reported by now."""
-    line.begin(f"loading {', '.join(comparison.models) or model['name']}")
-    from streamcam.explain import Explainer, PaneExplainer
-    from streamcam.models import load_model
+    explainers = load_explainers(model, explainer, line, comparison.models)
+    from streamcam.explain import PaneExplainer
 
-    any_shape = explainer["fit"] == "full"
-    networks = [
-        load_model(**{**model, "name": name}, any_shape=any_shape)
-        for name in comparison.models or (model["name"],)
-    ]
     with showing_activities(line.begin):
-        return PaneExplainer([Explainer(network, **explainer) for network in networks], comparison)
+        return PaneExplainer(explainers, comparison)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from streamcam.cli.command_line import command_line
+from streamcam.cli.loading import load_explainers, render_settings
 from streamcam.cli.options import (
     debug_option,
     encoding_options,
@@ -22,9 +23,8 @@ from streamcam.cli.options import (
     temporal_options,
 )
 from streamcam.cli.outcome import abort_message, print_outcome, print_result, resume_message
-from streamcam.cli.progress import ProgressLine, showing_activities
+from streamcam.cli.progress import ProgressLine
 from streamcam.cli.signals import SignalCount, leave, stop_on_signal
-from streamcam.frames import check_inside
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer, PaneExplainer
@@ -109,21 +109,16 @@ def render_command(
     Several inputs, or an output that is a folder, make one output each: render a.mp4 "videos/*.mp4" DIR -o
     out/. A file that fails is reported and the others go on; the same command again does what is missing.
     """
-    from streamcam.localization import LocalizationSettings
-    from streamcam.media.encoders import EncoderSettings
-    from streamcam.overlay import OverlaySettings
     from streamcam.pipeline.jobs import is_for_many
     from streamcam.pipeline.render import plan_render
-    from streamcam.pipeline.settings import RenderSettings
-    from streamcam.sources import SourceSettings
-    from streamcam.temporal import TemporalSettings
 
-    settings = RenderSettings(
-        source=SourceSettings(**part, **reading, depth=encoding["depth"], chroma=encoding["chroma"]),
-        temporal=TemporalSettings(**temporal),
-        overlay=OverlaySettings(**overlay),
-        localization=LocalizationSettings(**localization),
-        encoder=EncoderSettings(**encoding),
+    settings = render_settings(
+        part=part,
+        reading=reading,
+        overlay=overlay,
+        localization=localization,
+        temporal=temporal,
+        encoding=encoding,
         sidecar=sidecar,
         annotations=annotations,
         masks=masks,
@@ -140,20 +135,12 @@ def render_command(
         with plan_many(sources, output, settings) as many:
             return render_files(many, load, quiet=quiet)
     with plan_render(sources[0], output, settings) as plan:
-        if explainer["at"] is not None:
-            check_inside(explainer["at"], plan.info.width, plan.info.height)
-        return render_file(plan, load, sources[0], output, quiet=quiet)
+        return render_file(plan, load, sources[0], output, quiet=quiet, at=explainer["at"])
 
 
 def _load_explainer(model: dict[str, Any], explainer: dict[str, Any], line: ProgressLine) -> Explainer:
-    """Load the network; only now the slow import: mistakes in files and settings were reported by now."""
-    line.begin(f"loading {model['name']}")
-    from streamcam.explain import Explainer
-    from streamcam.models import load_model
-
-    network = load_model(**model, any_shape=explainer["fit"] == "full")
-    with showing_activities(line.begin):
-        return Explainer(network, **explainer)
+    (chosen,) = load_explainers(model, explainer, line)
+    return chosen
 
 
 def render_file(
@@ -164,6 +151,7 @@ def render_file(
     *,
     quiet: bool,
     activity: str = "explaining",
+    at: Sequence[float] | None = None,
 ) -> int:
     """Run the render of one file, and print what became of it.
 
@@ -174,10 +162,18 @@ def render_file(
         output: The output's name.
         quiet: Whether to print errors only.
         activity: The word for what happens to the first frames.
+        at: A place that must lie in the frame, in pixels; None for none.
 
     Returns:
         The exit code.
+
+    Raises:
+        InvalidArgumentError: if the place does not, before anything is loaded.
     """
+    if at is not None:
+        from streamcam.frames import check_inside
+
+        check_inside(at, plan.info.width, plan.info.height)
     resume = plan.settings.resume
     signals = SignalCount()
     # Signals are handled from the first frame until the outcome is printed.

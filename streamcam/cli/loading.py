@@ -1,0 +1,74 @@
+"""From options to what commands work with: the settings of a render, and explainers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from streamcam.cli.progress import ProgressLine, showing_activities
+
+if TYPE_CHECKING:
+    from streamcam.explain import Explainer
+    from streamcam.pipeline.settings import RenderSettings
+
+
+def render_settings(
+    *,
+    part: dict[str, Any],
+    reading: dict[str, Any],
+    overlay: dict[str, Any],
+    localization: dict[str, Any],
+    temporal: dict[str, Any],
+    encoding: dict[str, Any],
+    **others: Any,
+) -> RenderSettings:
+    """Return the settings of a render from its groups of options.
+
+    Args:
+        part: Which part of the input is read.
+        reading: How it is read.
+        overlay: How heat and labels look.
+        localization: Where things are looked for in the heat.
+        temporal: How heat is smoothed in time.
+        encoding: How a video is encoded.
+        others: The other fields of `RenderSettings`.
+    """
+    from streamcam.localization import LocalizationSettings
+    from streamcam.media.encoders import EncoderSettings
+    from streamcam.overlay import OverlaySettings
+    from streamcam.pipeline.settings import RenderSettings
+    from streamcam.sources import SourceSettings
+    from streamcam.temporal import TemporalSettings
+
+    return RenderSettings(
+        source=SourceSettings(**part, **reading, depth=encoding["depth"], chroma=encoding["chroma"]),
+        temporal=TemporalSettings(**temporal),
+        overlay=OverlaySettings(**overlay),
+        localization=LocalizationSettings(**localization),
+        encoder=EncoderSettings(**encoding),
+        **others,
+    )
+
+
+def load_explainers(
+    model: dict[str, Any], explainer: dict[str, Any], line: ProgressLine, names: Sequence[str] = ()
+) -> list[Explainer]:
+    """Load networks, and return an explainer of each.
+
+    Only here the slow import: mistakes in files and settings are reported before.
+
+    Args:
+        model: Arguments of `load_model`.
+        explainer: Arguments of `Explainer`.
+        line: Shows what is being done.
+        names: The networks; the one that `model` names if there are none.
+    """
+    names = names or (model["name"],)
+    line.begin(f"loading {', '.join(names)}")
+    from streamcam.explain import Explainer
+    from streamcam.models import load_model
+
+    any_shape = explainer["fit"] == "full"
+    networks = [load_model(**{**model, "name": name}, any_shape=any_shape) for name in names]
+    with showing_activities(line.begin):
+        return [Explainer(network, **explainer) for network in networks]
