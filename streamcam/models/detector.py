@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from streamcam.explanations import Instance
 from streamcam.models.base import Model, Output
@@ -140,6 +141,22 @@ class Detector(Model):
                 zip(classes.tolist(), scores, boxes.tolist(), strict=True)
             )
         ]
+
+
+class ArrangedDetector(Detector):
+    """A detector whose module was arranged here: it has ``levels``, and answers with candidates."""
+
+    @property
+    def pyramid(self) -> tuple[str, ...]:
+        """As in `Model`: what stands before the head."""
+        levels = self.module.get_submodule("levels")
+        assert isinstance(levels, nn.ModuleList)
+        return tuple(f"levels.{number}" for number in range(len(levels)))
+
+    def candidates(self, answer: object) -> Sequence[Candidates]:
+        """Return the candidates of each image, which is what the network returns."""
+        assert isinstance(answer, Sequence)
+        return answer
 
 
 def _boxes_of(image: Candidates, rows: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:

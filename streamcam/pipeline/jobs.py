@@ -11,11 +11,11 @@ from urllib.parse import unquote, urlsplit
 
 from streamcam.errors import InvalidArgumentError, NoDirectoryError, OutputExistsError, SourceNotFoundError
 from streamcam.media.containers import CONTAINERS
-from streamcam.media.numbered_files import is_pattern, natural_order
+from streamcam.media.numbered_files import is_pattern
 from streamcam.sinks import IMAGE_SUFFIXES
 from streamcam.sources import Location, is_image
 from streamcam.sources.files import is_file
-from streamcam.sources.sequences import files_matching, is_folder, is_glob
+from streamcam.sources.sequences import files_in, files_matching, is_folder, is_glob
 
 FIELDS = ("stem", "name", "parent", "number")
 """The fields that stand in braces in the name of the outputs: the input's name without and with its suffix,
@@ -148,12 +148,14 @@ def _expand(sources: Sequence[Location], left_out: Sequence[str]) -> Iterator[Lo
             continue
         path = Path(source)
         if is_folder(path):
-            files = [entry for entry in path.iterdir() if not entry.name.startswith(".") and is_file(entry)]
-            files = [file for file in files if file.suffix.lower() in _VIDEO_SUFFIXES or is_image(file)]
-            files = [file for file in files if _key(file) not in left_out]
+            files = [
+                file
+                for file in files_in(path)
+                if _key(file) not in left_out and (file.suffix.lower() in _VIDEO_SUFFIXES or is_image(file))
+            ]
             if not files:
                 raise SourceNotFoundError(f"{str(source)!r} is a directory without videos and images")
-            yield from sorted(files, key=natural_order)
+            yield from files
         elif is_glob(source):
             yield from (file for file in files_matching(source) if _key(file) not in left_out)
         else:

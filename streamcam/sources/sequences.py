@@ -74,6 +74,19 @@ def files_matching(location: str | int | Path) -> list[Path]:
     return files
 
 
+def files_in(folder: Path) -> list[Path]:
+    """List the files directly in a folder, in natural order; hidden ones are notes of file managers.
+
+    Raises:
+        SourceError: if the folder cannot be read.
+    """
+    with map_errors(
+        OSError, to=lambda error: SourceError(f"{str(folder)!r} cannot be read: {_reason(error)}")
+    ):
+        files = [entry for entry in folder.iterdir() if is_file(entry) and not entry.name.startswith(".")]
+    return sorted(files, key=natural_order)
+
+
 def open_sequence(location: str | int | Path, settings: SourceSettings) -> Source:
     """Open many images as a video, in the order of their numbers or of their names.
 
@@ -110,12 +123,7 @@ def _find_images(path: Path) -> ImageFiles:
         SourceError: if the folder cannot be read.
     """
     if is_folder(path):
-        with map_errors(
-            OSError, to=lambda error: SourceError(f"{str(path)!r} cannot be read: {_reason(error)}")
-        ):
-            # Hidden files are notes of file managers.
-            files = [entry for entry in path.iterdir() if is_file(entry) and not entry.name.startswith(".")]
-        images = _images_among(sorted(files, key=natural_order))
+        images = _images_among(files_in(path))
         if not images.paths:
             raise SourceNotFoundError(
                 f"{str(path)!r} is a directory without images; give a video or image file"

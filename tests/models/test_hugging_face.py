@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 from media_factory import make_clip
-from peers import require_peer, scaled_as_pytorch_grad_cam
-from torch import nn
+from peers import LogitsOnly, require_peer, scaled_as_pytorch_grad_cam
 
 from streamcam import Explainer, load_model
 from streamcam.cli import run
@@ -84,18 +83,6 @@ def test_a_folder_says_labels_input_and_kind(tmp_path: Path) -> None:
     assert load_model(f"hf:{tmp_path}", weights="none", labels=list("abcd")).labels == tuple("abcd")
 
 
-class Planes(nn.Module):
-    """The logits alone, as pytorch-grad-cam needs them."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.network(images).logits
-        return logits
-
-
 def test_segformer_is_explained_as_pytorch_grad_cam_explains_it(tmp_path: Path) -> None:
     peer = require_peer("pytorch_grad_cam")
     targets = pytest.importorskip("pytorch_grad_cam.utils.model_targets")
@@ -112,7 +99,7 @@ def test_segformer_is_explained_as_pytorch_grad_cam_explains_it(tmp_path: Path) 
         mask = (model.module(inputs).logits.argmax(dim=1)[0] == category).float().numpy()
     assert mask.any()
     (expected,) = peer.GradCAM(
-        Planes(model.module),
+        LogitsOnly(model.module),
         [model.module.get_submodule(explainer.target_layer)],
     )(input_tensor=inputs, targets=[targets.SemanticSegmentationTarget(category, mask)])
     assert expected.max() > 0.9

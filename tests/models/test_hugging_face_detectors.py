@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from media_factory import make_clip
-from peers import require_peer, scaled_as_pytorch_grad_cam
+from peers import LogitsOnly, require_peer, scaled_as_pytorch_grad_cam
 from torch import nn
 
 from streamcam import Detector, Explainer, load_model
@@ -185,18 +185,6 @@ def test_objects_are_those_that_transformers_finds(kind: Callable[[], nn.Module]
     assert all(heatmap.shape in {(3, 4), (6, 8), (12, 16)} for heatmap in explanation.heatmaps.values())
 
 
-class Logits(nn.Module):
-    """The logits alone, as pytorch-grad-cam needs them."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.network(images).logits
-        return logits
-
-
 def test_an_object_of_detr_is_explained_as_pytorch_grad_cam_explains_its_query(tmp_path: Path) -> None:
     peer = require_peer("pytorch_grad_cam")
     save(detr, tmp_path)
@@ -214,7 +202,7 @@ def test_an_object_of_detr_is_explained_as_pytorch_grad_cam_explains_its_query(t
             return softmax_log_odds(logits)[query, index]
 
         (expected,) = peer.HiResCAM(
-            Logits(model.module),
+            LogitsOnly(model.module),
             layer,
             reshape_transform=lambda tokens: tokens.transpose(1, 2).unflatten(2, (3, 4)),
         )(input_tensor=inputs, targets=[odds])

@@ -9,7 +9,9 @@ from types import ModuleType
 import cv2
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 
 def require_peer(name: str) -> ModuleType:
@@ -32,3 +34,15 @@ def scaled_as_pytorch_grad_cam(raw: NDArray[np.float32], size: tuple[int, int]) 
     enlarged = cv2.resize(unit.astype(np.float32), size)
     moved = enlarged - enlarged.min()
     return np.asarray(moved / (1e-7 + moved.max()), np.float32)
+
+
+class LogitsOnly(nn.Module):
+    """A network of transformers that answers with its logits alone, as pytorch-grad-cam needs them."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.network(images).logits
+        return logits

@@ -10,7 +10,7 @@ from torch import nn
 
 from streamcam.errors import InvalidArgumentError, ModelError, unknown_name
 from streamcam.models.base import InputSpec, Model
-from streamcam.models.detector import Candidates, Detector
+from streamcam.models.detector import ArrangedDetector, Detector
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.torchvision import (
     download,
@@ -35,22 +35,6 @@ _CLASSIFIERS = (
     "classification_head.module_list.0.1.weight",
 )
 """Ends of the names of tensors whose rows are the classes, or the classes of each box of a place."""
-
-
-class TorchvisionDetector(Detector):
-    """A detector of torchvision, arranged as in `streamcam.models.detection_networks`."""
-
-    @property
-    def pyramid(self) -> tuple[str, ...]:
-        """As in `Model`: what stands between backbone and head."""
-        levels = self.module.get_submodule("levels")
-        assert isinstance(levels, nn.ModuleList)
-        return tuple(f"levels.{number}" for number in range(len(levels)))
-
-    def candidates(self, answer: object) -> Sequence[Candidates]:
-        """Return the candidates of each image, which is what the network returns."""
-        assert isinstance(answer, Sequence)
-        return answer
 
 
 def _load(request: ModelRequest) -> Model:
@@ -122,7 +106,7 @@ def detector_of(
             f"{len(labels)} labels were given for the {classes - module.first_class} classes of "
             f"{request.name}; give one label for each class"
         )
-    return TorchvisionDetector(
+    return ArrangedDetector(
         request.name, module, labels, spec, weights, notes=request.notes(), **request.detection
     )
 

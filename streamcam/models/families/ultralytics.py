@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,11 +15,10 @@ import cv2
 import numpy as np
 import PIL.Image
 import torch
-from torch import nn
 
 from streamcam.errors import ModelError, map_errors, unknown_name
 from streamcam.models.base import InputSpec, Model
-from streamcam.models.detector import Candidates, Detector
+from streamcam.models.detector import ArrangedDetector
 from streamcam.models.families.base import ModelFamily, ModelInfo
 from streamcam.models.labels import numbered_labels
 from streamcam.models.refusals import in_words
@@ -40,22 +39,6 @@ _SIZE = re.compile(r"(?<=\d)[a-z](?=$|-)")
 """The letter for the size of a network in its name, as the n of yolo11n."""
 
 _INPUT = InputSpec(640, 640, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-
-
-class YoloDetector(Detector):
-    """A detector of ultralytics, arranged as in `streamcam.models.yolo_network`."""
-
-    @property
-    def pyramid(self) -> tuple[str, ...]:
-        """As in `Model`: what stands between neck and head."""
-        levels = self.module.get_submodule("levels")
-        assert isinstance(levels, nn.ModuleList)
-        return tuple(f"levels.{number}" for number in range(len(levels)))
-
-    def candidates(self, answer: object) -> Sequence[Candidates]:
-        """Return the candidates of each image, which is what the network returns."""
-        assert isinstance(answer, Sequence)
-        return answer
 
 
 def _load(request: ModelRequest) -> Model:
@@ -90,7 +73,7 @@ def _load(request: ModelRequest) -> Model:
         )
     from streamcam.models.yolo_network import YoloNetwork  # late: it imports ultralytics
 
-    return YoloDetector(
+    return ArrangedDetector(
         request.name,
         YoloNetwork(network),
         labels,
