@@ -55,6 +55,7 @@ class Manifest:
             SinkError: if it cannot be read or written.
         """
         self.path = directory / MANIFEST_NAME
+        self._is_open = True
         with map_errors(OSError, to=self._refusal):
             self._lock = lock(self.path, self.path)
             try:
@@ -85,7 +86,9 @@ class Manifest:
         Raises:
             SinkError: if it cannot be written; then the older lines stay too.
         """
-        held, self._lock = self._lock, None
+        if not self._is_open:  # by now it may be another render's
+            return
+        self._is_open = False
         part = self.path.with_name(self.path.name + ".part")
         try:
             if self._entries:
@@ -96,7 +99,7 @@ class Manifest:
                 self.path.unlink(missing_ok=True)
         finally:
             part.unlink(missing_ok=True)
-            unlock(held)
+            unlock(self._lock)
 
     def __enter__(self) -> Self:
         return self

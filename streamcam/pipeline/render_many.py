@@ -185,8 +185,9 @@ class ManyPlan:
     def stop(self) -> None:
         """End the render that is running early and in order, and begin no other; never blocks."""
         self._is_stopped = True
-        if self._running is not None:
-            self._running.stop()
+        running = self._running  # it may end meanwhile
+        if running is not None:
+            running.stop()
 
     def close(self) -> None:
         """Close the manifest. May be called again."""

@@ -191,6 +191,16 @@ def test_a_manifest_that_is_none(tmp_path: Path) -> None:
         read_manifest(tmp_path / "d")
 
 
+def test_a_manifest_that_is_closed_is_left_alone(tmp_path: Path) -> None:
+    manifest = Manifest(tmp_path)
+    manifest.record(ManifestEntry("a.mp4", "a.mkv", "done"))
+    manifest.close()
+    with Manifest(tmp_path) as another:
+        another.record(ManifestEntry("b.mp4", "b.mkv", "done"))
+        manifest.close()
+        assert [entry.output for entry in read_manifest(tmp_path)] == ["a.mkv", "b.mkv"]
+
+
 def test_the_last_line_about_an_output_counts(tmp_path: Path) -> None:
     entry = ManifestEntry("a.mp4", "a.mkv", "started")
     with Manifest(tmp_path) as opened:
