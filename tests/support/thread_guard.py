@@ -10,6 +10,9 @@ from collections.abc import Iterator
 import pytest
 from stage_fakes import LIMIT_S
 
+SLOW_LIMIT_S = 900
+"""Of tests marked as slow."""
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
@@ -25,7 +28,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     thread = threading.Thread(target=call, name="test", daemon=True)
     thread.start()
-    thread.join(2 * LIMIT_S)
+    thread.join(SLOW_LIMIT_S if pyfuncitem.get_closest_marker("slow") else 2 * LIMIT_S)
     if thread.is_alive():
         frames = sys._current_frames()
         stacks = [
