@@ -105,7 +105,7 @@ class ClassAudit:
             return "rests on the object"
         if self.score <= BACKGROUND_SCORE:
             return "leans on the background"
-        return "is as sure by the background as by the object"
+        return "is recognized by the background alone as well as by the object alone"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
