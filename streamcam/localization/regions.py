@@ -27,7 +27,10 @@ Mask = NDArray[np.bool_]
 Polygon = Sequence[tuple[float, float]]
 """Corners, (x, y) each, as fractions of the frame."""
 
-CENTER, MOTION, SEGMENT, CLASS = "center", "motion", "segment", "class:"
+CENTER = "center"
+MOTION = "motion"
+SEGMENT = "segment"
+CLASS = "class:"
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _SHAPE_TOLERANCE = 0.02
