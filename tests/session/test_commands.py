@@ -14,10 +14,9 @@ from streamcam.errors import InvalidArgumentError, UnknownNameError
 from streamcam.explanations import Prediction
 from streamcam.overlay import COLORMAPS, LAYOUTS, OverlaySettings
 from streamcam.session import commands
+from streamcam.session.changes import LIVE_LAYOUTS, Argument
 from streamcam.session.commands import (
     COMMANDS,
-    LIVE_LAYOUTS,
-    Argument,
     Command,
     CommandCall,
     CommandQueue,
