@@ -1,44 +1,41 @@
-"""Commands of a live session: the one table that window keys, the help and Python read."""
+"""Commands of a live session: the one table that window keys, the help and Python read.
+
+Every command is a pure function: the state and an argument in, the next state and its effects out.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections import deque
+import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
 
 from streamcam.errors import InvalidArgumentError, unknown_name
-from streamcam.session.changes import (
-    Argument,
-    add_prompt,
-    ask,
-    begin_entry,
-    change_colormap,
-    change_label_size,
-    change_layer,
-    change_layout,
-    change_method,
-    change_opacity,
-    change_smoothing,
-    explain_class,
-    follow_rank,
-    replace_prompts,
-    toggle_caption,
-    toggle_frozen,
-    toggle_heat,
-    toggle_help,
-    toggle_lock,
-    toggle_statistics,
-    type_key,
-)
-from streamcam.session.state import (
-    LiveState,
+from streamcam.overlay import COLORMAPS, LAYOUTS
+from streamcam.session.class_entry import ClassEntry
+from streamcam.session.command_sources import Argument
+from streamcam.session.events import (
+    Effect,
+    Explain,
+    Freeze,
     Quit,
     SaveImage,
+    Smooth,
     ToggleFullScreen,
     ToggleRecording,
     Update,
 )
+from streamcam.session.explainers import PANES
+from streamcam.session.state import LiveState
+
+LIVE_LAYOUTS = (*LAYOUTS, *PANES)
+"""The layouts that the key goes through: those of one explanation, and grids of several."""
+
+
+SMOOTHINGS_S = (0.0, 0.12, 0.25, 0.5, 1.0)
+"""The time constants that the smoothing key goes through, in seconds."""
+
+LABEL_SIZES = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0)
+"""The sizes of text that the label size keys go through, as `OverlaySettings.label_size`."""
 
 _OPACITY_STEP = 0.05
 
@@ -57,6 +54,196 @@ class Command:
     change: Callable[[LiveState, Argument], Update]
     argument: str = ""
     """Description of the argument; empty where there is none."""
+
+
+# --- One function for each command -------------------------------------------------------------------------
+
+
+def ask(effect: Effect) -> Callable[[LiveState, Argument], Update]:
+    """Make the function of a command that changes no state and asks for an effect."""
+    return lambda state, _: Update(state, (effect,))
+
+
+def toggle_frozen(state: LiveState, _: Argument) -> Update:
+    """Hold the frame shown, or continue with new ones."""
+    frozen = not state.frozen
+    return Update(dataclasses.replace(state, frozen=frozen), (Freeze(frozen),))
+
+
+def change_method(state: LiveState, argument: Argument) -> Update:
+    """Go to another method: by name, or by steps through the list."""
+    methods = () if state.facts is None else state.facts.methods
+    if not methods:  # nothing is loaded yet
+        return Update(state)
+    assert state.facts is not None
+    asked = state.facts.method if state.request.method == "auto" else state.request.method
+    # The request may carry options; the list has bare names.
+    method = _chosen("method", methods, asked.partition(":")[0], argument)
+    panes = None if state.request.panes == "methods" else state.request.panes
+    return _request(state, f"method {method} …", method=method, panes=panes)
+
+
+def change_layer(state: LiveState, argument: Argument) -> Update:
+    """Go to another target layer: by name, or by steps towards the network's output."""
+    if state.facts is None:
+        return Update(state)
+    if isinstance(argument, str):
+        layer = argument
+    elif state.facts.layers:
+        current = state.facts.layer if state.request.layer == "auto" else state.request.layer
+        layer = _chosen("layer", state.facts.layers, current, argument)
+    else:
+        return Update(state)
+    panes = None if state.request.panes == "layers" else state.request.panes
+    return _request(state, f"layer {layer} …", layer=layer, panes=panes)
+
+
+def toggle_lock(state: LiveState, _: Argument) -> Update:
+    """Keep explaining the class shown now, or follow the most probable one again."""
+    if state.request.class_index is not None:
+        return _request(state, "the most probable class", class_index=None, rank=0)
+    if state.target is None or state.target.index < 0:
+        return Update(state)
+    return lock_class(state, state.target.index, state.target.label)
+
+
+def follow_rank(state: LiveState, argument: Argument) -> Update:
+    """Explain each frame's nth prediction, counted from 1."""
+    place = _whole_number("prediction", argument)
+    if place < 1:
+        raise InvalidArgumentError(f"predictions are counted from 1, not {place}")
+    return _request(state, f"prediction number {place}", class_index=None, rank=place - 1)
+
+
+def explain_class(state: LiveState, argument: Argument) -> Update:
+    """Keep explaining one class, by its name or index."""
+    if state.facts is None:
+        return Update(state)
+    labels = state.facts.labels
+    if isinstance(argument, str):
+        if argument not in labels:
+            raise unknown_name("class", argument, labels)
+        return lock_class(state, labels.index(argument), argument)
+    index = _whole_number("class", argument)
+    if not 0 <= index < len(labels):
+        raise InvalidArgumentError(f"there is no class {index}; the network has {len(labels)}")
+    return lock_class(state, index, labels[index])
+
+
+def begin_entry(state: LiveState, _: Argument) -> Update:
+    """Start typing the name of a class, or a prompt."""
+    if state.facts is None:
+        return Update(state)
+    entry = ClassEntry(state.facts.labels, takes_prompts=state.facts.takes_prompts)
+    return Update(dataclasses.replace(state.with_view(help_shown=False), entry=entry))
+
+
+def add_prompt(state: LiveState, argument: Argument) -> Update:
+    """Compare frames with one more text, and explain that."""
+    prompt = _prompt(state, argument)
+    if state.facts is None:
+        return Update(state)
+    if prompt in state.facts.labels:
+        return explain_class(state, prompt)
+    return change_prompts(state, (*state.facts.labels, prompt))
+
+
+def replace_prompts(state: LiveState, argument: Argument) -> Update:
+    """Compare frames with this text alone."""
+    return change_prompts(state, (_prompt(state, argument),))
+
+
+def _prompt(state: LiveState, argument: Argument) -> str:
+    if not isinstance(argument, str) or not argument.strip():
+        raise InvalidArgumentError(f"a prompt is a text, not {argument!r}")
+    if state.facts is not None and not state.facts.takes_prompts:
+        raise InvalidArgumentError(f"{state.facts.model} has classes of its own and takes no prompts")
+    return argument.strip()
+
+
+def change_prompts(state: LiveState, prompts: tuple[str, ...]) -> Update:
+    """Compare frames with other texts, and explain the last of them."""
+    return _request(
+        state, f"prompt: {prompts[-1]} …", prompts=prompts, class_index=len(prompts) - 1, rank=None
+    )
+
+
+def change_colormap(state: LiveState, argument: Argument) -> Update:
+    """Go to another color map: by name, or by steps."""
+    name = _chosen("color map", list(COLORMAPS), state.view.overlay.colormap, argument)
+    overlay = dataclasses.replace(state.view.overlay, colormap=name)
+    return Update(state.with_view(overlay=overlay).with_message(f"color map {name}"))
+
+
+def change_opacity(state: LiveState, argument: Argument) -> Update:
+    """Show more of the heat, or less."""
+    alpha = round(min(max(state.view.overlay.alpha + _number("opacity", argument), 0.0), 1.0), 2)
+    overlay = dataclasses.replace(state.view.overlay, alpha=alpha)
+    return Update(state.with_view(overlay=overlay).with_message(f"opacity {alpha:.0%}"))
+
+
+def change_smoothing(state: LiveState, argument: Argument) -> Update:
+    """Set the time constant of the smoothing in seconds, or go to the next one in the list."""
+    if argument is None:
+        longer = [seconds for seconds in SMOOTHINGS_S if seconds > state.view.smoothing_s + 1e-6]
+        smoothing_s = longer[0] if longer else SMOOTHINGS_S[0]
+    else:
+        smoothing_s = _number("smoothing", argument)
+        if not 0 <= smoothing_s < float("inf"):
+            raise InvalidArgumentError(f"smoothing takes seconds from 0 up, not {smoothing_s:g}")
+    words = f"smoothing {smoothing_s:g} s" if smoothing_s else "no smoothing"
+    return Update(state.with_view(smoothing_s=smoothing_s).with_message(words), (Smooth(smoothing_s),))
+
+
+def toggle_heat(state: LiveState, _: Argument) -> Update:
+    """Show the heat, or the bare frame."""
+    shown = not state.view.heat_shown
+    return Update(state.with_view(heat_shown=shown).with_message(f"heat {'on' if shown else 'off'}"))
+
+
+def change_layout(state: LiveState, argument: Argument) -> Update:
+    """Go to another layout, or to a grid of methods or layers: by name, or by steps."""
+    layout = _chosen("layout", LIVE_LAYOUTS, layout_of(state), argument)
+    if layout in PANES:
+        return _request(state, f"{layout} side by side …", panes=layout)
+    overlay = dataclasses.replace(state.view.overlay, layout=layout)
+    state = state.with_view(overlay=overlay)
+    if state.request.panes is not None:
+        return _request(state, layout, panes=None)
+    return Update(state.with_message(layout))
+
+
+def change_label_size(state: LiveState, argument: Argument) -> Update:
+    """Make all text on the image larger or smaller, by steps through `LABEL_SIZES`."""
+    steps, current = _whole_number("label size", argument), state.view.overlay.label_size
+    place = min(range(len(LABEL_SIZES)), key=lambda number: abs(LABEL_SIZES[number] - current))
+    label_size = LABEL_SIZES[min(max(place + steps, 0), len(LABEL_SIZES) - 1)]
+    overlay = dataclasses.replace(state.view.overlay, label_size=label_size)
+    return Update(state.with_view(overlay=overlay).with_message(f"text size {label_size:.0%}"))
+
+
+def toggle_caption(state: LiveState, _: Argument) -> Update:
+    """Show the caption, or hide it."""
+    caption, hidden = state.view.overlay.caption, state.view.hidden_caption
+    if not caption and not hidden:
+        return Update(state.with_message("there is no caption"))
+    overlay = dataclasses.replace(state.view.overlay, caption=hidden)
+    return Update(state.with_view(overlay=overlay, hidden_caption=caption))
+
+
+def layout_of(state: LiveState) -> str:
+    """Return the layout in use, one of `LIVE_LAYOUTS`."""
+    return state.request.panes or state.view.overlay.layout
+
+
+def toggle_statistics(state: LiveState, _: Argument) -> Update:
+    """Show the statistics, or hide them."""
+    return Update(state.with_view(statistics_shown=not state.view.statistics_shown))
+
+
+def toggle_help(state: LiveState, _: Argument) -> Update:
+    """Show the help, or hide it."""
+    return Update(state.with_view(help_shown=not state.view.help_shown))
 
 
 _STEPS = "a name, or a number of steps through the list"
@@ -114,89 +301,36 @@ def help_rows() -> tuple[tuple[str, str], ...]:
     return tuple((command.key_label, command.words) for command in COMMANDS if command.keys)
 
 
-# --- Who gives commands ------------------------------------------------------------------------------------
+def _request(state: LiveState, message: str, **changes: str | int | tuple[str, ...] | None) -> Update:
+    """Ask for something else to be explained."""
+    request = dataclasses.replace(state.request, **changes)  # type: ignore[arg-type]
+    return Update(dataclasses.replace(state, request=request).with_message(message), (Explain(request),))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class KeyPress:
-    """A key was pressed."""
-
-    key: str
-    """A character, or ``"escape"``, ``"enter"``, ``"backspace"``, ``"tab"``, ``"up"``, ``"down"``."""
+def lock_class(state: LiveState, index: int, label: str) -> Update:
+    return _request(state, f"locked: {label}", class_index=index, rank=None)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class CommandCall:
-    """A command was asked for by its name."""
-
-    name: str
-    argument: Argument = None
-
-
-@runtime_checkable
-class CommandSource(Protocol):
-    """Where commands come from: a window, a page, a program."""
-
-    def poll(self) -> Sequence[KeyPress | CommandCall]:
-        """Return what was asked for since the last call, without waiting."""
+def _chosen(kind: str, names: Sequence[str], current: str, argument: Argument) -> str:
+    """Find a name in a list: by itself, or by steps from the current one, around the ends."""
+    if isinstance(argument, str):
+        if argument.partition(":")[0] not in names:
+            raise unknown_name(kind, argument, names)
+        return argument
+    steps = _whole_number(kind, argument)
+    if current not in names:
+        return names[0] if steps > 0 else names[-1]
+    return names[(names.index(current) + steps) % len(names)]
 
 
-class CommandQueue:
-    """Commands from Python, sent by any thread."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[KeyPress | CommandCall] = deque()
-
-    def send(self, name: str, argument: Argument = None) -> None:
-        """Ask for a command of `COMMANDS`; what is wrong with it is shown in the session."""
-        self._waiting.append(CommandCall(name, argument))
-
-    def press(self, *keys: str) -> None:
-        """Press keys, one after another."""
-        self._waiting.extend(map(KeyPress, keys))
-
-    def poll(self) -> Sequence[KeyPress | CommandCall]:
-        """Return what was sent since the last call."""
-        return [self._waiting.popleft() for _ in range(len(self._waiting))]
+def _number(kind: str, argument: Argument) -> float:
+    if isinstance(argument, int | float) and math.isfinite(argument):
+        return argument
+    raise InvalidArgumentError(f"{kind} takes a number, not {argument!r}")
 
 
-# --- From keys and names to commands -----------------------------------------------------------------------
-
-
-def run_command(state: LiveState, name: str, argument: Argument = None) -> Update:
-    """Run a command of `COMMANDS`.
-
-    Args:
-        state: The state before.
-        name: The command's name.
-        argument: What it takes; None for what its first key stands for.
-
-    Raises:
-        InvalidArgumentError: if there is no such command, or the argument is not for it.
-    """
-    for command in COMMANDS:
-        if command.name == name:
-            if argument is not None and not command.argument:
-                raise InvalidArgumentError(f"command {name!r} takes no argument, not {argument!r}")
-            if argument is None:
-                argument = next(iter(command.keys.values()), None)
-            return command.change(state, argument)
-    raise unknown_name("command", name, [command.name for command in COMMANDS])
-
-
-def press_key(state: LiveState, key: str) -> Update:
-    """Do what a key stands for.
-
-    Args:
-        state: The state before.
-        key: A character, or ``"escape"``, ``"enter"``, ``"backspace"``, ``"tab"``, ``"up"``, ``"down"``.
-    """
-    if state.entry is not None:
-        return type_key(state, state.entry, key)
-    if state.view.help_shown and key == "escape":  # whoever looks for the way out of the help finds it
-        return toggle_help(state, None)
-    for candidate in (key, key.lower()):  # Caps Lock must not turn keys off
-        for command in COMMANDS:
-            if candidate in command.keys:
-                return command.change(state, command.keys[candidate])
-    return Update(state)
+def _whole_number(kind: str, argument: Argument) -> int:
+    number = _number(kind, argument)
+    if number != int(number):
+        raise InvalidArgumentError(f"{kind} takes a whole number, not {argument!r}")
+    return int(number)

@@ -8,8 +8,7 @@ from typing import Any
 
 from streamcam.explanations import Prediction
 from streamcam.overlay import COLORMAPS
-from streamcam.session.changes import LIVE_LAYOUTS, SMOOTHINGS_S, layout_of
-from streamcam.session.commands import COMMANDS
+from streamcam.session.commands import COMMANDS, LIVE_LAYOUTS, SMOOTHINGS_S, layout_of
 from streamcam.session.hud import hud_of, statistics_rows
 from streamcam.session.outputs import LiveFrame
 
