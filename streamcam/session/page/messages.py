@@ -1,4 +1,4 @@
-"""What browsers may say: commands, checked before anything else sees them."""
+"""Messages of browsers, checked before anything else sees them."""
 
 from __future__ import annotations
 
