@@ -144,9 +144,9 @@ def check_one_video(names: Sequence[str], inputs: Sequence[Mapping[str, Any]]) -
     """
     difference = tell_apart(*inputs)
     if difference is not None:
-        films = " and ".join(repr(str(each.get("name"))) for each in inputs)
+        both = " and ".join(repr(str(each.get("name"))) for each in inputs)
         raise InvalidArgumentError(
-            f"{names[0]!r} and {names[1]!r} are of two videos ({films}: {difference}); compare two "
+            f"{names[0]!r} and {names[1]!r} are of two videos ({both}: {difference}); compare two "
             "explanations of one"
         )
 
