@@ -66,7 +66,7 @@ class AuditSettings:
 
 @dataclasses.dataclass(slots=True)
 class _Finding:
-    """What one frame says of one class."""
+    """One frame's figures of one class."""
 
     target: Prediction
     shot: int

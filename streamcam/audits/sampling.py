@@ -69,11 +69,11 @@ def _choose(kept: Sequence[SampledFrame], count: int) -> list[SampledFrame]:
         shots.setdefault(each.shot, []).append(each)
     if len(shots) > count:
         return _evenly(kept, count)
-    wanted = dict.fromkeys(shots, 1)
+    counts = dict.fromkeys(shots, 1)
     for _ in range(min(count, len(kept)) - len(shots)):
-        free = [shot for shot in shots if wanted[shot] < len(shots[shot])]
-        wanted[max(free, key=lambda shot: len(shots[shot]) / wanted[shot])] += 1
-    return [each for shot, frames in shots.items() for each in _evenly(frames, wanted[shot])]
+        free = [shot for shot in shots if counts[shot] < len(shots[shot])]
+        counts[max(free, key=lambda shot: len(shots[shot]) / counts[shot])] += 1
+    return [each for shot, frames in shots.items() for each in _evenly(frames, counts[shot])]
 
 
 def _evenly(frames: Sequence[SampledFrame], count: int) -> list[SampledFrame]:
