@@ -23,7 +23,7 @@ network, whatever its other figures."""
 def advise(
     methods: Sequence[MethodResult], judged: Sequence[Judged], metrics: Sequence[str], seed: int
 ) -> tuple[str | None, str]:
-    """Choose the method that is most faithful, and of those that cannot be told apart the cheapest.
+    """Choose the method that is most faithful, and of those that may be as faithful the cheapest.
 
     Args:
         methods: The figures of every method.
@@ -51,19 +51,19 @@ def advise(
     if decisive == "road" and best.figures[decisive].high <= 0:
         none = f"No method points at what the network uses here: ROAD is {_interval(best.figures[decisive])}"
         return None, " ".join([f"{none} for {best.name}, the best of them.", *_because(refused)])
-    equal = [other for other in others if _cannot_be_told_apart(best, other, decisive, judged, seed)]
+    equal = [other for other in others if _may_be_equal(best, other, decisive, judged, seed)]
     chosen = min([best, *equal], key=_passes)  # of equal cost the best: the first
     title, figure = METRICS[decisive].title, _interval(chosen.figures[decisive])
     beside = ", ".join(method.name for method in ranked if method in [best, *equal] and method is not chosen)
     if chosen is not best:
         sentence = (
-            f"Use {chosen.name}: its {title}, {figure}, cannot be told apart from that of {beside} on these "
-            "frames, and it takes the fewest passes."
+            f"Use {chosen.name}: its {title}, {figure}, is as good as that of {beside} within the "
+            "uncertainty of these frames, and it takes the fewest passes."
         )
     elif beside:
         sentence = (
-            f"Use {chosen.name}: its {title}, {figure}, is the best, though {beside} cannot be told apart "
-            "from it on these frames."
+            f"Use {chosen.name}: its {title}, {figure}, is the best; {beside} may be as good, by the "
+            "uncertainty of these frames."
         )
     elif others:
         sentence = f"Use {chosen.name}: its {title}, {figure}, is clearly ahead of that of {others[0].name}."
@@ -87,7 +87,7 @@ def _because(refused: Sequence[MethodResult]) -> list[str]:
     ]
 
 
-def _cannot_be_told_apart(
+def _may_be_equal(
     best: MethodResult, other: MethodResult, metric: str, judged: Sequence[Judged], seed: int
 ) -> bool:
     """Return whether the difference of two methods on the same frames may be 0."""

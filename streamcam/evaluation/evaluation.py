@@ -12,7 +12,6 @@ from streamcam.evaluation.advice import advise
 from streamcam.evaluation.jury import EvaluationProgress, Jury, Subject
 from streamcam.evaluation.metrics import METRICS, asks_again
 from streamcam.evaluation.results import EvaluationResult
-from streamcam.evaluation.sampling import SampledFrame, sample_frames
 from streamcam.evaluation.settings import EvaluationSettings
 from streamcam.explain import METHODS, Explainer
 from streamcam.explain.changed_inputs import ChangedInputs
@@ -20,6 +19,7 @@ from streamcam.explanations import StabilizedFrame
 from streamcam.localization.grid import grid_shape
 from streamcam.localization.regions import RegionOfInterest, read_region
 from streamcam.sources import Location, Source, open_source
+from streamcam.temporal.sampling import SampledFrame, sample_frames
 
 
 def evaluate(
@@ -53,7 +53,7 @@ def evaluate(
     with source:
         check_source(source, settings)
         region = None if settings.roi is None else read_region(settings.roi, source.info)
-        samples, shots = sample_frames(source, settings.frames, settings.seed)
+        samples, shots = sample_frames(source, settings.frames, seed=settings.seed, keeps_previous=True)
     name = source.info.name
     network = ChangedInputs(explainer, settings.methods)
     metrics, left_out, notes = _choose_metrics(settings, network, samples)
@@ -71,7 +71,7 @@ def evaluate(
         methods=methods,
         agreement=jury.agreement(),
         frames=len({subject.sample.frame.index for subject in subjects}),
-        shots=shots,
+        shots=len(shots),
         seed=settings.seed,
         roi=settings.roi,
         judged=tuple(judged),
@@ -126,7 +126,7 @@ def _choose_metrics(
     notes: list[str] = []
     asked = frozenset(settings.metrics)
     chosen = []
-    has_motion = any(sample.neighbor is not None for sample in samples)
+    has_motion = any(sample.previous is not None for sample in samples)
     for name, row in METRICS.items():
         if asked and name not in asked:
             continue

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from streamcam.evaluation.metric_inputs import MetricInputs, SampleInputs
 from streamcam.evaluation.results import Judged, MethodResult
-from streamcam.evaluation.sampling import SampledFrame
 from streamcam.evaluation.statistics import bootstrap, rank_correlation
 from streamcam.explain.changed_inputs import ChangedInputs, EvaluatedMethod
 from streamcam.explanations import Prediction
 from streamcam.frames import FloatArray
+from streamcam.temporal.sampling import SampledFrame
 
 RANDOM_SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
 """Shares of layers whose weights are replaced, from the network's end."""

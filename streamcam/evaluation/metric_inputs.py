@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from streamcam.evaluation.heat import as_heat, blur
 from streamcam.evaluation.metrics import METRICS
 from streamcam.evaluation.metrics.steadiness import RADIUS, SAMPLES
-from streamcam.evaluation.sampling import SampledFrame
 from streamcam.explain.changed_inputs import ChangedInputs
 from streamcam.frames import FloatArray, Region
 from streamcam.localization.grid import place_on_frame
 from streamcam.temporal.flow import FlowEstimator, compute_displacement, upsample, upsampling_factor, warp
+from streamcam.temporal.sampling import SampledFrame
 
 
 class SampleInputs:
@@ -45,7 +45,7 @@ class SampleInputs:
         self.region = region
         self._seed = seed
         self._noisy_maps: dict[str, list[FloatArray]] = {}
-        self._next_maps: dict[str, FloatArray] = {}
+        self._previous_maps: dict[str, FloatArray] = {}
 
     @functools.cached_property
     def image(self) -> FloatArray:
@@ -91,14 +91,14 @@ class SampleInputs:
             self._noisy_maps |= self.network.maps(methods, noisy, self.class_index)
         return self._noisy_maps[method]
 
-    def next_map(self, method: str, methods: Sequence[str]) -> FloatArray:
-        """Return the raw map of the neighboring frame, likewise."""
-        if method not in self._next_maps:
-            assert self.sample.neighbor is not None
-            image = self.network.prepare(self.sample.neighbor)
+    def previous_map(self, method: str, methods: Sequence[str]) -> FloatArray:
+        """Return the raw map of the frame before, likewise."""
+        if method not in self._previous_maps:
+            assert self.sample.previous is not None
+            image = self.network.prepare(self.sample.previous)
             found = self.network.maps(methods, [image], self.class_index)
-            self._next_maps |= {name: maps[0] for name, maps in found.items()}
-        return self._next_maps[method]
+            self._previous_maps |= {name: maps[0] for name, maps in found.items()}
+        return self._previous_maps[method]
 
 
 class MetricInputs:
@@ -186,18 +186,19 @@ class MetricInputs:
         return self.shared.noisy_maps(self.method, self._together)
 
     @property
-    def next_map(self) -> FloatArray:
-        """The raw map of the neighboring frame, upsampled."""
-        return upsample(self.shared.next_map(self.method, self._together))
+    def upsampled_map(self) -> FloatArray:
+        """The raw map, as fine as the one that is warped."""
+        return upsample(self.raw_map)
 
     @functools.cached_property
     def warped_map(self) -> FloatArray:
-        """The raw map, upsampled and moved along the optical flow to the neighboring frame."""
+        """The raw map of the frame before, upsampled and moved along the optical flow to this one."""
         sample = self.shared.sample
-        assert sample.neighbor_thumbnail is not None
-        flow = FlowEstimator().estimate(sample.neighbor_thumbnail, sample.thumbnail)
+        assert sample.before is not None
+        flow = FlowEstimator().estimate(sample.thumbnail, sample.before)
         cell = upsampling_factor(self.raw_map.shape)
-        return warp(upsample(self.raw_map), compute_displacement(flow, self.next_map, self._seen, cell))
+        displacement = compute_displacement(flow, self.upsampled_map, self._seen, cell)
+        return warp(upsample(self.shared.previous_map(self.method, self._together)), displacement)
 
     @functools.cached_property
     def grid(self) -> FloatArray:
@@ -222,7 +223,7 @@ class MetricInputs:
         has_none = (
             self.heat is None
             or (row.needs_region and self.region is None)
-            or (row.needs_motion and sample.neighbor is None)
+            or (row.needs_motion and sample.previous is None)
             or (row.needs_weights and not self.random_maps)
         )
         if has_none:

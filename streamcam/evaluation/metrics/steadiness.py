@@ -30,12 +30,12 @@ def sensitivity(raw_map: FloatArray, noisy_maps: Sequence[FloatArray]) -> float:
     return max(float(np.linalg.norm(noisy - raw_map)) for noisy in noisy_maps) / size
 
 
-def stability(warped_map: FloatArray, next_map: FloatArray) -> float:
+def stability(warped_map: FloatArray, upsampled_map: FloatArray) -> float:
     """Stability: whether heat stays on what it was on, from one frame to the next, -1 to 1.
 
-    Pearson's correlation of the map that is moved along the optical flow with the next frame's own.
+    Pearson's correlation of the last frame's map, moved along the optical flow, with the frame's own.
     """
-    return correlation(warped_map, next_map)
+    return correlation(warped_map, upsampled_map)
 
 
 def randomization(raw_map: FloatArray, random_maps: Sequence[FloatArray]) -> float:

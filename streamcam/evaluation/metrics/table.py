@@ -98,7 +98,7 @@ METRICS: dict[str, Metric] = {
     ),
     "road": Metric(
         road,
-        "ROAD, combined",
+        "Combined ROAD",
         "https://arxiv.org/abs/2202.00449",
         "higher",
         "Half of what both differ by: 0 for a map that says nothing, 0.5 at best.",
