@@ -6,6 +6,7 @@ from pathlib import Path
 
 from streamcam.media.numbered_files import is_pattern
 from streamcam.sinks.base import Sink
+from streamcam.sinks.browser_video import BrowserEncoder, browser_codecs
 from streamcam.sinks.evidence import EvidenceSink, open_evidence_sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, ImageSink, open_image_sink
 from streamcam.sinks.locks import lock, unlock
@@ -34,6 +35,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "PROTOCOLS",
     "SINKS",
+    "BrowserEncoder",
     "EvidenceSink",
     "ImageSink",
     "MemorySink",
@@ -49,6 +51,7 @@ __all__ = [
     "SinkSettings",
     "TextSink",
     "VideoSink",
+    "browser_codecs",
     "check_output",
     "check_publication",
     "check_recording",
