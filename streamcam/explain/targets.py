@@ -54,7 +54,7 @@ class Target:
 
 
 class ModelWithClasses(Protocol):
-    """What targets are resolved with; `streamcam.Model` is one."""
+    """A model with named classes, for resolving targets; `streamcam.Model` is one."""
 
     @property
     def name(self) -> str:
