@@ -29,7 +29,7 @@ _SHAPE = (16, 9)
 """The shape of screens, in which panes are to be as large as possible."""
 
 _FEW = 3
-"""So many panes, the original included, lie in one row or column."""
+"""Up to this many panes, the original included, lie in one row or column."""
 
 _SHORTEST_SIDE = 180
 """Panes are no smaller than this by default, in pixels, so that their labels can be read."""
