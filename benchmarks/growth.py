@@ -24,7 +24,7 @@ import av
 import numpy as np
 
 import streamcam
-from streamcam.pipeline.render import Progress
+from streamcam.pipeline.results import Progress
 from streamcam.temporal import TemporalSettings
 
 CHECKPOINTS = (100, 1_000, 5_000, 10_000, 20_000)

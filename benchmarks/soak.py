@@ -122,7 +122,7 @@ def restless_display(folder: Path | None, keys: list[str]) -> Any:
 
     With a folder it has another size every second; r is pressed every five, and every thirty the next keys.
     """
-    from streamcam.session.commands import KeyPress
+    from streamcam.session.command_sources import KeyPress
     from streamcam.session.window import Display
 
     class Composing(Display):

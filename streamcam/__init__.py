@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from streamcam.overlay import Overlay, OverlaySettings
     from streamcam.panes import Comparison
     from streamcam.pipeline.compare import compare
-    from streamcam.pipeline.render import RenderPlan, RenderResult, plan_render, render
+    from streamcam.pipeline.render import RenderPlan, plan_render, render
     from streamcam.pipeline.render_many import JobResult, RenderManyResult, render_many
     from streamcam.pipeline.restyle import restyle
+    from streamcam.pipeline.results import RenderResult
     from streamcam.pipeline.settings import RenderSettings
     from streamcam.pipeline.stream import stream
     from streamcam.session.live import live
@@ -59,7 +60,7 @@ _HOMES = {
     "Overlay": "streamcam.overlay",
     "OverlaySettings": "streamcam.overlay",
     "RenderPlan": "streamcam.pipeline.render",
-    "RenderResult": "streamcam.pipeline.render",
+    "RenderResult": "streamcam.pipeline.results",
     "RenderSettings": "streamcam.pipeline.settings",
     "plan_render": "streamcam.pipeline.render",
     "render": "streamcam.pipeline.render",

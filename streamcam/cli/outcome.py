@@ -13,14 +13,14 @@ from streamcam.cli.signals import SignalCount
 
 if TYPE_CHECKING:
     from streamcam.frames import SourceReport
-    from streamcam.pipeline.render import RenderResult
+    from streamcam.pipeline.results import RenderResult
     from streamcam.pipeline.resume import ResumeState
     from streamcam.pipeline.settings import RenderSettings
 
 
 def print_result(result: RenderResult, settings: RenderSettings) -> None:
     """Print the notes, and what was written and how fast."""
-    from streamcam.pipeline.render import note_empty_maps
+    from streamcam.pipeline.results import note_empty_maps
     from streamcam.sinks import output_size
 
     said_later = note_empty_maps(result.empty, result.explained) if result.shows_nothing else []

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
-    from streamcam.pipeline.render import Progress
+    from streamcam.pipeline.results import Progress
 
 _WIDTH_FOR_BAR = 76
 """Narrower terminals show the numbers only."""

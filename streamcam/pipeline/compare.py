@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamcam.panes import Comparison
-from streamcam.pipeline.render import Progress, RenderResult, plan_render
+from streamcam.pipeline.render import plan_render
+from streamcam.pipeline.results import Progress, RenderResult
 from streamcam.pipeline.settings import RenderSettings
 from streamcam.pipeline.stream import ExplainedStream
 from streamcam.sources import Location, Source

@@ -19,7 +19,8 @@ from streamcam.overlay import Overlay
 from streamcam.pipeline.identity import flatten, identify_file
 from streamcam.pipeline.jobs import RenderJob, base_directory, list_jobs, make_directories
 from streamcam.pipeline.manifest import Manifest, ManifestEntry, read_manifest
-from streamcam.pipeline.render import Progress, RenderResult, plan_render
+from streamcam.pipeline.render import plan_render
+from streamcam.pipeline.results import Progress, RenderResult
 from streamcam.pipeline.resume import ResumeState
 from streamcam.pipeline.settings import RenderSettings
 from streamcam.sinks import output_size

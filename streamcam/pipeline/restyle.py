@@ -14,7 +14,8 @@ from streamcam.evidence.inputs import file_contents
 from streamcam.localization import LocalizationSettings
 from streamcam.overlay import OverlaySettings
 from streamcam.pipeline.evidence_explainer import EvidenceExplainer
-from streamcam.pipeline.render import Progress, RenderPlan, RenderResult, plan_render
+from streamcam.pipeline.render import RenderPlan, plan_render
+from streamcam.pipeline.results import Progress, RenderResult
 from streamcam.pipeline.resume import ResumeState
 from streamcam.pipeline.settings import RenderSettings
 from streamcam.pipeline.stream import ExplainedStream

@@ -14,8 +14,7 @@ from streamcam.errors import SinkError, StreamcamError
 from streamcam.explanations import RenderedFrame
 from streamcam.frames import Frame
 from streamcam.session.compositor import Compositor
-from streamcam.session.outputs import PATIENCE_S, Emit, LiveFrame, Output, QueueWorker, describe
-from streamcam.session.state import (
+from streamcam.session.events import (
     ImageRequested,
     ImageSaved,
     OutputEffect,
@@ -26,6 +25,7 @@ from streamcam.session.state import (
     SaveImage,
     ToggleRecording,
 )
+from streamcam.session.outputs import PATIENCE_S, Emit, LiveFrame, Output, QueueWorker, describe
 from streamcam.sinks import Recording, check_recording, open_image_sink
 
 _WAITING_FRAMES = 15

@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
 
 from streamcam.errors import InvalidArgumentError, unknown_name
 from streamcam.overlay import COLORMAPS, LAYOUTS
 from streamcam.session.class_entry import ClassEntry
-from streamcam.session.explainers import PANES
-from streamcam.session.state import (
+from streamcam.session.command_sources import Argument
+from streamcam.session.events import (
     Effect,
     Explain,
     Freeze,
-    LiveState,
     Quit,
     SaveImage,
     Smooth,
@@ -27,11 +24,12 @@ from streamcam.session.state import (
     ToggleRecording,
     Update,
 )
+from streamcam.session.explainers import PANES
+from streamcam.session.state import LiveState
 
 LIVE_LAYOUTS = (*LAYOUTS, *PANES)
 """The layouts that the key goes through: those of one explanation, and grids of several."""
 
-Argument = str | float | None
 
 SMOOTHINGS_S = (0.0, 0.12, 0.25, 0.5, 1.0)
 """The time constants that the smoothing key goes through, in seconds."""
@@ -106,7 +104,7 @@ def toggle_lock(state: LiveState, _: Argument) -> Update:
         return _request(state, "the most probable class", class_index=None, rank=0)
     if state.target is None or state.target.index < 0:
         return Update(state)
-    return _lock(state, state.target.index, state.target.label)
+    return lock_class(state, state.target.index, state.target.label)
 
 
 def follow_rank(state: LiveState, argument: Argument) -> Update:
@@ -125,11 +123,11 @@ def explain_class(state: LiveState, argument: Argument) -> Update:
     if isinstance(argument, str):
         if argument not in labels:
             raise unknown_name("class", argument, labels)
-        return _lock(state, labels.index(argument), argument)
+        return lock_class(state, labels.index(argument), argument)
     index = _whole_number("class", argument)
     if not 0 <= index < len(labels):
         raise InvalidArgumentError(f"there is no class {index}; the network has {len(labels)}")
-    return _lock(state, index, labels[index])
+    return lock_class(state, index, labels[index])
 
 
 def begin_entry(state: LiveState, _: Argument) -> Update:
@@ -147,12 +145,12 @@ def add_prompt(state: LiveState, argument: Argument) -> Update:
         return Update(state)
     if prompt in state.facts.labels:
         return explain_class(state, prompt)
-    return _change_prompts(state, (*state.facts.labels, prompt))
+    return change_prompts(state, (*state.facts.labels, prompt))
 
 
 def replace_prompts(state: LiveState, argument: Argument) -> Update:
     """Compare frames with this text alone."""
-    return _change_prompts(state, (_prompt(state, argument),))
+    return change_prompts(state, (_prompt(state, argument),))
 
 
 def _prompt(state: LiveState, argument: Argument) -> str:
@@ -163,7 +161,7 @@ def _prompt(state: LiveState, argument: Argument) -> str:
     return argument.strip()
 
 
-def _change_prompts(state: LiveState, prompts: tuple[str, ...]) -> Update:
+def change_prompts(state: LiveState, prompts: tuple[str, ...]) -> Update:
     """Compare frames with other texts, and explain the last of them."""
     return _request(
         state, f"prompt: {prompts[-1]} …", prompts=prompts, class_index=len(prompts) - 1, rank=None
@@ -303,128 +301,13 @@ def help_rows() -> tuple[tuple[str, str], ...]:
     return tuple((command.key_label, command.words) for command in COMMANDS if command.keys)
 
 
-# --- Who gives commands ------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class KeyPress:
-    """A key was pressed."""
-
-    key: str
-    """A character, or ``"escape"``, ``"enter"``, ``"backspace"``, ``"tab"``, ``"up"``, ``"down"``."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class CommandCall:
-    """A command was asked for by its name."""
-
-    name: str
-    argument: Argument = None
-
-
-@runtime_checkable
-class CommandSource(Protocol):
-    """Where commands come from: a window, a page, a program."""
-
-    def poll(self) -> Sequence[KeyPress | CommandCall]:
-        """Return what was asked for since the last call, without waiting."""
-
-
-class CommandQueue:
-    """Commands from Python, sent by any thread."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[KeyPress | CommandCall] = deque()
-
-    def send(self, name: str, argument: Argument = None) -> None:
-        """Ask for a command of `COMMANDS`; what is wrong with it is shown in the session."""
-        self._waiting.append(CommandCall(name, argument))
-
-    def press(self, *keys: str) -> None:
-        """Press keys, one after another."""
-        self._waiting.extend(map(KeyPress, keys))
-
-    def poll(self) -> Sequence[KeyPress | CommandCall]:
-        """Return what was sent since the last call."""
-        return [self._waiting.popleft() for _ in range(len(self._waiting))]
-
-
-# --- From keys and names to commands -----------------------------------------------------------------------
-
-
-def run_command(state: LiveState, name: str, argument: Argument = None) -> Update:
-    """Run a command of `COMMANDS`.
-
-    Args:
-        state: The state before.
-        name: The command's name.
-        argument: What it takes; None for what its first key stands for.
-
-    Raises:
-        InvalidArgumentError: if there is no such command, or the argument is not for it.
-    """
-    for command in COMMANDS:
-        if command.name == name:
-            if argument is not None and not command.argument:
-                raise InvalidArgumentError(f"command {name!r} takes no argument, not {argument!r}")
-            if argument is None:
-                argument = next(iter(command.keys.values()), None)
-            return command.change(state, argument)
-    raise unknown_name("command", name, [command.name for command in COMMANDS])
-
-
-def press_key(state: LiveState, key: str) -> Update:
-    """Do what a key stands for.
-
-    Args:
-        state: The state before.
-        key: A character, or ``"escape"``, ``"enter"``, ``"backspace"``, ``"tab"``, ``"up"``, ``"down"``.
-    """
-    if state.entry is not None:
-        return _type(state, state.entry, key)
-    if state.view.help_shown and key == "escape":  # whoever looks for the way out of the help finds it
-        return toggle_help(state, None)
-    for candidate in (key, key.lower()):  # Caps Lock must not turn keys off
-        for command in COMMANDS:
-            if candidate in command.keys:
-                return command.change(state, command.keys[candidate])
-    return Update(state)
-
-
-def _type(state: LiveState, entry: ClassEntry, key: str) -> Update:
-    """Edit the class name or the prompt being typed."""
-    if key == "escape":
-        return Update(dataclasses.replace(state, entry=None))
-    if key == "enter":
-        state = dataclasses.replace(state, entry=None)
-        choice = entry.choice
-        if choice is None:
-            return Update(state.with_message(f"no class is called {entry.text!r}") if entry.text else state)
-        if choice.class_index is None:
-            return _change_prompts(state, choice.prompts)
-        return _lock(state, choice.class_index, entry.labels[choice.class_index])
-    if key in _ENTRY_KEYS:
-        entry = _ENTRY_KEYS[key](entry)
-    elif len(key) == 1 and key.isprintable():
-        entry = entry.append(key)
-    return Update(dataclasses.replace(state, entry=entry))
-
-
-_ENTRY_KEYS: dict[str, Callable[[ClassEntry], ClassEntry]] = {
-    "backspace": ClassEntry.erase,
-    "tab": ClassEntry.complete,
-    "up": lambda entry: entry.move(-1),
-    "down": lambda entry: entry.move(1),
-}
-
-
 def _request(state: LiveState, message: str, **changes: str | int | tuple[str, ...] | None) -> Update:
     """Ask for something else to be explained."""
     request = dataclasses.replace(state.request, **changes)  # type: ignore[arg-type]
     return Update(dataclasses.replace(state, request=request).with_message(message), (Explain(request),))
 
 
-def _lock(state: LiveState, index: int, label: str) -> Update:
+def lock_class(state: LiveState, index: int, label: str) -> Update:
     return _request(state, f"locked: {label}", class_index=index, rank=None)
 
 

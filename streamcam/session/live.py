@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.session import explainers, window
 from streamcam.session.captures import Recordings, Snapshots
-from streamcam.session.commands import CommandSource
+from streamcam.session.command_sources import CommandSource
 from streamcam.session.outputs import Output, StatisticsFile
 from streamcam.session.page.page import Page
 from streamcam.session.publishing import Publishing

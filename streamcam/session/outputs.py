@@ -15,7 +15,8 @@ from streamcam.explanations import StabilizedFrame
 from streamcam.frames import Frame
 from streamcam.pipeline.channel import Channel, ChannelClosedError
 from streamcam.pipeline.workers import Worker
-from streamcam.session.state import Event, LiveState, OutputEffect, OutputFailed, WriteStatistics
+from streamcam.session.events import Event, OutputEffect, OutputFailed, WriteStatistics
+from streamcam.session.state import LiveState
 
 Item = TypeVar("Item")
 

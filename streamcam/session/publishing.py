@@ -10,8 +10,8 @@ from streamcam.errors import SinkError
 from streamcam.explanations import RenderedFrame
 from streamcam.media.urls import redact
 from streamcam.session.compositor import Compositor
+from streamcam.session.events import OutputReady
 from streamcam.session.outputs import Emit, LiveFrame, Output
-from streamcam.session.state import OutputReady
 from streamcam.sinks import Publication, Sink
 
 _FIRST_DELAY_S = 0.5

@@ -23,22 +23,17 @@ from streamcam.errors import SourceError, StreamcamError
 from streamcam.explanations import BLANK_MAPS, EMPTY_MAPS, Explanation
 from streamcam.frames import Frame
 from streamcam.pipeline.channel import ChannelClosedError
-from streamcam.session.commands import CommandSource, KeyPress, press_key, run_command
-from streamcam.session.heat import LiveHeat
-from streamcam.session.hud import HudState, hud_of
-from streamcam.session.outputs import LiveFrame, Output, OutputWorker
-from streamcam.session.settings import LiveSettings
-from streamcam.session.state import (
+from streamcam.session.command_sources import CommandSource, KeyPress
+from streamcam.session.dispatch import press_key, run_command
+from streamcam.session.events import (
     Announce,
     Effect,
     Event,
     Explain,
-    ExplainRequest,
     FrameArrived,
     FrameShown,
     Freeze,
     ImageSaved,
-    LiveState,
     MapEmpty,
     NoticeChanged,
     OutputFailed,
@@ -48,10 +43,14 @@ from streamcam.session.state import (
     StatisticsMeasured,
     TimePassed,
     Update,
-    View,
     WriteStatistics,
     update,
 )
+from streamcam.session.heat import LiveHeat
+from streamcam.session.hud import HudState, hud_of
+from streamcam.session.outputs import LiveFrame, Output, OutputWorker
+from streamcam.session.settings import LiveSettings
+from streamcam.session.state import ExplainRequest, LiveState, View
 from streamcam.session.statistics import Counts, Meter
 from streamcam.session.threads import Explained, ExplainerFor, LiveThreads
 from streamcam.sources import Source

@@ -17,7 +17,8 @@ from streamcam.frames import Frame
 from streamcam.pipeline.batches import BatchExplainer, FrameExplainer
 from streamcam.pipeline.channel import Channel, ChannelClosedError
 from streamcam.pipeline.workers import Worker
-from streamcam.session.state import ExplainerChanged, ExplainerFacts, ExplainRequest, RequestRefused
+from streamcam.session.events import ExplainerChanged, RequestRefused
+from streamcam.session.state import ExplainerFacts, ExplainRequest
 from streamcam.sources import Source
 from streamcam.temporal import TemporalSettings
 

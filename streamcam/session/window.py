@@ -16,11 +16,11 @@ from streamcam.errors import SinkError
 from streamcam.frames import Frame
 from streamcam.media.images import Image
 from streamcam.media.scaling import Resampler
-from streamcam.session.commands import CommandCall, KeyPress
+from streamcam.session.command_sources import CommandCall, KeyPress
 from streamcam.session.compositor import Compositor
+from streamcam.session.events import OutputEffect, ToggleFullScreen
 from streamcam.session.hud import HudPainter, hud_of
 from streamcam.session.outputs import LiveFrame, Output
-from streamcam.session.state import OutputEffect, ToggleFullScreen
 
 _LARGEST_AT_FIRST = (1280, 720)
 _SMALLEST_AT_FIRST = (640, 360)

@@ -19,7 +19,7 @@ from stage_fakes import LIMIT_S
 
 from streamcam.cli.progress import ProgressLine, clock, describe, showing_activities
 from streamcam.explain.activities import announce
-from streamcam.pipeline.render import Progress
+from streamcam.pipeline.results import Progress
 
 PROGRAM = Path(__file__).parent / "fake_cli.py"
 WIDE = 200

@@ -17,7 +17,7 @@ from streamcam.cli.outcome import human_size, print_outcome, print_result
 from streamcam.cli.signals import SignalCount
 from streamcam.evidence import open_evidence
 from streamcam.frames import SourceReport
-from streamcam.pipeline.render import RenderResult
+from streamcam.pipeline.results import RenderResult
 from streamcam.pipeline.resume import ResumeState
 from streamcam.pipeline.settings import RenderSettings
 

@@ -25,7 +25,7 @@ from streamcam.frames import Frame
 from streamcam.models.prompts import PromptModel
 from streamcam.overlay.label_panel import format_percentage
 from streamcam.overlay.overlay import _list_labels
-from streamcam.session.commands import CommandQueue
+from streamcam.session.command_sources import CommandQueue
 from streamcam.session.outputs import LiveFrame, Output
 from streamcam.sinks.sidecar import frame_record
 from streamcam.temporal import TemporalSettings, Tracker

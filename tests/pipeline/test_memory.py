@@ -12,7 +12,8 @@ import pytest
 from media_factory import make_clip
 from stage_fakes import FakeExplainer, Token, ToldSource, at, expect
 
-from streamcam.pipeline.render import Progress, render
+from streamcam.pipeline.render import render
+from streamcam.pipeline.results import Progress
 from streamcam.pipeline.stream import stream
 from streamcam.temporal import TemporalSettings
 from streamcam.temporal.smoothing import WINDOW_TIME_CONSTANTS

@@ -23,7 +23,7 @@ from streamcam.explanations import Explanation, StabilizedFrame
 from streamcam.frames import Frame
 from streamcam.overlay import OverlaySettings
 from streamcam.pipeline import render as rendering
-from streamcam.pipeline.render import Progress, RenderResult
+from streamcam.pipeline.results import Progress, RenderResult
 from streamcam.pipeline.stream import ExplainedStream
 from streamcam.sinks import SidecarSink, VideoSink
 from streamcam.sources import Source, SourceSettings, open_source

@@ -29,7 +29,7 @@ from streamcam.media.encoders import EncoderSettings
 from streamcam.media.images import planes_of
 from streamcam.overlay import OverlaySettings
 from streamcam.pipeline import recorded_explainer
-from streamcam.pipeline.render import Progress, RenderResult
+from streamcam.pipeline.results import Progress, RenderResult
 from streamcam.pipeline.resume import ResumeState
 from streamcam.pipeline.stream import ExplainedStream
 from streamcam.sinks.resume import durable, segments

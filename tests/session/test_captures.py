@@ -17,13 +17,10 @@ from streamcam.errors import SinkError
 from streamcam.overlay import OverlaySettings
 from streamcam.session import captures
 from streamcam.session.captures import FileNames, Recorder, Recordings, Snapshots
-from streamcam.session.outputs import LiveFrame
-from streamcam.session.state import (
+from streamcam.session.events import (
     Event,
-    ExplainRequest,
     ImageRequested,
     ImageSaved,
-    LiveState,
     OutputFailed,
     RecordingFinished,
     RecordingStarted,
@@ -31,8 +28,9 @@ from streamcam.session.state import (
     SaveImage,
     ToggleFullScreen,
     ToggleRecording,
-    View,
 )
+from streamcam.session.outputs import LiveFrame
+from streamcam.session.state import ExplainRequest, LiveState, View
 from streamcam.sinks import Recording
 
 STATE = LiveState("camera 0", ExplainRequest("fake"), View(OverlaySettings(labels=False)), rate=Fraction(25))

@@ -14,35 +14,22 @@ from streamcam.errors import InvalidArgumentError, UnknownNameError
 from streamcam.explanations import Prediction
 from streamcam.overlay import COLORMAPS, LAYOUTS, OverlaySettings
 from streamcam.session import commands
-from streamcam.session.commands import (
-    COMMANDS,
-    LIVE_LAYOUTS,
-    Argument,
-    Command,
-    CommandCall,
-    CommandQueue,
-    CommandSource,
-    KeyPress,
-    help_rows,
-    press_key,
-    run_command,
-)
-from streamcam.session.hud import hud_of
-from streamcam.session.state import (
-    ActiveRecording,
+from streamcam.session.command_sources import Argument, CommandCall, CommandQueue, CommandSource, KeyPress
+from streamcam.session.commands import COMMANDS, LIVE_LAYOUTS, Command, help_rows
+from streamcam.session.dispatch import press_key, run_command
+from streamcam.session.events import (
     Effect,
     Explain,
-    ExplainRequest,
     Freeze,
-    LiveState,
     Quit,
     SaveImage,
     Smooth,
     ToggleFullScreen,
     ToggleRecording,
     Update,
-    View,
 )
+from streamcam.session.hud import hud_of
+from streamcam.session.state import ActiveRecording, ExplainRequest, LiveState, View
 
 START = ExplainRequest("gradcam")
 FACTS = dataclasses.replace(facts_of(START), methods=("gradcam", "hirescam", "eigencam"))

@@ -18,7 +18,7 @@ from media_factory import frame_times_of, make_clip
 import streamcam
 from streamcam import LiveSettings, OverlaySettings, SourceSettings, StreamcamError
 from streamcam.session import window
-from streamcam.session.commands import CommandQueue
+from streamcam.session.command_sources import CommandQueue
 from streamcam.session.live import open_session
 from streamcam.session.outputs import LiveFrame, Output
 from streamcam.session.session import LiveSession

@@ -11,15 +11,9 @@ from live_fakes import live_frame
 from stage_fakes import expect
 
 from streamcam.errors import SinkError
+from streamcam.session.events import Event, OutputFailed, SaveImage, WriteStatistics
 from streamcam.session.outputs import Emit, LiveFrame, Output, OutputWorker, StatisticsFile
-from streamcam.session.state import (
-    Event,
-    ExplainRequest,
-    LiveState,
-    OutputFailed,
-    SaveImage,
-    WriteStatistics,
-)
+from streamcam.session.state import ExplainRequest, LiveState
 
 STATE = LiveState("camera 0", ExplainRequest("fake"))
 

@@ -20,7 +20,8 @@ from stage_fakes import expect, explanation_of
 
 from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.explanations import Prediction, StabilizedFrame
-from streamcam.session.commands import CommandCall, KeyPress
+from streamcam.session.command_sources import CommandCall, KeyPress
+from streamcam.session.events import Event, OutputReady, ToggleFullScreen
 from streamcam.session.live import open_session
 from streamcam.session.outputs import LiveFrame
 from streamcam.session.page.access import Access, is_own_host
@@ -29,7 +30,7 @@ from streamcam.session.page.page import Page
 from streamcam.session.page.server import _parse
 from streamcam.session.page.status import describe_state
 from streamcam.session.settings import LiveSettings, PageSettings
-from streamcam.session.state import Event, ExplainRequest, LiveState, OutputReady, ToggleFullScreen
+from streamcam.session.state import ExplainRequest, LiveState
 
 KEY = "abcdefabcdef"
 REQUEST = ExplainRequest("fake")

@@ -9,9 +9,10 @@ from live_fakes import live_frame
 
 from streamcam.errors import SinkError
 from streamcam.explanations import RenderedFrame
+from streamcam.session.events import Event, OutputReady
 from streamcam.session.outputs import LiveFrame
 from streamcam.session.publishing import Publishing
-from streamcam.session.state import Event, ExplainRequest, LiveState, OutputReady
+from streamcam.session.state import ExplainRequest, LiveState
 from streamcam.sinks import Sink
 
 STATE = LiveState("camera 0", ExplainRequest("fake"), rate=Fraction(25))

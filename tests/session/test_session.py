@@ -23,7 +23,8 @@ from streamcam.overlay import OverlaySettings
 from streamcam.session import session as session_module
 from streamcam.session import threads
 from streamcam.session.captures import Recordings, Snapshots
-from streamcam.session.commands import COMMANDS, CommandCall, KeyPress
+from streamcam.session.command_sources import CommandCall, KeyPress
+from streamcam.session.commands import COMMANDS
 from streamcam.session.outputs import LiveFrame, Output, StatisticsFile
 from streamcam.session.session import LiveResult, LiveSession
 from streamcam.session.settings import LiveSettings

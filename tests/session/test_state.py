@@ -10,17 +10,13 @@ import pytest
 from live_fakes import facts_of
 
 from streamcam.explanations import Prediction
-from streamcam.session.hud import hud_of
-from streamcam.session.state import (
-    ActiveRecording,
+from streamcam.session.events import (
     Announce,
     Event,
     ExplainerChanged,
-    ExplainRequest,
     FrameArrived,
     FrameShown,
     ImageRequested,
-    LiveState,
     NoticeChanged,
     OutputFailed,
     RecordingStarted,
@@ -30,6 +26,8 @@ from streamcam.session.state import (
     TimePassed,
     update,
 )
+from streamcam.session.hud import hud_of
+from streamcam.session.state import ActiveRecording, ExplainRequest, LiveState
 from streamcam.session.statistics import Statistics
 
 START = LiveState("camera 0", ExplainRequest("fake"))

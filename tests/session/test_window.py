@@ -22,7 +22,7 @@ def test_a_display_is_found(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> 
 
 FULL_SCREEN = """
 import cv2
-from streamcam.session.state import ToggleFullScreen
+from streamcam.session.events import ToggleFullScreen
 from streamcam.session.window import Window
 from media_factory import make_image
 

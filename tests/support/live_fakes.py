@@ -12,9 +12,10 @@ from stage_fakes import FakeExplainer
 from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.frames import Frame, SourceInfo, SourceReport
 from streamcam.media.images import Image
-from streamcam.session.commands import CommandCall, KeyPress
+from streamcam.session.command_sources import CommandCall, KeyPress
+from streamcam.session.events import OutputEffect, ToggleFullScreen
 from streamcam.session.outputs import LiveFrame
-from streamcam.session.state import ExplainerFacts, ExplainRequest, OutputEffect, ToggleFullScreen
+from streamcam.session.state import ExplainerFacts, ExplainRequest
 from streamcam.session.window import Display
 from streamcam.sources import Source
 from streamcam.sources.capture import TIME_BASE, Capture, CapturedImage, ReconnectingSource

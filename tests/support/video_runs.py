@@ -18,7 +18,8 @@ from streamcam.explanations import RenderedFrame
 from streamcam.frames import ColorTags, Frame, SourceInfo, SourceReport
 from streamcam.media.encoders import EncoderSettings
 from streamcam.media.images import bits_of, blank_like, planes_of, set_tags
-from streamcam.pipeline.render import Progress, RenderResult, render
+from streamcam.pipeline.render import render
+from streamcam.pipeline.results import Progress, RenderResult
 from streamcam.pipeline.resume import ResumeState
 from streamcam.pipeline.settings import RenderSettings
 from streamcam.pipeline.stream import ExplainedStream

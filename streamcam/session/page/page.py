@@ -14,14 +14,14 @@ import cv2
 
 from streamcam.errors import InvalidArgumentError
 from streamcam.media.scaling import Resampler
-from streamcam.session.commands import CommandCall, KeyPress
+from streamcam.session.command_sources import CommandCall, KeyPress
 from streamcam.session.compositor import Compositor
+from streamcam.session.events import OutputEffect, OutputFailed, OutputReady, ToggleFullScreen
 from streamcam.session.outputs import PATIENCE_S, Emit, LiveFrame, Output, QueueWorker, describe
 from streamcam.session.page.certificates import load_certificate
 from streamcam.session.page.links import is_for_the_room, link_to, qr_code
 from streamcam.session.page.status import describe_choices, describe_state
 from streamcam.session.settings import PageSettings
-from streamcam.session.state import OutputEffect, OutputFailed, OutputReady, ToggleFullScreen
 from streamcam.sources import LentCamera
 
 _LARGEST = (1280, 720)

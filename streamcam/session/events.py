@@ -1,0 +1,282 @@
+"""Events of a live session, the effects that a change of its state asks for, and the update function."""
+
+from __future__ import annotations
+
+import dataclasses
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from streamcam.explanations import Prediction
+from streamcam.session.state import ActiveRecording, ExplainerFacts, ExplainRequest, LiveState
+from streamcam.session.statistics import Statistics
+
+# --- Events: what happened ---------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TimePassed:
+    """The clock moved on."""
+
+    now_s: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FrameArrived:
+    """The source sent a frame."""
+
+    at_s: float
+    rate: Fraction | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FrameShown:
+    """A frame was handed to the outputs."""
+
+    time_s: float
+    """Its presentation time."""
+    target: Prediction | None
+    """The class whose heat it shows."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NoticeChanged:
+    """Something is wrong with the source, or no longer is."""
+
+    notice: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ExplainerChanged:
+    """Another explainer is in use, or the one in use changed its backend."""
+
+    facts: ExplainerFacts
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """A request could not be carried out; the previous explainer continues."""
+
+    reason: str
+    facts: ExplainerFacts
+    """The explainer that continues."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MapEmpty:
+    """For the first time a map shows nothing for some reason."""
+
+    problem: str
+    """Why, and the way out."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StatisticsMeasured:
+    """New numbers are there."""
+
+    statistics: Statistics
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RecordingStarted:
+    """A recording began."""
+
+    path: Path
+    began_s: float
+    """Presentation time of its first frame, in seconds."""
+    announced: bool = True
+    """Whether to show a message about it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RecordingStopped:
+    """A recording takes no more frames; its file is being completed."""
+
+    path: Path
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RecordingFinished:
+    """A recording's file is complete, or as complete as it will be."""
+
+    path: Path
+    written: int
+    """Frames written."""
+    dropped: int
+    """Frames left out because the encoder or the disk was too slow."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ImageRequested:
+    """An image is about to be saved."""
+
+    path: Path
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ImageSaved:
+    """An image was saved."""
+
+    path: Path
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OutputReady:
+    """An output can be reached."""
+
+    text: str
+    """How, in words."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OutputFailed:
+    """An output, or something that it was to write, failed; the session continues."""
+
+    problem: str
+    path: Path | None = None
+    """The file that could not be written."""
+
+
+Event = (
+    TimePassed
+    | FrameArrived
+    | FrameShown
+    | NoticeChanged
+    | ExplainerChanged
+    | RequestRefused
+    | MapEmpty
+    | StatisticsMeasured
+    | RecordingStarted
+    | RecordingStopped
+    | RecordingFinished
+    | ImageRequested
+    | ImageSaved
+    | OutputReady
+    | OutputFailed
+)
+
+
+# --- Effects: what the session or its outputs are asked to do ----------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Quit:
+    """End the session."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Explain:
+    """Explain something else from now on."""
+
+    request: ExplainRequest
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Freeze:
+    """Hold the frame shown, or continue with new ones."""
+
+    frozen: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Smooth:
+    """Smooth heat with another time constant."""
+
+    smoothing_s: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Announce:
+    """Say something to those who do not see the window."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ToggleFullScreen:
+    """Fill the screen, or return to a window."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SaveImage:
+    """Save the frame shown as an image."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ToggleRecording:
+    """Start a recording, or end the one in progress."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WriteStatistics:
+    """Write one line of statistics."""
+
+    record: dict[str, Any]
+
+
+OutputEffect = ToggleFullScreen | SaveImage | ToggleRecording | WriteStatistics
+"""Effects that outputs carry out."""
+
+Effect = Quit | Explain | Freeze | Smooth | Announce | OutputEffect
+
+
+class Update(NamedTuple):
+    """The next state, and what is to be done."""
+
+    state: LiveState
+    effects: tuple[Effect, ...] = ()
+
+
+def update(state: LiveState, event: Event) -> Update:
+    """Return the state after an event.
+
+    Args:
+        state: The state before.
+        event: What happened.
+    """
+    match event:
+        case TimePassed(now_s):
+            return Update(dataclasses.replace(state, now_s=now_s))
+        case FrameArrived(at_s, rate):
+            return Update(dataclasses.replace(state, frame_at_s=at_s, rate=rate))
+        case FrameShown(time_s, target):
+            return Update(dataclasses.replace(state, frame_time_s=time_s, target=target))
+        case NoticeChanged(notice):
+            return _change_notice(state, notice)
+        case ExplainerChanged(facts):
+            return Update(dataclasses.replace(state, facts=facts))
+        case RequestRefused(reason, facts):
+            # The request stays, so that the next key goes on from there.
+            return Update(dataclasses.replace(state, facts=facts).with_message(reason))
+        case MapEmpty(problem):
+            return Update(state.with_message(problem), (Announce(problem),))
+        case StatisticsMeasured(statistics):
+            return Update(dataclasses.replace(state, statistics=statistics))
+        case RecordingStarted(path, began_s, announced):
+            state = dataclasses.replace(state, recording=ActiveRecording(path, began_s))
+            return Update(state.with_message(f"recording to {path}") if announced else state)
+        case RecordingStopped(path):
+            return Update(dataclasses.replace(state, recording=None).with_message(f"recorded {path}"))
+        case ImageRequested(path):
+            return Update(state.with_message(f"saved {path}"))
+        case OutputReady(text):
+            return Update(state, (Announce(text),))
+        case OutputFailed(problem, path):
+            if state.recording is not None and state.recording.path == path:
+                state = dataclasses.replace(state, recording=None)
+            return Update(state.with_message(problem))
+        case RecordingFinished() | ImageSaved():
+            return Update(state)
+
+
+def _change_notice(state: LiveState, notice: str | None) -> Update:
+    before = state.notice
+    if notice == before:
+        return Update(state)
+    state = dataclasses.replace(state, notice=notice)
+    if notice is None:
+        back_after_s = state.now_s - state.lost_at_s
+        return Update(state, (Announce(f"{state.source_name} is back after {back_after_s:.0f} s"),))
+    if before is None:
+        return Update(dataclasses.replace(state, lost_at_s=state.frame_at_s), (Announce(notice),))
+    return Update(state)
