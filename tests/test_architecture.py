@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "sinks": BASE,
     "explain": BASE | {"models", "sources"},
     "pipeline": BASE | {"sources", "temporal", "localization", "overlay", "sinks"},
-    "audits": BASE | {"sources", "models", "localization", "explain"},
+    "audits": BASE | {"sources", "models", "temporal", "localization", "overlay", "explain"},
     "report": BASE | {"overlay", "sinks"},
     "session": BASE
     | {"sources", "models", "temporal", "localization", "overlay", "sinks", "explain", "pipeline"},
@@ -59,6 +59,7 @@ ALLOWED_FOR_TYPES: dict[str, set[str]] = {
     "pipeline": {"explain", "models"},
     "explanations": {"overlay"},
     "explain": {"temporal"},
+    "report": {"audits"},
     "__init__": {
         *BASE,
         "audits",
