@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "explain": BASE | {"models", "sources"},
     "pipeline": BASE | {"sources", "temporal", "localization", "overlay", "sinks"},
     "audits": BASE | {"sources", "models", "temporal", "localization", "overlay", "explain"},
-    "report": BASE | {"overlay", "sinks"},
+    "report": BASE | {"localization", "overlay", "sinks"},
     "session": BASE
     | {"sources", "models", "temporal", "localization", "overlay", "sinks", "explain", "pipeline"},
     "cli": BASE
