@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from streamcam.explain.hooks import ForwardPass, HookedNetwork, KnownGradients
-from streamcam.explain.targets import Objective
+from streamcam.explain.objectives import Objective
 from streamcam.models.base import SeparateScores
 
 _Gradients = list[torch.Tensor | None]

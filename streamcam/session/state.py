@@ -118,6 +118,8 @@ class LiveState:
     """Presentation time of the frame shown."""
     rate: Fraction | None = None
     """Frames per second of the source, where it says so."""
+    has_audio: bool = False
+    """Whether the source hands audio to outputs that take it."""
     notice: str | None = None
     """Trouble with the source right now, in words; None while all is well."""
     lost_at_s: float = 0.0
