@@ -29,7 +29,7 @@ class Crops:
     counts: Sequence[int]
     """Number of candidates of each level."""
     log_odds: Callable[[torch.Tensor], torch.Tensor]
-    """What a head returns for K candidates (K, …) → float32 (K, classes)."""
+    """A head's answer for K candidates (K, …) → float32 (K, classes)."""
 
     def __call__(self, candidates: Sequence[int], passes: int) -> Sequence[SeparateScores] | None:
         """Compute scores on crops: see `Separate`."""
