@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamcam.explain.finished_maps import combine_layers, merge_pyramid
+from streamcam.explain.combined_maps import combine_layers, merge_pyramid
 from streamcam.explain.hooks import ForwardPass, HookedNetwork, KnownGradients
 from streamcam.explain.method_inputs import (
     VARIANTS_AT_ONCE,
@@ -20,7 +20,7 @@ from streamcam.explain.method_inputs import (
     evaluate,
 )
 from streamcam.explain.methods import Method, method_call
-from streamcam.explain.targets import Objective
+from streamcam.explain.objectives import Objective
 from streamcam.explanations import (
     Instance,
 )
