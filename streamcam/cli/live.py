@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from streamcam.cli.command_line import command_line
 from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
 from streamcam.cli.flags import name_flags
 from streamcam.cli.options import (
@@ -117,7 +118,13 @@ _limit_options = grouped(
     "hls:FOLDER. May be given several times.",
 )
 @option("--record", metavar="FILE", help="Record from the beginning, as .mp4 or .mkv.")
-@option("--overwrite", is_flag=True, help="Replace an existing recording.")
+@option(
+    "--evidence",
+    metavar="FILE.h5",
+    help="Keep every explanation and its frame's time in a file of arrays (HDF5), for streamcam report and "
+    "streamcam.open_evidence.",
+)
+@option("--overwrite", is_flag=True, help="Replace an existing recording or evidence.")
 @_limit_options
 @option("--stats", metavar="FILE.jsonl", help="Write statistics every second, one JSON object each.")
 @explainer_options(live=True)
@@ -135,6 +142,7 @@ def live_command(
     page: dict[str, Any],
     publish: tuple[str, ...],
     record: str | None,
+    evidence: str | None,
     overwrite: bool,
     limits: dict[str, Any],
     stats: str | None,
@@ -180,6 +188,8 @@ def live_command(
             page=PageSettings(**page),
             publish=publish,
             record=record,
+            evidence=evidence,
+            command=command_line(),
             overwrite=overwrite,
             statistics=stats,
             **limits,
