@@ -98,8 +98,12 @@ class LiveSettings:
     """Where to publish it: URLs with a scheme in `streamcam.sinks.PROTOCOLS`."""
     record: str | Path | None = None
     """A video to record to from the first frame on; None to record when asked to."""
+    evidence: str | Path | None = None
+    """A file for every explanation, read by `streamcam.open_evidence`; None for none."""
+    command: str | None = None
+    """The command line that asks for the session, kept in the evidence; None if there is none."""
     overwrite: bool = False
-    """Whether `record` may replace an existing file."""
+    """Whether `record` and `evidence` may replace existing files."""
     folder: str | Path = "."
     """Where images and recordings go that are asked for while it runs."""
     statistics: str | Path | None = None
@@ -123,6 +127,8 @@ class LiveSettings:
         """
         if self.record is not None:
             check_recording(self.record, overwrite=self.overwrite)
+        if self.evidence is not None:
+            check_output(self.evidence, overwrite=self.overwrite, inputs=())
         Overlay(self.overlay)
         check_live(self.temporal)
         self.localization.check()
