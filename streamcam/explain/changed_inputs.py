@@ -17,9 +17,9 @@ from streamcam.explain.devices import choose_device, choose_precision
 from streamcam.explain.explainer import Explainer
 from streamcam.explain.hooks import evaluating, twice_differentiable_attention
 from streamcam.explain.methods import HEAD_ONLY, METHODS, parse_method
+from streamcam.explain.objectives import Objective
 from streamcam.explain.preparation import choose_layers
 from streamcam.explain.runner import NetworkRunner
-from streamcam.explain.targets import Objective
 from streamcam.explain.threads import torch_threads
 from streamcam.frames import FloatArray, Frame, Region
 from streamcam.models import AUTO, Layer, Model
