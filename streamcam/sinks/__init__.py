@@ -6,11 +6,13 @@ from pathlib import Path
 
 from streamcam.media.numbered_files import is_pattern
 from streamcam.sinks.base import Sink
+from streamcam.sinks.browser_video import BrowserEncoder, browser_codecs
 from streamcam.sinks.evidence import EvidenceSink, open_evidence_sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, ImageSink, open_image_sink
 from streamcam.sinks.locks import lock, unlock
 from streamcam.sinks.masks import open_mask_sink
 from streamcam.sinks.memory import MemorySink
+from streamcam.sinks.pane import PANE, PaneSink, pane_path
 from streamcam.sinks.part_file import check_output, discard_all, same_file
 from streamcam.sinks.publication import PROTOCOLS, Publication, check_publication
 from streamcam.sinks.recording import Recording, check_recording
@@ -32,12 +34,15 @@ from streamcam.sinks.video import VideoSink
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "PANE",
     "PROTOCOLS",
     "SINKS",
+    "BrowserEncoder",
     "EvidenceSink",
     "ImageSink",
     "MemorySink",
     "Opener",
+    "PaneSink",
     "Publication",
     "Recording",
     "ResumableSink",
@@ -49,6 +54,7 @@ __all__ = [
     "SinkSettings",
     "TextSink",
     "VideoSink",
+    "browser_codecs",
     "check_output",
     "check_publication",
     "check_recording",
@@ -65,6 +71,7 @@ __all__ = [
     "open_sink",
     "open_store",
     "output_size",
+    "pane_path",
     "parts_path",
     "same_file",
     "shows_images",
