@@ -20,7 +20,7 @@ from streamcam.temporal.sampling import SampledFrame
 
 
 class SampleInputs:
-    """What all methods share of one class in one frame."""
+    """The inputs that all methods share: of one class in one frame."""
 
     def __init__(
         self,

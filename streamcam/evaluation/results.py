@@ -69,7 +69,7 @@ class EvaluationResult:
     judged: tuple[Judged, ...]
     """Every value behind the figures."""
     notes: tuple[str, ...]
-    """What was left out, and why, a sentence each."""
+    """Sentences about what was left out, and why."""
     best: str | None
     """The method to use here; None if no figure can tell."""
     advice: str

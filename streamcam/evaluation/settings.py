@@ -14,7 +14,7 @@ from streamcam.sources import SourceSettings
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class EvaluationSettings:
-    """What an evaluation looks at."""
+    """Methods, metrics and frames of an evaluation."""
 
     methods: tuple[str, ...] = COMPARED_METHODS
     """Names in `METHODS`, with options."""
