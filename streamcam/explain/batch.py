@@ -26,6 +26,7 @@ from streamcam.explanations import (
     Instance,
 )
 from streamcam.frames import FloatArray
+from streamcam.models import Output
 
 MakeInputs = Callable[[], torch.Tensor]
 """Returns the network's input where a method asks for it: what `Model.prepare` makes."""
@@ -76,6 +77,8 @@ class MapMaker:
     """Number of changed images that go through the network at once."""
     layers: tuple[int, ...] | None = None
     """Which of the layers that the network keeps the maps are made of; None for all."""
+    answer: Callable[[torch.Tensor], Output] | None = None
+    """Runs the network on changed images, without a graph; None for the network itself."""
 
     def run(self, pixels: NDArray[np.uint8], forward_pass: ForwardPass | None = None) -> EagerRun:
         """Run the network on a batch.
@@ -140,6 +143,7 @@ class MapMaker:
                 criterion,
                 self.variants_at_once,
                 differentiate=differentiate if by_gradients else None,
+                answer=self.answer,
             )
             if layer_output is None or not self.method.needs_layer:
                 return method_call(self.method, method_inputs, self.options).detach()

@@ -35,6 +35,7 @@ class MethodInputs:
         criterion: Criterion | None = None,
         batch_size: int = VARIANTS_AT_ONCE,
         differentiate: Callable[[], Sequence[torch.Tensor | None]] | None = None,
+        answer: Callable[[torch.Tensor], Output] | None = None,
     ) -> None:
         """Choose the layer and the objective.
 
@@ -48,6 +49,7 @@ class MethodInputs:
             batch_size: Number of images that go through the network at once.
             differentiate: Returns the gradients with respect to every kept layer, where they are shared
                 by the maps of several: see `differentiate_all`.
+            answer: Runs the network on changed images, without a graph; the network itself if None.
         """
         self._inputs = inputs
         self._differentiate_all = differentiate
@@ -57,6 +59,7 @@ class MethodInputs:
         self._objective = objective
         self._criterion = criterion
         self._batch_size = batch_size
+        self._answer = answer
 
     @functools.cached_property
     def inputs(self) -> torch.Tensor:
@@ -95,7 +98,7 @@ class MethodInputs:
     def image_scorer(self) -> ImageScorer:
         """Scores changed images; needs no layer."""
         plain = HookedNetwork(self._network.model, (), self._network.dtype)
-        return ImageScorer(plain, self.inputs, self.objective, self._batch_size)
+        return ImageScorer(plain, self.inputs, self.objective, self._batch_size, self._answer)
 
     @functools.cached_property
     def scorer(self) -> Scorer:
@@ -190,7 +193,12 @@ class ImageScorer:
     """
 
     def __init__(
-        self, network: HookedNetwork, inputs: torch.Tensor, objective: Objective, batch_size: int
+        self,
+        network: HookedNetwork,
+        inputs: torch.Tensor,
+        objective: Objective,
+        batch_size: int,
+        answer: Callable[[torch.Tensor], Output] | None = None,
     ) -> None:
         """Choose the objective.
 
@@ -199,9 +207,11 @@ class ImageScorer:
             inputs: Images, float32 (N, C, H, W), normalized.
             objective: What is scored.
             batch_size: Number of images that go through the network at once.
+            answer: Runs the network on changed images; the network itself if None.
         """
         self.inputs = inputs
         self._network = network
+        self._answer = answer or network.forward
         self._objective = objective
         self._batch_size = batch_size
 
@@ -209,7 +219,7 @@ class ImageScorer:
     def baseline(self) -> torch.Tensor:
         """The objective of the images as they are, float32 (N,)."""
         with torch.no_grad():
-            return self._objective(self._network.forward(self.inputs))
+            return self._objective(self._answer(self.inputs))
 
     def score_inputs(self, variants: Iterator[torch.Tensor], row: int) -> torch.Tensor:
         """Score changed versions of one image.
@@ -221,7 +231,7 @@ class ImageScorer:
         Returns:
             float32 (number of variants,).
         """
-        return self._score(variants, row, self._network.forward)
+        return self._score(variants, row, self._answer)
 
     def _score(
         self, variants: Iterator[torch.Tensor], row: int, run: Callable[[torch.Tensor], Output]

@@ -70,6 +70,9 @@ class NetworkRunner:
             InvalidArgumentError: if OpenVINO is required and cannot run this.
         """
         model, probe = prepared.model, prepared.probe
+        if "image_scorer" in METHODS[method].needs:
+            # Small differences between scores make the map: they are not to be rounding.
+            precisions = precisions[-1:]
         self._device = device.torch
         size = trial_size(model, probe.fit)
         # Where torch runs on a processor, nothing below float32 has been seen to be quicker.
@@ -102,6 +105,8 @@ class NetworkRunner:
             preprocessor.prepare,
             VARIANTS_AT_ONCE if probe.batches else 1,
         )
+        if self._split is not None:
+            self.map_maker = dataclasses.replace(self.map_maker, answer=self._answer)
         self._in_openvino = model.no_gradients is not None
         is_captured = model.clip_length == 1 and not self._in_openvino
         self._graphs = captured_graphs_for(device.torch, self.map_maker) if is_captured else None
@@ -116,7 +121,9 @@ class NetworkRunner:
         network = copy.copy(self.map_maker.network)
         network.model = model
         other.map_maker = dataclasses.replace(self.map_maker, network=network)
-        other._split = None if self._split is None else self._split.reading_with(model)
+        if self._split is not None:
+            other._split = self._split.reading_with(model)
+            other.map_maker = dataclasses.replace(other.map_maker, answer=other._answer)
         if self._graphs is not None:
             other._graphs = captured_graphs_for(self._device, other.map_maker)
         return other
@@ -177,19 +184,25 @@ class NetworkRunner:
                 return EagerRun(self.map_maker, lambda: inputs, inputs.shape[2:], forward_pass)
         return EagerRun(self.map_maker, lambda: inputs, inputs.shape[2:], self.map_maker.network.run(inputs))
 
-    def score_prepared(self, inputs: torch.Tensor) -> Output:
-        """Return the network's answer to such images, without a graph where torch runs it.
+    def score_prepared(self, inputs: torch.Tensor, padded_to: int | None = None) -> Output:
+        """Return the network's answer to such images, without a graph.
 
         Args:
             inputs: As for `run_prepared`.
+            padded_to: Number of images that a shorter batch is padded to in OpenVINO, where each number takes
+                a compiled network of its own; None for none.
         """
         if self._split is not None:
             try:
-                return self._split.run(inputs.numpy(), len(inputs)).output
+                return self._split.answer(inputs.numpy(), padded_to or len(inputs))
             except BackendMismatchError:
                 self._leave_openvino()
         with torch.no_grad():
             return self.map_maker.network.forward(inputs)
+
+    def _answer(self, inputs: torch.Tensor) -> Output:
+        """Answer to images that a method has changed, as many at once as it does in torch."""
+        return self.score_prepared(inputs, padded_to=self.map_maker.variants_at_once)
 
     def _leave_openvino(self) -> None:
         self._split = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -92,5 +93,7 @@ def _evenly(
     if len(frames) <= count:
         return list(frames)
     if generator is not None:
-        return [frames[int((place + generator.random()) * len(frames) / count)] for place in range(count)]
+        edges = [place * len(frames) // count for place in range(count + 1)]
+        parts = itertools.pairwise(edges)
+        return [frames[int(generator.integers(begin, end))] for begin, end in parts]
     return [frames[round((place + 0.5) * len(frames) / count - 0.5)] for place in range(count)]

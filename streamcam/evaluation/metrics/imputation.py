@@ -14,9 +14,9 @@ _KERNEL = np.array([[1, 2, 1], [2, 0, 2], [1, 2, 1]], np.float32) / 12
 _SMALLEST = 8
 """Pixels along the shorter side below which images are not halved any further."""
 
-TOLERANCE = 1e-3
-"""How far an equation may be from holding, as a share of the largest value: what that leaves of an error is
-as small as the noise that is put on imputed pixels."""
+TOLERANCE = 2e-3
+"""How far an equation may be from holding, as a share of the largest value. ROAD of the default network is
+within 0.002 of that of the exact solution, which takes six times as long."""
 
 _MOST_STEPS = 2000
 

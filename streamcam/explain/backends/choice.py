@@ -91,7 +91,7 @@ def _try_openvino(request: BackendRequest) -> tuple[SplitNetwork | None, str]:
         return None, "the network takes two images"
     if request.model.input.dtype != torch.float32:
         return None, "the network takes whole numbers"
-    deeper = set(request.method.needs) - HEAD_ONLY
+    deeper = set(request.method.needs) - HEAD_ONLY - {"image_scorer"}
     if deeper:
         return None, f"the method needs the whole network in torch ({', '.join(sorted(deeper))})"
     if len(request.layers) != 1:

@@ -21,7 +21,7 @@ from streamcam.explain.cores import available_cores
 from streamcam.explain.hooks import ForwardPass, with_float_scores
 from streamcam.explain.precision_check import close_to, keeps_bounds
 from streamcam.frames import FloatArray
-from streamcam.models import Layer, Model
+from streamcam.models import Layer, Model, Output
 from streamcam.models.check_images import check_images
 
 # How far a backend's features may be from torch's, as a fraction of the largest: rounding stays far below in
@@ -97,12 +97,30 @@ class SplitNetwork:
         Raises:
             BackendMismatchError: if the backend's features are not torch's.
         """
+        outputs = self._run_backbone(images, self._batch_size if batch_size is None else batch_size)
+        return self._with_head(outputs, _size(images))
+
+    def answer(self, images: NDArray[Any], batch_size: int) -> Output:
+        """Run the network for its answer alone, without a graph.
+
+        Args:
+            images: As for `run`.
+            batch_size: Number of images that a shorter batch is padded to.
+
+        Raises:
+            BackendMismatchError: if the backend's features are not torch's.
+        """
+        outputs = self._run_backbone(images, batch_size)
+        with torch.no_grad():
+            answer = self._halves.head(*(torch.from_numpy(values) for values in outputs))
+            return with_float_scores(self._model.read(answer))
+
+    def _run_backbone(self, images: NDArray[Any], batch_size: int) -> Sequence[FloatArray]:
         kind = (images.dtype, _size(images))
         if kind not in self._backbones:
             self._backbones[kind] = self._verified_backbone(images[:1])
         self._used = self._backbones[kind]
-        outputs = self._used.run(images, self._batch_size if batch_size is None else batch_size)
-        return self._with_head(outputs, _size(images))
+        return self._used.run(images, batch_size)
 
     def drop_imprecise(self, size: tuple[int, int], store: ModelCache | None) -> None:
         """Check every precision but the last on test images, and drop those that lose too much.

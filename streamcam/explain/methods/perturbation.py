@@ -18,14 +18,14 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 import torch.nn.functional as F
 
-from streamcam.explain.method_inputs import GradientScorer, Scorer
+from streamcam.explain.method_inputs import GradientScorer, ImageScorer, Scorer
 
 # How many masks are held at once. The noise that is drawn for 16 planes of any size and then for the next
 # 16 is what would be drawn for all at once: PyTorch's generator works on blocks of 16 numbers.
 _PLANES = 16
 
 
-def scorecam(activations: torch.Tensor, scorer: Scorer) -> torch.Tensor:
+def scorecam(activations: torch.Tensor, image_scorer: ImageScorer) -> torch.Tensor:
     r"""Score-CAM: channels weighted by the score of the image seen through them.
 
     Wang et al. 2020, "Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks",
@@ -36,12 +36,17 @@ def scorecam(activations: torch.Tensor, scorer: Scorer) -> torch.Tensor:
     The score of a baseline image, which the paper subtracts, cancels in the softmax.
     """
     return _weighted_by_scores(
-        activations, lambda row: _score_masks(activations[row], scorer, row, strengths=[1.0])
+        activations, lambda row: _score_masks(activations[row], image_scorer, row, strengths=[1.0])
     )
 
 
 def sscam(
-    activations: torch.Tensor, scorer: Scorer, *, samples: int = 35, std: float = 2.0, seed: int = 0
+    activations: torch.Tensor,
+    image_scorer: ImageScorer,
+    *,
+    samples: int = 35,
+    std: float = 2.0,
+    seed: int = 0,
 ) -> torch.Tensor:
     r"""SS-CAM: Score-CAM, each mask tried several times with noise upon it.
 
@@ -58,7 +63,7 @@ def sscam(
     """
 
     def score(row: int) -> torch.Tensor:
-        image = scorer.inputs[row]
+        image = image_scorer.inputs[row]
         generator = torch.Generator().manual_seed(seed)
 
         def variants() -> Iterator[torch.Tensor]:
@@ -67,12 +72,12 @@ def sscam(
                     noise = torch.randn(masks.shape, generator=generator).to(masks.device)
                     yield from (image * mask for mask in masks + std * noise)
 
-        return scorer.score_inputs(variants(), row).view(samples, -1).mean(dim=0)
+        return image_scorer.score_inputs(variants(), row).view(samples, -1).mean(dim=0)
 
     return _weighted_by_scores(activations, score)
 
 
-def iscam(activations: torch.Tensor, scorer: Scorer, *, samples: int = 10) -> torch.Tensor:
+def iscam(activations: torch.Tensor, image_scorer: ImageScorer, *, samples: int = 10) -> torch.Tensor:
     r"""IS-CAM: Score-CAM, each mask tried at several strengths.
 
     Naidu et al. 2020, "IS-CAM: Integrated Score-CAM for axiomatic-based explanations",
@@ -91,7 +96,7 @@ def iscam(activations: torch.Tensor, scorer: Scorer, *, samples: int = 10) -> to
     """
     strengths = [i * (i + 1) / (2 * samples) for i in range(1, samples + 1)]
     return _weighted_by_scores(
-        activations, lambda row: _score_masks(activations[row], scorer, row, strengths)
+        activations, lambda row: _score_masks(activations[row], image_scorer, row, strengths)
     )
 
 
@@ -166,7 +171,9 @@ def _weighted_by_scores(activations: torch.Tensor, score: Callable[[int], torch.
     return torch.einsum("nk,nkij->nij", weights, activations)
 
 
-def _score_masks(planes: torch.Tensor, scorer: Scorer, row: int, strengths: Sequence[float]) -> torch.Tensor:
+def _score_masks(
+    planes: torch.Tensor, scorer: ImageScorer, row: int, strengths: Sequence[float]
+) -> torch.Tensor:
     """Score one image through the mask of each channel, averaged over the masks' strengths: (K,)."""
     image = scorer.inputs[row]
     varied = _varied(planes)

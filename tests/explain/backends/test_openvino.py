@@ -45,6 +45,7 @@ def new_images(count: int, height: int, width: int) -> list[np.ndarray]:
         ("shapleycam", {}),
         ("gradcam", {"signed": True}),
         ("eigencam", {}),
+        ("occlusion:patch=32,stride=32", {}),
     ],
 )
 def test_maps_and_predictions_are_those_of_torch(method: str, settings: dict[str, object]) -> None:
@@ -113,7 +114,7 @@ def test_an_backend_that_computes_something_else_is_given_up(monkeypatch: pytest
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"method": "occlusion"}, "whole network in torch"),
+        ({"method": "ablationcam"}, "whole network in torch"),
         ({"method": "refinecam"}, "several target layers"),
     ],
 )

@@ -424,7 +424,12 @@ def _explainer(module: nn.Module, method: str, target: int) -> Explainer:
     options = ",".join(f"{key}={value}" for key, value in QUICK.get(method, {}).items())
     classifier = Classifier("test", module, numbered_labels(4), InputSpec(32, 32), "none")
     return Explainer(
-        classifier, method=f"{method}:{options}", classes=target, target_layer="layer", fit="stretch"
+        classifier,
+        method=f"{method}:{options}",
+        classes=target,
+        target_layer="layer",
+        fit="stretch",
+        backend="torch",
     )
 
 
