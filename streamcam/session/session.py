@@ -44,6 +44,7 @@ from streamcam.session.events import (
 )
 from streamcam.session.heat import LiveHeat
 from streamcam.session.hud import HudState, hud_of
+from streamcam.session.idle import IdleReset
 from streamcam.session.outputs import LiveFrame, Output, OutputWorker
 from streamcam.session.result import LiveResult, summarize
 from streamcam.session.settings import LiveSettings
@@ -100,10 +101,13 @@ class LiveSession:
             source.on_audio = self._hand_audio
         given = [output for output in outputs if isinstance(output, CommandSource)]
         self._command_sources: list[CommandSource] = [*given, *commands]
+        if self._settings.idle_s is not None:
+            self._command_sources = [IdleReset(self._command_sources, self._settings.idle_s, clock)]
         self._announce = announce
         self._clock = clock
         first = request or ExplainRequest()
-        self._state = LiveState(source.info.name, first, self._settings.view, wording=wording)
+        view = self._settings.view
+        self._state = LiveState(source.info.name, first, view, defaults=(first, view), wording=wording)
         self._threads = LiveThreads(source, explainer_for, self._state.request, self._settings.temporal)
         self._heat = LiveHeat(self._settings.temporal, self._settings.localization)
         self._meter = Meter()

@@ -111,6 +111,8 @@ class LiveState:
     """The explainer in use; None while the network is loading."""
     target: Prediction | None = None
     """The class whose heat was shown last."""
+    defaults: tuple[ExplainRequest, View] | None = None
+    """What was explained at first, and how it was shown; None where nothing is to go back to it."""
     frozen: bool = False
     entry: ClassEntry | None = None
     """The class name or prompt being typed."""
