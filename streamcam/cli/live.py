@@ -73,6 +73,22 @@ _page_options = grouped(
     option("--tls/--no-tls", default=None, help="Encrypt the page. [default: where phones lend cameras]"),
     option("--tls-cert", metavar="FILE.pem", help="A certificate. [default: one made at the first use]"),
     option("--tls-key", metavar="FILE.pem", help="The certificate's key."),
+    option(
+        "--transport",
+        metavar="HOW",
+        default="auto",
+        show_default=True,
+        help="How the page's images travel: webrtc, mjpeg, or auto: webrtc to the room, mjpeg to this "
+        "computer.",
+    ),
+    option(
+        "--ice-server",
+        "ice_servers",
+        multiple=True,
+        metavar="URL",
+        help="A server that WebRTC may ask: stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT. May be given "
+        "several times.",
+    ),
     option("--browser/--no-browser", "open_browser", default=True, help="Open the page here. [default: yes]"),
 )
 """The fields of `PageSettings`."""
