@@ -24,7 +24,7 @@ def video_html(videos: Sequence[PlayedVideo]) -> str:
     if not videos:
         return ""
     return (
-        f'<video id="film" src="{videos[0].url}" controls playsinline preload="metadata" '
+        f'<video id="player" src="{videos[0].url}" controls playsinline preload="metadata" '
         'aria-label="The video"></video>'
     )
 

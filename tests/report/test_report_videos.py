@@ -56,7 +56,7 @@ def test_the_video_is_played_with_and_without_heat(browser: Browser, folder: Pat
         tab.wait_for_selector("#heat:disabled")
         assert complaints == []
     with open_tab(browser, bypass_csp=True) as (tab, complaints):
-        film = "document.getElementById('film')"
+        film = "document.getElementById('player')"
         tab.goto((folder / "report.html").as_uri())
         tab.wait_for_selector("#screen.plays")
         tab.locator("#position").focus()
@@ -78,7 +78,7 @@ def test_a_page_without_its_video_says_so_and_shows_pictures(
     with open_tab(browser, bypass_csp=True) as (tab, _):
         tab.goto((tmp_path / "alone.html").as_uri())
         tab.wait_for_selector("#problem:visible")
-        assert not tab.locator("#film").is_visible()
+        assert not tab.locator("#player").is_visible()
         assert tab.locator("#frame").is_visible()
         assert serious_findings(tab) == []
 

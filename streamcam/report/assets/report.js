@@ -53,13 +53,14 @@
       context.strokeStyle = path ? `color-mix(in srgb, ${path.color} 45%, white)` : "#fff"; context.lineWidth = 2;
       context.strokeRect(left * width, top * height, (right - left) * width, (bottom - top) * height);
       trail(context, at, number, width, height);
-      const above = Math.max(0, top * height - 22);
-      context.fillStyle = "#000b"; context.fillRect(left * width, above, context.measureText(text).width + 8, 22);
-      context.fillStyle = "#fff"; context.fillText(text, left * width + 4, above + 16);
+      const above = Math.max(0, top * height - 22), long = context.measureText(text).width + 8;
+      const begin = Math.max(0, Math.min(left * width, width - long));
+      context.fillStyle = "#000b"; context.fillRect(begin, above, long, 22);
+      context.fillStyle = "#fff"; context.fillText(text, begin + 4, above + 16);
     });
   };
 
-  const screen = element("screen"), film = element("film"), choice = element("choice");
+  const screen = element("screen"), film = element("player"), choice = element("choice");
   const plays = () => screen.classList.contains("plays");
   const played = () => choice.selectedOptions[0].dataset;
 
@@ -173,8 +174,9 @@
     waiting = setTimeout(() => charts.forEach((one) => one.setSize({ width: one.root.parentElement.clientWidth, height: one.height })), 100);
   });
   dark.addEventListener("change", build);
-  addEventListener("beforeprint", () => { printing = true; build(); });
-  addEventListener("afterprint", () => { printing = false; build(); });
+  const print = (starts) => { printing = starts; if (film) film.controls = !starts; build(); };
+  addEventListener("beforeprint", () => print(true));
+  addEventListener("afterprint", () => print(false));
   slider.addEventListener("input", () => choose(Number(slider.value)));
   showHeat.addEventListener("change", () => choose(chosen));
   document.querySelectorAll("[data-row]").forEach((button) => button.tagName === "BUTTON" && button.addEventListener("click", () => {
