@@ -76,6 +76,7 @@ FLAGS: dict[str, str] = {
     "roi": "--roi",
     "signed": "--signed",
     "size": "--size",
+    "slide_s": "--slide-seconds",
     "smoothing_s": "--smoothing",
     "start_s": "--start",
     "statistics": "--stats",
