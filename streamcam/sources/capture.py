@@ -42,7 +42,7 @@ _LONGEST_DELAY_S = 10.0
 
 
 class CaptureEndedError(SourceError):
-    """What is captured has ended, without a fault."""
+    """The end of a capture, without a fault."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
