@@ -17,6 +17,8 @@ FORMAT = "streamcam evidence"
 VERSION = 1
 """Files of a higher version are refused."""
 
+SUFFIXES = (".h5", ".hdf5")
+
 FRAMES_AT_ONCE = 32
 """How many frames are written together."""
 

@@ -23,7 +23,15 @@ from streamcam.errors import (
     map_errors,
     unknown_name,
 )
-from streamcam.evidence.format import FORMAT, HEATMAPS, NO_PROBABILITY, PROBABILITIES, TABLES, VERSION
+from streamcam.evidence.format import (
+    FORMAT,
+    HEATMAPS,
+    NO_PROBABILITY,
+    PROBABILITIES,
+    SUFFIXES,
+    TABLES,
+    VERSION,
+)
 from streamcam.evidence.tables import from_tables, read_texts
 from streamcam.explanations import Explanation, Prediction
 from streamcam.frames import FloatArray
@@ -37,6 +45,13 @@ _DAMAGE = (OSError, ValueError, KeyError, IndexError, RuntimeError, TypeError, A
 _FRAMES_AT_ONCE = 256
 
 Result = TypeVar("Result")
+
+
+def is_evidence(path: str | Path) -> bool:
+    """Return whether a file is meant as evidence: by its contents, or else by its name."""
+    path = Path(path)
+    is_named_so = path.name.removesuffix(".part").endswith(SUFFIXES)
+    return is_named_so or (path.is_file() and bool(h5py.is_hdf5(path)))
 
 
 def open_evidence(path: str | Path) -> Evidence:
@@ -53,13 +68,14 @@ def open_evidence(path: str | Path) -> Evidence:
 
     Raises:
         SourceNotFoundError: if there is no such file.
-        SourceError: if it is not evidence, is damaged, or was written by a newer streamcam.
+        InvalidArgumentError: if it is another kind of file.
+        SourceError: if it is damaged, or was written by a newer streamcam.
     """
     path = Path(path)
     if not path.is_file():
         raise SourceNotFoundError(f"there is no file {str(path)!r}")
     if not h5py.is_hdf5(path):
-        raise SourceError(
+        raise InvalidArgumentError(
             f"{str(path)!r} is not an evidence file; `evidence` makes one when a video is rendered"
         )
     with contextlib.ExitStack() as undo:
@@ -67,7 +83,7 @@ def open_evidence(path: str | Path) -> Evidence:
             file = undo.enter_context(h5py.File(path, "r", locking=False))
             form, version = file.attrs.get("format"), int(file.attrs.get("version", 0))
         if form != FORMAT:
-            raise SourceError(
+            raise InvalidArgumentError(
                 f"{str(path)!r} is an HDF5 file of another program; `evidence` makes one of streamcam"
             )
         if version > VERSION:

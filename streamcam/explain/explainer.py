@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamcam.explain.batch import Assembler, BatchRun
+from streamcam.explain.assembly import Assembler
+from streamcam.explain.batch import BatchRun
 from streamcam.explain.clip_runs import ClipRunner
 from streamcam.explain.clips import choose_timing
 from streamcam.explain.compatibility import (

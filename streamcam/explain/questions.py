@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import torch
 
-from streamcam.explain.batch import Assembler, BatchResult, BatchRun, MapMaker
+from streamcam.explain.assembly import Assembler, BatchResult
+from streamcam.explain.batch import BatchRun, MapMaker
 from streamcam.explain.compatibility import check_method, check_settings, check_targets
 from streamcam.explain.hooks import HookedNetwork
 from streamcam.explain.methods import METHODS, parse_method

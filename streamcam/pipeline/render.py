@@ -25,7 +25,7 @@ from streamcam.pipeline.resume import ResumeState, Resumption
 from streamcam.pipeline.settings import RenderSettings
 from streamcam.pipeline.stream import ExplainedStream, stream
 from streamcam.pipeline.workers import prefetch
-from streamcam.sinks import EvidenceSink, Sink
+from streamcam.sinks import EvidenceSink, Sink, shows_images
 from streamcam.sources import Location, Source, SourceSettings, open_source
 from streamcam.temporal import PaneStabilizer, Stabilizer, stabilize
 
@@ -289,7 +289,8 @@ class RenderPlan:
             # What the stages still hold at a stop is not what it will be when the frames after it are known.
             stabilized = itertools.takewhile(lambda _: not explained.stopped, stabilized)
         located = map(self._localizer.locate, stabilized)
-        rendered = (_render_frame(frame, self._overlay) for frame in located)
+        overlay = self._overlay if shows_images(self.output) else None
+        rendered = (_render_frame(frame, overlay) for frame in located)
         return prefetch(rendered, maxsize=_WAITING_IMAGES, name="drawer", interrupt=explained.close)
 
 
@@ -305,9 +306,11 @@ class _Written:
     """How many explained frames show nothing, by `Explanation.emptiness`."""
 
 
-def _render_frame(stabilized: StabilizedFrame, overlay: Overlay | PaneOverlay) -> RenderedFrame:
+def _render_frame(stabilized: StabilizedFrame, overlay: Overlay | PaneOverlay | None) -> RenderedFrame:
+    """Draw a frame, unless no output shows images."""
     frame = stabilized.frame
-    return RenderedFrame(overlay.draw(stabilized), frame.pts, frame.time_base, stabilized, frame.duration)
+    image = frame.image if overlay is None else overlay.draw(stabilized)
+    return RenderedFrame(image, frame.pts, frame.time_base, stabilized, frame.duration)
 
 
 def _write_all(

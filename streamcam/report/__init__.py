@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamcam.report.comparison import Comparison, compare
+from streamcam.report.comparison import Comparison, check_one_video, compare
 from streamcam.report.comparison_page import build_comparison_page
 from streamcam.report.page import build_page, write_page
 from streamcam.report.summary import Summary, summarize
@@ -12,6 +12,7 @@ __all__ = [
     "Summary",
     "build_comparison_page",
     "build_page",
+    "check_one_video",
     "compare",
     "summarize",
     "write_page",

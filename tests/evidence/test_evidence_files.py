@@ -213,11 +213,11 @@ def test_files_that_are_no_evidence_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFoundError, match="there is no file"):
         open_evidence(tmp_path / "missing.h5")
     (tmp_path / "text.h5").write_text("hello")
-    with pytest.raises(SourceError, match=r"'.*text.h5' is not an evidence file"):
+    with pytest.raises(InvalidArgumentError, match=r"'.*text.h5' is not an evidence file"):
         open_evidence(tmp_path / "text.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["a"] = 1
-    with pytest.raises(SourceError, match="of another program"):
+    with pytest.raises(InvalidArgumentError, match="of another program"):
         open_evidence(tmp_path / "other.h5")
 
 

@@ -208,7 +208,7 @@ def test_evidence_of_another_video_is_refused_before_anything_is_written(clip: P
     evidence = keep(clip)
     other = make_clip(clip.with_name("other.mp4"), frames=FRAMES)
     before = names_in(clip.parent)
-    with pytest.raises(InvalidArgumentError, match=r"'.*kept.h5' was made of another video \(.*clip.mp4"):
+    with pytest.raises(InvalidArgumentError, match=r"'.*kept.h5' was made of another video, '.*clip.mp4"):
         restyle(other, evidence, clip.with_name("again.mkv"))
     assert names_in(clip.parent) == before
 
