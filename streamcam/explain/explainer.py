@@ -34,8 +34,7 @@ from streamcam.explain.hooks import evaluating, twice_differentiable_attention, 
 from streamcam.explain.memory import choose_batch_size, run_what_fits
 from streamcam.explain.methods import METHODS, parse_method
 from streamcam.explain.preparation import as_clips, choose_layers, note_on_calls, prepare_model
-from streamcam.explain.questions import MapRequest, Question, RankedBatch, ask
-from streamcam.explain.ranking import find_objects, rank_over_time
+from streamcam.explain.questions import MapRequest, Question, ask, rank_batch
 from streamcam.explain.references import as_comparison, with_reference
 from streamcam.explain.runner import NetworkRunner
 from streamcam.explain.targets import Target, TargetRequest, resolve_targets
@@ -290,6 +289,8 @@ class Explainer:
         Raises:
             ModelError: if the method cannot explain this network.
         """
+        if tracker is not None and frames[0].index == 0:
+            self._runner.begin_video(self.notes)
         if self._clips is None:
             groups = _grouped(frames, lambda frame: (frame.image.width, frame.image.height))
         else:
@@ -449,27 +450,7 @@ class Explainer:
                 run = self._run(self._preprocessor.pixels(frames))
             else:
                 run = self._clips.run(frames, self._run)
-            # From here on the CPU does all but gradients and maps: looking up a few probabilities on a GPU
-            # would wait for it again and again.
-            known = run.probabilities
-            probabilities = (self.model.probabilities(run.scores) if known is None else known).cpu()
-            values = run.scores.detach().cpu().numpy() if self.model.shows_scores else None
-            ranking = probabilities.argsort(dim=1, descending=True, stable=True)
-            ranked = ranking
-            if tracker is not None:
-                ranked = rank_over_time(
-                    frames, probabilities, values, self.model, self.targets, self.top_k, tracker
-                )
-            batch = RankedBatch(
-                frames=frames,
-                run=run,
-                region=region,
-                probabilities=probabilities,
-                values=values,
-                best=ranking[:, : self.top_k],
-                ranking=ranked,
-                found=find_objects(frames, run.instances, self.model, region, tracker),
-            )
+            batch = rank_batch(frames, run, region, self.model, self.targets, self.top_k, tracker)
             return batch.answer_all(self._questions)
 
     def _run(self, pixels: NDArray[np.uint8]) -> BatchRun:

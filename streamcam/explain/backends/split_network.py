@@ -66,6 +66,7 @@ class SplitNetwork:
         self._batch_size = batch_size
         self._candidates = list(backbones)
         self._backbones: dict[tuple[int, ...], OpenVinoBackbone] = {}
+        self._converted_again: dict[tuple[int, ...], OpenVinoBackbone | None] = {}
         self._used: OpenVinoBackbone | None = None
 
     @property
@@ -99,6 +100,10 @@ class SplitNetwork:
             self._backbones[shape] = self._verified_backbone(pixels[:1])
         self._used = self._backbones[shape]
         return self._with_head(self._used.run(pixels, self._batch_size), shape)
+
+    def forget(self) -> None:
+        """Compare the next batch of every shape with torch again."""
+        self._backbones.clear()
 
     def drop_imprecise(self, size: tuple[int, int], store: ModelCache | None) -> None:
         """Check every precision but the last on test images, and drop those that lose too much.
@@ -140,7 +145,11 @@ class SplitNetwork:
         if self._agrees(last, image, expected):
             return last
         # Some networks' Python looks at the size of their input, and tracing writes that size down.
-        again = last.converted_again(self._halves.backbone, self._prepared(image))
+        shape = image.shape[1:3]
+        if shape not in self._converted_again:
+            example = self._prepared(image)
+            self._converted_again[shape] = last.converted_again(self._halves.backbone, example)
+        again = self._converted_again[shape]
         if again is not None and self._agrees(again, image, expected):
             return again
         raise BackendMismatchError
