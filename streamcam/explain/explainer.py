@@ -9,6 +9,7 @@ import functools
 import hashlib
 import itertools
 import logging
+import threading
 from collections.abc import Callable, Hashable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
@@ -175,6 +176,7 @@ class Explainer:
             backend=backend,
             batch_size=self.batch_size,
         )
+        self._turn = threading.RLock()
         self._preferred = {"backend": self.backend, "precision": self.precision}
         self.prepared = prepared
         self.settings: dict[str, Any] = {
@@ -289,6 +291,12 @@ class Explainer:
         Raises:
             ModelError: if the method cannot explain this network.
         """
+        with self._turn:
+            return self._explain_in_turn(frames, tracker, context)
+
+    def _explain_in_turn(
+        self, frames: Sequence[Frame], tracker: Tracker | None, context: Sequence[Frame]
+    ) -> list[Explanation]:
         if tracker is not None and frames[0].index == 0:
             self._runner.begin_video(self.notes)
         if self._clips is None:
@@ -317,7 +325,20 @@ class Explainer:
             context: As for `explain_frames`.
         """
         if self._clips is not None:
-            self._clips.see(frames, tracker, context)
+            with self._turn:
+                self._clips.see(frames, tracker, context)
+
+    def beside(self) -> Explainer:
+        """Return an explainer of the same network for another video at the same time, in another thread.
+
+        They take turns with the network, and what one video decides does not change the other.
+        """
+        other = copy.copy(self)
+        other.notes = list(self.notes)
+        other._runner = self._runner.beside()
+        if self._clips is not None:
+            other._clips = ClipRunner(self._clips.timing, self._preprocessor)
+        return other
 
     def identity(self) -> dict[str, object]:
         """Return all that explanations depend on besides the images, as plain values."""

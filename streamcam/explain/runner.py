@@ -128,6 +128,13 @@ class NetworkRunner:
             other._graphs = captured_graphs_for(self._device, other.map_maker)
         return other
 
+    def beside(self) -> NetworkRunner:
+        """Return a runner of the same network for another video; the two are used in turn."""
+        other = copy.copy(self)
+        other._preferred = None if self._preferred is None else self._preferred.beside()
+        other._split = other._preferred
+        return other
+
     @property
     def backend(self) -> str:
         """The backend that runs the backbone: ``"openvino"`` or ``"torch"``."""

@@ -15,7 +15,7 @@ from stage_fakes import FakeExplainer
 
 import streamcam
 from streamcam import RenderSettings
-from streamcam.pipeline.jobs import list_jobs
+from streamcam.pipeline.jobs import OutputsBeside, list_jobs
 
 SETTINGS = RenderSettings(sidecar="maps")
 COMMAND = [sys.executable, str(Path(__file__).with_name("faulty_cli.py"))]
@@ -37,7 +37,7 @@ def check_outputs(films: list[Path], broken: list[Path], explainer: Any) -> None
     assert {name for name, entry in entries.items() if entry["status"] != "done"} == bad
     assert {entry["status"] for entry in entries.values()} == {"done", "damaged", "failed"}
     # In another order: what one film leaves behind is not what makes them alike.
-    for job in reversed(list_jobs(films, "out", "maps")):
+    for job in reversed(list_jobs(films, "out", OutputsBeside(sidecar="maps"))):
         entry, name = entries[Path(job.source).name], job.output.name
         assert entry["output"] == name
         if entry["status"] == "failed":

@@ -80,6 +80,12 @@ class SplitNetwork:
         other._model = model
         return other
 
+    def beside(self) -> SplitNetwork:
+        """Return the same network for another video, whose images are compared with torch by themselves."""
+        other = copy.copy(self)
+        other._backbones = {}
+        return other
+
     @functools.cached_property
     def head_threads(self) -> int:
         """Number of torch's threads for the head and its gradients."""
