@@ -14,6 +14,7 @@ from streamcam.media.containers import CONTAINERS
 from streamcam.media.numbered_files import is_pattern, numbered_files
 from streamcam.sinks import CLASSES, IMAGE_SUFFIXES, MASK_NAME
 from streamcam.sources import Location, is_image
+from streamcam.sources.fetched import is_standard_input
 from streamcam.sources.files import VIDEO_SUFFIXES, is_file
 from streamcam.sources.sequences import files_in, files_matching, is_folder, is_glob
 
@@ -183,6 +184,8 @@ def _has_field(template: str) -> bool:
 def _check_template(output: str | Path, sources: Sequence[Location]) -> None:
     """Refuse one name for many outputs, and fields that do not exist."""
     text, known = str(output), ", ".join(f"{{{field}}}" for field in FIELDS)
+    if text == "-":
+        raise InvalidArgumentError(f"standard output is one stream for {len(sources)} inputs; give a folder")
     if _is_directory(output):
         return
     for field in _fields(text):
@@ -215,9 +218,11 @@ def _name_output(template: str | Path, source: Location, number: int, suffix: st
 
 
 def _file_name(source: Location) -> Path:
-    """Return a name for a source: of numbered images that of their folder."""
+    """Return a name for a source: of numbered images that of their folder, ``stdin`` for standard input."""
     if isinstance(source, int):
         return Path(f"camera{source}")
+    if is_standard_input(source):
+        return Path("stdin")
     if "://" in str(source):
         url = urlsplit(str(source))
         return Path(Path(unquote(url.path)).name or url.hostname or "url")

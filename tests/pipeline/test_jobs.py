@@ -100,6 +100,7 @@ def test_the_directory_that_all_outputs_lie_under(output: str, directory: str) -
     ("sources", "output", "error", "words"),
     [
         (["a.mp4", "b.mp4"], "out.mp4", InvalidArgumentError, "is one file for 2 inputs; give a folder"),
+        (["a.mp4", "b.mp4"], "-", InvalidArgumentError, "standard output is one stream for 2 inputs"),
         (["a.mp4"], "{sten}.mp4", InvalidArgumentError, r"\{sten\} stands for nothing"),
         (["a.mp4"], "{stem:d}.mp4", InvalidArgumentError, "is no name for outputs"),
         (

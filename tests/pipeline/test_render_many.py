@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import http.server
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import PIL.Image
 import pytest
 from media_factory import frame_times_of, make_clip, truncate
 from stage_fakes import LIMIT_S, FakeExplainer
@@ -161,6 +164,53 @@ def test_interrupted_work_is_resumed(videos: list[Path]) -> None:
     _first, *others = again.batches  # the first is explained again, to see whether maps are the same
     assert [index for batch in others for index in batch] == list(range(kept[0], LONG))
     assert list(Path("out").glob("*.parts")) == []
+
+
+def test_inputs_of_every_kind_beside_each_other(
+    videos: list[Path], monkeypatch: pytest.MonkeyPatch, web_folder: str
+) -> None:
+    images = [PIL.Image.new("RGB", (32, 24), color) for color in ("red", "green", "blue")]
+    images[0].save("pages.tiff", save_all=True, append_images=images[1:])
+    images[0].save("still.avif")
+    images[0].save("moving.avif", save_all=True, append_images=images[1:])
+    Path("frames").mkdir()
+    for number, image in enumerate(images):
+        image.save(f"frames/{number:05}.png")
+    Path("b c.mp4").write_bytes(videos[2].read_bytes())
+    sources = ["a.mp4", "-", f"{web_folder}/b%20c.mp4?key=1", f"{web_folder}/none.mp4", "frames/%05d.png"]
+    sources += ["pages.tiff", "still.avif", "moving.avif"]
+    with videos[2].open() as piped:
+        monkeypatch.setattr("sys.stdin", piped)
+        result = streamcam.render_many(sources, "out", FakeExplainer(), jobs=1)  # type: ignore[arg-type]
+    outcome = {job.job.output.name: (job.status, job.frames) for job in result.jobs}
+    assert outcome == {
+        "a.mp4": ("done", FRAMES),
+        "stdin.mp4": ("done", FRAMES + 1),
+        "b c.mp4": ("done", FRAMES + 1),
+        "none.mp4": ("failed", 0),
+        "frames.mp4": ("done", 3),
+        "pages.png": ("done", 1),
+        "still.png": ("done", 1),
+        "moving.png": ("done", 3),
+    }
+    assert "(404 File not found)" in str(result.jobs[3].error)
+
+
+@pytest.fixture
+def web_folder(videos: list[Path]) -> Iterator[str]:
+    """The address of a server of the current folder."""
+    handler = functools.partial(QuietHandler, directory=str(videos[0].parent.absolute()))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 def meeting(action: Callable[[], None] = lambda: None) -> Callable[[int], None]:
