@@ -12,6 +12,7 @@ import click
 from streamcam.cli.command_line import command_line
 from streamcam.cli.loading import load_explainer, render_settings
 from streamcam.cli.options import (
+    beside_options,
     debug_option,
     encoding_options,
     explainer_options,
@@ -58,29 +59,7 @@ if TYPE_CHECKING:
     help="Save finished work in OUTPUT.parts, and continue from there. Ctrl-C loses no explanations, a crash "
     "those of the last seconds; encoding continues at a multiple of 250 frames.",
 )
-@option(
-    "--sidecar",
-    metavar="FILE.jsonl",
-    help="Also write raw maps and predictions, one JSON object per frame.",
-)
-@option(
-    "--annotations",
-    multiple=True,
-    metavar="FILE",
-    help="Also write detected objects, or with --boxes the boxes around the heat: boxes.json (COCO), "
-    "boxes.xml (CVAT, with tracks) or labels/%05d.txt (YOLO). Repeat it for several.",
-)
-@option(
-    "--masks",
-    metavar="DIR|FILE.mkv",
-    help="Also write masks of the same, as a PNG image per frame or one lossless video.",
-)
-@option(
-    "--evidence",
-    metavar="FILE.h5",
-    help="Also keep all raw maps, predictions and settings in a file of arrays (HDF5), "
-    "for streamcam.open_evidence.",
-)
+@beside_options
 @part_options
 @reading_options
 @explainer_options(live=False)
@@ -97,10 +76,7 @@ def render_command(
     overwrite: bool,
     jobs: int | Literal["auto"],
     resume: bool,
-    sidecar: str | None,
-    annotations: tuple[str, ...],
-    masks: str | None,
-    evidence: str | None,
+    beside: dict[str, Any],
     part: dict[str, Any],
     reading: dict[str, Any],
     model: dict[str, Any],
@@ -129,10 +105,7 @@ def render_command(
         localization=localization,
         temporal=temporal,
         encoding=encoding,
-        sidecar=sidecar,
-        annotations=annotations,
-        masks=masks,
-        evidence=evidence,
+        **beside,
         command=command_line(),
         overwrite=overwrite,
         resume=resume,

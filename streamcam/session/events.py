@@ -27,6 +27,7 @@ class FrameArrived:
 
     at_s: float
     rate: Fraction | None
+    has_audio: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -107,6 +108,20 @@ class RecordingFinished:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class PublicationEnded:
+    """Nothing more is published to a target."""
+
+    target: str
+    """Without passwords and keys."""
+    frames: int
+    """Frames sent."""
+    has_audio: bool
+    """Whether audio was sent with them."""
+    reconnections: int
+    """How often it was reached again after it was lost."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ImageRequested:
     """An image is about to be saved."""
 
@@ -118,6 +133,15 @@ class ImageSaved:
     """An image was saved."""
 
     path: Path
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class EvidenceKept:
+    """A file of evidence is complete."""
+
+    path: Path
+    frames: int
+    """Explanations in it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -149,8 +173,10 @@ Event = (
     | RecordingStarted
     | RecordingStopped
     | RecordingFinished
+    | PublicationEnded
     | ImageRequested
     | ImageSaved
+    | EvidenceKept
     | OutputReady
     | OutputFailed
 )
@@ -237,8 +263,8 @@ def update(state: LiveState, event: Event) -> Update:
     match event:
         case TimePassed(now_s):
             return Update(dataclasses.replace(state, now_s=now_s))
-        case FrameArrived(at_s, rate):
-            return Update(dataclasses.replace(state, frame_at_s=at_s, rate=rate))
+        case FrameArrived(at_s, rate, has_audio):
+            return Update(dataclasses.replace(state, frame_at_s=at_s, rate=rate, has_audio=has_audio))
         case FrameShown(time_s, target):
             return Update(dataclasses.replace(state, frame_time_s=time_s, target=target))
         case NoticeChanged(notice):
@@ -265,7 +291,7 @@ def update(state: LiveState, event: Event) -> Update:
             if state.recording is not None and state.recording.path == path:
                 state = dataclasses.replace(state, recording=None)
             return Update(state.with_message(problem))
-        case RecordingFinished() | ImageSaved():
+        case RecordingFinished() | PublicationEnded() | ImageSaved() | EvidenceKept():
             return Update(state)
 
 

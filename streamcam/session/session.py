@@ -16,12 +16,11 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from streamcam.errors import SourceError, StreamcamError
 from streamcam.explanations import BLANK_MAPS, EMPTY_MAPS, Explanation
-from streamcam.frames import Frame
+from streamcam.frames import AudioBlock, Frame
 from streamcam.pipeline.channel import ChannelClosedError
 from streamcam.session.command_sources import CommandSource, KeyPress
 from streamcam.session.dispatch import press_key, run_command
@@ -33,12 +32,9 @@ from streamcam.session.events import (
     FrameArrived,
     FrameShown,
     Freeze,
-    ImageSaved,
     MapEmpty,
     NoticeChanged,
-    OutputFailed,
     Quit,
-    RecordingFinished,
     Smooth,
     StatisticsMeasured,
     TimePassed,
@@ -49,6 +45,7 @@ from streamcam.session.events import (
 from streamcam.session.heat import LiveHeat
 from streamcam.session.hud import HudState, hud_of
 from streamcam.session.outputs import LiveFrame, Output, OutputWorker
+from streamcam.session.result import LiveResult, summarize
 from streamcam.session.settings import LiveSettings
 from streamcam.session.state import ExplainRequest, LiveState, View
 from streamcam.session.statistics import Counts, Meter
@@ -60,22 +57,6 @@ _PATIENCE_S = 0.01
 
 _STATISTICS_EVERY_S = 0.5
 _LINES_EVERY_S = 1.0
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class LiveResult:
-    """Summary of a live session."""
-
-    statistics: Counts
-    elapsed_s: float
-    """Seconds from the first frame to the end; 0 if there was none."""
-    recordings: tuple[RecordingFinished, ...]
-    saved: tuple[Path, ...]
-    """Images that were saved."""
-    problems: tuple[str, ...]
-    """Failures of outputs, a sentence each."""
-    notes: tuple[str, ...]
-    """Remarks on the explanations for the user, a sentence each."""
 
 
 class LiveSession:
@@ -114,6 +95,9 @@ class LiveSession:
         self._source = source
         self._settings = settings or LiveSettings()
         self._outputs = [OutputWorker(output) if output.may_block else output for output in outputs]
+        self._listeners = [output for output in self._outputs if output.hears]
+        if self._listeners:
+            source.on_audio = self._hand_audio
         given = [output for output in outputs if isinstance(output, CommandSource)]
         self._command_sources: list[CommandSource] = [*given, *commands]
         self._announce = announce
@@ -164,7 +148,8 @@ class LiveSession:
                 self._ended_s = self._clock()
                 self._note_source()
         self._take_events()
-        return self._result()
+        elapsed_s, facts = self._elapsed_s(self._ended_s), self._state.facts
+        return summarize(self._finished, self._meter.whole, elapsed_s, () if facts is None else facts.notes)
 
     def _loop(self) -> None:
         duration_s = math.inf if self._settings.duration_s is None else self._settings.duration_s
@@ -231,7 +216,8 @@ class LiveSession:
 
     def _take_frame(self, frame: Frame) -> None:
         now_s = self._clock()
-        self._apply(update(self._state, FrameArrived(now_s, self._source.info.rate)))
+        info = self._source.info
+        self._apply(update(self._state, FrameArrived(now_s, info.rate, info.has_audio)))
         if self._began_s is None:
             self._began_s = self._written_s = now_s
         if not self._state.frozen:
@@ -247,6 +233,8 @@ class LiveSession:
                 if answer.explanation.is_explained:
                     self._note_explained(answer.explanation)
                 self._heat.add(answer)
+                for output in self._outputs:
+                    output.take(answer)
                 if self._state.facts is not answer.facts:  # the backend may have changed
                     self._state = dataclasses.replace(self._state, facts=answer.facts)
             else:
@@ -291,6 +279,11 @@ class LiveSession:
             why = f" ({self._state.notice})" if self._state.notice else ""
             name = self._state.source_name
             raise SourceError(f"no frame from {name!r} for {limit_s:g} s; giving up{why}")
+
+    def _hand_audio(self, block: AudioBlock) -> None:
+        """Hand audio to the outputs that take it; in the reader's thread."""
+        for output in self._listeners:
+            output.hear(block)
 
     # --- What is shown -----------------------------------------------------------------------------------
 
@@ -369,17 +362,6 @@ class LiveSession:
             line = self._line(self._meter.whole, self._ended_s) | {"whole_run": True}
             output.handle(WriteStatistics(line), None)
         output.close()
-
-    def _result(self) -> LiveResult:
-        events, facts = self._finished, self._state.facts
-        return LiveResult(
-            statistics=self._meter.whole,
-            elapsed_s=self._elapsed_s(self._ended_s),
-            recordings=tuple(event for event in events if isinstance(event, RecordingFinished)),
-            saved=tuple(event.path for event in events if isinstance(event, ImageSaved)),
-            problems=tuple(event.problem for event in events if isinstance(event, OutputFailed)),
-            notes=() if facts is None else facts.notes,
-        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)

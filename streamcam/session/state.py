@@ -60,6 +60,8 @@ class ExplainerFacts:
     """The same as in `ExplainRequest`."""
     takes_prompts: bool = False
     """Whether its classes are texts that can be replaced."""
+    weights: str = ""
+    """Which weights the model has."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -118,6 +120,8 @@ class LiveState:
     """Presentation time of the frame shown."""
     rate: Fraction | None = None
     """Frames per second of the source, where it says so."""
+    has_audio: bool = False
+    """Whether the source hands audio to outputs that take it."""
     notice: str | None = None
     """Trouble with the source right now, in words; None while all is well."""
     lost_at_s: float = 0.0
