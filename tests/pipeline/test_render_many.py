@@ -191,7 +191,7 @@ def test_inputs_of_every_kind_beside_each_other(
         "frames.mp4": ("done", 3),
         "pages.png": ("done", 1),
         "still.png": ("done", 1),
-        "moving.png": ("done", 3),
+        "moving.mp4": ("done", 3),
     }
     assert "(404 File not found)" in str(result.jobs[3].error)
 
