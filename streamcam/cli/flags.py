@@ -43,6 +43,7 @@ FLAGS: dict[str, str] = {
     "input_size": "--input-size",
     "iou": "--iou",
     "keep_interlaced": "--keep-interlaced",
+    "jobs": "--jobs",
     "key": "--key",
     "label_hold_s": "--label-hold",
     "label_size": "--label-size",
