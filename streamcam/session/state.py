@@ -112,7 +112,7 @@ class LiveState:
     target: Prediction | None = None
     """The class whose heat was shown last."""
     defaults: tuple[ExplainRequest, View] | None = None
-    """What was explained at first, and how it was shown; None where nothing is to go back to it."""
+    """The first request, and the first look of frames; None where nothing goes back to them."""
     frozen: bool = False
     entry: ClassEntry | None = None
     """The class name or prompt being typed."""
