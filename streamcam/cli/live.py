@@ -86,8 +86,8 @@ _page_options = grouped(
         metavar="HOW",
         default="auto",
         show_default=True,
-        help="How the page's images travel: webrtc, mjpeg, or auto: webrtc to the room, mjpeg to this "
-        "computer.",
+        help="How the page's images travel: webrtc, mjpeg, or auto: webrtc to the room and from "
+        "phones, mjpeg to this computer.",
     ),
     option(
         "--ice-server",

@@ -43,7 +43,8 @@ class PageSettings:
     """The certificate's key, PEM."""
     transport: str = "auto"
     """How images travel, one of `TRANSPORTS`: ``"webrtc"`` as video where browsers can, ``"mjpeg"`` as
-    JPEGs; ``"auto"`` for video to the room, and JPEGs to this computer, which take less time and work."""
+    JPEGs; ``"auto"`` for video to the room and where cameras are lent, and for JPEGs to this computer, which
+    take less time."""
     ice_servers: tuple[str, ...] = ()
     """STUN and TURN servers that WebRTC may ask, as ``"stun:HOST:PORT"`` or
     ``"turn:USER:PASSWORD@HOST:PORT"``; it asks none but these."""
