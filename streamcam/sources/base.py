@@ -51,11 +51,14 @@ class Source(abc.ABC):
         is_live: Whether frames arrive when they arrive, so that a slow reader misses some.
         notice: What is wrong right now, in words, where that may pass: a camera that was unplugged. None
             while all is well.
+        is_insistent: Whether a live source that cannot be opened at first is tried again, as later on: where
+            it is one of several, and the others are there.
         stop_flag: Raised by `stop`; an implementation looks at it between frames and wherever it waits.
     """
 
     is_live: bool = False
     notice: str | None = None
+    is_insistent: bool = False
     stop_flag: StopFlag
 
     def __new__(cls, *_arguments: object, **_keywords: object) -> Self:

@@ -12,10 +12,10 @@ from streamcam.explanations import RenderedFrame
 from streamcam.session.events import Event, OutputReady
 from streamcam.session.outputs import LiveFrame
 from streamcam.session.publishing import Publishing
-from streamcam.session.state import ExplainRequest, LiveState
+from streamcam.session.state import ExplainRequest, LiveState, StreamState
 from streamcam.sinks import Sink
 
-STATE = LiveState("camera 0", ExplainRequest("fake"), rate=Fraction(25))
+STATE = LiveState((StreamState("camera 0", rate=Fraction(25)),), ExplainRequest("fake"))
 TARGET = "rtmp://host/live/key"
 
 

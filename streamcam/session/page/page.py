@@ -165,7 +165,7 @@ class Page(Output):
 
     def _draw(self, live_frame: LiveFrame) -> None:
         """Draw and encode an image; in a thread of its own."""
-        image = self._compositor.compose(live_frame.frame, live_frame.heat, live_frame.state.view.overlay)
+        image = self._compositor.compose_live(live_frame)
         scale = min(1.0, _LARGEST[0] / image.width, _LARGEST[1] / image.height)
         rgb = self._resampler.to_rgb(image, round(image.width * scale), round(image.height * scale))
         bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
