@@ -5,8 +5,9 @@ The public names are imported when they are first used: ``import streamcam`` loa
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from streamcam.lazy_names import import_lazily
 
 if TYPE_CHECKING:
     from streamcam.audits import AuditResult, AuditSettings, audit
@@ -129,14 +130,4 @@ __all__ = [
 
 
 if not TYPE_CHECKING:  # type checkers are to complain about names that are not there
-
-    def __getattr__(name: str) -> Any:
-        if name not in _HOMES:
-            raise AttributeError(f"module 'streamcam' has no attribute {name!r}")
-        value = getattr(importlib.import_module(_HOMES[name]), name)
-        globals()[name] = value
-        return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    __getattr__ = import_lazily(__name__, _HOMES)

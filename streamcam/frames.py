@@ -53,6 +53,16 @@ class Frame:
         return float(self.pts * self.time_base)
 
 
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class AudioBlock:
+    """A piece of a live source's audio. Read-only for everyone."""
+
+    audio: av.AudioFrame
+    """The samples, in any format."""
+    time_s: float
+    """When it is heard, in seconds on the clock of the frames' `time_s`."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Region:
     """The part of a frame that a network saw, as fractions of the frame's width and height.
@@ -177,6 +187,8 @@ class SourceInfo:
     """How often an animated image is played, 0 for ever; None if it is none, or does not say."""
     is_still: bool = False
     """Whether it is a single image rather than a video."""
+    has_audio: bool = False
+    """Whether a live source hands over audio to who listens; see `Source.on_audio`."""
     notes: tuple[str, ...] = ()
     """Messages about how the source is read, a sentence each."""
 

@@ -114,6 +114,21 @@ class Comparison:
             panes.append(Pane(_BETWEEN.join(names), **fields))  # type: ignore[arg-type]
         return panes
 
+    def file_names(self) -> list[str]:
+        """Return a word for each pane that can be part of a file's name; no two are the same.
+
+        Raises:
+            InvalidArgumentError: as `grid` does.
+        """
+        words: list[str] = []
+        for pane in self.panes():
+            layer = pane.layer or ("" if pane.stage is None else f"layer{pane.stage[0] + 1}")
+            request = "" if pane.class_request is None else str(pane.class_request)
+            word = re.sub(r"[^\w.+]+", "-", pane.named(request, layer)).strip("-.") or "pane"
+            same = sum(other.casefold() == word.casefold() for other in words)
+            words.append(f"{word}-{len(words) + 1}" if same else word)
+        return words
+
     def grid(self) -> PaneGrid:
         """Return how the panes lie.
 

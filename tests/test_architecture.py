@@ -14,12 +14,13 @@ import streamcam
 
 PACKAGE = Path(streamcam.__file__).parent
 ROOT = PACKAGE.parent
-BASE = {"errors", "caching", "frames", "panes", "explanations", "media", "evidence"}
+BASE = {"errors", "caching", "lazy_names", "frames", "panes", "explanations", "media", "evidence"}
 
 ALLOWED: dict[str, set[str]] = {
-    "__init__": set(),
+    "__init__": {"lazy_names"},
     "errors": set(),
     "caching": set(),
+    "lazy_names": set(),
     "frames": {"errors"},
     "panes": {"errors"},
     "explanations": {"errors", "frames"},
@@ -33,8 +34,8 @@ ALLOWED: dict[str, set[str]] = {
     "sinks": BASE,
     "explain": BASE | {"models", "sources"},
     "pipeline": BASE | {"sources", "temporal", "localization", "overlay", "sinks"},
-    "audits": BASE | {"sources", "models", "localization", "explain"},
-    "report": BASE | {"overlay", "sinks"},
+    "audits": BASE | {"sources", "models", "temporal", "localization", "overlay", "explain"},
+    "report": BASE | {"localization", "overlay", "sinks"},
     "session": BASE
     | {"sources", "models", "temporal", "localization", "overlay", "sinks", "explain", "pipeline"},
     "cli": BASE
@@ -59,6 +60,7 @@ ALLOWED_FOR_TYPES: dict[str, set[str]] = {
     "pipeline": {"explain", "models"},
     "explanations": {"overlay"},
     "explain": {"temporal"},
+    "report": {"audits"},
     "__init__": {
         *BASE,
         "audits",

@@ -70,3 +70,12 @@ def test_networks_alone_list_their_own_labels() -> None:
 def test_what_cannot_be_compared_is_refused(comparison: Comparison, message: str) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
         comparison.panes()
+
+
+def test_panes_have_names_for_files() -> None:
+    methods = Comparison(methods=("gradcam", "gradcam++", "occlusion:patch=32,stride=16"))
+    assert methods.file_names() == ["gradcam", "gradcam++", "occlusion-patch-32-stride-16"]
+    assert Comparison(layers=("auto:2", "layer4")).file_names() == ["layer1", "layer2", "layer4"]
+    assert Comparison(classes=("top2",)).file_names() == ["top-1", "top-2"]
+    assert Comparison(classes=("../a b", ".. a-b", 5)).file_names() == ["a-b", "a-b-2", "5"]
+    assert Comparison(methods=("a", "b"), modes=("none", "flow")).file_names()[1] == "a-flow"

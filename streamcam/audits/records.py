@@ -7,7 +7,7 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import streamcam
-from streamcam.audits.verdicts import AuditResult, ClassAudit
+from streamcam.audits.verdicts import AuditResult, ClassAudit, HeatShare, WorstFrame
 
 _DIGITS = 4
 
@@ -29,6 +29,15 @@ def as_record(result: AuditResult, fail_under: float | None) -> dict[str, Any]:
         "fail_under": fail_under,
         "passed": fail_under is None or result.score >= fail_under,
         "classes": [_class_record(each) for each in result.classes],
+        "scenes": [
+            {
+                "begin_s": round(scene.begin_s, 6),
+                "end_s": round(scene.end_s, 6),
+                "classes": [_class_record(each) for each in scene.classes],
+            }
+            for scene in result.scenes
+        ],
+        "worst": [_worst_record(each) for each in result.worst],
     }
 
 
@@ -38,13 +47,27 @@ def _class_record(one: ClassAudit) -> dict[str, Any]:
         "label": one.label,
         "frames": one.frames,
         "probability": round(one.probability, _DIGITS),
-        "inside": round(one.inside, _DIGITS),
-        "area": round(one.area, _DIGITS),
+        "heat": _share_record(one.heat),
+        "center": _share_record(one.center),
+        "motion": None if one.motion is None else _share_record(one.motion),
         "lowest_s": round(one.lowest_s, 6),
         "without_background": {name: round(left, _DIGITS) for name, left in one.without_background.items()},
         "without_object": {name: round(left, _DIGITS) for name, left in one.without_object.items()},
         "score": round(one.score, _DIGITS),
         "verdict": one.verdict,
+    }
+
+
+def _share_record(share: HeatShare) -> dict[str, float]:
+    return {"inside": round(share.inside, _DIGITS), "area": round(share.area, _DIGITS)}
+
+
+def _worst_record(worst: WorstFrame) -> dict[str, Any]:
+    return {
+        "label": worst.label,
+        "time_s": round(worst.time_s, 6),
+        "score": round(worst.score, _DIGITS),
+        "probabilities": {each.name: round(each.probability, _DIGITS) for each in worst.pictures},
     }
 
 
@@ -69,15 +92,6 @@ def _junit_lines(result: AuditResult, fail_under: float | None) -> Iterator[str]
         if one.score < least:
             message = f"{one.label} {one.verdict}: score {one.score:.2f}, below {least:g}"
             yield f"<failure message={quoteattr(message)}></failure>"
-        yield f"<system-out>{escape(describe(one))}</system-out>"
+        yield f"<system-out>{escape(f'{one.sentence}; {one.whereabouts}')}</system-out>"
         yield "</testcase>"
     yield "</testsuite>"
-
-
-def describe(one: ClassAudit) -> str:
-    """Describe what a class rests on, in a sentence."""
-    return (
-        f"{one.label} {one.verdict}: {one.inside:.0%} of its heat is inside the region ({one.area:.0%} of "
-        f"the frame); {one.on_object:.0%} of its probability is left with another background, and "
-        f"{one.on_background:.0%} without the object"
-    )

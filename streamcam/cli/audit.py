@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     default_of="AuditSettings",
     metavar="REGION",
     help="Where the object is: LEFT,TOP,RIGHT,BOTTOM or X,Y,X,Y,X,Y in pixels, mask.png, boxes by frame "
-    "(boxes.jsonl, or boxes.json in COCO's format), class:person for detected objects, or center.",
+    "(boxes.jsonl, or boxes.json in COCO's format), class:person for detected objects, segment for the box "
+    "around the heat, center, or motion.",
 )
 @option(
     "--frames",
@@ -49,8 +51,15 @@ if TYPE_CHECKING:
     metavar="0..1",
     help="Exit with 1 if the score of a class is lower: 1 is all on the object, 0 all on the background.",
 )
+@option("-o", "--output", metavar="FILE.html", help="Write a page with figures and pictures: one file.")
+@option(
+    "--pictures",
+    metavar="DIR",
+    help="Save the frames that lean most, with heat and with every change, as JPEG files.",
+)
 @option("--json", "as_json", is_flag=True, help="Print the figures as JSON instead of a table.")
 @option("--junit", metavar="FILE.xml", help="Write a test case for each class, for continuous integration.")
+@option("--overwrite", is_flag=True, help="Replace an existing page and pictures.")
 @part_options
 @reading_options
 @explainer_options(live=False)
@@ -62,8 +71,11 @@ def audit_command(
     roi: str,
     frames: int,
     fail_under: float | None,
+    output: str | None,
+    pictures: str | None,
     as_json: bool,
     junit: str | None,
+    overwrite: bool,
     part: dict[str, Any],
     reading: dict[str, Any],
     model: dict[str, Any],
@@ -87,6 +99,12 @@ def audit_command(
     settings.check()
     if junit is not None:
         check_output(junit, overwrite=True, inputs=())
+    if output is not None:
+        if Path(output).suffix.lower() not in (".html", ".htm"):
+            raise InvalidArgumentError(f"{output!r} is no page: an audit writes HTML, as in audit.html")
+        check_output(output, overwrite=overwrite, inputs=())
+    if pictures is not None:
+        _check_folder(Path(pictures), overwrite=overwrite)
     with open_source(source, settings.source) as opened, ProgressLine(quiet=quiet) as line:
         read_region(roi, opened.info)  # before the slow import
         (chosen,) = load_explainers(model, explainer, line)
@@ -98,10 +116,18 @@ def audit_command(
         )
     if junit is not None:
         _write(junit, as_junit(result, fail_under))
+    if output is not None:
+        from streamcam.report import build_audit_page, write_page
+
+        write_page(output, build_audit_page(result, fail_under), [], overwrite=overwrite)
+    if pictures is not None:
+        _save_pictures(result, Path(pictures))
     if as_json:
         click.echo(json.dumps(as_record(result, fail_under), ensure_ascii=False, indent=2))
     elif not quiet:
         _print(result)
+        for name in filter(None, (output, pictures)):
+            say(f"wrote {click.format_filename(name)}")
     return _outcome(result, fail_under)
 
 
@@ -116,21 +142,62 @@ def _write(name: str, text: str) -> None:
         Path(name).write_text(text, encoding="utf-8")
 
 
-def _print(result: AuditResult) -> None:
-    from streamcam.audits.records import describe
+def _check_folder(folder: Path, *, overwrite: bool) -> None:
+    """Check a folder for pictures: a fresh one whose parent is there, or an empty one unless overwritten."""
+    from streamcam.errors import OutputExistsError
+    from streamcam.sinks import check_output
 
+    if not folder.is_dir():
+        check_output(folder, overwrite=False, inputs=())
+    elif any(folder.iterdir()) and not overwrite:
+        raise OutputExistsError(
+            f"{str(folder)!r} is not empty; `overwrite` saves pictures beside what is there"
+        )
+
+
+def _save_pictures(result: AuditResult, folder: Path) -> None:
+    from streamcam.errors import SinkError, map_errors
+
+    with map_errors(
+        OSError,
+        to=lambda error: SinkError(
+            f"{str(folder)!r} cannot take pictures: {getattr(error, 'strerror', error)}"
+        ),
+    ):
+        folder.mkdir(exist_ok=True)
+        for worst in result.worst:
+            label = re.sub(r"\W+", "-", worst.label).strip("-")
+            for picture in worst.pictures:
+                name = f"{label}_{worst.time_s:.2f}s_{picture.name.replace(' ', '-')}.jpg"
+                (folder / name).write_bytes(picture.jpeg)
+
+
+def _print(result: AuditResult) -> None:
     columns = ("class", "frames", "heat inside", "area", "background changed", "object changed", "score")
     print_table(columns, [_row(one) for one in result.classes], numbers=columns[1:])
     for one in result.classes:
-        say(describe(one))
+        say(one.sentence)
+        say(f"{one.label}: {one.whereabouts}")
+    if len(result.scenes) > 1:
+        headers = ("scene", "class", "frames", "heat inside", "score", "verdict")
+        rows = [
+            (f"{scene.begin_s:.2f} s to {scene.end_s:.2f} s", *_scene_row(one))
+            for scene in result.scenes
+            for one in scene.classes
+        ]
+        print_table(headers, rows, numbers=headers[2:5])
+
+
+def _scene_row(one: ClassAudit) -> tuple[str, ...]:
+    return one.label, str(one.frames), f"{one.heat.inside:.0%}", f"{one.score:.2f}", one.verdict
 
 
 def _row(one: ClassAudit) -> tuple[str, ...]:
     return (
         one.label,
         str(one.frames),
-        f"{one.inside:.0%}",
-        f"{one.area:.0%}",
+        f"{one.heat.inside:.0%}",
+        f"{one.heat.area:.0%}",
         _worst(one.without_background),
         _worst(one.without_object),
         f"{one.score:.2f}",

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from streamcam.cli.command_line import command_line
 from streamcam.cli.loading import load_explainers, render_settings
 from streamcam.cli.options import (
+    beside_options,
     comparison_options,
     debug_option,
     encoding_options,
@@ -35,11 +37,8 @@ if TYPE_CHECKING:
     "-o", "--output", required=True, metavar="FILE", help="The file to write; its suffix chooses the format."
 )
 @option("--overwrite", is_flag=True, help="Replace existing output files.")
-@option(
-    "--sidecar",
-    metavar="FILE.jsonl",
-    help="Also write raw maps and predictions of every pane, one JSON object per frame.",
-)
+@option("--resume", is_flag=True, hidden=True, help="Refused, with the way out.")
+@beside_options
 @comparison_options
 @part_options
 @reading_options
@@ -55,7 +54,8 @@ def compare_command(
     source: str,
     output: str,
     overwrite: bool,
-    sidecar: str | None,
+    resume: bool,
+    beside: dict[str, Any],
     comparison: dict[str, Any],
     part: dict[str, Any],
     reading: dict[str, Any],
@@ -71,6 +71,8 @@ def compare_command(
 
     Each pane carries its name, and the original is a pane too. Two things with several values each make rows
     and columns: --methods gradcam,eigencam --layers auto:4. INPUT is what render takes.
+
+    --evidence, --annotations and --masks make a file for each pane: put {pane} into the name.
     """
     from streamcam.panes import Comparison
     from streamcam.pipeline.render import plan_render
@@ -84,8 +86,10 @@ def compare_command(
         localization=localization,
         temporal=temporal,
         encoding=encoding,
-        sidecar=sidecar,
+        **beside,
+        command=command_line(),
         overwrite=overwrite,
+        resume=resume,
     )
     load = functools.partial(_load_panes, panes, model, explainer)
     with plan_render(source, output, settings, panes) as plan:

@@ -60,6 +60,7 @@ FLAGS: dict[str, str] = {
     "models": "--models",
     "num_classes": "--num-classes",
     "overwrite": "--overwrite",
+    "pictures": "--pictures",
     "points": "--points",
     "port": "--port",
     "precision": "--precision",

@@ -27,7 +27,7 @@ from streamcam.cli.progress import showing_activities
 from streamcam.cli.signals import SignalCount, stop_on_signal
 
 if TYPE_CHECKING:
-    from streamcam.session.session import LiveResult
+    from streamcam.session.result import LiveResult
 
 
 class _Source(click.types.StringParamType):
@@ -221,6 +221,11 @@ def _report(result: LiveResult, signals: SignalCount, *, quiet: bool) -> int:
             if recording.written:
                 left_out = f", {recording.dropped} left out" if recording.dropped else ""
                 say(f"recorded {click.format_filename(recording.path)}: {recording.written} frames{left_out}")
+        for publication in result.publications:
+            audio = "with audio" if publication.has_audio else "without audio"
+            count = publication.reconnections
+            again = f", connected again {'once' if count == 1 else f'{count} times'}" if count else ""
+            say(f"published to {publication.target}: {publication.frames} frames, {audio}{again}")
         counts, elapsed_s = result.statistics, result.elapsed_s
         if elapsed_s:
             lines = result.streams if len(result.streams) > 1 else (("", counts),)

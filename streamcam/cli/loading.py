@@ -72,3 +72,9 @@ def load_explainers(
     networks = [load_model(**{**model, "name": name}, any_shape=any_shape) for name in names]
     with showing_activities(line.begin):
         return [Explainer(network, **explainer) for network in networks]
+
+
+def load_explainer(model: dict[str, Any], explainer: dict[str, Any], line: ProgressLine) -> Explainer:
+    """Load one network, and return its explainer; see `load_explainers`."""
+    (chosen,) = load_explainers(model, explainer, line)
+    return chosen

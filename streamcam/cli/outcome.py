@@ -20,14 +20,9 @@ if TYPE_CHECKING:
 
 def print_result(result: RenderResult, settings: RenderSettings) -> None:
     """Print the notes, and what was written and how fast."""
-    from streamcam.pipeline.results import note_empty_maps
     from streamcam.sinks import output_size
 
-    said_later = note_empty_maps(result.empty, result.explained) if result.shows_nothing else []
-    for note in result.notes:
-        if note in said_later:
-            continue
-        say(f"note: {name_flags(note)}", err=True)
+    print_notes(result)
     if not result.frames:
         return
     realtime = ""
@@ -39,6 +34,16 @@ def print_result(result: RenderResult, settings: RenderSettings) -> None:
     )
     name, size = click.format_filename(result.output), human_size(output_size(result.output))
     say(f"wrote {name} ({size}): {_describe_frames(result)} in {result.elapsed_s:.1f} s{realtime}{others}")
+
+
+def print_notes(result: RenderResult) -> None:
+    """Print the notes, but those that are part of the outcome."""
+    from streamcam.pipeline.results import note_empty_maps
+
+    said_later = note_empty_maps(result.empty, result.explained) if result.shows_nothing else []
+    for note in result.notes:
+        if note not in said_later:
+            say(f"note: {name_flags(note)}", err=True)
 
 
 def resume_message(output: str, kept: ResumeState) -> str:

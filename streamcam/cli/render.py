@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from streamcam.cli.command_line import command_line
-from streamcam.cli.loading import load_explainers, render_settings
+from streamcam.cli.loading import load_explainer, render_settings
 from streamcam.cli.options import (
+    beside_options,
     debug_option,
     encoding_options,
     explainer_options,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from streamcam.explain import Explainer, PaneExplainer
     from streamcam.pipeline.evidence_explainer import EvidenceExplainer
     from streamcam.pipeline.render import RenderPlan
+    from streamcam.pipeline.results import RenderResult
 
 
 @click.command("render", short_help="Explain videos or images and write the results.")
@@ -49,29 +51,7 @@ if TYPE_CHECKING:
     help="Save finished work in OUTPUT.parts, and continue from there. Ctrl-C loses no explanations, a crash "
     "those of the last seconds; encoding continues at a multiple of 250 frames.",
 )
-@option(
-    "--sidecar",
-    metavar="FILE.jsonl",
-    help="Also write raw maps and predictions, one JSON object per frame.",
-)
-@option(
-    "--annotations",
-    multiple=True,
-    metavar="FILE",
-    help="Also write detected objects, or with --boxes the boxes around the heat: boxes.json (COCO), "
-    "boxes.xml (CVAT, with tracks) or labels/%05d.txt (YOLO). Repeat it for several.",
-)
-@option(
-    "--masks",
-    metavar="DIR|FILE.mkv",
-    help="Also write masks of the same, as a PNG image per frame or one lossless video.",
-)
-@option(
-    "--evidence",
-    metavar="FILE.h5",
-    help="Also keep all raw maps, predictions and settings in a file of arrays (HDF5), "
-    "for streamcam.open_evidence.",
-)
+@beside_options
 @part_options
 @reading_options
 @explainer_options(live=False)
@@ -87,10 +67,7 @@ def render_command(
     output: str,
     overwrite: bool,
     resume: bool,
-    sidecar: str | None,
-    annotations: tuple[str, ...],
-    masks: str | None,
-    evidence: str | None,
+    beside: dict[str, Any],
     part: dict[str, Any],
     reading: dict[str, Any],
     model: dict[str, Any],
@@ -119,15 +96,12 @@ def render_command(
         localization=localization,
         temporal=temporal,
         encoding=encoding,
-        sidecar=sidecar,
-        annotations=annotations,
-        masks=masks,
-        evidence=evidence,
+        **beside,
         command=command_line(),
         overwrite=overwrite,
         resume=resume,
     )
-    load = functools.partial(_load_explainer, model, explainer)
+    load = functools.partial(load_explainer, model, explainer)
     if is_for_many(sources, output):
         from streamcam.cli.render_many import render_files
         from streamcam.pipeline.render_many import plan_many
@@ -136,11 +110,6 @@ def render_command(
             return render_files(many, load, quiet=quiet)
     with plan_render(sources[0], output, settings) as plan:
         return render_file(plan, load, sources[0], output, quiet=quiet, at=explainer["at"])
-
-
-def _load_explainer(model: dict[str, Any], explainer: dict[str, Any], line: ProgressLine) -> Explainer:
-    (chosen,) = load_explainers(model, explainer, line)
-    return chosen
 
 
 def render_file(
@@ -170,13 +139,44 @@ def render_file(
     Raises:
         InvalidArgumentError: if the place does not, before anything is loaded.
     """
+    with run_plan(plan, load, output, quiet=quiet, activity=activity, at=at) as (result, signals):
+        if not quiet:
+            print_result(result, plan.settings)
+        return print_outcome(result, source, signals)
+
+
+@contextlib.contextmanager
+def run_plan(
+    plan: RenderPlan,
+    load: Callable[[ProgressLine], Explainer | PaneExplainer | EvidenceExplainer],
+    output: str,
+    *,
+    quiet: bool,
+    activity: str = "explaining",
+    at: Sequence[float] | None = None,
+) -> Iterator[tuple[RenderResult, SignalCount]]:
+    """Run the render of one file, with progress, and handle signals until the context is left.
+
+    Args:
+        plan: As for `render_file`, like all others.
+        load: Makes the explainer.
+        output: The output's name.
+        quiet: Whether to show no progress.
+        activity: The word for what happens to the first frames.
+        at: A place that must lie in the frame, in pixels; None for none.
+
+    Yields:
+        The result, and how many signals came.
+
+    Raises:
+        InvalidArgumentError: if the place does not, before anything is loaded.
+    """
     if at is not None:
         from streamcam.frames import check_inside
 
         check_inside(at, plan.info.width, plan.info.height)
     resume = plan.settings.resume
     signals = SignalCount()
-    # Signals are handled from the first frame until the outcome is printed.
     with contextlib.ExitStack() as handling:
         with ProgressLine(quiet=quiet) as line:
             line.ending = "keeping what is finished" if resume else "finishing the file"
@@ -191,6 +191,4 @@ def render_file(
                 ),
                 on_resume=lambda kept: line.print_above(resume_message(output, kept)),
             )
-        if not quiet:
-            print_result(result, plan.settings)
-        return print_outcome(result, source, signals)
+        yield result, signals

@@ -17,6 +17,8 @@ FORMAT = "streamcam evidence"
 VERSION = 1
 """Files of a higher version are refused."""
 
+SUFFIXES = (".h5", ".hdf5")
+
 FRAMES_AT_ONCE = 32
 """How many frames are written together."""
 
@@ -36,6 +38,9 @@ TABLES: dict[str, np.dtype[Any]] = {
     "pts": np.dtype("<i8"),
     "durations": np.dtype("<i8"),  # in units of the time base, as pts; 0 if unknown
     "times_s": np.dtype("<f8"),
+    # Share of the first target's displayed heat inside the region of interest, and share of the frame that
+    # the region covers; NaN without a region or heat.
+    "roi": np.dtype([("inside", "<f4"), ("area", "<f4")]),
     "frames": FORMATS["frames"],  # last, so that what a row counts is there
 }
 """Name of each dataset with one dimension → the format of its rows, in the order of writing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,3 +51,31 @@ def file_contents(path: Path) -> dict[str, Any]:
         file.seek(max(0, size - _SAMPLE_BYTES))
         digest.update(file.read(_SAMPLE_BYTES))
     return {"bytes": size, "ends": digest.hexdigest()[:32]}
+
+
+def tell_apart(then: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """Say how an input differs from another, as `describe_input` describes both.
+
+    Args:
+        then: The input that evidence was made of.
+        now: Another, or what `file_contents` returns of it.
+
+    Returns:
+        A clause; None if they are the same, as far as both are described.
+    """
+
+    def differ(*names: str) -> bool:
+        return all(name in then and name in now for name in names) and any(
+            then[name] != now[name] for name in names
+        )
+
+    if differ("width", "height"):
+        sizes = [f"{each['width']}x{each['height']}" for each in (then, now)]
+        return f"the frames of that one have {sizes[0]} pixels, and of this one {sizes[1]}"
+    if differ("bytes"):
+        return f"that one has {then['bytes']:,} bytes, and this one {now['bytes']:,}"
+    if differ("ends"):
+        return "both have the same size and other contents"
+    if differ("time_base"):
+        return "the times of their frames are counted in other units"
+    return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -23,8 +22,17 @@ from streamcam.errors import (
     map_errors,
     unknown_name,
 )
-from streamcam.evidence.format import FORMAT, HEATMAPS, NO_PROBABILITY, PROBABILITIES, TABLES, VERSION
+from streamcam.evidence.format import (
+    FORMAT,
+    HEATMAPS,
+    NO_PROBABILITY,
+    PROBABILITIES,
+    SUFFIXES,
+    TABLES,
+    VERSION,
+)
 from streamcam.evidence.tables import from_tables, read_texts
+from streamcam.evidence.views import as_data_frame, as_dataset
 from streamcam.explanations import Explanation, Prediction
 from streamcam.frames import FloatArray
 
@@ -33,10 +41,18 @@ if TYPE_CHECKING:
     import xarray
 
 _COUNTED = ("targets", "predictions", "smoothed_predictions", "instances")
+_BY_FRAME = ("frames", "pts", "durations", "times_s", "roi")
 _DAMAGE = (OSError, ValueError, KeyError, IndexError, RuntimeError, TypeError, AttributeError)
 _FRAMES_AT_ONCE = 256
 
 Result = TypeVar("Result")
+
+
+def is_evidence(path: str | Path) -> bool:
+    """Return whether a file is meant as evidence: by its contents, or else by its name."""
+    path = Path(path)
+    is_named_so = path.name.removesuffix(".part").endswith(SUFFIXES)
+    return is_named_so or (path.is_file() and bool(h5py.is_hdf5(path)))
 
 
 def open_evidence(path: str | Path) -> Evidence:
@@ -53,13 +69,14 @@ def open_evidence(path: str | Path) -> Evidence:
 
     Raises:
         SourceNotFoundError: if there is no such file.
-        SourceError: if it is not evidence, is damaged, or was written by a newer streamcam.
+        InvalidArgumentError: if it is another kind of file.
+        SourceError: if it is damaged, or was written by a newer streamcam.
     """
     path = Path(path)
     if not path.is_file():
         raise SourceNotFoundError(f"there is no file {str(path)!r}")
     if not h5py.is_hdf5(path):
-        raise SourceError(
+        raise InvalidArgumentError(
             f"{str(path)!r} is not an evidence file; `evidence` makes one when a video is rendered"
         )
     with contextlib.ExitStack() as undo:
@@ -67,7 +84,7 @@ def open_evidence(path: str | Path) -> Evidence:
             file = undo.enter_context(h5py.File(path, "r", locking=False))
             form, version = file.attrs.get("format"), int(file.attrs.get("version", 0))
         if form != FORMAT:
-            raise SourceError(
+            raise InvalidArgumentError(
                 f"{str(path)!r} is an HDF5 file of another program; `evidence` makes one of streamcam"
             )
         if version > VERSION:
@@ -156,6 +173,17 @@ class Evidence:
         """Whether a new shot begins with each frame, bool (N,)."""
         starts: NDArray[np.bool_] = self._tables["frames"]["starts_shot"]
         return starts
+
+    @property
+    def roi_shares(self) -> NDArray[np.float32]:
+        """Share of the displayed heat of each frame's first class inside the region of interest, and share of
+        the frame that the region covers, float32 (N, 2); NaN where there was no region, or no heat."""
+        return np.stack([self._tables["roi"]["inside"], self._tables["roi"]["area"]], axis=1)
+
+    @property
+    def version(self) -> str:
+        """The streamcam that wrote it."""
+        return str(self._file.attrs["streamcam"])
 
     @property
     def has_instances(self) -> bool:
@@ -296,20 +324,7 @@ class Evidence:
             InvalidArgumentError: if pandas is not installed.
             SourceError: if the file is damaged.
         """
-        frame_type: Any = _imported("pandas").DataFrame
-        first = [next(iter(one.targets), None) for one in self.explanations()]
-        best = [next(iter(one.smoothed_predictions or one.predictions), None) for one in self.explanations()]
-        heatmaps = self.heatmaps
-        columns = {
-            "time_s": self.times_s,
-            "is_explained": self.is_explained,
-            "starts_shot": self.starts_shot,
-            "label": [None if one is None else one.label for one in best],
-            "probability": [math.nan if one is None else one.probability for one in best],
-            "target": [None if one is None else one.label for one in first],
-            "peak": heatmaps.max(axis=(1, 2), initial=-math.inf, where=~np.isnan(heatmaps)),
-        }
-        return frame_type(columns, index=self._tables["frames"]["frame"])
+        return as_data_frame(self)
 
     def to_xarray(self) -> xarray.Dataset:
         """Return `heatmaps` (time, y, x) and `probabilities` (time, class) with their coordinates.
@@ -318,28 +333,18 @@ class Evidence:
             InvalidArgumentError: if xarray is not installed.
             SourceError: if the file is damaged.
         """
-        dataset_type: Any = _imported("xarray").Dataset
-        dataset: xarray.Dataset = dataset_type(
-            {
-                "heatmaps": (("time", "y", "x"), self.heatmaps),
-                "probabilities": (("time", "class"), self.probabilities),
-            },
-            {"time": self.times_s, "class": list(self.labels)},
-            {
-                "input": str(self.header.get("input", {}).get("name")),
-                "streamcam": str(self._file.attrs["streamcam"]),
-            },
-        )
-        return dataset
+        return as_dataset(self)
 
     def _drop_incomplete(self) -> None:
         """Leave out frames behind which something is missing: the writer was killed."""
         tables = self._tables
-        complete = min(len(tables[name]) for name in ("frames", "pts", "durations", "times_s"))
+        if "roi" not in self._file:  # written before there was one
+            tables["roi"] = np.full(len(tables["frames"]), np.nan, TABLES["roi"])
+        complete = min(len(tables[name]) for name in _BY_FRAME)
         for name in _COUNTED:
             ends = np.cumsum(tables["frames"][name][:complete])
             complete = int(np.searchsorted(ends, len(tables[name]), side="right"))
-        for name in ("frames", "pts", "durations", "times_s"):
+        for name in _BY_FRAME:
             tables[name] = tables[name][:complete]
         for name in _COUNTED:
             tables[name] = tables[name][: int(tables["frames"][name].sum())]
@@ -384,10 +389,3 @@ class Evidence:
             raise InvalidArgumentError(f"{str(self.path)!r} is closed; open it again with open_evidence")
         with map_errors(*_DAMAGE, to=lambda error: _damaged(self.path, error)):
             yield
-
-
-def _imported(module: str) -> Any:
-    try:
-        return __import__(module)
-    except ImportError as error:
-        raise InvalidArgumentError(f"{module} is not installed; pip install {module}") from error

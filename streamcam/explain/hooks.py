@@ -24,7 +24,7 @@ from streamcam.models.compiled import running_eagerly
 
 if TYPE_CHECKING:
     from streamcam.explain.method_inputs import Criterion
-    from streamcam.explain.targets import Objective
+    from streamcam.explain.objectives import Objective
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)

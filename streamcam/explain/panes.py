@@ -14,7 +14,7 @@ from streamcam.explain.questions import MapRequest
 from streamcam.explain.targets import resolve_targets
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
-from streamcam.models import AUTO, spread_stages
+from streamcam.models import AUTO, Model, spread_stages
 from streamcam.panes import Comparison, Pane
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ class PaneExplainer:
             "panes": [
                 {
                     "model": self._explainers[model].model.name,
+                    "weights": self._explainers[model].model.weights,
                     "method": request.method,
                     "target_layer": "+".join(request.layers) or None,
                     "mode": self.comparison.modes[pane.mode] if self.comparison.modes else None,
@@ -126,6 +127,24 @@ class PaneExplainer:
                 for pane, (model, request) in zip(self._panes, self._asked, strict=True)
             ],
         }
+
+    def identity(self, pane: int) -> dict[str, object]:
+        """Return all that the explanations of a pane depend on besides the images, as plain values."""
+        model, request = self._asked[pane]
+        explainer = self._explainers[model]
+        name, options = parse_method(request.method)
+        return {
+            **explainer.identity(),
+            "method": name,
+            "method's options": repr(options),
+            "target layer": "+".join(request.layers),
+            "classes": repr(request.targets),
+            "batch": self.batch_size,
+        }
+
+    def model(self, pane: int) -> Model:
+        """Return the network of a pane."""
+        return self._explainers[self._asked[pane][0]].model
 
     def _name(self, row: Sequence[Explanation]) -> Explanation:
         """Name the explanations of one frame, and put them together."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from streamcam.explain.batch import in_frame
+from streamcam.explain.assembly import in_frame
 from streamcam.explain.targets import ObjectsFound, Target
 from streamcam.explanations import Instance
 from streamcam.frames import FloatArray, Frame, Region

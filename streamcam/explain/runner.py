@@ -11,14 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamcam.explain.backends import (
-    BackendMismatchError,
-    BackendRequest,
-    captured_graphs_for,
-    choose_backend,
-)
 from streamcam.explain.backends.cache import cache_directory
+from streamcam.explain.backends.choice import BackendRequest, choose_backend
+from streamcam.explain.backends.cuda_graphs import captured_graphs_for
+from streamcam.explain.backends.split_network import BackendMismatchError
 from streamcam.explain.batch import BatchRun, MapMaker
+from streamcam.explain.cores import available_cores
 from streamcam.explain.devices import PRECISIONS, DeviceChoice
 from streamcam.explain.hooks import evaluating
 from streamcam.explain.method_inputs import VARIANTS_AT_ONCE
@@ -26,7 +24,6 @@ from streamcam.explain.methods import METHODS
 from streamcam.explain.precision_check import hooked_network
 from streamcam.explain.preparation import PreparedModel, as_stills
 from streamcam.explain.targets import Target
-from streamcam.explain.threads import available_cores
 from streamcam.models import Layer, Model
 from streamcam.models.check_images import check_images
 from streamcam.models.preprocessing import Preprocessor
@@ -65,7 +62,7 @@ class NetworkRunner:
             preprocessor: Makes the network's input.
             device: Where the network is.
             precisions: Names in `PRECISIONS`, the preferred one first.
-            backend: A name in `streamcam.explain.backends.BACKENDS`.
+            backend: A name in `streamcam.explain.backends.choice.BACKENDS`.
             batch_size: Number of images that go through the network at once.
 
         Raises:

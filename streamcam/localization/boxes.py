@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamcam.frames import FloatArray
+from streamcam.localization.settings import LARGEST
 
 LEAST_SHARE = 0.05
 """Of several connected areas, those with less than this share of the frame's heat get no box."""
@@ -51,7 +52,7 @@ def find_boxes(grid: FloatArray, threshold: float, components: str) -> list[Foun
     _, areas, statistics, _ = cv2.connectedComponentsWithStats(hot, connectivity=8)
     sizes = statistics[1:, cv2.CC_STAT_AREA]
     order = [int(place) + 1 for place in np.argsort(-sizes, kind="stable")]
-    if components == "largest":
+    if components == LARGEST:
         order = order[:1]
     rows, columns = heat.shape
     found = []

@@ -16,6 +16,26 @@ _REACH = 5
 """Places of a thumbnail, 192 wide, around a change that count as moving too: the inside of a plain object."""
 
 
+def find_motion(before: ByteArray, thumbnail: ByteArray, shape: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """Find what differs between the thumbnails of two frames of a shot.
+
+    Args:
+        before: Gray, uint8 (h, w).
+        thumbnail: The same of the later frame.
+        shape: Rows and columns of the result.
+
+    Returns:
+        bool (rows, columns); None if nothing has moved.
+    """
+    soft, soft_before = (cv2.GaussianBlur(each, (0, 0), 1.0) for each in (thumbnail, before))
+    changed = (cv2.absdiff(soft, soft_before) >= _LEAST_CHANGE).view(np.uint8)
+    if not changed.any():
+        return None
+    size = 2 * _REACH + 1
+    spread = cv2.dilate(changed, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+    return np.asarray(cv2.resize(spread, shape[::-1], interpolation=cv2.INTER_NEAREST) > 0, np.bool_)
+
+
 class MotionDetector:
     """Compares the thumbnails of consecutive frames. Not thread-safe."""
 
@@ -36,12 +56,4 @@ class MotionDetector:
         last, self._last = self._last, thumbnail
         if last is None or thumbnail is None or last.shape != thumbnail.shape:
             return None
-        if stabilized.explanation.starts_shot:
-            return None
-        soft, soft_last = (cv2.GaussianBlur(each, (0, 0), 1.0) for each in (thumbnail, last))
-        changed = (cv2.absdiff(soft, soft_last) >= _LEAST_CHANGE).view(np.uint8)
-        if not changed.any():
-            return None
-        size = 2 * _REACH + 1
-        spread = cv2.dilate(changed, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
-        return np.asarray(cv2.resize(spread, shape[::-1], interpolation=cv2.INTER_NEAREST) > 0, np.bool_)
+        return None if stabilized.explanation.starts_shot else find_motion(last, thumbnail, shape)

@@ -18,13 +18,19 @@ from numpy.typing import NDArray
 from streamcam.errors import InvalidArgumentError, map_errors
 from streamcam.explanations import StabilizedFrame
 from streamcam.frames import SourceInfo
+from streamcam.localization.boxes import find_boxes
+from streamcam.localization.grid import place_on_frame
 from streamcam.localization.motion import MotionDetector
+from streamcam.localization.settings import LARGEST, LocalizationSettings
 
 Mask = NDArray[np.bool_]
 Polygon = Sequence[tuple[float, float]]
 """Corners, (x, y) each, as fractions of the frame."""
 
-CENTER, MOTION, CLASS = "center", "motion", "class:"
+CENTER = "center"
+MOTION = "motion"
+SEGMENT = "segment"
+CLASS = "class:"
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _SHAPE_TOLERANCE = 0.02
@@ -32,7 +38,7 @@ _SHAPE_TOLERANCE = 0.02
 
 _FORMS = (
     "a box LEFT,TOP,RIGHT,BOTTOM or a polygon X,Y,X,Y,X,Y in pixels, a mask (mask.png), boxes by frame "
-    "(boxes.jsonl, or boxes.json in COCO's format), class:NAME, center or motion"
+    "(boxes.jsonl, or boxes.json in COCO's format), class:NAME, segment, center or motion"
 )
 
 
@@ -56,17 +62,19 @@ def read_region(text: str, info: SourceInfo) -> RegionOfInterest:
     """Read a region as a user writes it.
 
     Args:
-        text: A box, a polygon, a file, ``class:NAME``, ``center`` or ``motion``.
+        text: A box, a polygon, a file, ``class:NAME``, ``segment``, ``center`` or ``motion``.
         info: The source of the frames.
 
     Raises:
-        InvalidArgumentError: if it is none of these, outside the frames, empty, or for other frames.
+        InvalidArgumentError: if it is none of these, wholly outside the frames, empty, or for other frames.
     """
     size = (info.width, info.height)
     if text == CENTER:
-        return FixedRegion((((0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75)),))
+        return FixedRegion((_box(0.25, 0.25, 0.75, 0.75),))
     if text == MOTION:
         return MovingRegion()
+    if text == SEGMENT:
+        return HeatRegion()
     if text.startswith(CLASS) and text != CLASS:
         return ObjectRegion(text.removeprefix(CLASS))
     numbers = _numbers(text)
@@ -122,9 +130,19 @@ class ObjectRegion(RegionOfInterest):
 
     def mask(self, stabilized: StabilizedFrame, shape: tuple[int, int]) -> Mask | None:
         boxes = [one.box for one in stabilized.instances if one.label.lower() == self.label.lower()]
-        polygons = [
-            ((left, top), (right, top), (right, bottom), (left, bottom)) for left, top, right, bottom in boxes
-        ]
+        polygons = [_box(*box) for box in boxes]
+        return _fill(polygons, shape) if polygons else None
+
+
+class HeatRegion(RegionOfInterest):
+    """The box around the largest connected area of each heatmap, as `find_boxes` puts it."""
+
+    def mask(self, stabilized: StabilizedFrame, shape: tuple[int, int]) -> Mask | None:
+        image, threshold = stabilized.frame.image, LocalizationSettings().threshold
+        polygons: list[Polygon] = []
+        for heat in stabilized.heatmaps.values():
+            grid = place_on_frame(heat, stabilized.explanation.region, (image.width, image.height))
+            polygons += [_box(*found.box) for found in find_boxes(grid, threshold, LARGEST)]
         return _fill(polygons, shape) if polygons else None
 
 
@@ -136,6 +154,10 @@ class MovingRegion(RegionOfInterest):
 
     def mask(self, stabilized: StabilizedFrame, shape: tuple[int, int]) -> Mask | None:
         return self._detector.update(stabilized, shape)
+
+
+def _box(left: float, top: float, right: float, bottom: float) -> Polygon:
+    return ((left, top), (right, top), (right, bottom), (left, bottom))
 
 
 def _fill(polygons: Sequence[Polygon], shape: tuple[int, int]) -> Mask:
@@ -176,30 +198,50 @@ def _numbers(text: str) -> list[float] | None:
 
 
 def _corners(numbers: Sequence[float], size: tuple[int, int], name: str) -> Polygon:
-    """Convert a box or polygon in pixels to corners in fractions.
+    """Convert a box or polygon in pixels to corners in fractions; what lies beyond the frame is cut off.
 
     Raises:
-        InvalidArgumentError: if it is neither, has no area, or does not lie in the frame.
+        InvalidArgumentError: if it is neither, has no area, or none of it lies in the frame.
     """
     is_box = len(numbers) == 4
     if not is_box and (len(numbers) < 6 or len(numbers) % 2):
         raise InvalidArgumentError(f"{name} has {len(numbers)} numbers; give {_FORMS}")
     width, height = size
     left, top, right, bottom = numbers if is_box else (0, 0, 0, 0)
-    edges = (left, top, right, top, right, bottom, left, bottom) if is_box else tuple(numbers)
-    points = list(zip(edges[::2], edges[1::2], strict=True))
+    points = _box(left, top, right, bottom) if is_box else list(zip(numbers[::2], numbers[1::2], strict=True))
     if (is_box and not (left < right and top < bottom)) or not _area(points) > 0:
         raise InvalidArgumentError(f"{name} is empty: a box is left, top, right and bottom edge in pixels")
-    if not all(0 <= x <= width and 0 <= y <= height for x, y in points):
-        raise InvalidArgumentError(f"{name} is not in the picture, which is {width}x{height} pixels")
-    return tuple((x / width, y / height) for x, y in points)
+    clipped = _clip([(x / width, y / height) for x, y in points])
+    if not _area(clipped) > 0:
+        raise InvalidArgumentError(f"{name} is outside the picture, which is {width}x{height} pixels")
+    return clipped
 
 
-def _area(points: Sequence[tuple[float, float]]) -> float:
+def _clip(polygon: Polygon) -> Polygon:
+    """Cut a polygon off at the frame's edges.
+
+    Sutherland and Hodgman 1974, "Reentrant Polygon Clipping", https://doi.org/10.1145/360767.360802.
+    """
+    for axis in (0, 1):
+        for edge, sign in ((0.0, 1), (1.0, -1)):
+            kept: list[tuple[float, float]] = []
+            for start, end in zip(polygon, [*polygon[1:], *polygon[:1]], strict=True):
+                before, after = sign * (start[axis] - edge), sign * (end[axis] - edge)
+                if before >= 0:
+                    kept.append(start)
+                if before * after < 0:
+                    share = before / (before - after)
+                    x, y = (a + share * (b - a) for a, b in zip(start, end, strict=True))
+                    kept.append((x, y))
+            polygon = kept
+    return polygon
+
+
+def _area(points: Polygon) -> float:
     if not all(math.isfinite(edge) for point in points for edge in point):
         return math.nan
     return abs(
-        sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(points, [*points[1:], points[0]], strict=True))
+        sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(points, [*points[1:], *points[:1]], strict=True))
         / 2
     )
 

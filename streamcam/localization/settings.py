@@ -6,8 +6,10 @@ import dataclasses
 
 from streamcam.errors import InvalidArgumentError, unknown_name
 
+LARGEST = "largest"
+
 COMPONENTS: dict[str, str] = {
-    "largest": "a box around the largest connected area",
+    LARGEST: "a box around the largest connected area",
     "all": "a box around each, as several objects need",
 }
 """Name → which of the connected areas above the threshold get a box."""
@@ -21,7 +23,7 @@ class LocalizationSettings:
     """Whether boxes are put around the heat."""
     threshold: float = 0.3
     """Heat of at least this share of the frame's strongest is inside, above 0 and below 1."""
-    components: str = "largest"
+    components: str = LARGEST
     """Which connected areas get a box: a name in `COMPONENTS`."""
     points: int = 0
     """How many of the strongest places to find, for each heatmap."""
@@ -29,7 +31,7 @@ class LocalizationSettings:
     roi: str | None = None
     """The region of interest, whose share of the heat is measured: a box or polygon in pixels
     (``"100,50,300,200"``), the name of a mask picture or of a file of boxes by frame, ``"class:person"`` for
-    detected objects, ``"center"`` or ``"motion"``."""
+    detected objects, ``"segment"`` for the box around the heat itself, ``"center"`` or ``"motion"``."""
 
     @property
     def is_on(self) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.audio.stream import AudioStream
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError
@@ -67,6 +68,12 @@ def video_streams(container: InputContainer) -> list[VideoStream]:
     """List the streams of moving images: not cover art, which counts as video too."""
     still = Disposition.attached_pic | Disposition.timed_thumbnails
     return [stream for stream in container.streams.video if not stream.disposition & still]
+
+
+def audio_stream(container: InputContainer) -> AudioStream | None:
+    """Return the best stream of audio that can be decoded; None if there is none."""
+    best = container.streams.best("audio")
+    return best if isinstance(best, AudioStream) and best.codec_context is not None else None
 
 
 def read_packets(container: InputContainer, on_error: Callable[[], None]) -> Iterator[Packet[Any]]:

@@ -48,6 +48,12 @@ def redact(location: str) -> str:
     Cameras take passwords in the path too (``/user=admin_password=…``), and servers of RTMP and SRT stream
     keys. What is no URL comes back as it is. A URL that cannot be taken apart is shown as its scheme only.
     """
+    if location.lower().startswith("whip:"):
+        return f"whip:{_redact_url(location[5:], hides_path=True)}"
+    return _redact_url(location)
+
+
+def _redact_url(location: str, *, hides_path: bool = False) -> str:
     match = _URL.match(location)
     if match is None:
         return location
@@ -62,13 +68,13 @@ def redact(location: str) -> str:
     # An unescaped / or ? in a password moves the @ out of what is taken for the host.
     if "@" in parts.path or "@" in parts.query or "@" in parts.fragment:
         return f"{match[1]}://***"
-    path = _redact_path(parts.scheme, parts.path)
+    path = _redact_path(parts.path, whole=hides_path or parts.scheme in _SECRET_PATHS)
     return urllib.parse.urlunsplit((parts.scheme, netloc, path, query, "***" if parts.fragment else ""))
 
 
-def _redact_path(scheme: str, path: str) -> str:
+def _redact_path(path: str, *, whole: bool) -> str:
     """Hide what may be secret in a path: all that follows RTMP's and SRT's host, and values elsewhere."""
-    if scheme in _SECRET_PATHS:
+    if whole:
         return "/***" if path.strip("/") else path
     return "/".join(map(_redact_segment, path.split("/")))
 

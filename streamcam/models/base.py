@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 import copy
 import dataclasses
-import difflib
 import functools
 from collections.abc import Sequence
 from typing import Self
@@ -13,10 +12,11 @@ from typing import Self
 import torch
 from torch import nn
 
-from streamcam.errors import InvalidArgumentError, UnknownNameError
+from streamcam.errors import InvalidArgumentError
 from streamcam.explanations import Instance
 from streamcam.frames import Frame
 from streamcam.models.compiled import uncompiled
+from streamcam.models.labels import find_class
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -299,32 +299,4 @@ class Model(abc.ABC):
         Raises:
             UnknownNameError: if no class matches, or several do; the message lists the nearest.
         """
-        text = "" if isinstance(name, int) else name.strip()
-        if isinstance(name, int) or (text.lstrip("-").isdigit() and text not in self.labels):
-            index = int(name)
-            if 0 <= index < len(self.labels):
-                return index
-            raise UnknownNameError(
-                f"unknown class {index}: {self.name} has the classes 0 to {len(self.labels) - 1}"
-            )
-        return self._find_label(name)
-
-    def _find_label(self, name: str) -> int:
-        text = name.strip().casefold()
-        folded = [label.casefold() for label in self.labels]
-        exact = [index for index, label in enumerate(folded) if label == text]
-        matches = exact or [index for index, label in enumerate(folded) if text and text in label]
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            shown = ", ".join(f"{self.labels[index]} ({index})" for index in matches[:8])
-            more = f" and {len(matches) - 8} more" if len(matches) > 8 else ""
-            raise UnknownNameError(
-                f"class {name!r} is ambiguous: it could be {shown}{more}; give the whole name or the index"
-            )
-        near = difflib.get_close_matches(text, folded, n=5, cutoff=0.5)
-        hint = ", ".join(f"{self.labels[folded.index(label)]} ({folded.index(label)})" for label in near)
-        raise UnknownNameError(
-            f"unknown class {name!r}; "
-            + (f"the nearest are: {hint}" if hint else f"no label of {self.name} resembles it")
-        )
+        return find_class(name, self.labels, self.name)

@@ -28,6 +28,9 @@ ORIGINAL = "original"
 _SHAPE = (16, 9)
 """The shape of screens, in which panes are to be as large as possible."""
 
+_FEW = 3
+"""Up to this many panes, the original included, lie in one row or column."""
+
 _SHORTEST_SIDE = 180
 """Panes are no smaller than this by default, in pixels, so that their labels can be read."""
 
@@ -130,7 +133,9 @@ def _table(image: tuple[int, int], grid: PaneGrid) -> tuple[int, int]:
     if grid.columns is not None:
         return grid.columns + 1, grid.rows
     cells = grid.panes + 1
-    shapes = [(columns, math.ceil(cells / columns)) for columns in range(1, cells + 1)]
+    # With so few, an empty cell is a large part of the image.
+    widths = (1, cells) if cells <= _FEW else range(1, cells + 1)
+    shapes = [(columns, math.ceil(cells / columns)) for columns in widths]
     return max(
         shapes,
         key=lambda shape: (

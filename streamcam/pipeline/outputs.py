@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError
 from streamcam.frames import SourceInfo
 from streamcam.pipeline.settings import RenderSettings
 from streamcam.sinks import (
+    PANE,
+    PaneSink,
     Sink,
     check_output,
     check_resumable,
@@ -19,6 +22,7 @@ from streamcam.sinks import (
     open_mask_sink,
     open_sidecar_sink,
     open_sink,
+    pane_path,
     same_file,
     shows_images,
 )
@@ -30,6 +34,7 @@ def open_outputs(
     info: SourceInfo,
     drawn: SourceInfo,
     undo: contextlib.ExitStack,
+    panes: Sequence[str] = (),
 ) -> list[Sink]:
     """Open every file that a render makes.
 
@@ -39,6 +44,7 @@ def open_outputs(
         info: The input.
         drawn: The same, of the size that frames are drawn at.
         undo: Receives what removes the files again.
+        panes: A name of each pane, for files, if several explanations are compared.
 
     Returns:
         The sinks, that of `output` first.
@@ -46,9 +52,10 @@ def open_outputs(
     Raises:
         StreamcamError: one of its children, if a file cannot be made, or two are the same.
     """
-    _check_names(output, settings, info)
+    beside = list(_beside(settings, panes))
+    _check_names(output, settings, info, beside)
     sinks: list[Sink] = []
-    for sink in _open_each(output, settings, info, drawn):
+    for sink in _open_each(output, settings, info, drawn, beside):
         undo.callback(sink.abort)
         sinks.append(sink)
     return sinks
@@ -73,42 +80,79 @@ def check_boxes(output: Path, settings: RenderSettings, model: str) -> None:
 
 
 def check_comparison(output: Path, settings: RenderSettings) -> None:
-    """Check that a comparison makes images and raw maps only: other files keep one explanation of a frame.
+    """Check that a comparison makes images and raw maps, and other files for each pane.
 
     Raises:
-        InvalidArgumentError: if anything else is asked for.
+        InvalidArgumentError: if anything is asked for that keeps one explanation of a frame.
     """
-    kept = [f"`{name}`" for name, _ in settings.locations if name != "sidecar"]
+    several = "a comparison has several explanations of each frame, and"
     if settings.resume:
-        kept.append("`resume=True`")
-    if not shows_images(output):
-        kept.append(repr(str(output)))
-    if kept:
         raise InvalidArgumentError(
-            f"a comparison has several explanations of each frame, and {kept[0]} keeps one; leave it out"
+            f"{several} `resume=True` keeps one; compare parts of the video instead, "
+            "with `start_s` and `end_s`"
         )
+    if not shows_images(output):
+        raise InvalidArgumentError(
+            f"{several} {str(output)!r} keeps one; write a video, and such files beside it"
+        )
+    for name, location in settings.locations:
+        if name != "sidecar" and PANE not in str(location):
+            example = location.with_name(f"{location.stem}-{PANE}{location.suffix}")
+            raise InvalidArgumentError(
+                f"{several} `{name}` keeps one: put {PANE} into its name, as in {str(example)!r}, for a file "
+                "for each pane"
+            )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Beside:
+    """A file beside the main output."""
+
+    name: str
+    """That of its setting."""
+    path: Path
+    pane: int | None = None
+    """Which pane it is of; None if it is of all."""
+
+
+def _beside(settings: RenderSettings, panes: Sequence[str]) -> Iterator[_Beside]:
+    for name, location in settings.locations:
+        if name == "sidecar" or not panes:
+            yield _Beside(name, location)
+        else:
+            for number, pane in enumerate(panes):
+                yield _Beside(name, pane_path(location, pane), number)
 
 
 def _open_each(
-    output: str | Path, settings: RenderSettings, info: SourceInfo, drawn: SourceInfo
+    output: str | Path,
+    settings: RenderSettings,
+    info: SourceInfo,
+    drawn: SourceInfo,
+    beside: Sequence[_Beside],
 ) -> Iterator[Sink]:
-    overwrite = settings.overwrite
-    main = open_sink(output, drawn, settings=settings.encoder, overwrite=overwrite)
+    main = open_sink(output, drawn, settings=settings.encoder, overwrite=settings.overwrite)
     yield main
     if settings.resume:
         check_resumable(main)
-    for name, location in settings.locations:
-        if name == "sidecar":
-            yield open_sidecar_sink(location, info, overwrite=overwrite)
-        elif name == "evidence":
-            yield open_evidence_sink(location, info, overwrite=overwrite)
-        elif name == "masks":
-            yield open_mask_sink(location, info, overwrite=overwrite)
-        else:
-            yield open_sink(location, info, overwrite=overwrite)
+    for one in beside:
+        sink = _open_beside(one, info, overwrite=settings.overwrite)
+        yield sink if one.pane is None else PaneSink(sink, one.pane)
 
 
-def _check_names(output: str | Path, settings: RenderSettings, info: SourceInfo) -> None:
+def _open_beside(one: _Beside, info: SourceInfo, *, overwrite: bool) -> Sink:
+    if one.name == "sidecar":
+        return open_sidecar_sink(one.path, info, overwrite=overwrite)
+    if one.name == "evidence":
+        return open_evidence_sink(one.path, info, overwrite=overwrite)
+    if one.name == "masks":
+        return open_mask_sink(one.path, info, overwrite=overwrite)
+    return open_sink(one.path, info, overwrite=overwrite)
+
+
+def _check_names(
+    output: str | Path, settings: RenderSettings, info: SourceInfo, beside: Sequence[_Beside]
+) -> None:
     """Check, before anything is opened, what the openers do not."""
     for location in settings.annotations:
         if not holds_objects(location):
@@ -116,12 +160,12 @@ def _check_names(output: str | Path, settings: RenderSettings, info: SourceInfo)
                 f"`annotations` {str(location)!r} is of no such kind; use boxes.json for COCO, boxes.xml for "
                 "CVAT, or labels/%05d.txt for YOLO"
             )
-    named = [("output", Path(output)), *settings.locations]
+    named = [("output", Path(output)), *((one.name, one.path) for one in beside)]
     for (first, one), (second, other) in itertools.combinations(named, 2):
         if same_file(one, other):
             raise InvalidArgumentError(
                 f"the {second} {str(other)!r} is the {first} itself; give it another name"
             )
-    for path in (settings.sidecar, settings.evidence):
-        if path is not None:
-            check_output(path, overwrite=settings.overwrite, inputs=(info.path, *info.files))
+    for each in beside:
+        if each.name in ("sidecar", "evidence"):
+            check_output(each.path, overwrite=settings.overwrite, inputs=(info.path, *info.files))

@@ -18,19 +18,20 @@ from streamcam.frames import SourceInfo, SourceReport
 from streamcam.localization import Localizer
 from streamcam.overlay import Overlay, PaneOverlay
 from streamcam.panes import Comparison
-from streamcam.pipeline.evidence_explainer import EvidenceExplainer
+from streamcam.pipeline.evidence_explainer import EvidenceExplainer, KeptModel
 from streamcam.pipeline.outputs import check_boxes, check_comparison, open_outputs
 from streamcam.pipeline.results import Progress, RenderResult, note_empty_maps
 from streamcam.pipeline.resume import ResumeState, Resumption
 from streamcam.pipeline.settings import RenderSettings
 from streamcam.pipeline.stream import ExplainedStream, stream
 from streamcam.pipeline.workers import prefetch
-from streamcam.sinks import EvidenceSink, Sink
+from streamcam.sinks import EvidenceSink, PaneSink, Sink, shows_images
 from streamcam.sources import Location, Source, SourceSettings, open_source
 from streamcam.temporal import PaneStabilizer, Stabilizer, stabilize
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer, PaneExplainer
+    from streamcam.models import Model
 
 _WAITING_IMAGES = 4
 """Encoders take images in unequal times; drawing goes on meanwhile."""
@@ -110,7 +111,8 @@ def plan_render(
         localizer = Localizer(settings.localization, info)
         width, height = overlay.measure(info.width, info.height)
         drawn = dataclasses.replace(info, width=width, height=height)
-        sinks = open_outputs(output, settings, info, drawn, undo)
+        panes = [] if comparison is None else comparison.file_names()
+        sinks = open_outputs(output, settings, info, drawn, undo, panes)
         return RenderPlan(
             source,
             Path(output),
@@ -205,8 +207,9 @@ class RenderPlan:
             if isinstance(self._overlay, PaneOverlay)
             else cast("Explainer | EvidenceExplainer", explainer)
         )
-        if alone is not None and not alone.model.may_find_objects:
-            check_boxes(self.output, self.settings, alone.model.name)
+        for model in _models_of(explainer):
+            if not model.may_find_objects:
+                check_boxes(self.output, self.settings, model.name)
         self._is_used = True
         began_s = time.monotonic() - self._opening_s
         sinks, resumption, carried = self._sinks, None, 0
@@ -219,8 +222,7 @@ class RenderPlan:
                     on_resume(resumption.kept)
                 sinks = [resumption.wrap(sinks[0]), *sinks[1:]]
                 stack.callback(sinks[0].abort)
-            if alone is not None:
-                identify_evidence(sinks, alone, self.settings)
+            identify_evidence(sinks, explainer, self.settings)
             stages = explainer if resumption is None else resumption.explainer
             # Evidence has been through the tracker already.
             temporal = None if isinstance(explainer, EvidenceExplainer) else self.settings.temporal
@@ -236,9 +238,10 @@ class RenderPlan:
                 frames = 0  # what is finished waits for the rest
             elif frames:
                 for sink in sinks:  # evidence is the last
-                    if isinstance(sink, EvidenceSink):
+                    kept = sink.sink if isinstance(sink, PaneSink) else sink
+                    if isinstance(kept, EvidenceSink):
                         notes = self._notes(explainer, explained.report(), sinks, written)
-                        sink.conclude({"notes": notes, "elapsed_s": time.monotonic() - began_s})
+                        kept.conclude({"notes": notes, "elapsed_s": time.monotonic() - began_s})
                     sink.finish(cut_short=explained.stopped)
             elif not explained.stopped:
                 raise SourceError(f"{self.info.name!r} gave no frames")
@@ -289,7 +292,8 @@ class RenderPlan:
             # What the stages still hold at a stop is not what it will be when the frames after it are known.
             stabilized = itertools.takewhile(lambda _: not explained.stopped, stabilized)
         located = map(self._localizer.locate, stabilized)
-        rendered = (_render_frame(frame, self._overlay) for frame in located)
+        overlay = self._overlay if shows_images(self.output) else None
+        rendered = (_render_frame(frame, overlay) for frame in located)
         return prefetch(rendered, maxsize=_WAITING_IMAGES, name="drawer", interrupt=explained.close)
 
 
@@ -305,9 +309,11 @@ class _Written:
     """How many explained frames show nothing, by `Explanation.emptiness`."""
 
 
-def _render_frame(stabilized: StabilizedFrame, overlay: Overlay | PaneOverlay) -> RenderedFrame:
+def _render_frame(stabilized: StabilizedFrame, overlay: Overlay | PaneOverlay | None) -> RenderedFrame:
+    """Draw a frame, unless no output shows images."""
     frame = stabilized.frame
-    return RenderedFrame(overlay.draw(stabilized), frame.pts, frame.time_base, stabilized, frame.duration)
+    image = frame.image if overlay is None else overlay.draw(stabilized)
+    return RenderedFrame(image, frame.pts, frame.time_base, stabilized, frame.duration)
 
 
 def _write_all(
@@ -342,11 +348,33 @@ def _write_all(
     return written
 
 
+def _models_of(
+    explainer: Explainer | PaneExplainer | EvidenceExplainer,
+) -> Iterator[Model | KeptModel]:
+    """Yield the network of each pane, or the only one."""
+    if hasattr(explainer, "comparison"):
+        panes = cast("PaneExplainer", explainer)
+        yield from (panes.model(number) for number in range(panes.comparison.grid().panes))
+    else:
+        yield explainer.model
+
+
 def identify_evidence(
-    sinks: Iterable[Sink], explainer: Explainer | EvidenceExplainer, settings: RenderSettings
+    sinks: Iterable[Sink],
+    explainer: Explainer | PaneExplainer | EvidenceExplainer,
+    settings: RenderSettings,
 ) -> None:
     """Pass what the frames are made with to evidence files."""
     plain = {name: dataclasses.asdict(value) for name, value in settings.of_images().items()}
+    models = list(_models_of(explainer))
     for sink in sinks:
         if isinstance(sink, EvidenceSink):
-            sink.identify(explainer.identity(), plain, explainer.model.labels, settings.command)
+            alone = cast("Explainer | EvidenceExplainer", explainer)
+            sink.identify(alone.identity(), plain, models[0].labels, settings.command)
+        elif isinstance(sink, PaneSink) and isinstance(sink.sink, EvidenceSink):
+            panes = cast("PaneExplainer", explainer)
+            modes = panes.comparison.modes
+            mode = modes[panes.comparison.panes()[sink.pane].mode] if modes else settings.temporal.mode
+            own = {**plain, "temporal": {**plain["temporal"], "mode": mode}}
+            labels = models[sink.pane].labels
+            sink.sink.identify(panes.identity(sink.pane), own, labels, settings.command)

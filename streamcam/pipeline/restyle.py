@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from streamcam.errors import InvalidArgumentError, SourceError, map_errors
-from streamcam.evidence import Evidence, describe_input, open_evidence
+from streamcam.evidence import Evidence, describe_input, open_evidence, tell_apart
 from streamcam.evidence.inputs import file_contents
 from streamcam.localization import LocalizationSettings
 from streamcam.overlay import OverlaySettings
@@ -26,8 +26,6 @@ Settings = TypeVar("Settings", OverlaySettings, LocalizationSettings, TemporalSe
 
 _OF_EXPLANATIONS = ("cuts", "label_hold_s", "every")
 """Temporal settings that decide what was explained, and cannot be changed afterward."""
-
-_COMPARED = ("bytes", "ends", "width", "height", "time_base")
 
 
 def restyle(
@@ -159,9 +157,9 @@ def _end_of(evidence: Evidence) -> float:
 
 def _check_input(now: Mapping[str, Any], name_now: str, evidence: Evidence) -> None:
     then = evidence.header.get("input", {})
-    for name in _COMPARED:
-        if name in then and name in now and then[name] != now[name]:
-            raise InvalidArgumentError(
-                f"{str(evidence.path)!r} was made of another video ({then.get('name')}: {name} "
-                f"{then[name]}), not of {name_now!r} ({now[name]})"
-            )
+    difference = tell_apart(then, now)
+    if difference is not None:
+        raise InvalidArgumentError(
+            f"{str(evidence.path)!r} was made of another video, {str(then.get('name'))!r}, not of "
+            f"{name_now!r}: {difference}"
+        )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from streamcam.report.comparison import Comparison, compare
+from streamcam.report.audit_page import build_audit_page
+from streamcam.report.comparison import Comparison, check_one_video, compare
 from streamcam.report.comparison_page import build_comparison_page
 from streamcam.report.page import build_page, write_page
 from streamcam.report.summary import Summary, summarize
@@ -10,8 +11,10 @@ from streamcam.report.summary import Summary, summarize
 __all__ = [
     "Comparison",
     "Summary",
+    "build_audit_page",
     "build_comparison_page",
     "build_page",
+    "check_one_video",
     "compare",
     "summarize",
     "write_page",

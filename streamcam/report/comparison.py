@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError
+from streamcam.evidence import tell_apart
 from streamcam.explanations import Explanation
 from streamcam.frames import FloatArray
 from streamcam.report.pictures import heat_of, place_heat
@@ -19,7 +21,6 @@ _GRID = (48, 27)
 """Columns and rows on which heat is compared."""
 _MOST = 8
 _APART_S = 1.0
-_COMPARED = ("bytes", "ends", "time_base")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -118,12 +119,7 @@ def compare(first: Summary, second: Summary) -> Comparison:
     """
     inputs = [summary.evidence.header.get("input", {}) for summary in (first, second)]
     paths = [str(summary.evidence.path) for summary in (first, second)]
-    for name in _COMPARED:
-        if inputs[0].get(name) != inputs[1].get(name):
-            raise InvalidArgumentError(
-                f"{paths[0]!r} and {paths[1]!r} are of two videos ({inputs[0].get('name')} and "
-                f"{inputs[1].get('name')}); compare two explanations of one"
-            )
+    check_one_video(paths, inputs)
     places = {one.frame_index: row for row, one in enumerate(second.explanations)}
     rows = [
         (row, places[one.frame_index])
@@ -134,6 +130,25 @@ def compare(first: Summary, second: Summary) -> Comparison:
         raise InvalidArgumentError(f"{paths[0]!r} and {paths[1]!r} explain no frame in common")
     similarity = [correlate(first.explanations[one], second.explanations[other]) for one, other in rows]
     return Comparison(first, second, np.array(rows, np.int64), np.array(similarity, np.float32))
+
+
+def check_one_video(names: Sequence[str], inputs: Sequence[Mapping[str, Any]]) -> None:
+    """Check that two explanations are of one video.
+
+    Args:
+        names: What to call either.
+        inputs: What either explains, as `streamcam.evidence.describe_input` describes it.
+
+    Raises:
+        InvalidArgumentError: if they are of two.
+    """
+    difference = tell_apart(*inputs)
+    if difference is not None:
+        both = " and ".join(repr(str(each.get("name"))) for each in inputs)
+        raise InvalidArgumentError(
+            f"{names[0]!r} and {names[1]!r} are of two videos ({both}: {difference}); compare two "
+            "explanations of one"
+        )
 
 
 def correlate(one: Explanation, other: Explanation) -> float:

@@ -97,6 +97,12 @@ def list_facts(figures: dict[str, Any]) -> Iterable[tuple[str, str]]:
     yield "Length", f"{format_time(figures['duration_s'])}, {figures['frames']} frames"
     yield "Explained", f"{figures['explained']} frames"
     yield "Mean confidence", format_percent(figures["mean_confidence"])
+    for share in figures["shares"]:
+        yield (
+            f"Heat in {share['name']}",
+            f"{format_percent(share['inside'])}, on {format_percent(share['area'])} of the frame; least at "
+            f"{format_time(share['least_s'])}: {format_percent(share['least'])}",
+        )
     shots = len(figures["shots"])
     yield "Label changes", f"{figures['label_changes']} within {shots} {'shot' if shots == 1 else 'shots'}"
     if figures["fps"]:

@@ -16,6 +16,7 @@ from streamcam.evidence import Evidence
 from streamcam.explanations import Explanation, Prediction
 from streamcam.frames import FloatArray
 from streamcam.report.moments import Moment, find_moments
+from streamcam.report.shares import Share, measure_shares
 
 Times = NDArray[np.float64]
 
@@ -85,6 +86,11 @@ class Summary:
         return find_moments(self.times_s, self.shown, self.confidence, self.centers, self.shots)
 
     @functools.cached_property
+    def shares(self) -> tuple[Share, ...]:
+        """The share of the heat in the region of interest, in the center, and on what changes."""
+        return tuple(measure_shares(self))
+
+    @functools.cached_property
     def label_changes(self) -> int:
         """How often another class was shown within a shot."""
         return len(self.segments) - len(self.shots)
@@ -152,6 +158,16 @@ class Summary:
                     "label": one.label,
                 }
                 for one in self.segments
+            ],
+            "shares": [
+                {
+                    "name": one.name,
+                    "inside": plain(one.inside),
+                    "area": plain(one.area),
+                    "least": plain(one.least),
+                    "least_s": plain(self.times_s[one.least_row]),
+                }
+                for one in self.shares
             ],
             "moments": [
                 {"time_s": plain(self.times_s[one.row]), "kind": one.kind, "text": one.text}

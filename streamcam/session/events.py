@@ -27,6 +27,7 @@ class FrameArrived:
 
     at_s: float
     rate: Fraction | None
+    has_audio: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -115,6 +116,20 @@ class RecordingFinished:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class PublicationEnded:
+    """Nothing more is published to a target."""
+
+    target: str
+    """Without passwords and keys."""
+    frames: int
+    """Frames sent."""
+    has_audio: bool
+    """Whether audio was sent with them."""
+    reconnections: int
+    """How often it was reached again after it was lost."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ImageRequested:
     """An image is about to be saved."""
 
@@ -158,6 +173,7 @@ Event = (
     | RecordingStarted
     | RecordingStopped
     | RecordingFinished
+    | PublicationEnded
     | ImageRequested
     | ImageSaved
     | OutputReady
@@ -248,8 +264,9 @@ def update(state: LiveState, event: Event, stream: int = 0) -> Update:
     match event:
         case TimePassed(now_s):
             return Update(dataclasses.replace(state, now_s=now_s))
-        case FrameArrived(at_s, rate):
-            return Update(state.with_stream(stream, frame_at_s=at_s, rate=rate, has_begun=True))
+        case FrameArrived(at_s, rate, has_audio):
+            changes = {"frame_at_s": at_s, "rate": rate, "has_audio": has_audio, "has_begun": True}
+            return Update(state.with_stream(stream, **changes))
         case FrameShown(time_s, target):
             return Update(state.with_stream(stream, frame_time_s=time_s, target=target))
         case NoticeChanged(notice):
@@ -280,7 +297,7 @@ def update(state: LiveState, event: Event, stream: int = 0) -> Update:
             if before.recording is not None and before.recording.path == path:
                 state = state.with_stream(stream, recording=None)
             return Update(state.with_message(problem))
-        case RecordingFinished() | ImageSaved():
+        case RecordingFinished() | PublicationEnded() | ImageSaved():
             return Update(state)
 
 

@@ -14,7 +14,8 @@ from streamcam.session.command_sources import CommandSource
 from streamcam.session.outputs import Output, StatisticsFile
 from streamcam.session.page.page import Page
 from streamcam.session.publishing import Publishing
-from streamcam.session.session import LiveResult, LiveSession
+from streamcam.session.result import LiveResult
+from streamcam.session.session import LiveSession
 from streamcam.session.settings import LiveSettings, StreamSettings
 from streamcam.session.state import ExplainRequest
 from streamcam.session.streams import Stream, name_streams

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from streamcam.errors import SinkError
 from streamcam.explanations import StabilizedFrame
-from streamcam.frames import Frame
+from streamcam.frames import AudioBlock, Frame
 from streamcam.pipeline.channel import Channel, ChannelClosedError
 from streamcam.pipeline.workers import Worker
 from streamcam.session.events import Event, OutputEffect, OutputFailed, WriteStatistics
@@ -62,9 +62,11 @@ class Output(abc.ABC):
     Attributes:
         may_block: Whether `write` may take long. It then runs in a thread of its own, and gets the newest
             frame whenever it is ready for one; the frames between are left out.
+        hears: Whether it takes the source's audio.
     """
 
     may_block = True
+    hears = False
 
     def start(self, emit: Emit) -> None:  # noqa: B027 - most outputs need nothing
         """Get ready; called once, before the first frame is there.
@@ -79,6 +81,9 @@ class Output(abc.ABC):
     @abc.abstractmethod
     def write(self, live_frame: LiveFrame) -> None:
         """Show or store a frame. Called again for the same frame when the state or its heat has changed."""
+
+    def hear(self, block: AudioBlock) -> None:  # noqa: B027 - most outputs take none
+        """Take audio, without blocking, in the thread that reads the source; only where it `hears`."""
 
     def handle(self, effect: OutputEffect, live_frame: LiveFrame | None) -> bool:  # noqa: ARG002
         """Carry out what a command asks of the outputs, without blocking.
@@ -181,6 +186,7 @@ class OutputWorker(Output):
         self._output = output
         self._worker: QueueWorker[LiveFrame] | None = None
         self._name = type(output).__name__
+        self.hears = output.hears
 
     def start(self, emit: Emit) -> None:
         """Start the output and its thread."""
@@ -199,6 +205,10 @@ class OutputWorker(Output):
         """Hand over a frame without waiting."""
         if self._worker is not None:
             self._worker.put(live_frame)
+
+    def hear(self, block: AudioBlock) -> None:
+        """Pass audio on."""
+        self._output.hear(block)
 
     def handle(self, effect: OutputEffect, live_frame: LiveFrame | None) -> bool:
         """Pass on what is asked for."""

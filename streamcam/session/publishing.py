@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from fractions import Fraction
 
 from streamcam.errors import SinkError
 from streamcam.explanations import RenderedFrame
+from streamcam.frames import AudioBlock
 from streamcam.media.urls import redact
 from streamcam.session.compositor import Compositor
-from streamcam.session.events import OutputReady
+from streamcam.session.events import OutputFailed, OutputReady, PublicationEnded
 from streamcam.session.outputs import Emit, LiveFrame, Output
-from streamcam.sinks import Publication, Sink
+from streamcam.sinks import Publication
 
 _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 10.0
@@ -20,27 +22,35 @@ _LONGEST_DELAY_S = 10.0
 _STEADY_S = 5.0
 """A connection that held this long is taken for a good one: the next pause is short again."""
 
-Publish = Callable[[str, Fraction | None], Sink]
+_MOST_BLOCKS = 512
+"""How many blocks of audio may wait for a slow connection: about ten seconds."""
+
+Publish = Callable[[str, Fraction | None, bool], Publication]
 
 
 class Publishing(Output):
     """Images on their way out, in a thread of its own: the newest one whenever the way is free.
 
-    What cannot be reached is tried again, with pauses that double up to ten seconds.
+    What cannot be reached is tried again, with pauses that double up to ten seconds. Audio goes along with
+    the images of its time.
     """
+
+    hears = True
 
     def __init__(
         self,
         target: str,
         *,
-        publish: Publish = lambda target, rate: Publication(target, rate=rate),
+        publish: Publish = lambda target, rate, has_audio: Publication(
+            target, rate=rate, has_audio=has_audio
+        ),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare a publication; nothing is connected yet.
 
         Args:
             target: A URL with a scheme in `streamcam.sinks.PROTOCOLS`.
-            publish: Makes a connection: target and rate → sink.
+            publish: Makes a connection: target, rate and whether there is audio → sink.
             clock: Returns monotonic seconds.
 
         Raises:
@@ -51,16 +61,23 @@ class Publishing(Output):
         self._clock = clock
         self._emit: Emit = lambda _event: None
         self._compositor = Compositor()
-        self._sink: Sink | None = None
+        self._sink: Publication | None = None
+        self._audio: deque[AudioBlock] = deque(maxlen=_MOST_BLOCKS)
         self._last_pts: int | None = None
         self._connected_s = self._retry_s = 0.0
         self._delay_s = _FIRST_DELAY_S
         self._is_lost = False
-        self._sent = self._losses = 0
+        self._sent = self._losses = self._returns = 0
+        self._had_audio = self._is_closed = False
+        self._problem = ""
 
     def start(self, emit: Emit) -> None:
         """Take note of where to report to."""
         self._emit = emit
+
+    def hear(self, block: AudioBlock) -> None:
+        """Keep audio until it is sent; the oldest is dropped where nothing can be."""
+        self._audio.append(block)
 
     def write(self, live_frame: LiveFrame) -> None:
         """Send a frame, unless it was sent already or the next attempt to connect is not due."""
@@ -70,10 +87,11 @@ class Publishing(Output):
             return
         try:
             if self._sink is None:
-                self._sink = self._publish(self._target, state.rate)
+                self._sink = self._publish(self._target, state.rate, state.has_audio)
                 self._connected_s = now_s
             image = self._compositor.compose_live(live_frame)
             self._sink.write(RenderedFrame(image, frame.pts, frame.time_base, live_frame.heat))
+            self._send_audio(self._sink, frame.time_s)
         except SinkError as error:
             self._lose(error)
             return
@@ -81,6 +99,7 @@ class Publishing(Output):
         self._sent += 1
         if self._is_lost:
             self._is_lost = False
+            self._returns += self._sent > 1
             self._emit(OutputReady(f"{redact(self._target)} is reached again"))
 
     def counts(self) -> dict[str, int]:
@@ -95,6 +114,20 @@ class Publishing(Output):
                 sink.finish()
             except SinkError as error:
                 self._emit(OutputReady(str(error)))
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._sent:
+            name = redact(self._target)
+            self._emit(PublicationEnded(name, self._sent, self._had_audio, self._returns))
+        elif self._problem:
+            self._emit(OutputFailed(self._problem))
+
+    def _send_audio(self, sink: Publication, until_s: float) -> None:
+        """Send the audio up to a time; what the reader adds meanwhile is later."""
+        while self._audio and self._audio[0].time_s <= until_s:
+            sink.write_audio(self._audio.popleft())
+            self._had_audio = True
 
     def _lose(self, error: SinkError) -> None:
         """Hang up, and say so once."""
@@ -107,6 +140,7 @@ class Publishing(Output):
         self._retry_s = now_s + self._delay_s
         self._delay_s = min(2 * self._delay_s, _LONGEST_DELAY_S)
         self._losses += 1
+        self._problem = str(error)
         if not self._is_lost:
             self._is_lost = True
             self._emit(OutputReady(f"{error}; trying again"))

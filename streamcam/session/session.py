@@ -17,11 +17,10 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from streamcam.errors import SourceError, StreamcamError
-from streamcam.frames import Frame
+from streamcam.frames import AudioBlock, Frame
 from streamcam.pipeline.channel import ChannelClosedError
 from streamcam.session.command_sources import CommandSource, KeyPress
 from streamcam.session.dispatch import press_key, run_command
@@ -32,12 +31,10 @@ from streamcam.session.events import (
     Explain,
     FrameArrived,
     Freeze,
-    ImageSaved,
     NoticeChanged,
     OutputEffect,
     OutputFailed,
     Quit,
-    RecordingFinished,
     Smooth,
     StatisticsMeasured,
     StreamEnded,
@@ -49,6 +46,7 @@ from streamcam.session.events import (
 )
 from streamcam.session.offers import Offers
 from streamcam.session.outputs import Output, OutputWorker
+from streamcam.session.result import LiveResult, summarize
 from streamcam.session.settings import LiveSettings
 from streamcam.session.state import ExplainRequest, LiveState, StreamState
 from streamcam.session.statistics import Counts
@@ -61,25 +59,6 @@ _PATIENCE_S = 0.01
 
 _STATISTICS_EVERY_S = 0.5
 _LINES_EVERY_S = 1.0
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class LiveResult:
-    """Summary of a live session."""
-
-    statistics: Counts
-    """Counts of all streams together."""
-    elapsed_s: float
-    """Seconds from the first frame to the end; 0 if there was none."""
-    recordings: tuple[RecordingFinished, ...]
-    saved: tuple[Path, ...]
-    """Images that were saved."""
-    problems: tuple[str, ...]
-    """Failures of outputs, and of streams among several, a sentence each."""
-    notes: tuple[str, ...]
-    """Remarks on the explanations for the user, a sentence each."""
-    streams: tuple[tuple[str, Counts], ...] = ()
-    """Name and counts of each stream."""
 
 
 class LiveSession:
@@ -120,6 +99,9 @@ class LiveSession:
         self._settings = settings or LiveSettings()
         self._streams = [RunningStream(*each, self._settings) for each in enumerate(streams)]
         self._outputs = [OutputWorker(output) if output.may_block else output for output in outputs]
+        self._listeners = [output for output in self._outputs if output.hears]
+        if self._listeners and len(streams) == 1:  # nobody understands several at once
+            streams[0].source.on_audio = self._hand_audio
         given = [output for output in outputs if isinstance(output, CommandSource)]
         self._command_sources: list[CommandSource] = [*given, *commands]
         self._announce = announce
@@ -182,7 +164,9 @@ class LiveSession:
                 self._ended_s = self._clock()
                 self._note_sources()
         self._take_events()
-        return self._result()
+        elapsed_s, facts = self._elapsed_s(self._ended_s), self._state.facts
+        counts = [(self._state.streams[each.index].name, each.meter.whole) for each in self._streams]
+        return summarize(self._finished, counts, elapsed_s, () if facts is None else facts.notes)
 
     def _reporter(self, stream: int) -> Callable[[Event], None]:
         return lambda event: self._events.append((stream, event))
@@ -265,7 +249,8 @@ class LiveSession:
 
     def _take_frame(self, stream: RunningStream, frame: Frame) -> None:
         now_s = self._clock()
-        self._apply(update(self._state, FrameArrived(now_s, stream.source.info.rate), stream.index))
+        info = stream.source.info
+        self._apply(update(self._state, FrameArrived(now_s, info.rate, info.has_audio), stream.index))
         if self._began_s is None:
             self._began_s = self._written_s = now_s
         if not self._state.frozen:
@@ -346,6 +331,11 @@ class LiveSession:
             names = ", ".join(repr(stream.name) for stream in state.streams)
             raise SourceError(f"no frame from {names} for {limit_s:g} s; giving up{why}")
 
+    def _hand_audio(self, block: AudioBlock) -> None:
+        """Hand audio to the outputs that take it; in the reader's thread."""
+        for output in self._listeners:
+            output.hear(block)
+
     def _offer(self) -> None:
         """Hand what is new to all outputs."""
         self._state = self._offers.offer(self._state, self._clock())
@@ -407,16 +397,3 @@ class LiveSession:
                 line = self._line(stream, stream.meter.whole, self._ended_s) | {"whole_run": True}
                 output.handle(WriteStatistics(line), None)
         output.close()
-
-    def _result(self) -> LiveResult:
-        events, facts = self._finished, self._state.facts
-        each = [stream.meter.whole for stream in self._streams]
-        return LiveResult(
-            statistics=each[0] if len(each) == 1 else Counts.sum(each),
-            elapsed_s=self._elapsed_s(self._ended_s),
-            recordings=tuple(event for event in events if isinstance(event, RecordingFinished)),
-            saved=tuple(event.path for event in events if isinstance(event, ImageSaved)),
-            problems=tuple(event.problem for event in events if isinstance(event, OutputFailed)),
-            notes=() if facts is None else facts.notes,
-            streams=tuple(zip((stream.name for stream in self._state.streams), each, strict=True)),
-        )

@@ -107,6 +107,8 @@ class StreamState:
     """Presentation time of the frame shown."""
     rate: Fraction | None = None
     """Frames per second, where the source says so."""
+    has_audio: bool = False
+    """Whether the source hands audio to outputs that take it."""
     notice: str | None = None
     """Trouble with the source right now, in words; None while all is well."""
     lost_at_s: float = 0.0
@@ -160,6 +162,11 @@ class LiveState:
     def rate(self) -> Fraction | None:
         """The highest frame rate of all streams; None where none says."""
         return max((stream.rate for stream in self.streams if stream.rate is not None), default=None)
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether outputs get audio: that of a single stream."""
+        return len(self.streams) == 1 and self.streams[0].has_audio
 
     @property
     def silence_s(self) -> float:

@@ -11,6 +11,7 @@ from streamcam.sinks.image import IMAGE_SUFFIXES, ImageSink, open_image_sink
 from streamcam.sinks.locks import lock, unlock
 from streamcam.sinks.masks import open_mask_sink
 from streamcam.sinks.memory import MemorySink
+from streamcam.sinks.pane import PANE, PaneSink, pane_path
 from streamcam.sinks.part_file import check_output, discard_all, same_file
 from streamcam.sinks.publication import PROTOCOLS, Publication, check_publication
 from streamcam.sinks.recording import Recording, check_recording
@@ -32,12 +33,14 @@ from streamcam.sinks.video import VideoSink
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "PANE",
     "PROTOCOLS",
     "SINKS",
     "EvidenceSink",
     "ImageSink",
     "MemorySink",
     "Opener",
+    "PaneSink",
     "Publication",
     "Recording",
     "ResumableSink",
@@ -65,6 +68,7 @@ __all__ = [
     "open_sink",
     "open_store",
     "output_size",
+    "pane_path",
     "parts_path",
     "same_file",
     "shows_images",

@@ -60,6 +60,8 @@ class _Row:
     time_s: float
     thumbnail: bytes | None
     """A JPEG file."""
+    roi: tuple[float, float]
+    """Share of the heat inside the region of interest, and of the frame that it covers; NaN without one."""
 
 
 class EvidenceSink(Sink):
@@ -115,15 +117,18 @@ class EvidenceSink(Sink):
         if not self._is_open:
             raise SinkError(f"{str(self._path)!r} is closed already")
         check_part(self._path)
-        stabilized, thumbnail = frame.stabilized, None
+        stabilized, thumbnail, roi = frame.stabilized, None, (math.nan, math.nan)
         if stabilized is None:
             explanation = Explanation(self._written, {}, (), (), "", "", Region())
         else:
             explanation = stabilized.explanation
+            inside = None if stabilized.localization is None else stabilized.localization.inside
+            if inside is not None:
+                roi = next(iter(inside.shares.values()), math.nan), inside.area
             if explanation.starts_shot or frame.time_s >= self._thumbnail_due_s:
                 self._thumbnail_due_s = frame.time_s + THUMBNAIL_INTERVAL_S
                 thumbnail = self._make_thumbnail(stabilized.frame.image)
-        self._waiting.append(_Row(explanation, frame.pts, frame.duration, frame.time_s, thumbnail))
+        self._waiting.append(_Row(explanation, frame.pts, frame.duration, frame.time_s, thumbnail, roi))
         self._written += 1
         if len(self._waiting) == FRAMES_AT_ONCE:
             self._flush()
@@ -180,6 +185,7 @@ class EvidenceSink(Sink):
             "pts": np.array([row.pts for row in rows], np.int64),
             "durations": np.array([row.duration for row in rows], np.int64),
             "times_s": np.array([row.time_s for row in rows], np.float64),
+            "roi": np.array([row.roi for row in rows], TABLES["roi"]),
         }
         shown = itertools.chain.from_iterable(row.explanation.predictions for row in rows)
         with self._refusals("cannot be written"):

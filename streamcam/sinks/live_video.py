@@ -8,11 +8,15 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from streamcam.explanations import RenderedFrame
+from streamcam.frames import AudioBlock
+from streamcam.media.audio_feed import AudioFeed, set_up_audio
 from streamcam.media.containers import FRAGMENT_S
 from streamcam.media.encoders import EncoderSettings, Encoding, choose_encoding
 from streamcam.media.images import Image, blank_like, planes_of, tags_of
@@ -20,6 +24,17 @@ from streamcam.media.scaling import Resampler
 
 _ENCODER = EncoderSettings(preset="superfast")
 _FALLBACK_RATE = Fraction(30)
+
+
+_AUDIO_RATE = 48_000
+_GAP_S = 1.0
+"""Gaps in the audio that are longer stay gaps; shorter ones are filled with silence."""
+
+_OVERLAP_S = 0.2
+"""Audio that begins earlier than that before the end of what was written is left out."""
+
+_INTERLEAVING = {"max_interleave_delta": "500000"}
+"""How long images wait for audio that does not come, in microseconds."""
 
 
 def choose_live_encoding(path: Path) -> Encoding:
@@ -38,6 +53,8 @@ class LiveTarget:
     container_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
     encoder_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Options besides those of the encoding."""
+    audio: str | None = None
+    """FFmpeg's name of the encoder of audio; None where it takes none."""
     timeout_s: float | None = None
     """How long opening and each write may take, in seconds; None for ever."""
 
@@ -49,26 +66,30 @@ class LiveVideo:
     is scaled to it.
     """
 
-    def __init__(self, target: LiveTarget, first: RenderedFrame, rate: Fraction | None) -> None:
+    def __init__(
+        self, target: LiveTarget, first: RenderedFrame, rate: Fraction | None, *, has_audio: bool = False
+    ) -> None:
         """Open the container, and start the encoder.
 
         Args:
             target: Where it goes.
             first: The first frame, which decides about the size; it is not written yet.
             rate: Frames per second, as far as known; the timing does not depend on it.
+            has_audio: Whether audio comes with the images.
 
         Raises:
             av.error.FFmpegError: if container or encoder refuse.
         """
         image, encoding = first.image, target.encoding
-        self._first_pts = first.pts
+        self._first_pts, self._first_s = first.pts, first.time_s
+        self._audio_end_s = 0.0
         self._next_keyframe = 0
         self._resampler = Resampler()
         self._container: OutputContainer = av.open(
             target.url,
             "w",
             format=target.muxer,
-            container_options=dict(target.container_options),
+            container_options={**target.container_options, **_INTERLEAVING},
             timeout=target.timeout_s,
         )
         try:
@@ -85,6 +106,7 @@ class LiveVideo:
             tags = tags_of(image)
             context.color_range, context.colorspace = tags.color_range, tags.colorspace
             context.color_primaries, context.color_trc = tags.color_primaries, tags.color_trc
+            self._audio = self._add_audio(target.audio) if has_audio and target.audio is not None else None
             self._container.start_encoding()
         except BaseException:
             self._container.close()
@@ -99,20 +121,47 @@ class LiveVideo:
         """
         self._container.mux(self._stream.encode(self._prepare(frame)))
 
+    def write_audio(self, block: AudioBlock) -> None:
+        """Encode audio, and hand it over; what is from before the first frame is left out.
+
+        Raises:
+            av.error.FFmpegError: if encoder, disk or network refuse.
+        """
+        time_s = block.time_s - self._first_s
+        if self._audio is None or time_s < 0 or time_s < self._audio_end_s - _OVERLAP_S:
+            return
+        if time_s > self._audio_end_s + _GAP_S:
+            self._container.mux(self._audio.restart())
+        audio = block.audio
+        # A copy with a time of its own: others publish the same block.
+        timed = AudioFrame.from_ndarray(audio.to_ndarray(), audio.format.name, audio.layout.name)
+        timed.sample_rate, timed.time_base = audio.sample_rate, Fraction(1, audio.sample_rate)
+        timed.pts = round(time_s * audio.sample_rate)
+        self._audio_end_s = time_s + audio.samples / audio.sample_rate
+        self._container.mux(self._audio.encode(timed))
+
     def finish(self) -> None:
-        """Write what the encoder still holds, and close.
+        """Write what the encoders still hold, and close.
 
         Raises:
             av.error.FFmpegError: if encoder, disk or network refuse; it is closed then, too.
         """
         try:
             self._container.mux(self._stream.encode(None))
+            if self._audio is not None:
+                self._container.mux(self._audio.flush())
         finally:
             self._container.close()
 
     def close(self) -> None:
         """Close without what the encoder still holds."""
         self._container.close()
+
+    def _add_audio(self, encoder: str) -> AudioFeed:
+        stream = self._container.add_stream(encoder, rate=_AUDIO_RATE)
+        assert isinstance(stream, AudioStream)
+        set_up_audio(stream.codec_context, "stereo", _AUDIO_RATE)
+        return AudioFeed(stream)
 
     def _prepare(self, frame: RenderedFrame) -> Image:
         """Copy an image, timed from the first frame on, as a keyframe once a second."""

@@ -12,6 +12,8 @@ from av.error import FFmpegError, ProtocolNotFoundError
 
 from streamcam.errors import InvalidArgumentError, NoDirectoryError, SinkError, map_errors, unknown_name
 from streamcam.explanations import RenderedFrame
+from streamcam.frames import AudioBlock
+from streamcam.media.protocols import has_muxer, has_protocol
 from streamcam.media.urls import redact, scheme_of, split_url
 from streamcam.sinks.base import Sink
 from streamcam.sinks.live_video import LiveTarget, LiveVideo, choose_live_encoding
@@ -29,19 +31,28 @@ class Protocol:
     """Suffix of files whose encoding it takes."""
     options: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Options of the muxer."""
+    audio: str = "aac"
+    """FFmpeg's name of the encoder of audio."""
+    needs: str | None = None
+    """The protocol that FFmpeg has to be built with; see `has_protocol`."""
+
+    @property
+    def is_available(self) -> bool:
+        """Whether FFmpeg here can publish in this way."""
+        return has_muxer(self.muxer) and (self.needs is None or has_protocol(self.needs))
 
 
 _LOW_DELAY = {"flush_packets": "1"}
 
 PROTOCOLS: dict[str, Protocol] = {
     "rtmp": Protocol("flv", ".mp4", {"flvflags": "no_duration_filesize", **_LOW_DELAY}),
-    "rtmps": Protocol("flv", ".mp4", {"flvflags": "no_duration_filesize", **_LOW_DELAY}),
+    "rtmps": Protocol("flv", ".mp4", {"flvflags": "no_duration_filesize", **_LOW_DELAY}, needs="tls"),
     "rtsp": Protocol("rtsp", ".ts", {"rtsp_transport": "tcp"}),
-    "rtsps": Protocol("rtsp", ".ts", {"rtsp_transport": "tcp"}),
-    "srt": Protocol("mpegts", ".ts", _LOW_DELAY),
+    "rtsps": Protocol("rtsp", ".ts", {"rtsp_transport": "tcp"}, needs="tls"),
+    "srt": Protocol("mpegts", ".ts", _LOW_DELAY, needs="srt"),
     "udp": Protocol("mpegts", ".ts", _LOW_DELAY),
     "tcp": Protocol("mpegts", ".ts", _LOW_DELAY),
-    "whip": Protocol("whip", ".ts"),
+    "whip": Protocol("whip", ".ts", audio="libopus", needs="tls"),
     "hls": Protocol(
         "hls",
         ".ts",
@@ -56,7 +67,7 @@ def check_publication(target: str) -> None:
     """Check, before any work, that something can be published there, without connecting.
 
     Raises:
-        InvalidArgumentError: if it is no target, or names no host.
+        InvalidArgumentError: if it is no target, names no host, or takes what FFmpeg here does not have.
         NoDirectoryError: if the folder's parent does not exist.
     """
     _target(target)
@@ -68,12 +79,13 @@ class Publication(Sink):
     It connects with the first image. One that has failed stays so: make another to connect again.
     """
 
-    def __init__(self, target: str, *, rate: Fraction | None = None) -> None:
+    def __init__(self, target: str, *, rate: Fraction | None = None, has_audio: bool = False) -> None:
         """Prepare a publication.
 
         Args:
             target: A URL with a scheme in `PROTOCOLS`.
             rate: Frames per second, as far as known.
+            has_audio: Whether audio comes with the images.
 
         Raises:
             InvalidArgumentError: if it is no target.
@@ -81,7 +93,7 @@ class Publication(Sink):
         """
         self._target = _target(target)
         self.name = redact(target)
-        self._rate = rate
+        self._rate, self._has_audio = rate, has_audio
         self._video: LiveVideo | None = None
 
     def write(self, frame: RenderedFrame) -> None:
@@ -94,8 +106,18 @@ class Publication(Sink):
             if self._video is None:
                 if self._target.muxer == "hls":
                     Path(self._target.url).parent.mkdir(exist_ok=True)
-                self._video = LiveVideo(self._target, frame, self._rate)
+                self._video = LiveVideo(self._target, frame, self._rate, has_audio=self._has_audio)
             self._video.write(frame)
+
+    def write_audio(self, block: AudioBlock) -> None:
+        """Send audio; what comes before the first frame is left out.
+
+        Raises:
+            SinkError: if the server is gone.
+        """
+        if self._video is not None:
+            with self._mapped_errors():
+                self._video.write_audio(block)
 
     def finish(self, *, cut_short: bool = False) -> None:  # noqa: ARG002 - live, every end is one
         """End the stream in order.
@@ -143,6 +165,9 @@ def _target(text: str) -> LiveTarget:
             )
         raise unknown_name("protocol", name, PROTOCOLS)
     protocol = PROTOCOLS[name]
+    if not protocol.is_available:
+        there = ", ".join(f"{each}:…" for each, row in PROTOCOLS.items() if row.is_available)
+        raise InvalidArgumentError(f"FFmpeg here is built without {name}; publish to one of: {there}")
     url = text
     if name == "hls":
         folder = Path(rest)
@@ -155,8 +180,9 @@ def _target(text: str) -> LiveTarget:
             raise InvalidArgumentError(
                 f"{redact(rest)!r} is no address of a WHIP server; give whip:https://…"
             )
+    options = dict(protocol.options)
     if name != "hls" and not split_url(url).netloc:
         raise InvalidArgumentError(f"{redact(text)!r} names no host; give {name}://HOST:PORT/…")
     encoding = choose_live_encoding(Path(f"stream{protocol.files}"))
     tune = {"tune": "zerolatency"} if encoding.encoder == "libx264" else {}
-    return LiveTarget(url, protocol.muxer, encoding, protocol.options, tune, _TIMEOUT_S)
+    return LiveTarget(url, protocol.muxer, encoding, options, tune, protocol.audio, _TIMEOUT_S)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError
+from streamcam.evidence.format import SUFFIXES
 from streamcam.frames import SourceInfo
 from streamcam.media.containers import CONTAINERS
 from streamcam.media.encoders import EncoderSettings
@@ -130,7 +131,7 @@ SINKS: list[SinkKind] = [
         lambda location, _info: is_pattern(Path(location)),
         annotates=True,
     ),
-    SinkKind("evidence", (".h5", ".hdf5"), _open_evidence, "evidence.h5"),
+    SinkKind("evidence", SUFFIXES, _open_evidence, "evidence.h5"),
 ]
 """Every kind of output. The first row that has the location's suffix or scheme and takes the location wins:
 one appended for a suffix that is here already is not reached, unless it is inserted before that row."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import abc
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
-from streamcam.frames import Frame, SourceInfo, SourceReport
+from streamcam.frames import AudioBlock, Frame, SourceInfo, SourceReport
 
 
 class StopFlag:
@@ -49,6 +49,8 @@ class Source(abc.ABC):
 
     Attributes:
         is_live: Whether frames arrive when they arrive, so that a slow reader misses some.
+        on_audio: Receives the audio of a live source that has any, in the thread that iterates, each block
+            before the frames that come after it; None where nobody listens. Set before the iteration.
         notice: What is wrong right now, in words, where that may pass: a camera that was unplugged. None
             while all is well.
         is_insistent: Whether a live source that cannot be opened at first is tried again, as later on: where
@@ -57,6 +59,7 @@ class Source(abc.ABC):
     """
 
     is_live: bool = False
+    on_audio: Callable[[AudioBlock], None] | None = None
     notice: str | None = None
     is_insistent: bool = False
     stop_flag: StopFlag

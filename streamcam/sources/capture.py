@@ -9,10 +9,11 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 
+from av.audio.frame import AudioFrame
 from av.error import FFmpegError
 
 from streamcam.errors import SourceError
-from streamcam.frames import Frame, SourceInfo, SourceReport
+from streamcam.frames import AudioBlock, Frame, SourceInfo, SourceReport
 from streamcam.media.images import Image, tags_of
 from streamcam.media.scaling import Resampler
 from streamcam.media.side_data import Orientation, orientation_of
@@ -44,16 +45,29 @@ class CapturedImage:
     """On the device's own clock, in seconds; None where it has none. Need not make sense."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class CapturedAudio:
+    """A piece of audio as a stream delivered it."""
+
+    audio: AudioFrame
+    time_s: float | None = None
+    """On the clock of the stream's images, in seconds."""
+
+
 class Capture(abc.ABC):
     """A camera or stream that can be opened again after it has failed. Belongs to one thread.
 
     Attributes:
         name: What a message calls it, without credentials.
         rate: Frames per second as announced, once it is open; None where nobody knows.
+        has_audio: Whether audio comes with the images, once it is open.
+        hands_audio: Whether `read` returns audio, too; where nobody listens it is not decoded.
     """
 
     name: str
     rate: Fraction | None = None
+    has_audio: bool = False
+    hands_audio: bool = False
 
     @abc.abstractmethod
     def open(self) -> None:
@@ -64,11 +78,12 @@ class Capture(abc.ABC):
         """
 
     @abc.abstractmethod
-    def read(self) -> CapturedImage | None:
+    def read(self) -> CapturedImage | CapturedAudio | None:
         """Wait for the next image, but not forever.
 
         Returns:
-            The image; None if there was none yet and it may be asked for again.
+            The image, or audio where that is handed over; None if there was none yet and it may be asked for
+            again.
 
         Raises:
             SourceError: if there will be none unless it is opened again.
@@ -109,6 +124,7 @@ class ReconnectingSource(Source):
     def __iter__(self) -> Iterator[Frame]:
         """Connect, and yield frames until `stop`."""
         delay_s = _FIRST_DELAY_S
+        self._capture.hands_audio = self.on_audio is not None
         try:
             is_open = False
             if not self.is_insistent:
@@ -150,6 +166,9 @@ class ReconnectingSource(Source):
             received_at = time.monotonic()
             if captured is None:
                 continue
+            if isinstance(captured, CapturedAudio):
+                self._hand_over(captured)
+                continue
             if orientation is None:  # once, as for files: asking for it is not free
                 orientation = orientation_of(captured.image)
             try:
@@ -166,15 +185,22 @@ class ReconnectingSource(Source):
             yield Frame(image, self._count, pts, TIME_BASE, received_at)
             self._count += 1
 
+    def _hand_over(self, captured: CapturedAudio) -> None:
+        """Hand audio to who listens, on the clock of the frames; what comes before the first has no place."""
+        time_s = None if captured.time_s is None else self._clock.locate(captured.time_s)
+        if self.on_audio is not None and time_s is not None:
+            self.on_audio(AudioBlock(captured.audio, time_s))
+
     def _describe(self, image: Image) -> None:
-        """Note the size of the newest frame and the rate that was announced."""
-        described = (image.width, image.height, self._capture.rate)
-        if described != (self._info.width, self._info.height, self._info.rate):
+        """Note the size of the newest frame, and what was announced."""
+        described = (image.width, image.height, self._capture.rate, self._capture.has_audio)
+        if described != (self._info.width, self._info.height, self._info.rate, self._info.has_audio):
             self._info = dataclasses.replace(
                 self._info,
                 width=image.width,
                 height=image.height,
                 rate=self._capture.rate,
+                has_audio=self._capture.has_audio,
                 color=tags_of(image),
             )
 
@@ -215,3 +241,19 @@ class LiveClock:
                 time_s = device_s + self._device_offset
         self._last = max(round(time_s / TIME_BASE), self._last + _STEP)
         return self._last
+
+    def locate(self, device_s: float) -> float | None:
+        """Return where a time of the device's clock lies, in seconds since the first frame.
+
+        Returns:
+            None before the first frame, and where the device's clock makes no sense.
+        """
+        return None if self._device_offset is None else device_s + self._device_offset
+
+    def since_first(self, at: float) -> float:
+        """Return how long after the first frame's arrival a time is, in seconds.
+
+        Args:
+            at: A time after that, in monotonic seconds.
+        """
+        return 0.0 if self._begin is None else at - self._begin

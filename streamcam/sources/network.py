@@ -7,18 +7,21 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import av
+from av.audio.frame import AudioFrame
 from av.container import InputContainer
 from av.error import EOFError as EndOfStreamError
 from av.error import ExitError, FFmpegError, ProtocolNotFoundError
+from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from streamcam.errors import InvalidArgumentError, SourceError, unknown_name
-from streamcam.media.demux import LARGEST_PIXELS, video_streams
+from streamcam.media.demux import LARGEST_PIXELS, audio_stream, video_streams
 from streamcam.media.urls import redact, scheme_of, split_url
 from streamcam.sources.base import Source
-from streamcam.sources.capture import Capture, CapturedImage, ReconnectingSource
+from streamcam.sources.capture import Capture, CapturedAudio, CapturedImage, ReconnectingSource
 from streamcam.sources.settings import SourceSettings
 
 SCHEMES: dict[str, str] = {
@@ -108,7 +111,7 @@ class NetworkCapture(Capture):
         if scheme in ("rtsp", "rtsps"):
             self._options["rtsp_transport"] = "tcp"  # over UDP, images arrive torn
         self._container: InputContainer | None = None
-        self._images: Iterator[VideoFrame | None] = iter(())
+        self._decoded: Iterator[VideoFrame | AudioFrame | None] = iter(())
 
     def open(self) -> None:
         """Connect, and find out what is sent.
@@ -131,33 +134,38 @@ class NetworkCapture(Capture):
             if isinstance(error, ExitError) or time.monotonic() - began_at >= self._timeouts_s[0]:
                 raise SourceError(f"{self.name!r} did not answer within {self._timeouts_s[0]:g} s") from None
             raise SourceError(f"{self.name!r} cannot be opened ({_reason(error)})") from None
-        self._images = self._decode(self._container)
+        self._decoded = self._decode(self._container)
 
-    def read(self) -> CapturedImage | None:
+    def read(self) -> CapturedImage | CapturedAudio | None:
         """Wait for whatever comes next.
 
         Returns:
-            The image; None where something else came.
+            The image, or audio where that is handed over; None where something else came.
 
         Raises:
             SourceError: if the stream has ended, or no images arrive any more.
         """
         try:
-            image = next(self._images)
+            decoded = next(self._decoded)
         except StopIteration:
             raise SourceError(f"{self.name!r} has ended") from None
-        return None if image is None else CapturedImage(image, image.time)
+        if isinstance(decoded, AudioFrame):
+            return CapturedAudio(decoded, decoded.time)
+        return None if decoded is None else CapturedImage(decoded, decoded.time)
 
     def close(self) -> None:
         """Disconnect."""
-        self._images = iter(())
+        self._decoded = iter(())
         if self._container is not None:
             container, self._container = self._container, None
             with contextlib.suppress(FFmpegError, OSError):
                 container.close()
 
-    def _decode(self, container: InputContainer) -> Iterator[VideoFrame | None]:
-        """Yield images, past packets that cannot be decoded; None for each packet that gave none."""
+    def _decode(self, container: InputContainer) -> Iterator[VideoFrame | AudioFrame | None]:
+        """Yield images and, where it is handed over, audio, past packets that cannot be decoded.
+
+        Yields None for each packet that gave nothing.
+        """
         videos = video_streams(container)
         stream = next((video for video in videos if video.codec_context is not None), None)
         if stream is None:
@@ -167,6 +175,8 @@ class NetworkCapture(Capture):
             raise SourceError(f"{self.name!r} sends images of {width}x{height}, which are too large")
         stream.thread_type = "SLICE"  # frames in parallel would each come a few frames late
         self.rate = stream.guessed_rate
+        audio = audio_stream(container)
+        self.has_audio = audio is not None
         errors, last_at = 0, time.monotonic()
         while errors < _ERRORS_IN_A_ROW:
             try:
@@ -179,6 +189,8 @@ class NetworkCapture(Capture):
                     elif time.monotonic() - last_at > _NO_IMAGE_S:
                         raise SourceError(f"{self.name!r} has sent no image for {_NO_IMAGE_S:g} s")
                     yield from images or (None,)
+                    if self.hands_audio and audio is not None and packet.stream == audio and packet.size:
+                        yield from _decoded_audio(packet)
                 return
             except EndOfStreamError:
                 return
@@ -189,6 +201,14 @@ class NetworkCapture(Capture):
             except FFmpegError:
                 errors += 1
         raise SourceError(f"{self.name!r} sends what cannot be decoded")
+
+
+def _decoded_audio(packet: Packet[Any]) -> list[AudioFrame]:
+    """Decode a packet of audio; a damaged one is a gap."""
+    try:
+        return cast("list[AudioFrame]", packet.decode())
+    except FFmpegError:
+        return []
 
 
 def _reason(error: BaseException) -> str:

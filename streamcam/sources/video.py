@@ -77,7 +77,7 @@ def open_video(location: str | int | Path, settings: SourceSettings) -> Source:
         return _open_file(path, settings)
     # What is shown live has 8 bits, and no more colors than a camera sends.
     settings = dataclasses.replace(settings, depth=settings.depth or 8, chroma=settings.chroma or "420")
-    return play(lambda: _open_file(path, settings), loop=settings.loop)
+    return play(lambda: _open_file(path, settings), loop=settings.loop, audio=path)
 
 
 def _open_file(path: Path, settings: SourceSettings) -> VideoSource:

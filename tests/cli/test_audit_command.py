@@ -69,6 +69,8 @@ def test_figures_can_be_printed_as_json(capfd: pytest.CaptureFixture[str]) -> No
         (["--fail-under", "60"], "--fail-under is a score from 0 to 1, not 60"),
         (["--junit", "no/audit.xml"], "there is no directory 'no'; make it first"),
         (["--roi", "1,2,3"], "--roi 1,2,3 has 3 numbers"),
+        (["-o", "audit.pdf"], "'audit.pdf' is no page: an audit writes HTML"),
+        (["--pictures", "no/there"], "there is no directory 'no'; make it first"),
     ],
 )
 def test_mistakes_are_reported_before_a_network_is_loaded(
@@ -80,6 +82,23 @@ def test_mistakes_are_reported_before_a_network_is_loaded(
     said = capfd.readouterr().err
     assert says in said
     assert said.count("\n") == 1
+
+
+def test_pages_and_pictures_are_written(thing: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    command = [*BASE, "--model", "color_networks:by_background", "-o", "audit.html", "--pictures", "worst"]
+    assert run(command) == 0
+    assert capfd.readouterr().out.splitlines()[-2:] == ["wrote audit.html", "wrote worst"]
+    page = (thing / "audit.html").read_text(encoding="utf-8")
+    assert "<strong>thing leans on the background</strong>" in page
+    assert page.count("data:image/jpeg;base64,") == 9
+    names = sorted(path.name for path in (thing / "worst").iterdir())
+    assert len(names) == 9
+    assert names[0] == "thing_0.00s_background-blurred.jpg"
+    assert run(command) == 2
+    assert "'audit.html' exists" in capfd.readouterr().err
+    assert run([*BASE, "--model", "no_such_module:factory", "--pictures", "worst"]) == 2
+    assert "'worst' is not empty; --overwrite saves pictures beside" in capfd.readouterr().err
+    assert run([*command, "--overwrite"]) == 0
 
 
 def test_a_directory_is_no_file_to_write(work: Path, capfd: pytest.CaptureFixture[str]) -> None:

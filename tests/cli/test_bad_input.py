@@ -343,11 +343,11 @@ MISTAKES = [
         {"boxes": True, "masks": "masks.mp4"},
     ),
     Mistake(
-        "-o out.mp4 --roi 10,10,9999,20",
+        "-o out.mp4 --roi 9000,10,9999,20",
         MISUSE,
         InvalidArgumentError,
-        r"`roi` 10,10,9999,20 is not in the picture, which is \d+x\d+ pixels",
-        {"roi": "10,10,9999,20"},
+        r"`roi` 9000,10,9999,20 is outside the picture, which is \d+x\d+ pixels",
+        {"roi": "9000,10,9999,20"},
     ),
     Mistake("-o out.mp4 --start 99", FAILED, SourceError, r"'clip\.mp4'.*99 s.*`start_s`", {"start_s": 99.0}),
     Mistake(

@@ -29,7 +29,14 @@ from streamcam.errors import (
     UnknownNameError,
 )
 from streamcam.evidence import Evidence, open_evidence
-from streamcam.explanations import Explanation, Prediction, RenderedFrame, StabilizedFrame
+from streamcam.explanations import (
+    Explanation,
+    HeatInside,
+    Localization,
+    Prediction,
+    RenderedFrame,
+    StabilizedFrame,
+)
 from streamcam.frames import Frame
 from streamcam.sinks import EvidenceSink, open_evidence_sink
 
@@ -213,11 +220,11 @@ def test_files_that_are_no_evidence_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceNotFoundError, match="there is no file"):
         open_evidence(tmp_path / "missing.h5")
     (tmp_path / "text.h5").write_text("hello")
-    with pytest.raises(SourceError, match=r"'.*text.h5' is not an evidence file"):
+    with pytest.raises(InvalidArgumentError, match=r"'.*text.h5' is not an evidence file"):
         open_evidence(tmp_path / "text.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["a"] = 1
-    with pytest.raises(SourceError, match="of another program"):
+    with pytest.raises(InvalidArgumentError, match="of another program"):
         open_evidence(tmp_path / "other.h5")
 
 
@@ -311,3 +318,26 @@ def test_reading_needs_no_network_and_no_video(tmp_path: Path) -> None:
         [sys.executable, "-c", program, str(tmp_path / "kept.h5")], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_the_share_of_the_heat_inside_a_region_is_kept(tmp_path: Path) -> None:
+    sink = open_evidence_sink(tmp_path / "kept.h5", info_of(), overwrite=False)
+    sink.identify({}, {}, ["cat"])
+    mask = np.ones((1, 1), np.bool_)
+    for index, inside in enumerate([HeatInside(mask, 0.25, {CAT: 0.75}), HeatInside(mask, 0.5, {}), None]):
+        frame = rendered(with_probabilities(index))
+        assert frame.stabilized is not None
+        stabilized = dataclasses.replace(frame.stabilized, localization=Localization(inside=inside))
+        sink.write(dataclasses.replace(frame, stabilized=stabilized))
+    sink.finish()
+    with streamcam.open_evidence(tmp_path / "kept.h5") as evidence:
+        np.testing.assert_array_equal(evidence.roi_shares, [[0.75, 0.25], [np.nan, 0.5], [np.nan, np.nan]])
+
+
+def test_evidence_from_before_there_were_regions_is_read(tmp_path: Path) -> None:
+    written(tmp_path, [with_probabilities(index) for index in range(3)]).close()
+    with h5py.File(tmp_path / "kept.h5", "a") as file:
+        del file["roi"]
+    with streamcam.open_evidence(tmp_path / "kept.h5") as evidence:
+        assert len(evidence) == 3
+        assert np.isnan(evidence.roi_shares).all()

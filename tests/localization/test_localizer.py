@@ -169,5 +169,5 @@ def test_a_video_that_never_has_the_region_says_so() -> None:
 def test_the_region_of_a_live_source_is_read_with_its_first_frame() -> None:
     localizer = Localizer(LocalizationSettings(roi="0,0,80,80"))
     assert localization_of(localizer.locate(frame_of({CAT: hot((2, 2))}))).inside is not None
-    with pytest.raises(InvalidArgumentError, match="not in the picture"):
-        Localizer(LocalizationSettings(roi="0,0,80,800")).locate(frame_of({CAT: hot((2, 2))}))
+    with pytest.raises(InvalidArgumentError, match="outside the picture"):
+        Localizer(LocalizationSettings(roi="0,800,80,900")).locate(frame_of({CAT: hot((2, 2))}))

@@ -52,6 +52,26 @@ def test_a_region_smaller_than_a_cell_covers_the_nearest() -> None:
     assert cells("3.6,2.6,3.9,2.9") == [[2, 3]]
 
 
+def test_what_lies_beyond_the_picture_is_cut_off() -> None:
+    assert cells("10,6,99,99") == block(10, 6, 16, 8)
+    assert cells("-5,-5,3,2") == block(0, 0, 3, 2)
+    # A triangle whose middle is far outside: of a cell that it only touches, the nearest one inside.
+    assert cells("15.7,0,900,-1,900,0.4") == [[0, 15]]
+    assert cells("-16,0,16,0,-16,32") == cells("0,0,16,0,0,16")
+
+
+def test_the_segment_is_the_box_around_the_heat() -> None:
+    heat = np.zeros((4, 8), np.float32)
+    heat[1:3, 2:5] = 1
+    heat[0, 7] = 0.9
+    region = read_region("segment", INFO)
+    assert region.mask(frame(), SHAPE) is None
+    mask = region.mask(dataclasses.replace(frame(), heatmaps={3: heat}), SHAPE)
+    assert mask is not None
+    # Just beyond the warm cells, linear interpolation leaves a quarter, less than the threshold of 0.3.
+    assert np.argwhere(mask).tolist() == block(4, 2, 10, 6)
+
+
 def test_the_center_is_the_middle_half_of_both_sides() -> None:
     assert cells("center") == block(4, 2, 12, 6)
 
@@ -125,8 +145,9 @@ def test_what_moves_has_changed_since_the_frame_before() -> None:
 
 
 BAD = [
-    ("10,10,17,12", r"`roi` 10,10,17,12 is not in the picture, which is 16x8 pixels"),
-    ("-1,0,4,4", r"is not in the picture"),
+    ("16,0,20,4", r"`roi` 16,0,20,4 is outside the picture, which is 16x8 pixels"),
+    ("-4,0,0,4", r"is outside the picture"),
+    ("-9,4,-1,-9,-2,-9", r"is outside the picture"),
     ("6,1,2,4", r"`roi` 6,1,2,4 is empty: a box is left, top, right and bottom edge"),
     ("1,1,1,1,1,1", "is empty"),
     ("1,2", "has 2 numbers; give a box LEFT,TOP,RIGHT,BOTTOM or a polygon"),
@@ -148,7 +169,7 @@ def test_what_is_no_region_is_refused_in_a_line(text: str, says: str) -> None:
 FILES: list[tuple[str, Any, str]] = [
     ("boxes.jsonl", {"frame": 20, "box": [0, 0, 1, 1]}, r"boxes for frame 20, and .* has 20 frames, counted"),
     ("boxes.jsonl", {"frame": -1, "box": [0, 0, 1, 1]}, r"line 1: a frame is a whole number from 0, not -1"),
-    ("boxes.jsonl", {"frame": 1, "box": [0, 0, 99, 1]}, r"line 1 is not in the picture"),
+    ("boxes.jsonl", {"frame": 1, "box": [16, 0, 99, 1]}, r"line 1 is outside the picture"),
     ("boxes.jsonl", {"frame": 1, "box": [4, 4, 2, 5]}, r"line 1 is empty"),
     ("boxes.jsonl", {"frame": 1, "box": 5}, r"cannot be read: .*"),
     ("boxes.jsonl", {"frame": 1}, r"holds no boxes"),

@@ -52,6 +52,8 @@ def cut(image: Image, rectangle: Rectangle) -> np.ndarray:
     [
         ((1920, 1080), 4, (3, 2)),  # with the original five, as large as they get on a screen
         ((1920, 1080), 3, (2, 2)),
+        ((1920, 1080), 2, (3, 1)),  # a fourth cell would be a black quarter
+        ((2000, 200), 2, (1, 3)),
         ((1080, 1920), 4, (5, 1)),  # upright videos stand beside each other
         ((2000, 200), 4, (1, 5)),  # panoramas above each other
     ],

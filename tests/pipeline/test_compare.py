@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 import skimage.data
-from media_factory import Audio, frame_times_of, make_clip, packets_of
+from media_factory import Audio, frame_times_of, images_of, make_clip, packets_of
 from PIL import Image
 
 import streamcam
 from streamcam import Comparison, LocalizationSettings, OverlaySettings, RenderSettings, TemporalSettings
 from streamcam.errors import InvalidArgumentError
+from streamcam.media.encoders import EncoderSettings
 from streamcam.overlay.panes import lay_out
 from streamcam.panes import PaneGrid
 
@@ -106,3 +109,52 @@ def test_what_cannot_be_compared_is_refused_before_a_network_is_asked(clip: Path
 def test_a_file_of_single_explanations_holds_no_panes(clip: Path, tmp_path: Path, name: str) -> None:
     with pytest.raises(InvalidArgumentError, match=f"{name}' keeps one"):
         streamcam.plan_render(clip, tmp_path / name, comparison=Comparison())
+
+
+def test_files_of_each_pane_are_those_of_a_render_of_its_own(
+    clip: Path, tmp_path: Path, explainer: streamcam.Explainer
+) -> None:
+    settings = RenderSettings(
+        localization=LocalizationSettings(boxes=True),
+        temporal=TemporalSettings(every=2),
+        encoder=EncoderSettings("ffv1"),
+    )
+    beside = {"annotations": ("{pane}.json",), "masks": "{pane}-masks", "evidence": "{pane}.h5"}
+
+    def in_folder(pane: str | None = None) -> RenderSettings:
+        name = "{pane}" if pane is None else f"{pane}-alone"
+        filled: dict[str, Any] = {
+            key: tuple(str(tmp_path / one.format(pane=name)) for one in value)
+            if isinstance(value, tuple)
+            else tmp_path / value.format(pane=name)
+            for key, value in beside.items()
+        }
+        return dataclasses.replace(settings, **filled)
+
+    comparison = Comparison(methods=("gradcam", "eigencam"))
+    streamcam.compare(clip, tmp_path / "panes.mp4", explainer, comparison, settings=in_folder())
+    direct, again = tmp_path / "direct.mkv", tmp_path / "again.mkv"
+    streamcam.render(clip, direct, explainer.variant(method="eigencam"), settings=in_folder("eigencam"))
+    boxes = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("eigencam", "eigencam-alone")]
+    assert boxes[0]["annotations"] == boxes[1]["annotations"]
+    assert boxes[0]["annotations"] != json.loads((tmp_path / "gradcam.json").read_text())["annotations"]
+    for mask in sorted((tmp_path / "eigencam-alone-masks").iterdir()):
+        assert (tmp_path / "eigencam-masks" / mask.name).read_bytes() == mask.read_bytes()
+    with streamcam.open_evidence(tmp_path / "eigencam.h5") as kept:
+        assert (kept.header["run"]["method"], kept.header["identity"]["method"]) == ("eigencam", "eigencam")
+        assert kept.is_complete
+        assert kept.labels == tuple(explainer.model.labels)
+    streamcam.restyle(clip, tmp_path / "eigencam.h5", again, settings=settings)
+    for one, other in zip(images_of(direct), images_of(again), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_smoothing_modes_are_kept_with_each_pane(
+    clip: Path, tmp_path: Path, explainer: streamcam.Explainer
+) -> None:
+    comparison = Comparison(modes=("none", "causal"))
+    settings = RenderSettings(evidence=tmp_path / "{pane}.h5")
+    streamcam.compare(clip, tmp_path / "panes.mp4", explainer, comparison, settings=settings)
+    for mode in comparison.modes:
+        with streamcam.open_evidence(tmp_path / f"{mode}.h5") as kept:
+            assert kept.header["settings"]["temporal"]["mode"] == mode

@@ -16,8 +16,16 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from media_factory import Audio, frame_times_of, make_clip, names_in, overwrite_bytes, packets_of, paint_noise
-from numpy.typing import NDArray
+from media_factory import (
+    Audio,
+    frame_times_of,
+    images_of,
+    make_clip,
+    names_in,
+    overwrite_bytes,
+    packets_of,
+    paint_noise,
+)
 from PIL import Image
 from stage_fakes import CAT, LIMIT_S, FakeExplainer
 from video_runs import render_with
@@ -26,7 +34,6 @@ from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
 from streamcam.media.encoders import EncoderSettings
-from streamcam.media.images import planes_of
 from streamcam.overlay import OverlaySettings
 from streamcam.pipeline import recorded_explainer
 from streamcam.pipeline.results import Progress, RenderResult
@@ -99,11 +106,6 @@ def interrupt(source: Path, output: Path, batch: int, /, **others: Any) -> None:
     dying = Dying(batch)
     with pytest.raises(RuntimeError, match="died"):
         resumable(source, output, dying, on_progress=dying.note, **others)
-
-
-def images_of(path: Path) -> list[NDArray[np.uint8]]:
-    with av.open(str(path)) as container:
-        return [plane.copy() for frame in container.decode(video=0) for plane in planes_of(frame)]
 
 
 def audio_of(path: Path) -> list[tuple[Fraction, bytes]]:

@@ -44,6 +44,7 @@ def test_only_frames_that_both_explained_are_compared(tmp_path: Path) -> None:
 def test_evidence_of_two_videos_is_refused(tmp_path: Path) -> None:
     frames = [frame(0, "cat", 1.0)]
     with kept_evidence(tmp_path, frames) as first, kept_evidence(tmp_path, frames, "other.h5") as second:
+        first.header["input"]["bytes"] = 1
         second.header["input"] |= {"name": "b.mp4", "bytes": 2}
         with pytest.raises(InvalidArgumentError, match=r"'.*other.h5' are of two videos \(.*b.mp4"):
             compare(summarize(first), summarize(second))

@@ -93,3 +93,15 @@ def test_evidence_without_explained_frames_is_refused(tmp_path: Path) -> None:
         pytest.raises(InvalidArgumentError, match="no explained frame"),
     ):
         summarize(evidence)
+
+
+def test_the_share_of_the_heat_in_the_center_and_on_what_changes(tmp_path: Path) -> None:
+    with kept_evidence(tmp_path, [frame(index, "cat", 0.9) for index in range(60)]) as evidence:
+        center, changes = summarize(evidence).figures()["shares"]
+    assert (center["name"], changes["name"]) == ("the center", "what changes")
+    # Along each side heat is full up to a quarter and falls to zero at three quarters: half is in between.
+    assert center["inside"] == pytest.approx((1 / 2) ** 2, abs=0.03)
+    assert center["area"] == pytest.approx(0.25)
+    # Each frame is noise of its own.
+    assert changes["inside"] == pytest.approx(1)
+    assert (changes["area"], changes["least_s"]) == (pytest.approx(1), 1.0)

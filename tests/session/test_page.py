@@ -7,9 +7,11 @@ import dataclasses
 import http.client
 import io
 import json
+import os
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,8 +28,8 @@ from streamcam.session.live import open_session
 from streamcam.session.outputs import LiveFrame
 from streamcam.session.page.access import Access, is_own_host
 from streamcam.session.page.links import is_for_the_room, link_to, qr_code
+from streamcam.session.page.messages import parse_command
 from streamcam.session.page.page import Page
-from streamcam.session.page.server import _parse
 from streamcam.session.page.status import describe_state
 from streamcam.session.settings import LiveSettings, PageSettings
 from streamcam.session.state import ExplainRequest, LiveState, StreamState
@@ -261,12 +263,12 @@ def test_a_flood_of_commands_ends_the_connection(page: Page) -> None:
     ],
 )
 def test_what_is_no_command(text: str) -> None:
-    assert _parse(text) is None
+    assert parse_command(text) is None
 
 
 def test_commands() -> None:
-    assert _parse('{"name": "opacity", "argument": 0.1}') == {"name": "opacity", "argument": 0.1}
-    assert _parse('{"key": "escape"}') == {"key": "escape"}
+    assert parse_command('{"name": "opacity", "argument": 0.1}') == {"name": "opacity", "argument": 0.1}
+    assert parse_command('{"key": "escape"}') == {"key": "escape"}
 
 
 def test_the_state_as_plain_values() -> None:
@@ -334,11 +336,16 @@ def test_the_link_is_announced() -> None:
     assert events == [OutputReady(f"the page: http://127.0.0.1:{page.port}/#{KEY}")]
 
 
-def test_a_port_that_is_taken_is_named(page: Page) -> None:
-    with pytest.raises(
-        SinkError, match=rf"port {page.port} is taken by another program; use `port={page.port + 1}`"
-    ):
+def test_a_port_that_is_taken_is_named_with_its_owner(page: Page) -> None:
+    with pytest.raises(SinkError, match=rf"port {page.port} is taken by .+; use `port=(\d+)`") as refusal:
         Page(PageSettings(port=page.port))
+    message = str(refusal.value)
+    if Path("/proc/net/tcp").exists():
+        assert f"(process {os.getpid()})" in message
+    offered = int(message.rpartition("=")[2].strip("`"))
+    assert page.port < offered or offered == 0
+    other = Page(PageSettings(port=offered))  # what is offered can be had
+    other.close()
 
 
 @pytest.mark.parametrize(

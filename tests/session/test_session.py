@@ -26,7 +26,8 @@ from streamcam.session.captures import Recordings, Snapshots
 from streamcam.session.command_sources import CommandCall, KeyPress
 from streamcam.session.commands import COMMANDS
 from streamcam.session.outputs import LiveFrame, Output, StatisticsFile
-from streamcam.session.session import LiveResult, LiveSession
+from streamcam.session.result import LiveResult
+from streamcam.session.session import LiveSession
 from streamcam.session.settings import LiveSettings
 from streamcam.session.state import STALLED_S, ExplainRequest
 from streamcam.session.threads import ExplainerFor

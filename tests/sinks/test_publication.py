@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 from pathlib import Path
@@ -9,13 +10,34 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media_factory import make_image
+from media_factory import Audio, make_clip, make_image
 from stage_fakes import LIMIT_S
+from waveforms import delay_of, waveform_of
 
 from streamcam.errors import InvalidArgumentError, NoDirectoryError, SinkError
 from streamcam.explanations import RenderedFrame
+from streamcam.frames import AudioBlock
 from streamcam.sinks import Publication, check_publication
+from streamcam.sources import open_source
+from streamcam.sources.base import StopFlag
 from streamcam.sources.capture import TIME_BASE
+from streamcam.sources.paced import PacedSource
+
+
+class HastyStop(StopFlag):
+    """Waits for nothing."""
+
+    def wait(self, timeout_s: float) -> bool:  # noqa: ARG002
+        return self.is_set()
+
+
+def loud_audio(length_s: float) -> av.AudioFrame:
+    """A tone of 440 Hz."""
+    rate = 48000
+    wave = 0.5 * np.sin(np.arange(round(length_s * rate)) * 2 * np.pi * 440 / rate)
+    audio = av.AudioFrame.from_ndarray(wave.astype(np.float32)[None], "flt", "mono")
+    audio.sample_rate = rate
+    return audio
 
 
 def rendered(index: int, size: tuple[int, int] = (64, 48)) -> RenderedFrame:
@@ -69,6 +91,44 @@ def test_a_folder_for_hls_keeps_the_last_segments(tmp_path: Path) -> None:
         assert 250 <= sum(1 for _ in video.decode(video=0)) <= 310
 
 
+def test_audio_is_heard_when_it_was(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=75, audio=[Audio("aac", duration_s=3.0, rate=44100)])
+    source = PacedSource(open_source(clip), audio=clip, clock=lambda: 0.0)
+    source.stop_flag = HastyStop()
+    heard: list[AudioBlock] = []
+    source.on_audio = heard.append
+    assert source.info.has_audio
+    publication = Publication(f"hls:{tmp_path / 'hls'}", has_audio=True)
+    for frame in source:
+        publication.write(RenderedFrame(frame.image, frame.pts, frame.time_base))
+        while heard and heard[0].time_s <= frame.time_s:
+            publication.write_audio(heard.pop(0))
+    publication.finish()
+    played = waveform_of(tmp_path / "hls" / "index.m3u8")
+    given = waveform_of(clip)
+    assert abs(delay_of(played, given)) < 240  # 5 ms
+    loud = slice(9600, 2 * 48000)
+    assert np.corrcoef(played[loud], given[loud])[0, 1] > 0.9
+
+
+def test_gaps_in_the_audio_are_silent_and_what_is_late_is_left_out(tmp_path: Path) -> None:
+    publication = Publication(f"hls:{tmp_path / 'hls'}", has_audio=True)
+    times_s = [-0.5, 0.0, 0.1, 0.2, 0.5, 0.6, 0.2, 4.0, 4.1]
+    for index in range(120):
+        publication.write(rendered(index))
+        while times_s and times_s[0] <= index / 25:
+            publication.write_audio(AudioBlock(loud_audio(0.1), times_s.pop(0)))
+    publication.finish()
+    played = waveform_of(tmp_path / "hls" / "index.m3u8")
+    level = np.abs(played).reshape(-1, 2400).max(axis=1)  # 50 ms each
+    assert (level[1:5] > 0.1).all()
+    assert (level[7:9] < 0.05).all()
+    assert (level[11:13] > 0.1).all()
+    with av.open(str(tmp_path / "hls" / "index.m3u8")) as video:
+        ends = [frame.time for frame in video.decode(audio=0)]
+    assert max(b - a for a, b in itertools.pairwise(ends)) > 3  # no seconds of silence were made up
+
+
 def test_nobody_there_is_said_without_the_key() -> None:
     publication = Publication(f"rtmp://127.0.0.1:{free_port()}/live/s3cretKey123456789")
     with pytest.raises(SinkError, match=r"cannot publish to rtmp://127\.0\.0\.1:\d+/\*\*\*") as raised:
@@ -87,6 +147,7 @@ def test_nobody_there_is_said_without_the_key() -> None:
         ("rtmp:///live", InvalidArgumentError, "names no host"),
         ("whip:host", InvalidArgumentError, "is no address of a WHIP server"),
         ("whip:https://", InvalidArgumentError, "names no host"),
+        ("srt://host:9", InvalidArgumentError, "FFmpeg here is built without srt; publish to one of: rtmp:…"),
         ("hls:", NoDirectoryError, "no directory"),
         ("hls:/no/such/folder", NoDirectoryError, "no directory '/no/such'"),
     ],

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from live_fakes import FakeCapture, NotedSource, captured
-from media_factory import gray_of
+from media_factory import Audio, gray_of, make_clip
 
 from streamcam.errors import SourceError
-from streamcam.frames import Frame
+from streamcam.frames import AudioBlock, Frame
 from streamcam.media.images import planes_of
 from streamcam.sources import capture as capture_module
 from streamcam.sources.base import StopFlag
-from streamcam.sources.capture import LiveClock
+from streamcam.sources.capture import CapturedAudio, LiveClock
+from streamcam.sources.network import NetworkCapture
 
 
 @pytest.fixture(autouse=True)
@@ -143,3 +146,38 @@ def test_absurd_device_clocks_are_replaced_by_the_time_of_arrival(absurd: float)
 def test_times_increase_strictly_even_where_the_device_stands_still() -> None:
     times = placed((10.0, 5.0), (10.0, 5.0), (10.0, 4.9))
     assert times == pytest.approx([0.0, 0.001, 0.002])
+
+
+def test_audio_is_handed_over_on_the_clock_of_the_frames() -> None:
+    audio = av.AudioFrame("flt", "mono", 1024)
+    capture = FakeCapture(
+        [
+            CapturedAudio(audio, 99.5),  # before the first frame there is no clock yet
+            captured(0, 100.0),
+            CapturedAudio(audio, 100.125),
+            CapturedAudio(audio, None),
+            captured(1, 100.25),
+        ]
+    )
+    capture.has_audio = True
+    source = NotedSource(capture)
+    heard: list[AudioBlock] = []
+    source.on_audio = heard.append
+    frames = list(source)
+    assert source.info.has_audio
+    assert capture.hands_audio
+    assert len(heard) == 1
+    begin_s = frames[1].time_s - 0.25
+    assert heard[0].time_s == pytest.approx(begin_s + 0.125, abs=1e-4)
+
+
+def test_a_stream_decodes_its_audio_for_who_listens_only(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "clip.ts", frames=25, audio=[Audio("mp2", duration_s=1.0)])
+    for listens in (False, True):
+        capture = NetworkCapture("tcp://127.0.0.1:9")
+        capture.hands_audio = listens
+        with av.open(str(clip)) as container:
+            decoded = list(capture._decode(container))
+        samples = sum(each.samples for each in decoded if isinstance(each, av.AudioFrame))
+        assert capture.has_audio
+        assert samples == pytest.approx(48000 if listens else 0, abs=1200)

@@ -117,6 +117,8 @@ def test_a_protocol_that_is_not_built_in_is_said() -> None:
         ("rtmps://host:443/rtmp/", "rtmps://host:443/***"),
         ("RTMP://host", "rtmp://host"),
         ("srt://host:9/key?mode=caller", "srt://host:9/***?mode=caller"),
+        ("whip:https://token@host/live/key?a=b", "whip:https://***@host/***?a=***"),
+        ("hls:folder/a", "hls:folder/a"),
         ("clip.mp4", "clip.mp4"),
         ("0", "0"),
     ],

@@ -55,10 +55,10 @@ def by_either() -> Classifier:
     return _classifier("by either", Colors(80, 20, -2))
 
 
-def save_thing(path: Path) -> None:
-    """Save an image of a red square on green."""
+def save_thing(path: Path, box: tuple[int, int, int, int] = BOX) -> None:
+    """Save an image of a red rectangle on green."""
     image = np.empty((SIZE[1], SIZE[0], 3), np.uint8)
     image[:] = GREEN
-    left, top, right, bottom = BOX
+    left, top, right, bottom = box
     image[top:bottom, left:right] = RED
     Image.fromarray(image).save(path)

@@ -318,6 +318,12 @@ def frame_times_of(path: Path) -> list[Fraction]:
         return [frame.pts * frame.time_base for frame in container.decode(video=0) if frame.pts is not None]
 
 
+def images_of(path: Path) -> list[NDArray[np.uint8]]:
+    """Decode a video: the planes of each frame, one after the other."""
+    with av.open(str(path)) as container:
+        return [plane.copy() for frame in container.decode(video=0) for plane in planes_of(frame)]
+
+
 def grays_of(path: Path) -> list[float]:
     """Decode a video: the mean luma of each frame, on the scale of 8 bits."""
     with av.open(f"file:{path}") as container:

@@ -8,7 +8,7 @@ from streamcam.cli.options.comparison import comparison_options, take_comparison
 from streamcam.cli.options.declaring import debug_option, grouped, option
 from streamcam.cli.options.explainer import explainer_options, fit_option, own_model_options
 from streamcam.cli.options.localization import localization_options
-from streamcam.cli.options.media import encoding_options, part_options, reading_options
+from streamcam.cli.options.media import beside_options, encoding_options, part_options, reading_options
 from streamcam.cli.options.overlay import overlay_options
 from streamcam.cli.options.temporal import strength_options, temporal_options
 from streamcam.cli.options.values import CLASS_NAME, NUMBER, read_above_zero, read_rate, read_size
@@ -16,6 +16,7 @@ from streamcam.cli.options.values import CLASS_NAME, NUMBER, read_above_zero, re
 __all__ = [
     "CLASS_NAME",
     "NUMBER",
+    "beside_options",
     "comparison_options",
     "debug_option",
     "encoding_options",

@@ -28,7 +28,7 @@ localization_options = grouped(
         metavar="REGION",
         help="Show and write how much of the heat is inside a region: LEFT,TOP,RIGHT,BOTTOM or X,Y,X,Y,X,Y "
         "in pixels, mask.png, boxes by frame (boxes.jsonl, or boxes.json in COCO's format), class:person for "
-        "detected objects, center, or motion.",
+        "detected objects, segment for the box around the heat, center, or motion.",
     ),
     option(
         "--points",

@@ -125,3 +125,31 @@ encoding_options = grouped(
     ),
 )
 """The fields of `EncoderSettings`."""
+
+beside_options = grouped(
+    "beside",
+    option(
+        "--sidecar",
+        metavar="FILE.jsonl",
+        help="Also write raw maps and predictions, one JSON object per frame.",
+    ),
+    option(
+        "--annotations",
+        multiple=True,
+        metavar="FILE",
+        help="Also write detected objects, or with --boxes the boxes around the heat: boxes.json (COCO), "
+        "boxes.xml (CVAT, with tracks) or labels/%05d.txt (YOLO). Repeat it for several.",
+    ),
+    option(
+        "--masks",
+        metavar="DIR|FILE.mkv",
+        help="Also write masks of the same, as a PNG image per frame or one lossless video.",
+    ),
+    option(
+        "--evidence",
+        metavar="FILE.h5",
+        help="Also keep all raw maps, predictions and settings in a file of arrays (HDF5), "
+        "for streamcam.open_evidence.",
+    ),
+)
+"""The files beside the main output, fields of `RenderSettings`."""

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from streamcam.explain import precision_check
 from streamcam.explain.activities import announce
-from streamcam.explain.backends.cache import ModelCache
-from streamcam.explain.backends.openvino import OpenVinoBackbone
+from streamcam.explain.backends.backbone import OpenVinoBackbone
+from streamcam.explain.backends.conversion import convert_again
+from streamcam.explain.backends.model_cache import ModelCache
 from streamcam.explain.backends.split import Halves, run_head
+from streamcam.explain.cores import available_cores
 from streamcam.explain.hooks import ForwardPass, with_float_scores
 from streamcam.explain.precision_check import close_to, keeps_bounds
-from streamcam.explain.threads import available_cores
 from streamcam.frames import FloatArray
 from streamcam.models import Layer, Model
 from streamcam.models.check_images import check_images
@@ -140,7 +141,7 @@ class SplitNetwork:
         if self._agrees(last, image, expected):
             return last
         # Some networks' Python looks at the size of their input, and tracing writes that size down.
-        again = last.converted_again(self._halves.backbone, self._prepared(image))
+        again = convert_again(last, self._halves.backbone, self._prepared(image))
         if again is not None and self._agrees(again, image, expected):
             return again
         raise BackendMismatchError

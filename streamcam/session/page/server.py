@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import json
 import logging
-import socket
 import ssl
 import threading
 from collections.abc import Callable
@@ -20,9 +18,11 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from streamcam.errors import InvalidArgumentError, SinkError
+from streamcam.errors import SinkError
 from streamcam.pipeline.workers import Worker
 from streamcam.session.page.access import Access, Role, guard, stream_headers
+from streamcam.session.page.listening import listen
+from streamcam.session.page.messages import parse_command
 
 _log = logging.getLogger("streamcam.session")
 
@@ -80,7 +80,7 @@ class PageServer:
         Raises:
             SinkError: if the port is taken, or there is no such address.
         """
-        self._socket = _listen(host, port)
+        self._socket = listen(host, port)
         self.port: int = self._socket.getsockname()[1]
         self.access = Access(self.port, key=key, is_secure=tls is not None)
         self._choices = choices
@@ -331,54 +331,9 @@ class PageServer:
             if count > _MOST_MESSAGES_PER_S:
                 await browser.close(code=1008, message=b"too many messages")
                 break
-            command = _parse(message.data)
+            command = parse_command(message.data)
             if command is None:
                 await browser.close(code=1007, message=b"this is no command")
                 break
             if role == "control":
                 self._on_command(command)
-
-
-def _parse(text: str) -> dict[str, Any] | None:
-    """Read a command; None for anything else."""
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(values, dict) or not values.keys() <= {"name", "argument", "key"}:
-        return None
-    name, argument, key = values.get("name"), values.get("argument"), values.get("key")
-    is_call = isinstance(name, str) and key is None
-    is_key = isinstance(key, str) and 0 < len(key) <= 9 and name is None and argument is None
-    if isinstance(argument, bool) or not isinstance(argument, str | int | float | None):
-        return None
-    return values if is_call or is_key else None
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
-
-    Raises:
-        SinkError: if the port is taken or may not be used.
-        InvalidArgumentError: if there is no such address.
-    """
-    try:
-        ((family, *_, address), *_) = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise InvalidArgumentError(f"there is no address {host!r} to listen on ({error.strerror})") from error
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(128)
-        listening.setblocking(False)
-    except OSError as error:
-        listening.close()
-        if error.errno == errno.EADDRINUSE:
-            raise SinkError(f"port {port} is taken by another program; use `port={port + 1}`") from error
-        if error.errno == errno.EADDRNOTAVAIL:
-            raise InvalidArgumentError(
-                f"this computer does not have the address {host!r}; use `host='0.0.0.0'` for all it has"
-            ) from error
-        raise SinkError(f"port {port} cannot be used: {error.strerror}") from error
-    return listening

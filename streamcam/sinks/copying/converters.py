@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import abc
-import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, cast
 
-import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.codec import Codec, CodecContext, codecs_available
 from av.container import OutputContainer
@@ -20,18 +17,12 @@ from av.packet import Packet
 from av.stream import Stream
 from av.subtitles.codeccontext import SubtitleCodecContext
 from av.subtitles.stream import SubtitleStream
-from numpy.typing import NDArray
 
+from streamcam.media.audio_feed import AudioFeed, set_up_audio
 from streamcam.media.containers import add_template, usual_layout
-
-_BITS_PER_CHANNEL = 80_000
-"""Bits per second and channel of re-encoded audio: 160 kbit/s for stereo."""
 
 _SAME_CHANNELS = {"5.1(side)": "5.1", "5.0(side)": "5.0"}
 """Channel layout → the one with other names for the same channels, which encoders and players know better."""
-
-_LOUDEST = 1000.0
-"""No sample of audio is as large as this, by far; full scale is 1."""
 
 _TEXT_TIME_BASE = Fraction(1, 1000)
 
@@ -101,58 +92,22 @@ class AudioEncoder(StreamConverter):
     def __init__(self, stream: AudioStream, begin_s: float) -> None:
         """Prepare an encoder; see `add_audio`."""
         super().__init__(stream, begin_s)
-        self._encoder = stream.codec_context
-        self._resampler: AudioResampler | None = None
-        self._format: tuple[str, str, int] | None = None
+        self._feed = AudioFeed(stream)
+        self._undecoded = 0
 
     def flush(self) -> list[Packet[Any]]:
         """Return the packets that resampler and encoder still hold."""
-        packets = self._resample(None)
-        with contextlib.suppress(EOFError):  # an encoder that got nothing
-            packets += self._encoder.encode(None)
-        for packet in packets:
-            packet.stream = self.stream
-        return packets
+        return self._feed.flush()
 
     def _convert(self, packet: Packet[Any]) -> list[Packet[Any]]:
         try:
             frames = cast("list[AudioFrame]", packet.decode())
         except FFmpegError:
-            self.damaged += 1
-            return []
-        return [encoded for frame in frames for encoded in self._encode(frame)]
-
-    def _encode(self, frame: AudioFrame) -> list[Packet[Any]]:
-        audio_format = (frame.format.name, frame.layout.name, frame.sample_rate)
-        packets: list[Packet[Any]] = []
-        if audio_format != self._format:  # first, and where a broadcast goes from stereo to surround
-            packets = self._resample(None)
-            self._format = audio_format
-            encoder = self._encoder
-            self._resampler = AudioResampler(
-                encoder.format, encoder.layout, encoder.rate, encoder.frame_size, {"async": "1"}
-            )
-        return packets + self._resample(frame)
-
-    def _resample(self, frame: AudioFrame | None) -> list[Packet[Any]]:
-        if self._resampler is None:
-            return []
-        ready = self._resampler.resample(frame)
-        return [packet for frame in ready for packet in self._encoder.encode(self._sound(frame))]
-
-    def _sound(self, frame: AudioFrame | None) -> AudioFrame | None:
-        """Silence what is no sound, at which an encoder would give up: NaN, infinity and the like."""
-        if frame is None or not frame.format.name.startswith(("flt", "dbl")):
-            return frame
-        samples = cast("NDArray[np.float32]", frame.to_ndarray())
-        is_sound = np.abs(samples) <= _LOUDEST
-        if is_sound.all():
-            return frame
-        self.damaged += 1
-        audible = np.where(is_sound, samples, np.float32(0))
-        silenced = AudioFrame.from_ndarray(audible, frame.format.name, frame.layout.name)
-        silenced.sample_rate, silenced.pts, silenced.time_base = frame.sample_rate, frame.pts, frame.time_base
-        return silenced
+            self._undecoded += 1
+            frames = []
+        packets = [encoded for frame in frames for encoded in self._feed.encode(frame)]
+        self.damaged = self._undecoded + self._feed.damaged
+        return packets
 
 
 class SubtitleEncoder(StreamConverter):
@@ -209,7 +164,7 @@ def add_audio(
     rate = _nearest_rate(encoder, source.sample_rate)
     stream = output.add_stream(encoder, rate=rate)
     assert isinstance(stream, AudioStream)
-    _set_up(stream.codec_context, layout if takes_all else "stereo", rate)
+    set_up_audio(stream.codec_context, layout if takes_all else "stereo", rate)
     converter = AudioEncoder(stream, begin_s)
     if not takes_all and source.channels != 2:
         converter.loss = f" in stereo instead of {source.channels} channels"
@@ -244,19 +199,13 @@ def _set_up_text(context: SubtitleCodecContext, header: bytes | None) -> Subtitl
     return context
 
 
-def _set_up(context: AudioCodecContext, layout: str, rate: int) -> None:
-    context.layout = layout
-    context.time_base = Fraction(1, rate)
-    context.bit_rate = _BITS_PER_CHANNEL * context.channels
-
-
 def _takes_layout(encoder: str, layout: str) -> bool:
     rate = _nearest_rate(encoder, 48000)
     try:
         trial = cast(AudioCodecContext, CodecContext.create(encoder, "w"))
         trial.rate = rate
         trial.format = (Codec(encoder, "w").audio_formats or [trial.format])[0]
-        _set_up(trial, layout, rate)
+        set_up_audio(trial, layout, rate)
         trial.open()
     except (FFmpegError, ValueError):
         return False

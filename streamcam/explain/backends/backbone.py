@@ -7,28 +7,18 @@ compiled network is kept for each shape of batch; a last batch that is short is 
 from __future__ import annotations
 
 import functools
-import logging
-import warnings
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from streamcam.caching import cached_method
-from streamcam.explain.activities import announce
 from streamcam.explain.backends.bfloat16 import prepare_for_bfloat16
-from streamcam.explain.backends.cache import ModelCache
-from streamcam.explain.threads import available_cores
-from streamcam.models import InputSpec
-from streamcam.models.openvino_runtime import core, load_openvino
+from streamcam.explain.cores import available_cores
+from streamcam.models.openvino_runtime import core
 
 if TYPE_CHECKING:
     import openvino
-
-_logger = logging.getLogger("streamcam.explain")
 
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
@@ -36,25 +26,44 @@ _MAX_SHAPES = 4
 """How many compiled networks are kept: a video has one shape, a folder of photographs many."""
 
 
+class PixelScale(Protocol):
+    """Scale of a network's input; `streamcam.InputSpec` is one."""
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Mean of each channel, on a scale of 0 to 1: three for RGB, one for gray."""
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Standard deviation of each channel, on a scale of 0 to 1."""
+
+
 class OpenVinoBackbone:
     """A converted backbone, compiled for each shape of batch that comes along.
 
     Attributes:
+        model: The converted network, in float32.
         precision: A name in `streamcam.explain.devices.PRECISIONS`.
     """
 
-    def __init__(self, model: openvino.Model, spec: InputSpec, device: str, precision: str = "fp32") -> None:
-        """Wrap a converted network; see `load_backbone`.
+    def __init__(
+        self,
+        model: openvino.Model,
+        scale: PixelScale,
+        device: str,
+        precision: str = "fp32",
+    ) -> None:
+        """Wrap a converted network; see `streamcam.explain.backends.conversion`.
 
         Args:
             model: A network with an input of any size, float32 (N, C, H, W).
-            spec: Scale of the input.
+            scale: Scale of the input.
             device: OpenVINO's name of a device, as in ``"CPU"``.
             precision: A name in `streamcam.explain.devices.PRECISIONS`.
         """
         self.precision = precision
-        self._model = model
-        self._spec = spec
+        self.model = model
+        self._scale = scale
         self._device = device
 
     def run(self, pixels: NDArray[np.uint8], batch_size: int) -> tuple[NDArray[np.float32], ...]:
@@ -75,41 +84,31 @@ class OpenVinoBackbone:
         request.infer([np.ascontiguousarray(pixels)])
         return tuple(
             np.array(request.get_output_tensor(index).data[:count], np.float32)
-            for index in range(len(self._model.outputs))
+            for index in range(len(self.model.outputs))
         )
+
+    def with_model(self, model: openvino.Model) -> OpenVinoBackbone:
+        """Return a backbone of another conversion of the network."""
+        return OpenVinoBackbone(model, self._scale, self._device, self.precision)
 
     def in_precision(self, precision: str) -> OpenVinoBackbone:
         """Return the same backbone, computed in another precision."""
-        return OpenVinoBackbone(self._model, self._spec, self._device, precision)
+        return OpenVinoBackbone(self.model, self._scale, self._device, precision)
 
     def describe_device(self) -> str:
         """Describe the device, with all that rounding may depend on."""
         name = core().get_property(self._device, "FULL_DEVICE_NAME")
         return f"{name} {sorted(core().get_property(self._device, 'OPTIMIZATION_CAPABILITIES'))}"
 
-    def converted_again(self, backbone: nn.Module, example: torch.Tensor) -> OpenVinoBackbone | None:
-        """Convert the network again, traced with an input of another shape.
-
-        Args:
-            backbone: float32 (N, C, H, W) → a tuple of tensors.
-            example: float32 (N, C, H, W).
-
-        Returns:
-            None where OpenVINO cannot convert it.
-        """
-        announce("converting the network for images of another shape")
-        model = _convert(backbone, example)
-        return None if model is None else OpenVinoBackbone(model, self._spec, self._device, self.precision)
-
     @functools.cached_property
     def _prepared(self) -> openvino.Model:
-        return prepare_for_bfloat16(self._model) if self.precision == "bf16" else self._model
+        return prepare_for_bfloat16(self.model) if self.precision == "bf16" else self.model
 
     @cached_method(maxsize=_MAX_SHAPES)
     def _compile(self, shape: tuple[int, ...]) -> Any:
         batch, height, width, _ = shape
         model = self._prepared.clone()
-        model.reshape([batch, self._spec.channels, height, width])
+        model.reshape([batch, len(self._scale.mean), height, width])
         properties = {
             "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
             "PERFORMANCE_HINT": "LATENCY",
@@ -132,50 +131,8 @@ class OpenVinoBackbone:
         given.set_element_type(Type.u8).set_layout(Layout("NHWC")).set_color_format(ColorFormat.RGB)
         steps.input().model().set_layout(Layout("NCHW"))
         prepared = steps.input().preprocess().convert_element_type(Type.f32)
-        if self._spec.channels == 1:
+        if len(self._scale.mean) == 1:
             prepared.convert_color(ColorFormat.GRAY)
-        prepared.mean([255 * mean for mean in self._spec.mean])
-        prepared.scale([255 * std for std in self._spec.std])
+        prepared.mean([255 * mean for mean in self._scale.mean])
+        prepared.scale([255 * std for std in self._scale.std])
         return steps.build()
-
-
-def load_backbone(
-    backbone: nn.Module, spec: InputSpec, *, size: Sequence[int], device: str, cache: ModelCache | None
-) -> OpenVinoBackbone | None:
-    """Convert a backbone, or take it from the cache.
-
-    Args:
-        backbone: float32 (N, C, H, W) → a tuple of tensors; on the CPU, in evaluation mode.
-        spec: What the network takes in.
-        size: (H, W) to trace it with.
-        device: OpenVINO's name of a device.
-        cache: Where it is kept; None to keep it nowhere.
-
-    Returns:
-        A backbone in float32; None where OpenVINO cannot convert it.
-    """
-    model = None if cache is None else cache.load()
-    if model is None:
-        announce("converting the network for OpenVINO, once")
-        model = _convert(backbone, torch.zeros(1, spec.channels, *size))
-        if model is not None and cache is not None:
-            cache.save(model)
-    return None if model is None else OpenVinoBackbone(model, spec, device)
-
-
-def _convert(backbone: nn.Module, example: torch.Tensor) -> openvino.Model | None:
-    openvino = load_openvino()
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # about torch.jit.trace, which the converter is built on
-        try:
-            # Not traced three times to compare, as it does by itself: what it computes is checked on real
-            # images, and torch keeps something of every trace until the process ends.
-            trace: Any = torch.jit.trace
-            traced = trace(backbone, example, strict=False, check_trace=False)
-            model = openvino.convert_model(traced, example_input=example)
-            model.reshape([-1, example.shape[1], -1, -1])
-            model.set_friendly_name("backbone")  # not a number that counts this process's conversions
-        except Exception as error:  # its errors have no class in common, and tracing raises the network's own
-            _logger.info("OpenVINO cannot convert the network: %s", " ".join(str(error).split())[:300])
-            return None
-    return model

@@ -1,0 +1,82 @@
+"""Frames sampled from a video: evenly, some of every shot, with what moves in them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from streamcam.frames import Frame
+from streamcam.media.images import ByteArray
+from streamcam.sources import Source
+from streamcam.temporal.shots import CutDetector
+from streamcam.temporal.thumbnails import make_thumbnail
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class SampledFrame:
+    """A frame, and what is known of those around it."""
+
+    frame: Frame
+    shot: int
+    """The number of its shot, from 0."""
+    thumbnail: ByteArray
+    """Gray, uint8 (h, w)."""
+    before: ByteArray | None
+    """The thumbnail of the frame before it; None if its shot begins with it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shot:
+    """Frames between two cuts."""
+
+    begin_s: float
+    end_s: float
+    """Time of its last frame."""
+
+
+def sample_frames(source: Source, count: int) -> tuple[list[SampledFrame], list[Shot]]:
+    """Sample frames, however many a source turns out to have.
+
+    Args:
+        source: Read to its end.
+        count: The most frames to return.
+
+    Returns:
+        The frames in order, and all shots of the source.
+    """
+    kept: list[SampledFrame] = []
+    shots: list[Shot] = []
+    cuts = CutDetector()
+    step, before = 1, None
+    for number, frame in enumerate(source):
+        thumbnail = make_thumbnail(frame.image)
+        if cuts.update(thumbnail, frame.time_s) or not shots:
+            shots.append(Shot(frame.time_s, frame.time_s))
+            before = None
+        shots[-1] = dataclasses.replace(shots[-1], end_s=frame.time_s)
+        if not number % step:
+            kept.append(SampledFrame(frame, len(shots) - 1, thumbnail, before))
+        if len(kept) >= 4 * count:  # so that memory does not grow with the length of a video
+            kept, step = kept[::2], 2 * step
+        before = thumbnail
+    return _choose(kept, count), shots
+
+
+def _choose(kept: Sequence[SampledFrame], count: int) -> list[SampledFrame]:
+    """Choose frames evenly: of each shot by its length, or over the video where shots are too many."""
+    shots: dict[int, list[SampledFrame]] = {}
+    for each in kept:
+        shots.setdefault(each.shot, []).append(each)
+    if len(shots) > count:
+        return _evenly(kept, count)
+    counts = dict.fromkeys(shots, 1)
+    for _ in range(min(count, len(kept)) - len(shots)):
+        free = [shot for shot in shots if counts[shot] < len(shots[shot])]
+        counts[max(free, key=lambda shot: len(shots[shot]) / counts[shot])] += 1
+    return [each for shot, frames in shots.items() for each in _evenly(frames, counts[shot])]
+
+
+def _evenly(frames: Sequence[SampledFrame], count: int) -> list[SampledFrame]:
+    if len(frames) <= count:
+        return list(frames)
+    return [frames[round((place + 0.5) * len(frames) / count - 0.5)] for place in range(count)]
