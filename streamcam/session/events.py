@@ -144,6 +144,15 @@ class ImageSaved:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class EvidenceKept:
+    """A file of evidence is complete."""
+
+    path: Path
+    frames: int
+    """Explanations in it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class OutputReady:
     """An output can be reached."""
 
@@ -176,6 +185,7 @@ Event = (
     | PublicationEnded
     | ImageRequested
     | ImageSaved
+    | EvidenceKept
     | OutputReady
     | OutputFailed
 )
@@ -297,7 +307,7 @@ def update(state: LiveState, event: Event, stream: int = 0) -> Update:
             if before.recording is not None and before.recording.path == path:
                 state = state.with_stream(stream, recording=None)
             return Update(state.with_message(problem))
-        case RecordingFinished() | PublicationEnded() | ImageSaved():
+        case RecordingFinished() | PublicationEnded() | ImageSaved() | EvidenceKept():
             return Update(state)
 
 

@@ -11,6 +11,7 @@ from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.session import explainers, window
 from streamcam.session.captures import Recordings, Snapshots, file_name
 from streamcam.session.command_sources import CommandSource
+from streamcam.session.evidence import LiveEvidence
 from streamcam.session.outputs import Output, StatisticsFile
 from streamcam.session.page.page import Page
 from streamcam.session.publishing import Publishing
@@ -20,7 +21,7 @@ from streamcam.session.settings import LiveSettings, StreamSettings
 from streamcam.session.state import ExplainRequest
 from streamcam.session.streams import Stream, name_streams
 from streamcam.session.threads import ExplainerFor
-from streamcam.sinks import check_recording
+from streamcam.sinks import check_output, check_recording
 from streamcam.sources import LentCamera, Source, open_source
 
 if TYPE_CHECKING:
@@ -124,6 +125,8 @@ def open_session(
             record = None if settings.record is None else Path(settings.record)
             all_outputs.append(Recordings(folder, record=record))
         all_outputs.append(Snapshots(folder))
+        if settings.evidence is not None and len(streams) == 1:
+            all_outputs.append(_keep_evidence(Path(settings.evidence), streams[0].source, settings))
         if settings.statistics is not None:
             all_outputs.append(StatisticsFile(Path(settings.statistics)))
     except BaseException:
@@ -147,7 +150,7 @@ def open_session(
 def _open_streams(
     sources: Sequence[Location | Source | StreamSettings], settings: LiveSettings
 ) -> list[Stream]:
-    """Open all sources; of several, each gets recordings of its own.
+    """Open all sources; of several, each gets recordings and evidence of its own.
 
     Raises:
         StreamcamError: one of its children, if one cannot be opened or recorded; the others are closed.
@@ -167,11 +170,15 @@ def _open_streams(
         folder = Path(settings.folder)
         streams = []
         for (each_settings, stream), name in zip(named, names, strict=True):
-            record = _recording_of(name, each_settings, settings)
+            given_record = None if each_settings is None else each_settings.record
+            record = _file_of(name, settings.record) if given_record is None else Path(given_record)
             if record is not None:
                 check_recording(record, overwrite=settings.overwrite)
-            recordings = Recordings(folder, record=record, name=name)
-            streams.append(dataclasses.replace(stream, name=name, outputs=(recordings,)))
+            outputs: list[Output] = [Recordings(folder, record=record, name=name)]
+            evidence = _file_of(name, settings.evidence)
+            if evidence is not None and len(named) > 1:
+                outputs.append(_keep_evidence(evidence, stream.source, settings))
+            streams.append(dataclasses.replace(stream, name=name, outputs=tuple(outputs)))
     except BaseException:
         for _, stream in named:
             stream.source.close()
@@ -179,14 +186,9 @@ def _open_streams(
     return streams
 
 
-def _recording_of(name: str, stream: StreamSettings | None, settings: LiveSettings) -> Path | None:
-    """Return where a stream of several is recorded to from the beginning; None for nowhere."""
-    if stream is not None and stream.record is not None:
-        return Path(stream.record)
-    if settings.record is None:
-        return None
-    path = Path(settings.record)
-    return path.with_stem(f"{path.stem}-{file_name(name)}")
+def _file_of(name: str, path: str | Path | None) -> Path | None:
+    """Return the file of one stream of several, for the one that is named for all; None for none."""
+    return None if path is None else Path(path).with_stem(f"{Path(path).stem}-{file_name(name)}")
 
 
 def _lent_camera(streams: Sequence[Stream]) -> LentCamera | None:
@@ -199,6 +201,16 @@ def _lent_camera(streams: Sequence[Stream]) -> LentCamera | None:
     if len(lent) > 1:
         raise InvalidArgumentError("the page can hand on the images of one browser; name 'browser' once")
     return lent[0] if lent else None
+
+
+def _keep_evidence(path: Path, source: Source, settings: LiveSettings) -> LiveEvidence:
+    info = source.info
+    check_output(path, overwrite=settings.overwrite, inputs=(info.path, *info.files))
+    plain = {
+        name: dataclasses.asdict(getattr(settings, name))
+        for name in ("source", "overlay", "temporal", "localization")
+    }
+    return LiveEvidence(path, source, plain, command=settings.command, overwrite=settings.overwrite)
 
 
 def _open_window(name: str) -> window.Window:

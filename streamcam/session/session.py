@@ -264,9 +264,12 @@ class LiveSession:
         """Take what the explainer has finished since the last time."""
         while (answer := self._threads.answers.take(0)) is not None:
             if isinstance(answer, Explained):
-                event = self._streams[answer.stream].add(answer)
+                stream = self._streams[answer.stream]
+                event = stream.add(answer)
                 if event is not None:
                     self._apply(update(self._state, event, answer.stream))
+                for output in (*self._outputs, *stream.outputs):
+                    output.take(answer)
                 if self._state.facts is not answer.facts:  # the backend may have changed
                     self._state = dataclasses.replace(self._state, facts=answer.facts)
             else:
