@@ -80,7 +80,7 @@ class StreamSettings:
     source: str | int | Path
     """A camera's number, a stream's URL, or a video, which is played at its own pace."""
     name: str = ""
-    """What it is called above its tile and in statistics; after its source if empty."""
+    """Name above its tile and in statistics; after its source if empty."""
     reading: SourceSettings | None = None
     """How it is read; as `LiveSettings.source` says if None."""
     record: str | Path | None = None

@@ -25,7 +25,7 @@ class Stream:
     source: Source
     """Closed at the end."""
     name: str = ""
-    """What it is called; after its source if empty."""
+    """Its name; after its source if empty."""
     outputs: tuple[Output, ...] = ()
     """Where its frames alone go, as recordings; none of them may block. Closed at the end."""
 
@@ -47,7 +47,7 @@ def name_streams(streams: Sequence[Stream]) -> tuple[str, ...]:
 
 
 class RunningStream:
-    """What a session keeps of a stream while it runs. Belongs to the session's thread.
+    """A stream while it runs. Belongs to the session's thread.
 
     Attributes:
         index: Its index.

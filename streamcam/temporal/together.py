@@ -15,7 +15,7 @@ from streamcam.temporal.tracker import Labels, Tracker
 class TogetherTracker(Tracker):
     """Passes what concerns each frame of a batch on to the tracker of its own video.
 
-    Used for one batch, in the place of a `Tracker`. Frames are told apart by themselves: their indices are
+    Used for one batch, in the place of a `Tracker`. Frames are recognized by identity: their indices are
     those of their videos.
     """
 
