@@ -12,6 +12,7 @@ from streamcam.lazy_names import import_lazily
 if TYPE_CHECKING:
     from streamcam.audits import AuditResult, AuditSettings, audit
     from streamcam.errors import StreamcamError
+    from streamcam.evaluation import EvaluationResult, EvaluationSettings, evaluate
     from streamcam.evidence import Evidence, open_evidence
     from streamcam.explain import METHODS, Explainer
     from streamcam.explanations import Explanation, Instance, Prediction
@@ -51,6 +52,9 @@ _HOMES = {
     "Output": "streamcam.models",
     "load_model": "streamcam.models",
     "StreamcamError": "streamcam.errors",
+    "EvaluationResult": "streamcam.evaluation",
+    "EvaluationSettings": "streamcam.evaluation",
+    "evaluate": "streamcam.evaluation",
     "Evidence": "streamcam.evidence",
     "open_evidence": "streamcam.evidence",
     "Explanation": "streamcam.explanations",
@@ -91,6 +95,8 @@ __all__ = [
     "Comparison",
     "Detector",
     "EncoderSettings",
+    "EvaluationResult",
+    "EvaluationSettings",
     "Evidence",
     "Explainer",
     "Explanation",
@@ -116,6 +122,7 @@ __all__ = [
     "__version__",
     "audit",
     "compare",
+    "evaluate",
     "live",
     "load_model",
     "open_evidence",

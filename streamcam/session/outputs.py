@@ -52,7 +52,7 @@ class LiveFrame:
     """The heat to draw; None to show the bare frame."""
     state: LiveState
     tiles: tuple[Tile, ...] = ()
-    """Where there are several streams, those that are shown in the place of the frame: all, or the one chosen."""
+    """Of several streams those that are shown, in the place of the frame: all, or the one chosen."""
 
 
 class Output(abc.ABC):
