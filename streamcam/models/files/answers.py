@@ -85,7 +85,7 @@ def _segmenter(
 def _detector(request: ModelRequest, module: nn.Module, spec: InputSpec, names: Sequence[str]) -> Detector:
     if request.mean is None and request.std is None:  # ultralytics' networks see values from 0 to 1
         spec = dataclasses.replace(spec, mean=(0.0,) * spec.channels, std=(1.0,) * spec.channels)
-    note = f"{request.name} answers with boxes and a score for each of {len(names)} classes: it is taken for a detector"
+    note = f"{request.name} answers with boxes and scores of {len(names)} classes: it is taken for a detector"
     return RowDetector(
         request.name,
         module,
