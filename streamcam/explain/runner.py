@@ -31,6 +31,8 @@ from streamcam.models.probing import trial_size
 
 _logger = logging.getLogger("streamcam.explain")
 
+_DIFFERS = "OpenVINO computes this network differently from torch, so torch runs it"
+
 
 class NetworkRunner:
     """Runs a network in the quickest way that gives what torch gives. Belongs to one thread.
@@ -84,7 +86,7 @@ class NetworkRunner:
                 [PRECISIONS[name] for name in in_torch],
                 lambda: preprocessor.prepare(as_stills(model, check_images(*size)[:batch_size])),
             )
-            self._split, self._reason = choose_backend(
+            self._preferred, self._reason = choose_backend(
                 "openvino" if device.openvino else backend,
                 BackendRequest(
                     model,
@@ -98,6 +100,7 @@ class NetworkRunner:
                     cache=cache_directory(),
                 ),
             )
+        self._split = self._preferred
         self.map_maker = MapMaker(
             network,
             METHODS[method],
@@ -105,8 +108,7 @@ class NetworkRunner:
             preprocessor.prepare,
             VARIANTS_AT_ONCE if probe.batches else 1,
         )
-        if self._split is not None:
-            self.map_maker = dataclasses.replace(self.map_maker, answer=self._answer)
+        self._answer_by_itself()
         self._in_openvino = model.no_gradients is not None
         is_captured = model.clip_length == 1 and not self._in_openvino
         self._graphs = captured_graphs_for(device.torch, self.map_maker) if is_captured else None
@@ -121,11 +123,19 @@ class NetworkRunner:
         network = copy.copy(self.map_maker.network)
         network.model = model
         other.map_maker = dataclasses.replace(self.map_maker, network=network)
-        if self._split is not None:
-            other._split = self._split.reading_with(model)
-            other.map_maker = dataclasses.replace(other.map_maker, answer=other._answer)
+        other._preferred = None if self._preferred is None else self._preferred.reading_with(model)
+        other._split = None if self._split is None else other._preferred
+        other._answer_by_itself()
         if self._graphs is not None:
             other._graphs = captured_graphs_for(self._device, other.map_maker)
+        return other
+
+    def beside(self) -> NetworkRunner:
+        """Return a runner of the same network for another video; the two are used in turn."""
+        other = copy.copy(self)
+        other._preferred = None if self._preferred is None else self._preferred.beside()
+        other._split = other._preferred
+        other._answer_by_itself()
         return other
 
     @property
@@ -137,7 +147,7 @@ class NetworkRunner:
     def reason(self) -> str:
         """Why this backend was chosen, and how it is used."""
         graphs = "" if self._graphs is None else f"; {self._graphs.reason}"
-        return self._reason + graphs
+        return (self._reason if self._split is self._preferred else _DIFFERS) + graphs
 
     @property
     def precision(self) -> str:
@@ -164,10 +174,24 @@ class NetworkRunner:
                 return self.map_maker.run(pixels, self._split.run(pixels))
             except BackendMismatchError:
                 self._leave_openvino()
-                notes.append(self._reason)
+                notes.append(_DIFFERS)
         if self._graphs is None or targets is None:
             return self.map_maker.run(pixels)
         return self._graphs.run(pixels, targets) or self.map_maker.run(pixels)
+
+    def begin_video(self, notes: list[str]) -> None:
+        """Forget what earlier images decided: a video's own first images decide how it is computed.
+
+        Else its maps would depend on which other videos came before.
+
+        Args:
+            notes: What `run` has added is taken out again.
+        """
+        self._split = self._preferred
+        if self._split is not None:
+            self._split.forget()
+        if _DIFFERS in notes:
+            notes.remove(_DIFFERS)
 
     def run_prepared(self, inputs: torch.Tensor) -> BatchRun:
         """Run the network on images that were changed after they were prepared.
@@ -200,14 +224,18 @@ class NetworkRunner:
         with torch.no_grad():
             return self.map_maker.network.forward(inputs)
 
+    def _answer_by_itself(self) -> None:
+        """Answer to the map maker's changed images, where OpenVINO can."""
+        if self._preferred is not None:
+            self.map_maker = dataclasses.replace(self.map_maker, answer=self._answer)
+
     def _answer(self, inputs: torch.Tensor) -> Output:
         """Answer to images that a method has changed, as many at once as it does in torch."""
         return self.score_prepared(inputs, padded_to=self.map_maker.variants_at_once)
 
     def _leave_openvino(self) -> None:
         self._split = None
-        self._reason = "OpenVINO computes this network differently from torch, so torch runs it"
-        _logger.info("%s", self._reason)
+        _logger.info("%s", _DIFFERS)
 
     def free_memory(self) -> None:
         """Drop what was captured for batches that have become too large."""

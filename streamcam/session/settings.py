@@ -43,7 +43,8 @@ class PageSettings:
     """The certificate's key, PEM."""
     transport: str = "auto"
     """How images travel, one of `TRANSPORTS`: ``"webrtc"`` as video where browsers can, ``"mjpeg"`` as
-    JPEGs; ``"auto"`` for video to the room, and JPEGs to this computer, which take less time and work."""
+    JPEGs; ``"auto"`` for video to the room and where cameras are lent, and for JPEGs to this computer, which
+    take less time."""
     ice_servers: tuple[str, ...] = ()
     """STUN and TURN servers that WebRTC may ask, as ``"stun:HOST:PORT"`` or
     ``"turn:USER:PASSWORD@HOST:PORT"``; it asks none but these."""
@@ -74,6 +75,20 @@ class PageSettings:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """One of several sources of a live session."""
+
+    source: str | int | Path
+    """A camera's number, a stream's URL, or a video, which is played at its own pace."""
+    name: str = ""
+    """Name above its tile and in statistics; after its source if empty."""
+    reading: SourceSettings | None = None
+    """How it is read; as `LiveSettings.source` says if None."""
+    record: str | Path | None = None
+    """A video to record it to from its first frame on; None for what `LiveSettings.record` says."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class LiveSettings:
     """How a live session runs."""
 
@@ -92,14 +107,18 @@ class LiveSettings:
     """Whether heat is shown at first, or the bare frames."""
     duration_s: float | None = None
     """How long to run, in seconds from the first frame; None for ever."""
+    idle_s: float | None = None
+    """After how many seconds without a command all is as at the beginning; None for never."""
     give_up_s: float | None = None
     """How long to wait for a frame before failing, in seconds; None for ever."""
     publish: tuple[str, ...] = ()
     """Where to publish it: URLs with a scheme in `streamcam.sinks.PROTOCOLS`."""
     record: str | Path | None = None
-    """A video to record to from the first frame on; None to record when asked to."""
+    """A video to record to from the first frame on; None to record when asked to. Of several streams each is
+    recorded to its own, whose name says which: ``"booth.mp4"`` becomes ``"booth-door.mp4"``."""
     evidence: str | Path | None = None
-    """A file for every explanation, read by `streamcam.open_evidence`; None for none."""
+    """A file for every explanation, read by `streamcam.open_evidence`; None for none. Of several streams each
+    has its own, named as recordings are."""
     command: str | None = None
     """The command line that asks for the session, kept in the evidence; None if there is none."""
     overwrite: bool = False
@@ -140,7 +159,7 @@ class LiveSettings:
         self.page.check()
         for target in self.publish:
             check_publication(target)
-        for name in ("duration_s", "give_up_s"):
+        for name in ("duration_s", "give_up_s", "idle_s"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InvalidArgumentError(f"`{name}` {value:g} is not above 0")

@@ -29,12 +29,13 @@ from streamcam.session.events import (
     Update,
 )
 from streamcam.session.hud import hud_of
-from streamcam.session.state import ActiveRecording, ExplainRequest, LiveState, View
+from streamcam.session.idle import IdleReset
+from streamcam.session.state import ActiveRecording, ExplainRequest, LiveState, StreamState, View
 
 START = ExplainRequest("gradcam")
 FACTS = dataclasses.replace(facts_of(START), methods=("gradcam", "hirescam", "eigencam"))
-LOADING = LiveState("camera 0", START)
-SHOWN = dataclasses.replace(LOADING, facts=FACTS, target=Prediction(CAT, "cat", 0.75))
+LOADING = LiveState((StreamState("camera 0"),), START)
+SHOWN = dataclasses.replace(LOADING, facts=FACTS).with_stream(0, target=Prediction(CAT, "cat", 0.75))
 
 
 def press(state: LiveState, *keys: str) -> LiveState:
@@ -51,7 +52,7 @@ def test_every_key_has_one_meaning_and_a_line_in_the_help() -> None:
     keys = [key for command in COMMANDS for key in command.keys]
     assert len(keys) == len(set(keys))
     assert all(key == "escape" or len(key) == 1 for key in keys)
-    assert all(label and words for label, words in help_rows())
+    assert all(label and words for label, words in help_rows(2))
     assert len({command.name for command in COMMANDS}) == len(COMMANDS)
 
 
@@ -109,7 +110,7 @@ def test_the_class_shown_is_locked_and_unlocked() -> None:
 
 
 def test_a_target_without_a_class_cannot_be_locked() -> None:
-    state = dataclasses.replace(SHOWN, target=Prediction(-1, "a function", 0.5))
+    state = SHOWN.with_stream(0, target=Prediction(-1, "a function", 0.5))
     assert press_key(state, "c") == (state, ())
 
 
@@ -331,11 +332,11 @@ RECORDING = ActiveRecording(Path("r.mp4"), 0.0)
 STATES = {
     "loading": LOADING,
     "running": SHOWN,
-    "before the first heat": dataclasses.replace(SHOWN, target=None),
+    "before the first heat": SHOWN.with_stream(0, target=None),
     "frozen": dataclasses.replace(SHOWN, frozen=True),
-    "stalled": dataclasses.replace(SHOWN, now_s=10.0, notice="camera 0 is gone"),
-    "recording": dataclasses.replace(SHOWN, recording=RECORDING),
-    "frozen while recording": dataclasses.replace(SHOWN, recording=RECORDING, frozen=True),
+    "stalled": dataclasses.replace(SHOWN, now_s=10.0).with_stream(0, notice="camera 0 is gone"),
+    "recording": SHOWN.with_stream(0, recording=RECORDING),
+    "frozen while recording": dataclasses.replace(SHOWN, frozen=True).with_stream(0, recording=RECORDING),
     "with the help": SHOWN.with_view(help_shown=True),
     "typing": press(SHOWN, "/", "e"),
 }
@@ -374,3 +375,28 @@ def test_a_queue_is_a_command_source() -> None:
     queue.press("c", "q")
     assert list(queue.poll()) == [CommandCall("method", "eigencam"), KeyPress("c"), KeyPress("q")]
     assert list(queue.poll()) == []
+
+
+def test_the_way_back_to_the_beginning() -> None:
+    begun = dataclasses.replace(SHOWN, defaults=(SHOWN.request, SHOWN.view))
+    changed = press(begun, "m", "k", "o", "s", " ", "c", "i")
+    assert changed.request != begun.request
+    restored, effects = press_key(changed, "0")
+    assert (restored.request, restored.view, restored.frozen) == (begun.request, begun.view, False)
+    assert effects == (Smooth(begun.view.smoothing_s), Explain(begun.request), Freeze(False))
+    assert press_key(begun, "0").effects == (Smooth(begun.view.smoothing_s),)  # nothing to explain again
+    assert press_key(SHOWN, "0") == (SHOWN, ())
+
+
+def test_nobody_for_long_leads_back_to_the_beginning() -> None:
+    clock = iter([0.0, 50.0, 51.0, 60.0, 61.0, 70.0, 200.0])
+    queue = CommandQueue()
+    idle = IdleReset([queue], 10.0, lambda: next(clock))
+    assert idle.poll() == []
+    assert idle.poll() == []  # nobody has changed anything
+    queue.press("m")
+    assert idle.poll() == [KeyPress("m")]
+    assert idle.poll() == []
+    assert idle.poll() == [CommandCall("defaults")]  # ten seconds later
+    assert idle.poll() == []
+    assert idle.poll() == []  # once is enough

@@ -25,12 +25,12 @@ from streamcam.session.page.ice import IceServer, parse_ice_server
 from streamcam.session.page.page import Page
 from streamcam.session.page.peers import ImageTrack
 from streamcam.session.settings import PageSettings
-from streamcam.session.state import ExplainRequest, LiveState
+from streamcam.session.state import ExplainRequest, LiveState, StreamState
 from streamcam.sources import LentCamera
 
 KEY = "abcdefabcdef"
 SIZE = (96, 64)
-STATE = LiveState("camera", ExplainRequest())
+STATE = LiveState((StreamState("camera"),), ExplainRequest())
 
 needs_address = pytest.mark.skipif(
     not aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True),
@@ -294,6 +294,14 @@ def test_what_is_no_server(text: str) -> None:
 def test_settings_that_cannot_be_used(settings: PageSettings, words: str) -> None:
     with pytest.raises(StreamcamError, match=words):
         settings.check()
+
+
+def test_lent_cameras_come_by_webrtc_even_on_this_computer() -> None:
+    page = Page(PageSettings(port=0), LentCamera())
+    try:
+        assert page._server._webrtc is not None
+    finally:
+        page.close()
 
 
 @pytest.mark.parametrize(

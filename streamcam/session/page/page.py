@@ -9,7 +9,7 @@ import time
 import webbrowser
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 
@@ -22,7 +22,7 @@ from streamcam.session.events import OutputEffect, OutputFailed, OutputReady, To
 from streamcam.session.outputs import PATIENCE_S, Emit, LiveFrame, Output, QueueWorker, describe
 from streamcam.session.page.certificates import load_certificate
 from streamcam.session.page.ice import parse_ice_server
-from streamcam.session.page.links import is_for_the_room, link_to, qr_code
+from streamcam.session.page.links import is_for_the_room, link_to, qr_code, qr_image
 from streamcam.session.page.messages import Request
 from streamcam.session.page.status import describe_choices, describe_state
 from streamcam.session.settings import PageSettings
@@ -30,6 +30,7 @@ from streamcam.sinks import BrowserEncoder, browser_codecs
 from streamcam.sources import LentCamera
 
 if TYPE_CHECKING:
+    from streamcam.session.page.access import Role
     from streamcam.session.page.webrtc import WebRtc
 
 _log = logging.getLogger("streamcam.session")
@@ -88,10 +89,12 @@ class Page(Output):
             on_command=self._take,
             on_viewer=self._show_again,
             on_camera=None if camera is None else camera.put,
-            webrtc=_webrtc(settings),
+            webrtc=_webrtc(settings, lends=camera is not None),
             tls=tls,
         )
         self._settings = settings
+        if is_for_the_room(settings.host):
+            self._server.shares = self._shares()
         self._commands: deque[KeyPress | CommandCall] = deque(maxlen=64)
         self._compositor, self._resampler = Compositor(), Resampler()
         self._worker: QueueWorker[LiveFrame] | None = None
@@ -139,6 +142,15 @@ class Page(Output):
             lines.append(f"the page to lend a camera: {links['camera']}")
         return "\n".join([*lines, qr_code(links["camera" if self._lends else "view"])])
 
+    def _shares(self) -> dict[Role, dict[str, Any]]:
+        """Return what browsers show to let others in: nobody passes on more than they may do themselves."""
+        links = self.links
+        view = {"link": links["view"], "code": qr_image(links["view"]), "lends": False}
+        if not self._lends:
+            return {"control": view, "view": view}
+        camera = {"link": links["camera"], "code": qr_image(links["camera"]), "lends": True}
+        return {"control": camera, "camera": camera, "view": view}
+
     def write(self, live_frame: LiveFrame) -> None:
         """Hand over a frame without waiting."""
         self._newest, self._is_stated = live_frame, False
@@ -182,7 +194,7 @@ class Page(Output):
     def _draw(self, live_frame: LiveFrame) -> None:
         """Draw and encode an image, once for all browsers of a kind; in a thread of its own."""
         now_s = time.monotonic()
-        image = self._compositor.compose(live_frame.frame, live_frame.heat, live_frame.state.view.overlay)
+        image = self._compositor.compose_live(live_frame)
         scale = min(1.0, _LARGEST[0] / image.width, _LARGEST[1] / image.height)
         size = round(image.width * scale), round(image.height * scale)
         if self._server.jpeg_viewers or now_s - self._jpeg_s >= _UNSEEN_S:
@@ -226,10 +238,14 @@ def _has_browser() -> bool:
     return has_display or not sys.platform.startswith("linux")
 
 
-def _webrtc(settings: PageSettings) -> WebRtc | None:
-    """Return what connects browsers by WebRTC, where it is asked for or the better choice."""
+def _webrtc(settings: PageSettings, *, lends: bool) -> WebRtc | None:
+    """Return what connects browsers by WebRTC, where it is asked for or the better choice.
+
+    On this computer JPEGs are sooner there, but not from a camera (docs/benchmarks.md).
+    """
     is_asked_for = settings.transport == "webrtc" or bool(settings.ice_servers)
-    if not is_asked_for and (settings.transport == "mjpeg" or not is_for_the_room(settings.host)):
+    is_better = lends or is_for_the_room(settings.host)
+    if settings.transport == "mjpeg" or not (is_asked_for or is_better):
         return None
     from streamcam.session.page.webrtc import WebRtc  # only where it is used: aiortc takes a while
 

@@ -39,9 +39,10 @@ def describe_state(live_frame: LiveFrame) -> dict[str, Any]:
     labels = () if heat is None else heat.labels
     listed = [*labels, *(target for target in targets if target.index not in {each.index for each in labels})]
     return {
-        "source": _short(state.source_name),
+        "source": _short(state.alone.name) if state.alone is not None else f"{len(state.streams)} streams",
         "messages": list(hud.messages),
         "trouble": hud.trouble,
+        "lost": all(state.streams[index].notice is not None for index in state.shown),
         "recording": hud.recording,
         "frozen": state.frozen,
         "heat_shown": view.heat_shown,
@@ -50,6 +51,8 @@ def describe_state(live_frame: LiveFrame) -> dict[str, Any]:
         "layer": None if facts is None else facts.layer,
         "methods": [] if facts is None else list(facts.methods),
         "layers": [] if facts is None else list(facts.layers),
+        "takes_prompts": facts is not None and facts.takes_prompts,
+        "labels_key": None if facts is None else hash(facts.labels),
         "locked": state.request.class_index is not None,
         "colormap": view.overlay.colormap,
         "layout": layout_of(state),
