@@ -24,7 +24,7 @@ from streamcam.cli.options import (
     temporal_options,
 )
 from streamcam.cli.outcome import abort_message, print_outcome, print_result, resume_message
-from streamcam.cli.progress import ProgressLine
+from streamcam.cli.progress import ProgressLine, showing_activities
 from streamcam.cli.signals import SignalCount, leave, stop_on_signal
 
 if TYPE_CHECKING:
@@ -183,6 +183,7 @@ def run_plan(
             departure = abort_message(output if resume else None)
             chosen = load(line)
             line.begin(f"{activity} the first frames")
+            handling.enter_context(showing_activities(line.begin))
             result = plan.run(
                 chosen,
                 on_progress=line.update,

@@ -37,6 +37,7 @@ class NetworkRunner:
 
     Attributes:
         map_maker: Runs the network in torch, and computes maps in any case.
+        split: The network whose backbone runs on OpenVINO; None where torch runs all of it.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class NetworkRunner:
                 [PRECISIONS[name] for name in in_torch],
                 lambda: preprocessor.prepare(as_stills(model, check_images(*size)[:batch_size])),
             )
-            self._split, self._reason = choose_backend(
+            self.split, self._reason = choose_backend(
                 "openvino" if device.openvino else backend,
                 BackendRequest(
                     model,
@@ -116,7 +117,7 @@ class NetworkRunner:
         network = copy.copy(self.map_maker.network)
         network.model = model
         other.map_maker = dataclasses.replace(self.map_maker, network=network)
-        other._split = None if self._split is None else self._split.reading_with(model)
+        other.split = None if self.split is None else self.split.reading_with(model)
         if self._graphs is not None:
             other._graphs = captured_graphs_for(self._device, other.map_maker)
         return other
@@ -124,7 +125,7 @@ class NetworkRunner:
     @property
     def backend(self) -> str:
         """The backend that runs the backbone: ``"openvino"`` or ``"torch"``."""
-        return "openvino" if self._in_openvino or self._split is not None else "torch"
+        return "openvino" if self._in_openvino or self.split is not None else "torch"
 
     @property
     def reason(self) -> str:
@@ -135,14 +136,14 @@ class NetworkRunner:
     @property
     def precision(self) -> str:
         """Precision of the network for the last images: a name in `PRECISIONS`."""
-        if self._split is not None:
-            return self._split.precision
+        if self.split is not None:
+            return self.split.precision
         return next(name for name, dtype in PRECISIONS.items() if dtype == self.map_maker.network.dtype)
 
     @property
     def threads(self) -> int:
         """Number of threads that torch is best given."""
-        return available_cores() if self._split is None else self._split.head_threads
+        return available_cores() if self.split is None else self.split.head_threads
 
     def run(self, pixels: NDArray[np.uint8], targets: Sequence[Target] | None, notes: list[str]) -> BatchRun:
         """Run the network.
@@ -152,11 +153,11 @@ class NetworkRunner:
             targets: What will be explained; None if several maps are asked for, by other methods too.
             notes: Takes a sentence where OpenVINO turns out to compute something else, and torch is used.
         """
-        if self._split is not None:
+        if self.split is not None:
             try:
-                return self.map_maker.run(pixels, self._split.run(pixels))
+                return self.map_maker.run(pixels, self.split.run(pixels))
             except BackendMismatchError:
-                self._split = None
+                self.split = None
                 self._reason = "OpenVINO computes this network differently from torch, so torch runs it"
                 notes.append(self._reason)
                 _logger.info("%s", self._reason)

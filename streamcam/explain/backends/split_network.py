@@ -20,8 +20,9 @@ from streamcam.explain.cores import available_cores
 from streamcam.explain.hooks import ForwardPass, with_float_scores
 from streamcam.explain.precision_check import close_to, keeps_bounds
 from streamcam.frames import FloatArray
-from streamcam.models import Layer, Model
+from streamcam.models import Layer, Model, Output
 from streamcam.models.check_images import check_images
+from streamcam.models.layouts import Layout
 
 # How far a backend's features may be from torch's, as a fraction of the largest: rounding stays far below in
 # float32; a graph that was traced for another shape, or an operation converted wrongly, goes far beyond.
@@ -50,6 +51,8 @@ class SplitNetwork:
         halves: Halves,
         backbones: Sequence[OpenVinoBackbone],
         batch_size: int,
+        *,
+        entry: str | None = None,
     ) -> None:
         """Take a network that was cut and converted.
 
@@ -60,12 +63,15 @@ class SplitNetwork:
             backbones: The converted first half, the preferred precision first. All but the last are used only
                 if they keep the bounds of `streamcam.explain.precision_check`.
             batch_size: The usual size of batches.
+            entry: Name of the converted network in the cache; None if it is not kept.
         """
         self._model = model
         self._layer = layer
         self._halves = halves
         self._batch_size = batch_size
         self._candidates = list(backbones)
+        self._converted = {id(backbone) for backbone in backbones}
+        self._entry = entry
         self._backbones: dict[tuple[int, ...], OpenVinoBackbone] = {}
         self._used: OpenVinoBackbone | None = None
 
@@ -81,10 +87,48 @@ class SplitNetwork:
         return other
 
     @functools.cached_property
+    def head_parameters(self) -> int:
+        """Number of parameters of the head."""
+        return sum(parameter.numel() for parameter in self._halves.head.parameters())
+
+    @property
     def head_threads(self) -> int:
         """Number of torch's threads for the head and its gradients."""
-        size = sum(parameter.numel() for parameter in self._halves.head.parameters())
-        return available_cores() if size >= _LARGE_HEAD else 1
+        return available_cores() if self.head_parameters >= _LARGE_HEAD else 1
+
+    @property
+    def layout(self) -> Layout:
+        """How the target layer's output lies on the image."""
+        assert self._layer.layout is not None
+        return self._layer.layout
+
+    def backbone_for(self, pixels: NDArray[np.uint8]) -> tuple[OpenVinoBackbone, str | None]:
+        """Return the backbone that agrees with torch for images of a shape, and its name in the cache.
+
+        Args:
+            pixels: RGB, uint8 (N, H, W, 3).
+
+        Raises:
+            BackendMismatchError: if none does.
+        """
+        shape = pixels.shape[1:3]
+        if shape not in self._backbones:
+            self._backbones[shape] = self._verified_backbone(pixels[:1])
+        backbone = self._backbones[shape]
+        return backbone, self._entry if id(backbone) in self._converted else None
+
+    def answer(self, features: Sequence[torch.Tensor]) -> tuple[torch.Tensor, Output]:
+        """Run the head.
+
+        Args:
+            features: The outputs of the backbone.
+
+        Returns:
+            The target layer's output as a leaf, and the network's answer, which depends on it.
+        """
+        leaf, answer = run_head(self._halves, features)
+        with torch.enable_grad():
+            return leaf, with_float_scores(self._model.read(answer))
 
     def run(self, pixels: NDArray[np.uint8]) -> ForwardPass:
         """Run the network.
@@ -95,11 +139,8 @@ class SplitNetwork:
         Raises:
             BackendMismatchError: if the backend's features are not torch's.
         """
-        shape = pixels.shape[1:3]
-        if shape not in self._backbones:
-            self._backbones[shape] = self._verified_backbone(pixels[:1])
-        self._used = self._backbones[shape]
-        return self._with_head(self._used.run(pixels, self._batch_size), shape)
+        self._used, _ = self.backbone_for(pixels)
+        return self._with_head(self._used.run(pixels, self._batch_size), pixels.shape[1:3])
 
     def drop_imprecise(self, size: tuple[int, int], store: ModelCache | None) -> None:
         """Check every precision but the last on test images, and drop those that lose too much.
@@ -158,12 +199,10 @@ class SplitNetwork:
         self, backbone: OpenVinoBackbone, pixels: NDArray[np.uint8], expected: list[FloatArray]
     ) -> bool:
         features = self._features(backbone, pixels, expected)
-        layout = self._layer.layout
-        assert layout is not None
         if features is None:
             return False
         reduced, exact = (self._with_head(outputs, pixels.shape[1:3]) for outputs in (features, expected))
-        return keeps_bounds(reduced, exact, self._model, layout)
+        return keeps_bounds(reduced, exact, self._model, self.layout)
 
     def _agrees(
         self, backbone: OpenVinoBackbone, pixels: NDArray[np.uint8], expected: list[FloatArray]
@@ -187,7 +226,5 @@ class SplitNetwork:
 
     def _with_head(self, outputs: Sequence[FloatArray], size: tuple[int, ...]) -> ForwardPass:
         height, width = size
-        leaf, answer = run_head(self._halves, [torch.from_numpy(values) for values in outputs])
-        with torch.enable_grad():
-            output = with_float_scores(self._model.read(answer))
+        leaf, output = self.answer([torch.from_numpy(values) for values in outputs])
         return ForwardPass(output, (leaf,), (height, width))
