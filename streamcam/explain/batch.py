@@ -20,6 +20,7 @@ from streamcam.explain.method_inputs import (
     evaluate,
 )
 from streamcam.explain.methods import Method, method_call
+from streamcam.explain.object_gradients import differentiate_objects
 from streamcam.explain.objectives import Objective
 from streamcam.explanations import (
     Instance,
@@ -106,6 +107,8 @@ class MapMaker:
         Returns:
             float32 (T, N, h, w), or of clips (T, N, t, h, w).
         """
+        if self.network.is_pyramid and "gradients" in self.method.needs and self.method.criterion is None:
+            differentiate_objects(self.network, forward_pass, objectives)
         return torch.stack([self._map(inputs, size, forward_pass, objective) for objective in objectives])
 
     def _map(

@@ -6,7 +6,7 @@ import abc
 import copy
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import torch
@@ -98,6 +98,23 @@ def _scales(
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class SeparateScores:
+    """Scores of a few objects that share no features: one backward pass differentiates them all."""
+
+    members: Sequence[int]
+    """K indices among the objects that were asked for."""
+    features: Sequence[torch.Tensor]
+    """K tensors: what each object's scores are computed from, and no other's."""
+    scores: torch.Tensor
+    """float32 (K, classes), differentiable."""
+
+
+Separate = Callable[[Sequence[int], int], Sequence[SeparateScores] | None]
+"""Computes scores of objects again, each from features of its own, given their indices and the number of
+backward passes that would be taken otherwise; None where these are quicker."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Output:
     """A network's answer for a batch of N frames or clips."""
 
@@ -112,6 +129,9 @@ class Output:
     instance_scores: Sequence[torch.Tensor] | None = None
     """For each frame float32 (its instances, classes), differentiable, in the order of its instances: how
     much each object is of each class, on the scale of `scores`. None if it cannot tell them apart."""
+    separate_scores: Sequence[Separate] | None = None
+    """For each frame what computes `instance_scores` from features of each instance's own, where the network
+    can do that."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

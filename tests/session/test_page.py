@@ -28,7 +28,7 @@ from streamcam.session.live import open_session
 from streamcam.session.outputs import LiveFrame
 from streamcam.session.page.access import Access, is_own_host
 from streamcam.session.page.links import is_for_the_room, link_to, qr_code
-from streamcam.session.page.messages import parse_command
+from streamcam.session.page.messages import Fallback, Offer, Request, parse_message
 from streamcam.session.page.page import Page
 from streamcam.session.page.status import describe_state
 from streamcam.session.settings import LiveSettings, PageSettings
@@ -259,16 +259,23 @@ def test_a_flood_of_commands_ends_the_connection(page: Page) -> None:
         '{"name": "opacity", "argument": true}',
         '{"name": "opacity", "argument": [1]}',
         '{"name": "opacity", "argument": {"a": 1}}',
+        '{"name": "' + "x" * 5000 + '"}',
+        '{"offer": 1}',
+        '{"offer": "v=0", "name": "quit"}',
+        '{"offer": "' + "x" * 30_000 + '"}',
+        '{"fallback": "because"}',
         "[" * 4000,
     ],
 )
 def test_what_is_no_command(text: str) -> None:
-    assert parse_command(text) is None
+    assert parse_message(text) is None
 
 
-def test_commands() -> None:
-    assert parse_command('{"name": "opacity", "argument": 0.1}') == {"name": "opacity", "argument": 0.1}
-    assert parse_command('{"key": "escape"}') == {"key": "escape"}
+def test_messages() -> None:
+    assert parse_message('{"name": "opacity", "argument": 0.1}') == Request("opacity", 0.1, None)
+    assert parse_message('{"key": "escape"}') == Request(None, None, "escape")
+    assert parse_message('{"offer": "v=0"}') == Offer("v=0")
+    assert parse_message('{"fallback": "timeout"}') == Fallback("timeout")
 
 
 def test_the_state_as_plain_values() -> None:

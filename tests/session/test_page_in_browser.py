@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 from browsers import open_chromium, open_tab, serious_findings
 from live_fakes import FakeExplainers
-from media_factory import make_clip
 from PIL import Image
 from stage_fakes import LIMIT_S
 
 from streamcam.session.page.page import Page
 from streamcam.session.session import LiveSession
 from streamcam.session.settings import PageSettings
-from streamcam.sources import LentCamera, SourceSettings, open_source
+from streamcam.sources import SourceSettings, open_source
 
 SAMPLE = Path(__file__).parents[2] / "media" / "sample.mp4"
 PATIENCE_MS = 30_000
@@ -119,33 +118,3 @@ def test_a_stranger_is_told_what_is_missing(links: dict[str, str]) -> None:
     with open_chromium() as chromium, open_tab(chromium, locale="en") as (tab, _complaints):
         tab.goto(links["control"].partition("#")[0])
         tab.locator("#waiting", has_text="This page needs its link").wait_for()
-
-
-def test_a_camera_is_lent_and_comes_back_with_heat(tmp_path: Path) -> None:
-    recorded = make_clip(
-        tmp_path / "camera.mjpeg", frames=20, codec="mjpeg", pixel_format="yuvj420p", size=(640, 480)
-    )
-    source = LentCamera()
-    page = Page(PageSettings(port=0, key="abcdefabcdef"), source)
-    session = LiveSession(source, FakeExplainers(), [page])  # type: ignore[arg-type]
-    thread = threading.Thread(target=session.run)
-    thread.start()
-    camera = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-    try:
-        with (
-            open_chromium(*camera, f"--use-file-for-fake-video-capture={recorded}") as chromium,
-            open_tab(chromium, locale="en") as (tab, complaints),
-        ):
-            tab.goto(page.links["camera"])
-            tab.click("#lend")
-            wait_for_predictions(tab)
-            assert "Everybody in this session sees your camera" in tab.inner_text("#camera-state")
-            assert tab.locator("#controls").is_hidden()
-            tab.click("#lend")
-            tab.locator("#lend", has_text="Lend this camera").wait_for()
-            assert complaints == []
-            assert serious_findings(tab) == []
-    finally:
-        session.stop()
-        thread.join(LIMIT_S)
-    assert not thread.is_alive()

@@ -19,11 +19,12 @@ async function present() {
 /**
  * Stay connected to the session.
  * @param {{
- *   onHello: (choices: any, role: string, lends: boolean) => void,
+ *   onHello: (hello: {choices: any, role: string, camera: boolean, webrtc: RTCConfiguration | null}) => void,
  *   onState: (state: any) => void,
+ *   onReply: (reply: import("./images.js").Reply) => void,
  *   onProblem: (name: "gone" | "noKey") => void,
  * }} listener
- * @returns {Promise<(command: {name: string, argument?: string | number} | {key: string}) => void>} sends a command
+ * @returns {Promise<(message: object) => void>} sends a message: a command, or an offer of WebRTC
  */
 export async function connect(listener) {
   /** @type {WebSocket | null} */
@@ -41,7 +42,9 @@ export async function connect(listener) {
       const message = JSON.parse(event.data);
       if (message.choices) {
         wait = FIRST_WAIT_MS;
-        listener.onHello(message.choices, message.role, message.camera);
+        listener.onHello(message);
+      } else if ("answer" in message || "refused" in message) {
+        listener.onReply(message);
       } else if (message.source) {
         listener.onState(message);
       }
@@ -55,8 +58,8 @@ export async function connect(listener) {
 
   if (await present().catch(() => false)) listener.onProblem("noKey");
   else await open();
-  return (command) => {
-    if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(command));
+  return (message) => {
+    if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
   };
 }
 

@@ -3,6 +3,7 @@
 
 import { Camera } from "./camera.js";
 import { connect, fetchLabels } from "./connection.js";
+import { Images } from "./images.js";
 import { language, text } from "./texts.js";
 
 /** Commands that have a button, in its order; the others are chosen from lists or are keys only. */
@@ -13,7 +14,7 @@ const LISTS = { method: "methods", layer: "layers" };
 
 const isKiosk = new URLSearchParams(location.search).has("kiosk");
 
-/** @type {(command: {name: string, argument?: string | number} | {key: string}) => void} */
+/** @type {(message: object) => void} */
 let send = () => {};
 /** @type {any} */
 let state = null;
@@ -94,7 +95,7 @@ function showRows(list, rows) {
 /** @param {any} next */
 function showState(next) {
   state = next;
-  find("waiting").textContent = find("image").complete && find("image").naturalWidth ? "" : text("noImage");
+  find("waiting").textContent = find("image").hidden && find("video").hidden ? text("noImage") : "";
   find("source").textContent = state.source;
   document.title = `streamcam: ${state.source}`;
   find("network").textContent = state.model ? `${state.model} · ${state.method} · ${state.layer}` : text("loading");
@@ -145,20 +146,15 @@ function toggleFullScreen() {
 
 /**
  * Take over what does not change, and begin to show images.
- * @param {any} choices
- * @param {string} role
- * @param {boolean} lends whether this browser may lend its camera
+ * @param {{choices: any, role: string, camera: boolean, webrtc: RTCConfiguration | null}} hello
+ *   `camera` tells whether this browser may lend its camera
  */
-function begin(choices, role, lends) {
-  const image = find("image");
-  image.alt = text("image");
-  image.onload = () => {
-    image.hidden = false;
-    find("waiting").textContent = "";
-  };
-  image.hidden = false;
-  image.src = `images?${Date.now()}`;
+function begin({ choices, role, camera: lends, webrtc }) {
+  find("image").alt = text("image");
+  find("video").setAttribute("aria-label", text("image"));
   find("waiting").textContent = text("noImage");
+  images.start(webrtc);
+  camera.configuration = webrtc;
   find("camera").hidden = !lends || isKiosk;
   if (role !== "control" || isKiosk) return;
   find("controls").hidden = find("shortcuts").hidden = false;
@@ -197,11 +193,22 @@ function begin(choices, role, lends) {
   };
 }
 
-const camera = new Camera((state) => {
+const images = new Images(find("video"), find("image"), {
+  send: (message) => send(message),
+  onShown: () => {
+    find("waiting").textContent = "";
+  },
+  onTransport: (name, reason) => {
+    document.body.dataset.transport = name;
+    find("transport").textContent = reason ? text(`without_${reason}`) : "";
+  },
+});
+const camera = new Camera((state, transport) => {
   find("lend").setAttribute("aria-pressed", String(state === "on"));
   find("lend").textContent = text(state === "on" ? "stopLending" : "lend");
   find("flip").hidden = state !== "on";
-  find("camera-state").textContent = text(`camera_${state}`) ?? "";
+  const how = transport === "jpeg" && camera.configuration ? text("cameraJpeg") : "";
+  find("camera-state").textContent = [text(`camera_${state}`), how].filter(Boolean).join(" ");
 });
 find("lend").onclick = () => (camera.isWanted ? camera.stop() : camera.start());
 find("flip").onclick = () => camera.flip();
@@ -228,8 +235,9 @@ find("class").onchange = () => {
 send = await connect({
   onHello: begin,
   onState: showState,
+  onReply: (reply) => images.take(reply),
   onProblem: (name) => {
-    find("image").hidden = true;
+    images.stop();
     find("waiting").textContent = text(name);
   },
 });
