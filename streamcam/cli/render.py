@@ -28,8 +28,7 @@ from streamcam.cli.progress import ProgressLine, showing_activities
 from streamcam.cli.signals import SignalCount, leave, stop_on_signal
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer, PaneExplainer
-    from streamcam.pipeline.evidence_explainer import EvidenceExplainer
+    from streamcam.pipeline.explainers import AnyExplainer
     from streamcam.pipeline.render import RenderPlan
     from streamcam.pipeline.results import RenderResult
 
@@ -114,7 +113,7 @@ def render_command(
 
 def render_file(
     plan: RenderPlan,
-    load: Callable[[ProgressLine], Explainer | PaneExplainer | EvidenceExplainer],
+    load: Callable[[ProgressLine], AnyExplainer],
     source: str,
     output: str,
     *,
@@ -148,7 +147,7 @@ def render_file(
 @contextlib.contextmanager
 def run_plan(
     plan: RenderPlan,
-    load: Callable[[ProgressLine], Explainer | PaneExplainer | EvidenceExplainer],
+    load: Callable[[ProgressLine], AnyExplainer],
     output: str,
     *,
     quiet: bool,

@@ -18,12 +18,12 @@ from streamcam.cli.signals import SignalCount, leave, stop_on_signal
 from streamcam.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer
+    from streamcam.pipeline.explainers import NetworkExplainer
     from streamcam.pipeline.jobs import RenderJob
     from streamcam.pipeline.render_many import JobResult, ManyPlan, RenderManyResult
 
 
-def render_files(plan: ManyPlan, load: Callable[[ProgressLine], Explainer], *, quiet: bool) -> int:
+def render_files(plan: ManyPlan, load: Callable[[ProgressLine], NetworkExplainer], *, quiet: bool) -> int:
     """Run a render of several files, and print what became of each.
 
     Args:

@@ -18,7 +18,7 @@ from streamcam.frames import SourceInfo, SourceReport
 from streamcam.localization import Localizer
 from streamcam.overlay import Overlay, PaneOverlay
 from streamcam.panes import Comparison
-from streamcam.pipeline.evidence_explainer import EvidenceExplainer, KeptModel
+from streamcam.pipeline.evidence_explainer import EvidenceExplainer
 from streamcam.pipeline.outputs import check_boxes, check_comparison, open_outputs
 from streamcam.pipeline.results import Progress, RenderResult, note_empty_maps
 from streamcam.pipeline.resume import ResumeState, Resumption
@@ -30,8 +30,8 @@ from streamcam.sources import Location, Source, SourceSettings, open_source
 from streamcam.temporal import PaneStabilizer, Stabilizer, stabilize
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer, PaneExplainer
-    from streamcam.models import Model
+    from streamcam.explain import PaneExplainer
+    from streamcam.pipeline.explainers import AnyExplainer, AnyModel, LoneExplainer, NetworkExplainer
 
 _WAITING_IMAGES = 4
 """Encoders take images in unequal times; drawing goes on meanwhile."""
@@ -40,7 +40,7 @@ _WAITING_IMAGES = 4
 def render(
     source: Location | Source,
     output: str | Path,
-    explainer: Explainer,
+    explainer: NetworkExplainer,
     *,
     settings: RenderSettings | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -181,7 +181,7 @@ class RenderPlan:
 
     def run(
         self,
-        explainer: Explainer | PaneExplainer | EvidenceExplainer,
+        explainer: AnyExplainer,
         *,
         on_progress: Callable[[Progress], None] | None = None,
         on_start: Callable[[ExplainedStream], None] | None = None,
@@ -202,11 +202,7 @@ class RenderPlan:
         if self._is_used:
             raise RuntimeError("this plan was run or closed already; make another with plan_render")
         # Comparisons keep nothing that only one explainer can tell.
-        alone = (
-            None
-            if isinstance(self._overlay, PaneOverlay)
-            else cast("Explainer | EvidenceExplainer", explainer)
-        )
+        alone = None if isinstance(self._overlay, PaneOverlay) else cast("LoneExplainer", explainer)
         for model in _models_of(explainer):
             if not model.may_find_objects:
                 check_boxes(self.output, self.settings, model.name)
@@ -262,7 +258,7 @@ class RenderPlan:
 
     def _notes(
         self,
-        explainer: Explainer | PaneExplainer | EvidenceExplainer,
+        explainer: AnyExplainer,
         report: SourceReport,
         sinks: Sequence[Sink],
         written: _Written,
@@ -278,7 +274,7 @@ class RenderPlan:
             *note_empty_maps(written.empty, written.explained),
         )
 
-    def _resume(self, explainer: Explainer | EvidenceExplainer) -> Resumption:
+    def _resume(self, explainer: LoneExplainer) -> Resumption:
         if self.info.path is None:
             raise InvalidArgumentError(f"{self.info.name!r} is no file; leave out `resume=True`")
         return Resumption(self.info.path, self.output, explainer, self.settings.of_images())
@@ -349,8 +345,8 @@ def _write_all(
 
 
 def _models_of(
-    explainer: Explainer | PaneExplainer | EvidenceExplainer,
-) -> Iterator[Model | KeptModel]:
+    explainer: AnyExplainer,
+) -> Iterator[AnyModel]:
     """Yield the network of each pane, or the only one."""
     if hasattr(explainer, "comparison"):
         panes = cast("PaneExplainer", explainer)
@@ -361,7 +357,7 @@ def _models_of(
 
 def identify_evidence(
     sinks: Iterable[Sink],
-    explainer: Explainer | PaneExplainer | EvidenceExplainer,
+    explainer: AnyExplainer,
     settings: RenderSettings,
 ) -> None:
     """Pass what the frames are made with to evidence files."""
@@ -369,7 +365,7 @@ def identify_evidence(
     models = list(_models_of(explainer))
     for sink in sinks:
         if isinstance(sink, EvidenceSink):
-            alone = cast("Explainer | EvidenceExplainer", explainer)
+            alone = cast("LoneExplainer", explainer)
             sink.identify(alone.identity(), plain, models[0].labels, settings.command)
         elif isinstance(sink, PaneSink) and isinstance(sink.sink, EvidenceSink):
             panes = cast("PaneExplainer", explainer)

@@ -29,7 +29,7 @@ from streamcam.sources.files import is_file
 from streamcam.temporal import Stabilizer
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer
+    from streamcam.pipeline.explainers import NetworkExplainer
     from streamcam.pipeline.stream import ExplainedStream
 
 _log = logging.getLogger("streamcam.pipeline")
@@ -81,7 +81,7 @@ class RenderManyResult:
 def render_many(
     sources: Sequence[Location],
     output: str | Path,
-    explainer: Explainer,
+    explainer: NetworkExplainer,
     *,
     settings: RenderSettings | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -204,7 +204,7 @@ class ManyPlan:
 
     def run(
         self,
-        explainer: Explainer,
+        explainer: NetworkExplainer,
         *,
         on_progress: Callable[[Progress], None] | None = None,
         on_job: Callable[[int, RenderJob], None] | None = None,
@@ -250,7 +250,7 @@ class ManyPlan:
         self,
         job: RenderJob,
         key: str | None,
-        explainer: Explainer,
+        explainer: NetworkExplainer,
         on_progress: Callable[[Progress], None] | None,
         on_resume: Callable[[RenderJob, ResumeState], None] | None,
     ) -> JobResult:
