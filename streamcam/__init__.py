@@ -12,6 +12,7 @@ from streamcam.lazy_names import import_lazily
 if TYPE_CHECKING:
     from streamcam.audits import AuditResult, AuditSettings, audit
     from streamcam.errors import StreamcamError
+    from streamcam.evaluation import EvaluationResult, EvaluationSettings, evaluate
     from streamcam.evidence import Evidence, open_evidence
     from streamcam.explain import METHODS, Explainer
     from streamcam.explanations import Explanation, Instance, Prediction
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from streamcam.overlay import Overlay, OverlaySettings
     from streamcam.panes import Comparison
     from streamcam.pipeline.compare import compare
+    from streamcam.pipeline.many_results import JobResult, RenderManyResult
     from streamcam.pipeline.render import RenderPlan, plan_render, render
-    from streamcam.pipeline.render_many import JobResult, RenderManyResult, render_many
+    from streamcam.pipeline.render_many import render_many
     from streamcam.pipeline.restyle import restyle
     from streamcam.pipeline.results import RenderResult
     from streamcam.pipeline.settings import RenderSettings
@@ -51,6 +53,9 @@ _HOMES = {
     "Output": "streamcam.models",
     "load_model": "streamcam.models",
     "StreamcamError": "streamcam.errors",
+    "EvaluationResult": "streamcam.evaluation",
+    "EvaluationSettings": "streamcam.evaluation",
+    "evaluate": "streamcam.evaluation",
     "Evidence": "streamcam.evidence",
     "open_evidence": "streamcam.evidence",
     "Explanation": "streamcam.explanations",
@@ -66,8 +71,8 @@ _HOMES = {
     "plan_render": "streamcam.pipeline.render",
     "render": "streamcam.pipeline.render",
     "restyle": "streamcam.pipeline.restyle",
-    "JobResult": "streamcam.pipeline.render_many",
-    "RenderManyResult": "streamcam.pipeline.render_many",
+    "JobResult": "streamcam.pipeline.many_results",
+    "RenderManyResult": "streamcam.pipeline.many_results",
     "render_many": "streamcam.pipeline.render_many",
     "stream": "streamcam.pipeline.stream",
     "EncoderSettings": "streamcam.media.encoders",
@@ -91,6 +96,8 @@ __all__ = [
     "Comparison",
     "Detector",
     "EncoderSettings",
+    "EvaluationResult",
+    "EvaluationSettings",
     "Evidence",
     "Explainer",
     "Explanation",
@@ -116,6 +123,7 @@ __all__ = [
     "__version__",
     "audit",
     "compare",
+    "evaluate",
     "live",
     "load_model",
     "open_evidence",

@@ -35,12 +35,14 @@ ALLOWED: dict[str, set[str]] = {
     "explain": BASE | {"models", "sources"},
     "pipeline": BASE | {"sources", "temporal", "localization", "overlay", "sinks"},
     "audits": BASE | {"sources", "models", "temporal", "localization", "overlay", "explain"},
+    "evaluation": BASE | {"sources", "models", "temporal", "localization", "explain"},
     "report": BASE | {"localization", "overlay", "sinks"},
     "session": BASE
     | {"sources", "models", "temporal", "localization", "overlay", "sinks", "explain", "pipeline"},
     "cli": BASE
     | {
         "audits",
+        "evaluation",
         "sources",
         "models",
         "explain",
@@ -64,6 +66,7 @@ ALLOWED_FOR_TYPES: dict[str, set[str]] = {
     "__init__": {
         *BASE,
         "audits",
+        "evaluation",
         "models",
         "explain",
         "temporal",

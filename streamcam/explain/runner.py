@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from streamcam.explain.backends.cache import cache_directory
 from streamcam.explain.backends.choice import BackendRequest, choose_backend
 from streamcam.explain.backends.cuda_graphs import captured_graphs_for
-from streamcam.explain.backends.split_network import BackendMismatchError
-from streamcam.explain.batch import BatchRun, MapMaker
+from streamcam.explain.backends.split_network import BackendMismatchError, SplitNetwork
+from streamcam.explain.batch import BatchRun, EagerRun, MapMaker
 from streamcam.explain.cores import available_cores
 from streamcam.explain.devices import PRECISIONS, DeviceChoice
 from streamcam.explain.hooks import evaluating
@@ -24,12 +24,14 @@ from streamcam.explain.methods import METHODS
 from streamcam.explain.precision_check import hooked_network
 from streamcam.explain.preparation import PreparedModel, as_stills
 from streamcam.explain.targets import Target
-from streamcam.models import Layer, Model
+from streamcam.models import Layer, Model, Output
 from streamcam.models.check_images import check_images
 from streamcam.models.preprocessing import Preprocessor
 from streamcam.models.probing import trial_size
 
 _logger = logging.getLogger("streamcam.explain")
+
+_DIFFERS = "OpenVINO computes this network differently from torch, so torch runs it"
 
 
 class NetworkRunner:
@@ -37,7 +39,6 @@ class NetworkRunner:
 
     Attributes:
         map_maker: Runs the network in torch, and computes maps in any case.
-        split: The network whose backbone runs on OpenVINO; None where torch runs all of it.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class NetworkRunner:
                 [PRECISIONS[name] for name in in_torch],
                 lambda: preprocessor.prepare(as_stills(model, check_images(*size)[:batch_size])),
             )
-            self.split, self._reason = choose_backend(
+            self._preferred, self._reason = choose_backend(
                 "openvino" if device.openvino else backend,
                 BackendRequest(
                     model,
@@ -96,6 +97,7 @@ class NetworkRunner:
                     cache=cache_directory(),
                 ),
             )
+        self._split = self._preferred
         self.map_maker = MapMaker(
             network,
             METHODS[method],
@@ -117,33 +119,46 @@ class NetworkRunner:
         network = copy.copy(self.map_maker.network)
         network.model = model
         other.map_maker = dataclasses.replace(self.map_maker, network=network)
-        other.split = None if self.split is None else self.split.reading_with(model)
+        other._preferred = None if self._preferred is None else self._preferred.reading_with(model)
+        other._split = None if self._split is None else other._preferred
         if self._graphs is not None:
             other._graphs = captured_graphs_for(self._device, other.map_maker)
         return other
 
+    def beside(self) -> NetworkRunner:
+        """Return a runner of the same network for another video; the two are used in turn."""
+        other = copy.copy(self)
+        other._preferred = None if self._preferred is None else self._preferred.beside()
+        other._split = other._preferred
+        return other
+
+    @property
+    def split(self) -> SplitNetwork | None:
+        """The network whose backbone is for OpenVINO; None if torch runs all of it."""
+        return self._preferred
+
     @property
     def backend(self) -> str:
         """The backend that runs the backbone: ``"openvino"`` or ``"torch"``."""
-        return "openvino" if self._in_openvino or self.split is not None else "torch"
+        return "openvino" if self._in_openvino or self._split is not None else "torch"
 
     @property
     def reason(self) -> str:
         """Why this backend was chosen, and how it is used."""
         graphs = "" if self._graphs is None else f"; {self._graphs.reason}"
-        return self._reason + graphs
+        return (self._reason if self._split is self._preferred else _DIFFERS) + graphs
 
     @property
     def precision(self) -> str:
         """Precision of the network for the last images: a name in `PRECISIONS`."""
-        if self.split is not None:
-            return self.split.precision
+        if self._split is not None:
+            return self._split.precision
         return next(name for name, dtype in PRECISIONS.items() if dtype == self.map_maker.network.dtype)
 
     @property
     def threads(self) -> int:
         """Number of threads that torch is best given."""
-        return available_cores() if self.split is None else self.split.head_threads
+        return available_cores() if self._split is None else self._split.head_threads
 
     def run(self, pixels: NDArray[np.uint8], targets: Sequence[Target] | None, notes: list[str]) -> BatchRun:
         """Run the network.
@@ -153,17 +168,62 @@ class NetworkRunner:
             targets: What will be explained; None if several maps are asked for, by other methods too.
             notes: Takes a sentence where OpenVINO turns out to compute something else, and torch is used.
         """
-        if self.split is not None:
+        if self._split is not None:
             try:
-                return self.map_maker.run(pixels, self.split.run(pixels))
+                return self.map_maker.run(pixels, self._split.run(pixels))
             except BackendMismatchError:
-                self.split = None
-                self._reason = "OpenVINO computes this network differently from torch, so torch runs it"
-                notes.append(self._reason)
-                _logger.info("%s", self._reason)
+                self._leave_openvino()
+                notes.append(_DIFFERS)
         if self._graphs is None or targets is None:
             return self.map_maker.run(pixels)
         return self._graphs.run(pixels, targets) or self.map_maker.run(pixels)
+
+    def begin_video(self, notes: list[str]) -> None:
+        """Forget what earlier images decided: a video's own first images decide how it is computed.
+
+        Else its maps would depend on which other videos came before.
+
+        Args:
+            notes: What `run` has added is taken out again.
+        """
+        self._split = self._preferred
+        if self._split is not None:
+            self._split.forget()
+        if _DIFFERS in notes:
+            notes.remove(_DIFFERS)
+
+    def run_prepared(self, inputs: torch.Tensor) -> BatchRun:
+        """Run the network on images that were changed after they were prepared.
+
+        Args:
+            inputs: As `Model.prepare` returns them, float32 (N, C, H, W), on the device.
+        """
+        if self._split is not None:
+            try:
+                forward_pass = self._split.run(inputs.numpy(), len(inputs))
+            except BackendMismatchError:
+                self._leave_openvino()
+            else:
+                return EagerRun(self.map_maker, lambda: inputs, inputs.shape[2:], forward_pass)
+        return EagerRun(self.map_maker, lambda: inputs, inputs.shape[2:], self.map_maker.network.run(inputs))
+
+    def score_prepared(self, inputs: torch.Tensor) -> Output:
+        """Return the network's answer to such images, without a graph where torch runs it.
+
+        Args:
+            inputs: As for `run_prepared`.
+        """
+        if self._split is not None:
+            try:
+                return self._split.run(inputs.numpy(), len(inputs)).output
+            except BackendMismatchError:
+                self._leave_openvino()
+        with torch.no_grad():
+            return self.map_maker.network.forward(inputs)
+
+    def _leave_openvino(self) -> None:
+        self._split = None
+        _logger.info("%s", _DIFFERS)
 
     def free_memory(self) -> None:
         """Drop what was captured for batches that have become too large."""

@@ -33,6 +33,7 @@ from streamcam.session.page.page import Page
 from streamcam.session.page.status import describe_state
 from streamcam.session.settings import LiveSettings, PageSettings
 from streamcam.session.state import ExplainRequest, LiveState
+from streamcam.sources import LentCamera
 
 KEY = "abcdefabcdef"
 REQUEST = ExplainRequest("fake")
@@ -189,7 +190,7 @@ def exchange(browser: Browser, *sent: Any, origin: str | None = None) -> list[An
             ClientSession() as session,
             session.ws_connect(f"http://{browser.host}/state", headers=headers) as connection,
         ):
-            received += [await connection.receive_json(timeout=10) for _ in range(2)]
+            received += [await connection.receive_json(timeout=10) for _ in range(3)]
             for item in sent:
                 await connection.send_str(item if isinstance(item, str) else json.dumps(item))
             await connection.send_str("bye")  # no command, which ends it
@@ -205,8 +206,10 @@ def test_the_state_is_sent_and_commands_are_taken(page: Page) -> None:
     page.write(shown())
     browser = Browser(page)
     browser.enter(KEY)
-    hello, state, code = exchange(browser, {"name": "method", "argument": "other"}, {"key": "m"})
+    hello, people, state, code = exchange(browser, {"name": "method", "argument": "other"}, {"key": "m"})
     assert hello["role"] == "control"
+    assert hello["share"] is None  # nobody else could use a link to this computer
+    assert people == {"people": {"watching": 1, "controlling": 1}}
     assert "turbo" in hello["choices"]["colormaps"]
     assert state["source"] == "cat.mp4"
     assert [each["label"] for each in state["predictions"]] == ["Egyptian cat", "egret"]
@@ -325,6 +328,22 @@ def test_sessions_are_bounded() -> None:
 )
 def test_hosts_that_are_this_computer(host: str, expected: bool) -> None:
     assert is_own_host(host) is expected
+
+
+def test_nobody_passes_on_more_than_they_may_do() -> None:
+    page, lending = Page(PageSettings(port=0, host="0.0.0.0")), None
+    try:
+        lending = Page(PageSettings(port=0, host="0.0.0.0", tls=False), LentCamera())
+        shared = {role: share["link"] for role, share in page._server.shares.items()}
+        assert shared == {"control": page.links["view"], "view": page.links["view"]}
+        shared = {role: share["link"] for role, share in lending._server.shares.items()}
+        camera, view = lending.links["camera"], lending.links["view"]
+        assert shared == {"control": camera, "camera": camera, "view": view}
+        assert lending._server.shares["view"]["code"].startswith("data:image/svg+xml")
+    finally:
+        page.close()
+        if lending is not None:
+            lending.close()
 
 
 def test_links() -> None:

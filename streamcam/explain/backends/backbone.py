@@ -66,22 +66,22 @@ class OpenVinoBackbone:
         self._scale = scale
         self._device = device
 
-    def run(self, pixels: NDArray[np.uint8], batch_size: int) -> tuple[NDArray[np.float32], ...]:
+    def run(self, images: NDArray[Any], batch_size: int) -> tuple[NDArray[np.float32], ...]:
         """Run the backbone.
 
         Args:
-            pixels: RGB, uint8 (N, H, W, 3).
+            images: RGB, uint8 (N, H, W, 3), or what `Model.prepare` made of such, float32 (N, C, H, W).
             batch_size: The usual size of batches; shorter ones are padded to it.
 
         Returns:
             The outputs of the backbone, float32, for N images each.
         """
-        count = len(pixels)
+        count = len(images)
         if count < batch_size:
-            filling = np.repeat(pixels[-1:], batch_size - count, axis=0)
-            pixels = np.concatenate([pixels, filling])
-        request = self._compile(pixels.shape)
-        request.infer([np.ascontiguousarray(pixels)])
+            filling = np.repeat(images[-1:], batch_size - count, axis=0)
+            images = np.concatenate([images, filling])
+        request = self._compile(images.shape, images.dtype == np.uint8)
+        request.infer([np.ascontiguousarray(images)])
         return tuple(
             np.array(request.get_output_tensor(index).data[:count], np.float32)
             for index in range(len(self.model.outputs))
@@ -105,8 +105,8 @@ class OpenVinoBackbone:
         return prepare_for_bfloat16(self.model) if self.precision == "bf16" else self.model
 
     @cached_method(maxsize=_MAX_SHAPES)
-    def _compile(self, shape: tuple[int, ...]) -> Any:
-        batch, height, width, _ = shape
+    def _compile(self, shape: tuple[int, ...], takes_pixels: bool) -> Any:
+        batch, height, width = shape[:3] if takes_pixels else (shape[0], *shape[2:])
         model = self._prepared.clone()
         model.reshape([batch, len(self._scale.mean), height, width])
         properties = {
@@ -118,7 +118,9 @@ class OpenVinoBackbone:
             # The other stages run on the same cores: threads bound to a core would wait for it while another
             # is free.
             properties |= {"INFERENCE_NUM_THREADS": available_cores(), "ENABLE_CPU_PINNING": False}
-        compiled = core().compile_model(self._with_pixels(model), self._device, properties)
+        if takes_pixels:
+            model = self._with_pixels(model)
+        compiled = core().compile_model(model, self._device, properties)
         return compiled.create_infer_request()
 
     def _with_pixels(self, model: openvino.Model) -> openvino.Model:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import functools
 import itertools
 import logging
 from collections.abc import Callable, Sequence
@@ -106,6 +108,15 @@ class CompiledExplainer:
             f"CompiledExplainer({self.model.name!r}, method={self.method!r}, "
             f"target_layer={self.target_layer!r})"
         )
+
+    def beside(self) -> CompiledExplainer:
+        """Return an explainer for another video at the same time, in another thread."""
+        other = copy.copy(self)
+        other.notes = list(self.notes)
+        other._graphs = {}
+        other._fitter = FrameFitter(self.fit, self.model, self.model.mean)
+        other._in_torch = functools.cache(lambda: self._in_torch().beside())
+        return other
 
     def describe(self) -> dict[str, Any]:
         """Describe the network and the method for files that are made with them, as plain values."""

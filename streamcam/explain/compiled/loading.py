@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -45,13 +46,16 @@ def load_explainer(model: Mapping[str, Any], settings: Mapping[str, Any]) -> Exp
             return in_torch()
         store.save_record(record)
 
-    def graphs_for(size: Size) -> CompiledGraphs | None:
-        kept = store.graphs(record, size)
-        if kept is not None:
-            return kept
-        from streamcam.explain.compiled.tracing import compile_graphs
+    compiling = threading.Lock()
 
-        return compile_graphs(in_torch(), record, store, size)
+    def graphs_for(size: Size) -> CompiledGraphs | None:
+        with compiling:
+            kept = store.graphs(record, size)
+            if kept is not None:
+                return kept
+            from streamcam.explain.compiled.tracing import compile_graphs
+
+            return compile_graphs(in_torch(), record, store, size)
 
     from streamcam.explain.compiled.explainer import CompiledExplainer
 

@@ -9,7 +9,7 @@ import time
 import webbrowser
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 
@@ -22,7 +22,7 @@ from streamcam.session.events import OutputEffect, OutputFailed, OutputReady, To
 from streamcam.session.outputs import PATIENCE_S, Emit, LiveFrame, Output, QueueWorker, describe
 from streamcam.session.page.certificates import load_certificate
 from streamcam.session.page.ice import parse_ice_server
-from streamcam.session.page.links import is_for_the_room, link_to, qr_code
+from streamcam.session.page.links import is_for_the_room, link_to, qr_code, qr_image
 from streamcam.session.page.messages import Request
 from streamcam.session.page.status import describe_choices, describe_state
 from streamcam.session.settings import PageSettings
@@ -30,6 +30,7 @@ from streamcam.sinks import BrowserEncoder, browser_codecs
 from streamcam.sources import LentCamera
 
 if TYPE_CHECKING:
+    from streamcam.session.page.access import Role
     from streamcam.session.page.webrtc import WebRtc
 
 _log = logging.getLogger("streamcam.session")
@@ -92,6 +93,8 @@ class Page(Output):
             tls=tls,
         )
         self._settings = settings
+        if is_for_the_room(settings.host):
+            self._server.shares = self._shares()
         self._commands: deque[KeyPress | CommandCall] = deque(maxlen=64)
         self._compositor, self._resampler = Compositor(), Resampler()
         self._worker: QueueWorker[LiveFrame] | None = None
@@ -138,6 +141,15 @@ class Page(Output):
         if self._lends:
             lines.append(f"the page to lend a camera: {links['camera']}")
         return "\n".join([*lines, qr_code(links["camera" if self._lends else "view"])])
+
+    def _shares(self) -> dict[Role, dict[str, Any]]:
+        """Return what browsers show to let others in: nobody passes on more than they may do themselves."""
+        links = self.links
+        view = {"link": links["view"], "code": qr_image(links["view"]), "lends": False}
+        if not self._lends:
+            return {"control": view, "view": view}
+        camera = {"link": links["camera"], "code": qr_image(links["camera"]), "lends": True}
+        return {"control": camera, "camera": camera, "view": view}
 
     def write(self, live_frame: LiveFrame) -> None:
         """Hand over a frame without waiting."""

@@ -46,6 +46,9 @@ _MOST_MESSAGES_PER_S = 40
 _PINGS_S = 4.0
 """A phone that was carried away is noticed within one and a half times this time."""
 
+_CHART_LIBRARY = "uPlot."
+"""The files that pages of `streamcam report` hold too."""
+
 _BOUNDARY = "frame"
 _PART_HEAD = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\n".encode()
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
@@ -58,6 +61,7 @@ class PageServer:
     Attributes:
         access: The tokens.
         port: The port that it listens on.
+        shares: Role → what a browser shows to let others in, if anything; set before `start`.
     """
 
     def __init__(
@@ -93,6 +97,7 @@ class PageServer:
         self._socket = listen(host, port)
         self.port: int = self._socket.getsockname()[1]
         self.access = Access(self.port, key=key, is_secure=tls is not None)
+        self.shares: dict[Role, dict[str, Any]] = {}
         self._choices = choices
         self._on_command = on_command
         self._on_viewer = on_viewer
@@ -105,6 +110,7 @@ class PageServer:
         self._viewers = 0
         self._news: asyncio.Event | None = None
         self._sockets: set[web.WebSocketResponse] = set()
+        self._roles: dict[web.WebSocketResponse, Role] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._is_ready = threading.Event()
@@ -239,7 +245,8 @@ class PageServer:
     async def _file(self, request: web.Request) -> web.Response:
         """Send a part of the page; they hold no secrets."""
         name, suffix = request.match_info.get("name", "index"), request.match_info.get("suffix", "html")
-        file = resources.files("streamcam.session.page") / "static" / f"{name}.{suffix}"
+        folder = "report/assets" if name.startswith(_CHART_LIBRARY) else "session/page/static"
+        file = resources.files("streamcam") / folder / f"{name}.{suffix}"
         if "/" in name or not file.is_file():
             raise web.HTTPNotFound
         return web.Response(text=file.read_text("utf-8"), content_type=_TYPES[f".{suffix}"], charset="utf-8")
@@ -302,13 +309,17 @@ class PageServer:
         lends = self._lending is not None and role != "view"
         webrtc = None if self._webrtc is None else self._webrtc.describe()
         hello = {"choices": self._choices, "role": role, "camera": lends, "webrtc": webrtc}
-        await browser.send_json(hello)
+        await browser.send_json({**hello, "share": self.shares.get(role)})
+        self._roles[browser] = role
+        self._wake()
         sending = asyncio.create_task(self._send_states(browser))
         try:
             await self._take_messages(browser, role)
         finally:
             sending.cancel()
             self._sockets.discard(browser)
+            del self._roles[browser]
+            self._wake()
             if self._webrtc is not None:
                 self._webrtc.hang_up(browser)
             with contextlib.suppress(asyncio.CancelledError, ConnectionError):
@@ -316,15 +327,23 @@ class PageServer:
         return browser
 
     async def _send_states(self, browser: web.WebSocketResponse) -> None:
-        sent = ""
+        sent = people_sent = ""
         going_on = True
         while going_on:
-            state = self._state
-            if state == sent:
+            state, people = self._state, self._describe_people()
+            if people != people_sent:
+                people_sent = people
+                await browser.send_str(people)
+            elif state != sent:
+                sent = state
+                await browser.send_str(state)
+            else:
                 going_on = await self._wait()
-                continue
-            sent = state
-            await browser.send_str(state)
+
+    def _describe_people(self) -> str:
+        """Return the message that says how many browsers there are."""
+        roles = list(self._roles.values())
+        return json.dumps({"people": {"watching": len(roles), "controlling": roles.count("control")}})
 
     async def _borrow(self, request: web.Request) -> web.WebSocketResponse:
         """Take the images of a camera."""

@@ -5,6 +5,16 @@ const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 8000;
 
 /**
+ * @typedef {{
+ *   choices: any,
+ *   role: string,
+ *   camera: boolean,
+ *   webrtc: RTCConfiguration | null,
+ *   share: {link: string, code: string, lends: boolean} | null,
+ * }} Hello what does not change; `camera` tells whether this browser may lend its camera
+ */
+
+/**
  * Exchange the key behind # for a cookie, and take it out of the address.
  * @returns {Promise<boolean>} whether the key was refused
  */
@@ -19,8 +29,9 @@ async function present() {
 /**
  * Stay connected to the session.
  * @param {{
- *   onHello: (hello: {choices: any, role: string, camera: boolean, webrtc: RTCConfiguration | null}) => void,
+ *   onHello: (hello: Hello) => void,
  *   onState: (state: any) => void,
+ *   onPeople: (people: {watching: number, controlling: number}) => void,
  *   onReply: (reply: import("./images.js").Reply) => void,
  *   onProblem: (name: "gone" | "noKey") => void,
  * }} listener
@@ -45,6 +56,8 @@ export async function connect(listener) {
         listener.onHello(message);
       } else if ("answer" in message || "refused" in message) {
         listener.onReply(message);
+      } else if (message.people) {
+        listener.onPeople(message.people);
       } else if (message.source) {
         listener.onState(message);
       }
