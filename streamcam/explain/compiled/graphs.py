@@ -52,7 +52,7 @@ class CompiledRun:
     scores: FloatArray
     """float32 (N, classes)."""
     features: tuple[FloatArray, ...]
-    """What the maps are made of, for the whole batch."""
+    """The target layer's output and whatever else the maps are made of, for the whole batch."""
 
 
 class CompiledGraphs:

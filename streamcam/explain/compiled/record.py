@@ -67,7 +67,7 @@ class CompiledModel:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Record:
-    """What a compiled explanation is of."""
+    """The model and the settings of a compiled explanation."""
 
     model: CompiledModel
     fit: str
