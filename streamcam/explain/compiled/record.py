@@ -83,7 +83,7 @@ class Record:
     has_large_head: bool
     """Whether what comes after the target layer deserves all cores."""
     notes: tuple[str, ...]
-    """What the user should know, one sentence each."""
+    """Sentences for the user about it."""
     identity: dict[str, Any]
     """All that explanations depend on besides the images and the targets, as plain values."""
 
