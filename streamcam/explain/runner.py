@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from streamcam.explain.backends.cache import cache_directory
 from streamcam.explain.backends.choice import BackendRequest, choose_backend
 from streamcam.explain.backends.cuda_graphs import captured_graphs_for
-from streamcam.explain.backends.split_network import BackendMismatchError
+from streamcam.explain.backends.split_network import BackendMismatchError, SplitNetwork
 from streamcam.explain.batch import BatchRun, EagerRun, MapMaker
 from streamcam.explain.cores import available_cores
 from streamcam.explain.devices import PRECISIONS, DeviceChoice
@@ -139,6 +139,11 @@ class NetworkRunner:
         return other
 
     @property
+    def split(self) -> SplitNetwork | None:
+        """The network whose backbone is for OpenVINO; None if torch runs all of it."""
+        return self._preferred
+
+    @property
     def backend(self) -> str:
         """The backend that runs the backbone: ``"openvino"`` or ``"torch"``."""
         return "openvino" if self._in_openvino or self._split is not None else "torch"
@@ -218,7 +223,7 @@ class NetworkRunner:
         """
         if self._split is not None:
             try:
-                return self._split.answer(inputs.numpy(), padded_to or len(inputs))
+                return self._split.score(inputs.numpy(), padded_to or len(inputs))
             except BackendMismatchError:
                 self._leave_openvino()
         with torch.no_grad():
