@@ -10,6 +10,7 @@ import click
 from streamcam.cli.command_line import command_line
 from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
 from streamcam.cli.flags import name_flags
+from streamcam.cli.loading import chosen_method
 from streamcam.cli.options import (
     NUMBER,
     debug_option,
@@ -217,7 +218,7 @@ def live_command(
         if not quiet:
             say(f"streamcam: {name_flags(text)}", err=True)
 
-    request = ExplainRequest(explainer.pop("method"), explainer.pop("target_layer"))
+    request = ExplainRequest(chosen_method(explainer.pop("method")), explainer.pop("target_layer"))
     session = open_session(
         sources or ("0",),
         Explainers(build_from_model(model, streams=max(1, len(sources)), **explainer)),

@@ -71,8 +71,24 @@ def load_explainers(
 
     any_shape = explainer["fit"] == "full"
     networks = [load_model(**{**model, "name": name}, any_shape=any_shape) for name in names]
+    method = chosen_method(explainer["method"], networks[0].name)
     with showing_activities(line.begin):
-        return [Explainer(network, **explainer) for network in networks]
+        return [Explainer(network, **{**explainer, "method": method}) for network in networks]
+
+
+def chosen_method(method: str, model: str | None = None) -> str:
+    """Return the method to explain by: of ``best:FILE.json`` the one that an evaluation recommends.
+
+    Args:
+        method: As the user wrote it.
+        model: Name of the network; None if it is not known yet.
+    """
+    prefix, _, name = method.partition(":")
+    if prefix != "best":
+        return method
+    from streamcam.evaluation.records import read_best
+
+    return read_best(name, model)
 
 
 def load_explainer(
@@ -88,5 +104,9 @@ def load_explainer(
     line.begin(f"loading {model['name']}")
     from streamcam.explain.compiled.loading import load_explainer as load
 
+    method = chosen_method(explainer["method"])
     with showing_activities(line.begin):
-        return load(model, explainer)
+        loaded = load(model, {**explainer, "method": method})
+    if method != explainer["method"]:
+        chosen_method(explainer["method"], loaded.describe()["model"])
+    return loaded

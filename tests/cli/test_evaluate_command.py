@@ -69,6 +69,40 @@ def test_a_picture_of_the_figures_can_be_opened(thing: Path) -> None:
         assert len(image.convert("L").getcolors() or range(257)) > 20  # something is drawn
 
 
+def test_a_saved_evaluation_chooses_the_method(thing: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run([*BASE, "--methods", "eigencam", "--metrics", "road", "--json"]) == 0
+    (thing / "e.json").write_text(capfd.readouterr().out, encoding="utf-8")
+    render = ["render", *BASE[1:], "-o", "out.png", "--sidecar", "out.jsonl", "--method", "best:e.json"]
+    assert run([*render, "--quiet"]) == 0
+    assert '"eigencam"' in (thing / "out.jsonl").read_text(encoding="utf-8")
+    capfd.readouterr()
+    assert run([*render, "--overwrite", "--model", "color_networks:by_background"]) == 2
+    assert "evaluates color_networks:by_object, not color_networks:by_background" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "'e.json' cannot be read: No such file"),
+        ("{", "'e.json' cannot be read: "),
+        ("[]", "'e.json' is no evaluation"),
+        (
+            '{"best": null, "model": "color_networks:by_object", "advice": "None can."}',
+            "recommends no method: None can.",
+        ),
+    ],
+)
+def test_a_file_that_recommends_nothing_is_refused(
+    thing: Path, capfd: pytest.CaptureFixture[str], text: str | None, says: str
+) -> None:
+    if text is not None:
+        (thing / "e.json").write_text(text, encoding="utf-8")
+    assert run(["render", *BASE[1:], "-o", "out.png", "--method", "best:e.json"]) == 2
+    said = capfd.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert says in said
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

@@ -178,7 +178,7 @@ _explanation_options = combine(
         default_of="Explainer",
         metavar="NAME",
         help="How the map is computed; streamcam methods lists all methods. auto is gradcam, and hirescam "
-        "for --target instances.",
+        "for --target instances; best:FILE.json is the one that streamcam evaluate --json recommends.",
     ),
     option(
         "--target-layer",
