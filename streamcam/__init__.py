@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from streamcam.session.settings import LiveSettings
     from streamcam.sinks import open_sink
     from streamcam.sources import SourceSettings, open_source
+    from streamcam.synthesis import MaximizedImage, MaximizeSettings, maximize
     from streamcam.temporal import TemporalSettings
 
 __version__ = "0.1.0"
@@ -40,6 +41,9 @@ _HOMES = {
     "Explainer": "streamcam.explain",
     "Classifier": "streamcam.models",
     "AuditResult": "streamcam.audits",
+    "MaximizeSettings": "streamcam.synthesis",
+    "MaximizedImage": "streamcam.synthesis",
+    "maximize": "streamcam.synthesis",
     "AuditSettings": "streamcam.audits",
     "audit": "streamcam.audits",
     "Candidates": "streamcam.models",
@@ -99,6 +103,8 @@ __all__ = [
     "JobResult",
     "LiveSettings",
     "LocalizationSettings",
+    "MaximizeSettings",
+    "MaximizedImage",
     "Model",
     "Output",
     "Overlay",
@@ -117,6 +123,7 @@ __all__ = [
     "compare",
     "live",
     "load_model",
+    "maximize",
     "open_evidence",
     "open_sink",
     "open_source",

@@ -34,6 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "explain": BASE | {"models", "sources"},
     "pipeline": BASE | {"sources", "temporal", "localization", "overlay", "sinks"},
     "audits": BASE | {"sources", "models", "temporal", "localization", "overlay", "explain"},
+    "synthesis": BASE | {"models", "sources", "overlay", "explain"},
     "report": BASE | {"localization", "overlay", "sinks"},
     "session": BASE
     | {"sources", "models", "temporal", "localization", "overlay", "sinks", "explain", "pipeline"},
@@ -50,6 +51,7 @@ ALLOWED: dict[str, set[str]] = {
         "pipeline",
         "report",
         "session",
+        "synthesis",
     },
     "__main__": {"cli"},
 }
@@ -72,6 +74,7 @@ ALLOWED_FOR_TYPES: dict[str, set[str]] = {
         "sources",
         "pipeline",
         "session",
+        "synthesis",
     },
 }
 """The same, for imports that only type checkers follow."""
@@ -84,7 +87,7 @@ ALLOWED_LATE: dict[str, set[str]] = {
 
 CONFINED: dict[str, set[str]] = {
     "av": {"sources", "sinks", "frames", "media"},
-    "torch": {"models", "explain"},
+    "torch": {"models", "explain", "synthesis"},
     "torchvision": {"models", "explain"},
     "click": {"cli"},
     "rich": {"cli"},
