@@ -28,7 +28,7 @@ from streamcam import METHODS, Explainer
 from streamcam.explain.hooks import HookedNetwork
 from streamcam.explain.method_inputs import MethodInputs
 from streamcam.explain.methods import method_call
-from streamcam.explain.targets import Objective
+from streamcam.explain.objectives import Objective
 from streamcam.models import Classifier, InputSpec, choose_target_layers, probe_layers
 from streamcam.models.labels import numbered_labels
 

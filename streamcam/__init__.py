@@ -5,12 +5,14 @@ The public names are imported when they are first used: ``import streamcam`` loa
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from streamcam.lazy_names import import_lazily
 
 if TYPE_CHECKING:
     from streamcam.audits import AuditResult, AuditSettings, audit
     from streamcam.errors import StreamcamError
+    from streamcam.evaluation import EvaluationResult, EvaluationSettings, evaluate
     from streamcam.evidence import Evidence, open_evidence
     from streamcam.explain import METHODS, Explainer
     from streamcam.explanations import Explanation, Instance, Prediction
@@ -54,6 +56,9 @@ _HOMES = {
     "Output": "streamcam.models",
     "load_model": "streamcam.models",
     "StreamcamError": "streamcam.errors",
+    "EvaluationResult": "streamcam.evaluation",
+    "EvaluationSettings": "streamcam.evaluation",
+    "evaluate": "streamcam.evaluation",
     "Evidence": "streamcam.evidence",
     "open_evidence": "streamcam.evidence",
     "Explanation": "streamcam.explanations",
@@ -94,6 +99,8 @@ __all__ = [
     "Comparison",
     "Detector",
     "EncoderSettings",
+    "EvaluationResult",
+    "EvaluationSettings",
     "Evidence",
     "Explainer",
     "Explanation",
@@ -121,6 +128,7 @@ __all__ = [
     "__version__",
     "audit",
     "compare",
+    "evaluate",
     "live",
     "load_model",
     "maximize",
@@ -136,14 +144,4 @@ __all__ = [
 
 
 if not TYPE_CHECKING:  # type checkers are to complain about names that are not there
-
-    def __getattr__(name: str) -> Any:
-        if name not in _HOMES:
-            raise AttributeError(f"module 'streamcam' has no attribute {name!r}")
-        value = getattr(importlib.import_module(_HOMES[name]), name)
-        globals()[name] = value
-        return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    __getattr__ = import_lazily(__name__, _HOMES)

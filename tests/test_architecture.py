@@ -14,12 +14,13 @@ import streamcam
 
 PACKAGE = Path(streamcam.__file__).parent
 ROOT = PACKAGE.parent
-BASE = {"errors", "caching", "frames", "panes", "explanations", "media", "evidence"}
+BASE = {"errors", "caching", "lazy_names", "frames", "panes", "explanations", "media", "evidence"}
 
 ALLOWED: dict[str, set[str]] = {
-    "__init__": set(),
+    "__init__": {"lazy_names"},
     "errors": set(),
     "caching": set(),
+    "lazy_names": set(),
     "frames": {"errors"},
     "panes": {"errors"},
     "explanations": {"errors", "frames"},
@@ -35,12 +36,14 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline": BASE | {"sources", "temporal", "localization", "overlay", "sinks"},
     "audits": BASE | {"sources", "models", "temporal", "localization", "overlay", "explain"},
     "synthesis": BASE | {"models", "sources", "overlay", "explain"},
+    "evaluation": BASE | {"sources", "models", "temporal", "localization", "explain"},
     "report": BASE | {"localization", "overlay", "sinks"},
     "session": BASE
     | {"sources", "models", "temporal", "localization", "overlay", "sinks", "explain", "pipeline"},
     "cli": BASE
     | {
         "audits",
+        "evaluation",
         "sources",
         "models",
         "explain",
@@ -65,6 +68,7 @@ ALLOWED_FOR_TYPES: dict[str, set[str]] = {
     "__init__": {
         *BASE,
         "audits",
+        "evaluation",
         "models",
         "explain",
         "temporal",

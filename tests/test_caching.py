@@ -12,7 +12,7 @@ from media_factory import make_image
 from torch import nn
 
 from streamcam.caching import cached_method
-from streamcam.explain.backends.openvino import load_backbone
+from streamcam.explain.backends.conversion import load_backbone
 from streamcam.media.images import coding_of
 from streamcam.models import InputSpec
 from streamcam.overlay import label_panel

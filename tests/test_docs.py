@@ -19,7 +19,7 @@ import streamcam
 from streamcam.cli import cli, run
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "trust.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
 
 BLOCK = re.compile(
     r"(?:<!-- not run: (?P<reason>.+?) -->\n)?```(?P<info>(?:sh|python).*)\n(?P<code>(?:.*\n)*?)```\n"

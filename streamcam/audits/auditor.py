@@ -12,7 +12,6 @@ import numpy as np
 
 from streamcam.audits.interventions import INTERVENTIONS
 from streamcam.audits.pictures import draw_heat, encode_picture
-from streamcam.audits.sampling import SampledFrame, sample_frames
 from streamcam.audits.verdicts import (
     AuditResult,
     ClassAudit,
@@ -36,6 +35,7 @@ from streamcam.media.scaling import Resampler
 from streamcam.models import Model
 from streamcam.sources import Location, Source, SourceSettings, open_source
 from streamcam.sources.given_images import frames_of
+from streamcam.temporal.sampling import SampledFrame, sample_frames
 
 _LEAST_PROBABILITY = 0.05
 """A class that is less probable than this has nothing to lose, and its frame is left out."""

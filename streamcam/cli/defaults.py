@@ -93,8 +93,13 @@ def _find(module: str, name: str) -> tuple[str, ast.AST]:
 def _statements(module: str, name: str) -> Iterator[ast.stmt]:
     """Parse the statements of a module that may define a name: to parse all of it takes ten times as long."""
     for text in _split(module):
-        if re.match(rf"(?:class|def) {name}\b|{name} *[:=]|from .*\b{name}\b", text, re.DOTALL):
-            yield from ast.parse(_shorten(text)).body
+        if re.match(
+            rf"(?:class|def) {name}\b|{name} *[:=]|(?:if TYPE_CHECKING:\s+)?from .*\b{name}\b",
+            text,
+            re.DOTALL,
+        ):
+            for statement in ast.parse(_shorten(text)).body:
+                yield from statement.body if isinstance(statement, ast.If) else [statement]
 
 
 @functools.cache

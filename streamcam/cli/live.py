@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from streamcam.cli.command_line import command_line
 from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
 from streamcam.cli.flags import name_flags
 from streamcam.cli.options import (
@@ -72,6 +73,22 @@ _page_options = grouped(
     option("--tls/--no-tls", default=None, help="Encrypt the page. [default: where phones lend cameras]"),
     option("--tls-cert", metavar="FILE.pem", help="A certificate. [default: one made at the first use]"),
     option("--tls-key", metavar="FILE.pem", help="The certificate's key."),
+    option(
+        "--transport",
+        metavar="HOW",
+        default="auto",
+        show_default=True,
+        help="How the page's images travel: webrtc, mjpeg, or auto: webrtc to the room, mjpeg to this "
+        "computer.",
+    ),
+    option(
+        "--ice-server",
+        "ice_servers",
+        multiple=True,
+        metavar="URL",
+        help="A server that WebRTC may ask: stun:HOST:PORT or turn:USER:PASSWORD@HOST:PORT. May be given "
+        "several times.",
+    ),
     option("--browser/--no-browser", "open_browser", default=True, help="Open the page here. [default: yes]"),
 )
 """The fields of `PageSettings`."""
@@ -117,7 +134,13 @@ _limit_options = grouped(
     "hls:FOLDER. May be given several times.",
 )
 @option("--record", metavar="FILE", help="Record from the beginning, as .mp4 or .mkv.")
-@option("--overwrite", is_flag=True, help="Replace an existing recording.")
+@option(
+    "--evidence",
+    metavar="FILE.h5",
+    help="Keep every explanation and its frame's time in a file of arrays (HDF5), for streamcam report and "
+    "streamcam.open_evidence.",
+)
+@option("--overwrite", is_flag=True, help="Replace an existing recording or evidence.")
 @_limit_options
 @option("--stats", metavar="FILE.jsonl", help="Write statistics every second, one JSON object each.")
 @explainer_options(live=True)
@@ -135,6 +158,7 @@ def live_command(
     page: dict[str, Any],
     publish: tuple[str, ...],
     record: str | None,
+    evidence: str | None,
     overwrite: bool,
     limits: dict[str, Any],
     stats: str | None,
@@ -180,6 +204,8 @@ def live_command(
             page=PageSettings(**page),
             publish=publish,
             record=record,
+            evidence=evidence,
+            command=command_line(),
             overwrite=overwrite,
             statistics=stats,
             **limits,

@@ -14,6 +14,7 @@ from streamcam.cli.audit import audit_command
 from streamcam.cli.command_line import remember_arguments
 from streamcam.cli.compare import compare_command
 from streamcam.cli.doctor import doctor_command
+from streamcam.cli.evaluate import evaluate_command
 from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_MISUSE, exit_code_of
 from streamcam.cli.flags import name_flags
 from streamcam.cli.layers import layers_command
@@ -48,6 +49,7 @@ cli.add_command(report_command)
 cli.add_command(live_command)
 cli.add_command(audit_command)
 cli.add_command(maximize_command)
+cli.add_command(evaluate_command)
 cli.add_command(models_command)
 cli.add_command(layers_command)
 cli.add_command(methods_command)

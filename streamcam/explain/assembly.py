@@ -5,18 +5,37 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
-from streamcam.explain.finished_maps import sanitize_map
-from streamcam.explain.targets import FUNCTION_INDEX, Objective, ObjectsFound, Target
+from streamcam.explain.targets import FUNCTION_INDEX, ObjectsFound, Target
 from streamcam.explanations import (
+    ALL_NEGATIVE,
+    CONSTANT,
+    NO_EVIDENCE,
+    NOT_FINITE,
     Explanation,
     Instance,
     Prediction,
     as_target,
 )
 from streamcam.frames import FloatArray, Frame, Region
+
+_CONSTANT_WITHIN = 1e-4
+"""A map whose values differ by no more than this share of the largest is the same everywhere."""
+
+
+class Explained(Protocol):
+    """The classes or objects of N images; `streamcam.explain.objectives.Objective` is one."""
+
+    @property
+    def classes(self) -> Any:
+        """Class of each image: an array or a tensor of N whole numbers."""
+
+    @property
+    def objects(self) -> tuple[tuple[int, ...], ...] | None:
+        """Indices of the objects of each image, or None."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +46,7 @@ class BatchResult:
     """Raw maps, (T, N, h, w): maybe negative, maybe not finite."""
     targets: list[Target]
     """T targets: one that explains each object is there for each."""
-    objectives: list[Objective]
+    objectives: Sequence[Explained]
     """T objectives."""
     best: list[list[int]]
     """Most probable classes of each image, best first."""
@@ -104,7 +123,7 @@ class Assembler:
         other = self.labels[target.against]
         return dataclasses.replace(named, label=f"{named.label} rather than {other}")
 
-    def _object(self, objective: Objective, row: int, result: BatchResult) -> Prediction | None:
+    def _object(self, objective: Explained, row: int, result: BatchResult) -> Prediction | None:
         assert result.found is not None
         assert objective.objects is not None
         (index,) = objective.objects[row] or (None,)
@@ -136,3 +155,25 @@ def in_frame(instances: Sequence[Instance], region: Region) -> tuple[Instance, .
         )
 
     return tuple(dataclasses.replace(instance, box=convert(instance.box)) for instance in instances)
+
+
+def sanitize_map(values: FloatArray, *, signed: bool) -> tuple[FloatArray, str | None]:
+    """Make a map finite, and non-negative unless it is signed.
+
+    Args:
+        values: Raw map, float32 (h, w).
+        signed: Whether negative values stay.
+
+    Returns:
+        float32 (h, w), finite; and why it shows nothing, a key of `EMPTY_MAPS`, or None if it does.
+    """
+    lowest, highest = float(values.min()), float(values.max())
+    if not (math.isfinite(lowest) and math.isfinite(highest)):
+        return np.zeros_like(values), NOT_FINITE
+    finished = values if signed else np.maximum(values, 0)
+    if lowest == highest == 0:
+        return finished, NO_EVIDENCE
+    if highest <= 0 and not signed:
+        return finished, ALL_NEGATIVE
+    largest = max(-lowest, highest)
+    return finished, CONSTANT if highest - lowest <= _CONSTANT_WITHIN * largest else None

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamcam.explain.finished_maps import combine_layers, merge_pyramid
+from streamcam.explain.combined_maps import combine_layers, merge_pyramid
 from streamcam.explain.hooks import ForwardPass, HookedNetwork, KnownGradients
 from streamcam.explain.method_inputs import (
     VARIANTS_AT_ONCE,
@@ -20,7 +20,8 @@ from streamcam.explain.method_inputs import (
     evaluate,
 )
 from streamcam.explain.methods import Method, method_call
-from streamcam.explain.targets import Objective
+from streamcam.explain.object_gradients import differentiate_objects
+from streamcam.explain.objectives import Objective
 from streamcam.explanations import (
     Instance,
 )
@@ -106,6 +107,8 @@ class MapMaker:
         Returns:
             float32 (T, N, h, w), or of clips (T, N, t, h, w).
         """
+        if self.network.is_pyramid and "gradients" in self.method.needs and self.method.criterion is None:
+            differentiate_objects(self.network, forward_pass, objectives)
         return torch.stack([self._map(inputs, size, forward_pass, objective) for objective in objectives])
 
     def _map(

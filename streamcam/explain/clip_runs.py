@@ -12,7 +12,7 @@ import torch
 
 from streamcam.explain.batch import BatchRun, MapMaker
 from streamcam.explain.clips import Clip, ClipBuffer, ClipTiming, Pixels
-from streamcam.explain.targets import Objective
+from streamcam.explain.objectives import Objective
 from streamcam.frames import FloatArray, Frame
 from streamcam.models.preprocessing import Preprocessor
 

@@ -43,18 +43,6 @@ def check_settings(
         raise InvalidArgumentError(f"`batch_size` is at least 1, not {batch_size}")
 
 
-def check_targets(targets: Sequence[Target], signed: bool) -> None:
-    """Refuse several targets where one map shows evidence for and against one class.
-
-    Raises:
-        InvalidArgumentError: if there are several.
-    """
-    if signed and len(targets) > 1:
-        raise InvalidArgumentError(
-            f"`signed=True` shows one class in two colors, not {len(targets)}; ask for one class"
-        )
-
-
 def check_method(method: str, model: Model, targets: Sequence[Target]) -> None:
     """Refuse methods that cannot explain what a model takes, or what is asked for.
 

@@ -25,7 +25,6 @@ from streamcam.explain.compatibility import (
     aim,
     check_method,
     check_settings,
-    check_targets,
     choose_method,
     note_on_objects,
 )
@@ -38,7 +37,7 @@ from streamcam.explain.questions import MapRequest, Question, RankedBatch, ask
 from streamcam.explain.ranking import find_objects, rank_over_time
 from streamcam.explain.references import as_comparison, with_reference
 from streamcam.explain.runner import NetworkRunner
-from streamcam.explain.targets import Target, TargetRequest, resolve_targets
+from streamcam.explain.targets import Target, TargetRequest, check_targets, resolve_targets
 from streamcam.explain.threads import torch_threads
 from streamcam.explanations import EMPTY_MAPS, Explanation
 from streamcam.frames import Frame, check_inside

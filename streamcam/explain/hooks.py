@@ -24,7 +24,7 @@ from streamcam.models.compiled import running_eagerly
 
 if TYPE_CHECKING:
     from streamcam.explain.method_inputs import Criterion
-    from streamcam.explain.targets import Objective
+    from streamcam.explain.objectives import Objective
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +88,7 @@ class HookedNetwork:
         """
         differentiates = torch.is_grad_enabled()
         forced = ForcedGradMode(enabled=True) if differentiates else contextlib.nullcontext()
-        with self._precision(batch.device.type), forced:
+        with self.precision(batch.device.type), forced:
             return with_float_scores(self.model.forward(batch))
 
     def run(self, batch: torch.Tensor) -> ForwardPass:
@@ -156,7 +156,8 @@ class HookedNetwork:
         with self._hooked(lambda index, own: output.to(own.dtype) if index == 0 else own), torch.no_grad():
             return self.forward(batch)
 
-    def _precision(self, device: str) -> contextlib.AbstractContextManager[object]:
+    def precision(self, device: str) -> contextlib.AbstractContextManager[object]:
+        """Return a context in which the network's layers compute in its number format."""
         if self.dtype == torch.float32:
             return contextlib.nullcontext()
         # Casts that autocast caches must not end up in a captured CUDA graph (backends/cuda_graphs.py).

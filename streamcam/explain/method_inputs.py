@@ -10,7 +10,7 @@ import torch
 
 from streamcam.errors import ModelError
 from streamcam.explain.hooks import ForwardPass, HookedNetwork
-from streamcam.explain.targets import Objective
+from streamcam.explain.objectives import Objective
 from streamcam.models import Output
 from streamcam.models.layouts import Layout
 

@@ -9,10 +9,11 @@ import torch
 
 from streamcam.explain.assembly import Assembler, BatchResult
 from streamcam.explain.batch import BatchRun, MapMaker
-from streamcam.explain.compatibility import check_method, check_settings, check_targets
+from streamcam.explain.compatibility import check_method, check_settings
 from streamcam.explain.hooks import HookedNetwork
 from streamcam.explain.methods import METHODS, parse_method
-from streamcam.explain.targets import Objective, ObjectsFound, Target
+from streamcam.explain.objectives import Objective, objectives_of
+from streamcam.explain.targets import ObjectsFound, Target, check_targets
 from streamcam.explanations import Explanation
 from streamcam.frames import FloatArray, Frame, Region
 from streamcam.models import Model
@@ -129,5 +130,5 @@ class RankedBatch:
 
     def _objectives(self, target: Target) -> list[Objective]:
         if target not in self.objectives:
-            self.objectives[target] = target.objectives(self.ranking, self.found)
+            self.objectives[target] = objectives_of(target, self.ranking, self.found)
         return self.objectives[target]

@@ -11,14 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamcam.explain.backends import (
-    BackendMismatchError,
-    BackendRequest,
-    captured_graphs_for,
-    choose_backend,
-)
 from streamcam.explain.backends.cache import cache_directory
-from streamcam.explain.batch import BatchRun, MapMaker
+from streamcam.explain.backends.choice import BackendRequest, choose_backend
+from streamcam.explain.backends.cuda_graphs import captured_graphs_for
+from streamcam.explain.backends.split_network import BackendMismatchError
+from streamcam.explain.batch import BatchRun, EagerRun, MapMaker
+from streamcam.explain.cores import available_cores
 from streamcam.explain.devices import PRECISIONS, DeviceChoice
 from streamcam.explain.hooks import evaluating
 from streamcam.explain.method_inputs import VARIANTS_AT_ONCE
@@ -26,8 +24,7 @@ from streamcam.explain.methods import METHODS
 from streamcam.explain.precision_check import hooked_network
 from streamcam.explain.preparation import PreparedModel, as_stills
 from streamcam.explain.targets import Target
-from streamcam.explain.threads import available_cores
-from streamcam.models import Layer, Model
+from streamcam.models import Layer, Model, Output
 from streamcam.models.check_images import check_images
 from streamcam.models.preprocessing import Preprocessor
 from streamcam.models.probing import trial_size
@@ -65,7 +62,7 @@ class NetworkRunner:
             preprocessor: Makes the network's input.
             device: Where the network is.
             precisions: Names in `PRECISIONS`, the preferred one first.
-            backend: A name in `streamcam.explain.backends.BACKENDS`.
+            backend: A name in `streamcam.explain.backends.choice.BACKENDS`.
             batch_size: Number of images that go through the network at once.
 
         Raises:
@@ -159,13 +156,45 @@ class NetworkRunner:
             try:
                 return self.map_maker.run(pixels, self._split.run(pixels))
             except BackendMismatchError:
-                self._split = None
-                self._reason = "OpenVINO computes this network differently from torch, so torch runs it"
+                self._leave_openvino()
                 notes.append(self._reason)
-                _logger.info("%s", self._reason)
         if self._graphs is None or targets is None:
             return self.map_maker.run(pixels)
         return self._graphs.run(pixels, targets) or self.map_maker.run(pixels)
+
+    def run_prepared(self, inputs: torch.Tensor) -> BatchRun:
+        """Run the network on images that were changed after they were prepared.
+
+        Args:
+            inputs: As `Model.prepare` returns them, float32 (N, C, H, W), on the device.
+        """
+        if self._split is not None:
+            try:
+                forward_pass = self._split.run(inputs.numpy(), len(inputs))
+            except BackendMismatchError:
+                self._leave_openvino()
+            else:
+                return EagerRun(self.map_maker, lambda: inputs, inputs.shape[2:], forward_pass)
+        return EagerRun(self.map_maker, lambda: inputs, inputs.shape[2:], self.map_maker.network.run(inputs))
+
+    def score_prepared(self, inputs: torch.Tensor) -> Output:
+        """Return the network's answer to such images, without a graph where torch runs it.
+
+        Args:
+            inputs: As for `run_prepared`.
+        """
+        if self._split is not None:
+            try:
+                return self._split.run(inputs.numpy(), len(inputs)).output
+            except BackendMismatchError:
+                self._leave_openvino()
+        with torch.no_grad():
+            return self.map_maker.network.forward(inputs)
+
+    def _leave_openvino(self) -> None:
+        self._split = None
+        self._reason = "OpenVINO computes this network differently from torch, so torch runs it"
+        _logger.info("%s", self._reason)
 
     def free_memory(self) -> None:
         """Drop what was captured for batches that have become too large."""

@@ -5,7 +5,14 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc, Interpolation, VideoReformatter
+from av.video.reformatter import (
+    ColorPrimaries,
+    ColorRange,
+    Colorspace,
+    ColorTrc,
+    Interpolation,
+    VideoReformatter,
+)
 
 from streamcam.frames import ColorTags
 from streamcam.media.hdr import TRANSFERS
@@ -21,6 +28,7 @@ from streamcam.media.images import (
     bits_of,
     blank_like,
     coding_of,
+    image_from_rgb,
     packed_pixels,
     planes_of,
     set_tags,
@@ -52,6 +60,7 @@ class Resampler:
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
         self._first_reformatter = VideoReformatter()  # of two steps; each keeps one set-up
+        self._screen_reformatter = VideoReformatter()
 
     def to_rgb(
         self,
@@ -97,6 +106,24 @@ class Resampler:
         opaque, alpha = split_alpha(image)
         opacity = alpha.astype(np.float32) * (255 / coding_of(image).highest)
         return np.dstack([self.to_shown(opaque), np.rint(opacity).astype(np.uint8)])
+
+    def to_screen(self, image: Image, width: int, height: int) -> Image:
+        """Resample an image to what browsers take video for: 4:2:0, BT.709, limited range.
+
+        Args:
+            image: The image, of any format.
+            width: Of the result, in pixels; even.
+            height: Of the result, in pixels; even.
+
+        Returns:
+            A yuv420p image; the given one where it is like that already.
+        """
+        if image.color_trc in TRANSFERS:
+            image = image_from_rgb(self.to_rgb(image, width, height))
+        coding = YuvCoding(Colorspace.ITU709, full_range=False)
+        return _resampled(
+            self._screen_reformatter, image, (width, height), "yuv420p", coding, Interpolation.AREA
+        )
 
     def _hdr_view(self, image: Image, size: tuple[int, int], interpolation: Interpolation) -> Image:
         deep = f"yuv444p{DEEP}le"

@@ -5,18 +5,18 @@ from __future__ import annotations
 import abc
 import copy
 import dataclasses
-import difflib
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import torch
 from torch import nn
 
-from streamcam.errors import InvalidArgumentError, UnknownNameError
+from streamcam.errors import InvalidArgumentError
 from streamcam.explanations import Instance
 from streamcam.frames import Frame
 from streamcam.models.compiled import uncompiled
+from streamcam.models.labels import find_class
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -98,6 +98,23 @@ def _scales(
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class SeparateScores:
+    """Scores of a few objects that share no features: one backward pass differentiates them all."""
+
+    members: Sequence[int]
+    """K indices among the objects that were asked for."""
+    features: Sequence[torch.Tensor]
+    """K tensors: what each object's scores are computed from, and no other's."""
+    scores: torch.Tensor
+    """float32 (K, classes), differentiable."""
+
+
+Separate = Callable[[Sequence[int], int], Sequence[SeparateScores] | None]
+"""Computes scores of objects again, each from features of its own, given their indices and the number of
+backward passes that would be taken otherwise; None where these are quicker."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Output:
     """A network's answer for a batch of N frames or clips."""
 
@@ -112,6 +129,9 @@ class Output:
     instance_scores: Sequence[torch.Tensor] | None = None
     """For each frame float32 (its instances, classes), differentiable, in the order of its instances: how
     much each object is of each class, on the scale of `scores`. None if it cannot tell them apart."""
+    separate_scores: Sequence[Separate] | None = None
+    """For each frame what computes `instance_scores` from features of each instance's own, where the network
+    can do that."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -299,32 +319,4 @@ class Model(abc.ABC):
         Raises:
             UnknownNameError: if no class matches, or several do; the message lists the nearest.
         """
-        text = "" if isinstance(name, int) else name.strip()
-        if isinstance(name, int) or (text.lstrip("-").isdigit() and text not in self.labels):
-            index = int(name)
-            if 0 <= index < len(self.labels):
-                return index
-            raise UnknownNameError(
-                f"unknown class {index}: {self.name} has the classes 0 to {len(self.labels) - 1}"
-            )
-        return self._find_label(name)
-
-    def _find_label(self, name: str) -> int:
-        text = name.strip().casefold()
-        folded = [label.casefold() for label in self.labels]
-        exact = [index for index, label in enumerate(folded) if label == text]
-        matches = exact or [index for index, label in enumerate(folded) if text and text in label]
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            shown = ", ".join(f"{self.labels[index]} ({index})" for index in matches[:8])
-            more = f" and {len(matches) - 8} more" if len(matches) > 8 else ""
-            raise UnknownNameError(
-                f"class {name!r} is ambiguous: it could be {shown}{more}; give the whole name or the index"
-            )
-        near = difflib.get_close_matches(text, folded, n=5, cutoff=0.5)
-        hint = ", ".join(f"{self.labels[folded.index(label)]} ({folded.index(label)})" for label in near)
-        raise UnknownNameError(
-            f"unknown class {name!r}; "
-            + (f"the nearest are: {hint}" if hint else f"no label of {self.name} resembles it")
-        )
+        return find_class(name, self.labels, self.name)

@@ -8,6 +8,7 @@ Suppression and limits are left to `streamcam.models.Detector`.
 from __future__ import annotations
 
 import abc
+import functools
 import itertools
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from torchvision.models.detection import FCOS, FasterRCNN, RetinaNet
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.ssd import SSD
 
+from streamcam.models.base import SeparateScores
+from streamcam.models.crops import crops
 from streamcam.models.detector import Candidates, log_odds_of_root, softmax_log_odds
 
 
@@ -121,7 +124,15 @@ class TwoStageNetwork(DetectionNetwork):
             inside: torch.Tensor = logits[torch.arange(len(classes)), classes + 1] > 0
             return inside
 
-        return Candidates(boxes, scores, log_odds, masks if self.roi_heads.has_mask() else None)
+        def separate(rows: Sequence[int], passes: int) -> Sequence[SeparateScores] | None:
+            if passes == 1:
+                return None
+            regions = [self._pool(own, [proposals[row : row + 1]], [size]) for row in rows]
+            logits = self._classify_regions(torch.cat(regions))[0]
+            return [SeparateScores(range(len(rows)), regions, softmax_log_odds(logits)[:, 1:])]
+
+        has_masks: bool = self.roi_heads.has_mask()
+        return Candidates(boxes, scores, log_odds, masks if has_masks else None, separate)
 
     def _classify(
         self,
@@ -129,8 +140,19 @@ class TwoStageNetwork(DetectionNetwork):
         regions: list[torch.Tensor],
         sizes: list[tuple[int, int]],
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        heads = self.roi_heads
-        logits, deltas = heads.box_predictor(heads.box_head(heads.box_roi_pool(features, regions, sizes)))
+        return self._classify_regions(self._pool(features, regions, sizes))
+
+    def _pool(
+        self,
+        features: OrderedDict[str, torch.Tensor],
+        regions: list[torch.Tensor],
+        sizes: list[tuple[int, int]],
+    ) -> torch.Tensor:
+        pooled: torch.Tensor = self.roi_heads.box_roi_pool(features, regions, sizes)
+        return pooled
+
+    def _classify_regions(self, pooled: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits, deltas = self.roi_heads.box_predictor(self.roi_heads.box_head(pooled))
         return logits, deltas
 
 
@@ -169,8 +191,21 @@ class OneStageNetwork(DetectionNetwork):
             scale = images.new_tensor([width, height, width, height])
             boxes = [self._decode(*pair) / scale for pair in zip(deltas, anchors, strict=True)]
             scores = [self._scores([level[row] for level in logits]) for row in range(len(images))]
+        heads = [functools.partial(self._classify, number) for number in range(len(features))]
+        counts = [level.shape[1] for level in logits]
         return [
-            Candidates(boxes[row], scores[row], Gather([level[row] for level in logits], self._log_odds))
+            Candidates(
+                boxes[row],
+                scores[row],
+                Gather([level[row] for level in logits], self._log_odds),
+                separate=crops(
+                    [level[row] for level in features],
+                    heads,
+                    [self._classifier(number) for number in range(len(features))],
+                    counts,
+                    self._log_odds,
+                ),
+            )
             for row in range(len(images))
         ]
 
@@ -182,6 +217,11 @@ class OneStageNetwork(DetectionNetwork):
     def _scores(self, levels: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return confidences of one image, float32 (R, classes)."""
         return torch.cat([self._log_odds(values).sigmoid() for values in levels])
+
+    def _classifier(self, number: int) -> nn.Module:  # noqa: ARG002 - for SSD
+        """Return the layers that `_classify` calls at one resolution."""
+        classifier: nn.Module = self.head.classification_head
+        return classifier
 
     @abc.abstractmethod
     def _classify(self, number: int, features: torch.Tensor) -> torch.Tensor:
@@ -291,10 +331,13 @@ class SsdNetwork(OneStageNetwork):
             raise ValueError(f"images have {self._size[1]}x{self._size[0]} pixels here")
         return super().forward(images)
 
+    def _classifier(self, number: int) -> nn.Module:
+        classifier: nn.Module = self.head.classification_head.module_list[number]
+        return classifier
+
     def _classify(self, number: int, features: torch.Tensor) -> torch.Tensor:
-        head = self.head.classification_head
-        logits = head.module_list[number](features)
-        columns = head.num_columns
+        logits = self._classifier(number)(features)
+        columns = self.head.classification_head.num_columns
         count, _, rows, width = logits.shape
         by_place: torch.Tensor = logits.view(count, -1, columns, rows, width).permute(0, 3, 4, 1, 2)
         return by_place.reshape(count, -1, columns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import torch
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from streamcam.explanations import Instance
-from streamcam.models.base import Model, Output
+from streamcam.models.base import Model, Output, Separate, SeparateScores
 
 CONFIDENCE = 0.5
 IOU = 0.5
@@ -38,6 +39,8 @@ class Candidates:
     """Candidates, int64 (K,) → log(s / (1 - s)) of their scores s, float32 (K, classes), differentiable."""
     masks: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
     """(boxes (K, 4), their classes (K,)) → the part of each box that its object fills, bool (K, h, w)."""
+    separate: Separate | None = None
+    """Computes `log_odds` of candidates from features of each one's own, where the network can do that."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -84,7 +87,7 @@ class Detector(Model):
         Raises:
             ModelError: if the answer is not what this kind of detector returns.
         """
-        scores, instances, instance_scores = [], [], []
+        scores, instances, instance_scores, separate = [], [], [], []
         for image in self.candidates(answer):
             with torch.no_grad():
                 rows, classes = self._select(image)
@@ -95,9 +98,17 @@ class Detector(Model):
             of_class = torch.arange(len(best), device=best.device)
             scores.append(odds[places[len(rows) :], of_class])
             instance_scores.append(odds[places[: len(rows)]])
+            if image.separate is not None:
+                separate.append(functools.partial(_separate_objects, image.separate, rows.tolist()))
             with torch.no_grad():
                 instances.append(self._report(image, rows, classes))
-        return Output(torch.stack(scores), instances, answer, instance_scores=instance_scores)
+        return Output(
+            torch.stack(scores),
+            instances,
+            answer,
+            instance_scores=instance_scores,
+            separate_scores=separate if len(separate) == len(scores) else None,
+        )
 
     def probabilities(self, scores: torch.Tensor) -> torch.Tensor:
         """Convert log-odds (N, classes) to probabilities (N, classes), which do not exclude each other."""
@@ -163,6 +174,13 @@ def _boxes_of(image: Candidates, rows: torch.Tensor, classes: torch.Tensor) -> t
     """Return the boxes of candidates for their classes, float32 (K, 4), cut at the image's edges."""
     boxes = image.boxes[rows] if image.boxes.ndim == 2 else image.boxes[rows, classes]
     return boxes.float().clamp(0, 1)
+
+
+def _separate_objects(
+    separate: Separate, candidates: Sequence[int], objects: Sequence[int], passes: int
+) -> Sequence[SeparateScores] | None:
+    """Compute scores of objects, given the candidate that each object is: see `Separate`."""
+    return separate([candidates[index] for index in objects], passes)
 
 
 def softmax_log_odds(logits: torch.Tensor) -> torch.Tensor:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamcam.errors import unknown_name
 from streamcam.frames import Region
-from streamcam.models.base import InputSpec
 
 STRIDE = 32
 """Sides of free-shape inputs are multiples of this: the total stride of nearly every backbone."""
@@ -20,6 +20,18 @@ MAX_ASPECT = 4
 
 Size = tuple[int, int]
 """(width, height) in pixels."""
+
+
+class InputSize(Protocol):
+    """Size of a network's input; `streamcam.InputSpec` is one."""
+
+    @property
+    def sides(self) -> Size:
+        """(width, height) in pixels."""
+
+    @property
+    def resize(self) -> int:
+        """Short side of the image from which a center crop is cut, in pixels."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,7 +71,7 @@ class Geometry:
         return canvas
 
 
-def fit_geometry(fit: str, frame: Size, spec: InputSpec) -> Geometry:
+def fit_geometry(fit: str, frame: Size, spec: InputSize) -> Geometry:
     """Work out how frames of one shape are fed to a network.
 
     Args:
@@ -74,7 +86,7 @@ def fit_geometry(fit: str, frame: Size, spec: InputSpec) -> Geometry:
     return FITS[fit](frame, spec)
 
 
-def _full(frame: Size, spec: InputSpec) -> Geometry:
+def _full(frame: Size, spec: InputSize) -> Geometry:
     """Keep the whole frame at its own shape: the short side at the network's size, both in strides."""
     short = max(STRIDE, round(min(spec.sides) / STRIDE) * STRIDE)
     aspect = min(max(frame) / min(frame), MAX_ASPECT)
@@ -83,19 +95,19 @@ def _full(frame: Size, spec: InputSpec) -> Geometry:
     return Geometry(size, size, (0, 0), Region())
 
 
-def _stretch(_frame: Size, spec: InputSpec) -> Geometry:
+def _stretch(_frame: Size, spec: InputSize) -> Geometry:
     """Squash the whole frame into the network's input."""
     return Geometry(spec.sides, spec.sides, (0, 0), Region())
 
 
-def _crop(frame: Size, spec: InputSpec) -> Geometry:
+def _crop(frame: Size, spec: InputSize) -> Geometry:
     """Cut the center, as in the networks' published evaluations."""
     margin = max(1.0, spec.resize / min(spec.sides))
     scale = max(side * margin / length for side, length in zip(spec.sides, frame, strict=True))
     return _centered(frame, scale, spec.sides)
 
 
-def _pad(frame: Size, spec: InputSpec) -> Geometry:
+def _pad(frame: Size, spec: InputSize) -> Geometry:
     """Fit the whole frame into the input and fill the rest with the mean color."""
     scale = min(side / length for side, length in zip(spec.sides, frame, strict=True))
     return _centered(frame, scale, spec.sides)
@@ -108,7 +120,7 @@ def _centered(frame: Size, scale: float, size: Size) -> Geometry:
     return Geometry((width, height), size, (left, top), region)
 
 
-FITS: dict[str, Callable[[Size, InputSpec], Geometry]] = {
+FITS: dict[str, Callable[[Size, InputSize], Geometry]] = {
     "full": _full,
     "stretch": _stretch,
     "crop": _crop,

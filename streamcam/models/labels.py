@@ -1,12 +1,14 @@
-"""Class names: ImageNet's, which need no download, and those of a file."""
+"""Class names: ImageNet's, which need no download, those of a file, and finding a class by its name."""
 
 from __future__ import annotations
 
+import difflib
 import importlib.resources
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
-from streamcam.errors import ModelError, SourceNotFoundError, map_errors
+from streamcam.errors import ModelError, SourceNotFoundError, UnknownNameError, map_errors
 
 
 def imagenet_labels() -> tuple[str, ...]:
@@ -74,3 +76,47 @@ def _from_json(text: str, path: Path) -> tuple[str, ...]:
             f"{str(path)!r} is not a JSON list of names or an object from index (0, 1, …) to name"
         )
     return tuple(names)
+
+
+def find_class(name: int | str, labels: Sequence[str], model: str) -> int:
+    """Find a class by its index or by its name; a text that is a label is that label, even if a number.
+
+    Names are compared without regard to case: the whole label first, then any label that contains the name,
+    if there is just one.
+
+    Args:
+        name: The index or name.
+        labels: Name of each class.
+        model: What a message calls the model.
+
+    Raises:
+        UnknownNameError: if no class matches, or several do; the message lists the nearest.
+    """
+    text = "" if isinstance(name, int) else name.strip()
+    if isinstance(name, int) or (text.lstrip("-").isdigit() and text not in labels):
+        index = int(name)
+        if 0 <= index < len(labels):
+            return index
+        raise UnknownNameError(f"unknown class {index}: {model} has the classes 0 to {len(labels) - 1}")
+    return _find_label(name, labels, model)
+
+
+def _find_label(name: str, labels: Sequence[str], model: str) -> int:
+    text = name.strip().casefold()
+    folded = [label.casefold() for label in labels]
+    exact = [index for index, label in enumerate(folded) if label == text]
+    matches = exact or [index for index, label in enumerate(folded) if text and text in label]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        shown = ", ".join(f"{labels[index]} ({index})" for index in matches[:8])
+        more = f" and {len(matches) - 8} more" if len(matches) > 8 else ""
+        raise UnknownNameError(
+            f"class {name!r} is ambiguous: it could be {shown}{more}; give the whole name or the index"
+        )
+    near = difflib.get_close_matches(text, folded, n=5, cutoff=0.5)
+    hint = ", ".join(f"{labels[folded.index(label)]} ({folded.index(label)})" for label in near)
+    raise UnknownNameError(
+        f"unknown class {name!r}; "
+        + (f"the nearest are: {hint}" if hint else f"no label of {model} resembles it")
+    )

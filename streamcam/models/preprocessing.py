@@ -1,4 +1,4 @@
-"""From frames to a network's input: resampled by swscale straight from the decoder's planes."""
+"""From frames to a network's input."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from streamcam.frames import Frame
-from streamcam.media.scaling import Resampler
 from streamcam.models.base import Model
-from streamcam.models.geometry import Geometry, fit_geometry
+from streamcam.models.fitting import FrameFitter
+from streamcam.models.geometry import Geometry
 
 
 class Preprocessor:
@@ -33,17 +33,13 @@ class Preprocessor:
             memory_format: Memory order of the batches.
         """
         self._model = model
-        self._fit = fit
         self._device = device
         self._memory_format = memory_format
-        self._resampler = Resampler()
-        gray_or_rgb = [round(255 * mean) for mean in model.input.mean]
-        red, green, blue = gray_or_rgb if len(gray_or_rgb) == 3 else gray_or_rgb * 3
-        self._fill = (red, green, blue)
+        self._fitter = FrameFitter(fit, model.input, model.input.mean)
 
     def geometry(self, frame: Frame) -> Geometry:
         """Return how a frame is fitted into the network's input."""
-        return fit_geometry(self._fit, (frame.image.width, frame.image.height), self._model.input)
+        return self._fitter.geometry(frame)
 
     def pixels(self, frames: Sequence[Frame]) -> NDArray[np.uint8]:
         """Resample frames of one shape: RGB, uint8 (N, H, W, 3); with companions (N, H, W, 6).
@@ -52,17 +48,14 @@ class Preprocessor:
             ModelError: if the companions that a network needs cannot be had.
         """
         geometry = self.geometry(frames[0])
-        images = [self._placed(frame, geometry) for frame in frames]
+        images = [self._fitter.fit(frame, geometry) for frame in frames]
         if self._model.images_at_once > 1:
             others = self._model.companions(frames)
             images = [
-                np.concatenate([image, self._placed(other, geometry)], axis=-1)
+                np.concatenate([image, self._fitter.fit(other, geometry)], axis=-1)
                 for image, other in zip(images, others, strict=True)
             ]
         return np.stack(images, out=self._room_for(len(images), images[0].shape))
-
-    def _placed(self, frame: Frame, geometry: Geometry) -> NDArray[np.uint8]:
-        return geometry.place(self._resampler.to_rgb(frame.image, *geometry.scaled), self._fill)
 
     def prepare(self, pixels: NDArray[np.uint8] | torch.Tensor) -> torch.Tensor:
         """Convert pixels to the network's input, on the device.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 from ultralytics.utils import tal
 
+from streamcam.models.crops import crops
 from streamcam.models.detection_networks import Gather, Level
 from streamcam.models.detector import Candidates
 
@@ -49,7 +51,8 @@ class YoloNetwork(nn.Module):
         """Find the candidates of each image."""
         features = [level(values) for level, values in zip(self.levels, self.body(images), strict=True)]
         head = self.head  # whose parts for classes and boxes are named cv3 and cv2
-        logits = [_by_place(part(values)) for part, values in zip(head.cv3, features, strict=True)]
+        classifiers = [functools.partial(_classify, part) for part in head.cv3]
+        logits = [classify(values) for classify, values in zip(classifiers, features, strict=True)]
         with torch.no_grad():
             deltas = [part(values).flatten(2) for part, values in zip(head.cv2, features, strict=True)]
             anchors, strides = tal.make_anchors(features, head.stride)  # type: ignore[no-untyped-call]
@@ -58,12 +61,25 @@ class YoloNetwork(nn.Module):
             scale = images.new_tensor([width, height, width, height])
             boxes = decoded.mT * strides / scale
             scores = torch.cat(logits, dim=1).float().sigmoid()
+        counts = [level.shape[1] for level in logits]
         return [
-            Candidates(boxes[row], scores[row], Gather([level[row] for level in logits], torch.Tensor.float))
+            Candidates(
+                boxes[row],
+                scores[row],
+                Gather([level[row] for level in logits], torch.Tensor.float),
+                separate=crops(
+                    [level[row] for level in features],
+                    classifiers,
+                    list(head.cv3),
+                    counts,
+                    torch.Tensor.float,
+                ),
+            )
             for row in range(len(images))
         ]
 
 
-def _by_place(planes: torch.Tensor) -> torch.Tensor:
-    """Rearrange (N, classes, h, w) to (N, h * w, classes)."""
+def _classify(part: nn.Module, features: torch.Tensor) -> torch.Tensor:
+    """Run one resolution's part of the head: (N, C, h, w) → (N, h * w, classes)."""
+    planes: torch.Tensor = part(features)
     return planes.flatten(2).mT

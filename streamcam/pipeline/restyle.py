@@ -89,6 +89,11 @@ def plan_restyle(
         with map_errors(OSError, to=lambda error: SourceError(f"cannot read {str(source)!r}: {error}")):
             contents = file_contents(path)
         _check_input(contents, str(source), evidence)
+    if evidence.header.get("run", {}).get("is_live"):
+        raise InvalidArgumentError(
+            f"{str(evidence.path)!r} was kept live, where only some frames are explained; to draw a video "
+            "again, keep `evidence` in a render of it"
+        )
     evidence.check()
     explainer = EvidenceExplainer(evidence, classes)
     kept = settings_of(evidence)

@@ -136,6 +136,15 @@ class ImageSaved:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class EvidenceKept:
+    """A file of evidence is complete."""
+
+    path: Path
+    frames: int
+    """Explanations in it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class OutputReady:
     """An output can be reached."""
 
@@ -167,6 +176,7 @@ Event = (
     | PublicationEnded
     | ImageRequested
     | ImageSaved
+    | EvidenceKept
     | OutputReady
     | OutputFailed
 )
@@ -281,7 +291,7 @@ def update(state: LiveState, event: Event) -> Update:
             if state.recording is not None and state.recording.path == path:
                 state = dataclasses.replace(state, recording=None)
             return Update(state.with_message(problem))
-        case RecordingFinished() | PublicationEnded() | ImageSaved():
+        case RecordingFinished() | PublicationEnded() | ImageSaved() | EvidenceKept():
             return Update(state)
 
 

@@ -75,6 +75,7 @@ class SessionExplainer:
             notes=tuple(explainer.notes),
             panes=self.compared,
             takes_prompts=explainer.model.takes_prompts,
+            weights=explainer.model.weights,
         )
 
 

@@ -11,6 +11,7 @@ from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.session import explainers, window
 from streamcam.session.captures import Recordings, Snapshots
 from streamcam.session.command_sources import CommandSource
+from streamcam.session.evidence import LiveEvidence
 from streamcam.session.outputs import Output, StatisticsFile
 from streamcam.session.page.page import Page
 from streamcam.session.publishing import Publishing
@@ -19,6 +20,7 @@ from streamcam.session.session import LiveSession
 from streamcam.session.settings import LiveSettings
 from streamcam.session.state import ExplainRequest
 from streamcam.session.threads import ExplainerFor
+from streamcam.sinks import check_output
 from streamcam.sources import LentCamera, Source, SourceSettings, open_source
 
 if TYPE_CHECKING:
@@ -111,6 +113,8 @@ def open_session(
         all_outputs += [*outputs, *map(Publishing, settings.publish)]
         record = None if settings.record is None else Path(settings.record)
         all_outputs += [Recordings(folder, record=record), Snapshots(folder)]
+        if settings.evidence is not None:
+            all_outputs.append(_keep_evidence(Path(settings.evidence), opened, settings))
         if settings.statistics is not None:
             all_outputs.append(StatisticsFile(Path(settings.statistics)))
     except BaseException:
@@ -132,6 +136,16 @@ def open_session(
 
 def _open(location: str | int | Path, settings: SourceSettings) -> Source:
     return open_source(location, dataclasses.replace(settings, real_time=True))
+
+
+def _keep_evidence(path: Path, source: Source, settings: LiveSettings) -> LiveEvidence:
+    info = source.info
+    check_output(path, overwrite=settings.overwrite, inputs=(info.path, *info.files))
+    plain = {
+        name: dataclasses.asdict(getattr(settings, name))
+        for name in ("source", "overlay", "temporal", "localization")
+    }
+    return LiveEvidence(path, source, plain, command=settings.command, overwrite=settings.overwrite)
 
 
 def _open_window(name: str) -> window.Window:

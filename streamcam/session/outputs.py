@@ -17,6 +17,7 @@ from streamcam.pipeline.channel import Channel, ChannelClosedError
 from streamcam.pipeline.workers import Worker
 from streamcam.session.events import Event, OutputEffect, OutputFailed, WriteStatistics
 from streamcam.session.state import LiveState
+from streamcam.session.threads import Explained
 
 Item = TypeVar("Item")
 
@@ -69,6 +70,9 @@ class Output(abc.ABC):
 
     def hear(self, block: AudioBlock) -> None:  # noqa: B027 - most outputs take none
         """Take audio, without blocking, in the thread that reads the source; only where it `hears`."""
+
+    def take(self, explained: Explained) -> None:  # noqa: B027
+        """Take note of an explanation, without blocking; called once for each, in order."""
 
     def handle(self, effect: OutputEffect, live_frame: LiveFrame | None) -> bool:  # noqa: ARG002
         """Carry out what a command asks of the outputs, without blocking.
@@ -194,6 +198,10 @@ class OutputWorker(Output):
     def hear(self, block: AudioBlock) -> None:
         """Pass audio on."""
         self._output.hear(block)
+
+    def take(self, explained: Explained) -> None:
+        """Pass on an explanation."""
+        self._output.take(explained)
 
     def handle(self, effect: OutputEffect, live_frame: LiveFrame | None) -> bool:
         """Pass on what is asked for."""

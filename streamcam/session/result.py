@@ -8,6 +8,7 @@ from pathlib import Path
 
 from streamcam.session.events import (
     Event,
+    EvidenceKept,
     ImageSaved,
     OutputFailed,
     PublicationEnded,
@@ -26,7 +27,7 @@ class LiveResult:
     recordings: tuple[RecordingFinished, ...]
     publications: tuple[PublicationEnded, ...]
     saved: tuple[Path, ...]
-    """Images that were saved."""
+    """Images and evidence that were saved."""
     problems: tuple[str, ...]
     """Failures of outputs, a sentence each."""
     notes: tuple[str, ...]
@@ -49,7 +50,7 @@ def summarize(
         elapsed_s=elapsed_s,
         recordings=tuple(event for event in events if isinstance(event, RecordingFinished)),
         publications=tuple(event for event in events if isinstance(event, PublicationEnded)),
-        saved=tuple(event.path for event in events if isinstance(event, ImageSaved)),
+        saved=tuple(event.path for event in events if isinstance(event, ImageSaved | EvidenceKept)),
         problems=tuple(event.problem for event in events if isinstance(event, OutputFailed)),
         notes=notes,
     )

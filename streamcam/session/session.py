@@ -233,6 +233,8 @@ class LiveSession:
                 if answer.explanation.is_explained:
                     self._note_explained(answer.explanation)
                 self._heat.add(answer)
+                for output in self._outputs:
+                    output.take(answer)
                 if self._state.facts is not answer.facts:  # the backend may have changed
                     self._state = dataclasses.replace(self._state, facts=answer.facts)
             else:

@@ -8,12 +8,16 @@ from pathlib import Path
 from streamcam.errors import InvalidArgumentError, unknown_name
 from streamcam.localization import LocalizationSettings
 from streamcam.overlay import Overlay, OverlaySettings
+from streamcam.session.page.ice import parse_ice_server
 from streamcam.session.state import View
 from streamcam.sinks import check_output, check_publication, check_recording
 from streamcam.sources import SourceSettings
 from streamcam.temporal import LIVE_MODE, TemporalSettings, check_live
 
 DISPLAYS = ("window", "page", "none")
+
+TRANSPORTS = ("auto", "webrtc", "mjpeg")
+"""How the page's images travel."""
 
 _SHORTEST_KEY = 12
 """Characters of a page's key that somebody else may have to guess."""
@@ -37,6 +41,12 @@ class PageSettings:
     """A certificate, PEM; None for one that is made here at the first use, of which browsers warn."""
     tls_key: str | Path | None = None
     """The certificate's key, PEM."""
+    transport: str = "auto"
+    """How images travel, one of `TRANSPORTS`: ``"webrtc"`` as video where browsers can, ``"mjpeg"`` as
+    JPEGs; ``"auto"`` for video to the room, and JPEGs to this computer, which take less time and work."""
+    ice_servers: tuple[str, ...] = ()
+    """STUN and TURN servers that WebRTC may ask, as ``"stun:HOST:PORT"`` or
+    ``"turn:USER:PASSWORD@HOST:PORT"``; it asks none but these."""
     open_browser: bool = False
     """Whether to open the page in this computer's browser, where there is one."""
 
@@ -53,6 +63,12 @@ class PageSettings:
         if (self.tls_cert is None) != (self.tls_key is None):
             missing = "tls_cert" if self.tls_cert is None else "tls_key"
             raise InvalidArgumentError(f"a certificate and its key go together; `{missing}` is missing")
+        if self.transport not in TRANSPORTS:
+            raise unknown_name("transport", self.transport, TRANSPORTS)
+        for server in self.ice_servers:
+            parse_ice_server(server)
+        if self.ice_servers and self.transport == "mjpeg":
+            raise InvalidArgumentError("`ice_servers` are for WebRTC; leave out `transport='mjpeg'`")
         if self.tls is False and self.tls_cert is not None:
             raise InvalidArgumentError("`tls_cert` is for a page that is encrypted; leave out `tls=False`")
 
@@ -82,8 +98,12 @@ class LiveSettings:
     """Where to publish it: URLs with a scheme in `streamcam.sinks.PROTOCOLS`."""
     record: str | Path | None = None
     """A video to record to from the first frame on; None to record when asked to."""
+    evidence: str | Path | None = None
+    """A file for every explanation, read by `streamcam.open_evidence`; None for none."""
+    command: str | None = None
+    """The command line that asks for the session, kept in the evidence; None if there is none."""
     overwrite: bool = False
-    """Whether `record` may replace an existing file."""
+    """Whether `record` and `evidence` may replace existing files."""
     folder: str | Path = "."
     """Where images and recordings go that are asked for while it runs."""
     statistics: str | Path | None = None
@@ -107,6 +127,8 @@ class LiveSettings:
         """
         if self.record is not None:
             check_recording(self.record, overwrite=self.overwrite)
+        if self.evidence is not None:
+            check_output(self.evidence, overwrite=self.overwrite, inputs=())
         Overlay(self.overlay)
         check_live(self.temporal)
         self.localization.check()

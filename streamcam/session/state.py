@@ -60,6 +60,8 @@ class ExplainerFacts:
     """The same as in `ExplainRequest`."""
     takes_prompts: bool = False
     """Whether its classes are texts that can be replaced."""
+    weights: str = ""
+    """Which weights the model has."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

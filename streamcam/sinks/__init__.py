@@ -6,6 +6,7 @@ from pathlib import Path
 
 from streamcam.media.numbered_files import is_pattern
 from streamcam.sinks.base import Sink
+from streamcam.sinks.browser_video import BrowserEncoder, browser_codecs
 from streamcam.sinks.evidence import EvidenceSink, open_evidence_sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, ImageSink, open_image_sink
 from streamcam.sinks.locks import lock, unlock
@@ -36,6 +37,7 @@ __all__ = [
     "PANE",
     "PROTOCOLS",
     "SINKS",
+    "BrowserEncoder",
     "EvidenceSink",
     "ImageSink",
     "MemorySink",
@@ -52,6 +54,7 @@ __all__ = [
     "SinkSettings",
     "TextSink",
     "VideoSink",
+    "browser_codecs",
     "check_output",
     "check_publication",
     "check_recording",

@@ -21,6 +21,7 @@ from streamcam.media.containers import FRAGMENT_S
 from streamcam.media.encoders import EncoderSettings, Encoding, choose_encoding
 from streamcam.media.images import Image, blank_like, planes_of, tags_of
 from streamcam.media.scaling import Resampler
+from streamcam.sinks.relay import Relay
 
 _ENCODER = EncoderSettings(preset="superfast")
 _FALLBACK_RATE = Fraction(30)
@@ -28,10 +29,13 @@ _FALLBACK_RATE = Fraction(30)
 
 _AUDIO_RATE = 48_000
 _GAP_S = 1.0
-"""Gaps in the audio that are longer stay gaps; shorter ones are filled with silence."""
+"""Gaps in the audio that are longer stay gaps; others are filled with silence."""
 
-_OVERLAP_S = 0.2
-"""Audio that begins earlier than that before the end of what was written is left out."""
+_UNEVEN_S = 0.01
+"""Audio that begins so little before or after the end of what was written goes on there. What begins earlier
+is left out."""
+
+_SILENCE_S = 0.1
 
 _INTERLEAVING = {"max_interleave_delta": "500000"}
 """How long images wait for audio that does not come, in microseconds."""
@@ -46,8 +50,8 @@ def choose_live_encoding(path: Path) -> Encoding:
 class LiveTarget:
     """Where encoded images go."""
 
-    url: str
-    """For FFmpeg: a file or a stream."""
+    file: str | Relay
+    """A file by its name, or one to write into."""
     muxer: str
     encoding: Encoding
     container_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -55,8 +59,6 @@ class LiveTarget:
     """Options besides those of the encoding."""
     audio: str | None = None
     """FFmpeg's name of the encoder of audio; None where it takes none."""
-    timeout_s: float | None = None
-    """How long opening and each write may take, in seconds; None for ever."""
 
 
 class LiveVideo:
@@ -83,14 +85,14 @@ class LiveVideo:
         image, encoding = first.image, target.encoding
         self._first_pts, self._first_s = first.pts, first.time_s
         self._audio_end_s = 0.0
+        self._is_audible = False
         self._next_keyframe = 0
         self._resampler = Resampler()
         self._container: OutputContainer = av.open(
-            target.url,
+            target.file,
             "w",
             format=target.muxer,
             container_options={**target.container_options, **_INTERLEAVING},
-            timeout=target.timeout_s,
         )
         try:
             options = {**encoding.options, **target.encoder_options}
@@ -120,6 +122,8 @@ class LiveVideo:
             av.error.FFmpegError: if encoder, disk or network refuse.
         """
         self._container.mux(self._stream.encode(self._prepare(frame)))
+        if self._audio is not None and not self._audio_end_s:
+            self._encode_audio(_silence())  # the first image would wait in the muxer for some
 
     def write_audio(self, block: AudioBlock) -> None:
         """Encode audio, and hand it over; what is from before the first frame is left out.
@@ -127,18 +131,21 @@ class LiveVideo:
         Raises:
             av.error.FFmpegError: if encoder, disk or network refuse.
         """
-        time_s = block.time_s - self._first_s
-        if self._audio is None or time_s < 0 or time_s < self._audio_end_s - _OVERLAP_S:
+        audio, time_s = block.audio, block.time_s - self._first_s
+        gap_s = time_s - self._audio_end_s
+        uneven_s = _UNEVEN_S if self._is_audible else 0.0
+        if self._audio is None or time_s < 0 or gap_s < -uneven_s:
             return
-        if time_s > self._audio_end_s + _GAP_S:
+        if gap_s > _GAP_S:
             self._container.mux(self._audio.restart())
-        audio = block.audio
-        # A copy with a time of its own: others publish the same block.
-        timed = AudioFrame.from_ndarray(audio.to_ndarray(), audio.format.name, audio.layout.name)
-        timed.sample_rate, timed.time_base = audio.sample_rate, Fraction(1, audio.sample_rate)
-        timed.pts = round(time_s * audio.sample_rate)
-        self._audio_end_s = time_s + audio.samples / audio.sample_rate
-        self._container.mux(self._audio.encode(timed))
+            self._audio_end_s = time_s
+        elif gap_s > uneven_s:
+            self._encode_audio(_silence_like(audio, gap_s))
+        self._is_audible = True
+        # A copy, which gets a time of its own: others publish the same block.
+        copy = AudioFrame.from_ndarray(audio.to_ndarray(), audio.format.name, audio.layout.name)
+        copy.sample_rate = audio.sample_rate
+        self._encode_audio(copy)
 
     def finish(self) -> None:
         """Write what the encoders still hold, and close.
@@ -156,6 +163,14 @@ class LiveVideo:
     def close(self) -> None:
         """Close without what the encoder still holds."""
         self._container.close()
+
+    def _encode_audio(self, audio: AudioFrame) -> None:
+        """Encode audio that goes on where the last one ended."""
+        assert self._audio is not None
+        audio.time_base = Fraction(1, audio.sample_rate)
+        audio.pts = round(self._audio_end_s * audio.sample_rate)
+        self._audio_end_s += audio.samples / audio.sample_rate
+        self._container.mux(self._audio.encode(audio))
 
     def _add_audio(self, encoder: str) -> AudioFeed:
         stream = self._container.add_stream(encoder, rate=_AUDIO_RATE)
@@ -179,3 +194,20 @@ class LiveVideo:
             prepared.pict_type = PictureType.I
             self._next_keyframe = pts + round(FRAGMENT_S / frame.time_base)
         return prepared
+
+
+def _silence() -> AudioFrame:
+    """Return a little silence."""
+    template = AudioFrame("flt", "stereo", 1)
+    template.sample_rate = _AUDIO_RATE
+    return _silence_like(template, _SILENCE_S)
+
+
+def _silence_like(audio: AudioFrame, length_s: float) -> AudioFrame:
+    """Return silence in the format of other audio."""
+    samples = max(1, round(length_s * audio.sample_rate))
+    silence = AudioFrame(audio.format.name, audio.layout.name, samples)
+    for plane in silence.planes:
+        plane.update((b"\x80" if audio.format.name.startswith("u8") else b"\0") * plane.buffer_size)
+    silence.sample_rate = audio.sample_rate
+    return silence

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import tempfile
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -16,9 +17,13 @@ from streamcam.frames import AudioBlock
 from streamcam.media.protocols import has_muxer, has_protocol
 from streamcam.media.urls import redact, scheme_of, split_url
 from streamcam.sinks.base import Sink
+from streamcam.sinks.dtls_certificate import write_certificate
 from streamcam.sinks.live_video import LiveTarget, LiveVideo, choose_live_encoding
+from streamcam.sinks.relay import Address, Relay
 
-_TIMEOUT_S = 5.0
+_PATIENCE_S = 5.0
+"""How long connecting, or one frame, may take, in seconds."""
+
 _PLAYLIST = "index.m3u8"
 
 
@@ -31,6 +36,8 @@ class Protocol:
     """Suffix of files whose encoding it takes."""
     options: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Options of the muxer."""
+    encoder_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Options of x264, where that encodes."""
     audio: str = "aac"
     """FFmpeg's name of the encoder of audio."""
     needs: str | None = None
@@ -52,7 +59,7 @@ PROTOCOLS: dict[str, Protocol] = {
     "srt": Protocol("mpegts", ".ts", _LOW_DELAY, needs="srt"),
     "udp": Protocol("mpegts", ".ts", _LOW_DELAY),
     "tcp": Protocol("mpegts", ".ts", _LOW_DELAY),
-    "whip": Protocol("whip", ".ts", audio="libopus", needs="tls"),
+    "whip": Protocol("whip", ".ts", {}, {"profile": "baseline"}, audio="libopus", needs="tls"),
     "hls": Protocol(
         "hls",
         ".ts",
@@ -70,7 +77,7 @@ def check_publication(target: str) -> None:
         InvalidArgumentError: if it is no target, names no host, or takes what FFmpeg here does not have.
         NoDirectoryError: if the folder's parent does not exist.
     """
-    _target(target)
+    _check(target)
 
 
 class Publication(Sink):
@@ -91,10 +98,12 @@ class Publication(Sink):
             InvalidArgumentError: if it is no target.
             NoDirectoryError: if the folder's parent does not exist.
         """
-        self._target = _target(target)
+        self._protocol, self._url = _check(target)
         self.name = redact(target)
         self._rate, self._has_audio = rate, has_audio
         self._video: LiveVideo | None = None
+        self._relay: Relay | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def write(self, frame: RenderedFrame) -> None:
         """Send one frame.
@@ -103,11 +112,12 @@ class Publication(Sink):
             SinkError: if the server cannot be reached, refuses, or is gone.
         """
         with self._mapped_errors():
+            is_first = self._video is None
             if self._video is None:
-                if self._target.muxer == "hls":
-                    Path(self._target.url).parent.mkdir(exist_ok=True)
-                self._video = LiveVideo(self._target, frame, self._rate, has_audio=self._has_audio)
+                self._video = LiveVideo(self._begin(), frame, self._rate, has_audio=self._has_audio)
             self._video.write(frame)
+            if is_first and self._relay is not None:
+                self._relay.wait_until_ready()
 
     def write_audio(self, block: AudioBlock) -> None:
         """Send audio; what comes before the first frame is left out.
@@ -128,7 +138,12 @@ class Publication(Sink):
         video, self._video = self._video, None
         if video is not None:
             with self._mapped_errors():
-                video.finish()
+                try:
+                    video.finish()
+                    if self._relay is not None:
+                        self._relay.finish()
+                finally:
+                    self._hang_up()
 
     def abort(self) -> None:
         """Hang up."""
@@ -136,6 +151,30 @@ class Publication(Sink):
         if video is not None:
             with contextlib.suppress(FFmpegError, OSError):
                 video.close()
+        self._hang_up()
+
+    def _begin(self) -> LiveTarget:
+        """Open what the video is written into: a playlist's segments, or the process that sends it."""
+        protocol = self._protocol
+        encoding = choose_live_encoding(Path(f"stream{protocol.files}"))
+        is_x264 = encoding.encoder == "libx264"
+        tune = {"tune": "zerolatency", **protocol.encoder_options} if is_x264 else {}
+        if protocol.muxer == "hls":
+            Path(self._url).parent.mkdir(exist_ok=True)
+            return LiveTarget(self._url, "hls", encoding, protocol.options, tune, protocol.audio)
+        options = dict(protocol.options)
+        if protocol.muxer == "whip":
+            self._folder = tempfile.TemporaryDirectory(prefix="streamcam-")
+            options |= write_certificate(Path(self._folder.name))
+        self._relay = Relay(Address(self._url, protocol.muxer, options), _PATIENCE_S)
+        return LiveTarget(self._relay, "nut", encoding, _LOW_DELAY, tune, protocol.audio)
+
+    def _hang_up(self) -> None:
+        relay, self._relay = self._relay, None
+        if relay is not None:
+            relay.abort()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def _mapped_errors(self) -> contextlib.AbstractContextManager[None]:
         # Not chained: what FFmpeg says holds the whole URL, with its key.
@@ -154,8 +193,8 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or type(error).__name__
 
 
-def _target(text: str) -> LiveTarget:
-    """Take a target apart."""
+def _check(text: str) -> tuple[Protocol, str]:
+    """Take a target apart: how it is published, and where to, in FFmpeg's words."""
     scheme, _, rest = text.partition(":")
     name = scheme.lower()
     if name not in PROTOCOLS:
@@ -168,21 +207,24 @@ def _target(text: str) -> LiveTarget:
     if not protocol.is_available:
         there = ", ".join(f"{each}:…" for each, row in PROTOCOLS.items() if row.is_available)
         raise InvalidArgumentError(f"FFmpeg here is built without {name}; publish to one of: {there}")
-    url = text
     if name == "hls":
         folder = Path(rest)
         if not rest or not folder.absolute().parent.is_dir():
             raise NoDirectoryError(f"no directory {str(folder.parent)!r} for the folder of {text!r}")
-        url = str(folder / _PLAYLIST)
-    elif name == "whip":
-        url = rest
-        if scheme_of(url) not in ("http", "https"):
-            raise InvalidArgumentError(
-                f"{redact(rest)!r} is no address of a WHIP server; give whip:https://…"
-            )
-    options = dict(protocol.options)
-    if name != "hls" and not split_url(url).netloc:
+        return protocol, str(folder / _PLAYLIST)
+    url = rest if name == "whip" else text
+    if name == "whip" and scheme_of(url) not in ("http", "https"):
+        raise InvalidArgumentError(f"{redact(text)!r} is no address of a WHIP server; give whip:https://…")
+    if not split_url(url).netloc:
         raise InvalidArgumentError(f"{redact(text)!r} names no host; give {name}://HOST:PORT/…")
-    encoding = choose_live_encoding(Path(f"stream{protocol.files}"))
-    tune = {"tune": "zerolatency"} if encoding.encoder == "libx264" else {}
-    return LiveTarget(url, protocol.muxer, encoding, options, tune, protocol.audio, _TIMEOUT_S)
+    return _with_token(protocol, url) if name == "whip" else (protocol, url)
+
+
+def _with_token(protocol: Protocol, url: str) -> tuple[Protocol, str]:
+    """Take the token of a WHIP server out of a URL, where others have a user."""
+    parts = split_url(url)
+    token, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return protocol, url
+    options = {**protocol.options, "authorization": token}
+    return dataclasses.replace(protocol, options=options), parts._replace(netloc=host).geturl()

@@ -11,6 +11,7 @@ import av
 from av.error import FFmpegError
 
 from streamcam.errors import SourceError, map_errors
+from streamcam.media.images import Image
 from streamcam.sources.base import Source
 from streamcam.sources.capture import Capture, CapturedImage, ReconnectingSource
 from streamcam.sources.settings import SourceSettings
@@ -48,30 +49,34 @@ class LentCamera(ReconnectingSource):
         self.notice = NO_CAMERA
         self._lent.on_silence = self._say_that_it_is_gone
 
-    def put(self, jpeg: bytes) -> None:
-        """Hand over an image, in the place of one that nobody has taken. From any thread."""
-        self._lent.put(jpeg)
+    def put(self, image: bytes | Image) -> None:
+        """Hand over an image, in the place of one that nobody has taken. From any thread.
+
+        Args:
+            image: A JPEG, or an image in any format.
+        """
+        self._lent.put(image)
 
     def _say_that_it_is_gone(self) -> None:
         self.notice = NO_CAMERA
 
 
 class _LentImages(Capture):
-    """JPEG images from somewhere else, as a capture that never fails for good."""
+    """Images from somewhere else, as a capture that never fails for good."""
 
     name = _NAME
 
     def __init__(self) -> None:
-        self._waiting: queue.Queue[bytes] = queue.Queue(maxsize=1)
+        self._waiting: queue.Queue[bytes | Image] = queue.Queue(maxsize=1)
         self._decoder: av.VideoCodecContext | None = None
         self._heard_s = time.monotonic()
         self.on_silence: Callable[[], None] = lambda: None
 
-    def put(self, jpeg: bytes) -> None:
+    def put(self, image: bytes | Image) -> None:
         """Hand over an image."""
         while True:
             try:
-                self._waiting.put_nowait(jpeg)
+                self._waiting.put_nowait(image)
             except queue.Full:
                 try:
                     self._waiting.get_nowait()
@@ -89,13 +94,13 @@ class _LentImages(Capture):
     def read(self) -> CapturedImage | None:
         """Wait a moment for an image."""
         try:
-            jpeg = self._waiting.get(timeout=_PATIENCE_S)
+            image = self._waiting.get(timeout=_PATIENCE_S)
         except queue.Empty:
             if time.monotonic() - self._heard_s > _SILENCE_S:
                 self.on_silence()
             return None
         self._heard_s = time.monotonic()
-        return self._decode(jpeg)
+        return self._decode(image) if isinstance(image, bytes) else CapturedImage(image)
 
     def close(self) -> None:
         """Drop the decoder."""

@@ -17,10 +17,10 @@ from toy_models import clip_colors
 
 import streamcam
 from streamcam.audits import INTERVENTIONS, AuditResult, AuditSettings, ClassAudit, HeatShare
-from streamcam.audits.sampling import sample_frames
 from streamcam.errors import InvalidArgumentError
 from streamcam.models import Classifier, Model
 from streamcam.sources import SourceSettings, open_source
+from streamcam.temporal.sampling import sample_frames
 
 ROI = ",".join(map(str, BOX))
 

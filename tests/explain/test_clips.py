@@ -20,7 +20,7 @@ from streamcam.explain.clip_runs import slice_at
 from streamcam.explain.clips import ClipBuffer, ClipTiming
 from streamcam.explain.hooks import HookedNetwork
 from streamcam.explain.methods import METHODS
-from streamcam.explain.targets import Objective
+from streamcam.explain.objectives import Objective
 from streamcam.frames import Frame
 from streamcam.models import choose_target_layers, probe_layers
 

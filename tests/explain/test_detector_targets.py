@@ -15,7 +15,7 @@ from torchvision.models import get_model
 
 from streamcam import Explainer, InputSpec, load_model
 from streamcam.errors import InvalidArgumentError
-from streamcam.explain.finished_maps import merge_pyramid
+from streamcam.explain.combined_maps import merge_pyramid
 from streamcam.explanations import NOT_FINITE, as_target, object_number
 from streamcam.frames import Frame
 from streamcam.models import Candidates, Detector

@@ -11,7 +11,7 @@ from torch import nn
 
 from streamcam.errors import ModelError
 from streamcam.explain import Explainer
-from streamcam.explain.finished_maps import sanitize_map
+from streamcam.explain.assembly import sanitize_map
 from streamcam.explanations import ALL_NEGATIVE, CONSTANT, EMPTY_MAPS, NO_EVIDENCE, NOT_FINITE
 from streamcam.models import Classifier, InputSpec
 

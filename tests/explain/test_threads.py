@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from streamcam.explain.threads import available_cores, torch_threads
+from streamcam.explain.cores import available_cores
+from streamcam.explain.threads import torch_threads
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_log_odds_of_a_geometric_mean() -> None:
 
 TWO_STAGES = ("fasterrcnn_mobilenet_v3_large_320_fpn", "maskrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn")
 ONE_STAGE = {
-    "retinanet_resnet50_fpn": (96, 128),
+    "retinanet_resnet50_fpn": (160, 192),
     "fcos_resnet50_fpn": (96, 128),
     "ssd300_vgg16": (300, 300),
     "ssdlite320_mobilenet_v3_large": (320, 320),
@@ -157,6 +157,15 @@ def test_candidates_are_those_of_torchvision_s_head(name: str) -> None:
         torch.testing.assert_close(candidates.scores, scores)
         rows = torch.tensor([len(scores) - 1, 1, len(scores) // 2])  # of several levels, in any order
         torch.testing.assert_close(candidates.log_odds(rows).sigmoid(), scores[rows])
+        if "fcos" in name:  # each of its scores depends on all places of a level
+            assert candidates.separate is None
+            return
+        assert candidates.separate is not None
+        parts = candidates.separate(rows.tolist(), 100)
+        assert parts is not None
+        for part in parts:
+            expected = candidates.log_odds(rows[list(part.members)])
+            torch.testing.assert_close(part.scores, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_untrained_networks_have_the_published_classes_and_those_of_labels() -> None:

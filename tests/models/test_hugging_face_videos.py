@@ -20,7 +20,7 @@ from streamcam.errors import InvalidArgumentError
 from streamcam.explain.batch import MapMaker
 from streamcam.explain.hooks import HookedNetwork
 from streamcam.explain.methods import METHODS
-from streamcam.explain.targets import Objective
+from streamcam.explain.objectives import Objective
 from streamcam.models import Layer, Model, choose_target_layers, probe_layers
 from streamcam.models.clip_classifier import ClipClassifier
 

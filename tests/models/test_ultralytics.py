@@ -150,3 +150,19 @@ def test_it_is_rendered_by_the_command_line(
     ]
     assert run([*command, "--trust-pickle", "--target", "instances", "--input-size", "64"]) == 0
     assert "AGPL-3.0" in capfd.readouterr().err
+
+
+def test_scores_on_crops_are_those_of_whole_levels(tmp_path: Path) -> None:
+    save(untrained("yolov8n"), tmp_path / "best.pt", ("cat", "dog", "bird"))
+    model = load_model("ultralytics:yolov8n", weights=tmp_path / "best.pt", trust_pickle=True)
+    assert isinstance(model, Detector)
+    with torch.no_grad():
+        (candidates,) = model.candidates(model.module(torch.rand(1, 3, 192, 256)))
+        assert candidates.separate is not None
+        rows = [0, 31, 24 * 32 - 1, 24 * 32 + 5]  # three corners of the first level, an edge of the second
+        parts = candidates.separate(rows, len(rows))
+    assert parts is not None
+    expected = candidates.log_odds(torch.tensor(rows))
+    scores = torch.cat([part.scores for part in parts])
+    assert [member for part in parts for member in part.members] == [0, 1, 2, 3]
+    torch.testing.assert_close(scores, expected, atol=1e-5, rtol=1e-5)

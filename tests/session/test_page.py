@@ -28,11 +28,12 @@ from streamcam.session.live import open_session
 from streamcam.session.outputs import LiveFrame
 from streamcam.session.page.access import Access, is_own_host
 from streamcam.session.page.links import is_for_the_room, link_to, qr_code
-from streamcam.session.page.messages import parse_command
+from streamcam.session.page.messages import Fallback, Offer, Request, parse_message
 from streamcam.session.page.page import Page
 from streamcam.session.page.status import describe_state
 from streamcam.session.settings import LiveSettings, PageSettings
 from streamcam.session.state import ExplainRequest, LiveState
+from streamcam.sources import LentCamera
 
 KEY = "abcdefabcdef"
 REQUEST = ExplainRequest("fake")
@@ -189,7 +190,7 @@ def exchange(browser: Browser, *sent: Any, origin: str | None = None) -> list[An
             ClientSession() as session,
             session.ws_connect(f"http://{browser.host}/state", headers=headers) as connection,
         ):
-            received += [await connection.receive_json(timeout=10) for _ in range(2)]
+            received += [await connection.receive_json(timeout=10) for _ in range(3)]
             for item in sent:
                 await connection.send_str(item if isinstance(item, str) else json.dumps(item))
             await connection.send_str("bye")  # no command, which ends it
@@ -205,8 +206,10 @@ def test_the_state_is_sent_and_commands_are_taken(page: Page) -> None:
     page.write(shown())
     browser = Browser(page)
     browser.enter(KEY)
-    hello, state, code = exchange(browser, {"name": "method", "argument": "other"}, {"key": "m"})
+    hello, people, state, code = exchange(browser, {"name": "method", "argument": "other"}, {"key": "m"})
     assert hello["role"] == "control"
+    assert hello["share"] is None  # nobody else could use a link to this computer
+    assert people == {"people": {"watching": 1, "controlling": 1}}
     assert "turbo" in hello["choices"]["colormaps"]
     assert state["source"] == "cat.mp4"
     assert [each["label"] for each in state["predictions"]] == ["Egyptian cat", "egret"]
@@ -259,16 +262,23 @@ def test_a_flood_of_commands_ends_the_connection(page: Page) -> None:
         '{"name": "opacity", "argument": true}',
         '{"name": "opacity", "argument": [1]}',
         '{"name": "opacity", "argument": {"a": 1}}',
+        '{"name": "' + "x" * 5000 + '"}',
+        '{"offer": 1}',
+        '{"offer": "v=0", "name": "quit"}',
+        '{"offer": "' + "x" * 30_000 + '"}',
+        '{"fallback": "because"}',
         "[" * 4000,
     ],
 )
 def test_what_is_no_command(text: str) -> None:
-    assert parse_command(text) is None
+    assert parse_message(text) is None
 
 
-def test_commands() -> None:
-    assert parse_command('{"name": "opacity", "argument": 0.1}') == {"name": "opacity", "argument": 0.1}
-    assert parse_command('{"key": "escape"}') == {"key": "escape"}
+def test_messages() -> None:
+    assert parse_message('{"name": "opacity", "argument": 0.1}') == Request("opacity", 0.1, None)
+    assert parse_message('{"key": "escape"}') == Request(None, None, "escape")
+    assert parse_message('{"offer": "v=0"}') == Offer("v=0")
+    assert parse_message('{"fallback": "timeout"}') == Fallback("timeout")
 
 
 def test_the_state_as_plain_values() -> None:
@@ -318,6 +328,22 @@ def test_sessions_are_bounded() -> None:
 )
 def test_hosts_that_are_this_computer(host: str, expected: bool) -> None:
     assert is_own_host(host) is expected
+
+
+def test_nobody_passes_on_more_than_they_may_do() -> None:
+    page, lending = Page(PageSettings(port=0, host="0.0.0.0")), None
+    try:
+        lending = Page(PageSettings(port=0, host="0.0.0.0", tls=False), LentCamera())
+        shared = {role: share["link"] for role, share in page._server.shares.items()}
+        assert shared == {"control": page.links["view"], "view": page.links["view"]}
+        shared = {role: share["link"] for role, share in lending._server.shares.items()}
+        camera, view = lending.links["camera"], lending.links["view"]
+        assert shared == {"control": camera, "camera": camera, "view": view}
+        assert lending._server.shares["view"]["code"].startswith("data:image/svg+xml")
+    finally:
+        page.close()
+        if lending is not None:
+            lending.close()
 
 
 def test_links() -> None:

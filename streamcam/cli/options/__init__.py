@@ -11,7 +11,7 @@ from streamcam.cli.options.localization import localization_options
 from streamcam.cli.options.media import beside_options, encoding_options, part_options, reading_options
 from streamcam.cli.options.overlay import overlay_options
 from streamcam.cli.options.temporal import strength_options, temporal_options
-from streamcam.cli.options.values import CLASS_NAME, NUMBER, read_above_zero, read_rate, read_size
+from streamcam.cli.options.values import CLASS_NAME, NUMBER, read_above_zero, read_names, read_rate, read_size
 
 __all__ = [
     "CLASS_NAME",
@@ -30,6 +30,7 @@ __all__ = [
     "own_model_options",
     "part_options",
     "read_above_zero",
+    "read_names",
     "read_rate",
     "read_size",
     "reading_options",

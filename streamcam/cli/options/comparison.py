@@ -5,57 +5,43 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import click
-
 from streamcam.cli.options.declaring import grouped, option
+from streamcam.cli.options.values import read_names
 from streamcam.errors import InvalidArgumentError
-
-
-def _read_list(
-    context: click.Context, parameter: click.Parameter, text: str | None
-) -> tuple[str, ...] | None:
-    """Parse names with commas between them; commas between a method's options separate none."""
-    if text is None:
-        return None
-    names = tuple(name.strip() for name in re.split(r",(?![^,:]*=)", text))
-    if not all(names):
-        raise click.BadParameter(f"{text!r} has an empty name", context, parameter)
-    return names
-
 
 comparison_options = grouped(
     "comparison",
     option(
         "--methods",
-        callback=_read_list,
+        callback=read_names,
         metavar="NAMES",
         help="Methods to compare, with commas between them; streamcam methods lists all. "
         "[default: gradcam,hirescam,gradcam++,eigencam, unless anything else is compared]",
     ),
     option(
         "--layers",
-        callback=_read_list,
+        callback=read_names,
         metavar="NAMES|auto:N",
         help="Layers to compare, or auto:6 for six from the network's first stage to its last.",
     ),
-    option("--models", callback=_read_list, metavar="NAMES", help="Networks to compare."),
+    option("--models", callback=read_names, metavar="NAMES", help="Networks to compare."),
     option(
         "--classes",
-        callback=_read_list,
+        callback=read_names,
         metavar="NAMES",
         help="Classes to compare, by name or index; --target top4 compares the most probable ones.",
     ),
     option(
         "--prompts",
         "compared_prompts",
-        callback=_read_list,
+        callback=read_names,
         metavar="TEXTS",
         help="Texts to compare, of networks named clip:NAME.",
     ),
     option(
         "--smoothing-modes",
         "modes",
-        callback=_read_list,
+        callback=read_names,
         metavar="NAMES",
         help="Smoothing modes to compare.",
     ),

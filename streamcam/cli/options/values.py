@@ -90,6 +90,18 @@ def read_numbers(
     )
 
 
+def read_names(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> tuple[str, ...] | None:
+    """Parse names with commas between them; commas between a method's options separate none."""
+    if text is None:
+        return None
+    names = tuple(name.strip() for name in re.split(r",(?![^,:]*=)", text))
+    if not all(names):
+        raise click.BadParameter(f"{text!r} has an empty name", context, parameter)
+    return names
+
+
 def read_range(
     context: click.Context, parameter: click.Parameter, text: str | None
 ) -> tuple[float, float] | None:

@@ -1,6 +1,6 @@
 """A disk cache of converted networks, so that the second start is quick.
 
-An entry's name is a hash of everything it was made from: the graph, the weights, and the versions of the
+An entry's name has a hash of everything it was made from: the graph, the weights, and the versions of the
 converter. An entry contains the hashes of its files; if they do not match, it is deleted and made again.
 
 Several processes may share the cache: entries appear and disappear by renaming, never in part, and a process
@@ -17,29 +17,19 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import torch
-from torch import nn
-
-import streamcam
-from streamcam.models.openvino_runtime import core, load_openvino
-from streamcam.models.weights import fingerprint
-
-if TYPE_CHECKING:
-    import openvino
 
 LIMIT_BYTES = 2_000_000_000
 """Limit of the cache besides the newest entry: some twenty networks of the size of ResNet-50."""
 
-_ENTRIES = "openvino-*"
+_NETWORKS = "openvino-*"
+_ENTRIES = (_NETWORKS, "explanation-*")
 _MAKING, _DROPPING = "making-", "dropping-"
 _ABANDONED_S = 24 * 3600
 """Unfinished entries older than this were left by a process that was killed."""
 _MANIFEST = "manifest.json"
-_FILES = ("model.xml", "model.bin")
+_VERDICT = "verdict-"
 _VERDICTS = {"holds": True, "fails": False}
 """Whole words, so that a damaged file is neither."""
 
@@ -58,8 +48,8 @@ def cache_directory() -> Path:
 
 def used(directory: Path) -> tuple[int, int]:
     """Return the number of converted networks and the bytes that they and unfinished ones take."""
-    entries = list(directory.glob(_ENTRIES))
-    return len(entries), sum(map(_size, (*entries, *_unfinished(directory))))
+    networks = len(list(directory.glob(_NETWORKS)))
+    return networks, sum(map(_size, (*_entries(directory), *_unfinished(directory))))
 
 
 def clear(directory: Path) -> tuple[int, int]:
@@ -71,53 +61,65 @@ def clear(directory: Path) -> tuple[int, int]:
         The number of converted networks that were deleted, and the number of bytes freed.
     """
     before = used(directory)
-    for path in (*directory.glob(_ENTRIES), *_unfinished(directory)):
+    for path in (*_entries(directory), *_unfinished(directory)):
         _drop(path)
     after = used(directory)
     return before[0] - after[0], before[1] - after[1]
 
 
-class ModelCache:
-    """The cache entry of one converted network."""
+class CacheEntry:
+    """A directory of files that appears and disappears as a whole, with results of checks beside them."""
 
-    def __init__(self, directory: Path, backbone: nn.Module) -> None:
-        """Work out the entry's name.
+    def __init__(self, directory: Path, name: str) -> None:
+        """Name the entry.
 
         Args:
             directory: Directory of the cache.
-            backbone: The network before its conversion.
+            name: Name of the entry, with a hash of all that its files were made from.
         """
         self._directory = directory
-        self._entry = directory / f"openvino-{_fingerprint(backbone)}"
+        self._entry = directory / name
 
-    def load(self) -> openvino.Model | None:
-        """Return the converted network, or None if there is none or it is damaged."""
+    @property
+    def name(self) -> str:
+        """Name of the entry in the cache."""
+        return self._entry.name
+
+    def find(self) -> Path | None:
+        """Return the directory of the files, or None if there is none or one is damaged."""
         try:
             manifest = json.loads((self._entry / _MANIFEST).read_text("utf-8"))
             if manifest != _hashes(self._entry):
                 raise ValueError("damaged")
-            model: openvino.Model = core().read_model(self._entry / _FILES[0])
-        except (OSError, ValueError, RuntimeError):  # RuntimeError: what OpenVINO cannot read
-            _drop(self._entry)
+        except (OSError, ValueError):
+            self.drop()
             return None
         with contextlib.suppress(OSError):  # a read-only cache can still be read
             os.utime(self._entry)  # the least recently used entries go first
-        return model
+        return self._entry
 
-    def save(self, model: openvino.Model) -> None:
-        """Save a converted network; if the disk is full or read-only, the next start converts it again."""
+    def fill(self, write: Callable[[Path], None]) -> None:
+        """Save files; if the disk is full or read-only, the next start makes them again.
+
+        Args:
+            write: Writes the files into a directory.
+        """
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             fresh = Path(tempfile.mkdtemp(prefix=_MAKING, dir=self._directory))
         except OSError:
             return
         try:
-            load_openvino().save_model(model, fresh / _FILES[0], compress_to_fp16=False)
+            write(fresh)
             (fresh / _MANIFEST).write_text(json.dumps(_hashes(fresh)), "utf-8")
             fresh.rename(self._entry)
         except (OSError, RuntimeError):  # RuntimeError is how OpenVINO reports a full disk
             shutil.rmtree(fresh, ignore_errors=True)
         self._drop_least_used()
+
+    def drop(self) -> None:
+        """Delete the entry."""
+        _drop(self._entry)
 
     def verdict(self, question: str) -> bool | None:
         """Return the saved result of a check of the converted network, or None if there is none.
@@ -137,14 +139,14 @@ class ModelCache:
             self._verdict_path(question).write_text(words[answer], "utf-8")
 
     def _verdict_path(self, question: str) -> Path:
-        return self._entry / f"verdict-{hashlib.sha256(question.encode()).hexdigest()[:16]}"
+        return self._entry / f"{_VERDICT}{hashlib.sha256(question.encode()).hexdigest()[:16]}"
 
     def _drop_least_used(self) -> None:
         """Delete entries until the cache is below its limit; this entry, which is new, always stays."""
         for path in _unfinished(self._directory):
             if time.time() - _last_use_s(path) > _ABANDONED_S:
                 _drop(path)
-        others = [path for path in self._directory.glob(_ENTRIES) if path != self._entry]
+        others = [path for path in _entries(self._directory) if path != self._entry]
         sizes = {path: _size(path) for path in others}
         excess = _size(self._entry) + sum(sizes.values()) - LIMIT_BYTES
         for path in sorted(others, key=_last_use_s):
@@ -152,6 +154,11 @@ class ModelCache:
                 break
             _drop(path)
             excess -= sizes[path]
+
+
+def _entries(directory: Path) -> Iterator[Path]:
+    for pattern in _ENTRIES:
+        yield from directory.glob(pattern)
 
 
 def _unfinished(directory: Path) -> Iterator[Path]:
@@ -190,16 +197,10 @@ def _last_use_s(path: Path) -> float:
         return 0.0
 
 
-def _fingerprint(backbone: nn.Module) -> str:
-    """Hash everything that the result of the conversion depends on."""
-    versions = (streamcam.__version__, torch.__version__, load_openvino().__version__)
-    made_from = (versions, getattr(backbone, "code", ""), str(backbone), fingerprint(backbone))
-    return hashlib.sha256(repr(made_from).encode()).hexdigest()[:32]
-
-
 def _hashes(entry: Path) -> dict[str, str]:
     hashes = {}
-    for name in _FILES:
-        with (entry / name).open("rb") as file:
-            hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    for path in sorted(entry.iterdir()):
+        if path.name != _MANIFEST and not path.name.startswith(_VERDICT):
+            with path.open("rb") as file:
+                hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
     return hashes

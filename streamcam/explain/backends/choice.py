@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from streamcam.errors import InvalidArgumentError, unknown_name
-from streamcam.explain.backends.cache import ModelCache
-from streamcam.explain.backends.openvino import load_backbone
+from streamcam.explain.backends.conversion import load_backbone
+from streamcam.explain.backends.model_cache import ModelCache
 from streamcam.explain.backends.split import split_network
 from streamcam.explain.backends.split_network import SplitNetwork
 from streamcam.explain.methods import HEAD_ONLY, Method

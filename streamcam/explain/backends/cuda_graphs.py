@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from streamcam.explain.batch import MapMaker
 from streamcam.explain.hooks import ForwardPass
 from streamcam.explain.methods import HEAD_ONLY, Method
+from streamcam.explain.objectives import Objective
 from streamcam.explain.precision_check import close_to
-from streamcam.explain.targets import Objective, Target
+from streamcam.explain.targets import Target
 from streamcam.frames import FloatArray
 
 _MAX_CAPTURED = 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,12 +13,13 @@ from numpy.typing import NDArray
 
 from streamcam.explain import precision_check
 from streamcam.explain.activities import announce
-from streamcam.explain.backends.cache import ModelCache
-from streamcam.explain.backends.openvino import OpenVinoBackbone
+from streamcam.explain.backends.backbone import OpenVinoBackbone
+from streamcam.explain.backends.conversion import convert_again
+from streamcam.explain.backends.model_cache import ModelCache
 from streamcam.explain.backends.split import Halves, run_head
+from streamcam.explain.cores import available_cores
 from streamcam.explain.hooks import ForwardPass, with_float_scores
 from streamcam.explain.precision_check import close_to, keeps_bounds
-from streamcam.explain.threads import available_cores
 from streamcam.frames import FloatArray
 from streamcam.models import Layer, Model
 from streamcam.models.check_images import check_images
@@ -65,7 +67,7 @@ class SplitNetwork:
         self._halves = halves
         self._batch_size = batch_size
         self._candidates = list(backbones)
-        self._backbones: dict[tuple[int, ...], OpenVinoBackbone] = {}
+        self._backbones: dict[tuple[object, ...], OpenVinoBackbone] = {}
         self._used: OpenVinoBackbone | None = None
 
     @property
@@ -85,20 +87,22 @@ class SplitNetwork:
         size = sum(parameter.numel() for parameter in self._halves.head.parameters())
         return available_cores() if size >= _LARGE_HEAD else 1
 
-    def run(self, pixels: NDArray[np.uint8]) -> ForwardPass:
+    def run(self, images: NDArray[Any], batch_size: int | None = None) -> ForwardPass:
         """Run the network.
 
         Args:
-            pixels: RGB, uint8 (N, H, W, 3).
+            images: RGB, uint8 (N, H, W, 3), or what `Model.prepare` made of such, float32 (N, C, H, W).
+            batch_size: Number of images that a shorter batch is padded to; the usual one if None.
 
         Raises:
             BackendMismatchError: if the backend's features are not torch's.
         """
-        shape = pixels.shape[1:3]
-        if shape not in self._backbones:
-            self._backbones[shape] = self._verified_backbone(pixels[:1])
-        self._used = self._backbones[shape]
-        return self._with_head(self._used.run(pixels, self._batch_size), shape)
+        kind = (images.dtype, _size(images))
+        if kind not in self._backbones:
+            self._backbones[kind] = self._verified_backbone(images[:1])
+        self._used = self._backbones[kind]
+        outputs = self._used.run(images, self._batch_size if batch_size is None else batch_size)
+        return self._with_head(outputs, _size(images))
 
     def drop_imprecise(self, size: tuple[int, int], store: ModelCache | None) -> None:
         """Check every precision but the last on test images, and drop those that lose too much.
@@ -130,7 +134,7 @@ class SplitNetwork:
                 return False
         return True
 
-    def _verified_backbone(self, image: NDArray[np.uint8]) -> OpenVinoBackbone:
+    def _verified_backbone(self, image: NDArray[Any]) -> OpenVinoBackbone:
         """Return a backbone that agrees with torch for images of this shape, converted for it if needed."""
         expected = self._in_torch(image)
         for backbone in self._candidates[:-1]:
@@ -140,45 +144,45 @@ class SplitNetwork:
         if self._agrees(last, image, expected):
             return last
         # Some networks' Python looks at the size of their input, and tracing writes that size down.
-        again = last.converted_again(self._halves.backbone, self._prepared(image))
+        again = convert_again(last, self._halves.backbone, self._prepared(image))
         if again is not None and self._agrees(again, image, expected):
             return again
         raise BackendMismatchError
 
-    def _prepared(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
+    def _prepared(self, images: NDArray[Any]) -> torch.Tensor:
+        if images.dtype != np.uint8:
+            return torch.from_numpy(images).contiguous()
         # As the network is fed elsewhere: `view` needs channels first in memory.
-        return self._model.prepare(torch.from_numpy(pixels).permute(0, 3, 1, 2)).contiguous()
+        return self._model.prepare(torch.from_numpy(images).permute(0, 3, 1, 2)).contiguous()
 
-    def _in_torch(self, pixels: NDArray[np.uint8]) -> list[FloatArray]:
+    def _in_torch(self, images: NDArray[Any]) -> list[FloatArray]:
         with torch.no_grad():
-            return [output.float().numpy() for output in self._halves.backbone(self._prepared(pixels))]
+            return [output.float().numpy() for output in self._halves.backbone(self._prepared(images))]
 
     def _keeps_bounds(
-        self, backbone: OpenVinoBackbone, pixels: NDArray[np.uint8], expected: list[FloatArray]
+        self, backbone: OpenVinoBackbone, images: NDArray[Any], expected: list[FloatArray]
     ) -> bool:
-        features = self._features(backbone, pixels, expected)
+        features = self._features(backbone, images, expected)
         layout = self._layer.layout
         assert layout is not None
         if features is None:
             return False
-        reduced, exact = (self._with_head(outputs, pixels.shape[1:3]) for outputs in (features, expected))
+        reduced, exact = (self._with_head(outputs, _size(images)) for outputs in (features, expected))
         return keeps_bounds(reduced, exact, self._model, layout)
 
-    def _agrees(
-        self, backbone: OpenVinoBackbone, pixels: NDArray[np.uint8], expected: list[FloatArray]
-    ) -> bool:
-        features = self._features(backbone, pixels, expected)
+    def _agrees(self, backbone: OpenVinoBackbone, images: NDArray[Any], expected: list[FloatArray]) -> bool:
+        features = self._features(backbone, images, expected)
         tolerance = _TOLERANCE[backbone.precision]
         return features is not None and all(
             close_to(ours, torch_s, tolerance) for ours, torch_s in zip(features, expected, strict=True)
         )
 
     def _features(
-        self, backbone: OpenVinoBackbone, pixels: NDArray[np.uint8], expected: list[FloatArray]
+        self, backbone: OpenVinoBackbone, images: NDArray[Any], expected: list[FloatArray]
     ) -> Sequence[FloatArray] | None:
         """Return a backbone's outputs, or None if they do not have torch's shapes."""
         try:
-            features = backbone.run(pixels, self._batch_size)
+            features = backbone.run(images, self._batch_size)
         except RuntimeError:  # OpenVINO's error for shapes that do not fit
             return None
         matches = [values.shape for values in features] == [values.shape for values in expected]
@@ -190,3 +194,8 @@ class SplitNetwork:
         with torch.enable_grad():
             output = with_float_scores(self._model.read(answer))
         return ForwardPass(output, (leaf,), (height, width))
+
+
+def _size(images: NDArray[Any]) -> tuple[int, ...]:
+    """Return the height and width of pixels (N, H, W, 3) or of prepared images (N, C, H, W)."""
+    return images.shape[1:3] if images.dtype == np.uint8 else images.shape[2:]

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from streamcam.errors import ModelError
 from streamcam.explain.hooks import HookedNetwork, with_float_scores
-from streamcam.explain.targets import Objective
+from streamcam.explain.objectives import Objective
 from streamcam.models import Model, Output
 from streamcam.models.families.hugging_face.prompts import ImageTower
 from streamcam.models.layouts import MAX_PREFIX_TOKENS

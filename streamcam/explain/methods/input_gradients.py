@@ -24,7 +24,7 @@ from torch.overrides import TorchFunctionMode
 from streamcam.errors import ModelError
 from streamcam.explain.hooks import HookedNetwork
 from streamcam.explain.methods.gradients import gradcam
-from streamcam.explain.targets import Objective
+from streamcam.explain.objectives import Objective
 
 _RELUS = frozenset({F.relu, torch.relu, torch.relu_, torch.Tensor.relu, torch.Tensor.relu_, F.relu6})
 _HARDTANHS = frozenset({F.hardtanh, F.hardtanh_})  # nn.ReLU6 is one, from 0 to 6

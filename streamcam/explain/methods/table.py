@@ -33,7 +33,7 @@ from streamcam.explain.methods.perturbation import (
     sscam,
 )
 from streamcam.explain.methods.reciprocal import reciprocam, vit_reciprocam
-from streamcam.explain.targets import finer
+from streamcam.explain.objectives import finer
 
 Passes = Literal["one", "many", "full backward"]
 

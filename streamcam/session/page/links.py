@@ -37,6 +37,13 @@ def is_for_the_room(host: str) -> bool:
     return host not in ("127.0.0.1", "::1", "localhost")
 
 
+def qr_image(link: str) -> str:
+    """Return a QR code of a link as an image, SVG, in a data URL."""
+    import segno
+
+    return str(segno.make(link, error="m", micro=False).svg_data_uri(border=3, scale=4))
+
+
 def qr_code(link: str) -> str:
     """Return a QR code of a link, drawn with characters, to be photographed from a terminal."""
     import segno

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
 import webbrowser
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 
-from streamcam.errors import InvalidArgumentError
+from streamcam.errors import InvalidArgumentError, SinkError
+from streamcam.media.images import Image
 from streamcam.media.scaling import Resampler
 from streamcam.session.command_sources import CommandCall, KeyPress
 from streamcam.session.compositor import Compositor
 from streamcam.session.events import OutputEffect, OutputFailed, OutputReady, ToggleFullScreen
 from streamcam.session.outputs import PATIENCE_S, Emit, LiveFrame, Output, QueueWorker, describe
 from streamcam.session.page.certificates import load_certificate
-from streamcam.session.page.links import is_for_the_room, link_to, qr_code
+from streamcam.session.page.ice import parse_ice_server
+from streamcam.session.page.links import is_for_the_room, link_to, qr_code, qr_image
+from streamcam.session.page.messages import Request
 from streamcam.session.page.status import describe_choices, describe_state
 from streamcam.session.settings import PageSettings
+from streamcam.sinks import BrowserEncoder, browser_codecs
 from streamcam.sources import LentCamera
+
+if TYPE_CHECKING:
+    from streamcam.session.page.access import Role
+    from streamcam.session.page.webrtc import WebRtc
+
+_log = logging.getLogger("streamcam.session")
 
 _LARGEST = (1280, 720)
 """Larger images are sent at this size: the room's network carries them to everybody."""
@@ -69,6 +80,7 @@ class Page(Output):
         )
         tls = load_certificate(settings.tls_cert, settings.tls_key) if self._is_secure else None
         self._lends = camera is not None
+        self._encoders: dict[str, BrowserEncoder] = {}
         self._server = PageServer(
             settings.host,
             settings.port,
@@ -77,14 +89,17 @@ class Page(Output):
             on_command=self._take,
             on_viewer=self._show_again,
             on_camera=None if camera is None else camera.put,
+            webrtc=_webrtc(settings),
             tls=tls,
         )
         self._settings = settings
+        if is_for_the_room(settings.host):
+            self._server.shares = self._shares()
         self._commands: deque[KeyPress | CommandCall] = deque(maxlen=64)
         self._compositor, self._resampler = Compositor(), Resampler()
         self._worker: QueueWorker[LiveFrame] | None = None
         self._newest: LiveFrame | None = None
-        self._drawn_s = self._stated_s = -float("inf")
+        self._drawn_s = self._jpeg_s = self._stated_s = -float("inf")
         self._is_stated = True
 
     @property
@@ -127,6 +142,15 @@ class Page(Output):
             lines.append(f"the page to lend a camera: {links['camera']}")
         return "\n".join([*lines, qr_code(links["camera" if self._lends else "view"])])
 
+    def _shares(self) -> dict[Role, dict[str, Any]]:
+        """Return what browsers show to let others in: nobody passes on more than they may do themselves."""
+        links = self.links
+        view = {"link": links["view"], "code": qr_image(links["view"]), "lends": False}
+        if not self._lends:
+            return {"control": view, "view": view}
+        camera = {"link": links["camera"], "code": qr_image(links["camera"]), "lends": True}
+        return {"control": camera, "camera": camera, "view": view}
+
     def write(self, live_frame: LiveFrame) -> None:
         """Hand over a frame without waiting."""
         self._newest, self._is_stated = live_frame, False
@@ -138,7 +162,11 @@ class Page(Output):
 
     def poll(self) -> Sequence[KeyPress | CommandCall]:
         """Return what browsers asked for since the last call."""
-        self._send_state(time.monotonic())
+        now_s = time.monotonic()
+        self._send_state(now_s)
+        if now_s - self._drawn_s >= _UNSEEN_S and self._server.codecs_in_use:
+            self._drawn_s = now_s
+            self._show_again()  # a decoder that has lost something of a still image waits for more
         return [self._commands.popleft() for _ in range(len(self._commands))]
 
     def handle(self, effect: OutputEffect, live_frame: LiveFrame | None) -> bool:  # noqa: ARG002
@@ -164,21 +192,38 @@ class Page(Output):
         self._server.send_state(describe_state(self._newest), () if facts is None else facts.labels)
 
     def _draw(self, live_frame: LiveFrame) -> None:
-        """Draw and encode an image; in a thread of its own."""
+        """Draw and encode an image, once for all browsers of a kind; in a thread of its own."""
+        now_s = time.monotonic()
         image = self._compositor.compose(live_frame.frame, live_frame.heat, live_frame.state.view.overlay)
         scale = min(1.0, _LARGEST[0] / image.width, _LARGEST[1] / image.height)
-        rgb = self._resampler.to_rgb(image, round(image.width * scale), round(image.height * scale))
-        bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-        _, jpeg = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
-        self._server.send_image(jpeg.tobytes())
+        size = round(image.width * scale), round(image.height * scale)
+        if self._server.jpeg_viewers or now_s - self._jpeg_s >= _UNSEEN_S:
+            self._jpeg_s = now_s
+            bgr = cv2.cvtColor(self._resampler.to_rgb(image, *size), cv2.COLOR_RGB2BGR)
+            _, jpeg = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
+            self._server.send_image(jpeg.tobytes())
+        self._encode(image, size, now_s)
+
+    def _encode(self, image: Image, size: tuple[int, int], now_s: float) -> None:
+        """Encode an image for browsers that watch by WebRTC."""
+        codecs = self._server.codecs_in_use
+        self._encoders = {name: self._encoders.get(name) or BrowserEncoder(name) for name in codecs}
+        for name, needs_keyframe in codecs.items():
+            try:
+                packets = self._encoders[name].encode(image, size, now_s, keyframe=needs_keyframe)
+            except SinkError as error:
+                _log.warning("%s", error)
+                self._server.drop_codec(name)
+            else:
+                self._server.send_packets(name, packets)
 
     # --- In the server's thread ---------------------------------------------------------------------------
 
-    def _take(self, command: dict[str, Any]) -> None:
-        key = command.get("key")
-        self._commands.append(
-            KeyPress(key) if key is not None else CommandCall(command["name"], command.get("argument"))
-        )
+    def _take(self, request: Request) -> None:
+        if request.key is not None:
+            self._commands.append(KeyPress(request.key))
+        elif request.name is not None:
+            self._commands.append(CommandCall(request.name, request.argument))
 
     def _show_again(self) -> None:
         """Draw the newest frame for a browser that has come: there may be no other one for long."""
@@ -191,3 +236,13 @@ def _has_browser() -> bool:
     """Return whether a browser would open in a window and not in the terminal."""
     has_display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     return has_display or not sys.platform.startswith("linux")
+
+
+def _webrtc(settings: PageSettings) -> WebRtc | None:
+    """Return what connects browsers by WebRTC, where it is asked for or the better choice."""
+    is_asked_for = settings.transport == "webrtc" or bool(settings.ice_servers)
+    if not is_asked_for and (settings.transport == "mjpeg" or not is_for_the_room(settings.host)):
+        return None
+    from streamcam.session.page.webrtc import WebRtc  # only where it is used: aiortc takes a while
+
+    return WebRtc(browser_codecs(), [parse_ice_server(each) for each in settings.ice_servers])

@@ -1,6 +1,6 @@
 """The page's web server: aiohttp with an event loop in a thread of its own.
 
-aiohttp rather than an ASGI framework, because aiortc, which WebRTC takes, lives in the same world, and one
+aiohttp rather than an ASGI framework, because aiortc, which brings WebRTC, lives in the same world, and one
 package brings server, WebSockets and streams.
 """
 
@@ -12,31 +12,42 @@ import json
 import logging
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
 
 from streamcam.errors import SinkError
 from streamcam.pipeline.workers import Worker
 from streamcam.session.page.access import Access, Role, guard, stream_headers
+from streamcam.session.page.lending import LARGEST_IMAGE, Lending
 from streamcam.session.page.listening import listen
-from streamcam.session.page.messages import parse_command
+from streamcam.session.page.messages import (
+    FALLBACK_REASONS,
+    LARGEST_MESSAGE,
+    Fallback,
+    Offer,
+    Request,
+    parse_message,
+)
+
+if TYPE_CHECKING:
+    from streamcam.media.images import Image
+    from streamcam.session.page.webrtc import WebRtc
 
 _log = logging.getLogger("streamcam.session")
 
 _MOST_VIEWERS = 64
 """Images are sent to as many browsers at a time; more are refused."""
 
-_LARGEST_MESSAGE = 4096
+_LARGEST_BODY = 4096
 _MOST_MESSAGES_PER_S = 40
-_LARGEST_IMAGE = 2_000_000
-_TAKEN_OVER = 4000
-"""WebSocket code, of those for applications: the page does not connect again by itself."""
+_PINGS_S = 4.0
+"""A phone that was carried away is noticed within one and a half times this time."""
 
-_PINGS_S = 10.0
-"""A phone that was carried away is noticed within twice this time."""
+_CHART_LIBRARY = "uPlot."
+"""The files that pages of `streamcam report` hold too."""
 
 _BOUNDARY = "frame"
 _PART_HEAD = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\n".encode()
@@ -50,6 +61,7 @@ class PageServer:
     Attributes:
         access: The tokens.
         port: The port that it listens on.
+        shares: Role → what a browser shows to let others in, if anything; set before `start`.
     """
 
     def __init__(
@@ -59,9 +71,10 @@ class PageServer:
         *,
         key: str | None,
         choices: dict[str, Any],
-        on_command: Callable[[dict[str, Any]], None],
+        on_command: Callable[[Request], None],
         on_viewer: Callable[[], None],
-        on_camera: Callable[[bytes], None] | None = None,
+        on_camera: Callable[[bytes | Image], None] | None = None,
+        webrtc: WebRtc | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """Take the port; nothing is served yet.
@@ -73,8 +86,9 @@ class PageServer:
             choices: What is sent to every browser first.
             on_command: Receives what browsers ask for; called in the server's thread.
             on_viewer: Called in the server's thread when a browser has come that has no image yet.
-            on_camera: Receives the images, JPEG, of the browser that lends its camera; called in the server's
-                thread. None where no camera is lent.
+            on_camera: Receives the images, JPEG or decoded, of the browser that lends its camera; called in
+                the server's thread. None where no camera is lent.
+            webrtc: Connects browsers by WebRTC; None to send images as JPEG only.
             tls: Certificate and key; None for HTTP.
 
         Raises:
@@ -83,11 +97,12 @@ class PageServer:
         self._socket = listen(host, port)
         self.port: int = self._socket.getsockname()[1]
         self.access = Access(self.port, key=key, is_secure=tls is not None)
+        self.shares: dict[Role, dict[str, Any]] = {}
         self._choices = choices
         self._on_command = on_command
         self._on_viewer = on_viewer
-        self._on_camera = on_camera
-        self._lender: web.WebSocketResponse | None = None
+        self._lending = None if on_camera is None else Lending(on_camera, webrtc)
+        self._webrtc = webrtc
         self._tls = tls
         self._image: bytes | None = None
         self._state = "{}"
@@ -95,6 +110,7 @@ class PageServer:
         self._viewers = 0
         self._news: asyncio.Event | None = None
         self._sockets: set[web.WebSocketResponse] = set()
+        self._roles: dict[web.WebSocketResponse, Role] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._is_ready = threading.Event()
@@ -104,7 +120,17 @@ class PageServer:
     @property
     def viewers(self) -> int:
         """How many browsers are shown images."""
+        return self._viewers + (0 if self._webrtc is None else self._webrtc.count)
+
+    @property
+    def jpeg_viewers(self) -> int:
+        """How many of them are shown JPEGs."""
         return self._viewers
+
+    @property
+    def codecs_in_use(self) -> Mapping[str, bool]:
+        """The codecs that browsers wait for by WebRTC → whether one of them needs a keyframe."""
+        return {} if self._webrtc is None else self._webrtc.codecs_in_use
 
     def start(self) -> None:
         """Begin to serve.
@@ -120,6 +146,16 @@ class PageServer:
     def send_image(self, jpeg: bytes) -> None:
         """Show an image in all browsers; a slow one gets the newest when it is ready. From any thread."""
         self._call(self._set_image, jpeg)
+
+    def send_packets(self, codec: str, packets: Sequence[Any]) -> None:
+        """Send packets, of ``av.Packet``, to all browsers that wait for such. From any thread."""
+        if self._webrtc is not None:
+            self._call(self._webrtc.put, codec, packets)
+
+    def drop_codec(self, codec: str) -> None:
+        """Stop to offer a codec whose encoder fails; browsers fall back to others. From any thread."""
+        if self._webrtc is not None:
+            self._call(self._webrtc.drop_codec, codec)
 
     def send_state(self, state: dict[str, Any], labels: tuple[str, ...]) -> None:
         """Show a state in all browsers. From any thread.
@@ -154,7 +190,7 @@ class PageServer:
 
     async def _serve(self) -> None:
         self._loop, self._stop, self._news = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
-        app = web.Application(middlewares=[guard], client_max_size=_LARGEST_MESSAGE)
+        app = web.Application(middlewares=[guard], client_max_size=_LARGEST_BODY)
         app.add_routes(
             [
                 web.get("/", self._file),
@@ -177,6 +213,8 @@ class PageServer:
             await self._stop.wait()
         finally:
             self._wake()
+            if self._webrtc is not None:
+                await self._webrtc.close()
             for browser in list(self._sockets):
                 with contextlib.suppress(Exception):
                     await asyncio.wait_for(browser.close(code=1001, message=b"the session has ended"), 1.0)
@@ -207,7 +245,8 @@ class PageServer:
     async def _file(self, request: web.Request) -> web.Response:
         """Send a part of the page; they hold no secrets."""
         name, suffix = request.match_info.get("name", "index"), request.match_info.get("suffix", "html")
-        file = resources.files("streamcam.session.page") / "static" / f"{name}.{suffix}"
+        folder = "report/assets" if name.startswith(_CHART_LIBRARY) else "session/page/static"
+        file = resources.files("streamcam") / folder / f"{name}.{suffix}"
         if "/" in name or not file.is_file():
             raise web.HTTPNotFound
         return web.Response(text=file.read_text("utf-8"), content_type=_TYPES[f".{suffix}"], charset="utf-8")
@@ -264,62 +303,62 @@ class PageServer:
         role = self.access.require(request)
         if len(self._sockets) >= 2 * _MOST_VIEWERS:
             raise web.HTTPServiceUnavailable(text="too many browsers are connected already")
-        browser = web.WebSocketResponse(heartbeat=_PINGS_S, max_msg_size=_LARGEST_MESSAGE)
+        browser = web.WebSocketResponse(heartbeat=_PINGS_S, max_msg_size=LARGEST_MESSAGE)
         await browser.prepare(request)
         self._sockets.add(browser)
-        lends = self._on_camera is not None and role != "view"
-        await browser.send_json({"choices": self._choices, "role": role, "camera": lends})
+        lends = self._lending is not None and role != "view"
+        webrtc = None if self._webrtc is None else self._webrtc.describe()
+        hello = {"choices": self._choices, "role": role, "camera": lends, "webrtc": webrtc}
+        await browser.send_json({**hello, "share": self.shares.get(role)})
+        self._roles[browser] = role
+        self._wake()
         sending = asyncio.create_task(self._send_states(browser))
         try:
-            await self._take_commands(browser, role)
+            await self._take_messages(browser, role)
         finally:
             sending.cancel()
             self._sockets.discard(browser)
+            del self._roles[browser]
+            self._wake()
+            if self._webrtc is not None:
+                self._webrtc.hang_up(browser)
             with contextlib.suppress(asyncio.CancelledError, ConnectionError):
                 await sending
         return browser
 
     async def _send_states(self, browser: web.WebSocketResponse) -> None:
-        sent = ""
+        sent = people_sent = ""
         going_on = True
         while going_on:
-            state = self._state
-            if state == sent:
+            state, people = self._state, self._describe_people()
+            if people != people_sent:
+                people_sent = people
+                await browser.send_str(people)
+            elif state != sent:
+                sent = state
+                await browser.send_str(state)
+            else:
                 going_on = await self._wait()
-                continue
-            sent = state
-            await browser.send_str(state)
+
+    def _describe_people(self) -> str:
+        """Return the message that says how many browsers there are."""
+        roles = list(self._roles.values())
+        return json.dumps({"people": {"watching": len(roles), "controlling": roles.count("control")}})
 
     async def _borrow(self, request: web.Request) -> web.WebSocketResponse:
-        """Take the images of a camera: of the browser that began last.
-
-        Every image is answered, so that a browser sends the next when this one has arrived: none waits on the
-        way, however slow the network is.
-        """
-        if self.access.require(request) == "view" or self._on_camera is None:
+        """Take the images of a camera."""
+        if self.access.require(request) == "view" or self._lending is None:
             raise web.HTTPForbidden(text="this link lends no camera")
-        browser = web.WebSocketResponse(heartbeat=_PINGS_S, max_msg_size=_LARGEST_IMAGE)
+        browser = web.WebSocketResponse(heartbeat=_PINGS_S, max_msg_size=LARGEST_IMAGE)
         await browser.prepare(request)
-        self._lender = browser
         self._sockets.add(browser)
         try:
-            async for message in browser:
-                if message.type is not WSMsgType.BINARY:
-                    break
-                if self._lender is not browser:
-                    await browser.close(code=_TAKEN_OVER, message=b"another camera took over")
-                    break
-                self._on_camera(message.data)
-                await browser.send_str("next")
-        except ConnectionError:  # the phone was carried away
-            pass
+            await self._lending.serve(browser)
         finally:
             self._sockets.discard(browser)
-            if self._lender is browser:
-                self._lender = None
         return browser
 
-    async def _take_commands(self, browser: web.WebSocketResponse, role: Role) -> None:
+    async def _take_messages(self, browser: web.WebSocketResponse, role: Role) -> None:
         loop = asyncio.get_running_loop()
         began_s, count = loop.time(), 0
         async for message in browser:
@@ -331,9 +370,16 @@ class PageServer:
             if count > _MOST_MESSAGES_PER_S:
                 await browser.close(code=1008, message=b"too many messages")
                 break
-            command = parse_command(message.data)
-            if command is None:
-                await browser.close(code=1007, message=b"this is no command")
-                break
-            if role == "control":
-                self._on_command(command)
+            asked = parse_message(message.data)
+            match asked:
+                case Request() if role == "control":
+                    self._on_command(asked)
+                case Request():  # who only looks asks in vain
+                    pass
+                case Offer(sdp) if self._webrtc is not None:
+                    self._webrtc.show(browser, sdp, self._on_viewer)
+                case Fallback() if self._webrtc is not None:
+                    self._webrtc.do_without(browser, f"is sent JPEGs: {FALLBACK_REASONS[asked.reason]}")
+                case _:
+                    await browser.close(code=1007, message=b"this is no command")
+                    break

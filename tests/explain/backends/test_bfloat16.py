@@ -12,8 +12,8 @@ from PIL import Image
 
 from streamcam.explain import Explainer
 from streamcam.explain.backends import split_network
+from streamcam.explain.backends.backbone import OpenVinoBackbone
 from streamcam.explain.backends.bfloat16 import prepare_for_bfloat16, round_to_bfloat16
-from streamcam.explain.backends.openvino import OpenVinoBackbone
 from streamcam.explain.devices import backend_precisions
 from streamcam.explain.precision_check import CORRELATION_BOUND, MARGIN_BOUND, PROBABILITY_BOUND
 from streamcam.explanations import Explanation
@@ -132,7 +132,7 @@ def test_the_check_refuses_bfloat16_that_is_not_prepared(
 ) -> None:
     # The images made for the check must tell good from bad without any photograph.
     monkeypatch.setenv("STREAMCAM_CACHE", str(tmp_path))
-    monkeypatch.setattr(OpenVinoBackbone, "_prepared", property(lambda backbone: backbone._model))
+    monkeypatch.setattr(OpenVinoBackbone, "_prepared", property(lambda backbone: backbone.model))
     assert Explainer().precision == "fp32"
 
 

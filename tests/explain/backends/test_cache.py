@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from streamcam.explain.backends import cache
-from streamcam.explain.backends.cache import ModelCache, clear, used
-from streamcam.explain.backends.openvino import _convert
+from streamcam.explain.backends.cache import clear, used
+from streamcam.explain.backends.conversion import _convert
+from streamcam.explain.backends.model_cache import ModelCache
 
 HOUR_S = 3600
 

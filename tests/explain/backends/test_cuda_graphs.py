@@ -25,6 +25,7 @@ from streamcam.explain.backends.cuda_graphs import (
 )
 from streamcam.explain.batch import MapMaker
 from streamcam.explain.hooks import HookedNetwork
+from streamcam.explain.objectives import objectives_of
 from streamcam.explain.targets import Target
 from streamcam.models import Classifier, InputSpec, probe_layers
 from streamcam.models.labels import numbered_labels
@@ -131,7 +132,7 @@ def test_recordings_give_what_torch_gives(method: str) -> None:
         assert run is not None
         torch.testing.assert_close(run.scores, direct.scores)
         for classes in ([0, 2], [1, 1]):
-            objectives = Target(rank=0).objectives(torch.tensor(classes).view(2, 1), None)
+            objectives = objectives_of(Target(rank=0), torch.tensor(classes).view(2, 1), None)
             np.testing.assert_allclose(run.maps(objectives), direct.maps(objectives), rtol=1e-5, atol=1e-7)
 
 
@@ -140,14 +141,14 @@ def test_gradients_of_classes_that_are_gone_are_not_used_again() -> None:
     run = over.run(batch(1))
     for _ in range(20):  # tensors that are freed leave their place to the next ones
         for classes in ([0, 2], [1, 1], [2, 0]):
-            found = run.maps(Target(rank=0).objectives(torch.tensor(classes).view(2, 1), None))
-            objectives = Target(rank=0).objectives(torch.tensor(classes).view(2, 1), None)
+            found = run.maps(objectives_of(Target(rank=0), torch.tensor(classes).view(2, 1), None))
+            objectives = objectives_of(Target(rank=0), torch.tensor(classes).view(2, 1), None)
             np.testing.assert_array_equal(found, over.run(batch(1)).maps(objectives))
 
 
 def test_what_is_handed_out_stays_as_it_is() -> None:
     made = settled()
-    objectives = Target(rank=0).objectives(torch.tensor([[0], [1]]), None)
+    objectives = objectives_of(Target(rank=0), torch.tensor([[0], [1]]), None)
     run = made.run(batch(1), BEST)
     assert run is not None
     maps = run.maps(objectives)

@@ -153,7 +153,7 @@ def test_a_converted_network_is_kept_and_used_again(cache: Path, monkeypatch: py
     def convert_again(*_: object) -> None:
         raise AssertionError("converted again")
 
-    monkeypatch.setattr("streamcam.explain.backends.openvino._convert", convert_again)
+    monkeypatch.setattr("streamcam.explain.backends.conversion._convert", convert_again)
     second = Explainer(network(), backend="openvino").explain(image)[0]
     ((index, heatmap),) = first.heatmaps.items()
     np.testing.assert_array_equal(second.heatmaps[index], heatmap)

@@ -18,7 +18,7 @@ from streamcam.errors import ModelError
 from streamcam.explain import Explainer
 from streamcam.explain.hooks import HookedNetwork
 from streamcam.explain.methods.attention import legrad
-from streamcam.explain.targets import Objective
+from streamcam.explain.objectives import Objective
 from streamcam.models import Classifier, InputSpec
 from streamcam.models.labels import numbered_labels
 

@@ -27,7 +27,7 @@ from streamcam.explain.methods.gradients import (
     shapleycam,
     xgradcam,
 )
-from streamcam.explain.targets import Objective
+from streamcam.explain.objectives import Objective
 from streamcam.models import Classifier, InputSpec, choose_target_layers, probe_layers
 from streamcam.models.labels import numbered_labels
 

@@ -25,7 +25,7 @@ from streamcam.explain.methods.input_gradients import (
     guided_backprop,
     guided_gradcam,
 )
-from streamcam.explain.targets import Objective
+from streamcam.explain.objectives import Objective
 from streamcam.models import Classifier, InputSpec, Output
 from streamcam.models.labels import numbered_labels
 

@@ -11,7 +11,7 @@ from streamcam.explain import Explainer
 from streamcam.explain.hooks import HookedNetwork
 from streamcam.explain.method_inputs import ImageScorer, MethodInputs
 from streamcam.explain.methods.occlusion import occlusion
-from streamcam.explain.targets import Objective
+from streamcam.explain.objectives import Objective
 from streamcam.models import Classifier, InputSpec, Layer
 from streamcam.models.labels import numbered_labels
 from streamcam.models.layouts import Layout

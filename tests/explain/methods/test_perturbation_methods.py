@@ -32,7 +32,7 @@ from streamcam.explain.methods.perturbation import (
     sscam,
 )
 from streamcam.explain.methods.reciprocal import reciprocam, vit_reciprocam
-from streamcam.explain.targets import Objective
+from streamcam.explain.objectives import Objective
 from streamcam.models import Classifier, InputSpec, Layer, choose_target_layers, probe_layers
 from streamcam.models.labels import numbered_labels
 from streamcam.models.layouts import Layout

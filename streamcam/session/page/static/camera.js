@@ -1,22 +1,29 @@
 // @ts-check
-/** This device's camera, lent to the session: its newest image, as soon as the one before has arrived. */
+/** This device's camera, lent to the session: by WebRTC, or JPEG by JPEG, each as soon as the one before has arrived. */
+
+import { makeOffer, preferH264, watchConnection } from "./images.js";
 
 const WIDTH = 960;
 const QUALITY = 0.8;
 const TAKEN_OVER = 4000;
 const WAIT_MS = 1000;
+const PATIENCE_MS = 6000;
+
+/** @typedef {"off" | "takenOver" | "denied" | "none" | "insecure"} Off */
 
 /**
  * A camera that is lent until `stop`.
  */
 export class Camera {
   /**
-   * @param {(state: "on" | "off" | "takenOver" | "denied" | "none" | "insecure") => void} onChange
+   * @param {(state: "on" | Off, transport?: "webrtc" | "jpeg") => void} onChange
    */
   constructor(onChange) {
     this.onChange = onChange;
     this.facing = "environment";
     this.isWanted = false;
+    /** @type {RTCConfiguration | null} of WebRTC; null where the session takes JPEGs only */
+    this.configuration = null;
     this.video = document.createElement("video");
     this.video.muted = this.video.playsInline = true;
     this.canvas = document.createElement("canvas");
@@ -45,16 +52,66 @@ export class Camera {
     const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/camera`);
     this.socket = socket;
     socket.onopen = () => {
-      this.onChange("on");
-      this.send();
+      if (this.configuration && window.RTCPeerConnection) this.call(this.configuration);
+      else this.sendJpegs(this.configuration ? "unsupported" : undefined);
     };
-    socket.onmessage = () => this.send();
+    socket.onmessage = (event) => {
+      if (event.data === "next") this.send();
+      else this.take(JSON.parse(event.data));
+    };
     socket.onclose = (event) => {
       if (this.socket !== socket) return;
+      this.hangUp();
       this.socket = undefined;
       if (event.code === TAKEN_OVER) this.end("takenOver");
       else if (this.isWanted) setTimeout(() => this.isWanted && !this.socket && this.connect(), WAIT_MS);
     };
+  }
+
+  /** @param {RTCConfiguration} configuration */
+  async call(configuration) {
+    const peer = new RTCPeerConnection(configuration);
+    this.peer = peer;
+    const [track] = this.stream?.getVideoTracks() ?? [];
+    const transceiver = peer.addTransceiver(track, { direction: "sendonly" });
+    preferH264(transceiver, RTCRtpSender.getCapabilities("video"));
+    const fallBack = (/** @type {import("./images.js").Reason} */ reason) => this.peer === peer && this.sendJpegs(reason);
+    const timer = setTimeout(() => fallBack("timeout"), PATIENCE_MS);
+    watchConnection(peer, () => fallBack("lost"));
+    peer.addEventListener("connectionstatechange", () => {
+      if (peer.connectionState !== "connected") return;
+      clearTimeout(timer);
+      this.onChange("on", "webrtc");
+    });
+    const offer = await makeOffer(peer, !!configuration.iceServers?.length);
+    if (this.peer === peer) this.socket?.send(JSON.stringify({ offer }));
+  }
+
+  /** @param {import("./images.js").Reply} reply */
+  async take(reply) {
+    const peer = this.peer;
+    if (!peer) return;
+    try {
+      await peer.setRemoteDescription({ type: "answer", sdp: reply.answer ?? "" });
+    } catch {
+      if (this.peer === peer) this.sendJpegs("refused");
+    }
+  }
+
+  hangUp() {
+    this.peer?.close();
+    this.peer = undefined;
+  }
+
+  /**
+   * Send JPEGs, and say why not video.
+   * @param {import("./images.js").Reason} [reason]
+   */
+  sendJpegs(reason) {
+    this.hangUp();
+    if (reason) this.socket?.send(JSON.stringify({ fallback: reason }));
+    this.onChange("on", "jpeg");
+    this.send();
   }
 
   /** Send the image of this moment. */
@@ -82,9 +139,10 @@ export class Camera {
     this.end("off");
   }
 
-  /** @param {"off" | "takenOver" | "denied" | "none" | "insecure"} state */
+  /** @param {Off} state */
   end(state) {
     this.isWanted = false;
+    this.hangUp();
     const socket = this.socket;
     this.socket = undefined;
     socket?.close();

@@ -5,6 +5,16 @@ const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 8000;
 
 /**
+ * @typedef {{
+ *   choices: any,
+ *   role: string,
+ *   camera: boolean,
+ *   webrtc: RTCConfiguration | null,
+ *   share: {link: string, code: string, lends: boolean} | null,
+ * }} Hello what does not change; `camera` tells whether this browser may lend its camera
+ */
+
+/**
  * Exchange the key behind # for a cookie, and take it out of the address.
  * @returns {Promise<boolean>} whether the key was refused
  */
@@ -19,11 +29,13 @@ async function present() {
 /**
  * Stay connected to the session.
  * @param {{
- *   onHello: (choices: any, role: string, lends: boolean) => void,
+ *   onHello: (hello: Hello) => void,
  *   onState: (state: any) => void,
+ *   onPeople: (people: {watching: number, controlling: number}) => void,
+ *   onReply: (reply: import("./images.js").Reply) => void,
  *   onProblem: (name: "gone" | "noKey") => void,
  * }} listener
- * @returns {Promise<(command: {name: string, argument?: string | number} | {key: string}) => void>} sends a command
+ * @returns {Promise<(message: object) => void>} sends a message: a command, or an offer of WebRTC
  */
 export async function connect(listener) {
   /** @type {WebSocket | null} */
@@ -41,7 +53,11 @@ export async function connect(listener) {
       const message = JSON.parse(event.data);
       if (message.choices) {
         wait = FIRST_WAIT_MS;
-        listener.onHello(message.choices, message.role, message.camera);
+        listener.onHello(message);
+      } else if ("answer" in message || "refused" in message) {
+        listener.onReply(message);
+      } else if (message.people) {
+        listener.onPeople(message.people);
       } else if (message.source) {
         listener.onState(message);
       }
@@ -55,8 +71,8 @@ export async function connect(listener) {
 
   if (await present().catch(() => false)) listener.onProblem("noKey");
   else await open();
-  return (command) => {
-    if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(command));
+  return (message) => {
+    if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
   };
 }
 

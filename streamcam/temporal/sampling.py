@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+import numpy as np
 
 from streamcam.frames import Frame
 from streamcam.media.images import ByteArray
-from streamcam.sources import Source
 from streamcam.temporal.shots import CutDetector
 from streamcam.temporal.thumbnails import make_thumbnail
 
@@ -23,6 +24,8 @@ class SampledFrame:
     """Gray, uint8 (h, w)."""
     before: ByteArray | None
     """The thumbnail of the frame before it; None if its shot begins with it."""
+    previous: Frame | None = None
+    """That frame, if it was to be kept."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,49 +37,60 @@ class Shot:
     """Time of its last frame."""
 
 
-def sample_frames(source: Source, count: int) -> tuple[list[SampledFrame], list[Shot]]:
-    """Sample frames, however many a source turns out to have.
+def sample_frames(
+    frames: Iterable[Frame], count: int, *, seed: int | None = None, keeps_previous: bool = False
+) -> tuple[list[SampledFrame], list[Shot]]:
+    """Sample frames, however many a video turns out to have.
 
     Args:
-        source: Read to its end.
+        frames: Those of the video, in order, read to their end.
         count: The most frames to return.
+        seed: Of chance, which chooses one of each part of a shot; None for the middle of each part.
+        keeps_previous: Whether to keep the frame before each one, too.
 
     Returns:
-        The frames in order, and all shots of the source.
+        The frames in order, and all shots of the video.
     """
     kept: list[SampledFrame] = []
     shots: list[Shot] = []
     cuts = CutDetector()
-    step, before = 1, None
-    for number, frame in enumerate(source):
+    step, before, last = 1, None, None
+    for number, frame in enumerate(frames):
         thumbnail = make_thumbnail(frame.image)
         if cuts.update(thumbnail, frame.time_s) or not shots:
             shots.append(Shot(frame.time_s, frame.time_s))
-            before = None
+            before = last = None
         shots[-1] = dataclasses.replace(shots[-1], end_s=frame.time_s)
         if not number % step:
-            kept.append(SampledFrame(frame, len(shots) - 1, thumbnail, before))
+            kept.append(SampledFrame(frame, len(shots) - 1, thumbnail, before, last))
         if len(kept) >= 4 * count:  # so that memory does not grow with the length of a video
             kept, step = kept[::2], 2 * step
-        before = thumbnail
-    return _choose(kept, count), shots
+        before, last = thumbnail, frame if keeps_previous else None
+    generator = None if seed is None else np.random.default_rng(seed)
+    return _choose(kept, count, generator), shots
 
 
-def _choose(kept: Sequence[SampledFrame], count: int) -> list[SampledFrame]:
+def _choose(
+    kept: Sequence[SampledFrame], count: int, generator: np.random.Generator | None
+) -> list[SampledFrame]:
     """Choose frames evenly: of each shot by its length, or over the video where shots are too many."""
     shots: dict[int, list[SampledFrame]] = {}
     for each in kept:
         shots.setdefault(each.shot, []).append(each)
     if len(shots) > count:
-        return _evenly(kept, count)
+        return _evenly(kept, count, generator)
     counts = dict.fromkeys(shots, 1)
     for _ in range(min(count, len(kept)) - len(shots)):
         free = [shot for shot in shots if counts[shot] < len(shots[shot])]
         counts[max(free, key=lambda shot: len(shots[shot]) / counts[shot])] += 1
-    return [each for shot, frames in shots.items() for each in _evenly(frames, counts[shot])]
+    return [each for shot, frames in shots.items() for each in _evenly(frames, counts[shot], generator)]
 
 
-def _evenly(frames: Sequence[SampledFrame], count: int) -> list[SampledFrame]:
+def _evenly(
+    frames: Sequence[SampledFrame], count: int, generator: np.random.Generator | None
+) -> list[SampledFrame]:
     if len(frames) <= count:
         return list(frames)
+    if generator is not None:
+        return [frames[int((place + generator.random()) * len(frames) / count)] for place in range(count)]
     return [frames[round((place + 0.5) * len(frames) / count - 0.5)] for place in range(count)]

@@ -1,25 +1,12 @@
-"""Finished raw maps: combined over layers and levels of a pyramid, finite, and known to be empty or not."""
+"""Maps of several layers, or of the levels of a pyramid, combined."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-
-from streamcam.explanations import (
-    ALL_NEGATIVE,
-    CONSTANT,
-    NO_EVIDENCE,
-    NOT_FINITE,
-)
-from streamcam.frames import FloatArray
-
-_CONSTANT_WITHIN = 1e-4
-"""A map whose values differ by no more than this share of the largest is the same everywhere."""
 
 _MOST_PLACES = 96
 """Rows and columns of a pyramid's map: more would only take memory and time while it is smoothed."""
@@ -99,25 +86,3 @@ def _unit(values: torch.Tensor) -> torch.Tensor:
     places = tuple(range(1, values.ndim))
     lowest, highest = values.amin(dim=places, keepdim=True), values.amax(dim=places, keepdim=True)
     return (values - lowest) / (highest - lowest).clamp(min=1e-12)
-
-
-def sanitize_map(values: FloatArray, *, signed: bool) -> tuple[FloatArray, str | None]:
-    """Make a map finite, and non-negative unless it is signed.
-
-    Args:
-        values: Raw map, float32 (h, w).
-        signed: Whether negative values stay.
-
-    Returns:
-        float32 (h, w), finite; and why it shows nothing, a key of `EMPTY_MAPS`, or None if it does.
-    """
-    lowest, highest = float(values.min()), float(values.max())
-    if not (math.isfinite(lowest) and math.isfinite(highest)):
-        return np.zeros_like(values), NOT_FINITE
-    finished = values if signed else np.maximum(values, 0)
-    if lowest == highest == 0:
-        return finished, NO_EVIDENCE
-    if highest <= 0 and not signed:
-        return finished, ALL_NEGATIVE
-    largest = max(-lowest, highest)
-    return finished, CONSTANT if highest - lowest <= _CONSTANT_WITHIN * largest else None

@@ -1,0 +1,140 @@
+"""Run a backbone on OpenVINO, from pixels to the target layer's output.
+
+Converting colors and normalizing are folded into the backend's graph, so uint8 pixels go in. One
+compiled network is kept for each shape of batch; a last batch that is short is filled up.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamcam.caching import cached_method
+from streamcam.explain.backends.bfloat16 import prepare_for_bfloat16
+from streamcam.explain.cores import available_cores
+from streamcam.models.openvino_runtime import core
+
+if TYPE_CHECKING:
+    import openvino
+
+_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+
+_MAX_SHAPES = 4
+"""How many compiled networks are kept: a video has one shape, a folder of photographs many."""
+
+
+class PixelScale(Protocol):
+    """Scale of a network's input; `streamcam.InputSpec` is one."""
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Mean of each channel, on a scale of 0 to 1: three for RGB, one for gray."""
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Standard deviation of each channel, on a scale of 0 to 1."""
+
+
+class OpenVinoBackbone:
+    """A converted backbone, compiled for each shape of batch that comes along.
+
+    Attributes:
+        model: The converted network, in float32.
+        precision: A name in `streamcam.explain.devices.PRECISIONS`.
+    """
+
+    def __init__(
+        self,
+        model: openvino.Model,
+        scale: PixelScale,
+        device: str,
+        precision: str = "fp32",
+    ) -> None:
+        """Wrap a converted network; see `streamcam.explain.backends.conversion`.
+
+        Args:
+            model: A network with an input of any size, float32 (N, C, H, W).
+            scale: Scale of the input.
+            device: OpenVINO's name of a device, as in ``"CPU"``.
+            precision: A name in `streamcam.explain.devices.PRECISIONS`.
+        """
+        self.precision = precision
+        self.model = model
+        self._scale = scale
+        self._device = device
+
+    def run(self, images: NDArray[Any], batch_size: int) -> tuple[NDArray[np.float32], ...]:
+        """Run the backbone.
+
+        Args:
+            images: RGB, uint8 (N, H, W, 3), or what `Model.prepare` made of such, float32 (N, C, H, W).
+            batch_size: The usual size of batches; shorter ones are padded to it.
+
+        Returns:
+            The outputs of the backbone, float32, for N images each.
+        """
+        count = len(images)
+        if count < batch_size:
+            filling = np.repeat(images[-1:], batch_size - count, axis=0)
+            images = np.concatenate([images, filling])
+        request = self._compile(images.shape, images.dtype == np.uint8)
+        request.infer([np.ascontiguousarray(images)])
+        return tuple(
+            np.array(request.get_output_tensor(index).data[:count], np.float32)
+            for index in range(len(self.model.outputs))
+        )
+
+    def with_model(self, model: openvino.Model) -> OpenVinoBackbone:
+        """Return a backbone of another conversion of the network."""
+        return OpenVinoBackbone(model, self._scale, self._device, self.precision)
+
+    def in_precision(self, precision: str) -> OpenVinoBackbone:
+        """Return the same backbone, computed in another precision."""
+        return OpenVinoBackbone(self.model, self._scale, self._device, precision)
+
+    def describe_device(self) -> str:
+        """Describe the device, with all that rounding may depend on."""
+        name = core().get_property(self._device, "FULL_DEVICE_NAME")
+        return f"{name} {sorted(core().get_property(self._device, 'OPTIMIZATION_CAPABILITIES'))}"
+
+    @functools.cached_property
+    def _prepared(self) -> openvino.Model:
+        return prepare_for_bfloat16(self.model) if self.precision == "bf16" else self.model
+
+    @cached_method(maxsize=_MAX_SHAPES)
+    def _compile(self, shape: tuple[int, ...], takes_pixels: bool) -> Any:
+        batch, height, width = shape[:3] if takes_pixels else (shape[0], *shape[2:])
+        model = self._prepared.clone()
+        model.reshape([batch, len(self._scale.mean), height, width])
+        properties = {
+            "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+        }
+        if self._device == "CPU":
+            # The other stages run on the same cores: threads bound to a core would wait for it while another
+            # is free.
+            properties |= {"INFERENCE_NUM_THREADS": available_cores(), "ENABLE_CPU_PINNING": False}
+        if takes_pixels:
+            model = self._with_pixels(model)
+        compiled = core().compile_model(model, self._device, properties)
+        return compiled.create_infer_request()
+
+    def _with_pixels(self, model: openvino.Model) -> openvino.Model:
+        """Put the conversion from RGB pixels in front of the model."""
+        from openvino import Layout, Type
+        from openvino.preprocess import ColorFormat, PrePostProcessor
+
+        steps = PrePostProcessor(model)
+        given = steps.input().tensor()
+        given.set_element_type(Type.u8).set_layout(Layout("NHWC")).set_color_format(ColorFormat.RGB)
+        steps.input().model().set_layout(Layout("NCHW"))
+        prepared = steps.input().preprocess().convert_element_type(Type.f32)
+        if len(self._scale.mean) == 1:
+            prepared.convert_color(ColorFormat.GRAY)
+        prepared.mean([255 * mean for mean in self._scale.mean])
+        prepared.scale([255 * std for std in self._scale.std])
+        return steps.build()
