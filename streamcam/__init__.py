@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from streamcam.overlay import Overlay, OverlaySettings
     from streamcam.panes import Comparison
     from streamcam.pipeline.compare import compare
+    from streamcam.pipeline.many_results import JobResult, RenderManyResult
     from streamcam.pipeline.render import RenderPlan, plan_render, render
-    from streamcam.pipeline.render_many import JobResult, RenderManyResult, render_many
+    from streamcam.pipeline.render_many import render_many
     from streamcam.pipeline.restyle import restyle
     from streamcam.pipeline.results import RenderResult
     from streamcam.pipeline.settings import RenderSettings
@@ -74,8 +75,8 @@ _HOMES = {
     "plan_render": "streamcam.pipeline.render",
     "render": "streamcam.pipeline.render",
     "restyle": "streamcam.pipeline.restyle",
-    "JobResult": "streamcam.pipeline.render_many",
-    "RenderManyResult": "streamcam.pipeline.render_many",
+    "JobResult": "streamcam.pipeline.many_results",
+    "RenderManyResult": "streamcam.pipeline.many_results",
     "render_many": "streamcam.pipeline.render_many",
     "stream": "streamcam.pipeline.stream",
     "EncoderSettings": "streamcam.media.encoders",

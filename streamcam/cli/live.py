@@ -47,12 +47,20 @@ _camera_options = grouped(
         help="The camera's frames per second. [default: up to 30]",
     ),
     option(
+        "--slide-seconds",
+        "slide_s",
+        type=NUMBER,
+        callback=read_above_zero,
+        metavar="SECONDS",
+        help="How long each image of a folder is shown. [default: 5]",
+    ),
+    option(
         "--mirror",
         is_flag=True,
         help="Swap left and right of a camera, as in a mirror.",
     ),
 )
-"""The fields of `SourceSettings` that a camera takes."""
+"""The fields of `SourceSettings` that cameras, the screen and slide shows take."""
 
 _page_options = grouped(
     "page",
@@ -172,10 +180,11 @@ def live_command(
     """Show SOURCE with the heat and the predicted labels on top, always the newest frame.
 
     SOURCE is a camera's number or device (default: camera 0), the URL of a stream (rtsp, http, udp, tcp,
-    rtmp, srt), a video, which is played at its own pace, or browser: whoever opens the page's camera link
-    lends a camera. In the window, h shows the keys. A URL with a
-    password is better put into the environment variable STREAMCAM_SOURCE than on the command line, which
-    others on the same machine can read.
+    rtmp, srt), a video, which is played at its own pace, a folder of images or a pattern, as a slide show,
+    screen: or a part of it (screen:640x480+100+50), - for a video from a pipe, or browser: whoever opens the
+    page's camera link lends a camera. In the window, h shows the keys. A URL with a password is better put
+    into the environment variable STREAMCAM_SOURCE than on the command line, which others on the same
+    machine can read.
     """
     from streamcam.localization import LocalizationSettings
     from streamcam.overlay import OverlaySettings

@@ -14,7 +14,6 @@ from streamcam.cli.output import is_terminal, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
-    from rich.progress import TaskID
 
     from streamcam.pipeline.results import Progress
 
@@ -25,13 +24,67 @@ _SETTLING_S = 1.0
 """Speed is shown after this many seconds, because the first batch arrives all at once."""
 
 
-class ProgressLine:
-    """Progress on stderr: activity, frames, speed and time left; silent if stderr is not a terminal.
+class ProgressRow:
+    """The progress of one render: activity, frames, speed and time left.
 
     Attributes:
         activity: Current activity, as in ``"rendering"``.
-        label: What stands before the activity, as in ``"[2/9] a.mp4"``; empty for none.
+        label: What stands before the activity, as in ``"a.mp4"``; empty for none.
         numbers: Frames, speed and time left, as text.
+    """
+
+    def __init__(self, label: str = "", bar: RichProgress | None = None) -> None:
+        """Add a row to what is shown.
+
+        Args:
+            label: What stands before the activity.
+            bar: What is shown; None to show nothing.
+        """
+        self.activity = ""
+        self.label = label
+        self.numbers = ""
+        self._bar = bar
+        self._task = None if bar is None else bar.add_task("", total=None, line=self)
+
+    @property
+    def heading(self) -> str:
+        """Label and activity."""
+        return f"{self.label} {self.activity}".strip()
+
+    @property
+    def brief(self) -> str:
+        """Text for a narrow terminal."""
+        return self.numbers or self.heading
+
+    def update(self, progress: Progress) -> None:
+        """Show the progress of a render."""
+        if self._bar is None or self._task is None:
+            return
+        is_new = progress.frames > progress.carried
+        if progress.frames in (1, progress.carried + 1):
+            self.activity = "rendering" if is_new else "catching up"
+            done = progress.frames - 1  # the first frame says nothing about the speed of the rest
+            self._bar.reset(self._task, total=progress.info.frame_count, completed=done)
+        self._bar.update(self._task, completed=progress.frames)
+        (task,) = (each for each in self._bar.tasks if each.id == self._task)
+        has_settled = is_new and task.elapsed is not None and task.elapsed >= _SETTLING_S
+        self.numbers = describe(
+            progress,
+            speed=task.speed if has_settled else None,
+            left_s=task.time_remaining if has_settled else None,
+            width=self._bar.console.width - 2,
+        )
+
+    def remove(self) -> None:
+        """Show it no longer."""
+        if self._bar is not None and self._task is not None:
+            self._bar.remove_task(self._task)
+
+
+class ProgressLine(ProgressRow):
+    """Progress on stderr; silent if stderr is not a terminal. Other rows may stand below.
+
+    Attributes:
         ending: What happens after the first Ctrl-C, as text.
     """
 
@@ -41,25 +94,11 @@ class ProgressLine:
         Args:
             quiet: Whether to show nothing on a terminal either.
         """
-        self.activity = ""
-        self.label = ""
-        self.numbers = ""
+        super().__init__()
         self.ending = "finishing the file"
         self._quiet = quiet
         self._is_shown = not quiet and is_terminal(sys.stderr)
         self._stopping = False
-        self._bar: RichProgress | None = None
-        self._task: TaskID | None = None
-
-    @property
-    def heading(self) -> str:
-        """Label and activity."""
-        return f"{self.label} {self.activity}".lstrip()
-
-    @property
-    def brief(self) -> str:
-        """Text for a narrow terminal."""
-        return self.numbers or self.heading
 
     def begin(self, activity: str) -> None:
         """Show an activity of unknown length."""
@@ -81,23 +120,20 @@ class ProgressLine:
             say(text, err=True)
 
     def update(self, progress: Progress) -> None:
-        """Show the progress of a render."""
+        """Show the progress of a render, unless it is stopping."""
+        if not self._stopping:
+            super().update(progress)
+
+    def count(self, finished: int, total: int) -> None:
+        """Show how many of several files are finished."""
         if self._bar is None or self._task is None or self._stopping:
             return
-        is_new = progress.frames > progress.carried
-        if progress.frames in (1, progress.carried + 1):
-            self.activity = "rendering" if is_new else "catching up"
-            done = progress.frames - 1  # the first frame says nothing about the speed of the rest
-            self._bar.reset(self._task, total=progress.info.frame_count, completed=done)
-        self._bar.update(self._task, completed=progress.frames)
-        task = self._bar.tasks[0]
-        has_settled = is_new and task.elapsed is not None and task.elapsed >= _SETTLING_S
-        self.numbers = describe(
-            progress,
-            speed=task.speed if has_settled else None,
-            left_s=task.time_remaining if has_settled else None,
-            width=self._bar.console.width - 2,
-        )
+        self.activity, self.numbers = "rendering", f"{finished}/{total} files"
+        self._bar.update(self._task, total=total, completed=finished)
+
+    def add_row(self, label: str) -> ProgressRow:
+        """Show another row below, for one of several renders."""
+        return ProgressRow(label, self._bar)
 
     def announce_stop(self) -> None:
         """Show that the work is stopping.

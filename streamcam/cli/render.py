@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -23,6 +23,7 @@ from streamcam.cli.options import (
     reading_options,
     temporal_options,
 )
+from streamcam.cli.options.values import COUNT_OR_AUTO
 from streamcam.cli.outcome import abort_message, print_outcome, print_result, resume_message
 from streamcam.cli.progress import ProgressLine
 from streamcam.cli.signals import SignalCount, leave, stop_on_signal
@@ -46,6 +47,13 @@ if TYPE_CHECKING:
 )
 @option("--overwrite", is_flag=True, help="Replace existing output files.")
 @option(
+    "--jobs",
+    type=COUNT_OR_AUTO,
+    default="auto",
+    metavar="N|auto",
+    help="Of several inputs: how many are rendered beside each other. [default: auto, which is 1]",
+)
+@option(
     "--resume",
     is_flag=True,
     help="Save finished work in OUTPUT.parts, and continue from there. Ctrl-C loses no explanations, a crash "
@@ -66,6 +74,7 @@ def render_command(
     sources: tuple[str, ...],
     output: str,
     overwrite: bool,
+    jobs: int | Literal["auto"],
     resume: bool,
     beside: dict[str, Any],
     part: dict[str, Any],
@@ -107,7 +116,7 @@ def render_command(
         from streamcam.pipeline.render_many import plan_many
 
         with plan_many(sources, output, settings) as many:
-            return render_files(many, load, quiet=quiet)
+            return render_files(many, load, jobs=jobs, quiet=quiet)
     with plan_render(sources[0], output, settings) as plan:
         return render_file(plan, load, sources[0], output, quiet=quiet, at=explainer["at"])
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -13,22 +14,26 @@ from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
 from streamcam.cli.flags import name_flags
 from streamcam.cli.outcome import abort_message, describe_problems, resume_message
 from streamcam.cli.output import say
-from streamcam.cli.progress import ProgressLine
+from streamcam.cli.progress import ProgressLine, ProgressRow
 from streamcam.cli.signals import SignalCount, leave, stop_on_signal
 from streamcam.cli.tables import print_table
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer
     from streamcam.pipeline.jobs import RenderJob
-    from streamcam.pipeline.render_many import JobResult, ManyPlan, RenderManyResult
+    from streamcam.pipeline.many_results import JobResult, RenderManyResult
+    from streamcam.pipeline.render_many import ManyPlan
 
 
-def render_files(plan: ManyPlan, load: Callable[[ProgressLine], Explainer], *, quiet: bool) -> int:
+def render_files(
+    plan: ManyPlan, load: Callable[[ProgressLine], Explainer], *, jobs: int | Literal["auto"], quiet: bool
+) -> int:
     """Run a render of several files, and print what became of each.
 
     Args:
         plan: The files.
         load: Makes the explainer, and shows on the progress line what it does.
+        jobs: How many files are rendered beside each other.
         quiet: Whether to print errors only.
 
     Returns:
@@ -39,11 +44,20 @@ def render_files(plan: ManyPlan, load: Callable[[ProgressLine], Explainer], *, q
     with ProgressLine(quiet=quiet) as line, contextlib.ExitStack() as handling:
         line.ending = "keeping what is finished"
 
+        rows: dict[Path, ProgressRow] = {}
+        finished = 0
+
         def begin(index: int, job: RenderJob) -> None:
-            line.label = f"[{index + 1}/{total}] {_short(job.source)}"
-            line.begin("explaining the first frames")
+            line.count(finished, total)
+            rows[job.output] = line.add_row(f"[{index + 1}/{total}] {_short(job.source)}")
+            rows[job.output].activity = "explaining the first frames"
 
         def report(result: JobResult) -> None:
+            nonlocal finished
+            finished += 1
+            line.count(finished, total)
+            if result.job.output in rows:
+                rows.pop(result.job.output).remove()
             for message in _problems(result):
                 line.print_above(f"streamcam: error: {message}", always=True)
             for note in () if result.result is None else result.result.notes:
@@ -56,7 +70,8 @@ def render_files(plan: ManyPlan, load: Callable[[ProgressLine], Explainer], *, q
         )
         result = plan.run(
             explainer,
-            on_progress=line.update,
+            jobs=jobs,
+            on_progress=lambda job, progress: rows[job.output].update(progress),
             on_job=begin,
             on_result=report,
             on_resume=lambda job, kept: line.print_above(resume_message(str(job.output), kept)),

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import itertools
 import logging
+import threading
 from collections.abc import Callable, Hashable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,8 +34,7 @@ from streamcam.explain.hooks import evaluating, twice_differentiable_attention, 
 from streamcam.explain.memory import choose_batch_size, run_what_fits
 from streamcam.explain.methods import METHODS, parse_method
 from streamcam.explain.preparation import as_clips, choose_layers, note_on_calls, prepare_model
-from streamcam.explain.questions import MapRequest, Question, RankedBatch, ask
-from streamcam.explain.ranking import find_objects, rank_over_time
+from streamcam.explain.questions import MapRequest, Question, ask, rank_batch
 from streamcam.explain.references import as_comparison, with_reference
 from streamcam.explain.runner import NetworkRunner
 from streamcam.explain.targets import Target, TargetRequest, check_targets, resolve_targets
@@ -175,6 +175,7 @@ class Explainer:
             backend=backend,
             batch_size=self.batch_size,
         )
+        self._turn = threading.RLock()
         self._preferred = {"backend": self.backend, "precision": self.precision}
         self.prepared = prepared
         self.settings: dict[str, Any] = {
@@ -289,6 +290,14 @@ class Explainer:
         Raises:
             ModelError: if the method cannot explain this network.
         """
+        with self._turn:
+            return self._explain_in_turn(frames, tracker, context)
+
+    def _explain_in_turn(
+        self, frames: Sequence[Frame], tracker: Tracker | None, context: Sequence[Frame]
+    ) -> list[Explanation]:
+        if tracker is not None and frames[0].index == 0:
+            self._runner.begin_video(self.notes)
         if self._clips is None:
             groups = _grouped(frames, lambda frame: (frame.image.width, frame.image.height))
         else:
@@ -315,7 +324,20 @@ class Explainer:
             context: As for `explain_frames`.
         """
         if self._clips is not None:
-            self._clips.see(frames, tracker, context)
+            with self._turn:
+                self._clips.see(frames, tracker, context)
+
+    def beside(self) -> Explainer:
+        """Return an explainer of the same network for another video at the same time, in another thread.
+
+        They take turns with the network, and what one video decides does not change the other.
+        """
+        other = copy.copy(self)
+        other.notes = list(self.notes)
+        other._runner = self._runner.beside()
+        if self._clips is not None:
+            other._clips = ClipRunner(self._clips.timing, self._preprocessor)
+        return other
 
     def identity(self) -> dict[str, object]:
         """Return all that explanations depend on besides the images, as plain values."""
@@ -448,27 +470,7 @@ class Explainer:
                 run = self._run(self._preprocessor.pixels(frames))
             else:
                 run = self._clips.run(frames, self._run)
-            # From here on the CPU does all but gradients and maps: looking up a few probabilities on a GPU
-            # would wait for it again and again.
-            known = run.probabilities
-            probabilities = (self.model.probabilities(run.scores) if known is None else known).cpu()
-            values = run.scores.detach().cpu().numpy() if self.model.shows_scores else None
-            ranking = probabilities.argsort(dim=1, descending=True, stable=True)
-            ranked = ranking
-            if tracker is not None:
-                ranked = rank_over_time(
-                    frames, probabilities, values, self.model, self.targets, self.top_k, tracker
-                )
-            batch = RankedBatch(
-                frames=frames,
-                run=run,
-                region=region,
-                probabilities=probabilities,
-                values=values,
-                best=ranking[:, : self.top_k],
-                ranking=ranked,
-                found=find_objects(frames, run.instances, self.model, region, tracker),
-            )
+            batch = rank_batch(frames, run, region, self.model, self.targets, self.top_k, tracker)
             return batch.answer_all(self._questions)
 
     def _run(self, pixels: NDArray[np.uint8]) -> BatchRun:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -13,10 +14,14 @@ from streamcam.explain.compatibility import check_method, check_settings
 from streamcam.explain.hooks import HookedNetwork
 from streamcam.explain.methods import METHODS, parse_method
 from streamcam.explain.objectives import Objective, objectives_of
+from streamcam.explain.ranking import find_objects, rank_over_time
 from streamcam.explain.targets import ObjectsFound, Target, check_targets
 from streamcam.explanations import Explanation
 from streamcam.frames import FloatArray, Frame, Region
 from streamcam.models import Model
+
+if TYPE_CHECKING:
+    from streamcam.temporal import Tracker
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,6 +84,46 @@ def ask(request: MapRequest, model: Model, run: MapMaker, assembler: Assembler) 
         dataclasses.replace(run, method=METHODS[name], options=options, layers=indices),
         request.targets,
         dataclasses.replace(assembler, targets=request.targets, method=name, target_layer=layer),
+    )
+
+
+def rank_batch(
+    frames: Sequence[Frame],
+    run: BatchRun,
+    region: Region,
+    model: Model,
+    targets: Sequence[Target],
+    top_k: int,
+    tracker: Tracker | None,
+) -> RankedBatch:
+    """Rank the classes and number the objects of frames that the network has been run on.
+
+    Args:
+        frames: N frames in order.
+        run: The run.
+        region: The part of the frames that the network saw.
+        model: The model.
+        targets: What is explained.
+        top_k: Number of predictions that are listed.
+        tracker: Knows the frames before; None to rank each frame by itself.
+    """
+    # From here on the CPU does all but gradients and maps: looking up a few probabilities on a GPU would wait
+    # for it again and again.
+    known = run.probabilities
+    probabilities = (model.probabilities(run.scores) if known is None else known).cpu()
+    values = run.scores.detach().cpu().numpy() if model.shows_scores else None
+    ranking = ranked = probabilities.argsort(dim=1, descending=True, stable=True)
+    if tracker is not None:
+        ranked = rank_over_time(frames, probabilities, values, model, targets, top_k, tracker)
+    return RankedBatch(
+        frames=frames,
+        run=run,
+        region=region,
+        probabilities=probabilities,
+        values=values,
+        best=ranking[:, :top_k],
+        ranking=ranked,
+        found=find_objects(frames, run.instances, model, region, tracker),
     )
 
 

@@ -31,6 +31,8 @@ from streamcam.models.probing import trial_size
 
 _logger = logging.getLogger("streamcam.explain")
 
+_DIFFERS = "OpenVINO computes this network differently from torch, so torch runs it"
+
 
 class NetworkRunner:
     """Runs a network in the quickest way that gives what torch gives. Belongs to one thread.
@@ -81,7 +83,7 @@ class NetworkRunner:
                 [PRECISIONS[name] for name in in_torch],
                 lambda: preprocessor.prepare(as_stills(model, check_images(*size)[:batch_size])),
             )
-            self._split, self._reason = choose_backend(
+            self._preferred, self._reason = choose_backend(
                 "openvino" if device.openvino else backend,
                 BackendRequest(
                     model,
@@ -95,6 +97,7 @@ class NetworkRunner:
                     cache=cache_directory(),
                 ),
             )
+        self._split = self._preferred
         self.map_maker = MapMaker(
             network,
             METHODS[method],
@@ -116,9 +119,17 @@ class NetworkRunner:
         network = copy.copy(self.map_maker.network)
         network.model = model
         other.map_maker = dataclasses.replace(self.map_maker, network=network)
-        other._split = None if self._split is None else self._split.reading_with(model)
+        other._preferred = None if self._preferred is None else self._preferred.reading_with(model)
+        other._split = None if self._split is None else other._preferred
         if self._graphs is not None:
             other._graphs = captured_graphs_for(self._device, other.map_maker)
+        return other
+
+    def beside(self) -> NetworkRunner:
+        """Return a runner of the same network for another video; the two are used in turn."""
+        other = copy.copy(self)
+        other._preferred = None if self._preferred is None else self._preferred.beside()
+        other._split = other._preferred
         return other
 
     @property
@@ -130,7 +141,7 @@ class NetworkRunner:
     def reason(self) -> str:
         """Why this backend was chosen, and how it is used."""
         graphs = "" if self._graphs is None else f"; {self._graphs.reason}"
-        return self._reason + graphs
+        return (self._reason if self._split is self._preferred else _DIFFERS) + graphs
 
     @property
     def precision(self) -> str:
@@ -157,10 +168,24 @@ class NetworkRunner:
                 return self.map_maker.run(pixels, self._split.run(pixels))
             except BackendMismatchError:
                 self._leave_openvino()
-                notes.append(self._reason)
+                notes.append(_DIFFERS)
         if self._graphs is None or targets is None:
             return self.map_maker.run(pixels)
         return self._graphs.run(pixels, targets) or self.map_maker.run(pixels)
+
+    def begin_video(self, notes: list[str]) -> None:
+        """Forget what earlier images decided: a video's own first images decide how it is computed.
+
+        Else its maps would depend on which other videos came before.
+
+        Args:
+            notes: What `run` has added is taken out again.
+        """
+        self._split = self._preferred
+        if self._split is not None:
+            self._split.forget()
+        if _DIFFERS in notes:
+            notes.remove(_DIFFERS)
 
     def run_prepared(self, inputs: torch.Tensor) -> BatchRun:
         """Run the network on images that were changed after they were prepared.
@@ -193,8 +218,7 @@ class NetworkRunner:
 
     def _leave_openvino(self) -> None:
         self._split = None
-        self._reason = "OpenVINO computes this network differently from torch, so torch runs it"
-        _logger.info("%s", self._reason)
+        _logger.info("%s", _DIFFERS)
 
     def free_memory(self) -> None:
         """Drop what was captured for batches that have become too large."""

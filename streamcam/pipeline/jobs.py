@@ -11,57 +11,32 @@ from urllib.parse import unquote, urlsplit
 
 from streamcam.errors import InvalidArgumentError, NoDirectoryError, OutputExistsError, SourceNotFoundError
 from streamcam.media.containers import CONTAINERS
-from streamcam.media.numbered_files import is_pattern
-from streamcam.sinks import IMAGE_SUFFIXES
+from streamcam.media.numbered_files import is_pattern, numbered_files
+from streamcam.sinks import CLASSES, IMAGE_SUFFIXES, MASK_NAME
 from streamcam.sources import Location, is_image
-from streamcam.sources.files import is_file
+from streamcam.sources.fetched import is_standard_input
+from streamcam.sources.files import VIDEO_SUFFIXES, is_file
 from streamcam.sources.sequences import files_in, files_matching, is_folder, is_glob
 
 FIELDS = ("stem", "name", "parent", "number")
 """The fields that stand in braces in the name of the outputs: the input's name without and with its suffix,
 the name of its folder, and its place among the inputs, from 1."""
 
-_VIDEO_SUFFIXES = frozenset(
-    {
-        ".3g2",
-        ".3gp",
-        ".apng",
-        ".asf",
-        ".avi",
-        ".dv",
-        ".f4v",
-        ".flv",
-        ".gif",
-        ".h264",
-        ".h265",
-        ".hevc",
-        ".ivf",
-        ".m1v",
-        ".m2ts",
-        ".m2v",
-        ".m4v",
-        ".mj2",
-        ".mjpeg",
-        ".mjpg",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".mxf",
-        ".nut",
-        ".ogv",
-        ".qt",
-        ".rm",
-        ".ts",
-        ".vob",
-        ".webm",
-        ".wmv",
-        ".y4m",
-    }
-)
-"""Suffixes of the videos that are looked for in a folder. A file that is named may have any."""
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OutputsBeside:
+    """The files beside each output: folders, or names with `FIELDS` in braces."""
+
+    sidecar: str | Path | None = None
+    evidence: str | Path | None = None
+    masks: str | Path | None = None
+    annotations: tuple[str | Path, ...] = ()
+
+    @property
+    def templates(self) -> tuple[str | Path, ...]:
+        """Those that there are."""
+        single = (self.sidecar, self.evidence, self.masks)
+        return (*(each for each in single if each is not None), *self.annotations)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,11 +47,14 @@ class RenderJob:
     output: Path
     sidecar: Path | None = None
     evidence: Path | None = None
+    masks: Path | None = None
+    annotations: tuple[Path, ...] = ()
 
     @property
     def outputs(self) -> tuple[Path, ...]:
-        """The files that are made."""
-        return (self.output, *(path for path in (self.sidecar, self.evidence) if path is not None))
+        """The files that are made; names with ``%05d`` stand for many."""
+        single = (self.sidecar, self.evidence, self.masks)
+        return (self.output, *(path for path in single if path is not None), *self.annotations)
 
 
 def is_for_many(sources: Sequence[Location], output: str | Path) -> bool:
@@ -102,8 +80,7 @@ def base_directory(output: str | Path) -> Path:
 def list_jobs(
     sources: Sequence[Location],
     output: str | Path,
-    sidecar: str | Path | None = None,
-    evidence: str | Path | None = None,
+    beside: OutputsBeside | None = None,
     *,
     left_out: Iterable[Path] = (),
 ) -> list[RenderJob]:
@@ -114,8 +91,8 @@ def list_jobs(
             such as ``videos/*.mp4`` (every file that matches). What occurs twice is read once.
         output: A folder, or a name with `FIELDS` in braces, as ``out/{stem}-heat.mp4``. In a folder an
             output is called as its input is; one of a kind that is read and not written becomes MP4 or PNG.
-        sidecar: The same for the sidecar files; None for none.
-        evidence: The same for the evidence files.
+        beside: The same for the files beside each output. Masks are images in a folder for each input, unless
+            their name ends in ``.mkv``; annotations need a name that tells their kind.
         left_out: Files in folders and among those that match which are no inputs.
 
     Raises:
@@ -124,21 +101,33 @@ def list_jobs(
         OutputExistsError: if an output would replace an input.
     """
     found = list(_unique(_expand(sources, [_key(path) for path in left_out])))
-    _check_template(output, found)
-    for beside in (sidecar, evidence):
-        if beside is not None:
-            _check_template(beside, found)
-    jobs = [
-        RenderJob(
-            source,
-            _name_output(output, source, number, _suffix_for(source)),
-            None if sidecar is None else _name_output(sidecar, source, number, ".jsonl"),
-            None if evidence is None else _name_output(evidence, source, number, ".h5"),
-        )
-        for number, source in enumerate(found, start=1)
-    ]
+    beside = beside or OutputsBeside()
+    for template in (output, *beside.templates):
+        _check_template(template, found)
+    for template in beside.annotations:
+        if not Path(template).suffix:
+            raise InvalidArgumentError(
+                f"`annotations` {str(template)!r} tells no kind; for several inputs use a name as "
+                f"{template}/{{stem}}.json, {{stem}}.xml or {{stem}}/%05d.txt"
+            )
+    jobs = [_make_job(source, number, output, beside) for number, source in enumerate(found, start=1)]
     _refuse_clashes(jobs)
     return jobs
+
+
+def _make_job(source: Location, number: int, output: str | Path, beside: OutputsBeside) -> RenderJob:
+    def name(template: str | Path | None, suffix: str) -> Path | None:
+        return None if template is None else _name_output(template, source, number, suffix)
+
+    masks = name(beside.masks, "")
+    return RenderJob(
+        source,
+        _name_output(output, source, number, _suffix_for(source)),
+        sidecar=name(beside.sidecar, ".jsonl"),
+        evidence=name(beside.evidence, ".h5"),
+        masks=masks if masks is None or Path(str(beside.masks)).suffix else masks / MASK_NAME,
+        annotations=tuple(_name_output(each, source, number, "") for each in beside.annotations),
+    )
 
 
 def _expand(sources: Sequence[Location], left_out: Sequence[str]) -> Iterator[Location]:
@@ -151,7 +140,7 @@ def _expand(sources: Sequence[Location], left_out: Sequence[str]) -> Iterator[Lo
             files = [
                 file
                 for file in files_in(path)
-                if _key(file) not in left_out and (file.suffix.lower() in _VIDEO_SUFFIXES or is_image(file))
+                if _key(file) not in left_out and (file.suffix.lower() in VIDEO_SUFFIXES or is_image(file))
             ]
             if not files:
                 raise SourceNotFoundError(f"{str(source)!r} is a directory without videos and images")
@@ -195,6 +184,8 @@ def _has_field(template: str) -> bool:
 def _check_template(output: str | Path, sources: Sequence[Location]) -> None:
     """Refuse one name for many outputs, and fields that do not exist."""
     text, known = str(output), ", ".join(f"{{{field}}}" for field in FIELDS)
+    if text == "-":
+        raise InvalidArgumentError(f"standard output is one stream for {len(sources)} inputs; give a folder")
     if _is_directory(output):
         return
     for field in _fields(text):
@@ -205,7 +196,7 @@ def _check_template(output: str | Path, sources: Sequence[Location]) -> None:
     if Path(text).suffix and not _has_field(text):
         raise InvalidArgumentError(
             f"{text!r} is one file for {len(sources)} inputs; give a folder, as in out/, or a name with one "
-            f"of {known}, as in out/{{stem}}-heat.mp4"
+            f"of {known}, as in out/{{stem}}-heat{Path(text).suffix}"
         )
 
 
@@ -227,9 +218,11 @@ def _name_output(template: str | Path, source: Location, number: int, suffix: st
 
 
 def _file_name(source: Location) -> Path:
-    """Return a name for a source: of numbered images that of their folder."""
+    """Return a name for a source: of numbered images that of their folder, ``stdin`` for standard input."""
     if isinstance(source, int):
         return Path(f"camera{source}")
+    if is_standard_input(source):
+        return Path("stdin")
     if "://" in str(source):
         url = urlsplit(str(source))
         return Path(Path(unquote(url.path)).name or url.hostname or "url")
@@ -249,7 +242,9 @@ def _refuse_clashes(jobs: Sequence[RenderJob]) -> None:
     inputs = {_identify(Path(job.source)) for job in jobs if not isinstance(job.source, int)}
     owners: dict[str, Location] = {}
     for job in jobs:
-        for output in job.outputs:
+        # Labels of YOLO have a list of classes beside them.
+        lists = [path.with_name(CLASSES) for path in job.annotations if is_pattern(path)]
+        for output in (*job.outputs, *lists):
             if _identify(output) in inputs:
                 raise OutputExistsError(
                     f"{str(output)!r} is an input; give another folder or name for the outputs"
@@ -269,6 +264,16 @@ def _identify(path: Path) -> object:
     except (OSError, ValueError):
         return _key(path)
     return status.st_dev, status.st_ino
+
+
+def is_there(path: Path) -> bool:
+    """Return whether there is an output, or one of those that a name with ``%05d`` stands for."""
+    if not is_pattern(path):
+        return path.exists()
+    try:
+        return bool(numbered_files(path))
+    except OSError:
+        return False
 
 
 def make_directories(jobs: Sequence[RenderJob]) -> None:

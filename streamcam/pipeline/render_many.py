@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 import streamcam
 from streamcam.errors import InvalidArgumentError, OutputExistsError, StreamcamError
 from streamcam.localization import Localizer
 from streamcam.overlay import Overlay
 from streamcam.pipeline.identity import flatten, identify_file
-from streamcam.pipeline.jobs import RenderJob, base_directory, list_jobs, make_directories
+from streamcam.pipeline.jobs import (
+    OutputsBeside,
+    RenderJob,
+    base_directory,
+    is_there,
+    list_jobs,
+    make_directories,
+)
 from streamcam.pipeline.manifest import Manifest, ManifestEntry, read_manifest
+from streamcam.pipeline.many_results import DONE, INTERRUPTED, KEPT, JobResult, RenderManyResult, status_of
 from streamcam.pipeline.render import plan_render
 from streamcam.pipeline.results import Progress, RenderResult
 from streamcam.pipeline.resume import ResumeState
 from streamcam.pipeline.settings import RenderSettings
+from streamcam.pipeline.workers import Worker
 from streamcam.sinks import output_size
 from streamcam.sources import Location
 from streamcam.sources.files import is_file
@@ -34,48 +45,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("streamcam.pipeline")
 
-DONE = "done"
-"""Status of an input whose output is whole."""
+Report = TypeVar("Report")
 
-INTERRUPTED = "interrupted"
-"""Status of an input whose render was stopped."""
-
-KEPT = "kept"
-"""Status of an input whose output was made by an earlier run from the same file with the same settings."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class JobResult:
-    """The outcome for one input of a render of many."""
-
-    job: RenderJob
-    status: str
-    """As in the manifest, or ``kept`` where nothing had to be done."""
-    frames: int = 0
-    """Number of frames in the output."""
-    elapsed_s: float = 0.0
-    result: RenderResult | None = None
-    """The outcome of the render; None where there was none."""
-    error: StreamcamError | None = None
-    """Why there is no output; None where there is one."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class RenderManyResult:
-    """The outcome of a render of many files."""
-
-    jobs: tuple[JobResult, ...]
-    """The outcome for each input, in order; those that were not begun are missing."""
-    manifest: Path
-    """The file that holds the same."""
-    elapsed_s: float
-    interrupted: bool
-    """Whether it was stopped before the last input."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether every input has an output that is whole."""
-        return not self.interrupted and all(job.status in (DONE, KEPT) for job in self.jobs)
+AUTO_JOBS = 1
+"""How many files are rendered beside each other by default: the stages of one keep every core of a processor
+busy, as benchmarks/many.py measures."""
 
 
 def render_many(
@@ -84,11 +58,12 @@ def render_many(
     explainer: Explainer,
     *,
     settings: RenderSettings | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    jobs: int | Literal["auto"] = "auto",
+    on_progress: Callable[[RenderJob, Progress], None] | None = None,
     on_job: Callable[[int, RenderJob], None] | None = None,
     on_result: Callable[[JobResult], None] | None = None,
 ) -> RenderManyResult:
-    """Render many files one after the other with one network.
+    """Render many files with one network.
 
     A file that fails is reported, and the others go on. A second run does only what is missing, failed or
     has changed.
@@ -97,18 +72,21 @@ def render_many(
         sources: Files, URLs, numbered images, folders and patterns such as ``videos/*.mp4``.
         output: A folder, or a name with fields in braces, as in ``out/{stem}-heat.mp4``; see `list_jobs`.
         explainer: Computes the maps.
-        settings: How the files are rendered; `sidecar` and `evidence` are folders or names with
-            fields, too.
-        on_progress: Called after every frame.
+        settings: How the files are rendered; `sidecar`, `evidence` and `masks` are folders or names with
+            fields, too, and `annotations` names with fields, as ``labels/{stem}.json``.
+        jobs: How many files are rendered beside each other; their outputs are the same in any case. They
+            take turns with the network. ``"auto"`` is `AUTO_JOBS`.
+        on_progress: Called after every frame with the file that it is of.
         on_job: Called before each render, with its place among the inputs, from 0.
-        on_result: Called with what became of each input.
+        on_result: Called with what became of each input, as they are finished. No two of these functions are
+            called at once.
 
     Raises:
         StreamcamError: one of its children, if an input cannot be found, outputs would replace something, or
             the settings cannot be used; nothing was rendered then.
     """
     with plan_many(sources, output, settings) as plan:
-        return plan.run(explainer, on_progress=on_progress, on_job=on_job, on_result=on_result)
+        return plan.run(explainer, jobs=jobs, on_progress=on_progress, on_job=on_job, on_result=on_result)
 
 
 def plan_many(
@@ -131,12 +109,8 @@ def plan_many(
     Localizer(settings.localization)
     directory = base_directory(output)
     earlier = [directory / entry.output for entry in read_manifest(directory)]
-    for name, location in settings.locations:
-        if name not in ("sidecar", "evidence"):
-            raise InvalidArgumentError(
-                f"`{name}` {str(location)!r} is for one input; render several one by one for that"
-            )
-    jobs = list_jobs(sources, output, settings.sidecar, settings.evidence, left_out=earlier)
+    beside = OutputsBeside(settings.sidecar, settings.evidence, settings.masks, tuple(settings.annotations))
+    jobs = list_jobs(sources, output, beside, left_out=earlier)
     _refuse_existing(jobs, earlier, overwrite=settings.overwrite)
     make_directories(jobs)
     return ManyPlan(jobs, settings, Manifest(directory))
@@ -152,7 +126,7 @@ def _refuse_existing(jobs: Sequence[RenderJob], earlier: Sequence[Path], *, over
         for job in jobs
         if os.path.normpath(job.output) not in made
         for path in job.outputs
-        if path.exists()
+        if is_there(path)
     ]
     if existing:
         others = f" and {len(existing) - 1} others" if len(existing) > 1 else ""
@@ -177,7 +151,8 @@ class ManyPlan:
         self.jobs = tuple(jobs)
         self.settings = settings
         self._manifest = manifest
-        self._running: ExplainedStream | None = None
+        self._running: list[ExplainedStream] = []
+        self._lock = threading.RLock()
         self._is_stopped = False
 
     def __repr__(self) -> str:
@@ -186,8 +161,7 @@ class ManyPlan:
     def stop(self) -> None:
         """End the render that is running early and in order, and begin no other; never blocks."""
         self._is_stopped = True
-        running = self._running  # it may end meanwhile
-        if running is not None:
+        for running in list(self._running):  # some may end meanwhile
             running.stop()
 
     def close(self) -> None:
@@ -206,7 +180,8 @@ class ManyPlan:
         self,
         explainer: Explainer,
         *,
-        on_progress: Callable[[Progress], None] | None = None,
+        jobs: int | Literal["auto"] = "auto",
+        on_progress: Callable[[RenderJob, Progress], None] | None = None,
         on_job: Callable[[int, RenderJob], None] | None = None,
         on_result: Callable[[JobResult], None] | None = None,
         on_resume: Callable[[RenderJob, ResumeState], None] | None = None,
@@ -215,6 +190,7 @@ class ManyPlan:
 
         Args:
             explainer: Computes the maps.
+            jobs: As for `render_many`.
             on_progress: As for `render_many`.
             on_job: As for `render_many`.
             on_result: As for `render_many`.
@@ -224,23 +200,54 @@ class ManyPlan:
             SinkError: if the manifest cannot be written.
         """
         began_s = time.monotonic()
-        results: list[JobResult] = []
+        results: dict[int, JobResult] = {}
+        waiting = iter(enumerate(self.jobs))
         identity = {**explainer.identity(), "streamcam": streamcam.__version__}
-        for index, job in enumerate(self.jobs):
-            if self._is_stopped:
-                break
-            key = self._key(job, identity)
-            result = self._kept(job, key)
-            if result is None:
-                if on_job is not None:
-                    on_job(index, job)
-                result = self._render(job, key, explainer, on_progress, on_resume)
-            results.append(result)
-            if on_result is not None:
-                on_result(result)
-        is_whole = len(results) == len(self.jobs) and results[-1].status != INTERRUPTED
+        failures: list[BaseException] = []
+
+        def work(own: Explainer) -> None:
+            """Render one file after the other."""
+            while True:
+                with self._lock:
+                    index, job = next(waiting, (-1, None))
+                    if job is None or self._is_stopped:
+                        return
+                    key = self._key(job, identity)
+                    result = self._kept(job, key)
+                    if result is None and on_job is not None:
+                        on_job(index, job)
+                if result is None:
+                    result = self._render(job, key, own, on_progress, on_resume)
+                with self._lock:
+                    results[index] = result
+                    if on_result is not None:
+                        on_result(result)
+
+        def fail(error: BaseException) -> None:
+            failures.append(error)
+            self.stop()
+
+        count = min(check_jobs(jobs), len(self.jobs))
+        others = [
+            Worker(f"job-{number}", functools.partial(work, explainer.beside()), on_error=fail)
+            for number in range(1, count)
+        ]
+        for other in others:
+            other.start()
+        try:
+            work(explainer)
+        except BaseException:
+            self.stop()
+            raise
+        finally:
+            for other in others:
+                other.join()
+        if failures:
+            raise failures[0]
+        ordered = tuple(results[index] for index in sorted(results))
+        is_whole = len(ordered) == len(self.jobs) and all(one.status != INTERRUPTED for one in ordered)
         return RenderManyResult(
-            tuple(results),
+            ordered,
             self._manifest.path,
             time.monotonic() - began_s,
             interrupted=self._is_stopped and not is_whole,
@@ -251,59 +258,78 @@ class ManyPlan:
         job: RenderJob,
         key: str | None,
         explainer: Explainer,
-        on_progress: Callable[[Progress], None] | None,
+        on_progress: Callable[[RenderJob, Progress], None] | None,
         on_resume: Callable[[RenderJob, ResumeState], None] | None,
     ) -> JobResult:
         entry = ManifestEntry(str(job.source), self._name(job), "started")
-        is_ours = entry.output in self._manifest.entries
+        with self._lock:
+            is_ours = entry.output in self._manifest.entries
+            self._manifest.record(entry)
         settings = dataclasses.replace(
             self.settings,
             sidecar=job.sidecar,
             evidence=job.evidence,
+            masks=job.masks,
+            annotations=job.annotations,
             overwrite=self.settings.overwrite or is_ours,
         )
-        self._manifest.record(entry)
         began_s = time.monotonic()
         result: RenderResult | None = None
         error: StreamcamError | None = None
+        running: list[ExplainedStream] = []
+
+        def begin(stream: ExplainedStream) -> None:
+            running.append(stream)
+            self._running.append(stream)
+            if self._is_stopped:  # a moment ago
+                stream.stop()
+
         try:
             with plan_render(job.source, job.output, settings) as plan:
                 result = plan.run(
                     explainer,
-                    on_progress=on_progress,
-                    on_start=self._begin,
-                    on_resume=None if on_resume is None else lambda kept: on_resume(job, kept),
+                    on_progress=None if on_progress is None else self._in_turn(on_progress, job),
+                    on_start=begin,
+                    on_resume=None if on_resume is None else self._in_turn(on_resume, job),
                 )
         except StreamcamError as failure:
             error = failure
         finally:
-            self._running = None
+            for stream in running:
+                self._running.remove(stream)
         finished = JobResult(
             job,
-            _status_of(result),
+            status_of(result),
             frames=0 if result is None else result.frames,
             elapsed_s=time.monotonic() - began_s,
             result=result,
             error=error,
         )
         _log.debug("%s: %s", job.source, finished.status)
-        self._manifest.record(
-            dataclasses.replace(
-                entry,
-                status=finished.status,
-                frames=finished.frames,
-                seconds=round(finished.elapsed_s, 3),
-                messages=(str(error),) if result is None else result.notes,
-                key=key,
-                bytes=output_size(job.output) if finished.frames else 0,
+        with self._lock:
+            self._manifest.record(
+                dataclasses.replace(
+                    entry,
+                    status=finished.status,
+                    frames=finished.frames,
+                    seconds=round(finished.elapsed_s, 3),
+                    messages=(str(error),) if result is None else result.notes,
+                    key=key,
+                    bytes=output_size(job.output) if finished.frames else 0,
+                )
             )
-        )
         return finished
 
-    def _begin(self, running: ExplainedStream) -> None:
-        self._running = running
-        if self._is_stopped:  # a moment ago
-            running.stop()
+    def _in_turn(
+        self, report: Callable[[RenderJob, Report], None], job: RenderJob
+    ) -> Callable[[Report], None]:
+        """Return a function that reports on one file while no other is reported on."""
+
+        def call(what: Report) -> None:
+            with self._lock:
+                report(job, what)
+
+        return call
 
     def _kept(self, job: RenderJob, key: str | None) -> JobResult | None:
         """Return the result for an input whose output is up to date; None for others."""
@@ -314,7 +340,7 @@ class ManyPlan:
             is_whole = output_size(job.output) == entry.bytes
         except OSError:
             return None
-        if not is_whole or not all(path.exists() for path in job.outputs[1:]):
+        if not is_whole or not all(map(is_there, job.outputs[1:])):
             return None
         return JobResult(job, KEPT, frames=entry.frames)
 
@@ -326,7 +352,12 @@ class ManyPlan:
         """Hash all that an output depends on; None for inputs that are no files."""
         if isinstance(job.source, int) or not is_file(job.source):
             return None
-        beside = {"sidecar": job.sidecar is not None, "evidence": job.evidence is not None}
+        beside = {
+            "sidecar": job.sidecar is not None,
+            "evidence": job.evidence is not None,
+            "masks": None if job.masks is None else job.masks.suffix,
+            "annotations": sorted(path.suffix for path in job.annotations),
+        }
         settings = {**self.settings.of_images(), **beside}
         try:
             described = {**identify_file(Path(job.source)), **identity, **flatten(settings)}
@@ -335,11 +366,13 @@ class ManyPlan:
         return hashlib.sha256(repr(sorted(described.items())).encode()).hexdigest()[:32]
 
 
-def _status_of(result: RenderResult | None) -> str:
-    if result is None:
-        return "failed"
-    if result.interrupted:
-        return INTERRUPTED
-    if result.shows_nothing:
-        return "empty"
-    return DONE if result.complete else "damaged"
+def check_jobs(jobs: int | Literal["auto"]) -> int:
+    """Return how many files are rendered beside each other.
+
+    Raises:
+        InvalidArgumentError: if it is less than 1.
+    """
+    count = AUTO_JOBS if jobs == "auto" else jobs
+    if count < 1:
+        raise InvalidArgumentError(f"`jobs` is a whole number from 1 up, or 'auto', not {count}")
+    return count

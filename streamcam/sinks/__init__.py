@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from streamcam.media.numbered_files import is_pattern
+from streamcam.sinks.annotations.yolo import CLASSES
 from streamcam.sinks.base import Sink
 from streamcam.sinks.browser_video import BrowserEncoder, browser_codecs
 from streamcam.sinks.evidence import EvidenceSink, open_evidence_sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, ImageSink, open_image_sink
 from streamcam.sinks.locks import lock, unlock
-from streamcam.sinks.masks import open_mask_sink
+from streamcam.sinks.masks import MASK_NAME, open_mask_sink
 from streamcam.sinks.memory import MemorySink
 from streamcam.sinks.pane import PANE, PaneSink, pane_path
 from streamcam.sinks.part_file import check_output, discard_all, same_file
@@ -33,7 +34,9 @@ from streamcam.sinks.text import TextSink
 from streamcam.sinks.video import VideoSink
 
 __all__ = [
+    "CLASSES",
     "IMAGE_SUFFIXES",
+    "MASK_NAME",
     "PANE",
     "PROTOCOLS",
     "SINKS",

@@ -20,7 +20,9 @@ from streamcam.sinks.sequence import SequenceSink, begin_sequence
 from streamcam.sinks.shapes import annotated_size, annotations_of, pixel_mask
 from streamcam.sinks.video import open_video_sink
 
-_NAME = "%05d.png"
+MASK_NAME = "%05d.png"
+"""The images of a folder of masks."""
+
 _VIDEO_SUFFIX = ".mkv"
 _WHITE = 255
 _FORMAT = "yuv420p"
@@ -52,10 +54,10 @@ def open_mask_sink(path: Path, info: SourceInfo, *, overwrite: bool) -> Sink:
         check_output(path.with_name(f"{path.name}.check"), overwrite=True, inputs=())
         made = None if path.exists() else path
         path.mkdir(exist_ok=True)
-        path /= _NAME
+        path /= MASK_NAME
     elif suffix != ".png" or not is_pattern(path):
         raise InvalidArgumentError(
-            f"{path.name!r} cannot hold masks, which are lossless: use a folder, masks/{_NAME} or, for a "
+            f"{path.name!r} cannot hold masks, which are lossless: use a folder, masks/{MASK_NAME} or, for a "
             "video, masks.mkv"
         )
     part = begin_sequence(path, info, EncoderSettings(), overwrite=overwrite)

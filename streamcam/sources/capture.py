@@ -29,10 +29,20 @@ _STEP = 90
 _TRUSTED_S = 0.5
 """A device's clock that strays from the time of arrival by more than this is set again."""
 
+_LATE_S = 1.0
+"""Images that are later than that are not hurried to catch up."""
+
+_EARLY_S = 60.0
+"""A time that lies further ahead than that makes no sense."""
+
 _log = logging.getLogger("streamcam.sources")
 
 _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 10.0
+
+
+class CaptureEndedError(SourceError):
+    """The end of a capture, without a fault."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -62,12 +72,16 @@ class Capture(abc.ABC):
         rate: Frames per second as announced, once it is open; None where nobody knows.
         has_audio: Whether audio comes with the images, once it is open.
         hands_audio: Whether `read` returns audio, too; where nobody listens it is not decoded.
+        is_paced: Whether images come long before they are due, as HLS has them, and have to wait.
+        ends: Whether it is over once it ends, rather than opened again.
     """
 
     name: str
     rate: Fraction | None = None
     has_audio: bool = False
     hands_audio: bool = False
+    is_paced: bool = False
+    ends: bool = False
 
     @abc.abstractmethod
     def open(self) -> None:
@@ -137,6 +151,10 @@ class ReconnectingSource(Source):
                         delay_s = _FIRST_DELAY_S
                         yield frame
                 except SourceError as error:
+                    if self._capture.ends:
+                        if isinstance(error, CaptureEndedError) and self._count:
+                            return
+                        raise
                     self._capture.close()
                     is_open = False
                     self.notice = f"{error}; trying again"
@@ -158,8 +176,11 @@ class ReconnectingSource(Source):
     def _frames_of_one_connection(self) -> Iterator[Frame]:
         """Yield frames until the capture fails."""
         orientation: Orientation | None = None
+        pacer = Pacer()
         while not self.stop_flag.is_set():
             captured = self._capture.read()
+            if isinstance(captured, CapturedImage) and self._capture.is_paced and captured.time_s is not None:
+                self.stop_flag.wait(pacer.wait_s(captured.time_s, time.monotonic()))
             received_at = time.monotonic()
             if captured is None:
                 continue
@@ -200,6 +221,25 @@ class ReconnectingSource(Source):
                 has_audio=self._capture.has_audio,
                 color=tags_of(image),
             )
+
+
+class Pacer:
+    """How long images have to wait that come in bursts: a segment of HLS holds seconds of them."""
+
+    def __init__(self) -> None:
+        self._offset: float | None = None
+
+    def wait_s(self, device_s: float, now: float) -> float:
+        """Return how long an image has to wait, in seconds.
+
+        Args:
+            device_s: Its time.
+            now: The time now, in monotonic seconds.
+        """
+        due_at = now if self._offset is None else self._offset + device_s
+        if self._offset is None or not now - _LATE_S < due_at < now + _EARLY_S:
+            self._offset, due_at = now - device_s, now
+        return max(0.0, due_at - now)
 
 
 class LiveClock:

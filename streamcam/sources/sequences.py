@@ -23,6 +23,7 @@ from streamcam.sources.normalization import FrameFitter
 from streamcam.sources.paced import play
 from streamcam.sources.pixels import StoredImage, choose_limits, read_stored
 from streamcam.sources.settings import SourceSettings
+from streamcam.sources.slides import SlideShow
 from streamcam.sources.transparency import ON_WHITE, make_frame
 from streamcam.sources.value_range import ValueRange
 
@@ -92,7 +93,8 @@ def open_sequence(location: str | int | Path, settings: SourceSettings) -> Sourc
 
     Args:
         location: Path with ``%d`` or ``%05d`` in the file's name, a folder, or a pattern as ``frames/*.png``.
-        settings: How they are read; 25 images a second without `rate`.
+        settings: How they are read; 25 images a second without `rate`. Live, a folder or pattern of names is
+            a slide show, as numbered ones are with `slide_s`.
 
     Raises:
         SourceNotFoundError: if there are no such files.
@@ -103,6 +105,14 @@ def open_sequence(location: str | int | Path, settings: SourceSettings) -> Sourc
     if not settings.real_time:
         return SequenceSource(path, files, settings)
     settings = dataclasses.replace(settings, depth=settings.depth or 8, chroma=settings.chroma or "420")
+    if settings.slide_s is not None or (settings.rate is None and not is_pattern(path)):
+
+        def load(file: Path) -> Image:
+            return SequenceSource(file, ImageFiles([file]), settings).first_image()
+
+        return SlideShow(
+            path, lambda: _find_images(path).paths, load, slide_s=settings.slide_s, loop=settings.loop
+        )
     return play(lambda: SequenceSource(path, files, settings), loop=settings.loop)
 
 
@@ -236,6 +246,11 @@ class SequenceSource(Source):
                 continue
             yield make_frame(image, self._count, position, self._info.time_base)
             self._count += 1
+
+    def first_image(self) -> Image:
+        """Return the first image, where the frames are not iterated over."""
+        assert self._first is not None
+        return self._first
 
     def report(self) -> SourceReport:
         """Return how many images were read and how many could not be."""

@@ -51,6 +51,8 @@ class SourceSettings:
     """Whether a camera's images are mirrored, left and right swapped."""
     real_time: bool = False
     """Whether a file is played at its own pace, as if it happened now."""
+    slide_s: float | None = None
+    """How long each image of a folder or pattern is shown live, in seconds; 5 if None, unless `rate` says."""
     loop: bool = False
     """Whether a file that is played begins again after its end."""
 
@@ -77,6 +79,12 @@ class SourceSettings:
             raise InvalidArgumentError(
                 "`alpha_channel=keep` is for files that are written; leave `real_time=True` out"
             )
+        if self.slide_s is not None and not 0 < self.slide_s < math.inf:
+            raise InvalidArgumentError(f"`slide_s` {self.slide_s:g} is not above 0")
+        if self.slide_s is not None and not self.real_time:
+            raise InvalidArgumentError("`slide_s` is for what is shown live; give `rate` to make a video")
+        if self.slide_s is not None and self.rate is not None:
+            raise InvalidArgumentError("`slide_s` and `rate` are two ways to say how long; leave one out")
         if self.loop and not self.real_time:
             raise InvalidArgumentError("`loop=True` never ends; it goes with `real_time=True`")
 

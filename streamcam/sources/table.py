@@ -22,6 +22,8 @@ from streamcam.sources.files import check_input_file, is_file
 from streamcam.sources.images import is_image, open_image
 from streamcam.sources.lent_camera import is_lent_camera, open_lent_camera
 from streamcam.sources.network import check_url, is_stream_url, open_stream
+from streamcam.sources.pipe import open_pipe
+from streamcam.sources.screen import is_screen, open_screen
 from streamcam.sources.sequences import files_matching, is_glob, is_sequence, open_sequence
 from streamcam.sources.settings import SourceSettings
 from streamcam.sources.video import open_video
@@ -54,7 +56,9 @@ _SEQUENCE = frozenset(
 _VIDEO = _SEQUENCE | {"range", "video_stream", "keep_interlaced", "hwaccel"}
 
 
-def _open_standard_input(_location: Location, settings: SourceSettings) -> Source:
+def _open_standard_input(location: Location, settings: SourceSettings) -> Source:
+    if settings.real_time:
+        return open_pipe(location, settings)
     return fetch_standard_input(lambda path: open_source(path, settings))
 
 
@@ -71,11 +75,12 @@ SOURCES: dict[str, SourceKind] = {
     "standard input": SourceKind(is_standard_input, _open_standard_input, _VIDEO),
     "web file": SourceKind(is_web_url, _open_web_file, _VIDEO),
     "network stream": SourceKind(is_stream_url, open_stream, frozenset({"real_time"})),
+    "screen": SourceKind(is_screen, open_screen, frozenset({"rate", "real_time"})),
     "lent camera": SourceKind(is_lent_camera, open_lent_camera, frozenset({"real_time"})),
     "camera": SourceKind(is_camera, open_camera, frozenset({"size", "rate", "mirror", "real_time"})),
     "animation": SourceKind(is_animation, open_animation, _SEQUENCE),
     "image": SourceKind(lambda location: is_file(location) and is_image(location), open_image, _IMAGE),
-    "image sequence": SourceKind(is_sequence, open_sequence, _SEQUENCE | {"range"}),
+    "image sequence": SourceKind(is_sequence, open_sequence, _SEQUENCE | {"range", "slide_s"}),
     "video": SourceKind(is_file, open_video, _VIDEO),
 }
 """Name of a kind → how it is recognized and opened."""
@@ -90,7 +95,8 @@ def open_source(location: Location, settings: SourceSettings | None = None) -> S
     Args:
         location: A file's path; a pattern for numbered images (``frames/%05d.png``), a folder of images or a
             pattern of names (``frames/*.png``); ``"-"`` for standard input; a camera's number (0 or ``"0"``)
-            or device path; the URL of a file on a web server or of a stream.
+            or device path; ``"screen:"`` for this computer's, or a part of it (``"screen:640x480+100+50"``);
+            the URL of a file on a web server or of a stream.
         settings: How it is read; the defaults if None.
 
     Returns:
@@ -106,7 +112,8 @@ def open_source(location: Location, settings: SourceSettings | None = None) -> S
     if is_glob(location) and not is_file(location):
         check_url(location)
         matches = files_matching(location)
-        location = matches[0] if len(matches) == 1 else location
+        is_slide = settings.real_time and is_image(matches[0])
+        location = matches[0] if len(matches) == 1 and not is_slide else location
     for name, kind in SOURCES.items():
         if kind.recognize(location):
             return _open_as(name, location, settings)

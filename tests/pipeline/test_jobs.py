@@ -9,7 +9,7 @@ from media_factory import make_clip
 from PIL import Image
 
 from streamcam.errors import InvalidArgumentError, OutputExistsError, SourceNotFoundError
-from streamcam.pipeline.jobs import base_directory, is_for_many, list_jobs, make_directories
+from streamcam.pipeline.jobs import OutputsBeside, base_directory, is_for_many, list_jobs, make_directories
 
 
 @pytest.fixture
@@ -63,11 +63,11 @@ def test_fields_of_a_name() -> None:
 
 
 def test_sidecars_are_named_as_outputs_are() -> None:
-    (job,) = list_jobs(["a.mp4"], "out", "maps/{stem}.jsonl")
+    (job,) = list_jobs(["a.mp4"], "out", OutputsBeside(sidecar="maps/{stem}.jsonl"))
     assert job.outputs == (Path("out/a.mp4"), Path("maps/a.jsonl"))
-    (job,) = list_jobs(["a.mp4"], "out", "maps")
+    (job,) = list_jobs(["a.mp4"], "out", OutputsBeside(sidecar="maps"))
     assert job.sidecar == Path("maps/a.jsonl")
-    (job,) = list_jobs(["a.mp4"], "out", evidence="kept")
+    (job,) = list_jobs(["a.mp4"], "out", OutputsBeside(evidence="kept"))
     assert job.outputs == (Path("out/a.mp4"), Path("kept/a.h5"))
 
 
@@ -100,6 +100,7 @@ def test_the_directory_that_all_outputs_lie_under(output: str, directory: str) -
     ("sources", "output", "error", "words"),
     [
         (["a.mp4", "b.mp4"], "out.mp4", InvalidArgumentError, "is one file for 2 inputs; give a folder"),
+        (["a.mp4", "b.mp4"], "-", InvalidArgumentError, "standard output is one stream for 2 inputs"),
         (["a.mp4"], "{sten}.mp4", InvalidArgumentError, r"\{sten\} stands for nothing"),
         (["a.mp4"], "{stem:d}.mp4", InvalidArgumentError, "is no name for outputs"),
         (
@@ -130,7 +131,7 @@ def test_an_output_that_links_to_an_input_is_refused(videos: Path) -> None:
 
 @pytest.mark.usefixtures("videos")
 def test_directories_are_made() -> None:
-    make_directories(list_jobs(["a.mp4"], "one/two/{stem}.mp4", "three"))
+    make_directories(list_jobs(["a.mp4"], "one/two/{stem}.mp4", OutputsBeside(sidecar="three")))
     assert Path("one/two").is_dir()
     assert Path("three").is_dir()
     with pytest.raises(FileNotFoundError, match=r"no directory 'videos/c.jpg'"):

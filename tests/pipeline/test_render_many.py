@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import http.server
 import json
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import PIL.Image
 import pytest
 from media_factory import frame_times_of, make_clip, truncate
-from stage_fakes import FakeExplainer
+from stage_fakes import LIMIT_S, FakeExplainer
 
 import streamcam
 from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError
+from streamcam.localization import LocalizationSettings
 from streamcam.overlay import OverlaySettings
+from streamcam.pipeline.jobs import RenderJob
 from streamcam.pipeline.manifest import Manifest, ManifestEntry, read_manifest
-from streamcam.pipeline.render_many import JobResult, RenderManyResult, plan_many
+from streamcam.pipeline.many_results import JobResult, RenderManyResult
+from streamcam.pipeline.render_many import plan_many
+from streamcam.pipeline.results import Progress
 from streamcam.pipeline.settings import RenderSettings
 
 FRAMES = 6
@@ -157,6 +166,120 @@ def test_interrupted_work_is_resumed(videos: list[Path]) -> None:
     assert list(Path("out").glob("*.parts")) == []
 
 
+def test_inputs_of_every_kind_beside_each_other(
+    videos: list[Path], monkeypatch: pytest.MonkeyPatch, web_folder: str
+) -> None:
+    images = [PIL.Image.new("RGB", (32, 24), color) for color in ("red", "green", "blue")]
+    images[0].save("pages.tiff", save_all=True, append_images=images[1:])
+    images[0].save("still.avif")
+    images[0].save("moving.avif", save_all=True, append_images=images[1:])
+    Path("frames").mkdir()
+    for number, image in enumerate(images):
+        image.save(f"frames/{number:05}.png")
+    Path("b c.mp4").write_bytes(videos[2].read_bytes())
+    sources = ["a.mp4", "-", f"{web_folder}/b%20c.mp4?key=1", f"{web_folder}/none.mp4", "frames/%05d.png"]
+    sources += ["pages.tiff", "still.avif", "moving.avif"]
+    with videos[2].open() as piped:
+        monkeypatch.setattr("sys.stdin", piped)
+        result = streamcam.render_many(sources, "out", FakeExplainer(), jobs=1)  # type: ignore[arg-type]
+    outcome = {job.job.output.name: (job.status, job.frames) for job in result.jobs}
+    assert outcome == {
+        "a.mp4": ("done", FRAMES),
+        "stdin.mp4": ("done", FRAMES + 1),
+        "b c.mp4": ("done", FRAMES + 1),
+        "none.mp4": ("failed", 0),
+        "frames.mp4": ("done", 3),
+        "pages.png": ("done", 1),
+        "still.png": ("done", 1),
+        "moving.mp4": ("done", 3),
+    }
+    assert "(404 File not found)" in str(result.jobs[3].error)
+
+
+@pytest.fixture
+def web_folder(videos: list[Path]) -> Iterator[str]:
+    """The address of a server of the current folder."""
+    handler = functools.partial(QuietHandler, directory=str(videos[0].parent.absolute()))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def meeting(action: Callable[[], None] = lambda: None) -> Callable[[int], None]:
+    """Return what lets the first batches of two files wait for each other, and then do something once."""
+    both = threading.Barrier(2, action)
+    came: set[threading.Thread] = set()
+
+    def meet(_batch: int) -> None:
+        thread = threading.current_thread()
+        if thread not in came and len(came) < 2:
+            came.add(thread)
+            both.wait(LIMIT_S)
+
+    return meet
+
+
+def test_two_beside_each_other_give_the_same(videos: list[Path]) -> None:
+    run(videos)
+    alone = {path.name: path.read_bytes() for path in Path("out").glob("*.mp4")}
+    order: list[str] = []
+    result = streamcam.render_many(
+        videos,
+        "beside",
+        FakeExplainer(before=meeting()),  # type: ignore[arg-type]
+        jobs=2,
+        on_progress=lambda job, progress: order.append(f"{job.source} {progress.info.name}"),
+    )
+    assert statuses(result) == ["done", "failed", "done"]
+    assert {path.name: path.read_bytes() for path in Path("beside").glob("*.mp4")} == alone
+    assert sorted(order) == ["a.mp4 a.mp4"] * FRAMES + ["c.mp4 c.mp4"] * (FRAMES + 1)
+    entries = {entry.output: entry.status for entry in read_manifest(Path("beside"))}
+    assert entries == {"a.mp4": "done", "b.mp4": "failed", "c.mp4": "done"}
+
+
+def test_stopping_ends_all_that_run(videos: list[Path]) -> None:
+    for path in videos:
+        make_clip(path, frames=LONG)
+    with plan_many(videos, "out") as plan:
+        result = plan.run(FakeExplainer(before=meeting(plan.stop)), jobs=2)  # type: ignore[arg-type]
+    assert result.interrupted
+    assert statuses(result) == ["interrupted", "interrupted"]
+    assert statuses(run(videos)) == ["done", "done", "done"]
+
+
+def test_what_goes_wrong_beside_is_raised(videos: list[Path]) -> None:
+    def fail(_job: RenderJob, _progress: Progress) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        streamcam.render_many(
+            videos,
+            "out",
+            FakeExplainer(before=meeting()),  # type: ignore[arg-type]
+            jobs=2,
+            on_progress=fail,
+        )
+    assert len(list(Path("out").glob("*.mp4"))) < 2
+
+
+@pytest.mark.parametrize("jobs", [0, -1])
+def test_how_many_jobs_there_can_be(videos: list[Path], jobs: int) -> None:
+    with pytest.raises(
+        InvalidArgumentError, match=f"`jobs` is a whole number from 1 up, or 'auto', not {jobs}"
+    ):
+        streamcam.render_many(videos, "out", FakeExplainer(), jobs=jobs)  # type: ignore[arg-type]
+    assert manifest() == {}
+
+
 def test_wrong_settings_are_no_fault_of_a_file(videos: list[Path]) -> None:
     with pytest.raises(InvalidArgumentError, match="unknown color map 'mauve'"):
         run(videos, settings=RenderSettings(overlay=OverlaySettings(colormap="mauve")))
@@ -212,8 +335,56 @@ def test_the_last_line_about_an_output_counts(tmp_path: Path) -> None:
     assert read_manifest(tmp_path)[0].messages == ("fine",)
 
 
-@pytest.mark.parametrize("name", ["masks", "annotations"])
-def test_masks_and_annotations_are_for_one_input(videos: list[Path], name: str) -> None:
-    settings = RenderSettings(**{name: "masks" if name == "masks" else ("boxes.json",)})
-    with pytest.raises(InvalidArgumentError, match=f"`{name}` '.*' is for one input"):
-        run(videos, settings=settings)
+def test_masks_and_annotations_of_each(videos: list[Path]) -> None:
+    def settings(masks: str, *annotations: str) -> RenderSettings:
+        return RenderSettings(
+            localization=LocalizationSettings(boxes=True), masks=masks, annotations=annotations
+        )
+
+    asked = settings("masks", "{stem}.json", "labels/{stem}/%05d.txt")
+    assert statuses(run(videos, settings=asked)) == ["done", "failed", "done"]
+    Path("alone/labels").mkdir(parents=True)
+    streamcam.render(
+        "c.mp4",
+        "alone/c.mp4",
+        FakeExplainer(),  # type: ignore[arg-type]
+        settings=settings("alone/masks", "alone/c.json", "alone/labels/%05d.txt"),
+    )
+    for mine, alone in (("masks/c", "alone/masks"), ("labels/c", "alone/labels")):
+        names = [path.name for path in sorted(Path(alone).iterdir())]
+        assert len(names) >= FRAMES + 1
+        assert [path.name for path in sorted(Path(mine).iterdir())] == names
+        assert all(Path(mine, each).read_bytes() == Path(alone, each).read_bytes() for each in names)
+    annotations, alone_too = (json.loads(Path(name).read_text()) for name in ("c.json", "alone/c.json"))
+    assert annotations["annotations"] == alone_too["annotations"]
+    assert statuses(run(videos, settings=asked)) == ["kept", "failed", "kept"]
+    Path("masks/a/00001.png").unlink()
+    for path in Path("labels/c").glob("0*.txt"):
+        path.unlink()
+    assert statuses(run(videos, settings=asked)) == ["kept", "failed", "done"]
+    assert statuses(run(videos, settings=settings("masks/{stem}.mkv"))) == ["done", "failed", "done"]
+    assert Path("masks/c.mkv").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (RenderSettings(masks="masks.mkv"), r"'masks.mkv' is one file for 3 inputs; .*\{stem\}-heat.mkv"),
+        (RenderSettings(annotations=("boxes.json",)), "'boxes.json' is one file for 3 inputs"),
+        (
+            RenderSettings(annotations=("boxes",)),
+            r"'boxes' tells no kind; .*boxes/\{stem\}.json",
+        ),
+        (
+            RenderSettings(annotations=("labels/{stem}%05d.txt",)),
+            "be written to 'labels/classes.txt'",
+        ),
+    ],
+)
+def test_files_beside_that_are_not_of_each(
+    videos: list[Path], settings: RenderSettings, message: str
+) -> None:
+    explainer = FakeExplainer()
+    with pytest.raises(InvalidArgumentError, match=message):
+        run(videos, explainer, settings)
+    assert explainer.batches == []

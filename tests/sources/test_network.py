@@ -20,7 +20,7 @@ from stage_fakes import LIMIT_S
 from streamcam.errors import InvalidArgumentError, SourceError, UnknownNameError
 from streamcam.media.urls import redact
 from streamcam.sources import capture as capture_module
-from streamcam.sources import network, open_source
+from streamcam.sources import open_source, stream_capture
 from streamcam.sources.network import NetworkCapture
 
 
@@ -241,7 +241,7 @@ def test_audio_is_not_waited_behind(tmp_path: Path) -> None:
 
 
 def test_images_that_no_memory_holds_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network, "LARGEST_PIXELS", 64 * 48 - 1)
+    monkeypatch.setattr(stream_capture, "LARGEST_PIXELS", 64 * 48 - 1)
     with pytest.raises(SourceError, match="sends images of 64x48, which are too large"):
         taken_in(tmp_path)
 
@@ -249,7 +249,7 @@ def test_images_that_no_memory_holds_are_refused(tmp_path: Path, monkeypatch: py
 def test_a_stream_that_goes_on_without_images_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(network, "_NO_IMAGE_S", 0.0)
+    monkeypatch.setattr(stream_capture, "_NO_IMAGE_S", 0.0)
     with pytest.raises(SourceError, match="has sent no image for 0 s"):
         taken_in(tmp_path)
 

@@ -7,15 +7,19 @@ import functools
 import http.server
 import io
 import itertools
+import os
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
+from av.container import InputContainer
 from media_factory import make_clip
 from PIL import Image
 from stage_fakes import LIMIT_S, FakeExplainer
@@ -34,6 +38,8 @@ from streamcam.sources import (
     camera,
     open_source,
 )
+from streamcam.sources.capture import ReconnectingSource
+from streamcam.sources.screen import ScreenCapture
 
 ENOUGH = 5
 """A live source is stopped after so many frames."""
@@ -133,6 +139,34 @@ def of_web_file(_folder: Path, request: pytest.FixtureRequest) -> Source:
     return open_source(request.getfixturevalue("url"))
 
 
+def of_pipe(folder: Path, request: pytest.FixtureRequest) -> Source:
+    """Open a pipe that a thread fills as long as somebody reads."""
+    reading, writing = os.pipe()
+    video = make_clip(folder / "clip.ts", frames=10).read_bytes()
+
+    def send() -> None:
+        with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:
+            pipe.write(video)
+
+    threading.Thread(target=send).start()
+    request.addfinalizer(lambda: os.close(reading))
+    piped = types.SimpleNamespace(fileno=lambda: reading, isatty=lambda: False)
+    request.getfixturevalue("monkeypatch").setattr("sys.stdin", piped)
+    return open_source("-", SourceSettings(real_time=True))
+
+
+class FakeGrabber(ScreenCapture):
+    """Grabs a video instead of a screen."""
+
+    def connect(self) -> InputContainer:
+        return av.open(str(self.name))
+
+
+def of_screen(folder: Path, _request: pytest.FixtureRequest) -> Source:
+    clip = make_clip(folder / "clip.ts", frames=10)
+    return ReconnectingSource(FakeGrabber(str(clip), "x11grab", None, SourceSettings()))
+
+
 def of_standard_input(folder: Path, request: pytest.FixtureRequest) -> Source:
     sent = io.TextIOWrapper(io.BytesIO(make_clip(folder / "clip.mp4").read_bytes()))
     request.getfixturevalue("monkeypatch").setattr("sys.stdin", sent)
@@ -168,6 +202,11 @@ EXAMPLES: dict[tuple[str, str], Opener] = {
     ("image sequence", "played"): lambda folder, _request: open_source(
         make_sequence(folder), SourceSettings(real_time=True)
     ),
+    ("image sequence", "slide show"): lambda folder, _request: open_source(
+        make_sequence(folder).parent, SourceSettings(real_time=True, slide_s=0.4)
+    ),
+    ("screen", "all"): of_screen,
+    ("standard input", "pipe"): of_pipe,
     ("lent camera", "browser"): of_browser,
     ("camera", "number"): of_camera,
     ("network stream", "http"): of_stream,
@@ -314,6 +353,7 @@ LOCATIONS: dict[str, str] = {
     "standard input": "-",
     "web file": "http://127.0.0.1:9/clip.mp4",
     "network stream": "rtsp://127.0.0.1:9/cam",
+    "screen": "screen:",
     "lent camera": "browser",
     "camera": "0",
     "animation": "dance.webp",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -157,6 +158,9 @@ class FakeExplainer:
             "target_layer": self.target_layer,
             "fit": self.fit,
         }
+
+    def beside(self) -> FakeExplainer:
+        return copy.copy(self)  # with the same list of batches
 
     def identity(self) -> dict[str, object]:
         return {"model": self.settings["model"], "batch": self.batch_size}

@@ -68,6 +68,7 @@ class SplitNetwork:
         self._batch_size = batch_size
         self._candidates = list(backbones)
         self._backbones: dict[tuple[object, ...], OpenVinoBackbone] = {}
+        self._converted_again: dict[tuple[object, ...], OpenVinoBackbone | None] = {}
         self._used: OpenVinoBackbone | None = None
 
     @property
@@ -79,6 +80,12 @@ class SplitNetwork:
         """Return the same network whose answer is read by another model."""
         other = copy.copy(self)
         other._model = model
+        return other
+
+    def beside(self) -> SplitNetwork:
+        """Return the same network for another video, whose images are compared with torch by themselves."""
+        other = copy.copy(self)
+        other._backbones = {}
         return other
 
     @functools.cached_property
@@ -103,6 +110,10 @@ class SplitNetwork:
         self._used = self._backbones[kind]
         outputs = self._used.run(images, self._batch_size if batch_size is None else batch_size)
         return self._with_head(outputs, _size(images))
+
+    def forget(self) -> None:
+        """Compare the next batch of every shape with torch again."""
+        self._backbones.clear()
 
     def drop_imprecise(self, size: tuple[int, int], store: ModelCache | None) -> None:
         """Check every precision but the last on test images, and drop those that lose too much.
@@ -144,7 +155,11 @@ class SplitNetwork:
         if self._agrees(last, image, expected):
             return last
         # Some networks' Python looks at the size of their input, and tracing writes that size down.
-        again = convert_again(last, self._halves.backbone, self._prepared(image))
+        kind = (image.dtype, _size(image))
+        if kind not in self._converted_again:
+            example = self._prepared(image)
+            self._converted_again[kind] = convert_again(last, self._halves.backbone, example)
+        again = self._converted_again[kind]
         if again is not None and self._agrees(again, image, expected):
             return again
         raise BackendMismatchError

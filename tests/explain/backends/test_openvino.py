@@ -20,8 +20,12 @@ from torchvision.models import get_model
 from streamcam.errors import InvalidArgumentError, UnknownNameError
 from streamcam.explain import Explainer
 from streamcam.explain.backends import split, split_network
+from streamcam.explanations import Explanation
+from streamcam.frames import Frame
 from streamcam.models import Classifier, InputSpec, Layer
 from streamcam.models.labels import numbered_labels
+from streamcam.sources.given_images import frames_of
+from streamcam.temporal import TemporalSettings, Tracker
 
 
 def network(name: str = "resnet18", size: int = 64) -> Classifier:
@@ -108,6 +112,31 @@ def test_an_backend_that_computes_something_else_is_given_up(monkeypatch: pytest
     assert "differently from torch" in explainer.backend_reason
     ((index, heatmap),) = expected.heatmaps.items()
     np.testing.assert_array_equal(explanation.heatmaps[index], heatmap)
+
+
+def test_what_one_video_decided_does_not_hold_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = frames_of(new_images(2, 64, 64))
+    expected = Explainer(network(), backend="openvino", precision="fp32").explain_frames(frames[:1])
+    explainer = Explainer(network(), backend="openvino", precision="fp32")
+    with monkeypatch.context() as patch:
+        patch.setattr(split_network, "close_to", lambda *_: False)
+        explain_observed(explainer, frames[0], tracker := Tracker(TemporalSettings()))
+    assert explainer.backend == "torch"
+    explain_observed(explainer, frames[1], tracker)  # no beginning
+    assert explainer.backend == "torch"
+    assert any("differently from torch" in note for note in explainer.notes)
+    explanation = explain_observed(explainer, frames[0], Tracker(TemporalSettings()))
+    assert explainer.backend == "openvino"
+    assert "differently from torch" not in explainer.backend_reason
+    assert not any("differently from torch" in note for note in explainer.notes)
+    ((index, heatmap),) = explanation.heatmaps.items()
+    np.testing.assert_array_equal(heatmap, expected[0].heatmaps[index])
+
+
+def explain_observed(explainer: Explainer, frame: Frame, tracker: Tracker) -> Explanation:
+    tracker.observe(frame)
+    (explanation,) = explainer.explain_frames([frame], tracker)
+    return explanation
 
 
 @pytest.mark.parametrize(
