@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from streamcam.errors import InvalidArgumentError
+from streamcam.explain.cores import available_cores
 from streamcam.explain.devices import choose_device
 from streamcam.explain.hooks import evaluating, without_inference_tensors
 from streamcam.explain.preparation import PreparedModel, prepare_model
-from streamcam.explain.threads import available_cores, torch_threads
+from streamcam.explain.threads import torch_threads
 from streamcam.media.scaling import Resampler
 from streamcam.models import Layer, Model, choose_target_layers
 from streamcam.sources.given_images import frame_of
