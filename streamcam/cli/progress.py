@@ -163,15 +163,16 @@ class ProgressLine(ProgressRow):
 
 
 @contextlib.contextmanager
-def showing_activities(show: Callable[[str], None]) -> Iterator[None]:
+def showing_activities(show: Callable[[str], None], kind: str = "activity") -> Iterator[None]:
     """Show what the library says in its log that it is doing, where that takes seconds.
 
     Args:
         show: Called with each activity, in the thread that it is done in.
+        kind: ``"activity"``, or ``"progress"`` for the runs that a map of many takes.
     """
 
     def look(record: logging.LogRecord) -> bool:
-        if getattr(record, "activity", False):
+        if getattr(record, kind, False):
             show(record.getMessage())
         return True
 

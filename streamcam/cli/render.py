@@ -25,7 +25,7 @@ from streamcam.cli.options import (
 )
 from streamcam.cli.options.values import COUNT_OR_AUTO
 from streamcam.cli.outcome import abort_message, print_outcome, print_result, resume_message
-from streamcam.cli.progress import ProgressLine
+from streamcam.cli.progress import ProgressLine, showing_activities
 from streamcam.cli.signals import SignalCount, leave, stop_on_signal
 
 if TYPE_CHECKING:
@@ -192,6 +192,8 @@ def run_plan(
             departure = abort_message(output if resume else None)
             chosen = load(line)
             line.begin(f"{activity} the first frames")
+            if plan.info.is_still:  # a video has its frames to count
+                handling.enter_context(showing_activities(line.begin, "progress"))
             result = plan.run(
                 chosen,
                 on_progress=line.update,

@@ -27,7 +27,7 @@ from streamcam.explain.compatibility import (
     check_method,
     check_settings,
     choose_method,
-    note_on_objects,
+    notes_on,
 )
 from streamcam.explain.devices import choose_device, choose_precision
 from streamcam.explain.hooks import evaluating, twice_differentiable_attention, without_inference_tensors
@@ -147,7 +147,7 @@ class Explainer:
             prepared = with_reference(prepared, reference, self.device)
         self.model = model = prepared.model
         self.top_k = min(top_k, len(model.labels))
-        chosen = (device_choice.note, precisions.note, note_on_objects(self.method, self.targets))
+        chosen = (device_choice.note, precisions.note, *notes_on(self.method, self.targets, model.labels))
         self.notes: list[str] = [*model.notes, *(note for note in chosen if note), *prepared.notes]
         probe = prepared.probe
         self.fit = probe.fit

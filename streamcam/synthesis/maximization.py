@@ -57,7 +57,7 @@ _log = logging.getLogger("streamcam.synthesis")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class MaximizeSettings:
-    """What images are made for, and how."""
+    """Settings of images that are made for classes and channels."""
 
     classes: Sequence[int | str] = ()
     """Classes, by index or name, an image each."""
