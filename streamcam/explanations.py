@@ -189,7 +189,7 @@ class Explanation:
 
     @property
     def warning(self) -> str:
-        """What must be said beside the maps, a sentence; empty if nothing."""
+        """A sentence that must stand beside the maps; empty if none."""
         return UNTRUSTED_METHODS.get(self.method, "")
 
     @property

@@ -1,4 +1,4 @@
-"""What a method costs, said before it starts."""
+"""The cost of a method, said before it starts."""
 
 from __future__ import annotations
 
