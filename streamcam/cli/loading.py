@@ -66,18 +66,15 @@ def load_explainers(
     names = names or (model["name"],)
     line.begin(f"loading {', '.join(names)}")
     from streamcam.explain import Explainer
-    from streamcam.explain.costs import describe_cost
     from streamcam.models import load_model
 
     any_shape = explainer["fit"] == "full"
     networks = [load_model(**{**model, "name": name}, any_shape=any_shape) for name in names]
-    with showing_activities(line.begin):
-        explainers = [Explainer(network, **explainer) for network in networks]
-    for each in explainers:
-        cost = describe_cost(each)
-        if cost is not None:
-            line.print_above(f"note: {cost}")
-    return explainers
+    with (
+        showing_activities(line.begin),
+        showing_activities(lambda cost: line.print_above(f"note: {cost}"), "cost"),
+    ):
+        return [Explainer(network, **explainer) for network in networks]
 
 
 def load_explainer(model: dict[str, Any], explainer: dict[str, Any], line: ProgressLine) -> Explainer:

@@ -168,7 +168,8 @@ def showing_activities(show: Callable[[str], None], kind: str = "activity") -> I
 
     Args:
         show: Called with each activity, in the thread that it is done in.
-        kind: ``"activity"``, or ``"progress"`` for the runs that a map of many takes.
+        kind: ``"activity"``, ``"progress"`` for the runs that a map of many takes, or ``"cost"`` for how many
+            these will be.
     """
 
     def look(record: logging.LogRecord) -> bool:

@@ -29,6 +29,7 @@ from streamcam.explain.compatibility import (
     choose_method,
     notes_on,
 )
+from streamcam.explain.costs import announce_cost
 from streamcam.explain.devices import choose_device, choose_precision
 from streamcam.explain.hooks import evaluating, twice_differentiable_attention, without_inference_tensors
 from streamcam.explain.memory import choose_batch_size, run_what_fits
@@ -198,6 +199,7 @@ class Explainer:
         _logger.info("backend %s in %s: %s", self.backend, self.precision, self.backend_reason)
         for note in self.notes:
             _logger.info("%s", note)
+        announce_cost(self)
 
     def __repr__(self) -> str:
         return (

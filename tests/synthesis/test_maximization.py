@@ -132,7 +132,7 @@ def test_networks_of_clips_are_refused() -> None:
 
 @pytest.mark.slow
 def test_two_classes_of_the_default_network_are_recognized_from_elsewhere_too() -> None:
-    images = maximize(streamcam.load_model(), MaximizeSettings(["espresso", "goldfish"], steps=96))
+    images = maximize(streamcam.load_model(), MaximizeSettings(["espresso", "goldfish"], steps=64))
     for image in images:
         assert image.least_probability is not None
         assert image.least_probability > 0.9, image.name
