@@ -30,6 +30,7 @@ GALLERY: dict[str, tuple[str, float | None]] = {
     "boxes": ("render --boxes", TRIPOD_S),
     "methods": ("compare --methods gradcam,hirescam,gradcam++,layercam,eigencam", CAT_S),
     "layers": ("compare --layers auto:5", CAT_S),
+    "change": ("maximize --class goldfish --from media/sample.mp4@4.8 --steps 120", None),
     "maximize": ("maximize --class monarch --class volcano --class daisy --class tripod", None),
 }
 """Name → the command, without input and output, and the moment that is shown; None for one without input."""
