@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from streamcam.cli.progress import ProgressLine, showing_activities
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer
+    from streamcam.explain.compiled.explainer import CompiledExplainer
     from streamcam.pipeline.settings import RenderSettings
 
 
@@ -70,14 +72,32 @@ def load_explainers(
 
     any_shape = explainer["fit"] == "full"
     networks = [load_model(**{**model, "name": name}, any_shape=any_shape) for name in names]
+    with _showing(line):
+        return [Explainer(network, **explainer) for network in networks]
+
+
+def load_explainer(
+    model: dict[str, Any], explainer: dict[str, Any], line: ProgressLine
+) -> Explainer | CompiledExplainer:
+    """Load what explains frames: a network, or without torch what was compiled of it before.
+
+    Args:
+        model: Arguments of `load_model`.
+        explainer: Arguments of `Explainer`.
+        line: Shows what is being done, until the first frames.
+    """
+    line.begin(f"loading {model['name']}")
+    from streamcam.explain.compiled.loading import load_explainer as load
+
+    with _showing(line):
+        return load(model, explainer)
+
+
+@contextlib.contextmanager
+def _showing(line: ProgressLine) -> Iterator[None]:
+    """Show what is being done, and say what the method will cost."""
     with (
         showing_activities(line.begin),
         showing_activities(lambda cost: line.print_above(f"note: {cost}"), "cost"),
     ):
-        return [Explainer(network, **explainer) for network in networks]
-
-
-def load_explainer(model: dict[str, Any], explainer: dict[str, Any], line: ProgressLine) -> Explainer:
-    """Load one network, and return its explainer; see `load_explainers`."""
-    (chosen,) = load_explainers(model, explainer, line)
-    return chosen
+        yield

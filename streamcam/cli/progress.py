@@ -175,11 +175,11 @@ def showing_activities(show: Callable[[str], None], kind: str = "activity") -> I
     def look(record: logging.LogRecord) -> bool:
         if getattr(record, kind, False):
             show(record.getMessage())
-        return True
+        return record.levelno >= usual
 
     # A filter and not a handler: where there is no handler, Python prints warnings by itself.
     logger = logging.getLogger("streamcam.explain")
-    level = logger.level
+    level, usual = logger.level, logger.getEffectiveLevel()
     logger.addFilter(look)
     if not logger.isEnabledFor(logging.INFO):
         logger.setLevel(logging.INFO)
