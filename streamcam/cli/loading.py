@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from streamcam.cli.progress import ProgressLine, showing_activities
@@ -93,11 +93,6 @@ def load_explainer(
         return load(model, explainer)
 
 
-@contextlib.contextmanager
-def _showing(line: ProgressLine) -> Iterator[None]:
+def _showing(line: ProgressLine) -> contextlib.AbstractContextManager[None]:
     """Show what is being done, and say what the method will cost."""
-    with (
-        showing_activities(line.begin),
-        showing_activities(lambda cost: line.print_above(f"note: {cost}"), "cost"),
-    ):
-        yield
+    return showing_activities(line.begin, {"cost": lambda cost: line.print_above(f"note: {cost}")})

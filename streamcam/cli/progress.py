@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -163,18 +163,21 @@ class ProgressLine(ProgressRow):
 
 
 @contextlib.contextmanager
-def showing_activities(show: Callable[[str], None], kind: str = "activity") -> Iterator[None]:
+def showing_activities(
+    show: Callable[[str], None], others: Mapping[str, Callable[[str], None]] | None = None
+) -> Iterator[None]:
     """Show what the library says in its log that it is doing, where that takes seconds.
 
     Args:
         show: Called with each activity, in the thread that it is done in.
-        kind: ``"activity"``, ``"progress"`` for the runs that a map of many takes, or ``"cost"`` for how many
-            these will be.
+        others: What is called with other records: of ``"progress"`` with the runs that a map of many takes, of
+            ``"cost"`` with how many these will be.
     """
 
     def look(record: logging.LogRecord) -> bool:
-        if getattr(record, kind, False):
-            show(record.getMessage())
+        for kind, show_kind in {"activity": show, **(others or {})}.items():
+            if getattr(record, kind, False):
+                show_kind(record.getMessage())
         return record.levelno >= usual
 
     # A filter and not a handler: where there is no handler, Python prints warnings by itself.
