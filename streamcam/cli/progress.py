@@ -170,8 +170,8 @@ def showing_activities(
 
     Args:
         show: Called with each activity, in the thread that it is done in.
-        others: What is called with other records: of ``"progress"`` with the runs that a map of many takes, of
-            ``"cost"`` with how many these will be.
+        others: Called with other records: ``"progress"`` with the runs that a map of many takes, ``"cost"``
+            with how many these will be.
     """
 
     def look(record: logging.LogRecord) -> bool:
