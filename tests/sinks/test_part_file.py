@@ -121,7 +121,7 @@ def test_files_that_do_not_exist_are_compared_by_name(tmp_path: Path) -> None:
             True,
             r"of kind 'video', which cannot be made from an image; use .*heat.png \(.jpg .*raw maps",
         ),
-        ("out", True, "what to make from an image; use one of: image as in heat.png"),
+        ("out", True, "what to make from an image; name it like one of: heat.png, raw.jsonl, "),
     ],
 )
 def test_videos_become_videos_and_images_images(name: str, is_still: bool, told: str, tmp_path: Path) -> None:
