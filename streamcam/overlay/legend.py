@@ -94,7 +94,7 @@ class _LegendRenderer:
         self._coding = coding
 
     def count_rows(self, height: int) -> int:
-        """Return how many classes there is room for in so many rows of pixels."""
+        """Return how many classes there is room for in this height, in pixels."""
         return (height - 2 * self._space) // self._row_height
 
     @property

@@ -206,9 +206,9 @@ def _refusal(location: str, info: SourceInfo, kinds: list[SinkKind]) -> InvalidA
     ways = ", ".join(kind.example for kind in SINKS if kind.takes(kind.example, info))
     if kinds:
         return InvalidArgumentError(
-            f"{name!r} is of kind {kinds[0].name!r}, which cannot be made from {source}; name it like one "
-            f"of: {ways}"
+            f"{name!r} is of kind {kinds[0].name!r}, which cannot be made from {source}; use a name "
+            f"like one of: {ways}"
         )
     return InvalidArgumentError(
-        f"cannot tell from {name!r} what to make from {source}; name it like one of: {ways}"
+        f"cannot tell from {name!r} what to make from {source}; use a name like one of: {ways}"
     )
