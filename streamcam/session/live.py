@@ -20,6 +20,7 @@ from streamcam.session.session import LiveSession
 from streamcam.session.settings import LiveSettings
 from streamcam.session.state import ExplainRequest
 from streamcam.session.threads import ExplainerFor
+from streamcam.session.virtual_camera import VirtualCamera
 from streamcam.sinks import check_output
 from streamcam.sources import LentCamera, Source, SourceSettings, open_source
 
@@ -110,6 +111,8 @@ def open_session(
             all_outputs.append(Page(settings.page, camera))
         if "window" in displays:
             all_outputs.append(_open_window(opened.info.name))
+        if settings.virtual_camera:
+            all_outputs.append(VirtualCamera())
         all_outputs += [*outputs, *map(Publishing, settings.publish)]
         record = None if settings.record is None else Path(settings.record)
         all_outputs += [Recordings(folder, record=record), Snapshots(folder)]

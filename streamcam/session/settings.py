@@ -96,6 +96,8 @@ class LiveSettings:
     """How long to wait for a frame before failing, in seconds; None for ever."""
     publish: tuple[str, ...] = ()
     """Where to publish it: URLs with a scheme in `streamcam.sinks.PROTOCOLS`."""
+    virtual_camera: bool = False
+    """Whether other programs can take it for a webcam."""
     record: str | Path | None = None
     """A video to record to from the first frame on; None to record when asked to."""
     evidence: str | Path | None = None
