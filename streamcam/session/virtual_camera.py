@@ -60,7 +60,7 @@ class VirtualCamera(Output):
             SinkError: if the device takes none any more.
         """
         frame, state = live_frame.frame, live_frame.state
-        image = self._compositor.compose(frame, live_frame.heat, state.view.overlay)
+        image = self._compositor.compose_live(live_frame)
         if self._camera is None:
             rate = float(state.rate) if state.rate else _RATE
             self._camera = _open(image.width // 2 * 2, image.height // 2 * 2, rate)

@@ -30,7 +30,7 @@ from streamcam.session.page import limits
 from streamcam.session.page.messages import Fallback, Offer, Request, parse_message
 from streamcam.session.page.page import Page
 from streamcam.session.settings import LiveSettings, PageSettings
-from streamcam.session.state import ExplainRequest, LiveState
+from streamcam.session.state import ExplainRequest, LiveState, StreamState
 
 __all__ = ["page"]
 
@@ -153,7 +153,9 @@ def mutate(text: str, dice: random.Random) -> str:
 
 def test_mutants_of_messages_break_nothing() -> None:
     dice = random.Random(16)
-    state = LiveState("camera 0", ExplainRequest("fake"), facts=facts_of(ExplainRequest("fake")))
+    state = LiveState(
+        (StreamState("camera 0"),), ExplainRequest("fake"), facts=facts_of(ExplainRequest("fake"))
+    )
     taken = 0
     for _ in range(500):
         for message in MESSAGES:
@@ -171,7 +173,9 @@ def test_mutants_of_messages_break_nothing() -> None:
 
 @pytest.mark.parametrize("argument", ["NaN", "Infinity", "-1e999", "9" * 400, "1e300", "-1e10"])
 def test_numbers_out_of_all_bounds_are_refused_by_every_command(argument: str) -> None:
-    state = LiveState("camera 0", ExplainRequest("fake"), facts=facts_of(ExplainRequest("fake")))
+    state = LiveState(
+        (StreamState("camera 0"),), ExplainRequest("fake"), facts=facts_of(ExplainRequest("fake"))
+    )
     for command in COMMANDS:
         asked = parse_message(f'{{"name": "{command.name}", "argument": {argument}}}')
         assert isinstance(asked, Request)

@@ -15,11 +15,11 @@ from streamcam.session.events import Event, OutputReady
 from streamcam.session.live import open_session
 from streamcam.session.outputs import LiveFrame
 from streamcam.session.settings import LiveSettings
-from streamcam.session.state import ExplainRequest, LiveState
+from streamcam.session.state import ExplainRequest, LiveState, StreamState
 from streamcam.session.virtual_camera import VirtualCamera
 from streamcam.sources import SyntheticSource
 
-STATE = LiveState("camera 0", ExplainRequest("fake"))
+STATE = LiveState((StreamState("camera 0"),), ExplainRequest("fake"))
 
 
 class Device(pyvirtualcam.camera.Backend):
