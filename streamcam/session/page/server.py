@@ -21,7 +21,7 @@ from aiohttp import WSMsgType, web
 from streamcam.errors import SinkError
 from streamcam.pipeline.workers import Worker
 from streamcam.session.page import limits
-from streamcam.session.page.access import Access, Role, guard, stream_headers
+from streamcam.session.page.access import Access, Role, guard_for, stream_headers
 from streamcam.session.page.lending import LARGEST_IMAGE, Lending
 from streamcam.session.page.limits import Gate
 from streamcam.session.page.listening import listen
@@ -81,6 +81,7 @@ class PageServer:
         on_camera: Callable[[bytes | Image], None] | None = None,
         webrtc: WebRtc | None = None,
         tls: ssl.SSLContext | None = None,
+        frame_origins: Sequence[str] = (),
     ) -> None:
         """Take the port; nothing is served yet.
 
@@ -95,6 +96,7 @@ class PageServer:
                 the server's thread. None where no camera is lent.
             webrtc: Connects browsers by WebRTC; None to send images as JPEG only.
             tls: Certificate and key; None for HTTP.
+            frame_origins: Whose pages may hold this one in a frame.
 
         Raises:
             SinkError: if the port is taken, or there is no such address.
@@ -108,7 +110,7 @@ class PageServer:
         self._on_viewer = on_viewer
         self._lending = None if on_camera is None else Lending(on_camera, webrtc)
         self._webrtc = webrtc
-        self._tls = tls
+        self._tls, self._guard = tls, guard_for(frame_origins)
         self._image: bytes | None = None
         self._state = "{}"
         self._labels: tuple[str, ...] = ()
@@ -196,7 +198,8 @@ class PageServer:
     async def _serve(self) -> None:
         self._loop, self._stop, self._news = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
         gate = Gate(lambda: runner.server())  # type: ignore[misc] # there is one once it is set up
-        app = web.Application(middlewares=[gate.middleware, guard], client_max_size=_LARGEST_BODY)
+        checks = [gate.middleware, self._guard]
+        app = web.Application(middlewares=checks, client_max_size=_LARGEST_BODY)
         app.add_routes(
             [
                 web.get("/", self._file),
