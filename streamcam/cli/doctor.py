@@ -177,7 +177,7 @@ def _display() -> Iterator[Finding]:
 
 
 def _live() -> Iterator[Finding]:
-    """Tell where live sessions can come from and go to; what is missing is no problem, only not there."""
+    """List where live sessions can come from and go to; nothing of it is a problem where it is missing."""
     from streamcam.errors import StreamcamError
     from streamcam.session.virtual_camera import VirtualCamera
     from streamcam.sinks import PROTOCOLS
