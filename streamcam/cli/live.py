@@ -160,6 +160,7 @@ _limit_options = grouped(
     help="Send it to a server, player or folder: rtmp://…, rtsp://…, srt://…, udp://…, whip:https://…, "
     "hls:FOLDER. May be given several times.",
 )
+@option("--virtual-camera", is_flag=True, help="Let meetings and other programs take it for a webcam.")
 @option("--record", metavar="FILE", help="Record from the beginning, as .mp4 or .mkv.")
 @option(
     "--evidence",
@@ -184,6 +185,7 @@ def live_command(
     display: str | None,
     page: dict[str, Any],
     publish: tuple[str, ...],
+    virtual_camera: bool,
     record: str | None,
     evidence: str | None,
     overwrite: bool,
@@ -231,6 +233,7 @@ def live_command(
             display=display,
             page=PageSettings(**page),
             publish=publish,
+            virtual_camera=virtual_camera,
             record=record,
             evidence=evidence,
             command=command_line(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,7 @@ def load_explainers(
     any_shape = explainer["fit"] == "full"
     networks = [load_model(**{**model, "name": name}, any_shape=any_shape) for name in names]
     method = chosen_method(explainer["method"], networks[0].name)
-    with showing_activities(line.begin):
+    with _showing(line):
         return [Explainer(network, **{**explainer, "method": method}) for network in networks]
 
 
@@ -105,8 +106,13 @@ def load_explainer(
     from streamcam.explain.compiled.loading import load_explainer as load
 
     method = chosen_method(explainer["method"])
-    with showing_activities(line.begin):
+    with _showing(line):
         loaded = load(model, {**explainer, "method": method})
     if method != explainer["method"]:
         chosen_method(explainer["method"], loaded.describe()["model"])
     return loaded
+
+
+def _showing(line: ProgressLine) -> contextlib.AbstractContextManager[None]:
+    """Show what is being done, and say what the method will cost."""
+    return showing_activities(line.begin, {"cost": lambda cost: line.print_above(f"note: {cost}")})
