@@ -52,6 +52,7 @@ def load_model(
     max_detections: int | None = None,
     prompts: str | Sequence[str] = (),
     templates: str | Sequence[str] = (),
+    compares: bool = False,
 ) -> Model:
     """Load a model by name, in evaluation mode, on the CPU.
 
@@ -89,6 +90,8 @@ def load_model(
         prompts: Of networks that compare images with texts: the texts, which are the classes.
         templates: Of the same: sentences with ``{}`` in the place of a prompt, as ``"a photo of a {}"``; the
             prompt's features are averaged over them.
+        compares: Of the same: whether images are compared with a picture instead, the explainer's
+            `reference`. Changes nothing of other networks.
 
     Raises:
         UnknownNameError: if there is no such model.
@@ -115,6 +118,7 @@ def load_model(
         _detection(confidence, iou, max_detections),
         (prompts,) if isinstance(prompts, str) else tuple(prompts),
         (templates,) if isinstance(templates, str) else tuple(templates),
+        compares,
     )
     family = next((family for family in FAMILIES if family.accepts(name)), None)
     if family is None:
