@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from streamcam.cli.progress import ProgressLine, showing_activities
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer
+    from streamcam.explain.compiled.explainer import CompiledExplainer
     from streamcam.pipeline.settings import RenderSettings
 
 
@@ -70,11 +72,27 @@ def load_explainers(
 
     asked = {"any_shape": explainer["fit"] == "full", "compares": explainer["reference"] is not None}
     networks = [load_model(**{**model, "name": name}, **asked) for name in names]
-    with showing_activities(line.begin):
+    with _showing(line):
         return [Explainer(network, **explainer) for network in networks]
 
 
-def load_explainer(model: dict[str, Any], explainer: dict[str, Any], line: ProgressLine) -> Explainer:
-    """Load one network, and return its explainer; see `load_explainers`."""
-    (chosen,) = load_explainers(model, explainer, line)
-    return chosen
+def load_explainer(
+    model: dict[str, Any], explainer: dict[str, Any], line: ProgressLine
+) -> Explainer | CompiledExplainer:
+    """Load what explains frames: a network, or without torch what was compiled of it before.
+
+    Args:
+        model: Arguments of `load_model`.
+        explainer: Arguments of `Explainer`.
+        line: Shows what is being done, until the first frames.
+    """
+    line.begin(f"loading {model['name']}")
+    from streamcam.explain.compiled.loading import load_explainer as load
+
+    with _showing(line):
+        return load(model, explainer)
+
+
+def _showing(line: ProgressLine) -> contextlib.AbstractContextManager[None]:
+    """Show what is being done, and say what the method will cost."""
+    return showing_activities(line.begin, {"cost": lambda cost: line.print_above(f"note: {cost}")})
