@@ -19,6 +19,7 @@ from streamcam.errors import (
     SourceError,
     SourceNotFoundError,
     StreamcamError,
+    UnknownNameError,
     map_errors,
     unknown_name,
 )
@@ -262,7 +263,8 @@ class Evidence:
         for found in (exact, partly):
             if len(found) == 1:
                 return found[0]
-        raise unknown_name("class in the evidence", str(name), [one.label for one in self.classes])
+        unknown = unknown_name("class in the evidence", str(name), [one.label for one in self.classes])
+        raise UnknownNameError(f"{unknown}; a render with `evidence` keeps the classes that it explains")
 
     @property
     def probabilities(self) -> FloatArray:
