@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--fps", type=int, default=15)
-    parser.add_argument("--model", default="default")
+    parser.add_argument("--model", default="efficientnet_lite0")
     given = parser.parse_args()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     print(f"python {' '.join(sys.argv)}")
