@@ -268,6 +268,31 @@ def test_a_key_records_the_stream_that_is_shown_alone(tmp_path: Path) -> None:
     assert recording.written == 1
 
 
+def test_a_key_stops_all_recordings_although_not_all_streams_are_recorded(tmp_path: Path) -> None:
+    streams = [
+        dataclasses.replace(stream, outputs=(Recordings(tmp_path, name=stream.name),))
+        for stream in scripted("door", "yard")
+    ]
+
+    def recorded(scene: WallScene) -> list[bool]:
+        return [stream.recording is not None for stream in scene.session.state.streams]
+
+    scene = WallScene(
+        lambda scene: scene.go(0, 1),
+        shows({0: 0, 1: 0}),
+        press("n"),
+        press("r"),
+        lambda scene: recorded(scene) == [True, False],
+        press("w"),
+        press("r"),
+        lambda scene: recorded(scene) == [False, False],
+        press("r"),
+        lambda scene: recorded(scene) == [True, True],
+        streams=streams,
+    )
+    assert [recording.written for recording in scene.run().recordings] == [1, 1, 1]
+
+
 def test_statistics_have_a_line_for_each_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_module, "_LINES_EVERY_S", 0.0)
     path = tmp_path / "stats.jsonl"
