@@ -60,7 +60,7 @@ def test_options_that_may_be_repeated_are_lists(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (f'modle = "x"\n{STREAM}', "unknown key 'modle'; the nearest are: model, method"),
+        (f'modle = "x"\n{STREAM}', "unknown key 'modle'; the nearest are: .*model"),
         ("quiet = true\n", r"there are no streams; add \[\[stream\]\] with a source"),
         ("stream = []\n", "there are no streams"),
         ('[stream]\nsource = "a.mp4"\n', r"'stream' is a table for each stream; write \[\[stream\]\]"),
