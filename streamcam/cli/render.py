@@ -25,12 +25,11 @@ from streamcam.cli.options import (
 )
 from streamcam.cli.options.values import COUNT_OR_AUTO
 from streamcam.cli.outcome import abort_message, print_outcome, print_result, resume_message
-from streamcam.cli.progress import ProgressLine
+from streamcam.cli.progress import ProgressLine, showing_activities
 from streamcam.cli.signals import SignalCount, leave, stop_on_signal
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer, PaneExplainer
-    from streamcam.pipeline.evidence_explainer import EvidenceExplainer
+    from streamcam.pipeline.explainers import AnyExplainer
     from streamcam.pipeline.render import RenderPlan
     from streamcam.pipeline.results import RenderResult
 
@@ -123,7 +122,7 @@ def render_command(
 
 def render_file(
     plan: RenderPlan,
-    load: Callable[[ProgressLine], Explainer | PaneExplainer | EvidenceExplainer],
+    load: Callable[[ProgressLine], AnyExplainer],
     source: str,
     output: str,
     *,
@@ -157,7 +156,7 @@ def render_file(
 @contextlib.contextmanager
 def run_plan(
     plan: RenderPlan,
-    load: Callable[[ProgressLine], Explainer | PaneExplainer | EvidenceExplainer],
+    load: Callable[[ProgressLine], AnyExplainer],
     output: str,
     *,
     quiet: bool,
@@ -192,6 +191,7 @@ def run_plan(
             departure = abort_message(output if resume else None)
             chosen = load(line)
             line.begin(f"{activity} the first frames")
+            handling.enter_context(showing_activities(line.begin))
             result = plan.run(
                 chosen,
                 on_progress=line.update,

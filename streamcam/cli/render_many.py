@@ -19,14 +19,18 @@ from streamcam.cli.signals import SignalCount, leave, stop_on_signal
 from streamcam.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer
+    from streamcam.pipeline.explainers import NetworkExplainer
     from streamcam.pipeline.jobs import RenderJob
     from streamcam.pipeline.many_results import JobResult, RenderManyResult
     from streamcam.pipeline.render_many import ManyPlan
 
 
 def render_files(
-    plan: ManyPlan, load: Callable[[ProgressLine], Explainer], *, jobs: int | Literal["auto"], quiet: bool
+    plan: ManyPlan,
+    load: Callable[[ProgressLine], NetworkExplainer],
+    *,
+    jobs: int | Literal["auto"],
+    quiet: bool,
 ) -> int:
     """Run a render of several files, and print what became of each.
 

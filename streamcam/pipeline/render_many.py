@@ -40,7 +40,7 @@ from streamcam.sources.files import is_file
 from streamcam.temporal import Stabilizer
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer
+    from streamcam.pipeline.explainers import NetworkExplainer
     from streamcam.pipeline.stream import ExplainedStream
 
 _log = logging.getLogger("streamcam.pipeline")
@@ -55,7 +55,7 @@ busy, as benchmarks/many.py measures."""
 def render_many(
     sources: Sequence[Location],
     output: str | Path,
-    explainer: Explainer,
+    explainer: NetworkExplainer,
     *,
     settings: RenderSettings | None = None,
     jobs: int | Literal["auto"] = "auto",
@@ -178,7 +178,7 @@ class ManyPlan:
 
     def run(
         self,
-        explainer: Explainer,
+        explainer: NetworkExplainer,
         *,
         jobs: int | Literal["auto"] = "auto",
         on_progress: Callable[[RenderJob, Progress], None] | None = None,
@@ -205,7 +205,7 @@ class ManyPlan:
         identity = {**explainer.identity(), "streamcam": streamcam.__version__}
         failures: list[BaseException] = []
 
-        def work(own: Explainer) -> None:
+        def work(own: NetworkExplainer) -> None:
             """Render one file after the other."""
             while True:
                 with self._lock:
@@ -257,7 +257,7 @@ class ManyPlan:
         self,
         job: RenderJob,
         key: str | None,
-        explainer: Explainer,
+        explainer: NetworkExplainer,
         on_progress: Callable[[RenderJob, Progress], None] | None,
         on_resume: Callable[[RenderJob, ResumeState], None] | None,
     ) -> JobResult:
