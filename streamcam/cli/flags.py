@@ -96,6 +96,7 @@ FLAGS: dict[str, str] = {
     "transport": "--transport",
     "top_k": "--top-k",
     "video_stream": "--video-stream",
+    "virtual_camera": "--virtual-camera",
     "templates": "--template",
     "weights": "--weights",
 }
