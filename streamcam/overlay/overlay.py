@@ -69,6 +69,7 @@ class Overlay:
         self._bar = ShareBarPainter(size)
         self._panel = LabelPanel(size, corner)
         self._legend = LegendPainter(lookup_table(self._settings.colormap), size, corner)
+        self._warning = ""
         self._caption = CaptionPainter(self._settings.caption, size)
 
     @property
@@ -104,6 +105,8 @@ class Overlay:
             layered: that of the frame, raised where labels, boxes and lines are.
         """
         frame = drawn.frame if isinstance(drawn, StabilizedFrame) else drawn
+        if isinstance(drawn, StabilizedFrame) and drawn.explanation.method:  # a skipped frame has none
+            self._warn(drawn.explanation.warning)
         own_size = (frame.image.width, frame.image.height)
         canvas = size or self.measure(*own_size)
         rectangles = arrange(own_size, canvas, len(self._views))
@@ -121,6 +124,13 @@ class Overlay:
         shown = views[0] if is_whole else assemble(views, rectangles, canvas)
         self._caption.draw(shown)
         return shown
+
+    def _warn(self, warning: str) -> None:
+        """Show a warning below the caption from now on; none if it is empty."""
+        if warning != self._warning:
+            self._warning = warning
+            text = "\n".join(filter(None, (self._settings.caption, warning)))
+            self._caption = CaptionPainter(text, self._settings.label_size)
 
     def measure_caption(self, width: int, height: int) -> int:
         """Return how many rows at the lower edge the caption takes, of an image that `draw` makes.
