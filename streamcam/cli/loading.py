@@ -70,8 +70,8 @@ def load_explainers(
     from streamcam.explain import Explainer
     from streamcam.models import load_model
 
-    any_shape = explainer["fit"] == "full"
-    networks = [load_model(**{**model, "name": name}, any_shape=any_shape) for name in names]
+    asked = {"any_shape": explainer["fit"] == "full", "compares": explainer["reference"] is not None}
+    networks = [load_model(**{**model, "name": name}, **asked) for name in names]
     method = chosen_method(explainer["method"], networks[0].name)
     with _showing(line):
         return [Explainer(network, **{**explainer, "method": method}) for network in networks]
