@@ -172,7 +172,7 @@ def architecture() -> str:
 
 def live_guide() -> str:
     """Write docs/guide/live.md with an up-to-date table of keys."""
-    rows = [f"| {' '.join(f'`{key}`' for key in keys.split())} | {words} |" for keys, words in help_rows()]
+    rows = [f"| {' '.join(f'`{key}`' for key in keys.split())} | {words} |" for keys, words in help_rows(2)]
     return _with_part(LIVE, "keys", "\n".join(["| key | |", "| --- | --- |", *rows]))
 
 

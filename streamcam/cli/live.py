@@ -31,6 +31,15 @@ if TYPE_CHECKING:
     from streamcam.session.result import LiveResult
 
 
+class _Source(click.types.StringParamType):
+    """A source; several in an environment variable stand in a line each."""
+
+    name = "source"
+    envvar_list_splitter = "\n"
+
+
+SOURCE = _Source()
+
 _camera_options = grouped(
     "camera",
     option(
@@ -124,7 +133,7 @@ _limit_options = grouped(
 
 
 @click.command("live", short_help="Show what the network sees, as it happens.")
-@click.argument("source", metavar="[SOURCE]", default="0", envvar="STREAMCAM_SOURCE")
+@click.argument("sources", metavar="[SOURCE]...", nargs=-1, type=SOURCE, envvar="STREAMCAM_SOURCE")
 @option("--loop", is_flag=True, help="Start a video again after its end.")
 @_camera_options
 @option(
@@ -159,7 +168,7 @@ _limit_options = grouped(
 @debug_option
 def live_command(
     *,
-    source: str,
+    sources: tuple[str, ...],
     loop: bool,
     camera: dict[str, Any],
     display: str | None,
@@ -177,14 +186,14 @@ def live_command(
     localization: dict[str, Any],
     quiet: bool,
 ) -> int:
-    """Show SOURCE with the heat and the predicted labels on top, always the newest frame.
+    """Show each SOURCE with the heat and the predicted labels on top, always the newest frame.
 
     SOURCE is a camera's number or device (default: camera 0), the URL of a stream (rtsp, http, udp, tcp,
     rtmp, srt), a video, which is played at its own pace, a folder of images or a pattern, as a slide show,
     screen: or a part of it (screen:640x480+100+50), - for a video from a pipe, or browser: whoever opens the
-    page's camera link lends a camera. In the window, h shows the keys. A URL with a password is better put
-    into the environment variable STREAMCAM_SOURCE than on the command line, which others on the same
-    machine can read.
+    page's camera link lends a camera. Several are shown as tiles and share the network. In the window, h
+    shows the keys. A URL with a password is better put into the environment variable STREAMCAM_SOURCE than
+    on the command line, which others on the same machine can read.
     """
     from streamcam.localization import LocalizationSettings
     from streamcam.overlay import OverlaySettings
@@ -201,8 +210,8 @@ def live_command(
 
     request = ExplainRequest(explainer.pop("method"), explainer.pop("target_layer"))
     session = open_session(
-        source,
-        Explainers(build_from_model(model, **explainer)),
+        sources or ("0",),
+        Explainers(build_from_model(model, streams=max(1, len(sources)), **explainer)),
         request=request,
         settings=LiveSettings(
             SourceSettings(**camera, loop=loop, real_time=True),
@@ -254,10 +263,12 @@ def _report(result: LiveResult, signals: SignalCount, *, quiet: bool) -> int:
             say(f"published to {publication.target}: {publication.frames} frames, {audio}{again}")
         counts, elapsed_s = result.statistics, result.elapsed_s
         if elapsed_s:
-            say(
-                f"showed {counts.shown} of {counts.captured} frames in {elapsed_s:.1f} s "
-                f"({counts.shown / elapsed_s:.1f} fps), explained {counts.explained}"
-            )
+            lines = result.streams if len(result.streams) > 1 else (("", counts),)
+            for name, each in lines:
+                say(
+                    f"{name}{': ' if name else ''}showed {each.shown} of {each.captured} frames in "
+                    f"{elapsed_s:.1f} s ({each.shown / elapsed_s:.1f} fps), explained {each.explained}"
+                )
     for problem in result.problems:
         say(f"streamcam: error: {name_flags(problem)}", err=True)
     counts = result.statistics

@@ -193,7 +193,7 @@ def _make(
     first, *others = [summarize(each) for each in evidence]
     comparison = compare(first, others[0]) if others else None
     if output is not None:
-        text = build_page(first) if comparison is None else build_comparison_page(comparison)
+        text = build_page(first, output) if comparison is None else build_comparison_page(comparison)
         write_page(output, text, inputs, overwrite=overwrite)
         if not quiet:
             size = human_size(output_size(Path(output)))

@@ -11,14 +11,17 @@ from click.core import ParameterSource
 
 from streamcam.cli.options import (
     CLASS_NAME,
+    COUNT_FROM_0,
     debug_option,
     encoding_options,
     localization_options,
     option,
     overlay_options,
+    part_options,
     strength_options,
 )
 from streamcam.cli.render import render_file
+from streamcam.errors import UnknownNameError
 
 
 @click.command("restyle", short_help="Draw a video again from its evidence, without the network.")
@@ -37,6 +40,13 @@ from streamcam.cli.render import render_file
     metavar="NAME|INDEX",
     help="Show the maps of this class only; repeat it for several. [default: all that were kept]",
 )
+@option(
+    "--top-k",
+    type=COUNT_FROM_0,
+    metavar="NUMBER",
+    help="How many predicted labels to show; 0 for none. [default: all that were kept]",
+)
+@part_options
 @overlay_options
 @localization_options
 @strength_options
@@ -53,6 +63,8 @@ def restyle_command(
     overwrite: bool,
     resume: bool,
     class_names: tuple[int | str, ...],
+    top_k: int | None,
+    part: dict[str, Any],
     overlay: dict[str, Any],
     localization: dict[str, Any],
     temporal: dict[str, Any],
@@ -79,7 +91,7 @@ def restyle_command(
         then = settings_of(kept)
         settings = dataclasses.replace(
             then,
-            source=SourceSettings(depth=encoding["depth"], chroma=encoding["chroma"]),
+            source=SourceSettings(**part, depth=encoding["depth"], chroma=encoding["chroma"]),
             overlay=_changed(then.overlay, overlay, given),
             localization=_changed(then.localization, localization, given),
             temporal=_changed(then.temporal, temporal, given),
@@ -87,7 +99,10 @@ def restyle_command(
             overwrite=overwrite,
             resume=resume,
         )
-        plan, explainer = plan_restyle(source, kept, output, settings, class_names)
+        try:
+            plan, explainer = plan_restyle(source, kept, output, settings, class_names, top_k)
+        except UnknownNameError as error:
+            raise UnknownNameError(f"{error} (--class NAME, or --target top5)") from error
         with plan:
             return render_file(plan, lambda _line: explainer, source, output, quiet=quiet, activity="drawing")
 

@@ -35,6 +35,15 @@ TABLES: dict[str, np.dtype[Any]] = {
     **{name: dtype for name, dtype in FORMATS.items() if name not in (HEATMAPS, PROBABILITIES, "frames")},
     "thumbnail_bytes": np.dtype("u1"),  # JPEG files, one after the other
     "thumbnails": np.dtype([("frame", "<i8"), ("size", "<i8")]),  # in bytes
+    "heat_boxes": np.dtype(
+        [
+            ("frame", "<i8"),
+            ("target", "<i8"),  # its index
+            ("track_id", "<i8"),  # -1 for none
+            ("share", "<f8"),  # of the heat in the frame
+            ("box", "<f8", (4,)),  # left, top, right, bottom, as fractions of the frame
+        ]
+    ),
     "pts": np.dtype("<i8"),
     "durations": np.dtype("<i8"),  # in units of the time base, as pts; 0 if unknown
     "times_s": np.dtype("<f8"),

@@ -19,6 +19,7 @@ from streamcam.errors import (
     SourceError,
     SourceNotFoundError,
     StreamcamError,
+    UnknownNameError,
     map_errors,
     unknown_name,
 )
@@ -186,6 +187,15 @@ class Evidence:
         return str(self._file.attrs["streamcam"])
 
     @property
+    def heat_boxes(self) -> NDArray[Any]:
+        """Boxes around the heat, where a render looked for them, in order of frames.
+
+        Structured (M,): ``frame``, ``target`` (index of the class), ``track_id`` (-1 for none), ``share`` of
+        the frame's heat inside, and ``box`` (left, top, right and bottom edge, as fractions of the frame).
+        """
+        return self._tables["heat_boxes"]
+
+    @property
     def has_instances(self) -> bool:
         """Whether objects were found in any frame."""
         return len(self._tables["instances"]) > 0
@@ -253,7 +263,8 @@ class Evidence:
         for found in (exact, partly):
             if len(found) == 1:
                 return found[0]
-        raise unknown_name("class in the evidence", str(name), [one.label for one in self.classes])
+        unknown = unknown_name("class in the evidence", str(name), [one.label for one in self.classes])
+        raise UnknownNameError(f"{unknown}; a render with `evidence` keeps the classes that it explains")
 
     @property
     def probabilities(self) -> FloatArray:
@@ -348,6 +359,8 @@ class Evidence:
             tables[name] = tables[name][:complete]
         for name in _COUNTED:
             tables[name] = tables[name][: int(tables["frames"][name].sum())]
+        boxes = tables["heat_boxes"]
+        tables["heat_boxes"] = boxes[boxes["frame"] <= tables["frames"]["frame"].max(initial=-1)]
         self._begins = {name: np.concatenate([[0], np.cumsum(tables["frames"][name])]) for name in _COUNTED}
         masks = tables["instances"]
         pixels = np.where(masks["mask_rows"] < 0, 0, masks["mask_rows"] * masks["mask_columns"])

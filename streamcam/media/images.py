@@ -234,6 +234,20 @@ def set_tags(image: Image, tags: ColorTags) -> None:
     image.color_trc = tags.color_trc
 
 
+def blank_image(width: int, height: int, pixel_format: str, tags: ColorTags) -> Image:
+    """Allocate an image, its pixels not yet set.
+
+    Args:
+        width: In pixels.
+        height: In pixels.
+        pixel_format: FFmpeg's name of the format.
+        tags: How it codes color.
+    """
+    fresh = av.VideoFrame(width, height, pixel_format)
+    set_tags(fresh, tags)
+    return fresh
+
+
 def blank_like(
     image: Image, *, width: int | None = None, height: int | None = None, pixel_format: str | None = None
 ) -> Image:
@@ -247,8 +261,8 @@ def blank_like(
         height: In pixels, where it is to differ.
         pixel_format: FFmpeg's name of the format, where it is to differ.
     """
-    fresh = av.VideoFrame(width or image.width, height or image.height, pixel_format or image.format.name)
-    set_tags(fresh, tags_of(image))
+    size = width or image.width, height or image.height
+    fresh = blank_image(*size, pixel_format or image.format.name, tags_of(image))
     fresh.pts = image.pts
     if image.time_base is not None:
         fresh.time_base = image.time_base

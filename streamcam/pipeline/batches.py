@@ -21,7 +21,9 @@ _MOST_SKIPPED = 24
 class FrameExplainer(Protocol):
     """Anything that explains frames; `streamcam.Explainer` is one."""
 
-    batch_size: int
+    @property
+    def batch_size(self) -> int:
+        """How many frames it explains at once."""
 
     @property
     def clip_s(self) -> float:
@@ -37,7 +39,7 @@ class FrameExplainer(Protocol):
 
 
 class BatchExplainer:
-    """Explains one run of frames with an explainer that may be replaced on the way.
+    """Explains one run of frames.
 
     Frames are gathered until those that are to be explained fill a batch and, of clips, until those behind
     them are there, as far as memory allows. The batches of a file are always the same, so that results
@@ -64,20 +66,10 @@ class BatchExplainer:
             InvalidArgumentError: if a temporal setting cannot be used.
         """
         self._explainer = explainer
-        self._temporal = temporal
         self._batch_size = batch_size
-        self.restart()
-
-    def restart(self) -> None:
-        """Begin a new run: drop what was gathered, and what was known of the frames before."""
-        self._tracker = None if self._temporal is None else Tracker(self._temporal)
+        self._tracker = None if temporal is None else Tracker(temporal)
         self._batch: list[tuple[Frame, bool]] = []
         self._between: Sequence[Frame] = ()
-
-    def switch(self, explainer: FrameExplainer) -> None:
-        """Explain with another explainer from the next frame on, in a new run."""
-        self._explainer = explainer
-        self.restart()
 
     def explain(self, frame: Frame, before: Sequence[Frame] = ()) -> list[Explained]:
         """Take the next frame.

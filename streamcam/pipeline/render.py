@@ -18,11 +18,13 @@ from streamcam.frames import SourceInfo, SourceReport
 from streamcam.localization import Localizer
 from streamcam.overlay import Overlay, PaneOverlay
 from streamcam.panes import Comparison
-from streamcam.pipeline.evidence_explainer import EvidenceExplainer, KeptModel
+from streamcam.pipeline.evidence_explainer import EvidenceExplainer
+from streamcam.pipeline.identification import identify_evidence, models_of
 from streamcam.pipeline.outputs import check_boxes, check_comparison, open_outputs
 from streamcam.pipeline.results import Progress, RenderResult, note_empty_maps
 from streamcam.pipeline.resume import ResumeState, Resumption
 from streamcam.pipeline.settings import RenderSettings
+from streamcam.pipeline.stopwatch import Stopwatch
 from streamcam.pipeline.stream import ExplainedStream, stream
 from streamcam.pipeline.workers import prefetch
 from streamcam.sinks import EvidenceSink, PaneSink, Sink, shows_images
@@ -31,7 +33,6 @@ from streamcam.temporal import PaneStabilizer, Stabilizer, stabilize
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer, PaneExplainer
-    from streamcam.models import Model
 
 _WAITING_IMAGES = 4
 """Encoders take images in unequal times; drawing goes on meanwhile."""
@@ -207,7 +208,7 @@ class RenderPlan:
             if isinstance(self._overlay, PaneOverlay)
             else cast("Explainer | EvidenceExplainer", explainer)
         )
-        for model in _models_of(explainer):
+        for model in models_of(explainer):
             if not model.may_find_objects:
                 check_boxes(self.output, self.settings, model.name)
         self._is_used = True
@@ -222,7 +223,8 @@ class RenderPlan:
                     on_resume(resumption.kept)
                 sinks = [resumption.wrap(sinks[0]), *sinks[1:]]
                 stack.callback(sinks[0].abort)
-            identify_evidence(sinks, explainer, self.settings)
+            shown = str(self.output) if shows_images(self.output) else None
+            identify_evidence(sinks, explainer, self.settings, shown)
             stages = explainer if resumption is None else resumption.explainer
             # Evidence has been through the tracker already.
             temporal = None if isinstance(explainer, EvidenceExplainer) else self.settings.temporal
@@ -231,7 +233,8 @@ class RenderPlan:
                 on_start(explained)
             for sink in sinks:
                 sink.describe(explainer.describe())
-            drawn = stack.enter_context(self._draw(explained, is_resumable=resumption is not None))
+            drawing = Stopwatch(), Stopwatch()
+            drawn = stack.enter_context(self._draw(explained, *drawing, is_resumable=resumption is not None))
             written = _write_all(self.info, drawn, sinks, carried, on_progress)
             frames = written.frames
             if resumption is not None and explained.stopped:
@@ -241,7 +244,13 @@ class RenderPlan:
                     kept = sink.sink if isinstance(sink, PaneSink) else sink
                     if isinstance(kept, EvidenceSink):
                         notes = self._notes(explainer, explained.report(), sinks, written)
-                        kept.conclude({"notes": notes, "elapsed_s": time.monotonic() - began_s})
+                        kept.conclude(
+                            {
+                                "notes": notes,
+                                "elapsed_s": time.monotonic() - began_s,
+                                "stage_s": _stage_s(explained, drawing, written),
+                            }
+                        )
                     sink.finish(cut_short=explained.stopped)
             elif not explained.stopped:
                 raise SourceError(f"{self.info.name!r} gave no frames")
@@ -256,6 +265,7 @@ class RenderPlan:
             source=report,
             notes=self._notes(explainer, report, sinks, written),
             carried=carried if frames else 0,
+            stage_s=_stage_s(explained, drawing, written),
             kept=resumption.kept if resumption is not None and explained.stopped else None,
             empty=written.empty if frames else {},
         )
@@ -284,16 +294,16 @@ class RenderPlan:
         return Resumption(self.info.path, self.output, explainer, self.settings.of_images())
 
     def _draw(
-        self, explained: ExplainedStream, *, is_resumable: bool
+        self, explained: ExplainedStream, total: Stopwatch, waiting: Stopwatch, *, is_resumable: bool
     ) -> contextlib.AbstractContextManager[Iterator[RenderedFrame]]:
-        """Stabilize and draw in a background thread."""
-        stabilized: Iterable[StabilizedFrame] = stabilize(explained, self._stabilizer)
+        """Stabilize and draw in a background thread; note how long that and waiting for frames take."""
+        stabilized: Iterable[StabilizedFrame] = stabilize(waiting.items(explained), self._stabilizer)
         if is_resumable:
             # What the stages still hold at a stop is not what it will be when the frames after it are known.
             stabilized = itertools.takewhile(lambda _: not explained.stopped, stabilized)
         located = map(self._localizer.locate, stabilized)
         overlay = self._overlay if shows_images(self.output) else None
-        rendered = (_render_frame(frame, overlay) for frame in located)
+        rendered = total.items(_render_frame(frame, overlay) for frame in located)
         return prefetch(rendered, maxsize=_WAITING_IMAGES, name="drawer", interrupt=explained.close)
 
 
@@ -305,6 +315,8 @@ class _Written:
     explained: int = 0
     video_s: float = 0.0
     """How long the new frames last, in seconds."""
+    writing: Stopwatch = dataclasses.field(default_factory=Stopwatch)
+    """How long writing took."""
     empty: Counter[str] = dataclasses.field(default_factory=Counter)
     """How many explained frames show nothing, by `Explanation.emptiness`."""
 
@@ -327,10 +339,11 @@ def _write_all(
     written = _Written()
     step_s = float(1 / info.rate) if info.rate else 0.0
     first_s = first_new_s = 0.0
+    write = [written.writing.timed(sink.write) for sink in sinks]
     for frame in drawn:
         time_s = frame.time_s
-        for sink in sinks:
-            sink.write(frame)
+        for write_to in write:
+            write_to(frame)
         if written.frames == 0:
             first_s = time_s
         if written.frames <= carried:
@@ -348,33 +361,10 @@ def _write_all(
     return written
 
 
-def _models_of(
-    explainer: Explainer | PaneExplainer | EvidenceExplainer,
-) -> Iterator[Model | KeptModel]:
-    """Yield the network of each pane, or the only one."""
-    if hasattr(explainer, "comparison"):
-        panes = cast("PaneExplainer", explainer)
-        yield from (panes.model(number) for number in range(panes.comparison.grid().panes))
-    else:
-        yield explainer.model
-
-
-def identify_evidence(
-    sinks: Iterable[Sink],
-    explainer: Explainer | PaneExplainer | EvidenceExplainer,
-    settings: RenderSettings,
-) -> None:
-    """Pass what the frames are made with to evidence files."""
-    plain = {name: dataclasses.asdict(value) for name, value in settings.of_images().items()}
-    models = list(_models_of(explainer))
-    for sink in sinks:
-        if isinstance(sink, EvidenceSink):
-            alone = cast("Explainer | EvidenceExplainer", explainer)
-            sink.identify(alone.identity(), plain, models[0].labels, settings.command)
-        elif isinstance(sink, PaneSink) and isinstance(sink.sink, EvidenceSink):
-            panes = cast("PaneExplainer", explainer)
-            modes = panes.comparison.modes
-            mode = modes[panes.comparison.panes()[sink.pane].mode] if modes else settings.temporal.mode
-            own = {**plain, "temporal": {**plain["temporal"], "mode": mode}}
-            labels = models[sink.pane].labels
-            sink.sink.identify(panes.identity(sink.pane), own, labels, settings.command)
+def _stage_s(
+    explained: ExplainedStream, drawing: tuple[Stopwatch, Stopwatch], written: _Written
+) -> dict[str, float]:
+    """Return how long each stage worked; drawing is what the drawer did besides waiting for frames."""
+    total, waiting = drawing
+    draw_s = max(0.0, total.elapsed_s - waiting.elapsed_s)
+    return {**explained.stage_s, "draw": draw_s, "write": written.writing.elapsed_s}

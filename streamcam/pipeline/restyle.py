@@ -35,6 +35,7 @@ def restyle(
     *,
     settings: RenderSettings | None = None,
     classes: Sequence[int | str] = (),
+    top_k: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_start: Callable[[ExplainedStream], None] | None = None,
     on_resume: Callable[[ResumeState], None] | None = None,
@@ -46,8 +47,10 @@ def restyle(
         evidence: The evidence file that it kept.
         output: The file to make; its suffix chooses the kind.
         settings: How it is drawn and written; those of that render, without its files, if None. How the
-            video is read, and what decided which frames and classes were explained, stays as it was.
+            video is read, apart from a shorter part, and what decided which frames and classes were
+            explained, stays as it was.
         classes: Indices or names of the classes whose maps to show; all that were kept if there are none.
+        top_k: How many predictions to list; all that were kept if None.
         on_progress: As for `streamcam.render`.
         on_start: As for `streamcam.render`.
         on_resume: As for `streamcam.render`.
@@ -57,7 +60,8 @@ def restyle(
             else as for `streamcam.render`.
     """
     with open_evidence(evidence) as kept:
-        plan, explainer = plan_restyle(source, kept, output, settings or settings_of(kept), classes)
+        settings = settings or settings_of(kept)
+        plan, explainer = plan_restyle(source, kept, output, settings, classes, top_k)
         with plan:
             return plan.run(explainer, on_progress=on_progress, on_start=on_start, on_resume=on_resume)
 
@@ -68,6 +72,7 @@ def plan_restyle(
     output: str | Path,
     settings: RenderSettings,
     classes: Sequence[int | str] = (),
+    top_k: int | None = None,
 ) -> tuple[RenderPlan, EvidenceExplainer]:
     """Open input and outputs, and check everything, before the first frame is read.
 
@@ -77,6 +82,7 @@ def plan_restyle(
         output: As for `restyle`.
         settings: As for `restyle`.
         classes: As for `restyle`.
+        top_k: As for `restyle`.
 
     Returns:
         The plan, and what to run it with.
@@ -95,15 +101,17 @@ def plan_restyle(
             "again, keep `evidence` in a render of it"
         )
     evidence.check()
-    explainer = EvidenceExplainer(evidence, classes)
+    explainer = EvidenceExplainer(evidence, classes, top_k)
     kept = settings_of(evidence)
     fixed = {name: getattr(kept.temporal, name) for name in _OF_EXPLANATIONS}
+    start_s, end_s = _part(settings.source, kept.source, evidence)
     reading = dataclasses.replace(
         kept.source,
         hwaccel=settings.source.hwaccel,
         depth=settings.source.depth or kept.source.depth,
         chroma=settings.source.chroma or kept.source.chroma,
-        end_s=kept.source.end_s if evidence.is_complete else _end_of(evidence),
+        start_s=start_s,
+        end_s=end_s,
     )
     plan = plan_render(
         source,
@@ -149,6 +157,30 @@ def _read(kind: type[Settings], plain: Mapping[str, Any]) -> Settings:
     if values.get("rate") is not None:
         values["rate"] = Fraction(values["rate"])
     return kind(**values)
+
+
+def _part(
+    given: SourceSettings, kept: SourceSettings, evidence: Evidence
+) -> tuple[float | None, float | None]:
+    """Return start and end of the part to draw: the one that was kept, or a shorter one.
+
+    Raises:
+        InvalidArgumentError: if there is no evidence of some of it.
+    """
+    start_s, end_s = kept.start_s, kept.end_s if evidence.is_complete else _end_of(evidence)
+    if given.start_s is not None:
+        if given.start_s < (start_s or 0):
+            raise InvalidArgumentError(
+                f"`start_s` {given.start_s:g} is before {start_s:g} s, where {str(evidence.path)!r} begins"
+            )
+        start_s = given.start_s
+    if given.end_s is not None:
+        if end_s is not None and given.end_s > end_s:
+            raise InvalidArgumentError(
+                f"`end_s` {given.end_s:g} is behind {end_s:g} s, where {str(evidence.path)!r} ends"
+            )
+        end_s = given.end_s
+    return start_s, end_s
 
 
 def _end_of(evidence: Evidence) -> float:

@@ -35,6 +35,9 @@ class RenderResult:
     """How many frames in the output were explained in earlier runs that were interrupted."""
     kept: ResumeState | None = None
     """The work kept beside the output of a stopped render, to be resumed."""
+    stage_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """How long each stage worked, in seconds, without waiting for the others, beside which it runs:
+    ``"decode"``, ``"explain"``, ``"draw"`` (with the smoothing), ``"write"``."""
     empty: Mapping[str, int] = dataclasses.field(default_factory=dict)
     """Why maps show nothing, a key of `streamcam.explanations.EMPTY_MAPS` → in how many of the explained
     frames none shows anything for that reason."""

@@ -12,6 +12,7 @@ from streamcam.errors import InvalidArgumentError
 from streamcam.frames import Frame, SourceInfo, SourceReport
 from streamcam.pipeline.batches import BatchExplainer, Explained, FrameExplainer
 from streamcam.pipeline.channel import Channel, ChannelClosedError, Policy
+from streamcam.pipeline.stopwatch import Stopwatch
 from streamcam.pipeline.workers import Worker
 from streamcam.sources import Location, Source, SourceSettings, open_source
 from streamcam.temporal import TemporalSettings
@@ -101,6 +102,12 @@ class ExplainedStream:
         """Return what was found in the source; complete once iteration has ended."""
         return self._stages.source.report()
 
+    @property
+    def stage_s(self) -> dict[str, float]:
+        """How long frames were decoded and explained so far, without waiting for each other, in seconds."""
+        stages = self._stages
+        return {"decode": stages.decoding.elapsed_s, "explain": stages.explaining.elapsed_s}
+
     def stop(self) -> None:
         """End early and in order: what is queued already is still explained and handed over.
 
@@ -149,6 +156,8 @@ class _Stages:
         source: Iterated and closed by the reader.
         explained: From the explainer to the caller.
         exhausted: Whether the source was read to its end.
+        decoding: How long reading took.
+        explaining: How long explaining took.
     """
 
     def __init__(self, source: Source, batches: BatchExplainer, waiting: int) -> None:
@@ -165,6 +174,7 @@ class _Stages:
         self._frames: Channel[Frame] = Channel(waiting, policy)
         self.explained: Channel[Explained] = Channel(waiting, policy)
         self.exhausted = False
+        self.decoding, self.explaining = Stopwatch(), Stopwatch()
         self._reader = Worker("reader", self._read, on_error=self._fail, on_end=self._frames.close)
         self._explainer = Worker("explainer", self._explain, on_error=self._fail, on_end=self.explained.close)
 
@@ -199,7 +209,7 @@ class _Stages:
         """Pass the source's frames on, and close it."""
         with self.source:
             try:
-                for frame in self.source:
+                for frame in self.decoding.items(self.source):
                     self._frames.put(frame)
                 self.exhausted = not self.source.stop_flag.is_set()
             except ChannelClosedError:
@@ -209,9 +219,10 @@ class _Stages:
 
     def _explain(self) -> None:
         """Explain frames and hand them over."""
+        explain = self.explaining.timed(self._batches.explain)
         for frame in self._frames:
-            self._hand_over(self._batches.explain(frame))
-        self._hand_over(self._batches.flush())
+            self._hand_over(explain(frame))
+        self._hand_over(self.explaining.timed(self._batches.flush)())
 
     def _hand_over(self, pairs: list[Explained]) -> None:
         for pair in pairs:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from streamcam.report.audit_page import build_audit_page
 from streamcam.report.comparison import Comparison, check_one_video, compare
 from streamcam.report.comparison_page import build_comparison_page
-from streamcam.report.page import build_page, write_page
+from streamcam.report.document import write_page
+from streamcam.report.page import build_page
 from streamcam.report.summary import Summary, summarize
 
 __all__ = [

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import html
-import string
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import streamcam
-from streamcam.report.page import asset, format_percent, format_time
+from streamcam.report.document import assemble, format_percent, format_time
 from streamcam.report.pictures import data_url
 
 if TYPE_CHECKING:
@@ -26,10 +24,11 @@ def build_audit_page(result: AuditResult, fail_under: float | None) -> str:
     first = result.classes[0]
     parts = ("background", "object")
     names = [f"{part} {name}" for part in parts for name in first.without_background]
-    return string.Template(asset("audit.html")).substitute(
-        title=html.escape(Path(result.input).name),
-        version=streamcam.__version__,
-        styles=asset("report.css"),
+    return assemble(
+        "audit.html",
+        title=Path(result.input).name,
+        subject="object or background",
+        introduction="Does the network rest on the object, or does it lean on the background?",
         verdicts="".join(_verdict(one, fail_under) for one in result.classes),
         facts="".join(_facts(result, fail_under)),
         changes="".join(f'<th scope="col">{name.capitalize()}</th>' for name in names),

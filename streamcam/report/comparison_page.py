@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import html
-import json
-import string
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import streamcam
 from streamcam.media.images import ByteArray
 from streamcam.overlay.colormaps import lookup_table
 from streamcam.report.comparison import Comparison
-from streamcam.report.page import MOST_POINTS, asset, format_percent, format_time, list_facts
+from streamcam.report.document import assemble, format_percent, format_time
+from streamcam.report.page import MOST_POINTS, list_facts
 from streamcam.report.pictures import Album, draw_heat, heat_of
 from streamcam.report.summary import plain
 
@@ -25,14 +23,13 @@ def build_comparison_page(comparison: Comparison) -> str:
         SourceError: if the evidence is damaged.
     """
     figures = comparison.figures()
-    return string.Template(asset("comparison.html")).substitute(
-        title=html.escape(Path(str(figures["first"]["input"].get("name", "video"))).name),
-        version=streamcam.__version__,
-        styles=asset("uPlot.min.css") + asset("report.css"),
-        library=asset("uPlot.iife.min.js"),
-        license=html.escape(asset("uPlot.LICENSE")),
-        script=asset("comparison.js"),
-        data=json.dumps(_chart(comparison), allow_nan=False).replace("<", "\\u003c"),
+    return assemble(
+        "comparison.html",
+        title=Path(str(figures["first"]["input"].get("name", "video"))).name,
+        subject="two explanations",
+        introduction="Two explanations of one video, A and B.",
+        script="comparison.js",
+        data=_chart(comparison),
         facts="".join(_fact_rows(figures)),
         figures="".join(_figure_rows(figures)),
         differences="".join(_cards(comparison, lookup_table("turbo"))),

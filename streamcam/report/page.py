@@ -5,22 +5,21 @@ from __future__ import annotations
 import base64
 import html
 import json
-import string
 from collections.abc import Iterable, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import streamcam
-from streamcam.errors import map_errors
 from streamcam.frames import FloatArray
 from streamcam.media.images import ByteArray
 from streamcam.overlay.colormaps import COLORMAPS, lookup_table
+from streamcam.report.document import assemble, format_percent, format_time
 from streamcam.report.pictures import Album, data_url, draw_heat, heat_of
+from streamcam.report.sections import MOST_TRACKS, choice_html, paths_html, stages_html, video_html
 from streamcam.report.summary import Shot, Summary, best_of, plain
-from streamcam.sinks.part_file import begin, check_output, commit, part_path, sink_error
+from streamcam.report.tracks import Box
+from streamcam.report.videos import find_videos
 
 MOST_POINTS = 2000
 """Longer videos are shown with every second, third … explained frame."""
@@ -32,28 +31,12 @@ _FIRST_COLORS = ("#0b6bcb", "#c2410c", "#15803d", "#7c3aed", "#be185d", "#a16207
 """Of the classes; each is legible on white and, lightened, on black."""
 
 
-def write_page(path: str | Path, text: str, evidence: Iterable[Path], *, overwrite: bool = False) -> None:
-    """Write a page.
+def build_page(summary: Summary, page: str | Path | None = None) -> str:
+    """Return the page as HTML.
 
     Args:
-        path: The file to make, which appears when it is complete.
-        text: The page.
-        evidence: Files that must not be written to.
-        overwrite: Whether an existing file may be replaced.
-
-    Raises:
-        OutputExistsError: if it exists.
-        SinkError: if it cannot be written.
-    """
-    path = check_output(path, overwrite=overwrite, inputs=evidence)
-    begin(path)
-    with map_errors(OSError, to=lambda error: sink_error(path, "cannot be written", error)):
-        part_path(path).write_text(text, encoding="utf-8")
-    commit(path, overwrite=overwrite)
-
-
-def build_page(summary: Summary) -> str:
-    """Return the page as HTML.
+        summary: The findings.
+        page: Where it is going to lie, from where it plays videos that are found; None if it plays none.
 
     Raises:
         SourceError: if the evidence is damaged.
@@ -62,16 +45,20 @@ def build_page(summary: Summary) -> str:
     album = Album(list(summary.evidence.thumbnails()))
     name = str(figures["settings"].get("overlay", {}).get("colormap", "turbo"))
     colors = lookup_table(name if name in COLORMAPS else "turbo")
+    videos = [] if page is None else list(find_videos(summary.evidence, Path(page)))
     data = {**_timeline(summary, album), "colors": base64.b64encode(colors.tobytes()).decode("ascii")}
-    return string.Template(asset("page.html")).substitute(
-        title=html.escape(Path(str(figures["input"].get("name", "video"))).name),
-        version=streamcam.__version__,
-        styles=asset("uPlot.min.css") + asset("report.css"),
-        library=asset("uPlot.iife.min.js"),
-        license=html.escape(asset("uPlot.LICENSE")),
-        script=asset("report.js"),
-        # Nothing in the data can end its element.
-        data=json.dumps(data, allow_nan=False).replace("<", "\\u003c"),
+    return assemble(
+        "page.html",
+        title=Path(str(figures["input"].get("name", "video"))).name,
+        subject="where the network looked",
+        introduction="Where a neural network looked, and what it saw.",
+        script="report.js",
+        data=data,
+        plays_videos=bool(videos),
+        video=video_html(videos),
+        choice=choice_html(videos),
+        paths=paths_html(figures["tracks"]),
+        stages=stages_html(figures),
         facts=_rows(list_facts(figures)),
         moments=_moments(summary, album, colors),
         averages="".join(_average_cards(summary, album, colors)),
@@ -81,11 +68,6 @@ def build_page(summary: Summary) -> str:
         settings=html.escape(json.dumps(figures["settings"], indent=1, ensure_ascii=False)),
         identity=html.escape(json.dumps(figures["identity"], indent=1, ensure_ascii=False)),
     )
-
-
-def asset(name: str) -> str:
-    """Return the text of a file that pages are made of."""
-    return (files("streamcam.report") / "assets" / name).read_text(encoding="utf-8")
 
 
 def list_facts(figures: dict[str, Any]) -> Iterable[tuple[str, str]]:
@@ -190,6 +172,7 @@ def _timeline(summary: Summary, album: Album) -> dict[str, Any]:
     firsts = {
         row: summary.explanations[shot.begin] for shot in summary.shots for row in range(shot.begin, shot.end)
     }
+    boxes = _boxes_by_row(summary)
     frames = []
     for row in rows:
         explanation = summary.explanations[row]
@@ -204,6 +187,7 @@ def _timeline(summary: Summary, album: Album) -> dict[str, Any]:
                 "heat": base64.b64encode((heat * 255).round().astype(np.uint8).tobytes()).decode("ascii"),
                 "shape": list(heat.shape),
                 "region": [region.left, region.top, region.right, region.bottom],
+                "boxes": boxes.get(row, []),
                 "picture": album.nearest(explanation.frame_index, firsts[row].frame_index),
             }
         )
@@ -213,10 +197,33 @@ def _timeline(summary: Summary, album: Album) -> dict[str, Any]:
             {"label": label, "color": color, "values": [_value_of(summary, row, label) for row in rows]}
             for label, color in zip(labels, _FIRST_COLORS, strict=False)
         ],
+        "paths": [
+            {
+                "label": f"{track.label} #{track.number}",
+                "number": track.number,
+                "color": color,
+                "values": [_center_of(track.boxes.get(row)) for row in rows],
+            }
+            for track, color in zip(summary.tracks, _FIRST_COLORS, strict=False)
+        ],
         "centers": [[plain(summary.centers[row][axis]) for row in rows] for axis in (0, 1)],
         "frames": frames,
         "pictures": [data_url(file) for file in album.files],
     }
+
+
+def _boxes_by_row(summary: Summary) -> dict[int, list[Any]]:
+    """Return for each row its boxes: number, name, and the four edges."""
+    boxes: dict[int, list[Any]] = {}
+    for track in summary.tracks[:MOST_TRACKS]:
+        for row, box in track.boxes.items():
+            edges = [round(edge, 4) for edge in box]
+            boxes.setdefault(row, []).append([track.number, track.labels[row], *edges])
+    return boxes
+
+
+def _center_of(box: Box | None) -> float | None:
+    return None if box is None else plain((box[0] + box[2]) / 2)
 
 
 def _value_of(summary: Summary, row: int, label: str) -> float | None:
@@ -240,17 +247,3 @@ def _coarse(heat: Any) -> Any:
     rows, columns = (side // step * step for side, step in zip(heat.shape, steps, strict=True))
     blocks = heat[:rows, :columns].reshape(rows // steps[0], steps[0], columns // steps[1], steps[1])
     return blocks.mean(axis=(1, 3))
-
-
-def format_percent(value: float | None) -> str:
-    """Return a probability in percent, and other numbers as they are."""
-    if value is None:
-        return "unknown"
-    return f"{100 * value:.0f} %" if 0 <= value <= 1 else f"{value:.4g}"
-
-
-def format_time(seconds: float) -> str:
-    """Return a time as minutes and seconds: ``1:02.50``."""
-    hundredths = round(seconds * 100)
-    minutes, rest = divmod(hundredths, 6000)
-    return f"{minutes}:{rest // 100:02}.{rest % 100:02}"

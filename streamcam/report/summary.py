@@ -17,6 +17,7 @@ from streamcam.explanations import Explanation, Prediction
 from streamcam.frames import FloatArray
 from streamcam.report.moments import Moment, find_moments
 from streamcam.report.shares import Share, measure_shares
+from streamcam.report.tracks import Track, follow_boxes
 
 Times = NDArray[np.float64]
 
@@ -84,6 +85,11 @@ class Summary:
     def moments(self) -> tuple[Moment, ...]:
         """The moments to look at first, the most striking ones first."""
         return find_moments(self.times_s, self.shown, self.confidence, self.centers, self.shots)
+
+    @functools.cached_property
+    def tracks(self) -> tuple[Track, ...]:
+        """The paths of boxes, those in the most frames first; empty where none were looked for."""
+        return follow_boxes(self.evidence, self.explanations)
 
     @functools.cached_property
     def shares(self) -> tuple[Share, ...]:
@@ -169,6 +175,18 @@ class Summary:
                 }
                 for one in self.shares
             ],
+            "tracks": [
+                {
+                    "number": one.number,
+                    "label": one.label,
+                    "frames": len(one.boxes),
+                    "begin_s": plain(self.times_s[min(one.boxes)]),
+                    "end_s": plain(self.times_s[max(one.boxes)]),
+                    "moved": plain(one.moved),
+                }
+                for one in self.tracks
+            ],
+            "stage_s": {name: plain(s) for name, s in evidence.outcome.get("stage_s", {}).items()},
             "moments": [
                 {"time_s": plain(self.times_s[one.row]), "kind": one.kind, "text": one.text}
                 for one in self.moments

@@ -37,18 +37,20 @@ _WAITING_IMAGES = 4
 class FileNames:
     """Names for new files, after the time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "") -> None:
         """Name files of one folder.
 
         Args:
             folder: Where they go.
+            name: What is behind the time, where several streams make files.
         """
         self._folder = folder
+        self._ending = f"-{file_name(name)}" if name else ""
         self._given: set[Path] = set()
 
     def choose(self, suffix: str) -> Path:
         """Return a path that no file has and that was not returned before."""
-        stem = f"streamcam-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+        stem = f"streamcam-{datetime.datetime.now():%Y%m%d-%H%M%S}{self._ending}"
         for number in itertools.count(1):
             path = self._folder / (f"{stem}{suffix}" if number == 1 else f"{stem}-{number}{suffix}")
             # Files appear a little after they are named.
@@ -139,15 +141,16 @@ class Recordings(Output):
 
     may_block = False  # every recording has a thread of its own
 
-    def __init__(self, folder: Path = Path(), *, record: Path | None = None) -> None:
+    def __init__(self, folder: Path = Path(), *, record: Path | None = None, name: str = "") -> None:
         """Describe where recordings go.
 
         Args:
             folder: Where recordings go that have no name.
             record: Where to record to from the first frame on, replacing what is there; None to wait until
                 asked to.
+            name: The name of the stream, where there are several.
         """
-        self._names = FileNames(folder)
+        self._names = FileNames(folder, name)
         self._first = record
         self._next: tuple[Path, bool] | None = None
         self._active: Recorder | None = None
@@ -266,8 +269,7 @@ class Snapshots(Output):
 
     def _save(self, item: tuple[Path, LiveFrame]) -> None:
         path, live_frame = item
-        view = live_frame.state.view
-        image = self._compositor.compose(live_frame.frame, live_frame.heat, view.overlay)
+        image = self._compositor.compose_live(live_frame)
         try:
             sink = open_image_sink(path, overwrite=False)
             sink.write(
@@ -282,6 +284,11 @@ class Snapshots(Output):
     def _fail(self, error: BaseException) -> None:
         self._worker = None
         self._emit(OutputFailed(f"an image was not saved ({_with_type(error)})"))
+
+
+def file_name(name: str) -> str:
+    """Return the name of a stream as a part of a file's name."""
+    return "".join(letter if letter.isalnum() else "-" for letter in name).strip("-") or "stream"
 
 
 def _with_type(error: BaseException) -> str:

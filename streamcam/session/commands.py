@@ -54,6 +54,8 @@ class Command:
     change: Callable[[LiveState, Argument], Update]
     argument: str = ""
     """Description of the argument; empty where there is none."""
+    is_for_walls: bool = False
+    """Whether it is for sessions of several streams."""
 
 
 # --- One function for each command -------------------------------------------------------------------------
@@ -102,9 +104,12 @@ def toggle_lock(state: LiveState, _: Argument) -> Update:
     """Keep explaining the class shown now, or follow the most probable one again."""
     if state.request.class_index is not None:
         return _request(state, "the most probable class", class_index=None, rank=0)
-    if state.target is None or state.target.index < 0:
+    if state.alone is None:
+        return Update(state.with_message("choose a stream first, whose class is locked"))
+    target = state.alone.target
+    if target is None or target.index < 0:
         return Update(state)
-    return lock_class(state, state.target.index, state.target.label)
+    return lock_class(state, target.index, target.label)
 
 
 def follow_rank(state: LiveState, argument: Argument) -> Update:
@@ -231,6 +236,27 @@ def toggle_caption(state: LiveState, _: Argument) -> Update:
     return Update(state.with_view(overlay=overlay, hidden_caption=caption))
 
 
+def choose_stream(state: LiveState, argument: Argument) -> Update:
+    """Show one of several streams alone: by name, or by steps through all streams and the wall of them."""
+    names = [stream.name for stream in state.streams]
+    if len(names) == 1:
+        return Update(state.with_message(f"there is only {names[0]}"))
+    if isinstance(argument, str):
+        if argument not in names:
+            raise unknown_name("stream", argument, names)
+        large: int | None = names.index(argument)
+    else:
+        place = 0 if state.large is None else state.large + 1
+        place = (place + _whole_number("stream", argument)) % (len(names) + 1)
+        large = place - 1 if place else None
+    return Update(dataclasses.replace(state, large=large))
+
+
+def show_wall(state: LiveState, _: Argument) -> Update:
+    """Show all streams again."""
+    return Update(dataclasses.replace(state, large=None))
+
+
 def layout_of(state: LiveState) -> str:
     """Return the layout in use, one of `LIVE_LAYOUTS`."""
     return state.request.panes or state.view.overlay.layout
@@ -288,6 +314,8 @@ COMMANDS = [
         "a number of steps, larger above 0",
     ),
     Command("caption", {"t": None}, "t", "caption on or off", toggle_caption),
+    Command("stream", {"n": 1, "N": -1}, "n  N", "next, previous stream alone", choose_stream, _STEPS, True),
+    Command("wall", {"w": None}, "w", "all streams", show_wall, is_for_walls=True),
     Command("save_image", {"p": None}, "p", "image to a file", ask(SaveImage())),
     Command("record", {"r": None}, "r", "start, stop recording", ask(ToggleRecording())),
     Command("statistics", {"i": None}, "i", "statistics", toggle_statistics),
@@ -296,9 +324,13 @@ COMMANDS = [
 """Every command, in the order of the help. Adding one is adding a row."""
 
 
-def help_rows() -> tuple[tuple[str, str], ...]:
-    """Return the lines of the help: keys, and what they do."""
-    return tuple((command.key_label, command.words) for command in COMMANDS if command.keys)
+def help_rows(streams: int) -> tuple[tuple[str, str], ...]:
+    """Return the lines of the help: keys, and what they do in a session of that number of streams."""
+    return tuple(
+        (command.key_label, command.words)
+        for command in COMMANDS
+        if command.keys and (streams > 1 or not command.is_for_walls)
+    )
 
 
 def _request(state: LiveState, message: str, **changes: str | int | tuple[str, ...] | None) -> Update:

@@ -10,6 +10,8 @@ from streamcam.frames import Frame
 from streamcam.media.images import Image
 from streamcam.overlay import Overlay, OverlaySettings, PaneOverlay
 from streamcam.panes import PaneGrid
+from streamcam.session.outputs import LiveFrame
+from streamcam.session.wall_painter import WallPainter
 
 _SMALLEST = 16
 """Smallest side of a canvas in pixels; smaller windows show a scaled-down canvas of this size."""
@@ -21,6 +23,19 @@ class Compositor:
     def __init__(self) -> None:
         self._overlay = functools.lru_cache(maxsize=4)(Overlay)
         self._pane_overlay = functools.lru_cache(maxsize=2)(_pane_overlay)
+        self._walls = functools.cache(lambda: WallPainter(lambda: Compositor().compose))
+
+    def compose_live(self, live_frame: LiveFrame, size: tuple[int, int] | None = None) -> Image:
+        """Draw what a session shows: its frame, or the tiles of several streams.
+
+        Args:
+            live_frame: What is shown.
+            size: (width, height) of the canvas in pixels; None for what a frame's layout needs at its size,
+                and for `streamcam.session.wall.CANVAS`.
+        """
+        if live_frame.tiles:
+            return self._walls().draw(live_frame, None if size is None else (_even(size[0]), _even(size[1])))
+        return self.compose(live_frame.frame, live_frame.heat, live_frame.state.view.overlay, size)
 
     def compose(
         self,

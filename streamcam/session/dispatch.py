@@ -9,7 +9,7 @@ from streamcam.errors import InvalidArgumentError, unknown_name
 from streamcam.session import commands
 from streamcam.session.class_entry import ClassEntry
 from streamcam.session.command_sources import Argument
-from streamcam.session.commands import change_prompts, lock_class, toggle_help
+from streamcam.session.commands import change_prompts, lock_class, show_wall, toggle_help
 from streamcam.session.events import Update
 from streamcam.session.state import LiveState
 
@@ -46,6 +46,8 @@ def press_key(state: LiveState, key: str) -> Update:
         return _type(state, state.entry, key)
     if state.view.help_shown and key == "escape":  # whoever looks for the way out of the help finds it
         return toggle_help(state, None)
+    if state.large is not None and key == "escape":
+        return show_wall(state, None)
     for candidate in (key, key.lower()):  # Caps Lock must not turn keys off
         for command in commands.COMMANDS:
             if candidate in command.keys:

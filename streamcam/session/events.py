@@ -48,6 +48,14 @@ class NoticeChanged:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class StreamEnded:
+    """A stream of several has ended; the session continues with the others."""
+
+    problem: str | None
+    """Why, in words; None if it has come to its end."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ExplainerChanged:
     """Another explainer is in use, or the one in use changed its backend."""
 
@@ -166,6 +174,7 @@ Event = (
     | FrameArrived
     | FrameShown
     | NoticeChanged
+    | StreamEnded
     | ExplainerChanged
     | RequestRefused
     | MapEmpty
@@ -253,22 +262,29 @@ class Update(NamedTuple):
     effects: tuple[Effect, ...] = ()
 
 
-def update(state: LiveState, event: Event) -> Update:
+def update(state: LiveState, event: Event, stream: int = 0) -> Update:
     """Return the state after an event.
 
     Args:
         state: The state before.
         event: What happened.
+        stream: Index of the stream that it happened to, of what concerns one.
     """
+    before = state.streams[stream]
     match event:
         case TimePassed(now_s):
             return Update(dataclasses.replace(state, now_s=now_s))
         case FrameArrived(at_s, rate, has_audio):
-            return Update(dataclasses.replace(state, frame_at_s=at_s, rate=rate, has_audio=has_audio))
+            changes = {"frame_at_s": at_s, "rate": rate, "has_audio": has_audio, "has_begun": True}
+            return Update(state.with_stream(stream, **changes))
         case FrameShown(time_s, target):
-            return Update(dataclasses.replace(state, frame_time_s=time_s, target=target))
+            return Update(state.with_stream(stream, frame_time_s=time_s, target=target))
         case NoticeChanged(notice):
-            return _change_notice(state, notice)
+            return _change_notice(state, notice, stream)
+        case StreamEnded(problem):
+            state = state.with_stream(stream, has_ended=True, notice=problem)
+            words = f"{before.name} has ended" if problem is None else problem
+            return Update(state, (Announce(words),))
         case ExplainerChanged(facts):
             return Update(dataclasses.replace(state, facts=facts))
         case RequestRefused(reason, facts):
@@ -277,32 +293,33 @@ def update(state: LiveState, event: Event) -> Update:
         case MapEmpty(problem):
             return Update(state.with_message(problem), (Announce(problem),))
         case StatisticsMeasured(statistics):
-            return Update(dataclasses.replace(state, statistics=statistics))
+            return Update(state.with_stream(stream, statistics=statistics))
         case RecordingStarted(path, began_s, announced):
-            state = dataclasses.replace(state, recording=ActiveRecording(path, began_s))
+            state = state.with_stream(stream, recording=ActiveRecording(path, began_s))
             return Update(state.with_message(f"recording to {path}") if announced else state)
         case RecordingStopped(path):
-            return Update(dataclasses.replace(state, recording=None).with_message(f"recorded {path}"))
+            return Update(state.with_stream(stream, recording=None).with_message(f"recorded {path}"))
         case ImageRequested(path):
             return Update(state.with_message(f"saved {path}"))
         case OutputReady(text):
             return Update(state, (Announce(text),))
         case OutputFailed(problem, path):
-            if state.recording is not None and state.recording.path == path:
-                state = dataclasses.replace(state, recording=None)
+            if before.recording is not None and before.recording.path == path:
+                state = state.with_stream(stream, recording=None)
             return Update(state.with_message(problem))
         case RecordingFinished() | PublicationEnded() | ImageSaved() | EvidenceKept():
             return Update(state)
 
 
-def _change_notice(state: LiveState, notice: str | None) -> Update:
-    before = state.notice
-    if notice == before:
+def _change_notice(state: LiveState, notice: str | None, index: int) -> Update:
+    before = state.streams[index]
+    if notice == before.notice or before.has_ended:
         return Update(state)
-    state = dataclasses.replace(state, notice=notice)
+    state = state.with_stream(index, notice=notice)
     if notice is None:
-        back_after_s = state.now_s - state.lost_at_s
-        return Update(state, (Announce(f"{state.source_name} is back after {back_after_s:.0f} s"),))
-    if before is None:
-        return Update(dataclasses.replace(state, lost_at_s=state.frame_at_s), (Announce(notice),))
+        back_after_s = state.now_s - before.lost_at_s
+        state = state.with_stream(index, reconnections=before.reconnections + 1)
+        return Update(state, (Announce(f"{before.name} is back after {back_after_s:.0f} s"),))
+    if before.notice is None:
+        return Update(state.with_stream(index, lost_at_s=before.frame_at_s), (Announce(notice),))
     return Update(state)

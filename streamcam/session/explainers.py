@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
@@ -45,8 +45,11 @@ class SessionExplainer:
     """Explains in its place where something is compared."""
     compared: str | None = None
     """Name in `PANES` of what is compared."""
-    batch_size: int = 1
-    """One frame at a time: the first would have to wait for a second one."""
+
+    @property
+    def batch_size(self) -> int:
+        """How many frames, of as many streams, are explained at once at most."""
+        return (self.panes or self.explainer).batch_size
 
     @property
     def clip_s(self) -> float:
@@ -124,11 +127,12 @@ class Explainers:
         return self._last_prompted[2]
 
 
-def build_from_model(model: Model | Mapping[str, Any], **settings: Any) -> BuildExplainer:
+def build_from_model(model: Model | Mapping[str, Any], streams: int = 1, **settings: Any) -> BuildExplainer:
     """Build explainers of one model, which is loaded for the first of them.
 
     Args:
         model: A model, or the arguments of `streamcam.load_model`.
+        streams: How many streams share them.
         settings: Of `streamcam.Explainer`, without method and target layer.
     """
     loaded: list[Model] = []
@@ -146,22 +150,27 @@ def build_from_model(model: Model | Mapping[str, Any], **settings: Any) -> Build
             loaded[0],
             method=method,
             target_layer=layer,
-            batch_size=SessionExplainer.batch_size,
+            batch_size=_batch_size(streams),
             **settings,
         )
 
     return build
 
 
-def build_from_explainer(explainer: Explainer) -> BuildExplainer:
+def build_from_explainer(explainer: Explainer, streams: int = 1) -> BuildExplainer:
     """Build explainers like one that is there, which is used itself for its own method and layer."""
 
     def build(method: str, layer: str) -> Explainer:
         if (method, layer) == (explainer.method, explainer.target_layer or "auto"):
             return explainer
-        return explainer.variant(method=method, target_layer=layer, batch_size=SessionExplainer.batch_size)
+        return explainer.variant(method=method, target_layer=layer, batch_size=_batch_size(streams))
 
     return build
+
+
+def _batch_size(streams: int) -> int | Literal["auto"]:
+    """Return how many frames are explained at once: of a single stream the first would wait for a second."""
+    return 1 if streams == 1 else "auto"
 
 
 def _aim(explainer: Explainer, request: ExplainRequest) -> Explainer:

@@ -19,7 +19,7 @@ from streamcam.overlay.label_panel import ACCENT, BACKGROUND, MARKED_TEXT, PLAIN
 from streamcam.overlay.sprites import Canvas, Rgb, Sprite, draw_rounded_rectangle
 from streamcam.overlay.wrapping import wrap_text
 from streamcam.session.commands import help_rows
-from streamcam.session.state import LiveState
+from streamcam.session.state import LiveState, StreamState
 
 _OPACITY = 0.8
 _RECORDING: Rgb = (255, 64, 56)
@@ -78,17 +78,13 @@ _HELP = _Style((ACCENT, MARKED_TEXT), (False, False))
 
 def hud_of(state: LiveState) -> HudState:
     """Return the words to write over the image in some state."""
-    entry, recording, view = state.entry, state.recording, state.view
-    length = None
-    if recording is not None:
-        seconds = int(state.frame_time_s - recording.began_s)
-        length = f"{seconds // 60}:{seconds % 60:02}"
+    entry, view, alone = state.entry, state.view, state.alone
     return HudState(
         statistics=statistics_rows(state) if view.statistics_shown else (),
-        help=help_rows() if view.help_shown else (),
+        help=help_rows(len(state.streams)) if view.help_shown else (),
         messages=_messages(state),
-        trouble=state.notice is not None or state.has_stalled,
-        recording=length,
+        trouble=alone is not None and (alone.notice is not None or state.has_stalled(alone)),
+        recording=None if alone is None else length_of_recording(alone),
         frozen=state.frozen,
         at_left=view.overlay.labels and view.overlay.corner == Corner(is_right=True, is_bottom=False),
         typed=None if entry is None else entry.text,
@@ -99,15 +95,19 @@ def hud_of(state: LiveState) -> HudState:
 
 def statistics_rows(state: LiveState) -> tuple[tuple[str, str], ...]:
     """Return names and values of the statistics."""
-    numbers, facts = state.statistics, state.facts
-    rows = [
-        ("captured", f"{numbers.captured_per_s:.1f} fps"),
-        ("shown", f"{numbers.shown_per_s:.1f} fps"),
-        ("explained", f"{numbers.explained_per_s:.1f} fps"),
-        ("age of frame", _milliseconds(numbers.frame_age_ms)),
-        ("age of heat", _milliseconds(numbers.heat_age_ms)),
-        ("dropped", str(numbers.dropped)),
-    ]
+    facts, alone = state.facts, state.alone
+    if alone is None:
+        rows = [("stream", "read, explained; age of heat"), *map(_stream_row, state.streams)]
+    else:
+        numbers = alone.statistics
+        rows = [
+            ("captured", f"{numbers.captured_per_s:.1f} fps"),
+            ("shown", f"{numbers.shown_per_s:.1f} fps"),
+            ("explained", f"{numbers.explained_per_s:.1f} fps"),
+            ("age of frame", _milliseconds(numbers.frame_age_ms)),
+            ("age of heat", _milliseconds(numbers.heat_age_ms)),
+            ("dropped", str(numbers.dropped)),
+        ]
     if facts is not None:
         rows += [
             ("network", facts.model),
@@ -118,12 +118,27 @@ def statistics_rows(state: LiveState) -> tuple[tuple[str, str], ...]:
     return tuple(rows)
 
 
+def length_of_recording(stream: StreamState) -> str | None:
+    """Return the length of a stream's recording as minutes and seconds; None if there is none."""
+    if stream.recording is None:
+        return None
+    seconds = int(stream.frame_time_s - stream.recording.began_s)
+    return f"{seconds // 60}:{seconds % 60:02}"
+
+
+def _stream_row(stream: StreamState) -> tuple[str, str]:
+    numbers = stream.statistics
+    rates = f"{numbers.captured_per_s:.1f}, {numbers.explained_per_s:.1f} fps"
+    return stream.name, f"{rates}; {_milliseconds(numbers.heat_age_ms)}"
+
+
 def _messages(state: LiveState) -> tuple[str, ...]:
     messages = []
-    if state.notice is not None:
-        messages.append(state.wording(state.notice))
-    elif state.has_stalled:
-        messages.append(f"no frame from {state.source_name} for {state.silence_s:.0f} s")
+    alone = state.alone
+    if alone is not None and alone.notice is not None:
+        messages.append(state.wording(alone.notice))
+    elif alone is not None and state.has_stalled(alone) and not alone.has_ended:
+        messages.append(f"no frame from {alone.name} for {state.silence_of(alone):.0f} s")
     if state.facts is None:
         messages.append("loading the network …")
     elif state.message is not None and state.now_s - state.message.said_at_s < _MESSAGE_S:

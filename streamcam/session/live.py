@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.session import explainers, window
-from streamcam.session.captures import Recordings, Snapshots
+from streamcam.session.captures import Recordings, Snapshots, file_name
 from streamcam.session.command_sources import CommandSource
 from streamcam.session.evidence import LiveEvidence
 from streamcam.session.outputs import Output, StatisticsFile
@@ -17,19 +17,23 @@ from streamcam.session.page.page import Page
 from streamcam.session.publishing import Publishing
 from streamcam.session.result import LiveResult
 from streamcam.session.session import LiveSession
-from streamcam.session.settings import LiveSettings
+from streamcam.session.settings import LiveSettings, StreamSettings
 from streamcam.session.state import ExplainRequest
+from streamcam.session.streams import Stream, name_streams
 from streamcam.session.threads import ExplainerFor
-from streamcam.sinks import check_output
-from streamcam.sources import LentCamera, Source, SourceSettings, open_source
+from streamcam.sinks import check_output, check_recording
+from streamcam.sources import LentCamera, Source, open_source
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer
     from streamcam.models import Model
 
 
+Location = str | int | Path
+
+
 def live(
-    source: str | int | Path | Source,
+    source: Location | Source | Sequence[Location | Source | StreamSettings],
     explainer: str | Model | Explainer | ExplainerFor | None = None,
     *,
     settings: LiveSettings | None = None,
@@ -44,7 +48,8 @@ def live(
 
     Args:
         source: A camera's number, a stream's URL, a video, which is played at its own pace, or an open
-            source.
+            source; or several, which are shown as tiles and share the network. Of these, one that fails or
+            ends leaves the others alone.
         explainer: A `streamcam.Explainer`, a model or its name, or a function that returns an explainer for
             an `ExplainRequest`; the default model if None.
         settings: How the session runs; the defaults if None.
@@ -67,7 +72,7 @@ def live(
 
 
 def open_session(
-    source: str | int | Path | Source,
+    source: Location | Source | Sequence[Location | Source | StreamSettings],
     explainer: str | Model | Explainer | ExplainerFor | None = None,
     *,
     settings: LiveSettings | None = None,
@@ -95,12 +100,16 @@ def open_session(
     """
     settings = settings or LiveSettings()
     settings.check()
-    explainer_for, request = _explainer_for(explainer, request)
-    opened = source if isinstance(source, Source) else _open(source, settings.source)
+    sources = [source] if isinstance(source, str | int | Path | Source) else list(source)
+    if not sources:
+        raise InvalidArgumentError("there is no source to show; name at least one")
+    explainer_for, request = _explainer_for(explainer, request, len(sources))
+    streams: list[Stream] = []
     all_outputs: list[Output] = []
     try:
         folder = Path(settings.folder)
-        camera = opened if isinstance(opened, LentCamera) else None
+        streams += _open_streams(sources, settings)
+        camera = _lent_camera(streams)
         displays = settings.displays or (("window",) if camera is None else ("page",))
         if camera is not None and "page" not in displays:
             raise InvalidArgumentError(
@@ -109,21 +118,25 @@ def open_session(
         if "page" in displays:
             all_outputs.append(Page(settings.page, camera))
         if "window" in displays:
-            all_outputs.append(_open_window(opened.info.name))
+            names = name_streams(streams)
+            all_outputs.append(_open_window(names[0] if len(names) == 1 else f"{len(names)} streams"))
         all_outputs += [*outputs, *map(Publishing, settings.publish)]
-        record = None if settings.record is None else Path(settings.record)
-        all_outputs += [Recordings(folder, record=record), Snapshots(folder)]
-        if settings.evidence is not None:
-            all_outputs.append(_keep_evidence(Path(settings.evidence), opened, settings))
+        if len(streams) == 1 and not streams[0].outputs:
+            record = None if settings.record is None else Path(settings.record)
+            all_outputs.append(Recordings(folder, record=record))
+        all_outputs.append(Snapshots(folder))
+        if settings.evidence is not None and len(streams) == 1:
+            all_outputs.append(_keep_evidence(Path(settings.evidence), streams[0].source, settings))
         if settings.statistics is not None:
             all_outputs.append(StatisticsFile(Path(settings.statistics)))
     except BaseException:
         for output in all_outputs:
             output.close()
-        opened.close()
+        for stream in streams:
+            stream.source.close()
         raise
     return LiveSession(
-        opened,
+        streams,
         explainer_for,
         all_outputs,
         settings,
@@ -134,8 +147,60 @@ def open_session(
     )
 
 
-def _open(location: str | int | Path, settings: SourceSettings) -> Source:
-    return open_source(location, dataclasses.replace(settings, real_time=True))
+def _open_streams(
+    sources: Sequence[Location | Source | StreamSettings], settings: LiveSettings
+) -> list[Stream]:
+    """Open all sources; of several, each gets recordings and evidence of its own.
+
+    Raises:
+        StreamcamError: one of its children, if one cannot be opened or recorded; the others are closed.
+    """
+    named: list[tuple[StreamSettings | None, Stream]] = []
+    try:
+        for given in sources:
+            if isinstance(given, Source):
+                named.append((None, Stream(given)))
+                continue
+            each = given if isinstance(given, StreamSettings) else StreamSettings(given)
+            reading = dataclasses.replace(each.reading or settings.source, real_time=True)
+            named.append((each, Stream(open_source(each.source, reading), each.name)))
+        if len(named) == 1 and (named[0][0] is None or named[0][0].record is None):
+            return [named[0][1]]
+        names = name_streams([stream for _, stream in named])
+        folder = Path(settings.folder)
+        streams = []
+        for (each_settings, stream), name in zip(named, names, strict=True):
+            given_record = None if each_settings is None else each_settings.record
+            record = _file_of(name, settings.record) if given_record is None else Path(given_record)
+            if record is not None:
+                check_recording(record, overwrite=settings.overwrite)
+            outputs: list[Output] = [Recordings(folder, record=record, name=name)]
+            evidence = _file_of(name, settings.evidence)
+            if evidence is not None and len(named) > 1:
+                outputs.append(_keep_evidence(evidence, stream.source, settings))
+            streams.append(dataclasses.replace(stream, name=name, outputs=tuple(outputs)))
+    except BaseException:
+        for _, stream in named:
+            stream.source.close()
+        raise
+    return streams
+
+
+def _file_of(name: str, path: str | Path | None) -> Path | None:
+    """Return the file of one stream of several, for the one that is named for all; None for none."""
+    return None if path is None else Path(path).with_stem(f"{Path(path).stem}-{file_name(name)}")
+
+
+def _lent_camera(streams: Sequence[Stream]) -> LentCamera | None:
+    """Return the source that the page hands images to; None where there is none.
+
+    Raises:
+        InvalidArgumentError: if there are several.
+    """
+    lent = [stream.source for stream in streams if isinstance(stream.source, LentCamera)]
+    if len(lent) > 1:
+        raise InvalidArgumentError("the page can hand on the images of one browser; name 'browser' once")
+    return lent[0] if lent else None
 
 
 def _keep_evidence(path: Path, source: Source, settings: LiveSettings) -> LiveEvidence:
@@ -161,18 +226,18 @@ def _open_window(name: str) -> window.Window:
 
 
 def _explainer_for(
-    explainer: str | Model | Explainer | ExplainerFor | None, request: ExplainRequest | None
+    explainer: str | Model | Explainer | ExplainerFor | None, request: ExplainRequest | None, streams: int
 ) -> tuple[ExplainerFor, ExplainRequest]:
     """Return what makes explainers, and the first request."""
     first = request or ExplainRequest()
     if explainer is None or isinstance(explainer, str):
         arguments = {} if explainer is None else {"name": explainer}
-        return explainers.Explainers(explainers.build_from_model(arguments)), first
+        return explainers.Explainers(explainers.build_from_model(arguments, streams)), first
     if callable(explainer):
         return explainer, first
     from streamcam.explain import Explainer  # only now: it imports torch, which takes seconds
 
     if isinstance(explainer, Explainer):
         first = request or ExplainRequest(explainer.method, explainer.target_layer or "auto")
-        return explainers.Explainers(explainers.build_from_explainer(explainer)), first
-    return explainers.Explainers(explainers.build_from_model(explainer)), first
+        return explainers.Explainers(explainers.build_from_explainer(explainer, streams)), first
+    return explainers.Explainers(explainers.build_from_model(explainer, streams)), first

@@ -31,13 +31,28 @@ _WAITING_LINES = 64
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Tile:
+    """One of several streams, as it is shown."""
+
+    stream: int
+    """Its index."""
+    frame: Frame | None
+    """None before its first frame."""
+    heat: StabilizedFrame | None
+    """The heat to draw; None to show the bare frame."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class LiveFrame:
     """A frame with its heat and the session's state, as handed to the outputs."""
 
     frame: Frame
+    """Of several streams the newest frame of any, with times that increase."""
     heat: StabilizedFrame | None
     """The heat to draw; None to show the bare frame."""
     state: LiveState
+    tiles: tuple[Tile, ...] = ()
+    """Of several streams those that are shown, in the place of the frame: all, or the one chosen."""
 
 
 class Output(abc.ABC):

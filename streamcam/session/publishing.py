@@ -89,7 +89,7 @@ class Publishing(Output):
             if self._sink is None:
                 self._sink = self._publish(self._target, state.rate, state.has_audio)
                 self._connected_s = now_s
-            image = self._compositor.compose(frame, live_frame.heat, state.view.overlay)
+            image = self._compositor.compose_live(live_frame)
             self._sink.write(RenderedFrame(image, frame.pts, frame.time_base, live_frame.heat))
             self._send_audio(self._sink, frame.time_s)
         except SinkError as error:

@@ -5,7 +5,8 @@
                                                  └── commands: keys, Python …
 
 Every frame is shown as soon as it arrives and does not wait for its own explanation: the heat of the last
-frame explained moves on with the image until there is newer.
+frame explained moves on with the image until there is newer. Several sources share the explainer, which takes
+turns, and the outputs, where they are tiles of a wall; all else each has for itself.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from streamcam.errors import SourceError, StreamcamError
-from streamcam.explanations import BLANK_MAPS, EMPTY_MAPS, Explanation
 from streamcam.frames import AudioBlock, Frame
 from streamcam.pipeline.channel import ChannelClosedError
 from streamcam.session.command_sources import CommandSource, KeyPress
@@ -30,25 +30,27 @@ from streamcam.session.events import (
     Event,
     Explain,
     FrameArrived,
-    FrameShown,
     Freeze,
-    MapEmpty,
     NoticeChanged,
+    OutputEffect,
+    OutputFailed,
     Quit,
     Smooth,
     StatisticsMeasured,
+    StreamEnded,
     TimePassed,
+    ToggleRecording,
     Update,
     WriteStatistics,
     update,
 )
-from streamcam.session.heat import LiveHeat
-from streamcam.session.hud import HudState, hud_of
-from streamcam.session.outputs import LiveFrame, Output, OutputWorker
+from streamcam.session.offers import Offers
+from streamcam.session.outputs import Output, OutputWorker
 from streamcam.session.result import LiveResult, summarize
 from streamcam.session.settings import LiveSettings
-from streamcam.session.state import ExplainRequest, LiveState, View
-from streamcam.session.statistics import Counts, Meter
+from streamcam.session.state import ExplainRequest, LiveState, StreamState
+from streamcam.session.statistics import Counts
+from streamcam.session.streams import RunningStream, Stream, name_streams
 from streamcam.session.threads import Explained, ExplainerFor, LiveThreads
 from streamcam.sources import Source
 
@@ -60,14 +62,14 @@ _LINES_EVERY_S = 1.0
 
 
 class LiveSession:
-    """A source, an explainer and outputs, run together in real time; see `streamcam.live`.
+    """Sources, an explainer and outputs, run together in real time; see `streamcam.live`.
 
     One thread creates and runs it; the main thread where a window is among the outputs.
     """
 
     def __init__(
         self,
-        source: Source,
+        streams: Source | Sequence[Stream],
         explainer_for: ExplainerFor,
         outputs: Sequence[Output] = (),
         settings: LiveSettings | None = None,
@@ -81,41 +83,48 @@ class LiveSession:
         """Connect the parts; nothing runs yet.
 
         Args:
-            source: Closed at the end.
+            streams: The source, closed at the end; or several with what each has for itself. Of several, one
+                that fails or ends does not end the session.
             explainer_for: Returns an explainer for what is to be explained; called in a thread of its own.
             outputs: Where frames go, closed in this order at the end. Those that are command sources, as a
                 window is, also give commands.
             settings: The defaults if None; outputs are as given here, whatever the settings say.
             request: What to explain at first; Grad-CAM if None.
             commands: Where else commands come from.
-            announce: Receives, in words, what those should know who see no output: that the source is gone.
+            announce: Receives, in words, what those should know who see no output: that a source is gone.
             wording: Names parameters in messages that outputs show as those call them who see these.
             clock: Returns monotonic seconds.
         """
-        self._source = source
+        streams = [Stream(streams)] if isinstance(streams, Source) else list(streams)
         self._settings = settings or LiveSettings()
+        self._streams = [RunningStream(*each, self._settings) for each in enumerate(streams)]
         self._outputs = [OutputWorker(output) if output.may_block else output for output in outputs]
         self._listeners = [output for output in self._outputs if output.hears]
-        if self._listeners:
-            source.on_audio = self._hand_audio
+        if self._listeners and len(streams) == 1:  # nobody understands several at once
+            streams[0].source.on_audio = self._hand_audio
         given = [output for output in outputs if isinstance(output, CommandSource)]
         self._command_sources: list[CommandSource] = [*given, *commands]
         self._announce = announce
         self._clock = clock
-        first = request or ExplainRequest()
-        self._state = LiveState(source.info.name, first, self._settings.view, wording=wording)
-        self._threads = LiveThreads(source, explainer_for, self._state.request, self._settings.temporal)
-        self._heat = LiveHeat(self._settings.temporal, self._settings.localization)
-        self._meter = Meter()
-        self._events: deque[Event] = deque()
+        self._state = LiveState(
+            tuple(map(StreamState, name_streams(streams))),
+            request or ExplainRequest(),
+            self._settings.view,
+            wording=wording,
+        )
+        sources = [stream.source for stream in streams]
+        if len(sources) > 1:
+            for source in sources:
+                source.is_insistent = True
+        self._threads = LiveThreads(sources, explainer_for, self._state.request, self._settings.temporal)
+        self._offers = Offers(self._streams, self._outputs)
+        self._events: deque[tuple[int, Event]] = deque()
         self._finished: list[Event] = []
-        self._newest: Frame | None = None
-        self._offered: _Offered | None = None
+        self._failures: list[Exception] = []
         self._began_s: float | None = None
         self._ended_s = 0.0
         self._measured_s = self._written_s = -math.inf
         self._has_quit = False
-        self._announced: set[str] = set()
 
     @property
     def state(self) -> LiveState:
@@ -127,7 +136,7 @@ class LiveSession:
         self._has_quit = True
 
     def run(self) -> LiveResult:
-        """Run until the source ends, `stop` or a command ends it, or its time is over.
+        """Run until all sources end, `stop` or a command ends it, or its time is over.
 
         Raises:
             StreamcamError: one of its children, if there are no frames or no explainer, no frame for
@@ -137,19 +146,30 @@ class LiveSession:
             ends.callback(self._threads.join)
             for output in reversed(self._outputs):
                 ends.callback(self._close, output)
+            for stream in reversed(self._streams):
+                for output in stream.outputs:
+                    ends.callback(output.close)
             ends.callback(self._threads.stop)
+            for stream in self._streams:
+                stream.start(self._reporter(stream.index))
             for output in self._outputs:
-                output.start(self._events.append)
-            self._state = dataclasses.replace(self._state, now_s=self._clock(), frame_at_s=self._clock())
+                output.start(self._reporter(0))
+            now_s = self._clock()
+            begun = tuple(dataclasses.replace(each, frame_at_s=now_s) for each in self._state.streams)
+            self._state = dataclasses.replace(self._state, now_s=now_s, streams=begun)
             self._threads.start()
             try:
                 self._loop()
             finally:
                 self._ended_s = self._clock()
-                self._note_source()
+                self._note_sources()
         self._take_events()
         elapsed_s, facts = self._elapsed_s(self._ended_s), self._state.facts
-        return summarize(self._finished, self._meter.whole, elapsed_s, () if facts is None else facts.notes)
+        counts = [(self._state.streams[each.index].name, each.meter.whole) for each in self._streams]
+        return summarize(self._finished, counts, elapsed_s, () if facts is None else facts.notes)
+
+    def _reporter(self, stream: int) -> Callable[[Event], None]:
+        return lambda event: self._events.append((stream, event))
 
     def _loop(self) -> None:
         duration_s = math.inf if self._settings.duration_s is None else self._settings.duration_s
@@ -158,21 +178,22 @@ class LiveSession:
             self._apply(update(self._state, TimePassed(now_s)))
             self._take_answers()
             self._take_events()
-            self._apply(update(self._state, NoticeChanged(self._source.notice)))
+            for stream in self._streams:
+                self._apply(update(self._state, NoticeChanged(stream.source.notice), stream.index))
+            self._take_ends()
             self._measure(now_s)
             self._offer()
             self._take_commands()
             if self._has_quit or self._elapsed_s(now_s) >= duration_s:
                 return
-            self._write_line(now_s)
+            self._write_lines(now_s)
             try:
-                frame = self._threads.frames.take(_PATIENCE_S)
+                frames = self._threads.frames.take(len(self._streams), _PATIENCE_S)
             except ChannelClosedError:
-                if self._newest is None:
-                    raise SourceError(f"there are no frames in {self._state.source_name!r}") from None
-                return  # a video has ended
-            if frame is not None:
-                self._take_frame(frame)
+                self._end_without_frames()
+                return  # all videos have ended
+            for stream_index, frame in frames:
+                self._take_frame(self._streams[stream_index], frame)
             self._give_up_if_silent()
 
     # --- What changes the state --------------------------------------------------------------------------
@@ -190,70 +211,99 @@ class LiveSession:
             case Announce(text):
                 self._announce(text)
             case Smooth(smoothing_s):
-                self._heat.set_smoothing(smoothing_s)
+                for stream in self._streams:
+                    stream.heat.set_smoothing(smoothing_s)
             case Explain(request):
                 self._threads.request(request)
-                self._explain_newest()
+                self._explain_newest(self._streams)
             case Freeze(frozen):
                 self._threads.freeze(frozen)
-                self._heat.freeze(self._newest if frozen else None)
-                self._explain_newest()
+                for stream in self._streams:
+                    stream.heat.freeze(stream.newest if frozen else None)
+                self._explain_newest(self._streams)
             case _:
-                shown = None if self._newest is None else self._live_frame(self._newest)
                 try:
-                    is_done = [output.handle(effect, shown) for output in self._outputs]
+                    is_done = self._hand_on(effect)
                 except StreamcamError as error:
                     self._state = self._state.with_message(str(error))
                 else:
-                    if not any(is_done) and not isinstance(effect, WriteStatistics):
+                    if not is_done and not isinstance(effect, WriteStatistics):
                         self._state = self._state.with_message("no output of this session can do that")
                 self._take_events()
 
-    def _explain_newest(self) -> None:
-        """Explain the newest frame again: there may be no new one, now or ever, to explain instead."""
-        if self._newest is not None:
-            self._threads.explain(self._newest)
+    def _hand_on(self, effect: OutputEffect) -> bool:
+        """Let outputs do something; return whether one can. Streams that are shown are recorded."""
+        shown = None if isinstance(effect, WriteStatistics) else self._offers.live_frame(self._state)
+        is_done = [output.handle(effect, shown) for output in self._outputs]
+        if isinstance(effect, ToggleRecording):
+            for stream in (self._streams[index] for index in self._state.shown):
+                live_frame = stream.live_frame(self._state)
+                is_done += [output.handle(effect, live_frame) for output in stream.outputs]
+        return any(is_done)
 
-    def _take_frame(self, frame: Frame) -> None:
+    def _explain_newest(self, streams: Iterable[RunningStream]) -> None:
+        """Explain the newest frames again: there may be no new ones, now or ever, to explain instead."""
+        for stream in streams:
+            if stream.newest is not None:
+                self._threads.explain(stream.index, stream.newest)
+
+    def _take_frame(self, stream: RunningStream, frame: Frame) -> None:
         now_s = self._clock()
-        info = self._source.info
-        self._apply(update(self._state, FrameArrived(now_s, info.rate, info.has_audio)))
+        info = stream.source.info
+        self._apply(update(self._state, FrameArrived(now_s, info.rate, info.has_audio), stream.index))
         if self._began_s is None:
             self._began_s = self._written_s = now_s
         if not self._state.frozen:
-            self._newest = frame
-        elif self._newest is None:  # frozen before there was anything to hold
-            self._newest = frame
-            self._carry_out(Freeze(True))
+            stream.newest = frame
+        elif stream.newest is None:  # frozen before there was anything to hold
+            stream.newest = frame
+            stream.heat.freeze(frame)
+            self._explain_newest([stream])
 
     def _take_answers(self) -> None:
         """Take what the explainer has finished since the last time."""
         while (answer := self._threads.answers.take(0)) is not None:
             if isinstance(answer, Explained):
-                if answer.explanation.is_explained:
-                    self._note_explained(answer.explanation)
-                self._heat.add(answer)
-                for output in self._outputs:
+                stream = self._streams[answer.stream]
+                event = stream.add(answer)
+                if event is not None:
+                    self._apply(update(self._state, event, answer.stream))
+                for output in (*self._outputs, *stream.outputs):
                     output.take(answer)
                 if self._state.facts is not answer.facts:  # the backend may have changed
                     self._state = dataclasses.replace(self._state, facts=answer.facts)
             else:
                 self._apply(update(self._state, answer))
 
-    def _note_explained(self, explanation: Explanation) -> None:
-        """Count an explanation, and tell once for each reason that its maps show nothing."""
-        reason = explanation.emptiness
-        self._meter.note_explained(is_empty=reason in BLANK_MAPS)
-        if reason is not None and reason not in self._announced:
-            self._announced.add(reason)
-            self._apply(update(self._state, MapEmpty(f"the map shows nothing: {EMPTY_MAPS[reason]}")))
-
     def _take_events(self) -> None:
         """Take what outputs have reported."""
         while self._events:
-            event = self._events.popleft()
+            stream, event = self._events.popleft()
             self._finished.append(event)
-            self._apply(update(self._state, event))
+            self._apply(update(self._state, event, stream))
+
+    def _take_ends(self) -> None:
+        """Take note of streams that have ended; of a single one, that ends the session."""
+        while self._threads.ended and len(self._streams) > 1:
+            stream, error = self._threads.ended.popleft()
+            problem = None if error is None else str(error) or type(error).__name__
+            if error is not None:
+                self._failures.append(error)
+                self._finished.append(OutputFailed(f"{self._state.streams[stream].name}: {problem}"))
+            self._apply(update(self._state, StreamEnded(problem), stream))
+
+    def _end_without_frames(self) -> None:
+        """Raise what is wrong if no stream had any frame.
+
+        Raises:
+            StreamcamError: if so.
+        """
+        self._take_ends()
+        if all(stream.newest is None for stream in self._streams):
+            if self._failures:
+                raise self._failures[0]
+            names = ", ".join(repr(stream.name) for stream in self._state.streams)
+            raise SourceError(f"there are no frames in {names}")
 
     def _take_commands(self) -> None:
         for source in self._command_sources:
@@ -274,79 +324,66 @@ class LiveSession:
         Raises:
             SourceError: if so.
         """
-        limit_s = self._settings.give_up_s
-        if limit_s is not None and self._clock() - self._state.frame_at_s > limit_s:
-            why = f" ({self._state.notice})" if self._state.notice else ""
-            name = self._state.source_name
-            raise SourceError(f"no frame from {name!r} for {limit_s:g} s; giving up{why}")
+        limit_s, state = self._settings.give_up_s, self._state
+        if limit_s is None:
+            return
+        last_s = max(stream.frame_at_s for stream in state.streams)
+        if self._clock() - last_s > limit_s:
+            notices = [stream.notice for stream in state.streams if stream.notice]
+            why = f" ({'; '.join(notices)})" if notices else ""
+            names = ", ".join(repr(stream.name) for stream in state.streams)
+            raise SourceError(f"no frame from {names} for {limit_s:g} s; giving up{why}")
 
     def _hand_audio(self, block: AudioBlock) -> None:
         """Hand audio to the outputs that take it; in the reader's thread."""
         for output in self._listeners:
             output.hear(block)
 
-    # --- What is shown -----------------------------------------------------------------------------------
-
-    def _live_frame(self, frame: Frame) -> LiveFrame:
-        heat = self._heat.of(frame) if self._state.view.heat_shown else None
-        return LiveFrame(frame, heat, self._state)
-
     def _offer(self) -> None:
-        """Hand the newest frame to all outputs, if there is anything new to see."""
-        frame = self._newest
-        if frame is None:
-            return
-        waits_for_heat = self._state.frozen or self._state.has_stalled
-        heat = self._heat.current if waits_for_heat else None
-        offered = _Offered(frame, heat, self._state.view, hud_of(self._state))
-        before, self._offered = self._offered, offered
-        if before is not None and offered.looks_like(before):
-            return
-        live_frame = self._live_frame(frame)
-        for output in self._outputs:
-            output.write(live_frame)
+        """Hand what is new to all outputs."""
+        self._state = self._offers.offer(self._state, self._clock())
         self._take_events()
-        shown = self._heat.current
-        target = shown.targets[0] if shown is not None and shown.targets else None
-        self._apply(update(self._state, FrameShown(frame.time_s, target)))
-        if before is None or before.frame is not frame:
-            now_s, explained = self._clock(), self._heat.explained
-            heat_age_s = None if explained is None else now_s - explained.frame.received_at
-            self._meter.note_shown(now_s - frame.received_at, heat_age_s)
 
     # --- Statistics --------------------------------------------------------------------------------------
 
     def _elapsed_s(self, now_s: float) -> float:
         return 0.0 if self._began_s is None else now_s - self._began_s
 
-    def _note_source(self) -> None:
-        self._meter.note_source(self._threads.captured, self._threads.frames.dropped)
+    def _note_sources(self) -> None:
+        for stream, reader in zip(self._streams, self._threads.readers, strict=True):
+            stream.meter.note_source(reader.captured, self._threads.frames.dropped[stream.index])
 
     def _measure(self, now_s: float) -> None:
         """Bring the statistics of the state up to date, if it is time."""
         if now_s - self._measured_s >= _STATISTICS_EVERY_S:
             self._measured_s = now_s
-            self._note_source()
-            self._apply(update(self._state, StatisticsMeasured(self._meter.measure(now_s))))
+            self._note_sources()
+            for stream in self._streams:
+                measured = StatisticsMeasured(stream.meter.measure(now_s))
+                self._apply(update(self._state, measured, stream.index))
 
-    def _write_line(self, now_s: float) -> None:
-        """Report the statistics of the last second, if it is time."""
+    def _write_lines(self, now_s: float) -> None:
+        """Report the statistics of the last second of each stream, if it is time."""
         if self._began_s is not None and now_s - self._written_s >= _LINES_EVERY_S:
             self._written_s = now_s
-            self._note_source()
-            self._carry_out(WriteStatistics(self._line(self._meter.next_second(), now_s)))
+            self._note_sources()
+            for stream in self._streams:
+                line = self._line(stream, stream.meter.next_second(), now_s)
+                self._carry_out(WriteStatistics(line))
 
-    def _line(self, counts: Counts, now_s: float) -> dict[str, Any]:
+    def _line(self, stream: RunningStream, counts: Counts, now_s: float) -> dict[str, Any]:
         """Return one line of the statistics file."""
-        facts = self._state.facts
-        numbers: dict[str, int] = {}
+        facts, state = self._state.facts, self._state.streams[stream.index]
+        numbers = stream.counts()
         for output in self._outputs:
             numbers |= output.counts()
         return {
             "time_s": round(self._elapsed_s(now_s), 3),
+            "stream": state.name,
             **counts.record(),
             **numbers,
-            "notice": self._state.notice,
+            "reconnections": state.reconnections,
+            "notice": state.notice,
             "method": None if facts is None else facts.method,
             "layer": None if facts is None else facts.layer,
             "backend": None if facts is None else facts.backend,
@@ -359,26 +396,7 @@ class LiveSession:
     def _close(self, output: Output) -> None:
         """Close an output; those before it are closed already, so that what they wrote is counted."""
         if self._began_s is not None:
-            line = self._line(self._meter.whole, self._ended_s) | {"whole_run": True}
-            output.handle(WriteStatistics(line), None)
+            for stream in self._streams:
+                line = self._line(stream, stream.meter.whole, self._ended_s) | {"whole_run": True}
+                output.handle(WriteStatistics(line), None)
         output.close()
-
-
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class _Offered:
-    """The appearance of what was handed to the outputs last."""
-
-    frame: Frame
-    heat: object
-    """Where no new frame will show it, the heat."""
-    view: View
-    hud: HudState
-
-    def looks_like(self, other: _Offered) -> bool:
-        """Return whether there is nothing new to see. Frames and heat hold arrays, and have no equality."""
-        return (
-            self.frame is other.frame
-            and self.heat is other.heat
-            and self.view == other.view
-            and self.hud == other.hud
-        )

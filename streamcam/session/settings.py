@@ -74,6 +74,20 @@ class PageSettings:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """One of several sources of a live session."""
+
+    source: str | int | Path
+    """A camera's number, a stream's URL, or a video, which is played at its own pace."""
+    name: str = ""
+    """Name above its tile and in statistics; after its source if empty."""
+    reading: SourceSettings | None = None
+    """How it is read; as `LiveSettings.source` says if None."""
+    record: str | Path | None = None
+    """A video to record it to from its first frame on; None for what `LiveSettings.record` says."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class LiveSettings:
     """How a live session runs."""
 
@@ -97,9 +111,11 @@ class LiveSettings:
     publish: tuple[str, ...] = ()
     """Where to publish it: URLs with a scheme in `streamcam.sinks.PROTOCOLS`."""
     record: str | Path | None = None
-    """A video to record to from the first frame on; None to record when asked to."""
+    """A video to record to from the first frame on; None to record when asked to. Of several streams each is
+    recorded to its own, whose name says which: ``"booth.mp4"`` becomes ``"booth-door.mp4"``."""
     evidence: str | Path | None = None
-    """A file for every explanation, read by `streamcam.open_evidence`; None for none."""
+    """A file for every explanation, read by `streamcam.open_evidence`; None for none. Of several streams each
+    has its own, named as recordings are."""
     command: str | None = None
     """The command line that asks for the session, kept in the evidence; None if there is none."""
     overwrite: bool = False

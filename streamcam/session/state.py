@@ -96,51 +96,102 @@ class ActiveRecording:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class LiveState:
-    """Everything there is to know about a live session at one moment.
+class StreamState:
+    """Everything there is to know about one source of a session at one moment.
 
     Times that end in ``at_s`` are those of the monotonic clock.
     """
 
-    source_name: str
-    request: ExplainRequest
-    view: View = View()
-    now_s: float = 0.0
-    """The time of this state."""
-    facts: ExplainerFacts | None = None
-    """The explainer in use; None while the network is loading."""
-    target: Prediction | None = None
-    """The class whose heat was shown last."""
-    frozen: bool = False
-    entry: ClassEntry | None = None
-    """The class name or prompt being typed."""
+    name: str
     frame_at_s: float = 0.0
     """When the last frame arrived, or waiting for the first one began."""
     frame_time_s: float = 0.0
     """Presentation time of the frame shown."""
     rate: Fraction | None = None
-    """Frames per second of the source, where it says so."""
+    """Frames per second, where the source says so."""
     has_audio: bool = False
     """Whether the source hands audio to outputs that take it."""
     notice: str | None = None
     """Trouble with the source right now, in words; None while all is well."""
     lost_at_s: float = 0.0
     """When the last frame before `notice` arrived."""
-    message: Message | None = None
+    target: Prediction | None = None
+    """The class whose heat was shown last."""
     recording: ActiveRecording | None = None
     statistics: Statistics = Statistics()  # noqa: RUF009 - frozen
+    has_begun: bool = False
+    """Whether a frame has arrived."""
+    has_ended: bool = False
+    """Whether no more frames will come."""
+    reconnections: int = 0
+    """How often frames came again after trouble."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LiveState:
+    """Everything there is to know about a live session at one moment; of one stream, or of several."""
+
+    streams: tuple[StreamState, ...]
+    """At least one."""
+    request: ExplainRequest
+    view: View = View()
+    now_s: float = 0.0
+    """The time of this state on the monotonic clock."""
+    facts: ExplainerFacts | None = None
+    """The explainer in use; None while the network is loading."""
+    large: int | None = None
+    """Of several streams, the index of the one that is shown alone; None while all are shown."""
+    frozen: bool = False
+    entry: ClassEntry | None = None
+    """The class name or prompt being typed."""
+    message: Message | None = None
     wording: Callable[[str], str] = str
     """How messages name parameters to those who see them: as flags, from the command line."""
 
     @property
-    def silence_s(self) -> float:
-        """Seconds since the last frame arrived."""
-        return self.now_s - self.frame_at_s
+    def alone(self) -> StreamState | None:
+        """The only stream that is shown; None while several are."""
+        if len(self.streams) == 1:
+            return self.streams[0]
+        return None if self.large is None else self.streams[self.large]
 
     @property
-    def has_stalled(self) -> bool:
-        """Whether the source has sent no frame for longer than `STALLED_S`."""
-        return self.silence_s > STALLED_S
+    def shown(self) -> range:
+        """The indices of the streams that are shown."""
+        return range(len(self.streams)) if self.large is None else range(self.large, self.large + 1)
+
+    @property
+    def rate(self) -> Fraction | None:
+        """The highest frame rate of all streams; None where none says."""
+        return max((stream.rate for stream in self.streams if stream.rate is not None), default=None)
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether outputs get audio: that of a single stream."""
+        return len(self.streams) == 1 and self.streams[0].has_audio
+
+    @property
+    def silence_s(self) -> float:
+        """Seconds since the last frame of any stream arrived."""
+        return self.now_s - max(stream.frame_at_s for stream in self.streams)
+
+    def silence_of(self, stream: StreamState) -> float:
+        """Return the seconds since the last frame of a stream arrived."""
+        return self.now_s - stream.frame_at_s
+
+    def has_stalled(self, stream: StreamState) -> bool:
+        """Return whether a stream has sent no frame for longer than `STALLED_S`."""
+        return self.silence_of(stream) > STALLED_S
+
+    def of_stream(self, index: int) -> LiveState:
+        """Return the state as it would be with one of the streams only."""
+        return dataclasses.replace(self, streams=self.streams[index : index + 1], large=None)
+
+    def with_stream(self, index: int, **changes: Any) -> LiveState:
+        """Return the state with a part of one stream's replaced."""
+        streams = list(self.streams)
+        streams[index] = dataclasses.replace(streams[index], **changes)
+        return dataclasses.replace(self, streams=tuple(streams))
 
     def with_message(self, text: str) -> LiveState:
         """Return the state with a sentence to show for a while."""

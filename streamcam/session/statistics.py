@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter, deque
+from collections.abc import Iterable
 from typing import Any
 
 _WINDOW_S = 2.0
@@ -59,6 +60,10 @@ class Ages:
                 return round(number * _BIN_MS, 1)
         return None
 
+    def add(self, other: Ages) -> None:
+        """Add all of another's ages."""
+        self._bins += other._bins
+
     def summary(self) -> dict[str, float | None]:
         """Return median, 99th percentile and maximum, in ms."""
         return {
@@ -86,6 +91,20 @@ class Counts:
     """From a frame's arrival until it was shown."""
     heat_age: Ages = dataclasses.field(default_factory=Ages)
     """From the arrival of the frame that was explained until its heat was shown."""
+
+    @classmethod
+    def sum(cls, several: Iterable[Counts]) -> Counts:
+        """Return the counts of several streams together."""
+        total = cls()
+        for counts in several:
+            total.captured += counts.captured
+            total.shown += counts.shown
+            total.explained += counts.explained
+            total.empty += counts.empty
+            total.dropped += counts.dropped
+            total.frame_age.add(counts.frame_age)
+            total.heat_age.add(counts.heat_age)
+        return total
 
     def record(self) -> dict[str, Any]:
         """Return the numbers by name, as in the statistics file."""

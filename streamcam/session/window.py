@@ -131,7 +131,7 @@ class Display(Output):
         frame, view = live_frame.frame, live_frame.state.view
         self._shown, self._shown_size = live_frame, self.size
         canvas = _canvas_size(self._shown_size, frame)
-        image = self._compositor.compose(frame, live_frame.heat, view.overlay, canvas)
+        image = self._compositor.compose_live(live_frame, canvas)
         inset = self._compositor.measure_caption(view.overlay, image)
         self._hud.paint(image, hud_of(live_frame.state), inset=inset)
         self.show(image)

@@ -18,7 +18,7 @@ import PIL.Image
 from streamcam.errors import SinkError, map_errors
 from streamcam.evidence import EvidenceWriter, TableEncoder, describe_input
 from streamcam.evidence.format import FRAMES_AT_ONCE, TABLES
-from streamcam.explanations import Explanation, RenderedFrame, is_value_alone
+from streamcam.explanations import Explanation, HeatBox, RenderedFrame, is_value_alone
 from streamcam.frames import Region, SourceInfo
 from streamcam.media.images import Image
 from streamcam.media.scaling import Resampler
@@ -62,6 +62,8 @@ class _Row:
     """A JPEG file."""
     roi: tuple[float, float]
     """Share of the heat inside the region of interest, and of the frame that it covers; NaN without one."""
+    boxes: tuple[HeatBox, ...]
+    """Around the heat."""
 
 
 class EvidenceSink(Sink):
@@ -92,6 +94,7 @@ class EvidenceSink(Sink):
         settings: Mapping[str, Any],
         labels: Sequence[str],
         command: str | None = None,
+        output: str | None = None,
     ) -> None:
         """Take all else that belongs to the frames, before the first one is written.
 
@@ -100,8 +103,14 @@ class EvidenceSink(Sink):
             settings: How the video is rendered, as plain values.
             labels: Name of each class.
             command: The command line that asked for the render.
+            output: The video or image that shows the frames with heat; None if there is none.
         """
-        self._header |= {"identity": dict(identity), "settings": dict(settings), "command": command}
+        self._header |= {
+            "identity": dict(identity),
+            "settings": dict(settings),
+            "command": command,
+            "output": output,
+        }
         self._labels = list(labels)
 
     def conclude(self, outcome: Mapping[str, Any]) -> None:
@@ -118,17 +127,20 @@ class EvidenceSink(Sink):
             raise SinkError(f"{str(self._path)!r} is closed already")
         check_part(self._path)
         stabilized, thumbnail, roi = frame.stabilized, None, (math.nan, math.nan)
+        boxes: tuple[HeatBox, ...] = ()
         if stabilized is None:
             explanation = Explanation(self._written, {}, (), (), "", "", Region())
         else:
             explanation = stabilized.explanation
+            boxes = () if stabilized.localization is None else stabilized.localization.boxes or ()
             inside = None if stabilized.localization is None else stabilized.localization.inside
             if inside is not None:
                 roi = next(iter(inside.shares.values()), math.nan), inside.area
             if explanation.starts_shot or frame.time_s >= self._thumbnail_due_s:
                 self._thumbnail_due_s = frame.time_s + THUMBNAIL_INTERVAL_S
                 thumbnail = self._make_thumbnail(stabilized.frame.image)
-        self._waiting.append(_Row(explanation, frame.pts, frame.duration, frame.time_s, thumbnail, roi))
+        row = _Row(explanation, frame.pts, frame.duration, frame.time_s, thumbnail, roi, boxes)
+        self._waiting.append(row)
         self._written += 1
         if len(self._waiting) == FRAMES_AT_ONCE:
             self._flush()
@@ -182,6 +194,10 @@ class EvidenceSink(Sink):
                 [(index, len(image)) for index, image in thumbnails], TABLES["thumbnails"]
             ),
             "thumbnail_bytes": np.frombuffer(images, np.uint8),
+            "heat_boxes": np.array(
+                [_box_row(row.explanation.frame_index, box) for row in rows for box in row.boxes],
+                TABLES["heat_boxes"],
+            ),
             "pts": np.array([row.pts for row in rows], np.int64),
             "durations": np.array([row.duration for row in rows], np.int64),
             "times_s": np.array([row.time_s for row in rows], np.float64),
@@ -204,3 +220,8 @@ class EvidenceSink(Sink):
     def _refusals(self, problem: str) -> contextlib.AbstractContextManager[None]:
         # HDF5 raises RuntimeError too.
         return map_errors(OSError, RuntimeError, to=lambda error: sink_error(self._path, problem, error))
+
+
+def _box_row(frame: int, box: HeatBox) -> tuple[Any, ...]:
+    track_id = box.instance.track_id
+    return frame, box.target, -1 if track_id is None else track_id, box.share, box.instance.box

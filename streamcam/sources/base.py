@@ -53,12 +53,15 @@ class Source(abc.ABC):
             before the frames that come after it; None where nobody listens. Set before the iteration.
         notice: What is wrong right now, in words, where that may pass: a camera that was unplugged. None
             while all is well.
+        is_insistent: Whether a live source that cannot be opened at first is tried again, as later on: where
+            it is one of several, and the others are there.
         stop_flag: Raised by `stop`; an implementation looks at it between frames and wherever it waits.
     """
 
     is_live: bool = False
     on_audio: Callable[[AudioBlock], None] | None = None
     notice: str | None = None
+    is_insistent: bool = False
     stop_flag: StopFlag
 
     def __new__(cls, *_arguments: object, **_keywords: object) -> Self:

@@ -111,8 +111,9 @@ class Capture(abc.ABC):
 class ReconnectingSource(Source):
     """The frames of a camera or stream, which is opened again whenever it fails.
 
-    One that cannot be opened at the very start is an error: most likely it was misspelt. One that fails
-    later is tried again, with pauses that double up to ten seconds; `notice` says so meanwhile.
+    One that cannot be opened at the very start is an error, unless it is insistent: most likely it was
+    misspelt. One that fails later is tried again, with pauses that double up to ten seconds; `notice` says so
+    meanwhile.
     """
 
     is_live = True
@@ -139,8 +140,10 @@ class ReconnectingSource(Source):
         delay_s = _FIRST_DELAY_S
         self._capture.hands_audio = self.on_audio is not None
         try:
-            self._capture.open()
-            is_open = True
+            is_open = False
+            if not self.is_insistent:
+                self._capture.open()
+                is_open = True
             while not self.stop_flag.is_set():
                 try:
                     if not is_open:

@@ -4,6 +4,7 @@ from streamcam.temporal.objects import ObjectTracker
 from streamcam.temporal.panes import PaneStabilizer
 from streamcam.temporal.settings import LIVE_MODE, MODES, SCALES, TemporalSettings, check_live
 from streamcam.temporal.stabilizer import Stabilizer, stabilize
+from streamcam.temporal.together import TogetherTracker
 from streamcam.temporal.tracker import Tracker
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "PaneStabilizer",
     "Stabilizer",
     "TemporalSettings",
+    "TogetherTracker",
     "Tracker",
     "check_live",
     "stabilize",

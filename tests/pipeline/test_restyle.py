@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import json
 import os
 import subprocess
@@ -36,7 +38,7 @@ from streamcam.frames import Frame
 from streamcam.localization import LocalizationSettings
 from streamcam.media.encoders import EncoderSettings
 from streamcam.overlay import OverlaySettings
-from streamcam.pipeline.restyle import restyle, settings_of
+from streamcam.pipeline.restyle import plan_restyle, restyle, settings_of
 from streamcam.pipeline.settings import RenderSettings
 from streamcam.temporal import TemporalSettings, Tracker
 
@@ -167,6 +169,53 @@ def test_a_part_is_restyled_as_it_was_read(clip: Path) -> None:
     restyle(clip, keep(clip, source=source), again, settings=RenderSettings(encoder=LOSSLESS))
     assert len(frame_times_of(again)) == 10
     assert_same_frames(direct, again)
+
+
+def test_fewer_labels_are_those_of_a_render_that_lists_fewer(clip: Path) -> None:
+    class OneLabel(TwoClasses):
+        def explain_frames(self, frames: list[Frame], tracker: Tracker | None = None) -> list[Explanation]:
+            explained = super().explain_frames(frames, tracker)
+            return [dataclasses.replace(one, predictions=one.predictions[:1]) for one in explained]
+
+    direct, again = clip.with_name("direct.mkv"), clip.with_name("again.mkv")
+    temporal = TemporalSettings(label_hold_s=0)
+    render_with(clip, direct, OneLabel(), temporal=temporal, encoder=LOSSLESS)
+    settings = RenderSettings(temporal=temporal, encoder=LOSSLESS)
+    with open_evidence(keep(clip, temporal=temporal)) as kept:
+        assert {len(one.smoothed_predictions) for one in kept.explanations()} == {2}
+        plan, explainer = plan_restyle(clip, kept, again, settings, top_k=1)
+        with plan:
+            plan.run(explainer)
+        assert {len(one.smoothed_predictions) for one in map(explainer._choose, kept.explanations())} == {1}
+        kept.header["identity"]["top-k"] = 2
+        with pytest.raises(InvalidArgumentError, match="keeps 2 labels a frame, fewer than `top_k` 3"):
+            plan_restyle(clip, kept, clip.with_name("more.mkv"), settings, top_k=3)
+
+
+def test_a_part_of_what_was_kept_is_drawn(clip: Path) -> None:
+    evidence = keep(clip, source=streamcam.SourceSettings(start_s=0.2, end_s=0.8))
+    plain = RenderSettings(temporal=TemporalSettings(mode="none", scale="frame"), encoder=LOSSLESS)
+    whole, part = clip.with_name("whole.mkv"), clip.with_name("part.mkv")
+    restyle(clip, evidence, whole, settings=plain)
+    source = streamcam.SourceSettings(start_s=0.4, end_s=0.6)
+    restyle(clip, evidence, part, settings=dataclasses.replace(plain, source=source))
+    planes = 3
+    assert len(frame_times_of(part)) == 5
+    for one, other in zip(images_of(whole)[5 * planes : 10 * planes], images_of(part), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for options, message in (
+        (["--start", "0.1"], "--start 0.1 is before 0.2 s, where"),
+        (["--end", "0.9"], "--end 0.9 is behind 0.8 s, where"),
+        (
+            ["--class", "zebra"],
+            "keeps the classes that it explains (--class NAME, or --target",
+        ),
+    ):
+        output = clip.with_name("refused.mkv")
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            assert run(["restyle", str(clip), str(evidence), "-o", str(output), *options]) == 2
+        assert message in said.getvalue()
+        assert not output.exists()
 
 
 def test_a_restyled_video_can_be_resumed(clip: Path) -> None:

@@ -30,10 +30,12 @@ from streamcam.session.events import (
     ToggleRecording,
 )
 from streamcam.session.outputs import LiveFrame
-from streamcam.session.state import ExplainRequest, LiveState, View
+from streamcam.session.state import ExplainRequest, LiveState, StreamState, View
 from streamcam.sinks import Recording
 
-STATE = LiveState("camera 0", ExplainRequest("fake"), View(OverlaySettings(labels=False)), rate=Fraction(25))
+STATE = LiveState(
+    (StreamState("camera 0", rate=Fraction(25)),), ExplainRequest("fake"), View(OverlaySettings(labels=False))
+)
 
 
 def shown(index: int) -> LiveFrame:

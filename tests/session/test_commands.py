@@ -29,12 +29,12 @@ from streamcam.session.events import (
     Update,
 )
 from streamcam.session.hud import hud_of
-from streamcam.session.state import ActiveRecording, ExplainRequest, LiveState, View
+from streamcam.session.state import ActiveRecording, ExplainRequest, LiveState, StreamState, View
 
 START = ExplainRequest("gradcam")
 FACTS = dataclasses.replace(facts_of(START), methods=("gradcam", "hirescam", "eigencam"))
-LOADING = LiveState("camera 0", START)
-SHOWN = dataclasses.replace(LOADING, facts=FACTS, target=Prediction(CAT, "cat", 0.75))
+LOADING = LiveState((StreamState("camera 0"),), START)
+SHOWN = dataclasses.replace(LOADING, facts=FACTS).with_stream(0, target=Prediction(CAT, "cat", 0.75))
 
 
 def press(state: LiveState, *keys: str) -> LiveState:
@@ -51,7 +51,7 @@ def test_every_key_has_one_meaning_and_a_line_in_the_help() -> None:
     keys = [key for command in COMMANDS for key in command.keys]
     assert len(keys) == len(set(keys))
     assert all(key == "escape" or len(key) == 1 for key in keys)
-    assert all(label and words for label, words in help_rows())
+    assert all(label and words for label, words in help_rows(2))
     assert len({command.name for command in COMMANDS}) == len(COMMANDS)
 
 
@@ -109,7 +109,7 @@ def test_the_class_shown_is_locked_and_unlocked() -> None:
 
 
 def test_a_target_without_a_class_cannot_be_locked() -> None:
-    state = dataclasses.replace(SHOWN, target=Prediction(-1, "a function", 0.5))
+    state = SHOWN.with_stream(0, target=Prediction(-1, "a function", 0.5))
     assert press_key(state, "c") == (state, ())
 
 
@@ -331,11 +331,11 @@ RECORDING = ActiveRecording(Path("r.mp4"), 0.0)
 STATES = {
     "loading": LOADING,
     "running": SHOWN,
-    "before the first heat": dataclasses.replace(SHOWN, target=None),
+    "before the first heat": SHOWN.with_stream(0, target=None),
     "frozen": dataclasses.replace(SHOWN, frozen=True),
-    "stalled": dataclasses.replace(SHOWN, now_s=10.0, notice="camera 0 is gone"),
-    "recording": dataclasses.replace(SHOWN, recording=RECORDING),
-    "frozen while recording": dataclasses.replace(SHOWN, recording=RECORDING, frozen=True),
+    "stalled": dataclasses.replace(SHOWN, now_s=10.0).with_stream(0, notice="camera 0 is gone"),
+    "recording": SHOWN.with_stream(0, recording=RECORDING),
+    "frozen while recording": dataclasses.replace(SHOWN, frozen=True).with_stream(0, recording=RECORDING),
     "with the help": SHOWN.with_view(help_shown=True),
     "typing": press(SHOWN, "/", "e"),
 }

@@ -14,7 +14,7 @@ from streamcam.cli.flags import name_flags
 from streamcam.media.images import planes_of
 from streamcam.overlay import OverlaySettings
 from streamcam.session.hud import HudPainter, HudState, hud_of
-from streamcam.session.state import ExplainRequest, LiveState
+from streamcam.session.state import ExplainRequest, LiveState, StreamState
 
 HELP = tuple((key, f"what {key} does") for key in "abcdefghijklmnopq")
 STATISTICS = (("captured", "30.0 fps"), ("shown", "29.9 fps"), ("backend", "openvino fp32"))
@@ -65,7 +65,7 @@ def test_statistics_make_way_for_labels_at_the_upper_right() -> None:
     assert top < 0.05
     assert right < 0.5
     overlay = OverlaySettings(label_position="top-right")
-    state = LiveState("camera 0", ExplainRequest("gradcam")).with_view(overlay=overlay)
+    state = LiveState((StreamState("camera 0"),), ExplainRequest("gradcam")).with_view(overlay=overlay)
     assert hud_of(state).at_left
     assert not hud_of(state.with_view(overlay=dataclasses.replace(overlay, labels=False))).at_left
 
@@ -136,10 +136,10 @@ def test_text_appears_in_light_on_dark() -> None:
 
 def test_messages_name_parameters_as_those_call_them_who_see_them() -> None:
     request = ExplainRequest("gradcam")
-    state = LiveState("camera 0", request, facts=facts_of(request))
+    state = LiveState((StreamState("camera 0"),), request, facts=facts_of(request))
     message = "no gradient reaches it; choose another `target_layer`"
     assert hud_of(state.with_message(message)).messages == (message,)
     for_the_terminal = dataclasses.replace(state, wording=name_flags).with_message(message)
     assert hud_of(for_the_terminal).messages == ("no gradient reaches it; choose another --target-layer",)
-    noticed = dataclasses.replace(state, wording=name_flags, notice="gone; raise `give_up_s`")
+    noticed = dataclasses.replace(state, wording=name_flags).with_stream(0, notice="gone; raise `give_up_s`")
     assert hud_of(noticed).messages[:1] == ("gone; raise --give-up",)

@@ -198,10 +198,10 @@ def test_the_command_line_is_not_imported(clip: Path) -> None:
 )
 def test_detectors_and_networks_of_clips_run_live(factory: Callable[[], Any], clip: Path) -> None:
     session = run_until_facts(factory(), clip)
-    assert session.state.target is not None
+    assert session.state.streams[0].target is not None
     facts = session.state.facts
     assert facts is not None
-    assert session.state.target.label in facts.labels
+    assert session.state.streams[0].target.label in facts.labels
 
 
 def test_detected_objects_reach_the_outputs(tmp_path: Path) -> None:

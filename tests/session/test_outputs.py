@@ -13,9 +13,9 @@ from stage_fakes import expect
 from streamcam.errors import SinkError
 from streamcam.session.events import Event, OutputFailed, SaveImage, WriteStatistics
 from streamcam.session.outputs import Emit, LiveFrame, Output, OutputWorker, StatisticsFile
-from streamcam.session.state import ExplainRequest, LiveState
+from streamcam.session.state import ExplainRequest, LiveState, StreamState
 
-STATE = LiveState("camera 0", ExplainRequest("fake"))
+STATE = LiveState((StreamState("camera 0"),), ExplainRequest("fake"))
 
 
 def shown(index: int) -> LiveFrame:

@@ -32,12 +32,12 @@ from streamcam.session.page.messages import Fallback, Offer, Request, parse_mess
 from streamcam.session.page.page import Page
 from streamcam.session.page.status import describe_state
 from streamcam.session.settings import LiveSettings, PageSettings
-from streamcam.session.state import ExplainRequest, LiveState
+from streamcam.session.state import ExplainRequest, LiveState, StreamState
 from streamcam.sources import LentCamera
 
 KEY = "abcdefabcdef"
 REQUEST = ExplainRequest("fake")
-STATE = LiveState("/home/me/videos/cat.mp4", REQUEST, facts=facts_of(REQUEST))
+STATE = LiveState((StreamState("/home/me/videos/cat.mp4"),), REQUEST, facts=facts_of(REQUEST))
 
 
 def shown(index: int = 0, *, state: LiveState = STATE, size: tuple[int, int] = (64, 48)) -> LiveFrame:
@@ -294,7 +294,7 @@ def test_the_state_as_plain_values() -> None:
 
 
 def test_a_state_while_the_network_loads() -> None:
-    loading = LiveState("rtsp://host/stream", REQUEST)
+    loading = LiveState((StreamState("rtsp://host/stream"),), REQUEST)
     described = describe_state(LiveFrame(live_frame(0), None, loading))
     assert described["source"] == "rtsp://host/stream"
     assert (described["model"], described["methods"], described["predictions"]) == (None, [], [])

@@ -25,12 +25,12 @@ from streamcam.session.page.ice import IceServer, parse_ice_server
 from streamcam.session.page.page import Page
 from streamcam.session.page.peers import ImageTrack
 from streamcam.session.settings import PageSettings
-from streamcam.session.state import ExplainRequest, LiveState
+from streamcam.session.state import ExplainRequest, LiveState, StreamState
 from streamcam.sources import LentCamera
 
 KEY = "abcdefabcdef"
 SIZE = (96, 64)
-STATE = LiveState("camera", ExplainRequest())
+STATE = LiveState((StreamState("camera"),), ExplainRequest())
 
 needs_address = pytest.mark.skipif(
     not aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True),

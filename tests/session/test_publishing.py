@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from fractions import Fraction
 
@@ -15,10 +14,10 @@ from streamcam.frames import AudioBlock
 from streamcam.session.events import Event, OutputFailed, OutputReady, PublicationEnded
 from streamcam.session.outputs import LiveFrame
 from streamcam.session.publishing import Publishing
-from streamcam.session.state import ExplainRequest, LiveState
+from streamcam.session.state import ExplainRequest, LiveState, StreamState
 from streamcam.sinks import Publication
 
-STATE = LiveState("camera 0", ExplainRequest("fake"), rate=Fraction(25))
+STATE = LiveState((StreamState("camera 0", rate=Fraction(25)),), ExplainRequest("fake"))
 TARGET = "rtmp://host/live/key"
 
 
@@ -122,7 +121,7 @@ def test_a_good_connection_makes_the_next_pause_short() -> None:
 
 
 def test_audio_goes_along_with_the_images_of_its_time() -> None:
-    scene, state = Scene(), dataclasses.replace(STATE, has_audio=True)
+    scene, state = Scene(), STATE.with_stream(0, has_audio=True)
     silence = av.AudioFrame("flt", "mono", 1024)
     scene.output.hear(AudioBlock(silence, 0.0))
     scene.send(0, 0, state)

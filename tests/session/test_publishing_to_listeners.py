@@ -20,10 +20,10 @@ from streamcam.session.live import open_session
 from streamcam.session.outputs import LiveFrame
 from streamcam.session.publishing import Publishing
 from streamcam.session.settings import LiveSettings
-from streamcam.session.state import ExplainRequest, LiveState
+from streamcam.session.state import ExplainRequest, LiveState, StreamState
 from streamcam.sources import SourceSettings
 
-STATE = LiveState("camera 0", ExplainRequest("fake"), rate=Fraction(25))
+STATE = LiveState((StreamState("camera 0", rate=Fraction(25)),), ExplainRequest("fake"))
 
 
 class Listener:

@@ -29,7 +29,7 @@ from streamcam.session.outputs import LiveFrame, Output, StatisticsFile
 from streamcam.session.result import LiveResult
 from streamcam.session.session import LiveSession
 from streamcam.session.settings import LiveSettings
-from streamcam.session.state import ExplainRequest
+from streamcam.session.state import STALLED_S, ExplainRequest
 from streamcam.session.threads import ExplainerFor
 
 PLAIN = LiveSettings(overlay=OverlaySettings(labels=False), heat_shown=False)
@@ -137,7 +137,7 @@ def wait(condition: Callable[[Scene], object]) -> Step:
 
 def until_heat(scene: Scene) -> bool:
     """Send frames until one was shown that has heat."""
-    if scene.session.state.target is not None:
+    if scene.session.state.streams[0].target is not None:
         return True
     if scene.source.idle.is_set():
         scene.source.idle.clear()
@@ -285,21 +285,21 @@ SITUATIONS: dict[str, list[Step]] = {
     "stalled": [
         until_heat,
         lambda scene: setattr(scene, "late_s", 5.0),
-        wait(lambda scene: scene.session.state.has_stalled),
+        wait(lambda scene: scene.session.state.silence_s > STALLED_S),
     ],
     "before the first heat": [],
-    "recording": [until_heat, press("r"), wait(lambda scene: scene.session.state.recording)],
+    "recording": [until_heat, press("r"), wait(lambda scene: scene.session.state.streams[0].recording)],
     "frozen while recording": [
         until_heat,
         press("r", " "),
-        wait(lambda scene: scene.session.state.recording and scene.session.state.frozen),
+        wait(lambda scene: scene.session.state.streams[0].recording and scene.session.state.frozen),
     ],
     "stalled while recording": [
         until_heat,
         press("r"),
-        wait(lambda scene: scene.session.state.recording),
+        wait(lambda scene: scene.session.state.streams[0].recording),
         lambda scene: setattr(scene, "late_s", 5.0),
-        wait(lambda scene: scene.session.state.has_stalled),
+        wait(lambda scene: scene.session.state.silence_s > STALLED_S),
     ],
 }
 
@@ -324,7 +324,7 @@ def test_every_key_works_in_every_situation(action: Step, situation: str, tmp_pa
         outputs=[Recordings(tmp_path), Snapshots(tmp_path)],
     )
     assert scene.run().problems == ()
-    assert scene.display.frames[-1].state.source_name == "scripted"
+    assert scene.display.frames[-1].state.streams[0].name == "scripted"
 
 
 @pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS.keys())

@@ -27,10 +27,10 @@ from streamcam.session.events import (
     update,
 )
 from streamcam.session.hud import hud_of
-from streamcam.session.state import ActiveRecording, ExplainRequest, LiveState
+from streamcam.session.state import STALLED_S, ActiveRecording, ExplainRequest, LiveState, StreamState
 from streamcam.session.statistics import Statistics
 
-START = LiveState("camera 0", ExplainRequest("fake"))
+START = LiveState((StreamState("camera 0"),), ExplainRequest("fake"))
 FACTS = facts_of(START.request)
 READY = dataclasses.replace(START, facts=FACTS)
 PATH = Path("r.mp4")
@@ -44,9 +44,9 @@ def after(*events: Event, state: LiveState = READY) -> LiveState:
 
 def test_a_source_stalls_after_two_seconds() -> None:
     arrived = after(FrameArrived(5.0, Fraction(25)))
-    assert not after(TimePassed(7.0), state=arrived).has_stalled
+    assert after(TimePassed(7.0), state=arrived).silence_s == STALLED_S
     stalled = after(TimePassed(9.0), state=arrived)
-    assert stalled.has_stalled
+    assert stalled.has_stalled(stalled.streams[0])
     assert hud_of(stalled).messages == ("no frame from camera 0 for 4 s",)
     assert hud_of(stalled).trouble
     assert not hud_of(after(FrameArrived(9.0, None), state=stalled)).messages
@@ -87,11 +87,11 @@ def test_a_message_is_shown_for_a_while() -> None:
 
 def test_a_recording_is_shown_with_its_length() -> None:
     state = after(RecordingStarted(PATH, 3.0), FrameShown(86.5, None))
-    assert state.recording == ActiveRecording(PATH, 3.0)
+    assert state.streams[0].recording == ActiveRecording(PATH, 3.0)
     assert hud_of(state).recording == "1:23"
     assert hud_of(state).messages == ("recording to r.mp4",)
     state = after(RecordingStopped(PATH), state=state)
-    assert (state.recording, hud_of(state).messages) == (None, ("recorded r.mp4",))
+    assert (state.streams[0].recording, hud_of(state).messages) == (None, ("recorded r.mp4",))
 
 
 def test_a_recording_from_the_beginning_needs_no_message() -> None:
@@ -101,14 +101,14 @@ def test_a_recording_from_the_beginning_needs_no_message() -> None:
 @pytest.mark.parametrize(("path", "goes_on"), [(PATH, False), (Path("a.png"), True), (None, True)])
 def test_a_failure_ends_the_recording_that_failed(path: Path | None, goes_on: bool) -> None:
     state = after(RecordingStarted(PATH, 0.0), OutputFailed("the disk is full", path))
-    assert (state.recording is not None) == goes_on
+    assert (state.streams[0].recording is not None) == goes_on
     assert hud_of(state).messages == ("the disk is full",)
 
 
 def test_what_is_shown_and_measured_is_kept() -> None:
     cat, numbers = Prediction(3, "cat", 0.5), Statistics(captured_per_s=30.0, frame_age_ms=4.2, dropped=7)
     state = after(FrameShown(2.0, cat), StatisticsMeasured(numbers)).with_view(statistics_shown=True)
-    assert (state.frame_time_s, state.target) == (2.0, cat)
+    assert (state.streams[0].frame_time_s, state.streams[0].target) == (2.0, cat)
     rows = dict(hud_of(state).statistics)
     assert (rows["captured"], rows["age of frame"], rows["age of heat"], rows["dropped"]) == (
         "30.0 fps",

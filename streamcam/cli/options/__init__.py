@@ -11,10 +11,19 @@ from streamcam.cli.options.localization import localization_options
 from streamcam.cli.options.media import beside_options, encoding_options, part_options, reading_options
 from streamcam.cli.options.overlay import overlay_options
 from streamcam.cli.options.temporal import strength_options, temporal_options
-from streamcam.cli.options.values import CLASS_NAME, NUMBER, read_above_zero, read_names, read_rate, read_size
+from streamcam.cli.options.values import (
+    CLASS_NAME,
+    COUNT_FROM_0,
+    NUMBER,
+    read_above_zero,
+    read_names,
+    read_rate,
+    read_size,
+)
 
 __all__ = [
     "CLASS_NAME",
+    "COUNT_FROM_0",
     "NUMBER",
     "beside_options",
     "comparison_options",

@@ -35,23 +35,56 @@
     return small;
   };
 
+  const trail = (context, at, number, width, height) => {
+    context.beginPath();
+    for (let before = at; before >= 0 && at - before < 100; before -= 1) {
+      const box = data.frames[before].boxes.find((one) => one[0] === number);
+      if (box) context.lineTo((box[2] + box[4]) / 2 * width, (box[3] + box[5]) / 2 * height);
+    }
+    context.stroke();
+  };
+
+  const drawBoxes = (context, at, width, height) => {
+    context.font = "16px system-ui, sans-serif";
+    data.frames[at].boxes.forEach(([number, label, left, top, right, bottom]) => {
+      const path = data.paths.find((one) => one.number === number), text = `${label} #${number}`;
+      context.strokeStyle = "#000"; context.lineWidth = 4;
+      context.strokeRect(left * width, top * height, (right - left) * width, (bottom - top) * height);
+      context.strokeStyle = path ? `color-mix(in srgb, ${path.color} 45%, white)` : "#fff"; context.lineWidth = 2;
+      context.strokeRect(left * width, top * height, (right - left) * width, (bottom - top) * height);
+      trail(context, at, number, width, height);
+      const above = Math.max(0, top * height - 22), long = context.measureText(text).width + 8;
+      const begin = Math.max(0, Math.min(left * width, width - long));
+      context.fillStyle = "#000b"; context.fillRect(begin, above, long, 22);
+      context.fillStyle = "#fff"; context.fillText(text, begin + 4, above + 16);
+    });
+  };
+
+  const screen = element("screen"), film = element("player"), choice = element("choice");
+  const plays = () => screen.classList.contains("plays");
+  const played = () => choice.selectedOptions[0].dataset;
+
   const draw = async (at) => {
-    const frame = data.frames[at], image = frame.picture === null ? null : images[frame.picture];
+    const frame = data.frames[at], isFilm = plays();
+    const image = isFilm || frame.picture === null ? null : images[frame.picture];
     if (image) await image.decode();
-    if (at !== chosen) return;
-    const width = 640, height = image ? Math.round(width * image.naturalHeight / image.naturalWidth) : 360;
+    if (at !== chosen || isFilm !== plays()) return;
+    const ratio = isFilm ? film.videoHeight / film.videoWidth : image ? image.naturalHeight / image.naturalWidth : 9 / 16;
+    const width = 640, height = Math.round(width * ratio);
     canvas.width = width; canvas.height = height;
     const context = canvas.getContext("2d");
     context.imageSmoothingQuality = "high";
+    canvas.dataset.row = frame.row;
+    if (isFilm && played().heat === "1") return;
     if (image) context.drawImage(image, 0, 0, width, height);
     if (showHeat.checked && frame.heat) {
       const [left, top, right, bottom] = frame.region;
       context.drawImage(heatImage(frame), left * width, top * height, (right - left) * width, (bottom - top) * height);
     }
-    canvas.dataset.row = frame.row;
+    drawBoxes(context, at, width, height);
   };
 
-  const choose = (at) => {
+  const choose = (at, seeks = true) => {
     chosen = at;
     slider.value = at;
     const frame = data.frames[at], time = clock(data.times[at]);
@@ -67,8 +100,30 @@
     canvas.setAttribute("aria-label", `The moment ${time}` + (showHeat.checked ? " with heat" : ""));
     document.querySelectorAll("#strip button").forEach((button) => button.setAttribute("aria-pressed", String(Number(button.dataset.picture) === frame.picture)));
     charts.forEach((chart) => chart.setCursor({ left: chart.valToPos(data.times[at], "x"), top: 0 }, false));
+    if (seeks && plays()) film.currentTime = Math.max(0, data.times[at] - Number(played().begins));
     draw(at);
   };
+
+  const follow = () => {
+    // The last explained frame that is not after the one shown.
+    const now = film.currentTime + Number(played().begins) + 0.001;
+    let at = data.times.findIndex((time) => time > now) - 1;
+    if (at < -1) at = data.times.length - 1;
+    if (Math.max(0, at) !== chosen) choose(Math.max(0, at), false);
+  };
+  const followFrames = () => {
+    if (film.paused || film.ended) return;
+    follow();
+    requestAnimationFrame(followFrames);
+  };
+  if (film) {
+    film.addEventListener("loadedmetadata", () => { screen.classList.add("plays"); choose(chosen); });
+    film.addEventListener("play", followFrames);
+    film.addEventListener("seeked", follow);
+    film.addEventListener("error", () => { screen.classList.remove("plays"); element("problem").hidden = false; draw(chosen); });
+    choice.addEventListener("change", () => { film.src = choice.value; element("problem").hidden = true; showHeat.disabled = played().heat === "1"; });
+    showHeat.disabled = played().heat === "1";
+  }
 
   const strip = element("strip");
   data.pictures.forEach((url, picture) => {
@@ -110,7 +165,8 @@
       chart("confidence", 260, data.series.map((one) => one.label), data.series.map((one) => one.values), data.series.map((one) => lighter(one.color)), [low, high]),
       chart("center", 180, ["From the left", "From the top"], data.centers, [lighter("#0b6bcb"), lighter("#c2410c")], [0, 1]),
     ];
-    choose(chosen);
+    if (data.paths.length) charts.push(chart("paths", 220, data.paths.map((one) => one.label), data.paths.map((one) => one.values), data.paths.map((one) => lighter(one.color)), [0, 1]));
+    choose(chosen, false);
   };
   let waiting = 0;
   addEventListener("resize", () => {
@@ -118,8 +174,9 @@
     waiting = setTimeout(() => charts.forEach((one) => one.setSize({ width: one.root.parentElement.clientWidth, height: one.height })), 100);
   });
   dark.addEventListener("change", build);
-  addEventListener("beforeprint", () => { printing = true; build(); });
-  addEventListener("afterprint", () => { printing = false; build(); });
+  const print = (starts) => { printing = starts; if (film) film.controls = !starts; build(); };
+  addEventListener("beforeprint", () => print(true));
+  addEventListener("afterprint", () => print(false));
   slider.addEventListener("input", () => choose(Number(slider.value)));
   showHeat.addEventListener("change", () => choose(chosen));
   document.querySelectorAll("[data-row]").forEach((button) => button.tagName === "BUTTON" && button.addEventListener("click", () => {

@@ -194,7 +194,7 @@ class Page(Output):
     def _draw(self, live_frame: LiveFrame) -> None:
         """Draw and encode an image, once for all browsers of a kind; in a thread of its own."""
         now_s = time.monotonic()
-        image = self._compositor.compose(live_frame.frame, live_frame.heat, live_frame.state.view.overlay)
+        image = self._compositor.compose_live(live_frame)
         scale = min(1.0, _LARGEST[0] / image.width, _LARGEST[1] / image.height)
         size = round(image.width * scale), round(image.height * scale)
         if self._server.jpeg_viewers or now_s - self._jpeg_s >= _UNSEEN_S:

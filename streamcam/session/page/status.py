@@ -39,10 +39,10 @@ def describe_state(live_frame: LiveFrame) -> dict[str, Any]:
     labels = () if heat is None else heat.labels
     listed = [*labels, *(target for target in targets if target.index not in {each.index for each in labels})]
     return {
-        "source": _short(state.source_name),
+        "source": _short(state.alone.name) if state.alone is not None else f"{len(state.streams)} streams",
         "messages": list(hud.messages),
         "trouble": hud.trouble,
-        "lost": state.notice is not None,
+        "lost": all(state.streams[index].notice is not None for index in state.shown),
         "recording": hud.recording,
         "frozen": state.frozen,
         "heat_shown": view.heat_shown,

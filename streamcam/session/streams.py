@@ -1,0 +1,136 @@
+"""The streams of a live session: each with a source, heat, statistics and recordings of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from streamcam.explanations import BLANK_MAPS, EMPTY_MAPS, StabilizedFrame
+from streamcam.frames import Frame
+from streamcam.session.events import Event, FrameShown, MapEmpty
+from streamcam.session.heat import LiveHeat
+from streamcam.session.outputs import Emit, LiveFrame, Output, Tile
+from streamcam.session.settings import LiveSettings
+from streamcam.session.state import LiveState
+from streamcam.session.statistics import Meter
+from streamcam.session.threads import Explained
+from streamcam.sources import Source
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stream:
+    """One of the sources of a session."""
+
+    source: Source
+    """Closed at the end."""
+    name: str = ""
+    """Its name; after its source if empty."""
+    outputs: tuple[Output, ...] = ()
+    """Where its frames alone go, as recordings; none of them may block. Closed at the end."""
+
+
+def name_streams(streams: Sequence[Stream]) -> tuple[str, ...]:
+    """Return a name for each stream, none of them twice."""
+    names: list[str] = []
+    for stream in streams:
+        source = stream.source.info.name
+        path = stream.source.info.path
+        is_one = len(streams) == 1
+        name = stream.name or (source if is_one or path is None else PurePath(path).stem)
+        number, unique = 1, name
+        while unique in names:
+            number += 1
+            unique = f"{name} {number}"
+        names.append(unique)
+    return tuple(names)
+
+
+class RunningStream:
+    """A stream while it runs. Belongs to the session's thread.
+
+    Attributes:
+        index: Its index.
+        source: Its source.
+        heat: Its heat.
+        meter: Its statistics.
+        newest: The frame to show; None before the first.
+    """
+
+    def __init__(self, index: int, stream: Stream, settings: LiveSettings) -> None:
+        """Begin without frames.
+
+        Args:
+            index: Its index.
+            stream: The stream.
+            settings: Those of the session.
+        """
+        self.index = index
+        self.source = stream.source
+        self.outputs = stream.outputs
+        self.heat = LiveHeat(settings.temporal, settings.localization)
+        self.meter = Meter()
+        self.newest: Frame | None = None
+        self._written: Frame | None = None
+        self._shown: Frame | None = None
+        self._announced: set[str] = set()
+
+    def start(self, emit: Emit) -> None:
+        """Start its outputs."""
+        for output in self.outputs:
+            output.start(emit)
+
+    def heat_of_newest(self, state: LiveState) -> StabilizedFrame | None:
+        """Return the heat to draw on the newest frame; None to show it bare."""
+        if self.newest is None or not state.view.heat_shown:
+            return None
+        return self.heat.of(self.newest)
+
+    def live_frame(self, state: LiveState) -> LiveFrame | None:
+        """Return the newest frame as that of a session of this stream alone; None before the first."""
+        if self.newest is None:
+            return None
+        return LiveFrame(self.newest, self.heat_of_newest(state), state.of_stream(self.index))
+
+    def tile(self, state: LiveState) -> Tile:
+        """Return its part of a wall."""
+        return Tile(self.index, self.newest, self.heat_of_newest(state))
+
+    def write(self, state: LiveState) -> None:
+        """Hand the newest frame to its outputs, if they do not have it yet."""
+        if self.outputs and self.newest is not self._written:
+            self._written = self.newest
+            live_frame = self.live_frame(state)
+            if live_frame is not None:
+                for output in self.outputs:
+                    output.write(live_frame)
+
+    def add(self, explained: Explained) -> Event | None:
+        """Add an explanation; return what is to be said, once for each reason that maps show nothing."""
+        explanation = explained.explanation
+        event: Event | None = None
+        if explanation.is_explained:
+            reason = explanation.emptiness
+            self.meter.note_explained(is_empty=reason in BLANK_MAPS)
+            if reason is not None and reason not in self._announced:
+                self._announced.add(reason)
+                event = MapEmpty(f"the map shows nothing: {EMPTY_MAPS[reason]}")
+        self.heat.add(explained)
+        return event
+
+    def note_shown(self, now_s: float) -> Event | None:
+        """Count the newest frame as shown, and return what changes by that; None if there is no frame."""
+        if self.newest is None:
+            return None
+        if self._shown is not self.newest:
+            self._shown = self.newest
+            explained = self.heat.explained
+            heat_age_s = None if explained is None else now_s - explained.frame.received_at
+            self.meter.note_shown(now_s - self.newest.received_at, heat_age_s)
+        shown = self.heat.current
+        target = shown.targets[0] if shown is not None and shown.targets else None
+        return FrameShown(self.newest.time_s, target)
+
+    def counts(self) -> dict[str, int]:
+        """Return the numbers of its outputs."""
+        return {name: count for output in self.outputs for name, count in output.counts().items()}
