@@ -41,6 +41,7 @@ FLAGS: dict[str, str] = {
     "hwaccel": "--hwaccel",
     "host": "--host",
     "ice_servers": "--ice-server",
+    "idle_s": "--idle",
     "input_size": "--input-size",
     "iou": "--iou",
     "keep_interlaced": "--keep-interlaced",

@@ -95,8 +95,8 @@ _page_options = grouped(
         metavar="HOW",
         default="auto",
         show_default=True,
-        help="How the page's images travel: webrtc, mjpeg, or auto: webrtc to the room, mjpeg to this "
-        "computer.",
+        help="How the page's images travel: webrtc, mjpeg, or auto: webrtc to the room and from "
+        "phones, mjpeg to this computer.",
     ),
     option(
         "--ice-server",
@@ -121,6 +121,15 @@ _limit_options = grouped(
         help="How long to run, counted from the first frame, which comes before the network is loaded.",
     ),
     option(
+        "--idle",
+        "idle_s",
+        type=NUMBER,
+        callback=read_above_zero,
+        metavar="SECONDS",
+        help="Without a command for this long, explain and show everything as at the beginning. "
+        "[default: never]",
+    ),
+    option(
         "--give-up",
         "give_up_s",
         type=NUMBER,
@@ -129,7 +138,7 @@ _limit_options = grouped(
         help="Fail after this long without a frame. [default: wait for ever]",
     ),
 )
-"""The fields of `LiveSettings` that end a session."""
+"""The fields of `LiveSettings` that happen after some time."""
 
 
 @click.command("live", short_help="Show what the network sees, as it happens.")

@@ -159,6 +159,33 @@ class ModelRequest:
             notes=self.notes(),
         )
 
+    def class_names(
+        self, classes: int, usual: tuple[str, ...], found: tuple[str, ...] | None
+    ) -> tuple[str, ...]:
+        """Return the names of a network's classes: those given, else those in its file, else the usual ones.
+
+        Args:
+            classes: How many there are.
+            usual: As many names.
+            found: Names in the file of weights, used if there are as many.
+
+        Raises:
+            ModelError: if there are more or fewer labels than classes, or not as many as requested.
+        """
+        if self.num_classes not in (None, classes):
+            raise ModelError(
+                f"{self.name} has {classes} classes with these weights, not {self.num_classes}; "
+                "leave `num_classes` out, or use `weights='none'`"
+            )
+        if self.labels is None:
+            return found if found is not None and len(found) == classes else usual
+        if len(self.labels) != classes:
+            raise ModelError(
+                f"{len(self.labels)} labels were given for the {classes} classes of {self.name}; "
+                "give one label for each class"
+            )
+        return self.labels
+
     def notes(self) -> tuple[str, ...]:
         """Return what the user should know about how the weights were read."""
         if self.trust_pickle and self.weights_file is not None:

@@ -262,6 +262,20 @@ def layout_of(state: LiveState) -> str:
     return state.request.panes or state.view.overlay.layout
 
 
+def restore_defaults(state: LiveState, _: Argument) -> Update:
+    """Explain and show everything as at the beginning."""
+    if state.defaults is None:
+        return Update(state)
+    request, view = state.defaults
+    effects: list[Effect] = [Smooth(view.smoothing_s)]
+    if request != state.request:
+        effects.append(Explain(request))
+    if state.frozen:
+        effects.append(Freeze(False))
+    state = dataclasses.replace(state, request=request, view=view, large=None, frozen=False, entry=None)
+    return Update(state.with_message("as at the beginning"), tuple(effects))
+
+
 def toggle_statistics(state: LiveState, _: Argument) -> Update:
     """Show the statistics, or hide them."""
     return Update(state.with_view(statistics_shown=not state.view.statistics_shown))
@@ -318,6 +332,7 @@ COMMANDS = [
     Command("wall", {"w": None}, "w", "all streams", show_wall, is_for_walls=True),
     Command("save_image", {"p": None}, "p", "image to a file", ask(SaveImage())),
     Command("record", {"r": None}, "r", "start, stop recording", ask(ToggleRecording())),
+    Command("defaults", {"0": None}, "0", "all as at the beginning", restore_defaults),
     Command("statistics", {"i": None}, "i", "statistics", toggle_statistics),
     Command("help", {"h": None}, "h", "this help", toggle_help),
 ]

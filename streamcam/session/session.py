@@ -44,6 +44,7 @@ from streamcam.session.events import (
     WriteStatistics,
     update,
 )
+from streamcam.session.idle import IdleReset
 from streamcam.session.offers import Offers
 from streamcam.session.outputs import Output, OutputWorker
 from streamcam.session.result import LiveResult, summarize
@@ -104,14 +105,13 @@ class LiveSession:
             streams[0].source.on_audio = self._hand_audio
         given = [output for output in outputs if isinstance(output, CommandSource)]
         self._command_sources: list[CommandSource] = [*given, *commands]
+        if self._settings.idle_s is not None:
+            self._command_sources = [IdleReset(self._command_sources, self._settings.idle_s, clock)]
         self._announce = announce
         self._clock = clock
-        self._state = LiveState(
-            tuple(map(StreamState, name_streams(streams))),
-            request or ExplainRequest(),
-            self._settings.view,
-            wording=wording,
-        )
+        first, view = request or ExplainRequest(), self._settings.view
+        states = tuple(map(StreamState, name_streams(streams)))
+        self._state = LiveState(states, first, view, defaults=(first, view), wording=wording)
         sources = [stream.source for stream in streams]
         if len(sources) > 1:
             for source in sources:

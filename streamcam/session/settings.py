@@ -43,7 +43,8 @@ class PageSettings:
     """The certificate's key, PEM."""
     transport: str = "auto"
     """How images travel, one of `TRANSPORTS`: ``"webrtc"`` as video where browsers can, ``"mjpeg"`` as
-    JPEGs; ``"auto"`` for video to the room, and JPEGs to this computer, which take less time and work."""
+    JPEGs; ``"auto"`` for video to the room and where cameras are lent, and for JPEGs to this computer, which
+    take less time."""
     ice_servers: tuple[str, ...] = ()
     """STUN and TURN servers that WebRTC may ask, as ``"stun:HOST:PORT"`` or
     ``"turn:USER:PASSWORD@HOST:PORT"``; it asks none but these."""
@@ -106,6 +107,8 @@ class LiveSettings:
     """Whether heat is shown at first, or the bare frames."""
     duration_s: float | None = None
     """How long to run, in seconds from the first frame; None for ever."""
+    idle_s: float | None = None
+    """After how many seconds without a command all is as at the beginning; None for never."""
     give_up_s: float | None = None
     """How long to wait for a frame before failing, in seconds; None for ever."""
     publish: tuple[str, ...] = ()
@@ -156,7 +159,7 @@ class LiveSettings:
         self.page.check()
         for target in self.publish:
             check_publication(target)
-        for name in ("duration_s", "give_up_s"):
+        for name in ("duration_s", "give_up_s", "idle_s"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InvalidArgumentError(f"`{name}` {value:g} is not above 0")

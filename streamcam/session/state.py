@@ -141,6 +141,8 @@ class LiveState:
     """The explainer in use; None while the network is loading."""
     large: int | None = None
     """Of several streams, the index of the one that is shown alone; None while all are shown."""
+    defaults: tuple[ExplainRequest, View] | None = None
+    """The first request, and the first look of frames; None where nothing goes back to them."""
     frozen: bool = False
     entry: ClassEntry | None = None
     """The class name or prompt being typed."""

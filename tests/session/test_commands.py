@@ -29,6 +29,7 @@ from streamcam.session.events import (
     Update,
 )
 from streamcam.session.hud import hud_of
+from streamcam.session.idle import IdleReset
 from streamcam.session.state import ActiveRecording, ExplainRequest, LiveState, StreamState, View
 
 START = ExplainRequest("gradcam")
@@ -374,3 +375,28 @@ def test_a_queue_is_a_command_source() -> None:
     queue.press("c", "q")
     assert list(queue.poll()) == [CommandCall("method", "eigencam"), KeyPress("c"), KeyPress("q")]
     assert list(queue.poll()) == []
+
+
+def test_the_way_back_to_the_beginning() -> None:
+    begun = dataclasses.replace(SHOWN, defaults=(SHOWN.request, SHOWN.view))
+    changed = press(begun, "m", "k", "o", "s", " ", "c", "i")
+    assert changed.request != begun.request
+    restored, effects = press_key(changed, "0")
+    assert (restored.request, restored.view, restored.frozen) == (begun.request, begun.view, False)
+    assert effects == (Smooth(begun.view.smoothing_s), Explain(begun.request), Freeze(False))
+    assert press_key(begun, "0").effects == (Smooth(begun.view.smoothing_s),)  # nothing to explain again
+    assert press_key(SHOWN, "0") == (SHOWN, ())
+
+
+def test_nobody_for_long_leads_back_to_the_beginning() -> None:
+    clock = iter([0.0, 50.0, 51.0, 60.0, 61.0, 70.0, 200.0])
+    queue = CommandQueue()
+    idle = IdleReset([queue], 10.0, lambda: next(clock))
+    assert idle.poll() == []
+    assert idle.poll() == []  # nobody has changed anything
+    queue.press("m")
+    assert idle.poll() == [KeyPress("m")]
+    assert idle.poll() == []
+    assert idle.poll() == [CommandCall("defaults")]  # ten seconds later
+    assert idle.poll() == []
+    assert idle.poll() == []  # once is enough

@@ -73,6 +73,10 @@ def test_the_page_shows_heat_and_labels_and_obeys(links: dict[str, str]) -> None
         tab.locator("#source").click()
         tab.keyboard.press("c")  # as in the window
         tab.locator("[data-command=lock][aria-pressed=false]").wait_for()
+        tab.click("[data-command=defaults]")
+        tab.locator("#messages", has_text="as at the beginning").wait_for()
+        tab.locator("[data-command=freeze][aria-pressed=false]").wait_for()
+        tab.locator("#network", has_text="auto").wait_for()
         assert complaints == []
         assert serious_findings(tab) == []
 

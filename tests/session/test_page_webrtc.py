@@ -296,6 +296,14 @@ def test_settings_that_cannot_be_used(settings: PageSettings, words: str) -> Non
         settings.check()
 
 
+def test_lent_cameras_come_by_webrtc_even_on_this_computer() -> None:
+    page = Page(PageSettings(port=0), LentCamera())
+    try:
+        assert page._server._webrtc is not None
+    finally:
+        page.close()
+
+
 @pytest.mark.parametrize(
     ("settings", "offers_webrtc"),
     [

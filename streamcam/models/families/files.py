@@ -13,14 +13,13 @@ from streamcam.errors import InvalidArgumentError
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.check_images import check_images
 from streamcam.models.checkpoint_labels import labels_beside, labels_in
-from streamcam.models.classifier import Classifier
 from streamcam.models.compiled import uncompiled
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.own import importable_from_here, model_of
+from streamcam.models.files.answers import model_by_answer
 from streamcam.models.files.onnx_conversion import ConversionError, convert_onnx
 from streamcam.models.files.openvino_network import OpenVinoNetwork, convert_program, open_openvino
 from streamcam.models.files.programs import kind_of_program, open_exported, open_pickled, open_scripted
-from streamcam.models.labels import numbered_labels
 from streamcam.models.refusals import refuse_input
 from streamcam.models.request import ModelRequest
 
@@ -92,16 +91,8 @@ def _without_gradients(
 def _finish(
     request: ModelRequest, module: nn.Module, spec: InputSpec, found: tuple[str, ...] | None
 ) -> Model:
-    answer = _run(request, module, spec)
-    logits = Classifier(request.name, module, (), spec, "", request.logits_key).find_logits(answer)
-    return request.finish(
-        module,
-        spec,
-        classes=logits.shape[1],
-        weights=request.name,
-        labels=numbered_labels,
-        found=found or labels_beside(Path(request.name)),
-    )
+    found = found or labels_beside(Path(request.name))
+    return model_by_answer(request, module, spec, _run(request, module, spec), found)
 
 
 def _run(request: ModelRequest, module: nn.Module, spec: InputSpec) -> object:

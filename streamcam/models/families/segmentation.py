@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from streamcam.errors import ModelError, unknown_name
+from streamcam.errors import unknown_name
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.torchvision import (
@@ -50,20 +50,8 @@ def _load(request: ModelRequest) -> Model:
             tensors, origin = request.read_weights(), str(request.weights_file)
         module, classes = build_around(build, _read_by_all(tensors), model=request.name, origin=origin)
         found = tensors.labels
-    if request.num_classes not in (None, classes):
-        raise ModelError(
-            f"{request.name} has {classes} classes with these weights, not {request.num_classes}; "
-            "leave `num_classes` out, or use `weights='none'`"
-        )
     usual = categories if classes == len(categories) else numbered_labels(classes)
-    if found is not None and len(found) == classes:
-        usual = found
-    labels = request.labels or usual
-    if len(labels) != classes:
-        raise ModelError(
-            f"{len(labels)} labels were given for the {classes} classes of {request.name}; "
-            "give one label for each class"
-        )
+    labels = request.class_names(classes, usual, found)
     *_, last = module.get_submodule("backbone").named_children()
     return Segmenter(
         request.name, module, labels, spec, origin, layer=f"backbone.{last[0]}", notes=request.notes()

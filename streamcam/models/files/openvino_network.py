@@ -30,7 +30,17 @@ _MAX_COMPILED = 8
 
 _NO_LAYERS = frozenset(
     (
-        *("Parameter", "Constant", "Convert", "ConvertLike", "FakeQuantize", "Pad", "Broadcast", "Tile"),
+        *(
+            "Parameter",
+            "Result",
+            "Constant",
+            "Convert",
+            "ConvertLike",
+            "FakeQuantize",
+            "Pad",
+            "Broadcast",
+            "Tile",
+        ),
         *("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Gather", "Slice", "StridedSlice", "Split"),
         *("VariadicSplit", "MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool", "Softmax"),
         *("ReduceMean", "ReduceMax", "ReduceSum", "ReduceMin", "Interpolate"),
@@ -64,9 +74,12 @@ class OpenVinoNetwork(nn.Module):
         self.given = given
         self.no_gradients = f"OpenVINO, which runs {name}, has none"
         self._model = model
+        answers = {_name_of(result.input_value(0).get_node()) for result in model.get_results()}
         for operation in model.get_ordered_ops():
             name, kind = _name_of(operation), operation.get_type_name()
-            if kind not in _NO_LAYERS and _may_have_a_grid(operation) and name and not hasattr(self, name):
+            if name in answers or kind in _NO_LAYERS or not _may_have_a_grid(operation):
+                continue
+            if name and not hasattr(self, name):
                 self.add_module(name, type(kind, (Operation,), {})())
         # What tells networks apart: the parameters are not torch's.
         self.register_buffer("digest", torch.frombuffer(bytearray(_hash(model)), dtype=torch.uint8))

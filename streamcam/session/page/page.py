@@ -89,7 +89,7 @@ class Page(Output):
             on_command=self._take,
             on_viewer=self._show_again,
             on_camera=None if camera is None else camera.put,
-            webrtc=_webrtc(settings),
+            webrtc=_webrtc(settings, lends=camera is not None),
             tls=tls,
         )
         self._settings = settings
@@ -238,10 +238,14 @@ def _has_browser() -> bool:
     return has_display or not sys.platform.startswith("linux")
 
 
-def _webrtc(settings: PageSettings) -> WebRtc | None:
-    """Return what connects browsers by WebRTC, where it is asked for or the better choice."""
+def _webrtc(settings: PageSettings, *, lends: bool) -> WebRtc | None:
+    """Return what connects browsers by WebRTC, where it is asked for or the better choice.
+
+    On this computer JPEGs are sooner there, but not from a camera (docs/benchmarks.md).
+    """
     is_asked_for = settings.transport == "webrtc" or bool(settings.ice_servers)
-    if not is_asked_for and (settings.transport == "mjpeg" or not is_for_the_room(settings.host)):
+    is_better = lends or is_for_the_room(settings.host)
+    if settings.transport == "mjpeg" or not (is_asked_for or is_better):
         return None
     from streamcam.session.page.webrtc import WebRtc  # only where it is used: aiortc takes a while
 
