@@ -40,7 +40,7 @@ MOST_ATTEMPTS = 3
 _REACHED_WITHIN_S = 5.0
 _POLL_S = 0.2
 _OWN = ("device", "backend", "precision", "batch")
-"""What machines may differ in: the names of parts of an explainer's identity."""
+"""The only differences that machines may have: names of parts of an explainer's identity."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What runs on the machines of a cluster: a network, and the renders of one file after the other."""
+"""The worker on each machine of a cluster: a network, and the renders of one file after the other."""
 
 from __future__ import annotations
 

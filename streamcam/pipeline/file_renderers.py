@@ -52,7 +52,7 @@ class FileRenderer(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RendererPool:
-    """What renders files beside each other."""
+    """The renderers of files beside each other."""
 
     renderers: Sequence[FileRenderer]
     identity: Mapping[str, object]
