@@ -69,7 +69,7 @@ def stage_of(explainer: Explainer, pixels: np.ndarray) -> Callable[[], object]:
 
 def forward_of(explainer: Explainer, pixels: np.ndarray) -> Callable[[], object]:
     """Make the bare forward pass of the same network in the same precision."""
-    network, inputs = explainer._runner.map_maker.network, explainer._preprocessor.prepare(pixels)
+    network, inputs = explainer.runner.map_maker.network, explainer._preprocessor.prepare(pixels)
 
     def forward() -> object:
         with torch.inference_mode():

@@ -9,6 +9,7 @@ from streamcam.cli.progress import ProgressLine, showing_activities
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer
+    from streamcam.explain.compiled.explainer import CompiledExplainer
     from streamcam.pipeline.settings import RenderSettings
 
 
@@ -74,7 +75,18 @@ def load_explainers(
         return [Explainer(network, **explainer) for network in networks]
 
 
-def load_explainer(model: dict[str, Any], explainer: dict[str, Any], line: ProgressLine) -> Explainer:
-    """Load one network, and return its explainer; see `load_explainers`."""
-    (chosen,) = load_explainers(model, explainer, line)
-    return chosen
+def load_explainer(
+    model: dict[str, Any], explainer: dict[str, Any], line: ProgressLine
+) -> Explainer | CompiledExplainer:
+    """Load what explains frames: a network, or without torch what was compiled of it before.
+
+    Args:
+        model: Arguments of `load_model`.
+        explainer: Arguments of `Explainer`.
+        line: Shows what is being done, until the first frames.
+    """
+    line.begin(f"loading {model['name']}")
+    from streamcam.explain.compiled.loading import load_explainer as load
+
+    with showing_activities(line.begin):
+        return load(model, explainer)

@@ -173,11 +173,11 @@ def showing_activities(show: Callable[[str], None]) -> Iterator[None]:
     def look(record: logging.LogRecord) -> bool:
         if getattr(record, "activity", False):
             show(record.getMessage())
-        return True
+        return record.levelno >= usual
 
     # A filter and not a handler: where there is no handler, Python prints warnings by itself.
     logger = logging.getLogger("streamcam.explain")
-    level = logger.level
+    level, usual = logger.level, logger.getEffectiveLevel()
     logger.addFilter(look)
     if not logger.isEnabledFor(logging.INFO):
         logger.setLevel(logging.INFO)

@@ -25,13 +25,12 @@ from streamcam.cli.options import (
 )
 from streamcam.cli.options.values import COUNT_OR_AUTO
 from streamcam.cli.outcome import abort_message, print_outcome, print_result, resume_message
-from streamcam.cli.progress import ProgressLine
+from streamcam.cli.progress import ProgressLine, showing_activities
 from streamcam.cli.signals import SignalCount, leave, stop_on_signal
 from streamcam.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer, PaneExplainer
-    from streamcam.pipeline.evidence_explainer import EvidenceExplainer
+    from streamcam.pipeline.explainers import AnyExplainer
     from streamcam.pipeline.render import RenderPlan
     from streamcam.pipeline.results import RenderResult
 
@@ -138,7 +137,7 @@ def render_command(
 
 def render_file(
     plan: RenderPlan,
-    load: Callable[[ProgressLine], Explainer | PaneExplainer | EvidenceExplainer],
+    load: Callable[[ProgressLine], AnyExplainer],
     source: str,
     output: str,
     *,
@@ -172,7 +171,7 @@ def render_file(
 @contextlib.contextmanager
 def run_plan(
     plan: RenderPlan,
-    load: Callable[[ProgressLine], Explainer | PaneExplainer | EvidenceExplainer],
+    load: Callable[[ProgressLine], AnyExplainer],
     output: str,
     *,
     quiet: bool,
@@ -207,6 +206,7 @@ def run_plan(
             departure = abort_message(output if resume else None)
             chosen = load(line)
             line.begin(f"{activity} the first frames")
+            handling.enter_context(showing_activities(line.begin))
             result = plan.run(
                 chosen,
                 on_progress=line.update,

@@ -20,7 +20,7 @@ from streamcam.cli.signals import SignalCount, leave, stop_on_signal
 from streamcam.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer
+    from streamcam.pipeline.explainers import NetworkExplainer
     from streamcam.pipeline.file_renderers import RendererPool
     from streamcam.pipeline.jobs import RenderJob
     from streamcam.pipeline.many_results import JobResult, RenderManyResult
@@ -33,7 +33,7 @@ OpenPool = Callable[[ProgressLine], contextlib.AbstractContextManager["RendererP
 
 @contextlib.contextmanager
 def local_pool(
-    load: Callable[[ProgressLine], Explainer], jobs: int | Literal["auto"], line: ProgressLine
+    load: Callable[[ProgressLine], NetworkExplainer], jobs: int | Literal["auto"], line: ProgressLine
 ) -> Iterator[RendererPool]:
     """Render in this process.
 

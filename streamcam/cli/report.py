@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from streamcam.cli.progress import ProgressLine
     from streamcam.cli.signals import SignalCount
     from streamcam.evidence import Evidence
-    from streamcam.explain import Explainer
+    from streamcam.pipeline.explainers import NetworkExplainer
     from streamcam.pipeline.results import RenderResult
     from streamcam.pipeline.settings import RenderSettings
 
@@ -153,7 +153,7 @@ def _options_given(context: click.Context) -> list[str]:
 def _explain(
     source: str,
     settings: RenderSettings,
-    load: Callable[[ProgressLine], Explainer],
+    load: Callable[[ProgressLine], NetworkExplainer],
     others: Sequence[Evidence],
     *,
     quiet: bool,

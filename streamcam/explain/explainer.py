@@ -68,6 +68,7 @@ class Explainer:
         notes: What the user should know about the choices made, one sentence each.
         settings: What it was made with, besides the model.
         prepared: The model, tried out.
+        runner: Runs the network.
     """
 
     def __init__(
@@ -164,7 +165,7 @@ class Explainer:
         self._questions: Sequence[Question] = [Question(None, self.targets, assembler)]
         self._preprocessor = Preprocessor(model, self.fit, self.device, probe.memory_format)
         self._clips = None if timing is None else ClipRunner(timing, self._preprocessor)
-        self._runner = NetworkRunner(
+        self.runner = NetworkRunner(
             prepared,
             layers,
             self.method,
@@ -208,17 +209,17 @@ class Explainer:
     @property
     def backend(self) -> str:
         """The backend that runs the backbone: ``"openvino"`` or ``"torch"``."""
-        return self._runner.backend
+        return self.runner.backend
 
     @property
     def backend_reason(self) -> str:
         """Why this backend was chosen, and how it is used."""
-        return self._runner.reason
+        return self.runner.reason
 
     @property
     def precision(self) -> str:
         """Precision of the network for the last images: a name in `PRECISIONS`."""
-        return self._runner.precision
+        return self.runner.precision
 
     @property
     def clip_s(self) -> float:
@@ -297,7 +298,7 @@ class Explainer:
         self, frames: Sequence[Frame], tracker: Tracker | None, context: Sequence[Frame]
     ) -> list[Explanation]:
         if tracker is not None and frames[0].index == 0:
-            self._runner.begin_video(self.notes)
+            self.runner.begin_video(self.notes)
         if self._clips is None:
             groups = _grouped(frames, lambda frame: (frame.image.width, frame.image.height))
         else:
@@ -334,7 +335,7 @@ class Explainer:
         """
         other = copy.copy(self)
         other.notes = list(self.notes)
-        other._runner = self._runner.beside()
+        other.runner = self.runner.beside()
         if self._clips is not None:
             other._clips = ClipRunner(self._clips.timing, self._preprocessor)
         return other
@@ -363,7 +364,7 @@ class Explainer:
 
     def _take_smaller_batches(self, size: int) -> None:
         self.batch_size = size
-        self._runner.free_memory()
+        self.runner.free_memory()
         note = f"{self.device} is short of memory: fewer images go through the network at once"
         if note not in self.notes:
             self.notes.append(note)
@@ -404,8 +405,8 @@ class Explainer:
         other.model = self.model.with_prompts(prompts)
         other.top_k = min(self.settings["top_k"], len(prompts))
         other.settings = {**self.settings, "classes": None, "against": None}
-        other._runner = self._runner.reading_with(other.model)
-        network = other._runner.map_maker.network
+        other.runner = self.runner.reading_with(other.model)
+        network = other.runner.map_maker.network
         other._questions = [question.put_to(network) for question in self._questions]
         return other.with_targets([Target(rank=0)])
 
@@ -433,7 +434,7 @@ class Explainer:
         """
         other = copy.copy(self)
         first = self._questions[0].assembler
-        other._questions = [ask(each, self.model, self._runner.map_maker, first) for each in maps]
+        other._questions = [ask(each, self.model, self.runner.map_maker, first) for each in maps]
         other.targets = tuple(dict.fromkeys(target for each in maps for target in each.targets))
         return other
 
@@ -454,7 +455,7 @@ class Explainer:
 
     def _explain_batch(self, frames: Sequence[Frame], tracker: Tracker | None) -> list[Explanation]:
         # The caller may be in inference mode; gradients are taken here.
-        threads = torch_threads(self._runner.threads)
+        threads = torch_threads(self.runner.threads)
         region = self._preprocessor.geometry(frames[0]).region
         if isinstance(self.model, Segmenter) and self.model.spot is not None:
             width, height = frames[0].image.width, frames[0].image.height
@@ -476,7 +477,7 @@ class Explainer:
     def _run(self, pixels: NDArray[np.uint8]) -> BatchRun:
         """Run the network on images (N, H, W, 3) or clips (N, T, H, W, 3)."""
         targets = self.targets if len(self._questions) == 1 else None
-        return self._runner.run(pixels, targets, self.notes)
+        return self.runner.run(pixels, targets, self.notes)
 
 
 def _grouped(frames: Sequence[Frame], key: Callable[[Frame], Hashable]) -> list[list[Frame]]:

@@ -114,7 +114,8 @@ def rank_batch(
     values = run.scores.detach().cpu().numpy() if model.shows_scores else None
     ranking = ranked = probabilities.argsort(dim=1, descending=True, stable=True)
     if tracker is not None:
-        ranked = rank_over_time(frames, probabilities, values, model, targets, top_k, tracker)
+        followed = rank_over_time(frames, probabilities.numpy(), values, model, targets, top_k, tracker)
+        ranked = torch.from_numpy(followed)
     return RankedBatch(
         frames=frames,
         run=run,

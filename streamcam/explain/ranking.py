@@ -3,34 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 
 from streamcam.explain.assembly import in_frame
 from streamcam.explain.targets import ObjectsFound, Target
 from streamcam.explanations import Instance
 from streamcam.frames import FloatArray, Frame, Region
-from streamcam.models import Model
 
 if TYPE_CHECKING:
+    from streamcam.models import Model
     from streamcam.temporal import Tracker
+
+
+class RankedModel(Protocol):
+    """A model whose classes are ranked; `streamcam.Model` is one."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """Name of each class."""
+
+    @property
+    def answers_values(self) -> bool:
+        """Whether scores are shown as they are."""
 
 
 def rank_over_time(
     frames: Sequence[Frame],
-    probabilities: torch.Tensor,
+    probabilities: FloatArray,
     values: FloatArray | None,
-    model: Model,
+    model: RankedModel,
     targets: Sequence[Target],
     top_k: int,
     tracker: Tracker,
-) -> torch.Tensor:
+) -> NDArray[np.int64]:
     """Rank the classes of consecutive frames, so that those shown do not flicker.
 
     Args:
         frames: N frames in order.
-        probabilities: float32 (N, classes), on the processor.
+        probabilities: float32 (N, classes).
         values: Numbers to show beside them, float32 (N, classes); None if there are none.
         model: The model that gave them.
         targets: What is explained.
@@ -41,16 +54,15 @@ def rank_over_time(
         Classes in order, int64 (N, the number shown or explained).
     """
     count = max(top_k, *(1 + (target.rank or 0) for target in targets))
-    ranking = tracker.rank(
+    return tracker.rank(
         frames,
-        probabilities.numpy(),
+        probabilities,
         model.labels,
         count,
         listed=top_k,
         values=values,
         are_values=model.answers_values,
     )
-    return torch.from_numpy(ranking)
 
 
 def find_objects(

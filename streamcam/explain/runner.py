@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from streamcam.explain.backends.cache import cache_directory
 from streamcam.explain.backends.choice import BackendRequest, choose_backend
 from streamcam.explain.backends.cuda_graphs import captured_graphs_for
-from streamcam.explain.backends.split_network import BackendMismatchError
+from streamcam.explain.backends.split_network import BackendMismatchError, SplitNetwork
 from streamcam.explain.batch import BatchRun, EagerRun, MapMaker
 from streamcam.explain.cores import available_cores
 from streamcam.explain.devices import PRECISIONS, DeviceChoice
@@ -131,6 +131,11 @@ class NetworkRunner:
         other._preferred = None if self._preferred is None else self._preferred.beside()
         other._split = other._preferred
         return other
+
+    @property
+    def split(self) -> SplitNetwork | None:
+        """The network whose backbone is for OpenVINO; None if torch runs all of it."""
+        return self._preferred
 
     @property
     def backend(self) -> str:

@@ -15,7 +15,7 @@ from streamcam.pipeline.resume import ResumeState
 from streamcam.pipeline.settings import RenderSettings
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer
+    from streamcam.pipeline.explainers import NetworkExplainer
     from streamcam.pipeline.stream import ExplainedStream
 
 AUTO_JOBS = 1
@@ -63,7 +63,7 @@ class Cluster(Protocol):
     """Machines that render files; `streamcam.cluster.RayCluster` is one."""
 
     def open(
-        self, make_explainer: Callable[[], Explainer], jobs: int | Literal["auto"]
+        self, make_explainer: Callable[[], NetworkExplainer], jobs: int | Literal["auto"]
     ) -> AbstractContextManager[RendererPool]:
         """Start workers, each with an explainer of its own.
 
@@ -79,7 +79,7 @@ class Cluster(Protocol):
 class LocalRenderer:
     """Renders files in this process."""
 
-    def __init__(self, explainer: Explainer) -> None:
+    def __init__(self, explainer: NetworkExplainer) -> None:
         """Take an explainer that nobody else uses in another thread."""
         self._explainer = explainer
         self._running: ExplainedStream | None = None
@@ -114,7 +114,7 @@ class LocalRenderer:
             running.stop()
 
 
-def local_renderers(explainer: Explainer, jobs: int | Literal["auto"]) -> RendererPool:
+def local_renderers(explainer: NetworkExplainer, jobs: int | Literal["auto"]) -> RendererPool:
     """Return renderers in this process, which take turns with one network.
 
     Args:

@@ -6,18 +6,17 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, cast
 
-from streamcam.pipeline.evidence_explainer import EvidenceExplainer, KeptModel
 from streamcam.pipeline.settings import RenderSettings
 from streamcam.sinks import EvidenceSink, PaneSink, Sink
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer, PaneExplainer
-    from streamcam.models import Model
+    from streamcam.explain import PaneExplainer
+    from streamcam.pipeline.explainers import AnyExplainer, AnyModel, LoneExplainer
 
 
 def models_of(
-    explainer: Explainer | PaneExplainer | EvidenceExplainer,
-) -> Iterator[Model | KeptModel]:
+    explainer: AnyExplainer,
+) -> Iterator[AnyModel]:
     """Yield the network of each pane, or the only one."""
     if hasattr(explainer, "comparison"):
         panes = cast("PaneExplainer", explainer)
@@ -28,7 +27,7 @@ def models_of(
 
 def identify_evidence(
     sinks: Iterable[Sink],
-    explainer: Explainer | PaneExplainer | EvidenceExplainer,
+    explainer: AnyExplainer,
     settings: RenderSettings,
     output: str | None,
 ) -> None:
@@ -37,7 +36,7 @@ def identify_evidence(
     models = list(models_of(explainer))
     for sink in sinks:
         if isinstance(sink, EvidenceSink):
-            alone = cast("Explainer | EvidenceExplainer", explainer)
+            alone = cast("LoneExplainer", explainer)
             sink.identify(alone.identity(), plain, models[0].labels, settings.command, output)
         elif isinstance(sink, PaneSink) and isinstance(sink.sink, EvidenceSink):
             panes = cast("PaneExplainer", explainer)

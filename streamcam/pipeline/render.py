@@ -32,7 +32,7 @@ from streamcam.sources import Location, Source, SourceSettings, open_source
 from streamcam.temporal import PaneStabilizer, Stabilizer, stabilize
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer, PaneExplainer
+    from streamcam.pipeline.explainers import AnyExplainer, LoneExplainer, NetworkExplainer
 
 _WAITING_IMAGES = 4
 """Encoders take images in unequal times; drawing goes on meanwhile."""
@@ -41,7 +41,7 @@ _WAITING_IMAGES = 4
 def render(
     source: Location | Source,
     output: str | Path,
-    explainer: Explainer,
+    explainer: NetworkExplainer,
     *,
     settings: RenderSettings | None = None,
     on_progress: Callable[[Progress], None] | None = None,
@@ -182,7 +182,7 @@ class RenderPlan:
 
     def run(
         self,
-        explainer: Explainer | PaneExplainer | EvidenceExplainer,
+        explainer: AnyExplainer,
         *,
         on_progress: Callable[[Progress], None] | None = None,
         on_start: Callable[[ExplainedStream], None] | None = None,
@@ -203,11 +203,7 @@ class RenderPlan:
         if self._is_used:
             raise RuntimeError("this plan was run or closed already; make another with plan_render")
         # Comparisons keep nothing that only one explainer can tell.
-        alone = (
-            None
-            if isinstance(self._overlay, PaneOverlay)
-            else cast("Explainer | EvidenceExplainer", explainer)
-        )
+        alone = None if isinstance(self._overlay, PaneOverlay) else cast("LoneExplainer", explainer)
         for model in models_of(explainer):
             if not model.may_find_objects:
                 check_boxes(self.output, self.settings, model.name)
@@ -272,7 +268,7 @@ class RenderPlan:
 
     def _notes(
         self,
-        explainer: Explainer | PaneExplainer | EvidenceExplainer,
+        explainer: AnyExplainer,
         report: SourceReport,
         sinks: Sequence[Sink],
         written: _Written,
@@ -288,7 +284,7 @@ class RenderPlan:
             *note_empty_maps(written.empty, written.explained),
         )
 
-    def _resume(self, explainer: Explainer | EvidenceExplainer) -> Resumption:
+    def _resume(self, explainer: LoneExplainer) -> Resumption:
         if self.info.path is None:
             raise InvalidArgumentError(f"{self.info.name!r} is no file; leave out `resume=True`")
         return Resumption(self.info.path, self.output, explainer, self.settings.of_images())

@@ -40,7 +40,7 @@ from streamcam.sources.files import is_file
 from streamcam.temporal import Stabilizer
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer
+    from streamcam.pipeline.explainers import NetworkExplainer
 
 _log = logging.getLogger("streamcam.pipeline")
 
@@ -50,7 +50,7 @@ Report = TypeVar("Report")
 def render_many(
     sources: Sequence[Location],
     output: str | Path,
-    explainer: Explainer | Callable[[], Explainer],
+    explainer: NetworkExplainer | Callable[[], NetworkExplainer],
     *,
     settings: RenderSettings | None = None,
     cluster: Cluster | None = None,
@@ -87,8 +87,8 @@ def render_many(
     with plan_many(sources, output, settings) as plan:
         reports: dict[str, Any] = {"on_progress": on_progress, "on_job": on_job, "on_result": on_result}
         if cluster is None:
-            return plan.run(cast("Explainer", explainer), jobs=jobs, **reports)
-        with cluster.open(cast("Callable[[], Explainer]", explainer), jobs) as pool:
+            return plan.run(cast("NetworkExplainer", explainer), jobs=jobs, **reports)
+        with cluster.open(cast("Callable[[], NetworkExplainer]", explainer), jobs) as pool:
             return plan.run_with(pool, **reports)
 
 
@@ -181,7 +181,7 @@ class ManyPlan:
 
     def run(
         self,
-        explainer: Explainer,
+        explainer: NetworkExplainer,
         *,
         jobs: int | Literal["auto"] = "auto",
         on_progress: Callable[[RenderJob, Progress], None] | None = None,

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Self
 
 import streamcam
 from streamcam.errors import SinkError
-from streamcam.pipeline.evidence_explainer import EvidenceExplainer
 from streamcam.pipeline.identity import flatten, identify_file
 from streamcam.pipeline.recorded_explainer import ResumingExplainer
 from streamcam.sinks import ResumableSink, Sink, locked_store, make_resumable, open_store
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer
+    from streamcam.pipeline.explainers import LoneExplainer
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class Resumption:
         self,
         source: Path,
         output: Path,
-        explainer: Explainer | EvidenceExplainer,
+        explainer: LoneExplainer,
         settings: Mapping[str, object],
     ) -> None:
         """Open the folder of finished segments, or make it.

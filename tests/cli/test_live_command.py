@@ -243,7 +243,7 @@ def test_what_is_told_of_an_explainer_is_true_at_any_moment() -> None:
         ExplainRequest("gradcam")
     )
     assert (made.facts.backend, made.facts.precision) == ("torch", "fp32")
-    made.explainer._runner._split = types.SimpleNamespace(precision="bf16")  # as if OpenVINO ran it by now
+    made.explainer.runner._split = types.SimpleNamespace(precision="bf16")  # as if OpenVINO ran it by now
     made.explainer.notes.append("it had to be changed")
     facts = made.facts
     assert (facts.backend, facts.precision, facts.notes[-1]) == ("openvino", "bf16", "it had to be changed")

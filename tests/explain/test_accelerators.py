@@ -109,9 +109,9 @@ def test_families_of_networks(name: str, precision: str) -> None:
 
 def recorded(made: Explainer) -> int:
     """Tell how many recordings an explainer has, and why none if none."""
-    assert made._runner._graphs is not None
-    assert not made._runner._graphs._given_up, made.backend_reason
-    return len(made._runner._graphs._runs)
+    assert made.runner._graphs is not None
+    assert not made.runner._graphs._given_up, made.backend_reason
+    return len(made.runner._graphs._runs)
 
 
 @only_cuda
@@ -121,8 +121,8 @@ def test_recordings_give_what_is_given_piece_by_piece(method: str, precision: st
     settings = {"method": method, "precision": precision, "classes": None if method == "finercam" else "top2"}
     images = new_images(20)
     made, plain = explainer(**settings), explainer(**settings)
-    assert plain._runner._graphs is not None
-    plain._runner._graphs.give_up("for comparison")
+    assert plain.runner._graphs is not None
+    plain.runner._graphs.give_up("for comparison")
     assert_alike(made.explain(images), plain.explain(images), 0.9999)
     assert recorded(made) == 1
 

@@ -116,6 +116,7 @@ def _try_openvino(request: BackendRequest) -> tuple[SplitNetwork | None, str]:
         halves,
         [backbone.in_precision(name) for name in request.precisions],
         request.batch_size,
+        entry=None if store is None else store.name,
     )
     network.drop_imprecise(request.size, store)
     return network, f"the backbone runs on OpenVINO in {network.precision}"

@@ -21,8 +21,9 @@ from streamcam.explain.cores import available_cores
 from streamcam.explain.hooks import ForwardPass, with_float_scores
 from streamcam.explain.precision_check import close_to, keeps_bounds
 from streamcam.frames import FloatArray
-from streamcam.models import Layer, Model
+from streamcam.models import Layer, Model, Output
 from streamcam.models.check_images import check_images
+from streamcam.models.layouts import Layout
 
 # How far a backend's features may be from torch's, as a fraction of the largest: rounding stays far below in
 # float32; a graph that was traced for another shape, or an operation converted wrongly, goes far beyond.
@@ -51,6 +52,8 @@ class SplitNetwork:
         halves: Halves,
         backbones: Sequence[OpenVinoBackbone],
         batch_size: int,
+        *,
+        entry: str | None = None,
     ) -> None:
         """Take a network that was cut and converted.
 
@@ -61,12 +64,15 @@ class SplitNetwork:
             backbones: The converted first half, the preferred precision first. All but the last are used only
                 if they keep the bounds of `streamcam.explain.precision_check`.
             batch_size: The usual size of batches.
+            entry: Name of the converted network in the cache; None if it is not kept.
         """
         self._model = model
         self._layer = layer
         self._halves = halves
         self._batch_size = batch_size
         self._candidates = list(backbones)
+        self._converted = {id(backbone) for backbone in backbones}
+        self._entry = entry
         self._backbones: dict[tuple[object, ...], OpenVinoBackbone] = {}
         self._converted_again: dict[tuple[object, ...], OpenVinoBackbone | None] = {}
         self._used: OpenVinoBackbone | None = None
@@ -89,10 +95,48 @@ class SplitNetwork:
         return other
 
     @functools.cached_property
+    def head_parameters(self) -> int:
+        """Number of parameters of the head."""
+        return sum(parameter.numel() for parameter in self._halves.head.parameters())
+
+    @property
     def head_threads(self) -> int:
         """Number of torch's threads for the head and its gradients."""
-        size = sum(parameter.numel() for parameter in self._halves.head.parameters())
-        return available_cores() if size >= _LARGE_HEAD else 1
+        return available_cores() if self.head_parameters >= _LARGE_HEAD else 1
+
+    @property
+    def layout(self) -> Layout:
+        """How the target layer's output lies on the image."""
+        assert self._layer.layout is not None
+        return self._layer.layout
+
+    def backbone_for(self, images: NDArray[Any]) -> tuple[OpenVinoBackbone, str | None]:
+        """Return the backbone that agrees with torch for images like these, and its name in the cache.
+
+        Args:
+            images: As for `run`.
+
+        Raises:
+            BackendMismatchError: if none does.
+        """
+        kind = (images.dtype, _size(images))
+        if kind not in self._backbones:
+            self._backbones[kind] = self._verified_backbone(images[:1])
+        backbone = self._backbones[kind]
+        return backbone, self._entry if id(backbone) in self._converted else None
+
+    def answer(self, features: Sequence[torch.Tensor]) -> tuple[torch.Tensor, Output]:
+        """Run the head.
+
+        Args:
+            features: The outputs of the backbone.
+
+        Returns:
+            The target layer's output as a leaf, and the network's answer, which depends on it.
+        """
+        leaf, answer = run_head(self._halves, features)
+        with torch.enable_grad():
+            return leaf, with_float_scores(self._model.read(answer))
 
     def run(self, images: NDArray[Any], batch_size: int | None = None) -> ForwardPass:
         """Run the network.
@@ -104,10 +148,7 @@ class SplitNetwork:
         Raises:
             BackendMismatchError: if the backend's features are not torch's.
         """
-        kind = (images.dtype, _size(images))
-        if kind not in self._backbones:
-            self._backbones[kind] = self._verified_backbone(images[:1])
-        self._used = self._backbones[kind]
+        self._used, _ = self.backbone_for(images)
         outputs = self._used.run(images, self._batch_size if batch_size is None else batch_size)
         return self._with_head(outputs, _size(images))
 
@@ -178,12 +219,10 @@ class SplitNetwork:
         self, backbone: OpenVinoBackbone, images: NDArray[Any], expected: list[FloatArray]
     ) -> bool:
         features = self._features(backbone, images, expected)
-        layout = self._layer.layout
-        assert layout is not None
         if features is None:
             return False
         reduced, exact = (self._with_head(outputs, _size(images)) for outputs in (features, expected))
-        return keeps_bounds(reduced, exact, self._model, layout)
+        return keeps_bounds(reduced, exact, self._model, self.layout)
 
     def _agrees(self, backbone: OpenVinoBackbone, images: NDArray[Any], expected: list[FloatArray]) -> bool:
         features = self._features(backbone, images, expected)
@@ -205,9 +244,7 @@ class SplitNetwork:
 
     def _with_head(self, outputs: Sequence[FloatArray], size: tuple[int, ...]) -> ForwardPass:
         height, width = size
-        leaf, answer = run_head(self._halves, [torch.from_numpy(values) for values in outputs])
-        with torch.enable_grad():
-            output = with_float_scores(self._model.read(answer))
+        leaf, output = self.answer([torch.from_numpy(values) for values in outputs])
         return ForwardPass(output, (leaf,), (height, width))
 
 

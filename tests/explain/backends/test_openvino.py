@@ -320,7 +320,7 @@ def test_nothing_is_left_of_explainers_that_are_dropped() -> None:
             model = Classifier("small", module.eval(), ("one", "other"), InputSpec(32, 32), "none")
             explainer = Explainer(model, backend="openvino", device="cpu", precision="fp32", batch_size=1)
             explainer.explain(np.zeros((32, 32, 3), np.uint8))
-            run = explainer._runner._split
+            run = explainer.runner._split
             assert run is not None
             held += map(weakref.ref, (module, explainer, run, run._candidates[-1]))
             del module, model, explainer, run

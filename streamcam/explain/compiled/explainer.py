@@ -1,0 +1,209 @@
+"""An explainer that runs compiled graphs, in the place of `streamcam.Explainer`."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+import itertools
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamcam.errors import InvalidArgumentError
+from streamcam.explain.assembly import Assembler, BatchResult
+from streamcam.explain.compiled.graphs import CompiledGraphs, CompiledRun
+from streamcam.explain.compiled.record import CompiledModel, Record
+from streamcam.explain.ranking import rank_over_time
+from streamcam.explain.targets import Target, TargetRequest, check_targets, resolve_targets
+from streamcam.explanations import Explanation
+from streamcam.frames import FloatArray, Frame
+from streamcam.models.fitting import FrameFitter
+from streamcam.models.geometry import Size
+
+if TYPE_CHECKING:
+    from streamcam.explain.explainer import Explainer
+    from streamcam.temporal import Tracker
+
+_logger = logging.getLogger("streamcam.explain")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class _Classes:
+    """The class that is explained of each image."""
+
+    classes: NDArray[np.int64]
+    objects: None = None
+
+
+class CompiledExplainer:
+    """Computes class activation maps on OpenVINO alone. Use it in one thread at a time.
+
+    Attributes:
+        model: Stands for the model.
+        method: Name of the method.
+        target_layer: Dotted name of the layer that the maps are made of.
+        fit: How frames are fitted into the network's input.
+        batch_size: Number of images that go through the network at once.
+        clip_s: 0: it explains single images.
+        notes: What the user should know, one sentence each.
+    """
+
+    clip_s = 0.0
+
+    def __init__(
+        self,
+        record: Record,
+        graphs_for: Callable[[Size], CompiledGraphs | None],
+        in_torch: Callable[[], Explainer],
+        *,
+        classes: TargetRequest | Sequence[TargetRequest] | None = None,
+        against: int | str | None = None,
+        top_k: int = 3,
+    ) -> None:
+        """Choose what is explained.
+
+        Args:
+            record: What was compiled.
+            graphs_for: Returns the graphs for an input's (width, height), or None if there can be none.
+            in_torch: Makes the explainer that explains where there are no graphs.
+            classes: As for `streamcam.Explainer`.
+            against: As for `streamcam.Explainer`.
+            top_k: As for `streamcam.Explainer`.
+
+        Raises:
+            UnknownNameError: if there is no such class.
+            InvalidArgumentError: if these settings do not go together.
+        """
+        if top_k < 0:
+            raise InvalidArgumentError(f"`top_k` is 0 or more, not {top_k}")
+        self.model: CompiledModel = record.model
+        self.method, self.target_layer, self.fit = record.method, record.target_layer, record.fit
+        self.batch_size = record.batch_size
+        self.notes = list(record.notes)
+        self.targets = resolve_targets(record.model, classes, against)
+        check_targets(self.targets, record.signed)
+        self.top_k = min(top_k, len(record.model.labels))
+        self._record = record
+        self._graphs_for = graphs_for
+        self._in_torch = in_torch
+        self._graphs: dict[Size, CompiledGraphs | None] = {}
+        self._fitter = FrameFitter(record.fit, record.model, record.model.mean)
+        self._assembler = Assembler(
+            record.model.labels,
+            self.targets,
+            record.method,
+            record.target_layer,
+            record.signed,
+            record.model.answers_values,
+        )
+        _logger.info("device cpu; layer %s; batches of %d", self.target_layer, self.batch_size)
+        _logger.info("backend openvino: network, gradients and method are compiled")
+
+    def __repr__(self) -> str:
+        return (
+            f"CompiledExplainer({self.model.name!r}, method={self.method!r}, "
+            f"target_layer={self.target_layer!r})"
+        )
+
+    def beside(self) -> CompiledExplainer:
+        """Return an explainer for another video at the same time, in another thread."""
+        other = copy.copy(self)
+        other.notes = list(self.notes)
+        other._graphs = {}
+        other._fitter = FrameFitter(self.fit, self.model, self.model.mean)
+        other._in_torch = functools.cache(lambda: self._in_torch().beside())
+        return other
+
+    def describe(self) -> dict[str, Any]:
+        """Describe the network and the method for files that are made with them, as plain values."""
+        return {
+            "model": self.model.name,
+            "weights": self.model.weights,
+            "method": self.method,
+            "target_layer": self.target_layer or None,
+            "fit": self.fit,
+        }
+
+    def identity(self) -> dict[str, object]:
+        """Return all that explanations depend on besides the images, as plain values."""
+        return {
+            **self._record.identity,
+            "classes": repr(self.targets),
+            "top-k": self.top_k,
+            "backend": "openvino, compiled",
+        }
+
+    def explain_frames(
+        self,
+        frames: Sequence[Frame],
+        tracker: Tracker | None = None,
+        context: Sequence[Frame] = (),  # noqa: ARG002
+    ) -> list[Explanation]:
+        """Explain frames of a source; see `streamcam.Explainer.explain_frames`."""
+        explanations: list[Explanation] = []
+        for _, alike in itertools.groupby(frames, lambda frame: (frame.image.width, frame.image.height)):
+            waiting = list(alike)
+            for start in range(0, len(waiting), self.batch_size):
+                explanations += self._explain_batch(waiting[start : start + self.batch_size], tracker)
+        return explanations
+
+    def skip_frames(
+        self, frames: Sequence[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()
+    ) -> None:
+        """Do nothing: single images do not depend on those before."""
+
+    def _explain_batch(self, frames: Sequence[Frame], tracker: Tracker | None) -> list[Explanation]:
+        geometry = self._fitter.geometry(frames[0])
+        if geometry.size not in self._graphs:
+            self._graphs[geometry.size] = self._graphs_for(geometry.size)
+        graphs = self._graphs[geometry.size]
+        if graphs is None:
+            return self._in_torch().explain_frames(frames, tracker)
+        run = graphs.run(np.stack([self._fitter.fit(frame, geometry) for frame in frames]))
+        probabilities = self.model.probabilities(run.scores)
+        ranking = _ranked(probabilities)
+        followed = ranking
+        if tracker is not None:
+            followed = rank_over_time(
+                frames, probabilities, None, self.model, self.targets, self.top_k, tracker
+            )
+        aims = [_Classes(_classes_of(target, followed)) for target in self.targets]
+        result = BatchResult(
+            maps=np.stack(
+                [
+                    graphs.maps(run, self._weights(run, aim, target))
+                    for aim, target in zip(aims, self.targets, strict=True)
+                ]
+            ),
+            targets=list(self.targets),
+            objectives=aims,
+            best=ranking[:, : self.top_k].tolist(),
+            probabilities=probabilities,
+            values=None,
+            found=None,
+        )
+        return self._assembler.assemble(frames, result, geometry.region)
+
+    def _weights(self, run: CompiledRun, aim: _Classes, target: Target) -> FloatArray:
+        """Return the weight of each class's score in what is explained, float32 (N, classes)."""
+        weights = np.zeros_like(run.scores)
+        weights[np.arange(len(weights)), aim.classes] = 1
+        if target.against is not None:
+            weights[:, target.against] -= 1
+        return weights
+
+
+def _ranked(probabilities: FloatArray) -> NDArray[np.int64]:
+    """Return the classes of each image, best first; what is no number comes first, as in torch."""
+    keys = np.where(np.isnan(probabilities), -np.inf, -probabilities)
+    return np.argsort(keys, axis=1, kind="stable")
+
+
+def _classes_of(target: Target, ranking: NDArray[np.int64]) -> NDArray[np.int64]:
+    if target.class_index is not None:
+        return np.full(len(ranking), target.class_index, np.int64)
+    return ranking[:, target.rank or 0]

@@ -1,0 +1,69 @@
+"""Load explainers: compiled ones where that is possible, and compile what is not compiled yet."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from streamcam.explain.compiled.store import store_for
+
+if TYPE_CHECKING:
+    from streamcam.explain.compiled.explainer import CompiledExplainer
+    from streamcam.explain.compiled.graphs import CompiledGraphs
+    from streamcam.explain.compiled.store import Size
+    from streamcam.explain.explainer import Explainer
+
+
+def load_explainer(model: Mapping[str, Any], settings: Mapping[str, Any]) -> Explainer | CompiledExplainer:
+    """Load an explainer; torch is imported only for what is not compiled yet.
+
+    Args:
+        model: Arguments of `streamcam.load_model`.
+        settings: Arguments of `streamcam.Explainer`.
+
+    Raises:
+        StreamcamError: one of its subclasses, as from `streamcam.load_model` and `streamcam.Explainer`.
+    """
+
+    @functools.cache
+    def in_torch() -> Explainer:
+        from streamcam.explain.explainer import Explainer
+        from streamcam.models import load_model
+
+        return Explainer(load_model(**model, any_shape=settings.get("fit") == "full"), **settings)
+
+    store = store_for(model, settings)
+    if store is None:
+        return in_torch()
+    record = store.record()
+    if record is None:
+        from streamcam.explain.compiled.tracing import record_of
+
+        record = record_of(in_torch())
+        if record is None:
+            return in_torch()
+        store.save_record(record)
+
+    compiling = threading.Lock()
+
+    def graphs_for(size: Size) -> CompiledGraphs | None:
+        with compiling:
+            kept = store.graphs(record, size)
+            if kept is not None:
+                return kept
+            from streamcam.explain.compiled.tracing import compile_graphs
+
+            return compile_graphs(in_torch(), record, store, size)
+
+    from streamcam.explain.compiled.explainer import CompiledExplainer
+
+    return CompiledExplainer(
+        record,
+        graphs_for,
+        in_torch,
+        classes=settings.get("classes"),
+        against=settings.get("against"),
+        top_k=settings.get("top_k", 3),
+    )

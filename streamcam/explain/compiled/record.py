@@ -1,0 +1,108 @@
+"""The description of a compiled explanation: everything about its model and settings that runs need."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any, Self
+
+import numpy as np
+
+from streamcam.frames import FloatArray
+from streamcam.models.labels import find_class
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CompiledModel:
+    """A classifier whose network is compiled; stands for its `streamcam.Model`."""
+
+    name: str
+    weights: str
+    """Where the weights came from, for reports."""
+    labels: tuple[str, ...]
+    """Name of each class."""
+    activation: str
+    """As in `streamcam.Classifier`."""
+    sides: tuple[int, int]
+    """(width, height) of the input that it was evaluated on, in pixels."""
+    resize: int
+    """As in `streamcam.InputSpec`."""
+    mean: tuple[float, ...]
+    """As in `streamcam.InputSpec`."""
+    std: tuple[float, ...]
+    """As in `streamcam.InputSpec`."""
+
+    @property
+    def may_find_objects(self) -> bool:
+        """Whether an answer can have objects: never."""
+        return False
+
+    @property
+    def finds_objects(self) -> bool:
+        """Whether it is a detector: never."""
+        return False
+
+    @property
+    def answers_values(self) -> bool:
+        """Whether the network is a regressor."""
+        return self.activation == "value"
+
+    def class_index(self, name: int | str) -> int:
+        """Find a class by its index or by its name.
+
+        Raises:
+            UnknownNameError: if no class matches, or several do.
+        """
+        return find_class(name, self.labels, self.name)
+
+    def probabilities(self, scores: FloatArray) -> FloatArray:
+        """Convert scores, float32 (N, classes), to probabilities of the same shape."""
+        if self.activation in ("none", "value"):
+            return scores
+        if self.activation == "sigmoid":
+            return np.asarray(1 / (1 + np.exp(-scores)), np.float32)
+        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Record:
+    """The model and the settings of a compiled explanation."""
+
+    model: CompiledModel
+    fit: str
+    """A name in `streamcam.models.FITS`."""
+    method: str
+    """Name of the method."""
+    target_layer: str
+    signed: bool
+    """Whether maps keep evidence against the class."""
+    batch_size: int
+    device: str
+    """OpenVINO's name of its device."""
+    has_large_head: bool
+    """Whether what comes after the target layer deserves all cores."""
+    notes: tuple[str, ...]
+    """Sentences for the user about it."""
+    identity: dict[str, Any]
+    """All that explanations depend on besides the images and the targets, as plain values."""
+
+    def to_json(self) -> str:
+        """Return it as text."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read it from text.
+
+        Raises:
+            ValueError: if the text is damaged.
+        """
+        try:
+            values = json.loads(text)
+            model = values.pop("model")
+            lists = ("labels", "sides", "mean", "std")
+            model |= {name: tuple(model[name]) for name in lists}
+            return cls(CompiledModel(**model), **{**values, "notes": tuple(values["notes"])})
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not the description of an explanation: {error}") from error

