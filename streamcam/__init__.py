@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from streamcam.session.settings import LiveSettings
     from streamcam.sinks import open_sink
     from streamcam.sources import SourceSettings, open_source
+    from streamcam.synthesis import MaximizedImage, MaximizeSettings, maximize
     from streamcam.temporal import TemporalSettings
 
 __version__ = "0.1.0"
@@ -43,6 +44,9 @@ _HOMES = {
     "Explainer": "streamcam.explain",
     "Classifier": "streamcam.models",
     "AuditResult": "streamcam.audits",
+    "MaximizeSettings": "streamcam.synthesis",
+    "MaximizedImage": "streamcam.synthesis",
+    "maximize": "streamcam.synthesis",
     "AuditSettings": "streamcam.audits",
     "audit": "streamcam.audits",
     "Candidates": "streamcam.models",
@@ -107,6 +111,8 @@ __all__ = [
     "JobResult",
     "LiveSettings",
     "LocalizationSettings",
+    "MaximizeSettings",
+    "MaximizedImage",
     "Model",
     "Output",
     "Overlay",
@@ -126,6 +132,7 @@ __all__ = [
     "evaluate",
     "live",
     "load_model",
+    "maximize",
     "open_evidence",
     "open_sink",
     "open_source",

@@ -36,6 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "pipeline": BASE | {"sources", "temporal", "localization", "overlay", "sinks"},
     "cluster": BASE | {"sources", "models", "explain", "pipeline"},
     "audits": BASE | {"sources", "models", "temporal", "localization", "overlay", "explain"},
+    "synthesis": BASE | {"models", "sources", "overlay", "explain"},
     "evaluation": BASE | {"sources", "models", "temporal", "localization", "explain"},
     "report": BASE | {"localization", "overlay", "sinks"},
     "session": BASE
@@ -55,6 +56,7 @@ ALLOWED: dict[str, set[str]] = {
         "pipeline",
         "report",
         "session",
+        "synthesis",
     },
     "__main__": {"cli"},
 }
@@ -78,6 +80,7 @@ ALLOWED_FOR_TYPES: dict[str, set[str]] = {
         "sources",
         "pipeline",
         "session",
+        "synthesis",
     },
 }
 """The same, for imports that only type checkers follow."""
@@ -90,7 +93,7 @@ ALLOWED_LATE: dict[str, set[str]] = {
 
 CONFINED: dict[str, set[str]] = {
     "av": {"sources", "sinks", "frames", "media"},
-    "torch": {"models", "explain"},
+    "torch": {"models", "explain", "synthesis"},
     "torchvision": {"models", "explain"},
     "click": {"cli"},
     "rich": {"cli"},

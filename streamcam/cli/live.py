@@ -159,6 +159,7 @@ _limit_options = grouped(
     help="Send it to a server, player or folder: rtmp://…, rtsp://…, srt://…, udp://…, whip:https://…, "
     "hls:FOLDER. May be given several times.",
 )
+@option("--virtual-camera", is_flag=True, help="Let meetings and other programs take it for a webcam.")
 @option("--record", metavar="FILE", help="Record from the beginning, as .mp4 or .mkv.")
 @option(
     "--evidence",
@@ -183,6 +184,7 @@ def live_command(
     display: str | None,
     page: dict[str, Any],
     publish: tuple[str, ...],
+    virtual_camera: bool,
     record: str | None,
     evidence: str | None,
     overwrite: bool,
@@ -230,6 +232,7 @@ def live_command(
             display=display,
             page=PageSettings(**page),
             publish=publish,
+            virtual_camera=virtual_camera,
             record=record,
             evidence=evidence,
             command=command_line(),

@@ -206,7 +206,8 @@ def run_plan(
             departure = abort_message(output if resume else None)
             chosen = load(line)
             line.begin(f"{activity} the first frames")
-            handling.enter_context(showing_activities(line.begin))
+            counted = {"progress": line.begin} if plan.info.is_still else None  # a video has its frames
+            handling.enter_context(showing_activities(line.begin, counted))
             result = plan.run(
                 chosen,
                 on_progress=line.update,
