@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from streamcam.pipeline.settings import RenderSettings
     from streamcam.pipeline.stream import stream
     from streamcam.session.live import live
-    from streamcam.session.settings import LiveSettings
+    from streamcam.session.settings import LiveSettings, StreamSettings
     from streamcam.sinks import open_sink
     from streamcam.sources import SourceSettings, open_source
     from streamcam.synthesis import MaximizedImage, MaximizeSettings, maximize
@@ -84,6 +84,7 @@ _HOMES = {
     "LocalizationSettings": "streamcam.localization",
     "live": "streamcam.session.live",
     "LiveSettings": "streamcam.session.settings",
+    "StreamSettings": "streamcam.session.settings",
     "open_sink": "streamcam.sinks",
     "TemporalSettings": "streamcam.temporal",
     "SourceSettings": "streamcam.sources",
@@ -124,6 +125,7 @@ __all__ = [
     "RenderResult",
     "RenderSettings",
     "SourceSettings",
+    "StreamSettings",
     "StreamcamError",
     "TemporalSettings",
     "__version__",

@@ -262,6 +262,7 @@ def invented_words(text: str) -> list[str]:
     """Find words that a reader would have to look up in the code, in identifiers too."""
     found = []
     for number, line in enumerate(text.splitlines(), 1):
+        line = line.removeprefix("WantedBy=")  # systemd's own word
         words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", line)  # CamelCase
         found += [f"line {number}: {match[0]}" for match in WORDS.finditer(words)]
     return found

@@ -62,6 +62,7 @@ FLAGS: dict[str, str] = {
     "method": "--method",
     "methods": "--methods",
     "metrics": "--metrics",
+    "metrics_port": "--metrics-port",
     "mirror": "--mirror",
     "mode": "--smoothing-mode",
     "modes": "--smoothing-modes",
