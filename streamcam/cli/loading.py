@@ -70,8 +70,8 @@ def load_explainers(
     from streamcam.explain import Explainer
     from streamcam.models import load_model
 
-    any_shape = explainer["fit"] == "full"
-    networks = [load_model(**{**model, "name": name}, any_shape=any_shape) for name in names]
+    asked = {"any_shape": explainer["fit"] == "full", "compares": explainer["reference"] is not None}
+    networks = [load_model(**{**model, "name": name}, **asked) for name in names]
     with _showing(line):
         return [Explainer(network, **explainer) for network in networks]
 

@@ -77,6 +77,11 @@ def check_method(method: str, model: Model, targets: Sequence[Target]) -> None:
             f"method {method!r} compares classes of a whole image, and {model.name} is a "
             "detector; use gradcam, or name the other class with `against`"
         )
+    if row.criterion is not None and len(model.labels) < 2:
+        raise InvalidArgumentError(
+            f"method {method!r} compares a class with others, and {model.name} answers with one number; "
+            "use gradcam or hirescam"
+        )
     if model.clip_length > 1 and not needs <= HEAD_ONLY:
         able = ", ".join(name for name, row in METHODS.items() if set(row.needs) <= HEAD_ONLY)
         raise InvalidArgumentError(

@@ -134,7 +134,7 @@ class Explainer:
         self.device = device_choice.torch
         precisions = choose_precision(precision, self.device, device_choice.openvino)
         if isinstance(model, str):
-            model = load_model(model, any_shape=fit == "full")
+            model = load_model(model, any_shape=fit == "full", compares=reference is not None)
         if at is not None:
             model = aim(model, at)
         model = as_comparison(model, has_reference=reference is not None)
