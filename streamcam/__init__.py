@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from streamcam.pipeline.settings import RenderSettings
     from streamcam.pipeline.stream import stream
     from streamcam.session.live import live
-    from streamcam.session.settings import LiveSettings
+    from streamcam.session.settings import LiveSettings, StreamSettings
     from streamcam.sinks import open_sink
     from streamcam.sources import SourceSettings, open_source
+    from streamcam.synthesis import MaximizedImage, MaximizeSettings, maximize
     from streamcam.temporal import TemporalSettings
 
 __version__ = "0.1.0"
@@ -43,6 +44,9 @@ _HOMES = {
     "Explainer": "streamcam.explain",
     "Classifier": "streamcam.models",
     "AuditResult": "streamcam.audits",
+    "MaximizeSettings": "streamcam.synthesis",
+    "MaximizedImage": "streamcam.synthesis",
+    "maximize": "streamcam.synthesis",
     "AuditSettings": "streamcam.audits",
     "audit": "streamcam.audits",
     "Candidates": "streamcam.models",
@@ -80,6 +84,7 @@ _HOMES = {
     "LocalizationSettings": "streamcam.localization",
     "live": "streamcam.session.live",
     "LiveSettings": "streamcam.session.settings",
+    "StreamSettings": "streamcam.session.settings",
     "open_sink": "streamcam.sinks",
     "TemporalSettings": "streamcam.temporal",
     "SourceSettings": "streamcam.sources",
@@ -107,6 +112,8 @@ __all__ = [
     "JobResult",
     "LiveSettings",
     "LocalizationSettings",
+    "MaximizeSettings",
+    "MaximizedImage",
     "Model",
     "Output",
     "Overlay",
@@ -118,6 +125,7 @@ __all__ = [
     "RenderResult",
     "RenderSettings",
     "SourceSettings",
+    "StreamSettings",
     "StreamcamError",
     "TemporalSettings",
     "__version__",
@@ -126,6 +134,7 @@ __all__ = [
     "evaluate",
     "live",
     "load_model",
+    "maximize",
     "open_evidence",
     "open_sink",
     "open_source",

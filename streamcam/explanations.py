@@ -41,6 +41,15 @@ EMPTY_MAPS: dict[str, str] = {
 BLANK_MAPS = frozenset({NOT_FINITE, ALL_NEGATIVE, NO_EVIDENCE})
 """Those of maps without any heat; of an image that is the same everywhere, a constant map is right."""
 
+UNTRUSTED_METHODS: dict[str, str] = {
+    "guided-backprop": "Guided backpropagation acts as an edge detector: not to be trusted as an explanation",
+    "guided-gradcam": "Guided Grad-CAM draws what an edge detector does: not to be trusted as an explanation",
+}
+"""Name of a method whose maps look better than they are → the warning."""
+
+RATHER_THAN = " rather than "
+"""Stands in the label of a target that is explained against another class, between the two."""
+
 _FIRST_OBJECT = -1000
 """`Prediction.index` of the object number 0; custom targets lie above."""
 
@@ -177,6 +186,11 @@ class Explanation:
     def is_explained(self) -> bool:
         """Whether the frame was explained rather than skipped."""
         return bool(self.heatmaps or self.predictions)
+
+    @property
+    def warning(self) -> str:
+        """A sentence that must stand beside the maps; empty if none."""
+        return UNTRUSTED_METHODS.get(self.method, "")
 
     @property
     def emptiness(self) -> str | None:

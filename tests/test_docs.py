@@ -81,7 +81,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_page_has_code_and_every_command_is_known() -> None:
     assert {block.page for block in BLOCKS} == {page.name for page in PAGES}
     for _, command in COMMANDS:
-        assert command.split()[0].removeprefix("scripts/") in {"streamcam", "pip", "demo", "test"}
+        assert command.split()[0].removeprefix("scripts/") in {"streamcam", "pip", "demo", "test", "ffmpeg"}
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_every_page_has_code_and_every_command_is_known() -> None:
 @pytest.mark.usefixtures("work")
 def test_commands_work(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = shlex.split(command)[1:]
-    if arguments[0] in {"render", "compare", "report"}:
+    if arguments[0] in {"render", "compare", "report", "maximize"}:
         check_render(arguments, capsys)
         return
     assert run(arguments) == 0, capsys.readouterr().err

@@ -21,7 +21,7 @@ FOLDER = ROOT / "media" / "gallery"
 CAT_S, CUP_S, TRIPOD_S = 1.6, 4.8, 8.6
 """One moment of each shot."""
 
-GALLERY: dict[str, tuple[str, float]] = {
+GALLERY: dict[str, tuple[str, float | None]] = {
     "side-by-side": ("render --layout side-by-side --legend", CAT_S),
     "swipe": ('render --layout swipe --caption "Red is where the network looks"', CAT_S),
     "mask": ("render --layout mask", CUP_S),
@@ -30,13 +30,15 @@ GALLERY: dict[str, tuple[str, float]] = {
     "boxes": ("render --boxes", TRIPOD_S),
     "methods": ("compare --methods gradcam,hirescam,gradcam++,layercam,eigencam", CAT_S),
     "layers": ("compare --layers auto:5", CAT_S),
+    "change": ("maximize --class goldfish --from media/sample.mp4@4.8 --steps 120", None),
+    "maximize": ("maximize --class monarch --class volcano --class daisy --class tripod", None),
 }
-"""Name → the command, without input and output, and the moment that is shown."""
+"""Name → the command, without input and output, and the moment that is shown; None for one without input."""
 
 _BEFORE_S, _AFTER_S = 0.4, 0.2
 """What is rendered around the moment: heat is smoothed in both directions."""
 
-_WIDTHS = {"render": 640, "compare": 960}
+WIDTHS = {"render": 640, "compare": 960, "maximize": 516}
 """Width of a picture in pixels, by the command: names above panes are small."""
 
 
@@ -44,16 +46,24 @@ def make_picture(name: str) -> Path:
     """Run a command of the gallery, and save one frame of what it wrote."""
     arguments, moment_s = GALLERY[name]
     command, *options = shlex.split(arguments)
-    part = ["--start", f"{moment_s - _BEFORE_S:g}", "--duration", f"{_BEFORE_S + _AFTER_S:g}"]
+    part: list[str] = []
+    if moment_s is not None:
+        part = [
+            str(SAMPLE),
+            "--start",
+            f"{moment_s - _BEFORE_S:g}",
+            "--duration",
+            f"{_BEFORE_S + _AFTER_S:g}",
+        ]
     with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "%03d.png"
-        status = run([command, str(SAMPLE), "-o", str(output), *part, *options, "--quiet"])
+        output = Path(folder) / ("all.png" if moment_s is None else "%03d.png")
+        status = run([command, "-o", str(output), *part, *options, "--quiet"])
         if status:
             sys.exit(status)
         images = sorted(Path(folder).glob("*.png"))
         shown = images[round(len(images) * _BEFORE_S / (_BEFORE_S + _AFTER_S))]
         with Image.open(shown) as image:
-            width = _WIDTHS[command]
+            width = WIDTHS[command]
             height = round(image.height * width / image.width)
             path = FOLDER / f"{name}.jpg"
             small = image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)

@@ -33,7 +33,7 @@ from streamcam.sources import LentCamera, Source, SourceSettings, open_source  #
 HEIGHT = 560
 GAP = 24
 PATIENCE_MS = 60_000
-SETTLED_MS = 2_000
+SETTLED_MS = 15_000
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import sys
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("torch", "torchvision", "openvino", "av", "opencv-python", "numpy", "pillow", "timm")
 
+_PAGE_PACKAGES = ("aiohttp", "aiortc", "cryptography", "segno")
+
 _DISPLAY_VARIABLES = ("DISPLAY", "WAYLAND_DISPLAY")
 """Environment variables of a graphical session."""
 
@@ -32,7 +35,7 @@ Finding = tuple[str, str | None]
 @option("--clear-cache", is_flag=True, help="Remove the cached networks and show how much space was freed.")
 @debug_option
 def doctor_command(*, clear_cache: bool) -> int:
-    """List versions, accelerators, backends, cameras, the display and the caches.
+    """List versions, accelerators, cameras, the display, ways in and out of live sessions, and the caches.
 
     Problems are listed at the end, each with a way to fix it. The exit code is 0 if videos can be rendered,
     even without a camera or display; else 1.
@@ -173,6 +176,29 @@ def _display() -> Iterator[Finding]:
         yield "no window can be opened", problem
 
 
+def _live() -> Iterator[Finding]:
+    """List where live sessions can come from and go to; nothing of it is a problem where it is missing."""
+    from streamcam.errors import StreamcamError
+    from streamcam.session.virtual_camera import VirtualCamera
+    from streamcam.sinks import PROTOCOLS
+    from streamcam.sources.screen import find_grabber
+
+    there = [name for name, protocol in PROTOCOLS.items() if protocol.is_available]
+    missing = [name for name in PROTOCOLS if name not in there]
+    without = f" (FFmpeg here is built without {', '.join(missing)})" if missing else ""
+    yield f"published by {', '.join(there)}{without}", None
+    grabber = find_grabber()
+    yield "the screen cannot be grabbed" if grabber is None else f"the screen is grabbed by {grabber}", None
+    absent = [name for name in _PAGE_PACKAGES if importlib.util.find_spec(name) is None]
+    needed = f"the page needs {', '.join(absent)}: pip install 'streamcam[page]'"
+    yield needed if absent else "the page is there", None
+    try:
+        VirtualCamera().close()
+        yield "a virtual camera is there", None
+    except StreamcamError as error:
+        yield str(error), None
+
+
 def _caches() -> Iterator[Finding]:
     from streamcam.explain.backends.cache import LIMIT_BYTES, cache_directory, used
 
@@ -201,6 +227,7 @@ _CHECKS: tuple[tuple[str, Callable[[], Iterator[Finding]], bool], ...] = (
     ("accelerators", _accelerators, True),
     ("cameras", _cameras, False),
     ("display", _display, False),
+    ("live sessions", _live, False),
     ("caches", _caches, False),
 )
 """Title, check, and whether videos cannot be rendered if it finds a problem."""

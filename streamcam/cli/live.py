@@ -26,9 +26,12 @@ from streamcam.cli.options import (
 from streamcam.cli.output import say
 from streamcam.cli.progress import showing_activities
 from streamcam.cli.signals import SignalCount, stop_on_signal
+from streamcam.cli.wall_file import read_sources
 
 if TYPE_CHECKING:
+    from streamcam.session.outputs import Output
     from streamcam.session.result import LiveResult
+    from streamcam.session.settings import StreamSettings
 
 
 class _Source(click.types.StringParamType):
@@ -141,8 +144,35 @@ _limit_options = grouped(
 """The fields of `LiveSettings` that happen after some time."""
 
 
+_metrics_options = grouped(
+    "metrics",
+    option(
+        "--metrics-port",
+        type=click.IntRange(0, 65535),
+        metavar="NUMBER",
+        help="Serve numbers of every stream for Prometheus on this port, as /metrics.",
+    ),
+    option(
+        "--metrics-host",
+        default="127.0.0.1",
+        show_default=True,
+        metavar="ADDRESS",
+        help="Where they are served: this computer only, or with 0.0.0.0 the network.",
+    ),
+)
+"""The arguments of `Metrics`."""
+
+
 @click.command("live", short_help="Show what the network sees, as it happens.")
-@click.argument("sources", metavar="[SOURCE]...", nargs=-1, type=SOURCE, envvar="STREAMCAM_SOURCE")
+@click.argument(
+    "sources",
+    metavar="[SOURCE]...",
+    nargs=-1,
+    type=SOURCE,
+    envvar="STREAMCAM_SOURCE",
+    callback=read_sources,
+    is_eager=True,  # a wall file sets options
+)
 @option("--loop", is_flag=True, help="Start a video again after its end.")
 @_camera_options
 @option(
@@ -159,6 +189,7 @@ _limit_options = grouped(
     help="Send it to a server, player or folder: rtmp://…, rtsp://…, srt://…, udp://…, whip:https://…, "
     "hls:FOLDER. May be given several times.",
 )
+@option("--virtual-camera", is_flag=True, help="Let meetings and other programs take it for a webcam.")
 @option("--record", metavar="FILE", help="Record from the beginning, as .mp4 or .mkv.")
 @option(
     "--evidence",
@@ -169,6 +200,7 @@ _limit_options = grouped(
 @option("--overwrite", is_flag=True, help="Replace an existing recording or evidence.")
 @_limit_options
 @option("--stats", metavar="FILE.jsonl", help="Write statistics every second, one JSON object each.")
+@_metrics_options
 @explainer_options(live=True)
 @temporal_options(live=True)
 @overlay_options
@@ -177,17 +209,19 @@ _limit_options = grouped(
 @debug_option
 def live_command(
     *,
-    sources: tuple[str, ...],
+    sources: tuple[dict[str, Any], ...],
     loop: bool,
     camera: dict[str, Any],
     display: str | None,
     page: dict[str, Any],
     publish: tuple[str, ...],
+    virtual_camera: bool,
     record: str | None,
     evidence: str | None,
     overwrite: bool,
     limits: dict[str, Any],
     stats: str | None,
+    metrics: dict[str, Any],
     model: dict[str, Any],
     explainer: dict[str, Any],
     temporal: dict[str, Any],
@@ -200,9 +234,10 @@ def live_command(
     SOURCE is a camera's number or device (default: camera 0), the URL of a stream (rtsp, http, udp, tcp,
     rtmp, srt), a video, which is played at its own pace, a folder of images or a pattern, as a slide show,
     screen: or a part of it (screen:640x480+100+50), - for a video from a pipe, or browser: whoever opens the
-    page's camera link lends a camera. Several are shown as tiles and share the network. In the window, h
-    shows the keys. A URL with a password is better put into the environment variable STREAMCAM_SOURCE than
-    on the command line, which others on the same machine can read.
+    page's camera link lends a camera. Several are shown as tiles and share the network. A TOML file names
+    them and sets options. In the window, h shows the keys. A URL with a password is better put into such a
+    file or the environment variable STREAMCAM_SOURCE than on the command line, which others on the same
+    machine can read.
     """
     from streamcam.localization import LocalizationSettings
     from streamcam.overlay import OverlaySettings
@@ -217,19 +252,21 @@ def live_command(
         if not quiet:
             say(f"streamcam: {name_flags(text)}", err=True)
 
+    reading = {**camera, "loop": loop, "real_time": True}
     request = ExplainRequest(explainer.pop("method"), explainer.pop("target_layer"))
     session = open_session(
-        sources or ("0",),
-        Explainers(build_from_model(model, streams=max(1, len(sources)), **explainer)),
+        [_stream_settings(each, reading) for each in sources],
+        Explainers(build_from_model(model, streams=len(sources), **explainer)),
         request=request,
         settings=LiveSettings(
-            SourceSettings(**camera, loop=loop, real_time=True),
+            SourceSettings(**reading),
             OverlaySettings(**overlay),
             TemporalSettings(**temporal),
             LocalizationSettings(**localization),
             display=display,
             page=PageSettings(**page),
             publish=publish,
+            virtual_camera=virtual_camera,
             record=record,
             evidence=evidence,
             command=command_line(),
@@ -239,11 +276,37 @@ def live_command(
         ),
         announce=announce,
         wording=name_flags,
+        outputs=_outputs_for_services(**metrics),
     )
     signals = SignalCount()
     with stop_on_signal(session.stop, lambda: None, _leave, signals), showing_activities(announce):
         result = session.run()
     return _report(result, signals, quiet=quiet)
+
+
+def _stream_settings(values: dict[str, Any], reading: dict[str, Any]) -> StreamSettings:
+    """Return the settings of one stream.
+
+    Args:
+        values: As `read_sources` returns them.
+        reading: How all sources are read, where a stream says nothing else.
+    """
+    from streamcam.session.settings import StreamSettings
+    from streamcam.sources import SourceSettings
+
+    own = {name: value for name, value in values.items() if name not in ("source", "name", "record")}
+    return StreamSettings(
+        values["source"], values.get("name", ""), SourceSettings(**reading | own), values.get("record")
+    )
+
+
+def _outputs_for_services(metrics_port: int | None, metrics_host: str) -> list[Output]:
+    """Return the outputs of a session that runs as a service."""
+    from streamcam.session.metrics import Metrics
+    from streamcam.session.service import ServiceNotifier
+
+    metrics = [] if metrics_port is None else [Metrics(metrics_port, metrics_host)]
+    return [*metrics, *([ServiceNotifier()] if ServiceNotifier.is_expected() else [])]
 
 
 def _leave() -> None:

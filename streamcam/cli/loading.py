@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -69,9 +70,9 @@ def load_explainers(
     from streamcam.explain import Explainer
     from streamcam.models import load_model
 
-    any_shape = explainer["fit"] == "full"
-    networks = [load_model(**{**model, "name": name}, any_shape=any_shape) for name in names]
-    with showing_activities(line.begin):
+    asked = {"any_shape": explainer["fit"] == "full", "compares": explainer["reference"] is not None}
+    networks = [load_model(**{**model, "name": name}, **asked) for name in names]
+    with _showing(line):
         return [Explainer(network, **explainer) for network in networks]
 
 
@@ -88,5 +89,10 @@ def load_explainer(
     line.begin(f"loading {model['name']}")
     from streamcam.explain.compiled.loading import load_explainer as load
 
-    with showing_activities(line.begin):
+    with _showing(line):
         return load(model, explainer)
+
+
+def _showing(line: ProgressLine) -> contextlib.AbstractContextManager[None]:
+    """Show what is being done, and say what the method will cost."""
+    return showing_activities(line.begin, {"cost": lambda cost: line.print_above(f"note: {cost}")})

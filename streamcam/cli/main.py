@@ -19,6 +19,7 @@ from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, E
 from streamcam.cli.flags import name_flags
 from streamcam.cli.layers import layers_command
 from streamcam.cli.live import live_command
+from streamcam.cli.maximize import maximize_command
 from streamcam.cli.methods import methods_command
 from streamcam.cli.models import models_command
 from streamcam.cli.options import debug_option
@@ -47,6 +48,7 @@ cli.add_command(restyle_command)
 cli.add_command(report_command)
 cli.add_command(live_command)
 cli.add_command(audit_command)
+cli.add_command(maximize_command)
 cli.add_command(evaluate_command)
 cli.add_command(models_command)
 cli.add_command(layers_command)

@@ -52,6 +52,7 @@ def _when(method: Method) -> str:
 
 def _details(name: str, method: Method) -> list[tuple[str, str]]:
     from streamcam.explain.methods import PASSES
+    from streamcam.explanations import UNTRUSTED_METHODS
 
     rows = [
         ("method", name),
@@ -60,6 +61,8 @@ def _details(name: str, method: Method) -> list[tuple[str, str]]:
         ("cost", PASSES[method.passes]),
         ("--signed", "supported" if method.signed else "not supported"),
     ]
+    if name in UNTRUSTED_METHODS:
+        rows.append(("warning", UNTRUSTED_METHODS[name]))
     if method.paper is not None:
         rows.append(("published", method.paper))
     options = _options(method)

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -163,16 +163,21 @@ class ProgressLine(ProgressRow):
 
 
 @contextlib.contextmanager
-def showing_activities(show: Callable[[str], None]) -> Iterator[None]:
+def showing_activities(
+    show: Callable[[str], None], others: Mapping[str, Callable[[str], None]] | None = None
+) -> Iterator[None]:
     """Show what the library says in its log that it is doing, where that takes seconds.
 
     Args:
         show: Called with each activity, in the thread that it is done in.
+        others: Called with other records: ``"progress"`` with the runs that a map of many takes, ``"cost"``
+            with how many these will be.
     """
 
     def look(record: logging.LogRecord) -> bool:
-        if getattr(record, "activity", False):
-            show(record.getMessage())
+        for kind, show_kind in {"activity": show, **(others or {})}.items():
+            if getattr(record, kind, False):
+                show_kind(record.getMessage())
         return record.levelno >= usual
 
     # A filter and not a handler: where there is no handler, Python prints warnings by itself.

@@ -15,6 +15,7 @@ from streamcam.explanations import (
     CONSTANT,
     NO_EVIDENCE,
     NOT_FINITE,
+    RATHER_THAN,
     Explanation,
     Instance,
     Prediction,
@@ -121,7 +122,7 @@ class Assembler:
         if named is None or target.against is None:
             return named
         other = self.labels[target.against]
-        return dataclasses.replace(named, label=f"{named.label} rather than {other}")
+        return dataclasses.replace(named, label=f"{named.label}{RATHER_THAN}{other}")
 
     def _object(self, objective: Explained, row: int, result: BatchResult) -> Prediction | None:
         assert result.found is not None

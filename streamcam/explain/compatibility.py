@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from streamcam.errors import InvalidArgumentError, unknown_name
 from streamcam.explain.methods import HEAD_ONLY, METHODS
 from streamcam.explain.targets import Target, TargetRequest, asks_for_objects
+from streamcam.explanations import RATHER_THAN, UNTRUSTED_METHODS
 from streamcam.models import AUTO, FITS, Model, Segmenter
 
 _KEEP_TO_OBJECTS = ("hirescam", "layercam", "gradcam-elementwise")
@@ -76,6 +77,11 @@ def check_method(method: str, model: Model, targets: Sequence[Target]) -> None:
             f"method {method!r} compares classes of a whole image, and {model.name} is a "
             "detector; use gradcam, or name the other class with `against`"
         )
+    if row.criterion is not None and len(model.labels) < 2:
+        raise InvalidArgumentError(
+            f"method {method!r} compares a class with others, and {model.name} answers with one number; "
+            "use gradcam or hirescam"
+        )
     if model.clip_length > 1 and not needs <= HEAD_ONLY:
         able = ", ".join(name for name, row in METHODS.items() if set(row.needs) <= HEAD_ONLY)
         raise InvalidArgumentError(
@@ -96,14 +102,27 @@ def choose_method(method: str, classes: TargetRequest | Sequence[TargetRequest] 
     return "hirescam" if asks_for_objects(classes) else "gradcam"
 
 
-def note_on_objects(method: str, targets: Sequence[Target]) -> str | None:
-    """Return what to know of a method's maps of single objects, in a sentence; None if nothing."""
-    if method in _KEEP_TO_OBJECTS or not any(target.objects for target in targets):
-        return None
-    return (
-        f"{method} weighs whole channels, so that heat of one object lies on others too; "
-        "`method='hirescam'` keeps to each object"
-    )
+def notes_on(method: str, targets: Sequence[Target], labels: Sequence[str]) -> Iterator[str]:
+    """Yield what to know of a method's maps of some targets, a sentence each.
+
+    Args:
+        method: A name in `METHODS`.
+        targets: What is explained.
+        labels: Name of each class.
+    """
+    if method in UNTRUSTED_METHODS:
+        yield UNTRUSTED_METHODS[method]
+    if method not in _KEEP_TO_OBJECTS and any(target.objects for target in targets):
+        yield (
+            f"{method} weighs whole channels, so that heat of one object lies on others too; "
+            "`method='hirescam'` keeps to each object"
+        )
+    for target in targets:
+        if target.against is not None:
+            ranked = "the most probable class" if not target.rank else f"the class at rank {target.rank + 1}"
+            named = ranked if target.class_index is None else labels[target.class_index]
+            subject = "each object" if target.objects else named
+            yield f"the heat shows what speaks for {subject}{RATHER_THAN}{labels[target.against]}"
 
 
 def aim(model: Model, at: Sequence[float]) -> Model:

@@ -27,8 +27,9 @@ from streamcam.explain.compatibility import (
     check_method,
     check_settings,
     choose_method,
-    note_on_objects,
+    notes_on,
 )
+from streamcam.explain.costs import announce_cost
 from streamcam.explain.devices import choose_device, choose_precision
 from streamcam.explain.hooks import evaluating, twice_differentiable_attention, without_inference_tensors
 from streamcam.explain.memory import choose_batch_size, run_what_fits
@@ -133,7 +134,7 @@ class Explainer:
         self.device = device_choice.torch
         precisions = choose_precision(precision, self.device, device_choice.openvino)
         if isinstance(model, str):
-            model = load_model(model, any_shape=fit == "full")
+            model = load_model(model, any_shape=fit == "full", compares=reference is not None)
         if at is not None:
             model = aim(model, at)
         model = as_comparison(model, has_reference=reference is not None)
@@ -148,7 +149,7 @@ class Explainer:
             prepared = with_reference(prepared, reference, self.device)
         self.model = model = prepared.model
         self.top_k = min(top_k, len(model.labels))
-        chosen = (device_choice.note, precisions.note, note_on_objects(self.method, self.targets))
+        chosen = (device_choice.note, precisions.note, *notes_on(self.method, self.targets, model.labels))
         self.notes: list[str] = [*model.notes, *(note for note in chosen if note), *prepared.notes]
         probe = prepared.probe
         self.fit = probe.fit
@@ -199,6 +200,7 @@ class Explainer:
         _logger.info("backend %s in %s: %s", self.backend, self.precision, self.backend_reason)
         for note in self.notes:
             _logger.info("%s", note)
+        announce_cost(self)
 
     def __repr__(self) -> str:
         return (

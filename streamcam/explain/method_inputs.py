@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -13,6 +14,8 @@ from streamcam.explain.hooks import ForwardPass, HookedNetwork
 from streamcam.explain.objectives import Objective
 from streamcam.models import Output
 from streamcam.models.layouts import Layout
+
+_logger = logging.getLogger("streamcam.explain")
 
 Criterion = Callable[[Objective, Output], torch.Tensor]
 """(objective, output of N images) → (N,): what is differentiated instead of the objective itself."""
@@ -211,25 +214,35 @@ class ImageScorer:
         with torch.no_grad():
             return self._objective(self._network.forward(self.inputs))
 
-    def score_inputs(self, variants: Iterator[torch.Tensor], row: int) -> torch.Tensor:
+    def score_inputs(
+        self, variants: Iterator[torch.Tensor], row: int, count: int | None = None
+    ) -> torch.Tensor:
         """Score changed versions of one image.
 
         Args:
             variants: Float32 (C, H, W) each.
             row: Index of the image in the batch.
+            count: How many there are, for the progress that is logged; nothing is logged if None.
 
         Returns:
             float32 (number of variants,).
         """
-        return self._score(variants, row, self._network.forward)
+        return self._score(variants, row, self._network.forward, count)
 
     def _score(
-        self, variants: Iterator[torch.Tensor], row: int, run: Callable[[torch.Tensor], Output]
+        self,
+        variants: Iterator[torch.Tensor],
+        row: int,
+        run: Callable[[torch.Tensor], Output],
+        count: int | None = None,
     ) -> torch.Tensor:
-        scores = []
+        scores: list[torch.Tensor] = []
         with torch.no_grad():
             for batch in _stacked(variants, self._batch_size):
                 scores.append(self._objective(run(batch), _rows(row, batch)))
+                if count is not None:
+                    done = sum(map(len, scores))
+                    _logger.info("run %d of %d", done, count, extra={"progress": True})
         return torch.cat(scores) if scores else self.inputs.new_empty(0)
 
 

@@ -36,6 +36,8 @@ def as_comparison(model: Model, *, has_reference: bool) -> Model:
                 f"{model.name} takes two images; give the second one with `reference`, or return a "
                 "torch.nn.Module around it that takes one"
             )
+        if isinstance(model, EmbeddingModel) and model.reference is None:
+            raise InvalidArgumentError(f"{model.name} compares images with a picture; give `reference`")
         return model
     if compares:
         return model

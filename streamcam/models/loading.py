@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import get_args
 
 import torch
 
-from streamcam.errors import InvalidArgumentError, UnknownNameError, unknown_name
+from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError, unknown_name
 from streamcam.models.base import Model
 from streamcam.models.classifier import Activation
 from streamcam.models.compiled import start_evaluating
@@ -52,6 +53,7 @@ def load_model(
     max_detections: int | None = None,
     prompts: str | Sequence[str] = (),
     templates: str | Sequence[str] = (),
+    compares: bool = False,
 ) -> Model:
     """Load a model by name, in evaluation mode, on the CPU.
 
@@ -89,6 +91,8 @@ def load_model(
         prompts: Of networks that compare images with texts: the texts, which are the classes.
         templates: Of the same: sentences with ``{}`` in the place of a prompt, as ``"a photo of a {}"``; the
             prompt's features are averaged over them.
+        compares: Of the same: whether images are compared with a picture instead, the explainer's
+            `reference`. Changes nothing of other networks.
 
     Raises:
         UnknownNameError: if there is no such model.
@@ -115,13 +119,17 @@ def load_model(
         _detection(confidence, iou, max_detections),
         (prompts,) if isinstance(prompts, str) else tuple(prompts),
         (templates,) if isinstance(templates, str) else tuple(templates),
+        compares,
     )
     family = next((family for family in FAMILIES if family.accepts(name)), None)
     if family is None:
         raise _unknown_model(name)
     _check_texts(request, takes_prompts=family.takes_prompts)
     with _repeatable() if weights == NO_WEIGHTS else contextlib.nullcontext():
-        model = family.load(request).in_float32()
+        try:
+            model = family.load(request).in_float32()
+        except UnknownNameError as error:
+            raise _with_nearest_family(error, request) from error
     if request.detection and not model.finds_objects:
         raise InvalidArgumentError(
             f"`{next(iter(request.detection))}` is for detectors, and {name} finds no objects; leave it out"
@@ -169,18 +177,34 @@ def _labels(labels: str | Path | Sequence[str] | None) -> tuple[str, ...] | None
     return names
 
 
+def _with_nearest_family(error: UnknownNameError, request: ModelRequest) -> UnknownNameError:
+    """Say which family a name may be meant for, as ``detection:`` where it begins with ``detect:``."""
+    prefix, _, rest = request.name.partition(":")
+    prefixes = [family.prefix for family in FAMILIES if family.prefix]
+    nearest = difflib.get_close_matches(f"{prefix}:", prefixes, n=1, cutoff=0.6)
+    if not nearest or nearest[0] == f"{prefix}:":
+        return error
+    return UnknownNameError(f"{error}; or is {nearest[0]}{rest} meant?")
+
+
 def _unknown_model(name: str) -> UnknownNameError:
     ending = PurePath(name).suffix.lower()
     if ending in _WEIGHTS_FILES:
+        stem = PurePath(name).stem
+        example = f"ultralytics:{stem}" if stem.lower().startswith("yolo") else "resnet50"
         return UnknownNameError(
             f"unknown model {name!r}; that is a file of weights: pass it with `weights`, and name the "
-            "network that they belong to, as resnet50"
+            f"network that they belong to, as {example}"
         )
     if ending in _OTHER_FILES:
         return UnknownNameError(
             f"unknown model {name!r}; that is {_OTHER_FILES[ending]}, and only those of PyTorch, ONNX and "
             "OpenVINO can be explained: name a function that returns the original, as package.module:factory"
         )
+    for family in FAMILIES:
+        with contextlib.suppress(ModelError):  # of a family that is not installed
+            if family.prefix and any(info.name == family.prefix + name for info in family.infos()):
+                return UnknownNameError(f"unknown model {name!r}; write it as {family.prefix}{name}")
     known = [info.name for info in known_models()]
     return unknown_name("model", name, known, listed_by="streamcam models")
 

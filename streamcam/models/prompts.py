@@ -14,6 +14,8 @@ from torch import nn
 
 from streamcam.errors import InvalidArgumentError, ModelError
 from streamcam.models.base import InputSpec, Model, Output
+from streamcam.models.classifier import Classifier
+from streamcam.models.comparison import SIMILARITY_LABELS, EmbeddingModel
 from streamcam.models.refusals import refuse_answer
 from streamcam.models.request import ModelRequest
 
@@ -146,15 +148,23 @@ def refuse_prompts(request: ModelRequest) -> None:
 
 
 def check_request(request: ModelRequest) -> None:
-    """Check that a request has prompts, and as many labels if it has any.
+    """Check that a request has prompts or compares with a picture, and as many labels if it has any.
 
     Raises:
-        InvalidArgumentError: if it has none.
+        InvalidArgumentError: if it has neither prompts nor a picture, or both.
         ModelError: if the labels are more or fewer.
     """
+    if request.compares:
+        if request.prompts or request.labels is not None:
+            raise InvalidArgumentError(
+                f"{request.name} compares images with texts or with a `reference`, not with both; "
+                "leave out the one, or `prompts` and `labels`"
+            )
+        return
     if not request.prompts:
         raise InvalidArgumentError(
-            f"{request.name} compares images with texts; say with which ones by `prompts`"
+            f"{request.name} compares images with texts; say with which ones by `prompts`, or give a picture "
+            "with `reference`"
         )
     if request.labels is not None and len(request.labels) != len(request.prompts):
         raise ModelError(
@@ -172,7 +182,7 @@ def build_prompt_model(
     *,
     scale: float,
     bias: float | None,
-) -> PromptModel:
+) -> PromptModel | EmbeddingModel:
     """Make a model of the two towers of a network.
 
     Args:
@@ -192,6 +202,11 @@ def build_prompt_model(
         own, asked = ("x".join(map(str, sides)) for sides in (published.sides, spec.sides))
         raise InvalidArgumentError(
             f"{request.name} takes only {own} images, so `input_size` cannot be {asked}"
+        )
+    if request.compares:
+        embeds = Classifier(request.name, visual, (), spec, origin)
+        return EmbeddingModel(
+            request.name, visual, SIMILARITY_LABELS, spec, origin, embeds, notes=request.notes()
         )
     texts = encode_prompts(encode, request.prompts, request.templates)
     return PromptModel(

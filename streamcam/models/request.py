@@ -53,6 +53,8 @@ class ModelRequest:
     """Texts to compare images with."""
     templates: tuple[str, ...] = ()
     """Sentences with ``{}`` for a prompt, over which its features are averaged; the prompt alone if empty."""
+    compares: bool = False
+    """Whether a network of images and texts compares images with a picture instead."""
 
     @property
     def weights_file(self) -> Path | None:

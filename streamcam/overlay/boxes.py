@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from streamcam.explanations import Instance
 from streamcam.media.images import Image, PlaneArray, YuvCoding, coding_of, planes_of
+from streamcam.overlay.layouts import Rectangle
 from streamcam.overlay.lines import draw_lines
 from streamcam.overlay.sprites import Rgb
 from streamcam.overlay.tags import TagRenderer
@@ -22,6 +23,9 @@ PLAIN_COLOR: Rgb = (222, 226, 232)
 
 _SHADOW = 0.35
 """Share of brightness that remains beside a line, so that it stands out from any background."""
+
+_MOST_STEPS = 8
+"""How many labels below each other are tried where boxes lie on each other."""
 
 _MAX_CONTOUR_CELLS = 256
 """Masks are resized to at most this many cells along a side before their contour is traced."""
@@ -134,8 +138,24 @@ class _BoxRenderer:
             )
             draw_lines(plane, lines, steps, value, max(1, self.thickness // min(steps)))
 
-    def draw_label(self, planes: Sequence[PlaneArray], box: _PixelBox, colored: ColoredInstance) -> None:
-        """Draw class, track and figure above a box, or inside it at the image's upper edge."""
+    def draw_label(
+        self,
+        planes: Sequence[PlaneArray],
+        box: _PixelBox,
+        colored: ColoredInstance,
+        taken: Sequence[Rectangle],
+    ) -> Rectangle | None:
+        """Draw class, track and figure above a box, or inside it at the image's upper edge.
+
+        Args:
+            planes: Those of the image.
+            box: The box.
+            colored: What it is around.
+            taken: Where else something is written: the label lies below or inside the box then, or beside it.
+
+        Returns:
+            Where it was drawn; None if it does not fit into the image.
+        """
         instance = colored.instance
         name = instance.label if instance.track_id is None else f"{instance.label} #{instance.track_id}"
         room = self.width - self.width % 2
@@ -144,19 +164,30 @@ class _BoxRenderer:
         label = self.tags.render(name, colored.color, left_over)
         tags = [tag for tag in (label, score) if tag is not None]
         height = self.tags.height
-        if not tags or height > self.height:
-            return
+        if not tags or height > self.height - self.height % 2:
+            return None
         width = sum(tag.planes[0].keep.shape[1] for tag in tags)
-        left = min(max(box.left, 0), room - width)
-        top = box.top - height
-        if top < 0:
-            top = max(box.top, 0)
-        top = min(top, self.height - self.height % 2 - height)
-        if top < 0:
-            return
+        places = list(self._label_places(box, width, room))
+        place = next((one for one in places if not any(map(one.overlaps, taken))), places[0])
+        left = place.left
         for tag in tags:
-            tag.blend(planes, left, top)
+            tag.blend(planes, left, place.top)
             left += tag.planes[0].keep.shape[1]
+        return place
+
+    def _label_places(self, box: _PixelBox, width: int, room: int) -> Iterator[Rectangle]:
+        """Yield where a label of some width may lie, the best place first; all are inside the image."""
+        height = self.tags.height
+        lowest = self.height - self.height % 2 - height
+        left, right = (min(max(edge, 0), room - width) for edge in (box.left, box.right - width))
+        above = box.top - height if box.top >= height else max(box.top, 0)
+        for top in (above, box.top, box.bottom, box.bottom - height):
+            for edge in (left, right):
+                yield Rectangle(edge, min(max(top, 0), lowest), width, height)
+        for step in range(1, _MOST_STEPS):  # where many boxes lie on each other
+            yield Rectangle(left, min(max(above, 0) + step * height, lowest), width, height)
+        for edge in (box.right, box.left - width):
+            yield Rectangle(min(max(edge, 0), room - width), min(max(box.top, 0), lowest), width, height)
 
 
 class BoxPainter:
@@ -176,7 +207,9 @@ class BoxPainter:
         """The characters so far that no font of this system has, in order of appearance."""
         return tuple(self._missing)
 
-    def draw(self, image: Image, instances: Sequence[ColoredInstance]) -> None:
+    def draw(
+        self, image: Image, instances: Sequence[ColoredInstance], taken: list[Rectangle] | None = None
+    ) -> None:
         """Draw objects onto an image, in place.
 
         Each gets the outline of its box, the contour of its mask if it has one, and a label with its figure;
@@ -186,7 +219,9 @@ class BoxPainter:
         Args:
             image: A fresh image of any size, in one of `streamcam.media.images.PLANAR_FORMATS`.
             instances: The objects; later ones are drawn over earlier ones.
+            taken: Where something is written, which labels keep off; theirs are added to it.
         """
+        taken = [] if taken is None else taken
         if not instances:
             return
         renderer = self._renderer(image.width, image.height, image.format.name, coding_of(image))
@@ -202,7 +237,8 @@ class BoxPainter:
         # Above all boxes, so that each can be read.
         for colored, box in visible:
             if not colored.instance.is_region:
-                renderer.draw_label(planes, box, colored)
+                place = renderer.draw_label(planes, box, colored, taken)
+                taken += [] if place is None else [place]
         self._missing.update(dict.fromkeys(renderer.tags.book.missing))
 
 

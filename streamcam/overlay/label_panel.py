@@ -18,6 +18,7 @@ from streamcam.media.images import Image, YuvCoding, coding_of, planes_of
 from streamcam.overlay.corners import TOP_LEFT, Corner
 from streamcam.overlay.font_files import read_chosen_face
 from streamcam.overlay.fonts import FontBook, RenderedText
+from streamcam.overlay.layouts import Rectangle
 from streamcam.overlay.sprites import Canvas, Rgb, Sprite, draw_rounded_rectangle, draw_triangle
 from streamcam.overlay.text_sizes import label_text_px
 
@@ -344,6 +345,14 @@ class LabelPanel:
         """The characters so far that no font of this system has, in order of appearance."""
         return tuple(self._missing)
 
+    def measure(self, image: Image, lines: Sequence[LabelLine], *, inset: int = 0) -> Rectangle | None:
+        """Return where `draw` puts the panel; None if it draws none."""
+        renderer, _, layout = self._lay_out(image, lines, inset)
+        if layout is None:
+            return None
+        size, panel = (image.width, image.height), (layout.width, layout.height)
+        return Rectangle(*self._corner.place(size, panel, renderer.metrics.margin, inset), *panel)
+
     def draw(self, image: Image, lines: Sequence[LabelLine], *, inset: int = 0) -> None:
         """Draw the panel onto an image, in place.
 
@@ -355,15 +364,12 @@ class LabelPanel:
             lines: The classes, best first.
             inset: Number of rows at the lower edge that are kept free.
         """
-        size = (image.width, image.height)
-        renderer = self._renderer(*size, inset, image.format.name, coding_of(image))
-        captions = tuple(_Caption(line.text, line.marked, line.color, line.widest_score) for line in lines)
-        layout = renderer.lay_out(captions)
+        renderer, captions, layout = self._lay_out(image, lines, inset)
         if layout is None:
             return
-        planes = planes_of(image)
-        metrics = renderer.metrics
-        left, top = self._corner.place(size, (layout.width, layout.height), metrics.margin, inset)
+        planes, metrics = planes_of(image), renderer.metrics
+        size, panel = (image.width, image.height), (layout.width, layout.height)
+        left, top = self._corner.place(size, panel, metrics.margin, inset)
         renderer.draw_background(layout.width, layout.height).blend(planes, left, top)
         for line in layout.lines:
             caption, score = captions[line.number], lines[line.number].score
@@ -380,3 +386,11 @@ class LabelPanel:
                 value_left = left + layout.right - layout.percentage_width
                 value.blend(planes, value_left, line_top - renderer.rise)
         self._missing.update(dict.fromkeys(renderer.book.missing))
+
+    def _lay_out(
+        self, image: Image, lines: Sequence[LabelLine], inset: int
+    ) -> tuple[_PanelRenderer, tuple[_Caption, ...], _Layout | None]:
+        """Lay out the lines for an image; there is no layout if it is too small for one of them."""
+        renderer = self._renderer(image.width, image.height, inset, image.format.name, coding_of(image))
+        captions = tuple(_Caption(line.text, line.marked, line.color, line.widest_score) for line in lines)
+        return renderer, captions, renderer.lay_out(captions)

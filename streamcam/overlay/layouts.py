@@ -31,6 +31,15 @@ class Rectangle:
     width: int
     height: int
 
+    def overlaps(self, other: Rectangle) -> bool:
+        """Return whether both have a part in common."""
+        return (
+            self.left < other.left + other.width
+            and other.left < self.left + self.width
+            and self.top < other.top + other.height
+            and other.top < self.top + self.height
+        )
+
 
 def arrange(image: tuple[int, int], canvas: tuple[int, int], views: int) -> list[Rectangle]:
     """Fit equal views into a canvas, beside each other or above each other, whichever makes them larger.

@@ -69,6 +69,7 @@ class Overlay:
         self._bar = ShareBarPainter(size)
         self._panel = LabelPanel(size, corner)
         self._legend = LegendPainter(lookup_table(self._settings.colormap), size, corner)
+        self._warning = ""
         self._caption = CaptionPainter(self._settings.caption, size)
 
     @property
@@ -104,6 +105,8 @@ class Overlay:
             layered: that of the frame, raised where labels, boxes and lines are.
         """
         frame = drawn.frame if isinstance(drawn, StabilizedFrame) else drawn
+        if isinstance(drawn, StabilizedFrame) and drawn.explanation.method:  # a skipped frame has none
+            self._warn(drawn.explanation.warning)
         own_size = (frame.image.width, frame.image.height)
         canvas = size or self.measure(*own_size)
         rectangles = arrange(own_size, canvas, len(self._views))
@@ -121,6 +124,13 @@ class Overlay:
         shown = views[0] if is_whole else assemble(views, rectangles, canvas)
         self._caption.draw(shown)
         return shown
+
+    def _warn(self, warning: str) -> None:
+        """Show a warning below the caption from now on; none if it is empty."""
+        if warning != self._warning:
+            self._warning = warning
+            text = "\n".join(filter(None, (self._settings.caption, warning)))
+            self._caption = CaptionPainter(text, self._settings.label_size)
 
     def measure_caption(self, width: int, height: int) -> int:
         """Return how many rows at the lower edge the caption takes, of an image that `draw` makes.
@@ -145,21 +155,39 @@ class Overlay:
             drawn = view.draw(image, heat)
         # Evidence against the class is not listed.
         colors = heat.colors[: len(stabilized.heatmaps)]
-        if view.annotated or len(self._views) == 1:  # an original beside the overlay stays as it was filmed
-            self._draw_localization(drawn, stabilized, colors)
-        if not (view.annotated or self._annotates_all):
-            return drawn
-        if self._settings.legend and view.uses_colormap and not heat.colors:
-            self._legend.draw(drawn, inset=inset)
-        if self._settings.boxes and stabilized.instances:
-            self._boxes.draw(drawn, _color_instances(stabilized.instances, stabilized.targets, colors))
-        if self._settings.labels:
-            signed = stabilized.explanation.signed
+        signed, is_annotated = stabilized.explanation.signed, view.annotated or self._annotates_all
+        lines: list[LabelLine] = []
+        if is_annotated and self._settings.labels:
             lines = _list_labels(stabilized.labels, stabilized.targets, [] if signed else colors)
-            self._panel.draw(drawn, [*lines, *_LEGEND] if signed else lines, inset=inset)
+            lines += _LEGEND if signed else ()
+        has_legend = is_annotated and self._settings.legend and view.uses_colormap
+        names = ("for", "against") if signed else [target.label for target in stabilized.targets]
+        classes = list(zip(names, heat.colors, strict=False))
+        panels = [
+            self._panel.measure(drawn, lines, inset=inset) if lines else None,
+            self._legend.measure(drawn, classes, inset=inset) if has_legend else None,
+        ]
+        taken = [panel for panel in panels if panel is not None]
+        if view.annotated or len(self._views) == 1:  # an original beside the overlay stays as it was filmed
+            self._draw_localization(drawn, stabilized, colors, taken)
+        if not is_annotated:
+            return drawn
+        if has_legend:
+            self._legend.draw(drawn, classes, inset=inset)
+        if self._settings.boxes and stabilized.instances:
+            colored = _color_instances(stabilized.instances, stabilized.targets, colors)
+            self._boxes.draw(drawn, colored, taken)
+        if self._settings.labels:
+            self._panel.draw(drawn, lines, inset=inset)
         return drawn
 
-    def _draw_localization(self, drawn: Image, stabilized: StabilizedFrame, colors: Sequence[Rgb]) -> None:
+    def _draw_localization(
+        self,
+        drawn: Image,
+        stabilized: StabilizedFrame,
+        colors: Sequence[Rgb],
+        taken: list[Rectangle],
+    ) -> None:
         """Draw boxes around the heat, its strongest places, and how much is in the region of interest."""
         localization = stabilized.localization
         if localization is None:
@@ -176,7 +204,7 @@ class Overlay:
                 )
                 for box in localization.boxes or ()
             ]
-            self._boxes.draw(drawn, boxes)
+            self._boxes.draw(drawn, boxes, taken)
         points = [Point(peak.x, peak.y, targets[peak.target] or ACCENT) for peak in localization.peaks]
         self._points.draw(drawn, points)
         if inside is not None:

@@ -25,7 +25,7 @@ class OverlaySettings:
     """How the weight follows the strength of the heat: "ramp" lets it rise smoothly, so that what is not
     heated stays as it was filmed; "even" is the same weight everywhere, as in the papers."""
     legend: bool = False
-    """Whether to draw a bar of the color map's colors; other colors are named beside the labels."""
+    """Whether to draw a bar of the color map's colors, or one of each class's where there are several."""
     labels: bool = True
     """Whether to draw the predicted labels."""
     label_size: float = 1.0

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from streamcam.explanations import RATHER_THAN, UNTRUSTED_METHODS, Explanation
 from streamcam.frames import FloatArray
 from streamcam.media.images import ByteArray
 from streamcam.overlay.colormaps import COLORMAPS, lookup_table
@@ -76,6 +77,10 @@ def list_facts(figures: dict[str, Any]) -> Iterable[tuple[str, str]]:
     yield "Input", f"{given.get('name')}, {given.get('width')}x{given.get('height')}"
     yield "Network", f"{run.get('model')}, weights: {run.get('weights')}"
     yield "Method", f"{run.get('method')} at {run.get('target_layer') or 'no layer'}"
+    if run.get("method") in UNTRUSTED_METHODS:
+        yield "Warning", UNTRUSTED_METHODS[run["method"]]
+    for question in figures["questions"]:
+        yield "Question", question
     yield "Length", f"{format_time(figures['duration_s'])}, {figures['frames']} frames"
     yield "Explained", f"{figures['explained']} frames"
     yield "Mean confidence", format_percent(figures["mean_confidence"])
@@ -141,15 +146,9 @@ def _average_cards(summary: Summary, album: Album, colors: ByteArray) -> Iterabl
         named += [(f"Shot {number}", shot) for number, shot in enumerate(summary.shots[:_MOST_SHOTS], 1)]
     for name, shot in named:
         explanations = summary.explanations[shot.begin : shot.end]
-        maps = [heat_of(one) for one in explanations if one.heatmaps]
-        shapes = {heat.shape for heat in maps}
-        if len(shapes) != 1:
+        picture = _average_picture(explanations, album, colors)
+        if picture is None:
             continue
-        heat: FloatArray = np.mean(maps, axis=0, dtype=np.float32)
-        peak = float(heat.max())
-        place = album.nearest(explanations[0].frame_index, explanations[0].frame_index)
-        shown: FloatArray = heat / np.float32(peak) if peak > 0 else heat
-        picture = draw_heat(album.image(place), shown, explanations[0].region, colors)
         drift = summary.drift(shot)
         moves = (
             "no heat"
@@ -161,6 +160,37 @@ def _average_cards(summary: Summary, album: Album, colors: ByteArray) -> Iterabl
             f'<figure><img src="{picture}" alt="Average heat: {name}" loading="lazy">'
             f"<figcaption><strong>{name}</strong>, {span}: {moves}.</figcaption></figure>"
         )
+        label = _opposite(explanations)
+        other = None if label is None else _average_picture(explanations, album, colors, against=True)
+        if label is not None and other is not None:
+            speaks = html.escape(f"what speaks for {label}")
+            yield (
+                f'<figure><img src="{other}" alt="Average heat: {name}, {speaks}" loading="lazy">'
+                f"<figcaption><strong>{name}</strong>, {span}: {speaks}.</figcaption></figure>"
+            )
+
+
+def _average_picture(
+    explanations: Sequence[Explanation], album: Album, colors: ByteArray, *, against: bool = False
+) -> str | None:
+    """Return the average heat of frames on the first of them; None if their maps differ in shape."""
+    maps = [heat_of(one, against=against) for one in explanations if one.heatmaps]
+    if len({heat.shape for heat in maps}) != 1:
+        return None
+    heat: FloatArray = np.mean(maps, axis=0, dtype=np.float32)
+    peak = float(heat.max())
+    place = album.nearest(explanations[0].frame_index, explanations[0].frame_index)
+    shown: FloatArray = heat / np.float32(peak) if peak > 0 else heat
+    return draw_heat(album.image(place), shown, explanations[0].region, colors)
+
+
+def _opposite(explanations: Sequence[Explanation]) -> str | None:
+    """Return what signed maps of a class rather than another show where they are negative; None elsewhere."""
+    labels = {target.label for one in explanations for target in one.targets if one.signed}
+    if len(labels) != 1 or RATHER_THAN not in (label := labels.pop()):
+        return None
+    name, _, other = label.partition(RATHER_THAN)
+    return f"{other}{RATHER_THAN}{name}"
 
 
 def _timeline(summary: Summary, album: Album) -> dict[str, Any]:

@@ -51,12 +51,18 @@ class Album:
         return PIL.Image.open(io.BytesIO(self.files[place])).convert("RGB")
 
 
-def heat_of(explanation: Explanation) -> FloatArray:
-    """Return the heat of all of a frame's maps together, from 0 to 1, float32 (h, w)."""
+def heat_of(explanation: Explanation, *, against: bool = False) -> FloatArray:
+    """Return the heat of all of a frame's maps together, from 0 to 1, float32 (h, w).
+
+    Args:
+        explanation: The frame's explanation.
+        against: Whether what speaks against its classes is shown instead, of signed maps.
+    """
     heat: FloatArray = np.zeros((1, 1), np.float32)
     for heatmap in explanation.heatmaps.values():
         peak = float(np.abs(heatmap).max())
-        scaled = (np.maximum(heatmap, 0) / (peak if peak > 0 else 1)).astype(np.float32)
+        shown = -heatmap if against else heatmap
+        scaled = (np.maximum(shown, 0) / (peak if peak > 0 else 1)).astype(np.float32)
         heat = np.maximum(heat, scaled) if heat.shape == scaled.shape else scaled
     return heat
 

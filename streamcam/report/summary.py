@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError
 from streamcam.evidence import Evidence
-from streamcam.explanations import Explanation, Prediction
+from streamcam.explanations import RATHER_THAN, Explanation, Prediction
 from streamcam.frames import FloatArray
 from streamcam.report.moments import Moment, find_moments
 from streamcam.report.shares import Share, measure_shares
@@ -97,6 +97,12 @@ class Summary:
         return tuple(measure_shares(self))
 
     @functools.cached_property
+    def questions(self) -> tuple[str, ...]:
+        """The classes that were explained against another, as in ``"espresso rather than cup"``."""
+        labels = (target.label for one in self.explanations for target in one.targets)
+        return tuple(dict.fromkeys(label for label in labels if RATHER_THAN in label))
+
+    @functools.cached_property
     def label_changes(self) -> int:
         """How often another class was shown within a shot."""
         return len(self.segments) - len(self.shots)
@@ -165,6 +171,7 @@ class Summary:
                 }
                 for one in self.segments
             ],
+            "questions": [f"What speaks for {label}?" for label in self.questions],
             "shares": [
                 {
                     "name": one.name,

@@ -13,6 +13,8 @@ from streamcam.session.commands import change_prompts, lock_class, show_wall, to
 from streamcam.session.events import Update
 from streamcam.session.state import LiveState
 
+_LARGEST = 1e9
+
 
 def run_command(state: LiveState, name: str, argument: Argument = None) -> Update:
     """Run a command of `COMMANDS`.
@@ -29,6 +31,8 @@ def run_command(state: LiveState, name: str, argument: Argument = None) -> Updat
         if command.name == name:
             if argument is not None and not command.argument:
                 raise InvalidArgumentError(f"command {name!r} takes no argument, not {argument!r}")
+            if isinstance(argument, int | float) and not -_LARGEST <= argument <= _LARGEST:  # nor NaN
+                raise InvalidArgumentError(f"command {name!r} takes a number, and not one out of all bounds")
             if argument is None:
                 argument = next(iter(command.keys.values()), None)
             return command.change(state, argument)

@@ -143,7 +143,8 @@ def build_from_model(model: Model | Mapping[str, Any], streams: int = 1, **setti
 
         if not loaded:
             if isinstance(model, Mapping):
-                loaded.append(load_model(**model, any_shape=settings.get("fit") == "full"))
+                any_shape, compares = settings.get("fit") == "full", settings.get("reference") is not None
+                loaded.append(load_model(**model, any_shape=any_shape, compares=compares))
             else:
                 loaded.append(model)
         return Explainer(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
 from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.session import explainers, window
 from streamcam.session.captures import Recordings, Snapshots, file_name
 from streamcam.session.command_sources import CommandSource
 from streamcam.session.evidence import LiveEvidence
+from streamcam.session.notebook import NOTEBOOK, NotebookSession, page_for_notebook
 from streamcam.session.outputs import Output, StatisticsFile
 from streamcam.session.page.page import Page
 from streamcam.session.publishing import Publishing
@@ -21,6 +22,7 @@ from streamcam.session.settings import LiveSettings, StreamSettings
 from streamcam.session.state import ExplainRequest
 from streamcam.session.streams import Stream, name_streams
 from streamcam.session.threads import ExplainerFor
+from streamcam.session.virtual_camera import VirtualCamera
 from streamcam.sinks import check_output, check_recording
 from streamcam.sources import LentCamera, Source, open_source
 
@@ -32,19 +34,46 @@ if TYPE_CHECKING:
 Location = str | int | Path
 
 
+@overload
 def live(
     source: Location | Source | Sequence[Location | Source | StreamSettings],
     explainer: str | Model | Explainer | ExplainerFor | None = None,
     *,
+    display: Literal["notebook"],
     settings: LiveSettings | None = None,
     outputs: Iterable[Output] = (),
     commands: Iterable[CommandSource] = (),
     announce: Callable[[str], None] = lambda _text: None,
-) -> LiveResult:
+) -> NotebookSession: ...
+
+
+@overload
+def live(
+    source: Location | Source | Sequence[Location | Source | StreamSettings],
+    explainer: str | Model | Explainer | ExplainerFor | None = None,
+    *,
+    display: None = None,
+    settings: LiveSettings | None = None,
+    outputs: Iterable[Output] = (),
+    commands: Iterable[CommandSource] = (),
+    announce: Callable[[str], None] = lambda _text: None,
+) -> LiveResult: ...
+
+
+def live(
+    source: Location | Source | Sequence[Location | Source | StreamSettings],
+    explainer: str | Model | Explainer | ExplainerFor | None = None,
+    *,
+    display: str | None = None,
+    settings: LiveSettings | None = None,
+    outputs: Iterable[Output] = (),
+    commands: Iterable[CommandSource] = (),
+    announce: Callable[[str], None] = lambda _text: None,
+) -> LiveResult | NotebookSession:
     """Show where a network looks, as it happens, until the window is closed or the source ends.
 
     Runs in the caller's thread, which must be the main one where a window is shown. In the window, h shows
-    the keys.
+    the keys. With ``display="notebook"`` it runs beside: what is returned shows the page in an output cell.
 
     Args:
         source: A camera's number, a stream's URL, a video, which is played at its own pace, or an open
@@ -52,6 +81,7 @@ def live(
             ends leaves the others alone.
         explainer: A `streamcam.Explainer`, a model or its name, or a function that returns an explainer for
             an `ExplainRequest`; the default model if None.
+        display: ``"notebook"`` to show it there; otherwise `settings` say where.
         settings: How the session runs; the defaults if None.
         outputs: Where else frames go, besides what the settings name.
         commands: Where else commands come from, besides the window.
@@ -60,15 +90,24 @@ def live(
     Raises:
         StreamcamError: one of its children, if the source, the network or an output cannot be used.
     """
+    page: Page | None = None
+    if display is not None:
+        if display != NOTEBOOK:
+            raise InvalidArgumentError(
+                f"`display` {display!r} is a setting: LiveSettings(display={display!r}); only 'notebook' is "
+                "given here"
+            )
+        settings = dataclasses.replace(settings or LiveSettings(), display="none")
+        page = page_for_notebook(settings.page)
     session = open_session(
         source,
         explainer,
         settings=settings,
-        outputs=outputs,
+        outputs=outputs if page is None else [page, *outputs],
         commands=commands,
         announce=announce,
     )
-    return session.run()
+    return session.run() if page is None else NotebookSession(session, page)
 
 
 def open_session(
@@ -120,6 +159,8 @@ def open_session(
         if "window" in displays:
             names = name_streams(streams)
             all_outputs.append(_open_window(names[0] if len(names) == 1 else f"{len(names)} streams"))
+        if settings.virtual_camera:
+            all_outputs.append(VirtualCamera())
         all_outputs += [*outputs, *map(Publishing, settings.publish)]
         if len(streams) == 1 and not streams[0].outputs:
             record = None if settings.record is None else Path(settings.record)

@@ -17,7 +17,6 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from streamcam.errors import SourceError, StreamcamError
 from streamcam.frames import AudioBlock, Frame
@@ -236,9 +235,12 @@ class LiveSession:
         shown = None if isinstance(effect, WriteStatistics) else self._offers.live_frame(self._state)
         is_done = [output.handle(effect, shown) for output in self._outputs]
         if isinstance(effect, ToggleRecording):
-            for stream in (self._streams[index] for index in self._state.shown):
-                live_frame = stream.live_frame(self._state)
-                is_done += [output.handle(effect, live_frame) for output in stream.outputs]
+            shown_streams = [self._streams[index] for index in self._state.shown]
+            recorded = [self._state.streams[each.index].recording is not None for each in shown_streams]
+            for stream, is_recorded in zip(shown_streams, recorded, strict=True):
+                if is_recorded == any(recorded):  # one key stops all that are being recorded
+                    live_frame = stream.live_frame(self._state)
+                    is_done += [output.handle(effect, live_frame) for output in stream.outputs]
         return any(is_done)
 
     def _explain_newest(self, streams: Iterable[RunningStream]) -> None:
@@ -368,28 +370,14 @@ class LiveSession:
             self._written_s = now_s
             self._note_sources()
             for stream in self._streams:
-                line = self._line(stream, stream.meter.next_second(), now_s)
-                self._carry_out(WriteStatistics(line))
+                self._carry_out(self._line(stream, stream.meter.next_second(), now_s))
 
-    def _line(self, stream: RunningStream, counts: Counts, now_s: float) -> dict[str, Any]:
+    def _line(self, stream: RunningStream, counts: Counts, now_s: float) -> WriteStatistics:
         """Return one line of the statistics file."""
-        facts, state = self._state.facts, self._state.streams[stream.index]
-        numbers = stream.counts()
+        numbers: dict[str, int] = {}
         for output in self._outputs:
             numbers |= output.counts()
-        return {
-            "time_s": round(self._elapsed_s(now_s), 3),
-            "stream": state.name,
-            **counts.record(),
-            **numbers,
-            "reconnections": state.reconnections,
-            "notice": state.notice,
-            "method": None if facts is None else facts.method,
-            "layer": None if facts is None else facts.layer,
-            "backend": None if facts is None else facts.backend,
-            "precision": None if facts is None else facts.precision,
-            **({"prompts": list(facts.labels)} if facts is not None and facts.takes_prompts else {}),
-        }
+        return WriteStatistics(stream.line(self._state, counts, self._elapsed_s(now_s)) | numbers)
 
     # --- The end -----------------------------------------------------------------------------------------
 
@@ -397,6 +385,6 @@ class LiveSession:
         """Close an output; those before it are closed already, so that what they wrote is counted."""
         if self._began_s is not None:
             for stream in self._streams:
-                line = self._line(stream, stream.meter.whole, self._ended_s) | {"whole_run": True}
-                output.handle(WriteStatistics(line), None)
+                line = self._line(stream, stream.meter.whole, self._ended_s)
+                output.handle(WriteStatistics(line.record | {"whole_run": True}), None)
         output.close()

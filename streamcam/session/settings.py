@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError, unknown_name
@@ -18,6 +19,8 @@ DISPLAYS = ("window", "page", "none")
 
 TRANSPORTS = ("auto", "webrtc", "mjpeg")
 """How the page's images travel."""
+
+_ORIGIN = re.compile(r"(https?|vscode-webview)://[A-Za-z0-9.\-\[\]:]+")
 
 _SHORTEST_KEY = 12
 """Characters of a page's key that somebody else may have to guess."""
@@ -48,6 +51,8 @@ class PageSettings:
     ice_servers: tuple[str, ...] = ()
     """STUN and TURN servers that WebRTC may ask, as ``"stun:HOST:PORT"`` or
     ``"turn:USER:PASSWORD@HOST:PORT"``; it asks none but these."""
+    frame_origins: tuple[str, ...] = ()
+    """Whose pages may hold this one in a frame, as a notebook's does: ``"http://localhost:8888"``."""
     open_browser: bool = False
     """Whether to open the page in this computer's browser, where there is one."""
 
@@ -59,6 +64,11 @@ class PageSettings:
         """
         if not 0 <= self.port <= 65535:
             raise InvalidArgumentError(f"`port` is from 1 to 65535, not {self.port}")
+        for origin in self.frame_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise InvalidArgumentError(
+                    f"`frame_origins` {origin!r} is no origin; give it as in http://localhost:8888"
+                )
         if self.key is not None and (len(self.key) < _SHORTEST_KEY or not self.key.isalnum()):
             raise InvalidArgumentError(f"`key` has at least {_SHORTEST_KEY} letters and digits, no others")
         if (self.tls_cert is None) != (self.tls_key is None):
@@ -113,6 +123,8 @@ class LiveSettings:
     """How long to wait for a frame before failing, in seconds; None for ever."""
     publish: tuple[str, ...] = ()
     """Where to publish it: URLs with a scheme in `streamcam.sinks.PROTOCOLS`."""
+    virtual_camera: bool = False
+    """Whether other programs can take it for a webcam."""
     record: str | Path | None = None
     """A video to record to from the first frame on; None to record when asked to. Of several streams each is
     recorded to its own, whose name says which: ``"booth.mp4"`` becomes ``"booth-door.mp4"``."""

@@ -131,6 +131,10 @@ class Statistics:
     heat_age_ms: float = math.nan
     dropped: int = 0
     """Frames that were captured and never shown."""
+    captured: int = 0
+    """Since the beginning, as the two that follow."""
+    shown: int = 0
+    explained: int = 0
 
 
 class Meter:
@@ -183,6 +187,9 @@ class Meter:
             frame_age_ms=self.whole.frame_age.latest_ms,
             heat_age_ms=self.whole.heat_age.latest_ms,
             dropped=self.whole.dropped,
+            captured=self.whole.captured,
+            shown=self.whole.shown,
+            explained=self.whole.explained,
         )
 
     def next_second(self) -> Counts:

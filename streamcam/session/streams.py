@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import PurePath
+from typing import Any
 
 from streamcam.explanations import BLANK_MAPS, EMPTY_MAPS, StabilizedFrame
 from streamcam.frames import Frame
@@ -13,7 +14,7 @@ from streamcam.session.heat import LiveHeat
 from streamcam.session.outputs import Emit, LiveFrame, Output, Tile
 from streamcam.session.settings import LiveSettings
 from streamcam.session.state import LiveState
-from streamcam.session.statistics import Meter
+from streamcam.session.statistics import Counts, Meter
 from streamcam.session.threads import Explained
 from streamcam.sources import Source
 
@@ -131,6 +132,25 @@ class RunningStream:
         target = shown.targets[0] if shown is not None and shown.targets else None
         return FrameShown(self.newest.time_s, target)
 
-    def counts(self) -> dict[str, int]:
-        """Return the numbers of its outputs."""
-        return {name: count for output in self.outputs for name, count in output.counts().items()}
+    def line(self, state: LiveState, counts: Counts, elapsed_s: float) -> dict[str, Any]:
+        """Return a line of the statistics file.
+
+        Args:
+            state: The state now.
+            counts: What is counted.
+            elapsed_s: Seconds since the session's first frame.
+        """
+        facts, stream = state.facts, state.streams[self.index]
+        return {
+            "time_s": round(elapsed_s, 3),
+            "stream": stream.name,
+            **counts.record(),
+            **{name: count for output in self.outputs for name, count in output.counts().items()},
+            "reconnections": stream.reconnections,
+            "notice": stream.notice,
+            "method": None if facts is None else facts.method,
+            "layer": None if facts is None else facts.layer,
+            "backend": None if facts is None else facts.backend,
+            "precision": None if facts is None else facts.precision,
+            **({"prompts": list(facts.labels)} if facts is not None and facts.takes_prompts else {}),
+        }

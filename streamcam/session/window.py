@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Sequence
 
 import cv2
@@ -21,6 +22,8 @@ from streamcam.session.compositor import Compositor
 from streamcam.session.events import OutputEffect, ToggleFullScreen
 from streamcam.session.hud import HudPainter, hud_of
 from streamcam.session.outputs import LiveFrame, Output
+from streamcam.session.wall import tile_at
+from streamcam.session.wall_painter import places_of
 
 _LARGEST_AT_FIRST = (1280, 720)
 _SMALLEST_AT_FIRST = (640, 360)
@@ -116,6 +119,7 @@ class Display(Output):
         self._compositor, self._hud = Compositor(), HudPainter()
         self._shown: LiveFrame | None = None
         self._shown_size: tuple[int, int] | None = None
+        self._drawn_size = (0, 0)
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -134,7 +138,25 @@ class Display(Output):
         image = self._compositor.compose_live(live_frame, canvas)
         inset = self._compositor.measure_caption(view.overlay, image)
         self._hud.paint(image, hud_of(live_frame.state), inset=inset)
+        self._drawn_size = image.width, image.height
         self.show(image)
+
+    def choose_at(self, x: float, y: float) -> CommandCall | None:
+        """Return what a click at a point of the image stands for: a tile alone, or all of them again.
+
+        Args:
+            x: In pixels of the image that was shown last.
+            y: Likewise.
+        """
+        shown = self._shown
+        if shown is None or not shown.tiles:
+            return None
+        if shown.state.large is not None:
+            return CommandCall("wall")
+        number = tile_at(places_of(shown, self._drawn_size), x, y)
+        if number is None:
+            return None
+        return CommandCall("stream", shown.state.streams[shown.tiles[number].stream].name)
 
     def redraw_if_resized(self) -> None:
         """Draw the last frame again if the display has another size now: there may be no new one for long."""
@@ -168,6 +190,7 @@ class Window(Display):
         self._is_open = False
         self._closed = False
         self._shift_until = 0.0
+        self._clicks: deque[tuple[int, int]] = deque(maxlen=1)
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -210,7 +233,8 @@ class Window(Display):
             return (CommandCall("quit"),)
         self.redraw_if_resized()
         key = self._key(code, time.monotonic())
-        return () if key is None else (KeyPress(key),)
+        chosen = self.choose_at(*self._clicks.popleft()) if self._clicks else None
+        return (*(() if key is None else (KeyPress(key),)), *(() if chosen is None else (chosen,)))
 
     def handle(self, effect: OutputEffect, live_frame: LiveFrame | None) -> bool:  # noqa: ARG002
         """Fill the screen, or return to a window."""
@@ -246,8 +270,13 @@ class Window(Display):
         flags = cv2.WINDOW_NORMAL | cv2.WINDOW_FREERATIO | cv2.WINDOW_GUI_NORMAL
         cv2.namedWindow(self._name, flags)
         cv2.setWindowTitle(self._name, self._title)
+        cv2.setMouseCallback(self._name, self._note_click)
         cv2.resizeWindow(self._name, round(scale * width), round(scale * height))
         self._is_open = True
+
+    def _note_click(self, event: int, x: int, y: int, _flags: int, _data: object) -> None:
+        if event == cv2.EVENT_LBUTTONUP:
+            self._clicks.append((x, y))
 
     def _key(self, code: int, now_s: float) -> str | None:
         """Name the key of one of HighGUI's codes."""

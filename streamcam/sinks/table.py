@@ -203,13 +203,12 @@ def _refusal(location: str, info: SourceInfo, kinds: list[SinkKind]) -> InvalidA
     """Say why no row of the table takes an output, and which ones take the input."""
     name = location if "://" in location else Path(location).name
     source = "an image" if info.is_still else "a video"
-    ways = "; ".join(
-        f"{kind.name} as in {kind.example} ({' '.join(kind.keys)})"
-        for kind in SINKS
-        if kind.takes(kind.example, info)
-    )
+    ways = ", ".join(kind.example for kind in SINKS if kind.takes(kind.example, info))
     if kinds:
         return InvalidArgumentError(
-            f"{name!r} is of kind {kinds[0].name!r}, which cannot be made from {source}; use one of: {ways}"
+            f"{name!r} is of kind {kinds[0].name!r}, which cannot be made from {source}; use a name "
+            f"like one of: {ways}"
         )
-    return InvalidArgumentError(f"cannot tell from {name!r} what to make from {source}; use one of: {ways}")
+    return InvalidArgumentError(
+        f"cannot tell from {name!r} what to make from {source}; use a name like one of: {ways}"
+    )

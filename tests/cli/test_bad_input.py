@@ -191,7 +191,7 @@ MISTAKES = [
         "-o out.jpg",
         MISUSE,
         InvalidArgumentError,
-        r"'out\.jpg' is of kind 'image', which cannot be made from a video; use .*heat\.mp4 \(\.mp4",
+        r"'out\.jpg' is of kind 'image', which cannot be made from a video; use .*heat\.mp4, ",
         {"output": "out.jpg"},
     ),
     Mistake(

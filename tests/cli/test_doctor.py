@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
@@ -150,3 +151,15 @@ def test_the_modes_of_a_camera_are_a_line_for_each_coding() -> None:
         "MJPG: 1280x720 at 29.97",
         "H264: 1920x1080",
     ]
+
+
+def test_ways_in_and_out_of_live_sessions_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_PAGE_PACKAGES", ("aiohttp", "no_such_package"))
+    monkeypatch.setattr("streamcam.sources.screen.find_grabber", lambda: None)
+    monkeypatch.setattr("pyvirtualcam.camera.BACKENDS", {})
+    lines = [line for line, problem in doctor._live() if problem is None]
+    assert re.match(r"published by rtmp, .*hls", lines[0])
+    assert lines[1] == "the screen cannot be grabbed"
+    assert lines[2] == "the page needs no_such_package: pip install 'streamcam[page]'"
+    assert lines[3].startswith("no virtual camera can be used")
+    assert len(lines) == 4

@@ -227,3 +227,14 @@ def test_stopping_is_shown_in_the_line(at_terminal: type[Terminal]) -> None:
     code, _ = terminal.release()
     assert code == 130
     assert re.search(r"streamcam: interrupted; 'out\.mp4' contains the 2\d frames", terminal.text)
+
+
+def test_other_records_go_to_functions_of_their_own() -> None:
+    shown: list[str] = []
+    costs: list[str] = []
+    logger = logging.getLogger("streamcam.explain")
+    with showing_activities(shown.append, {"cost": costs.append}):
+        logger.info("converting", extra={"activity": True})
+        logger.info("48 runs", extra={"cost": True})
+        logger.info("run 16 of 48", extra={"progress": True})
+    assert (shown, costs) == (["converting"], ["48 runs"])

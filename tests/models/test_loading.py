@@ -371,3 +371,18 @@ def test_models_are_listed_with_what_their_weights_say(
 def test_models_are_found_by_a_part_of_their_names() -> None:
     assert [info.name for info in known_models("MaxViT ")] == ["maxvit_t"]
     assert known_models("nothing like it") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("r3d_18", "write it as video:r3d_18"),
+        ("fasterrcnn_resnet50_fpn", "write it as detection:fasterrcnn_resnet50_fpn"),
+        ("detect:fcos_resnet50_fpn", "or is detection:fcos_resnet50_fpn meant"),
+        ("segmenter:fcn_resnet50", "or is segmentation:fcn_resnet50 meant"),
+        ("yolov8n.pt", "network that they belong to, as ultralytics:yolov8n"),
+    ],
+)
+def test_names_of_another_family_are_refused_with_the_name_to_write(name: str, expected: str) -> None:
+    with pytest.raises(UnknownNameError, match=expected):
+        load_model(name)

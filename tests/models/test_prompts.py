@@ -272,3 +272,21 @@ def test_they_are_rendered_by_the_command_line(
     assert all(record["target"]["label"] == PERSON for record in records)
     assert run([*command, "--overwrite", "--model", "resnet18"]) == 2
     assert "--prompt is for networks that compare images with texts" in capsys.readouterr().err
+
+
+def test_a_picture_takes_the_place_of_texts(toy: str) -> None:
+    model = load_model(toy, weights="none", compares=True)
+    assert model.labels == ("similarity",)
+    settings: dict[str, Any] = {"backend": "torch", "precision": "fp32"}
+    same, other = Explainer(model, reference=IMAGE, **settings).explain([IMAGE, IMAGE[::-1].copy()])
+    assert same.predictions[0].value == pytest.approx(1, abs=1e-4)
+    with torch.no_grad():
+        explainer = Explainer(model, reference=IMAGE, **settings)
+        features = [model.module(explainer.preprocess(image)) for image in (IMAGE, IMAGE[::-1].copy())]
+    assert other.predictions[0].value == pytest.approx(float(F.cosine_similarity(*features)), abs=1e-4)
+    with pytest.raises(InvalidArgumentError, match="compares images with a picture; give `reference`"):
+        Explainer(model)
+    with pytest.raises(InvalidArgumentError, match="with texts or with a `reference`, not with both"):
+        load_model(toy, weights="none", compares=True, prompts=["a cat"])
+    with pytest.raises(InvalidArgumentError, match="'finercam' compares a class with others"):
+        Explainer(model, reference=IMAGE, method="finercam")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from streamcam.explanations import Instance
 from streamcam.media.images import PLANAR_FORMATS, Image, bits_of, coding_of, planes_of
 from streamcam.overlay.boxes import BoxPainter, ColoredInstance
 from streamcam.overlay.font_files import FONT_VARIABLE
+from streamcam.overlay.layouts import Rectangle
 from streamcam.overlay.sprites import Rgb
 
 AMBER: Rgb = (255, 190, 60)
@@ -105,6 +107,29 @@ def test_a_label_without_room_above_lies_inside_the_box() -> None:
     luma = planes_of(draw(flat_image(400, 200, "yuv444p"), instance((0.25, 0, 0.75, 0.5))))[0]
     assert luma[1, 101] == code_values(flat_image(8, 8), AMBER)[0]
     assert luma[12, 104] == code_values(flat_image(8, 8), AMBER)[0]
+
+
+def test_labels_keep_off_each_other_and_off_what_is_written() -> None:
+    image = flat_image(400, 200)
+    taken = [Rectangle(0, 0, 240, 60)]  # a panel, in whose corner the boxes begin
+    boxes = [(0.25, 0.25, 0.75, 0.75), (0.26, 0.26, 0.75, 0.75), (0.0, 0.0, 1.0, 1.0)]
+    BoxPainter().draw(image, [ColoredInstance(instance(box), AMBER, "75 %") for box in boxes], taken)
+    panel, *labels = taken
+    assert panel == Rectangle(0, 0, 240, 60)
+    assert len(labels) == 3
+    for one, other in itertools.combinations(taken, 2):
+        assert not one.overlaps(other)
+    for label in labels:
+        assert 0 <= label.left <= label.left + label.width <= 400
+        assert 0 <= label.top <= label.top + label.height <= 200
+
+
+def test_where_everything_is_taken_a_label_lies_above_its_box() -> None:
+    alone: list[Rectangle] = []
+    BoxPainter().draw(flat_image(400, 200), [ColoredInstance(instance(), AMBER, "75 %")], alone)
+    crowded = [Rectangle(0, 0, 400, 200)]
+    BoxPainter().draw(flat_image(400, 200), [ColoredInstance(instance(), AMBER, "75 %")], crowded)
+    assert crowded[1:] == alone
 
 
 def test_the_track_is_named_beside_the_class() -> None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from media_factory import make_image
 from numpy.typing import NDArray
+from stage_fakes import CAT, explanation_of
 
+from streamcam.explanations import UNTRUSTED_METHODS, StabilizedFrame
+from streamcam.frames import Frame
 from streamcam.media.images import Image, planes_of
 from streamcam.overlay.caption import CaptionPainter
 from streamcam.overlay.fonts import FontBook
+from streamcam.overlay.overlay import Overlay
+from streamcam.overlay.settings import OverlaySettings
 from streamcam.overlay.wrapping import wrap_text
 
 SENTENCE = "A neural network looks at this film, and what it looks at is red."
@@ -95,3 +103,24 @@ def test_what_needs_too_many_lines_ends_with_an_ellipsis() -> None:
 def test_own_line_breaks_are_kept() -> None:
     assert wrap_text(FontBook(20), "one\n\ntwo three", 500, 5) == ["one", "two three"]
     assert wrap_text(FontBook(20), "W", 3, 5) == []
+
+
+def test_maps_that_are_not_to_be_trusted_say_so_below_the_caption() -> None:
+    frame = Frame(make_image(640, 360), 0, 0, Fraction(1, 25), 0.0)
+    heatmaps = {CAT: np.ones((2, 3), np.float32)}
+    bare = OverlaySettings(labels=False, caption="Edges")
+
+    def drawn(method: str, overlay: Overlay) -> Image:
+        explanation = dataclasses.replace(explanation_of(0), method=method)
+        return overlay.draw(StabilizedFrame(frame, heatmaps, explanation.targets, (), explanation))
+
+    overlay = Overlay(bare)
+    plain = planes_of(drawn("gradcam", overlay))[0]
+    warned = drawn("guided-backprop", overlay)
+    rows, _ = np.nonzero(planes_of(warned)[0] != plain)
+    assert rows.min() > 180, "only the caption differs"
+    text = f"Edges\n{UNTRUSTED_METHODS['guided-backprop']}"
+    expected = drawn("gradcam", Overlay(dataclasses.replace(bare, caption=text)))
+    np.testing.assert_array_equal(planes_of(warned)[0], planes_of(expected)[0])
+    np.testing.assert_array_equal(planes_of(drawn("", overlay))[0], planes_of(warned)[0])
+    np.testing.assert_array_equal(planes_of(drawn("gradcam", overlay))[0], plain)

@@ -58,6 +58,25 @@ def test_the_bar_shows_all_colors_from_weak_to_strong(pixel_format: str) -> None
     assert red.argmin() < red.argmax()
 
 
+def test_each_class_has_a_bar_in_its_color_and_a_name() -> None:
+    colors = [("tabby", (255, 80, 50)), ("tiger cat", (60, 150, 255))]
+    image = flat(1280, 720)
+    LegendPainter(COLORS).draw(image, colors)
+    place = LegendPainter(COLORS).measure(image, colors)
+    assert place is not None
+    coding = coding_of(image)
+    half = place.height // 2
+    for number, (_, color) in enumerate(colors):
+        rows = slice((place.top + number * half) // 2, (place.top + (number + 1) * half) // 2)
+        red = planes_of(image)[2][rows].astype(int)
+        expected = coding.encode_rgb(np.array(color, np.float32))[2]
+        assert np.abs(red - expected).min() < 4
+    # Of more than fit into a half of the image, the last are left out.
+    many = LegendPainter(COLORS).measure(image, [(f"class {number}", (9, 9, 9)) for number in range(99)])
+    assert many is not None
+    assert many.top >= 360
+
+
 @pytest.mark.parametrize("size", [(16, 16), (64, 48), (100, 20), (17, 301)])
 def test_images_without_room_have_none(size: tuple[int, int]) -> None:
     image = flat(*size)

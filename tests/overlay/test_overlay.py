@@ -243,7 +243,8 @@ def test_boxes_can_be_left_out() -> None:
         ({CAT: [[0, 1]]}, "heat", True),
         ({CAT: [[0, 1]]}, "mask", False),
         ({CAT: [[0, 1]]}, "original", False),
-        ({CAT: [[0, 1]], DOG: [[1, 0]]}, "overlay", False),  # their colors are listed with the labels
+        ({CAT: [[0, 1]], DOG: [[1, 0]]}, "overlay", True),
+        ({CAT: [[0, 1]], DOG: [[1, 0]]}, "contours", False),
     ],
 )
 def test_the_legend_belongs_to_the_color_map(
@@ -299,7 +300,7 @@ def test_the_original_beside_an_overlay_has_no_boxes() -> None:
 
 def test_a_box_says_how_much_of_the_heat_is_inside(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[ColoredInstance] = []
-    monkeypatch.setattr(BoxPainter, "draw", lambda _self, _image, instances: drawn.extend(instances))
+    monkeypatch.setattr(BoxPainter, "draw", lambda _self, _image, instances, _taken: drawn.extend(instances))
     Overlay(OverlaySettings(labels=False)).draw(located())
     assert [one.figure for one in drawn] == ["80 % of the heat"]
 

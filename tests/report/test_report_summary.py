@@ -14,7 +14,8 @@ from stage_fakes import CAT, explanation_of
 from streamcam.errors import InvalidArgumentError
 from streamcam.explanations import Explanation, Prediction
 from streamcam.frames import Region
-from streamcam.report import summarize
+from streamcam.report import build_page, summarize
+from streamcam.report.pictures import heat_of
 from streamcam.report.summary import center_of
 
 
@@ -105,3 +106,25 @@ def test_the_share_of_the_heat_in_the_center_and_on_what_changes(tmp_path: Path)
     # Each frame is noise of its own.
     assert changes["inside"] == pytest.approx(1)
     assert (changes["area"], changes["least_s"]) == (pytest.approx(1), 1.0)
+
+
+def test_a_class_against_another_is_asked_about_and_shown_both_ways(tmp_path: Path) -> None:
+    against = np.array([[3, -2], [0, 0]], np.float32)
+    rather = Prediction(CAT, "cat rather than dog", 0.9)
+    frames = [
+        dataclasses.replace(
+            frame(index, "cat", 0.9),
+            heatmaps={CAT: against},
+            targets=(rather,),
+            signed=True,
+            method="gradcam",
+        )
+        for index in range(3)
+    ]
+    with kept_evidence(tmp_path, frames) as evidence:
+        summary = summarize(evidence)
+        assert summary.figures()["questions"] == ["What speaks for cat rather than dog?"]
+        page = build_page(summary)
+    assert "<td>What speaks for cat rather than dog?</td>" in page
+    assert "what speaks for dog rather than cat." in page
+    np.testing.assert_allclose(heat_of(frames[0], against=True), [[0, 2 / 3], [0, 0]])

@@ -36,7 +36,8 @@ from streamcam.session.captures import Recordings, Snapshots
 from streamcam.session.command_sources import CommandCall, KeyPress
 from streamcam.session.hud import hud_of
 from streamcam.session.newest import NewestFrames
-from streamcam.session.outputs import Output, StatisticsFile
+from streamcam.session.outputs import LiveFrame, Output, StatisticsFile, Tile
+from streamcam.session.page.status import describe_state
 from streamcam.session.session import LiveResult, LiveSession
 from streamcam.session.settings import LiveSettings
 from streamcam.session.state import ExplainRequest, LiveState, StreamState
@@ -265,6 +266,31 @@ def test_a_key_records_the_stream_that_is_shown_alone(tmp_path: Path) -> None:
     (recording,) = scene.run().recordings
     assert recording.path.name.endswith("-back-yard.mp4")
     assert recording.written == 1
+
+
+def test_a_key_stops_all_recordings_although_not_all_streams_are_recorded(tmp_path: Path) -> None:
+    streams = [
+        dataclasses.replace(stream, outputs=(Recordings(tmp_path, name=stream.name),))
+        for stream in scripted("door", "yard")
+    ]
+
+    def recorded(scene: WallScene) -> list[bool]:
+        return [stream.recording is not None for stream in scene.session.state.streams]
+
+    scene = WallScene(
+        lambda scene: scene.go(0, 1),
+        shows({0: 0, 1: 0}),
+        press("n"),
+        press("r"),
+        lambda scene: recorded(scene) == [True, False],
+        press("w"),
+        press("r"),
+        lambda scene: recorded(scene) == [False, False],
+        press("r"),
+        lambda scene: recorded(scene) == [True, True],
+        streams=streams,
+    )
+    assert [recording.written for recording in scene.run().recordings] == [1, 1, 1]
 
 
 def test_statistics_have_a_line_for_each_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -510,3 +536,50 @@ def test_figures_of_a_wall_are_in_a_row_for_each_stream() -> None:
     assert [name for name, _ in rows[:4]] == ["stream", "door", "yard", "gate"]
     alone = dataclasses.replace(STATE, large=1).with_view(statistics_shown=True)
     assert hud_of(alone).statistics[0][0] == "captured"
+
+
+def test_a_click_shows_a_tile_alone_and_another_all_again() -> None:
+    chosen: list[int | None] = []
+
+    def click_on(number: int) -> Callable[[WallScene], None]:
+        def click(scene: WallScene) -> None:
+            place = places_of(scene.display.frames[-1])[number]
+            command = scene.display.choose_at(place.left + 5, place.top + place.bar + 5)
+            assert command is not None
+            scene.commands.append(command)
+
+        return click
+
+    def note(scene: WallScene) -> None:
+        chosen.append(scene.session.state.large)
+
+    scene = WallScene(
+        lambda scene: scene.go(0, 1),
+        shows({0: 0, 1: 0}),
+        click_on(1),
+        shows({1: 0}),
+        note,
+        click_on(0),
+        shows({0: 0, 1: 0}),
+        note,
+        lambda scene: chosen.append(0) if scene.display.choose_at(0, 0) else None,
+        streams=scripted("door", "yard"),
+    )
+    scene.run()
+    assert chosen == [1, None]
+
+
+def test_the_page_knows_where_the_tiles_lie() -> None:
+    frames = [live_frame(0), live_frame(1), None]
+    tiles = tuple(Tile(stream, frame, None) for stream, frame in enumerate(frames))
+    shown = LiveFrame(live_frame(0), None, STATE, tiles)
+    described = describe_state(shown)
+    assert (described["source"], described["is_wall"]) == ("3 streams", True)
+    door, yard, gate = described["tiles"]
+    assert [tile["name"] for tile in (door, yard, gate)] == ["door", "yard", "gate"]
+    assert 0 <= door["left"] < door["right"] <= yard["left"] < yard["right"] <= 1
+    assert 0 <= door["top"] < door["bottom"] <= gate["top"] < gate["bottom"] <= 1
+    alone = describe_state(
+        dataclasses.replace(shown, state=dataclasses.replace(STATE, large=1), tiles=tiles[1:2])
+    )
+    assert (alone["source"], alone["is_wall"], len(alone["tiles"])) == ("yard", False, 1)

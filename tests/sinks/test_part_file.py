@@ -112,16 +112,16 @@ def test_files_that_do_not_exist_are_compared_by_name(tmp_path: Path) -> None:
         (
             "out.jpg",
             False,
-            r"'out.jpg' is of kind 'image', which cannot be made from a video; use .*/%05d.png \(.jpg ",
+            r"'out.jpg' is of kind 'image', which cannot be made from a video; use .*/%05d.png, heat.mp4, ",
         ),
         ("%d%d.jpg", False, "'%d%d.jpg' is of kind 'image', which cannot be made from a video"),
-        ("out.doc", False, "cannot tell from 'out.doc' what to make from a video; use .*mp4.*gif.*jsonl"),
+        ("out.doc", False, "cannot tell from 'out.doc' what to make from a video; use .*mp4.*jsonl"),
         (
             "out.mp4",
             True,
-            r"of kind 'video', which cannot be made from an image; use .*heat.png \(.jpg .*raw maps",
+            r"of kind 'video', which cannot be made from an image; use .*heat.png, raw.jsonl",
         ),
-        ("out", True, "what to make from an image; use one of: image as in heat.png"),
+        ("out", True, "what to make from an image; use a name like one of: heat.png, raw.jsonl, "),
     ],
 )
 def test_videos_become_videos_and_images_images(name: str, is_still: bool, told: str, tmp_path: Path) -> None:

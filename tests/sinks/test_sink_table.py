@@ -106,9 +106,9 @@ def test_a_refusal_lists_every_row_that_takes_the_input(tmp_path: Path, is_still
         open_sink(tmp_path / "out.toy", info)
     message = str(caught.value)
     for kind in table.SINKS:
-        way = f"{kind.name} as in {kind.example} ({' '.join(kind.keys)})"
-        assert (way in message) == kind.takes(kind.example, info)
-    assert "labels as in out.toylabels (.toylabels)" in message
+        assert (kind.example in message) == kind.takes(kind.example, info)
+    assert "out.toylabels" in message
+    assert len(message) < 300
 
 
 def test_a_row_that_cannot_be_made_from_the_input_is_named(

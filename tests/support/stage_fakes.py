@@ -100,7 +100,13 @@ def fake_modules(make_explainer: Callable[..., Any]) -> dict[str, types.ModuleTy
     models.__path__ = [str(Path(streamcam.__file__).parent / "models")]
     models.load_model = FakeModel  # type: ignore[attr-defined]
     explain.Explainer = make_explainer  # type: ignore[attr-defined]
-    return {module.__name__: module for module in (explain, models)}
+    loading = types.ModuleType("streamcam.explain.compiled.loading")
+    loading.load_explainer = (  # type: ignore[attr-defined]
+        lambda model, settings: make_explainer(
+            FakeModel(**model, any_shape=settings["fit"] == "full"), **settings
+        )
+    )
+    return {module.__name__: module for module in (explain, models, loading)}
 
 
 class FakeExplainer:

@@ -6,7 +6,7 @@ Options that belong together reach a command as one dict of keyword arguments: `
 
 from streamcam.cli.options.comparison import comparison_options, take_comparison
 from streamcam.cli.options.declaring import debug_option, grouped, option
-from streamcam.cli.options.explainer import explainer_options, fit_option, own_model_options
+from streamcam.cli.options.explainer import explainer_options, fit_option, model_options, own_model_options
 from streamcam.cli.options.localization import localization_options
 from streamcam.cli.options.media import beside_options, encoding_options, part_options, reading_options
 from streamcam.cli.options.overlay import overlay_options
@@ -33,6 +33,7 @@ __all__ = [
     "fit_option",
     "grouped",
     "localization_options",
+    "model_options",
     "option",
     "overlay_options",
     "own_model_options",

@@ -140,6 +140,9 @@ _model_options = combine(
 )
 """Which network, and how it is loaded."""
 
+model_options = grouped("model", _model_options)
+"""The options of `load_model`."""
+
 _hardware_options = combine(
     option(
         "--device",
@@ -263,7 +266,7 @@ def explainer_options(*, live: bool) -> Callable[[Command], Command]:
     """
     batch = () if live else (_batch_option,)
     return combine(
-        grouped("model", _model_options),
+        model_options,
         grouped("explainer", _hardware_options, *batch, _explanation_options, to=_with_classes),
     )
 

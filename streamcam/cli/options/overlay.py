@@ -43,7 +43,9 @@ overlay_options = grouped(
         help="ramp (opacity follows the strength of the heat, and the rest stays as it was filmed) or even "
         "(the same opacity everywhere, as in the papers).",
     ),
-    option("--legend", is_flag=True, help="Draw a bar of the color map's colors, from weak heat to strong."),
+    option(
+        "--legend", is_flag=True, help="Draw what the colors mean: from weak heat to strong, or which class."
+    ),
     option(
         "--opacity-from-confidence",
         is_flag=True,

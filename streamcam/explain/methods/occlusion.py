@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 
@@ -33,10 +33,22 @@ def occlusion(image_scorer: ImageScorer, *, patch: int = 32, stride: int = 16) -
     height, width = image_scorer.inputs.shape[2:]
     rows, columns = _covered(height, patch, stride), _covered(width, patch, stride)
     scores = [
-        image_scorer.score_inputs(_occluded(image, rows, columns), number).view(len(rows), len(columns))
+        image_scorer.score_inputs(_occluded(image, rows, columns), number, len(rows) * len(columns)).view(
+            len(rows), len(columns)
+        )
         for number, image in enumerate(image_scorer.inputs)
     ]
     return image_scorer.baseline.view(-1, 1, 1) - torch.stack(scores)
+
+
+def count_occlusions(size: tuple[int, int], options: Mapping[str, int | float]) -> int:
+    """Return how often the network runs for one map.
+
+    Args:
+        size: (width, height) of its input in pixels.
+        options: Those of `occlusion`.
+    """
+    return math.prod(math.ceil(side / options["stride"]) for side in size)
 
 
 def _covered(length: int, patch: int, stride: int) -> list[slice]:

@@ -24,7 +24,7 @@ from streamcam.explain.methods.gradients import (
     xgradcam,
 )
 from streamcam.explain.methods.input_gradients import fullgrad, guided_backprop, guided_gradcam
-from streamcam.explain.methods.occlusion import occlusion
+from streamcam.explain.methods.occlusion import count_occlusions, occlusion
 from streamcam.explain.methods.perturbation import (
     ablationcam,
     iscam,
@@ -34,6 +34,7 @@ from streamcam.explain.methods.perturbation import (
 )
 from streamcam.explain.methods.reciprocal import reciprocam, vit_reciprocam
 from streamcam.explain.objectives import finer
+from streamcam.explanations import UNTRUSTED_METHODS
 
 Passes = Literal["one", "many", "full backward"]
 
@@ -74,6 +75,9 @@ class Method:
     """Whether it takes several layers by default."""
     signed: bool = False
     """Whether negative values are evidence against the class."""
+    count_runs: Callable[[tuple[int, int], Mapping[str, int | float]], int] | None = None
+    """(width, height) of the input, options → how often it runs the network for one map, where that is known
+    and much."""
     looks_at_values: bool = False
     """Whether what it does depends on what it finds, so that no device can repeat it by itself."""
 
@@ -265,6 +269,7 @@ METHODS: dict[str, Method] = {
         "To check any other map: no layer, no gradients, only what the score loses when a place is covered.",
         passes="many",
         signed=True,
+        count_runs=count_occlusions,
     ),
     "legrad": Method(
         legrad,
@@ -277,15 +282,14 @@ METHODS: dict[str, Method] = {
         guided_backprop,
         "Guided backpropagation",
         "https://arxiv.org/abs/1412.6806",
-        "To compare with old figures only: acts as an edge detector, not to be trusted as an explanation.",
+        f"To compare with old figures only. {UNTRUSTED_METHODS['guided-backprop']}.",
         passes="full backward",
     ),
     "guided-gradcam": Method(
         guided_gradcam,
         "Guided Grad-CAM",
         "https://arxiv.org/abs/1610.02391",
-        "To compare with old figures only: its detail is an edge detector's, not to be trusted as an "
-        "explanation.",
+        f"To compare with old figures only. {UNTRUSTED_METHODS['guided-gradcam']}.",
         passes="full backward",
     ),
     "fullgrad": Method(

@@ -7,11 +7,12 @@ import hmac
 import ipaddress
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 Role = Literal["view", "control", "camera"]
 
@@ -56,6 +57,13 @@ class Access:
         self._cookie = f"streamcam-{port}"
         self._is_secure = is_secure
         self._sessions: dict[str, Role] = {}
+        self._once: set[str] = set()
+
+    def add_once(self) -> str:
+        """Return a token that lets one browser control, once."""
+        token = secrets.token_urlsafe(18)
+        self._once.add(token)
+        return token
 
     def admit(self, token: str, response: web.StreamResponse) -> Role | None:
         """Give a browser with a valid token a cookie.
@@ -71,6 +79,10 @@ class Access:
         for candidate, valid in self.tokens.items():  # all of them, so that the time tells nothing
             if hmac.compare_digest(token.encode(), valid.encode()):
                 role = candidate
+        for valid in tuple(self._once):
+            if hmac.compare_digest(token.encode(), valid.encode()):
+                self._once.discard(valid)
+                role = "control"
         if role is None:
             return None
         session = secrets.token_urlsafe(24)
@@ -115,17 +127,30 @@ def is_own_host(host: str) -> bool:
     return name in ("localhost", own, f"{own.partition('.')[0]}.local")
 
 
-@web.middleware
-async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse foreign hosts and foreign pages, and add the headers to every answer."""
-    try:
-        response = await _guarded(request, handler)
-    except web.HTTPException as refusal:
-        refusal.headers.update(_HEADERS)
-        raise
-    if not response.prepared:
-        response.headers.update(_HEADERS)
-    return response
+def guard_for(frame_origins: Sequence[str]) -> Middleware:
+    """Return what refuses foreign hosts and foreign pages, and adds the headers to every answer.
+
+    Args:
+        frame_origins: Whose pages may hold this one in a frame.
+    """
+    headers = dict(_HEADERS)
+    if frame_origins:
+        policy, ancestors = headers["Content-Security-Policy"], " ".join(frame_origins)
+        policy = policy.replace("frame-ancestors 'none'", f"frame-ancestors {ancestors}")
+        headers["Content-Security-Policy"] = policy
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            response = await _guarded(request, handler)
+        except web.HTTPException as refusal:
+            refusal.headers.update(headers)
+            raise
+        if not response.prepared:
+            response.headers.update(headers)
+        return response
+
+    return guard
 
 
 async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:

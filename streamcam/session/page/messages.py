@@ -50,6 +50,7 @@ def parse_message(text: str) -> Offer | Fallback | Request | None:
         return None
     try:
         values = json.loads(text)
+        json.dumps(values, ensure_ascii=False).encode()  # half a character can be shown nowhere
     except (ValueError, RecursionError):
         return None
     match values:

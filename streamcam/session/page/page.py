@@ -10,6 +10,7 @@ import webbrowser
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import cv2
 
@@ -91,6 +92,7 @@ class Page(Output):
             on_camera=None if camera is None else camera.put,
             webrtc=_webrtc(settings, lends=camera is not None),
             tls=tls,
+            frame_origins=settings.frame_origins,
         )
         self._settings = settings
         if is_for_the_room(settings.host):
@@ -115,6 +117,18 @@ class Page(Output):
             role: link_to(self._settings.host, self._server.port, token, is_secure=self._is_secure)
             for role, token in self._server.access.tokens.items()
         }
+
+    def link_for_a_frame(self) -> str:
+        """Return a link that lets one browser control, once, in a frame of another page.
+
+        It names this computer as that page's address does where it can: browsers give cookies to frames of
+        the same site only.
+        """
+        host = self._settings.host
+        names = [urlsplit(origin).hostname for origin in self._settings.frame_origins]
+        if not is_for_the_room(host) and "localhost" in names:
+            host = "localhost"
+        return link_to(host, self._server.port, self._server.access.add_once(), is_secure=self._is_secure)
 
     def start(self, emit: Emit) -> None:
         """Begin to serve.

@@ -20,8 +20,10 @@ from aiohttp import WSMsgType, web
 
 from streamcam.errors import SinkError
 from streamcam.pipeline.workers import Worker
-from streamcam.session.page.access import Access, Role, guard, stream_headers
+from streamcam.session.page import limits
+from streamcam.session.page.access import Access, Role, guard_for, stream_headers
 from streamcam.session.page.lending import LARGEST_IMAGE, Lending
+from streamcam.session.page.limits import Gate
 from streamcam.session.page.listening import listen
 from streamcam.session.page.messages import (
     FALLBACK_REASONS,
@@ -43,6 +45,9 @@ _MOST_VIEWERS = 64
 
 _LARGEST_BODY = 4096
 _MOST_MESSAGES_PER_S = 40
+_STALLED_S = 15.0
+"""A browser that takes nothing of an image for so long gives its place to others."""
+
 _PINGS_S = 4.0
 """A phone that was carried away is noticed within one and a half times this time."""
 
@@ -76,6 +81,7 @@ class PageServer:
         on_camera: Callable[[bytes | Image], None] | None = None,
         webrtc: WebRtc | None = None,
         tls: ssl.SSLContext | None = None,
+        frame_origins: Sequence[str] = (),
     ) -> None:
         """Take the port; nothing is served yet.
 
@@ -90,6 +96,7 @@ class PageServer:
                 the server's thread. None where no camera is lent.
             webrtc: Connects browsers by WebRTC; None to send images as JPEG only.
             tls: Certificate and key; None for HTTP.
+            frame_origins: Whose pages may hold this one in a frame.
 
         Raises:
             SinkError: if the port is taken, or there is no such address.
@@ -103,7 +110,7 @@ class PageServer:
         self._on_viewer = on_viewer
         self._lending = None if on_camera is None else Lending(on_camera, webrtc)
         self._webrtc = webrtc
-        self._tls = tls
+        self._tls, self._guard = tls, guard_for(frame_origins)
         self._image: bytes | None = None
         self._state = "{}"
         self._labels: tuple[str, ...] = ()
@@ -190,7 +197,9 @@ class PageServer:
 
     async def _serve(self) -> None:
         self._loop, self._stop, self._news = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
-        app = web.Application(middlewares=[guard], client_max_size=_LARGEST_BODY)
+        gate = Gate(lambda: runner.server())  # type: ignore[misc] # there is one once it is set up
+        checks = [gate.middleware, self._guard]
+        app = web.Application(middlewares=checks, client_max_size=_LARGEST_BODY)
         app.add_routes(
             [
                 web.get("/", self._file),
@@ -204,13 +213,17 @@ class PageServer:
             ]
         )
         runner = web.AppRunner(
-            app, access_log=None, keepalive_timeout=15.0, shutdown_timeout=1.0, handler_cancellation=True
+            app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True, **limits.TIMES
         )
         await runner.setup()
         try:
-            await web.SockSite(runner, self._socket, ssl_context=self._tls).start()
+            handshake_s = None if self._tls is None else limits.FIRST_REQUEST_S
+            listening = await self._loop.create_server(
+                gate, sock=self._socket, ssl=self._tls, ssl_handshake_timeout=handshake_s
+            )
             self._is_ready.set()
             await self._stop.wait()
+            listening.close()
         finally:
             self._wake()
             if self._webrtc is not None:
@@ -253,9 +266,8 @@ class PageServer:
 
     async def _begin_session(self, request: web.Request) -> web.Response:
         """Exchange the token of a link for a cookie."""
-        body = await request.text()
         response = web.json_response({})
-        role = self.access.admit(body.strip(), response)
+        role = self.access.admit(await limits.read_text(request), response)
         if role is None:
             await asyncio.sleep(0.2)  # whoever guesses has to wait
             raise web.HTTPForbidden(text="this link is no longer valid; use the one in the terminal")
@@ -290,10 +302,13 @@ class PageServer:
                 if image is not None and image is not sent:
                     sent = image
                     length = f"Content-Length: {len(image)}\r\n\r\n".encode()
-                    await response.write(_PART_HEAD + length + image + b"\r\n")
+                    async with asyncio.timeout(_STALLED_S):
+                        await response.write(_PART_HEAD + length + image + b"\r\n")
                 elif not await self._wait():
                     return response
-        except ConnectionError:  # the browser is gone
+        except (ConnectionError, TimeoutError):  # the browser is gone, or asleep
+            if request.transport is not None:
+                request.transport.abort()
             return response
         finally:
             self._viewers -= 1

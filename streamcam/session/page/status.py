@@ -11,6 +11,8 @@ from streamcam.overlay import COLORMAPS
 from streamcam.session.commands import COMMANDS, LIVE_LAYOUTS, SMOOTHINGS_S, layout_of
 from streamcam.session.hud import hud_of, statistics_rows
 from streamcam.session.outputs import LiveFrame
+from streamcam.session.wall import CANVAS
+from streamcam.session.wall_painter import places_of
 
 
 def describe_choices() -> dict[str, Any]:
@@ -33,7 +35,8 @@ def describe_choices() -> dict[str, Any]:
 
 def describe_state(live_frame: LiveFrame) -> dict[str, Any]:
     """Return what the page shows beside the image."""
-    state, heat = live_frame.state, live_frame.heat
+    state, tiles = live_frame.state, live_frame.tiles
+    heat = tiles[0].heat if len(tiles) == 1 else live_frame.heat
     hud, facts, view = hud_of(state), state.facts, state.view
     targets = () if heat is None else heat.targets
     labels = () if heat is None else heat.labels
@@ -42,6 +45,8 @@ def describe_state(live_frame: LiveFrame) -> dict[str, Any]:
         "source": _short(state.alone.name) if state.alone is not None else f"{len(state.streams)} streams",
         "messages": list(hud.messages),
         "trouble": hud.trouble,
+        "tiles": _describe_tiles(live_frame),
+        "is_wall": len(tiles) > 1,
         "lost": all(state.streams[index].notice is not None for index in state.shown),
         "recording": hud.recording,
         "frozen": state.frozen,
@@ -61,6 +66,22 @@ def describe_state(live_frame: LiveFrame) -> dict[str, Any]:
         "predictions": [_describe(each, {target.index for target in targets}) for each in listed],
         "statistics": [list(row) for row in statistics_rows(state)],
     }
+
+
+def _describe_tiles(live_frame: LiveFrame) -> list[dict[str, Any]]:
+    """Return the names of tiles, and where they lie, as fractions of the image."""
+    (width, height), streams = CANVAS, live_frame.state.streams
+    places = places_of(live_frame) if live_frame.tiles else []
+    return [
+        {
+            "name": streams[tile.stream].name,
+            "left": place.left / width,
+            "top": place.top / height,
+            "right": (place.left + place.width) / width,
+            "bottom": (place.top + place.bar + place.height) / height,
+        }
+        for tile, place in zip(live_frame.tiles, places, strict=True)
+    ]
 
 
 def _short(name: str) -> str:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
+
 import numpy as np
 import pytest
 import torch
+from color_networks import by_object
+from peers import require_peer
 from torch import nn
 
 from streamcam.explain import Explainer
 from streamcam.explain.hooks import HookedNetwork
 from streamcam.explain.method_inputs import ImageScorer, MethodInputs
-from streamcam.explain.methods.occlusion import occlusion
+from streamcam.explain.methods.occlusion import count_occlusions, occlusion
 from streamcam.explain.objectives import Objective
+from streamcam.explanations import UNTRUSTED_METHODS
 from streamcam.models import Classifier, InputSpec, Layer
 from streamcam.models.labels import numbered_labels
 from streamcam.models.layouts import Layout
@@ -110,3 +116,71 @@ def test_the_peak_is_where_the_evidence_is() -> None:
     assert 32 / 128 <= (column + 0.5) / columns <= 48 / 128
     far = heatmap[: rows // 2, columns // 2 :]
     assert np.abs(far).max() < 1e-5
+
+
+def _as_captum(patch: int, stride: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return our cells and captum's pixels of an image whose sides are multiples of the stride."""
+    require_peer("captum")
+    from captum.attr import Occlusion
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = nn.Sequential(
+            nn.Conv2d(3, 8, 5, padding=2), nn.Tanh(), nn.Flatten(), nn.Linear(8 * 48 * 64, 3)
+        )
+    image = torch.randn(1, 3, 48, 64, generator=torch.Generator().manual_seed(1))
+    spec = InputSpec((64, 48), 48, (0.5,) * 3, (0.5,) * 3)
+    classifier = Classifier("test", network.eval(), numbered_labels(3), spec, "none")
+    layer = Layer("1", "Tanh", (1, 8, 48, 64), Layout("nchw", (48, 64)), True)
+    hooked = HookedNetwork(classifier, [layer])
+    objective = Objective(torch.tensor([2]))
+    scorer = MethodInputs(hooked, image, hooked.run(image), 0, objective).image_scorer
+    theirs = Occlusion(network).attribute(
+        image, (3, patch, patch), strides=(3, stride, stride), baselines=0, target=2, perturbations_per_eval=8
+    )
+    return occlusion(scorer, patch=patch, stride=stride)[0], theirs[0, 0].detach()
+
+
+def test_patches_side_by_side_are_those_of_captum() -> None:
+    cells, pixels = _as_captum(patch=16, stride=16)
+    ours = cells.repeat_interleave(16, dim=0).repeat_interleave(16, dim=1)
+    torch.testing.assert_close(ours, pixels, atol=1e-4, rtol=0)
+
+
+def test_overlapping_patches_are_those_of_captum_which_averages_them_over_pixels() -> None:
+    """Ours begin one stride before the edge, cut off there; all that lie inside are captum's."""
+    cells, pixels = _as_captum(patch=24, stride=8)
+    total, count = torch.zeros(2, 48, 64)
+    for row, column in itertools.product(range(1, 5), range(1, 7)):
+        window = slice(8 * (row - 1), 8 * (row - 1) + 24), slice(8 * (column - 1), 8 * (column - 1) + 24)
+        total[window] += cells[row, column]
+        count[window] += 1
+    torch.testing.assert_close(total / count, pixels, atol=1e-4, rtol=0)
+
+
+def test_the_cost_is_known_before_it_starts(caplog: pytest.LogCaptureFixture) -> None:
+    assert count_occlusions((5, 2), {"patch": 2, "stride": 2}) == 3
+    image = torch.tensor([[[[1.0, 2.0, 4.0, 8.0, 16.0], [0.0, 0.0, 0.0, 0.0, 0.0]]]])
+    with caplog.at_level(logging.INFO, logger="streamcam.explain"):
+        occlusion(_scorer(image, [0]), patch=2, stride=2)
+    assert [record.getMessage() for record in caplog.records] == ["run 3 of 3"]
+
+
+def test_the_cost_is_said_before_it_starts(caplog: pytest.LogCaptureFixture) -> None:
+    settings = {"target_layer": "features", "backend": "torch", "precision": "fp32"}
+    with caplog.at_level(logging.INFO, logger="streamcam.explain"):
+        for method in ("occlusion:stride=8", "gradcam"):
+            Explainer(by_object(), method=method, fit="stretch", **settings)
+    assert [record.getMessage() for record in caplog.records if hasattr(record, "cost")] == [
+        "occlusion runs the network 48 times for each frame and class (patch=32,stride=8)"
+    ]
+
+
+def test_what_to_know_of_a_map_is_noted() -> None:
+    settings = {"target_layer": "features", "backend": "torch", "precision": "fp32"}
+    guided = Explainer(by_object(), method="guided-backprop", **settings)
+    assert UNTRUSTED_METHODS["guided-backprop"] in guided.notes
+    rather = Explainer(by_object(), classes=["thing"], against="other", **settings)
+    assert "the heat shows what speaks for thing rather than other" in rather.notes
+    ranked = Explainer(by_object(), against="other", **settings)
+    assert "the heat shows what speaks for the most probable class rather than other" in ranked.notes

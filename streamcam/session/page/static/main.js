@@ -10,6 +10,7 @@ import { History } from "./history.js";
 import { Images } from "./images.js";
 import { showPredictions } from "./predictions.js";
 import { language, text } from "./texts.js";
+import { watchClicks } from "./tiles.js";
 
 const isKiosk = new URLSearchParams(location.search).has("kiosk");
 
@@ -60,7 +61,10 @@ function begin({ choices, role, camera: lends, webrtc, share }) {
   camera.configuration = webrtc;
   find("camera").hidden = !lends || isKiosk;
   if (share) showShare(share);
-  if (role === "control" && !isKiosk) controls.begin(choices);
+  if (role === "control" && !isKiosk) {
+    controls.begin(choices);
+    for (const id of ["image", "video"]) watchClicks(find(id), () => state, (command) => send(command));
+  }
   attract();
 }
 
