@@ -4,7 +4,7 @@ Short films are made, and rendered by the real command with the default network:
 all by one command, and by one command with two jobs. The candidates take turns; printed are medians with the
 spread, wall clock and processor time, and ratios within the run.
 
-    python benchmarks/many.py [--films 12] [--frames 25] [--height 144] [--repeats 3]
+    python benchmarks/many.py [--files 12] [--frames 25] [--height 144] [--repeats 3]
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def run(*arguments: str) -> None:
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--films", type=int, default=12)
+    parser.add_argument("--files", type=int, default=12)
     parser.add_argument("--frames", type=int, default=25)
     parser.add_argument("--height", type=int, default=144)
     parser.add_argument("--repeats", type=int, default=3)
@@ -60,7 +60,7 @@ def main() -> None:
         folder = Path(name)
         films = [
             str(make_film(folder / f"film{number}.mp4", number, given.frames, given.height))
-            for number in range(given.films)
+            for number in range(given.files)
         ]
         made = iter(range(10**6))
 
@@ -78,7 +78,7 @@ def main() -> None:
         for _ in range(given.repeats):
             for name, candidate in candidates.items():
                 seconds[name].append(_time(candidate))
-    print(f"{given.films} films of {given.frames} frames, {given.height}p; {platform.processor()}")
+    print(f"{given.files} videos of {given.frames} frames, {given.height}p; {platform.machine()}")
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}")
     print("| | wall, s | processor, s | wall against one command | processor against one command |")
     print("| --- | ---: | ---: | ---: | ---: |")

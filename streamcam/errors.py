@@ -44,6 +44,10 @@ class OutputExistsError(SinkError, FileExistsError):
     """The output exists already, or is the input itself."""
 
 
+class ClusterError(StreamcamError, RuntimeError):
+    """A cluster cannot be reached, or its workers cannot be used."""
+
+
 class ModelError(StreamcamError, RuntimeError):
     """A model cannot be built, loaded or explained."""
 

@@ -34,6 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "sinks": BASE,
     "explain": BASE | {"models", "sources"},
     "pipeline": BASE | {"sources", "temporal", "localization", "overlay", "sinks"},
+    "cluster": BASE | {"sources", "models", "explain", "pipeline"},
     "audits": BASE | {"sources", "models", "temporal", "localization", "overlay", "explain"},
     "synthesis": BASE | {"models", "sources", "overlay", "explain"},
     "evaluation": BASE | {"sources", "models", "temporal", "localization", "explain"},
@@ -43,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": BASE
     | {
         "audits",
+        "cluster",
         "evaluation",
         "sources",
         "models",

@@ -25,6 +25,7 @@ FLAGS: dict[str, str] = {
     "classes": "--classes",
     "clip_fps": "--clip-fps",
     "clip_stride": "--clip-stride",
+    "cluster": "--ray",
     "codec": "--codec",
     "components": "--box-components",
     "confidence": "--confidence",

@@ -27,6 +27,7 @@ from streamcam.cli.options.values import COUNT_OR_AUTO
 from streamcam.cli.outcome import abort_message, print_outcome, print_result, resume_message
 from streamcam.cli.progress import ProgressLine, showing_activities
 from streamcam.cli.signals import SignalCount, leave, stop_on_signal
+from streamcam.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from streamcam.pipeline.explainers import AnyExplainer
@@ -53,6 +54,14 @@ if TYPE_CHECKING:
     help="Of several inputs: how many are rendered beside each other. [default: auto, which is 1]",
 )
 @option(
+    "--ray",
+    is_flag=False,
+    flag_value="local",
+    metavar="[ADDRESS]",
+    help="Render several inputs on the machines of a Ray cluster that share disks: host:6379, "
+    "ray://host:10001, auto for the one that this machine belongs to; local, or no address, starts one here.",
+)
+@option(
     "--resume",
     is_flag=True,
     help="Save finished work in OUTPUT.parts, and continue from there. Ctrl-C loses no explanations, a crash "
@@ -74,6 +83,7 @@ def render_command(
     output: str,
     overwrite: bool,
     jobs: int | Literal["auto"],
+    ray: str | None,
     resume: bool,
     beside: dict[str, Any],
     part: dict[str, Any],
@@ -111,11 +121,16 @@ def render_command(
     )
     load = functools.partial(load_explainer, model, explainer)
     if is_for_many(sources, output):
-        from streamcam.cli.render_many import render_files
+        from streamcam.cli.render_many import local_pool, ray_pool, render_files
         from streamcam.pipeline.render_many import plan_many
 
+        open_pool = functools.partial(local_pool, load, jobs)
+        if ray is not None:
+            open_pool = functools.partial(ray_pool, ray, model, explainer, jobs)
         with plan_many(sources, output, settings) as many:
-            return render_files(many, load, jobs=jobs, quiet=quiet)
+            return render_files(many, open_pool, quiet=quiet)
+    if ray is not None:
+        raise InvalidArgumentError("`cluster` renders several files, each on one machine; give a folder")
     with plan_render(sources[0], output, settings) as plan:
         return render_file(plan, load, sources[0], output, quiet=quiet, at=explainer["at"])
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -20,24 +21,68 @@ from streamcam.cli.tables import print_table
 
 if TYPE_CHECKING:
     from streamcam.pipeline.explainers import NetworkExplainer
+    from streamcam.pipeline.file_renderers import RendererPool
     from streamcam.pipeline.jobs import RenderJob
     from streamcam.pipeline.many_results import JobResult, RenderManyResult
     from streamcam.pipeline.render_many import ManyPlan
 
 
+OpenPool = Callable[[ProgressLine], contextlib.AbstractContextManager["RendererPool"]]
+"""Makes what renders files, and shows on the progress line what it does."""
+
+
+@contextlib.contextmanager
+def local_pool(
+    load: Callable[[ProgressLine], NetworkExplainer], jobs: int | Literal["auto"], line: ProgressLine
+) -> Iterator[RendererPool]:
+    """Render in this process.
+
+    Args:
+        load: Makes the explainer.
+        jobs: How many files are rendered beside each other.
+        line: Shows what is being done.
+    """
+    from streamcam.pipeline.file_renderers import check_jobs, local_renderers
+
+    check_jobs(jobs)
+    yield local_renderers(load(line), jobs)
+
+
+@contextlib.contextmanager
+def ray_pool(
+    address: str,
+    model: dict[str, Any],
+    explainer: dict[str, Any],
+    jobs: int | Literal["auto"],
+    line: ProgressLine,
+) -> Iterator[RendererPool]:
+    """Render on the machines of a Ray cluster.
+
+    Args:
+        address: As in `streamcam.cluster.RayCluster`.
+        model: Arguments of `load_model`.
+        explainer: Arguments of `Explainer`.
+        jobs: How many workers there are.
+        line: Shows what is being done.
+    """
+    line.begin("starting workers")
+    from streamcam.cluster import RayCluster, build_explainer
+
+    with RayCluster(address).open(functools.partial(build_explainer, model, explainer), jobs) as pool:
+        yield pool
+
+
 def render_files(
     plan: ManyPlan,
-    load: Callable[[ProgressLine], NetworkExplainer],
+    open_pool: OpenPool,
     *,
-    jobs: int | Literal["auto"],
     quiet: bool,
 ) -> int:
     """Run a render of several files, and print what became of each.
 
     Args:
         plan: The files.
-        load: Makes the explainer, and shows on the progress line what it does.
-        jobs: How many files are rendered beside each other.
+        open_pool: Makes what renders them.
         quiet: Whether to print errors only.
 
     Returns:
@@ -67,14 +112,13 @@ def render_files(
             for note in () if result.result is None else result.result.notes:
                 line.print_above(f"note: {_short(result.job.source)}: {name_flags(note)}")
 
-        explainer = load(line)
+        pool = handling.enter_context(open_pool(line))
         departure = abort_message(None)
         handling.enter_context(
             stop_on_signal(plan.stop, line.announce_stop, lambda: leave(line, departure), signals)
         )
-        result = plan.run(
-            explainer,
-            jobs=jobs,
+        result = plan.run_with(
+            pool,
             on_progress=lambda job, progress: rows[job.output].update(progress),
             on_job=begin,
             on_result=report,

@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 import streamcam
-from streamcam.errors import InvalidArgumentError, OutputExistsError, StreamcamError
+from streamcam.errors import OutputExistsError, StreamcamError
 from streamcam.localization import Localizer
 from streamcam.overlay import Overlay
+from streamcam.pipeline.file_renderers import Cluster, FileRenderer, RendererPool, local_renderers
 from streamcam.pipeline.identity import flatten, identify_file
 from streamcam.pipeline.jobs import (
     OutputsBeside,
@@ -29,7 +30,6 @@ from streamcam.pipeline.jobs import (
 )
 from streamcam.pipeline.manifest import Manifest, ManifestEntry, read_manifest
 from streamcam.pipeline.many_results import DONE, INTERRUPTED, KEPT, JobResult, RenderManyResult, status_of
-from streamcam.pipeline.render import plan_render
 from streamcam.pipeline.results import Progress, RenderResult
 from streamcam.pipeline.resume import ResumeState
 from streamcam.pipeline.settings import RenderSettings
@@ -41,23 +41,19 @@ from streamcam.temporal import Stabilizer
 
 if TYPE_CHECKING:
     from streamcam.pipeline.explainers import NetworkExplainer
-    from streamcam.pipeline.stream import ExplainedStream
 
 _log = logging.getLogger("streamcam.pipeline")
 
 Report = TypeVar("Report")
 
-AUTO_JOBS = 1
-"""How many files are rendered beside each other by default: the stages of one keep every core of a processor
-busy, as benchmarks/many.py measures."""
-
 
 def render_many(
     sources: Sequence[Location],
     output: str | Path,
-    explainer: NetworkExplainer,
+    explainer: NetworkExplainer | Callable[[], NetworkExplainer],
     *,
     settings: RenderSettings | None = None,
+    cluster: Cluster | None = None,
     jobs: int | Literal["auto"] = "auto",
     on_progress: Callable[[RenderJob, Progress], None] | None = None,
     on_job: Callable[[int, RenderJob], None] | None = None,
@@ -71,11 +67,14 @@ def render_many(
     Args:
         sources: Files, URLs, numbered images, folders and patterns such as ``videos/*.mp4``.
         output: A folder, or a name with fields in braces, as in ``out/{stem}-heat.mp4``; see `list_jobs`.
-        explainer: Computes the maps.
+        explainer: Computes the maps; with a cluster a function that makes one, called on each worker.
         settings: How the files are rendered; `sidecar`, `evidence` and `masks` are folders or names with
             fields, too, and `annotations` names with fields, as ``labels/{stem}.json``.
+        cluster: Renders the files on other machines, from and to disks that all of them share; as in
+            ``streamcam.cluster.RayCluster("auto")``.
         jobs: How many files are rendered beside each other; their outputs are the same in any case. They
-            take turns with the network. ``"auto"`` is `AUTO_JOBS`.
+            take turns with the network. ``"auto"`` is one here, and one for each machine or GPU of a
+            cluster.
         on_progress: Called after every frame with the file that it is of.
         on_job: Called before each render, with its place among the inputs, from 0.
         on_result: Called with what became of each input, as they are finished. No two of these functions are
@@ -86,7 +85,11 @@ def render_many(
             the settings cannot be used; nothing was rendered then.
     """
     with plan_many(sources, output, settings) as plan:
-        return plan.run(explainer, jobs=jobs, on_progress=on_progress, on_job=on_job, on_result=on_result)
+        reports: dict[str, Any] = {"on_progress": on_progress, "on_job": on_job, "on_result": on_result}
+        if cluster is None:
+            return plan.run(cast("NetworkExplainer", explainer), jobs=jobs, **reports)
+        with cluster.open(cast("Callable[[], NetworkExplainer]", explainer), jobs) as pool:
+            return plan.run_with(pool, **reports)
 
 
 def plan_many(
@@ -151,7 +154,7 @@ class ManyPlan:
         self.jobs = tuple(jobs)
         self.settings = settings
         self._manifest = manifest
-        self._running: list[ExplainedStream] = []
+        self._renderers: Sequence[FileRenderer] = ()
         self._lock = threading.RLock()
         self._is_stopped = False
 
@@ -161,8 +164,8 @@ class ManyPlan:
     def stop(self) -> None:
         """End the render that is running early and in order, and begin no other; never blocks."""
         self._is_stopped = True
-        for running in list(self._running):  # some may end meanwhile
-            running.stop()
+        for renderer in self._renderers:
+            renderer.stop()
 
     def close(self) -> None:
         """Close the manifest. May be called again."""
@@ -199,13 +202,45 @@ class ManyPlan:
         Raises:
             SinkError: if the manifest cannot be written.
         """
+        return self.run_with(
+            local_renderers(explainer, jobs),
+            on_progress=on_progress,
+            on_job=on_job,
+            on_result=on_result,
+            on_resume=on_resume,
+        )
+
+    def run_with(
+        self,
+        pool: RendererPool,
+        *,
+        on_progress: Callable[[RenderJob, Progress], None] | None = None,
+        on_job: Callable[[int, RenderJob], None] | None = None,
+        on_result: Callable[[JobResult], None] | None = None,
+        on_resume: Callable[[RenderJob, ResumeState], None] | None = None,
+    ) -> RenderManyResult:
+        """Render as `run` does, wherever the renderers are.
+
+        Args:
+            pool: The renderers.
+            on_progress: As for `run`, like the others.
+            on_job: As there.
+            on_result: As there.
+            on_resume: As there.
+
+        Raises:
+            SinkError: if the manifest cannot be written.
+        """
         began_s = time.monotonic()
         results: dict[int, JobResult] = {}
         waiting = iter(enumerate(self.jobs))
-        identity = {**explainer.identity(), "streamcam": streamcam.__version__}
+        identity = {**pool.identity, "streamcam": streamcam.__version__}
         failures: list[BaseException] = []
+        self._renderers = pool.renderers
+        if self._is_stopped:
+            self.stop()
 
-        def work(own: NetworkExplainer) -> None:
+        def work(own: FileRenderer) -> None:
             """Render one file after the other."""
             while True:
                 with self._lock:
@@ -227,15 +262,15 @@ class ManyPlan:
             failures.append(error)
             self.stop()
 
-        count = min(check_jobs(jobs), len(self.jobs))
+        first, *more = pool.renderers[: len(self.jobs)]
         others = [
-            Worker(f"job-{number}", functools.partial(work, explainer.beside()), on_error=fail)
-            for number in range(1, count)
+            Worker(f"job-{number}", functools.partial(work, renderer), on_error=fail)
+            for number, renderer in enumerate(more, 1)
         ]
         for other in others:
             other.start()
         try:
-            work(explainer)
+            work(first)
         except BaseException:
             self.stop()
             raise
@@ -257,7 +292,7 @@ class ManyPlan:
         self,
         job: RenderJob,
         key: str | None,
-        explainer: NetworkExplainer,
+        renderer: FileRenderer,
         on_progress: Callable[[RenderJob, Progress], None] | None,
         on_resume: Callable[[RenderJob, ResumeState], None] | None,
     ) -> JobResult:
@@ -276,27 +311,15 @@ class ManyPlan:
         began_s = time.monotonic()
         result: RenderResult | None = None
         error: StreamcamError | None = None
-        running: list[ExplainedStream] = []
-
-        def begin(stream: ExplainedStream) -> None:
-            running.append(stream)
-            self._running.append(stream)
-            if self._is_stopped:  # a moment ago
-                stream.stop()
-
         try:
-            with plan_render(job.source, job.output, settings) as plan:
-                result = plan.run(
-                    explainer,
-                    on_progress=None if on_progress is None else self._in_turn(on_progress, job),
-                    on_start=begin,
-                    on_resume=None if on_resume is None else self._in_turn(on_resume, job),
-                )
+            result = renderer.render(
+                job,
+                settings,
+                on_progress=self._in_turn(on_progress, job),
+                on_resume=self._in_turn(on_resume, job),
+            )
         except StreamcamError as failure:
             error = failure
-        finally:
-            for stream in running:
-                self._running.remove(stream)
         finished = JobResult(
             job,
             status_of(result),
@@ -321,13 +344,14 @@ class ManyPlan:
         return finished
 
     def _in_turn(
-        self, report: Callable[[RenderJob, Report], None], job: RenderJob
+        self, report: Callable[[RenderJob, Report], None] | None, job: RenderJob
     ) -> Callable[[Report], None]:
         """Return a function that reports on one file while no other is reported on."""
 
         def call(what: Report) -> None:
-            with self._lock:
-                report(job, what)
+            if report is not None:
+                with self._lock:
+                    report(job, what)
 
         return call
 
@@ -364,15 +388,3 @@ class ManyPlan:
         except OSError:
             return None
         return hashlib.sha256(repr(sorted(described.items())).encode()).hexdigest()[:32]
-
-
-def check_jobs(jobs: int | Literal["auto"]) -> int:
-    """Return how many files are rendered beside each other.
-
-    Raises:
-        InvalidArgumentError: if it is less than 1.
-    """
-    count = AUTO_JOBS if jobs == "auto" else jobs
-    if count < 1:
-        raise InvalidArgumentError(f"`jobs` is a whole number from 1 up, or 'auto', not {count}")
-    return count

@@ -16,7 +16,7 @@ from streamcam.cli.flags import FLAGS, name_flags
 PACKAGE = Path(streamcam.__file__).parent
 LIBRARY = [path for path in sorted(PACKAGE.rglob("*.py")) if "cli" not in path.parts]
 
-PYTHON_ONLY = {"settings", "real_time"}
+PYTHON_ONLY = {"frame_origins", "real_time", "settings"}
 """Parameters that messages name and the command line does not have: it never leads to these messages."""
 
 

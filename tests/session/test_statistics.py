@@ -68,4 +68,6 @@ def test_rates_and_the_latest_ages_are_measured_together() -> None:
         frame_age_ms=4.0,
         heat_age_ms=50.0,
         dropped=5,
+        captured=30,
+        shown=1,
     )

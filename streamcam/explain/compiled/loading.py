@@ -53,9 +53,14 @@ def load_explainer(model: Mapping[str, Any], settings: Mapping[str, Any]) -> Exp
             kept = store.graphs(record, size)
             if kept is not None:
                 return kept
+            if not store.can_have_graphs(size):
+                return None
             from streamcam.explain.compiled.tracing import compile_graphs
 
-            return compile_graphs(in_torch(), record, store, size)
+            compiled = compile_graphs(in_torch(), record, store, size)
+            if compiled is None:
+                store.save_failure(size)
+            return compiled
 
     from streamcam.explain.compiled.explainer import CompiledExplainer
 

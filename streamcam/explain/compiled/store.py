@@ -8,7 +8,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +72,14 @@ class ExplanationStore:
         """Save the description."""
         self._entry().fill(lambda folder: _write(folder / _RECORD, record.to_json()))
 
+    def can_have_graphs(self, size: Size) -> bool:
+        """Return whether compiling for images of a size has not failed before."""
+        return self._entry().verdict(_compiles_for(size)) is not False
+
+    def save_failure(self, size: Size) -> None:
+        """Remember that compiling for images of a size failed."""
+        self._entry().keep_verdict(_compiles_for(size), False)
+
     def graphs(self, record: Record, size: Size) -> CompiledGraphs | None:
         """Return the graphs for images of a size; None if there are none or they are damaged."""
         entry = self._entry(size)
@@ -122,6 +130,10 @@ class ExplanationStore:
     def _entry(self, size: Size | None = None) -> CacheEntry:
         shape = "" if size is None else f"-{size[0]}x{size[1]}"
         return CacheEntry(self._directory, f"explanation-{self._key}{shape}")
+
+
+def _compiles_for(size: Size) -> str:
+    return f"compiles for {size}"
 
 
 def store_for(model: Mapping[str, Any], settings: Mapping[str, Any]) -> ExplanationStore | None:
@@ -208,7 +220,3 @@ def _file_hash(name: object) -> str | None:
 
 def _write(path: Path, text: str) -> None:
     path.write_text(text, "utf-8")
-
-
-Tracer = Callable[[Size], CompiledGraphs | None]
-"""Compiles an explanation for images of a size, and keeps it; None where that is impossible."""

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from streamcam.explain.activities import announce
+from streamcam.explain.compiled.decompositions import decompositions
 from streamcam.explain.compiled.graphs import CompiledGraphs
 from streamcam.explain.compiled.record import CompiledModel, Record
 from streamcam.explain.compiled.store import ExplanationStore, Size
@@ -184,19 +185,14 @@ class _Graph(nn.Module):
 
 def _convert(function: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor]) -> openvino.Model | None:
     """Trace a function that may differentiate, and convert it for inputs of these shapes."""
-    from torch._decomp import core_aten_decompositions
     from torch.fx.experimental.proxy_tensor import make_fx
 
     openvino = load_openvino()
-    decompositions = {
-        **core_aten_decompositions(),
-        torch.ops.aten.convolution_backward.default: _convolution_backward,
-    }
     trace: Any = torch.jit.trace
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about torch.jit.trace, which the converter is built on
         try:
-            graph = make_fx(function, decomposition_table=decompositions)(*inputs)
+            graph = make_fx(function, decomposition_table=decompositions())(*inputs)
             with torch.no_grad():
                 traced = trace(_Graph(graph), tuple(inputs), strict=False, check_trace=False)
                 model = openvino.convert_model(traced, example_input=tuple(inputs))
@@ -210,31 +206,3 @@ def _convert(function: Callable[..., torch.Tensor], inputs: Sequence[torch.Tenso
         port.get_tensor().set_names({str(position)})
         model.reshape({port: list(inputs[position].shape)})
     return model
-
-
-def _convolution_backward(
-    gradient: torch.Tensor,
-    inputs: torch.Tensor,
-    weight: torch.Tensor,
-    _bias_sizes: object,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-    transposed: bool,
-    _output_padding: Sequence[int],
-    groups: int,
-    output_mask: Sequence[bool],
-) -> tuple[torch.Tensor | None, None, None]:
-    """Return the gradient of a convolution's input, as a transposed convolution."""
-    if transposed or output_mask[1] or output_mask[2]:
-        raise NotImplementedError("only gradients of a plain convolution's input are traced")
-    sides = range(len(stride))
-    reach = [(weight.shape[2 + side] - 1) * dilation[side] + 1 for side in sides]
-    reached = [
-        (gradient.shape[2 + side] - 1) * stride[side] - 2 * padding[side] + reach[side] for side in sides
-    ]
-    missing = [inputs.shape[2 + side] - reached[side] for side in sides]
-    result: torch.Tensor = torch.ops.aten.convolution(
-        gradient, weight, None, stride, padding, dilation, True, missing, groups
-    )
-    return result, None, None

@@ -1,0 +1,142 @@
+"""Operations of torch in terms of those that OpenVINO converts, for networks in evaluation mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+
+def decompositions() -> dict[Any, Callable[..., Any]]:
+    """Return the decomposition of each operation: torch's own, and those that it leaves as they are."""
+    from torch._decomp import core_aten_decompositions
+
+    aten = torch.ops.aten
+    return {
+        **core_aten_decompositions(),
+        aten.convolution_backward.default: convolution_backward,
+        aten.native_batch_norm.default: batch_norm,
+        aten.native_batch_norm_backward.default: batch_norm_backward,
+        aten.native_layer_norm.default: layer_norm,
+        aten.native_layer_norm_backward.default: layer_norm_backward,
+        aten._softmax.default: softmax,
+    }
+
+
+def convolution_backward(
+    gradient: torch.Tensor,
+    inputs: torch.Tensor,
+    weight: torch.Tensor,
+    _bias_sizes: object,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    transposed: bool,
+    _output_padding: Sequence[int],
+    groups: int,
+    output_mask: Sequence[bool],
+) -> tuple[torch.Tensor | None, None, None]:
+    """Return the gradient of a convolution's input, as a transposed convolution."""
+    if transposed or output_mask[1] or output_mask[2]:
+        raise NotImplementedError("only gradients of a plain convolution's input are traced")
+    sides = range(len(stride))
+    reach = [(weight.shape[2 + side] - 1) * dilation[side] + 1 for side in sides]
+    reached = [
+        (gradient.shape[2 + side] - 1) * stride[side] - 2 * padding[side] + reach[side] for side in sides
+    ]
+    missing = [inputs.shape[2 + side] - reached[side] for side in sides]
+    result: torch.Tensor = torch.ops.aten.convolution(
+        gradient, weight, None, stride, padding, dilation, True, missing, groups
+    )
+    return result, None, None
+
+
+def batch_norm(
+    inputs: torch.Tensor,
+    weight: torch.Tensor | None,
+    bias: torch.Tensor | None,
+    mean: torch.Tensor | None,
+    variance: torch.Tensor | None,
+    training: bool,
+    _momentum: float,
+    epsilon: float,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Normalize by the statistics of training."""
+    if training or mean is None or variance is None:
+        raise NotImplementedError("only batch normalization by the statistics of training is traced")
+    scale = torch.rsqrt(variance + epsilon)
+    if weight is not None:
+        scale = scale * weight
+    shift = -mean * scale if bias is None else bias - mean * scale
+    empty = inputs.new_empty(0)
+    return inputs * _along_channels(scale, inputs) + _along_channels(shift, inputs), empty, empty
+
+
+def batch_norm_backward(
+    gradient: torch.Tensor,
+    _inputs: torch.Tensor,
+    weight: torch.Tensor | None,
+    _mean: torch.Tensor | None,
+    variance: torch.Tensor | None,
+    _saved_mean: torch.Tensor | None,
+    _saved_scale: torch.Tensor | None,
+    training: bool,
+    epsilon: float,
+    output_mask: Sequence[bool],
+) -> tuple[torch.Tensor, None, None]:
+    """Return the gradient of the input."""
+    if training or variance is None or output_mask[1] or output_mask[2]:
+        raise NotImplementedError("only gradients of the input of a batch normalization are traced")
+    scale = torch.rsqrt(variance + epsilon)
+    if weight is not None:
+        scale = scale * weight
+    return gradient * _along_channels(scale, gradient), None, None
+
+
+def layer_norm(
+    inputs: torch.Tensor,
+    shape: Sequence[int],
+    weight: torch.Tensor | None,
+    bias: torch.Tensor | None,
+    epsilon: float,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Normalize over the last dimensions; return the mean and the scale too."""
+    dims = list(range(-len(shape), 0))
+    mean = inputs.mean(dims, keepdim=True)
+    centered = inputs - mean
+    scale = torch.rsqrt((centered * centered).mean(dims, keepdim=True) + epsilon)
+    outputs = centered * scale
+    if weight is not None:
+        outputs = outputs * weight
+    return outputs if bias is None else outputs + bias, mean, scale
+
+
+def layer_norm_backward(
+    gradient: torch.Tensor,
+    inputs: torch.Tensor,
+    shape: Sequence[int],
+    mean: torch.Tensor,
+    scale: torch.Tensor,
+    weight: torch.Tensor | None,
+    _bias: torch.Tensor | None,
+    output_mask: Sequence[bool],
+) -> tuple[torch.Tensor, None, None]:
+    """Return the gradient of the input."""
+    if output_mask[1] or output_mask[2]:
+        raise NotImplementedError("only gradients of the input of a layer normalization are traced")
+    dims = list(range(-len(shape), 0))
+    inner = gradient if weight is None else gradient * weight
+    normalized = (inputs - mean) * scale
+    along = normalized * (inner * normalized).mean(dims, keepdim=True)
+    return scale * (inner - inner.mean(dims, keepdim=True) - along), None, None
+
+
+def softmax(inputs: torch.Tensor, dim: int, _half_to_float: bool) -> torch.Tensor:
+    """Return powers of e that add up to 1 along a dimension."""
+    powers = (inputs - inputs.amax(dim, keepdim=True)).exp()
+    return powers / powers.sum(dim, keepdim=True)
+
+
+def _along_channels(values: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+    return values.view(1, -1, *[1] * (inputs.ndim - 2))

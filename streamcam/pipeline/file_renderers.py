@@ -1,0 +1,140 @@
+"""Who renders the files of a render of many: this process, or workers elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from streamcam.errors import InvalidArgumentError
+from streamcam.pipeline.jobs import RenderJob
+from streamcam.pipeline.render import plan_render
+from streamcam.pipeline.results import Progress, RenderResult
+from streamcam.pipeline.resume import ResumeState
+from streamcam.pipeline.settings import RenderSettings
+
+if TYPE_CHECKING:
+    from streamcam.pipeline.explainers import NetworkExplainer
+    from streamcam.pipeline.stream import ExplainedStream
+
+AUTO_JOBS = 1
+"""How many files are rendered beside each other by default: the stages of one keep the cores of a processor
+busy."""
+
+
+class FileRenderer(Protocol):
+    """Renders one file after the other, in one thread."""
+
+    def render(
+        self,
+        job: RenderJob,
+        settings: RenderSettings,
+        *,
+        on_progress: Callable[[Progress], None],
+        on_resume: Callable[[ResumeState], None],
+    ) -> RenderResult:
+        """Render a file.
+
+        Args:
+            job: The file.
+            settings: How it is rendered; they name the files beside its output.
+            on_progress: Called now and then, or after every frame.
+            on_resume: Called once with the work of an earlier run, where there is some.
+
+        Raises:
+            StreamcamError: if it cannot be rendered.
+        """
+
+    def stop(self) -> None:
+        """End the render that is running early and in order, as well as those that follow; never blocks."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RendererPool:
+    """The renderers of files beside each other."""
+
+    renderers: Sequence[FileRenderer]
+    identity: Mapping[str, object]
+    """All that their explanations depend on besides the images, as plain values."""
+
+
+class Cluster(Protocol):
+    """Machines that render files; `streamcam.cluster.RayCluster` is one."""
+
+    def open(
+        self, make_explainer: Callable[[], NetworkExplainer], jobs: int | Literal["auto"]
+    ) -> AbstractContextManager[RendererPool]:
+        """Start workers, each with an explainer of its own.
+
+        Args:
+            make_explainer: Called in each worker.
+            jobs: How many workers there are.
+
+        Raises:
+            StreamcamError: if they cannot be started.
+        """
+
+
+class LocalRenderer:
+    """Renders files in this process."""
+
+    def __init__(self, explainer: NetworkExplainer) -> None:
+        """Take an explainer that nobody else uses in another thread."""
+        self._explainer = explainer
+        self._running: ExplainedStream | None = None
+        self._is_stopped = False
+
+    def render(
+        self,
+        job: RenderJob,
+        settings: RenderSettings,
+        *,
+        on_progress: Callable[[Progress], None],
+        on_resume: Callable[[ResumeState], None],
+    ) -> RenderResult:
+        """As in `FileRenderer`."""
+
+        def begin(running: ExplainedStream) -> None:
+            self._running = running
+            if self._is_stopped:  # a moment ago
+                running.stop()
+
+        try:
+            with plan_render(job.source, job.output, settings) as plan:
+                return plan.run(self._explainer, on_progress=on_progress, on_start=begin, on_resume=on_resume)
+        finally:
+            self._running = None
+
+    def stop(self) -> None:
+        """As in `FileRenderer`."""
+        self._is_stopped = True
+        running = self._running  # it may end meanwhile
+        if running is not None:
+            running.stop()
+
+
+def local_renderers(explainer: NetworkExplainer, jobs: int | Literal["auto"]) -> RendererPool:
+    """Return renderers in this process, which take turns with one network.
+
+    Args:
+        explainer: Computes the maps.
+        jobs: How many there are; ``"auto"`` for `AUTO_JOBS`.
+
+    Raises:
+        InvalidArgumentError: if that is less than 1.
+    """
+    check_jobs(jobs)
+    count = AUTO_JOBS if jobs == "auto" else jobs
+    explainers = [explainer, *(explainer.beside() for _ in range(1, count))]
+    return RendererPool([LocalRenderer(each) for each in explainers], explainer.identity())
+
+
+def check_jobs(jobs: int | Literal["auto"]) -> None:
+    """Check how many files are to be rendered beside each other.
+
+    Raises:
+        InvalidArgumentError: if it is less than 1.
+    """
+    if jobs != "auto" and jobs < 1:
+        raise InvalidArgumentError(f"`jobs` is a whole number from 1 up, or 'auto', not {jobs}")

@@ -1,0 +1,89 @@
+"""Ray in this process: what is asked of a worker is done at once, and workers die when a test says so."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Any
+
+
+class RayError(Exception):
+    """A worker was lost."""
+
+
+class FakeRay:
+    """As much of the library as `streamcam.cluster` uses.
+
+    Attributes:
+        workers: The machine of every worker that was started.
+        killed: Number of workers that were ended.
+    """
+
+    exceptions = types.SimpleNamespace(RayError=RayError)
+    util = types.SimpleNamespace(
+        scheduling_strategies=types.SimpleNamespace(
+            NodeAffinitySchedulingStrategy=lambda node, soft: (node, soft)
+        )
+    )
+
+    def __init__(self, *machines: dict[str, float], is_lost: Callable[[str], bool] = lambda _: False) -> None:
+        """Start a cluster.
+
+        Args:
+            machines: The resources of each machine.
+            is_lost: Called with the name of what a worker is asked for; whether it dies of that.
+        """
+        self.machines = machines
+        self.is_lost = is_lost
+        self.workers: list[dict[str, Any]] = []
+        self.killed = 0
+
+    def is_initialized(self) -> bool:
+        return True
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [
+            {"NodeID": f"node {number}", "Alive": True, "Resources": resources}
+            for number, resources in enumerate(self.machines)
+        ]
+
+    def remote(self, kind: Callable[[], object]) -> _Class:
+        return _Class(self, kind)
+
+    def get(self, answer: object) -> object:
+        if isinstance(answer, RayError):
+            raise answer
+        return answer
+
+    def wait(self, answers: list[object], timeout: float) -> tuple[list[object], list[object]]:
+        assert timeout > 0
+        return answers, []
+
+    def kill(self, _worker: object) -> None:
+        self.killed += 1
+
+
+class _Class:
+    def __init__(self, ray: FakeRay, kind: Callable[[], object]) -> None:
+        self._ray = ray
+        self._kind = kind
+
+    def options(self, **options: Any) -> _Class:
+        self._ray.workers.append(options)
+        return self
+
+    def remote(self) -> _Worker:
+        return _Worker(self._ray, self._kind())
+
+
+class _Worker:
+    def __init__(self, ray: FakeRay, held: object) -> None:
+        self._ray = ray
+        self._held = held
+
+    def __getattr__(self, name: str) -> object:
+        def remote(*arguments: object) -> object:
+            answer = getattr(self._held, name)(*arguments)
+            return RayError("The worker died.\nMore of it.") if self._ray.is_lost(name) else answer
+
+        return types.SimpleNamespace(remote=remote)
