@@ -101,7 +101,6 @@ class CompiledExplainer:
             record.model.answers_values,
         )
         _logger.info("device cpu; layer %s; batches of %d", self.target_layer, self.batch_size)
-        _logger.info("backend openvino: network, gradients and method are compiled")
 
     def __repr__(self) -> str:
         return (
@@ -159,7 +158,7 @@ class CompiledExplainer:
     def _explain_batch(self, frames: Sequence[Frame], tracker: Tracker | None) -> list[Explanation]:
         geometry = self._fitter.geometry(frames[0])
         if geometry.size not in self._graphs:
-            self._graphs[geometry.size] = self._graphs_for(geometry.size)
+            self._graphs[geometry.size] = self._load_graphs(geometry.size)
         graphs = self._graphs[geometry.size]
         if graphs is None:
             return self._in_torch().explain_frames(frames, tracker)
@@ -187,6 +186,14 @@ class CompiledExplainer:
             found=None,
         )
         return self._assembler.assemble(frames, result, geometry.region)
+
+    def _load_graphs(self, size: Size) -> CompiledGraphs | None:
+        graphs = self._graphs_for(size)
+        if graphs is None:
+            _logger.info("torch explains images of %dx%d", *size)
+        else:
+            _logger.info("images of %dx%d: compiled, the backbone in %s", *size, graphs.precision)
+        return graphs
 
     def _weights(self, run: CompiledRun, aim: _Classes, target: Target) -> FloatArray:
         """Return the weight of each class's score in what is explained, float32 (N, classes)."""

@@ -163,6 +163,9 @@ def store_for(model: Mapping[str, Any], settings: Mapping[str, Any]) -> Explanat
     return ExplanationStore(cache_directory(), hashlib.sha256(repr(depends_on).encode()).hexdigest()[:32])
 
 
+_ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+"""Files that are there where NVIDIA's driver is, AMD's, or Windows' for Linux."""
+
 _ASKED_LATER = ("classes", "against", "top_k")
 """Settings that a compiled explanation takes when it runs."""
 
@@ -189,7 +192,7 @@ def _has_function(classes: object) -> bool:
 
 def _may_have_accelerator() -> bool:
     """Return whether torch might find a device that it prefers to the processor."""
-    return sys.platform != "linux" or Path("/dev/nvidiactl").exists() or Path("/dev/kfd").exists()
+    return sys.platform != "linux" or any(map(os.path.exists, _ACCELERATORS))
 
 
 def _version(package: str) -> str:
