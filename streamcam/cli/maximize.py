@@ -36,7 +36,7 @@ _HOLD_S = 1.0
 @option("-o", "--output", required=True, metavar="FILE", help="An image, or a video that shows it grow.")
 @option(
     "--class",
-    "classes",
+    "class_names",
     multiple=True,
     type=CLASS_NAME,
     metavar="NAME|INDEX",
@@ -77,7 +77,7 @@ _HOLD_S = 1.0
 def maximize_command(
     *,
     output: str,
-    classes: tuple[str, ...],
+    class_names: tuple[str, ...],
     channels: tuple[str, ...],
     start: str | None,
     steps: int,
@@ -97,7 +97,7 @@ def maximize_command(
     from streamcam.media.encoders import EncoderSettings
     from streamcam.sinks import check_output, open_sink, output_size, shows_images
 
-    if not classes and not channels:
+    if not class_names and not channels:
         raise InvalidArgumentError("nothing to make: name a `class`, or a `channel`")
     check_output(output, overwrite=overwrite, inputs=())
     is_still = _is_still(output)
@@ -111,7 +111,7 @@ def maximize_command(
         from streamcam.models import load_model
         from streamcam.synthesis import MaximizeSettings, draw_sheet, maximize
 
-        settings = MaximizeSettings(classes, channels, frame, steps, seed, device)
+        settings = MaximizeSettings(class_names, channels, frame, steps, seed, device)
         settings.check()
         network = load_model(**model)
         encoder = EncoderSettings(**encoding)

@@ -92,9 +92,7 @@ def read_best(name: str, model: str | None) -> str:
     with map_errors(OSError, ValueError, to=lambda error: _unreadable(name, error)):
         record = json.loads(Path(name).read_text(encoding="utf-8"))
     if not isinstance(record, dict) or not {"best", "model", "advice"} <= record.keys():
-        raise InvalidArgumentError(
-            f"{name!r} is no evaluation; streamcam evaluate INPUT --json writes one to standard output"
-        )
+        raise InvalidArgumentError(f"{name!r} is no evaluation; write one with streamcam.evaluate")
     if model is not None and record["model"] != model:
         raise InvalidArgumentError(f"{name!r} evaluates {record['model']}, not {model}; evaluate that one")
     if record["best"] is None:

@@ -74,7 +74,7 @@ def test_what_the_network_does_not_have_is_refused_and_leaves_nothing(
 
 
 def test_commas_between_options_of_a_method_do_not_separate_methods() -> None:
-    from streamcam.cli.options.comparison import _read_list
+    from streamcam.cli.options.values import read_names
 
     text = "occlusion:patch=32,stride=16,gradcam, fem"
-    assert _read_list(None, None, text) == ("occlusion:patch=32,stride=16", "gradcam", "fem")  # type: ignore[arg-type]
+    assert read_names(None, None, text) == ("occlusion:patch=32,stride=16", "gradcam", "fem")  # type: ignore[arg-type]
