@@ -90,6 +90,7 @@ def audit_command(
     from streamcam.audits import AuditSettings, as_junit, as_record, audit
     from streamcam.errors import InvalidArgumentError
     from streamcam.localization.regions import read_region
+    from streamcam.report.file_names import check_page_name
     from streamcam.sinks import check_output
     from streamcam.sources import SourceSettings, open_source
 
@@ -100,8 +101,7 @@ def audit_command(
     if junit is not None:
         check_output(junit, overwrite=True, inputs=())
     if output is not None:
-        if Path(output).suffix.lower() not in (".html", ".htm"):
-            raise InvalidArgumentError(f"{output!r} is no page: an audit writes HTML, as in audit.html")
+        check_page_name(output)
         check_output(output, overwrite=overwrite, inputs=())
     if pictures is not None:
         _check_folder(Path(pictures), overwrite=overwrite)

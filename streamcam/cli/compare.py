@@ -27,8 +27,14 @@ from streamcam.cli.progress import ProgressLine, showing_activities
 from streamcam.cli.render import render_file
 
 if TYPE_CHECKING:
-    from streamcam.explain import PaneExplainer
+    from collections.abc import Callable, Mapping
+
+    from streamcam.explain import Explainer, PaneExplainer
     from streamcam.panes import Comparison
+    from streamcam.pipeline.settings import RenderSettings
+
+_SCORED_FRAMES = 8
+"""Frames that figures are of: more take longer than the comparison itself."""
 
 
 @click.command("compare", short_help="Explain a video or image in several ways, side by side.")
@@ -47,6 +53,12 @@ if TYPE_CHECKING:
 @localization_options
 @temporal_options(live=False)
 @encoding_options
+@option(
+    "--scores",
+    is_flag=True,
+    help="Show behind each method's name how faithful its maps are on 8 frames of INPUT: ROAD, as streamcam "
+    "evaluate --metrics road.",
+)
 @option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 @debug_option
 def compare_command(
@@ -65,6 +77,7 @@ def compare_command(
     localization: dict[str, Any],
     temporal: dict[str, Any],
     encoding: dict[str, Any],
+    scores: bool,
     quiet: bool,
 ) -> int:
     """Explain every frame of INPUT by several methods, layers, networks or classes, side by side.
@@ -91,16 +104,52 @@ def compare_command(
         overwrite=overwrite,
         resume=resume,
     )
-    load = functools.partial(_load_panes, panes, model, explainer)
+    judge = _judge(panes, source, settings) if scores else None
+    load = functools.partial(_load_panes, panes, model, explainer, judge)
     with plan_render(source, output, settings, panes) as plan:
         return render_file(plan, load, source, output, quiet=quiet, at=explainer["at"])
 
 
 def _load_panes(
-    comparison: Comparison, model: dict[str, Any], explainer: dict[str, Any], line: ProgressLine
+    comparison: Comparison,
+    model: dict[str, Any],
+    explainer: dict[str, Any],
+    judge: Callable[[Explainer, ProgressLine], Mapping[str, str]] | None,
+    line: ProgressLine,
 ) -> PaneExplainer:
     explainers = load_explainers(model, explainer, line, comparison.models)
     from streamcam.explain import PaneExplainer
 
+    figures = None if judge is None else judge(explainers[0], line)
     with showing_activities(line.begin):
-        return PaneExplainer(explainers, comparison)
+        return PaneExplainer(explainers, comparison, figures=figures)
+
+
+def _judge(
+    comparison: Comparison, source: str, settings: RenderSettings
+) -> Callable[[Explainer, ProgressLine], Mapping[str, str]]:
+    """Return a function that finds a figure for each method.
+
+    Raises:
+        InvalidArgumentError: if anything but methods is compared.
+    """
+    from streamcam.errors import InvalidArgumentError
+    from streamcam.evaluation.settings import EvaluationSettings
+
+    methods = tuple(dict.fromkeys(pane.method for pane in comparison.panes() if pane.method is not None))
+    if len(methods) != len(comparison.panes()):
+        raise InvalidArgumentError("`scores` compare methods; leave out other things to compare")
+    evaluation = EvaluationSettings(methods, ("road",), _SCORED_FRAMES, source=settings.source)
+
+    def find(explainer: Explainer, line: ProgressLine) -> Mapping[str, str]:
+        from streamcam.evaluation import evaluate
+
+        result = evaluate(
+            source,
+            explainer,
+            evaluation,
+            on_progress=lambda progress: line.begin(f"scoring: {progress.done} of {progress.total} steps"),
+        )
+        return {method.name: f"ROAD {method.figures['road'].mean:.2f}" for method in result.methods}
+
+    return find

@@ -180,7 +180,8 @@ def _print(result: EvaluationResult) -> None:
         ]
         print_table(("agreement", *names), agreement, numbers=names)
     shots = f"{result.shots} shot{'s' if result.shots != 1 else ''}"
-    say(f"\n{result.frames} frames of {shots}; ± is half of the 95 % confidence interval")
+    frames = f"{result.frames} frame{'s' if result.frames != 1 else ''}"
+    say(f"\n{frames}; the video has {shots}; ± is half of the 95 % confidence interval")
     for note in result.notes:
         say(f"note: {note}")
     say(result.advice)

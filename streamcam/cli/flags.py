@@ -40,6 +40,7 @@ FLAGS: dict[str, str] = {
     "fail_under": "--fail-under",
     "fit": "--fit",
     "frames": "--frames",
+    "scores": "--scores",
     "give_up_s": "--give-up",
     "hwaccel": "--hwaccel",
     "host": "--host",

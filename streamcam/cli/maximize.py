@@ -177,7 +177,7 @@ def _is_still(output: str) -> bool:
 
 def _read_start(text: str) -> ByteArray:
     """Read the image ``street.mp4@3.2`` stands for: the frame that is shown at 3.2 s."""
-    from streamcam.errors import InvalidArgumentError
+    from streamcam.errors import InvalidArgumentError, SourceError, SourceNotFoundError
     from streamcam.media.scaling import Resampler
     from streamcam.sources import SourceSettings, open_source
 
@@ -186,7 +186,22 @@ def _read_start(text: str) -> ByteArray:
         start_s = float(seconds) if name else None
     except ValueError:
         start_s = None
-    with open_source(text if start_s is None else name, SourceSettings(start_s=start_s)) as source:
+    with contextlib.ExitStack() as opened:
+        try:
+            found = open_source(text if start_s is None else name, SourceSettings(start_s=start_s))
+        except SourceNotFoundError:
+            if start_s is not None or not name:
+                raise
+            raise InvalidArgumentError(
+                f"{text!r} names no file; write seconds behind the @ as a number, as in street.mp4@3.2"
+            ) from None
+        except SourceError:
+            if not start_s:
+                raise
+            raise InvalidArgumentError(
+                f"{name!r} has no frame at {start_s:g} s; name an earlier one"
+            ) from None
+        source = opened.enter_context(found)
         if source.is_live:
             raise InvalidArgumentError(f"{text!r} is live; name a file to begin with")
         return Resampler().to_shown(next(iter(source)).image)[..., :3]

@@ -78,6 +78,7 @@ def report_command(
     methods, and where most; one of them is evidence then.
     """
     from streamcam.evidence import open_evidence
+    from streamcam.report.file_names import check_page_name
     from streamcam.sinks import check_output
 
     if output is None and not as_json:
@@ -87,6 +88,7 @@ def report_command(
     if given and not videos:
         raise InvalidArgumentError(f"{given[0]} is for a video, and {inputs[0]!r} is explained already")
     if output is not None:
+        check_page_name(output)
         check_output(output, overwrite=overwrite, inputs=[Path(each) for each in inputs])
     settings = render_settings(
         part=part,

@@ -40,8 +40,10 @@ def read_sources(
         raise InvalidArgumentError(f"{files[0]!r} names the sources itself; leave out the others")
     values = _read(files[0])
     try:
-        streams = _streams_of(context, values.pop(_TABLE, None))
-        context.default_map = {**(context.default_map or {}), **_options_of(context, values)}
+        tables = values.pop(_TABLE, None)
+        options = _options_of(context, values)
+        streams = _streams_of(context, tables)
+        context.default_map = {**(context.default_map or {}), **options}
     except StreamcamError as error:
         raise InvalidArgumentError(f"{files[0]!r}: {error}") from None
     except click.BadParameter as error:

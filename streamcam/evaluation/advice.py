@@ -15,6 +15,9 @@ _DECIDE = ("road", "insertion", "deletion")
 """The metric that decides is the first of these that was computed: ROAD is the one whose changed images look
 most like what the network knows, and it needs one map only."""
 
+_FEW_FRAMES = 4
+"""From fewer frames than this nobody can be sure that one method is better."""
+
 _STILL_THERE = 0.5
 """A method of whose map more is left than this when the network's weights are random does not speak of the
 network, whatever its other figures."""
@@ -48,6 +51,7 @@ def advise(
     sign = 1 if METRICS[decisive].better == "higher" else -1
     ranked = sorted(able, key=lambda method: -sign * round(method.figures[decisive].mean, 4))
     best, *others = ranked
+    looked_at = len({(one.shot, one.frame) for one in judged})
     if decisive == "road" and best.figures[decisive].high <= 0:
         none = f"No method points at what the network uses here: ROAD is {_interval(best.figures[decisive])}"
         return None, " ".join([f"{none} for {best.name}, the best of them.", *_because(refused)])
@@ -65,6 +69,11 @@ def advise(
             f"Use {chosen.name}: its {title}, {figure}, is the best; {beside} may be as good, by the "
             "uncertainty of these frames."
         )
+    elif others and looked_at < _FEW_FRAMES:
+        sentence = (
+            f"Use {chosen.name}: its {title}, {chosen.figures[decisive].mean:.3f}, is the best on these "
+            f"{looked_at} frames, which are too few to be sure: look at more."
+        ).replace("these 1 frames, which are", "this one frame, which is")
     elif others:
         sentence = f"Use {chosen.name}: its {title}, {figure}, is clearly ahead of that of {others[0].name}."
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from streamcam.errors import InvalidArgumentError
@@ -46,7 +46,11 @@ class PaneExplainer:
     """
 
     def __init__(
-        self, explainers: Explainer | Sequence[Explainer], comparison: Comparison | None = None
+        self,
+        explainers: Explainer | Sequence[Explainer],
+        comparison: Comparison | None = None,
+        *,
+        figures: Mapping[str, str] | None = None,
     ) -> None:
         """Prepare everything that is compared.
 
@@ -54,11 +58,13 @@ class PaneExplainer:
             explainers: An explainer of each network; its settings hold for all panes, apart from what is
                 compared.
             comparison: What is compared.
+            figures: Methods, and a figure to show behind the names of their panes.
 
         Raises:
             StreamcamError: one of its children, if a method, layer or class does not exist, or does not go
                 with the network.
         """
+        self._figures = figures or {}
         self.comparison = comparison or Comparison()
         self._explainers = [explainers] if isinstance(explainers, Explainer) else list(explainers)
         self._panes = self.comparison.panes()
@@ -151,14 +157,18 @@ class PaneExplainer:
         first, *others = [
             dataclasses.replace(
                 explanation,
-                pane=pane.named(
-                    explanation.targets[0].label if explanation.targets else "", explanation.target_layer
-                ),
+                pane=self._name_of(pane, explanation),
                 others=(),
             )
             for explanation, pane in zip(row, self._panes, strict=True)
         ]
         return dataclasses.replace(first, others=tuple(others))
+
+    def _name_of(self, pane: Pane, explanation: Explanation) -> str:
+        target = explanation.targets[0].label if explanation.targets else ""
+        name = pane.named(target, explanation.target_layer)
+        figure = self._figures.get(pane.method or "")
+        return name if figure is None else f"{name} · {figure}"
 
     def _resolve(self, pane: Pane) -> tuple[int, MapRequest]:
         """Find the layers and classes of a pane among those of its network."""

@@ -69,7 +69,7 @@ def test_figures_can_be_printed_as_json(capfd: pytest.CaptureFixture[str]) -> No
         (["--fail-under", "60"], "--fail-under is a score from 0 to 1, not 60"),
         (["--junit", "no/audit.xml"], "there is no directory 'no'; make it first"),
         (["--roi", "1,2,3"], "--roi 1,2,3 has 3 numbers"),
-        (["-o", "audit.pdf"], "'audit.pdf' is no page: an audit writes HTML"),
+        (["-o", "audit.pdf"], "'audit.pdf' is no page"),
         (["--pictures", "no/there"], "there is no directory 'no'; make it first"),
     ],
 )

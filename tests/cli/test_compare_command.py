@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
 
 from streamcam.cli import run
+from streamcam.explanations import Explanation
 from streamcam.overlay.panes import lay_out
 from streamcam.panes import PaneGrid
 
@@ -36,6 +39,7 @@ def test_a_table_of_panes(clip: Path, capfd: pytest.CaptureFixture[str]) -> None
         (["--classes", "cat", "--class", "dog"], "--classes and --class cannot be combined"),
         (["--layers", "auto:none"], "layers 'auto:none' are none"),
         (["--smoothing-modes", "flow,flaw"], "unknown smoothing mode 'flaw'"),
+        (["--scores", "--layers", "auto:2"], "--scores compare methods; leave out other things to compare"),
         (["--target", "top70"], "more than 64 panes cannot be distinguished"),
         (["--target", "instances"], "'instances' cannot be compared"),
         (["--layout", "side-by-side"], "layout 'side-by-side' has several images"),
@@ -78,3 +82,26 @@ def test_commas_between_options_of_a_method_do_not_separate_methods() -> None:
 
     text = "occlusion:patch=32,stride=16,gradcam, fem"
     assert read_names(None, None, text) == ("occlusion:patch=32,stride=16", "gradcam", "fem")  # type: ignore[arg-type]
+
+
+def test_panes_show_how_faithful_their_methods_are(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from streamcam.explain import PaneExplainer
+
+    names: list[list[str | None]] = []
+    explain = PaneExplainer.explain_frames
+
+    def watch(self: PaneExplainer, *given: Any) -> list[Explanation]:
+        explanations = explain(self, *given)
+        names.extend([each.pane for each in (one, *one.others)] for one in explanations)
+        return explanations
+
+    monkeypatch.setattr(PaneExplainer, "explain_frames", watch)
+    arguments = ["--methods", "gradcam,eigencam", "--scores", "--duration", "0.1"]
+    assert run(["compare", str(clip), "-o", "panes.mp4", *arguments]) == 0
+    assert run(["evaluate", str(clip), *arguments[:2], "--metrics", "road", "--frames", "8", "--duration",
+                "0.1", "--csv", "values.csv"]) == 0  # fmt: skip
+    rows = list(csv.DictReader(Path("values.csv").read_text().splitlines()))
+    for place, method in enumerate(("gradcam", "eigencam")):
+        values = [float(row["road"]) for row in rows if row["method"] == method]
+        expected = f"{method} · ROAD {sum(values) / len(values):.2f}"
+        assert {shown[place] for shown in names} == {expected}

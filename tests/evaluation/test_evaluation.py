@@ -219,6 +219,15 @@ def test_a_method_that_is_clearly_ahead_is_recommended() -> None:
     assert why.endswith("is clearly ahead of that of gradcam.")
 
 
+@pytest.mark.parametrize(
+    ("count", "words"), [(1, "this one frame, which is"), (3, "these 3 frames, which are")]
+)
+def test_a_few_frames_are_not_enough_to_be_sure(count: int, words: str) -> None:
+    best, why = advice_on(judged("gradcam", [0.1] * count), judged("scorecam", [0.3] * count))
+    assert best == "scorecam"
+    assert f"0.300, is the best on {words} too few to be sure" in why
+
+
 def test_of_equal_methods_the_one_of_fewer_passes_is_recommended() -> None:
     best, why = advice_on(
         judged("scorecam", [0.31, 0.29, 0.35, 0.26]), judged("gradcam", [0.3, 0.3, 0.3, 0.3])
