@@ -81,7 +81,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_page_has_code_and_every_command_is_known() -> None:
     assert {block.page for block in BLOCKS} == {page.name for page in PAGES}
     for _, command in COMMANDS:
-        assert command.split()[0].removeprefix("scripts/") in {"streamcam", "pip", "demo", "test", "ffmpeg"}
+        assert command.split()[0].removeprefix("scripts/") in {"streamcam", "pip", "demo", "test", "ffmpeg", "podman"}
 
 
 @pytest.mark.parametrize(
