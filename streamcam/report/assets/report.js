@@ -67,7 +67,7 @@
   const draw = async (at) => {
     const frame = data.frames[at], isFilm = plays();
     const image = isFilm || frame.picture === null ? null : images[frame.picture];
-    if (image) await image.decode();
+    if (image && !image.complete) await image.decode();
     if (at !== chosen || isFilm !== plays()) return;
     const ratio = isFilm ? film.videoHeight / film.videoWidth : image ? image.naturalHeight / image.naturalWidth : 9 / 16;
     const width = 640, height = Math.round(width * ratio);
@@ -174,7 +174,17 @@
     waiting = setTimeout(() => charts.forEach((one) => one.setSize({ width: one.root.parentElement.clientWidth, height: one.height })), 100);
   });
   dark.addEventListener("change", build);
-  const print = (starts) => { printing = starts; if (film) film.controls = !starts; build(); };
+  let playedBefore = false;
+  const print = (starts) => {
+    printing = starts;
+    if (film) {
+      film.controls = !starts;
+      if (starts) playedBefore = plays();
+      screen.classList.toggle("plays", !starts && playedBefore);
+      draw(chosen); // a video is not printed: the moment's own picture takes its place
+    }
+    build();
+  };
   addEventListener("beforeprint", () => print(true));
   addEventListener("afterprint", () => print(false));
   slider.addEventListener("input", () => choose(Number(slider.value)));
