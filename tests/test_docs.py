@@ -78,14 +78,14 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-PROGRAMS = {"streamcam", "pip", "demo", "test", "ffmpeg", "podman"}
+FIRST_WORDS = {"streamcam", "pip", "demo", "test", "ffmpeg", "podman"}
 """What commands of the pages begin with."""
 
 
 def test_every_page_has_code_and_every_command_is_known() -> None:
     assert {block.page for block in BLOCKS} == {page.name for page in PAGES}
     for _, command in COMMANDS:
-        assert command.split()[0].removeprefix("scripts/") in PROGRAMS
+        assert command.split()[0].removeprefix("scripts/") in FIRST_WORDS
 
 
 @pytest.mark.parametrize(
