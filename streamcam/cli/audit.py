@@ -20,7 +20,7 @@ from streamcam.cli.options import (
     reading_options,
 )
 from streamcam.cli.options.values import COUNT
-from streamcam.cli.output import say
+from streamcam.cli.output import say, write_figures
 from streamcam.cli.progress import ProgressLine
 from streamcam.cli.tables import print_table
 
@@ -115,7 +115,7 @@ def audit_command(
             on_progress=lambda done, count: line.begin(f"changing frame {done} of {count}"),
         )
     if junit is not None:
-        _write(junit, as_junit(result, fail_under))
+        write_figures(junit, as_junit(result, fail_under))
     if output is not None:
         from streamcam.report import build_audit_page, write_page
 
@@ -129,17 +129,6 @@ def audit_command(
         for name in filter(None, (output, pictures)):
             say(f"wrote {click.format_filename(name)}")
     return _outcome(result, fail_under)
-
-
-def _write(name: str, text: str) -> None:
-    """Write a file of figures; one that is there is replaced."""
-    from streamcam.errors import SinkError, map_errors
-
-    with map_errors(
-        OSError,
-        to=lambda error: SinkError(f"{name!r} cannot be written: {getattr(error, 'strerror', error)}"),
-    ):
-        Path(name).write_text(text, encoding="utf-8")
 
 
 def _check_folder(folder: Path, *, overwrite: bool) -> None:

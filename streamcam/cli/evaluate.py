@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,7 +19,7 @@ from streamcam.cli.options import (
     reading_options,
 )
 from streamcam.cli.options.values import COUNT, COUNT_FROM_0
-from streamcam.cli.output import say
+from streamcam.cli.output import say, write_figures
 from streamcam.cli.progress import ProgressLine, clock
 from streamcam.cli.tables import print_table
 
@@ -131,7 +130,7 @@ def evaluate_command(
             opened, chosen, settings, on_progress=lambda progress: line.begin(_describe(progress))
         )
     if csv is not None:
-        _write(csv, as_csv(result))
+        write_figures(csv, as_csv(result))
     if plot is not None:
         from streamcam.evaluation.plot import plot as draw
 
@@ -146,17 +145,6 @@ def evaluate_command(
 def _describe(progress: EvaluationProgress) -> str:
     left = "" if progress.left_s is None else f" · {clock(progress.left_s)} left"
     return f"evaluating: {progress.done} of {progress.total} steps{left}"
-
-
-def _write(name: str, text: str) -> None:
-    """Write a file of figures; one that is there is replaced."""
-    from streamcam.errors import SinkError, map_errors
-
-    with map_errors(
-        OSError,
-        to=lambda error: SinkError(f"{name!r} cannot be written: {getattr(error, 'strerror', error)}"),
-    ):
-        Path(name).write_text(text, encoding="utf-8")
 
 
 def _print(result: EvaluationResult) -> None:

@@ -1,9 +1,10 @@
-"""Printing lines, also where the terminal or pipe may be gone."""
+"""Printing lines, also where the terminal or pipe may be gone, and writing files of figures."""
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TextIO
 
 import click
@@ -27,3 +28,18 @@ def mute(stream: TextIO) -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)
+
+
+def write_figures(name: str, text: str) -> None:
+    """Write a file of figures; one that is there is replaced.
+
+    Raises:
+        SinkError: if it cannot be written.
+    """
+    from streamcam.errors import SinkError, map_errors
+
+    with map_errors(
+        OSError,
+        to=lambda error: SinkError(f"{name!r} cannot be written: {getattr(error, 'strerror', error)}"),
+    ):
+        Path(name).write_text(text, encoding="utf-8")
