@@ -342,9 +342,11 @@ def _report(result: LiveResult, signals: SignalCount, *, quiet: bool) -> int:
                     f"{name}{': ' if name else ''}showed {each.shown} of {each.captured} frames in "
                     f"{elapsed_s:.1f} s ({each.shown / elapsed_s:.1f} fps), explained {each.explained}"
                 )
+    counts = result.statistics
+    if not quiet and counts.shown and not counts.explained:
+        say("note: it ended before the network had explained anything; loading takes seconds", err=True)
     for problem in result.problems:
         say(f"streamcam: error: {name_flags(problem)}", err=True)
-    counts = result.statistics
     shows_nothing = 0 < counts.explained == counts.empty
     if shows_nothing:
         say(f"streamcam: error: none of the {counts.explained} explanations has a map", err=True)

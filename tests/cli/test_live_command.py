@@ -40,7 +40,7 @@ def test_a_video_is_played_recorded_and_measured(work: Path, capsys: pytest.Capt
     arguments = [*LIVE, "clip.mp4", "--loop", "--duration", "1", "--stats", "s.jsonl", "--record", "r.mkv"]
     assert run([*arguments, "--overwrite"]) == 0
     out, err = capsys.readouterr()
-    assert err == ""
+    assert err in ("", NOTHING_EXPLAINED)  # a second may be too short for it
     assert out.startswith("recorded r.mkv: ")
     *_, whole = [json.loads(line) for line in (work / "s.jsonl").read_text().splitlines()]
     assert whole["whole_run"] is True
@@ -136,6 +136,9 @@ def test_a_signal_finishes_the_recording(work: Path) -> None:
     assert len(frame_times_of(work / "r.mp4")) == whole["recorded"] > 10
 
 
+NOTHING_EXPLAINED = "note: it ended before the network had explained anything; loading takes seconds\n"
+
+
 def fake_live(*arguments: str) -> subprocess.Popen[str]:
     return started(str(Path(__file__).parent / "fake_live.py"), *arguments)
 
@@ -150,7 +153,7 @@ def test_a_network_that_is_still_loading_does_not_keep_the_process(work: Path) -
             out, err = child.communicate(timeout=LIMIT_S)
         finally:
             child.kill()
-    assert (child.returncode, err) == (130, "")
+    assert (child.returncode, err) == (130, NOTHING_EXPLAINED)
     assert out.startswith("showed ")
     # Python's own end comes too early for libraries that are at work in another thread: they abort.
     assert "Python has ended" not in out
