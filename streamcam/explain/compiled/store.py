@@ -149,7 +149,9 @@ def store_for(model: Mapping[str, Any], settings: Mapping[str, Any]) -> Explanat
     """
     if not _may_be_compiled(model, settings):
         return None
-    files = [_file_hash(model.get(name)) for name in ("weights", "labels")]
+    files = [_file_hash(model.get("weights")), _file_hash(model.get("labels"))]
+    if files[0] is not None:  # labels may be beside weights
+        files.append(_file_hash(Path(model["weights"]).with_name("config.json")))
     depends_on = (
         streamcam.__version__,
         _source_files(),
@@ -176,6 +178,7 @@ def _may_be_compiled(model: Mapping[str, Any], settings: Mapping[str, Any]) -> b
         available()
         and _PUBLISHED.fullmatch(str(model["name"])) is not None
         and not any(model.get(name) for name in ("prompts", "templates", "trust_pickle"))
+        and not _is_of_several_files(model.get("weights"))
         and settings.get("device", "auto") in ("auto", "cpu")
         and (settings.get("device") == "cpu" or not _may_have_accelerator())
         and settings.get("backend", "auto") in ("auto", "openvino")
@@ -183,6 +186,13 @@ def _may_be_compiled(model: Mapping[str, Any], settings: Mapping[str, Any]) -> b
         and settings.get("reference") is None
         and not _has_function(classes)
         and not asks_for_objects(classes)
+    )
+
+
+def _is_of_several_files(weights: object) -> bool:
+    """Return whether weights are a folder, or a list of the files that hold them."""
+    return isinstance(weights, str | os.PathLike) and (
+        Path(weights).is_dir() or Path(weights).suffix == ".json"
     )
 
 

@@ -188,6 +188,8 @@ def test_an_unknown_class_is_refused_as_by_an_explainer(frames: list[Frame]) -> 
         ({"name": "package.module:factory"}, {}),
         ({"name": "timm:resnet18"}, {}),
         ({"name": "net.onnx"}, {}),
+        ({"name": "resnet18", "weights": "."}, {}),
+        ({"name": "resnet18", "weights": "model.safetensors.index.json"}, {}),
         ({"name": "resnet18", "trust_pickle": True}, {}),
         (DEFAULT, {"device": "cuda"}),
         (DEFAULT, {"backend": "torch"}),
@@ -223,5 +225,9 @@ def test_the_key_depends_on_what_is_in_the_files(tmp_path: Path) -> None:
     assert key(classes=["cat"], top_k=1) == first  # chosen at every run
     assert key(method="hirescam") != first
     assert key(model={"input_size": 96}) != first
+    (tmp_path / "config.json").write_text("{}")
+    assert key() != first  # labels may be in it
+    (tmp_path / "config.json").unlink()
+    assert key() == first
     weights.write_bytes(b"two")
     assert key() != first
