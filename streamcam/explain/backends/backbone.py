@@ -77,9 +77,7 @@ class OpenVinoBackbone:
             The outputs of the backbone, float32, for N images each.
         """
         count = len(images)
-        if count < batch_size:
-            filling = np.repeat(images[-1:], batch_size - count, axis=0)
-            images = np.concatenate([images, filling])
+        images = fill_up(images, batch_size)
         request = self._compile(images.shape, images.dtype == np.uint8)
         request.infer([np.ascontiguousarray(images)])
         return tuple(
@@ -97,8 +95,7 @@ class OpenVinoBackbone:
 
     def describe_device(self) -> str:
         """Describe the device, with all that rounding may depend on."""
-        name = core().get_property(self._device, "FULL_DEVICE_NAME")
-        return f"{name} {sorted(core().get_property(self._device, 'OPTIMIZATION_CAPABILITIES'))}"
+        return describe_device(self._device)
 
     @functools.cached_property
     def _prepared(self) -> openvino.Model:
@@ -109,19 +106,9 @@ class OpenVinoBackbone:
         batch, height, width = shape[:3] if takes_pixels else (shape[0], *shape[2:])
         model = self._prepared.clone()
         model.reshape([batch, len(self._scale.mean), height, width])
-        properties = {
-            "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
-        }
-        if self._device == "CPU":
-            # The other stages run on the same cores: threads bound to a core would wait for it while another
-            # is free.
-            properties |= {"INFERENCE_NUM_THREADS": available_cores(), "ENABLE_CPU_PINNING": False}
         if takes_pixels:
             model = self._with_pixels(model)
-        compiled = core().compile_model(model, self._device, properties)
-        return compiled.create_infer_request()
+        return compile_request(model, self._device, precision=self.precision, threads=available_cores())
 
     def _with_pixels(self, model: openvino.Model) -> openvino.Model:
         """Put the conversion from RGB pixels in front of the model."""
@@ -138,3 +125,37 @@ class OpenVinoBackbone:
         prepared.mean([255 * mean for mean in self._scale.mean])
         prepared.scale([255 * std for std in self._scale.std])
         return steps.build()
+
+
+def describe_device(device: str) -> str:
+    """Describe a device, by OpenVINO's name of it, with all that rounding may depend on."""
+    name = core().get_property(device, "FULL_DEVICE_NAME")
+    return f"{name} {sorted(core().get_property(device, 'OPTIMIZATION_CAPABILITIES'))}"
+
+
+def compile_request(model: openvino.Model, device: str, *, precision: str, threads: int) -> Any:
+    """Compile a network, and return its request for inference.
+
+    Args:
+        model: The network, with inputs of fixed shapes.
+        device: OpenVINO's name of a device.
+        precision: A name in `streamcam.explain.devices.PRECISIONS`.
+        threads: Number of threads on a processor.
+    """
+    properties: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": _HINTS[precision],
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+    }
+    if device == "CPU":
+        # The other stages run on the same cores: threads bound to a core would wait for it while another
+        # is free.
+        properties |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
+    return core().compile_model(model, device, properties).create_infer_request()
+
+
+def fill_up(images: NDArray[Any], batch_size: int) -> NDArray[Any]:
+    """Repeat the last image of a batch until it has its usual size; longer ones are returned as they are."""
+    if len(images) >= batch_size:
+        return images
+    return np.concatenate([images, np.repeat(images[-1:], batch_size - len(images), axis=0)])

@@ -29,6 +29,8 @@ _MAKING, _DROPPING = "making-", "dropping-"
 _ABANDONED_S = 24 * 3600
 """Unfinished entries older than this were left by a process that was killed."""
 _MANIFEST = "manifest.json"
+MODEL_FILE = "model.xml"
+"""Name of a converted network in its entry."""
 _VERDICT = "verdict-"
 _VERDICTS = {"holds": True, "fails": False}
 """Whole words, so that a damaged file is neither."""

@@ -10,15 +10,12 @@ import torch
 from torch import nn
 
 import streamcam
-from streamcam.explain.backends.cache import CacheEntry
+from streamcam.explain.backends.cache import MODEL_FILE, CacheEntry
 from streamcam.models.openvino_runtime import core, load_openvino
 from streamcam.models.weights import fingerprint
 
 if TYPE_CHECKING:
     import openvino
-
-MODEL_FILE = "model.xml"
-"""Name of the converted network in its entry."""
 
 
 class ModelCache(CacheEntry):

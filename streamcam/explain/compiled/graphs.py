@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamcam.explain.backends.backbone import OpenVinoBackbone
+from streamcam.explain.backends.backbone import OpenVinoBackbone, compile_request, fill_up
 from streamcam.explain.cores import available_cores
 from streamcam.frames import FloatArray
-from streamcam.models.openvino_runtime import core
 
 if TYPE_CHECKING:
     import openvino
@@ -30,14 +29,7 @@ class CompiledGraph:
             threads: Number of threads on a processor.
         """
         self._positions = [int(port.get_any_name()) for port in model.inputs]
-        properties: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": "f32",
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
-        }
-        if device == "CPU":
-            properties |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
-        self._request = core().compile_model(model, device, properties).create_infer_request()
+        self._request = compile_request(model, device, precision="fp32", threads=threads)
 
     def __call__(self, inputs: Sequence[FloatArray]) -> FloatArray:
         """Return the output for float32 arrays, to keep."""
@@ -95,12 +87,8 @@ class CompiledGraphs:
         Args:
             pixels: RGB, uint8 (N, H, W, 3), N at most the size of batches.
         """
-        count = len(pixels)
-        if count < self._batch_size:
-            filling = np.repeat(pixels[-1:], self._batch_size - count, axis=0)
-            pixels = np.concatenate([pixels, filling])
-        features = self._backbone.run(pixels, self._batch_size)
-        return CompiledRun(self._head(features)[:count], features)
+        features = self._backbone.run(fill_up(pixels, self._batch_size), self._batch_size)
+        return CompiledRun(self._head(features)[: len(pixels)], features)
 
     def maps(self, run: CompiledRun, weights: FloatArray) -> FloatArray:
         """Explain a weighted sum of the scores of each image.

@@ -12,8 +12,8 @@ from streamcam.explain.compiled.store import store_for
 if TYPE_CHECKING:
     from streamcam.explain.compiled.explainer import CompiledExplainer
     from streamcam.explain.compiled.graphs import CompiledGraphs
-    from streamcam.explain.compiled.store import Size
     from streamcam.explain.explainer import Explainer
+    from streamcam.models.geometry import Size
 
 
 def load_explainer(model: Mapping[str, Any], settings: Mapping[str, Any]) -> Explainer | CompiledExplainer:

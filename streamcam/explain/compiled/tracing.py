@@ -20,13 +20,14 @@ from streamcam.explain.activities import announce
 from streamcam.explain.compiled.decompositions import decompositions
 from streamcam.explain.compiled.graphs import CompiledGraphs
 from streamcam.explain.compiled.record import CompiledModel, Record
-from streamcam.explain.compiled.store import ExplanationStore, Size
+from streamcam.explain.compiled.store import ExplanationStore
 from streamcam.explain.hooks import evaluating
 from streamcam.explain.methods import METHODS
 from streamcam.explain.objectives import Objective
 from streamcam.explain.precision_check import close_to
 from streamcam.models import Classifier
 from streamcam.models.check_images import check_images
+from streamcam.models.geometry import Size
 from streamcam.models.openvino_runtime import load_openvino
 
 if TYPE_CHECKING:
