@@ -76,7 +76,7 @@ def record_of(explainer: Explainer) -> Record | None:
         explainer: Of a classifier, whose backbone runs on OpenVINO.
     """
     model, split = explainer.model, explainer.runner.split
-    if reason_against(explainer) is not None or split is None:
+    if reason_against(explainer) is not None or split is None or not isinstance(model, Classifier):
         return None
     spec = model.input
     return Record(
