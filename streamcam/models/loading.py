@@ -196,6 +196,11 @@ def _unknown_model(name: str) -> UnknownNameError:
             f"unknown model {name!r}; that is a file of weights: pass it with `weights`, and name the "
             f"network that they belong to, as {example}"
         )
+    if ending == ".explain":
+        return UnknownNameError(
+            f"{name!r} explains in the one way that was exported, and holds no network to load; open it with "
+            "streamcam.open_explainer, or name the network itself"
+        )
     if ending in _OTHER_FILES:
         return UnknownNameError(
             f"unknown model {name!r}; that is {_OTHER_FILES[ending]}, and only those of PyTorch, ONNX and "

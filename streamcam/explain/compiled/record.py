@@ -104,5 +104,5 @@ class Record:
             lists = ("labels", "sides", "mean", "std")
             model |= {name: tuple(model[name]) for name in lists}
             return cls(CompiledModel(**model), **{**values, "notes": tuple(values["notes"])})
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not the description of an explanation: {error}") from error

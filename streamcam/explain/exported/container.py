@@ -8,12 +8,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import streamcam
-from streamcam.errors import ModelError, SourceNotFoundError, map_errors
+from streamcam.errors import InvalidArgumentError, ModelError, SourceNotFoundError, map_errors, unknown_name
 from streamcam.explain.compiled.record import Record
 from streamcam.explain.exported.plain_values import check_types
 from streamcam.models.geometry import FITS, Size
@@ -33,6 +33,40 @@ _LARGEST_SIDE = 16_384
 def is_exported(name: object) -> bool:
     """Return whether a model's name is that of an exported explainer."""
     return Path(str(name)).suffix.lower() == SUFFIX
+
+
+def refuse_exported(name: str) -> None:
+    """Check that a model that is to be asked more than one question is no exported explainer.
+
+    Raises:
+        InvalidArgumentError: if it is one.
+    """
+    if is_exported(name):
+        description = ExportedFile(name).description
+        raise InvalidArgumentError(
+            f"{name!r} holds {description}, which render, report and live run; for anything else name the "
+            "network itself with `model`"
+        )
+
+
+def check_export(path: str | Path, shapes: Sequence[Size], format: str) -> None:
+    """Check how an explainer is to be exported, before it is loaded.
+
+    Args:
+        path: As for `export_explainer`, as the others.
+        shapes: (width, height) of frames.
+        format: Format of the graphs.
+
+    Raises:
+        InvalidArgumentError: if something cannot be used.
+    """
+    if not is_exported(path):
+        raise InvalidArgumentError(f"{str(path)!r} does not end in {SUFFIX}; name it like net{SUFFIX}")
+    if format not in FORMATS:
+        raise unknown_name("format", format, FORMATS)
+    for width, height in shapes:
+        if width < 1 or height < 1:
+            raise InvalidArgumentError(f"`shapes` are widths and heights of frames, not {width}:{height}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def open_explainer(
     asked = classes if isinstance(classes, list | tuple) else [classes]
     if any(map(callable, asked)) or asks_for_objects(classes):
         raise InvalidArgumentError(
-            f"{file.name!r} explains classes, neither functions nor objects; set `classes` to names or indices"
+            f"{file.name!r} explains classes, not functions or objects; set `classes` to names or indices"
         )
     description = file.description
     record = description.record
@@ -116,12 +116,10 @@ def open_for(model: Mapping[str, Any], settings: Mapping[str, Any]) -> CompiledE
     for name, value in given.items():
         if name not in _AT_RUN and value not in _UNSET and value not in may_be.get(name, ()):
             raise InvalidArgumentError(
-                f"{file.name!r} holds {held}, and `{name}` was settled when it was exported: leave it out, or "
-                f"export the network again with `{name}`"
+                f"{file.name!r} holds {held}, and `{name}` was settled when it was exported; leave it out, "
+                "or export the network again with it"
             )
-    return open_explainer(
-        model["name"], **{name: settings[name] for name in _AT_RUN if name in settings}
-    )
+    return open_explainer(model["name"], **{name: settings[name] for name in _AT_RUN if name in settings})
 
 
 def load_graphs(file: ExportedFile, entries: GraphEntries, precision: str) -> CompiledGraphs:
@@ -141,7 +139,9 @@ def load_graphs(file: ExportedFile, entries: GraphEntries, precision: str) -> Co
     weights = _tensor(file.read(description.weights)) if description.weights else None
 
     def read(name: str) -> openvino.Model:
-        return core().read_model(content[name]) if weights is None else core().read_model(content[name], weights)
+        return (
+            core().read_model(content[name]) if weights is None else core().read_model(content[name], weights)
+        )
 
     try:
         head = read(entries.head)

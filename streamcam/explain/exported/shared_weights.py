@@ -36,7 +36,8 @@ class SharedWeights:
             if "offset" in data.attrib and "size" in data.attrib:
                 begin, length = int(data.attrib["offset"]), int(data.attrib["size"])
                 data.attrib["offset"] = str(self._place(arrays[begin : begin + length]))
-        return ElementTree.tostring(graph.getroot(), encoding="utf-8", xml_declaration=True)
+        text: bytes = ElementTree.tostring(graph.getroot(), encoding="utf-8", xml_declaration=True)
+        return text
 
     def content(self) -> bytes:
         """Return all arrays."""

@@ -10,19 +10,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from streamcam.errors import InvalidArgumentError, ModelError, OutputExistsError, SinkError, map_errors, unknown_name
+from streamcam.errors import InvalidArgumentError, ModelError, OutputExistsError, SinkError, map_errors
 from streamcam.explain.activities import announce
 from streamcam.explain.backends.backbone import describe_device
 from streamcam.explain.compiled.graphs import CompiledGraphs
 from streamcam.explain.compiled.record import Record
-from streamcam.explain.compiled.tracing import TracedGraphs, TracingError, reason_against, record_of, trace_graphs
+from streamcam.explain.compiled.tracing import (
+    TracedGraphs,
+    TracingError,
+    reason_against,
+    record_of,
+    trace_graphs,
+)
 from streamcam.explain.exported.container import (
-    FORMATS,
     SUFFIX,
     Description,
     ExportedFile,
     GraphEntries,
-    is_exported,
+    check_export,
     write_exported,
 )
 from streamcam.explain.exported.opening import load_graphs
@@ -80,8 +85,8 @@ def export_explainer(
     record = record_of(explainer)
     if record is None:
         raise InvalidArgumentError(
-            f"{explainer.model.name} by {explainer.method!r} cannot be exported: {reason}; export a classifier "
-            "by a method of one pass, as gradcam, with `device='cpu'`"
+            f"{explainer.model.name} by {explainer.method!r} cannot be exported: {reason}; classifiers "
+            "can be, by methods of one pass, as gradcam, with `device='cpu'`"
         )
     traced = {size: _trace(explainer, record, size) for size in _sizes(record, shapes)}
     graphs, weights, entries = _as_openvino(traced)
@@ -106,26 +111,6 @@ def export_explainer(
         finally:
             unfinished.unlink(missing_ok=True)
     return description
-
-
-def check_export(path: Path, shapes: Sequence[Size], format: str) -> None:
-    """Check how an explainer is to be exported, before it is loaded.
-
-    Args:
-        path: As for `export_explainer`, as the others.
-        shapes: (width, height) of frames.
-        format: Format of the graphs.
-
-    Raises:
-        InvalidArgumentError: if something cannot be used.
-    """
-    if not is_exported(path):
-        raise InvalidArgumentError(f"{str(path)!r} does not end in {SUFFIX}; name it as net{SUFFIX}")
-    if format not in FORMATS:
-        raise unknown_name("format", format, FORMATS)
-    for width, height in shapes:
-        if width < 1 or height < 1:
-            raise InvalidArgumentError(f"`shapes` are widths and heights of frames, not {width}:{height}")
 
 
 def _sizes(record: Record, shapes: Iterable[Size]) -> list[Size]:
@@ -161,9 +146,7 @@ def _as_openvino(
             entries[backbones[id(model)]] = weights.save(model)
         head, maps = f"head-{size}.xml", f"maps-{size}.xml"
         entries[head], entries[maps] = weights.save(each.head), weights.save(each.maps)
-        graphs.append(
-            GraphEntries(width, height, backbones[id(model)], head, maps, each.backbone.precision)
-        )
+        graphs.append(GraphEntries(width, height, backbones[id(model)], head, maps, each.backbone.precision))
     entries[_WEIGHTS] = weights.content()
     return tuple(graphs), _WEIGHTS, entries
 
@@ -181,8 +164,8 @@ def _verify(file: ExportedFile, traced: dict[Size, TracedGraphs]) -> None:
         found = load_graphs(file, entries, entries.precision)
         if not _agree(found, expected, check_images(entries.height, entries.width, record.batch_size)):
             raise ModelError(
-                f"what was written for inputs of {entries.width}x{entries.height} computes something else than "
-                "the network; nothing was kept"
+                f"what was written for inputs of {entries.width}x{entries.height} computes something else "
+                "than the network; nothing was kept"
             )
 
 
