@@ -74,7 +74,7 @@ def export_command(
     """Write a network, its gradients and a method into one file, which runs without PyTorch.
 
     MODEL is what --model takes; the built-in network if it is left out. The file is checked against PyTorch,
-    and goes where the network's name goes: streamcam render film.mp4 -o heat.mp4 --model net.explain
+    and goes where the network's name goes: streamcam render video.mp4 -o heat.mp4 --model net.explain
     """
     from streamcam.explain.exported.container import check_export
     from streamcam.sinks import check_output, output_size

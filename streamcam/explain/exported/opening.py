@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 _UNSET: tuple[object, ...] = (None, (), [], "", False, "auto", "default")
-"""What parameters are that nobody gave."""
+"""Values of parameters that nobody gave."""
 
 _AT_RUN = ("classes", "against", "top_k", "precision", "fit")
 """Settings that are chosen when an exported explainer is opened."""
