@@ -34,7 +34,7 @@ _OTHER_PREFIXES = {
     "open_clip": "clip:",
     "openclip": "clip:",
 }
-"""What people write before a colon, though it is no module of theirs → the prefix that it stands for."""
+"""A word that people write before a colon, though it is no module of theirs → the prefix it stands for."""
 
 
 def check_name(name: str) -> None:

@@ -112,7 +112,7 @@ class Catalog:
     names: Callable[[], tuple[str, ...]]
     """Their names without the prefix; none if the library is not installed."""
     needs: str = ""
-    """What they need besides their name, as the end of a sentence."""
+    """Other arguments that they need, as the end of a sentence."""
 
 
 CATALOGS: dict[str, Catalog] = {
