@@ -60,10 +60,10 @@ def load_explainer(
         return in_torch()
     record = store.record()
     if record is None:
-        from streamcam.explain.compiled.tracing import record_of
+        from streamcam.explain.compiled.tracing import has_heavy_head, record_of
 
         record = record_of(in_torch())
-        if record is None:
+        if record is None or has_heavy_head(in_torch()):
             return in_torch()
         store.save_record(record)
 
