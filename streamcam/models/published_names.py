@@ -14,7 +14,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-PACKAGED = ("efficientnet_lite0", "efficientnet_lite2")
+from streamcam.models.default_model import DEFAULT_MODEL
+
+PACKAGED = (DEFAULT_MODEL, "efficientnet_lite2")
 """Networks that are built here, whose weights come in packages of Python."""
 
 _TORCHVISION_ROW = re.compile(r"^@register_model\(\)\n(?:.*\n)*?def (\w+)\(", re.MULTILINE)

@@ -13,9 +13,6 @@ from streamcam.models.published_names import PACKAGED
 from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
 from streamcam.models.weights import check_sha256, read_state_dict
 
-DEFAULT_MODEL = "efficientnet_lite0"
-"""A literal, because the command line reads it from the source text."""
-
 VARIANTS = dict(zip(PACKAGED, (LITE0, LITE2), strict=True))
 
 
