@@ -172,9 +172,8 @@ class ClockSource(Source):
 @contextlib.contextmanager
 def serving(source: Source, transport: str) -> Iterator[Page]:
     """Run a session with a page and the default network."""
-    page = Page(
-        PageSettings(port=0, key=KEY, transport=transport), source if isinstance(source, LentCamera) else None
-    )
+    cameras = {"browser": source} if isinstance(source, LentCamera) else None
+    page = Page(PageSettings(port=0, key=KEY, transport=transport), cameras)
     session = LiveSession(source, Explainers(build_from_model({})), [page])
     thread = threading.Thread(target=session.run)
     thread.start()
