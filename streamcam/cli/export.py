@@ -18,6 +18,7 @@ from streamcam.cli.options import (
     exported_model_options,
     option,
 )
+from streamcam.cli.options.values import read_model
 from streamcam.cli.outcome import human_size
 from streamcam.cli.output import say
 from streamcam.cli.progress import ProgressLine, showing_activities
@@ -38,7 +39,9 @@ def _read_shapes(
 
 
 @click.command("export", short_help="Write a network for machines without PyTorch.")
-@click.argument("model_name", metavar="[MODEL]", default=defaults_of("load_model")["name"])
+@click.argument(
+    "model_name", metavar="[MODEL]", default=defaults_of("load_model")["name"], callback=read_model
+)
 @option("-o", "--output", required=True, metavar="FILE.explain", help="The file to write.")
 @option("--overwrite", is_flag=True, help="Replace an existing file.")
 @option(

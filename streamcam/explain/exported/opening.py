@@ -74,6 +74,7 @@ def open_explainer(
     record = dataclasses.replace(
         record,
         fit=fit or record.fit,
+        precision=_precision(file, description.graphs[0], precision),
         identity={**record.identity, "fit": fit or record.fit, "precision": precision},
     )
 

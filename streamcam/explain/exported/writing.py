@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -91,7 +92,7 @@ def export_explainer(
     traced = {size: _trace(explainer, record, size) for size in _sizes(record, shapes)}
     graphs, weights, entries = _as_openvino(traced)
     description = Description(
-        record=record,
+        record=dataclasses.replace(record, layers=(record.target_layer,), methods=(record.method,)),
         method=explainer.settings["method"],
         format=format,
         graphs=graphs,
