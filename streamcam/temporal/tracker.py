@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
 
@@ -27,6 +28,8 @@ class _PendingFrame:
 
     thumbnail: ByteArray
     starts_shot: bool
+    is_due: bool = True
+    """Whether the frame is explained."""
     probabilities: FloatArray | None = None
     """The input of the ranking, float32 (classes,)."""
     ranking: NDArray[np.int64] | None = None
@@ -45,11 +48,13 @@ class Tracker:
     finds objects, `follow`, and last through `complete`; several frames may be pending, in order.
     """
 
-    def __init__(self, settings: TemporalSettings) -> None:
+    def __init__(self, settings: TemporalSettings, skipped: int | None = None) -> None:
         """Start a video.
 
         Args:
             settings: Which frames to explain, and how labels and cuts are handled.
+            skipped: In the middle of a video: how many frames were skipped since the last one that was
+                explained; None at its beginning.
 
         Raises:
             InvalidArgumentError: if a setting cannot be used.
@@ -62,7 +67,7 @@ class Tracker:
         self._values = NumberSmoothing(settings.label_hold_s)
         self._objects = ObjectTracker()
         self._every = settings.every
-        self._skipped: int | None = None
+        self._skipped = skipped
         self._pending: dict[int, _PendingFrame] = {}
         self._last: Explanation | None = None
 
@@ -70,12 +75,15 @@ class Tracker:
         """Look at the next frame and decide whether to explain it.
 
         Returns:
-            Whether to explain it: every Nth frame, and each that starts a shot.
+            Whether to explain it: every Nth frame, and each that starts a shot. A frame that is pending
+            already changes nothing.
         """
+        if frame.index in self._pending:
+            return self._pending[frame.index].is_due
         thumbnail = make_thumbnail(frame.image)
         starts_shot = self._cuts is not None and self._cuts.update(thumbnail, frame.time_s)
-        self._pending[frame.index] = _PendingFrame(thumbnail, starts_shot)
         is_due = self._skipped is None or starts_shot or self._skipped + 1 >= self._every
+        self._pending[frame.index] = _PendingFrame(thumbnail, starts_shot, is_due)
         self._skipped = 0 if is_due else (self._skipped or 0) + 1
         return is_due
 
@@ -239,6 +247,15 @@ class Tracker:
             assert self._last is not None, "the first frame is always explained"
             explanation = _skipped(self._last, frame)
         return _completed(explanation, pending)
+
+    def adopt(self, other: Tracker) -> None:
+        """Go on from the state of another tracker of the same video, which stays as it is."""
+        vars(self).update(copy.deepcopy(vars(other)))
+
+    @property
+    def first_pending(self) -> int | None:
+        """The index of the first frame that is not complete; None if all are."""
+        return min(self._pending, default=None)
 
     def for_network(self, number: int, frames: Sequence[Frame]) -> Tracker:
         """Return a tracker of the same video for another network that explains the same frames.
