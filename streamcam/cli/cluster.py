@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ClusterOptions:
-    """What the command line says about a cluster."""
+    """The options of a cluster."""
 
     address: str
     """As in `streamcam.cluster.RayCluster`."""

@@ -21,7 +21,7 @@ from streamcam.pipeline.parts.worker import ExplainedBatch, ExplainedPart
 _log = logging.getLogger("streamcam.cluster")
 
 _POLL_S = 0.2
-_TOLD_EVERY_S = 1.0
+_SHOWN_EVERY_S = 1.0
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -29,7 +29,7 @@ class _Call:
     """Something that a worker does."""
 
     answer: Any
-    """What Ray gives its answer for."""
+    """A reference to its answer."""
     worker: RayWorker
     task: PartTask | None
     """The part that it explains; None while it begins with the video."""
@@ -78,7 +78,7 @@ class RayPartPool:
         self._attempts: collections.Counter[PartTask] = collections.Counter()
         self._failed_starts = 0
         self._done: dict[PartTask, ExplainedPart | StreamcamError] = {}
-        self._told_s = time.monotonic()
+        self._shown_s = time.monotonic()
 
     @property
     def workers(self) -> int:
@@ -131,7 +131,7 @@ class RayPartPool:
                 if call in self._calls:  # its worker may be lost since
                     self._collect(call)
             self._hand_out()
-            self._tell()
+            self._show()
         outcome = self._done.pop(task)
         if isinstance(outcome, StreamcamError):
             raise outcome
@@ -196,12 +196,12 @@ class RayPartPool:
         worker.begin()
         self._calls.append(_Call(worker.loading, worker, None, is_loading=True))
 
-    def _tell(self) -> None:
+    def _show(self) -> None:
         """Say now and then how many frames are explained."""
-        if time.monotonic() - self._told_s < _TOLD_EVERY_S:
+        if time.monotonic() - self._shown_s < _SHOWN_EVERY_S:
             return
         count = sum(self._counts())
-        self._told_s = time.monotonic()
+        self._shown_s = time.monotonic()
         self._on_activity(f"explaining on {self._count} workers: {count} of {self.frames} frames")
 
     def _counts(self) -> Iterator[int]:

@@ -18,7 +18,7 @@ MOST_ATTEMPTS = 3
 """A file or part whose workers are lost this many times is given up."""
 
 _CALLS_AT_ONCE = 4
-"""What is rendered, what is explained again, and questions about both."""
+"""One render or part, a part that is explained again, and questions about both."""
 
 _OWN = ("device", "backend", "precision", "batch")
 """The only differences that machines may have: names of parts of an explainer's identity."""

@@ -1,4 +1,4 @@
-"""What a tracker was asked about a batch and answered, so that another tracker can be asked the same."""
+"""Recording the calls of a tracker for a batch and its answers, to ask another tracker the same."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class RecordingTracker(Tracker):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Relevance:
-    """What an explanation depends on of a tracker's answers."""
+    """The answers of a tracker that an explanation depends on."""
 
     ranks: frozenset[int] | None = None
     """The ranks whose classes are explained; None for all."""

@@ -25,7 +25,7 @@ from streamcam.temporal import Relevance, TemporalSettings, Tracker, replay
 _log = logging.getLogger("streamcam.cluster")
 
 PARTS_AHEAD = 2
-"""So many parts for each worker are explained ahead: explanations that wait to be drawn stay in memory."""
+"""How many parts for each worker are explained ahead: explanations that wait to be drawn stay in memory."""
 
 _BATCHES_AGAIN = 4
 """How many batches of a part are explained again at first; twice as many each time that they are too few."""

@@ -20,12 +20,12 @@ from streamcam.sources import open_source
 from streamcam.temporal import RecordingTracker, Tracker, TrackerCall
 
 _FRAMES_AHEAD = 16
-"""So many frames are decoded while others are explained."""
+"""How many frames are decoded while others are explained."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FrameMark:
-    """What tells a frame from others."""
+    """The number, time and image of a frame, to compare."""
 
     index: int
     pts: int
@@ -49,7 +49,7 @@ class ExplainedBatch:
     marks: tuple[FrameMark, ...]
     """Its frames, without those that were skipped."""
     calls: tuple[TrackerCall, ...]
-    """What a tracker was asked, and its answers."""
+    """Calls of a tracker, and its answers."""
     explanations: tuple[Explanation, ...]
 
 
