@@ -14,9 +14,9 @@ from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError,
 from streamcam.models.base import Model
 from streamcam.models.classifier import Activation
 from streamcam.models.compiled import start_evaluating
+from streamcam.models.default_model import DEFAULT_MODEL
 from streamcam.models.families import FAMILIES
 from streamcam.models.families.base import ModelInfo
-from streamcam.models.families.bundled import DEFAULT_MODEL
 from streamcam.models.labels import imagenet_labels, read_labels
 from streamcam.models.prompts import check_prompts, refuse_prompts
 from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest

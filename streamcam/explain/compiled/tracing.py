@@ -7,6 +7,7 @@ only if it computes what torch computes.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import warnings
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ import torch
 from torch import nn
 
 from streamcam.explain.activities import announce
+from streamcam.explain.backends.backbone import OpenVinoBackbone
 from streamcam.explain.compiled.decompositions import decompositions
 from streamcam.explain.compiled.graphs import CompiledGraphs
 from streamcam.explain.compiled.record import CompiledModel, Record
@@ -25,7 +27,7 @@ from streamcam.explain.hooks import evaluating
 from streamcam.explain.methods import METHODS
 from streamcam.explain.objectives import Objective
 from streamcam.explain.precision_check import close_to
-from streamcam.models import Classifier
+from streamcam.models import Classifier, stage_layers
 from streamcam.models.check_images import check_images
 from streamcam.models.geometry import Size
 from streamcam.models.openvino_runtime import load_openvino
@@ -45,21 +47,36 @@ _TOLERANCE = 1e-4
 """How far from torch's scores and maps those of the graphs may be, as a fraction of the largest."""
 
 
+def reason_against(explainer: Explainer) -> str | None:
+    """Return why an explainer cannot be compiled, as part of a sentence; None if it may be."""
+    model, method = explainer.model, METHODS[explainer.method]
+    if type(model) is not Classifier:
+        return f"{model.name} is no classifier of images"
+    if (
+        not set(method.needs) <= {"activations", "gradients"}
+        or method.criterion is not None
+        or method.looks_at_values
+    ):
+        return f"method {explainer.method!r} does more than one pass through the layer"
+    if explainer.runner.split is None:
+        return f"OpenVINO does not run it: {explainer.backend_reason}"
+    return None
+
+
+def has_heavy_head(explainer: Explainer) -> bool:
+    """Return whether what follows the target layer is too large to be kept in the cache."""
+    split = explainer.runner.split
+    return split is not None and split.head_parameters > _LARGEST_HEAD
+
+
 def record_of(explainer: Explainer) -> Record | None:
     """Describe an explainer for compiling; None if it cannot be compiled.
 
     Args:
         explainer: Of a classifier, whose backbone runs on OpenVINO.
     """
-    model, method, split = explainer.model, METHODS[explainer.method], explainer.runner.split
-    if (
-        type(model) is not Classifier
-        or split is None
-        or not set(method.needs) <= {"activations", "gradients"}
-        or method.criterion is not None
-        or method.looks_at_values
-        or split.head_parameters > _LARGEST_HEAD
-    ):
+    model, split = explainer.model, explainer.runner.split
+    if reason_against(explainer) is not None or split is None or not isinstance(model, Classifier):
         return None
     spec = model.input
     return Record(
@@ -81,19 +98,34 @@ def record_of(explainer: Explainer) -> Record | None:
         device="CPU",
         has_large_head=split.head_threads > 1,
         notes=tuple(explainer.notes),
+        layers=stage_layers(explainer.prepared.probe.layers, explainer.target_layer),
+        methods=tuple(METHODS),
+        precision=split.precision,
         identity=explainer.identity(),
     )
 
 
-def compile_graphs(
-    explainer: Explainer, record: Record, store: ExplanationStore, size: Size
-) -> CompiledGraphs | None:
-    """Compile an explanation for images of a size, and keep it in the cache.
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class TracedGraphs:
+    """The graphs for images of one shape, which compute what torch computes."""
+
+    backbone: OpenVinoBackbone
+    """From pixels to features, in the precision that this shape tolerates."""
+    entry: str | None
+    """Name of the converted network in the cache; None if it is not kept."""
+    head: openvino.Model
+    """As for `CompiledGraphs`."""
+    maps: openvino.Model
+    """As for `CompiledGraphs`."""
+    compiled: CompiledGraphs
+
+
+def trace_graphs(explainer: Explainer, record: Record, size: Size) -> TracedGraphs | None:
+    """Trace and convert an explanation for images of a size.
 
     Args:
         explainer: Explains them in torch.
         record: Describes it.
-        store: Where it is kept.
         size: (width, height) of the network's input.
 
     Returns:
@@ -106,9 +138,7 @@ def compile_graphs(
     announce(f"compiling the explanation for {width}x{height}, once")
     with torch.inference_mode(False), evaluating(explainer.model.module):
         pixels = check_images(height, width, record.batch_size)
-        backbone, entry = split.backbone_for(pixels)  # in the precision that this shape tolerates
-        if entry is None:
-            return None
+        backbone, entry = split.backbone_for(pixels)
         features = [torch.from_numpy(values) for values in backbone.run(pixels, record.batch_size)]
         head = _convert(_scores_of(split), [*features])
         with torch.no_grad():
@@ -129,8 +159,34 @@ def compile_graphs(
         if not _agrees(explainer, graphs, split, pixels):
             _logger.info("the compiled explanation differs from torch's, so torch explains")
             return None
-    store.save_graphs(size, backbone=entry, precision=backbone.precision, head=head, maps=maps)
-    return graphs
+    return TracedGraphs(backbone, entry, head, maps, graphs)
+
+
+def compile_graphs(
+    explainer: Explainer, record: Record, store: ExplanationStore, size: Size
+) -> CompiledGraphs | None:
+    """Compile an explanation for images of a size, and keep it in the cache.
+
+    Args:
+        explainer: Explains them in torch.
+        record: Describes it.
+        store: Where it is kept.
+        size: (width, height) of the network's input.
+
+    Returns:
+        None where it cannot be traced or converted, or computes something else than torch.
+    """
+    traced = trace_graphs(explainer, record, size)
+    if traced is None or traced.entry is None:
+        return None
+    store.save_graphs(
+        size,
+        backbone=traced.entry,
+        precision=traced.backbone.precision,
+        head=traced.head,
+        maps=traced.maps,
+    )
+    return traced.compiled
 
 
 def _agrees(explainer: Explainer, graphs: CompiledGraphs, split: SplitNetwork, pixels: Any) -> bool:

@@ -12,9 +12,6 @@ from streamcam.models.families.base import ModelFamily, ModelInfo
 from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
 from streamcam.models.weights import check_sha256, read_state_dict
 
-DEFAULT_MODEL = "efficientnet_lite0"
-"""A literal, because the command line reads it from the source text."""
-
 VARIANTS = {variant.name: variant for variant in (LITE0, LITE2)}
 
 
