@@ -107,7 +107,8 @@ def compare_command(
     judge = _judge(panes, source, settings) if scores else None
     load = functools.partial(_load_panes, panes, model, explainer, judge)
     with plan_render(source, output, settings, panes) as plan:
-        return render_file(plan, load, source, output, quiet=quiet, at=explainer["at"])
+        names = panes.models or [model["name"]]
+        return render_file(plan, load, source, output, quiet=quiet, at=explainer["at"], models=names)
 
 
 def _load_panes(

@@ -132,7 +132,9 @@ def render_command(
     if ray is not None:
         raise InvalidArgumentError("`cluster` renders several files, each on one machine; give a folder")
     with plan_render(sources[0], output, settings) as plan:
-        return render_file(plan, load, sources[0], output, quiet=quiet, at=explainer["at"])
+        return render_file(
+            plan, load, sources[0], output, quiet=quiet, at=explainer["at"], models=[model["name"]]
+        )
 
 
 def render_file(
@@ -144,6 +146,7 @@ def render_file(
     quiet: bool,
     activity: str = "explaining",
     at: Sequence[float] | None = None,
+    models: Sequence[str] = (),
 ) -> int:
     """Run the render of one file, and print what became of it.
 
@@ -155,14 +158,19 @@ def render_file(
         quiet: Whether to print errors only.
         activity: The word for what happens to the first frames.
         at: A place that must lie in the frame, in pixels; None for none.
+        models: Names of the networks that will be loaded.
 
     Returns:
         The exit code.
 
     Raises:
-        InvalidArgumentError: if the place does not, before anything is loaded.
+        InvalidArgumentError: if the place does not, or a network looks at clips and this is a still image,
+            before anything is loaded.
     """
-    with run_plan(plan, load, output, quiet=quiet, activity=activity, at=at) as (result, signals):
+    with run_plan(plan, load, output, quiet=quiet, activity=activity, at=at, models=models) as (
+        result,
+        signals,
+    ):
         if not quiet:
             print_result(result, plan.settings)
         return print_outcome(result, source, signals)
@@ -177,6 +185,7 @@ def run_plan(
     quiet: bool,
     activity: str = "explaining",
     at: Sequence[float] | None = None,
+    models: Sequence[str] = (),
 ) -> Iterator[tuple[RenderResult, SignalCount]]:
     """Run the render of one file, with progress, and handle signals until the context is left.
 
@@ -187,17 +196,25 @@ def run_plan(
         quiet: Whether to show no progress.
         activity: The word for what happens to the first frames.
         at: A place that must lie in the frame, in pixels; None for none.
+        models: Names of the networks that will be loaded.
 
     Yields:
         The result, and how many signals came.
 
     Raises:
-        InvalidArgumentError: if the place does not, before anything is loaded.
+        InvalidArgumentError: if the place does not, or a network looks at clips and this is a still image,
+            before anything is loaded.
     """
     if at is not None:
         from streamcam.frames import check_inside
 
         check_inside(at, plan.info.width, plan.info.height)
+    if plan.info.is_still:
+        from streamcam.models.model_names import takes_clips
+        from streamcam.pipeline.outputs import check_moving
+
+        for name in filter(takes_clips, models):
+            check_moving(plan.info, name)
     resume = plan.settings.resume
     signals = SignalCount()
     with contextlib.ExitStack() as handling:
