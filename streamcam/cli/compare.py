@@ -16,6 +16,7 @@ from streamcam.cli.options import (
     encoding_options,
     explainer_options,
     localization_options,
+    naming_prompts,
     option,
     overlay_options,
     part_options,
@@ -118,7 +119,8 @@ def _load_panes(
     judge: Callable[[Explainer, ProgressLine], Mapping[str, str]] | None,
     line: ProgressLine,
 ) -> PaneExplainer:
-    explainers = load_explainers(model, explainer, line, comparison.models)
+    with naming_prompts(bool(model["prompts"]) and comparison.classes == model["prompts"]):
+        explainers = load_explainers(model, explainer, line, comparison.models)
     from streamcam.explain import PaneExplainer
 
     figures = None if judge is None else judge(explainers[0], line)

@@ -65,7 +65,9 @@ def test_what_cannot_be_compared_is_refused_before_the_network_is_loaded(
         (["--layers", "features,futures"], "unknown layer 'futures'"),
         (["--classes", "tabby,zzz"], "unknown class 'zzz'"),
         (["--models", "efficientnet_lite0,resnot"], "unknown model 'resnot'"),
-        (["--prompts", "a cat,a cup"], "--prompt"),
+        (["--prompts", "a cat,a cup"], "error: --prompts is for networks"),
+        (["--prompts", "a cat,a cat"], "a prompt is there twice; check --prompts"),
+        (["--methods", "cam,fem", "--prompt", "a cat"], "error: --prompt is for networks"),
     ],
 )
 def test_what_the_network_does_not_have_is_refused_and_leaves_nothing(
