@@ -92,6 +92,7 @@ def compare_command(
     from streamcam.pipeline.render import plan_render
 
     compared, model, explainer = take_comparison(comparison, model, explainer)
+    prompted = bool(model["prompts"]) and compared["classes"] == model["prompts"]
     panes = Comparison(**compared)
     settings = render_settings(
         part=part,
@@ -106,7 +107,7 @@ def compare_command(
         resume=resume,
     )
     judge = _judge(panes, source, settings) if scores else None
-    load = functools.partial(_load_panes, panes, model, explainer, judge)
+    load = functools.partial(_load_panes, panes, model, explainer, judge, prompted)
     with plan_render(source, output, settings, panes) as plan:
         names = panes.models or [model["name"]]
         return render_file(plan, load, source, output, quiet=quiet, at=explainer["at"], models=names)
@@ -117,9 +118,10 @@ def _load_panes(
     model: dict[str, Any],
     explainer: dict[str, Any],
     judge: Callable[[Explainer, ProgressLine], Mapping[str, str]] | None,
+    prompted: bool,
     line: ProgressLine,
 ) -> PaneExplainer:
-    with naming_prompts(bool(model["prompts"]) and comparison.classes == model["prompts"]):
+    with naming_prompts(prompted):
         explainers = load_explainers(model, explainer, line, comparison.models)
     from streamcam.explain import PaneExplainer
 

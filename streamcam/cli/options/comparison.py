@@ -97,6 +97,9 @@ def take_comparison(
     for several, values, single, value in pairs:
         if values and value:
             raise InvalidArgumentError(f"{several} and {single} cannot be combined; leave one out")
+    for prompt in prompts:
+        if prompts.count(prompt) > 1:
+            raise InvalidArgumentError(f"--prompts has {prompt!r} twice; name it once")
     is_default = not any(compared.values()) and not ranks and not prompts
     if is_default and explainer["method"] != "auto":
         raise InvalidArgumentError("nothing differs between panes by --method; name several with --methods")
