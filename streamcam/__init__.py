@@ -11,6 +11,7 @@ from streamcam.lazy_names import import_lazily
 
 if TYPE_CHECKING:
     from streamcam.audits import AuditResult, AuditSettings, audit
+    from streamcam.cluster import RayCluster
     from streamcam.errors import StreamcamError
     from streamcam.evaluation import EvaluationResult, EvaluationSettings, evaluate
     from streamcam.evidence import Evidence, open_evidence
@@ -49,6 +50,7 @@ _HOMES = {
     "maximize": "streamcam.synthesis",
     "AuditSettings": "streamcam.audits",
     "audit": "streamcam.audits",
+    "RayCluster": "streamcam.cluster",
     "Candidates": "streamcam.models",
     "Comparison": "streamcam.panes",
     "Detector": "streamcam.models",
@@ -119,6 +121,7 @@ __all__ = [
     "Overlay",
     "OverlaySettings",
     "Prediction",
+    "RayCluster",
     "Region",
     "RenderManyResult",
     "RenderPlan",
