@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 import streamcam
 
-SIDE, BATCH, RATE = 128, 32, 25
+SIDE, BATCH, RATE = 128, 24, 25
 COLORS = {"red": (215, 60, 50), "blue": (60, 90, 215), "yellow": (225, 205, 60), "green": (50, 160, 70)}
 SHAPES = ("circle", "square", "triangle")
 CAPTIONS = tuple(f"a {color} {shape}" for color, shape in itertools.product(COLORS, SHAPES))
@@ -167,14 +167,14 @@ def main() -> int:
     """Train, measure, and perhaps render."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--tower", choices=TOWERS, default="resnet")
-    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--steps", type=int, default=320)
     parser.add_argument("--images", type=int, default=150)
     parser.add_argument("--method", default="gradcam")
     parser.add_argument("--layer", default="auto")
     parser.add_argument("--weights", type=Path, help="keep what was trained here, and use it again")
     parser.add_argument("--video", type=Path, help="also render a film with two prompts to this file")
     options = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # images this small are not worth sharing
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         name = register(options.tower, folder)

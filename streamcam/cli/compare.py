@@ -110,7 +110,7 @@ def compare_command(
     load = functools.partial(_load_panes, panes, model, explainer, judge, prompted)
     with plan_render(source, output, settings, panes) as plan:
         names = panes.models or [model["name"]]
-        return render_file(plan, load, source, output, quiet=quiet, at=explainer["at"], models=names)
+        return render_file(plan, load, source, quiet=quiet, at=explainer["at"], models=names)
 
 
 def _load_panes(

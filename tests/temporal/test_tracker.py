@@ -106,7 +106,9 @@ def test_frames_left_out_count_in_the_labels_as_if_probabilities_had_changed_eve
             between_s = [(index - 2) / 10, (index - 1) / 10] if index else []
             expected = hold.update(row, index / 10, 2, between_s)[1]
             found = tracker.complete(one, explanation_of(index)).smoothed_predictions
-            assert [label.probability for label in found] == pytest.approx(sorted(expected)[:1:-1], abs=1e-6)
+            assert [label.probability for label in found] == pytest.approx(
+                [expected[label.index] for label in found], abs=1e-6
+            )
         else:
             tracker.complete(one, None)
 
