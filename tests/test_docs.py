@@ -166,3 +166,10 @@ def test_programs_use_names_that_exist(block: Block) -> None:
 @pytest.mark.parametrize("script", [command.split()[0] for command in SCRIPTS])
 def test_scripts_exist(script: str) -> None:
     assert (ROOT / script).stat().st_mode & 0o111
+
+
+@pytest.mark.parametrize("page", [*PAGES, *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name)
+def test_links_between_files_hold_in_the_repository_too(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+    files = [link for link in links if "://" not in link and "reference/" not in link]  # made for the site
+    assert [link for link in files if not (page.parent / link).exists()] == []

@@ -16,6 +16,7 @@ from streamcam.cli.options.values import (
     NUMBER,
     read_above_zero,
     read_input_size,
+    read_model,
     read_numbers,
     read_place,
     read_rank,
@@ -98,6 +99,7 @@ _model_options = combine(
         "--model",
         "name",
         default_of="load_model",
+        callback=read_model,
         metavar="NAME",
         help="The network to explain: the built-in one, a torchvision classifier (resnet50), detection:NAME, "
         "segmentation:NAME, video:NAME for clips, timm:NAME, clip:NAME with a --prompt, hf:FOLDER, "

@@ -27,7 +27,7 @@ from streamcam.explain.hooks import evaluating
 from streamcam.explain.methods import METHODS
 from streamcam.explain.objectives import Objective
 from streamcam.explain.precision_check import close_to
-from streamcam.models import Classifier
+from streamcam.models import Classifier, stage_layers
 from streamcam.models.check_images import check_images
 from streamcam.models.geometry import Size
 from streamcam.models.openvino_runtime import load_openvino
@@ -98,6 +98,9 @@ def record_of(explainer: Explainer) -> Record | None:
         device="CPU",
         has_large_head=split.head_threads > 1,
         notes=tuple(explainer.notes),
+        layers=stage_layers(explainer.prepared.probe.layers, explainer.target_layer),
+        methods=tuple(METHODS),
+        precision=split.precision,
         identity=explainer.identity(),
     )
 
