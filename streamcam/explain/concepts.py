@@ -17,7 +17,7 @@ _MOST_PLACES = 4096
 """Places of all these frames together that are looked at; more would only take memory and time."""
 
 _FIRST, _STRIDE = 8, 16
-"""Without a sample of the video: each of the first frames counts, later on one in so many."""
+"""Without a sample of the video: each of the first frames counts, later on every 16th one."""
 
 _MOVED = 0.98
 """Cosine similarity below which a concept is named again."""
@@ -127,7 +127,7 @@ class Concepts:
         if self._named is None or _similarity(self._basis, self._named) < _MOVED:
             planes = self._basis[:, :, None, None].expand(-1, -1, *activations.shape[2:])
             best = answer(planes).argmax(dim=1).tolist()
-            self.names = _told_apart([self._labels[index] for index in best])
+            self.names = _distinct([self._labels[index] for index in best])
             self._named = self._basis.clone()
 
 
@@ -136,7 +136,7 @@ def _similarity(first: torch.Tensor, second: torch.Tensor) -> float:
     return float(torch.cosine_similarity(first, second, dim=1).min())
 
 
-def _told_apart(names: Sequence[str]) -> list[str]:
+def _distinct(names: Sequence[str]) -> list[str]:
     """Number names that are there several times: ``cup``, ``cup (2)``."""
     counts: collections.Counter[str] = collections.Counter()
     apart = []

@@ -205,7 +205,7 @@ METHODS: dict[str, Method] = {
         dff,
         "Deep Feature Factorization",
         "https://arxiv.org/abs/1806.10206",
-        "The parts that the network sees, each in a color of its own, named by the class it speaks for.",
+        "The parts that the network sees, each in its color, named by the class it speaks for.",
         looks_at_values=True,
         most={"concepts": MOST_CONCEPTS},
     ),
