@@ -28,7 +28,7 @@ from streamcam.pipeline.settings import RenderSettings
 from streamcam.pipeline.stopwatch import Stopwatch
 from streamcam.pipeline.stream import ExplainedStream, stream
 from streamcam.pipeline.workers import prefetch
-from streamcam.sinks import EvidenceSink, PaneSink, Sink, shows_images
+from streamcam.sinks import EvidenceSink, PaneSink, Sink, output_path, shows_images
 from streamcam.sources import Location, Source, SourceSettings, StopFlag, open_source
 from streamcam.temporal import PaneStabilizer, Stabilizer, stabilize
 
@@ -129,7 +129,7 @@ def plan_render(
         sinks = open_outputs(output, settings, info, drawn, undo, panes)
         return RenderPlan(
             source,
-            Path(output),
+            output_path(output),
             settings,
             stabilizer,
             localizer,
