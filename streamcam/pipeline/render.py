@@ -20,6 +20,7 @@ from streamcam.overlay import Overlay, PaneOverlay
 from streamcam.panes import Comparison
 from streamcam.pipeline.evidence_explainer import EvidenceExplainer
 from streamcam.pipeline.identification import identify_evidence, models_of
+from streamcam.pipeline.learning import let_learn
 from streamcam.pipeline.outputs import check_boxes, check_comparison, check_moving, open_outputs
 from streamcam.pipeline.results import Progress, RenderResult, note_empty_maps
 from streamcam.pipeline.resume import ResumeState, Resumption
@@ -244,6 +245,7 @@ class RenderPlan:
                 stack.callback(sinks[0].abort)
             shown = str(self.output) if shows_images(self.output) else None
             identify_evidence(sinks, explainer, self.settings, shown)
+            let_learn(explainer, self.info, self.settings.source)
             stages = explainer if resumption is None else resumption.explainer
             # Evidence has been through the tracker already.
             temporal = None if isinstance(explainer, EvidenceExplainer) else self.settings.temporal
