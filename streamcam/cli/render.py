@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     "--output",
     required=True,
     metavar="FILE",
-    help="The file to write; its suffix chooses the format. For several inputs a folder, or a name that "
-    "holds {stem}, {name}, {parent} or {number}.",
+    help="The file to write; its suffix chooses the format, or hls:FOLDER for HLS. For several inputs a "
+    "folder, or a name that holds {stem}, {name}, {parent} or {number}.",
 )
 @option("--overwrite", is_flag=True, help="Replace existing output files.")
 @option(
@@ -146,18 +146,19 @@ def render_command(
         load: Callable[[ProgressLine], AnyExplainer] = load_here
         if cluster is not None:
             load = functools.partial(load_parts, stack, plan, cluster, model, explainer)
-        return render_file(plan, load, sources[0], output, quiet=quiet, at=explainer["at"])
+        names = [model["name"]]
+        return render_file(plan, load, sources[0], quiet=quiet, at=explainer["at"], models=names)
 
 
 def render_file(
     plan: RenderPlan,
     load: Callable[[ProgressLine], AnyExplainer],
     source: str,
-    output: str,
     *,
     quiet: bool,
     activity: str = "explaining",
     at: Sequence[float] | None = None,
+    models: Sequence[str] = (),
 ) -> int:
     """Run the render of one file, and print what became of it.
 
@@ -165,18 +166,19 @@ def render_file(
         plan: The render.
         load: Makes the explainer, and shows on the progress line what it does.
         source: The input's name.
-        output: The output's name.
         quiet: Whether to print errors only.
         activity: The word for what happens to the first frames.
         at: A place that must lie in the frame, in pixels; None for none.
+        models: Names of the networks that will be loaded.
 
     Returns:
         The exit code.
 
     Raises:
-        InvalidArgumentError: if the place does not, before anything is loaded.
+        InvalidArgumentError: if the place does not, or a network looks at clips and this is a still image,
+            before anything is loaded.
     """
-    with run_plan(plan, load, output, quiet=quiet, activity=activity, at=at) as (result, signals):
+    with run_plan(plan, load, quiet=quiet, activity=activity, at=at, models=models) as (result, signals):
         if not quiet:
             print_result(result, plan.settings)
         return print_outcome(result, source, signals)
@@ -186,38 +188,45 @@ def render_file(
 def run_plan(
     plan: RenderPlan,
     load: Callable[[ProgressLine], AnyExplainer],
-    output: str,
     *,
     quiet: bool,
     activity: str = "explaining",
     at: Sequence[float] | None = None,
+    models: Sequence[str] = (),
 ) -> Iterator[tuple[RenderResult, SignalCount]]:
     """Run the render of one file, with progress, and handle signals until the context is left.
 
     Args:
         plan: As for `render_file`, like all others.
         load: Makes the explainer.
-        output: The output's name.
         quiet: Whether to show no progress.
         activity: The word for what happens to the first frames.
         at: A place that must lie in the frame, in pixels; None for none.
+        models: Names of the networks that will be loaded.
 
     Yields:
         The result, and how many signals came.
 
     Raises:
-        InvalidArgumentError: if the place does not, before anything is loaded.
+        InvalidArgumentError: if the place does not, or a network looks at clips and this is a still image,
+            before anything is loaded.
     """
     if at is not None:
         from streamcam.frames import check_inside
 
         check_inside(at, plan.info.width, plan.info.height)
+    if plan.info.is_still:
+        from streamcam.models.model_names import takes_clips
+        from streamcam.pipeline.outputs import check_moving
+
+        for name in filter(takes_clips, models):
+            check_moving(plan.info, name)
     resume = plan.settings.resume
     signals = SignalCount()
     with contextlib.ExitStack() as handling:
         with ProgressLine(quiet=quiet) as line:
             line.ending = "keeping what is finished" if resume else "finishing the file"
-            departure = abort_message(output if resume else None)
+            departure = abort_message(str(plan.output) if resume else None)
             chosen = load(line)
             line.begin(f"{activity} the first frames")
             counted = {"progress": line.begin} if plan.info.is_still else None  # a video has its frames
@@ -228,6 +237,6 @@ def run_plan(
                 on_start=lambda running: handling.enter_context(
                     stop_on_signal(running.stop, line.announce_stop, lambda: leave(line, departure), signals)
                 ),
-                on_resume=lambda kept: line.print_above(resume_message(output, kept)),
+                on_resume=lambda kept: line.print_above(resume_message(str(plan.output), kept)),
             )
         yield result, signals
