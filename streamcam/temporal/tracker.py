@@ -30,6 +30,8 @@ class _PendingFrame:
     starts_shot: bool
     is_due: bool = True
     """Whether the frame is explained."""
+    between_s: tuple[float, ...] = ()
+    """Of one to be explained: the times of those since the last such frame."""
     probabilities: FloatArray | None = None
     """The input of the ranking, float32 (classes,)."""
     ranking: NDArray[np.int64] | None = None
@@ -67,7 +69,9 @@ class Tracker:
         self._values = NumberSmoothing(settings.label_hold_s)
         self._objects = ObjectTracker()
         self._every = settings.every
-        self._skipped = skipped
+        self._is_begun = skipped is not None
+        # The times of those that nobody saw play no part.
+        self._skipped_s = [0.0] * (skipped or 0)
         self._pending: dict[int, _PendingFrame] = {}
         self._last: Explanation | None = None
 
@@ -82,9 +86,14 @@ class Tracker:
             return self._pending[frame.index].is_due
         thumbnail = make_thumbnail(frame.image)
         starts_shot = self._cuts is not None and self._cuts.update(thumbnail, frame.time_s)
-        is_due = self._skipped is None or starts_shot or self._skipped + 1 >= self._every
-        self._pending[frame.index] = _PendingFrame(thumbnail, starts_shot, is_due)
-        self._skipped = 0 if is_due else (self._skipped or 0) + 1
+        is_due = not self._is_begun or starts_shot or len(self._skipped_s) + 1 >= self._every
+        self._is_begun = True
+        between_s = tuple(self._skipped_s) if is_due else ()
+        self._pending[frame.index] = _PendingFrame(thumbnail, starts_shot, is_due, between_s)
+        if is_due:
+            self._skipped_s = []
+        else:
+            self._skipped_s.append(frame.time_s)
         return is_due
 
     def is_cut(self, frame: Frame) -> bool:
@@ -143,7 +152,9 @@ class Tracker:
                 self._labels.restart()
                 self._values.restart()
             pending.probabilities = probabilities
-            pending.ranking, smoothed = self._labels.update(probabilities, frame.time_s, count)
+            pending.ranking, smoothed = self._labels.update(
+                probabilities, frame.time_s, count, pending.between_s
+            )
             beside = None if values is None else self._values.update(values, frame.time_s)
             pending.smoothed_predictions = tuple(
                 Prediction.of(
@@ -271,7 +282,9 @@ class Tracker:
         other = self._beside[number]
         for frame in frames:
             pending = self._pending[frame.index]
-            other._pending[frame.index] = _PendingFrame(pending.thumbnail, pending.starts_shot)
+            other._pending[frame.index] = _PendingFrame(
+                pending.thumbnail, pending.starts_shot, between_s=pending.between_s
+            )
         return other
 
 
