@@ -120,7 +120,7 @@ class TracedGraphs:
     """As for `CompiledGraphs`."""
     compiled: CompiledGraphs
     steps: tuple[torch.jit.ScriptModule, torch.jit.ScriptModule]
-    """What head and maps were converted from."""
+    """Head and maps before their conversion."""
     inputs: tuple[torch.Tensor, ...]
     """Inputs of the maps to try them with: weights of the classes, and features."""
 
