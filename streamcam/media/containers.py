@@ -135,7 +135,8 @@ _MP4 = Container(
     has_set_clock=True,
     options=_INDEX_FIRST,
     recording_options={
-        "movflags": "+frag_keyframe+empty_moov+default_base_moof",
+        # The head is delayed until it is known by how much an encoder of audio begins before the images.
+        "movflags": "+frag_keyframe+empty_moov+delay_moov+default_base_moof",
         "frag_duration": str(FRAGMENT_S * 1_000_000),
         "flush_packets": "1",
     },
