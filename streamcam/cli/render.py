@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     required=True,
     metavar="FILE",
     help="The file to write; its suffix chooses the format. For several inputs a folder, or a name that "
-    "holds {stem}, {name}, {parent} or {number}.",
+    "holds {stem}, {name}, {parent} or {number}. - is standard output.",
 )
 @option("--overwrite", is_flag=True, help="Replace existing output files.")
 @option(

@@ -21,6 +21,7 @@ from streamcam.sinks.resume.segments import SegmentStore, locked_store, open_sto
 from streamcam.sinks.resume.sink import ResumableSink, check_resumable, make_resumable
 from streamcam.sinks.sequence import SequenceSink, sequence_size
 from streamcam.sinks.sidecar import SidecarSink, open_sidecar_sink
+from streamcam.sinks.standard_output import is_standard_output
 from streamcam.sinks.table import (
     SINKS,
     Opener,
@@ -64,6 +65,7 @@ __all__ = [
     "check_resumable",
     "discard_all",
     "holds_objects",
+    "is_standard_output",
     "lock",
     "locked_store",
     "make_resumable",
