@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     "--output",
     required=True,
     metavar="FILE",
-    help="The file to write; its suffix chooses the format. For several inputs a folder, or a name that "
-    "holds {stem}, {name}, {parent} or {number}. - is standard output.",
+    help="The file to write; its suffix chooses the format; hls:FOLDER for HLS, - for standard output. For "
+    "several inputs a folder, or a name that holds {stem}, {name}, {parent} or {number}.",
 )
 @option("--overwrite", is_flag=True, help="Replace existing output files.")
 @option(
@@ -146,14 +146,13 @@ def render_command(
         load: Callable[[ProgressLine], AnyExplainer] = load_here
         if cluster is not None:
             load = functools.partial(load_parts, stack, plan, cluster, model, explainer)
-        return render_file(plan, load, sources[0], output, quiet=quiet, at=explainer["at"])
+        return render_file(plan, load, sources[0], quiet=quiet, at=explainer["at"])
 
 
 def render_file(
     plan: RenderPlan,
     load: Callable[[ProgressLine], AnyExplainer],
     source: str,
-    output: str,
     *,
     quiet: bool,
     activity: str = "explaining",
@@ -165,7 +164,6 @@ def render_file(
         plan: The render.
         load: Makes the explainer, and shows on the progress line what it does.
         source: The input's name.
-        output: The output's name.
         quiet: Whether to print errors only.
         activity: The word for what happens to the first frames.
         at: A place that must lie in the frame, in pixels; None for none.
@@ -176,7 +174,7 @@ def render_file(
     Raises:
         InvalidArgumentError: if the place does not, before anything is loaded.
     """
-    with run_plan(plan, load, output, quiet=quiet, activity=activity, at=at) as (result, signals):
+    with run_plan(plan, load, quiet=quiet, activity=activity, at=at) as (result, signals):
         if not quiet:
             print_result(result, plan.settings)
         return print_outcome(result, source, signals)
@@ -186,7 +184,6 @@ def render_file(
 def run_plan(
     plan: RenderPlan,
     load: Callable[[ProgressLine], AnyExplainer],
-    output: str,
     *,
     quiet: bool,
     activity: str = "explaining",
@@ -197,7 +194,6 @@ def run_plan(
     Args:
         plan: As for `render_file`, like all others.
         load: Makes the explainer.
-        output: The output's name.
         quiet: Whether to show no progress.
         activity: The word for what happens to the first frames.
         at: A place that must lie in the frame, in pixels; None for none.
@@ -217,7 +213,7 @@ def run_plan(
     with contextlib.ExitStack() as handling:
         with ProgressLine(quiet=quiet) as line:
             line.ending = "keeping what is finished" if resume else "finishing the file"
-            departure = abort_message(output if resume else None)
+            departure = abort_message(str(plan.output) if resume else None)
             chosen = load(line)
             line.begin(f"{activity} the first frames")
             counted = {"progress": line.begin} if plan.info.is_still else None  # a video has its frames
@@ -228,6 +224,6 @@ def run_plan(
                 on_start=lambda running: handling.enter_context(
                     stop_on_signal(running.stop, line.announce_stop, lambda: leave(line, departure), signals)
                 ),
-                on_resume=lambda kept: line.print_above(resume_message(output, kept)),
+                on_resume=lambda kept: line.print_above(resume_message(str(plan.output), kept)),
             )
         yield result, signals

@@ -20,6 +20,7 @@ from streamcam.overlay import Overlay, PaneOverlay
 from streamcam.panes import Comparison
 from streamcam.pipeline.evidence_explainer import EvidenceExplainer
 from streamcam.pipeline.identification import identify_evidence, models_of
+from streamcam.pipeline.learning import let_learn
 from streamcam.pipeline.outputs import check_boxes, check_comparison, open_outputs
 from streamcam.pipeline.results import Progress, RenderResult, note_empty_maps
 from streamcam.pipeline.resume import ResumeState, Resumption
@@ -27,7 +28,7 @@ from streamcam.pipeline.settings import RenderSettings
 from streamcam.pipeline.stopwatch import Stopwatch
 from streamcam.pipeline.stream import ExplainedStream, stream
 from streamcam.pipeline.workers import prefetch
-from streamcam.sinks import EvidenceSink, PaneSink, Sink, shows_images
+from streamcam.sinks import EvidenceSink, PaneSink, Sink, output_path, shows_images
 from streamcam.sources import Location, Source, SourceSettings, StopFlag, open_source
 from streamcam.temporal import PaneStabilizer, Stabilizer, stabilize
 
@@ -128,7 +129,7 @@ def plan_render(
         sinks = open_outputs(output, settings, info, drawn, undo, panes)
         return RenderPlan(
             source,
-            Path(output),
+            output_path(output),
             settings,
             stabilizer,
             localizer,
@@ -242,6 +243,7 @@ class RenderPlan:
                 stack.callback(sinks[0].abort)
             shown = str(self.output) if shows_images(self.output) else None
             identify_evidence(sinks, explainer, self.settings, shown)
+            let_learn(explainer, self.info, self.settings.source)
             stages = explainer if resumption is None else resumption.explainer
             # Evidence has been through the tracker already.
             temporal = None if isinstance(explainer, EvidenceExplainer) else self.settings.temporal

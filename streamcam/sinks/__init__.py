@@ -28,7 +28,9 @@ from streamcam.sinks.table import (
     SinkKind,
     SinkSettings,
     holds_objects,
+    is_one_in_a_folder,
     open_sink,
+    output_path,
     shows_images,
 )
 from streamcam.sinks.text import TextSink
@@ -65,6 +67,7 @@ __all__ = [
     "check_resumable",
     "discard_all",
     "holds_objects",
+    "is_one_in_a_folder",
     "is_standard_output",
     "lock",
     "locked_store",
@@ -75,6 +78,7 @@ __all__ = [
     "open_sidecar_sink",
     "open_sink",
     "open_store",
+    "output_path",
     "output_size",
     "pane_path",
     "parts_path",
@@ -86,4 +90,6 @@ __all__ = [
 
 def output_size(path: Path) -> int:
     """Return how many bytes a finished output takes on the disk."""
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.iterdir())
     return sequence_size(path) if is_pattern(path) and not path.exists() else path.stat().st_size
