@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 from fake_ray import FakeRay
@@ -25,7 +26,7 @@ from streamcam.frames import Frame
 from streamcam.media.images import planes_of
 from streamcam.pipeline.parts import plan, worker
 from streamcam.pipeline.results import RenderResult
-from streamcam.sources import Source, open_source
+from streamcam.sources import Source, open_source, stored
 from streamcam.temporal import Tracker
 
 FRAMES = 120
@@ -248,3 +249,20 @@ def test_what_is_no_file_stays_here(monkeypatch: pytest.MonkeyPatch, video: str)
         pytest.raises(InvalidArgumentError, match="standard input is not sent to a cluster"),
     ):
         streamcam.render(source, "parts.mp4", RankingExplainer, cluster=RayCluster("cluster:1"))  # type: ignore[arg-type]
+
+
+def test_a_video_in_a_store_is_copied_once_by_each_worker(
+    video: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(monkeypatch, CPU, CPU)
+    system = fsspec.filesystem("memory")
+    system.pipe_file("/films/a.mp4", Path(video).read_bytes())
+    copied: list[str] = []
+    fetch = stored.download
+    monkeypatch.setattr(stored, "download", lambda url, copy: (copied.append(url), fetch(url, copy)))
+    monkeypatch.setattr("tempfile.tempdir", str(Path.cwd()))
+    render("memory://films/a.mp4", "parts")
+    assert len(copied) == 3  # and this machine
+    check("memory://films/a.mp4")
+    assert not list(Path.cwd().glob("streamcam-*"))
+    system.rm("/", recursive=True)
