@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,6 +83,9 @@ class RayWorker:
     def close(self) -> None:
         """End the worker. May be called again."""
         if self.actor is not None:
+            # It may be lost already.
+            with contextlib.suppress(self._ray.exceptions.RayError):
+                self._ray.get(self.actor.end_video.remote())
             self._ray.kill(self.actor)
         self.actor = None
 

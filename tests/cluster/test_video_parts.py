@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 from fake_ray import FakeRay
 from media_factory import make_clip
 from numpy.typing import NDArray
-from stage_fakes import FakeExplainer, explanation_of
+from stage_fakes import FakeExplainer, explanation_of, fake_modules
 
 import streamcam
 from streamcam import RayCluster, RenderSettings, SourceSettings, TemporalSettings
+from streamcam.cli import run
 from streamcam.cluster import ray_cluster
 from streamcam.cluster.worker import RenderWorker
 from streamcam.errors import ClusterError, InvalidArgumentError, SourceError
@@ -25,7 +28,7 @@ from streamcam.frames import Frame
 from streamcam.media.images import planes_of
 from streamcam.pipeline.parts import plan, worker
 from streamcam.pipeline.results import RenderResult
-from streamcam.sources import Source, open_source
+from streamcam.sources import Source, open_source, stored
 from streamcam.temporal import Tracker
 
 FRAMES = 120
@@ -36,7 +39,9 @@ LABELS = ("dark", "bright", "gray")
 class RankingExplainer(FakeExplainer):
     """Explains the class that is held over time: whether an image is dark or bright."""
 
-    model = types.SimpleNamespace(name="fake", weights="none", labels=LABELS, may_find_objects=False)
+    model = types.SimpleNamespace(
+        name="fake", weights="none", labels=LABELS, may_find_objects=False, clip_length=1
+    )
 
     def explain_frames(
         self, frames: list[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()
@@ -248,3 +253,33 @@ def test_what_is_no_file_stays_here(monkeypatch: pytest.MonkeyPatch, video: str)
         pytest.raises(InvalidArgumentError, match="standard input is not sent to a cluster"),
     ):
         streamcam.render(source, "parts.mp4", RankingExplainer, cluster=RayCluster("cluster:1"))  # type: ignore[arg-type]
+
+
+def test_a_video_in_a_store_is_copied_once_by_each_worker(
+    video: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(monkeypatch, CPU, CPU)
+    system = fsspec.filesystem("memory")
+    system.pipe_file("/films/a.mp4", Path(video).read_bytes())
+    copied: list[str] = []
+    fetch = stored.download
+    monkeypatch.setattr(stored, "download", lambda url, copy: (copied.append(url), fetch(url, copy)))
+    monkeypatch.setattr("tempfile.tempdir", str(Path.cwd()))
+    render("memory://films/a.mp4", "parts")
+    assert len(copied) == 3  # and this machine
+    check("memory://films/a.mp4")
+    assert not list(Path.cwd().glob("streamcam-*"))
+    system.rm("/", recursive=True)
+
+
+def test_from_the_command_line(
+    video: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tasks: list[Any]
+) -> None:
+    start(monkeypatch, CPU, CPU)
+    for name, module in fake_modules(RankingExplainer).items():
+        monkeypatch.setitem(sys.modules, name, module)
+    arguments = ["render", video, "-o", "parts.mp4", "--sidecar", "parts.jsonl", "--ray", "cluster:1"]
+    assert run([*arguments, "--part-seconds", "2", "--jobs", "1"]) == 0
+    assert [task[:2] for task in tasks] == [(0, 50), (50, None)]
+    assert "wrote parts.mp4" in capfd.readouterr().out
+    check(video)
