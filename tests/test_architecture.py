@@ -89,6 +89,8 @@ ALLOWED_FOR_TYPES: dict[str, set[str]] = {
 ALLOWED_LATE: dict[str, set[str]] = {
     # Explanation.draw, for which most users of explanations have no use.
     "explanations": {"overlay", "sources"},
+    # How a frame shows itself in a notebook.
+    "frames": {"media"},
 }
 """The same, for imports inside functions."""
 
