@@ -200,7 +200,7 @@ _Look = tuple[_Finding, Callable[[], Iterator[Picture]]]
 def _look_at(
     sampled: SampledFrame, explainer: Explainer, region: RegionOfInterest | None
 ) -> tuple[list[_Look], list[str]]:
-    """Return what a frame says of each class, with a function that draws it; and why not of others.
+    """Return a frame's figures of each class, with a function that draws it; and why others have none.
 
     Args:
         sampled: The frame.
@@ -263,7 +263,7 @@ def _look_at(
 
 
 def _why_not(mask: Mask | None, *, moves: bool) -> str:
-    """Say why a frame cannot be told from its region."""
+    """Say why a frame tells nothing of its region."""
     if mask is not None and mask.all():
         return "everything in it moves" if moves else "the region covers all of it, and leaves no background"
     return "nothing in it moves" if moves else "the region is not in it"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 PARTS = ("Background", "Object")
-"""What is changed, while the other stays."""
+"""The part that is changed, while the other stays."""
 
 
 def build_audit_page(result: AuditResult, fail_under: float | None) -> str:
