@@ -19,7 +19,7 @@ FOLDER_PREFIX = "hf:"
 """Prefix of folders of transformers."""
 
 _WEIGHTS_FILES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".tar")
-_NETWORK_FILES = (".onnx", ".xml", ".pt2", ".ts", ".jit", ".torchscript")
+_NETWORK_FILES = (".onnx", ".xml", ".pt2", ".ts", ".jit", ".torchscript", ".explain")
 _OTHER_FILES = {
     ".engine": "a TensorRT network",
     ".h5": "a Keras network",
@@ -100,6 +100,11 @@ def unknown_model(name: str) -> UnknownNameError:
         return UnknownNameError(
             f"unknown model {name!r}; that is a file of weights: pass it with `weights`, and name the "
             f"network that they belong to, as {example}"
+        )
+    if ending == ".explain":
+        return UnknownNameError(
+            f"{name!r} explains in the one way that was exported, and holds no network to load; open it with "
+            "streamcam.open_explainer, or name the network itself"
         )
     if ending in _OTHER_FILES:
         return UnknownNameError(
