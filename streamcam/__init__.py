@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from streamcam.evaluation import EvaluationResult, EvaluationSettings, evaluate
     from streamcam.evidence import Evidence, open_evidence
     from streamcam.explain import METHODS, Explainer
+    from streamcam.explain.exported.opening import open_explainer
+    from streamcam.explain.exported.writing import export_explainer
     from streamcam.explanations import Explanation, Instance, Prediction
     from streamcam.frames import Frame, Region
     from streamcam.localization import LocalizationSettings
@@ -62,6 +64,8 @@ _HOMES = {
     "evaluate": "streamcam.evaluation",
     "Evidence": "streamcam.evidence",
     "open_evidence": "streamcam.evidence",
+    "export_explainer": "streamcam.explain.exported.writing",
+    "open_explainer": "streamcam.explain.exported.opening",
     "Explanation": "streamcam.explanations",
     "Instance": "streamcam.explanations",
     "Frame": "streamcam.frames",
@@ -132,10 +136,12 @@ __all__ = [
     "audit",
     "compare",
     "evaluate",
+    "export_explainer",
     "live",
     "load_model",
     "maximize",
     "open_evidence",
+    "open_explainer",
     "open_sink",
     "open_source",
     "plan_render",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ from streamcam.explain.targets import FUNCTION_INDEX, ObjectsFound, Target
 from streamcam.explanations import (
     ALL_NEGATIVE,
     CONSTANT,
+    EMPTY_MAPS,
     NO_EVIDENCE,
     NOT_FINITE,
     RATHER_THAN,
@@ -22,6 +24,8 @@ from streamcam.explanations import (
     as_target,
 )
 from streamcam.frames import FloatArray, Frame, Region
+
+_logger = logging.getLogger("streamcam.explain")
 
 _CONSTANT_WITHIN = 1e-4
 """A map whose values differ by no more than this share of the largest is the same everywhere."""
@@ -178,3 +182,14 @@ def sanitize_map(values: FloatArray, *, signed: bool) -> tuple[FloatArray, str |
         return finished, ALL_NEGATIVE
     largest = max(-lowest, highest)
     return finished, CONSTANT if highest - lowest <= _CONSTANT_WITHIN * largest else None
+
+
+def note_emptiness(explanations: Iterable[Explanation], notes: list[str]) -> None:
+    """Add to notes why maps show nothing, once, and log it as a warning."""
+    for explanation in explanations:
+        if explanation.emptiness is None:
+            continue
+        note = f"the map shows nothing: {EMPTY_MAPS[explanation.emptiness]}"
+        if note not in notes:
+            notes.append(note)
+            _logger.warning("%s", note)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from streamcam.explain.assembly import note_emptiness
 from streamcam.explain.batch import BatchRun
 from streamcam.explain.clip_runs import ClipRunner
 from streamcam.explain.hooks import evaluating, twice_differentiable_attention
@@ -26,7 +27,7 @@ from streamcam.explain.questions import Question, rank_batch
 from streamcam.explain.runner import NetworkRunner
 from streamcam.explain.targets import Target
 from streamcam.explain.threads import torch_threads
-from streamcam.explanations import EMPTY_MAPS, Explanation
+from streamcam.explanations import Explanation
 from streamcam.frames import Frame, check_inside
 from streamcam.models import Model, Segmenter
 from streamcam.models.preprocessing import Preprocessor
@@ -128,13 +129,7 @@ class BaseExplainer:
             interval_s = 1 / Fraction(self._clips.timing.fps)
             frames = [dataclasses.replace(frame, time_base=interval_s) for frame in frames]
         explanations = self.explain_frames(frames)
-        for explanation in explanations:
-            if explanation.emptiness is None:
-                continue
-            note = f"the map shows nothing: {EMPTY_MAPS[explanation.emptiness]}"
-            if note not in self.notes:
-                self.notes.append(note)
-                _logger.warning("%s", note)
+        note_emptiness(explanations, self.notes)
         return explanations
 
     def explain_frames(

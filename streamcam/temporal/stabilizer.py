@@ -225,7 +225,7 @@ class Stabilizer:
                 if slot in from_previous
             }
             self._recent_maps = {**warped, **maps}
-        return TimedMaps(frame.time_s, maps, from_previous, to_previous)
+        return TimedMaps(frame.time_s, maps, explanation.is_explained, from_previous, to_previous)
 
     def _scale_factor(self, heatmap: FloatArray, target: Prediction, time_s: float) -> np.float32:
         """Return the factor for a raw map, so that classes can be mixed and the usual strength is 1."""

@@ -27,6 +27,8 @@ class _PendingFrame:
 
     thumbnail: ByteArray
     starts_shot: bool
+    between_s: tuple[float, ...] = ()
+    """Of one to be explained: the times of those since the last such frame."""
     probabilities: FloatArray | None = None
     """The input of the ranking, float32 (classes,)."""
     ranking: NDArray[np.int64] | None = None
@@ -62,7 +64,8 @@ class Tracker:
         self._values = NumberSmoothing(settings.label_hold_s)
         self._objects = ObjectTracker()
         self._every = settings.every
-        self._skipped: int | None = None
+        self._is_begun = False
+        self._skipped_s: list[float] = []
         self._pending: dict[int, _PendingFrame] = {}
         self._last: Explanation | None = None
 
@@ -74,9 +77,14 @@ class Tracker:
         """
         thumbnail = make_thumbnail(frame.image)
         starts_shot = self._cuts is not None and self._cuts.update(thumbnail, frame.time_s)
-        self._pending[frame.index] = _PendingFrame(thumbnail, starts_shot)
-        is_due = self._skipped is None or starts_shot or self._skipped + 1 >= self._every
-        self._skipped = 0 if is_due else (self._skipped or 0) + 1
+        is_due = not self._is_begun or starts_shot or len(self._skipped_s) + 1 >= self._every
+        self._is_begun = True
+        between_s = tuple(self._skipped_s) if is_due else ()
+        self._pending[frame.index] = _PendingFrame(thumbnail, starts_shot, between_s)
+        if is_due:
+            self._skipped_s = []
+        else:
+            self._skipped_s.append(frame.time_s)
         return is_due
 
     def is_cut(self, frame: Frame) -> bool:
@@ -135,7 +143,9 @@ class Tracker:
                 self._labels.restart()
                 self._values.restart()
             pending.probabilities = probabilities
-            pending.ranking, smoothed = self._labels.update(probabilities, frame.time_s, count)
+            pending.ranking, smoothed = self._labels.update(
+                probabilities, frame.time_s, count, pending.between_s
+            )
             beside = None if values is None else self._values.update(values, frame.time_s)
             pending.smoothed_predictions = tuple(
                 Prediction.of(
@@ -254,7 +264,9 @@ class Tracker:
         other = self._beside[number]
         for frame in frames:
             pending = self._pending[frame.index]
-            other._pending[frame.index] = _PendingFrame(pending.thumbnail, pending.starts_shot)
+            other._pending[frame.index] = _PendingFrame(
+                pending.thumbnail, pending.starts_shot, pending.between_s
+            )
         return other
 
 

@@ -52,7 +52,7 @@ def test_a_table_of_panes(clip: Path, capfd: pytest.CaptureFixture[str]) -> None
 def test_what_cannot_be_compared_is_refused_before_the_network_is_loaded(
     clip: Path, arguments: list[str], message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["compare", str(clip), "-o", "panes.mp4", "--model", "no such network", *arguments]) == 2
+    assert run(["compare", str(clip), "-o", "panes.mp4", "--model", "no_module:network", *arguments]) == 2
     (line,) = capfd.readouterr().err.splitlines()
     assert message in line
     assert not Path("panes.mp4").exists()

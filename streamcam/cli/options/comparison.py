@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from streamcam.cli.options.declaring import grouped, option
-from streamcam.cli.options.values import read_names
+from streamcam.cli.options.values import read_models, read_names
 from streamcam.errors import InvalidArgumentError
 
 comparison_options = grouped(
@@ -24,7 +24,7 @@ comparison_options = grouped(
         metavar="NAMES|auto:N",
         help="Layers to compare, or auto:6 for six from the network's first stage to its last.",
     ),
-    option("--models", callback=read_names, metavar="NAMES", help="Networks to compare."),
+    option("--models", callback=read_models, metavar="NAMES", help="Networks to compare."),
     option(
         "--classes",
         callback=read_names,

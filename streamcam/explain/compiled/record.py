@@ -116,5 +116,5 @@ class Record:
             model |= {name: tuple(model[name]) for name in lists}
             values |= {name: tuple(values[name]) for name in ("notes", "layers", "methods")}
             return cls(CompiledModel(**model), **values)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not the description of an explanation: {error}") from error
