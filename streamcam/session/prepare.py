@@ -14,15 +14,12 @@ from streamcam.explain.compiled.explainer import CompiledExplainer
 from streamcam.explain.compiled.loading import load_explainer, load_network
 from streamcam.explain.compiled.store import reason_against_keeping, store_for
 from streamcam.models.default_model import DEFAULT_MODEL
-from streamcam.models.geometry import Size
+from streamcam.models.geometry import SHAPES, Size
 from streamcam.session.explainers import live_batch_size
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer
     from streamcam.models import Model
-
-SHAPES: tuple[Size, ...] = ((16, 9), (4, 3), (1, 1), (3, 4), (9, 16))
-"""Shapes of frames, (width, height), that are prepared for by default."""
 
 _FOLDERS = 3
 """Of a description, of graphs, and of the converted network."""
@@ -45,6 +42,11 @@ class Preparation:
     """Why torch explains what is not compiled, as parts of sentences; empty if all is."""
     folders: tuple[Path, ...]
     """Where it is kept."""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is all still there: what was made later may have taken its place."""
+        return all(folder.is_dir() for folder in self.folders)
 
     @property
     def size_bytes(self) -> int:

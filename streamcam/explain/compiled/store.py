@@ -170,7 +170,7 @@ def store_for(model: Mapping[str, Any], settings: Mapping[str, Any]) -> Explanat
         [_version(package) for package in _PACKAGES],
         describe_device("CPU"),
         _chosen({"name": DEFAULT_MODEL, **model}),
-        _chosen({name: value for name, value in settings.items() if name not in _ASKED_LATER}),
+        _chosen({name: value for name, value in settings.items() if name not in _NO_MATTER}),
         files,
     )
     return ExplanationStore(cache_directory(), hashlib.sha256(repr(depends_on).encode()).hexdigest()[:32])
@@ -179,8 +179,8 @@ def store_for(model: Mapping[str, Any], settings: Mapping[str, Any]) -> Explanat
 _ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 """Files that are there where NVIDIA's driver is, AMD's, or Windows' for Linux."""
 
-_ASKED_LATER = ("classes", "against", "top_k")
-"""Settings that a compiled explanation takes when it runs."""
+_NO_MATTER = ("classes", "against", "top_k", "device", "backend")
+"""Settings that a compiled explanation takes when it runs, or that only say whether it may be compiled."""
 
 _UNCHOSEN = ("auto", "default", ())
 """Values of arguments that say nothing."""
