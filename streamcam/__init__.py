@@ -11,6 +11,7 @@ from streamcam.lazy_names import import_lazily
 
 if TYPE_CHECKING:
     from streamcam.audits import AuditResult, AuditSettings, audit
+    from streamcam.cluster import RayCluster
     from streamcam.errors import StreamcamError
     from streamcam.evaluation import EvaluationResult, EvaluationSettings, evaluate
     from streamcam.evidence import Evidence, open_evidence
@@ -52,6 +53,7 @@ _HOMES = {
     "maximize": "streamcam.synthesis",
     "AuditSettings": "streamcam.audits",
     "audit": "streamcam.audits",
+    "RayCluster": "streamcam.cluster",
     "Candidates": "streamcam.models",
     "Comparison": "streamcam.panes",
     "Detector": "streamcam.models",
@@ -127,6 +129,7 @@ __all__ = [
     "OverlaySettings",
     "Prediction",
     "Preparation",
+    "RayCluster",
     "Region",
     "RenderManyResult",
     "RenderPlan",

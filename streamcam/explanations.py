@@ -122,6 +122,34 @@ def as_target(instance: Instance, place: int) -> Prediction:
     return Prediction(_FIRST_OBJECT - number, f"{instance.label} #{number}", instance.score)
 
 
+def renumber_objects(explanation: Explanation, numbers: Mapping[int, int]) -> Explanation:
+    """Return an explanation with other numbers for its objects.
+
+    Args:
+        explanation: The explanation.
+        numbers: Number of an object → the one that it gets; others keep theirs.
+    """
+    changed = tuple(
+        dataclasses.replace(one, track_id=numbers.get(one.track_id or 0, one.track_id))
+        for one in explanation.instances
+    )
+    targets = {
+        as_target(before, place).index: as_target(after, place)
+        for place, (before, after) in enumerate(zip(explanation.instances, changed, strict=True))
+    }
+
+    def index_of(index: int) -> int:
+        return targets[index].index if index in targets else index
+
+    return dataclasses.replace(
+        explanation,
+        instances=changed,
+        heatmaps={index_of(index): heatmap for index, heatmap in explanation.heatmaps.items()},
+        targets=tuple(targets.get(target.index, target) for target in explanation.targets),
+        flags={index_of(index): why for index, why in explanation.flags.items()},
+    )
+
+
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Explanation:
     """Where the network looked in one frame, and what it predicted.

@@ -107,7 +107,7 @@ def compare_command(
     judge = _judge(panes, source, settings) if scores else None
     load = functools.partial(_load_panes, panes, model, explainer, judge)
     with plan_render(source, output, settings, panes) as plan:
-        return render_file(plan, load, source, output, quiet=quiet, at=explainer["at"])
+        return render_file(plan, load, source, quiet=quiet, at=explainer["at"])
 
 
 def _load_panes(

@@ -76,6 +76,7 @@ FLAGS: dict[str, str] = {
     "plot": "--plot",
     "points": "--points",
     "port": "--port",
+    "part_s": "--part-seconds",
     "precision": "--precision",
     "preset": "--preset",
     "prompts": "--prompt",

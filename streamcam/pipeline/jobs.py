@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from streamcam.errors import InvalidArgumentError, NoDirectoryError, OutputExistsError, SourceNotFoundError
 from streamcam.media.containers import CONTAINERS
 from streamcam.media.numbered_files import is_pattern, numbered_files
-from streamcam.sinks import CLASSES, IMAGE_SUFFIXES, MASK_NAME
+from streamcam.sinks import CLASSES, IMAGE_SUFFIXES, MASK_NAME, is_one_in_a_folder
 from streamcam.sources import Location, is_image
 from streamcam.sources.fetched import is_standard_input
 from streamcam.sources.files import VIDEO_SUFFIXES, is_file
@@ -166,6 +166,8 @@ def _key(path: Path) -> str:
 
 def _is_directory(output: str | Path) -> bool:
     text = str(output)
+    if is_one_in_a_folder(text):
+        return False
     return text.endswith((os.sep, os.altsep or os.sep)) or is_folder(Path(text))
 
 
@@ -186,6 +188,8 @@ def _check_template(output: str | Path, sources: Sequence[Location]) -> None:
     text, known = str(output), ", ".join(f"{{{field}}}" for field in FIELDS)
     if text == "-":
         raise InvalidArgumentError(f"standard output is one stream for {len(sources)} inputs; give a folder")
+    if is_one_in_a_folder(text):
+        raise InvalidArgumentError(f"{text!r} is one video for {len(sources)} inputs; render one at a time")
     if _is_directory(output):
         return
     for field in _fields(text):

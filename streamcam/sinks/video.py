@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -57,7 +57,13 @@ def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings, *, 
 
 
 def start_video(
-    path: Path, info: SourceInfo, encoding: Encoding, *, audio: bool, overwrite: bool
+    path: Path,
+    info: SourceInfo,
+    encoding: Encoding,
+    *,
+    audio: bool,
+    overwrite: bool,
+    make: Callable[..., VideoSink] | None = None,
 ) -> VideoSink:
     """Start a video beside its final name.
 
@@ -67,6 +73,7 @@ def start_video(
         encoding: How they are encoded; see `choose_encoding`.
         audio: Whether the input's audio is copied.
         overwrite: Whether a file that is there at the end is replaced.
+        make: Makes the sink; `VideoSink` if None.
 
     Raises:
         OutputExistsError: if another render is writing it.
@@ -92,7 +99,7 @@ def start_video(
                 f"{str(path)!r} cannot be started with {encoding.encoder} at {size}: {error.strerror}"
             ) from error
         undo.pop_all()
-    return VideoSink(path, container, stream, copier, encoding, info, overwrite=overwrite)
+    return (make or VideoSink)(path, container, stream, copier, encoding, info, overwrite=overwrite)
 
 
 def _add_video(container: OutputContainer, encoding: Encoding, info: SourceInfo) -> VideoStream:
