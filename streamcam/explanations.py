@@ -51,7 +51,10 @@ RATHER_THAN = " rather than "
 """Stands in the label of a target that is explained against another class, between the two."""
 
 _FIRST_OBJECT = -1000
-"""`Prediction.index` of the object number 0; custom targets lie above."""
+"""`Prediction.index` of the object number 0; concepts and custom targets lie above."""
+
+_FIRST_CONCEPT = -500
+"""`Prediction.index` of the first concept, the second has one less; custom targets lie above."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -109,6 +112,21 @@ class Instance:
 def object_number(index: int) -> int | None:
     """Return the number of the object that an index of a target stands for, from 1; None for a class."""
     return _FIRST_OBJECT - index if index < _FIRST_OBJECT else None
+
+
+def is_concept(index: int) -> bool:
+    """Return whether an index of a target stands for a concept of the video rather than a class."""
+    return _FIRST_OBJECT < index <= _FIRST_CONCEPT
+
+
+def as_concept(place: int, name: str) -> Prediction:
+    """Return a concept as something that is explained.
+
+    Args:
+        place: Which of the concepts, from 0.
+        name: The class that it speaks for.
+    """
+    return Prediction(_FIRST_CONCEPT - place, name, math.nan)
 
 
 def as_target(instance: Instance, place: int) -> Prediction:

@@ -29,6 +29,7 @@ FLAGS: dict[str, str] = {
     "codec": "--codec",
     "components": "--box-components",
     "confidence": "--confidence",
+    "container": "--container",
     "crf": "--crf",
     "depth": "--depth",
     "device": "--device",

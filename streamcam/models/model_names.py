@@ -64,6 +64,12 @@ def check_name(name: str) -> None:
         raise UnknownNameError(f"unknown model {name!r}; write it as {known or meant + own}")
 
 
+def takes_clips(name: str) -> bool:
+    """Return whether a network is known by its name to look at several frames at once."""
+    prefix, colon, _ = name.partition(":")
+    return prefix + colon in CATALOGS and CATALOGS[prefix + colon].take_clips
+
+
 def _check_folder(name: str, folder: str) -> None:
     if Path(folder).is_dir():
         return

@@ -16,6 +16,7 @@ from streamcam.sinks import CLASSES, IMAGE_SUFFIXES, MASK_NAME, is_one_in_a_fold
 from streamcam.sources import Location, is_image
 from streamcam.sources.fetched import is_standard_input
 from streamcam.sources.files import VIDEO_SUFFIXES, is_file
+from streamcam.sources.pages import is_paged
 from streamcam.sources.sequences import files_in, files_matching, is_folder, is_glob
 
 FIELDS = ("stem", "name", "parent", "number")
@@ -236,7 +237,7 @@ def _file_name(source: Location) -> Path:
 
 def _suffix_for(source: Location) -> str:
     suffix = _file_name(source).suffix.lower()
-    if is_file(str(source)) and is_image(source):
+    if is_file(str(source)) and is_image(source) and not is_paged(source):
         return suffix if suffix in IMAGE_SUFFIXES else ".png"
     return suffix if suffix in CONTAINERS else ".mp4"
 

@@ -20,7 +20,8 @@ from streamcam.overlay import Overlay, PaneOverlay
 from streamcam.panes import Comparison
 from streamcam.pipeline.evidence_explainer import EvidenceExplainer
 from streamcam.pipeline.identification import identify_evidence, models_of
-from streamcam.pipeline.outputs import check_boxes, check_comparison, open_outputs
+from streamcam.pipeline.learning import let_learn
+from streamcam.pipeline.outputs import check_boxes, check_comparison, check_moving, open_outputs
 from streamcam.pipeline.results import Progress, RenderResult, note_empty_maps
 from streamcam.pipeline.resume import ResumeState, Resumption
 from streamcam.pipeline.settings import RenderSettings
@@ -228,6 +229,8 @@ class RenderPlan:
         for model in models_of(explainer):
             if not model.may_find_objects:
                 check_boxes(self.output, self.settings, model.name)
+            if model.clip_length > 1:
+                check_moving(self.info, model.name)
         self._is_used = True
         began_s = time.monotonic() - self._opening_s
         sinks, resumption, carried = self._sinks, None, 0
@@ -242,6 +245,7 @@ class RenderPlan:
                 stack.callback(sinks[0].abort)
             shown = str(self.output) if shows_images(self.output) else None
             identify_evidence(sinks, explainer, self.settings, shown)
+            let_learn(explainer, self.info, self.settings.source)
             stages = explainer if resumption is None else resumption.explainer
             # Evidence has been through the tracker already.
             temporal = None if isinstance(explainer, EvidenceExplainer) else self.settings.temporal

@@ -21,6 +21,7 @@ from streamcam.sinks.resume.segments import SegmentStore, locked_store, open_sto
 from streamcam.sinks.resume.sink import ResumableSink, check_resumable, make_resumable
 from streamcam.sinks.sequence import SequenceSink, sequence_size
 from streamcam.sinks.sidecar import SidecarSink, open_sidecar_sink
+from streamcam.sinks.standard_output import is_standard_output
 from streamcam.sinks.table import (
     SINKS,
     Opener,
@@ -67,6 +68,7 @@ __all__ = [
     "discard_all",
     "holds_objects",
     "is_one_in_a_folder",
+    "is_standard_output",
     "lock",
     "locked_store",
     "make_resumable",

@@ -4,7 +4,7 @@ Options that belong together reach a command as one dict of keyword arguments: `
 `streamcam.Explainer`, ``overlay`` for `OverlaySettings`, and so on.
 """
 
-from streamcam.cli.options.comparison import comparison_options, take_comparison
+from streamcam.cli.options.comparison import comparison_options, naming_prompts, take_comparison
 from streamcam.cli.options.declaring import debug_option, grouped, option
 from streamcam.cli.options.explainer import (
     explainer_options,
@@ -45,6 +45,7 @@ __all__ = [
     "localization_options",
     "model_options",
     "named_model_options",
+    "naming_prompts",
     "option",
     "overlay_options",
     "own_model_options",

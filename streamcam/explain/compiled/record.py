@@ -38,6 +38,11 @@ class CompiledModel:
         return False
 
     @property
+    def clip_length(self) -> int:
+        """How many frames it looks at, at once: one."""
+        return 1
+
+    @property
     def finds_objects(self) -> bool:
         """Whether it is a detector: never."""
         return False
