@@ -27,7 +27,7 @@ _FOLDERS = 3
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Preparation:
-    """What is ready of one model and method."""
+    """The compiled parts of one model and method."""
 
     model: str
     method: str
@@ -104,7 +104,7 @@ def prepare(
 
 @dataclasses.dataclass(slots=True, eq=False)
 class _Loaded:
-    """What is ready for one size of batches."""
+    """The compiled parts for one size of batches."""
 
     explainer: Explainer | CompiledExplainer
     precision: str
