@@ -14,7 +14,17 @@ import streamcam
 
 PACKAGE = Path(streamcam.__file__).parent
 ROOT = PACKAGE.parent
-BASE = {"errors", "caching", "lazy_names", "frames", "panes", "explanations", "media", "evidence"}
+BASE = {
+    "errors",
+    "caching",
+    "lazy_names",
+    "frames",
+    "panes",
+    "explanations",
+    "media",
+    "evidence",
+    "saved_evaluations",
+}
 
 ALLOWED: dict[str, set[str]] = {
     "__init__": {"lazy_names"},
@@ -22,10 +32,11 @@ ALLOWED: dict[str, set[str]] = {
     "caching": set(),
     "lazy_names": set(),
     "frames": {"errors"},
+    "saved_evaluations": {"errors"},
     "panes": {"errors"},
     "explanations": {"errors", "frames"},
     "media": {"errors", "frames"},
-    "evidence": {"errors", "frames", "explanations"},
+    "evidence": {"errors", "lazy_names", "frames", "explanations"},
     "sources": BASE,
     "models": BASE,
     "temporal": BASE,
