@@ -26,6 +26,7 @@ _OTHER_FILES = {
     ".keras": "a Keras network",
     ".tflite": "a TensorFlow Lite network",
 }
+_DOWNLOAD = "hf download {name} --local-dir {folder}"
 _ON_HUB = re.compile(r"[\w.-]+/[\w.-]+")
 _OTHER_PREFIXES = {
     "torchvision": "",
@@ -162,6 +163,6 @@ def _from_hub(name: str) -> str:
         return f"write it as timm:{own}"
     texts = ", with texts for `prompts`" if re.search(r"clip|siglip", own.lower()) else ""
     return (
-        f"if Hugging Face's hub has a network of that name, put it on the disk (hf download {name} "
-        f"--local-dir {own}) and write {FOLDER_PREFIX}{own}{texts}"
+        "if Hugging Face's hub has a network of that name, put it on the disk "
+        f"({_DOWNLOAD.format(name=name, folder=own)}) and write {FOLDER_PREFIX}{own}{texts}"
     )

@@ -2,7 +2,7 @@
 
 python fake_live.py ARGUMENTS...
 
-A network called ``endless`` is never loaded. When Python comes to its end by itself, it is said.
+The network ``vit_h_14`` is never loaded. When Python comes to its end by itself, it is said.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 
 def fake_explainers(model: dict[str, Any]) -> object:
-    """Return explainers without a network; of the endless one, none is ever returned."""
+    """Return explainers without a network; of vit_h_14, none is ever returned."""
     from live_fakes import FakeExplainers
 
     def wait_for_ever(_request: object) -> None:
         threading.Event().wait()
 
-    return wait_for_ever if model["name"] == "endless" else FakeExplainers()
+    return wait_for_ever if model["name"] == "vit_h_14" else FakeExplainers()
 
 
 def main() -> None:

@@ -145,7 +145,7 @@ def fake_live(*arguments: str) -> subprocess.Popen[str]:
 
 def test_a_network_that_is_still_loading_does_not_keep_the_process(work: Path) -> None:
     make_clip(work / "clip.mp4", frames=25)
-    options = ["--display", "none", "--loop", "--stats", "s.jsonl", "--model", "endless"]
+    options = ["--display", "none", "--loop", "--stats", "s.jsonl", "--model", "vit_h_14"]
     with fake_live("live", "clip.mp4", *options) as child:
         try:
             _wait_for_statistics(work / "s.jsonl", "shown", child)

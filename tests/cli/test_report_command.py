@@ -18,11 +18,13 @@ FRAMES = 20
 def test_a_video_is_explained_for_its_report(
     clip: Path, explainers: list[FakeExplainer], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["report", str(clip), "-o", "report.html", "--json", "--model", "net", "--batch", "4"]) == 0
+    assert (
+        run(["report", str(clip), "-o", "report.html", "--json", "--model", "resnet18", "--batch", "4"]) == 0
+    )
     said = capfd.readouterr()
     figures = json.loads(said.out)
     assert figures["frames"] == figures["explained"] == FRAMES
-    assert figures["command"] == f"streamcam report {clip} -o report.html --json --model net --batch 4"
+    assert figures["command"] == f"streamcam report {clip} -o report.html --json --model resnet18 --batch 4"
     assert figures["classes"][0] == {
         "label": "cat",
         "share": 1,
@@ -31,7 +33,7 @@ def test_a_video_is_explained_for_its_report(
     }
     assert "wrote report.html" in said.err
     assert f"{FRAMES} frames" in Path("report.html").read_text(encoding="utf-8")
-    assert [each.settings["model"] for each in explainers] == ["net"]
+    assert [each.settings["model"] for each in explainers] == ["resnet18"]
     assert sorted(path.name for path in Path.cwd().iterdir()) == ["clip.mp4", "report.html"]
 
 
@@ -57,7 +59,7 @@ def test_what_cannot_be_reported_on_is_refused_before_the_network_is_loaded(
         ("kept.h5", "kept.h5"): "'kept.h5' is given twice",
         ("clip.mp4", "longer.mp4"): "are two videos",
         ("longer.mp4", "kept.h5"): "are of two videos ('longer.mp4' and",
-        ("kept.h5", "--model", "net"): "--model is for a video, and 'kept.h5' is explained already",
+        ("kept.h5", "--model", "resnet18"): "--model is for a video, and 'kept.h5' is explained already",
         ("bad.h5",): "'bad.h5' is not an evidence file",
         ("nothing.mp4",): "no file 'nothing.mp4'",
     }

@@ -24,7 +24,7 @@ from streamcam.models.openvino_runtime import load_openvino
 pytest.importorskip("onnx2torch")
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-GRADIENT_FREE = [name for name, row in METHODS.items() if not row.needs_gradients]
+GRADIENT_FREE = [name for name, row in METHODS.items() if not row.needs_gradients and not row.finds_concepts]
 OPTIONS = {"sscam": ":samples=2", "iscam": ":samples=2", "occlusion": ":patch=8,stride=8"}
 
 

@@ -232,7 +232,8 @@ def test_a_place_outside_the_picture_is_refused_before_the_network_is_loaded(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     make_clip(tmp_path / "clip.mp4", frames=2)
-    command = ["render", "clip.mp4", "-o", "out.mp4", "--model", "segmentation:none", "--at", "9999,5"]
+    model = ["--model", "segmentation:lraspp_mobilenet_v3_large"]
+    command = ["render", "clip.mp4", "-o", "out.mp4", *model, "--at", "9999,5"]
     assert run(command) == 2
     assert "--at 9999,5 is not in the picture: x is from 0 to" in capsys.readouterr().err
     assert run([*command[:-1], "1,2,3"]) == 2
