@@ -36,7 +36,9 @@ LABELS = ("dark", "bright", "gray")
 class RankingExplainer(FakeExplainer):
     """Explains the class that is held over time: whether an image is dark or bright."""
 
-    model = types.SimpleNamespace(name="fake", weights="none", labels=LABELS, may_find_objects=False)
+    model = types.SimpleNamespace(
+        name="fake", weights="none", labels=LABELS, may_find_objects=False, clip_length=1
+    )
 
     def explain_frames(
         self, frames: list[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()
