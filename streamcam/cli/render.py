@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     "--output",
     required=True,
     metavar="FILE",
-    help="The file to write; its suffix chooses the format, or hls:FOLDER for HLS. For several inputs a "
-    "folder, or a name that holds {stem}, {name}, {parent} or {number}.",
+    help="The file to write; its suffix chooses the format; hls:FOLDER for HLS, - for standard output. For "
+    "several inputs a folder, or a name that holds {stem}, {name}, {parent} or {number}.",
 )
 @option("--overwrite", is_flag=True, help="Replace existing output files.")
 @option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from streamcam.media.numbered_files import is_pattern
+from streamcam.media.stores import is_stored, size_of_stored
 from streamcam.sinks.annotations.yolo import CLASSES
 from streamcam.sinks.base import Sink
 from streamcam.sinks.browser_video import BrowserEncoder, browser_codecs
@@ -21,6 +22,7 @@ from streamcam.sinks.resume.segments import SegmentStore, locked_store, open_sto
 from streamcam.sinks.resume.sink import ResumableSink, check_resumable, make_resumable
 from streamcam.sinks.sequence import SequenceSink, sequence_size
 from streamcam.sinks.sidecar import SidecarSink, open_sidecar_sink
+from streamcam.sinks.standard_output import is_standard_output
 from streamcam.sinks.table import (
     SINKS,
     Opener,
@@ -67,6 +69,7 @@ __all__ = [
     "discard_all",
     "holds_objects",
     "is_one_in_a_folder",
+    "is_standard_output",
     "lock",
     "locked_store",
     "make_resumable",
@@ -86,8 +89,11 @@ __all__ = [
 ]
 
 
-def output_size(path: Path) -> int:
-    """Return how many bytes a finished output takes on the disk."""
+def output_size(path: Path | str) -> int:
+    """Return how many bytes a finished output takes on the disk, or in a store."""
+    if is_stored(path):
+        return size_of_stored(str(path)) or 0
+    path = Path(path)
     if path.is_dir():
         return sum(file.stat().st_size for file in path.iterdir())
     return sequence_size(path) if is_pattern(path) and not path.exists() else path.stat().st_size

@@ -25,6 +25,7 @@ from streamcam.sinks.part_file import check_output
 from streamcam.sinks.publication import PROTOCOLS, hls_folder
 from streamcam.sinks.sequence import is_sequence, open_sequence_sink
 from streamcam.sinks.sidecar import open_sidecar_sink
+from streamcam.sinks.standard_output import is_standard_output, open_standard_output
 from streamcam.sinks.video import open_video_sink
 
 _log = logging.getLogger("streamcam.sinks")
@@ -159,10 +160,10 @@ def open_sink(
     settings: EncoderSettings | None = None,
     overwrite: bool = False,
 ) -> Sink:
-    """Open an output of the kind that its suffix or scheme names in `SINKS`.
+    """Open an output of the kind that its suffix or scheme names in `SINKS`, or standard output.
 
     Args:
-        location: The file to make; ``out/%05d.png`` makes one image a frame.
+        location: The file to make; ``out/%05d.png`` makes one image a frame; ``"-"`` is standard output.
         info: The source of the frames: their size and timing, and the audio to copy.
         settings: How to encode a video; the defaults if None.
         overwrite: Whether an existing file may be replaced.
@@ -173,6 +174,12 @@ def open_sink(
         InvalidArgumentError: if the suffix names no known kind, or one that does not fit the input, or one
             without alpha where the frames have it.
     """
+    if is_standard_output(location):
+        return open_standard_output(info, settings or EncoderSettings())
+    if settings is not None and settings.container is not None:
+        raise InvalidArgumentError(
+            f"`container` is for standard output; the name {str(location)!r} says what it is"
+        )
     location, key = str(location), _key_of(location)
     if not key.endswith(":"):
         check_output(location, overwrite=overwrite, inputs=(info.path, *info.files))

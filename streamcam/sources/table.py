@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError
+from streamcam.media.stores import is_stored, local_path
 from streamcam.media.urls import redact
 from streamcam.sources.animations import is_animation, open_animation
 from streamcam.sources.base import Source
@@ -22,10 +23,12 @@ from streamcam.sources.files import check_input_file, is_file
 from streamcam.sources.images import is_image, open_image
 from streamcam.sources.lent_camera import is_lent_camera, open_lent_camera
 from streamcam.sources.network import check_url, is_stream_url, open_stream
+from streamcam.sources.pages import is_paged, open_pages
 from streamcam.sources.pipe import open_pipe
 from streamcam.sources.screen import is_screen, open_screen
 from streamcam.sources.sequences import files_matching, is_glob, is_sequence, open_sequence
 from streamcam.sources.settings import SourceSettings
+from streamcam.sources.stored import fetch_stored_file
 from streamcam.sources.video import open_video
 
 _log = logging.getLogger("streamcam.sources")
@@ -74,11 +77,17 @@ def _open_web_file(location: Location, settings: SourceSettings) -> Source:
 SOURCES: dict[str, SourceKind] = {
     "standard input": SourceKind(is_standard_input, _open_standard_input, _VIDEO),
     "web file": SourceKind(is_web_url, _open_web_file, _VIDEO),
+    "stored file": SourceKind(
+        is_stored,
+        lambda location, settings: fetch_stored_file(str(location), lambda path: open_source(path, settings)),
+        _VIDEO - {"real_time", "loop"},
+    ),
     "network stream": SourceKind(is_stream_url, open_stream, frozenset({"real_time"})),
     "screen": SourceKind(is_screen, open_screen, frozenset({"rate", "real_time"})),
     "lent camera": SourceKind(is_lent_camera, open_lent_camera, frozenset({"real_time"})),
     "camera": SourceKind(is_camera, open_camera, frozenset({"size", "rate", "mirror", "real_time"})),
     "animation": SourceKind(is_animation, open_animation, _SEQUENCE),
+    "paged image": SourceKind(is_paged, open_pages, _SEQUENCE | {"range"}),
     "image": SourceKind(lambda location: is_file(location) and is_image(location), open_image, _IMAGE),
     "image sequence": SourceKind(is_sequence, open_sequence, _SEQUENCE | {"range", "slide_s"}),
     "video": SourceKind(is_file, open_video, _VIDEO),
@@ -96,7 +105,7 @@ def open_source(location: Location, settings: SourceSettings | None = None) -> S
         location: A file's path; a pattern for numbered images (``frames/%05d.png``), a folder of images or a
             pattern of names (``frames/*.png``); ``"-"`` for standard input; a camera's number (0 or ``"0"``)
             or device path; ``"screen:"`` for this computer's, or a part of it (``"screen:640x480+100+50"``);
-            the URL of a file on a web server or of a stream.
+            the URL of a file on a web server, in a store (``s3://``, ``gs://``) or of a stream; ``file://``.
         settings: How it is read; the defaults if None.
 
     Returns:
@@ -109,6 +118,7 @@ def open_source(location: Location, settings: SourceSettings | None = None) -> S
         InvalidArgumentError: if the URL cannot be used, or a setting does not apply to this kind of source.
     """
     settings = settings or SourceSettings()
+    location = local_path(location)
     if is_glob(location) and not is_file(location):
         check_url(location)
         matches = files_matching(location)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import av
 import cv2
+import fsspec
 import numpy as np
 import pytest
 from av.container import InputContainer
@@ -99,6 +100,12 @@ def make_photo(path: Path) -> Path:
     return path
 
 
+def make_pages(path: Path) -> Path:
+    first, *rest = (Image.new("RGB", (65, 47), (40 * number, 99, 99)) for number in range(4))
+    first.save(path, save_all=True, append_images=rest)
+    return path
+
+
 def make_animation(path: Path) -> Path:
     first, *rest = (Image.new("RGB", (65, 47), (40 * number, 99, 99)) for number in range(4))
     first.save(path, save_all=True, append_images=rest, duration=[40, 100, 40, 300], lossless=True)
@@ -173,6 +180,15 @@ def of_standard_input(folder: Path, request: pytest.FixtureRequest) -> Source:
     return open_source("-")
 
 
+def of_store(folder: Path, _request: pytest.FixtureRequest) -> Source:
+    """A file in memory, which is there as long as its source is being opened."""
+    system = fsspec.filesystem("memory")
+    system.pipe_file("/clips/clip.mp4", make_clip(folder / "clip.mp4").read_bytes())
+    source = open_source("memory://clips/clip.mp4")
+    system.rm("/", recursive=True)
+    return source
+
+
 def of_clip(name: str, settings: SourceSettings | None = None, **options: object) -> Opener:
     return lambda folder, _request: open_source(make_clip(folder / name, **options), settings)  # type: ignore[arg-type]
 
@@ -192,6 +208,8 @@ EXAMPLES: dict[tuple[str, str], Opener] = {
     ("animation", "scaled and trimmed"): lambda folder, _request: open_source(
         make_animation(folder / "dance.webp"), SourceSettings(start_s=0.1, size=(32, 32))
     ),
+    ("stored file", "mp4"): of_store,
+    ("paged image", "tiff"): lambda folder, _request: open_source(make_pages(folder / "scan.tif")),
     ("image", "png"): lambda folder, _request: open_source(make_photo(folder / "photo.png")),
     ("image sequence", "png"): lambda folder, _request: open_source(make_sequence(folder)),
     ("image sequence", "folder"): lambda folder, _request: open_source(make_sequence(folder).parent),
@@ -352,11 +370,13 @@ SOME_SETTINGS: dict[str, SourceSettings] = {
 LOCATIONS: dict[str, str] = {
     "standard input": "-",
     "web file": "http://127.0.0.1:9/clip.mp4",
+    "stored file": "memory://clips/clip.mp4",
     "network stream": "rtsp://127.0.0.1:9/cam",
     "screen": "screen:",
     "lent camera": "browser",
     "camera": "0",
     "animation": "dance.webp",
+    "paged image": "scan.tif",
     "image": "photo.png",
     "image sequence": "%03d.png",
     "video": "clip.mp4",
@@ -371,6 +391,7 @@ def test_settings_that_a_kind_does_not_take_are_refused(
     monkeypatch.chdir(tmp_path)
     make_photo(tmp_path / "photo.png")
     make_animation(tmp_path / "dance.webp")
+    make_pages(tmp_path / "scan.tif")
     (tmp_path / "clip.mp4").write_text("any file")
     location = LOCATIONS[kind]
     assert SOURCES[kind].recognize(location)
