@@ -100,6 +100,8 @@ ALLOWED_FOR_TYPES: dict[str, set[str]] = {
 ALLOWED_LATE: dict[str, set[str]] = {
     # Explanation.draw, for which most users of explanations have no use.
     "explanations": {"overlay", "sources"},
+    # How a frame shows itself in a notebook.
+    "frames": {"media"},
 }
 """The same, for imports inside functions."""
 
@@ -110,6 +112,7 @@ CONFINED: dict[str, set[str]] = {
     "click": {"cli"},
     "rich": {"cli"},
     "h5py": {"evidence"},
+    "fsspec": {"media"},
 }
 """Foreign package → the only rooms that may import it; for types anyone may."""
 
