@@ -112,6 +112,7 @@ CONFINED: dict[str, set[str]] = {
     "click": {"cli"},
     "rich": {"cli"},
     "h5py": {"evidence"},
+    "fsspec": {"media"},
 }
 """Foreign package → the only rooms that may import it; for types anyone may."""
 
