@@ -102,11 +102,18 @@ def read_names(
     return names
 
 
-def read_model(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+RUN_EXPORTED = ("render", "report", "live")
+"""Commands that run exported explainers: they ask one question of each frame."""
+
+
+def read_model(context: click.Context, _parameter: click.Parameter, name: str) -> str:
     """Refuse the name of a model that nothing can be meant by, before anything slow is imported."""
+    from streamcam.explain.exported.container import refuse_exported
     from streamcam.models.model_names import check_name
 
     check_name(name)
+    if context.command.name not in RUN_EXPORTED:
+        refuse_exported(name)
     return name
 
 
