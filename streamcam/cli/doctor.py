@@ -127,6 +127,9 @@ def _version_of(package: str) -> str | None:
 
 
 def _accelerators() -> Iterator[Finding]:
+    if importlib.util.find_spec("torch") is None:
+        yield "PyTorch is not installed: only exported networks run, as --model net.explain", None
+        return
     from streamcam.explain.devices import describe_accelerators
 
     for line in describe_accelerators():

@@ -15,11 +15,14 @@ from streamcam.models.published_names import (
     torchvision_names,
 )
 
+EXPORTED_SUFFIX = ".explain"
+"""Ending of the files that `streamcam export` writes."""
+
 FOLDER_PREFIX = "hf:"
 """Prefix of folders of transformers."""
 
 _WEIGHTS_FILES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".tar")
-_NETWORK_FILES = (".onnx", ".xml", ".pt2", ".ts", ".jit", ".torchscript", ".explain")
+_NETWORK_FILES = (".onnx", ".xml", ".pt2", ".ts", ".jit", ".torchscript", EXPORTED_SUFFIX)
 _OTHER_FILES = {
     ".engine": "a TensorRT network",
     ".h5": "a Keras network",
@@ -36,6 +39,11 @@ _OTHER_PREFIXES = {
     "openclip": "clip:",
 }
 """A word that people write before a colon, though it is no module of theirs → the prefix it stands for."""
+
+
+def is_exported(name: object) -> bool:
+    """Return whether a model's name is that of an exported explainer."""
+    return PurePath(str(name)).suffix.lower() == EXPORTED_SUFFIX
 
 
 def check_name(name: str) -> None:
@@ -108,7 +116,7 @@ def unknown_model(name: str) -> UnknownNameError:
             f"unknown model {name!r}; that is a file of weights: pass it with `weights`, and name the "
             f"network that they belong to, as {example}"
         )
-    if ending == ".explain":
+    if is_exported(name):
         return UnknownNameError(
             f"{name!r} explains in the one way that was exported, and holds no network to load; open it with "
             "streamcam.open_explainer, or name the network itself"

@@ -103,11 +103,19 @@ def read_names(
     return names
 
 
-def read_model(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+RUN_EXPORTED = ("render", "report", "live")
+"""Commands that run exported explainers: they ask one question of each frame."""
+
+
+def read_model(context: click.Context, _parameter: click.Parameter, name: str) -> str:
     """Refuse the name of a model that nothing can be meant by, before anything slow is imported."""
-    from streamcam.models.model_names import check_name
+    from streamcam.models.model_names import check_name, is_exported
 
     check_name(name)
+    if is_exported(name) and context.command.name not in RUN_EXPORTED:
+        from streamcam.explain.exported.container import refuse_exported
+
+        refuse_exported(name)
     return name
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from streamcam.explain.compiled.store import store_for
-from streamcam.explain.exported.container import is_exported
+from streamcam.models.model_names import is_exported
 
 if TYPE_CHECKING:
     from streamcam.explain.compiled.explainer import CompiledExplainer

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -248,7 +249,13 @@ def _failing_to_trace() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # tracing runs the network's own Python, which can raise anything
-        raise TracingError(" ".join(str(error).split())[:300]) from error
+        raise TracingError(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    lacking = re.search(r"No conversion rule found for operations: ([\w:.]+(?:, [\w:.]+)*)", text)
+    return text[:300] if lacking is None else f"OpenVINO cannot convert {lacking[1]}"
 
 
 class _Graph(nn.Module):

@@ -18,8 +18,8 @@ from streamcam.errors import InvalidArgumentError, ModelError, SourceNotFoundErr
 from streamcam.explain.compiled.record import Record
 from streamcam.explain.exported.plain_values import check_types
 from streamcam.models.geometry import FITS, Size
+from streamcam.models.model_names import EXPORTED_SUFFIX, is_exported
 
-SUFFIX = ".explain"
 FORMATS = ("openvino", "onnx")
 """Formats of the graphs."""
 
@@ -34,23 +34,17 @@ _LARGEST_DESCRIPTION = 16_000_000
 _LARGEST_SIDE = 16_384
 
 
-def is_exported(name: object) -> bool:
-    """Return whether a model's name is that of an exported explainer."""
-    return Path(str(name)).suffix.lower() == SUFFIX
-
-
 def refuse_exported(name: str) -> None:
-    """Check that a model that is to be asked more than one question is no exported explainer.
+    """Refuse an exported explainer where a network is asked many questions.
 
     Raises:
-        InvalidArgumentError: if it is one.
+        InvalidArgumentError: always, with what it holds.
+        ModelError: if it is damaged.
     """
-    if is_exported(name):
-        description = ExportedFile(name).description
-        raise InvalidArgumentError(
-            f"{name!r} holds {description}, which render, report and live run; for anything else name the "
-            "network itself with `model`"
-        )
+    raise InvalidArgumentError(
+        f"{name!r} holds {ExportedFile(name).description}, which render, report and live run; for anything "
+        "else name the network itself with `model`"
+    )
 
 
 def check_export(path: str | Path, shapes: Sequence[Size], format: str) -> None:
@@ -66,7 +60,9 @@ def check_export(path: str | Path, shapes: Sequence[Size], format: str) -> None:
         ModelError: if a package is missing.
     """
     if not is_exported(path):
-        raise InvalidArgumentError(f"{str(path)!r} does not end in {SUFFIX}; name it like net{SUFFIX}")
+        raise InvalidArgumentError(
+            f"{str(path)!r} does not end in {EXPORTED_SUFFIX}; name it like net{EXPORTED_SUFFIX}"
+        )
     if format not in FORMATS:
         raise unknown_name("format", format, FORMATS)
     lacking = [name for name in _FOR_ONNX if importlib.util.find_spec(name) is None]

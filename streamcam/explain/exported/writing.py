@@ -24,7 +24,6 @@ from streamcam.explain.compiled.tracing import (
     trace_graphs,
 )
 from streamcam.explain.exported.container import (
-    SUFFIX,
     Description,
     ExportedFile,
     GraphEntries,
@@ -36,6 +35,7 @@ from streamcam.explain.exported.shared_weights import SharedWeights
 from streamcam.explain.precision_check import close_to
 from streamcam.models.check_images import check_images
 from streamcam.models.geometry import SHAPES, Size, fit_geometry
+from streamcam.models.model_names import EXPORTED_SUFFIX
 from streamcam.models.openvino_runtime import load_openvino
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def export_explainer(
         openvino=load_openvino().__version__,
     )
     with map_errors(OSError, to=lambda error: _cannot_write(path, error)):
-        handle, name = tempfile.mkstemp(suffix=SUFFIX, prefix=f".{path.stem}-", dir=path.parent)
+        handle, name = tempfile.mkstemp(suffix=EXPORTED_SUFFIX, prefix=f".{path.stem}-", dir=path.parent)
         os.close(handle)
         unfinished = Path(name)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -34,8 +35,10 @@ from streamcam.errors import (
 from streamcam.explain import Explainer
 from streamcam.explain.compiled.explainer import CompiledExplainer
 from streamcam.explain.compiled.loading import load_explainer
+from streamcam.explain.compiled.record import CompiledModel, Record
 from streamcam.explain.compiled.tracing import record_of, trace_graphs
-from streamcam.explain.exported import onnx_graphs, writing
+from streamcam.explain.exported import container, onnx_graphs, writing
+from streamcam.explain.exported.container import Description, GraphEntries
 from streamcam.explain.exported.opening import open_explainer
 from streamcam.explain.exported.writing import export_explainer
 from streamcam.frames import FloatArray
@@ -366,6 +369,20 @@ def test_other_versions_are_named(exported: Path, tmp_path: Path, version: objec
     change(path, {"version": version})
     with pytest.raises(ModelError, match=f"was exported by {says} streamcam"):
         open_explainer(path)
+
+
+def test_the_version_changes_with_the_fields() -> None:
+    fields = [
+        field.name
+        for part in (Description, GraphEntries, Record, CompiledModel)
+        for field in dataclasses.fields(part)
+    ]
+    assert (container._VERSION, " ".join(fields)) == (
+        1,
+        "record method format graphs weights device openvino width height backbone head maps precision "
+        "model fit method target_layer signed batch_size device has_large_head notes layers methods "
+        "precision identity name weights labels activation sides resize mean std",
+    ), "raise the version of the format with its fields"
 
 
 def test_a_missing_file_is_named() -> None:
