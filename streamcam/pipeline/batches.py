@@ -67,6 +67,8 @@ class BatchExplainer:
         """
         self._explainer = explainer
         self._batch_size = batch_size
+        # Which frames come next depends on the last answer.
+        self._is_adaptive = temporal is not None and temporal.every == "auto"
         self._tracker = None if temporal is None else Tracker(temporal)
         self._batch: list[tuple[Frame, bool]] = []
         self._between: Sequence[Frame] = ()
@@ -95,7 +97,7 @@ class BatchExplainer:
 
     def _count_complete(self) -> int:
         """Return how many of the gathered frames make a batch; 0 if there are too few yet."""
-        size = self._batch_size or self._explainer.batch_size
+        size = self._batch_size or (1 if self._is_adaptive else self._explainer.batch_size)
         due = 0
         for number, (_, is_due) in enumerate(self._batch[: self._count_ready()], 1):
             due += is_due
