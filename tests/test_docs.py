@@ -94,7 +94,7 @@ def test_every_page_has_code_and_every_command_is_known() -> None:
 @pytest.mark.usefixtures("work")
 def test_commands_work(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = shlex.split(command)[1:]
-    if arguments[0] in {"render", "compare", "report", "maximize"}:
+    if arguments[0] in {"render", "compare", "report", "maximize", "export"}:
         check_render(arguments, capsys)
         return
     assert run(arguments) == 0, capsys.readouterr().err

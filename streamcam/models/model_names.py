@@ -19,7 +19,7 @@ FOLDER_PREFIX = "hf:"
 """Prefix of folders of transformers."""
 
 _WEIGHTS_FILES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".tar")
-_NETWORK_FILES = (".onnx", ".xml", ".pt2", ".ts", ".jit", ".torchscript")
+_NETWORK_FILES = (".onnx", ".xml", ".pt2", ".ts", ".jit", ".torchscript", ".explain")
 _OTHER_FILES = {
     ".engine": "a TensorRT network",
     ".h5": "a Keras network",
@@ -64,6 +64,12 @@ def check_name(name: str) -> None:
         raise UnknownNameError(f"unknown model {name!r}; write it as {known or meant + own}")
 
 
+def takes_clips(name: str) -> bool:
+    """Return whether a network is known by its name to look at several frames at once."""
+    prefix, colon, _ = name.partition(":")
+    return prefix + colon in CATALOGS and CATALOGS[prefix + colon].take_clips
+
+
 def _check_folder(name: str, folder: str) -> None:
     if Path(folder).is_dir():
         return
@@ -100,6 +106,11 @@ def unknown_model(name: str) -> UnknownNameError:
         return UnknownNameError(
             f"unknown model {name!r}; that is a file of weights: pass it with `weights`, and name the "
             f"network that they belong to, as {example}"
+        )
+    if ending == ".explain":
+        return UnknownNameError(
+            f"{name!r} explains in the one way that was exported, and holds no network to load; open it with "
+            "streamcam.open_explainer, or name the network itself"
         )
     if ending in _OTHER_FILES:
         return UnknownNameError(

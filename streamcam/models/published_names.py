@@ -115,12 +115,14 @@ class Catalog:
     """Their names without the prefix; none if the library is not installed."""
     needs: str = ""
     """Other arguments that they need, as the end of a sentence."""
+    take_clips: bool = False
+    """Whether they look at several frames at once."""
 
 
 CATALOGS: dict[str, Catalog] = {
     "detection:": Catalog(lambda: torchvision_names("detection")),
     "segmentation:": Catalog(lambda: torchvision_names("segmentation")),
-    "video:": Catalog(lambda: torchvision_names("video")),
+    "video:": Catalog(lambda: torchvision_names("video"), take_clips=True),
     "timm:": Catalog(timm_names),
     "clip:": Catalog(open_clip_names, ", with texts for `prompts`"),
     "ultralytics:": Catalog(ultralytics_names, ", with its file for `weights`, and `trust_pickle`"),

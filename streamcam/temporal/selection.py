@@ -64,14 +64,16 @@ class ExplainedFrame:
 class EveryNth:
     """Selects every Nth frame, counted from the beginning of each shot."""
 
-    def __init__(self, every: int) -> None:
+    def __init__(self, every: int, skipped: int | None = None) -> None:
         """Start a video.
 
         Args:
             every: N, at least 1.
+            skipped: In the middle of a video: how many frames were skipped since the last one that is
+                explained; None at its beginning.
         """
         self._every = every
-        self._skipped: int | None = None
+        self._skipped = skipped
 
     def count(self, *, starts_shot: bool) -> bool:
         """Count the next frame, and return whether to explain it."""

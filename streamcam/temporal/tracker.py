@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
 
@@ -28,6 +29,8 @@ class _PendingFrame:
 
     thumbnail: ByteArray
     starts_shot: bool
+    is_due: bool = True
+    """Whether the frame is explained."""
     change: float = 0.0
     """How much has changed since the last one to be explained."""
     between_s: tuple[float, ...] = ()
@@ -50,11 +53,13 @@ class Tracker:
     finds objects, `follow`, and last through `complete`; several frames may be pending, in order.
     """
 
-    def __init__(self, settings: TemporalSettings) -> None:
+    def __init__(self, settings: TemporalSettings, skipped: int | None = None) -> None:
         """Start a video.
 
         Args:
             settings: Which frames to explain, and how labels and cuts are handled.
+            skipped: In the middle of a video: how many frames were skipped since the last one that was
+                explained; None at its beginning.
 
         Raises:
             InvalidArgumentError: if a setting cannot be used.
@@ -72,7 +77,7 @@ class Tracker:
             looks_ahead = mode.looks_ahead and settings.smoothing_s > 0
             self._selector = OnChange(follows_motion=mode.follows_motion, looks_ahead=looks_ahead)
         else:
-            self._selector = EveryNth(settings.every)
+            self._selector = EveryNth(settings.every, skipped)
         self._skipped_s: list[float] = []
         self._pending: dict[int, _PendingFrame] = {}
         self._last: Explanation | None = None
@@ -82,8 +87,10 @@ class Tracker:
 
         Returns:
             Whether to explain it: every Nth frame or those that show something new, and each that starts a
-            shot.
+            shot. A frame that is pending already changes nothing.
         """
+        if frame.index in self._pending:
+            return self._pending[frame.index].is_due
         thumbnail = make_thumbnail(frame.image)
         starts_shot = self._cuts is not None and self._cuts.update(thumbnail, frame.time_s)
         if isinstance(self._selector, OnChange):
@@ -91,7 +98,7 @@ class Tracker:
         else:
             is_due, change = self._selector.count(starts_shot=starts_shot), 0.0
         between_s = tuple(self._skipped_s) if is_due else ()
-        self._pending[frame.index] = _PendingFrame(thumbnail, starts_shot, change, between_s)
+        self._pending[frame.index] = _PendingFrame(thumbnail, starts_shot, is_due, change, between_s)
         if is_due:
             self._skipped_s = []
         else:
@@ -274,6 +281,15 @@ class Tracker:
             explanation, pending.thumbnail, pending.change, pending.starts_shot, contested_s
         )
 
+    def adopt(self, other: Tracker) -> None:
+        """Go on from the state of another tracker of the same video, which stays as it is."""
+        vars(self).update(copy.deepcopy(vars(other)))
+
+    @property
+    def first_pending(self) -> int | None:
+        """The index of the first frame that is not complete; None if all are."""
+        return min(self._pending, default=None)
+
     def for_network(self, number: int, frames: Sequence[Frame]) -> Tracker:
         """Return a tracker of the same video for another network that explains the same frames.
 
@@ -289,7 +305,10 @@ class Tracker:
         for frame in frames:
             pending = self._pending[frame.index]
             other._pending[frame.index] = _PendingFrame(
-                pending.thumbnail, pending.starts_shot, pending.change, pending.between_s
+                pending.thumbnail,
+                pending.starts_shot,
+                change=pending.change,
+                between_s=pending.between_s,
             )
         return other
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError
-from streamcam.explain.assembly import Assembler, BatchResult
+from streamcam.explain.assembly import Assembler, BatchResult, note_emptiness
 from streamcam.explain.compiled.graphs import CompiledGraphs, CompiledRun
 from streamcam.explain.compiled.record import CompiledModel, Record
 from streamcam.explain.ranking import rank_over_time
@@ -23,9 +23,11 @@ from streamcam.explanations import Explanation
 from streamcam.frames import FloatArray, Frame
 from streamcam.models.fitting import FrameFitter
 from streamcam.models.geometry import Size
+from streamcam.sources.given_images import frames_of
 
 if TYPE_CHECKING:
     from streamcam.explain.explainer import Explainer
+    from streamcam.sources.given_images import ImageLike
     from streamcam.temporal import Tracker
 
 _logger = logging.getLogger("streamcam.explain")
@@ -158,6 +160,24 @@ class CompiledExplainer:
             "top-k": self.top_k,
             "backend": "openvino, compiled",
         }
+
+    def explain(self, images: ImageLike | Sequence[ImageLike]) -> list[Explanation]:
+        """Explain an image, or several; see `streamcam.Explainer.explain`.
+
+        Args:
+            images: One image or a sequence of them, of any shapes: RGB arrays, uint8 (H, W, 3); PIL images;
+                or paths.
+
+        Returns:
+            One explanation for each image, in order.
+
+        Raises:
+            InvalidArgumentError: if something is not an image.
+            SourceError: if a file cannot be read.
+        """
+        explanations = self.explain_frames(frames_of(images))
+        note_emptiness(explanations, self.notes)
+        return explanations
 
     def explain_frames(
         self,

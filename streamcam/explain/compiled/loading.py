@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from streamcam.explain.compiled.store import store_for
+from streamcam.explain.exported.container import is_exported
 
 if TYPE_CHECKING:
     from streamcam.explain.compiled.explainer import CompiledExplainer
@@ -38,7 +39,7 @@ def load_explainer(
     settings: Mapping[str, Any],
     network: Callable[[], Model] | None = None,
 ) -> Explainer | CompiledExplainer:
-    """Load an explainer; torch is imported only for what is not compiled yet.
+    """Load an explainer; torch is imported only for what is neither exported nor compiled yet.
 
     Args:
         model: Arguments of `streamcam.load_model`.
@@ -48,6 +49,10 @@ def load_explainer(
     Raises:
         StreamcamError: one of its subclasses, as from `streamcam.load_model` and `streamcam.Explainer`.
     """
+    if is_exported(model.get("name")):
+        from streamcam.explain.exported.opening import open_for
+
+        return open_for(model, settings)
 
     @functools.cache
     def in_torch() -> Explainer:

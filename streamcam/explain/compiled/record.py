@@ -38,6 +38,11 @@ class CompiledModel:
         return False
 
     @property
+    def clip_length(self) -> int:
+        """How many frames it looks at, at once: one."""
+        return 1
+
+    @property
     def finds_objects(self) -> bool:
         """Whether it is a detector: never."""
         return False
@@ -116,5 +121,5 @@ class Record:
             model |= {name: tuple(model[name]) for name in lists}
             values |= {name: tuple(values[name]) for name in ("notes", "layers", "methods")}
             return cls(CompiledModel(**model), **values)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not the description of an explanation: {error}") from error
