@@ -167,7 +167,10 @@ def build_from_model(model: Model | Mapping[str, Any], streams: int = 1, **setti
         chosen = {**settings, "method": method, "target_layer": layer, "batch_size": live_batch_size(streams)}
         if isinstance(model, Mapping):
             from streamcam.explain.compiled.loading import load_explainer
+            from streamcam.explain.exported.container import is_exported
 
+            if is_exported(model.get("name")):
+                del chosen["batch_size"]  # settled when it was exported
             return load_explainer(model, chosen, network)
         from streamcam.explain import Explainer
 

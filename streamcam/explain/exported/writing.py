@@ -35,14 +35,11 @@ from streamcam.explain.exported.opening import load_graphs
 from streamcam.explain.exported.shared_weights import SharedWeights
 from streamcam.explain.precision_check import close_to
 from streamcam.models.check_images import check_images
-from streamcam.models.geometry import Size, fit_geometry
+from streamcam.models.geometry import SHAPES, Size, fit_geometry
 from streamcam.models.openvino_runtime import load_openvino
 
 if TYPE_CHECKING:
     from streamcam.explain.explainer import Explainer
-
-SHAPES: tuple[Size, ...] = ((16, 9), (4, 3), (1, 1), (3, 4), (9, 16))
-"""Shapes of frames, (width, height), that an explainer is exported for by default."""
 
 _WEIGHTS = "weights.bin"
 _TOLERANCE = 1e-4
@@ -89,8 +86,16 @@ def export_explainer(
             f"{explainer.model.name} by {explainer.method!r} cannot be exported: {reason}; classifiers "
             "can be, by methods of one pass, as gradcam, with `device='cpu'`"
         )
+    if format == "onnx" and explainer.precision != "fp32":
+        explainer = explainer.variant(precision="fp32")
     traced = {size: _trace(explainer, record, size) for size in _sizes(record, shapes)}
-    graphs, weights, entries = _as_openvino(traced)
+    if format == "onnx":
+        from streamcam.explain.exported.onnx_graphs import as_onnx
+
+        weights = ""
+        graphs, entries = as_onnx(explainer, traced, record.batch_size)
+    else:
+        graphs, weights, entries = _as_openvino(traced)
     description = Description(
         record=dataclasses.replace(record, layers=(record.target_layer,), methods=(record.method,)),
         method=explainer.settings["method"],
