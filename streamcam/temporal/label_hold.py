@@ -15,7 +15,7 @@ CLEAR_LEAD = 0.2
 """A class that leads by this much smoothed probability takes over at once."""
 
 _UNREST_DECAY = 0.85
-"""What is left, one explained frame later, of the largest change of a probability."""
+"""Share of the largest change of a probability that still counts one explained frame later."""
 _UNREST_WEIGHT = 2.0
 """How many times its largest recent change a probability may change before the next explained frame."""
 

@@ -55,7 +55,7 @@ class ExplainedFrame:
     thumbnail: ByteArray
     """uint8 (h, w)."""
     change: float
-    """What `OnChange.measure` returned for it."""
+    """As `OnChange.measure` returned it."""
     starts_shot: bool
     contested_s: float
     """The presentation time in seconds at which another class may lead, if it goes on like this."""
@@ -172,7 +172,7 @@ class OnChange:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class _View:
-    """What is compared of a frame."""
+    """A small image of a frame, to be compared with others."""
 
     lowest: FloatArray
     """The smallest value around each pixel, float32 (h, w), in units of contrast."""
