@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 import cv2
@@ -29,6 +30,7 @@ from temporal_clips import HEIGHT, WIDTH, Clip, Photographs, all_clips, write_vi
 from streamcam import Explainer, RenderSettings, load_model, render, stream
 from streamcam.explanations import StabilizedFrame
 from streamcam.frames import FloatArray
+from streamcam.models import Model
 from streamcam.temporal import Stabilizer, TemporalSettings, stabilize
 
 REAL = ("car-detection.mp4", "nasa_13013.mp4", "av1_video.mkv", "bt709_full_range.mp4", "h264_10bits.mp4")
@@ -72,7 +74,9 @@ def clips_of(media: Path, given: list[Path], folder: Path) -> Iterator[Clip]:
 
 
 def shown(clip: Clip, model: str, temporal: TemporalSettings) -> list[StabilizedFrame]:
-    explainer = Explainer(model) if clip.class_index is None else Explainer(model, classes=clip.class_index)
+    size: int | Literal["auto"] = 1 if temporal.every == "auto" else "auto"
+    classes = () if clip.class_index is None else (clip.class_index,)
+    explainer = Explainer(model, classes=classes, batch_size=size)
     return list(stabilize(stream(clip.path, explainer, temporal=temporal), Stabilizer(temporal)))
 
 
@@ -141,8 +145,9 @@ def measure_all(clips: Iterator[Clip], model: str, temporal: TemporalSettings) -
 # --- time ---------------------------------------------------------------------------------------------------
 
 
-def time_renders(videos: list[Path], explainer: Explainer, temporal: TemporalSettings, repeats: int) -> None:
+def time_renders(videos: list[Path], model: Model, temporal: TemporalSettings, repeats: int) -> None:
     """Print how much less time whole renders take; the two take turns, so that both meet the same load."""
+    explainers = {1: Explainer(model), "auto": Explainer(model, batch_size=1)}
     print("| video | explained | wall, every frame / auto | processor, every frame / auto |")
     print("| --- | ---: | ---: | ---: |")
     for video in videos:
@@ -150,11 +155,11 @@ def time_renders(videos: list[Path], explainer: Explainer, temporal: TemporalSet
         with tempfile.TemporaryDirectory() as folder:
             for repeat in range(repeats + 1):
                 pair, share = [], 1.0
-                for setting in (1, "auto"):
+                for setting in explainers:
                     settings = RenderSettings(temporal=dataclasses.replace(temporal, every=setting))
                     began = time.perf_counter(), time.process_time()
                     output = Path(folder) / f"{setting}-{repeat}.mp4"
-                    result = render(video, output, explainer, settings=settings)
+                    result = render(video, output, explainers[setting], settings=settings)
                     pair.append((time.perf_counter() - began[0], time.process_time() - began[1]))
                     share = result.explained / result.frames
                 if repeat:  # the first pair compiles
@@ -184,7 +189,7 @@ def main() -> None:
     if settings.time:
         model = load_model(settings.model, weights="none" if settings.untrained else "default")
         videos = settings.videos or [settings.media / REAL[0]]
-        time_renders(videos, Explainer(model), temporal, settings.repeats)
+        time_renders(videos, model, temporal, settings.repeats)
         return
     with tempfile.TemporaryDirectory() as folder:
         clips = clips_of(settings.media, settings.videos, Path(folder))
