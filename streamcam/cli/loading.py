@@ -91,9 +91,17 @@ def chosen_method(method: str, model: str | None = None) -> str:
     prefix, _, name = method.partition(":")
     if prefix != "best":
         return method
-    from streamcam.evaluation.records import read_best
+    if not name:
+        from streamcam.errors import InvalidArgumentError
 
-    return read_best(name, model)
+        raise InvalidArgumentError(
+            "`method=best` chooses for the render of one video; name a method here, or give best:FILE.json"
+        )
+    from streamcam.saved_evaluations import check_network, read_best, read_evaluation
+
+    if model is not None:
+        check_network(read_evaluation(name), name, model)
+    return read_best(name)
 
 
 def choose_batches(
