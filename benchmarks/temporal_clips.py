@@ -84,12 +84,12 @@ def fitted(image: Image, width: int, height: int) -> Image:
     )
 
 
-def write_video(path: Path, images: Iterable[Image], *, crf: int = 23) -> None:
+def write_video(
+    path: Path, images: Iterable[Image], *, crf: int = 23, rate: Fraction = Fraction(RATE)
+) -> None:
     """Encode images, RGB, as H.264."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(
-            "libx264", Fraction(RATE), options={"crf": str(crf), "preset": "veryfast"}
-        )
+        stream = container.add_stream("libx264", rate, options={"crf": str(crf), "preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for image in images:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "rgb24")))

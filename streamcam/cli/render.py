@@ -12,7 +12,7 @@ import click
 from streamcam.cli.best_method import BEST, load_with_best
 from streamcam.cli.cluster import ClusterOptions, load_parts, open_files
 from streamcam.cli.command_line import command_line
-from streamcam.cli.loading import load_explainer, render_settings
+from streamcam.cli.loading import choose_batches, load_explainer, render_settings
 from streamcam.cli.options import (
     beside_options,
     debug_option,
@@ -131,6 +131,7 @@ def render_command(
         overwrite=overwrite,
         resume=resume,
     )
+    explainer = choose_batches(model, explainer, temporal)
     load_here = functools.partial(load_explainer, model, explainer)
     cluster = None if ray is None else ClusterOptions(ray, part_s, jobs)
     if is_for_many(sources, output):

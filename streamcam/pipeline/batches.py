@@ -69,6 +69,8 @@ class BatchExplainer:
         """
         self._explainer = explainer
         self._batch_size = batch_size
+        # Which frames come next depends on the last answer.
+        self._is_adaptive = temporal is not None and temporal.every == "auto"
         if tracker is None and temporal is not None:
             tracker = Tracker(temporal)
         self._tracker = tracker
@@ -99,7 +101,7 @@ class BatchExplainer:
 
     def _count_complete(self) -> int:
         """Return how many of the gathered frames make a batch; 0 if there are too few yet."""
-        size = self._batch_size or self._explainer.batch_size
+        size = self._batch_size or (1 if self._is_adaptive else self._explainer.batch_size)
         return count_complete((is_due for _, is_due in self._batch[: self._count_ready()]), size)
 
     def _count_ready(self) -> int:

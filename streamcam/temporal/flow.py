@@ -69,6 +69,10 @@ class FlowEstimator:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._recent: collections.deque[tuple[ByteArray, ByteArray, FloatArray]] = collections.deque(maxlen=2)
 
+    def __reduce__(self) -> tuple[type[FlowEstimator], tuple[()]]:
+        """Copy it as a new one: OpenCV's object cannot be copied, and what is remembered only saves time."""
+        return FlowEstimator, ()
+
     def estimate(self, start: ByteArray, end: ByteArray) -> FloatArray:
         """Find where each pixel of one thumbnail lies in another.
 

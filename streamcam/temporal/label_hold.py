@@ -14,6 +14,11 @@ from streamcam.frames import FloatArray
 CLEAR_LEAD = 0.2
 """A class that leads by this much smoothed probability takes over at once."""
 
+_UNREST_DECAY = 0.85
+"""Share of the largest change of a probability that still counts one explained frame later."""
+_UNREST_WEIGHT = 2.0
+"""How many times its largest recent change a probability may change before the next explained frame."""
+
 
 class NumberSmoothing:
     """Smooths numbers over time, with a time constant."""
@@ -27,6 +32,11 @@ class NumberSmoothing:
         self._time_constant_s = time_constant_s
         self._smoothed: FloatArray | None = None
         self._time_s = 0.0
+
+    @property
+    def smoothed(self) -> FloatArray | None:
+        """The last numbers, smoothed; None before the first of a shot."""
+        return self._smoothed
 
     def restart(self) -> None:
         """Start a new shot: the next numbers stay as they are."""
@@ -84,13 +94,14 @@ class LabelHold:
         self._smoothing = NumberSmoothing(hold_s)
         self._last: FloatArray | None = None
         self._last_s = 0.0
+        self._unrest: FloatArray | None = None  # how much each probability has changed lately
         self._held: list[int] = []
         self._challenged_since_s: list[float | None] = []
 
     def restart(self) -> None:
         """Start a new shot: the next frame is ranked by itself."""
         self._smoothing.restart()
-        self._last = None
+        self._last = self._unrest = None
 
     def update(
         self, probabilities: FloatArray, time_s: float, count: int, between_s: Sequence[float] = ()
@@ -115,6 +126,10 @@ class LabelHold:
                 for each_s in between_s:
                     share = np.float32((each_s - last_s) / (time_s - last_s))
                     self._update(last + share * (probabilities - last), each_s, count)
+                changed = np.abs(probabilities - last)
+                self._unrest = (
+                    changed if self._unrest is None else np.maximum(changed, _UNREST_DECAY * self._unrest)
+                )
             self._last, self._last_s = probabilities, time_s
         return self._update(probabilities, time_s, count)
 
@@ -131,6 +146,35 @@ class LabelHold:
         elif np.isfinite(probabilities).all():
             self._challenge_ranks(smoothed, time_s)
         return np.array(self._held, np.int64), smoothed
+
+    def find_contested_s(self, ranks: int) -> float:
+        """Find when another class may lead one of the first ranks.
+
+        Args:
+            ranks: How many ranks to look at.
+
+        Returns:
+            The presentation time in seconds at which smoothed probabilities cross, if those of the last frame
+            stay, less twice what they lately changed by; that of the last frame, where another class leads
+            already; infinity if none comes closer.
+        """
+        smoothed = self._smoothing.smoothed
+        if self._last is None or smoothed is None or self._hold_s == 0:
+            return math.inf
+        unrest = np.zeros_like(self._last) if self._unrest is None else self._unrest
+        soonest_s = math.inf
+        for rank, holder in enumerate(self._held[:ranks]):
+            lead = smoothed[holder] - smoothed
+            ahead = self._last[holder] - self._last - _UNREST_WEIGHT * (unrest[holder] + unrest)
+            lead[self._held[: rank + 1]] = np.inf
+            if self._challenged_since_s[rank] is not None or (lead < 0).any():
+                return self._last_s
+            closing = np.isfinite(lead) & (ahead < 0)
+            if closing.any():
+                # Smoothed, a lead goes toward the unsmoothed one exponentially.
+                ratio = 1 + lead[closing] / -ahead[closing]
+                soonest_s = min(soonest_s, self._hold_s * math.log(float(ratio.min())))
+        return self._last_s + soonest_s
 
     def _challenge_ranks(self, smoothed: FloatArray, time_s: float) -> None:
         """Compare each rank's holder with the best class that holds no higher rank."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Literal
 
 from streamcam.errors import InvalidArgumentError, unknown_name
 
@@ -61,8 +62,9 @@ class TemporalSettings:
     """``"auto"`` restarts smoothing where a new shot begins, ``"off"`` never does."""
     label_hold_s: float = 0.5
     """How long another class must lead before it replaces the displayed one, in seconds; 0 never waits."""
-    every: int = 1
-    """Explain every Nth frame; heat and labels are carried over the frames between."""
+    every: int | Literal["auto"] = 1
+    """Explain every Nth frame, or with ``"auto"`` those that show something new, as many as keep the heat
+    close to that of every frame. Heat and labels are carried over the frames between."""
 
     @property
     def smoothing_mode(self) -> SmoothingMode:
@@ -86,19 +88,24 @@ class TemporalSettings:
                 raise InvalidArgumentError(
                     f"`{name}` takes seconds from 0 to {MAX_TIME_CONSTANT_S:g}, not {value:g}"
                 )
-        if self.every < 1:
-            raise InvalidArgumentError(f"`every` counts frames from 1, not {self.every}")
+        if self.every != "auto" if isinstance(self.every, str) else self.every < 1:
+            raise InvalidArgumentError(f"`every` counts frames from 1, or is 'auto', not {self.every!r}")
 
 
 def check_live(settings: TemporalSettings) -> None:
     """Check that settings suit a live source.
 
     Raises:
-        InvalidArgumentError: if a setting cannot be used, or needs future frames.
+        InvalidArgumentError: if a setting cannot be used, or is only for videos.
     """
     settings.check()
     if settings.smoothing_mode.looks_ahead:
         raise InvalidArgumentError(
             f'`mode="{settings.mode}"` needs future frames, which a live source does not have; '
             f"use 'flow' or 'causal'"
+        )
+    if settings.every == "auto":
+        raise InvalidArgumentError(
+            '`every="auto"` is for videos: a live session explains as many frames as the network can; use a '
+            "number to explain fewer"
         )

@@ -14,6 +14,7 @@ from streamcam.frames import FloatArray, Frame
 from streamcam.media.images import ByteArray
 from streamcam.temporal.label_hold import LabelHold, NumberSmoothing
 from streamcam.temporal.objects import ObjectTracker
+from streamcam.temporal.selection import EveryNth, ExplainedFrame, OnChange
 from streamcam.temporal.settings import TemporalSettings
 from streamcam.temporal.shots import CutDetector
 from streamcam.temporal.thumbnails import make_thumbnail
@@ -30,6 +31,8 @@ class _PendingFrame:
     starts_shot: bool
     is_due: bool = True
     """Whether the frame is explained."""
+    change: float = 0.0
+    """How much has changed since the last one to be explained."""
     between_s: tuple[float, ...] = ()
     """Of one to be explained: the times of those since the last such frame."""
     probabilities: FloatArray | None = None
@@ -68,10 +71,14 @@ class Tracker:
         self._labels = LabelHold(settings.label_hold_s)
         self._values = NumberSmoothing(settings.label_hold_s)
         self._objects = ObjectTracker()
-        self._every = settings.every
-        self._is_begun = skipped is not None
-        # The times of those that nobody saw play no part.
-        self._skipped_s = [0.0] * (skipped or 0)
+        self._selector: EveryNth | OnChange
+        if settings.every == "auto":
+            mode = settings.smoothing_mode
+            looks_ahead = mode.looks_ahead and settings.smoothing_s > 0
+            self._selector = OnChange(follows_motion=mode.follows_motion, looks_ahead=looks_ahead)
+        else:
+            self._selector = EveryNth(settings.every, skipped)
+        self._skipped_s: list[float] = []
         self._pending: dict[int, _PendingFrame] = {}
         self._last: Explanation | None = None
 
@@ -79,17 +86,19 @@ class Tracker:
         """Look at the next frame and decide whether to explain it.
 
         Returns:
-            Whether to explain it: every Nth frame, and each that starts a shot. A frame that is pending
-            already changes nothing.
+            Whether to explain it: every Nth frame or those that show something new, and each that starts a
+            shot. A frame that is pending already changes nothing.
         """
         if frame.index in self._pending:
             return self._pending[frame.index].is_due
         thumbnail = make_thumbnail(frame.image)
         starts_shot = self._cuts is not None and self._cuts.update(thumbnail, frame.time_s)
-        is_due = not self._is_begun or starts_shot or len(self._skipped_s) + 1 >= self._every
-        self._is_begun = True
+        if isinstance(self._selector, OnChange):
+            is_due, change = self._selector.measure(thumbnail, frame.time_s, starts_shot=starts_shot)
+        else:
+            is_due, change = self._selector.count(starts_shot=starts_shot), 0.0
         between_s = tuple(self._skipped_s) if is_due else ()
-        self._pending[frame.index] = _PendingFrame(thumbnail, starts_shot, is_due, between_s)
+        self._pending[frame.index] = _PendingFrame(thumbnail, starts_shot, is_due, change, between_s)
         if is_due:
             self._skipped_s = []
         else:
@@ -254,10 +263,23 @@ class Tracker:
         pending = self._pending.pop(frame.index)
         if explanation is not None:
             self._last = explanation
+            if isinstance(self._selector, OnChange):
+                self._selector.learn(self._describe(explanation, pending))
         else:
             assert self._last is not None, "the first frame is always explained"
             explanation = _skipped(self._last, frame)
         return _completed(explanation, pending)
+
+    def _describe(self, explanation: Explanation, pending: _PendingFrame) -> ExplainedFrame:
+        """Put together what decides when the next frame is explained."""
+        ranked = {prediction.index for prediction in pending.smoothed_predictions}
+        targets = [target.index for target in explanation.targets]
+        ranks = max(1, len(targets)) if ranked.issuperset(targets) else 1
+        holds = [self._labels, *(other._labels for other in self._beside.values())]
+        contested_s = min(hold.find_contested_s(ranks) for hold in holds)
+        return ExplainedFrame(
+            explanation, pending.thumbnail, pending.change, pending.starts_shot, contested_s
+        )
 
     def adopt(self, other: Tracker) -> None:
         """Go on from the state of another tracker of the same video, which stays as it is."""
@@ -278,12 +300,15 @@ class Tracker:
             frames: Frames that were observed and are to be explained now, and completed by that tracker too.
         """
         if number not in self._beside:
-            self._beside[number] = Tracker(self._settings)
+            self._beside[number] = Tracker(dataclasses.replace(self._settings, every=1))
         other = self._beside[number]
         for frame in frames:
             pending = self._pending[frame.index]
             other._pending[frame.index] = _PendingFrame(
-                pending.thumbnail, pending.starts_shot, between_s=pending.between_s
+                pending.thumbnail,
+                pending.starts_shot,
+                change=pending.change,
+                between_s=pending.between_s,
             )
         return other
 

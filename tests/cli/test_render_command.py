@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from media_factory import Audio, frame_times_of, make_clip, packets_of
+from numpy.typing import NDArray
 from PIL import Image
 from stage_fakes import FakeExplainer
 
@@ -113,6 +116,25 @@ def test_overlay_and_encoder_do_as_they_are_told(work: Path, explainers: list[Fa
     assert run(["render", "clip.mp4", "-o", "heat.mkv", "--codec", "ffv1", "--no-labels", "--quiet"]) == 0
     assert (work / "plain.mkv").read_bytes() != (work / "heat.mkv").read_bytes()
     assert len(explainers) == 2
+
+
+def paint_still(_index: int, planes: Sequence[NDArray[np.uint8]]) -> None:
+    for plane in planes:
+        plane[:] = np.arange(plane.shape[1], dtype=np.uint8)
+
+
+def test_a_still_video_is_explained_now_and_then(
+    work: Path, capfd: pytest.CaptureFixture[str], explainers: list[FakeExplainer]
+) -> None:
+    make_clip(work / "still.mp4", frames=50, paint=paint_still)
+    command = ["render", "still.mp4", "-o", "out.mp4", "--sidecar", "maps.jsonl"]
+    assert run([*command, "--every", "auto"]) == 0
+    assert ": 50 frames, 5 of them explained," in capfd.readouterr().out
+    records = [json.loads(line) for line in (work / "maps.jsonl").read_text().splitlines()[1:]]
+    assert [record["frame"] for record in records if "method" in record] == [0, 4, 12, 25, 38]
+    assert explainers[0].batch_size == 1, "short batches are filled up, and cost as much"
+    assert run([*command, "--every", "often"]) == 2
+    assert "'often' is not a valid whole number" in capfd.readouterr().err
 
 
 RESULT = RenderResult(

@@ -7,7 +7,7 @@ import sys
 import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import fsspec
 import numpy as np
@@ -156,8 +156,8 @@ def test_where_labels_differ_a_part_is_explained_again(
     check(video, **settings)
 
 
-@pytest.mark.parametrize("every", [2, 5])
-def test_skipped_frames(video: str, monkeypatch: pytest.MonkeyPatch, every: int) -> None:
+@pytest.mark.parametrize("every", [2, 5, "auto"])
+def test_skipped_frames(video: str, monkeypatch: pytest.MonkeyPatch, every: int | Literal["auto"]) -> None:
     start(monkeypatch, CPU, CPU)
     settings = {"temporal": TemporalSettings(mode="none", label_hold_s=0.1, every=every)}
     assert render(video, "parts", **settings).notes == ()

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -139,14 +139,17 @@ class OneOfTwo(TwoClasses):
         ]
 
 
-def test_skipped_frames_stay_skipped(clip: Path) -> None:
-    temporal = TemporalSettings(every=3)
+@pytest.mark.parametrize("every", [3, "auto"])
+def test_skipped_frames_stay_skipped(clip: Path, every: int | Literal["auto"]) -> None:
+    temporal = TemporalSettings(every=every)
     direct, again = clip.with_name("direct.mkv"), clip.with_name("again.mkv")
-    render_with(clip, direct, TwoClasses(), temporal=temporal, encoder=LOSSLESS)
+    explained = render_with(clip, direct, TwoClasses(), temporal=temporal, encoder=LOSSLESS).explained
+    if every == 3:
+        assert explained == FRAMES // 3
     evidence = keep(clip, temporal=temporal)
     # What decided which frames were explained stays as it was.
     result = restyle(clip, evidence, again, settings=RenderSettings(encoder=LOSSLESS))
-    assert result.explained == FRAMES // 3
+    assert result.explained == explained
     assert_same_frames(direct, again)
 
 

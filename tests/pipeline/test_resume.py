@@ -428,6 +428,8 @@ class Undecided(FakeExplainer):
         TemporalSettings(cuts="off", label_hold_s=0.1),
         TemporalSettings(cuts="off", label_hold_s=0.1, every=2),
         TemporalSettings(cuts="off", label_hold_s=0.1, every=20, mode="flow"),
+        TemporalSettings(cuts="off", label_hold_s=0.1, every="auto"),
+        TemporalSettings(cuts="off", label_hold_s=0, every="auto", mode="causal"),
     ],
 )
 def test_labels_hold_and_heat_goes_on_over_an_interruption(
@@ -438,8 +440,12 @@ def test_labels_hold_and_heat_goes_on_over_an_interruption(
     resumable(clip, whole, Undecided(batch_size=1), encoder=ffv1, temporal=settings)
     records = [json.loads(line) for line in whole.with_suffix(".jsonl").read_text().splitlines()[1:]]
     explained = [record for record in records if "shown" in record]
-    assert len(explained) == len(range(0, FRAMES, settings.every))
-    if settings.every < 20:
+    numbers = [record["frame"] for record in explained]
+    if settings.every != "auto":
+        assert numbers == list(range(0, FRAMES, settings.every))
+    else:
+        assert 5 < len(numbers) < FRAMES
+    if settings.every != 20:
         assert {record["shown"][0]["label"] for record in explained} == {"cat", "dog"}
 
     def stop(progress: Progress) -> None:
@@ -454,6 +460,6 @@ def test_labels_hold_and_heat_goes_on_over_an_interruption(
         path.unlink()
     explainer = Undecided(batch_size=1)
     result = resumable(clip, resumed, explainer, encoder=ffv1, temporal=settings)
-    assert explainer.batches == [[index] for index in (0, *range(16, FRAMES)) if index % settings.every == 0]
+    assert explainer.batches == [[number] for number in numbers if number == 0 or number >= 16]
     assert result.explained == len(explained)
     assert_same_video(whole, resumed)

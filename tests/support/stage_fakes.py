@@ -97,6 +97,7 @@ def fake_modules(make_explainer: Callable[..., Any]) -> dict[str, types.ModuleTy
         make_explainer: Takes a `FakeModel` and the explainer's settings.
     """
     explain, models = types.ModuleType("streamcam.explain"), types.ModuleType("streamcam.models")
+    explain.__path__ = [str(Path(streamcam.__file__).parent / "explain")]
     models.__path__ = [str(Path(streamcam.__file__).parent / "models")]
     models.load_model = FakeModel  # type: ignore[attr-defined]
     explain.Explainer = make_explainer  # type: ignore[attr-defined]

@@ -18,7 +18,8 @@ BAD: list[tuple[dict[str, object], str]] = [
     ({"mode": "zerophase"}, "unknown smoothing mode 'zerophase'; choose one of: causal, flow, .*zero-phase"),
     ({"scale": "log"}, "unknown scale 'log'; choose one of: absolute, frame, running"),
     ({"cuts": "on"}, "unknown cut detection 'on'; choose one of: auto, off"),
-    ({"every": 0}, "`every` counts frames from 1, not 0"),
+    ({"every": 0}, "`every` counts frames from 1, or is 'auto', not 0"),
+    ({"every": "often"}, "`every` counts frames from 1, or is 'auto', not 'often'"),
 ]
 
 
@@ -43,6 +44,11 @@ def test_a_live_source_takes_the_modes_that_do_not_look_ahead(mode: str) -> None
             check_live(settings)
     else:
         check_live(settings)
+
+
+def test_a_live_session_paces_itself() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"`every=\"auto\"` is for videos: .* as the network can"):
+        check_live(TemporalSettings(mode=LIVE_MODE, every="auto"))
 
 
 def test_the_mode_for_live_sources_suits_them() -> None:

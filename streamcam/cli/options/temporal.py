@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from streamcam.cli.options.declaring import Command, combine, grouped, option
-from streamcam.cli.options.values import COUNT, COUNT_OR_AUTO, NUMBER
+from streamcam.cli.options.values import COUNT_OR_AUTO, NUMBER
 
 
 def _strength_options(*, live: bool) -> Callable[[Command], Command]:
@@ -65,13 +65,13 @@ def temporal_options(*, live: bool) -> Callable[[Command], Command]:
         ),
         option(
             "--every",
-            type=COUNT_OR_AUTO if live else COUNT,
+            type=COUNT_OR_AUTO,
             **({"default": "auto", "show_default": True} if live else {"default_of": "TemporalSettings"}),
             metavar="N",
-            help="Explain every Nth frame and keep its heat and labels on the frames between"
-            + ("; auto explains as many as the network can." if live else "."),
+            help="Explain every Nth frame and keep its heat and labels on the frames between; auto explains "
+            + ("as many as the network can." if live else "those that show something new."),
         ),
-        to=_with_number,
+        to=_with_number if live else dict,
     )
 
 

@@ -75,8 +75,11 @@ def plan_parts(
         temporal: Which frames are explained, and how long labels are held.
 
     Returns:
-        The parts, in order; the last one may be up to half as long again.
+        The parts, in order; the last one may be up to half as long again. A single one, where the frames that
+        are explained are known one after the other only.
     """
+    if temporal.every == "auto":  # each answer decides on the frames behind it
+        return [VideoPart(0, None, 0)]
     starts = list(_batch_starts(count, batch_size, temporal.every))
     length = max(1, round(part_s * rate))
     before = round(max(WARM_UP_S, _LABEL_HOLDS * temporal.label_hold_s) * rate)
