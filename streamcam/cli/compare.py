@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streamcam.cli.command_line import command_line
-from streamcam.cli.loading import load_explainers, render_settings
+from streamcam.cli.loading import calibrated_by, load_explainers, render_settings
 from streamcam.cli.options import (
     beside_options,
     comparison_options,
@@ -105,7 +105,7 @@ def compare_command(
         resume=resume,
     )
     judge = _judge(panes, source, settings) if scores else None
-    load = functools.partial(_load_panes, panes, model, explainer, judge)
+    load = functools.partial(_load_panes, panes, model, calibrated_by(explainer, source), judge)
     with plan_render(source, output, settings, panes) as plan:
         return render_file(plan, load, source, output, quiet=quiet, at=explainer["at"])
 

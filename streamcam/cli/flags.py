@@ -74,6 +74,7 @@ FLAGS: dict[str, str] = {
     "plot": "--plot",
     "points": "--points",
     "port": "--port",
+    "calibration": "--calibrate",
     "precision": "--precision",
     "preset": "--preset",
     "prompts": "--prompt",

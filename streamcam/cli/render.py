@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from streamcam.cli.command_line import command_line
-from streamcam.cli.loading import load_explainer, render_settings
+from streamcam.cli.loading import calibrated_by, load_explainer, render_settings
 from streamcam.cli.options import (
     beside_options,
     debug_option,
@@ -119,18 +119,22 @@ def render_command(
         overwrite=overwrite,
         resume=resume,
     )
-    load = functools.partial(load_explainer, model, explainer)
     if is_for_many(sources, output):
         from streamcam.cli.render_many import local_pool, ray_pool, render_files
         from streamcam.pipeline.render_many import plan_many
 
-        open_pool = functools.partial(local_pool, load, jobs)
-        if ray is not None:
-            open_pool = functools.partial(ray_pool, ray, model, explainer, jobs)
         with plan_many(sources, output, settings) as many:
+            if many.jobs:
+                explainer = calibrated_by(explainer, str(many.jobs[0].source))
+            open_pool = functools.partial(
+                local_pool, functools.partial(load_explainer, model, explainer), jobs
+            )
+            if ray is not None:
+                open_pool = functools.partial(ray_pool, ray, model, explainer, jobs)
             return render_files(many, open_pool, quiet=quiet)
     if ray is not None:
         raise InvalidArgumentError("`cluster` renders several files, each on one machine; give a folder")
+    load = functools.partial(load_explainer, model, calibrated_by(explainer, sources[0]))
     with plan_render(sources[0], output, settings) as plan:
         return render_file(plan, load, sources[0], output, quiet=quiet, at=explainer["at"])
 

@@ -16,7 +16,7 @@ from click.core import ParameterSource
 
 from streamcam.cli.command_line import command_line
 from streamcam.cli.exit_codes import EXIT_DONE
-from streamcam.cli.loading import load_explainer, render_settings
+from streamcam.cli.loading import calibrated_by, load_explainer, render_settings
 from streamcam.cli.options import (
     debug_option,
     explainer_options,
@@ -99,7 +99,7 @@ def report_command(
         encoding={"depth": None, "chroma": None},
         command=command_line(),
     )
-    load = functools.partial(load_explainer, model, explainer)
+    load = functools.partial(load_explainer, model, calibrated_by(explainer, next(iter(videos), "")))
     with contextlib.ExitStack() as stack:
         kept = [name for name in inputs if name not in videos]
         evidence, code = {name: stack.enter_context(open_evidence(name)) for name in kept}, EXIT_DONE

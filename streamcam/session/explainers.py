@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from streamcam.errors import StreamcamError
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
 from streamcam.panes import COMPARED_METHODS, Comparison
+from streamcam.session.calibration import FirstFrames
 from streamcam.session.state import ExplainerFacts, ExplainRequest
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer, PaneExplainer
     from streamcam.models import Model
     from streamcam.temporal import Tracker
+
+_logger = logging.getLogger("streamcam.session")
 
 _KEPT = 4
 """How many explainers are kept: going back to a method or layer is then immediate. Each holds a network."""
@@ -45,6 +50,10 @@ class SessionExplainer:
     """Explains in its place where something is compared."""
     compared: str | None = None
     """Name in `PANES` of what is compared."""
+    first_frames: FirstFrames | None = None
+    """Collects what int8 is calibrated by."""
+    renew: Callable[[], SessionExplainer] | None = None
+    """Returns the explainer that follows once they are complete."""
 
     @property
     def batch_size(self) -> int:
@@ -60,6 +69,12 @@ class SessionExplainer:
         self, frames: list[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()
     ) -> list[Explanation]:
         """Return one explanation for each frame; see `streamcam.Explainer`."""
+        if self.first_frames is not None and self.renew is not None:
+            self.first_frames.see(frames)
+            if not self.first_frames.are_awaited:
+                self.first_frames = None
+                renewed = self.renew()
+                self.explainer, self.panes = renewed.explainer, renewed.panes
         return (self.panes or self.explainer).explain_frames(frames, tracker, context)
 
     @property
@@ -85,13 +100,15 @@ class SessionExplainer:
 class Explainers:
     """Returns explainers for requests: an `ExplainerFor`. Used by one thread, which imports torch."""
 
-    def __init__(self, build: BuildExplainer) -> None:
+    def __init__(self, build: BuildExplainer, first_frames: FirstFrames | None = None) -> None:
         """Remember how explainers are built; nothing is loaded.
 
         Args:
             build: Builds the explainer for a method and a target layer.
+            first_frames: Collects what it calibrates int8 by; once there are enough, it builds again.
         """
         self._build = build
+        self._first_frames = first_frames
         self._layers: tuple[str, ...] | None = None
         self._built: OrderedDict[tuple[str, str], Explainer] = OrderedDict()
         self._last_prompted: tuple[Explainer, tuple[str, ...], Explainer] | None = None
@@ -118,7 +135,24 @@ class Explainers:
         aimed = _aim(explainer, request)
         method = explainer.method if request.method == "auto" else request.method
         panes = None if request.panes is None else aimed.in_panes(PANES[request.panes](method))
-        return SessionExplainer(aimed, method, self._layers, tuple(METHODS), panes, compared=request.panes)
+        chosen = SessionExplainer(aimed, method, self._layers, tuple(METHODS), panes, compared=request.panes)
+        if self._first_frames is not None and self._first_frames.are_awaited:
+            chosen.first_frames, chosen.renew = self._first_frames, lambda: self._renewed(request)
+        return chosen
+
+    def _renewed(self, request: ExplainRequest) -> SessionExplainer:
+        """Return an explainer in int8, or as before with a note where the network cannot be quantized."""
+        before = dict(self._built)
+        self._built.clear()
+        try:
+            return self(request)
+        except StreamcamError as error:
+            _logger.warning("%s", error)
+            self._first_frames = None
+            for explainer in before.values():
+                explainer.notes.append(str(error))
+            self._built.update(before)
+            return self(request)
 
     def _prompted(self, explainer: Explainer, prompts: tuple[str, ...]) -> Explainer:
         """Return the explainer of other prompts: the last one where only its target changes."""
@@ -127,12 +161,18 @@ class Explainers:
         return self._last_prompted[2]
 
 
-def build_from_model(model: Model | Mapping[str, Any], streams: int = 1, **settings: Any) -> BuildExplainer:
+def build_from_model(
+    model: Model | Mapping[str, Any],
+    streams: int = 1,
+    first_frames: FirstFrames | None = None,
+    **settings: Any,
+) -> BuildExplainer:
     """Build explainers of one model, which is loaded for the first of them.
 
     Args:
         model: A model, or the arguments of `streamcam.load_model`.
         streams: How many streams share them.
+        first_frames: Calibrates int8; until it has enough frames, the precision is chosen as usual.
         settings: Of `streamcam.Explainer`, without method and target layer.
     """
     loaded: list[Model] = []
@@ -152,7 +192,7 @@ def build_from_model(model: Model | Mapping[str, Any], streams: int = 1, **setti
             method=method,
             target_layer=layer,
             batch_size=_batch_size(streams),
-            **settings,
+            **settings | ({} if first_frames is None else first_frames.settings),
         )
 
     return build

@@ -154,7 +154,15 @@ _hardware_options = combine(
         "--precision",
         default_of="Explainer",
         metavar="NAME",
-        help="Number format of the network: auto, fp32, bf16, fp16. Maps are always float32.",
+        help="Number format of the network: auto, fp32, bf16, fp16, or int8, which auto never chooses: for "
+        "large networks on processors, quicker and a little less exact. Maps are always float32.",
+    ),
+    option(
+        "--calibrate",
+        "calibration",
+        metavar="VIDEO",
+        help="Of int8: the video, or folder of images, that the network is quantized by. "
+        "[default: INPUT; live its first frames]",
     ),
     option(
         "--backend",

@@ -141,8 +141,8 @@ def store_for(model: Mapping[str, Any], settings: Mapping[str, Any]) -> Explanat
         settings: Arguments of `streamcam.Explainer`.
 
     Returns:
-        None for models and settings that are not compiled: those that run code or read folders, and those
-        that run on another device than the processor.
+        None for models and settings that are not compiled: those that run code or read folders, those that
+        run on another device than the processor, and int8, whose network depends on a video.
     """
     if not _may_be_compiled(model, settings):
         return None
@@ -178,6 +178,7 @@ def _may_be_compiled(model: Mapping[str, Any], settings: Mapping[str, Any]) -> b
         and settings.get("device", "auto") in ("auto", "cpu")
         and (settings.get("device") == "cpu" or not _may_have_accelerator())
         and settings.get("backend", "auto") in ("auto", "openvino")
+        and settings.get("precision") != "int8"
         and settings.get("at") is None
         and settings.get("reference") is None
         and not _has_function(classes)
