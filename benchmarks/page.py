@@ -3,11 +3,12 @@
 python benchmarks/page.py delay [--seconds 20]          # from a frame to its pixels in Chromium
 python benchmarks/page.py camera [--seconds 20]         # from a lent camera and back onto the same page
 python benchmarks/page.py viewers [--viewers 20]        # the processor's time for viewers
-python benchmarks/page.py churn [--minutes 3]           # memory while viewers come and go every 5 s
+python benchmarks/page.py churn [--minutes 3] [--rate 5]  # memory while viewers come and go every 5 s
 
-A clock is in the picture, 720p at 30 frames per second: the milliseconds of this computer as black and white
-bars, which a script in the page reads back from what is shown. The default network explains frames as always.
-Ways that images travel take turns, `--rounds` times. Needs the extra `test`, and Debian's Chromium.
+A clock is in the picture, 720p at 30 frames per second unless another rate is named: milliseconds as black
+and white bars, which a script in the page reads back from what is shown. The default network
+explains frames as always. Ways that images travel take turns, `--rounds` times. Needs the extra `test`, and
+Debian's Chromium.
 """
 
 from __future__ import annotations
@@ -132,10 +133,15 @@ class ClockSource(Source):
     count = 0
     """How many frames there were."""
 
+    def __init__(self, rate: int = RATE) -> None:
+        super().__init__()
+        self.rate = rate
+        """Frames per second."""
+
     @property
     def info(self) -> SourceInfo:
         """Description of the source."""
-        return SourceInfo("clock", None, *SIZE, time_base=TIME_BASE, rate=Fraction(RATE))
+        return SourceInfo("clock", None, *SIZE, time_base=TIME_BASE, rate=Fraction(self.rate))
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield a frame whenever one is due, and leave out those that are late."""
@@ -144,8 +150,8 @@ class ClockSource(Source):
         still = still.reformat(*SIZE, format="yuv420p", dst_color_range="MPEG")
         began_s, index = time.monotonic(), 0
         while not self.stop_flag.is_set():
-            index = max(index + 1, int((time.monotonic() - began_s) * RATE))
-            self.stop_flag.wait(max(0.0, began_s + index / RATE - time.monotonic()))
+            index = max(index + 1, int((time.monotonic() - began_s) * self.rate))
+            self.stop_flag.wait(max(0.0, began_s + index / self.rate - time.monotonic()))
             image = av.VideoFrame(*SIZE, "yuv420p")
             for target, plane in zip(planes_of(image), planes_of(still), strict=True):
                 target[:] = plane
@@ -156,7 +162,7 @@ class ClockSource(Source):
             for plane in planes_of(image)[1:]:
                 plane[-24:] = 128
             self.count += 1
-            yield Frame(image, index, index * 90_000 // RATE, TIME_BASE, time.monotonic())
+            yield Frame(image, index, index * 90_000 // self.rate, TIME_BASE, time.monotonic())
 
     def report(self) -> SourceReport:
         """Return nothing of interest."""
@@ -166,9 +172,8 @@ class ClockSource(Source):
 @contextlib.contextmanager
 def serving(source: Source, transport: str) -> Iterator[Page]:
     """Run a session with a page and the default network."""
-    page = Page(
-        PageSettings(port=0, key=KEY, transport=transport), source if isinstance(source, LentCamera) else None
-    )
+    cameras = {"browser": source} if isinstance(source, LentCamera) else None
+    page = Page(PageSettings(port=0, key=KEY, transport=transport), cameras)
     session = LiveSession(source, Explainers(build_from_model({})), [page])
     thread = threading.Thread(target=session.run)
     thread.start()
@@ -288,7 +293,7 @@ def measure_viewers(arguments: argparse.Namespace) -> None:
 
 def measure_churn(arguments: argparse.Namespace) -> None:
     """Print memory, threads and open files while browsers come and go every five seconds."""
-    with serving(ClockSource(), "webrtc") as page:
+    with serving(ClockSource(arguments.rate), "webrtc") as page:
         visiting = [sys.executable, __file__, "visits", page.links["control"], str(60 * arguments.minutes)]
         began_s = time.monotonic()
         # In a process of its own: a browser's client needs memory, too.
@@ -337,6 +342,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="how often each way takes its turn")
     parser.add_argument("--viewers", type=int, default=20, help="how many watch JPEGs at once")
     parser.add_argument("--minutes", type=float, default=3.0, help="how long viewers come and go")
+    parser.add_argument("--rate", type=int, default=RATE, help="frames per second while viewers come and go")
     arguments = parser.parse_args()
     if arguments.what == "viewers":
         measure_viewers(arguments)

@@ -11,10 +11,13 @@ from streamcam.lazy_names import import_lazily
 
 if TYPE_CHECKING:
     from streamcam.audits import AuditResult, AuditSettings, audit
+    from streamcam.cluster import RayCluster
     from streamcam.errors import StreamcamError
     from streamcam.evaluation import EvaluationResult, EvaluationSettings, evaluate
     from streamcam.evidence import Evidence, open_evidence
     from streamcam.explain import METHODS, Explainer
+    from streamcam.explain.exported.opening import open_explainer
+    from streamcam.explain.exported.writing import export_explainer
     from streamcam.explanations import Explanation, Instance, Prediction
     from streamcam.frames import Frame, Region
     from streamcam.localization import LocalizationSettings
@@ -49,6 +52,7 @@ _HOMES = {
     "maximize": "streamcam.synthesis",
     "AuditSettings": "streamcam.audits",
     "audit": "streamcam.audits",
+    "RayCluster": "streamcam.cluster",
     "Candidates": "streamcam.models",
     "Comparison": "streamcam.panes",
     "Detector": "streamcam.models",
@@ -62,6 +66,8 @@ _HOMES = {
     "evaluate": "streamcam.evaluation",
     "Evidence": "streamcam.evidence",
     "open_evidence": "streamcam.evidence",
+    "export_explainer": "streamcam.explain.exported.writing",
+    "open_explainer": "streamcam.explain.exported.opening",
     "Explanation": "streamcam.explanations",
     "Instance": "streamcam.explanations",
     "Frame": "streamcam.frames",
@@ -119,6 +125,7 @@ __all__ = [
     "Overlay",
     "OverlaySettings",
     "Prediction",
+    "RayCluster",
     "Region",
     "RenderManyResult",
     "RenderPlan",
@@ -132,10 +139,12 @@ __all__ = [
     "audit",
     "compare",
     "evaluate",
+    "export_explainer",
     "live",
     "load_model",
     "maximize",
     "open_evidence",
+    "open_explainer",
     "open_sink",
     "open_source",
     "plan_render",

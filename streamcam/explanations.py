@@ -51,7 +51,10 @@ RATHER_THAN = " rather than "
 """Stands in the label of a target that is explained against another class, between the two."""
 
 _FIRST_OBJECT = -1000
-"""`Prediction.index` of the object number 0; custom targets lie above."""
+"""`Prediction.index` of the object number 0; concepts and custom targets lie above."""
+
+_FIRST_CONCEPT = -500
+"""`Prediction.index` of the first concept, the second has one less; custom targets lie above."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -111,6 +114,21 @@ def object_number(index: int) -> int | None:
     return _FIRST_OBJECT - index if index < _FIRST_OBJECT else None
 
 
+def is_concept(index: int) -> bool:
+    """Return whether an index of a target stands for a concept of the video rather than a class."""
+    return _FIRST_OBJECT < index <= _FIRST_CONCEPT
+
+
+def as_concept(place: int, name: str) -> Prediction:
+    """Return a concept as something that is explained.
+
+    Args:
+        place: Which of the concepts, from 0.
+        name: The class that it speaks for.
+    """
+    return Prediction(_FIRST_CONCEPT - place, name, math.nan)
+
+
 def as_target(instance: Instance, place: int) -> Prediction:
     """Return an object as something that is explained.
 
@@ -120,6 +138,34 @@ def as_target(instance: Instance, place: int) -> Prediction:
     """
     number = instance.track_id if instance.track_id is not None else place + 1
     return Prediction(_FIRST_OBJECT - number, f"{instance.label} #{number}", instance.score)
+
+
+def renumber_objects(explanation: Explanation, numbers: Mapping[int, int]) -> Explanation:
+    """Return an explanation with other numbers for its objects.
+
+    Args:
+        explanation: The explanation.
+        numbers: Number of an object → the one that it gets; others keep theirs.
+    """
+    changed = tuple(
+        dataclasses.replace(one, track_id=numbers.get(one.track_id or 0, one.track_id))
+        for one in explanation.instances
+    )
+    targets = {
+        as_target(before, place).index: as_target(after, place)
+        for place, (before, after) in enumerate(zip(explanation.instances, changed, strict=True))
+    }
+
+    def index_of(index: int) -> int:
+        return targets[index].index if index in targets else index
+
+    return dataclasses.replace(
+        explanation,
+        instances=changed,
+        heatmaps={index_of(index): heatmap for index, heatmap in explanation.heatmaps.items()},
+        targets=tuple(targets.get(target.index, target) for target in explanation.targets),
+        flags={index_of(index): why for index, why in explanation.flags.items()},
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)

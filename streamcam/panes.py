@@ -76,7 +76,9 @@ class _Axis:
         """Refuse a value that is there twice."""
         for (name, fields), (_, others) in itertools.combinations(self.values, 2):
             if fields == others:
-                raise InvalidArgumentError(f"`{self.parameter}` has {name!r} twice; name it once")
+                named = name.replace(_TARGET, str(fields.get("class_request", ""))).rstrip(_BETWEEN)
+                named = named.replace(_LAYER, str(fields.get("layer", "")))
+                raise InvalidArgumentError(f"`{self.parameter}` has {named!r} twice; name it once")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "sinks": BASE,
     "explain": BASE | {"models", "sources"},
     "pipeline": BASE | {"sources", "temporal", "localization", "overlay", "sinks"},
-    "cluster": BASE | {"sources", "models", "explain", "pipeline"},
+    "cluster": BASE | {"sources", "models", "temporal", "explain", "pipeline"},
     "audits": BASE | {"sources", "models", "temporal", "localization", "overlay", "explain"},
     "synthesis": BASE | {"models", "sources", "overlay", "explain"},
     "evaluation": BASE | {"sources", "models", "temporal", "localization", "explain"},
@@ -70,6 +70,7 @@ ALLOWED_FOR_TYPES: dict[str, set[str]] = {
     "__init__": {
         *BASE,
         "audits",
+        "cluster",
         "evaluation",
         "models",
         "explain",

@@ -94,7 +94,7 @@ def test_every_page_has_code_and_every_command_is_known() -> None:
 @pytest.mark.usefixtures("work")
 def test_commands_work(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = shlex.split(command)[1:]
-    if arguments[0] in {"render", "compare", "report", "maximize"}:
+    if arguments[0] in {"render", "compare", "report", "maximize", "export"}:
         check_render(arguments, capsys)
         return
     assert run(arguments) == 0, capsys.readouterr().err
@@ -166,3 +166,10 @@ def test_programs_use_names_that_exist(block: Block) -> None:
 @pytest.mark.parametrize("script", [command.split()[0] for command in SCRIPTS])
 def test_scripts_exist(script: str) -> None:
     assert (ROOT / script).stat().st_mode & 0o111
+
+
+@pytest.mark.parametrize("page", [*PAGES, *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name)
+def test_links_between_files_hold_in_the_repository_too(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+    files = [link for link in links if "://" not in link and "reference/" not in link]  # made for the site
+    assert [link for link in files if not (page.parent / link).exists()] == []

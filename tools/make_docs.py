@@ -30,6 +30,7 @@ from streamcam.frames import SourceInfo
 from streamcam.models import load_model
 from streamcam.session.commands import help_rows
 from streamcam.sinks import SINKS
+from streamcam.sources.given_images import frames_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "methods.md"
@@ -49,6 +50,7 @@ COSTS: dict[str, float] = {
     "eigengradcam": 1.2,
     "kpcacam": 1.1,
     "fem": 1.0,
+    "dff": 1.1,
     "finercam": 1.0,
     "shapleycam": 1.1,
     "refinecam": 1.9,
@@ -121,6 +123,7 @@ is explained. It makes one
 - Several objects of one class: `gradcam++`. Fine detail: `layercam` on earlier layers, or `refinecam`.
 - One class against those like it: `finercam`, or `--against CLASS` with any method that uses gradients.
 - What stands out, without asking about a class: `eigencam`, `kpcacam`, `fem`.
+- The parts that the network sees, each in a color: `dff` ([more](trust.md#which-parts-the-network-sees)).
 - Vision transformers: `gradcam` and `hirescam` work on their tokens; `legrad` reads the attention instead.
 - No gradients, as for networks that OpenVINO runs: `reciprocam`, `scorecam`, `ablationcam`, `eigencam`.
 - A check that shares no assumption with any of these: `occlusion`.
@@ -304,7 +307,9 @@ def measure(names: Iterable[str]) -> None:
         forward = _seconds(
             lambda module, batch: module(batch), classifier.module, explainer.preprocess(image)
         )
-        cost = _seconds(lambda own, images: own.explain(images), explainer, [image]) / forward
+        frames = frames_of([image])
+        explainer.learn(frames)
+        cost = _seconds(lambda own, images: own.explain_frames(images), explainer, frames) / forward
         print(f'    "{name}": {cost if samples is None else cost * samples / 2:.1f},', flush=True)
 
 

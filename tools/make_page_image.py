@@ -39,7 +39,7 @@ SETTLED_MS = 15_000
 @contextmanager
 def session(source: Source) -> Iterator[Page]:
     """Run a session with a page, and the default network."""
-    page = Page(PageSettings(port=0), source if isinstance(source, LentCamera) else None)
+    page = Page(PageSettings(port=0), {"browser": source} if isinstance(source, LentCamera) else None)
     live = LiveSession(source, Explainers(build_from_model({})), [page])
     thread = threading.Thread(target=live.run)
     thread.start()

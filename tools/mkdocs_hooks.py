@@ -50,6 +50,11 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Point links to images, which are right in the repository, to their place in the site."""
+    return markdown.replace("](../../media/", "](../media/")
+
+
 def python_reference() -> str:
     """Write the page that documents every public name from its docstring."""
     names = public_names()

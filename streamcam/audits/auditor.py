@@ -23,6 +23,7 @@ from streamcam.audits.verdicts import (
 )
 from streamcam.errors import InvalidArgumentError
 from streamcam.explain import Explainer
+from streamcam.explain.compatibility import check_explains_classes
 from streamcam.explain.targets import Target
 from streamcam.explanations import Explanation, Prediction, StabilizedFrame
 from streamcam.frames import FloatArray
@@ -111,6 +112,7 @@ def audit(
     """
     settings.check()
     _check_model(explainer.model, settings.roi)
+    check_explains_classes(explainer.method, "an audit")
     if not isinstance(source, Source):
         source = open_source(source, settings.source)
     with source:

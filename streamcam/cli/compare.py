@@ -16,6 +16,7 @@ from streamcam.cli.options import (
     encoding_options,
     explainer_options,
     localization_options,
+    naming_prompts,
     option,
     overlay_options,
     part_options,
@@ -91,6 +92,7 @@ def compare_command(
     from streamcam.pipeline.render import plan_render
 
     compared, model, explainer = take_comparison(comparison, model, explainer)
+    prompted = bool(model["prompts"]) and compared["classes"] == model["prompts"]
     panes = Comparison(**compared)
     settings = render_settings(
         part=part,
@@ -105,9 +107,10 @@ def compare_command(
         resume=resume,
     )
     judge = _judge(panes, source, settings) if scores else None
-    load = functools.partial(_load_panes, panes, model, calibrated_by(explainer, source), judge)
+    load = functools.partial(_load_panes, panes, model, calibrated_by(explainer, source), judge, prompted)
     with plan_render(source, output, settings, panes) as plan:
-        return render_file(plan, load, source, output, quiet=quiet, at=explainer["at"])
+        names = panes.models or [model["name"]]
+        return render_file(plan, load, source, quiet=quiet, at=explainer["at"], models=names)
 
 
 def _load_panes(
@@ -115,9 +118,11 @@ def _load_panes(
     model: dict[str, Any],
     explainer: dict[str, Any],
     judge: Callable[[Explainer, ProgressLine], Mapping[str, str]] | None,
+    prompted: bool,
     line: ProgressLine,
 ) -> PaneExplainer:
-    explainers = load_explainers(model, explainer, line, comparison.models)
+    with naming_prompts(prompted):
+        explainers = load_explainers(model, explainer, line, comparison.models)
     from streamcam.explain import PaneExplainer
 
     figures = None if judge is None else judge(explainers[0], line)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streamcam.cli.options import debug_option, fit_option, option, own_model_options
+from streamcam.cli.options.values import read_model
 from streamcam.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command("layers", short_help="List the layers of a network that can be explained.")
-@click.argument("model")
+@click.argument("model", callback=read_model)
 @option("--all", "every", is_flag=True, help="Also list the layers that cannot be explained.")
 @option(
     "--weights",

@@ -235,10 +235,10 @@ def live_command(
     SOURCE is a camera's number or device (default: camera 0), the URL of a stream (rtsp, http, udp, tcp,
     rtmp, srt), a video, which is played at its own pace, a folder of images or a pattern, as a slide show,
     screen: or a part of it (screen:640x480+100+50), - for a video from a pipe, or browser: whoever opens the
-    page's camera link lends a camera. Several are shown as tiles and share the network. A TOML file names
-    them and sets options. In the window, h shows the keys. A URL with a password is better put into such a
-    file or the environment variable STREAMCAM_SOURCE than on the command line, which others on the same
-    machine can read.
+    page's camera link lends a camera. Several are shown as tiles and share the network; browser browser has
+    room for two phones. A TOML file names them and sets options. In the window, h shows the keys. A URL with
+    a password is better put into such a file or the environment variable STREAMCAM_SOURCE than on the command
+    line, which others on the same machine can read.
     """
     from streamcam.localization import LocalizationSettings
     from streamcam.overlay import OverlaySettings

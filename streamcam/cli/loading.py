@@ -72,7 +72,11 @@ def load_explainers(
         line: Shows what is being done.
         names: The networks; the one that `model` names if there are none.
     """
+    from streamcam.explain.exported.container import refuse_exported
+
     names = names or (model["name"],)
+    for name in names:
+        refuse_exported(name)
     line.begin(f"loading {', '.join(names)}")
     from streamcam.explain import Explainer
     from streamcam.models import load_model

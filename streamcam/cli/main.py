@@ -16,6 +16,7 @@ from streamcam.cli.compare import compare_command
 from streamcam.cli.doctor import doctor_command
 from streamcam.cli.evaluate import evaluate_command
 from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_MISUSE, exit_code_of
+from streamcam.cli.export import export_command
 from streamcam.cli.flags import name_flags
 from streamcam.cli.layers import layers_command
 from streamcam.cli.live import live_command
@@ -50,6 +51,7 @@ cli.add_command(live_command)
 cli.add_command(audit_command)
 cli.add_command(maximize_command)
 cli.add_command(evaluate_command)
+cli.add_command(export_command)
 cli.add_command(models_command)
 cli.add_command(layers_command)
 cli.add_command(methods_command)
@@ -103,6 +105,11 @@ def _explain(error: Exception, arguments: Sequence[str]) -> tuple[str, int]:
         return error.format_message(), error.exit_code
     if isinstance(error, StreamcamError):
         return name_flags(str(error)), exit_code_of(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in ("torch", "torchvision"):
+        return (
+            "this needs PyTorch, which is not installed: pip install torch torchvision; without it --model "
+            "takes what streamcam export wrote elsewhere (net.explain)"
+        ), EXIT_FAILED
     if isinstance(error, OSError) and error.strerror:  # as when standard output is a full disk
         where = "" if error.filename is None else f"{error.filename!r}: "
         return f"{where}{error.strerror} (--debug shows where)", EXIT_FAILED

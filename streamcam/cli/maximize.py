@@ -95,11 +95,19 @@ def maximize_command(
     """
     from streamcam.errors import InvalidArgumentError
     from streamcam.media.encoders import EncoderSettings
-    from streamcam.sinks import check_output, open_sink, output_size, shows_images
+    from streamcam.sinks import (
+        check_output,
+        is_one_in_a_folder,
+        open_sink,
+        output_path,
+        output_size,
+        shows_images,
+    )
 
     if not class_names and not channels:
         raise InvalidArgumentError("nothing to make: name a `class`, or a `channel`")
-    check_output(output, overwrite=overwrite, inputs=())
+    if not is_one_in_a_folder(output):
+        check_output(output, overwrite=overwrite, inputs=())
     is_still = _is_still(output)
     if not shows_images(output):
         raise InvalidArgumentError(
@@ -136,7 +144,7 @@ def maximize_command(
                     f"{image.name}: classified as such with {image.probability:.1%}, and with "
                     f"{image.least_probability:.1%} or more from elsewhere"
                 )
-        say(f"wrote {click.format_filename(output)} ({human_size(output_size(Path(output)))})")
+        say(f"wrote {click.format_filename(output)} ({human_size(output_size(output_path(output)))})")
     return EXIT_DONE
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def print_result(result: RenderResult, settings: RenderSettings) -> None:
     """Print the notes, and what was written and how fast."""
-    from streamcam.sinks import output_size
+    from streamcam.sinks import is_standard_output, output_size
 
     print_notes(result)
     if not result.frames:
@@ -32,8 +32,14 @@ def print_result(result: RenderResult, settings: RenderSettings) -> None:
     others = "".join(
         f"; {what}: {click.format_filename(path)}" for what, path in beside.items() if path is not None
     )
-    name, size = click.format_filename(result.output), human_size(output_size(result.output))
-    say(f"wrote {name} ({size}): {_describe_frames(result)} in {result.elapsed_s:.1f} s{realtime}{others}")
+    is_sent = is_standard_output(result.output)
+    what = "sent to standard output"
+    if not is_sent:
+        what = f"wrote {click.format_filename(result.output)} ({human_size(output_size(result.output))})"
+    say(
+        f"{what}: {_describe_frames(result)} in {result.elapsed_s:.1f} s{realtime}{others}",
+        err=is_sent,
+    )
 
 
 def print_notes(result: RenderResult) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from streamcam.cli.cluster import ClusterOptions, load_parts, open_files
 from streamcam.cli.command_line import command_line
 from streamcam.cli.loading import calibrated_by, load_explainer, render_settings
 from streamcam.cli.options import (
@@ -23,11 +24,10 @@ from streamcam.cli.options import (
     reading_options,
     temporal_options,
 )
-from streamcam.cli.options.values import COUNT_OR_AUTO
+from streamcam.cli.options.values import COUNT_OR_AUTO, NUMBER
 from streamcam.cli.outcome import abort_message, print_outcome, print_result, resume_message
 from streamcam.cli.progress import ProgressLine, showing_activities
 from streamcam.cli.signals import SignalCount, leave, stop_on_signal
-from streamcam.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from streamcam.pipeline.explainers import AnyExplainer
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     "--output",
     required=True,
     metavar="FILE",
-    help="The file to write; its suffix chooses the format. For several inputs a folder, or a name that "
-    "holds {stem}, {name}, {parent} or {number}.",
+    help="The file to write; its suffix chooses the format; hls:FOLDER for HLS, - for standard output. For "
+    "several inputs a folder, or a name that holds {stem}, {name}, {parent} or {number}.",
 )
 @option("--overwrite", is_flag=True, help="Replace existing output files.")
 @option(
@@ -51,15 +51,25 @@ if TYPE_CHECKING:
     type=COUNT_OR_AUTO,
     default="auto",
     metavar="N|auto",
-    help="Of several inputs: how many are rendered beside each other. [default: auto, which is 1]",
+    help="How many of several inputs are rendered beside each other; with --ray, how many workers there are. "
+    "[default: auto, which is 1, or a worker for each GPU or machine]",
 )
 @option(
     "--ray",
     is_flag=False,
     flag_value="local",
     metavar="[ADDRESS]",
-    help="Render several inputs on the machines of a Ray cluster that share disks: host:6379, "
-    "ray://host:10001, auto for the one that this machine belongs to; local, or no address, starts one here.",
+    help="Render on the machines of a Ray cluster that share disks, several inputs at a time or parts of "
+    "one: host:6379, ray://host:10001, auto for the one that this machine belongs to; local, or no address, "
+    "starts one here.",
+)
+@option(
+    "--part-seconds",
+    "part_s",
+    type=NUMBER,
+    default_of="RayCluster",
+    metavar="SECONDS",
+    help="With --ray and one video: how long the parts are that each worker explains.",
 )
 @option(
     "--resume",
@@ -84,6 +94,7 @@ def render_command(
     overwrite: bool,
     jobs: int | Literal["auto"],
     ray: str | None,
+    part_s: float,
     resume: bool,
     beside: dict[str, Any],
     part: dict[str, Any],
@@ -119,35 +130,38 @@ def render_command(
         overwrite=overwrite,
         resume=resume,
     )
+    cluster = None if ray is None else ClusterOptions(ray, part_s, jobs)
     if is_for_many(sources, output):
-        from streamcam.cli.render_many import local_pool, ray_pool, render_files
+        from streamcam.cli.render_many import local_pool, render_files
         from streamcam.pipeline.render_many import plan_many
 
         with plan_many(sources, output, settings) as many:
             if many.jobs:
                 explainer = calibrated_by(explainer, str(many.jobs[0].source))
-            open_pool = functools.partial(
-                local_pool, functools.partial(load_explainer, model, explainer), jobs
-            )
-            if ray is not None:
-                open_pool = functools.partial(ray_pool, ray, model, explainer, jobs)
+            load_here = functools.partial(load_explainer, model, explainer)
+            open_pool = functools.partial(local_pool, load_here, jobs)
+            if cluster is not None:
+                open_pool = functools.partial(open_files, cluster, model, explainer)
             return render_files(many, open_pool, quiet=quiet)
-    if ray is not None:
-        raise InvalidArgumentError("`cluster` renders several files, each on one machine; give a folder")
-    load = functools.partial(load_explainer, model, calibrated_by(explainer, sources[0]))
-    with plan_render(sources[0], output, settings) as plan:
-        return render_file(plan, load, sources[0], output, quiet=quiet, at=explainer["at"])
+    explainer = calibrated_by(explainer, sources[0])
+    with contextlib.ExitStack() as stack:
+        plan = stack.enter_context(plan_render(sources[0], output, settings))
+        load: Callable[[ProgressLine], AnyExplainer] = functools.partial(load_explainer, model, explainer)
+        if cluster is not None:
+            load = functools.partial(load_parts, stack, plan, cluster, model, explainer)
+        names = [model["name"]]
+        return render_file(plan, load, sources[0], quiet=quiet, at=explainer["at"], models=names)
 
 
 def render_file(
     plan: RenderPlan,
     load: Callable[[ProgressLine], AnyExplainer],
     source: str,
-    output: str,
     *,
     quiet: bool,
     activity: str = "explaining",
     at: Sequence[float] | None = None,
+    models: Sequence[str] = (),
 ) -> int:
     """Run the render of one file, and print what became of it.
 
@@ -155,18 +169,19 @@ def render_file(
         plan: The render.
         load: Makes the explainer, and shows on the progress line what it does.
         source: The input's name.
-        output: The output's name.
         quiet: Whether to print errors only.
         activity: The word for what happens to the first frames.
         at: A place that must lie in the frame, in pixels; None for none.
+        models: Names of the networks that will be loaded.
 
     Returns:
         The exit code.
 
     Raises:
-        InvalidArgumentError: if the place does not, before anything is loaded.
+        InvalidArgumentError: if the place does not, or a network looks at clips and this is a still image,
+            before anything is loaded.
     """
-    with run_plan(plan, load, output, quiet=quiet, activity=activity, at=at) as (result, signals):
+    with run_plan(plan, load, quiet=quiet, activity=activity, at=at, models=models) as (result, signals):
         if not quiet:
             print_result(result, plan.settings)
         return print_outcome(result, source, signals)
@@ -176,38 +191,45 @@ def render_file(
 def run_plan(
     plan: RenderPlan,
     load: Callable[[ProgressLine], AnyExplainer],
-    output: str,
     *,
     quiet: bool,
     activity: str = "explaining",
     at: Sequence[float] | None = None,
+    models: Sequence[str] = (),
 ) -> Iterator[tuple[RenderResult, SignalCount]]:
     """Run the render of one file, with progress, and handle signals until the context is left.
 
     Args:
         plan: As for `render_file`, like all others.
         load: Makes the explainer.
-        output: The output's name.
         quiet: Whether to show no progress.
         activity: The word for what happens to the first frames.
         at: A place that must lie in the frame, in pixels; None for none.
+        models: Names of the networks that will be loaded.
 
     Yields:
         The result, and how many signals came.
 
     Raises:
-        InvalidArgumentError: if the place does not, before anything is loaded.
+        InvalidArgumentError: if the place does not, or a network looks at clips and this is a still image,
+            before anything is loaded.
     """
     if at is not None:
         from streamcam.frames import check_inside
 
         check_inside(at, plan.info.width, plan.info.height)
+    if plan.info.is_still:
+        from streamcam.models.model_names import takes_clips
+        from streamcam.pipeline.outputs import check_moving
+
+        for name in filter(takes_clips, models):
+            check_moving(plan.info, name)
     resume = plan.settings.resume
     signals = SignalCount()
     with contextlib.ExitStack() as handling:
         with ProgressLine(quiet=quiet) as line:
             line.ending = "keeping what is finished" if resume else "finishing the file"
-            departure = abort_message(output if resume else None)
+            departure = abort_message(str(plan.output) if resume else None)
             chosen = load(line)
             line.begin(f"{activity} the first frames")
             counted = {"progress": line.begin} if plan.info.is_still else None  # a video has its frames
@@ -218,6 +240,6 @@ def run_plan(
                 on_start=lambda running: handling.enter_context(
                     stop_on_signal(running.stop, line.announce_stop, lambda: leave(line, departure), signals)
                 ),
-                on_resume=lambda kept: line.print_above(resume_message(output, kept)),
+                on_resume=lambda kept: line.print_above(resume_message(str(plan.output), kept)),
             )
         yield result, signals

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -46,30 +45,6 @@ def local_pool(
 
     check_jobs(jobs)
     yield local_renderers(load(line), jobs)
-
-
-@contextlib.contextmanager
-def ray_pool(
-    address: str,
-    model: dict[str, Any],
-    explainer: dict[str, Any],
-    jobs: int | Literal["auto"],
-    line: ProgressLine,
-) -> Iterator[RendererPool]:
-    """Render on the machines of a Ray cluster.
-
-    Args:
-        address: As in `streamcam.cluster.RayCluster`.
-        model: Arguments of `load_model`.
-        explainer: Arguments of `Explainer`.
-        jobs: How many workers there are.
-        line: Shows what is being done.
-    """
-    line.begin("starting workers")
-    from streamcam.cluster import RayCluster, build_explainer
-
-    with RayCluster(address).open(functools.partial(build_explainer, model, explainer), jobs) as pool:
-        yield pool
 
 
 def render_files(

@@ -172,7 +172,7 @@ def _explain(
         for other in others:
             inputs = [describe_input(plan.info), other.header.get("input", {})]
             check_one_video([source, str(other.path)], inputs)
-        result, signals = stack.enter_context(run_plan(plan, load, source, quiet=quiet, at=at))
+        result, signals = stack.enter_context(run_plan(plan, load, quiet=quiet, at=at))
         if not quiet:
             print_notes(result)
         evidence = stack.enter_context(open_evidence(kept)) if result.frames else None

@@ -104,7 +104,7 @@ def restyle_command(
         except UnknownNameError as error:
             raise UnknownNameError(f"{error} (--class NAME, or --target top5)") from error
         with plan:
-            return render_file(plan, lambda _line: explainer, source, output, quiet=quiet, activity="drawing")
+            return render_file(plan, lambda _line: explainer, source, quiet=quiet, activity="drawing")
 
 
 def _changed(settings: Any, values: Mapping[str, Any], given: set[str]) -> Any:

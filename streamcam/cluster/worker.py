@@ -1,4 +1,4 @@
-"""The worker on each machine of a cluster: a network, and the renders of one file after the other."""
+"""The worker on each machine of a cluster: a network, which renders files or explains parts of one."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import streamcam
 from streamcam.errors import ClusterError, StreamcamError
+from streamcam.pipeline.evidence_explainer import KeptModel
 from streamcam.pipeline.file_renderers import LocalRenderer
 from streamcam.pipeline.jobs import RenderJob
+from streamcam.pipeline.parts.explainer import NetworkReport, PartTask
+from streamcam.pipeline.parts.plan import PartedVideo
+from streamcam.pipeline.parts.worker import ExplainedBatch, ExplainedPart, explain_first_batch, explain_part
 from streamcam.pipeline.results import Progress, RenderResult
 from streamcam.pipeline.resume import ResumeState
 from streamcam.pipeline.settings import RenderSettings
+from streamcam.temporal import Relevance
 
 if TYPE_CHECKING:
-    from streamcam.explain import Explainer
+    from streamcam.pipeline.explainers import NetworkExplainer
 
 
-def build_explainer(model: Mapping[str, Any], explainer: Mapping[str, Any]) -> Explainer:
-    """Load a network, and make an explainer of it.
+def build_explainer(model: Mapping[str, Any], explainer: Mapping[str, Any]) -> NetworkExplainer:
+    """Load what explains frames on one machine: a network, or what was compiled of it.
 
     Args:
         model: Arguments of `streamcam.load_model`.
@@ -30,10 +35,9 @@ def build_explainer(model: Mapping[str, Any], explainer: Mapping[str, Any]) -> E
     Raises:
         StreamcamError: one of its children, if this cannot be done.
     """
-    from streamcam.explain import Explainer
-    from streamcam.models import load_model
+    from streamcam.explain.compiled.loading import load_explainer
 
-    return Explainer(load_model(**model, any_shape=explainer.get("fit") == "full"), **explainer)
+    return load_explainer(model, explainer)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,15 +53,32 @@ class WorkerReport:
     """Why there is no network."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class PartReport:
+    """A worker that is ready to explain parts of a video, or cannot."""
+
+    network: NetworkReport | None = None
+    first: ExplainedBatch | None = None
+    """The video's first batch."""
+    error: StreamcamError | None = None
+
+
 class RenderWorker:
-    """Renders files in a process of its own; `progress` and `stop` are called while it does."""
+    """Renders files, or explains parts of one, in a process of its own.
+
+    `progress`, `count_frames` and `stop` are called meanwhile, and `explain_part` for a second part.
+    """
 
     def __init__(self) -> None:
         self._renderer: LocalRenderer | None = None
         self._progress: Progress | None = None
         self._resumed: ResumeState | None = None
+        self._explainer: NetworkExplainer | None = None
+        self._beside: NetworkExplainer | None = None
+        self._video: PartedVideo | None = None
+        self._frames = 0
 
-    def load(self, make_explainer: Callable[[], Explainer], directory: str) -> WorkerReport:
+    def load(self, make_explainer: Callable[[], NetworkExplainer], directory: str) -> WorkerReport:
         """Load the network.
 
         Args:
@@ -70,7 +91,7 @@ class RenderWorker:
             explainer = make_explainer()
         except StreamcamError as error:
             return WorkerReport(host, version, error=error)
-        self._renderer = LocalRenderer(explainer)
+        self._explainer, self._renderer = explainer, LocalRenderer(explainer)
         return WorkerReport(host, version, explainer.identity())
 
     def render(
@@ -87,6 +108,33 @@ class RenderWorker:
             return None, error
         return result, None
 
+    def begin_video(self, video: PartedVideo) -> PartReport:
+        """Explain the first batch of a video whose parts are to be explained."""
+        assert self._explainer is not None
+        self._video = video
+        try:
+            first = explain_first_batch(video, self._explainer)
+        except StreamcamError as error:
+            return PartReport(error=error)
+        self._beside = self._explainer.beside()
+        return PartReport(_describe(self._explainer), first)
+
+    def explain_part(self, task: PartTask) -> tuple[ExplainedPart | None, StreamcamError | None]:
+        """Explain a part of the video; one that others wait for is explained beside one that they do not."""
+        assert self._video is not None
+        assert self._explainer is not None
+        explainer = self._explainer if task.state is None else self._beside
+        assert explainer is not None
+        try:
+            part = explain_part(self._video, task.part, explainer, task.state, self._note_frame)
+        except StreamcamError as error:
+            return None, error
+        return part, None
+
+    def count_frames(self) -> int:
+        """Return how many frames were explained so far."""
+        return self._frames
+
     def progress(self) -> tuple[Progress | None, ResumeState | None]:
         """Return how far the render is, and what was there before it; None where it is not known yet."""
         return self._progress, self._resumed
@@ -96,11 +144,30 @@ class RenderWorker:
         if self._renderer is not None:
             self._renderer.stop()
 
+    def _note_frame(self, _index: int) -> None:
+        self._frames += 1
+
     def _note_progress(self, progress: Progress) -> None:
         self._progress = progress
 
     def _note_resumption(self, kept: ResumeState) -> None:
         self._resumed = kept
+
+
+def _describe(explainer: NetworkExplainer) -> NetworkReport:
+    model, targets = explainer.model, getattr(explainer, "targets", None)
+    relevance = Relevance()
+    if targets is not None:
+        ranks = frozenset(target.rank for target in targets if target.rank is not None)
+        relevance = Relevance(ranks, any(target.number is not None for target in targets))
+    return NetworkReport(
+        explainer.identity(),
+        explainer.batch_size,
+        explainer.clip_s,
+        KeptModel(model.name, model.weights, tuple(model.labels), model.may_find_objects),
+        explainer.describe(),
+        relevance,
+    )
 
 
 def _enter(directory: str) -> None:

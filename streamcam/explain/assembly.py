@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -13,15 +14,22 @@ from streamcam.explain.targets import FUNCTION_INDEX, ObjectsFound, Target
 from streamcam.explanations import (
     ALL_NEGATIVE,
     CONSTANT,
+    EMPTY_MAPS,
     NO_EVIDENCE,
     NOT_FINITE,
     RATHER_THAN,
     Explanation,
     Instance,
     Prediction,
+    as_concept,
     as_target,
 )
 from streamcam.frames import FloatArray, Frame, Region
+
+if TYPE_CHECKING:
+    from streamcam.explain.concepts import Concepts
+
+_logger = logging.getLogger("streamcam.explain")
 
 _CONSTANT_WITHIN = 1e-4
 """A map whose values differ by no more than this share of the largest is the same everywhere."""
@@ -72,6 +80,8 @@ class Assembler:
     """Whether maps keep negative values."""
     are_values: bool = False
     """Whether what counts as probabilities are a regressor's values."""
+    concepts: Concepts | None = None
+    """Names the concepts, where targets are these."""
 
     def assemble(self, frames: Sequence[Frame], result: BatchResult, region: Region) -> list[Explanation]:
         """Return one explanation for each frame, in order.
@@ -91,7 +101,7 @@ class Assembler:
                 continue
             values = result.maps[number][row]
             score = named.probability if named.value is None else named.value
-            if result.targets[number].function is None and not math.isfinite(score):
+            if result.targets[number].is_class and not math.isfinite(score):
                 values = np.full_like(values, np.nan)  # a map of an answer that is none
             heatmaps[named.index], flag = sanitize_map(values, signed=self.signed)
             targets.append(named)
@@ -114,6 +124,9 @@ class Assembler:
     def _target(self, number: int, row: int, result: BatchResult) -> Prediction | None:
         """Name what was explained in one image; None if it has fewer objects than another one."""
         target, objective = result.targets[number], result.objectives[number]
+        if target.concept is not None:
+            assert self.concepts is not None
+            return as_concept(target.concept, self.concepts.names[target.concept])
         if target.function is not None:
             return Prediction(FUNCTION_INDEX - self.targets.index(target), target.label, math.nan)
         named: Prediction | None = self._prediction(int(objective.classes[row]), row, result)
@@ -178,3 +191,14 @@ def sanitize_map(values: FloatArray, *, signed: bool) -> tuple[FloatArray, str |
         return finished, ALL_NEGATIVE
     largest = max(-lowest, highest)
     return finished, CONSTANT if highest - lowest <= _CONSTANT_WITHIN * largest else None
+
+
+def note_emptiness(explanations: Iterable[Explanation], notes: list[str]) -> None:
+    """Add to notes why maps show nothing, once, and log it as a warning."""
+    for explanation in explanations:
+        if explanation.emptiness is None:
+            continue
+        note = f"the map shows nothing: {EMPTY_MAPS[explanation.emptiness]}"
+        if note not in notes:
+            notes.append(note)
+            _logger.warning("%s", note)

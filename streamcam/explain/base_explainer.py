@@ -16,8 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from streamcam.explain.assembly import note_emptiness
 from streamcam.explain.batch import BatchRun
 from streamcam.explain.clip_runs import ClipRunner
+from streamcam.explain.concepts import SAMPLED_FRAMES, Concepts
 from streamcam.explain.hooks import evaluating, twice_differentiable_attention
 from streamcam.explain.memory import run_what_fits
 from streamcam.explain.methods import METHODS
@@ -26,7 +28,7 @@ from streamcam.explain.questions import Question, rank_batch
 from streamcam.explain.runner import NetworkRunner
 from streamcam.explain.targets import Target
 from streamcam.explain.threads import torch_threads
-from streamcam.explanations import EMPTY_MAPS, Explanation
+from streamcam.explanations import Explanation
 from streamcam.frames import Frame, check_inside
 from streamcam.models import Model, Segmenter
 from streamcam.models.preprocessing import Preprocessor
@@ -68,6 +70,7 @@ class BaseExplainer:
     _questions: Sequence[Question]
     _preprocessor: Preprocessor
     _clips: ClipRunner | None
+    _concepts: Concepts | None
     _turn: threading.RLock
 
     @property
@@ -127,14 +130,9 @@ class BaseExplainer:
         if self._clips is not None:
             interval_s = 1 / Fraction(self._clips.timing.fps)
             frames = [dataclasses.replace(frame, time_base=interval_s) for frame in frames]
+        self.learn(frames[:SAMPLED_FRAMES])
         explanations = self.explain_frames(frames)
-        for explanation in explanations:
-            if explanation.emptiness is None:
-                continue
-            note = f"the map shows nothing: {EMPTY_MAPS[explanation.emptiness]}"
-            if note not in self.notes:
-                self.notes.append(note)
-                _logger.warning("%s", note)
+        note_emptiness(explanations, self.notes)
         return explanations
 
     def explain_frames(
@@ -163,6 +161,8 @@ class BaseExplainer:
     ) -> list[Explanation]:
         if tracker is not None and frames[0].index == 0:
             self.runner.begin_video(self.notes)
+            if self._concepts is not None:
+                self._concepts.begin_video()
         if self._clips is None:
             groups = _grouped(frames, lambda frame: (frame.image.width, frame.image.height))
         else:
@@ -177,6 +177,23 @@ class BaseExplainer:
                 explanations += explained
                 del waiting[: len(explained)]
         return explanations
+
+    @property
+    def learns_from(self) -> int:
+        """How many frames of a video `learn` is to be given; 0 if the method learns nothing."""
+        return 0 if self._concepts is None else SAMPLED_FRAMES
+
+    def learn(self, frames: Sequence[Frame]) -> None:
+        """Learn from a sample of a video what its frames will be taken apart into, if the method does that.
+
+        Without a sample, that is learned from the first frames, and slowly changes with those that come.
+
+        Args:
+            frames: The sample, of the video that is explained next.
+        """
+        if self._concepts is not None:
+            with self._turn, self._concepts.gathering():
+                self._explain_in_turn(frames, None, ())
 
     def skip_frames(
         self, frames: Sequence[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()
@@ -218,7 +235,11 @@ class BaseExplainer:
             else:
                 run = self._clips.run(frames, self._run)
             batch = rank_batch(frames, run, region, self.model, self.targets, self.top_k, tracker)
-            return batch.answer_all(self._questions)
+            answers = batch.answer_all(self._questions)
+        if self._concepts is not None and self._concepts.has_negative:
+            note = f"{self.method} cuts off what is negative in layer {self.target_layer}, as its paper does"
+            self.notes += [note] if note not in self.notes else []
+        return answers
 
     def _run(self, pixels: NDArray[np.uint8]) -> BatchRun:
         """Run the network on images (N, H, W, 3) or clips (N, T, H, W, 3)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -27,6 +27,9 @@ from streamcam.explanations import (
 )
 from streamcam.frames import FloatArray
 from streamcam.models import Output
+
+if TYPE_CHECKING:
+    from streamcam.explain.concepts import Concepts
 
 MakeInputs = Callable[[], torch.Tensor]
 """Returns the network's input where a method asks for it: what `Model.prepare` makes."""
@@ -79,6 +82,8 @@ class MapMaker:
     """Which of the layers that the network keeps the maps are made of; None for all."""
     answer: Callable[[torch.Tensor], Output] | None = None
     """Runs the network on changed images, without a graph; None for the network itself."""
+    concepts: Concepts | None = None
+    """Those of the video, for methods that look for them."""
 
     def run(self, pixels: NDArray[np.uint8], forward_pass: ForwardPass | None = None) -> EagerRun:
         """Run the network on a batch.
@@ -105,11 +110,23 @@ class MapMaker:
             inputs: Makes the network's input.
             size: (H, W) of the input, or (T, H, W) of clips.
             forward_pass: Result of running the network.
-            objectives: Objectives with their classes on the network's device.
+            objectives: Objectives with their classes on the network's device; one for each concept, where
+                the method looks for concepts.
 
         Returns:
             float32 (T, N, h, w), or of clips (T, N, t, h, w).
         """
+        if self.concepts is not None:
+            found = MethodInputs(
+                self.network,
+                inputs,
+                forward_pass,
+                0,
+                objectives[0],
+                concepts=self.concepts,
+                batch_size=self.variants_at_once,
+            )
+            return method_call(self.method, found, self.options).detach().movedim(1, 0)
         if self.network.is_pyramid and "gradients" in self.method.needs and self.method.criterion is None:
             differentiate_objects(self.network, forward_pass, objectives)
         return torch.stack([self._map(inputs, size, forward_pass, objective) for objective in objectives])

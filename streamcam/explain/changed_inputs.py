@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from streamcam.explain.batch import MapMaker
 from streamcam.explain.calibration import read_calibration
-from streamcam.explain.compatibility import check_method
+from streamcam.explain.compatibility import check_explains_classes, check_method
 from streamcam.explain.devices import choose_device, choose_precision
 from streamcam.explain.explainer import Explainer
 from streamcam.explain.hooks import evaluating, twice_differentiable_attention
@@ -98,6 +98,7 @@ class ChangedInputs:
         for method in methods:
             name, options = parse_method(method)
             check_method(name, self.model, explainer.targets)
+            check_explains_classes(name, "an evaluation")
             layers = tuple(choose_layers(self._prepared, requested, name))
             self._asked[method] = _Asked(name, options, layers)
         self.methods = tuple(

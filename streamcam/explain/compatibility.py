@@ -9,7 +9,7 @@ from streamcam.errors import InvalidArgumentError, unknown_name
 from streamcam.explain.methods import HEAD_ONLY, METHODS
 from streamcam.explain.targets import Target, TargetRequest, asks_for_objects
 from streamcam.explanations import RATHER_THAN, UNTRUSTED_METHODS
-from streamcam.models import AUTO, FITS, Model, Segmenter
+from streamcam.models import AUTO, FITS, Layer, Model, Segmenter
 
 _KEEP_TO_OBJECTS = ("hirescam", "layercam", "gradcam-elementwise")
 """Methods that multiply activations and gradients place by place: heat stays where an object was found."""
@@ -90,6 +90,40 @@ def check_method(method: str, model: Model, targets: Sequence[Target]) -> None:
         )
 
 
+def check_explains_classes(method: str, user: str) -> None:
+    """Refuse methods whose maps are of no class.
+
+    Args:
+        method: A name in `METHODS`.
+        user: What needs maps of classes, in words.
+
+    Raises:
+        InvalidArgumentError: if it is one.
+    """
+    if METHODS[method].finds_concepts:
+        raise InvalidArgumentError(
+            f"method {method!r} shows parts, whatever the class, and {user} needs the map of a class; set "
+            "`method` to gradcam or hirescam"
+        )
+
+
+def check_layers(method: str, layers: Sequence[Layer]) -> None:
+    """Refuse several layers for a method that takes one.
+
+    Args:
+        method: A name in `METHODS`.
+        layers: The target layers.
+
+    Raises:
+        InvalidArgumentError: if there are several.
+    """
+    if METHODS[method].finds_concepts and len(layers) > 1:
+        names = ", ".join(layer.name for layer in layers)
+        raise InvalidArgumentError(
+            f"method {method!r} takes one layer, not {len(layers)}; set `target_layer` to one of {names}"
+        )
+
+
 def choose_method(method: str, classes: TargetRequest | Sequence[TargetRequest] | None) -> str:
     """Return a method with its options, as `parse_method` takes it: what was asked for, if not ``"auto"``.
 
@@ -112,6 +146,10 @@ def notes_on(method: str, targets: Sequence[Target], labels: Sequence[str]) -> I
     """
     if method in UNTRUSTED_METHODS:
         yield UNTRUSTED_METHODS[method]
+    if METHODS[method].finds_concepts:
+        if any(target.class_index is not None or target.against is not None for target in targets):
+            yield f"{method} shows the same parts whatever class is asked for"
+        return
     if method not in _KEEP_TO_OBJECTS and any(target.objects for target in targets):
         yield (
             f"{method} weighs whole channels, so that heat of one object lies on others too; "

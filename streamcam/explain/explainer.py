@@ -20,16 +20,18 @@ from streamcam.explain.clip_runs import ClipRunner
 from streamcam.explain.clips import choose_timing
 from streamcam.explain.compatibility import (
     aim,
+    check_layers,
     check_method,
     check_settings,
     choose_method,
     notes_on,
 )
+from streamcam.explain.concepts import Concepts
 from streamcam.explain.costs import announce_cost
 from streamcam.explain.devices import choose_device, choose_precision
 from streamcam.explain.hooks import without_inference_tensors
 from streamcam.explain.memory import choose_batch_size
-from streamcam.explain.methods import parse_method
+from streamcam.explain.methods import METHODS, parse_method
 from streamcam.explain.preparation import choose_layers, note_on_calls, prepare_model
 from streamcam.explain.questions import MapRequest, Question, ask
 from streamcam.explain.references import as_comparison, with_reference
@@ -154,6 +156,7 @@ class Explainer(BaseExplainer):
             self.batch_size = 1
             self.notes.append(f"{model.name} takes one image at a time: batches have one image")
         layers = choose_layers(prepared, target_layer, self.method)
+        check_layers(self.method, layers)
         self.notes += note_on_calls(layers, target_layer)
         self.target_layer = "+".join(layer.name for layer in layers)
         assembler = Assembler(
@@ -177,6 +180,9 @@ class Explainer(BaseExplainer):
             else functools.partial(read_calibration, calibration, self._preprocessor.pixels),
         )
         self.notes += self.runner.notes
+        self._concepts: Concepts | None = None
+        if METHODS[self.method].finds_concepts:
+            self._look_for_concepts()
         self._turn = threading.RLock()
         self._preferred = {"backend": self.backend, "precision": self.precision}
         self.prepared = prepared
@@ -217,6 +223,8 @@ class Explainer(BaseExplainer):
         other = copy.copy(self)
         other.notes = list(self.notes)
         other.runner = self.runner.beside()
+        if self._concepts is not None:
+            other._look_for_concepts()
         if self._clips is not None:
             other._clips = ClipRunner(self._clips.timing, self._preprocessor)
         return other
@@ -283,6 +291,8 @@ class Explainer(BaseExplainer):
         other.runner = self.runner.reading_with(other.model)
         network = other.runner.map_maker.network
         other._questions = [question.put_to(network) for question in self._questions]
+        if self._concepts is not None:
+            other._look_for_concepts()
         return other.with_targets([Target(rank=0)])
 
     def with_targets(self, targets: Sequence[Target]) -> Explainer:
@@ -312,6 +322,13 @@ class Explainer(BaseExplainer):
         other._questions = [ask(each, self.model, self.runner.map_maker, first) for each in maps]
         other.targets = tuple(dict.fromkeys(target for each in maps for target in each.targets))
         return other
+
+    def _look_for_concepts(self) -> None:
+        """Explain concepts, of a video of which nothing is known yet, instead of classes."""
+        count = int({**METHODS[self.method].options, **self._options}["concepts"])
+        self._concepts = Concepts(count, self.model.labels)
+        (question,) = self._questions
+        self._questions = [question.about_concepts(self._concepts, self.runner.map_maker)]
 
     def in_panes(self, comparison: Comparison | None = None, *others: Explainer) -> PaneExplainer:
         """Return an explainer of everything that is compared, with the settings of this one otherwise.

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -14,6 +15,9 @@ from streamcam.explain.hooks import ForwardPass, HookedNetwork
 from streamcam.explain.objectives import Objective
 from streamcam.models import Output
 from streamcam.models.layouts import Layout
+
+if TYPE_CHECKING:
+    from streamcam.explain.concepts import Concepts
 
 _logger = logging.getLogger("streamcam.explain")
 
@@ -39,6 +43,7 @@ class MethodInputs:
         batch_size: int = VARIANTS_AT_ONCE,
         differentiate: Callable[[], Sequence[torch.Tensor | None]] | None = None,
         answer: Callable[[torch.Tensor], Output] | None = None,
+        concepts: Concepts | None = None,
     ) -> None:
         """Choose the layer and the objective.
 
@@ -53,7 +58,9 @@ class MethodInputs:
             differentiate: Returns the gradients with respect to every kept layer, where they are shared
                 by the maps of several: see `differentiate_all`.
             answer: Runs the network on changed images, without a graph; the network itself if None.
+            concepts: Of the video, for methods that look for them.
         """
+        self._concepts = concepts
         self._inputs = inputs
         self._differentiate_all = differentiate
         self._network = network
@@ -80,6 +87,12 @@ class MethodInputs:
     def activations(self) -> torch.Tensor:
         """The layer's output, float32 (N, K, h, w), detached; of clips as `Layout.fold` says."""
         return self._folded(self._output.detach())
+
+    @functools.cached_property
+    def basis(self) -> torch.Tensor:
+        """The concepts of the video, float32 (C, K), not negative."""
+        assert self._concepts is not None
+        return self._concepts.basis_for(self.activations, self.scorer.answer_activations)
 
     @functools.cached_property
     def gradients(self) -> torch.Tensor:
@@ -293,14 +306,27 @@ class Scorer(ImageScorer):
             float32 (number of variants,).
         """
 
-        def run(batch: torch.Tensor) -> Output:
-            own = self._output[row : row + 1].expand(len(batch), *self._output.shape[1:])
-            outputs = self._layout.unfold(batch, own).contiguous()
-            copies = 1 if self._broadcasts else len(batch)
-            images = self.inputs[row : row + 1].expand(copies, -1, -1, -1)
-            return self._network.run_with_output(images, outputs)
+        return self._score(variants, row, functools.partial(self._run_with, row=row))
 
-        return self._score(variants, row, run)
+    def answer_activations(self, activations: torch.Tensor) -> torch.Tensor:
+        """Return what the network makes of other activations in the first image.
+
+        Args:
+            activations: Float32 (V, K, h, w).
+
+        Returns:
+            The scores, float32 (V, classes).
+        """
+        return torch.cat(
+            [self._run_with(batch).scores for batch in torch.split(activations, self._batch_size)]
+        )
+
+    def _run_with(self, activations: torch.Tensor, row: int = 0) -> Output:
+        own = self._output[row : row + 1].expand(len(activations), *self._output.shape[1:])
+        outputs = self._layout.unfold(activations, own).contiguous()
+        copies = 1 if self._broadcasts else len(activations)
+        images = self.inputs[row : row + 1].expand(copies, -1, -1, -1)
+        return self._network.run_with_output(images, outputs)
 
     @functools.cached_property
     def _broadcasts(self) -> bool:

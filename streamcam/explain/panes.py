@@ -91,6 +91,16 @@ class PaneExplainer:
         """Notes for the user about the choices made, one sentence each."""
         return list(dict.fromkeys(note for group in self._groups for note in group.explainer.notes))
 
+    @property
+    def learns_from(self) -> int:
+        """As for `Explainer`, like `learn`."""
+        return max(group.explainer.learns_from for group in self._groups)
+
+    def learn(self, frames: Sequence[Frame]) -> None:
+        """Let what learns from a sample of a video do so."""
+        for group in self._groups:
+            group.explainer.learn(frames)
+
     def explain_frames(
         self, frames: Sequence[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()
     ) -> list[Explanation]:

@@ -10,7 +10,8 @@ import torch
 
 from streamcam.explain.assembly import Assembler, BatchResult
 from streamcam.explain.batch import BatchRun, MapMaker
-from streamcam.explain.compatibility import check_method, check_settings
+from streamcam.explain.compatibility import check_explains_classes, check_method, check_settings
+from streamcam.explain.concepts import Concepts
 from streamcam.explain.hooks import HookedNetwork
 from streamcam.explain.methods import METHODS, parse_method
 from streamcam.explain.objectives import Objective, objectives_of
@@ -48,8 +49,24 @@ class Question:
     """Puts them together with predictions."""
 
     def about(self, targets: tuple[Target, ...]) -> Question:
-        """Return the same question about other targets."""
+        """Return the same question about other targets; concepts are there whatever class is explained."""
+        if self.assembler.concepts is not None:
+            return self
         return Question(self.map_maker, targets, dataclasses.replace(self.assembler, targets=targets))
+
+    def about_concepts(self, concepts: Concepts, run: MapMaker) -> Question:
+        """Return the question what there is of each concept of a video.
+
+        Args:
+            concepts: Those of the video.
+            run: Runs the network.
+        """
+        targets = tuple(Target(concept=place) for place in range(concepts.count))
+        return Question(
+            dataclasses.replace(run, concepts=concepts),
+            targets,
+            dataclasses.replace(self.assembler, targets=targets, concepts=concepts),
+        )
 
     def put_to(self, network: HookedNetwork) -> Question:
         """Return the same question to a network with the same layers and other classes."""
@@ -77,6 +94,7 @@ def ask(request: MapRequest, model: Model, run: MapMaker, assembler: Assembler) 
     check_settings(name, signed=assembler.signed, fit=None, top_k=0, batch_size=1)
     check_targets(request.targets, assembler.signed)
     check_method(name, model, request.targets)
+    check_explains_classes(name, "a comparison of classes")
     kept = [layer.name for layer in run.network.layers]
     indices = tuple(kept.index(layer) for layer in request.layers)
     layer = "+".join(request.layers)

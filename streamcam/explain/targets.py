@@ -46,6 +46,13 @@ class Target:
     """Whether each object is explained by itself."""
     number: int | None = None
     """The only object that is explained, by its number; see `streamcam.explanations.as_target`."""
+    concept: int | None = None
+    """A concept of the video instead of a class, from 0."""
+
+    @property
+    def is_class(self) -> bool:
+        """Whether it is a class or an object, with a score of its own."""
+        return self.function is None and self.concept is None
 
     def explains(self, instance: Instance, place: int) -> bool:
         """Return whether an object of an image is explained by itself, given its index among the objects."""

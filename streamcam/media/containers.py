@@ -67,6 +67,8 @@ class Container:
     recording_options: Mapping[str, str] | None = None
     """The muxer's options for a file that can be played however suddenly its writing ends: its data is
     complete once in `FRAGMENT_S`. None where there is no such file of this kind."""
+    pipe_options: Mapping[str, str] | None = None
+    """The muxer's options for writing without ever going back, as to a pipe; None where that cannot be."""
     repeat_options: Callable[[int], Mapping[str, str]] | None = None
     """The muxer's options for a number of plays, where it holds an animation."""
     set_duration: SetDuration | None = None
@@ -83,18 +85,19 @@ class Container:
         """Whether it holds an animated image rather than a video."""
         return self.pixel_format is not None
 
-    def options_for(self, info: SourceInfo) -> dict[str, str]:
-        """Return the muxer's options for the video of a source."""
+    def options_for(self, info: SourceInfo, *, is_pipe: bool = False) -> dict[str, str]:
+        """Return the muxer's options for the video of a source, in a file or a pipe."""
+        options = dict((self.pipe_options or {}) if is_pipe else self.options)
         if self.repeat_options is not None:
-            return {**self.options, **self.repeat_options(info.plays or FOREVER)}
+            return {**options, **self.repeat_options(info.plays or FOREVER)}
         if not self.has_set_clock:
-            return dict(self.options)
+            return options
         # Every timestamp stays the same number in the ticks of the input. A late start of a stream is written
         # in ticks of the whole video, at least the usual 1000 a second.
         ticks = info.time_base.denominator
         video_ticks = ticks * math.ceil(1000 / ticks)
         return {
-            **self.options,
+            **options,
             "video_track_timescale": str(ticks),
             "movie_timescale": str(video_ticks),
         }
@@ -119,6 +122,7 @@ _TRANSPORT_CODECS = frozenset(
 
 _APPLE_TAGS = {"hevc": "hvc1"}  # Apple's players know HEVC by no other
 _INDEX_FIRST = {"movflags": "+faststart"}
+_FRAGMENTS = {"movflags": "+frag_keyframe+empty_moov+default_base_moof"}
 _MILLISECONDS = Fraction(1, 1000)
 
 _MP4 = Container(
@@ -135,10 +139,11 @@ _MP4 = Container(
     has_set_clock=True,
     options=_INDEX_FIRST,
     recording_options={
-        "movflags": "+frag_keyframe+empty_moov+default_base_moof",
+        **_FRAGMENTS,
         "frag_duration": str(FRAGMENT_S * 1_000_000),
         "flush_packets": "1",
     },
+    pipe_options=_FRAGMENTS,
 )
 _MOV = Container(
     ".mov",
@@ -153,6 +158,7 @@ _MOV = Container(
     has_edit_lists=True,
     has_set_clock=True,
     options=_INDEX_FIRST,
+    pipe_options=_FRAGMENTS,
 )
 _MKV = Container(
     ".mkv",
@@ -166,6 +172,7 @@ _MKV = Container(
     holds_covers=True,
     holds_changes=False,
     recording_options={"cluster_time_limit": str(FRAGMENT_S * 1000), "flush_packets": "1"},
+    pipe_options={},
 )
 _APNG = Container(
     ".png",
@@ -192,8 +199,17 @@ _ALL = (
         alpha_codecs=("vp9",),
         holds_timecodes=True,
         holds_changes=False,
+        pipe_options={},
     ),
-    Container(".ts", "mpegts", "h264", "aac", data=_TRANSPORT_DATA, codecs=_TRANSPORT_CODECS),
+    Container(
+        ".ts",
+        "mpegts",
+        "h264",
+        "aac",
+        data=_TRANSPORT_DATA,
+        codecs=_TRANSPORT_CODECS,
+        pipe_options={},
+    ),
     Container(
         ".gif",
         "gif",

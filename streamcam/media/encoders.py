@@ -52,6 +52,9 @@ class EncoderSettings:
     chroma: str | None = None
     """Chroma subsampling, one of `CHROMAS`; if None the input's where encoder and players
     take it, else the nearest that they take."""
+    container: str | None = None
+    """The kind of video that is written to standard output, as the suffix of its files; ``".mkv"`` if None.
+    A file's own suffix says it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from streamcam.models.base import InputSpec, Model, Output
     from streamcam.models.classifier import Classifier
     from streamcam.models.clip_classifier import ClipClassifier
+    from streamcam.models.default_model import DEFAULT_MODEL
     from streamcam.models.detector import Candidates, Detector
     from streamcam.models.families.base import ModelInfo
-    from streamcam.models.families.bundled import DEFAULT_MODEL
     from streamcam.models.geometry import FITS, Geometry, fit_geometry
     from streamcam.models.layers import Layer, probe_layers
     from streamcam.models.loading import known_models, load_model
@@ -59,7 +59,7 @@ _HOMES = {
     "Candidates": "streamcam.models.detector",
     "Classifier": "streamcam.models.classifier",
     "ClipClassifier": "streamcam.models.clip_classifier",
-    "DEFAULT_MODEL": "streamcam.models.families.bundled",
+    "DEFAULT_MODEL": "streamcam.models.default_model",
     "Detector": "streamcam.models.detector",
     "FITS": "streamcam.models.geometry",
     "Geometry": "streamcam.models.geometry",

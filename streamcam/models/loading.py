@@ -5,32 +5,25 @@ from __future__ import annotations
 import contextlib
 import difflib
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import get_args
 
 import torch
 
-from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError, unknown_name
+from streamcam.errors import InvalidArgumentError, UnknownNameError, unknown_name
 from streamcam.models.base import Model
 from streamcam.models.classifier import Activation
 from streamcam.models.compiled import start_evaluating
+from streamcam.models.default_model import DEFAULT_MODEL
 from streamcam.models.families import FAMILIES
 from streamcam.models.families.base import ModelInfo
-from streamcam.models.families.bundled import DEFAULT_MODEL
 from streamcam.models.labels import imagenet_labels, read_labels
+from streamcam.models.model_names import unknown_model
 from streamcam.models.prompts import check_prompts, refuse_prompts
 from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest
 
 IMAGENET = "imagenet"
 """Value of ``labels`` for the 1,000 names of ImageNet-1k."""
-
-_WEIGHTS_FILES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".tar")
-_OTHER_FILES = {
-    ".engine": "a TensorRT network",
-    ".h5": "a Keras network",
-    ".keras": "a Keras network",
-    ".tflite": "a TensorFlow Lite network",
-}
 
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 
@@ -123,7 +116,7 @@ def load_model(
     )
     family = next((family for family in FAMILIES if family.accepts(name)), None)
     if family is None:
-        raise _unknown_model(name)
+        raise unknown_model(name)
     _check_texts(request, takes_prompts=family.takes_prompts)
     with _repeatable() if weights == NO_WEIGHTS else contextlib.nullcontext():
         try:
@@ -185,28 +178,6 @@ def _with_nearest_family(error: UnknownNameError, request: ModelRequest) -> Unkn
     if not nearest or nearest[0] == f"{prefix}:":
         return error
     return UnknownNameError(f"{error}; or is {nearest[0]}{rest} meant?")
-
-
-def _unknown_model(name: str) -> UnknownNameError:
-    ending = PurePath(name).suffix.lower()
-    if ending in _WEIGHTS_FILES:
-        stem = PurePath(name).stem
-        example = f"ultralytics:{stem}" if stem.lower().startswith("yolo") else "resnet50"
-        return UnknownNameError(
-            f"unknown model {name!r}; that is a file of weights: pass it with `weights`, and name the "
-            f"network that they belong to, as {example}"
-        )
-    if ending in _OTHER_FILES:
-        return UnknownNameError(
-            f"unknown model {name!r}; that is {_OTHER_FILES[ending]}, and only those of PyTorch, ONNX and "
-            "OpenVINO can be explained: name a function that returns the original, as package.module:factory"
-        )
-    for family in FAMILIES:
-        with contextlib.suppress(ModelError):  # of a family that is not installed
-            if family.prefix and any(info.name == family.prefix + name for info in family.infos()):
-                return UnknownNameError(f"unknown model {name!r}; write it as {family.prefix}{name}")
-    known = [info.name for info in known_models()]
-    return unknown_name("model", name, known, listed_by="streamcam models")
 
 
 def known_models(text: str = "") -> list[ModelInfo]:

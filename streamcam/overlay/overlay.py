@@ -75,7 +75,11 @@ class Overlay:
     @property
     def notes(self) -> tuple[str, ...]:
         """Notes for the user about the frames drawn so far, one sentence each."""
-        return note_missing((*self._panel.missing, *self._boxes.missing, *self._caption.missing))
+        missing = note_missing((*self._panel.missing, *self._boxes.missing, *self._caption.missing))
+        if self._settings.legend and not any(view.uses_colormap for view in self._views):
+            layout = self._settings.layout
+            return (*missing, f"The layout {layout!r} shows heat without colors, so it has no legend")
+        return missing
 
     def measure(self, width: int, height: int) -> tuple[int, int]:
         """Return the size of the image that `draw` makes of a frame.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from streamcam.explanations import Explanation
@@ -52,6 +52,7 @@ class BatchExplainer:
         temporal: TemporalSettings | None,
         *,
         batch_size: int | None = None,
+        tracker: Tracker | None = None,
     ) -> None:
         """Begin a run.
 
@@ -61,13 +62,16 @@ class BatchExplainer:
                 frame by itself.
             batch_size: Number of frames in a batch, the explainer's own if None. With 1 every frame comes
                 back at once, however far its clip goes on.
+            tracker: Tracks the frames, from the middle of a video on; a new one, by the settings, if None.
 
         Raises:
             InvalidArgumentError: if a temporal setting cannot be used.
         """
         self._explainer = explainer
         self._batch_size = batch_size
-        self._tracker = None if temporal is None else Tracker(temporal)
+        if tracker is None and temporal is not None:
+            tracker = Tracker(temporal)
+        self._tracker = tracker
         self._batch: list[tuple[Frame, bool]] = []
         self._between: Sequence[Frame] = ()
 
@@ -96,12 +100,7 @@ class BatchExplainer:
     def _count_complete(self) -> int:
         """Return how many of the gathered frames make a batch; 0 if there are too few yet."""
         size = self._batch_size or self._explainer.batch_size
-        due = 0
-        for number, (_, is_due) in enumerate(self._batch[: self._count_ready()], 1):
-            due += is_due
-            if due >= size or size == 1 or number - due == _MOST_SKIPPED:
-                return number
-        return 0
+        return count_complete((is_due for _, is_due in self._batch[: self._count_ready()]), size)
 
     def _count_ready(self) -> int:
         """Return how many of the gathered frames need not wait for more to come behind them."""
@@ -130,6 +129,21 @@ class BatchExplainer:
             return self._explainer.explain_frames(due, self._tracker)
         context = (*self._between, *(frame for frame, _ in self._batch))
         return self._explainer.explain_frames(due, self._tracker, context)
+
+
+def count_complete(due: Iterable[bool], size: int) -> int:
+    """Return how many of the first frames make a batch; 0 if there are too few.
+
+    Args:
+        due: Whether each frame is explained.
+        size: How many of them are explained at once.
+    """
+    explained = 0
+    for number, is_due in enumerate(due, 1):
+        explained += is_due
+        if explained >= size or size == 1 or number - explained == _MOST_SKIPPED:
+            return number
+    return 0
 
 
 def _bytes_of(frame: Frame) -> int:

@@ -24,6 +24,8 @@ class KeptModel:
     labels: tuple[str, ...]
     may_find_objects: bool
     """Whether it found any."""
+    clip_length: int = 1
+    """Of frames that it looks at now: one after the other."""
 
 
 class EvidenceExplainer:

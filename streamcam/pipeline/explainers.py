@@ -10,11 +10,12 @@ if TYPE_CHECKING:
     from streamcam.explain.compiled.record import CompiledModel
     from streamcam.models import Model
     from streamcam.pipeline.evidence_explainer import EvidenceExplainer, KeptModel
+    from streamcam.pipeline.parts.explainer import PartedExplainer
 
     NetworkExplainer: TypeAlias = Explainer | CompiledExplainer
     """Runs a network."""
 
-    LoneExplainer: TypeAlias = NetworkExplainer | EvidenceExplainer
+    LoneExplainer: TypeAlias = NetworkExplainer | EvidenceExplainer | PartedExplainer
     """Explains each frame in one way."""
 
     AnyExplainer: TypeAlias = LoneExplainer | PaneExplainer

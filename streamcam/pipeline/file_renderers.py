@@ -16,6 +16,8 @@ from streamcam.pipeline.settings import RenderSettings
 
 if TYPE_CHECKING:
     from streamcam.pipeline.explainers import NetworkExplainer
+    from streamcam.pipeline.parts.explainer import PartedExplainer
+    from streamcam.pipeline.render import RenderPlan
     from streamcam.pipeline.stream import ExplainedStream
 
 AUTO_JOBS = 1
@@ -60,7 +62,7 @@ class RendererPool:
 
 
 class Cluster(Protocol):
-    """Machines that render files; `streamcam.cluster.RayCluster` is one."""
+    """Machines that render files, or explain parts of one; `streamcam.cluster.RayCluster` is one."""
 
     def open(
         self, make_explainer: Callable[[], NetworkExplainer], jobs: int | Literal["auto"]
@@ -70,6 +72,19 @@ class Cluster(Protocol):
         Args:
             make_explainer: Called in each worker.
             jobs: How many workers there are.
+
+        Raises:
+            StreamcamError: if they cannot be started.
+        """
+
+    def open_parts(
+        self, plan: RenderPlan, make_explainer: Callable[[], NetworkExplainer]
+    ) -> AbstractContextManager[PartedExplainer]:
+        """Start workers that explain the parts of one file.
+
+        Args:
+            plan: The render of the file.
+            make_explainer: Called in each worker.
 
         Raises:
             StreamcamError: if they cannot be started.

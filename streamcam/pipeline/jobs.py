@@ -12,10 +12,11 @@ from urllib.parse import unquote, urlsplit
 from streamcam.errors import InvalidArgumentError, NoDirectoryError, OutputExistsError, SourceNotFoundError
 from streamcam.media.containers import CONTAINERS
 from streamcam.media.numbered_files import is_pattern, numbered_files
-from streamcam.sinks import CLASSES, IMAGE_SUFFIXES, MASK_NAME
+from streamcam.sinks import CLASSES, IMAGE_SUFFIXES, MASK_NAME, is_one_in_a_folder
 from streamcam.sources import Location, is_image
 from streamcam.sources.fetched import is_standard_input
 from streamcam.sources.files import VIDEO_SUFFIXES, is_file
+from streamcam.sources.pages import is_paged
 from streamcam.sources.sequences import files_in, files_matching, is_folder, is_glob
 
 FIELDS = ("stem", "name", "parent", "number")
@@ -166,6 +167,8 @@ def _key(path: Path) -> str:
 
 def _is_directory(output: str | Path) -> bool:
     text = str(output)
+    if is_one_in_a_folder(text):
+        return False
     return text.endswith((os.sep, os.altsep or os.sep)) or is_folder(Path(text))
 
 
@@ -186,6 +189,8 @@ def _check_template(output: str | Path, sources: Sequence[Location]) -> None:
     text, known = str(output), ", ".join(f"{{{field}}}" for field in FIELDS)
     if text == "-":
         raise InvalidArgumentError(f"standard output is one stream for {len(sources)} inputs; give a folder")
+    if is_one_in_a_folder(text):
+        raise InvalidArgumentError(f"{text!r} is one video for {len(sources)} inputs; render one at a time")
     if _is_directory(output):
         return
     for field in _fields(text):
@@ -232,7 +237,7 @@ def _file_name(source: Location) -> Path:
 
 def _suffix_for(source: Location) -> str:
     suffix = _file_name(source).suffix.lower()
-    if is_file(str(source)) and is_image(source):
+    if is_file(str(source)) and is_image(source) and not is_paged(source):
         return suffix if suffix in IMAGE_SUFFIXES else ".png"
     return suffix if suffix in CONTAINERS else ".mp4"
 

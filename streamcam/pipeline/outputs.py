@@ -61,6 +61,23 @@ def open_outputs(
     return sinks
 
 
+def check_moving(info: SourceInfo, model: str) -> None:
+    """Refuse a still image for a network that looks at clips.
+
+    Args:
+        info: What is explained.
+        model: Name of the network.
+
+    Raises:
+        InvalidArgumentError: if it is a still image.
+    """
+    if info.is_still:
+        raise InvalidArgumentError(
+            f"{model} looks at clips, several frames at once, and {info.name!r} is a still image; "
+            "give it a video, or images in a row as frames/%05d.png"
+        )
+
+
 def check_boxes(output: Path, settings: RenderSettings, model: str) -> None:
     """Check that files of objects have something to hold, for a network that finds no objects.
 

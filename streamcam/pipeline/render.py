@@ -20,19 +20,21 @@ from streamcam.overlay import Overlay, PaneOverlay
 from streamcam.panes import Comparison
 from streamcam.pipeline.evidence_explainer import EvidenceExplainer
 from streamcam.pipeline.identification import identify_evidence, models_of
-from streamcam.pipeline.outputs import check_boxes, check_comparison, open_outputs
+from streamcam.pipeline.learning import let_learn
+from streamcam.pipeline.outputs import check_boxes, check_comparison, check_moving, open_outputs
 from streamcam.pipeline.results import Progress, RenderResult, note_empty_maps
 from streamcam.pipeline.resume import ResumeState, Resumption
 from streamcam.pipeline.settings import RenderSettings
 from streamcam.pipeline.stopwatch import Stopwatch
 from streamcam.pipeline.stream import ExplainedStream, stream
 from streamcam.pipeline.workers import prefetch
-from streamcam.sinks import EvidenceSink, PaneSink, Sink, shows_images
-from streamcam.sources import Location, Source, SourceSettings, open_source
+from streamcam.sinks import EvidenceSink, PaneSink, Sink, output_path, shows_images
+from streamcam.sources import Location, Source, SourceSettings, StopFlag, open_source
 from streamcam.temporal import PaneStabilizer, Stabilizer, stabilize
 
 if TYPE_CHECKING:
     from streamcam.pipeline.explainers import AnyExplainer, LoneExplainer, NetworkExplainer
+    from streamcam.pipeline.file_renderers import Cluster
 
 _WAITING_IMAGES = 4
 """Encoders take images in unequal times; drawing goes on meanwhile."""
@@ -41,9 +43,10 @@ _WAITING_IMAGES = 4
 def render(
     source: Location | Source,
     output: str | Path,
-    explainer: NetworkExplainer,
+    explainer: NetworkExplainer | Callable[[], NetworkExplainer],
     *,
     settings: RenderSettings | None = None,
+    cluster: Cluster | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_start: Callable[[ExplainedStream], None] | None = None,
     on_resume: Callable[[ResumeState], None] | None = None,
@@ -53,8 +56,10 @@ def render(
     Args:
         source: The file to read.
         output: The file to make; its suffix chooses the kind. It appears when it is complete.
-        explainer: Computes the maps.
+        explainer: Computes the maps; with a cluster a function that makes one, called on each worker.
         settings: How the file is rendered; the defaults if None.
+        cluster: Explains parts of the video on other machines, from a disk that all share, as in
+            ``streamcam.RayCluster("auto")``; the output is the same.
         on_progress: Called after every frame.
         on_start: Called once with the running stream, whose ``stop`` ends the render early and in order.
         on_resume: Called once with the work of an earlier run, where there is some.
@@ -64,8 +69,15 @@ def render(
             nothing unfinished is left behind then. InvalidArgumentError also if what is to be resumed was
             made with other settings.
     """
-    with plan_render(source, output, settings) as plan:
-        return plan.run(explainer, on_progress=on_progress, on_start=on_start, on_resume=on_resume)
+    with contextlib.ExitStack() as stack:
+        plan = stack.enter_context(plan_render(source, output, settings))
+        chosen: AnyExplainer
+        if cluster is None:
+            chosen = cast("NetworkExplainer", explainer)
+        else:
+            make_explainer = cast("Callable[[], NetworkExplainer]", explainer)
+            chosen = stack.enter_context(cluster.open_parts(plan, make_explainer))
+        return plan.run(chosen, on_progress=on_progress, on_start=on_start, on_resume=on_resume)
 
 
 def plan_render(
@@ -92,6 +104,7 @@ def plan_render(
     began_s = time.monotonic()
     settings = settings or RenderSettings()
     with contextlib.ExitStack() as undo:
+        location = None if isinstance(source, Source) else source
         if not isinstance(source, Source):
             source = open_source(source, settings.source)
         elif settings.source != SourceSettings():
@@ -116,13 +129,14 @@ def plan_render(
         sinks = open_outputs(output, settings, info, drawn, undo, panes)
         return RenderPlan(
             source,
-            Path(output),
+            output_path(output),
             settings,
             stabilizer,
             localizer,
             overlay,
             sinks,
             undo.pop_all(),
+            location=location,
             began_s=began_s,
         )
 
@@ -134,6 +148,7 @@ class RenderPlan:
 
     Attributes:
         info: The description of the input.
+        location: Where it is opened; None if it was open already.
         output: The file to make.
         settings: How it is rendered.
     """
@@ -149,10 +164,12 @@ class RenderPlan:
         sinks: Sequence[Sink],
         resources: contextlib.ExitStack,
         *,
+        location: Location | None,
         began_s: float,
     ) -> None:
         """Take over what `plan_render` opened."""
         self.info = source.info
+        self.location = location
         self.settings = settings
         self._source = source
         self.output = output
@@ -166,6 +183,11 @@ class RenderPlan:
 
     def __repr__(self) -> str:
         return f"<RenderPlan of {self.info.name!r} to {str(self.output)!r}>"
+
+    @property
+    def stop_flag(self) -> StopFlag:
+        """Raised when the render is to end: the explainer need not go on."""
+        return self._source.stop_flag
 
     def close(self) -> None:
         """Close the input, and remove what is unfinished. May be called again."""
@@ -207,6 +229,8 @@ class RenderPlan:
         for model in models_of(explainer):
             if not model.may_find_objects:
                 check_boxes(self.output, self.settings, model.name)
+            if model.clip_length > 1:
+                check_moving(self.info, model.name)
         self._is_used = True
         began_s = time.monotonic() - self._opening_s
         sinks, resumption, carried = self._sinks, None, 0
@@ -221,6 +245,7 @@ class RenderPlan:
                 stack.callback(sinks[0].abort)
             shown = str(self.output) if shows_images(self.output) else None
             identify_evidence(sinks, explainer, self.settings, shown)
+            let_learn(explainer, self.info, self.settings.source)
             stages = explainer if resumption is None else resumption.explainer
             # Evidence has been through the tracker already.
             temporal = None if isinstance(explainer, EvidenceExplainer) else self.settings.temporal

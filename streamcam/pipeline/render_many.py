@@ -71,7 +71,7 @@ def render_many(
         settings: How the files are rendered; `sidecar`, `evidence` and `masks` are folders or names with
             fields, too, and `annotations` names with fields, as ``labels/{stem}.json``.
         cluster: Renders the files on other machines, from and to disks that all of them share; as in
-            ``streamcam.cluster.RayCluster("auto")``.
+            ``streamcam.RayCluster("auto")``.
         jobs: How many files are rendered beside each other; their outputs are the same in any case. They
             take turns with the network. ``"auto"`` is one here, and one for each machine or GPU of a
             cluster.

@@ -155,7 +155,7 @@ class _Stages:
     Attributes:
         source: Iterated and closed by the reader.
         explained: From the explainer to the caller.
-        exhausted: Whether the source was read to its end.
+        exhausted: Whether the source was read to its end, and all of it explained.
         decoding: How long reading took.
         explaining: How long explaining took.
     """
@@ -220,9 +220,13 @@ class _Stages:
     def _explain(self) -> None:
         """Explain frames and hand them over."""
         explain = self.explaining.timed(self._batches.explain)
-        for frame in self._frames:
-            self._hand_over(explain(frame))
-        self._hand_over(self.explaining.timed(self._batches.flush)())
+        try:
+            for frame in self._frames:
+                self._hand_over(explain(frame))
+            self._hand_over(self.explaining.timed(self._batches.flush)())
+        except ChannelClosedError:
+            self.exhausted = False  # frames that were read are missing
+            raise
 
     def _hand_over(self, pairs: list[Explained]) -> None:
         for pair in pairs:

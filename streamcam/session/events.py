@@ -45,6 +45,8 @@ class NoticeChanged:
     """Something is wrong with the source, or no longer is."""
 
     notice: str | None
+    is_vacant: bool = False
+    """Whether it says what the source waits for, as a camera that somebody lends."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -279,8 +281,8 @@ def update(state: LiveState, event: Event, stream: int = 0) -> Update:
             return Update(state.with_stream(stream, **changes))
         case FrameShown(time_s, target):
             return Update(state.with_stream(stream, frame_time_s=time_s, target=target))
-        case NoticeChanged(notice):
-            return _change_notice(state, notice, stream)
+        case NoticeChanged(notice, is_vacant):
+            return _change_notice(state, notice, is_vacant, stream)
         case StreamEnded(problem):
             state = state.with_stream(stream, has_ended=True, notice=problem)
             words = f"{before.name} has ended" if problem is None else problem
@@ -311,11 +313,15 @@ def update(state: LiveState, event: Event, stream: int = 0) -> Update:
             return Update(state)
 
 
-def _change_notice(state: LiveState, notice: str | None, index: int) -> Update:
+def _change_notice(state: LiveState, notice: str | None, is_vacant: bool, index: int) -> Update:
     before = state.streams[index]
     if notice == before.notice or before.has_ended:
         return Update(state)
-    state = state.with_stream(index, notice=notice)
+    state = state.with_stream(index, notice=notice, is_vacant=is_vacant)
+    if is_vacant and notice is not None:
+        return Update(state, (Announce(f"{before.name}: {notice}" if len(state.streams) > 1 else notice),))
+    if notice is None and before.is_vacant:
+        return Update(state, (Announce(f"{before.name} has a camera"),))
     if notice is None:
         back_after_s = state.now_s - before.lost_at_s
         state = state.with_stream(index, reconnections=before.reconnections + 1)

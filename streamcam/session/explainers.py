@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,8 @@ from streamcam.session.state import ExplainerFacts, ExplainRequest
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer, PaneExplainer
+    from streamcam.explain.compiled.explainer import CompiledExplainer
+    from streamcam.explain.targets import Target
     from streamcam.models import Model
     from streamcam.temporal import Tracker
 
@@ -31,7 +34,7 @@ PANES: dict[str, Callable[[str], Comparison]] = {
 }
 """Name of what a live session compares side by side → the comparison, for the method in use."""
 
-BuildExplainer = Callable[[str, str], "Explainer"]
+BuildExplainer = Callable[[str, str], "Explainer | CompiledExplainer"]
 """Builds the explainer for a method and a target layer."""
 
 
@@ -39,7 +42,7 @@ BuildExplainer = Callable[[str, str], "Explainer"]
 class SessionExplainer:
     """An explainer for one request of a session."""
 
-    explainer: Explainer
+    explainer: Explainer | CompiledExplainer
     method: str
     """Name of the method, with its options."""
     layers: tuple[str, ...]
@@ -98,7 +101,10 @@ class SessionExplainer:
 
 
 class Explainers:
-    """Returns explainers for requests: an `ExplainerFor`. Used by one thread, which imports torch."""
+    """Returns explainers for requests: an `ExplainerFor`. Used by one thread.
+
+    That thread imports torch for what is not compiled.
+    """
 
     def __init__(self, build: BuildExplainer, first_frames: FirstFrames | None = None) -> None:
         """Remember how explainers are built; nothing is loaded.
@@ -109,8 +115,9 @@ class Explainers:
         """
         self._build = build
         self._first_frames = first_frames
-        self._layers: tuple[str, ...] | None = None
-        self._built: OrderedDict[tuple[str, str], Explainer] = OrderedDict()
+        self._offered: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+        self._built: OrderedDict[tuple[str, str], Explainer | CompiledExplainer] = OrderedDict()
+        self._default_names: dict[tuple[str, str], tuple[str, str]] = {}
         self._last_prompted: tuple[Explainer, tuple[str, ...], Explainer] | None = None
 
     def __call__(self, request: ExplainRequest) -> SessionExplainer:
@@ -119,31 +126,49 @@ class Explainers:
         Raises:
             StreamcamError: if the model does not load, or the request does not go with it.
         """
-        from streamcam.explain import METHODS
-
-        key = (request.method, request.layer)
-        if key not in self._built:
-            self._built[key] = self._build(*key)
-            while len(self._built) > _KEPT:
-                self._built.popitem(last=False)
-        self._built.move_to_end(key)
-        explainer = self._built[key]
-        if self._layers is None:
-            self._layers = _stages_of(explainer)
-        if request.prompts is not None:
-            explainer = self._prompted(explainer, request.prompts)
-        aimed = _aim(explainer, request)
-        method = explainer.method if request.method == "auto" else request.method
-        panes = None if request.panes is None else aimed.in_panes(PANES[request.panes](method))
-        chosen = SessionExplainer(aimed, method, self._layers, tuple(METHODS), panes, compared=request.panes)
+        chosen = self._choose(request)
         if self._first_frames is not None and self._first_frames.are_awaited:
             chosen.first_frames, chosen.renew = self._first_frames, lambda: self._renewed(request)
         return chosen
 
+    def _choose(self, request: ExplainRequest) -> SessionExplainer:
+        explainer = self._explainer_of(request.method, request.layer)
+        if self._offered is None:
+            self._offered = _offers_of(explainer)
+        layers, methods = self._offered
+        method = explainer.method if request.method == "auto" else request.method
+        if request.prompts is None and request.panes is None:
+            targets = _targets_of(request, len(explainer.model.labels))
+            aimed = explainer if targets is None else explainer.with_targets(targets)
+            return SessionExplainer(aimed, method, layers, methods)
+        in_torch = _in_torch(explainer)
+        if request.prompts is not None:
+            in_torch = self._prompted(in_torch, request.prompts)
+        targets = _targets_of(request, len(in_torch.model.labels))
+        in_torch = in_torch if targets is None else in_torch.with_targets(targets)
+        panes = None if request.panes is None else in_torch.in_panes(PANES[request.panes](method))
+        return SessionExplainer(in_torch, method, layers, methods, panes, compared=request.panes)
+
+    def _explainer_of(self, method: str, layer: str) -> Explainer | CompiledExplainer:
+        """Return the explainer of a method and layer: the one of ``"auto"`` where that chose the same."""
+        key = self._default_names.get((method, layer), (method, layer))
+        if key not in self._built:
+            explainer = self._built[key] = self._build(*key)
+            if layer == "auto":
+                self._default_names[method, explainer.target_layer] = key
+            if method == "auto":
+                self._default_names[explainer.method, layer] = key
+                self._default_names[explainer.method, explainer.target_layer] = key
+            while len(self._built) > _KEPT:
+                self._built.popitem(last=False)
+        self._built.move_to_end(key)
+        return self._built[key]
+
     def _renewed(self, request: ExplainRequest) -> SessionExplainer:
         """Return an explainer in int8, or as before with a note where the network cannot be quantized."""
-        before = dict(self._built)
+        before, names = dict(self._built), dict(self._default_names)
         self._built.clear()
+        self._default_names.clear()
         try:
             return self(request)
         except StreamcamError as error:
@@ -152,6 +177,7 @@ class Explainers:
             for explainer in before.values():
                 explainer.notes.append(str(error))
             self._built.update(before)
+            self._default_names.update(names)
             return self(request)
 
     def _prompted(self, explainer: Explainer, prompts: tuple[str, ...]) -> Explainer:
@@ -175,25 +201,24 @@ def build_from_model(
         first_frames: Calibrates int8; until it has enough frames, the precision is chosen as usual.
         settings: Of `streamcam.Explainer`, without method and target layer.
     """
-    loaded: list[Model] = []
 
-    def build(method: str, layer: str) -> Explainer:
+    @functools.cache
+    def network() -> Model:
+        from streamcam.explain.compiled.loading import load_network
+
+        return load_network(model, settings) if isinstance(model, Mapping) else model
+
+    def build(method: str, layer: str) -> Explainer | CompiledExplainer:
+        chosen = {**settings, "method": method, "target_layer": layer, "batch_size": live_batch_size(streams)}
+        if first_frames is not None:
+            chosen |= first_frames.settings
+        if isinstance(model, Mapping):
+            from streamcam.explain.compiled.loading import load_explainer
+
+            return load_explainer(model, chosen, network)
         from streamcam.explain import Explainer
-        from streamcam.models import load_model
 
-        if not loaded:
-            if isinstance(model, Mapping):
-                any_shape, compares = settings.get("fit") == "full", settings.get("reference") is not None
-                loaded.append(load_model(**model, any_shape=any_shape, compares=compares))
-            else:
-                loaded.append(model)
-        return Explainer(
-            loaded[0],
-            method=method,
-            target_layer=layer,
-            batch_size=_batch_size(streams),
-            **settings | ({} if first_frames is None else first_frames.settings),
-        )
+        return Explainer(model, **chosen)
 
     return build
 
@@ -204,29 +229,43 @@ def build_from_explainer(explainer: Explainer, streams: int = 1) -> BuildExplain
     def build(method: str, layer: str) -> Explainer:
         if (method, layer) == (explainer.method, explainer.target_layer or "auto"):
             return explainer
-        return explainer.variant(method=method, target_layer=layer, batch_size=_batch_size(streams))
+        return explainer.variant(method=method, target_layer=layer, batch_size=live_batch_size(streams))
 
     return build
 
 
-def _batch_size(streams: int) -> int | Literal["auto"]:
-    """Return how many frames are explained at once: of a single stream the first would wait for a second."""
-    return 1 if streams == 1 else "auto"
+def live_batch_size(streams: int) -> int | Literal["auto"]:
+    """Return how many frames are explained at once: of a single stream the first would wait for a second.
+
+    Shorter batches are filled up, and those of a wall have 1, 2, 4 … frames.
+    """
+    return "auto" if streams > 3 else min(streams, 2)
 
 
-def _aim(explainer: Explainer, request: ExplainRequest) -> Explainer:
+def _targets_of(request: ExplainRequest, classes: int) -> list[Target] | None:
+    """Return what is asked for, of a number of classes; None for what the explainer is set up for."""
     from streamcam.explain.targets import Target
 
     if request.class_index is not None:
-        return explainer.with_targets([Target(class_index=request.class_index)])
+        return [Target(class_index=request.class_index)]
     if request.rank is not None:
-        return explainer.with_targets([Target(rank=min(request.rank, len(explainer.model.labels) - 1))])
-    return explainer
+        return [Target(rank=min(request.rank, classes - 1))]
+    return None
 
 
-def _stages_of(explainer: Explainer) -> tuple[str, ...]:
-    """Return the layers worth choosing from: the last of each resolution and width, outside of blocks."""
-    from streamcam.models import probe_model, stage_layers
+def _in_torch(explainer: Explainer | CompiledExplainer) -> Explainer:
+    from streamcam.explain.compiled.explainer import CompiledExplainer
 
-    probe = probe_model(explainer.model, explainer.fit, explainer.device)
-    return stage_layers(probe.layers, explainer.target_layer)
+    return explainer.in_torch() if isinstance(explainer, CompiledExplainer) else explainer
+
+
+def _offers_of(explainer: Explainer | CompiledExplainer) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the layers and the methods to choose from."""
+    from streamcam.explain.compiled.explainer import CompiledExplainer
+
+    if isinstance(explainer, CompiledExplainer):
+        return explainer.layers, explainer.methods
+    from streamcam.explain import METHODS
+    from streamcam.models import stage_layers
+
+    return stage_layers(explainer.prepared.probe.layers, explainer.target_layer), tuple(METHODS)

@@ -148,14 +148,14 @@ def open_session(
     try:
         folder = Path(settings.folder)
         streams += _open_streams(sources, settings)
-        camera = _lent_camera(streams)
-        displays = settings.displays or (("window",) if camera is None else ("page",))
-        if camera is not None and "page" not in displays:
+        cameras = _lent_cameras(streams)
+        displays = settings.displays or (("page",) if cameras else ("window",))
+        if cameras and "page" not in displays:
             raise InvalidArgumentError(
                 "a browser lends its camera to the page; use `display='page'` or `display='window,page'`"
             )
         if "page" in displays:
-            all_outputs.append(Page(settings.page, camera))
+            all_outputs.append(Page(settings.page, cameras))
         if "window" in displays:
             names = name_streams(streams)
             all_outputs.append(_open_window(names[0] if len(names) == 1 else f"{len(names)} streams"))
@@ -232,16 +232,10 @@ def _file_of(name: str, path: str | Path | None) -> Path | None:
     return None if path is None else Path(path).with_stem(f"{Path(path).stem}-{file_name(name)}")
 
 
-def _lent_camera(streams: Sequence[Stream]) -> LentCamera | None:
-    """Return the source that the page hands images to; None where there is none.
-
-    Raises:
-        InvalidArgumentError: if there are several.
-    """
-    lent = [stream.source for stream in streams if isinstance(stream.source, LentCamera)]
-    if len(lent) > 1:
-        raise InvalidArgumentError("the page can hand on the images of one browser; name 'browser' once")
-    return lent[0] if lent else None
+def _lent_cameras(streams: Sequence[Stream]) -> dict[str, LentCamera]:
+    """Return the sources that the page hands images to, by the names of their streams."""
+    named = zip(name_streams(streams), streams, strict=True)
+    return {name: each.source for name, each in named if isinstance(each.source, LentCamera)}
 
 
 def _keep_evidence(path: Path, source: Source, settings: LiveSettings) -> LiveEvidence:

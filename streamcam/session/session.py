@@ -35,7 +35,6 @@ from streamcam.session.events import (
     OutputFailed,
     Quit,
     Smooth,
-    StatisticsMeasured,
     StreamEnded,
     TimePassed,
     ToggleRecording,
@@ -44,21 +43,18 @@ from streamcam.session.events import (
     update,
 )
 from streamcam.session.idle import IdleReset
+from streamcam.session.measurements import Measurements
 from streamcam.session.offers import Offers
 from streamcam.session.outputs import Output, OutputWorker
 from streamcam.session.result import LiveResult, summarize
 from streamcam.session.settings import LiveSettings
 from streamcam.session.state import ExplainRequest, LiveState, StreamState
-from streamcam.session.statistics import Counts
 from streamcam.session.streams import RunningStream, Stream, name_streams
 from streamcam.session.threads import Explained, ExplainerFor, LiveThreads
 from streamcam.sources import Source
 
 _PATIENCE_S = 0.01
 """How long to wait for a frame before looking at the commands again."""
-
-_STATISTICS_EVERY_S = 0.5
-_LINES_EVERY_S = 1.0
 
 
 class LiveSession:
@@ -120,9 +116,8 @@ class LiveSession:
         self._events: deque[tuple[int, Event]] = deque()
         self._finished: list[Event] = []
         self._failures: list[Exception] = []
-        self._began_s: float | None = None
+        self._measurements = Measurements(self._streams, self._threads, self._outputs)
         self._ended_s = 0.0
-        self._measured_s = self._written_s = -math.inf
         self._has_quit = False
 
     @property
@@ -161,9 +156,9 @@ class LiveSession:
                 self._loop()
             finally:
                 self._ended_s = self._clock()
-                self._note_sources()
+                self._measurements.note_sources()
         self._take_events()
-        elapsed_s, facts = self._elapsed_s(self._ended_s), self._state.facts
+        elapsed_s, facts = self._measurements.elapsed_s(self._ended_s), self._state.facts
         counts = [(self._state.streams[each.index].name, each.meter.whole) for each in self._streams]
         return summarize(self._finished, counts, elapsed_s, () if facts is None else facts.notes)
 
@@ -178,12 +173,12 @@ class LiveSession:
             self._take_answers()
             self._take_events()
             for stream in self._streams:
-                self._apply(update(self._state, NoticeChanged(stream.source.notice), stream.index))
+                self._take_notice(stream)
             self._take_ends()
             self._measure(now_s)
             self._offer()
             self._take_commands()
-            if self._has_quit or self._elapsed_s(now_s) >= duration_s:
+            if self._has_quit or self._measurements.elapsed_s(now_s) >= duration_s:
                 return
             self._write_lines(now_s)
             try:
@@ -253,14 +248,20 @@ class LiveSession:
         now_s = self._clock()
         info = stream.source.info
         self._apply(update(self._state, FrameArrived(now_s, info.rate, info.has_audio), stream.index))
-        if self._began_s is None:
-            self._began_s = self._written_s = now_s
+        self._measurements.begin(now_s)
         if not self._state.frozen:
-            stream.newest = frame
+            stream.show(frame)
         elif stream.newest is None:  # frozen before there was anything to hold
-            stream.newest = frame
+            stream.show(frame)
             stream.heat.freeze(frame)
             self._explain_newest([stream])
+
+    def _take_notice(self, stream: RunningStream) -> None:
+        """Take note of what is wrong with a source; an image that is held stays even if nobody sends more."""
+        notice = NoticeChanged(stream.source.notice, stream.source.is_vacant)
+        self._apply(update(self._state, notice, stream.index))
+        if notice.is_vacant and not self._state.frozen:
+            stream.clear()
 
     def _take_answers(self) -> None:
         """Take what the explainer has finished since the last time."""
@@ -346,45 +347,20 @@ class LiveSession:
         self._state = self._offers.offer(self._state, self._clock())
         self._take_events()
 
-    # --- Statistics --------------------------------------------------------------------------------------
-
-    def _elapsed_s(self, now_s: float) -> float:
-        return 0.0 if self._began_s is None else now_s - self._began_s
-
-    def _note_sources(self) -> None:
-        for stream, reader in zip(self._streams, self._threads.readers, strict=True):
-            stream.meter.note_source(reader.captured, self._threads.frames.dropped[stream.index])
-
     def _measure(self, now_s: float) -> None:
         """Bring the statistics of the state up to date, if it is time."""
-        if now_s - self._measured_s >= _STATISTICS_EVERY_S:
-            self._measured_s = now_s
-            self._note_sources()
-            for stream in self._streams:
-                measured = StatisticsMeasured(stream.meter.measure(now_s))
-                self._apply(update(self._state, measured, stream.index))
+        for index, measured in enumerate(self._measurements.measure(now_s)):
+            self._apply(update(self._state, measured, index))
 
     def _write_lines(self, now_s: float) -> None:
         """Report the statistics of the last second of each stream, if it is time."""
-        if self._began_s is not None and now_s - self._written_s >= _LINES_EVERY_S:
-            self._written_s = now_s
-            self._note_sources()
-            for stream in self._streams:
-                self._carry_out(self._line(stream, stream.meter.next_second(), now_s))
-
-    def _line(self, stream: RunningStream, counts: Counts, now_s: float) -> WriteStatistics:
-        """Return one line of the statistics file."""
-        numbers: dict[str, int] = {}
-        for output in self._outputs:
-            numbers |= output.counts()
-        return WriteStatistics(stream.line(self._state, counts, self._elapsed_s(now_s)) | numbers)
+        for line in self._measurements.lines(self._state, now_s):
+            self._carry_out(line)
 
     # --- The end -----------------------------------------------------------------------------------------
 
     def _close(self, output: Output) -> None:
         """Close an output; those before it are closed already, so that what they wrote is counted."""
-        if self._began_s is not None:
-            for stream in self._streams:
-                line = self._line(stream, stream.meter.whole, self._ended_s)
-                output.handle(WriteStatistics(line.record | {"whole_run": True}), None)
+        for line in self._measurements.last_lines(self._state, self._ended_s):
+            output.handle(line, None)
         output.close()

@@ -113,6 +113,8 @@ class StreamState:
     """Whether the source hands audio to outputs that take it."""
     notice: str | None = None
     """Trouble with the source right now, in words; None while all is well."""
+    is_vacant: bool = False
+    """Whether `notice` says what it waits for: that somebody lends a camera."""
     lost_at_s: float = 0.0
     """When the last frame before `notice` arrived."""
     target: Prediction | None = None

@@ -74,12 +74,21 @@ class RunningStream:
         self.newest: Frame | None = None
         self._written: Frame | None = None
         self._shown: Frame | None = None
+        self._is_cleared = False
         self._announced: set[str] = set()
 
     def start(self, emit: Emit) -> None:
         """Start its outputs."""
         for output in self.outputs:
             output.start(emit)
+
+    def show(self, frame: Frame) -> None:
+        """Take the frame to show."""
+        self.newest, self._is_cleared = frame, False
+
+    def clear(self) -> None:
+        """Show an empty tile until there is another frame."""
+        self._is_cleared = True
 
     def heat_of_newest(self, state: LiveState) -> StabilizedFrame | None:
         """Return the heat to draw on the newest frame; None to show it bare."""
@@ -95,6 +104,8 @@ class RunningStream:
 
     def tile(self, state: LiveState) -> Tile:
         """Return its part of a wall."""
+        if self._is_cleared:
+            return Tile(self.index, None, None)
         return Tile(self.index, self.newest, self.heat_of_newest(state))
 
     def write(self, state: LiveState) -> None:

@@ -47,6 +47,8 @@ def words_of(state: LiveState, index: int) -> TileWords:
         return TileWords(
             stream.name, "ended" if stream.notice is None else "failed", stream.notice is not None
         )
+    if stream.is_vacant:
+        return TileWords(stream.name, "waiting for a camera", False)
     if not stream.has_begun:
         if stream.notice is None:
             return TileWords(stream.name, "waiting for the first frame", False)

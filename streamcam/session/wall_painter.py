@@ -26,6 +26,9 @@ _FORMAT = "yuv420p"
 _TAGS = ColorTags(color_range=1, colorspace=1, color_primaries=1, color_trc=1)
 """BT.709 of limited range, as players expect it; tiles that are coded otherwise are converted."""
 
+_EMPTY_LUMA = 36
+"""Brightness of a tile without an image: a little above black, which is 16."""
+
 _NAME: Rgb = (235, 238, 242)
 _STATUS: Rgb = (160, 168, 178)
 _TROUBLE: Rgb = (255, 190, 90)
@@ -63,7 +66,14 @@ class WallPainter:
         bare = dataclasses.replace(settings, caption="")  # once, below all tiles
         for tile, place in zip(live_frame.tiles, places_of(live_frame, size), strict=True):
             bars = self._bars(place.text, place.bar, coding_of(canvas))
-            for sprite, offset in bars.render(words[tile.stream], place.width):
+            said = words[tile.stream]
+            if tile.frame is None:
+                _fill(planes, place)
+                middle = place.top + (place.bar + place.height) // 4 * 2
+                for sprite, offset in bars.render(dataclasses.replace(said, name=""), place.width):
+                    sprite.blend(planes, place.left + offset // 4 * 2, middle)
+                said = dataclasses.replace(said, status="")
+            for sprite, offset in bars.render(said, place.width):
                 sprite.blend(planes, place.left + offset, place.top)
             if tile.frame is not None:
                 if tile.stream not in self._tiles:
@@ -79,6 +89,12 @@ def places_of(live_frame: LiveFrame, size: tuple[int, int] | None = None) -> lis
     frames = [tile.frame for tile in live_frame.tiles]
     shapes = [None if frame is None else (frame.image.width, frame.image.height) for frame in frames]
     return lay_out(shapes, size or CANVAS)
+
+
+def _fill(planes: tuple[PlaneArray, ...], place: TilePlace) -> None:
+    """Make the place of a tile without an image gray."""
+    bottom, right = place.top + place.bar + place.height, place.left + place.width
+    planes[0][place.top + place.bar : bottom, place.left : right] = _EMPTY_LUMA
 
 
 def _paste(image: tuple[PlaneArray, ...], planes: tuple[PlaneArray, ...], place: TilePlace) -> None:

@@ -21,13 +21,16 @@ from streamcam.sinks.resume.segments import SegmentStore, locked_store, open_sto
 from streamcam.sinks.resume.sink import ResumableSink, check_resumable, make_resumable
 from streamcam.sinks.sequence import SequenceSink, sequence_size
 from streamcam.sinks.sidecar import SidecarSink, open_sidecar_sink
+from streamcam.sinks.standard_output import is_standard_output
 from streamcam.sinks.table import (
     SINKS,
     Opener,
     SinkKind,
     SinkSettings,
     holds_objects,
+    is_one_in_a_folder,
     open_sink,
+    output_path,
     shows_images,
 )
 from streamcam.sinks.text import TextSink
@@ -64,6 +67,8 @@ __all__ = [
     "check_resumable",
     "discard_all",
     "holds_objects",
+    "is_one_in_a_folder",
+    "is_standard_output",
     "lock",
     "locked_store",
     "make_resumable",
@@ -73,6 +78,7 @@ __all__ = [
     "open_sidecar_sink",
     "open_sink",
     "open_store",
+    "output_path",
     "output_size",
     "pane_path",
     "parts_path",
@@ -84,4 +90,6 @@ __all__ = [
 
 def output_size(path: Path) -> int:
     """Return how many bytes a finished output takes on the disk."""
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.iterdir())
     return sequence_size(path) if is_pattern(path) and not path.exists() else path.stat().st_size

@@ -24,7 +24,9 @@ from streamcam.sinks.relay import Address, Relay
 _PATIENCE_S = 5.0
 """How long connecting, or one frame, may take, in seconds."""
 
-_PLAYLIST = "index.m3u8"
+HLS_PLAYLIST = "index.m3u8"
+SEGMENT_S = 2
+"""How long a segment of HLS is, in seconds, at least."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Protocol:
     """Options of the muxer."""
     encoder_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Options of x264, where that encodes."""
+    file_options: Mapping[str, str] | None = None
+    """Options of the muxer for a whole video that is kept; None for what goes to others."""
     audio: str = "aac"
     """FFmpeg's name of the encoder of audio."""
     needs: str | None = None
@@ -51,6 +55,8 @@ class Protocol:
 
 _LOW_DELAY = {"flush_packets": "1"}
 
+_SEGMENTS = {"hls_time": str(SEGMENT_S)}
+
 PROTOCOLS: dict[str, Protocol] = {
     "rtmp": Protocol("flv", ".mp4", {"flvflags": "no_duration_filesize", **_LOW_DELAY}),
     "rtmps": Protocol("flv", ".mp4", {"flvflags": "no_duration_filesize", **_LOW_DELAY}, needs="tls"),
@@ -63,7 +69,8 @@ PROTOCOLS: dict[str, Protocol] = {
     "hls": Protocol(
         "hls",
         ".ts",
-        {"hls_time": "2", "hls_list_size": "6", "hls_flags": "delete_segments+independent_segments"},
+        {"hls_list_size": "6", "hls_flags": "delete_segments+independent_segments", **_SEGMENTS},
+        file_options={"hls_playlist_type": "vod", "hls_flags": "independent_segments", **_SEGMENTS},
     ),
 }
 """Scheme → how it is published. ``hls:FOLDER`` writes a playlist and segments, of which the last are kept;
@@ -208,16 +215,26 @@ def _check(text: str) -> tuple[Protocol, str]:
         there = ", ".join(f"{each}:…" for each, row in PROTOCOLS.items() if row.is_available)
         raise InvalidArgumentError(f"FFmpeg here is built without {name}; publish to one of: {there}")
     if name == "hls":
-        folder = Path(rest)
-        if not rest or not folder.absolute().parent.is_dir():
-            raise NoDirectoryError(f"no directory {str(folder.parent)!r} for the folder of {text!r}")
-        return protocol, str(folder / _PLAYLIST)
+        return protocol, str(hls_folder(text) / HLS_PLAYLIST)
     url = rest if name == "whip" else text
     if name == "whip" and scheme_of(url) not in ("http", "https"):
         raise InvalidArgumentError(f"{redact(text)!r} is no address of a WHIP server; give whip:https://…")
     if not split_url(url).netloc:
         raise InvalidArgumentError(f"{redact(text)!r} names no host; give {name}://HOST:PORT/…")
     return _with_token(protocol, url) if name == "whip" else (protocol, url)
+
+
+def hls_folder(text: str) -> Path:
+    """Return the folder of ``hls:FOLDER``.
+
+    Raises:
+        NoDirectoryError: if its parent does not exist.
+    """
+    name = text.partition(":")[2]
+    folder = Path(name)
+    if not name or not folder.absolute().parent.is_dir():
+        raise NoDirectoryError(f"no directory {str(folder.parent)!r} for the folder of {text!r}")
+    return folder
 
 
 def _with_token(protocol: Protocol, url: str) -> tuple[Protocol, str]:

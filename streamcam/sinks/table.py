@@ -19,10 +19,13 @@ from streamcam.sinks.annotations.cvat import CvatSink
 from streamcam.sinks.annotations.yolo import open_yolo_sink
 from streamcam.sinks.base import Sink
 from streamcam.sinks.evidence import open_evidence_sink
+from streamcam.sinks.hls import open_hls_sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, open_image_sink
 from streamcam.sinks.part_file import check_output
+from streamcam.sinks.publication import PROTOCOLS, hls_folder
 from streamcam.sinks.sequence import is_sequence, open_sequence_sink
 from streamcam.sinks.sidecar import open_sidecar_sink
+from streamcam.sinks.standard_output import is_standard_output, open_standard_output
 from streamcam.sinks.video import open_video_sink
 
 _log = logging.getLogger("streamcam.sinks")
@@ -72,6 +75,10 @@ def _open_video(location: str, info: SourceInfo, settings: SinkSettings) -> Sink
     return open_video_sink(Path(location), info, settings.encoder, overwrite=settings.overwrite)
 
 
+def _open_hls(location: str, info: SourceInfo, settings: SinkSettings) -> Sink:
+    return open_hls_sink(location, info, settings.encoder, overwrite=settings.overwrite)
+
+
 def _open_sidecar(location: str, info: SourceInfo, settings: SinkSettings) -> Sink:
     return open_sidecar_sink(Path(location), info, overwrite=settings.overwrite)
 
@@ -92,6 +99,7 @@ def _open_evidence(location: str, info: SourceInfo, settings: SinkSettings) -> S
     return open_evidence_sink(Path(location), info, overwrite=settings.overwrite)
 
 
+_FOLDERS = [f"{scheme}:" for scheme, row in PROTOCOLS.items() if row.file_options is not None]
 _ALPHA_IMAGES = [suffix for suffix, row in IMAGE_SUFFIXES.items() if row.holds_alpha]
 _ALPHA_VIDEOS = [suffix for suffix, row in CONTAINERS.items() if row.alpha_codecs]
 
@@ -120,6 +128,14 @@ SINKS: list[SinkKind] = [
         lambda _location, info: not info.is_still,
         _ALPHA_VIDEOS,
     ),
+    SinkKind(
+        "HLS",
+        _FOLDERS,
+        _open_hls,
+        "hls:folder",
+        lambda _location, info: not info.is_still,
+        (),
+    ),
     SinkKind("raw maps", (".jsonl",), _open_sidecar, "raw.jsonl"),
     SinkKind("COCO annotations", (".json",), _open_coco, "boxes.json", annotates=True),
     SinkKind("CVAT annotations", (".xml",), _open_cvat, "boxes.xml", annotates=True),
@@ -144,10 +160,10 @@ def open_sink(
     settings: EncoderSettings | None = None,
     overwrite: bool = False,
 ) -> Sink:
-    """Open an output of the kind that its suffix or scheme names in `SINKS`.
+    """Open an output of the kind that its suffix or scheme names in `SINKS`, or standard output.
 
     Args:
-        location: The file to make; ``out/%05d.png`` makes one image a frame.
+        location: The file to make; ``out/%05d.png`` makes one image a frame; ``"-"`` is standard output.
         info: The source of the frames: their size and timing, and the audio to copy.
         settings: How to encode a video; the defaults if None.
         overwrite: Whether an existing file may be replaced.
@@ -158,12 +174,15 @@ def open_sink(
         InvalidArgumentError: if the suffix names no known kind, or one that does not fit the input, or one
             without alpha where the frames have it.
     """
-    location = str(location)
-    scheme, is_url, _ = location.partition("://")
-    if is_url:
-        key = f"{scheme.lower()}:"
-    else:
-        key = check_output(location, overwrite=overwrite, inputs=(info.path, *info.files)).suffix.lower()
+    if is_standard_output(location):
+        return open_standard_output(info, settings or EncoderSettings())
+    if settings is not None and settings.container is not None:
+        raise InvalidArgumentError(
+            f"`container` is for standard output; the name {str(location)!r} says what it is"
+        )
+    location, key = str(location), _key_of(location)
+    if not key.endswith(":"):
+        check_output(location, overwrite=overwrite, inputs=(info.path, *info.files))
     kinds = [kind for kind in SINKS if key in kind.keys]
     for kind in kinds:
         if kind.takes(location, info):
@@ -174,15 +193,37 @@ def open_sink(
     raise _refusal(location, info, kinds)
 
 
+def output_path(location: str | Path) -> Path:
+    """Return where an output lies: the file, or the folder behind a scheme.
+
+    Raises:
+        NoDirectoryError: if there is no directory for the folder.
+    """
+    return hls_folder(str(location)) if is_one_in_a_folder(location) else Path(location)
+
+
+def is_one_in_a_folder(location: str | Path) -> bool:
+    """Return whether an output is a video that fills a folder, as ``hls:folder`` is."""
+    return _key_of(location) in _FOLDERS
+
+
+def _key_of(location: str | Path) -> str:
+    """Return what `SinkKind.keys` may hold of a location: its scheme, or else its suffix."""
+    scheme, colon, rest = str(location).partition(":")
+    key = f"{scheme.lower()}:"
+    is_url = colon and (rest.startswith("//") or any(key in kind.keys for kind in SINKS))
+    return key if is_url else Path(location).suffix.lower()
+
+
 def holds_objects(location: str | Path) -> bool:
     """Return whether an output of this name holds objects or boxes around heat, not images or maps."""
-    key = Path(location).suffix.lower()
+    key = _key_of(location)
     return any(kind.annotates for kind in SINKS if key in kind.keys)
 
 
 def shows_images(location: str | Path) -> bool:
     """Return whether an output of this name may be images or a video; true of unknown names."""
-    kinds = [kind for kind in SINKS if Path(location).suffix.lower() in kind.keys]
+    kinds = [kind for kind in SINKS if _key_of(location) in kind.keys]
     return not kinds or any(kind.alpha_keys is not None for kind in kinds)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -57,7 +57,13 @@ def open_video_sink(path: Path, info: SourceInfo, settings: EncoderSettings, *, 
 
 
 def start_video(
-    path: Path, info: SourceInfo, encoding: Encoding, *, audio: bool, overwrite: bool
+    path: Path,
+    info: SourceInfo,
+    encoding: Encoding,
+    *,
+    audio: bool,
+    overwrite: bool,
+    make: Callable[..., VideoSink] | None = None,
 ) -> VideoSink:
     """Start a video beside its final name.
 
@@ -67,6 +73,7 @@ def start_video(
         encoding: How they are encoded; see `choose_encoding`.
         audio: Whether the input's audio is copied.
         overwrite: Whether a file that is there at the end is replaced.
+        make: Makes the sink; `VideoSink` if None.
 
     Raises:
         OutputExistsError: if another render is writing it.
@@ -74,25 +81,49 @@ def start_video(
     """
     kind = encoding.container
     name = f"file:{begin(path)}"
-    copier: StreamCopier | None = None
     with contextlib.ExitStack() as undo:
         undo.callback(discard, path)
         with map_errors(FFmpegError, OSError, to=lambda error: sink_error(path, "cannot be written", error)):
             container = av.open(name, "w", format=kind.muxer, container_options=kind.options_for(info))
-        undo.callback(_close, container)
+        undo.callback(close_container, container)
+        stream, copier = start_streams(container, path, info, encoding, audio=audio)
+        undo.pop_all()
+    return (make or VideoSink)(path, container, stream, copier, encoding, info, overwrite=overwrite)
+
+
+def start_streams(
+    container: OutputContainer, path: Path, info: SourceInfo, encoding: Encoding, *, audio: bool
+) -> tuple[VideoStream, StreamCopier | None]:
+    """Add the streams of a video to a container, and write its header.
+
+    Args:
+        container: Open, with nothing in it.
+        path: A name for messages.
+        info: As for `start_video`.
+        encoding: As for `start_video`.
+        audio: As for `start_video`.
+
+    Returns:
+        The stream of the images, and what copies the others; None if there is nothing to copy from.
+
+    Raises:
+        SinkError: if the encoder or the container refuses.
+    """
+    copier: StreamCopier | None = None
+    with contextlib.ExitStack() as undo:
         try:
             stream = _add_video(container, encoding, info)
             if info.path is not None:
-                copier = StreamCopier(info, info.path, container, kind, audio=audio)
+                copier = StreamCopier(info, info.path, container, encoding.container, audio=audio)
                 undo.callback(copier.close)
             container.start_encoding()
-        except FFmpegError as error:
+        except (FFmpegError, OSError) as error:
             size = f"{info.width}x{info.height}"
             raise SinkError(
                 f"{str(path)!r} cannot be started with {encoding.encoder} at {size}: {error.strerror}"
             ) from error
         undo.pop_all()
-    return VideoSink(path, container, stream, copier, encoding, info, overwrite=overwrite)
+    return stream, copier
 
 
 def _add_video(container: OutputContainer, encoding: Encoding, info: SourceInfo) -> VideoStream:
@@ -124,9 +155,10 @@ def _add_video(container: OutputContainer, encoding: Encoding, info: SourceInfo)
     return stream
 
 
-def _close(container: OutputContainer) -> None:
+def close_container(container: OutputContainer) -> None:
+    """Close a container whose contents nobody needs."""
     # Closing writes the trailer, which cannot work when writing did not; the part goes in any case.
-    with contextlib.suppress(FFmpegError, ValueError):
+    with contextlib.suppress(FFmpegError, OSError, ValueError):
         container.close()
 
 
@@ -290,13 +322,7 @@ class VideoSink(Sink):
             self.abort()
             raise sink_error(self.path, "cannot be completed", error) from error
         self._container = None
-        try:
-            self._set_duration()
-            self._verify()
-        except BaseException:
-            discard(self.path)
-            raise
-        commit(self.path, overwrite=self._overwrite)
+        self._complete()
         self._is_finished = True
 
     def abort(self) -> None:
@@ -305,8 +331,22 @@ class VideoSink(Sink):
             self._copier.close()
         if self._container is not None:
             container, self._container = self._container, None
-            _close(container)
-            discard(self.path)
+            close_container(container)
+            self._discard()
+
+    def _complete(self) -> None:
+        """Verify the closed file and rename it."""
+        try:
+            self._set_duration()
+            self._verify()
+        except BaseException:
+            self._discard()
+            raise
+        commit(self.path, overwrite=self._overwrite)
+
+    def _discard(self) -> None:
+        """Remove what was written."""
+        discard(self.path)
 
     def _encoded(self, images: Sequence[Image | None]) -> list[Packet[VideoStream]]:
         packets = [packet for image in images for packet in self._stream.encode(image)]

@@ -45,7 +45,7 @@ class Source(abc.ABC):
     that `info` gives; those of a live source may change theirs.
 
     One thread at a time uses a source: it may be opened in one thread and then be iterated and closed in
-    another. Only `stop` and `notice` are for any thread.
+    another. Only `stop`, `notice` and `is_vacant` are for any thread.
 
     Attributes:
         is_live: Whether frames arrive when they arrive, so that a slow reader misses some.
@@ -74,6 +74,14 @@ class Source(abc.ABC):
     @abc.abstractmethod
     def info(self) -> SourceInfo:
         """Description of the source; of a live one complete from its first frame on."""
+
+    @property
+    def is_vacant(self) -> bool:
+        """Whether it waits for somebody who sends it images, as `notice` says; for any thread.
+
+        Those that came before are nobody's business any more.
+        """
+        return False
 
     @abc.abstractmethod
     def __iter__(self) -> Iterator[Frame]:

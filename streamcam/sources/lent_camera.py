@@ -49,6 +49,11 @@ class LentCamera(ReconnectingSource):
         self.notice = NO_CAMERA
         self._lent.on_silence = self._say_that_it_is_gone
 
+    @property
+    def is_vacant(self) -> bool:
+        """Whether nobody lends a camera."""
+        return self.notice is NO_CAMERA
+
     def put(self, image: bytes | Image) -> None:
         """Hand over an image, in the place of one that nobody has taken. From any thread.
 

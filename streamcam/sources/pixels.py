@@ -103,8 +103,12 @@ def read_head(path: Path) -> bytes:
         return file.read(4096)
 
 
-def read_stored(path: Path) -> StoredImage:
+def read_stored(path: Path, page: int | None = None) -> StoredImage:
     """Decode an image file.
+
+    Args:
+        path: The file.
+        page: Which page of a TIFF file, from 0; the first, with a note on the others, if None.
 
     Raises:
         SourceError: if it cannot be decoded, or holds more than one image.
@@ -113,11 +117,15 @@ def read_stored(path: Path) -> StoredImage:
         with _open_with_pillow(path) as opened:
             if getattr(opened, "n_frames", 1) > 1 and opened.format in ("WEBP", "PNG"):
                 raise SourceError(f"{str(path)!r} is an animation, not a single image")
-            return _read_deep(opened, path) or _read_shallow(opened)
+            notes = _notes_of(opened) if page is None else ()
+            if page:
+                opened.seek(page)
+            stored = _read_deep(opened, path, page or 0) or _read_shallow(opened)
+            return dataclasses.replace(stored, notes=(*notes, *stored.notes))
     except SourceError:
         raise
     except Exception as error:  # Pillow's decoders raise what they like: struct.error, EOFError, KeyError...
-        values = _decode_with_opencv(path)  # of float32 in color, which Pillow does not know
+        values = _decode_with_opencv(path, page or 0)  # of float32 in color, which Pillow does not know
         if values is not None and values.dtype.kind == "f":
             return _deep_image(values, float_range(values), ())
         raise SourceError(f"{str(path)!r} cannot be decoded as an image ({error})") from error
@@ -168,19 +176,18 @@ def flatten(image: PIL.Image.Image) -> PIL.Image.Image:
 
 
 def _read_shallow(opened: PIL.Image.Image) -> StoredImage:
-    notes, profile = _notes_of(opened), opened.info.get("icc_profile")
+    profile = opened.info.get("icc_profile")
     image, note = to_srgb(PIL.ImageOps.exif_transpose(opened), profile)
     image.load()
-    return StoredImage(image, notes=notes if note is None else (*notes, note))
+    return StoredImage(image, notes=() if note is None else (note,))
 
 
-def _read_deep(opened: PIL.Image.Image, path: Path) -> StoredImage | None:
+def _read_deep(opened: PIL.Image.Image, path: Path, page: int) -> StoredImage | None:
     """Read an image of more than 8 bits a sample; None if it has no more."""
     # How samples are stored; known until the image is loaded.
     coded = " ".join(str(tile[3]) for tile in getattr(opened, "tile", ()))
-    notes = _notes_of(opened)
     if opened.mode in ("RGB", "RGBA", "LA") and ";16" in coded:  # of which Pillow cuts off the lower 8 bits
-        values = _decode_with_opencv(path)
+        values = _decode_with_opencv(path, page)
         if values is None or values.dtype != np.uint16:
             return None
         container: ValueRange | None = (0, 65535)
@@ -192,12 +199,12 @@ def _read_deep(opened: PIL.Image.Image, path: Path) -> StoredImage | None:
         return None
     if opened.format != "TIFF":  # which Pillow and OpenCV turn themselves
         values = _turn(values, opened.getexif().get(_ORIENTATION, 1))
-    image = _deep_image(values, container, notes)
+    image = _deep_image(values, container, ())
     profile = opened.info.get("icc_profile")
     if profile is None or opened.mode not in ("RGB", "RGBA"):
         return image
     _, note = to_srgb(PIL.Image.new("RGB", (1, 1)), profile)
-    return dataclasses.replace(image, profile=profile, notes=notes if note is None else (*notes, note))
+    return dataclasses.replace(image, profile=profile, notes=() if note is None else (note,))
 
 
 def _has_deep_values(mode: str) -> bool:
@@ -227,10 +234,13 @@ def _deep_image(values: NDArray[Any], container: ValueRange | None, notes: tuple
     return StoredImage(None, values, opacity, container, notes=notes)
 
 
-def _decode_with_opencv(path: Path) -> NDArray[Any] | None:
+def _decode_with_opencv(path: Path, page: int) -> NDArray[Any] | None:
     """Decode an image file with as many bits as it has; None if OpenCV cannot."""
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its words on a damaged file
     try:
+        if page:
+            images = cv2.imreadmulti(str(path), page, 1, flags=cv2.IMREAD_UNCHANGED)[1]
+            return images[0] if images else None
         return cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         return None

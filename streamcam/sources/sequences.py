@@ -101,11 +101,26 @@ def open_sequence(location: str | int | Path, settings: SourceSettings) -> Sourc
         SourceError: if the first one cannot be decoded.
     """
     path = Path(str(location))
-    files = _find_images(path)
+    return open_images(path, _find_images(path), settings)
+
+
+def open_images(path: Path, files: ImageFiles, settings: SourceSettings) -> Source:
+    """Open images as a video; see `open_sequence`.
+
+    Args:
+        path: The location that stands for them.
+        files: The images.
+        settings: How they are read.
+
+    Raises:
+        SourceError: if the first one cannot be decoded.
+    """
     if not settings.real_time:
         return SequenceSource(path, files, settings)
     settings = dataclasses.replace(settings, depth=settings.depth or 8, chroma=settings.chroma or "420")
-    if settings.slide_s is not None or (settings.rate is None and not is_pattern(path)):
+    if files.pages is None and (
+        settings.slide_s is not None or (settings.rate is None and not is_pattern(path))
+    ):
 
         def load(file: Path) -> Image:
             return SequenceSource(file, ImageFiles([file]), settings).first_image()
@@ -123,6 +138,15 @@ class ImageFiles:
     paths: Sequence[Path]
     notes: tuple[str, ...] = ()
     """Messages about what is missing or left out, a sentence each."""
+    pages: Sequence[int] | None = None
+    """The pages, if it is one file of several images."""
+
+    @property
+    def images(self) -> list[tuple[Path, int | None]]:
+        """The file of each image, and its page in there."""
+        if self.pages is None:
+            return [(path, None) for path in self.paths]
+        return [(path, page) for path in self.paths for page in self.pages]
 
 
 def _find_images(path: Path) -> ImageFiles:
@@ -193,21 +217,21 @@ class SequenceSource(Source):
         self._fitter = FrameFitter(self._resampler, settings.size)
         start_s = (settings.start_s or 0.0) - _TIME_TOLERANCE_S
         end_s = (settings.end_s or math.inf) - _TIME_TOLERANCE_S
+        images = files.images
         self._files = [
-            (position, file)
-            for position, file in enumerate(files.paths)
+            (position, *image)
+            for position, image in enumerate(images)
             if start_s <= position / self._rate < end_s
         ]
         if not self._files:
             raise SourceError(
-                f"{str(path)!r} has {len(files.paths)} images, none of them in the part asked for; check "
-                "`start_s`"
+                f"{str(path)!r} has {len(images)} images, none of them in the part asked for; check `start_s`"
             )
         self._files_notes = files.notes
         self._damaged = 0
         self._notes: dict[str, None] = {}  # a set in order
         self._count = 0
-        stored = read_stored(self._files[0][1])
+        stored = read_stored(*self._files[0][1:])
         self._limits, notes = self._choose_limits(stored)
         self._notes.update(dict.fromkeys(notes))
         self._first: Image | None = self._convert(self._files[0][0], stored)
@@ -234,12 +258,12 @@ class SequenceSource(Source):
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield one frame for each image."""
-        for position, path in self._files:
+        for position, path, page in self._files:
             if self.stop_flag.is_set():
                 return
             image, self._first = self._first, None
             try:
-                image = image or self._decode(position, path)
+                image = image or self._decode(position, path, page)
             except SourceError as error:
                 _log.info("left out: %s", error)
                 self._damaged += 1
@@ -257,8 +281,8 @@ class SequenceSource(Source):
         notes = [*([self._fitter.change] if self._fitter.change else []), *self._notes, *self._files_notes]
         return SourceReport(self._count, packets_damaged=self._damaged, notes=tuple(notes))
 
-    def _decode(self, position: int, path: Path) -> Image:
-        return self._convert(position, read_stored(path))
+    def _decode(self, position: int, path: Path, page: int | None) -> Image:
+        return self._convert(position, read_stored(path, page))
 
     def _convert(self, position: int, stored: StoredImage) -> Image:
         self._notes.update(dict.fromkeys(stored.notes))
@@ -282,7 +306,7 @@ class SequenceSource(Source):
         images = [first]
         if first.values is not None and self._settings.range is None:
             step = max(1, len(self._files) // _SAMPLES)
-            for _, path in self._files[step::step]:
+            for _, path, page in self._files[step::step]:
                 with contextlib.suppress(SourceError):  # counted when its turn comes
-                    images.append(read_stored(path))
+                    images.append(read_stored(path, page))
         return choose_limits(self._path, images, self._settings.range)

@@ -22,6 +22,7 @@ from streamcam.sources.files import check_input_file, is_file
 from streamcam.sources.images import is_image, open_image
 from streamcam.sources.lent_camera import is_lent_camera, open_lent_camera
 from streamcam.sources.network import check_url, is_stream_url, open_stream
+from streamcam.sources.pages import is_paged, open_pages
 from streamcam.sources.pipe import open_pipe
 from streamcam.sources.screen import is_screen, open_screen
 from streamcam.sources.sequences import files_matching, is_glob, is_sequence, open_sequence
@@ -79,6 +80,7 @@ SOURCES: dict[str, SourceKind] = {
     "lent camera": SourceKind(is_lent_camera, open_lent_camera, frozenset({"real_time"})),
     "camera": SourceKind(is_camera, open_camera, frozenset({"size", "rate", "mirror", "real_time"})),
     "animation": SourceKind(is_animation, open_animation, _SEQUENCE),
+    "paged image": SourceKind(is_paged, open_pages, _SEQUENCE | {"range"}),
     "image": SourceKind(lambda location: is_file(location) and is_image(location), open_image, _IMAGE),
     "image sequence": SourceKind(is_sequence, open_sequence, _SEQUENCE | {"range", "slide_s"}),
     "video": SourceKind(is_file, open_video, _VIDEO),

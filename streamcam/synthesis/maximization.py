@@ -153,9 +153,10 @@ class _Ascent:
     def __init__(self, prepared: PreparedModel, settings: MaximizeSettings, device: torch.device) -> None:
         self._model = model = prepared.model
         self._settings = settings
-        self._classes = [model.class_index(name) for name in settings.classes]
-        self._channels = [_find_channel(prepared, text) for text in settings.channels]
-        self._names = [*(model.labels[index] for index in self._classes), *settings.channels]
+        self._classes = list(dict.fromkeys(model.class_index(name) for name in settings.classes))
+        channels = dict.fromkeys(settings.channels)
+        self._channels = [_find_channel(prepared, text) for text in channels]
+        self._names = [*(model.labels[index] for index in self._classes), *channels]
         self._side = model.input.sides
         self._start = None if settings.start is None else _as_canvas(settings.start, self._canvas, device)
         count = len(self._names)

@@ -2,6 +2,7 @@
 
 from streamcam.temporal.objects import ObjectTracker
 from streamcam.temporal.panes import PaneStabilizer
+from streamcam.temporal.recording import RecordingTracker, Relevance, TrackerCall, replay
 from streamcam.temporal.settings import LIVE_MODE, MODES, SCALES, TemporalSettings, check_live
 from streamcam.temporal.stabilizer import Stabilizer, stabilize
 from streamcam.temporal.together import TogetherTracker
@@ -13,10 +14,14 @@ __all__ = [
     "SCALES",
     "ObjectTracker",
     "PaneStabilizer",
+    "RecordingTracker",
+    "Relevance",
     "Stabilizer",
     "TemporalSettings",
     "TogetherTracker",
     "Tracker",
+    "TrackerCall",
     "check_live",
+    "replay",
     "stabilize",
 ]

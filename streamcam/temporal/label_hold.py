@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,28 +82,45 @@ class LabelHold:
             raise InvalidArgumentError(f"`label_hold_s` takes seconds from 0 up, not {hold_s:g}")
         self._hold_s = hold_s
         self._smoothing = NumberSmoothing(hold_s)
+        self._last: FloatArray | None = None
+        self._last_s = 0.0
         self._held: list[int] = []
         self._challenged_since_s: list[float | None] = []
 
     def restart(self) -> None:
         """Start a new shot: the next frame is ranked by itself."""
         self._smoothing.restart()
+        self._last = None
 
     def update(
-        self, probabilities: FloatArray, time_s: float, count: int
+        self, probabilities: FloatArray, time_s: float, count: int, between_s: Sequence[float] = ()
     ) -> tuple[NDArray[np.int64], FloatArray]:
-        """Rank the classes of the next frame.
+        """Rank the classes of the next explained frame.
 
         Args:
             probabilities: Probability of every class, float32 (classes,). If they are not finite, ranks stay
                 as they were.
             time_s: Presentation time in seconds.
             count: Number of ranks.
+            between_s: Times of the frames since the last one that were not explained. They count as if the
+                probabilities had changed evenly.
 
         Returns:
             The class at each rank, int64 (count,), best first, and the smoothed probabilities, float32
             (classes,).
         """
+        last, last_s = self._last, self._last_s
+        if np.isfinite(probabilities).all():
+            if last is not None and last.shape == probabilities.shape and time_s > last_s:
+                for each_s in between_s:
+                    share = np.float32((each_s - last_s) / (time_s - last_s))
+                    self._update(last + share * (probabilities - last), each_s, count)
+            self._last, self._last_s = probabilities, time_s
+        return self._update(probabilities, time_s, count)
+
+    def _update(
+        self, probabilities: FloatArray, time_s: float, count: int
+    ) -> tuple[NDArray[np.int64], FloatArray]:
         if len(self._held) != count:
             self._smoothing.restart()
         continues = self._smoothing.continues(probabilities)

@@ -6,6 +6,7 @@ variable frame rates and where frames were dropped.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
@@ -78,6 +79,8 @@ class TimedMaps:
     """Presentation time in seconds."""
     maps: Mapping[int, FloatArray]
     """Slot → map, float32 (h, w), finite; missing maps are left out."""
+    is_explained: bool
+    """Whether the network saw the frame: only then do missing maps say anything."""
     from_previous: Mapping[int, FloatArray]
     """Slot → displacement that warps heat from the previous frame to this one; empty without motion."""
     to_previous: Mapping[int, FloatArray]
@@ -92,7 +95,8 @@ def average_zero_phase(
     This is an exponential average run forward and backward in time. The window's value at
     `WINDOW_TIME_CONSTANTS` is subtracted, so that weights end at zero and no map enters or leaves suddenly.
     Each map counts for the time between its neighbors, so the result does not depend on the frame rate, even
-    if it varies.
+    if it varies. A frame that was not explained counts too, with the maps before and after it, each the more
+    the nearer it is: the result is that of explaining every frame if maps changed evenly in between.
 
     Args:
         samples: Maps of the frames of one shot, in order.
@@ -109,18 +113,43 @@ def average_zero_phase(
     if not known:
         return None
     half_width_s = min(half_width_s, WINDOW_TIME_CONSTANTS * time_constant_s) + TIME_TOLERANCE_S
-    inside = [number for number in known if abs(samples[number].time_s - center_s) <= half_width_s]
-    weights = _compute_weights([samples[number].time_s - center_s for number in inside], time_constant_s)
-    total = sum(weights)
-    if total <= 0:
-        nearest = min(known, key=lambda number: abs(samples[number].time_s - center_s))
-        inside, weights, total = [nearest], [1.0], 1.0
-    shares = {number: weight / total for number, weight in zip(inside, weights, strict=True)}
-    before = _accumulate(samples, range(min(inside[0], index), index + 1), slot, shares, forward=True)
-    after = _accumulate(samples, range(max(inside[-1], index), index, -1), slot, shares, forward=False)
+    shares = _compute_shares(samples, slot, center_s, time_constant_s, half_width_s)
+    if not shares:
+        shares = {min(known, key=lambda number: abs(samples[number].time_s - center_s)): 1.0}
+    first, last = min(shares), max(shares)
+    before = _accumulate(samples, range(min(first, index), index + 1), slot, shares, forward=True)
+    after = _accumulate(samples, range(max(last, index), index, -1), slot, shares, forward=False)
     if after is not None:
         after = warp(after, samples[index + 1].to_previous.get(slot))
     return before if after is None else after if before is None else before + after
+
+
+def _compute_shares(
+    samples: Sequence[TimedMaps], slot: int, center_s: float, time_constant_s: float, half_width_s: float
+) -> dict[int, float]:
+    """Compute the share of each map in the average: index in `samples` → share; empty if there is none."""
+    inside = [
+        number
+        for number, sample in enumerate(samples)
+        if abs(sample.time_s - center_s) <= half_width_s and (slot in sample.maps or not sample.is_explained)
+    ]
+    known = [number for number in inside if slot in samples[number].maps]
+    if not known:
+        return {}
+    weights = _compute_weights([samples[number].time_s - center_s for number in inside], time_constant_s)
+    shares = dict.fromkeys(known, 0.0)
+    for number, weight in zip(inside, weights, strict=True):
+        place = bisect.bisect_left(known, number)
+        before, after = known[max(place - 1, 0)], known[min(place, len(known) - 1)]
+        span_s = samples[after].time_s - samples[before].time_s
+        of_after = (samples[number].time_s - samples[before].time_s) / span_s if span_s > 0 else 1.0
+        if number in shares or before == after:
+            shares[after] += weight
+        else:
+            shares[before] += (1 - of_after) * weight
+            shares[after] += of_after * weight
+    total = sum(shares.values())
+    return {number: share / total for number, share in shares.items()} if total > 0 else {}
 
 
 def _compute_weights(times_s: Sequence[float], time_constant_s: float) -> list[float]:

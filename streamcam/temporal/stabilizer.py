@@ -16,6 +16,7 @@ from streamcam.explanations import (
     Instance,
     Prediction,
     StabilizedFrame,
+    is_concept,
     object_number,
 )
 from streamcam.frames import FloatArray, Frame, Region
@@ -45,6 +46,9 @@ MAX_WAITING_BYTES = 256 * 2**20
 
 _SINGLE_SLOT = -(2**31)
 """The slot of a video in which one class at a time is explained; no class has this index."""
+
+_CONCEPTS = -(2**31) + 1
+"""Where the level of all concepts together is kept."""
 
 _CERTAIN = 0.5
 """A class at least this probable is not dimmed."""
@@ -198,10 +202,11 @@ class Stabilizer:
         """Scale a frame's maps to the displayed strength, and measure how heat and objects move to it."""
         context, maps = self._context, {}
         if explanation.is_explained:
+            peaks = _peaks_of(explanation.heatmaps)
             for slot, target in zip(context.slots, context.targets, strict=True):
                 heatmap = explanation.heatmaps[target.index]
                 if explanation.flags.get(target.index) != NOT_FINITE and np.isfinite(heatmap).all():
-                    scaled = heatmap * self._scale_factor(heatmap, target, frame.time_s)
+                    scaled = heatmap * self._scale_factor(peaks[target.index], target, frame.time_s)
                     maps[slot] = scaled if self._flow is None else upsample(scaled)
         if explanation.is_explained:
             self._instances = explanation.instances
@@ -225,15 +230,16 @@ class Stabilizer:
                 if slot in from_previous
             }
             self._recent_maps = {**warped, **maps}
-        return TimedMaps(frame.time_s, maps, from_previous, to_previous)
+        return TimedMaps(frame.time_s, maps, explanation.is_explained, from_previous, to_previous)
 
-    def _scale_factor(self, heatmap: FloatArray, target: Prediction, time_s: float) -> np.float32:
+    def _scale_factor(self, peak: float, target: Prediction, time_s: float) -> np.float32:
         """Return the factor for a raw map, so that classes can be mixed and the usual strength is 1."""
-        peak = find_peak(heatmap)
         if self._settings.scale == "absolute":
             certainty = 1.0 if math.isnan(target.probability) else target.probability
             return np.float32(certainty / peak) if peak > 0 else np.float32(0)
-        level = self._levels.setdefault(target.index, RunningLevel())
+        # Concepts are parts of one whole: what there is little of stays weak beside the others.
+        key = _CONCEPTS if is_concept(target.index) else target.index
+        level = self._levels.setdefault(key, RunningLevel())
         return np.float32(1 / level.update(peak, time_s))
 
     def _compute_displacements(
@@ -310,11 +316,23 @@ class Stabilizer:
             values = heat.get(slot)
             if values is None:
                 values = np.zeros(context.map_shape, np.float32)
-            scale = scale_to_peak if self._settings.scale == "frame" else clip_heat
-            heatmaps[target.index] = scale(values, signed=context.signed) * self._dimming(target, context)
+            heatmaps[target.index] = values
+        strong = self._at_displayed_strength(heatmaps, signed=context.signed)
+        heatmaps = {
+            target.index: strong[target.index] * self._dimming(target, context) for target in context.targets
+        }
         return StabilizedFrame(
             waiting.frame, heatmaps, context.targets, context.labels, waiting.explanation, waiting.instances
         )
+
+    def _at_displayed_strength(
+        self, heatmaps: Mapping[int, FloatArray], *, signed: bool
+    ) -> dict[int, FloatArray]:
+        if self._settings.scale != "frame":
+            return {index: clip_heat(values, signed=signed) for index, values in heatmaps.items()}
+        if heatmaps and all(map(is_concept, heatmaps)):  # parts of one whole, as for levels
+            return dict(zip(heatmaps, scale_to_peak(np.stack([*heatmaps.values()])), strict=True))
+        return {index: scale_to_peak(values, signed=signed) for index, values in heatmaps.items()}
 
     def _dimming(self, target: Prediction, context: _Context) -> np.float32:
         """Return the factor that dims an improbable class, by its smoothed probability if there is one."""
@@ -334,6 +352,13 @@ def _count_bytes(frame: Frame) -> int:
     """Return the most bytes that a frame's images can take."""
     planes = 3 if frame.layered is None else 3 + 4
     return planes * int(frame.image.width) * int(frame.image.height)
+
+
+def _peaks_of(heatmaps: Mapping[int, FloatArray]) -> dict[int, float]:
+    """Return the peak of each map that its level is made of; of concepts that of all."""
+    peaks = {index: find_peak(heatmap) for index, heatmap in heatmaps.items()}
+    highest = max((peak for index, peak in peaks.items() if is_concept(index)), default=0.0)
+    return {index: highest if is_concept(index) else peak for index, peak in peaks.items()}
 
 
 class FrameStabilizer(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
 
@@ -27,6 +28,10 @@ class _PendingFrame:
 
     thumbnail: ByteArray
     starts_shot: bool
+    is_due: bool = True
+    """Whether the frame is explained."""
+    between_s: tuple[float, ...] = ()
+    """Of one to be explained: the times of those since the last such frame."""
     probabilities: FloatArray | None = None
     """The input of the ranking, float32 (classes,)."""
     ranking: NDArray[np.int64] | None = None
@@ -45,11 +50,13 @@ class Tracker:
     finds objects, `follow`, and last through `complete`; several frames may be pending, in order.
     """
 
-    def __init__(self, settings: TemporalSettings) -> None:
+    def __init__(self, settings: TemporalSettings, skipped: int | None = None) -> None:
         """Start a video.
 
         Args:
             settings: Which frames to explain, and how labels and cuts are handled.
+            skipped: In the middle of a video: how many frames were skipped since the last one that was
+                explained; None at its beginning.
 
         Raises:
             InvalidArgumentError: if a setting cannot be used.
@@ -62,7 +69,9 @@ class Tracker:
         self._values = NumberSmoothing(settings.label_hold_s)
         self._objects = ObjectTracker()
         self._every = settings.every
-        self._skipped: int | None = None
+        self._is_begun = skipped is not None
+        # The times of those that nobody saw play no part.
+        self._skipped_s = [0.0] * (skipped or 0)
         self._pending: dict[int, _PendingFrame] = {}
         self._last: Explanation | None = None
 
@@ -70,13 +79,21 @@ class Tracker:
         """Look at the next frame and decide whether to explain it.
 
         Returns:
-            Whether to explain it: every Nth frame, and each that starts a shot.
+            Whether to explain it: every Nth frame, and each that starts a shot. A frame that is pending
+            already changes nothing.
         """
+        if frame.index in self._pending:
+            return self._pending[frame.index].is_due
         thumbnail = make_thumbnail(frame.image)
         starts_shot = self._cuts is not None and self._cuts.update(thumbnail, frame.time_s)
-        self._pending[frame.index] = _PendingFrame(thumbnail, starts_shot)
-        is_due = self._skipped is None or starts_shot or self._skipped + 1 >= self._every
-        self._skipped = 0 if is_due else (self._skipped or 0) + 1
+        is_due = not self._is_begun or starts_shot or len(self._skipped_s) + 1 >= self._every
+        self._is_begun = True
+        between_s = tuple(self._skipped_s) if is_due else ()
+        self._pending[frame.index] = _PendingFrame(thumbnail, starts_shot, is_due, between_s)
+        if is_due:
+            self._skipped_s = []
+        else:
+            self._skipped_s.append(frame.time_s)
         return is_due
 
     def is_cut(self, frame: Frame) -> bool:
@@ -135,7 +152,9 @@ class Tracker:
                 self._labels.restart()
                 self._values.restart()
             pending.probabilities = probabilities
-            pending.ranking, smoothed = self._labels.update(probabilities, frame.time_s, count)
+            pending.ranking, smoothed = self._labels.update(
+                probabilities, frame.time_s, count, pending.between_s
+            )
             beside = None if values is None else self._values.update(values, frame.time_s)
             pending.smoothed_predictions = tuple(
                 Prediction.of(
@@ -240,6 +259,15 @@ class Tracker:
             explanation = _skipped(self._last, frame)
         return _completed(explanation, pending)
 
+    def adopt(self, other: Tracker) -> None:
+        """Go on from the state of another tracker of the same video, which stays as it is."""
+        vars(self).update(copy.deepcopy(vars(other)))
+
+    @property
+    def first_pending(self) -> int | None:
+        """The index of the first frame that is not complete; None if all are."""
+        return min(self._pending, default=None)
+
     def for_network(self, number: int, frames: Sequence[Frame]) -> Tracker:
         """Return a tracker of the same video for another network that explains the same frames.
 
@@ -254,7 +282,9 @@ class Tracker:
         other = self._beside[number]
         for frame in frames:
             pending = self._pending[frame.index]
-            other._pending[frame.index] = _PendingFrame(pending.thumbnail, pending.starts_shot)
+            other._pending[frame.index] = _PendingFrame(
+                pending.thumbnail, pending.starts_shot, between_s=pending.between_s
+            )
         return other
 
 

@@ -40,6 +40,9 @@ def test_a_table_of_panes(clip: Path, capfd: pytest.CaptureFixture[str]) -> None
         (["--layers", "auto:none"], "layers 'auto:none' are none"),
         (["--smoothing-modes", "flow,flaw"], "unknown smoothing mode 'flaw'"),
         (["--scores", "--layers", "auto:2"], "--scores compare methods; leave out other things to compare"),
+        (["--prompts", "a cat,a cat"], "--prompts has 'a cat' twice; name it once"),
+        (["--classes", "tabby,tabby"], "--classes has 'tabby' twice; name it once"),
+        (["--layers", "a,b,a"], "--layers has 'a' twice; name it once"),
         (["--target", "top70"], "more than 64 panes cannot be distinguished"),
         (["--target", "instances"], "'instances' cannot be compared"),
         (["--layout", "side-by-side"], "layout 'side-by-side' has several images"),
@@ -52,7 +55,7 @@ def test_a_table_of_panes(clip: Path, capfd: pytest.CaptureFixture[str]) -> None
 def test_what_cannot_be_compared_is_refused_before_the_network_is_loaded(
     clip: Path, arguments: list[str], message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["compare", str(clip), "-o", "panes.mp4", "--model", "no such network", *arguments]) == 2
+    assert run(["compare", str(clip), "-o", "panes.mp4", "--model", "no_module:network", *arguments]) == 2
     (line,) = capfd.readouterr().err.splitlines()
     assert message in line
     assert not Path("panes.mp4").exists()
@@ -65,7 +68,8 @@ def test_what_cannot_be_compared_is_refused_before_the_network_is_loaded(
         (["--layers", "features,futures"], "unknown layer 'futures'"),
         (["--classes", "tabby,zzz"], "unknown class 'zzz'"),
         (["--models", "efficientnet_lite0,resnot"], "unknown model 'resnot'"),
-        (["--prompts", "a cat,a cup"], "--prompt"),
+        (["--prompts", "a cat,a cup"], "error: --prompts is for networks"),
+        (["--methods", "cam,fem", "--prompt", "a cat"], "error: --prompt is for networks"),
     ],
 )
 def test_what_the_network_does_not_have_is_refused_and_leaves_nothing(

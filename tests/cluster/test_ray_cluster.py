@@ -40,7 +40,7 @@ def videos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def start(monkeypatch: pytest.MonkeyPatch, ray: FakeRay) -> FakeRay:
-    monkeypatch.setattr(ray_cluster, "_load_ray", lambda: ray)
+    monkeypatch.setattr(ray_cluster, "load_ray", lambda: ray)
     return ray
 
 
@@ -149,8 +149,8 @@ def test_clusters_that_are_none(
     assert said == f"streamcam: error: the cluster {address!r} cannot be reached: Connection refused\n"
     assert run(["render", "a.mp4", "-o", "out/", "--ray", "c.mp4"]) == 2
     assert "'c.mp4' is no address of a cluster; use host:6379" in capfd.readouterr().err
-    assert run(["render", "a.mp4", "-o", "a.mkv", "--ray"]) == 2
-    assert "--ray renders several files, each on one machine; give a folder" in capfd.readouterr().err
+    assert run(["render", "a.mp4", "-o", "a.mkv", "--ray", address, "--part-seconds", "0"]) == 2
+    assert "--part-seconds 0 is not a length above 0 seconds" in capfd.readouterr().err
 
 
 def test_without_ray(videos: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,3 +210,41 @@ def test_a_worker_killed_on_a_real_cluster(
     for name in names:
         assert Path("out", name).read_bytes() == Path("alone", name).read_bytes(), name
     assert {path.name for path in Path("out").iterdir()} == {*names[:4], "maps", "streamcam.jsonl"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="Ray is tried on Linux")
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_a_worker_killed_in_the_middle_of_a_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two_machines: str
+) -> None:
+    """The default network: one video in four parts, with the bytes of one machine."""
+    monkeypatch.chdir(tmp_path)
+    make_clip(Path("a.mp4"), frames=96, size=(96, 64), b_frames=2)
+
+    def make_explainer() -> Any:
+        explainer = streamcam.Explainer(streamcam.load_model(), batch_size=4)
+        explain = explainer.explain_frames
+
+        def explain_or_die(frames: Any, tracker: Any = None) -> Any:
+            died = Path("died")
+            if frames[0].index == 52 and not died.exists():
+                died.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return explain(frames, tracker)
+
+        explainer.explain_frames = explain_or_die  # type: ignore[method-assign]
+        return explainer
+
+    result = streamcam.render(
+        "a.mp4",
+        "parts.mp4",
+        make_explainer,
+        cluster=RayCluster(two_machines, part_s=1.0),
+        settings=RenderSettings(sidecar="parts.jsonl"),
+    )
+    assert Path("died").exists()
+    assert result.frames == 96
+    streamcam.render("a.mp4", "alone.mp4", make_explainer(), settings=RenderSettings(sidecar="alone.jsonl"))
+    for suffix in ("mp4", "jsonl"):
+        assert Path(f"parts.{suffix}").read_bytes() == Path(f"alone.{suffix}").read_bytes()

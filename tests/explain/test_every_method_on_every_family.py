@@ -163,7 +163,7 @@ def fault_in(explanations: list[Explanation], notes: list[str]) -> str | None:
     """Say what is wrong with the explanations of different images and was not told."""
     untold = []
     for explanation in explanations:
-        (heatmap,) = explanation.heatmaps.values()
+        heatmap = np.sum([*explanation.heatmaps.values()], axis=0)  # of several concepts
         if explanation.emptiness is not None:
             if not any(EMPTY_MAPS[explanation.emptiness] in note for note in notes):
                 return f"{explanation.emptiness}, and no note says so"

@@ -157,6 +157,13 @@ def test_the_class_explained_is_listed_and_marked() -> None:
     ]
 
 
+def test_a_legend_that_cannot_be_drawn_is_noted() -> None:
+    (note,) = Overlay(OverlaySettings(layout="mask", legend=True)).notes
+    assert note == "The layout 'mask' shows heat without colors, so it has no legend"
+    assert Overlay(OverlaySettings(layout="mask")).notes == ()
+    assert Overlay(OverlaySettings(layout="side-by-side", legend=True)).notes == ()
+
+
 def test_characters_that_no_font_has_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     overlay = Overlay()
     assert overlay.notes == ()

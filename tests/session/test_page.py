@@ -333,7 +333,7 @@ def test_hosts_that_are_this_computer(host: str, expected: bool) -> None:
 def test_nobody_passes_on_more_than_they_may_do() -> None:
     page, lending = Page(PageSettings(port=0, host="0.0.0.0")), None
     try:
-        lending = Page(PageSettings(port=0, host="0.0.0.0", tls=False), LentCamera())
+        lending = Page(PageSettings(port=0, host="0.0.0.0", tls=False), {"browser": LentCamera()})
         shared = {role: share["link"] for role, share in page._server.shares.items()}
         assert shared == {"control": page.links["view"], "view": page.links["view"]}
         shared = {role: share["link"] for role, share in lending._server.shares.items()}

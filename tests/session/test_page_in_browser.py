@@ -172,7 +172,7 @@ def test_a_kiosk_shows_the_image_and_the_predictions(links: dict[str, str]) -> N
 
 def test_a_kiosk_invites_while_no_camera_is_there() -> None:
     source = LentCamera()
-    page = Page(PageSettings(port=0, host="0.0.0.0", tls=False, key="abcdefabcdef"), source)
+    page = Page(PageSettings(port=0, host="0.0.0.0", tls=False, key="abcdefabcdef"), {"browser": source})
     session = LiveSession(source, FakeExplainers(), [page])  # type: ignore[arg-type]
     thread = threading.Thread(target=session.run)
     thread.start()

@@ -47,8 +47,8 @@ needs_address = pytest.mark.skipif(
 @contextlib.contextmanager
 def session(source: Source, transport: str = "webrtc") -> Iterator[Page]:
     """Run a session with a page, and an explainer that needs no network."""
-    camera = source if isinstance(source, LentCamera) else None
-    page = Page(PageSettings(port=0, key="abcdefabcdef", transport=transport), camera)
+    cameras = {"browser": source} if isinstance(source, LentCamera) else None
+    page = Page(PageSettings(port=0, key="abcdefabcdef", transport=transport), cameras)
     live = LiveSession(source, FakeExplainers(), [page])  # type: ignore[arg-type]
     thread = threading.Thread(target=live.run)
     thread.start()

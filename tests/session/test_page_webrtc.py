@@ -58,7 +58,7 @@ def camera() -> NotedCamera:
 
 @pytest.fixture
 def page(camera: NotedCamera) -> Iterator[Page]:
-    opened = Page(PageSettings(port=0, key=KEY, transport="webrtc"), camera)
+    opened = Page(PageSettings(port=0, key=KEY, transport="webrtc"), {"browser": camera})
     opened.start(lambda _event: None)
     yield opened
     opened.close()
@@ -160,11 +160,12 @@ def test_images_are_encoded_once_for_all_browsers(page: Page, monkeypatch: pytes
 @needs_address
 def test_a_camera_is_lent(page: Page, camera: NotedCamera) -> None:
     async def work() -> None:
-        async with entered(page, "camera", "camera") as socket, connection() as peer:
+        async with entered(page, "camera?tab=a", "camera") as socket, connection() as peer:
             peer.addTrack(VideoStreamTrack())
             await agree(socket, peer)
             await until(camera.has_come.is_set)
-            async with entered(page, "camera", "camera") as other:  # takes over
+            async with entered(page, "camera?tab=b", "camera") as other:  # takes over
+                assert await other.receive_json(timeout=LIMIT_S) == {"place": "browser"}
                 while (message := await socket.receive(timeout=LIMIT_S)).type is WSMsgType.TEXT:
                     pass
                 assert (message.type, socket.close_code) == (WSMsgType.CLOSE, 4000)
@@ -297,7 +298,7 @@ def test_settings_that_cannot_be_used(settings: PageSettings, words: str) -> Non
 
 
 def test_lent_cameras_come_by_webrtc_even_on_this_computer() -> None:
-    page = Page(PageSettings(port=0), LentCamera())
+    page = Page(PageSettings(port=0), {"browser": LentCamera()})
     try:
         assert page._server._webrtc is not None
     finally:

@@ -20,8 +20,7 @@ from stage_fakes import CAT, expect
 from streamcam.errors import InvalidArgumentError, SinkError, SourceError
 from streamcam.media.images import planes_of
 from streamcam.overlay import OverlaySettings
-from streamcam.session import session as session_module
-from streamcam.session import threads
+from streamcam.session import measurements, threads
 from streamcam.session.captures import Recordings, Snapshots
 from streamcam.session.command_sources import CommandCall, KeyPress
 from streamcam.session.commands import COMMANDS
@@ -583,7 +582,7 @@ def test_an_output_that_fails_ends_alone() -> None:
 def test_statistics_are_written_each_second_and_for_the_whole_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_module, "_LINES_EVERY_S", 0.0)
+    monkeypatch.setattr(measurements, "_WRITTEN_EVERY_S", 0.0)
     path = tmp_path / "stats.jsonl"
     scene = Scene(
         until_heat, *frames(2), outputs=[Recordings(record=tmp_path / "r.mkv"), StatisticsFile(path)]
@@ -603,7 +602,7 @@ def test_statistics_are_written_each_second_and_for_the_whole_run(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full, as Linux has it")
 def test_statistics_that_cannot_be_written_do_not_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "_LINES_EVERY_S", 0.0)
+    monkeypatch.setattr(measurements, "_WRITTEN_EVERY_S", 0.0)
     result = Scene(*frames(2), outputs=[StatisticsFile(Path("/dev/full"))]).run()
     assert result.statistics.shown == 3
     assert result.problems == ("cannot write '/dev/full': No space left on device",)

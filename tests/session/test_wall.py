@@ -30,7 +30,7 @@ from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.media.images import planes_of
 from streamcam.overlay import OverlaySettings
 from streamcam.pipeline.channel import ChannelClosedError
-from streamcam.session import session as session_module
+from streamcam.session import measurements
 from streamcam.session.batches import LiveBatches
 from streamcam.session.captures import Recordings, Snapshots
 from streamcam.session.command_sources import CommandCall, KeyPress
@@ -133,6 +133,45 @@ def test_every_stream_is_a_tile_and_shows_its_newest_frame() -> None:
     middles = [(place.left + place.width // 2, place.top + place.bar + place.height // 2) for place in places]
     assert [int(luma[y, x]) for x, y in middles] == [gray_of(1), gray_of(0), gray_of(0)]
     assert int(luma[-1, -1]) == 16  # black where no tile lies
+
+
+class LentSource(ScriptedLiveSource):
+    """A source whose camera somebody may take away."""
+
+    @property
+    def is_vacant(self) -> bool:
+        return self.notice == "lend a camera"
+
+
+def test_a_camera_that_was_taken_away_leaves_an_empty_tile() -> None:
+    def leave(scene: WallScene) -> None:
+        scene.source(0).notice = "lend a camera"
+
+    def come(scene: WallScene) -> None:
+        scene.source(0).notice = None
+        scene.go(0)
+
+    emptied: list[int] = []
+    scene = WallScene(
+        lambda scene: scene.go(0, 1),
+        shows({0: 0, 1: 0}),
+        leave,
+        shows({0: None, 1: 0}),
+        lambda scene: emptied.append(len(scene.display.frames) - 1),
+        come,
+        shows({0: 1, 1: 0}),
+        streams=[Stream(LentSource(), "phone"), Stream(ScriptedLiveSource(), "door")],
+    )
+    scene.run()
+    luma = planes_of(scene.display.shown[emptied[0]])[0]
+    place = places_of(scene.display.frames[emptied[0]])[0]
+    tile = luma[place.top + place.bar : place.top + place.bar + place.height, place.left :][:, : place.width]
+    assert int(tile[-1, 0]) == int(tile[0, -1]) == 36  # gray, not the image that was there
+    rows, columns = np.nonzero(tile > 100)
+    assert abs(rows.mean() - place.height / 2) < 0.1 * place.height  # words in the middle
+    assert abs(columns.mean() - place.width / 2) < 0.1 * place.width
+    assert scene.announced == ["phone: lend a camera", "phone has a camera"]
+    assert scene.session.state.streams[0].reconnections == 0
 
 
 def test_times_of_a_wall_increase_whatever_those_of_the_streams_are() -> None:
@@ -294,7 +333,7 @@ def test_a_key_stops_all_recordings_although_not_all_streams_are_recorded(tmp_pa
 
 
 def test_statistics_have_a_line_for_each_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "_LINES_EVERY_S", 0.0)
+    monkeypatch.setattr(measurements, "_WRITTEN_EVERY_S", 0.0)
     path = tmp_path / "stats.jsonl"
     scene = WallScene(
         lambda scene: scene.go(0, 1, 1),
@@ -511,6 +550,7 @@ def test_a_point_is_found_in_its_tile() -> None:
         ({"notice": "there is no camera 3; trying again"}, "no signal", True),
         ({"has_begun": True, "frame_at_s": 99.5}, "0 fps", False),
         ({"has_begun": True, "frame_at_s": 88.0}, "no signal since 12 s", True),
+        ({"notice": "lend a camera", "is_vacant": True}, "waiting for a camera", False),
         ({"has_begun": True, "frame_at_s": 88.0, "notice": "gone"}, "no signal since 12 s", True),
         ({"has_begun": True, "frame_at_s": 88.0, "has_ended": True}, "ended", False),
         ({"has_ended": True, "notice": "the file is damaged"}, "failed", True),

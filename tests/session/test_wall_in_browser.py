@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+import numpy as np
 import pytest
-from browsers import open_chromium, open_tab
+from browsers import open_chromium, open_chromiums, open_tab
 from live_fakes import FakeExplainers
+from media_factory import make_clip
+from numpy.typing import NDArray
 from stage_fakes import LIMIT_S
-from test_page_in_browser import PATIENCE_MS, SAMPLE
+from test_page_in_browser import PATIENCE_MS, SAMPLE, picture
 
 from streamcam.session.page.page import Page
 from streamcam.session.session import LiveSession
 from streamcam.session.settings import PageSettings
 from streamcam.session.streams import Stream
-from streamcam.sources import SourceSettings, open_source
+from streamcam.sources import LentCamera, SourceSettings, open_source
 
 
 @pytest.fixture
@@ -48,3 +53,83 @@ def test_a_click_on_the_page_shows_a_tile_alone_and_another_all_again(link: str)
         tab.mouse.click(box["x"] + 0.5 * box["width"], middle)
         tab.locator("#source", has_text="2 streams").wait_for(timeout=PATIENCE_MS)
         assert complaints == []
+
+
+RED, BLUE = (76, 85, 255), (29, 255, 107)
+"""Luma and chroma of two films, so different that no compression mixes them up."""
+
+
+def film_of(path: Path, color: tuple[int, int, int]) -> str:
+    """Make a film in one color; return the argument that lets Chromium take it for its camera."""
+
+    def paint(_index: int, planes: Sequence[NDArray[np.uint8]]) -> None:
+        for plane, value in zip(planes, color, strict=True):
+            plane[:] = value
+
+    make_clip(path, frames=5, codec="mjpeg", pixel_format="yuvj420p", size=(320, 240), paint=paint)
+    return f"--use-file-for-fake-video-capture={path}"
+
+
+def reddest(image: NDArray[np.int16]) -> float:
+    """Return by how much red exceeds blue in the middle of an image."""
+    rows, columns = image.shape[0] // 4, image.shape[1] // 4
+    middle = image[rows:-rows, columns:-columns].mean(axis=(0, 1))
+    return float(middle[0] - middle[2])
+
+
+def test_two_phones_are_tiles_and_each_sees_its_own_heat(tmp_path: Path) -> None:
+    cameras = {"left": LentCamera(), "right": LentCamera()}
+    page = Page(PageSettings(port=0, key="abcdefabcdef", transport="mjpeg"), cameras)
+    announced: list[str] = []
+    streams = [Stream(camera, name) for name, camera in cameras.items()]
+    session = LiveSession(streams, FakeExplainers(), [page], announce=announced.append)
+    thread = threading.Thread(target=session.run)
+    thread.start()
+    fake = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    phone = {"viewport": {"width": 390, "height": 844}, "locale": "en"}
+    films = film_of(tmp_path / "red.mjpeg", RED), film_of(tmp_path / "blue.mjpeg", BLUE)
+    try:
+        with (
+            open_chromiums(*([*fake, film] for film in films)) as (one, another),
+            open_tab(one, **phone) as (first, complaints),
+        ):
+            with open_tab(another, **phone) as (second, more_complaints):
+                for tab, name in ((first, "left"), (second, "right")):
+                    tab.goto(page.links["camera"])
+                    tab.click("#lend")
+                    tab.locator("#picture.cropped").wait_for(timeout=PATIENCE_MS)
+                    tab.locator("#predictions li.explained", has_text="cat").wait_for(timeout=PATIENCE_MS)
+                    assert session.state.streams[0 if name == "left" else 1].notice is None
+                assert reddest(picture(first, "#picture")) > 30
+                assert reddest(picture(second, "#picture")) < -30
+                assert first.evaluate("document.documentElement.scrollWidth") <= 390
+                first.click("#own")  # all of the wall
+                first.locator("#own", has_text="Only my camera").wait_for()
+                first.locator("#predictions li", has_text="right: cat").wait_for(timeout=PATIENCE_MS)
+                half = picture(first).shape[1] // 2
+                assert reddest(picture(first)[:, :half]) > 30
+                assert reddest(picture(first)[:, half:]) < -30
+                assert complaints == more_complaints == []
+            began_s = time.monotonic()  # the second phone's tab is closed
+            mine = first.locator("#predictions li", has_text="right: cat")
+            mine.wait_for(state="detached", timeout=PATIENCE_MS)
+            assert time.monotonic() - began_s < 10
+            for _ in range(PATIENCE_MS // 50):  # images come on their own, after the words
+                blank = picture(first)[:, half:]
+                lower = blank[blank.shape[0] * 9 // 16 : blank.shape[0] * 3 // 4]
+                if np.abs(lower - 23).mean() < 8:
+                    break
+                first.wait_for_timeout(50)
+            assert np.abs(lower - 23).mean() < 8  # gray, with nothing of the phone
+            words = blank[blank.shape[0] // 3 : blank.shape[0] * 9 // 16]
+            assert np.ptp(words) > 60
+    finally:
+        session.stop()
+        thread.join(LIMIT_S)
+    assert not thread.is_alive()
+    waits = "no camera yet: open the link with the camera on a phone or a laptop"
+    assert [text for text in announced if text.startswith("right")] == [
+        f"right: {waits}",
+        "right has a camera",
+        f"right: {waits}",
+    ]

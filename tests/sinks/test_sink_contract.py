@@ -28,6 +28,8 @@ def kinds_of(row: SinkKind) -> Iterator[str]:
     for suffix in row.keys:
         if suffix.startswith("."):
             yield f"{'still ' if is_still else ''}{Path(row.example).stem}{suffix}"
+        else:
+            yield row.example
 
 
 KINDS = [*(kind for row in SINKS for kind in kinds_of(row)), *SPECIAL]
@@ -48,7 +50,8 @@ def sink(kind: str, tmp_path: Path) -> Sink:
         return SPECIAL[kind](tmp_path)
     name, is_still = kind.removeprefix("still "), kind.startswith("still ")
     settings = FAST if name.endswith((".mp4", ".m4v", ".mov", ".mkv", ".ts")) else None
-    return open_sink(tmp_path / name, info_of(is_still=is_still), settings=settings)
+    scheme, colon, folder = name.rpartition(":")
+    return open_sink(f"{scheme}{colon}{tmp_path / folder}", info_of(is_still=is_still), settings=settings)
 
 
 @pytest.fixture
@@ -56,7 +59,7 @@ def outputs(kind: str) -> list[str]:
     """The files that a finished sink leaves."""
     if kind in SPECIAL:
         return [] if kind == "memory" else ["out.mp4"]
-    name = kind.removeprefix("still ").replace("%05d", "00001")
+    name = kind.removeprefix("still ").rpartition(":")[2].replace("%05d", "00001")
     return [name, CLASSES] if name.endswith(".txt") else [name]
 
 

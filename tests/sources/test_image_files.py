@@ -15,7 +15,7 @@ import pytest
 from av.video.reformatter import ColorRange
 from media_factory import make_clip
 from numpy.typing import NDArray
-from PIL import Image, features
+from PIL import Image, TiffImagePlugin, features
 from video_runs import rendered
 
 from streamcam.errors import InvalidArgumentError, SourceError, SourceNotFoundError
@@ -24,6 +24,7 @@ from streamcam.media.images import planes_of
 from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.sinks import open_sink
 from streamcam.sources import Source, SourceSettings, SyntheticSource, is_image, open_source
+from streamcam.sources.pixels import read_stored
 from streamcam.sources.transparency import ON_WHITE
 
 QUARTERS = np.array([[40, 80], [120, 160]], np.uint8).repeat(24, 0).repeat(32, 1)
@@ -190,12 +191,44 @@ def test_what_only_begins_like_an_image_is_refused(head: bytes, tmp_path: Path) 
         open_source(tmp_path / "photo.png")
 
 
+def test_pages_are_frames(tmp_path: Path) -> None:
+    """But not the smaller copies that pyramids hold."""
+    pages = [
+        Image.new("L", size, value) for size, value in (((64, 48), 40), ((64, 48), 120), ((32, 24), 200))
+    ]
+    with TiffImagePlugin.AppendingTiffWriter(str(tmp_path / "scan.tif"), True) as file:
+        for page in pages:
+            reduced = TiffImagePlugin.ImageFileDirectory_v2()
+            reduced[254] = int(page.width == 32)
+            page.save(file, format="TIFF", tiffinfo=reduced)
+            file.newFrame()
+    with open_source(tmp_path / "scan.tif", SourceSettings(rate=Fraction(5))) as source:
+        assert (source.info.frame_count, source.info.path) == (2, None)
+        assert source.info.files == (tmp_path / "scan.tif",)
+        frames = list(source)
+        assert [round(float(planes_of(frame.image)[0].mean())) for frame in frames] == [40, 120]
+        assert [frame.time_s for frame in frames] == [0, 0.2]
+        assert source.report().notes == ()
+    with open_source(tmp_path / "scan.tif", SourceSettings(start_s=0.04)) as source:
+        assert len(list(source)) == 1
+
+
+@pytest.mark.parametrize("mode", ["gray", "color"])
+def test_pages_of_16_bits_have_one_range(tmp_path: Path, mode: str) -> None:
+    shape = (48, 64) if mode == "gray" else (48, 64, 3)
+    values = [np.full(shape, value, np.uint16) for value in (0, 20000, 40000, 65535)]
+    assert cv2.imwritemulti(str(tmp_path / "scan.tif"), values)
+    with open_source(tmp_path / "scan.tif") as source:
+        lumas = [float(planes_of(frame.image)[0].mean()) for frame in source]
+    assert lumas == pytest.approx([0, 20000 / 257, 40000 / 257, 255], abs=1)
+
+
 def test_pages_and_alpha_that_are_left_out_are_noted(tmp_path: Path) -> None:
     pages = [Image.new("RGB", (64, 48), color) for color in ("red", "blue", "green")]
     pages[0].save(tmp_path / "scan.tif", save_all=True, append_images=pages[1:])
     Image.new("RGBA", (64, 48), (200, 0, 0, 128)).save(tmp_path / "1.png")
     Image.new("RGBA", (64, 48), (200, 0, 0, 128)).save(tmp_path / "2.png")
-    assert open_source(tmp_path / "scan.tif").info.notes == ("the file holds 3 pages; the first is used",)
+    assert read_stored(tmp_path / "scan.tif").notes == ("the file holds 3 pages; the first is used",)
     assert open_source(tmp_path / "1.png").info.notes == (ON_WHITE,)
     with open_source(tmp_path / "%d.png") as source:
         assert len(list(source)) == 2

@@ -99,6 +99,12 @@ def make_photo(path: Path) -> Path:
     return path
 
 
+def make_pages(path: Path) -> Path:
+    first, *rest = (Image.new("RGB", (65, 47), (40 * number, 99, 99)) for number in range(4))
+    first.save(path, save_all=True, append_images=rest)
+    return path
+
+
 def make_animation(path: Path) -> Path:
     first, *rest = (Image.new("RGB", (65, 47), (40 * number, 99, 99)) for number in range(4))
     first.save(path, save_all=True, append_images=rest, duration=[40, 100, 40, 300], lossless=True)
@@ -192,6 +198,7 @@ EXAMPLES: dict[tuple[str, str], Opener] = {
     ("animation", "scaled and trimmed"): lambda folder, _request: open_source(
         make_animation(folder / "dance.webp"), SourceSettings(start_s=0.1, size=(32, 32))
     ),
+    ("paged image", "tiff"): lambda folder, _request: open_source(make_pages(folder / "scan.tif")),
     ("image", "png"): lambda folder, _request: open_source(make_photo(folder / "photo.png")),
     ("image sequence", "png"): lambda folder, _request: open_source(make_sequence(folder)),
     ("image sequence", "folder"): lambda folder, _request: open_source(make_sequence(folder).parent),
@@ -357,6 +364,7 @@ LOCATIONS: dict[str, str] = {
     "lent camera": "browser",
     "camera": "0",
     "animation": "dance.webp",
+    "paged image": "scan.tif",
     "image": "photo.png",
     "image sequence": "%03d.png",
     "video": "clip.mp4",
@@ -371,6 +379,7 @@ def test_settings_that_a_kind_does_not_take_are_refused(
     monkeypatch.chdir(tmp_path)
     make_photo(tmp_path / "photo.png")
     make_animation(tmp_path / "dance.webp")
+    make_pages(tmp_path / "scan.tif")
     (tmp_path / "clip.mp4").write_text("any file")
     location = LOCATIONS[kind]
     assert SOURCES[kind].recognize(location)

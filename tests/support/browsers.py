@@ -3,10 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from programs import require_programs
+
+
+@contextlib.contextmanager
+def open_chromiums(*commands: Sequence[str]) -> Iterator[list[Any]]:
+    """Yield several Chromiums; skip the test where there is none.
+
+    Args:
+        commands: More arguments of the command line of each.
+    """
+    require_programs("chromium")
+    from playwright.sync_api import sync_playwright
+
+    with contextlib.ExitStack() as ends:
+        playwright = ends.enter_context(sync_playwright())
+        browsers = []
+        for arguments in commands:
+            browser = playwright.chromium.launch(
+                executable_path="/usr/bin/chromium", args=["--no-sandbox", *arguments]
+            )
+            ends.callback(browser.close)
+            browsers.append(browser)
+        yield browsers
 
 
 @contextlib.contextmanager
@@ -16,17 +38,8 @@ def open_chromium(*arguments: str) -> Iterator[Any]:
     Args:
         arguments: More arguments of its command line.
     """
-    require_programs("chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox", *arguments]
-        )
-        try:
-            yield browser
-        finally:
-            browser.close()
+    with open_chromiums(arguments) as (browser,):
+        yield browser
 
 
 @contextlib.contextmanager

@@ -52,6 +52,11 @@ def test_a_class_that_is_red_gives_a_red_image() -> None:
     assert 0.9 < image.least_probability <= image.probability
 
 
+def test_a_class_named_twice_is_made_once() -> None:
+    images = make(classes=["red", 0], channels=["features:1", "features:1"], steps=1)
+    assert [image.name for image in images] == ["red", "features:1"]
+
+
 def test_channels_have_images_after_the_classes() -> None:
     red_image, channel = make(classes=["red"], channels=["features:1"])
     assert (red_image.name, channel.name) == ("red", "features:1")

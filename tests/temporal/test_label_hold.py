@@ -33,6 +33,21 @@ def test_a_class_takes_over_when_it_has_led_for_the_hold_time() -> None:
     assert shown == [0] * shown.index(1) + [1] * (201 - shown.index(1))
 
 
+def test_frames_that_were_not_explained_count_as_if_probabilities_changed_evenly() -> None:
+    """A class that takes the lead and gives it back: the result is that of every frame, from every fourth."""
+    knots = np.array([A, A, B, B, B, B, A, A], np.float32)
+    rows = [knots[n // 4] + (n % 4) / 4 * (knots[min(n // 4 + 1, 7)] - knots[n // 4]) for n in range(29)]
+    whole, thinned = LabelHold(0.5), LabelHold(0.5)
+    for number, row in enumerate(rows):
+        expected = whole.update(np.asarray(row, np.float32), number / 10, 2)
+        if number % 4 == 0:
+            between_s = [other / 10 for other in range(max(0, number - 3), number)]
+            found = thinned.update(np.asarray(row, np.float32), number / 10, 2, between_s)
+            assert found[0].tolist() == expected[0].tolist()
+            np.testing.assert_allclose(found[1], expected[1], atol=1e-6)
+    assert found[0].tolist() == [1, 0]
+
+
 @pytest.mark.parametrize("rate", [12.5, 25, 50])
 def test_the_rate_of_frames_does_not_matter(rate: float) -> None:
     rows = [A] * round(rate) + [B] * round(2 * rate)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stage_fakes import CAT, DOG, explanation_of
 
 from streamcam.errors import InvalidArgumentError
-from streamcam.explanations import NOT_FINITE, Explanation, Instance, Prediction
+from streamcam.explanations import NOT_FINITE, Explanation, Instance, Prediction, as_concept
 from streamcam.frames import FloatArray, Frame, Region
 from streamcam.temporal import MODES, Stabilizer, TemporalSettings, stabilize
 
@@ -442,3 +442,14 @@ def test_objects_of_another_shot_are_not_propagated() -> None:
     stabilized = stabilizer.propagate(image_of(coffee))
     assert stabilized is not None
     assert stabilized.instances == ()
+
+
+@pytest.mark.parametrize("scale", ["running", "frame"])
+def test_concepts_share_a_level_because_they_are_parts_of_one_whole(scale: str) -> None:
+    """A weak concept stays weak beside a strong one; a weak class would be brought to full strength."""
+    strong, weak = as_concept(0, "cup"), as_concept(1, "plate")
+    maps = {strong.index: [[4.0, 0]], weak.index: [[0, 1.0]]}
+    explanation = dataclasses.replace(explained(maps), targets=(strong, weak))
+    (heats,) = heats_of(Stabilizer(dataclasses.replace(RAW, scale=scale)), [explanation])
+    np.testing.assert_allclose(heats[strong.index], [[1, 0]], atol=1e-6)
+    np.testing.assert_allclose(heats[weak.index], [[0, 0.25]], atol=1e-6)

@@ -14,6 +14,7 @@ from stage_fakes import CAT, explanation_of
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
 from streamcam.temporal import TemporalSettings, Tracker
+from streamcam.temporal.label_hold import LabelHold
 
 LABELS = ("ant", "bee", "cat", "dog")
 PHOTOGRAPHS = [skimage.data.camera(), skimage.data.coffee()[..., 1]]
@@ -94,6 +95,22 @@ def test_labels_hold_from_frame_to_frame() -> None:
         "ant",
         "bee",
     ]
+
+
+def test_frames_left_out_count_in_the_labels_as_if_probabilities_had_changed_evenly() -> None:
+    tracker, hold = Tracker(TemporalSettings(every=3, label_hold_s=0.5)), LabelHold(0.5)
+    for index in range(7):
+        one, row = frame(index), np.array(A if index < 3 else B, np.float32)
+        if tracker.observe(one):
+            tracker.rank([one], row[None], LABELS, 2)
+            between_s = [(index - 2) / 10, (index - 1) / 10] if index else []
+            expected = hold.update(row, index / 10, 2, between_s)[1]
+            found = tracker.complete(one, explanation_of(index)).smoothed_predictions
+            assert [label.probability for label in found] == pytest.approx(
+                [expected[label.index] for label in found], abs=1e-6
+            )
+        else:
+            tracker.complete(one, None)
 
 
 def test_labels_change_with_the_shot() -> None:

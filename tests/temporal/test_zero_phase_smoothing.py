@@ -19,10 +19,15 @@ def moment(
     value: FloatArray | float | None,
     back: FloatArray | None = None,
     forth: FloatArray | None = None,
+    is_explained: bool = True,
 ) -> TimedMaps:
     maps = {} if value is None else {SLOT: np.atleast_2d(np.asarray(value, np.float32))}
     return TimedMaps(
-        time_s, maps, {} if back is None else {SLOT: back}, {} if forth is None else {SLOT: forth}
+        time_s,
+        maps,
+        is_explained,
+        {} if back is None else {SLOT: back},
+        {} if forth is None else {SLOT: forth},
     )
 
 
@@ -142,9 +147,25 @@ def test_heat_is_gathered_along_the_motion_from_both_sides() -> None:
     assert smeared.max() < 0.2
 
 
+def test_frames_that_were_not_explained_count_as_if_maps_changed_evenly_between() -> None:
+    """Of a value that changes evenly, three frames in four may be left out, and nothing else comes out."""
+    knots, places = [0.0, 3.0, -2.0, 5.0, 1.0, 1.0, 4.0], np.arange(25)
+    values = np.interp(places / 4, range(7), knots)
+    thinned = [
+        moment(place / 25, value if place % 4 == 0 else None, is_explained=place % 4 == 0)
+        for place, value in zip(places.tolist(), values.tolist(), strict=True)
+    ]
+    found = [average_zero_phase(thinned, index, SLOT, TAU, math.inf) for index in range(25)]
+    assert [float(one[0, 0]) for one in found if one is not None] == pytest.approx(
+        response(values.tolist()), abs=0.01
+    )  # where a window ends between two maps, its last frames count with the nearest
+
+
 def test_slots_do_not_mix() -> None:
     one, other = np.ones((1, 1), np.float32), np.full((1, 1), 5, np.float32)
-    moments = [TimedMaps(n / 25, {1: one, 2: other} if n % 2 else {2: other}, {}, {}) for n in range(30)]
+    moments = [
+        TimedMaps(n / 25, {1: one, 2: other} if n % 2 else {2: other}, True, {}, {}) for n in range(30)
+    ]
     assert average_zero_phase(moments, 12, 1, TAU, math.inf) == pytest.approx(1)
     assert average_zero_phase(moments, 12, 2, TAU, math.inf) == pytest.approx(5)
     assert average_zero_phase(moments, 12, 3, TAU, math.inf) is None

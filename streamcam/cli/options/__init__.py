@@ -4,9 +4,16 @@ Options that belong together reach a command as one dict of keyword arguments: `
 `streamcam.Explainer`, ``overlay`` for `OverlaySettings`, and so on.
 """
 
-from streamcam.cli.options.comparison import comparison_options, take_comparison
+from streamcam.cli.options.comparison import comparison_options, naming_prompts, take_comparison
 from streamcam.cli.options.declaring import debug_option, grouped, option
-from streamcam.cli.options.explainer import explainer_options, fit_option, model_options, own_model_options
+from streamcam.cli.options.explainer import (
+    explainer_options,
+    exported_explainer_options,
+    exported_model_options,
+    fit_option,
+    model_options,
+    own_model_options,
+)
 from streamcam.cli.options.localization import localization_options
 from streamcam.cli.options.media import beside_options, encoding_options, part_options, reading_options
 from streamcam.cli.options.overlay import overlay_options
@@ -30,10 +37,13 @@ __all__ = [
     "debug_option",
     "encoding_options",
     "explainer_options",
+    "exported_explainer_options",
+    "exported_model_options",
     "fit_option",
     "grouped",
     "localization_options",
     "model_options",
+    "naming_prompts",
     "option",
     "overlay_options",
     "own_model_options",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from streamcam.cli.options.declaring import grouped, option
-from streamcam.cli.options.values import read_names
-from streamcam.errors import InvalidArgumentError
+from streamcam.cli.options.values import read_models, read_names
+from streamcam.errors import InvalidArgumentError, StreamcamError
 
 comparison_options = grouped(
     "comparison",
@@ -24,7 +26,7 @@ comparison_options = grouped(
         metavar="NAMES|auto:N",
         help="Layers to compare, or auto:6 for six from the network's first stage to its last.",
     ),
-    option("--models", callback=read_names, metavar="NAMES", help="Networks to compare."),
+    option("--models", callback=read_models, metavar="NAMES", help="Networks to compare."),
     option(
         "--classes",
         callback=read_names,
@@ -47,6 +49,22 @@ comparison_options = grouped(
     ),
 )
 """The fields of `streamcam.Comparison`: one of these, or two as rows and columns."""
+
+
+@contextlib.contextmanager
+def naming_prompts(compares: bool) -> Iterator[None]:
+    """Return a context in which errors call prompts that are compared by the flag that was typed.
+
+    Args:
+        compares: Whether prompts are compared.
+    """
+    try:
+        yield
+    except StreamcamError as error:
+        message = str(error).replace("`prompts`", "--prompts")
+        if not compares or message == str(error):
+            raise
+        raise type(error)(message) from error
 
 
 def take_comparison(
@@ -79,6 +97,9 @@ def take_comparison(
     for several, values, single, value in pairs:
         if values and value:
             raise InvalidArgumentError(f"{several} and {single} cannot be combined; leave one out")
+    for prompt in prompts:
+        if prompts.count(prompt) > 1:
+            raise InvalidArgumentError(f"--prompts has {prompt!r} twice; name it once")
     is_default = not any(compared.values()) and not ranks and not prompts
     if is_default and explainer["method"] != "auto":
         raise InvalidArgumentError("nothing differs between panes by --method; name several with --methods")

@@ -16,6 +16,7 @@ from streamcam.cli.options.values import (
     NUMBER,
     read_above_zero,
     read_input_size,
+    read_model,
     read_numbers,
     read_place,
     read_rank,
@@ -93,17 +94,7 @@ fit_option = option(
     "[default: full if the network takes any shape, else stretch]",
 )
 
-_model_options = combine(
-    option(
-        "--model",
-        "name",
-        default_of="load_model",
-        metavar="NAME",
-        help="The network to explain: the built-in one, a torchvision classifier (resnet50), detection:NAME, "
-        "segmentation:NAME, video:NAME for clips, timm:NAME, clip:NAME with a --prompt, hf:FOLDER, "
-        "ultralytics:NAME, a file (net.onnx, .xml, .pt2, .pt), or your own function that returns one "
-        "(package.module:factory). streamcam models lists them.",
-    ),
+_weights_options = combine(
     option(
         "--weights",
         default_of="load_model",
@@ -117,6 +108,21 @@ _model_options = combine(
         metavar="FILE",
         help="File of class names, one per line or JSON; or 'imagenet'. [default: the published ones]",
     ),
+)
+
+_model_options = combine(
+    option(
+        "--model",
+        "name",
+        default_of="load_model",
+        callback=read_model,
+        metavar="NAME",
+        help="The network to explain: the built-in one, a torchvision classifier (resnet50), detection:NAME, "
+        "segmentation:NAME, video:NAME for clips, timm:NAME, clip:NAME with a --prompt, hf:FOLDER, "
+        "ultralytics:NAME, a file (net.onnx, .xml, .pt2, .pt), what streamcam export wrote (net.explain), or "
+        "your own function that returns one (package.module:factory). streamcam models lists them.",
+    ),
+    _weights_options,
     option(
         "--confidence",
         type=NUMBER,
@@ -143,6 +149,14 @@ _model_options = combine(
 model_options = grouped("model", _model_options)
 """The options of `load_model`."""
 
+_precision_option = option(
+    "--precision",
+    default_of="Explainer",
+    metavar="NAME",
+    help="Number format of the network: auto, fp32, bf16, fp16, or int8, which auto never chooses: for "
+    "large networks on processors, quicker and a little less exact. Maps are always float32.",
+)
+
 _hardware_options = combine(
     option(
         "--device",
@@ -150,13 +164,7 @@ _hardware_options = combine(
         metavar="NAME",
         help="Where to compute: auto, cpu, cuda, mps, openvino:GPU, openvino:NPU.",
     ),
-    option(
-        "--precision",
-        default_of="Explainer",
-        metavar="NAME",
-        help="Number format of the network: auto, fp32, bf16, fp16, or int8, which auto never chooses: for "
-        "large networks on processors, quicker and a little less exact. Maps are always float32.",
-    ),
+    _precision_option,
     option(
         "--calibrate",
         "calibration",
@@ -183,7 +191,7 @@ _batch_option = option(
     help="Frames per batch; auto chooses by device and memory.",
 )
 
-_explanation_options = combine(
+_method_options = combine(
     option(
         "--method",
         default_of="Explainer",
@@ -199,6 +207,16 @@ _explanation_options = combine(
         help="The layer to explain, or several (layer3+layer4); streamcam layers MODEL lists them. "
         "[default: the last one with a spatial grid]",
     ),
+)
+
+_signed_option = option(
+    "--signed",
+    is_flag=True,
+    help="Also show evidence against the class, in blue; evidence for it is red.",
+)
+
+_explanation_options = combine(
+    _method_options,
     option(
         "--class",
         "class_names",
@@ -220,11 +238,7 @@ _explanation_options = combine(
         metavar="NAME|INDEX",
         help="Explain what distinguishes the class from this other class.",
     ),
-    option(
-        "--signed",
-        is_flag=True,
-        help="Also show evidence against the class, in blue; evidence for it is red.",
-    ),
+    _signed_option,
     option(
         "--at",
         callback=read_place,
@@ -277,6 +291,28 @@ def explainer_options(*, live: bool) -> Callable[[Command], Command]:
         model_options,
         grouped("explainer", _hardware_options, *batch, _explanation_options, to=_with_classes),
     )
+
+
+exported_model_options = grouped("model", _weights_options, _own_model_options)
+"""The options of `load_model` for a network that is exported, without its name."""
+
+exported_explainer_options = grouped(
+    "explainer",
+    _method_options,
+    _signed_option,
+    fit_option,
+    _precision_option,
+    option(
+        "--batch",
+        "batch_size",
+        type=COUNT,
+        default=1,
+        show_default=True,
+        metavar="NUMBER",
+        help="Frames per batch, for good: shorter ones are filled up, also live.",
+    ),
+)
+"""The options of `streamcam.Explainer` that are settled when it is exported."""
 
 
 def _with_classes(values: dict[str, Any]) -> dict[str, Any]:

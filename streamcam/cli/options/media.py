@@ -107,6 +107,12 @@ encoding_options = grouped(
     option("--preset", metavar="NAME", help="Encoding speed against size. [default: veryfast for H.264]"),
     option("--no-audio", is_flag=True, help="Do not copy the audio."),
     option(
+        "--container",
+        metavar="SUFFIX",
+        help="With -o -, the kind of video that is sent to standard output: .mkv, .mp4, .mov, .webm or .ts. "
+        "[default: .mkv]",
+    ),
+    option(
         "--depth",
         type=click.Choice(["auto", "8", "10"]),
         default="auto",

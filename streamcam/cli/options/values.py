@@ -102,6 +102,22 @@ def read_names(
     return names
 
 
+def read_model(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    """Refuse the name of a model that nothing can be meant by, before anything slow is imported."""
+    from streamcam.models.model_names import check_name
+
+    check_name(name)
+    return name
+
+
+def read_models(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> tuple[str, ...] | None:
+    """Parse names of models with commas between them, and refuse likewise."""
+    names = read_names(context, parameter, text)
+    return None if names is None else tuple(read_model(context, parameter, name) for name in names)
+
+
 def read_range(
     context: click.Context, parameter: click.Parameter, text: str | None
 ) -> tuple[float, float] | None:

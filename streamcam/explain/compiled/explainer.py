@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError
-from streamcam.explain.assembly import Assembler, BatchResult
+from streamcam.explain.assembly import Assembler, BatchResult, note_emptiness
 from streamcam.explain.compiled.graphs import CompiledGraphs, CompiledRun
 from streamcam.explain.compiled.record import CompiledModel, Record
 from streamcam.explain.ranking import rank_over_time
@@ -23,9 +23,11 @@ from streamcam.explanations import Explanation
 from streamcam.frames import FloatArray, Frame
 from streamcam.models.fitting import FrameFitter
 from streamcam.models.geometry import Size
+from streamcam.sources.given_images import frames_of
 
 if TYPE_CHECKING:
     from streamcam.explain.explainer import Explainer
+    from streamcam.sources.given_images import ImageLike
     from streamcam.temporal import Tracker
 
 _logger = logging.getLogger("streamcam.explain")
@@ -48,6 +50,8 @@ class CompiledExplainer:
         target_layer: Dotted name of the layer that the maps are made of.
         fit: How frames are fitted into the network's input.
         batch_size: Number of images that go through the network at once.
+        layers: Target layers to choose from, in the order in which they run.
+        methods: Methods to choose from.
         clip_s: 0: it explains single images.
         notes: What the user should know, one sentence each.
     """
@@ -83,6 +87,7 @@ class CompiledExplainer:
         self.model: CompiledModel = record.model
         self.method, self.target_layer, self.fit = record.method, record.target_layer, record.fit
         self.batch_size = record.batch_size
+        self.layers, self.methods = record.layers, record.methods
         self.notes = list(record.notes)
         self.targets = resolve_targets(record.model, classes, against)
         check_targets(self.targets, record.signed)
@@ -91,15 +96,9 @@ class CompiledExplainer:
         self._graphs_for = graphs_for
         self._in_torch = in_torch
         self._graphs: dict[Size, CompiledGraphs | None] = {}
+        self._last: CompiledGraphs | Explainer | None = None
         self._fitter = FrameFitter(record.fit, record.model, record.model.mean)
-        self._assembler = Assembler(
-            record.model.labels,
-            self.targets,
-            record.method,
-            record.target_layer,
-            record.signed,
-            record.model.answers_values,
-        )
+        self._assembler = self._assembler_of(self.targets)
         _logger.info("device cpu; layer %s; batches of %d", self.target_layer, self.batch_size)
 
     def __repr__(self) -> str:
@@ -107,6 +106,32 @@ class CompiledExplainer:
             f"CompiledExplainer({self.model.name!r}, method={self.method!r}, "
             f"target_layer={self.target_layer!r})"
         )
+
+    @property
+    def backend(self) -> str:
+        """The backend that ran the network for the last images: ``"openvino"`` or ``"torch"``."""
+        return self._last.backend if self._last is not None else "openvino"
+
+    @property
+    def precision(self) -> str:
+        """Precision of the network for the last images; before the first, the preferred one."""
+        return self._last.precision if self._last is not None else self._record.precision
+
+    def in_torch(self) -> Explainer:
+        """Return an explainer of the same that runs in torch, which is loaded at the first call."""
+        return self._in_torch()
+
+    def with_targets(self, targets: Sequence[Target]) -> CompiledExplainer:
+        """Return an explainer of other targets that shares the graphs; use both in the same thread.
+
+        Args:
+            targets: At least one.
+        """
+        other = copy.copy(self)
+        other.targets = tuple(targets)
+        other._assembler = self._assembler_of(other.targets)
+        other._in_torch = functools.cache(lambda: self._in_torch().with_targets(targets))
+        return other
 
     def beside(self) -> CompiledExplainer:
         """Return an explainer for another video at the same time, in another thread."""
@@ -136,6 +161,24 @@ class CompiledExplainer:
             "backend": "openvino, compiled",
         }
 
+    def explain(self, images: ImageLike | Sequence[ImageLike]) -> list[Explanation]:
+        """Explain an image, or several; see `streamcam.Explainer.explain`.
+
+        Args:
+            images: One image or a sequence of them, of any shapes: RGB arrays, uint8 (H, W, 3); PIL images;
+                or paths.
+
+        Returns:
+            One explanation for each image, in order.
+
+        Raises:
+            InvalidArgumentError: if something is not an image.
+            SourceError: if a file cannot be read.
+        """
+        explanations = self.explain_frames(frames_of(images))
+        note_emptiness(explanations, self.notes)
+        return explanations
+
     def explain_frames(
         self,
         frames: Sequence[Frame],
@@ -161,7 +204,9 @@ class CompiledExplainer:
             self._graphs[geometry.size] = self._load_graphs(geometry.size)
         graphs = self._graphs[geometry.size]
         if graphs is None:
-            return self._in_torch().explain_frames(frames, tracker)
+            self._last = self._in_torch()
+            return self._last.explain_frames(frames, tracker)
+        self._last = graphs
         run = graphs.run(np.stack([self._fitter.fit(frame, geometry) for frame in frames]))
         probabilities = self.model.probabilities(run.scores)
         ranking = _ranked(probabilities)
@@ -186,6 +231,17 @@ class CompiledExplainer:
             found=None,
         )
         return self._assembler.assemble(frames, result, geometry.region)
+
+    def _assembler_of(self, targets: Sequence[Target]) -> Assembler:
+        record = self._record
+        return Assembler(
+            record.model.labels,
+            targets,
+            record.method,
+            record.target_layer,
+            record.signed,
+            record.model.answers_values,
+        )
 
     def _load_graphs(self, size: Size) -> CompiledGraphs | None:
         graphs = self._graphs_for(size)

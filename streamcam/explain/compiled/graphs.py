@@ -48,7 +48,13 @@ class CompiledRun:
 
 
 class CompiledGraphs:
-    """The graphs for images of one shape."""
+    """The graphs for images of one shape.
+
+    Attributes:
+        backend: The backend that runs them.
+    """
+
+    backend = "openvino"
 
     def __init__(
         self,

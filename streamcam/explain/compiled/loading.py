@@ -4,35 +4,61 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from streamcam.explain.compiled.store import store_for
+from streamcam.explain.exported.container import is_exported
 
 if TYPE_CHECKING:
     from streamcam.explain.compiled.explainer import CompiledExplainer
     from streamcam.explain.compiled.graphs import CompiledGraphs
     from streamcam.explain.explainer import Explainer
+    from streamcam.models import Model
     from streamcam.models.geometry import Size
 
 
-def load_explainer(model: Mapping[str, Any], settings: Mapping[str, Any]) -> Explainer | CompiledExplainer:
-    """Load an explainer; torch is imported only for what is not compiled yet.
+def load_network(model: Mapping[str, Any], settings: Mapping[str, Any]) -> Model:
+    """Load a model for explainers of these settings, in torch.
 
     Args:
         model: Arguments of `streamcam.load_model`.
         settings: Arguments of `streamcam.Explainer`.
 
     Raises:
+        StreamcamError: one of its subclasses, as from `streamcam.load_model`.
+    """
+    from streamcam.models import load_model
+
+    any_shape, compares = settings.get("fit") == "full", settings.get("reference") is not None
+    return load_model(**model, any_shape=any_shape, compares=compares)
+
+
+def load_explainer(
+    model: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    network: Callable[[], Model] | None = None,
+) -> Explainer | CompiledExplainer:
+    """Load an explainer; torch is imported only for what is neither exported nor compiled yet.
+
+    Args:
+        model: Arguments of `streamcam.load_model`.
+        settings: Arguments of `streamcam.Explainer`.
+        network: Returns the model where torch is needed, for explainers that share it; None loads it.
+
+    Raises:
         StreamcamError: one of its subclasses, as from `streamcam.load_model` and `streamcam.Explainer`.
     """
+    if is_exported(model.get("name")):
+        from streamcam.explain.exported.opening import open_for
+
+        return open_for(model, settings)
 
     @functools.cache
     def in_torch() -> Explainer:
         from streamcam.explain.explainer import Explainer
-        from streamcam.models import load_model
 
-        return Explainer(load_model(**model, any_shape=settings.get("fit") == "full"), **settings)
+        return Explainer(load_network(model, settings) if network is None else network(), **settings)
 
     store = store_for(model, settings)
     if store is None:

@@ -38,8 +38,18 @@ class CompiledModel:
         return False
 
     @property
+    def clip_length(self) -> int:
+        """How many frames it looks at, at once: one."""
+        return 1
+
+    @property
     def finds_objects(self) -> bool:
         """Whether it is a detector: never."""
+        return False
+
+    @property
+    def takes_prompts(self) -> bool:
+        """Whether its classes are texts: never."""
         return False
 
     @property
@@ -84,6 +94,12 @@ class Record:
     """Whether what comes after the target layer deserves all cores."""
     notes: tuple[str, ...]
     """Sentences for the user about it."""
+    layers: tuple[str, ...]
+    """Target layers that a live session offers, in the order in which they run."""
+    methods: tuple[str, ...]
+    """Methods that a live session offers."""
+    precision: str
+    """The preferred precision of the network up to the target layer."""
     identity: dict[str, Any]
     """All that explanations depend on besides the images and the targets, as plain values."""
 
@@ -103,6 +119,7 @@ class Record:
             model = values.pop("model")
             lists = ("labels", "sides", "mean", "std")
             model |= {name: tuple(model[name]) for name in lists}
-            return cls(CompiledModel(**model), **{**values, "notes": tuple(values["notes"])})
-        except (KeyError, TypeError) as error:
+            values |= {name: tuple(values[name]) for name in ("notes", "layers", "methods")}
+            return cls(CompiledModel(**model), **values)
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not the description of an explanation: {error}") from error

@@ -18,6 +18,7 @@ from streamcam.explain.backends.cache import MODEL_FILE, CacheEntry, cache_direc
 from streamcam.explain.compiled.graphs import CompiledGraphs
 from streamcam.explain.compiled.record import Record
 from streamcam.explain.targets import asks_for_objects
+from streamcam.models.default_model import DEFAULT_MODEL
 from streamcam.models.geometry import Size
 from streamcam.models.openvino_runtime import available, core, load_openvino
 
@@ -154,8 +155,8 @@ def store_for(model: Mapping[str, Any], settings: Mapping[str, Any]) -> Explanat
         _source_files(),
         [_version(package) for package in _PACKAGES],
         describe_device("CPU"),
-        sorted((name, repr(value)) for name, value in model.items()),
-        sorted((name, repr(value)) for name, value in settings.items() if name not in _ASKED_LATER),
+        _chosen({"name": DEFAULT_MODEL, **model}),
+        _chosen({name: value for name, value in settings.items() if name not in _ASKED_LATER}),
         files,
     )
     return ExplanationStore(cache_directory(), hashlib.sha256(repr(depends_on).encode()).hexdigest()[:32])
@@ -167,12 +168,24 @@ _ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 _ASKED_LATER = ("classes", "against", "top_k")
 """Settings that a compiled explanation takes when it runs."""
 
+_UNCHOSEN = ("auto", "default", ())
+"""Values of arguments that say nothing."""
+
+
+def _chosen(arguments: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the arguments that are not left to their defaults, which are None or one of `_UNCHOSEN`."""
+    return sorted(
+        (name, repr(value))
+        for name, value in arguments.items()
+        if not (value is None or value is False or (isinstance(value, str | tuple) and value in _UNCHOSEN))
+    )
+
 
 def _may_be_compiled(model: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
     classes = settings.get("classes")
     return (
         available()
-        and _PUBLISHED.fullmatch(str(model["name"])) is not None
+        and _PUBLISHED.fullmatch(str(model.get("name", DEFAULT_MODEL))) is not None
         and not any(model.get(name) for name in ("prompts", "templates", "trust_pickle"))
         and not _is_of_several_files(model.get("weights"))
         and settings.get("device", "auto") in ("auto", "cpu")

@@ -19,6 +19,7 @@ from torch import nn
 
 from streamcam.explain.activities import announce
 from streamcam.explain.backends.backbone import OpenVinoBackbone
+from streamcam.explain.backends.split_network import BackendMismatchError, SplitNetwork
 from streamcam.explain.compiled.decompositions import decompositions
 from streamcam.explain.compiled.graphs import CompiledGraphs
 from streamcam.explain.compiled.record import CompiledModel, Record
@@ -27,7 +28,7 @@ from streamcam.explain.hooks import evaluating
 from streamcam.explain.methods import METHODS
 from streamcam.explain.objectives import Objective
 from streamcam.explain.precision_check import close_to
-from streamcam.models import Classifier
+from streamcam.models import Classifier, stage_layers
 from streamcam.models.check_images import check_images
 from streamcam.models.geometry import Size
 from streamcam.models.openvino_runtime import load_openvino
@@ -35,7 +36,6 @@ from streamcam.models.openvino_runtime import load_openvino
 if TYPE_CHECKING:
     import openvino
 
-    from streamcam.explain.backends.split_network import SplitNetwork
     from streamcam.explain.explainer import Explainer
 
 _logger = logging.getLogger("streamcam.explain")
@@ -60,6 +60,8 @@ def reason_against(explainer: Explainer) -> str | None:
         return f"method {explainer.method!r} does more than one pass through the layer"
     if explainer.runner.split is None:
         return f"OpenVINO does not run it: {explainer.backend_reason}"
+    if explainer.runner.calibrated_by is not None:
+        return "int8 depends on the video that it was calibrated by"
     return None
 
 
@@ -98,6 +100,9 @@ def record_of(explainer: Explainer) -> Record | None:
         device="CPU",
         has_large_head=split.head_threads > 1,
         notes=tuple(explainer.notes),
+        layers=stage_layers(explainer.prepared.probe.layers, explainer.target_layer),
+        methods=tuple(METHODS),
+        precision=split.precision,
         identity=explainer.identity(),
     )
 
@@ -117,7 +122,11 @@ class TracedGraphs:
     compiled: CompiledGraphs
 
 
-def trace_graphs(explainer: Explainer, record: Record, size: Size) -> TracedGraphs | None:
+class TracingError(Exception):
+    """An explanation cannot be traced or converted, or computes something else than torch."""
+
+
+def trace_graphs(explainer: Explainer, record: Record, size: Size) -> TracedGraphs:
     """Trace and convert an explanation for images of a size.
 
     Args:
@@ -125,17 +134,20 @@ def trace_graphs(explainer: Explainer, record: Record, size: Size) -> TracedGrap
         record: Describes it.
         size: (width, height) of the network's input.
 
-    Returns:
-        None where it cannot be traced or converted, or computes something else than torch.
+    Raises:
+        TracingError: if that fails, or gives other values than torch.
     """
     split = explainer.runner.split
     if split is None:
-        return None
+        raise TracingError(explainer.backend_reason)
     width, height = size
     announce(f"compiling the explanation for {width}x{height}, once")
     with torch.inference_mode(False), evaluating(explainer.model.module):
         pixels = check_images(height, width, record.batch_size)
-        backbone, entry = split.backbone_for(pixels)
+        try:
+            backbone, entry = split.backbone_for(pixels)
+        except BackendMismatchError:
+            raise TracingError("OpenVINO computes the network differently from torch") from None
         features = [torch.from_numpy(values) for values in backbone.run(pixels, record.batch_size)]
         head = _convert(_scores_of(split), [*features])
         with torch.no_grad():
@@ -143,8 +155,6 @@ def trace_graphs(explainer: Explainer, record: Record, size: Size) -> TracedGrap
         weights = torch.zeros_like(scores)
         weights[torch.arange(len(weights)), scores.argmax(dim=1)] = 1
         maps = _convert(_maps_of(explainer, split, (height, width)), [weights, *features])
-        if head is None or maps is None:
-            return None
         graphs = CompiledGraphs(
             backbone,
             head,
@@ -154,8 +164,7 @@ def trace_graphs(explainer: Explainer, record: Record, size: Size) -> TracedGrap
             has_large_head=record.has_large_head,
         )
         if not _agrees(explainer, graphs, split, pixels):
-            _logger.info("the compiled explanation differs from torch's, so torch explains")
-            return None
+            raise TracingError("the compiled explanation differs from torch's")
     return TracedGraphs(backbone, entry, head, maps, graphs)
 
 
@@ -173,8 +182,12 @@ def compile_graphs(
     Returns:
         None where it cannot be traced or converted, or computes something else than torch.
     """
-    traced = trace_graphs(explainer, record, size)
-    if traced is None or traced.entry is None:
+    try:
+        traced = trace_graphs(explainer, record, size)
+    except TracingError as error:
+        _logger.info("torch explains, because the explanation cannot be compiled: %s", error)
+        return None
+    if traced.entry is None:
         return None
     store.save_graphs(
         size,
@@ -237,7 +250,7 @@ class _Graph(nn.Module):
         return result
 
 
-def _convert(function: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor]) -> openvino.Model | None:
+def _convert(function: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor]) -> openvino.Model:
     """Trace a function that may differentiate, and convert it for inputs of these shapes."""
     from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -251,8 +264,7 @@ def _convert(function: Callable[..., torch.Tensor], inputs: Sequence[torch.Tenso
                 traced = trace(_Graph(graph), tuple(inputs), strict=False, check_trace=False)
                 model = openvino.convert_model(traced, example_input=tuple(inputs))
         except Exception as error:  # tracing runs the network's own Python, which can raise anything
-            _logger.info("the explanation cannot be compiled: %s", " ".join(str(error).split())[:300])
-            return None
+            raise TracingError(" ".join(str(error).split())[:300]) from error
     # The converter leaves out inputs without a use. Values are numbered, from the first input's 1 on, and an
     # input that is passed on has the numbers of both values.
     for port in model.inputs:

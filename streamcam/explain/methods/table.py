@@ -13,6 +13,7 @@ from streamcam.errors import InvalidArgumentError, unknown_name
 from streamcam.explain.method_inputs import Criterion
 from streamcam.explain.methods.activations import eigencam, eigengradcam, fem, kpcacam
 from streamcam.explain.methods.attention import legrad
+from streamcam.explain.methods.factorization import MOST_CONCEPTS, dff
 from streamcam.explain.methods.gradients import (
     cam,
     gradcam,
@@ -41,7 +42,7 @@ Passes = Literal["one", "many", "full backward"]
 HEAD_ONLY = frozenset({"activations", "gradients", "curvature"})
 """Inputs that need nothing of the network before the target layer."""
 
-GRADIENT_FREE = frozenset({"activations", "inputs", "image_scorer", "scorer"})
+GRADIENT_FREE = frozenset({"activations", "basis", "inputs", "image_scorer", "scorer"})
 """Inputs that need no gradients."""
 
 PASSES: dict[Passes, str] = {
@@ -80,6 +81,8 @@ class Method:
     and much."""
     looks_at_values: bool = False
     """Whether what it does depends on what it finds, so that no device can repeat it by itself."""
+    most: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """Option → its largest value, where there is one."""
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -98,6 +101,14 @@ class Method:
     def needs_gradients(self) -> bool:
         """Whether it differentiates the network, which not everything that runs a network can."""
         return not GRADIENT_FREE.issuperset(self.needs)
+
+    @property
+    def finds_concepts(self) -> bool:
+        """Whether it takes images apart into concepts, which are the same whatever class is explained.
+
+        Its function then returns a map of each, (N, C, h, w), and has an option ``concepts``, C.
+        """
+        return "basis" in self.needs
 
     @property
     def is_second_order(self) -> bool:
@@ -189,6 +200,14 @@ METHODS: dict[str, Method] = {
         "FEM",
         "https://hal.science/hal-02963298",
         "What excites the layer unusually, whatever the class: needs no gradients.",
+    ),
+    "dff": Method(
+        dff,
+        "Deep Feature Factorization",
+        "https://arxiv.org/abs/1806.10206",
+        "The parts that the network sees, each in its color, named by the class it speaks for.",
+        looks_at_values=True,
+        most={"concepts": MOST_CONCEPTS},
     ),
     "finercam": Method(
         gradcam,
@@ -326,6 +345,9 @@ def parse_method(text: str) -> tuple[str, dict[str, int | float]]:
                 raise InvalidArgumentError(f"method {name!r} has no options, so not {key!r} either")
             raise unknown_name(f"option of {name}", key, defaults)
         options[key] = _number(name, key, value, like=defaults[key])
+        most = METHODS[name].most.get(key)
+        if most is not None and options[key] > most:
+            raise InvalidArgumentError(f"{name}:{key} is {most} at most, not {value}")
     return name, options
 
 
@@ -344,5 +366,5 @@ def _number(method: str, key: str, value: str, *, like: int | float) -> int | fl
 
 
 def method_call(method: Method, inputs: Any, options: Mapping[str, int | float]) -> torch.Tensor:
-    """Call a method with the inputs that it needs; returns its map, float32 (N, h, w)."""
+    """Call a method with the inputs that it needs; returns its map, float32 (N, h, w), or several."""
     return method.function(**{name: getattr(inputs, name) for name in method.needs}, **options).float()

@@ -9,13 +9,11 @@ from streamcam.errors import ModelError
 from streamcam.models.base import Model
 from streamcam.models.efficientnet_lite import LITE0, LITE2, EfficientNetLite, Variant, from_published_names
 from streamcam.models.families.base import ModelFamily, ModelInfo
+from streamcam.models.published_names import PACKAGED
 from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
 from streamcam.models.weights import check_sha256, read_state_dict
 
-DEFAULT_MODEL = "efficientnet_lite0"
-"""A literal, because the command line reads it from the source text."""
-
-VARIANTS = {variant.name: variant for variant in (LITE0, LITE2)}
+VARIANTS = dict(zip(PACKAGED, (LITE0, LITE2), strict=True))
 
 
 def _load(request: ModelRequest) -> Model:

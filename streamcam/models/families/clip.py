@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from streamcam.errors import ModelError, map_errors, unknown_name
+from streamcam.errors import ModelError, map_errors
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.families.base import ModelFamily, ModelInfo
 from streamcam.models.hub import find_obstacle, quiet_downloads
+from streamcam.models.model_names import check_name
 from streamcam.models.prompts import build_prompt_model, check_request
 from streamcam.models.refusals import in_words
 from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest
@@ -26,9 +27,7 @@ PREFIX = "clip:"
 def _load(request: ModelRequest) -> Model:
     open_clip = _import_open_clip()
     name = request.name.removeprefix(PREFIX)
-    if name not in open_clip.list_models():
-        known = [PREFIX + one for one in open_clip.list_models()]
-        raise unknown_name("model", request.name, known, listed_by="streamcam models clip:")
+    check_name(request.name)
     check_request(request)
     network, origin = _build(open_clip, name, request)
     network.eval()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import nn
 
-from streamcam.errors import InvalidArgumentError, ModelError, unknown_name
+from streamcam.errors import InvalidArgumentError, ModelError
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.detector import ArrangedDetector, Detector
 from streamcam.models.families.base import ModelFamily
@@ -16,10 +17,11 @@ from streamcam.models.families.torchvision import (
     download,
     is_variant,
     list_published,
-    names_of,
     published_variant,
 )
 from streamcam.models.labels import numbered_labels
+from streamcam.models.model_names import check_name
+from streamcam.models.published_names import torchvision_names
 from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest
 from streamcam.models.state_dicts import StateDict, load_into, match_names
 
@@ -39,8 +41,7 @@ _CLASSIFIERS = (
 
 def _load(request: ModelRequest) -> Model:
     name = request.name.removeprefix(PREFIX)
-    if name not in _names():
-        raise unknown_name("model", request.name, [PREFIX + one for one in _names()])
+    check_name(request.name)
     published = published_variant(name, request.weights)
     categories = tuple(published.meta["categories"])
     build = functools.partial(_build, name)
@@ -113,6 +114,8 @@ def detector_of(
 
 def is_torchvision_detector(module: nn.Module) -> bool:
     """Return whether `detector_of` takes a network."""
+    if "torchvision.models.detection" not in sys.modules:  # importing it takes seconds
+        return False
     from torchvision.models.detection import FCOS, FasterRCNN, RetinaNet
     from torchvision.models.detection.ssd import SSD
 
@@ -160,13 +163,9 @@ def _restore_epsilon(name: str, weights: str, module: nn.Module) -> None:
                 part.eps = 0.0
 
 
-def _names() -> tuple[str, ...]:
-    return names_of("detection")
-
-
 DETECTION = ModelFamily(
     lambda name: name.startswith(PREFIX),
     _load,
-    lambda: list_published(_names(), prefix=PREFIX),
+    lambda: list_published(torchvision_names("detection"), prefix=PREFIX),
     PREFIX,
 )

@@ -25,6 +25,7 @@ from streamcam.models.detector import Detector
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.detection import detector_of, is_torchvision_detector
 from streamcam.models.labels import numbered_labels
+from streamcam.models.model_names import check_name
 from streamcam.models.refusals import describe, in_words, refuse_input, takes_two_images
 from streamcam.models.request import ModelRequest, changed_counts
 from streamcam.models.self_preparing import SelfPreparingClassifier, prepares_itself
@@ -34,6 +35,7 @@ _logger = logging.getLogger("streamcam.models")
 
 
 def _load(request: ModelRequest) -> Model:
+    check_name(request.name)
     made = _make(request.name, request.num_classes)
     if isinstance(made, Model):
         return _finish(made, request)

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from streamcam.errors import unknown_name
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.torchvision import (
     download,
     is_variant,
     list_published,
-    names_of,
     published_variant,
 )
 from streamcam.models.labels import numbered_labels
+from streamcam.models.model_names import check_name
+from streamcam.models.published_names import torchvision_names
 from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
 from streamcam.models.segmenter import Segmenter
 from streamcam.models.state_dicts import StateDict
@@ -33,8 +33,7 @@ _AUXILIARY = "aux_classifier."
 
 def _load(request: ModelRequest) -> Model:
     name = request.name.removeprefix(PREFIX)
-    if name not in _names():
-        raise unknown_name("model", request.name, [PREFIX + known for known in _names()])
+    check_name(request.name)
     published = published_variant(name, request.weights)
     categories = tuple(published.meta["categories"])
     spec = request.input_spec(_input_of(published))
@@ -81,13 +80,9 @@ def _build(name: str, classes: int) -> nn.Module:
     return module
 
 
-def _names() -> tuple[str, ...]:
-    return names_of("segmentation")
-
-
 SEGMENTATION = ModelFamily(
     lambda name: name.startswith(PREFIX),
     _load,
-    lambda: list_published(_names(), prefix=PREFIX, input_of=_input_of),
+    lambda: list_published(torchvision_names("segmentation"), prefix=PREFIX, input_of=_input_of),
     PREFIX,
 )

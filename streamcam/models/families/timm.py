@@ -23,6 +23,7 @@ from streamcam.models.base import InputSpec, Model
 from streamcam.models.checkpoint_labels import labels_beside
 from streamcam.models.families.base import ModelFamily, ModelInfo
 from streamcam.models.hub import find_obstacle, quiet_downloads, without_asking
+from streamcam.models.model_names import check_name
 from streamcam.models.request import (
     DEFAULT_WEIGHTS,
     IMAGENET_CLASSES,
@@ -113,8 +114,7 @@ def _import_timm() -> ModuleType:
 def _known(timm: ModuleType, name: str) -> str:
     """Return timm's own name of a model, which may end in the tag of its weights."""
     own = name.removeprefix(PREFIX)
-    if not timm.is_model(own.partition(".")[0]):
-        raise unknown_name("model", name, _names(), listed_by="streamcam models timm:")
+    check_name(name)
     tags = timm.list_pretrained(own.partition(".")[0] + ".*")
     if "." in own and own not in tags:
         raise unknown_name("weights", name, [PREFIX + tag for tag in tags])
@@ -191,18 +191,12 @@ def _labels(classes: int) -> tuple[str, ...]:
     return tuple(ImageNetInfo(subset).label_descriptions())
 
 
-@functools.cache
-def _names() -> tuple[str, ...]:
-    timm = _import_timm()
-    return tuple(PREFIX + name for name in timm.list_models())
-
-
 def _infos() -> Iterator[ModelInfo]:
     timm = _import_timm()
-    for name in _names():
-        published = timm.get_pretrained_cfg(name.removeprefix(PREFIX))
+    for name in timm.list_models():
+        published = timm.get_pretrained_cfg(name)
         size = published.input_size[-1] if published is not None else None
-        yield ModelInfo(name, input_size=size, weights=(published and published.tag) or "")
+        yield ModelInfo(PREFIX + name, input_size=size, weights=(published and published.tag) or "")
 
 
 TIMM = ModelFamily(lambda name: name.startswith(PREFIX), _load, _infos, PREFIX)

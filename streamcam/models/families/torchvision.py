@@ -17,6 +17,7 @@ from torch import nn
 from streamcam.errors import InvalidArgumentError, ModelError, map_errors
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.families.base import ModelFamily, ModelInfo
+from streamcam.models.published_names import torchvision_names
 from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest, build_around
 from streamcam.models.state_dicts import StateDict
 
@@ -123,25 +124,6 @@ def checkpoint_path(published: WeightsEnum) -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / file_name
 
 
-@functools.cache
-def _names() -> tuple[str, ...]:
-    import torchvision
-
-    return tuple(torchvision.models.list_models(module=torchvision.models))
-
-
-@functools.cache
-def names_of(part: str) -> tuple[str, ...]:
-    """Return the names of torchvision's networks of one kind.
-
-    Args:
-        part: Module of ``torchvision.models`` that they are in: "detection", "segmentation" or "video".
-    """
-    import torchvision
-
-    return tuple(torchvision.models.list_models(module=getattr(torchvision.models, part)))
-
-
 def list_published(
     names: Iterable[str], *, prefix: str = "", input_of: Callable[[WeightsEnum], InputSpec] | None = None
 ) -> Iterator[ModelInfo]:
@@ -168,5 +150,7 @@ def list_published(
 
 
 TORCHVISION = ModelFamily(
-    lambda name: name in _names(), _load, lambda: list_published(_names(), input_of=_input_of)
+    lambda name: name in torchvision_names(),
+    _load,
+    lambda: list_published(torchvision_names(), input_of=_input_of),
 )

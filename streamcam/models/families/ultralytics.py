@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import re
 from collections.abc import Iterator
@@ -16,11 +15,13 @@ import numpy as np
 import PIL.Image
 import torch
 
-from streamcam.errors import ModelError, map_errors, unknown_name
+from streamcam.errors import ModelError, map_errors
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.detector import ArrangedDetector
 from streamcam.models.families.base import ModelFamily, ModelInfo
 from streamcam.models.labels import numbered_labels
+from streamcam.models.model_names import check_name
+from streamcam.models.published_names import ULTRALYTICS_SIZE, ultralytics_files, ultralytics_names
 from streamcam.models.refusals import in_words
 from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest
 from streamcam.models.state_dicts import load_into
@@ -32,24 +33,16 @@ _LICENSE_NOTE = (
     "another one from Ultralytics"
 )
 
-_HEADS = ("Detect", "v10Detect")
-"""Last layers of networks that find boxes and nothing else."""
-
-_SIZE = re.compile(r"(?<=\d)[a-z](?=$|-)")
-"""The letter for the size of a network in its name, as the n of yolo11n."""
-
 _INPUT = InputSpec(640, 640, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
 def _load(request: ModelRequest) -> Model:
     tasks = _import_tasks()
     name = request.name.removeprefix(PREFIX)
-    files = _files(tasks)
-    stem = name if name in files else _SIZE.sub("", name, count=1)
-    described = _read(tasks, files[stem]) if stem in files else {}
-    if name not in _names_of(stem, described):
-        names = [PREFIX + one for one in _names(tasks)]
-        raise unknown_name("model", request.name, names, listed_by="streamcam models ultralytics:")
+    check_name(request.name)
+    files = ultralytics_files()
+    stem = name if name in files else ULTRALYTICS_SIZE.sub("", name, count=1)
+    described: dict[str, Any] = tasks.YAML.load(files[stem])
     if request.weights == DEFAULT_WEIGHTS:
         raise ModelError(
             f"the published weights of {request.name} are a file that runs code when it is read, so it is "
@@ -57,7 +50,7 @@ def _load(request: ModelRequest) -> Model:
         )
     tensors = None if request.weights == NO_WEIGHTS else request.read_weights()
     count = (None if tensors is None else _classes_in(tensors)) or request.requested_classes
-    described |= {"scale": "".join(_SIZE.findall(name)[:1]), "yaml_file": f"{name}.yaml"}
+    described |= {"scale": "".join(ULTRALYTICS_SIZE.findall(name)[:1]), "yaml_file": f"{name}.yaml"}
     with map_errors(Exception, to=lambda error: _failure(request, error)):
         network = tasks.DetectionModel(described, nc=count or described["nc"], verbose=False)
     origin, labels = NO_WEIGHTS, request.labels
@@ -123,32 +116,6 @@ def _unchanged_process() -> Iterator[None]:
         torch.set_printoptions(profile="default")  # type: ignore[no-untyped-call]
 
 
-def _files(tasks: Any) -> dict[str, Path]:
-    """Return the descriptions of networks that come with ultralytics, by their names."""
-    folder = Path(tasks.__file__).parents[1] / "cfg" / "models"
-    return {file.stem: file for file in sorted(folder.rglob("*.yaml"))}
-
-
-def _read(tasks: Any, file: Path) -> dict[str, Any]:
-    described: dict[str, Any] = tasks.YAML.load(file)
-    return described
-
-
-def _names_of(stem: str, described: dict[str, Any]) -> tuple[str, ...]:
-    """Return the names that a description stands for: one for each size; none if it is of another kind."""
-    if not described or described["head"][-1][2] not in _HEADS:
-        return ()
-    if "scales" not in described or _SIZE.search(stem):
-        return (stem,)
-    return tuple(re.sub(r"(?<=\d)(?=$|-)", size, stem, count=1) for size in described["scales"])
-
-
-@functools.cache
-def _names(tasks: Any) -> tuple[str, ...]:
-    files = _files(tasks)
-    return tuple(name for stem, file in files.items() for name in _names_of(stem, _read(tasks, file)))
-
-
 def _classes_in(tensors: dict[str, torch.Tensor]) -> int | None:
     """Find out for how many classes weights were made."""
     ends = [name for name in tensors if re.search(r"\.cv3\.0\.2\.weight$", name)]
@@ -163,7 +130,8 @@ def _usual_labels(tasks: Any, count: int) -> tuple[str, ...]:
 
 
 def _infos() -> Iterator[ModelInfo]:
-    for name in _names(_import_tasks()):
+    _import_tasks()  # which says so where it is not installed
+    for name in ultralytics_names():
         yield ModelInfo(PREFIX + name)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from streamcam.errors import InvalidArgumentError, unknown_name
+from streamcam.errors import InvalidArgumentError
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.clip_classifier import ClipClassifier
 from streamcam.models.families.base import ModelFamily
@@ -16,10 +16,11 @@ from streamcam.models.families.torchvision import (
     download,
     is_variant,
     list_published,
-    names_of,
     published_variant,
 )
 from streamcam.models.labels import numbered_labels
+from streamcam.models.model_names import check_name
+from streamcam.models.published_names import torchvision_names
 from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ PREFIX = "video:"
 
 def _load(request: ModelRequest) -> Model:
     name = request.name.removeprefix(PREFIX)
-    if name not in _names():
-        raise unknown_name("model", request.name, [PREFIX + known for known in _names()])
+    check_name(request.name)
     published = published_variant(name, request.weights)
     categories = tuple(published.meta["categories"])
     spec = request.input_spec(_input_of(published))
@@ -85,13 +85,9 @@ def _build(name: str, size: tuple[int, int], classes: int) -> nn.Module:
     return module
 
 
-def _names() -> tuple[str, ...]:
-    return names_of("video")
-
-
 VIDEO = ModelFamily(
     lambda name: name.startswith(PREFIX),
     _load,
-    lambda: list_published(_names(), prefix=PREFIX, input_of=_input_of),
+    lambda: list_published(torchvision_names("video"), prefix=PREFIX, input_of=_input_of),
     PREFIX,
 )

@@ -55,19 +55,21 @@ class Page(Output):
 
     may_block = False
 
-    def __init__(self, settings: PageSettings | None = None, camera: LentCamera | None = None) -> None:
+    def __init__(
+        self, settings: PageSettings | None = None, cameras: Mapping[str, LentCamera] | None = None
+    ) -> None:
         """Take the port.
 
         Args:
             settings: How the page is served; the defaults if None.
-            camera: Gets the images of a browser that lends its camera; None where there is none.
+            cameras: Name of a stream → its source, which gets the images of a browser that lends its camera.
 
         Raises:
             InvalidArgumentError: if aiohttp is not installed, there is no such address, or the certificate
                 cannot be used.
             SinkError: if the port is taken.
         """
-        settings = settings or PageSettings()
+        settings, cameras = settings or PageSettings(), cameras or {}
         try:
             from streamcam.session.page.server import PageServer
         except ModuleNotFoundError as error:
@@ -77,10 +79,10 @@ class Page(Output):
                 f"the page needs {error.name}: install it with pip install 'streamcam[page]'"
             ) from error
         self._is_secure = settings.tls_cert is not None or (
-            camera is not None and is_for_the_room(settings.host) if settings.tls is None else settings.tls
+            bool(cameras) and is_for_the_room(settings.host) if settings.tls is None else settings.tls
         )
         tls = load_certificate(settings.tls_cert, settings.tls_key) if self._is_secure else None
-        self._lends = camera is not None
+        self._lends = bool(cameras)
         self._encoders: dict[str, BrowserEncoder] = {}
         self._server = PageServer(
             settings.host,
@@ -89,8 +91,8 @@ class Page(Output):
             choices=describe_choices(),
             on_command=self._take,
             on_viewer=self._show_again,
-            on_camera=None if camera is None else camera.put,
-            webrtc=_webrtc(settings, lends=camera is not None),
+            cameras={name: camera.put for name, camera in cameras.items()},
+            webrtc=_webrtc(settings, lends=bool(cameras)),
             tls=tls,
             frame_origins=settings.frame_origins,
         )

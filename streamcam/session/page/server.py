@@ -12,30 +12,24 @@ import json
 import logging
 import ssl
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from streamcam.errors import SinkError
 from streamcam.pipeline.workers import Worker
 from streamcam.session.page import limits
 from streamcam.session.page.access import Access, Role, guard_for, stream_headers
-from streamcam.session.page.lending import LARGEST_IMAGE, Lending
+from streamcam.session.page.exchange import PINGS_S, Exchange
+from streamcam.session.page.lending import LARGEST_IMAGE, Lending, OnImage, read_tab
 from streamcam.session.page.limits import Gate
 from streamcam.session.page.listening import listen
-from streamcam.session.page.messages import (
-    FALLBACK_REASONS,
-    LARGEST_MESSAGE,
-    Fallback,
-    Offer,
-    Request,
-    parse_message,
-)
+from streamcam.session.page.messages import LARGEST_MESSAGE, Request
+from streamcam.session.page.news import News
 
 if TYPE_CHECKING:
-    from streamcam.media.images import Image
     from streamcam.session.page.webrtc import WebRtc
 
 _log = logging.getLogger("streamcam.session")
@@ -44,12 +38,8 @@ _MOST_VIEWERS = 64
 """Images are sent to as many browsers at a time; more are refused."""
 
 _LARGEST_BODY = 4096
-_MOST_MESSAGES_PER_S = 40
 _STALLED_S = 15.0
 """A browser that takes nothing of an image for so long gives its place to others."""
-
-_PINGS_S = 4.0
-"""A phone that was carried away is noticed within one and a half times this time."""
 
 _CHART_LIBRARY = "uPlot."
 """The files that pages of `streamcam report` hold too."""
@@ -78,7 +68,7 @@ class PageServer:
         choices: dict[str, Any],
         on_command: Callable[[Request], None],
         on_viewer: Callable[[], None],
-        on_camera: Callable[[bytes | Image], None] | None = None,
+        cameras: Mapping[str, OnImage] | None = None,
         webrtc: WebRtc | None = None,
         tls: ssl.SSLContext | None = None,
         frame_origins: Sequence[str] = (),
@@ -92,8 +82,8 @@ class PageServer:
             choices: What is sent to every browser first.
             on_command: Receives what browsers ask for; called in the server's thread.
             on_viewer: Called in the server's thread when a browser has come that has no image yet.
-            on_camera: Receives the images, JPEG or decoded, of the browser that lends its camera; called in
-                the server's thread. None where no camera is lent.
+            cameras: Name of each camera that browsers may lend → receives its images, JPEG or decoded; called
+                in the server's thread.
             webrtc: Connects browsers by WebRTC; None to send images as JPEG only.
             tls: Certificate and key; None for HTTP.
             frame_origins: Whose pages may hold this one in a frame.
@@ -105,19 +95,23 @@ class PageServer:
         self.port: int = self._socket.getsockname()[1]
         self.access = Access(self.port, key=key, is_secure=tls is not None)
         self.shares: dict[Role, dict[str, Any]] = {}
-        self._choices = choices
-        self._on_command = on_command
+        self._news = News()
+        self._exchange = Exchange(
+            self._news,
+            choices,
+            lends=bool(cameras),
+            webrtc=webrtc,
+            on_command=on_command,
+            on_viewer=on_viewer,
+        )
         self._on_viewer = on_viewer
-        self._lending = None if on_camera is None else Lending(on_camera, webrtc)
+        self._lending = Lending(cameras, webrtc) if cameras else None
         self._webrtc = webrtc
         self._tls, self._guard = tls, guard_for(frame_origins)
         self._image: bytes | None = None
-        self._state = "{}"
         self._labels: tuple[str, ...] = ()
         self._viewers = 0
-        self._news: asyncio.Event | None = None
         self._sockets: set[web.WebSocketResponse] = set()
-        self._roles: dict[web.WebSocketResponse, Role] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._is_ready = threading.Event()
@@ -196,7 +190,7 @@ class PageServer:
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
-        self._loop, self._stop, self._news = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         gate = Gate(lambda: runner.server())  # type: ignore[misc] # there is one once it is set up
         checks = [gate.middleware, self._guard]
         app = web.Application(middlewares=checks, client_max_size=_LARGEST_BODY)
@@ -208,7 +202,7 @@ class PageServer:
                 web.get("/labels", self._send_labels),
                 web.get("/images", self._send_images),
                 web.get("/image", self._send_one_image),
-                web.get("/state", self._exchange),
+                web.get("/state", self._connect),
                 web.get("/camera", self._borrow),
             ]
         )
@@ -225,7 +219,7 @@ class PageServer:
             await self._stop.wait()
             listening.close()
         finally:
-            self._wake()
+            self._news.end()
             if self._webrtc is not None:
                 await self._webrtc.close()
             for browser in list(self._sockets):
@@ -235,25 +229,11 @@ class PageServer:
 
     def _set_image(self, jpeg: bytes) -> None:
         self._image = jpeg
-        self._wake()
+        self._news.wake()
 
     def _set_state(self, state: str, labels: tuple[str, ...]) -> None:
-        self._state, self._labels = state, labels
-        self._wake()
-
-    def _wake(self) -> None:
-        """Wake all that wait for news."""
-        assert self._news is not None
-        self._news.set()
-        self._news = asyncio.Event()
-
-    async def _wait(self) -> bool:
-        """Wait for news; return whether the server goes on."""
-        assert self._news is not None
-        assert self._stop is not None
-        if not self._stop.is_set():
-            await self._news.wait()
-        return not self._stop.is_set()
+        self._labels = labels
+        self._exchange.set_state(state)
 
     async def _file(self, request: web.Request) -> web.Response:
         """Send a part of the page; they hold no secrets."""
@@ -304,7 +284,7 @@ class PageServer:
                     length = f"Content-Length: {len(image)}\r\n\r\n".encode()
                     async with asyncio.timeout(_STALLED_S):
                         await response.write(_PART_HEAD + length + image + b"\r\n")
-                elif not await self._wait():
+                elif not await self._news.wait():
                     return response
         except (ConnectionError, TimeoutError):  # the browser is gone, or asleep
             if request.transport is not None:
@@ -313,88 +293,31 @@ class PageServer:
         finally:
             self._viewers -= 1
 
-    async def _exchange(self, request: web.Request) -> web.WebSocketResponse:
+    async def _connect(self, request: web.Request) -> web.WebSocketResponse:
         """Send the state as it changes, and take commands."""
         role = self.access.require(request)
         if len(self._sockets) >= 2 * _MOST_VIEWERS:
             raise web.HTTPServiceUnavailable(text="too many browsers are connected already")
-        browser = web.WebSocketResponse(heartbeat=_PINGS_S, max_msg_size=LARGEST_MESSAGE)
-        await browser.prepare(request)
-        self._sockets.add(browser)
-        lends = self._lending is not None and role != "view"
-        webrtc = None if self._webrtc is None else self._webrtc.describe()
-        hello = {"choices": self._choices, "role": role, "camera": lends, "webrtc": webrtc}
-        await browser.send_json({**hello, "share": self.shares.get(role)})
-        self._roles[browser] = role
-        self._wake()
-        sending = asyncio.create_task(self._send_states(browser))
-        try:
-            await self._take_messages(browser, role)
-        finally:
-            sending.cancel()
-            self._sockets.discard(browser)
-            del self._roles[browser]
-            self._wake()
-            if self._webrtc is not None:
-                self._webrtc.hang_up(browser)
-            with contextlib.suppress(asyncio.CancelledError, ConnectionError):
-                await sending
+        async with self._socket_of(request, LARGEST_MESSAGE) as browser:
+            await self._exchange.serve(browser, role, self.shares.get(role))
         return browser
-
-    async def _send_states(self, browser: web.WebSocketResponse) -> None:
-        sent = people_sent = ""
-        going_on = True
-        while going_on:
-            state, people = self._state, self._describe_people()
-            if people != people_sent:
-                people_sent = people
-                await browser.send_str(people)
-            elif state != sent:
-                sent = state
-                await browser.send_str(state)
-            else:
-                going_on = await self._wait()
-
-    def _describe_people(self) -> str:
-        """Return the message that says how many browsers there are."""
-        roles = list(self._roles.values())
-        return json.dumps({"people": {"watching": len(roles), "controlling": roles.count("control")}})
 
     async def _borrow(self, request: web.Request) -> web.WebSocketResponse:
         """Take the images of a camera."""
         if self.access.require(request) == "view" or self._lending is None:
             raise web.HTTPForbidden(text="this link lends no camera")
-        browser = web.WebSocketResponse(heartbeat=_PINGS_S, max_msg_size=LARGEST_IMAGE)
+        tab = read_tab(request)
+        async with self._socket_of(request, LARGEST_IMAGE) as browser:
+            await self._lending.serve(browser, tab)
+        return browser
+
+    @contextlib.asynccontextmanager
+    async def _socket_of(self, request: web.Request, largest: int) -> AsyncIterator[web.WebSocketResponse]:
+        """Open a browser's WebSocket, which is closed where the server ends."""
+        browser = web.WebSocketResponse(heartbeat=PINGS_S, max_msg_size=largest)
         await browser.prepare(request)
         self._sockets.add(browser)
         try:
-            await self._lending.serve(browser)
+            yield browser
         finally:
             self._sockets.discard(browser)
-        return browser
-
-    async def _take_messages(self, browser: web.WebSocketResponse, role: Role) -> None:
-        loop = asyncio.get_running_loop()
-        began_s, count = loop.time(), 0
-        async for message in browser:
-            if message.type is not WSMsgType.TEXT:
-                break
-            if loop.time() - began_s > 1.0:
-                began_s, count = loop.time(), 0
-            count += 1
-            if count > _MOST_MESSAGES_PER_S:
-                await browser.close(code=1008, message=b"too many messages")
-                break
-            asked = parse_message(message.data)
-            match asked:
-                case Request() if role == "control":
-                    self._on_command(asked)
-                case Request():  # who only looks asks in vain
-                    pass
-                case Offer(sdp) if self._webrtc is not None:
-                    self._webrtc.show(browser, sdp, self._on_viewer)
-                case Fallback() if self._webrtc is not None:
-                    self._webrtc.do_without(browser, f"is sent JPEGs: {FALLBACK_REASONS[asked.reason]}")
-                case _:
-                    await browser.close(code=1007, message=b"this is no command")
-                    break

@@ -6,7 +6,7 @@ import math
 from pathlib import PurePath
 from typing import Any
 
-from streamcam.explanations import Prediction
+from streamcam.explanations import Prediction, StabilizedFrame
 from streamcam.overlay import COLORMAPS
 from streamcam.session.commands import COMMANDS, LIVE_LAYOUTS, SMOOTHINGS_S, layout_of
 from streamcam.session.hud import hud_of, statistics_rows
@@ -38,9 +38,6 @@ def describe_state(live_frame: LiveFrame) -> dict[str, Any]:
     state, tiles = live_frame.state, live_frame.tiles
     heat = tiles[0].heat if len(tiles) == 1 else live_frame.heat
     hud, facts, view = hud_of(state), state.facts, state.view
-    targets = () if heat is None else heat.targets
-    labels = () if heat is None else heat.labels
-    listed = [*labels, *(target for target in targets if target.index not in {each.index for each in labels})]
     return {
         "source": _short(state.alone.name) if state.alone is not None else f"{len(state.streams)} streams",
         "messages": list(hud.messages),
@@ -63,18 +60,19 @@ def describe_state(live_frame: LiveFrame) -> dict[str, Any]:
         "layout": layout_of(state),
         "opacity": view.overlay.alpha,
         "smoothing_s": view.smoothing_s,
-        "predictions": [_describe(each, {target.index for target in targets}) for each in listed],
+        "predictions": _describe_predictions(heat),
         "statistics": [list(row) for row in statistics_rows(state)],
     }
 
 
 def _describe_tiles(live_frame: LiveFrame) -> list[dict[str, Any]]:
-    """Return the names of tiles, and where they lie, as fractions of the image."""
+    """Return the names of tiles, what is seen in them, and where they lie, as fractions of the image."""
     (width, height), streams = CANVAS, live_frame.state.streams
     places = places_of(live_frame) if live_frame.tiles else []
     return [
         {
             "name": streams[tile.stream].name,
+            "predictions": _describe_predictions(tile.heat),
             "left": place.left / width,
             "top": place.top / height,
             "right": (place.left + place.width) / width,
@@ -87,6 +85,16 @@ def _describe_tiles(live_frame: LiveFrame) -> list[dict[str, Any]]:
 def _short(name: str) -> str:
     """Return the name of a file without its folders, which are nobody's business in the room."""
     return name if "://" in name else PurePath(name).name or name
+
+
+def _describe_predictions(heat: StabilizedFrame | None) -> list[dict[str, Any]]:
+    """Return the labels of a frame, and the classes that are explained besides."""
+    if heat is None:
+        return []
+    indices = {each.index for each in heat.labels}
+    listed = [*heat.labels, *(target for target in heat.targets if target.index not in indices)]
+    explained = {target.index for target in heat.targets}
+    return [_describe(each, explained) for each in listed]
 
 
 def _describe(prediction: Prediction, targets: set[int]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from streamcam.media.containers import CONTAINERS
 from streamcam.sinks.base import Sink
 from streamcam.sinks.resume.durable import Arrays, sync_file
 from streamcam.sinks.resume.segments import Segment, SegmentStore
+from streamcam.sinks.standard_output import StandardOutputSink
 from streamcam.sinks.video import VideoSink
 
 
@@ -44,6 +45,10 @@ def make_resumable(
 
 
 def _as_resumable(sink: Sink) -> VideoSink:
+    if isinstance(sink, StandardOutputSink):
+        raise InvalidArgumentError(
+            "standard output cannot be resumed; name a file, or leave out `resume=True`"
+        )
     if not isinstance(sink, VideoSink) or sink.is_animation:
         suffixes = ", ".join(kind.suffix for kind in CONTAINERS.values() if not kind.is_animation)
         raise InvalidArgumentError(f"only videos can be resumed ({suffixes}); leave out `resume=True`")

@@ -17,6 +17,7 @@ from streamcam.explain import Explainer
 from streamcam.explain.backends.quantization import Fidelity, quantize
 from streamcam.explain.compiled.store import store_for
 from streamcam.explain.devices import choose_precision
+from streamcam.explain.exported.writing import export_explainer
 from streamcam.explanations import Explanation
 from streamcam.frames import FloatArray
 
@@ -190,7 +191,10 @@ def test_images_that_it_computes_wrongly_are_float32s(monkeypatch: pytest.Monkey
     assert explainer.notes[-1].endswith("so float32 is used for those")
 
 
-def test_it_is_not_compiled() -> None:
+def test_it_is_neither_compiled_nor_exported(tmp_path: Path) -> None:
+    explainer = Explainer(model_of(Convolutions()), precision="int8", calibration=blobs(12))
+    with pytest.raises(InvalidArgumentError, match=r"cannot be exported: int8 depends on the video"):
+        export_explainer(explainer, tmp_path / "net.explain")
     model, settings = {"name": "efficientnet_lite0"}, {"method": "auto", "device": "cpu"}
     assert store_for(model, settings) is not None
     assert store_for(model, {**settings, "precision": "int8", "calibration": "film.mp4"}) is None

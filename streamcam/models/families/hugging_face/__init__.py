@@ -12,10 +12,11 @@ from streamcam.models.base import Model
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.hugging_face.classifiers import load_classifier
 from streamcam.models.families.hugging_face.detectors import load_detector
-from streamcam.models.families.hugging_face.folder import PREFIX, Folder
+from streamcam.models.families.hugging_face.folder import Folder
 from streamcam.models.families.hugging_face.prompts import load_prompt_network
 from streamcam.models.families.hugging_face.segmenters import load_query_segmenter, load_segmenter
 from streamcam.models.families.hugging_face.videos import load_video_classifier
+from streamcam.models.model_names import FOLDER_PREFIX
 from streamcam.models.prompts import refuse_prompts
 from streamcam.models.request import ModelRequest
 
@@ -45,4 +46,4 @@ def _load(request: ModelRequest) -> Model:
     return KINDS[kind](folder)
 
 
-HUGGING_FACE = ModelFamily(lambda name: name.startswith(PREFIX), _load, lambda: (), takes_prompts=True)
+HUGGING_FACE = ModelFamily(lambda name: name.startswith(FOLDER_PREFIX), _load, lambda: (), takes_prompts=True)

@@ -16,10 +16,9 @@ from torch import nn
 from streamcam.errors import InvalidArgumentError, ModelError, SourceNotFoundError, map_errors
 from streamcam.models.base import InputSpec
 from streamcam.models.labels import numbered_labels
+from streamcam.models.model_names import FOLDER_PREFIX, check_name
 from streamcam.models.refusals import in_words
 from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest
-
-PREFIX = "hf:"
 
 _CONFIG = "config.json"
 _PROCESSORS = ("preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json")
@@ -36,12 +35,13 @@ class Folder:
             request: Whose name is ``hf:`` and the folder.
 
         Raises:
-            SourceNotFoundError: if there is no configuration.
+            SourceNotFoundError: if there is no such folder, or no configuration in it.
             ModelError: if it cannot be read.
             InvalidArgumentError: if other weights are asked for than those of the folder.
         """
         self.request = request
-        self.path = Path(request.name.removeprefix(PREFIX))
+        self.path = Path(request.name.removeprefix(FOLDER_PREFIX))
+        check_name(request.name)
         self.config = _read_json(self.path / _CONFIG)
         if "architecture" in self.config and not self.config.get("architectures"):
             raise ModelError(f"{request.name} is a folder of timm; use timm:{self.path}")

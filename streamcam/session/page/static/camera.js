@@ -11,15 +11,24 @@ const PATIENCE_MS = 6000;
 
 /** @typedef {"off" | "takenOver" | "denied" | "none" | "insecure"} Off */
 
+/** Return this tab's name, by which the session knows it when it comes again. */
+function tabName() {
+  const name = sessionStorage.getItem("tab") ?? crypto.randomUUID();
+  sessionStorage.setItem("tab", name);
+  return name;
+}
+
 /**
  * A camera that is lent until `stop`.
  */
 export class Camera {
   /**
    * @param {(state: "on" | Off, transport?: "webrtc" | "jpeg") => void} onChange
+   * @param {(place: string | null) => void} onPlace receives the name of the tile that shows it
    */
-  constructor(onChange) {
+  constructor(onChange, onPlace) {
     this.onChange = onChange;
+    this.onPlace = onPlace;
     this.facing = "environment";
     this.isWanted = false;
     /** @type {RTCConfiguration | null} of WebRTC; null where the session takes JPEGs only */
@@ -49,15 +58,18 @@ export class Camera {
   }
 
   connect() {
-    const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/camera`);
+    const address = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/camera?tab=${tabName()}`;
+    const socket = new WebSocket(address);
     this.socket = socket;
     socket.onopen = () => {
       if (this.configuration && window.RTCPeerConnection) this.call(this.configuration);
       else this.sendJpegs(this.configuration ? "unsupported" : undefined);
     };
     socket.onmessage = (event) => {
-      if (event.data === "next") this.send();
-      else this.take(JSON.parse(event.data));
+      if (event.data === "next") return this.send();
+      const message = JSON.parse(event.data);
+      if ("place" in message) this.onPlace(message.place);
+      else this.take(message);
     };
     socket.onclose = (event) => {
       if (this.socket !== socket) return;
@@ -147,6 +159,7 @@ export class Camera {
     this.socket = undefined;
     socket?.close();
     this.stream?.getTracks().forEach((track) => track.stop());
+    this.onPlace(null);
     this.onChange(state);
   }
 }

@@ -8,9 +8,10 @@ import { Controls } from "./controls.js";
 import { find, showRows } from "./dom.js";
 import { History } from "./history.js";
 import { Images } from "./images.js";
+import { OwnTile } from "./own.js";
 import { showPredictions } from "./predictions.js";
 import { language, text } from "./texts.js";
-import { watchClicks } from "./tiles.js";
+import { bestOfEach, watchClicks } from "./tiles.js";
 
 const isKiosk = new URLSearchParams(location.search).has("kiosk");
 
@@ -21,6 +22,7 @@ let state = null;
 
 const controls = new Controls((command) => send(command));
 const history = new History(find("history"));
+const ownTile = new OwnTile();
 const film = new Film(find("film"), find("film-caption"));
 
 /** Show the film where there is nothing else to see in a kiosk. */
@@ -41,8 +43,10 @@ function showState(next) {
   find("messages").classList.toggle("trouble", state.trouble);
   find("recording").textContent = state.recording ?? "";
   find("frozen").textContent = state.frozen ? text("frozen") : "";
-  showPredictions(find("predictions"), state.predictions);
-  if (!isKiosk) history.add(state.predictions);
+  const own = ownTile.show(state);
+  const predictions = own?.predictions ?? (state.is_wall ? bestOfEach(state.tiles) : state.predictions);
+  showPredictions(find("predictions"), predictions);
+  if (!isKiosk) history.add(predictions);
   if (find("figures").open) showRows(find("statistics"), state.statistics);
   if (state.model) find("method-text").textContent = text("methodText", state) ?? "";
   controls.update(state);
@@ -59,6 +63,7 @@ function begin({ choices, role, camera: lends, webrtc, share }) {
   find("waiting").textContent = text("noImage");
   images.start(webrtc);
   camera.configuration = webrtc;
+  ownTile.isWanted = role === "camera";
   find("camera").hidden = !lends || isKiosk;
   if (share) showShare(share);
   if (role === "control" && !isKiosk) {
@@ -96,13 +101,17 @@ const images = new Images(find("video"), find("image"), {
     find("transport").textContent = reason ? (text(`without_${reason}`) ?? "") : "";
   },
 });
+const onPlace = (/** @type {string | null} */ place) => {
+  ownTile.place = place;
+  if (state) ownTile.show(state);
+};
 const camera = new Camera((state, transport) => {
   find("lend").setAttribute("aria-pressed", String(state === "on"));
   find("lend").textContent = text(state === "on" ? "stopLending" : "lend");
   find("flip").hidden = state !== "on";
   const how = transport === "jpeg" && camera.configuration ? text("cameraJpeg") : "";
   find("camera-state").textContent = [text(`camera_${state}`), how].filter(Boolean).join(" ");
-});
+}, onPlace);
 find("lend").onclick = () => (camera.isWanted ? camera.stop() : camera.start());
 find("flip").onclick = () => camera.flip();
 

@@ -1,7 +1,8 @@
 // @ts-check
 /** The tiles of several streams: a click shows one alone, another click all again. */
 
-/** @typedef {{name: string, left: number, top: number, right: number, bottom: number}} Tile */
+/** @typedef {import("./predictions.js").Prediction} Prediction */
+/** @typedef {{name: string, predictions: Prediction[], left: number, top: number, right: number, bottom: number}} Tile */
 
 /**
  * Find where in an image a click was, which lies in the middle of its element.
@@ -29,6 +30,18 @@ export function commandAt(tiles, isWall, at) {
   if (!isWall) return { name: "wall" };
   const tile = tiles.find((each) => each.left <= at.x && at.x < each.right && each.top <= at.y && at.y < each.bottom);
   return tile ? { name: "stream", argument: tile.name } : null;
+}
+
+/**
+ * Return what is seen in each of several tiles: the prediction that is explained, or the best one.
+ * @param {Tile[]} tiles
+ * @returns {Prediction[]} each with the name of its tile before its label
+ */
+export function bestOfEach(tiles) {
+  return tiles.flatMap(({ name, predictions }) => {
+    const best = predictions.find((each) => each.explained) ?? predictions[0];
+    return best ? [{ ...best, label: `${name}: ${best.label}` }] : [];
+  });
 }
 
 /**

@@ -1,0 +1,189 @@
+"""Open exported explainers, without torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from streamcam.errors import InvalidArgumentError, ModelError, unknown_name
+from streamcam.explain.backends.backbone import OpenVinoBackbone, describe_device
+from streamcam.explain.compiled.explainer import CompiledExplainer
+from streamcam.explain.compiled.graphs import CompiledGraphs
+from streamcam.explain.exported.container import ExportedFile, GraphEntries
+from streamcam.explain.targets import TargetRequest, asks_for_objects
+from streamcam.models.geometry import FITS, Size
+from streamcam.models.openvino_runtime import available, core, load_openvino
+
+if TYPE_CHECKING:
+    import openvino
+
+_PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+_UNSET: tuple[object, ...] = (None, (), [], "", False, "auto", "default")
+"""Values of parameters that nobody gave."""
+
+_AT_RUN = ("classes", "against", "top_k", "precision", "fit")
+"""Settings that are chosen when an exported explainer is opened."""
+
+
+def open_explainer(
+    path: str | Path,
+    *,
+    classes: TargetRequest | Sequence[TargetRequest] | None = None,
+    against: int | str | None = None,
+    top_k: int = 3,
+    precision: str = "auto",
+    fit: str | None = None,
+) -> CompiledExplainer:
+    """Open an explainer that `export_explainer` wrote. Needs OpenVINO, and neither torch nor the network.
+
+    Args:
+        path: The file, ``net.explain``.
+        classes: As for `streamcam.Explainer`, without functions and objects.
+        against: As for `streamcam.Explainer`.
+        top_k: As for `streamcam.Explainer`.
+        precision: ``"fp32"``, ``"bf16"`` or ``"fp16"`` for the network; ``"auto"`` for that in which it was
+            checked if this is the same kind of processor, and float32 elsewhere.
+        fit: As for `streamcam.Explainer`; None for the one that it was exported with.
+
+    Returns:
+        An explainer for `streamcam.render`, `streamcam.stream` and others; `explain` takes images.
+
+    Raises:
+        SourceNotFoundError: if there is no such file.
+        ModelError: if it is damaged, of another version, or OpenVINO cannot read it.
+        InvalidArgumentError: if it does not hold what is asked for.
+    """
+    file = ExportedFile(path)
+    if not available():
+        raise ModelError(f"{file.name!r} is run by OpenVINO, which is not installed: pip install openvino")
+    if precision not in _PRECISIONS:
+        raise unknown_name("precision", precision, _PRECISIONS)
+    if fit is not None and fit not in FITS:
+        raise unknown_name("fit", fit, FITS)
+    asked = classes if isinstance(classes, list | tuple) else [classes]
+    if any(map(callable, asked)) or asks_for_objects(classes):
+        raise InvalidArgumentError(
+            f"{file.name!r} explains classes, not functions or objects; set `classes` to names or indices"
+        )
+    description = file.description
+    record = description.record
+    record = dataclasses.replace(
+        record,
+        fit=fit or record.fit,
+        precision=_precision(file, description.graphs[0], precision),
+        identity={**record.identity, "fit": fit or record.fit, "precision": precision},
+    )
+
+    def graphs_for(size: Size) -> CompiledGraphs:
+        entries = next((each for each in description.graphs if each.size == size), None)
+        if entries is None:
+            raise InvalidArgumentError(_lacks(file, size, record.fit))
+        return load_graphs(file, entries, _precision(file, entries, precision))
+
+    def in_torch() -> NoReturn:
+        raise InvalidArgumentError(
+            f"{file.name!r} holds {description} and nothing else; name the network itself with `model`"
+        )
+
+    return CompiledExplainer(record, graphs_for, in_torch, classes=classes, against=against, top_k=top_k)
+
+
+def open_for(model: Mapping[str, Any], settings: Mapping[str, Any]) -> CompiledExplainer:
+    """Open an exported explainer that is named as a model.
+
+    Args:
+        model: Arguments of `streamcam.load_model`; only the name may be given.
+        settings: Arguments of `streamcam.Explainer`.
+
+    Raises:
+        StreamcamError: as `open_explainer`; InvalidArgumentError if a setting asks for something else than
+            what was exported.
+    """
+    file = ExportedFile(model["name"])
+    held = file.description
+    may_be: dict[str, tuple[object, ...]] = {
+        "method": (held.method, held.record.method),
+        "target_layer": (held.record.target_layer,),
+        "signed": (held.record.signed,),
+        "batch_size": (held.record.batch_size,),
+        "device": ("cpu",),
+        "backend": ("openvino",),
+    }
+    given = {**{name: value for name, value in model.items() if name != "name"}, **settings}
+    for name, value in given.items():
+        if name not in _AT_RUN and value not in _UNSET and value not in may_be.get(name, ()):
+            raise InvalidArgumentError(
+                f"{file.name!r} holds {held}, and `{name}` was settled when it was exported; leave it out, "
+                "or export the network again with it"
+            )
+    return open_explainer(model["name"], **{name: settings[name] for name in _AT_RUN if name in settings})
+
+
+def load_graphs(file: ExportedFile, entries: GraphEntries, precision: str) -> CompiledGraphs:
+    """Read graphs, and compile them for this processor.
+
+    Args:
+        file: The exported explainer.
+        entries: The graphs.
+        precision: Precision of the backbone.
+
+    Raises:
+        ModelError: if they are damaged, or OpenVINO cannot run them.
+    """
+    description = file.description
+    record = description.record
+    content = {name: file.read(name) for name in (entries.backbone, entries.head, entries.maps)}
+    weights = _tensor(file.read(description.weights)) if description.weights else None
+
+    def read(name: str) -> openvino.Model:
+        return (
+            core().read_model(content[name]) if weights is None else core().read_model(content[name], weights)
+        )
+
+    try:
+        head = read(entries.head)
+        if list(head.outputs[0].shape) != [record.batch_size, len(record.model.labels)]:
+            raise ModelError(f"{file.name!r} is damaged: its graphs have other classes than its labels")
+        return CompiledGraphs(
+            OpenVinoBackbone(read(entries.backbone), record.model, record.device, precision),
+            head,
+            read(entries.maps),
+            batch_size=record.batch_size,
+            device=record.device,
+            has_large_head=record.has_large_head,
+        )
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(
+            f"{file.name!r} cannot be run by OpenVINO {load_openvino().__version__} "
+            f"({' '.join(str(error).split())[:200]}); it was made with {description.openvino}: "
+            "make it again with streamcam export"
+        ) from error
+
+
+def _tensor(content: bytes) -> Any:
+    return load_openvino().Tensor(np.frombuffer(content, np.uint8))
+
+
+def _precision(file: ExportedFile, entries: GraphEntries, asked: str) -> str:
+    if asked != "auto":
+        return asked
+    # Rounding is a matter of the processor, and it was checked on one.
+    is_alike = file.description.device == describe_device(file.description.record.device)
+    return entries.precision if is_alike else "fp32"
+
+
+def _lacks(file: ExportedFile, size: Size, fit: str) -> str:
+    sizes = file.description.sizes
+    sides = file.description.record.model.sides
+    others = [name for name in FITS if name != "full"] if sides in sizes else []
+    way = f"use `fit` {', '.join(others[:-1])} or {others[-1]}, or " if others and fit == "full" else ""
+    return (
+        f"{file.name!r} has graphs for inputs of {', '.join(f'{each[0]}x{each[1]}' for each in sizes)}, and "
+        f"none for {size[0]}x{size[1]}, which these frames need; {way}export it again with their `shapes`"
+    )

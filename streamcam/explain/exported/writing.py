@@ -1,0 +1,189 @@
+"""Write an explainer into one file, checked against torch before it gets its name."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from streamcam.errors import InvalidArgumentError, ModelError, OutputExistsError, SinkError, map_errors
+from streamcam.explain.activities import announce
+from streamcam.explain.backends.backbone import describe_device
+from streamcam.explain.compiled.graphs import CompiledGraphs
+from streamcam.explain.compiled.record import Record
+from streamcam.explain.compiled.tracing import (
+    TracedGraphs,
+    TracingError,
+    reason_against,
+    record_of,
+    trace_graphs,
+)
+from streamcam.explain.exported.container import (
+    SUFFIX,
+    Description,
+    ExportedFile,
+    GraphEntries,
+    check_export,
+    write_exported,
+)
+from streamcam.explain.exported.opening import load_graphs
+from streamcam.explain.exported.shared_weights import SharedWeights
+from streamcam.explain.precision_check import close_to
+from streamcam.models.check_images import check_images
+from streamcam.models.geometry import Size, fit_geometry
+from streamcam.models.openvino_runtime import load_openvino
+
+if TYPE_CHECKING:
+    from streamcam.explain.explainer import Explainer
+
+SHAPES: tuple[Size, ...] = ((16, 9), (4, 3), (1, 1), (3, 4), (9, 16))
+"""Shapes of frames, (width, height), that an explainer is exported for by default."""
+
+_WEIGHTS = "weights.bin"
+_TOLERANCE = 1e-4
+"""How far the file's scores and maps may be from those that were compared with torch's."""
+
+
+def export_explainer(
+    explainer: Explainer,
+    path: str | Path,
+    *,
+    shapes: Sequence[Size] = SHAPES,
+    format: str = "openvino",
+    overwrite: bool = False,
+) -> Description:
+    """Write an explainer into one file: network, gradients and method, for machines without torch.
+
+    `open_explainer` opens it, and the commands take it as ``model``.
+
+    Args:
+        explainer: Of a classifier on the processor, by a method of one pass.
+        path: The file to write, ``net.explain``.
+        shapes: (width, height) of frames that it will explain, of which only the ratio matters. Fits other
+            than ``full`` have one shape of input for all frames, which is always there.
+        format: ``"openvino"``, or ``"onnx"`` for files that other programs run too.
+        overwrite: Whether to replace an existing file.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        InvalidArgumentError: if the explainer cannot be exported, or the name has another ending.
+        OutputExistsError: if the file exists.
+        ModelError: if the graphs cannot be made, or compute something else than torch.
+        SinkError: if the file cannot be written.
+    """
+    path = Path(path)
+    check_export(path, shapes, format)
+    if path.exists() and not overwrite:
+        raise OutputExistsError(f"{str(path)!r} exists; use another name or `overwrite=True`")
+    reason = reason_against(explainer)
+    record = record_of(explainer)
+    if record is None:
+        raise InvalidArgumentError(
+            f"{explainer.model.name} by {explainer.method!r} cannot be exported: {reason}; classifiers "
+            "can be, by methods of one pass, as gradcam, with `device='cpu'`"
+        )
+    traced = {size: _trace(explainer, record, size) for size in _sizes(record, shapes)}
+    graphs, weights, entries = _as_openvino(traced)
+    description = Description(
+        record=dataclasses.replace(record, layers=(record.target_layer,), methods=(record.method,)),
+        method=explainer.settings["method"],
+        format=format,
+        graphs=graphs,
+        weights=weights,
+        device=describe_device(record.device),
+        openvino=load_openvino().__version__,
+    )
+    with map_errors(OSError, to=lambda error: _cannot_write(path, error)):
+        handle, name = tempfile.mkstemp(suffix=SUFFIX, prefix=f".{path.stem}-", dir=path.parent)
+        os.close(handle)
+        unfinished = Path(name)
+        try:
+            write_exported(unfinished, description, entries)
+            _verify(ExportedFile(unfinished), traced)
+            unfinished.chmod(0o666 & ~_umask())
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    return description
+
+
+def _sizes(record: Record, shapes: Iterable[Size]) -> list[Size]:
+    """Return (width, height) of the inputs of frames of these shapes, that of other fits last."""
+    model = record.model
+    of_frames = [fit_geometry(record.fit, shape, model).size for shape in shapes]
+    return list(dict.fromkeys([*of_frames, model.sides]))
+
+
+def _trace(explainer: Explainer, record: Record, size: Size) -> TracedGraphs:
+    try:
+        return trace_graphs(explainer, record, size)
+    except TracingError as error:
+        raise ModelError(
+            f"{record.model.name} by {record.method!r} cannot be exported for inputs of {size[0]}x{size[1]}: "
+            f"{error}; export another method or layer, or frames of other `shapes`"
+        ) from error
+
+
+def _as_openvino(
+    traced: dict[Size, TracedGraphs],
+) -> tuple[tuple[GraphEntries, ...], str, dict[str, bytes]]:
+    """Return the graphs, the name of the entry of their weights, and the entries."""
+    weights = SharedWeights()
+    entries: dict[str, bytes] = {}
+    backbones: dict[int, str] = {}
+    graphs = []
+    for (width, height), each in traced.items():
+        size = f"{width}x{height}"
+        model = each.backbone.model
+        if id(model) not in backbones:  # most are of one conversion
+            backbones[id(model)] = f"backbone-{size}.xml" if backbones else "backbone.xml"
+            entries[backbones[id(model)]] = weights.save(model)
+        head, maps = f"head-{size}.xml", f"maps-{size}.xml"
+        entries[head], entries[maps] = weights.save(each.head), weights.save(each.maps)
+        graphs.append(GraphEntries(width, height, backbones[id(model)], head, maps, each.backbone.precision))
+    entries[_WEIGHTS] = weights.content()
+    return tuple(graphs), _WEIGHTS, entries
+
+
+def _verify(file: ExportedFile, traced: dict[Size, TracedGraphs]) -> None:
+    """Run what was written.
+
+    Raises:
+        ModelError: if it computes something else than what it was made of.
+    """
+    announce("checking what was written")
+    record = file.description.record
+    for entries in file.description.graphs:
+        expected = traced[entries.size].compiled
+        found = load_graphs(file, entries, entries.precision)
+        if not _agree(found, expected, check_images(entries.height, entries.width, record.batch_size)):
+            raise ModelError(
+                f"what was written for inputs of {entries.width}x{entries.height} computes something else "
+                "than the network; nothing was kept"
+            )
+
+
+def _agree(found: CompiledGraphs, expected: CompiledGraphs, pixels: np.ndarray) -> bool:
+    ours, theirs = found.run(pixels), expected.run(pixels)
+    weights = np.zeros_like(theirs.scores)
+    weights[np.arange(len(weights)), theirs.scores.argmax(axis=1)] = 1
+    return close_to(ours.scores, theirs.scores, _TOLERANCE) and close_to(
+        found.maps(ours, weights), expected.maps(theirs, weights), _TOLERANCE
+    )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _cannot_write(path: Path, error: Exception) -> SinkError:
+    return SinkError(f"{str(path)!r} cannot be written: {getattr(error, 'strerror', None) or error}")

@@ -1,0 +1,167 @@
+"""Refuse names of models that no family knows, before anything slow is imported, and say what is meant."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePath
+
+from streamcam.errors import SourceNotFoundError, UnknownNameError, unknown_name
+from streamcam.models.published_names import (
+    CATALOGS,
+    PACKAGED,
+    Catalog,
+    is_timm_name,
+    timm_names,
+    torchvision_names,
+)
+
+FOLDER_PREFIX = "hf:"
+"""Prefix of folders of transformers."""
+
+_WEIGHTS_FILES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".tar")
+_NETWORK_FILES = (".onnx", ".xml", ".pt2", ".ts", ".jit", ".torchscript", ".explain")
+_OTHER_FILES = {
+    ".engine": "a TensorRT network",
+    ".h5": "a Keras network",
+    ".keras": "a Keras network",
+    ".tflite": "a TensorFlow Lite network",
+}
+_ON_HUB = re.compile(r"[\w.-]+/[\w.-]+")
+_OTHER_PREFIXES = {
+    "torchvision": "",
+    "huggingface": FOLDER_PREFIX,
+    "transformers": FOLDER_PREFIX,
+    "open_clip": "clip:",
+    "openclip": "clip:",
+}
+"""A word that people write before a colon, though it is no module of theirs → the prefix it stands for."""
+
+
+def check_name(name: str) -> None:
+    """Refuse the name of a model that no family can load; without torch, in a moment.
+
+    What remains may still be refused when it is loaded: your own function, files, and what a library names.
+
+    Raises:
+        UnknownNameError: if there is no such model.
+        SourceNotFoundError: if there is no such file or folder.
+    """
+    if name in PACKAGED or Path(name).is_file():
+        return
+    prefix, colon, own = name.partition(":")
+    if not colon:
+        if PurePath(name).suffix.lower() in _NETWORK_FILES:
+            raise SourceNotFoundError(f"there is no file {name!r}")
+        if name not in torchvision_names():
+            raise unknown_model(name)
+    elif f"{prefix}:" == FOLDER_PREFIX:
+        _check_folder(name, own)
+    elif f"{prefix}:" in CATALOGS:
+        _check_published(name, f"{prefix}:", own)
+    elif prefix in _OTHER_PREFIXES and not (Path(f"{prefix}.py").is_file() or Path(prefix).is_dir()):
+        meant = _OTHER_PREFIXES[prefix]
+        known = meant != FOLDER_PREFIX and _alike(own, meant)
+        raise UnknownNameError(f"unknown model {name!r}; write it as {known or meant + own}")
+
+
+def takes_clips(name: str) -> bool:
+    """Return whether a network is known by its name to look at several frames at once."""
+    prefix, colon, _ = name.partition(":")
+    return prefix + colon in CATALOGS and CATALOGS[prefix + colon].take_clips
+
+
+def _check_folder(name: str, folder: str) -> None:
+    if Path(folder).is_dir():
+        return
+    if _ON_HUB.fullmatch(folder):
+        raise SourceNotFoundError(f"no folder {folder!r}; {_from_hub(folder)}")
+    raise SourceNotFoundError(f"no folder {folder!r}; {name} is a folder as save_pretrained writes it")
+
+
+def _check_published(name: str, prefix: str, own: str) -> None:
+    names = CATALOGS[prefix].names()
+    if not names:  # the library is not installed, as whoever loads it says
+        return
+    if prefix == "timm:":  # which has weights of several names, and folders
+        if (own and Path(own).is_dir()) or is_timm_name(own.partition(".")[0]):
+            return
+    elif own in names:
+        return
+    if meant := _alike(own, prefix):
+        raise UnknownNameError(f"unknown model {name!r}; write it as {meant}")
+    hub = own.removeprefix("hf-hub:").removeprefix("hf_hub:")
+    if _ON_HUB.fullmatch(hub):
+        raise UnknownNameError(f"unknown model {name!r}; {_from_hub(hub)}")
+    known = [prefix + one for one in names]
+    listed_by = f"streamcam models {prefix}" if len(known) > 12 else None
+    raise unknown_name("model", name, known, listed_by=listed_by)
+
+
+def unknown_model(name: str) -> UnknownNameError:
+    """Build the error for a name without a prefix."""
+    ending = PurePath(name).suffix.lower()
+    if ending in _WEIGHTS_FILES:
+        stem = PurePath(name).stem
+        example = f"ultralytics:{stem}" if stem.lower().startswith("yolo") else "resnet50"
+        return UnknownNameError(
+            f"unknown model {name!r}; that is a file of weights: pass it with `weights`, and name the "
+            f"network that they belong to, as {example}"
+        )
+    if ending == ".explain":
+        return UnknownNameError(
+            f"{name!r} explains in the one way that was exported, and holds no network to load; open it with "
+            "streamcam.open_explainer, or name the network itself"
+        )
+    if ending in _OTHER_FILES:
+        return UnknownNameError(
+            f"unknown model {name!r}; that is {_OTHER_FILES[ending]}, and only those of PyTorch, ONNX and "
+            "OpenVINO can be explained: name a function that returns the original, as package.module:factory"
+        )
+    if meant := _alike(name):
+        return UnknownNameError(f"unknown model {name!r}; write it as {meant}")
+    if Path(name).is_dir():
+        return UnknownNameError(
+            f"unknown model {name!r}; that is a folder: write {FOLDER_PREFIX}{name} if transformers wrote it "
+            f"and timm:{name} if timm did"
+        )
+    if _ON_HUB.fullmatch(name):
+        return UnknownNameError(f"unknown model {name!r}; {_from_hub(name)}")
+    if ending and is_timm_name(name.partition(".")[0]):
+        return UnknownNameError(f"unknown model {name!r}; write it as timm:{name}")
+    known = [*PACKAGED, *torchvision_names()]
+    return unknown_name("model", name, known, listed_by="streamcam models")
+
+
+def _alike(own: str, prefix: str | None = None) -> str:
+    """Return the names that differ from one in nothing but case and punctuation, as ``a or b, with c``.
+
+    Args:
+        own: What somebody wrote, without a prefix.
+        prefix: That of the only family to look in; None for all.
+    """
+    tables = {"": Catalog(lambda: (*PACKAGED, *torchvision_names())), **CATALOGS}
+    exact, near = [], []
+    for family in tables if prefix is None else [prefix]:
+        for known in tables[family].names():
+            found = f"{family}{known}{tables[family].needs}"
+            if known == own:
+                exact.append(found)
+            elif _letters(known) == _letters(own):
+                near.append(found)
+    return " or ".join((exact or near)[:2])
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.lower())
+
+
+def _from_hub(name: str) -> str:
+    """Say how to use a network that is named as on Hugging Face's hub."""
+    owner, _, own = name.partition("/")
+    if owner == "timm" and own.partition(".")[0] in timm_names():
+        return f"write it as timm:{own}"
+    texts = ", with texts for `prompts`" if re.search(r"clip|siglip", own.lower()) else ""
+    return (
+        f"if Hugging Face's hub has a network of that name, put it on the disk (hf download {name} "
+        f"--local-dir {own}) and write {FOLDER_PREFIX}{own}{texts}"
+    )

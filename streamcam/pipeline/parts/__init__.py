@@ -1,0 +1,1 @@
+"""Long videos in parts that several workers explain at the same time."""

@@ -1,0 +1,250 @@
+"""One video explained in parts by the workers of a cluster: the output is that of a single explainer."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_ray import FakeRay
+from media_factory import make_clip
+from numpy.typing import NDArray
+from stage_fakes import FakeExplainer, explanation_of
+
+import streamcam
+from streamcam import RayCluster, RenderSettings, SourceSettings, TemporalSettings
+from streamcam.cluster import ray_cluster
+from streamcam.cluster.worker import RenderWorker
+from streamcam.errors import ClusterError, InvalidArgumentError, SourceError
+from streamcam.explanations import Explanation, Prediction
+from streamcam.frames import Frame
+from streamcam.media.images import planes_of
+from streamcam.pipeline.parts import plan, worker
+from streamcam.pipeline.results import RenderResult
+from streamcam.sources import Source, open_source
+from streamcam.temporal import Tracker
+
+FRAMES = 120
+CPU = {"CPU": 2.0}
+LABELS = ("dark", "bright", "gray")
+
+
+class RankingExplainer(FakeExplainer):
+    """Explains the class that is held over time: whether an image is dark or bright."""
+
+    model = types.SimpleNamespace(name="fake", weights="none", labels=LABELS, may_find_objects=False)
+
+    def explain_frames(
+        self, frames: list[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()
+    ) -> list[Explanation]:
+        assert tracker is not None
+        assert not context
+        self._before(frames[0].index)
+        light = np.array([planes_of(frame.image)[0].mean() / 255 for frame in frames], np.float32)
+        probabilities = np.stack([0.9 - light, light, np.full_like(light, 0.1)], axis=1)
+        ranking = tracker.rank(frames, probabilities, LABELS, 2, listed=2)
+        return [
+            dataclasses.replace(
+                explanation_of(frame.index),
+                heatmaps={best: np.full((2, 3), light[row], np.float32)},
+                targets=(Prediction(best, LABELS[best], float(probabilities[row, best])),),
+            )
+            for row, (frame, best) in enumerate(zip(frames, ranking[:, 0].tolist(), strict=True))
+        ]
+
+
+def paint_waves(index: int, planes: Sequence[NDArray[np.uint8]]) -> None:
+    """Fill an image with a gray that swings slowly around the middle, without cuts."""
+    planes[0][:] = round(114 + 24 * np.sin(index / 9))
+    planes[1][:] = planes[2][:] = 128
+
+
+@pytest.fixture
+def video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plan, "WARM_UP_S", 0.4)
+    return str(make_clip(Path("a.mp4"), frames=FRAMES, paint=paint_waves, b_frames=2))
+
+
+def start(
+    monkeypatch: pytest.MonkeyPatch, *machines: dict[str, float], is_lost: Callable[[str], bool] | None = None
+) -> FakeRay:
+    ray = FakeRay(*machines, is_lost=is_lost or (lambda _: False))
+    monkeypatch.setattr(ray_cluster, "load_ray", lambda: ray)
+    return ray
+
+
+def render(
+    video: str, output: str, make: Callable[[], Any] = RankingExplainer, **settings: Any
+) -> RenderResult:
+    return streamcam.render(
+        video,
+        f"{output}.mp4",
+        make,
+        settings=RenderSettings(sidecar=f"{output}.jsonl", **settings),
+        cluster=RayCluster("cluster:1", part_s=1.0),
+    )
+
+
+def check(video: str, output: str = "parts", **settings: Any) -> None:
+    """Compare an output with that of one explainer."""
+    settings["resume"] = False
+    streamcam.render(
+        video,
+        "alone.mp4",
+        RankingExplainer(),  # type: ignore[arg-type]
+        settings=RenderSettings(sidecar="alone.jsonl", **settings),
+    )
+    assert Path(f"{output}.jsonl").read_bytes() == Path("alone.jsonl").read_bytes()
+    ours, alone = (list(open_source(name)) for name in (f"{output}.mp4", "alone.mp4"))
+    assert len(ours) == len(alone)
+    for one, other in zip(ours, alone, strict=True):
+        assert one.pts == other.pts
+        for plane, same in zip(planes_of(one.image), planes_of(other.image), strict=True):
+            assert np.array_equal(plane, same)
+
+
+@pytest.fixture
+def tasks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int | None, bool]]:
+    """What workers are asked to explain: begin, end, and whether it is for the second time."""
+    asked: list[tuple[int, int | None, bool]] = []
+    explain = RenderWorker.explain_part
+
+    def note(self: RenderWorker, task: Any) -> Any:
+        asked.append((task.part.begin, task.part.end, task.state is not None))
+        return explain(self, task)
+
+    monkeypatch.setattr(RenderWorker, "explain_part", note)
+    return asked
+
+
+def test_parts_make_what_one_explainer_makes(
+    video: str, monkeypatch: pytest.MonkeyPatch, tasks: list[Any]
+) -> None:
+    ray = start(monkeypatch, CPU, CPU)
+    settings = {"temporal": TemporalSettings(mode="none", label_hold_s=0.1)}
+    result = render(video, "parts", **settings)
+    assert (result.frames, result.notes) == (FRAMES, ())
+    assert tasks == [(0, 26, False), (26, 52, False), (52, 78, False), (78, 104, False), (104, None, False)]
+    assert ray.killed == 2
+    check(video, **settings)
+
+
+def test_where_labels_differ_a_part_is_explained_again(
+    video: str, monkeypatch: pytest.MonkeyPatch, tasks: list[Any]
+) -> None:
+    start(monkeypatch, CPU)
+    settings = {"temporal": TemporalSettings(mode="none", label_hold_s=2.0)}
+    monkeypatch.setattr(plan, "_LABEL_HOLDS", 0)
+    result = render(video, "parts", **settings)
+    again = [task for task in tasks if task[2]]
+    assert again
+    assert all(begin % 2 == 0 for begin, _, _ in again)
+    (note,) = result.notes
+    assert note.endswith("frames were explained twice, where parts of the video meet")
+    check(video, **settings)
+
+
+@pytest.mark.parametrize("every", [2, 5])
+def test_skipped_frames(video: str, monkeypatch: pytest.MonkeyPatch, every: int) -> None:
+    start(monkeypatch, CPU, CPU)
+    settings = {"temporal": TemporalSettings(mode="none", label_hold_s=0.1, every=every)}
+    assert render(video, "parts", **settings).notes == ()
+    check(video, **settings)
+
+
+def test_a_part_of_the_video(video: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    start(monkeypatch, CPU, CPU)
+    settings = {"source": SourceSettings(start_s=0.5, end_s=4.0)}
+    render(video, "parts", **settings)
+    check(video, **settings)
+
+
+def test_images_that_seeking_changes_are_read_from_the_beginning(
+    video: str, monkeypatch: pytest.MonkeyPatch, tasks: list[Any]
+) -> None:
+    """As where a decoder needs more than a keyframe."""
+    start(monkeypatch, CPU)
+    make_clip(Path("b.mp4"), frames=FRAMES, b_frames=2)
+
+    def open_another(location: str, settings: SourceSettings) -> Source:
+        return open_source("b.mp4" if settings.start_s else location, settings)
+
+    monkeypatch.setattr(worker, "open_source", open_another)
+    result = render(video, "parts")
+    assert "explained twice" in result.notes[0]
+    # The first part that is not read from the beginning, 4 batches, and twice as many as before each time.
+    assert [task[:2] for task in tasks if task[2]][:3] == [(52, 60), (60, 76), (76, 78)]
+    check(video)
+
+
+def test_workers_that_read_other_images_than_here(video: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    start(monkeypatch, CPU)
+    make_clip(Path("b.mp4"), frames=FRAMES)
+    monkeypatch.setattr(worker, "open_source", lambda _location, settings: open_source("b.mp4", settings))
+    with pytest.raises(ClusterError, match="a worker reads frame 0 as another image than this machine"):
+        render(video, "parts")
+    assert not Path("parts.mp4").exists()
+
+
+def test_a_lost_worker_is_replaced(video: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = iter([False, True, False, True, True])
+    ray = start(monkeypatch, CPU, is_lost=lambda asked: asked == "explain_part" and next(losses, False))
+    render(video, "parts")
+    assert len(ray.workers) == 4
+    check(video)
+
+
+def test_what_is_explained_stays_when_a_part_is_given_up(
+    video: str, monkeypatch: pytest.MonkeyPatch, tasks: list[Any]
+) -> None:
+    calls = iter([False, False, True, True, True])
+    start(monkeypatch, CPU, is_lost=lambda asked: asked == "explain_part" and next(calls, False))
+    with pytest.raises(ClusterError, match=r"'a.mp4' was given up at frame 52, after 3 attempts: The worker"):
+        render(video, "parts", resume=True)
+    assert Path("parts.mp4.parts").is_dir()
+    tasks.clear()
+    result = render(video, "parts", resume=True, overwrite=True)
+    assert (result.frames, result.carried) == (FRAMES, 52)
+    assert [begin for begin, _, _ in tasks] == [52, 78, 104]
+    check(video)
+
+
+def test_errors_of_workers_are_those_of_the_render(video: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    start(monkeypatch, CPU)
+
+    def refuse(*_: object) -> None:
+        raise SourceError("'a.mp4' cannot be read: no disk")
+
+    monkeypatch.setattr(worker, "open_source", refuse)
+    with pytest.raises(SourceError, match="no disk"):
+        render(video, "parts")
+
+
+def test_a_render_that_ends_waits_for_no_part(video: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was drawn is kept, as without a cluster."""
+    ray = start(monkeypatch, CPU)
+    running: list[Any] = []
+    monkeypatch.setattr(ray, "wait", lambda answers, **_: (running[0].stop(), ([], answers))[1])
+    result = streamcam.render(
+        video,
+        "parts.mp4",
+        RankingExplainer,  # type: ignore[arg-type]
+        cluster=RayCluster("cluster:1", part_s=1.0),
+        on_start=running.append,
+    )
+    assert result.interrupted
+    assert result.frames == 2
+
+
+def test_what_is_no_file_stays_here(monkeypatch: pytest.MonkeyPatch, video: str) -> None:
+    start(monkeypatch, CPU)
+    with (
+        open_source(video) as source,
+        pytest.raises(InvalidArgumentError, match="standard input is not sent to a cluster"),
+    ):
+        streamcam.render(source, "parts.mp4", RankingExplainer, cluster=RayCluster("cluster:1"))  # type: ignore[arg-type]
