@@ -331,7 +331,9 @@ def _report(result: LiveResult, signals: SignalCount, *, quiet: bool) -> int:
         for recording in result.recordings:
             if recording.written:
                 left_out = f", {recording.dropped} left out" if recording.dropped else ""
-                say(f"recorded {click.format_filename(recording.path)}: {recording.written} frames{left_out}")
+                audio = ", with audio" if recording.has_audio else ""
+                name = click.format_filename(recording.path)
+                say(f"recorded {name}: {recording.written} frames{audio}{left_out}")
         for publication in result.publications:
             audio = "with audio" if publication.has_audio else "without audio"
             count = publication.reconnections

@@ -139,7 +139,8 @@ _MP4 = Container(
     has_set_clock=True,
     options=_INDEX_FIRST,
     recording_options={
-        **_FRAGMENTS,
+        # The head is delayed until it is known by how much an encoder of audio begins before the images.
+        "movflags": f"{_FRAGMENTS['movflags']}+delay_moov",
         "frag_duration": str(FRAGMENT_S * 1_000_000),
         "flush_packets": "1",
     },

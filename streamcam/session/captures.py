@@ -6,13 +6,15 @@ import contextlib
 import dataclasses
 import datetime
 import itertools
+import threading
 import time
+from collections import deque
 from fractions import Fraction
 from pathlib import Path
 
 from streamcam.errors import SinkError, StreamcamError
 from streamcam.explanations import RenderedFrame
-from streamcam.frames import Frame
+from streamcam.frames import AudioBlock, Frame
 from streamcam.session.compositor import Compositor
 from streamcam.session.events import (
     ImageRequested,
@@ -26,12 +28,16 @@ from streamcam.session.events import (
     ToggleRecording,
 )
 from streamcam.session.outputs import PATIENCE_S, Emit, LiveFrame, Output, QueueWorker, describe
+from streamcam.session.waiting_audio import WaitingAudio
 from streamcam.sinks import Recording, check_recording, open_image_sink
 
 _WAITING_FRAMES = 15
 """Frames that may wait for a recording's encoder: half a second of a camera's."""
 
 _WAITING_IMAGES = 4
+
+_RECENT_BLOCKS = 64
+"""Blocks of audio that a recording begins with, if they are of its first frames: about a second."""
 
 
 class FileNames:
@@ -63,18 +69,21 @@ class FileNames:
 class Recorder:
     """One recording: draws and encodes in a thread of its own, and leaves out what it cannot keep up with."""
 
-    def __init__(self, path: Path, rate: Fraction | None, emit: Emit) -> None:
+    def __init__(self, path: Path, rate: Fraction | None, emit: Emit, *, has_audio: bool = False) -> None:
         """Start the thread.
 
         Args:
             path: Checked with `streamcam.sinks.check_recording`.
             rate: Frames per second, as far as known.
             emit: Reports the end of the recording, and why it failed.
+            has_audio: Whether audio comes with the frames.
         """
         self.path = path
         self.has_failed = False
+        self._has_audio = has_audio
+        self._audio = WaitingAudio()
         self._emit = emit
-        self._sink = Recording(path, rate=rate)
+        self._sink = Recording(path, rate=rate, has_audio=has_audio)
         self._compositor = Compositor()
         self._worker: QueueWorker[LiveFrame] = QueueWorker(
             "recorder",
@@ -103,6 +112,11 @@ class Recorder:
         """Record a frame, without waiting."""
         self._worker.put(live_frame)
 
+    def hear(self, block: AudioBlock) -> None:
+        """Record audio along with the frames of its time, without waiting; from any thread."""
+        if self._has_audio:
+            self._audio.add(block)
+
     def stop(self) -> None:
         """Let the recording be finished, without waiting."""
         self._worker.stop()
@@ -113,7 +127,7 @@ class Recorder:
             self.has_failed = True
             problem = f"{str(self.path)!r} was not finished: its disk does not answer"
             self._emit(OutputFailed(problem, self.path))
-            self._emit(RecordingFinished(self.path, self.written, self.dropped))
+            self._emit(self._end())
 
     def _write(self, live_frame: LiveFrame) -> None:
         frame = live_frame.frame
@@ -121,10 +135,15 @@ class Recorder:
         settings = dataclasses.replace(live_frame.state.view.overlay, layout="overlay")
         image = self._compositor.compose(frame, live_frame.heat, settings)
         self._sink.write(RenderedFrame(image, frame.pts, frame.time_base, live_frame.heat))
+        for block in self._audio.take_until(frame.time_s):
+            self._sink.write_audio(block)
 
     def _finish(self) -> None:
         self._sink.finish()
-        self._emit(RecordingFinished(self.path, self.written, self.dropped))
+        self._emit(self._end())
+
+    def _end(self) -> RecordingFinished:
+        return RecordingFinished(self.path, self.written, self.dropped, self._has_audio)
 
     def _fail(self, error: BaseException) -> None:
         self.has_failed = True
@@ -133,13 +152,14 @@ class Recorder:
         is_known = isinstance(error, StreamcamError)
         problem = str(error) if is_known else f"{str(self.path)!r} was given up ({_with_type(error)})"
         self._emit(OutputFailed(problem, self.path))
-        self._emit(RecordingFinished(self.path, self.written, self.dropped))
+        self._emit(self._end())
 
 
 class Recordings(Output):
     """Recordings of a session, one at a time: from the beginning, or when asked for."""
 
     may_block = False  # every recording has a thread of its own
+    hears = True
 
     def __init__(self, folder: Path = Path(), *, record: Path | None = None, name: str = "") -> None:
         """Describe where recordings go.
@@ -157,6 +177,8 @@ class Recordings(Output):
         self._recorders: list[Recorder] = []
         self._past_recorded = self._past_dropped = 0
         self._last: Frame | None = None
+        self._recent: deque[AudioBlock] = deque(maxlen=_RECENT_BLOCKS)
+        self._hearing = threading.Lock()
         self._emit: Emit = lambda _event: None
 
     def start(self, emit: Emit) -> None:
@@ -169,14 +191,26 @@ class Recordings(Output):
         if self._first is not None:
             self._next = (check_recording(self._first, overwrite=True), False)
 
+    def hear(self, block: AudioBlock) -> None:
+        """Record audio, or keep it for a moment: frames come here later than it does."""
+        with self._hearing:
+            self._recent.append(block)
+            if self._active is not None:
+                self._active.hear(block)
+
     def write(self, live_frame: LiveFrame) -> None:
         """Record a frame, if there is a recording and the frame is not in it yet."""
         frame = live_frame.frame
         if self._next is not None:
             (path, announced), self._next = self._next, None
             self._release_ended()
-            self._active = Recorder(path, live_frame.state.rate, self._emit)
-            self._recorders.append(self._active)
+            state = live_frame.state
+            recorder = Recorder(path, state.rate, self._emit, has_audio=state.has_audio)
+            self._recorders.append(recorder)
+            with self._hearing:
+                for block in self._recent:
+                    recorder.hear(block)
+                self._active = recorder
             self._emit(RecordingStarted(path, frame.time_s, announced))
             self._last = None
         if self._active is not None and frame is not self._last:

@@ -115,6 +115,8 @@ class RecordingFinished:
     """Frames written."""
     dropped: int
     """Frames left out because the encoder or the disk was too slow."""
+    has_audio: bool = False
+    """Whether the source's audio was recorded with them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

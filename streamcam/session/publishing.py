@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
 from fractions import Fraction
 
@@ -14,6 +13,7 @@ from streamcam.media.urls import redact
 from streamcam.session.compositor import Compositor
 from streamcam.session.events import OutputFailed, OutputReady, PublicationEnded
 from streamcam.session.outputs import Emit, LiveFrame, Output
+from streamcam.session.waiting_audio import WaitingAudio
 from streamcam.sinks import Publication
 
 _FIRST_DELAY_S = 0.5
@@ -21,9 +21,6 @@ _LONGEST_DELAY_S = 10.0
 
 _STEADY_S = 5.0
 """A connection that held this long is taken for a good one: the next pause is short again."""
-
-_MOST_BLOCKS = 512
-"""How many blocks of audio may wait for a slow connection: about ten seconds."""
 
 Publish = Callable[[str, Fraction | None, bool], Publication]
 
@@ -62,7 +59,7 @@ class Publishing(Output):
         self._emit: Emit = lambda _event: None
         self._compositor = Compositor()
         self._sink: Publication | None = None
-        self._audio: deque[AudioBlock] = deque(maxlen=_MOST_BLOCKS)
+        self._audio = WaitingAudio()
         self._last_pts: int | None = None
         self._connected_s = self._retry_s = 0.0
         self._delay_s = _FIRST_DELAY_S
@@ -77,7 +74,7 @@ class Publishing(Output):
 
     def hear(self, block: AudioBlock) -> None:
         """Keep audio until it is sent; the oldest is dropped where nothing can be."""
-        self._audio.append(block)
+        self._audio.add(block)
 
     def write(self, live_frame: LiveFrame) -> None:
         """Send a frame, unless it was sent already or the next attempt to connect is not due."""
@@ -91,7 +88,9 @@ class Publishing(Output):
                 self._connected_s = now_s
             image = self._compositor.compose_live(live_frame)
             self._sink.write(RenderedFrame(image, frame.pts, frame.time_base, live_frame.heat))
-            self._send_audio(self._sink, frame.time_s)
+            for block in self._audio.take_until(frame.time_s):
+                self._sink.write_audio(block)
+                self._had_audio = True
         except SinkError as error:
             self._lose(error)
             return
@@ -122,12 +121,6 @@ class Publishing(Output):
             self._emit(PublicationEnded(name, self._sent, self._had_audio, self._returns))
         elif self._problem:
             self._emit(OutputFailed(self._problem))
-
-    def _send_audio(self, sink: Publication, until_s: float) -> None:
-        """Send the audio up to a time; what the reader adds meanwhile is later."""
-        while self._audio and self._audio[0].time_s <= until_s:
-            sink.write_audio(self._audio.popleft())
-            self._had_audio = True
 
     def _lose(self, error: SinkError) -> None:
         """Hang up, and say so once."""

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from streamcam.errors import SourceError, StreamcamError
-from streamcam.frames import AudioBlock, Frame
+from streamcam.frames import Frame
 from streamcam.pipeline.channel import ChannelClosedError
 from streamcam.session.command_sources import CommandSource, KeyPress
 from streamcam.session.dispatch import press_key, run_command
@@ -95,9 +95,9 @@ class LiveSession:
         self._settings = settings or LiveSettings()
         self._streams = [RunningStream(*each, self._settings) for each in enumerate(streams)]
         self._outputs = [OutputWorker(output) if output.may_block else output for output in outputs]
-        self._listeners = [output for output in self._outputs if output.hears]
-        if self._listeners and len(streams) == 1:  # nobody understands several at once
-            streams[0].source.on_audio = self._hand_audio
+        shared = self._outputs if len(streams) == 1 else ()  # nobody understands several at once
+        for stream in self._streams:
+            stream.hand_audio_to([*shared, *stream.outputs])
         given = [output for output in outputs if isinstance(output, CommandSource)]
         self._command_sources: list[CommandSource] = [*given, *commands]
         if self._settings.idle_s is not None:
@@ -336,11 +336,6 @@ class LiveSession:
             why = f" ({'; '.join(notices)})" if notices else ""
             names = ", ".join(repr(stream.name) for stream in state.streams)
             raise SourceError(f"no frame from {names} for {limit_s:g} s; giving up{why}")
-
-    def _hand_audio(self, block: AudioBlock) -> None:
-        """Hand audio to the outputs that take it; in the reader's thread."""
-        for output in self._listeners:
-            output.hear(block)
 
     def _offer(self) -> None:
         """Hand what is new to all outputs."""

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from streamcam.explanations import BLANK_MAPS, EMPTY_MAPS, StabilizedFrame
-from streamcam.frames import Frame
+from streamcam.frames import AudioBlock, Frame
 from streamcam.session.events import Event, FrameShown, MapEmpty
 from streamcam.session.heat import LiveHeat
 from streamcam.session.outputs import Emit, LiveFrame, Output, Tile
@@ -76,6 +76,17 @@ class RunningStream:
         self._shown: Frame | None = None
         self._is_cleared = False
         self._announced: set[str] = set()
+
+    def hand_audio_to(self, outputs: Sequence[Output]) -> None:
+        """Let the source hand its audio to those outputs that take it; where none does, it is not decoded."""
+        listeners = [output for output in outputs if output.hears]
+
+        def hand_over(block: AudioBlock) -> None:  # in the reader's thread
+            for output in listeners:
+                output.hear(block)
+
+        if listeners:
+            self.source.on_audio = hand_over
 
     def start(self, emit: Emit) -> None:
         """Start its outputs."""

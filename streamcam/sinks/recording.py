@@ -14,6 +14,7 @@ from av.error import FFmpegError
 
 from streamcam.errors import InvalidArgumentError, SinkError, map_errors
 from streamcam.explanations import RenderedFrame
+from streamcam.frames import AudioBlock
 from streamcam.media.containers import CONTAINERS
 from streamcam.sinks.base import Sink
 from streamcam.sinks.live_video import LiveTarget, LiveVideo, choose_live_encoding
@@ -43,16 +44,17 @@ class Recording(Sink):
     is scaled to it.
     """
 
-    def __init__(self, path: Path, *, rate: Fraction | None = None) -> None:
+    def __init__(self, path: Path, *, rate: Fraction | None = None, has_audio: bool = False) -> None:
         """Prepare a recording. The file is made when the first frame is written.
 
         Args:
             path: The file to make, checked with `check_recording`.
             rate: Frames per second, as far as known; the timing does not depend on it.
+            has_audio: Whether audio comes with the images.
         """
         self.path = path
         self.written = 0
-        self._rate = rate
+        self._rate, self._has_audio = rate, has_audio
         self._video: LiveVideo | None = None
         self._is_open = True
 
@@ -64,13 +66,21 @@ class Recording(Sink):
         """
         if not self._is_open:
             raise SinkError(f"{str(self.path)!r} is closed already")
-        with map_errors(
-            FFmpegError, OSError, to=lambda error: sink_error(self.path, "cannot be written", error)
-        ):
+        with self._mapped_errors():
             if self._video is None:
                 self._video = self._begin(frame)
             self._video.write(frame)
         self.written += 1
+
+    def write_audio(self, block: AudioBlock) -> None:
+        """Encode audio; what comes before the first frame is left out.
+
+        Raises:
+            SinkError: if the encoder or the disk refuses.
+        """
+        if self._video is not None:
+            with self._mapped_errors():
+                self._video.write_audio(block)
 
     def finish(self, *, cut_short: bool = False) -> None:  # noqa: ARG002 - live, every end is one
         """Flush the encoder, and close the file.
@@ -99,8 +109,12 @@ class Recording(Sink):
         encoding = choose_live_encoding(self.path)
         kind = encoding.container
         url = f"file:{self.path.absolute()}"
-        return LiveVideo(
-            LiveTarget(url, kind.muxer, encoding, kind.recording_options or {}), frame, self._rate
+        target = LiveTarget(url, kind.muxer, encoding, kind.recording_options or {}, audio=kind.audio)
+        return LiveVideo(target, frame, self._rate, has_audio=self._has_audio)
+
+    def _mapped_errors(self) -> contextlib.AbstractContextManager[None]:
+        return map_errors(
+            FFmpegError, OSError, to=lambda error: sink_error(self.path, "cannot be written", error)
         )
 
     def _release(self) -> LiveVideo | None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
-from live_fakes import live_frame
-from media_factory import frame_times_of
+from live_fakes import FakeExplainers, HastyStop, live_frame
+from media_factory import Audio, frame_times_of, make_clip
 from stage_fakes import LIMIT_S, expect
+from waveforms import delay_of, waveform_of
 
 from streamcam.errors import SinkError
 from streamcam.overlay import OverlaySettings
@@ -29,9 +33,13 @@ from streamcam.session.events import (
     ToggleFullScreen,
     ToggleRecording,
 )
+from streamcam.session.live import open_session
 from streamcam.session.outputs import LiveFrame
+from streamcam.session.settings import LiveSettings
 from streamcam.session.state import ExplainRequest, LiveState, StreamState, View
 from streamcam.sinks import Recording
+from streamcam.sources import open_source
+from streamcam.sources.paced import PacedSource
 
 STATE = LiveState(
     (StreamState("camera 0", rate=Fraction(25)),), ExplainRequest("fake"), View(OverlaySettings(labels=False))
@@ -84,6 +92,47 @@ def test_a_recording_holds_every_frame_once(tmp_path: Path) -> None:
     assert events.of(RecordingFinished) == [RecordingFinished(started.path, 3, 0)]
     assert frame_times_of(stopped.path) == pytest.approx([0, 1 / 25, 2 / 25], abs=1e-3)
     assert recordings.counts() == {"recorded": 3, "recording_dropped": 0}
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_recording_has_the_audio_of_its_images(tmp_path: Path, suffix: str) -> None:
+    clip = make_clip(tmp_path / "clip.mp4", frames=75, audio=[Audio("aac", duration_s=3.0, rate=44100)])
+    source = PacedSource(open_source(clip), audio=clip, clock=lambda: 0.0)
+    source.stop_flag = HastyStop()
+    events, recordings = Events(), Recordings(record=tmp_path / f"out{suffix}")
+    recordings.start(events)
+    source.on_audio = recordings.hear
+    state = STATE.with_stream(0, has_audio=True)
+    for index, frame in enumerate(source):
+        count = index - 24
+        if count < 1:  # it is recorded from its second second on
+            continue
+        recordings.write(LiveFrame(frame, None, state))
+        ends_s = time.monotonic() + LIMIT_S
+        while recordings.counts()["recorded"] < count:  # none is left out
+            assert time.monotonic() < ends_s
+            time.sleep(0.001)
+    recordings.close()
+    (finished,) = events.of(RecordingFinished)
+    assert finished == RecordingFinished(tmp_path / f"out{suffix}", 50, 0, has_audio=True)
+    played = waveform_of(tmp_path / f"out{suffix}")
+    given = np.roll(waveform_of(clip), -48000)
+    loud = slice(9600, int(1.4 * 48000))
+    assert abs(delay_of(played[loud], given[loud])) < 240  # 5 ms
+    assert np.corrcoef(played[loud], given[loud])[0, 1] > 0.9
+
+
+def test_each_stream_of_several_is_recorded_with_its_own_audio(tmp_path: Path) -> None:
+    loud = make_clip(tmp_path / "loud.mp4", frames=25, audio=[Audio("aac", duration_s=1.0)])
+    mute = make_clip(tmp_path / "mute.mp4", frames=25)
+    settings = LiveSettings(display="none", record=tmp_path / "out.mp4")
+    result = open_session([loud, mute], FakeExplainers(), settings=settings).run()  # type: ignore[arg-type]
+    has_audio = {recording.path.name: recording.has_audio for recording in result.recordings}
+    assert has_audio == {"out-loud.mp4": True, "out-mute.mp4": False}
+    with av.open(str(tmp_path / "out-loud.mp4")) as played:
+        assert sum(frame.samples for frame in played.decode(audio=0)) / 48000 > 0.5
+    with av.open(str(tmp_path / "out-mute.mp4")) as played:
+        assert not played.streams.audio
 
 
 @pytest.mark.usefixtures("_no_garbage_collection")

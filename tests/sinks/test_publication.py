@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from live_fakes import HastyStop
 from media_factory import Audio, make_clip, make_image
 from stage_fakes import LIMIT_S, expect
 from waveforms import delay_of, waveform_of
@@ -21,16 +22,8 @@ from streamcam.frames import AudioBlock
 from streamcam.sinks import Publication, check_publication
 from streamcam.sinks import publication as publication_module
 from streamcam.sources import open_source
-from streamcam.sources.base import StopFlag
 from streamcam.sources.capture import TIME_BASE
 from streamcam.sources.paced import PacedSource
-
-
-class HastyStop(StopFlag):
-    """Waits for nothing."""
-
-    def wait(self, timeout_s: float) -> bool:  # noqa: ARG002
-        return self.is_set()
 
 
 def loud_audio(length_s: float) -> av.AudioFrame:

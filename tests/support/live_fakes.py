@@ -18,6 +18,7 @@ from streamcam.session.outputs import LiveFrame
 from streamcam.session.state import ExplainerFacts, ExplainRequest
 from streamcam.session.window import Display
 from streamcam.sources import Source
+from streamcam.sources.base import StopFlag
 from streamcam.sources.capture import TIME_BASE, Capture, CapturedImage, ReconnectingSource
 
 Step = CapturedImage | SourceError | None | Callable[[], object]
@@ -100,6 +101,13 @@ class NotedSource(ReconnectingSource):
             assert value is None or isinstance(value, str)
             self.notices.append(value)
             self._on_notice(value)
+
+
+class HastyStop(StopFlag):
+    """Waits for nothing."""
+
+    def wait(self, timeout_s: float) -> bool:  # noqa: ARG002
+        return self.is_set()
 
 
 class ScriptedLiveSource(Source):

@@ -120,6 +120,11 @@ class SplitNetwork:
         return available_cores() if self.head_parameters >= _LARGE_HEAD else 1
 
     @property
+    def backbone_in_torch(self) -> torch.nn.Module:
+        """The first half: float32 (N, C, H, W) → a tuple of features."""
+        return self._halves.backbone
+
+    @property
     def layout(self) -> Layout:
         """How the target layer's output lies on the image."""
         assert self._layer.layout is not None

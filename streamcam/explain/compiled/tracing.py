@@ -7,10 +7,11 @@ only if it computes what torch computes.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,6 +121,10 @@ class TracedGraphs:
     maps: openvino.Model
     """As for `CompiledGraphs`."""
     compiled: CompiledGraphs
+    steps: tuple[torch.jit.ScriptModule, torch.jit.ScriptModule]
+    """Head and maps before their conversion."""
+    inputs: tuple[torch.Tensor, ...]
+    """Inputs of the maps to try them with: weights of the classes, and features."""
 
 
 class TracingError(Exception):
@@ -149,12 +154,14 @@ def trace_graphs(explainer: Explainer, record: Record, size: Size) -> TracedGrap
         except BackendMismatchError:
             raise TracingError("OpenVINO computes the network differently from torch") from None
         features = [torch.from_numpy(values) for values in backbone.run(pixels, record.batch_size)]
-        head = _convert(_scores_of(split), [*features])
+        scores_of = _trace(_scores_of(split), features)
         with torch.no_grad():
             scores = split.answer(features)[1].scores.detach()
         weights = torch.zeros_like(scores)
         weights[torch.arange(len(weights)), scores.argmax(dim=1)] = 1
-        maps = _convert(_maps_of(explainer, split, (height, width)), [weights, *features])
+        maps_of = _trace(_maps_of(explainer, split, (height, width)), [weights, *features])
+        head = _convert(scores_of, features)
+        maps = _convert(maps_of, [weights, *features])
         graphs = CompiledGraphs(
             backbone,
             head,
@@ -165,7 +172,9 @@ def trace_graphs(explainer: Explainer, record: Record, size: Size) -> TracedGrap
         )
         if not _agrees(explainer, graphs, split, pixels):
             raise TracingError("the compiled explanation differs from torch's")
-    return TracedGraphs(backbone, entry, head, maps, graphs)
+    return TracedGraphs(
+        backbone, entry, head, maps, graphs, steps=(scores_of, maps_of), inputs=(weights, *features)
+    )
 
 
 def compile_graphs(
@@ -230,11 +239,19 @@ def _maps_of(explainer: Explainer, split: SplitNetwork, size: tuple[int, int]) -
         leaf, output = split.answer(features)
         inputs = {"activations": layout.fold(leaf.detach(), size)}
         if "gradients" in method.needs:
-            (gradients,) = torch.autograd.grad((output.scores * weights).sum(), leaf)
+            (gradients,) = torch.autograd.grad(output.scores, leaf, weights)
             inputs["gradients"] = layout.fold(gradients, size)
         return method.function(**{name: inputs[name] for name in method.needs}, **options).float()
 
     return maps
+
+
+@contextlib.contextmanager
+def _failing_to_trace() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # tracing runs the network's own Python, which can raise anything
+        raise TracingError(" ".join(str(error).split())[:300]) from error
 
 
 class _Graph(nn.Module):
@@ -250,21 +267,25 @@ class _Graph(nn.Module):
         return result
 
 
-def _convert(function: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor]) -> openvino.Model:
-    """Trace a function that may differentiate, and convert it for inputs of these shapes."""
+def _trace(function: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor]) -> torch.jit.ScriptModule:
+    """Trace a function that may differentiate, for inputs of these shapes."""
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    openvino = load_openvino()
     trace: Any = torch.jit.trace
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about torch.jit.trace, which the converter is built on
-        try:
-            graph = make_fx(function, decomposition_table=decompositions())(*inputs)
-            with torch.no_grad():
-                traced = trace(_Graph(graph), tuple(inputs), strict=False, check_trace=False)
-                model = openvino.convert_model(traced, example_input=tuple(inputs))
-        except Exception as error:  # tracing runs the network's own Python, which can raise anything
-            raise TracingError(" ".join(str(error).split())[:300]) from error
+    with warnings.catch_warnings(), _failing_to_trace():
+        warnings.simplefilter("ignore")  # about torch.jit.trace, which the converters are built on
+        graph = make_fx(function, decomposition_table=decompositions())(*inputs)
+        with torch.no_grad():
+            traced: torch.jit.ScriptModule = trace(
+                _Graph(graph), tuple(inputs), strict=False, check_trace=False
+            )
+    return traced
+
+
+def _convert(traced: torch.jit.ScriptModule, inputs: Sequence[torch.Tensor]) -> openvino.Model:
+    with warnings.catch_warnings(), _failing_to_trace(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        model = load_openvino().convert_model(traced, example_input=tuple(inputs))
     # The converter leaves out inputs without a use. Values are numbered, from the first input's 1 on, and an
     # input that is passed on has the numbers of both values.
     for port in model.inputs:

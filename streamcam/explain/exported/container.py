@@ -6,6 +6,7 @@ Its entries are not compressed, so a small file cannot grow when it is read.
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,9 @@ from streamcam.models.geometry import FITS, Size
 SUFFIX = ".explain"
 FORMATS = ("openvino", "onnx")
 """Formats of the graphs."""
+
+_FOR_ONNX = ("onnx", "onnxruntime")
+"""Packages that write graphs as ONNX, and run them."""
 
 _KIND = "streamcam explainer"
 _VERSION = 1
@@ -59,11 +63,15 @@ def check_export(path: str | Path, shapes: Sequence[Size], format: str) -> None:
 
     Raises:
         InvalidArgumentError: if something cannot be used.
+        ModelError: if a package is missing.
     """
     if not is_exported(path):
         raise InvalidArgumentError(f"{str(path)!r} does not end in {SUFFIX}; name it like net{SUFFIX}")
     if format not in FORMATS:
         raise unknown_name("format", format, FORMATS)
+    lacking = [name for name in _FOR_ONNX if importlib.util.find_spec(name) is None]
+    if format == "onnx" and lacking:
+        raise ModelError(f'ONNX needs {" and ".join(lacking)}: pip install "streamcam[onnx]"')
     for width, height in shapes:
         if width < 1 or height < 1:
             raise InvalidArgumentError(f"`shapes` are widths and heights of frames, not {width}:{height}")
@@ -114,6 +122,11 @@ class Description:
         sizes = ", ".join(f"{width}x{height}" for width, height in self.sizes)
         record = self.record
         return f"{record.model.name}, {self.method} of {record.target_layer}, for inputs of {sizes}"
+
+
+def input_names(count: int) -> list[str]:
+    """Return the names of the inputs of an ONNX graph of maps, in order; that of scores has no first one."""
+    return ["class_weights", *(f"features_{number}" for number in range(count - 1))]
 
 
 class ExportedFile:

@@ -13,7 +13,7 @@ from streamcam.errors import InvalidArgumentError, ModelError, unknown_name
 from streamcam.explain.backends.backbone import OpenVinoBackbone, describe_device
 from streamcam.explain.compiled.explainer import CompiledExplainer
 from streamcam.explain.compiled.graphs import CompiledGraphs
-from streamcam.explain.exported.container import ExportedFile, GraphEntries
+from streamcam.explain.exported.container import ExportedFile, GraphEntries, input_names
 from streamcam.explain.targets import TargetRequest, asks_for_objects
 from streamcam.models.geometry import FITS, Size
 from streamcam.models.openvino_runtime import available, core, load_openvino
@@ -137,15 +137,18 @@ def load_graphs(file: ExportedFile, entries: GraphEntries, precision: str) -> Co
     description = file.description
     record = description.record
     content = {name: file.read(name) for name in (entries.backbone, entries.head, entries.maps)}
-    weights = _tensor(file.read(description.weights)) if description.weights else None
+    weights = [_tensor(file.read(description.weights))] if description.weights else []
 
-    def read(name: str) -> openvino.Model:
-        return (
-            core().read_model(content[name]) if weights is None else core().read_model(content[name], weights)
-        )
+    def read(name: str, first_input: int = 0) -> openvino.Model:
+        graph = core().read_model(content[name], *weights)
+        if description.format == "onnx" and name != entries.backbone:
+            names = input_names(1 + len(graph.inputs))[first_input:]
+            for port in graph.inputs:
+                port.get_tensor().set_names({str(names.index(port.get_any_name()))})
+        return graph
 
     try:
-        head = read(entries.head)
+        head = read(entries.head, first_input=1)
         if list(head.outputs[0].shape) != [record.batch_size, len(record.model.labels)]:
             raise ModelError(f"{file.name!r} is damaged: its graphs have other classes than its labels")
         return CompiledGraphs(
@@ -156,7 +159,7 @@ def load_graphs(file: ExportedFile, entries: GraphEntries, precision: str) -> Co
             device=record.device,
             has_large_head=record.has_large_head,
         )
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+    except (RuntimeError, ValueError, IndexError) as error:
         if isinstance(error, ModelError):
             raise
         raise ModelError(

@@ -89,8 +89,16 @@ def export_explainer(
             f"{explainer.model.name} by {explainer.method!r} cannot be exported: {reason}; classifiers "
             "can be, by methods of one pass, as gradcam, with `device='cpu'`"
         )
+    if format == "onnx" and explainer.precision != "fp32":
+        explainer = explainer.variant(precision="fp32")
     traced = {size: _trace(explainer, record, size) for size in _sizes(record, shapes)}
-    graphs, weights, entries = _as_openvino(traced)
+    if format == "onnx":
+        from streamcam.explain.exported.onnx_graphs import as_onnx
+
+        weights = ""
+        graphs, entries = as_onnx(explainer, traced, record.batch_size)
+    else:
+        graphs, weights, entries = _as_openvino(traced)
     description = Description(
         record=dataclasses.replace(record, layers=(record.target_layer,), methods=(record.method,)),
         method=explainer.settings["method"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from typing import Any
 
 import av
 import numpy as np
+import onnxruntime
 import pytest
 from color_networks import BOX, RED, SIZE, Colors, by_object, save_thing
 from media_factory import make_clip
@@ -33,7 +35,7 @@ from streamcam.explain import Explainer
 from streamcam.explain.compiled.explainer import CompiledExplainer
 from streamcam.explain.compiled.loading import load_explainer
 from streamcam.explain.compiled.tracing import record_of, trace_graphs
-from streamcam.explain.exported import writing
+from streamcam.explain.exported import onnx_graphs, writing
 from streamcam.explain.exported.opening import open_explainer
 from streamcam.explain.exported.writing import export_explainer
 from streamcam.frames import FloatArray
@@ -111,13 +113,19 @@ def test_predictions_and_labels_are_the_networks(exported: Path, picture: Path) 
 
 
 @pytest.mark.parametrize(
-    ("method", "signed"), [("gradcam", True), ("hirescam", False), ("layercam", False), ("gradcam++", False)]
+    ("method", "signed", "form"),
+    [
+        ("gradcam", True, "openvino"),
+        ("gradcam++", False, "openvino"),
+        ("layercam", False, "onnx"),
+        ("hirescam", False, "onnx"),
+    ],
 )
-def test_maps_of_every_shape_are_torchs(tmp_path: Path, method: str, signed: bool) -> None:
+def test_maps_of_every_shape_are_torchs(tmp_path: Path, method: str, signed: bool, form: str) -> None:
     model = load_model("small_networks:Residual", weights="none", labels=["a", "b", "c"], input_size=64)
     network = explainer_of(model, method=method, target_layer="last", signed=signed, fit="full", classes=[1])
     path = tmp_path / "net.explain"
-    description = export_explainer(network, path, shapes=[(16, 9), (3, 4)])
+    description = export_explainer(network, path, shapes=[(16, 9), (3, 4)], format=form)
     assert description.sizes == [(128, 64), (64, 96), (64, 64)]
     opened = open_explainer(path, classes=[1])
     random = np.random.default_rng(0)
@@ -370,6 +378,63 @@ def test_nothing_is_written_that_computes_something_else(
     with pytest.raises(ModelError, match="computes something else than the network; nothing was kept"):
         export_explainer(explainer_of(by_object()), tmp_path / "net.explain")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_onnx_graphs_run_in_onnxruntime_by_themselves(tmp_path: Path, picture: Path) -> None:
+    network = explainer_of(by_object(), classes=["thing"])
+    path = tmp_path / "net.explain"
+    export_explainer(network, path, format="onnx")
+    with zipfile.ZipFile(path) as archive:
+        backbone, head, maps = (
+            onnxruntime.InferenceSession(archive.read(f"{name}.onnx"), providers=["CPUExecutionProvider"])
+            for name in ("backbone", "head-64x48", "maps-64x48")
+        )
+    features = backbone.run(None, {"images": network.preprocess(str(picture)).numpy()})
+    (scores,) = head.run(None, {"features_0": features[0]})
+    classes = np.array([[1, 0]], np.float32)
+    (values,) = maps.run(None, {"class_weights": classes, "features_0": features[0]})
+    expected = map_of(network, picture)
+    np.testing.assert_allclose(values[0], expected, atol=1e-4 * expected.max())
+    (explanation,) = network.explain(str(picture))
+    assert 1 / (1 + np.exp(scores[0, 1] - scores[0, 0])) == pytest.approx(
+        explanation.predictions[0].probability, abs=1e-5
+    )
+    opened = map_of(open_explainer(path), picture)
+    np.testing.assert_allclose(opened, expected, atol=1e-4 * expected.max())
+
+
+def test_onnx_that_computes_something_else_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = onnx_graphs._write
+
+    def twice(module: nn.Module, *given: Any, **options: Any) -> bytes:
+        return write(Doubled(module), *given, **options)
+
+    monkeypatch.setattr(onnx_graphs, "_write", twice)
+    with pytest.raises(ModelError, match="onnxruntime computes something else than torch"):
+        export_explainer(explainer_of(by_object()), tmp_path / "net.explain", format="onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_packages_for_onnx_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else find(name)
+    )
+    with pytest.raises(ModelError, match=r'ONNX needs onnxruntime: pip install "streamcam\[onnx\]"'):
+        export_explainer(explainer_of(by_object()), tmp_path / "net.explain", format="onnx")
+
+
+class Doubled(nn.Module):
+    """Twice what a network gives."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *inputs: Any) -> Any:
+        return tuple(2 * output for output in self.network(*inputs))
 
 
 class Sizes(Colors):
