@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from streamcam.pipeline.settings import RenderSettings
     from streamcam.pipeline.stream import stream
     from streamcam.session.live import live
+    from streamcam.session.prepare import Preparation, prepare
     from streamcam.session.settings import LiveSettings, StreamSettings
     from streamcam.sinks import open_sink
     from streamcam.sources import SourceSettings, open_source
@@ -89,6 +90,8 @@ _HOMES = {
     "compare": "streamcam.pipeline.compare",
     "LocalizationSettings": "streamcam.localization",
     "live": "streamcam.session.live",
+    "Preparation": "streamcam.session.prepare",
+    "prepare": "streamcam.session.prepare",
     "LiveSettings": "streamcam.session.settings",
     "StreamSettings": "streamcam.session.settings",
     "open_sink": "streamcam.sinks",
@@ -125,6 +128,7 @@ __all__ = [
     "Overlay",
     "OverlaySettings",
     "Prediction",
+    "Preparation",
     "RayCluster",
     "Region",
     "RenderManyResult",
@@ -148,6 +152,7 @@ __all__ = [
     "open_sink",
     "open_source",
     "plan_render",
+    "prepare",
     "render",
     "render_many",
     "restyle",

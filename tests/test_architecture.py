@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "panes": {"errors"},
     "explanations": {"errors", "frames"},
     "media": {"errors", "frames"},
-    "evidence": {"errors", "frames", "explanations"},
+    "evidence": {"errors", "lazy_names", "frames", "explanations"},
     "sources": BASE,
     "models": BASE,
     "temporal": BASE,

@@ -27,6 +27,18 @@ def loaded_by(program: str) -> set[str]:
     return set(HEAVY) & set(child.stdout.split())
 
 
+def test_renders_and_live_sessions_load_only_what_all_of_them_need() -> None:
+    """Each of these takes a tenth of a second or more, and megabytes."""
+    program = """
+import sys, streamcam.cli.main
+import streamcam.pipeline.jobs, streamcam.pipeline.render, streamcam.session.live
+import streamcam.explain.compiled.explainer, streamcam.explain.compiled.loading
+print(*{"h5py", "torch", "aiohttp", "fontTools"} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 def test_importing_it_loads_nothing_heavy() -> None:
     assert loaded_by("import streamcam; dir(streamcam); streamcam.__version__") == set()
 

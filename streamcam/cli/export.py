@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +14,14 @@ from streamcam.cli.loading import load_explainers
 from streamcam.cli.options import (
     debug_option,
     exported_explainer_options,
-    exported_model_options,
+    named_model_options,
     option,
+    shape_option,
 )
 from streamcam.cli.options.values import read_model
 from streamcam.cli.outcome import human_size
 from streamcam.cli.output import say
 from streamcam.cli.progress import ProgressLine, showing_activities
-
-_SHAPE = re.compile(r"(\d{1,6})[:x](\d{1,6})")
-
-
-def _read_shapes(
-    _context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]
-) -> list[tuple[int, int]]:
-    shapes = []
-    for text in texts:
-        match = _SHAPE.fullmatch(text.strip().lower())
-        if match is None or not int(match[1]) or not int(match[2]):
-            raise click.BadParameter(f"{text!r} is no shape of frames; write 16:9 or 640x480")
-        shapes.append((int(match[1]), int(match[2])))
-    return shapes
 
 
 @click.command("export", short_help="Write a network for machines without PyTorch.")
@@ -44,22 +30,14 @@ def _read_shapes(
 )
 @option("-o", "--output", required=True, metavar="FILE.explain", help="The file to write.")
 @option("--overwrite", is_flag=True, help="Replace an existing file.")
-@option(
-    "--shape",
-    "shapes",
-    multiple=True,
-    callback=_read_shapes,
-    metavar="W:H",
-    help="A shape of frames to explain, as 16:9 or 640x480, for --fit full. Repeat it. "
-    "[default: 16:9, 4:3, 1:1, 3:4 and 9:16]",
-)
+@shape_option
 @option(
     "--format",
     default_of="export_explainer",
     metavar="NAME",
     help="Format of the graphs in it: openvino, or onnx, which other programs run too.",
 )
-@exported_model_options
+@named_model_options
 @exported_explainer_options
 @option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
 @debug_option
@@ -92,7 +70,8 @@ def export_command(
     with ProgressLine(quiet=quiet) as line:
         settings = {**explainer, "device": "cpu", "reference": None}
         (chosen,) = load_explainers({**model, "name": model_name}, settings, line)
-        from streamcam.explain.exported.writing import SHAPES, export_explainer
+        from streamcam.explain.exported.writing import export_explainer
+        from streamcam.models.geometry import SHAPES
 
         with showing_activities(line.begin):
             description = export_explainer(

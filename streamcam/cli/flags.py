@@ -98,6 +98,7 @@ FLAGS: dict[str, str] = {
     "smoothing_s": "--smoothing",
     "start_s": "--start",
     "statistics": "--stats",
+    "streams": "--streams",
     "std": "--std",
     "target_layer": "--target-layer",
     "trust_pickle": "--trust-pickle",

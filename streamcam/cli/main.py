@@ -25,6 +25,7 @@ from streamcam.cli.methods import methods_command
 from streamcam.cli.models import models_command
 from streamcam.cli.options import debug_option
 from streamcam.cli.output import is_terminal, mute, say
+from streamcam.cli.prepare import prepare_command
 from streamcam.cli.render import render_command
 from streamcam.cli.report import report_command
 from streamcam.cli.restyle import restyle_command
@@ -48,6 +49,7 @@ cli.add_command(compare_command)
 cli.add_command(restyle_command)
 cli.add_command(report_command)
 cli.add_command(live_command)
+cli.add_command(prepare_command)
 cli.add_command(audit_command)
 cli.add_command(maximize_command)
 cli.add_command(evaluate_command)

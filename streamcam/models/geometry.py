@@ -21,6 +21,9 @@ MAX_ASPECT = 4
 Size = tuple[int, int]
 """(width, height) in pixels."""
 
+SHAPES: tuple[Size, ...] = ((16, 9), (4, 3), (1, 1), (3, 4), (9, 16))
+"""Usual shapes of frames, (width, height)."""
+
 
 class InputSize(Protocol):
     """Size of a network's input; `streamcam.InputSpec` is one."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from streamcam.errors import InvalidArgumentError, SourceError
-from streamcam.evidence import Evidence
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
 from streamcam.temporal import Tracker
+
+if TYPE_CHECKING:
+    from streamcam.evidence import Evidence
 
 _FRAMES_AT_ONCE = 4
 

@@ -214,7 +214,10 @@ def build_from_model(
             chosen |= first_frames.settings
         if isinstance(model, Mapping):
             from streamcam.explain.compiled.loading import load_explainer
+            from streamcam.explain.exported.container import is_exported
 
+            if is_exported(model.get("name")):
+                del chosen["batch_size"]  # settled when it was exported
             return load_explainer(model, chosen, network)
         from streamcam.explain import Explainer
 

@@ -10,13 +10,13 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import PIL.Image
 
 from streamcam.errors import SinkError, map_errors
-from streamcam.evidence import EvidenceWriter, TableEncoder, describe_input
+from streamcam.evidence import TableEncoder, describe_input
 from streamcam.evidence.format import FRAMES_AT_ONCE, TABLES
 from streamcam.explanations import Explanation, HeatBox, RenderedFrame, is_value_alone
 from streamcam.frames import Region, SourceInfo
@@ -24,6 +24,9 @@ from streamcam.media.images import Image
 from streamcam.media.scaling import Resampler
 from streamcam.sinks.base import Sink
 from streamcam.sinks.part_file import begin, check_part, commit, discard, part_path, sink_error
+
+if TYPE_CHECKING:
+    from streamcam.evidence import EvidenceWriter
 
 THUMBNAIL_SIDE = 192
 """A thumbnail's longer side in pixels."""
@@ -206,6 +209,8 @@ class EvidenceSink(Sink):
         shown = itertools.chain.from_iterable(row.explanation.predictions for row in rows)
         with self._refusals("cannot be written"):
             if self._writer is None:
+                from streamcam.evidence import EvidenceWriter  # HDF5, which most renders do not need
+
                 self._writer = EvidenceWriter(part_path(self._path), self._header, self._labels)
             self._writer.append(tables, are_values=any(is_value_alone(one) for one in shown))
 

@@ -20,6 +20,7 @@ from streamcam.cli.options.values import (
     read_numbers,
     read_place,
     read_rank,
+    read_shapes,
 )
 
 _own_model_options = combine(
@@ -191,6 +192,15 @@ _batch_option = option(
     help="Frames per batch; auto chooses by device and memory.",
 )
 
+_target_layer_option = option(
+    "--target-layer",
+    default_of="Explainer",
+    show_default=False,
+    metavar="NAME",
+    help="The layer to explain, or several (layer3+layer4); streamcam layers MODEL lists them. "
+    "[default: the last one with a spatial grid]",
+)
+
 _method_options = combine(
     option(
         "--method",
@@ -199,14 +209,7 @@ _method_options = combine(
         help="How the map is computed; streamcam methods lists all methods. auto is gradcam, and hirescam "
         "for --target instances; best:FILE.json is the one that streamcam evaluate --json recommends.",
     ),
-    option(
-        "--target-layer",
-        default_of="Explainer",
-        show_default=False,
-        metavar="NAME",
-        help="The layer to explain, or several (layer3+layer4); streamcam layers MODEL lists them. "
-        "[default: the last one with a spatial grid]",
-    ),
+    _target_layer_option,
 )
 
 _signed_option = option(
@@ -293,8 +296,23 @@ def explainer_options(*, live: bool) -> Callable[[Command], Command]:
     )
 
 
-exported_model_options = grouped("model", _weights_options, _own_model_options)
-"""The options of `load_model` for a network that is exported, without its name."""
+shape_option = option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    callback=read_shapes,
+    metavar="W:H",
+    help="A shape of frames to explain, as 16:9 or 640x480, for --fit full. Repeat it. "
+    "[default: 16:9, 4:3, 1:1, 3:4 and 9:16]",
+)
+
+named_model_options = grouped("model", _weights_options, _own_model_options)
+"""The options of `load_model` for commands that take the network's name as an argument."""
+
+prepared_explainer_options = grouped(
+    "explainer", _target_layer_option, _signed_option, fit_option, _precision_option
+)
+"""The options of `streamcam.Explainer` that a compiled explanation is made for, without the method."""
 
 exported_explainer_options = grouped(
     "explainer",

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 _HIGHEST_RATE = 240  # frames per second
+_SHAPE = re.compile(r"(\d{1,6})[:x](\d{1,6})")
 _LONGEST_SIDE = 16384  # pixels, the most that encoders take
 
 
@@ -175,3 +176,16 @@ def read_place(
     if numbers is not None and len(numbers) not in (2, 4):
         raise click.BadParameter(f"{text!r} is not X,Y or LEFT,TOP,RIGHT,BOTTOM", context, parameter)
     return numbers
+
+
+def read_shapes(
+    _context: click.Context, _parameter: click.Parameter, texts: tuple[str, ...]
+) -> list[tuple[int, int]]:
+    """Read shapes of frames as (width, height)."""
+    shapes = []
+    for text in texts:
+        match = _SHAPE.fullmatch(text.strip().lower())
+        if match is None or not int(match[1]) or not int(match[2]):
+            raise click.BadParameter(f"{text!r} is no shape of frames; write 16:9 or 640x480")
+        shapes.append((int(match[1]), int(match[2])))
+    return shapes

@@ -51,7 +51,7 @@ def cache_directory() -> Path:
 def used(directory: Path) -> tuple[int, int]:
     """Return the number of converted networks and the bytes that they and unfinished ones take."""
     networks = len(list(directory.glob(_NETWORKS)))
-    return networks, sum(map(_size, (*_entries(directory), *_unfinished(directory))))
+    return networks, sum(map(size_of, (*_entries(directory), *_unfinished(directory))))
 
 
 def clear(directory: Path) -> tuple[int, int]:
@@ -86,6 +86,11 @@ class CacheEntry:
     def name(self) -> str:
         """Name of the entry in the cache."""
         return self._entry.name
+
+    @property
+    def path(self) -> Path:
+        """The directory of the files, whether it is there or not."""
+        return self._entry
 
     def find(self) -> Path | None:
         """Return the directory of the files, or None if there is none or one is damaged."""
@@ -149,8 +154,8 @@ class CacheEntry:
             if time.time() - _last_use_s(path) > _ABANDONED_S:
                 _drop(path)
         others = [path for path in _entries(self._directory) if path != self._entry]
-        sizes = {path: _size(path) for path in others}
-        excess = _size(self._entry) + sum(sizes.values()) - LIMIT_BYTES
+        sizes = {path: size_of(path) for path in others}
+        excess = size_of(self._entry) + sum(sizes.values()) - LIMIT_BYTES
         for path in sorted(others, key=_last_use_s):
             if excess <= 0:
                 break
@@ -181,8 +186,8 @@ def _drop(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _size(path: Path) -> int:
-    """Add up the sizes of a directory's files, without those that disappear meanwhile."""
+def size_of(path: Path) -> int:
+    """Add up the sizes in bytes of a directory's files, without those that disappear meanwhile."""
     total = 0
     for folder, _, names in os.walk(path):
         for name in names:

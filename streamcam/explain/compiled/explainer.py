@@ -22,7 +22,7 @@ from streamcam.explain.targets import Target, TargetRequest, check_targets, reso
 from streamcam.explanations import Explanation
 from streamcam.frames import FloatArray, Frame
 from streamcam.models.fitting import FrameFitter
-from streamcam.models.geometry import Size
+from streamcam.models.geometry import Size, fit_geometry
 from streamcam.sources.given_images import frames_of
 
 if TYPE_CHECKING:
@@ -121,6 +121,21 @@ class CompiledExplainer:
         """Return an explainer of the same that runs in torch, which is loaded at the first call."""
         return self._in_torch()
 
+    def graphs_for(self, width: int, height: int) -> tuple[Size, CompiledGraphs | None]:
+        """Return the graphs for frames of a shape, which are compiled if need be.
+
+        Args:
+            width: Width of the frames, in any unit.
+            height: Height of the frames, in the same unit.
+
+        Returns:
+            (width, height) of the network's input, in pixels, and the graphs, or None if torch explains.
+        """
+        size = fit_geometry(self.fit, (width, height), self.model).size
+        if size not in self._graphs:
+            self._graphs[size] = self._load_graphs(size)
+        return size, self._graphs[size]
+
     def with_targets(self, targets: Sequence[Target]) -> CompiledExplainer:
         """Return an explainer of other targets that shares the graphs; use both in the same thread.
 
@@ -200,9 +215,7 @@ class CompiledExplainer:
 
     def _explain_batch(self, frames: Sequence[Frame], tracker: Tracker | None) -> list[Explanation]:
         geometry = self._fitter.geometry(frames[0])
-        if geometry.size not in self._graphs:
-            self._graphs[geometry.size] = self._load_graphs(geometry.size)
-        graphs = self._graphs[geometry.size]
+        _, graphs = self.graphs_for(frames[0].image.width, frames[0].image.height)
         if graphs is None:
             self._last = self._in_torch()
             return self._last.explain_frames(frames, tracker)

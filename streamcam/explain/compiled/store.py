@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -40,7 +41,11 @@ _PACKAGES = (
 
 
 class ExplanationStore:
-    """The compiled explanation of one model and its settings, in the cache."""
+    """The compiled explanation of one model and its settings, in the cache.
+
+    Attributes:
+        directory: Directory of the cache.
+    """
 
     def __init__(self, directory: Path, key: str) -> None:
         """Name it.
@@ -49,7 +54,7 @@ class ExplanationStore:
             directory: Directory of the cache.
             key: Hash of all that it depends on.
         """
-        self._directory = directory
+        self.directory = directory
         self._key = key
 
     def record(self) -> Record | None:
@@ -84,7 +89,7 @@ class ExplanationStore:
             return None
         try:
             made_of = json.loads((folder / _GRAPHS).read_text("utf-8"))
-            network = CacheEntry(self._directory, made_of["backbone"]).find()
+            network = CacheEntry(self.directory, made_of["backbone"]).find()
             if network is None:
                 raise ValueError("the converted network is gone")
             read = core().read_model
@@ -103,6 +108,15 @@ class ExplanationStore:
         except (OSError, ValueError, KeyError, TypeError, RuntimeError):  # RuntimeError: OpenVINO's
             entry.drop()
             return None
+
+    def folders(self, size: Size) -> list[Path]:
+        """List the folders that explaining images of a size takes, without those that are not there."""
+        graphs = self._entry(size).path
+        found = [self._entry().path, graphs]
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            made_of = json.loads((graphs / _GRAPHS).read_text("utf-8"))
+            found.append(CacheEntry(self.directory, made_of["backbone"]).path)
+        return [path for path in found if path.is_dir()]
 
     def save_graphs(
         self, size: Size, *, backbone: str, precision: str, head: openvino.Model, maps: openvino.Model
@@ -127,7 +141,7 @@ class ExplanationStore:
 
     def _entry(self, size: Size | None = None) -> CacheEntry:
         shape = "" if size is None else f"-{size[0]}x{size[1]}"
-        return CacheEntry(self._directory, f"explanation-{self._key}{shape}")
+        return CacheEntry(self.directory, f"explanation-{self._key}{shape}")
 
 
 def _compiles_for(size: Size) -> str:
@@ -145,7 +159,7 @@ def store_for(model: Mapping[str, Any], settings: Mapping[str, Any]) -> Explanat
         None for models and settings that are not compiled: those that run code or read folders, those that
         run on another device than the processor, and int8, whose network depends on a video.
     """
-    if not _may_be_compiled(model, settings):
+    if reason_against_keeping(model, settings) is not None:
         return None
     files = [_file_hash(model.get("weights")), _file_hash(model.get("labels"))]
     if files[0] is not None:  # labels may be beside weights
@@ -156,7 +170,7 @@ def store_for(model: Mapping[str, Any], settings: Mapping[str, Any]) -> Explanat
         [_version(package) for package in _PACKAGES],
         describe_device("CPU"),
         _chosen({"name": DEFAULT_MODEL, **model}),
-        _chosen({name: value for name, value in settings.items() if name not in _ASKED_LATER}),
+        _chosen({name: value for name, value in settings.items() if name not in _NO_MATTER}),
         files,
     )
     return ExplanationStore(cache_directory(), hashlib.sha256(repr(depends_on).encode()).hexdigest()[:32])
@@ -165,8 +179,8 @@ def store_for(model: Mapping[str, Any], settings: Mapping[str, Any]) -> Explanat
 _ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 """Files that are there where NVIDIA's driver is, AMD's, or Windows' for Linux."""
 
-_ASKED_LATER = ("classes", "against", "top_k")
-"""Settings that a compiled explanation takes when it runs."""
+_NO_MATTER = ("classes", "against", "top_k", "device", "backend")
+"""Settings that a compiled explanation takes when it runs, or that only say whether it may be compiled."""
 
 _UNCHOSEN = ("auto", "default", ())
 """Values of arguments that say nothing."""
@@ -181,22 +195,38 @@ def _chosen(arguments: Mapping[str, Any]) -> list[tuple[str, str]]:
     )
 
 
-def _may_be_compiled(model: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+def reason_against_keeping(model: Mapping[str, Any], settings: Mapping[str, Any]) -> str | None:
+    """Return why an explanation is not kept in the cache, as part of a sentence; None if it may be.
+
+    Args:
+        model: Arguments of `streamcam.load_model`.
+        settings: Arguments of `streamcam.Explainer`.
+    """
     classes = settings.get("classes")
-    return (
-        available()
-        and _PUBLISHED.fullmatch(str(model.get("name", DEFAULT_MODEL))) is not None
-        and not any(model.get(name) for name in ("prompts", "templates", "trust_pickle"))
-        and not _is_of_several_files(model.get("weights"))
-        and settings.get("device", "auto") in ("auto", "cpu")
-        and (settings.get("device") == "cpu" or not _may_have_accelerator())
-        and settings.get("backend", "auto") in ("auto", "openvino")
-        and settings.get("precision") != "int8"
-        and settings.get("at") is None
-        and settings.get("reference") is None
-        and not _has_function(classes)
-        and not asks_for_objects(classes)
-    )
+    if not available():
+        return "OpenVINO is not installed"
+    if (
+        _PUBLISHED.fullmatch(str(model.get("name", DEFAULT_MODEL))) is None
+        or any(model.get(name) for name in ("prompts", "templates", "trust_pickle"))
+        or _is_of_several_files(model.get("weights"))
+    ):
+        return "only networks that come with torchvision or streamcam, and one file of weights, are kept"
+    if settings.get("device", "auto") not in ("auto", "cpu") or (
+        settings.get("device") != "cpu" and _may_have_accelerator()
+    ):
+        return "it runs on another device than the processor"
+    if settings.get("backend", "auto") not in ("auto", "openvino"):
+        return "another backend than OpenVINO is asked for"
+    if settings.get("precision") == "int8":
+        return "int8 depends on the video that it is calibrated by"
+    if (
+        settings.get("at") is not None
+        or settings.get("reference") is not None
+        or _has_function(classes)
+        or asks_for_objects(classes)
+    ):
+        return "it explains something else than classes of the image"
+    return None
 
 
 def _is_of_several_files(weights: object) -> bool:

@@ -35,14 +35,11 @@ from streamcam.explain.exported.opening import load_graphs
 from streamcam.explain.exported.shared_weights import SharedWeights
 from streamcam.explain.precision_check import close_to
 from streamcam.models.check_images import check_images
-from streamcam.models.geometry import Size, fit_geometry
+from streamcam.models.geometry import SHAPES, Size, fit_geometry
 from streamcam.models.openvino_runtime import load_openvino
 
 if TYPE_CHECKING:
     from streamcam.explain.explainer import Explainer
-
-SHAPES: tuple[Size, ...] = ((16, 9), (4, 3), (1, 1), (3, 4), (9, 16))
-"""Shapes of frames, (width, height), that an explainer is exported for by default."""
 
 _WEIGHTS = "weights.bin"
 _TOLERANCE = 1e-4

@@ -1,0 +1,118 @@
+"""``streamcam prepare``: convert and compile networks, so that later starts take a second."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from streamcam.cli.defaults import defaults_of
+from streamcam.cli.loading import chosen_method
+from streamcam.cli.options import (
+    debug_option,
+    named_model_options,
+    option,
+    prepared_explainer_options,
+    shape_option,
+)
+from streamcam.cli.options.values import COUNT, read_model
+from streamcam.cli.outcome import human_size
+from streamcam.cli.output import say
+from streamcam.cli.progress import ProgressLine, showing_activities
+
+if TYPE_CHECKING:
+    from streamcam.session.prepare import Preparation
+
+
+def _read_models(
+    context: click.Context, parameter: click.Parameter, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    return tuple(read_model(context, parameter, name) for name in names)
+
+
+@click.command("prepare", short_help="Convert and compile networks, so that later starts take a second.")
+@click.argument("models", metavar="[MODEL]...", nargs=-1, callback=_read_models)
+@option(
+    "--method",
+    "methods",
+    multiple=True,
+    default=("auto",),
+    metavar="NAME",
+    help="A method that will be used. Repeat it. [default: auto, which is gradcam]",
+)
+@shape_option
+@option(
+    "--streams",
+    type=COUNT,
+    default=1,
+    show_default=True,
+    metavar="NUMBER",
+    help="How many sources live sessions will show at once.",
+)
+@named_model_options
+@prepared_explainer_options
+@option("--quiet", is_flag=True, help="Print nothing unless something is wrong.")
+@debug_option
+def prepare_command(
+    *,
+    models: tuple[str, ...],
+    methods: tuple[str, ...],
+    shapes: list[tuple[int, int]],
+    streams: int,
+    model: dict[str, Any],
+    explainer: dict[str, Any],
+    quiet: bool,
+) -> None:
+    """Convert and compile each MODEL (the built-in one if there is none), and keep the result.
+
+    Renders and live sessions with the same model and settings then import no PyTorch and show heat after a
+    second, until somebody chooses a method or layer that was not prepared. Networks that PyTorch has to run
+    are named, with the reason.
+    """
+    from streamcam.explain.backends.cache import LIMIT_BYTES, cache_directory, used
+    from streamcam.models.geometry import SHAPES
+    from streamcam.session.prepare import prepare
+
+    kept: list[Preparation] = []
+    for name in models or (defaults_of("load_model")["name"],):
+        for method in methods:
+            with ProgressLine(quiet=quiet) as line:
+                line.begin(f"loading {name}")
+                with showing_activities(line.begin):
+                    preparation = prepare(
+                        name,
+                        method=chosen_method(method, name),
+                        shapes=shapes or SHAPES,
+                        streams=streams,
+                        loading=model,
+                        **explainer,
+                    )
+            kept.append(preparation)
+            if not quiet:
+                for text in _describe(preparation):
+                    say(text)
+    dropped = [f"{each.model} with {each.method}" for each in kept if not each.is_kept]
+    if dropped:
+        say(
+            f"note: the cache holds {human_size(LIMIT_BYTES)}, so {', '.join(dropped)} had to go for what "
+            "was prepared later; prepare fewer",
+            err=True,
+        )
+    if not quiet:
+        directory = cache_directory()
+        say(f"{click.format_filename(directory)} has {human_size(used(directory)[1])}")
+
+
+def _describe(preparation: Preparation) -> list[str]:
+    """Return a line for what is ready, and one for each reason why not all is."""
+    heading = f"{preparation.model} with {preparation.method}"
+    lines = []
+    if preparation.sizes:
+        inputs = ", ".join(f"{width}x{height}" for width, height in preparation.sizes)
+        at_once = " and ".join(map(str, preparation.batch_sizes))
+        size = human_size(preparation.size_bytes)
+        lines.append(
+            f"{heading}: ready for inputs of {inputs}, {at_once} at once, in {preparation.precision} ({size})"
+        )
+    lines += [f"{heading}: PyTorch runs it, because {reason}" for reason in preparation.reasons]
+    return lines
