@@ -52,6 +52,12 @@ class Frame:
         """Presentation time in seconds."""
         return float(self.pts * self.time_base)
 
+    def _repr_png_(self) -> bytes:
+        """Show the image in a notebook."""
+        from streamcam.media.png import png_of
+
+        return png_of(self.image)
+
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class AudioBlock:

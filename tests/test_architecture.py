@@ -14,7 +14,17 @@ import streamcam
 
 PACKAGE = Path(streamcam.__file__).parent
 ROOT = PACKAGE.parent
-BASE = {"errors", "caching", "lazy_names", "frames", "panes", "explanations", "media", "evidence"}
+BASE = {
+    "errors",
+    "caching",
+    "lazy_names",
+    "frames",
+    "panes",
+    "explanations",
+    "media",
+    "evidence",
+    "saved_evaluations",
+}
 
 ALLOWED: dict[str, set[str]] = {
     "__init__": {"lazy_names"},
@@ -22,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "caching": set(),
     "lazy_names": set(),
     "frames": {"errors"},
+    "saved_evaluations": {"errors"},
     "panes": {"errors"},
     "explanations": {"errors", "frames"},
     "media": {"errors", "frames"},
@@ -89,6 +100,8 @@ ALLOWED_FOR_TYPES: dict[str, set[str]] = {
 ALLOWED_LATE: dict[str, set[str]] = {
     # Explanation.draw, for which most users of explanations have no use.
     "explanations": {"overlay", "sources"},
+    # How a frame shows itself in a notebook.
+    "frames": {"media"},
 }
 """The same, for imports inside functions."""
 

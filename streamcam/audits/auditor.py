@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import math
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -36,7 +37,7 @@ from streamcam.media.scaling import Resampler
 from streamcam.models import Model
 from streamcam.sources import Location, Source, SourceSettings, open_source
 from streamcam.sources.given_images import frames_of
-from streamcam.temporal.sampling import SampledFrame, sample_frames
+from streamcam.temporal.sampling import SampledFrame, Shot, sample_frames
 
 _LEAST_PROBABILITY = 0.05
 """A class that is less probable than this has nothing to lose, and its frame is left out."""
@@ -119,11 +120,15 @@ def audit(
         if source.is_live:
             raise InvalidArgumentError(f"{source.info.name!r} is live and has no end; record it first")
         region = read_region(settings.roi, source.info)
-        frames, shots = sample_frames(source, settings.frames)
+        frames, shots = _sample(source, settings)
     findings: list[_Finding] = []
     worst: dict[tuple[int, int], WorstFrame] = {}
+    left_out: Counter[str] = Counter()
     for done, sampled in enumerate(frames, 1):
-        for finding, draw in _look_at(sampled, explainer, None if settings.roi == MOTION else region):
+        looks, reasons = _look_at(sampled, explainer, None if settings.roi == MOTION else region)
+        if not looks:
+            left_out[reasons[0] if reasons else "the network names no class in it"] += 1
+        for finding, draw in looks:
             findings.append(finding)
             key = finding.shot, finding.target.index
             if key not in worst or finding.score < worst[key].score:
@@ -133,7 +138,7 @@ def audit(
     if not findings:
         raise InvalidArgumentError(
             f"no frame of {source.info.name!r} has both the region {settings.roi} and a class with heat and "
-            f"a probability of {_LEAST_PROBABILITY:.0%} or more"
+            f"a probability of {_LEAST_PROBABILITY:.0%} or more: {_in_words(left_out)}"
         )
     scenes = {
         shot: _conclude([each for each in findings if each.shot == shot])
@@ -149,7 +154,31 @@ def audit(
             SceneAudit(shots[shot].begin_s, shots[shot].end_s, classes) for shot, classes in scenes.items()
         ),
         worst=tuple(sorted(worst.values(), key=lambda each: each.score)),
+        notes=_note(left_out, len(frames)),
     )
+
+
+def _sample(source: Source, settings: AuditSettings) -> tuple[list[SampledFrame], list[Shot]]:
+    """Sample frames; where what moves is the region, those in which something moves, if there are any."""
+    if settings.roi != MOTION:
+        return sample_frames(source, settings.frames)
+    more, shots = sample_frames(source, 3 * settings.frames)
+    moving = [each for each in more if _motion(each, each.thumbnail.shape) is not None] or more
+    count = min(settings.frames, len(moving))
+    return [moving[(2 * place + 1) * len(moving) // (2 * count)] for place in range(count)], shots
+
+
+def _in_words(left_out: Counter[str]) -> str:
+    return "; ".join(
+        f"{reason} ({count} {'frame' if count == 1 else 'frames'})"
+        for reason, count in left_out.most_common()
+    )
+
+
+def _note(left_out: Counter[str], frames: int) -> tuple[str, ...]:
+    if not left_out:
+        return ()
+    return (f"{left_out.total()} of {frames} frames tell nothing: {_in_words(left_out)}",)
 
 
 def _check_model(model: Model, roi: str) -> None:
@@ -168,8 +197,10 @@ def _check_model(model: Model, roi: str) -> None:
 _Look = tuple[_Finding, Callable[[], Iterator[Picture]]]
 
 
-def _look_at(sampled: SampledFrame, explainer: Explainer, region: RegionOfInterest | None) -> Iterator[_Look]:
-    """Yield what a frame says of each class, and a function that draws it.
+def _look_at(
+    sampled: SampledFrame, explainer: Explainer, region: RegionOfInterest | None
+) -> tuple[list[_Look], list[str]]:
+    """Return a frame's figures of each class, with a function that draws it; and why others have none.
 
     Args:
         sampled: The frame.
@@ -180,19 +211,21 @@ def _look_at(sampled: SampledFrame, explainer: Explainer, region: RegionOfIntere
     explanation = explainer.explain_frames([frame])[0]
     image = Resampler().to_shown(frame.image)[..., :3]
     size = (frame.image.width, frame.image.height)
+    looks: list[_Look] = []
+    reasons: list[str] = []
     for target in explanation.targets:
         heat = explanation.heatmaps[target.index]
         grid = place_on_frame(heat, explanation.region, size)
         probability = _finite(target.probability)
         if target.index < 0 or probability < _LEAST_PROBABILITY or not grid.max() > 0:
-            _log.debug("frame %d: %s has no probability or no heat", frame.index, target.label)
+            reasons.append(f"its class has no heat, or a probability below {_LEAST_PROBABILITY:.0%}")
             continue
         one = StabilizedFrame(frame, {target.index: heat}, (target,), (), explanation, explanation.instances)
         moving = _motion(sampled, grid.shape)
         cells = moving if region is None else region.mask(one, (grid.shape[0], grid.shape[1]))
         mask = _motion(sampled, image.shape) if region is None else region.mask(one, (size[1], size[0]))
         if mask is None or cells is None or mask.all() or not mask.any():
-            _log.debug("frame %d: %s has no region, or nothing but the region", frame.index, target.label)
+            reasons.append(_why_not(mask, moves=region is None))
             continue
         one_class = explainer.with_targets([Target(class_index=target.index)])
         changed = dict(_change(image, mask))
@@ -223,7 +256,17 @@ def _look_at(sampled: SampledFrame, explainer: Explainer, region: RegionOfIntere
                 part = "background" if object_stays else "object"
                 yield Picture(f"{part} {name}", after[name, object_stays], encode_picture(each))
 
-        yield finding, draw
+        looks.append((finding, draw))
+    for reason in reasons:
+        _log.debug("frame %d: %s", frame.index, reason)
+    return looks, reasons
+
+
+def _why_not(mask: Mask | None, *, moves: bool) -> str:
+    """Say why a frame tells nothing of its region."""
+    if mask is not None and mask.all():
+        return "everything in it moves" if moves else "the region covers all of it, and leaves no background"
+    return "nothing in it moves" if moves else "the region is not in it"
 
 
 def _motion(sampled: SampledFrame, shape: Sequence[int]) -> Mask | None:

@@ -38,6 +38,7 @@ def as_record(result: AuditResult, fail_under: float | None) -> dict[str, Any]:
             for scene in result.scenes
         ],
         "worst": [_worst_record(each) for each in result.worst],
+        "notes": list(result.notes),
     }
 
 

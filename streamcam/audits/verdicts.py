@@ -151,6 +151,8 @@ class AuditResult:
     """The same by shot; those without any of the frames are left out."""
     worst: tuple[WorstFrame, ...]
     """Of each class and shot, the one with the lowest score first."""
+    notes: tuple[str, ...] = ()
+    """Sentences about frames that were left out, and why."""
 
     @property
     def score(self) -> float:

@@ -162,6 +162,8 @@ def _save_pictures(result: AuditResult, folder: Path) -> None:
 
 
 def _print(result: AuditResult) -> None:
+    for note in result.notes:
+        say(f"note: {note}")
     columns = ("class", "frames", "heat inside", "area", "background changed", "object changed", "score")
     print_table(columns, [_row(one) for one in result.classes], numbers=columns[1:])
     for one in result.classes:

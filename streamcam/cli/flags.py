@@ -38,6 +38,7 @@ FLAGS: dict[str, str] = {
     "duration_s": "--duration",
     "end_s": "--end",
     "every": "--every",
+    "evaluation": "--evaluation",
     "evidence": "--evidence",
     "fail_under": "--fail-under",
     "fit": "--fit",

@@ -98,9 +98,11 @@ def chosen_method(method: str, model: str | None = None) -> str:
     prefix, _, name = method.partition(":")
     if prefix != "best":
         return method
-    from streamcam.evaluation.records import read_best
+    from streamcam.saved_evaluations import check_network, read_best, read_evaluation
 
-    return read_best(name, model)
+    if model is not None:
+        check_network(read_evaluation(name), name, model)
+    return read_best(name)
 
 
 def load_explainer(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from streamcam.pipeline.results import RenderResult
     from streamcam.pipeline.settings import RenderSettings
 
-_OWN_OPTIONS = ("output", "as_json", "overwrite", "quiet")
+_OWN_OPTIONS = ("output", "as_json", "evaluation", "overwrite", "quiet")
 """The options that say nothing about how a video is explained."""
 
 
@@ -47,6 +46,11 @@ _OWN_OPTIONS = ("output", "as_json", "overwrite", "quiet")
 @click.argument("inputs", metavar="INPUT [OTHER]", nargs=-1, required=True)
 @option("-o", "--output", metavar="FILE.html", help="The page to write: one file, which needs no network.")
 @option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@option(
+    "--evaluation",
+    metavar="FILE.json",
+    help="What streamcam evaluate --json printed of this network: the page shows how faithful its maps are.",
+)
 @option("--overwrite", is_flag=True, help="Replace an existing page.")
 @part_options
 @reading_options
@@ -62,6 +66,7 @@ def report_command(
     inputs: tuple[str, ...],
     output: str | None,
     as_json: bool,
+    evaluation: str | None,
     overwrite: bool,
     part: dict[str, Any],
     reading: dict[str, Any],
@@ -84,6 +89,7 @@ def report_command(
     if output is None and not as_json:
         raise InvalidArgumentError("nothing to make: give -o report.html for a page, or --json for figures")
     videos = _check_inputs(inputs)
+    judged = None if evaluation is None else _read_evaluation(evaluation, inputs, output)
     given = _options_given(context)
     if given and not videos:
         raise InvalidArgumentError(f"{given[0]} is for a video, and {inputs[0]!r} is explained already")
@@ -99,10 +105,19 @@ def report_command(
         encoding={"depth": None, "chroma": None},
         command=command_line(),
     )
-    load = functools.partial(load_explainer, model, calibrated_by(explainer, next(iter(videos), "")))
+
+    def load(line: ProgressLine) -> NetworkExplainer:
+        loaded = load_explainer(model, calibrated_by(explainer, videos[0]), line)
+        if judged is not None:
+            judged.check(loaded.describe()["model"])
+        return loaded
+
     with contextlib.ExitStack() as stack:
         kept = [name for name in inputs if name not in videos]
         evidence, code = {name: stack.enter_context(open_evidence(name)) for name in kept}, EXIT_DONE
+        for each in evidence.values():
+            if judged is not None:
+                judged.check(str(each.header.get("run", {}).get("model")))
         for name in videos:
             explained = _explain(name, settings, load, [*evidence.values()], quiet=quiet, at=explainer["at"])
             result, signals, found = stack.enter_context(explained)
@@ -117,8 +132,33 @@ def report_command(
             as_json=as_json,
             overwrite=overwrite,
             quiet=quiet,
+            evaluation=None if judged is None else judged.record,
         )
         return code
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Judged:
+    """A saved evaluation."""
+
+    name: str
+    record: dict[str, Any]
+
+    def check(self, model: str) -> None:
+        """Refuse it if it is of another network."""
+        from streamcam.saved_evaluations import check_network
+
+        check_network(self.record, self.name, model)
+
+
+def _read_evaluation(name: str, inputs: Sequence[str], output: str | None) -> _Judged:
+    from streamcam.saved_evaluations import read_evaluation
+
+    if len(inputs) > 1:
+        raise InvalidArgumentError("`evaluation` is for a report on one input; leave out the other one")
+    if output is None:
+        raise InvalidArgumentError("`evaluation` is shown on the page; give it a name: -o report.html")
+    return _Judged(name, read_evaluation(name))
 
 
 def _check_inputs(inputs: Sequence[str]) -> list[str]:
@@ -187,6 +227,7 @@ def _make(
     as_json: bool,
     overwrite: bool,
     quiet: bool,
+    evaluation: dict[str, Any] | None,
 ) -> None:
     """Write the page, and print the figures."""
     from streamcam.report import build_comparison_page, build_page, compare, summarize, write_page
@@ -195,7 +236,9 @@ def _make(
     first, *others = [summarize(each) for each in evidence]
     comparison = compare(first, others[0]) if others else None
     if output is not None:
-        text = build_page(first, output) if comparison is None else build_comparison_page(comparison)
+        text = (
+            build_page(first, output, evaluation) if comparison is None else build_comparison_page(comparison)
+        )
         write_page(output, text, inputs, overwrite=overwrite)
         if not quiet:
             size = human_size(output_size(Path(output)))

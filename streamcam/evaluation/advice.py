@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from streamcam.evaluation.metrics import METRICS
 from streamcam.evaluation.results import Judged, MethodResult
 from streamcam.evaluation.statistics import Estimate, bootstrap
+from streamcam.explain.compatibility import same_maps_note
 from streamcam.explain.methods import METHODS
 from streamcam.explain.methods.table import PASSES
 
@@ -17,6 +18,9 @@ most like what the network knows, and it needs one map only."""
 
 _FEW_FRAMES = 4
 """From fewer frames than this nobody can be sure that one method is better."""
+
+_EQUAL = 0.9995
+"""Rank correlation from which maps are the same, apart from rounding."""
 
 _STILL_THERE = 0.5
 """A method of whose map more is left than this when the network's weights are random does not speak of the
@@ -81,6 +85,22 @@ def advise(
     if decisive == "road" and chosen.figures[decisive].low <= 0:
         sentence += " But chance alone may explain that: look at more frames."
     return chosen.name, " ".join([sentence, *_because(refused)])
+
+
+def note_equal(names: Sequence[str], agreement: Sequence[Sequence[float]]) -> list[str]:
+    """Say which methods give the same maps here.
+
+    Args:
+        names: The methods.
+        agreement: Mean rank correlation of the maps of any two.
+    """
+    pairs = [
+        (one, other)
+        for place, one in enumerate(names)
+        for other, value in zip(names[place + 1 :], agreement[place][place + 1 :], strict=True)
+        if value > _EQUAL
+    ]
+    return [same_maps_note(one, other) for one, other in pairs]
 
 
 def _is_insane(method: MethodResult) -> bool:

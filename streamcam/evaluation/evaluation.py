@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError, ModelError
-from streamcam.evaluation.advice import advise
+from streamcam.evaluation.advice import advise, note_equal
 from streamcam.evaluation.jury import EvaluationProgress, Jury, Subject
 from streamcam.evaluation.metrics import METRICS, asks_again
 from streamcam.evaluation.results import EvaluationResult
@@ -61,6 +61,8 @@ def evaluate(
     jury = Jury(network, metrics, left_out, settings.seed, on_progress)
     judged = jury.judge(subjects)
     methods = tuple(jury.conclude(method, judged) for method in network.methods)
+    agreement = jury.agreement()
+    notes += note_equal([method.name for method in methods], agreement)
     best, advice = advise(methods, judged, metrics, settings.seed)
     return EvaluationResult(
         input=name,
@@ -69,7 +71,7 @@ def evaluate(
         precision=explainer.precision,
         metrics=metrics,
         methods=methods,
-        agreement=jury.agreement(),
+        agreement=agreement,
         frames=len({subject.sample.frame.index for subject in subjects}),
         shots=len(shots),
         seed=settings.seed,

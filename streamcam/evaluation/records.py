@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
-from pathlib import Path
 from typing import Any
 
 import streamcam
-from streamcam.errors import InvalidArgumentError, map_errors
 from streamcam.evaluation.metrics import METRICS
 from streamcam.evaluation.results import EvaluationResult, Judged, MethodResult
 from streamcam.evaluation.statistics import Estimate
@@ -34,6 +31,7 @@ def as_record(result: EvaluationResult) -> dict[str, Any]:
         "advice": result.advice,
         "notes": list(result.notes),
         "metrics": {name: METRICS[name].better for name in result.metrics},
+        "titles": {name: METRICS[name].title for name in result.metrics},
         "methods": [_method_record(method) for method in result.methods],
         "agreement": [[_number(value) for value in row] for row in result.agreement],
         "values": [_value_record(one) for one in result.judged],
@@ -76,32 +74,6 @@ def _value_record(one: Judged) -> dict[str, Any]:
 
 def _number(value: float) -> float | None:
     return round(value, _DIGITS) if math.isfinite(value) else None
-
-
-def read_best(name: str, model: str | None) -> str:
-    """Return the method that a saved evaluation recommends.
-
-    Args:
-        name: The file, as `as_record` describes it in JSON.
-        model: Name of the network that is to be explained; None if it is not known yet.
-
-    Raises:
-        InvalidArgumentError: if it cannot be read, is no evaluation, is of another network, or recommends
-            no method.
-    """
-    with map_errors(OSError, ValueError, to=lambda error: _unreadable(name, error)):
-        record = json.loads(Path(name).read_text(encoding="utf-8"))
-    if not isinstance(record, dict) or not {"best", "model", "advice"} <= record.keys():
-        raise InvalidArgumentError(f"{name!r} is no evaluation; write one with streamcam.evaluate")
-    if model is not None and record["model"] != model:
-        raise InvalidArgumentError(f"{name!r} evaluates {record['model']}, not {model}; evaluate that one")
-    if record["best"] is None:
-        raise InvalidArgumentError(f"{name!r} recommends no method: {record['advice']}")
-    return str(record["best"])
-
-
-def _unreadable(name: str, error: Exception) -> InvalidArgumentError:
-    return InvalidArgumentError(f"{name!r} cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
 def as_csv(result: EvaluationResult) -> str:

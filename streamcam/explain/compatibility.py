@@ -124,6 +124,22 @@ def check_layers(method: str, layers: Sequence[Layer]) -> None:
         )
 
 
+def same_maps_note(method: str, other: str) -> str:
+    """Say that two methods give the same maps here, and where that is known, why.
+
+    Args:
+        method: Name of a method, with its options.
+        other: Name of another one.
+    """
+    note = f"{method} and {other} give the same maps here"
+    if {method, other} == {"gradcam", "hirescam"}:
+        note += (
+            ": behind this layer the network only averages over places and adds up, where both are equal; "
+            "an earlier `target_layer` tells them apart"
+        )
+    return note
+
+
 def choose_method(method: str, classes: TargetRequest | Sequence[TargetRequest] | None) -> str:
     """Return a method with its options, as `parse_method` takes it: what was asked for, if not ``"auto"``.
 

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from streamcam.errors import InvalidArgumentError
+from streamcam.explain.compatibility import same_maps_note
 from streamcam.explain.explainer import Explainer
 from streamcam.explain.methods import HEAD_ONLY, METHODS, parse_method
 from streamcam.explain.preparation import choose_layers
 from streamcam.explain.questions import MapRequest
 from streamcam.explain.targets import resolve_targets
 from streamcam.explanations import Explanation
-from streamcam.frames import Frame
+from streamcam.frames import FloatArray, Frame
 from streamcam.models import AUTO, Model, spread_stages
 from streamcam.panes import Comparison, Pane
 
 if TYPE_CHECKING:
     from streamcam.temporal import Tracker
+
+
+_SAME_WITHIN = 1e-3
+"""Maps that differ by less, with peaks of 1, are the same apart from rounding."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +83,7 @@ class PaneExplainer:
             )
         self._asked = [self._resolve(pane) for pane in self._panes]
         self._groups = list(_group(self._explainers, self._asked))
+        self._same: list[str] | None = None
         self.batch_size = max(group.explainer.batch_size for group in self._groups)
 
     def __repr__(self) -> str:
@@ -89,7 +98,8 @@ class PaneExplainer:
     @property
     def notes(self) -> list[str]:
         """Notes for the user about the choices made, one sentence each."""
-        return list(dict.fromkeys(note for group in self._groups for note in group.explainer.notes))
+        notes = [note for group in self._groups for note in group.explainer.notes]
+        return list(dict.fromkeys([*notes, *(self._same or ())]))
 
     @property
     def learns_from(self) -> int:
@@ -125,6 +135,8 @@ class PaneExplainer:
             each = [(explanation, *explanation.others) for explanation in explained]
             for request, column in zip(group.maps, zip(*each, strict=True), strict=True):
                 answers[group.model, request] = column
+        if self._same is None:
+            self._same = _note_same({asked: column[0] for asked, column in answers.items()})
         rows = zip(*(answers[asked] for asked in self._asked), strict=True)
         return [self._name(row) for row in rows]
 
@@ -199,6 +211,24 @@ class PaneExplainer:
             best = resolve_targets(explainer.model, f"top{pane.rank + 1}", settings["against"])
             targets = best[-1:]
         return pane.model, MapRequest(method, layers, targets)
+
+
+def _note_same(answers: Mapping[tuple[int, MapRequest], Explanation]) -> list[str]:
+    """Say which methods give the same maps of a frame, apart from their scale."""
+    notes = []
+    for (asked, one), (also, other) in itertools.combinations(answers.items(), 2):
+        differs = (asked[0], asked[1].layers, asked[1].targets) != (also[0], also[1].layers, also[1].targets)
+        if not differs and one.emptiness is None and one.heatmaps.keys() == other.heatmaps.keys():
+            pairs = [(one.heatmaps[index], other.heatmaps[index]) for index in one.heatmaps]
+            if all(first.shape == second.shape and _is_same(first, second) for first, second in pairs):
+                notes.append(same_maps_note(asked[1].method, also[1].method))
+    return notes
+
+
+def _is_same(first: FloatArray, second: FloatArray) -> bool:
+    """Return whether two maps differ by their scale alone."""
+    peaks = [max(float(np.abs(heatmap).max()), 1e-30) for heatmap in (first, second)]
+    return bool(np.abs(first / np.float32(peaks[0]) - second / np.float32(peaks[1])).max() < _SAME_WITHIN)
 
 
 def _group(explainers: Sequence[Explainer], asked: Sequence[tuple[int, MapRequest]]) -> Iterator[_Group]:

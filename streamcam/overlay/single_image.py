@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import html
-import io
 
 import cv2
 import numpy as np
@@ -13,6 +11,7 @@ import numpy as np
 from streamcam.explanations import Explanation, Prediction, StabilizedFrame, is_value_alone
 from streamcam.frames import FloatArray, Frame
 from streamcam.media.images import PLANAR_FORMATS, ByteArray
+from streamcam.media.png import png_url
 from streamcam.media.scaling import FAITHFUL, Resampler
 from streamcam.overlay.colormaps import lookup_table
 from streamcam.overlay.label_panel import format_score
@@ -62,7 +61,7 @@ def describe_as_html(explanation: Explanation) -> str:
     """Show the heatmaps of an explanation beside its predictions, as a notebook displays them."""
     figures = [
         f'<figure style="display: inline-block; margin: 0 1em 0 0">'
-        f'<img src="data:image/png;base64,{base64.b64encode(_encode_png(heat)).decode()}">'
+        f'<img src="{png_url(_paint(heat))}">'
         f"<figcaption>{html.escape(target.label)}</figcaption></figure>"
         for target, heat in zip(explanation.targets, _scale(explanation).values(), strict=True)
     ]
@@ -92,13 +91,19 @@ def _scale(explanation: Explanation) -> dict[int, FloatArray]:
     return heatmaps
 
 
-def _encode_png(heat: FloatArray) -> bytes:
-    """Encode a heatmap as a PNG image in the default color map; evidence against a class has no heat."""
-    import PIL.Image
+def show_as_html(frame: Frame, explanation: Explanation) -> str:
+    """Show a frame with its heat and labels, as a notebook displays it."""
+    url = png_url(draw_explanation(explanation, frame))
+    return (
+        f'<figure style="margin: 0"><img src="{url}" style="max-width: 100%">'
+        f"<figcaption>frame {frame.index}, {frame.time_s:.2f} s</figcaption></figure>"
+    )
 
+
+def _paint(heat: FloatArray) -> ByteArray:
+    """Paint a heatmap in the default color map; evidence against a class has no heat."""
     height = round(_NOTEBOOK_WIDTH * heat.shape[0] / heat.shape[1])
     enlarged = cv2.resize(heat, (_NOTEBOOK_WIDTH, max(height, 1)), interpolation=cv2.INTER_LINEAR)
     indices = np.rint(enlarged.clip(0, 1) * 255).astype(np.uint8)
-    encoded = io.BytesIO()
-    PIL.Image.fromarray(lookup_table(OverlaySettings().colormap)[indices]).save(encoded, "png")
-    return encoded.getvalue()
+    painted: ByteArray = lookup_table(OverlaySettings().colormap)[indices]
+    return painted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import warnings
 import weakref
 from collections.abc import Iterator
@@ -76,11 +77,20 @@ class ExplainedStream:
         self._stages = stages
         self._stop_asked = False
         self._drained = False
+        self._newest: Explained | None = None
         # The threads know the stages only, so a stream that nobody holds any more is collected and ends them.
         self._abandoned = weakref.finalize(self, stages.cancel)
 
     def __repr__(self) -> str:
         return f"<ExplainedStream of {self.info.name!r}>"
+
+    def _repr_html_(self) -> str:
+        """Show the pair that was handed over last in a notebook."""
+        if self._newest is None:
+            return f"<p>{html.escape(self.info.name)}: iterate over it for frames and explanations</p>"
+        from streamcam.overlay.single_image import show_as_html  # most streams are shown by nobody
+
+        return show_as_html(*self._newest)
 
     @property
     def info(self) -> SourceInfo:
@@ -133,7 +143,9 @@ class ExplainedStream:
             BaseException: what a stage raised.
         """
         try:
-            yield from self._stages.explained
+            for newest in self._stages.explained:
+                self._newest = newest
+                yield newest
             self._drained = True
         except ChannelClosedError:
             return

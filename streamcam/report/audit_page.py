@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamcam.report.document import assemble, format_percent, format_time
+from streamcam.report.document import assemble, format_percent, format_share, format_time
 from streamcam.report.pictures import data_url
 
 if TYPE_CHECKING:
     from streamcam.audits.verdicts import AuditResult, ClassAudit, HeatShare, WorstFrame
+
+
+PARTS = ("Background", "Object")
+"""The part that is changed, while the other stays."""
 
 
 def build_audit_page(result: AuditResult, fail_under: float | None) -> str:
@@ -22,17 +26,18 @@ def build_audit_page(result: AuditResult, fail_under: float | None) -> str:
         fail_under: The score that every class has to reach; None if there is none.
     """
     first = result.classes[0]
-    parts = ("background", "object")
-    names = [f"{part} {name}" for part in parts for name in first.without_background]
+    ways = list(first.without_background)
     return assemble(
         "audit.html",
         title=Path(result.input).name,
         subject="object or background",
         introduction="Does the network rest on the object, or does it lean on the background?",
-        verdicts="".join(_verdict(one, fail_under) for one in result.classes),
+        verdicts="".join([*(_verdict(one, fail_under) for one in result.classes), *_notes(result)]),
         facts="".join(_facts(result, fail_under)),
-        changes="".join(f'<th scope="col">{name.capitalize()}</th>' for name in names),
-        rows="".join(_rows(result)),
+        parts="".join(f'<th scope="colgroup" colspan="{len(ways)}">{part} changed</th>' for part in PARTS),
+        changes="".join(f'<th scope="col">{name.capitalize()}</th>' for _ in PARTS for name in ways),
+        rows="".join(_rows(result, _left)),
+        heat="".join(_rows(result, _heat)),
         pictures="".join(map(_worst, result.worst)),
     )
 
@@ -56,23 +61,34 @@ def _facts(result: AuditResult, fail_under: float | None) -> Iterator[str]:
         yield f'<tr><th scope="row">{name}</th><td>{html.escape(text)}</td></tr>'
 
 
-def _rows(result: AuditResult) -> Iterator[str]:
+def _notes(result: AuditResult) -> Iterator[str]:
+    for note in result.notes:
+        yield f'<p class="hint">{html.escape(note)}.</p>'
+
+
+def _rows(result: AuditResult, cells_of: Callable[[ClassAudit], list[str]]) -> Iterator[str]:
     for one in result.classes:
         parts = [
-            _row(each, f"{format_time(scene.begin_s)} to {format_time(scene.end_s)}")
+            _row(each, f"{format_time(scene.begin_s)} to {format_time(scene.end_s)}", cells_of(each))
             for scene in result.scenes
             for each in scene.classes
             if each.index == one.index
         ]
         if len(parts) > 1:
-            yield _row(one, "All frames")
+            yield _row(one, "All frames", cells_of(one))
         yield from parts
 
 
-def _row(one: ClassAudit, where: str) -> str:
+def _left(one: ClassAudit) -> list[str]:
     left = [*one.without_background.values(), *one.without_object.values()]
-    shares = [one.heat, one.center, one.motion]
-    cells = [str(one.frames), f"{one.score:.2f}", *map(format_percent, left), *map(_format_share, shares)]
+    return [str(one.frames), f"{one.score:.2f}", *map(format_percent, left)]
+
+
+def _heat(one: ClassAudit) -> list[str]:
+    return [_format_share(share) for share in (one.heat, one.center, one.motion)]
+
+
+def _row(one: ClassAudit, where: str, cells: list[str]) -> str:
     return (
         f'<tr><th scope="row">{html.escape(one.label)}</th><td class="span">{where}</td>'
         f"{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
@@ -82,13 +98,17 @@ def _row(one: ClassAudit, where: str) -> str:
 def _format_share(share: HeatShare | None) -> str:
     if share is None:
         return "nothing moved"
-    return f"{format_percent(share.inside)} ({format_percent(share.area)} of the frame)"
+    return format_share(share.inside, share.area)
+
+
+def _named(picture: str) -> str:
+    return "As filmed, with its heat" if picture == "heat" else picture.capitalize()
 
 
 def _worst(worst: WorstFrame) -> str:
     cards = "".join(
         f'<figure><img src="{data_url(each.jpeg)}" alt="{each.name}" loading="lazy"><figcaption>'
-        f"{each.name.capitalize()}: {format_percent(each.probability)}</figcaption></figure>"
+        f"{_named(each.name)}: {format_percent(each.probability)} probable</figcaption></figure>"
         for each in worst.pictures
     )
     title = f"{html.escape(worst.label)} at {format_time(worst.time_s)}"

@@ -95,6 +95,27 @@ def format_percent(value: float | None) -> str:
     return f"{100 * value:.0f} %" if 0 <= value <= 1 else f"{value:.4g}"
 
 
+_WHOLE = 0.9
+"""A part that covers more of the frame than this has most of any heat."""
+
+
+def tells_much(area: float) -> bool:
+    """Return whether the heat in a part of the frame says anything, given how much of it the part covers."""
+    return area <= _WHOLE
+
+
+def format_share(inside: float, area: float) -> str:
+    """Return how much heat lies in a part of the frame, and what that is worth.
+
+    Args:
+        inside: Share of the heat, 0 to 1.
+        area: Share of the frame that the part covers, 0 to 1.
+    """
+    if not tells_much(area):
+        return f"tells nothing: it covers {format_percent(area)} of the frame"
+    return f"{format_percent(inside)} of the heat, on {format_percent(area)} of the frame"
+
+
 def format_time(seconds: float) -> str:
     """Return a time as minutes and seconds: ``1:02.50``."""
     hundredths = round(seconds * 100)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from streamcam.explanations import RATHER_THAN, UNTRUSTED_METHODS, Explanation
 from streamcam.frames import FloatArray
 from streamcam.media.images import ByteArray
 from streamcam.overlay.colormaps import COLORMAPS, lookup_table
-from streamcam.report.document import assemble, format_percent, format_time
+from streamcam.report.document import assemble, format_percent, format_share, format_time, tells_much
+from streamcam.report.evaluation import evaluation_html
 from streamcam.report.pictures import Album, data_url, draw_heat, heat_of
 from streamcam.report.sections import MOST_TRACKS, choice_html, paths_html, stages_html, video_html
 from streamcam.report.summary import Shot, Summary, best_of, plain
@@ -32,12 +33,15 @@ _FIRST_COLORS = ("#0b6bcb", "#c2410c", "#15803d", "#7c3aed", "#be185d", "#a16207
 """Of the classes; each is legible on white and, lightened, on black."""
 
 
-def build_page(summary: Summary, page: str | Path | None = None) -> str:
+def build_page(
+    summary: Summary, page: str | Path | None = None, evaluation: Mapping[str, Any] | None = None
+) -> str:
     """Return the page as HTML.
 
     Args:
         summary: The findings.
         page: Where it is going to lie, from where it plays videos that are found; None if it plays none.
+        evaluation: Of the network's methods, as ``streamcam evaluate --json`` prints it.
 
     Raises:
         SourceError: if the evidence is damaged.
@@ -60,6 +64,7 @@ def build_page(summary: Summary, page: str | Path | None = None) -> str:
         choice=choice_html(videos),
         paths=paths_html(figures["tracks"]),
         stages=stages_html(figures),
+        evaluation=evaluation_html(evaluation, str(figures["input"].get("name"))),
         facts=_rows(list_facts(figures)),
         moments=_moments(summary, album, colors),
         averages="".join(_average_cards(summary, album, colors)),
@@ -85,11 +90,9 @@ def list_facts(figures: dict[str, Any]) -> Iterable[tuple[str, str]]:
     yield "Explained", f"{figures['explained']} frames"
     yield "Mean confidence", format_percent(figures["mean_confidence"])
     for share in figures["shares"]:
-        yield (
-            f"Heat in {share['name']}",
-            f"{format_percent(share['inside'])}, on {format_percent(share['area'])} of the frame; least at "
-            f"{format_time(share['least_s'])}: {format_percent(share['least'])}",
-        )
+        least = f"; least at {format_time(share['least_s'])}: {format_percent(share['least'])}"
+        text = format_share(share["inside"], share["area"])
+        yield f"Heat in {share['name']}", text + (least if tells_much(share["area"]) else "")
     shots = len(figures["shots"])
     yield "Label changes", f"{figures['label_changes']} within {shots} {'shot' if shots == 1 else 'shots'}"
     if figures["fps"]:

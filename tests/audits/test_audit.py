@@ -107,9 +107,9 @@ def test_progress_is_told_after_every_frame(things: Path) -> None:
     ("make", "settings", "says"),
     [
         (by_object, {"frames": 0}, "`frames` counts from 1, not 0"),
-        (by_object, {"roi": "motion"}, "no frame of .* has both the region motion and a class"),
+        (by_object, {"roi": "motion"}, "the region motion and a class .*: nothing in it moves"),
         (by_object, {"roi": "64,10,99,20"}, "is outside the picture, which is 64x48 pixels"),
-        (by_object, {"roi": "0,0,64,48"}, "no frame of .* has both the region 0,0,64,48 and a class"),
+        (by_object, {"roi": "0,0,64,48"}, "0,0,64,48 .*: the region covers all of it, and leaves"),
         (
             by_object,
             {"roi": "class:bird"},
@@ -165,3 +165,23 @@ def test_frames_are_sampled_from_every_shot(tmp_path: Path) -> None:
     assert [(each.frame.index < 4, each.shot) for each in frames] == [(True, 0), *[(False, 1)] * 4]
     assert [shot.begin_s for shot in shots] == [0, pytest.approx(0.16)]
     assert all(frames[place].frame.index + 3 <= frames[place + 1].frame.index for place in range(1, 4))
+
+
+def test_frames_that_tell_nothing_are_counted_and_motion_is_looked_for(tmp_path: Path) -> None:
+    """Of two frames, the first has none before it: another one is taken, in which something has moved."""
+    for index in range(9):
+        save_thing(tmp_path / f"{index:02}.png", (10 + 3 * index, 12, 34 + 3 * index, 36))
+    result = streamcam.audit(
+        tmp_path / "%02d.png", explainer_of(by_object()), AuditSettings("motion", frames=2)
+    )
+    (thing,) = result.classes
+    assert thing.frames == 2
+    assert result.notes == ()
+    (tmp_path / "boxes").mkdir()
+    boxes = tmp_path / "boxes.jsonl"
+    boxes.write_text('{"frame": 4, "box": [22, 12, 46, 36]}\n', encoding="utf-8")
+    result = streamcam.audit(
+        tmp_path / "%02d.png", explainer_of(by_object()), AuditSettings(str(boxes), frames=9)
+    )
+    assert result.classes[0].frames == 1
+    assert result.notes == ("8 of 9 frames tell nothing: the region is not in it (8 frames)",)

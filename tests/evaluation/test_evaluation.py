@@ -20,7 +20,7 @@ from toy_models import clip_colors
 import streamcam
 from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError
 from streamcam.evaluation import METRICS, EvaluationProgress, EvaluationResult
-from streamcam.evaluation.advice import advise
+from streamcam.evaluation.advice import advise, note_equal
 from streamcam.evaluation.results import Judged, MethodResult
 from streamcam.evaluation.statistics import bootstrap
 from streamcam.models import Classifier, InputSpec, Model
@@ -254,3 +254,12 @@ def test_nothing_is_recommended_where_no_map_says_anything() -> None:
 def test_a_result_knows_the_metrics_of_the_table(result: EvaluationResult) -> None:
     assert set(result.metrics) == set(METRICS) - {"stability"}
     assert dataclasses.replace(result, best=None).best is None
+
+
+def test_methods_that_give_the_same_maps_are_named() -> None:
+    names = ("gradcam", "eigencam", "hirescam")
+    agreement = ((1.0, 0.3, 0.9999), (0.3, 1.0, 0.3), (0.9999, 0.3, 1.0))
+    (note,) = note_equal(names, agreement)
+    assert note.startswith("gradcam and hirescam give the same maps here: behind this layer")
+    (other,) = note_equal(("gradcam", "xgradcam"), ((1.0, 1.0), (1.0, 1.0)))
+    assert other == "gradcam and xgradcam give the same maps here"

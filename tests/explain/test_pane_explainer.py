@@ -212,3 +212,17 @@ def test_a_method_that_does_not_go_with_the_network_is_refused() -> None:
     clips = Explainer(clip_colors(), backend="torch", precision="fp32")
     with pytest.raises(InvalidArgumentError, match="method 'occlusion' explains single"):
         PaneExplainer(clips, Comparison(methods=("gradcam", "occlusion")))
+
+
+def test_methods_that_give_the_same_maps_are_named() -> None:
+    """Behind global pooling and one linear layer gradcam is hirescam; further in it is not."""
+    (image,) = frames_of("media/cat.jpg")
+    notes = {}
+    for layer in ("features", "features.4"):
+        explainer = Explainer(target_layer=layer, precision="fp32", backend="torch")
+        panes = PaneExplainer(explainer, Comparison(methods=("gradcam", "hirescam", "eigencam")))
+        panes.explain_frames([image])
+        notes[layer] = [note for note in panes.notes if "the same maps" in note]
+    (note,) = notes["features"]
+    assert note.startswith("gradcam and hirescam give the same maps here: behind this layer")
+    assert notes["features.4"] == []

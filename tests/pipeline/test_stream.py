@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import gc
+import io
+import re
 import subprocess
 import sys
 import threading
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from stage_fakes import FakeExplainer, ToldSource, at, consume, expect, explanation_of, in_turn, join_thread
 
 from streamcam.errors import InvalidArgumentError, SourceNotFoundError
+from streamcam.media.scaling import Resampler
+from streamcam.overlay.single_image import draw_explanation
 from streamcam.pipeline.stream import ExplainedStream, stream
 from streamcam.sources import SourceSettings, SyntheticSource
 from streamcam.temporal import TemporalSettings
@@ -36,6 +43,22 @@ def test_batches_are_always_full_and_always_the_same() -> None:
         explainer = FakeExplainer(batch_size=4)
         assert len(list(stream(ToldSource(10), explainer))) == 10
         assert explainer.batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_a_notebook_shows_the_frame_that_was_handed_over_last() -> None:
+    running = stream(SyntheticSource(width=64, height=36, frame_count=3), FakeExplainer(batch_size=1))
+    assert running._repr_html_().endswith("iterate over it for frames and explanations</p>")
+    for frame, explanation in running:
+        shown = running._repr_html_()
+        url = re.search(r'<img src="data:image/png;base64,([^"]+)"', shown)
+        assert url is not None
+        drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(url[1]))))
+        np.testing.assert_array_equal(drawn, draw_explanation(explanation, frame))
+        assert f"frame {frame.index}, {frame.time_s:.2f} s" in shown
+        plain = np.asarray(Image.open(io.BytesIO(frame._repr_png_())))
+        np.testing.assert_array_equal(plain, Resampler().to_rgb(frame.image, 64, 36))
+        assert (plain != drawn).any()
+    assert "frame 2," in running._repr_html_()  # still, when it has ended
 
 
 def test_a_source_without_frames_ends_at_once() -> None:

@@ -127,6 +127,7 @@ class FakeExplainer:
         weights="none",
         labels=[f"class {number}" for number in range(8)],
         may_find_objects=True,
+        clip_length=1,
     )
     backend, precision, device = "torch", "fp32", "cpu"
     backend_reason = "there is nothing to compute"
