@@ -158,6 +158,14 @@ _precision_option = option(
     "large networks on processors, quicker and a little less exact. Maps are always float32.",
 )
 
+_calibrate_option = option(
+    "--calibrate",
+    "calibration",
+    metavar="VIDEO",
+    help="Of int8: the video, or folder of images, that the network is quantized by. "
+    "[default: INPUT; live its first frames]",
+)
+
 _hardware_options = combine(
     option(
         "--device",
@@ -166,13 +174,7 @@ _hardware_options = combine(
         help="Where to compute: auto, cpu, cuda, mps, openvino:GPU, openvino:NPU.",
     ),
     _precision_option,
-    option(
-        "--calibrate",
-        "calibration",
-        metavar="VIDEO",
-        help="Of int8: the video, or folder of images, that the network is quantized by. "
-        "[default: INPUT; live its first frames]",
-    ),
+    _calibrate_option,
     option(
         "--backend",
         default_of="Explainer",
@@ -310,7 +312,7 @@ named_model_options = grouped("model", _weights_options, _own_model_options)
 """The options of `load_model` for commands that take the network's name as an argument."""
 
 prepared_explainer_options = grouped(
-    "explainer", _target_layer_option, _signed_option, fit_option, _precision_option
+    "explainer", _target_layer_option, _signed_option, fit_option, _precision_option, _calibrate_option
 )
 """The options of `streamcam.Explainer` that a compiled explanation is made for, without the method."""
 
