@@ -53,9 +53,7 @@ def find(name: str, history: Path) -> Iterator[Measurement]:
     if Path(name).is_file():
         yield read(Path(name))
         return
-    found = [
-        each for each in read_history(history) if each.commit.rstrip("+") and each.commit.startswith(name)
-    ]
+    found = [each for each in read_history(history) if each.commit.startswith(name)]
     if not found:
         raise SystemExit(f"{name!r} is no file, and no commit in {history}")
     yield from found
