@@ -5,9 +5,9 @@
     python benchmarks/compare.py 1a2b3c4d5e new.json
     python benchmarks/compare.py --keep new.json
 
-OLD and NEW are files that benchmarks wrote with --json, or commits in docs/benchmarks-history.json. A figure has
-changed if the ranges of its runs do not overlap. Only figures of one machine and one command are compared: others
-tell nothing. Exits with 1 if any has changed.
+OLD and NEW are files that benchmarks wrote with --json, or commits in docs/benchmarks-history.json. A figure
+has changed if the ranges of its runs do not overlap. Only figures of one machine and one command are compared:
+others say nothing. Exits with 1 if any has changed.
 """
 
 from __future__ import annotations

@@ -74,9 +74,20 @@ def write_figures(path: Path | None, values: Mapping[str, Sequence[float]]) -> N
     if path is None:
         return
     figures = {name: Figure.of(runs) for name, runs in values.items() if runs}
-    command = f"python benchmarks/{Path(sys.argv[0]).name} {' '.join(sys.argv[1:])}".strip()
-    measurement = Measurement(commit(), machine(), command, figures)
+    measurement = Measurement(commit(), machine(), command_of(sys.argv), figures)
     path.write_text(json.dumps(measurement.as_json(), indent=1) + "\n", "utf-8")
+
+
+def command_of(arguments: Sequence[str]) -> str:
+    """Return the command that is running, without where it writes its figures."""
+    words = ["python", f"benchmarks/{Path(arguments[0]).name}"]
+    waiting = iter(arguments[1:])
+    for word in waiting:
+        if word == "--json":
+            next(waiting, None)
+        elif not word.startswith("--json="):
+            words.append(word)
+    return " ".join(words)
 
 
 def machine() -> str:

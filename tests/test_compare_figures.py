@@ -38,6 +38,12 @@ def test_a_figure_is_the_median_of_its_runs_and_their_range() -> None:
     assert figures.Figure.of([3.0, 1.0, 2.0]) == figures.Figure(2.0, 1.0, 3.0, 3)
 
 
+def test_where_figures_are_written_is_no_part_of_the_command() -> None:
+    for option in (["--json", "a.json"], ["--json=b.json"]):
+        command = figures.command_of(["/here/throughput.py", "film.mp4", *option, "--repeats", "3"])
+        assert command == "python benchmarks/throughput.py film.mp4 --repeats 3"
+
+
 def test_what_overlaps_has_not_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old = write(tmp_path / "old.json", fps=[10.0, 11.0, 12.0], memory=[100.0, 101.0])
     new = write(tmp_path / "new.json", commit="bbbb", fps=[11.5, 13.0, 14.0], memory=[50.0, 51.0])
