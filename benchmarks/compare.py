@@ -6,7 +6,7 @@
     python benchmarks/compare.py --keep new.json
 
 OLD and NEW are files that benchmarks wrote with --json, or commits in docs/benchmarks-history.json. A figure
-has changed if the ranges of its runs do not overlap. Only figures of one machine and one command are compared:
+has changed if the ranges of its runs do not overlap. Only figures of one machine and command are compared:
 others say nothing. Exits with 1 if any has changed.
 """
 
