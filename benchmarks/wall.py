@@ -2,15 +2,19 @@
 
 Videos of 360p are made and played at 15 frames per second, several in one session of the default network.
 Every wall is composed as for a window and shown nowhere. Printed are, for each number of streams,
-explanations a second of each, the spread between streams, and the age of the heat in the first and the last
-third of the time; and the ratio of all explanations to those of a single stream within the run.
+explanations a second of each, the spread between streams, the age of the heat and the memory of the session
+in the first and the last third of the time; and the ratio of all explanations to those of a single stream
+within the run. With --failing there is one more stream in each session, from a server that breaks off every 5
+seconds; it is left out of the figures.
 
-    python benchmarks/wall.py [--streams 1 4] [--seconds 120] [--fps 15] [--model NAME]
+    python benchmarks/wall.py [--streams 1 4] [--minutes 2] [--fps 15] [--model NAME] [--failing]
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import http.server
 import json
 import os
 import platform
@@ -18,7 +22,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections import defaultdict
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -39,11 +46,11 @@ class Composing(Display):  # draws everything, and shows it nowhere
     def show(self, image): pass
 
 model, stats, duration, *videos = sys.argv[1:]
+paced = streamcam.SourceSettings(real_time=True, loop=True)
 streamcam.live(
-    videos,
+    [streamcam.StreamSettings(video, reading=None if "://" in video else paced) for video in videos],
     model,
     settings=streamcam.LiveSettings(
-        streamcam.SourceSettings(real_time=True, loop=True),
         display="none",
         statistics=stats,
         duration_s=float(duration),
@@ -66,16 +73,58 @@ def make_video(path: Path, number: int, fps: int) -> Path:
     return path
 
 
-def measure(videos: list[Path], seconds: float, model: str, folder: Path) -> list[dict[str, Any]]:
-    """Run a session; return its lines of statistics, those of the whole run left out."""
+@contextlib.contextmanager
+def failing_server(path: Path) -> Iterator[str]:
+    """Serve a transport stream at its own pace, and break off after 5 seconds each time; yield its URL."""
+    data = path.read_bytes()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "video/mp2t")
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                for step in range(50):  # the first half of ten seconds
+                    self.wfile.write(data[step * len(data) // 100 : (step + 1) * len(data) // 100])
+                    time.sleep(0.1)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/broken.ts"
+        server.shutdown()
+
+
+def measure(
+    videos: list[str], seconds: float, model: str, folder: Path
+) -> tuple[list[dict[str, Any]], list[tuple[float, float]]]:
+    """Run a session.
+
+    Returns:
+        Its lines of statistics, those of the whole run left out; and its memory in MB over the time.
+    """
     stats = folder / "stats.jsonl"
-    arguments = [model, str(stats), str(seconds + _LOADING_S), *map(str, videos)]
-    subprocess.run([sys.executable, "-c", PROGRAM, *arguments], check=True)
+    arguments = [model, str(stats), str(seconds + _LOADING_S), *videos]
+    memory: list[tuple[float, float]] = []
+    began_s = time.monotonic()
+    with subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments]) as session:
+        while session.poll() is None:
+            with contextlib.suppress(OSError):  # it has ended
+                pages = int(Path(f"/proc/{session.pid}/statm").read_text().split()[1])
+                memory.append((time.monotonic() - began_s, pages * os.sysconf("SC_PAGE_SIZE") / 1e6))
+            time.sleep(1)
+    if session.returncode:
+        raise SystemExit(f"the session ended with {session.returncode}")
     lines = [json.loads(line) for line in stats.read_text().splitlines()]
-    return [line for line in lines if line["time_s"] > _LOADING_S and "whole_run" not in line]
+    lines = [line for line in lines if line["time_s"] > _LOADING_S and "whole_run" not in line]
+    return lines, memory
 
 
-def report(count: int, lines: list[dict[str, Any]], seconds: float) -> float:
+def report(
+    count: int, lines: list[dict[str, Any]], memory: list[tuple[float, float]], seconds: float
+) -> float:
     """Print what was measured; return all explanations a second."""
     explained: dict[str, int] = defaultdict(int)
     for line in lines:
@@ -83,13 +132,18 @@ def report(count: int, lines: list[dict[str, Any]], seconds: float) -> float:
     rates = [each / seconds for each in explained.values()]
     print(f"{count} streams: explained a second {', '.join(f'{rate:.2f}' for rate in rates)}", end="")
     print(f"; the least {min(rates) / max(max(rates), 1e-9):.0%} of the most")
+    parts = (0, seconds / 3), (2 * seconds / 3, seconds)
     thirds = [
         [line["heat_age_ms"]["median"] for line in lines if begin <= line["time_s"] - _LOADING_S < end]
-        for begin, end in ((0, seconds / 3), (2 * seconds / 3, seconds))
+        for begin, end in parts
     ]
     first, last = ([age for age in ages if age is not None] for ages in thirds)
     if first and last:
         print(f"  age of heat: first third {describe(first)}, last third {describe(last)}")
+    used = [[mb for at_s, mb in memory if begin <= at_s - _LOADING_S < end] for begin, end in parts]
+    if all(used):
+        before, after = map(statistics.median, used)
+        print(f"  memory: first third {before:.0f} MB, last third {after:.0f} MB")
     return sum(rates)
 
 
@@ -103,9 +157,10 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 4])
-    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--minutes", type=float, default=2)
     parser.add_argument("--fps", type=int, default=15)
     parser.add_argument("--model", default="efficientnet_lite0")
+    parser.add_argument("--failing", action="store_true")
     given = parser.parse_args()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     print(f"python {' '.join(sys.argv)}")
@@ -113,10 +168,19 @@ def main() -> None:
     totals: dict[int, float] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        videos = [make_video(folder / f"{each}.mp4", each, given.fps) for each in range(max(given.streams))]
+        videos = [
+            str(make_video(folder / f"{each}.mp4", each, given.fps)) for each in range(max(given.streams))
+        ]
+        seconds = 60 * given.minutes
         for count in given.streams:
-            lines = measure(videos[:count], given.seconds, given.model, folder)
-            totals[count] = report(count, lines, given.seconds)
+            with contextlib.ExitStack() as stack:
+                beside = []
+                if given.failing:
+                    broken = make_video(folder / "broken.ts", count, given.fps)
+                    beside = [stack.enter_context(failing_server(broken))]
+                lines, memory = measure([*videos[:count], *beside], seconds, given.model, folder)
+            lines = [line for line in lines if "broken" not in line["stream"]]
+            totals[count] = report(count, lines, memory, seconds)
     if totals.get(1):
         for count, total in totals.items():
             print(f"{count} streams: {total / totals[1]:.2f} times the explanations of one")

@@ -113,6 +113,7 @@ CONFINED: dict[str, set[str]] = {
     # nncf draws progress bars on rich's console, which are turned off.
     "rich": {"cli", "explain"},
     "h5py": {"evidence"},
+    "fsspec": {"media"},
 }
 """Foreign package → the only rooms that may import it; for types anyone may."""
 

@@ -54,7 +54,7 @@ class RayCluster:
 
         Args:
             make_explainer: Called in each worker.
-            jobs: How many workers there are at most.
+            jobs: How many workers there are; "auto" for the above.
 
         Yields:
             A renderer for each worker.
@@ -80,7 +80,7 @@ class RayCluster:
         Args:
             plan: The render of the video.
             make_explainer: Called in each worker.
-            jobs: How many workers there are at most.
+            jobs: How many workers there are; "auto" for the above.
             on_activity: Called with what the workers do, in words, while the render waits for them.
 
         Yields:

@@ -20,6 +20,9 @@ MOST_ATTEMPTS = 3
 _CALLS_AT_ONCE = 4
 """One render or part, a part that is explained again, and questions about both."""
 
+_FAREWELL_S = 5.0
+"""How long a worker may take to remove what it copied."""
+
 _OWN = ("device", "backend", "precision", "batch")
 """The only differences that machines may have: names of parts of an explainer's identity."""
 
@@ -82,6 +85,8 @@ class RayWorker:
     def close(self) -> None:
         """End the worker. May be called again."""
         if self.actor is not None:
+            # It may be lost already, or never have begun.
+            self._ray.wait([self.actor.end_video.remote()], timeout=_FAREWELL_S)
             self._ray.kill(self.actor)
         self.actor = None
 

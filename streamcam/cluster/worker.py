@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamcam
 from streamcam.errors import ClusterError, StreamcamError
+from streamcam.media.stores import is_stored
 from streamcam.pipeline.evidence_explainer import KeptModel
 from streamcam.pipeline.file_renderers import LocalRenderer
 from streamcam.pipeline.jobs import RenderJob
@@ -19,6 +20,7 @@ from streamcam.pipeline.parts.worker import ExplainedBatch, ExplainedPart, expla
 from streamcam.pipeline.results import Progress, RenderResult
 from streamcam.pipeline.resume import ResumeState
 from streamcam.pipeline.settings import RenderSettings
+from streamcam.sources import Source, open_source
 from streamcam.temporal import Relevance
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ class RenderWorker:
         self._explainer: NetworkExplainer | None = None
         self._beside: NetworkExplainer | None = None
         self._video: PartedVideo | None = None
+        self._copied: Source | None = None
         self._frames = 0
 
     def load(self, make_explainer: Callable[[], NetworkExplainer], directory: str) -> WorkerReport:
@@ -111,8 +114,12 @@ class RenderWorker:
     def begin_video(self, video: PartedVideo) -> PartReport:
         """Explain the first batch of a video whose parts are to be explained."""
         assert self._explainer is not None
-        self._video = video
         try:
+            if is_stored(video.location):
+                # Its source keeps the file that it was copied to.
+                self._copied = open_source(video.location, video.source)
+                video = dataclasses.replace(video, location=self._copied.info.path or video.location)
+            self._video = video
             first = explain_first_batch(video, self._explainer)
         except StreamcamError as error:
             return PartReport(error=error)
@@ -130,6 +137,11 @@ class RenderWorker:
         except StreamcamError as error:
             return None, error
         return part, None
+
+    def end_video(self) -> None:
+        """Remove what was copied of the video."""
+        if self._copied is not None:
+            self._copied.close()
 
     def count_frames(self) -> int:
         """Return how many frames were explained so far."""
@@ -164,7 +176,7 @@ def _describe(explainer: NetworkExplainer) -> NetworkReport:
         explainer.identity(),
         explainer.batch_size,
         explainer.clip_s,
-        KeptModel(model.name, model.weights, tuple(model.labels), model.may_find_objects),
+        KeptModel(model.name, model.weights, tuple(model.labels), model.may_find_objects, model.clip_length),
         explainer.describe(),
         relevance,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import os
 import string
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +13,8 @@ from urllib.parse import unquote, urlsplit
 from streamcam.errors import InvalidArgumentError, NoDirectoryError, OutputExistsError, SourceNotFoundError
 from streamcam.media.containers import CONTAINERS
 from streamcam.media.numbered_files import is_pattern, numbered_files
+from streamcam.media.stores import find_stored, is_stored, local_path, name_in
+from streamcam.media.urls import redact
 from streamcam.sinks import CLASSES, IMAGE_SUFFIXES, MASK_NAME, is_one_in_a_folder
 from streamcam.sources import Location, is_image
 from streamcam.sources.fetched import is_standard_input
@@ -63,7 +66,7 @@ def is_for_many(sources: Sequence[Location], output: str | Path) -> bool:
 
     So do several inputs, an output that is a folder or ends like one, and one with `FIELDS` in braces.
     """
-    return len(sources) > 1 or _is_directory(output) or _has_field(str(output))
+    return len(sources) > 1 or _is_directory(local_path(output)) or _has_field(str(output))
 
 
 def base_directory(output: str | Path) -> Path:
@@ -133,8 +136,12 @@ def _make_job(source: Location, number: int, output: str | Path, beside: Outputs
 
 def _expand(sources: Sequence[Location], left_out: Sequence[str]) -> Iterator[Location]:
     for source in sources:
+        source = local_path(source)
         if isinstance(source, int) or is_file(source) or is_pattern(Path(source)):
             yield source
+            continue
+        if is_stored(source):
+            yield from _stored(str(source))
             continue
         path = Path(source)
         if is_folder(path):
@@ -150,6 +157,26 @@ def _expand(sources: Sequence[Location], left_out: Sequence[str]) -> Iterator[Lo
             yield from (file for file in files_matching(source) if _key(file) not in left_out)
         else:
             yield source  # a URL, or a name that is reported when its turn comes
+
+
+def _stored(url: str) -> Iterator[Location]:
+    """Yield the videos and images of a folder in a store, the files that match a pattern, or the file."""
+    if url.endswith("/"):
+        files = [file for file in find_stored(url, is_folder=True) if _is_seen(name_in(file))]
+        if not files:
+            raise SourceNotFoundError(f"{redact(url)!r} holds no videos and images")
+    elif glob.has_magic(url):
+        files = find_stored(url)
+        if not files:
+            raise SourceNotFoundError(f"no file matches {redact(url)!r}; check the bucket and the path")
+    else:
+        files = [url]
+    yield from files
+
+
+def _is_seen(name: str) -> bool:
+    """Return whether a file of this name is looked for in a folder."""
+    return Path(name).suffix.lower() in VIDEO_SUFFIXES | set(IMAGE_SUFFIXES)
 
 
 def _unique(sources: Iterable[Location]) -> Iterator[Location]:

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import itertools
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Self, cast
 
 from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.explanations import RenderedFrame, StabilizedFrame
-from streamcam.frames import SourceInfo, SourceReport
+from streamcam.frames import SourceReport
 from streamcam.localization import Localizer
+from streamcam.media.stores import is_stored
 from streamcam.overlay import Overlay, PaneOverlay
 from streamcam.panes import Comparison
 from streamcam.pipeline.evidence_explainer import EvidenceExplainer
@@ -27,7 +27,9 @@ from streamcam.pipeline.resume import ResumeState, Resumption
 from streamcam.pipeline.settings import RenderSettings
 from streamcam.pipeline.stopwatch import Stopwatch
 from streamcam.pipeline.stream import ExplainedStream, stream
+from streamcam.pipeline.uploads import Uploads
 from streamcam.pipeline.workers import prefetch
+from streamcam.pipeline.writing import Written, write_all
 from streamcam.sinks import EvidenceSink, PaneSink, Sink, output_path, shows_images
 from streamcam.sources import Location, Source, SourceSettings, StopFlag, open_source
 from streamcam.temporal import PaneStabilizer, Stabilizer, stabilize
@@ -105,6 +107,8 @@ def plan_render(
     settings = settings or RenderSettings()
     with contextlib.ExitStack() as undo:
         location = None if isinstance(source, Source) else source
+        uploads = Uploads(output)
+        undo.callback(uploads.close)
         if not isinstance(source, Source):
             source = open_source(source, settings.source)
         elif settings.source != SourceSettings():
@@ -115,6 +119,8 @@ def plan_render(
             raise InvalidArgumentError(
                 f"{info.name!r} is live and has no end: use streamcam live, not render"
             )
+        destination = output
+        output, settings = uploads.place_all(output, settings)
         # All look at their settings before anything is made.
         stabilizer: Stabilizer | PaneStabilizer = Stabilizer(settings.temporal)
         overlay: Overlay | PaneOverlay = Overlay(settings.overlay)
@@ -136,6 +142,8 @@ def plan_render(
             overlay,
             sinks,
             undo.pop_all(),
+            uploads=uploads,
+            destination=destination if is_stored(destination) else Path(output),
             location=location,
             began_s=began_s,
         )
@@ -149,7 +157,7 @@ class RenderPlan:
     Attributes:
         info: The description of the input.
         location: Where it is opened; None if it was open already.
-        output: The file to make.
+        output: The file to make; for one in a store where it is made at first.
         settings: How it is rendered.
     """
 
@@ -164,6 +172,8 @@ class RenderPlan:
         sinks: Sequence[Sink],
         resources: contextlib.ExitStack,
         *,
+        uploads: Uploads,
+        destination: Path | str,
         location: Location | None,
         began_s: float,
     ) -> None:
@@ -173,6 +183,8 @@ class RenderPlan:
         self.settings = settings
         self._source = source
         self.output = output
+        self._uploads = uploads
+        self._destination = destination
         self._stabilizer = stabilizer
         self._localizer = localizer
         self._overlay = overlay
@@ -243,7 +255,7 @@ class RenderPlan:
                     on_resume(resumption.kept)
                 sinks = [resumption.wrap(sinks[0]), *sinks[1:]]
                 stack.callback(sinks[0].abort)
-            shown = str(self.output) if shows_images(self.output) else None
+            shown = str(self._destination) if shows_images(self.output) else None
             identify_evidence(sinks, explainer, self.settings, shown)
             let_learn(explainer, self.info, self.settings.source)
             stages = explainer if resumption is None else resumption.explainer
@@ -256,7 +268,7 @@ class RenderPlan:
                 sink.describe(explainer.describe())
             drawing = Stopwatch(), Stopwatch()
             drawn = stack.enter_context(self._draw(explained, *drawing, is_resumable=resumption is not None))
-            written = _write_all(self.info, drawn, sinks, carried, on_progress)
+            written = write_all(self.info, drawn, sinks, carried, on_progress)
             frames = written.frames
             if resumption is not None and explained.stopped:
                 frames = 0  # what is finished waits for the rest
@@ -273,11 +285,12 @@ class RenderPlan:
                             }
                         )
                     sink.finish(cut_short=explained.stopped)
+                self._uploads.send()
             elif not explained.stopped:
                 raise SourceError(f"{self.info.name!r} gave no frames")
         report = explained.report()
         return RenderResult(
-            output=self.output,
+            output=self._destination if frames else self.output,
             frames=frames,
             explained=written.explained if frames else 0,
             elapsed_s=time.monotonic() - began_s,
@@ -296,7 +309,7 @@ class RenderPlan:
         explainer: AnyExplainer,
         report: SourceReport,
         sinks: Sequence[Sink],
-        written: _Written,
+        written: Written,
     ) -> tuple[str, ...]:
         """Return what the user should know of so far."""
         return (
@@ -328,20 +341,6 @@ class RenderPlan:
         return prefetch(rendered, maxsize=_WAITING_IMAGES, name="drawer", interrupt=explained.close)
 
 
-@dataclasses.dataclass(slots=True)
-class _Written:
-    """Counts of what was written."""
-
-    frames: int = 0
-    explained: int = 0
-    video_s: float = 0.0
-    """How long the new frames last, in seconds."""
-    writing: Stopwatch = dataclasses.field(default_factory=Stopwatch)
-    """How long writing took."""
-    empty: Counter[str] = dataclasses.field(default_factory=Counter)
-    """How many explained frames show nothing, by `Explanation.emptiness`."""
-
-
 def _render_frame(stabilized: StabilizedFrame, overlay: Overlay | PaneOverlay | None) -> RenderedFrame:
     """Draw a frame, unless no output shows images."""
     frame = stabilized.frame
@@ -349,41 +348,8 @@ def _render_frame(stabilized: StabilizedFrame, overlay: Overlay | PaneOverlay | 
     return RenderedFrame(image, frame.pts, frame.time_base, stabilized, frame.duration)
 
 
-def _write_all(
-    info: SourceInfo,
-    drawn: Iterable[RenderedFrame],
-    sinks: Sequence[Sink],
-    carried: int,
-    on_progress: Callable[[Progress], None] | None,
-) -> _Written:
-    """Write every frame."""
-    written = _Written()
-    step_s = float(1 / info.rate) if info.rate else 0.0
-    first_s = first_new_s = 0.0
-    write = [written.writing.timed(sink.write) for sink in sinks]
-    for frame in drawn:
-        time_s = frame.time_s
-        for write_to in write:
-            write_to(frame)
-        if written.frames == 0:
-            first_s = time_s
-        if written.frames <= carried:
-            first_new_s = time_s
-        written.frames += 1
-        explanation = None if frame.stabilized is None else frame.stabilized.explanation
-        if explanation is not None and explanation.is_explained:
-            written.explained += 1
-            if explanation.emptiness is not None:
-                written.empty[explanation.emptiness] += 1
-        if written.frames > carried:
-            written.video_s = time_s - first_new_s + step_s
-        if on_progress is not None:
-            on_progress(Progress(info, written.frames, time_s - first_s + step_s, carried))
-    return written
-
-
 def _stage_s(
-    explained: ExplainedStream, drawing: tuple[Stopwatch, Stopwatch], written: _Written
+    explained: ExplainedStream, drawing: tuple[Stopwatch, Stopwatch], written: Written
 ) -> dict[str, float]:
     """Return how long each stage worked; drawing is what the drawer did besides waiting for frames."""
     total, waiting = drawing

@@ -15,8 +15,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 import streamcam
-from streamcam.errors import OutputExistsError, StreamcamError
+from streamcam.errors import InvalidArgumentError, OutputExistsError, StreamcamError
 from streamcam.localization import Localizer
+from streamcam.media.stores import is_stored, local_path
+from streamcam.media.urls import redact
 from streamcam.overlay import Overlay
 from streamcam.pipeline.file_renderers import Cluster, FileRenderer, RendererPool, local_renderers
 from streamcam.pipeline.identity import flatten, identify_file
@@ -106,13 +108,20 @@ def plan_many(
         StreamcamError: as `render_many` does.
     """
     settings = settings or RenderSettings()
+    output = local_path(output)
+    beside = OutputsBeside(settings.sidecar, settings.evidence, settings.masks, tuple(settings.annotations))
+    for location in (output, *beside.templates):
+        if is_stored(location):
+            raise InvalidArgumentError(
+                "several inputs are rendered into a folder of this machine, not into "
+                f"{redact(str(location))!r}; copy it there afterwards"
+            )
     # They look at their settings; a mistake there is none of a single file.
     Stabilizer(settings.temporal)
     Overlay(settings.overlay)
     Localizer(settings.localization)
     directory = base_directory(output)
     earlier = [directory / entry.output for entry in read_manifest(directory)]
-    beside = OutputsBeside(settings.sidecar, settings.evidence, settings.masks, tuple(settings.annotations))
     jobs = list_jobs(sources, output, beside, left_out=earlier)
     _refuse_existing(jobs, earlier, overwrite=settings.overwrite)
     make_directories(jobs)

@@ -15,7 +15,8 @@ from streamcam.pipeline.resume import ResumeState
 class RenderResult:
     """The outcome of a render."""
 
-    output: Path
+    output: Path | str
+    """The file; the URL of one in a store."""
     frames: int
     """Number of frames in the output; 0 where it was stopped before the first, and then no file was made."""
     explained: int

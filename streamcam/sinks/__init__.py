@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from streamcam.media.numbered_files import is_pattern
+from streamcam.media.stores import is_stored, size_of_stored
 from streamcam.sinks.annotations.yolo import CLASSES
 from streamcam.sinks.base import Sink
 from streamcam.sinks.browser_video import BrowserEncoder, browser_codecs
@@ -88,8 +89,11 @@ __all__ = [
 ]
 
 
-def output_size(path: Path) -> int:
-    """Return how many bytes a finished output takes on the disk."""
+def output_size(path: Path | str) -> int:
+    """Return how many bytes a finished output takes on the disk, or in a store."""
+    if is_stored(path):
+        return size_of_stored(str(path)) or 0
+    path = Path(path)
     if path.is_dir():
         return sum(file.stat().st_size for file in path.iterdir())
     return sequence_size(path) if is_pattern(path) and not path.exists() else path.stat().st_size

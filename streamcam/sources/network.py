@@ -11,6 +11,7 @@ from av.container import InputContainer
 from av.error import ExitError, FFmpegError, ProtocolNotFoundError
 
 from streamcam.errors import InvalidArgumentError, SourceError, unknown_name
+from streamcam.media.stores import STORES
 from streamcam.media.urls import redact, scheme_of, split_url
 from streamcam.sources.base import Source
 from streamcam.sources.capture import ReconnectingSource
@@ -63,7 +64,7 @@ def check_url(location: str | int | Path) -> None:
     text = str(location)
     scheme = scheme_of(location)
     if scheme is not None:
-        raise unknown_name("protocol", scheme, SCHEMES)
+        raise unknown_name("protocol", scheme, [*SCHEMES, *STORES, "file"])
     match = _NEARLY_URL.match(text)
     if match is not None:
         scheme = match[1].lower()

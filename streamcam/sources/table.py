@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError
+from streamcam.media.stores import is_stored, local_path
 from streamcam.media.urls import redact
 from streamcam.sources.animations import is_animation, open_animation
 from streamcam.sources.base import Source
@@ -27,6 +28,7 @@ from streamcam.sources.pipe import open_pipe
 from streamcam.sources.screen import is_screen, open_screen
 from streamcam.sources.sequences import files_matching, is_glob, is_sequence, open_sequence
 from streamcam.sources.settings import SourceSettings
+from streamcam.sources.stored import fetch_stored_file
 from streamcam.sources.video import open_video
 
 _log = logging.getLogger("streamcam.sources")
@@ -75,6 +77,11 @@ def _open_web_file(location: Location, settings: SourceSettings) -> Source:
 SOURCES: dict[str, SourceKind] = {
     "standard input": SourceKind(is_standard_input, _open_standard_input, _VIDEO),
     "web file": SourceKind(is_web_url, _open_web_file, _VIDEO),
+    "stored file": SourceKind(
+        is_stored,
+        lambda location, settings: fetch_stored_file(str(location), lambda path: open_source(path, settings)),
+        _VIDEO - {"real_time", "loop"},
+    ),
     "network stream": SourceKind(is_stream_url, open_stream, frozenset({"real_time"})),
     "screen": SourceKind(is_screen, open_screen, frozenset({"rate", "real_time"})),
     "lent camera": SourceKind(is_lent_camera, open_lent_camera, frozenset({"real_time"})),
@@ -98,7 +105,7 @@ def open_source(location: Location, settings: SourceSettings | None = None) -> S
         location: A file's path; a pattern for numbered images (``frames/%05d.png``), a folder of images or a
             pattern of names (``frames/*.png``); ``"-"`` for standard input; a camera's number (0 or ``"0"``)
             or device path; ``"screen:"`` for this computer's, or a part of it (``"screen:640x480+100+50"``);
-            the URL of a file on a web server or of a stream.
+            the URL of a file on a web server, in a store (``s3://``, ``gs://``) or of a stream; ``file://``.
         settings: How it is read; the defaults if None.
 
     Returns:
@@ -111,6 +118,7 @@ def open_source(location: Location, settings: SourceSettings | None = None) -> S
         InvalidArgumentError: if the URL cannot be used, or a setting does not apply to this kind of source.
     """
     settings = settings or SourceSettings()
+    location = local_path(location)
     if is_glob(location) and not is_file(location):
         check_url(location)
         matches = files_matching(location)

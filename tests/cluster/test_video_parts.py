@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 from fake_ray import FakeRay
 from media_factory import make_clip
 from numpy.typing import NDArray
-from stage_fakes import FakeExplainer, explanation_of
+from stage_fakes import FakeExplainer, explanation_of, fake_modules
+from toy_models import CellDetector, cell_detector, clip_colors
 
 import streamcam
 from streamcam import RayCluster, RenderSettings, SourceSettings, TemporalSettings
+from streamcam.cli import run
 from streamcam.cluster import ray_cluster
 from streamcam.cluster.worker import RenderWorker
 from streamcam.errors import ClusterError, InvalidArgumentError, SourceError
 from streamcam.explanations import Explanation, Prediction
 from streamcam.frames import Frame
 from streamcam.media.images import planes_of
+from streamcam.models import Model, Output
 from streamcam.pipeline.parts import plan, worker
 from streamcam.pipeline.results import RenderResult
-from streamcam.sources import Source, open_source
+from streamcam.sources import Source, open_source, stored
 from streamcam.temporal import Tracker
 
 FRAMES = 120
@@ -36,7 +41,9 @@ LABELS = ("dark", "bright", "gray")
 class RankingExplainer(FakeExplainer):
     """Explains the class that is held over time: whether an image is dark or bright."""
 
-    model = types.SimpleNamespace(name="fake", weights="none", labels=LABELS, may_find_objects=False)
+    model = types.SimpleNamespace(
+        name="fake", weights="none", labels=LABELS, may_find_objects=False, clip_length=1
+    )
 
     def explain_frames(
         self, frames: list[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()
@@ -248,3 +255,92 @@ def test_what_is_no_file_stays_here(monkeypatch: pytest.MonkeyPatch, video: str)
         pytest.raises(InvalidArgumentError, match="standard input is not sent to a cluster"),
     ):
         streamcam.render(source, "parts.mp4", RankingExplainer, cluster=RayCluster("cluster:1"))  # type: ignore[arg-type]
+
+
+def test_a_video_in_a_store_is_copied_once_by_each_worker(
+    video: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(monkeypatch, CPU, CPU)
+    system = fsspec.filesystem("memory")
+    system.pipe_file("/films/a.mp4", Path(video).read_bytes())
+    copied: list[str] = []
+    fetch = stored.download
+    monkeypatch.setattr(stored, "download", lambda url, copy: (copied.append(url), fetch(url, copy)))
+    monkeypatch.setattr("tempfile.tempdir", str(Path.cwd()))
+    render("memory://films/a.mp4", "parts")
+    assert len(copied) == 3  # and this machine
+    check("memory://films/a.mp4")
+    assert not list(Path.cwd().glob("streamcam-*"))
+    system.rm("/", recursive=True)
+
+
+def test_from_the_command_line(
+    video: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tasks: list[Any]
+) -> None:
+    start(monkeypatch, CPU, CPU)
+    for name, module in fake_modules(RankingExplainer).items():
+        monkeypatch.setitem(sys.modules, name, module)
+    arguments = ["render", video, "-o", "parts.mp4", "--sidecar", "parts.jsonl", "--ray", "cluster:1"]
+    assert run([*arguments, "--part-seconds", "2", "--jobs", "1"]) == 0
+    assert [task[:2] for task in tasks] == [(0, 50), (50, None)]
+    assert "wrote parts.mp4" in capfd.readouterr().out
+    check(video)
+
+
+class TrackedCells(CellDetector):
+    """Cells whose objects are numbered over time."""
+
+    finds_objects = True
+
+    def read(self, answer: object) -> Output:
+        output = super().read(answer)
+        assert isinstance(answer, dict)
+        places = [(image.detach() > 0.5).nonzero() for image in answer["cells"]]
+        pairs = zip(answer["cells"], places, strict=True)
+        scores = [image[:, place[:, 1], place[:, 2]].T for image, place in pairs]
+        return dataclasses.replace(output, instance_scores=scores)
+
+
+def tracked_cells() -> Model:
+    cells = cell_detector()
+    return TrackedCells(cells.name, cells.module, cells.labels, cells.input, cells.weights)
+
+
+def paint_squares(index: int, planes: Sequence[NDArray[np.uint8]]) -> None:
+    """Let a bright square wander beside one that stays, and be away now and then: it gets new numbers."""
+    planes[0][:] = 16
+    planes[1][:] = planes[2][:] = 128
+    rows, columns = planes[0].shape[0] // 4, planes[0].shape[1] // 4
+    planes[0][3 * rows :, 3 * columns :] = 200
+    if index % 60 < 45:
+        column = (index // 8) % 4
+        planes[0][:rows, column * columns : (column + 1) * columns] = 220
+
+
+@pytest.mark.parametrize(
+    ("factory", "classes"),
+    [(tracked_cells, None), (tracked_cells, "instances"), (tracked_cells, "instance2"), (clip_colors, None)],
+)
+def test_objects_and_clips(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    factory: Callable[[], Any],
+    classes: str | None,
+    tasks: list[Any],
+) -> None:
+    """Numbers of objects go on over the seams; clips are explained by one worker."""
+    monkeypatch.chdir(tmp_path)
+    start(monkeypatch, CPU, CPU)
+    make_clip(Path("a.mp4"), frames=FRAMES, paint=paint_squares)
+
+    def make() -> Any:
+        return streamcam.Explainer(
+            factory(), target_layer="features", fit="stretch", classes=classes, batch_size=4
+        )
+
+    render("a.mp4", "parts", make)
+    settings = RenderSettings(sidecar="alone.jsonl")
+    streamcam.render("a.mp4", "alone.mp4", make(), settings=settings)
+    assert Path("parts.jsonl").read_bytes() == Path("alone.jsonl").read_bytes()
+    assert Path("parts.mp4").read_bytes() == Path("alone.mp4").read_bytes()
+    assert tasks[0][:2] == ((0, None) if factory is clip_colors else (0, 28))

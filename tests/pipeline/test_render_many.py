@@ -189,7 +189,7 @@ def test_inputs_of_every_kind_beside_each_other(
         "b c.mp4": ("done", FRAMES + 1),
         "none.mp4": ("failed", 0),
         "frames.mp4": ("done", 3),
-        "pages.png": ("done", 1),
+        "pages.mp4": ("done", 3),
         "still.png": ("done", 1),
         "moving.mp4": ("done", 3),
     }

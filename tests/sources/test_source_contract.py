@@ -17,6 +17,7 @@ from pathlib import Path
 
 import av
 import cv2
+import fsspec
 import numpy as np
 import pytest
 from av.container import InputContainer
@@ -179,6 +180,15 @@ def of_standard_input(folder: Path, request: pytest.FixtureRequest) -> Source:
     return open_source("-")
 
 
+def of_store(folder: Path, _request: pytest.FixtureRequest) -> Source:
+    """A file in memory, which is there as long as its source is being opened."""
+    system = fsspec.filesystem("memory")
+    system.pipe_file("/clips/clip.mp4", make_clip(folder / "clip.mp4").read_bytes())
+    source = open_source("memory://clips/clip.mp4")
+    system.rm("/", recursive=True)
+    return source
+
+
 def of_clip(name: str, settings: SourceSettings | None = None, **options: object) -> Opener:
     return lambda folder, _request: open_source(make_clip(folder / name, **options), settings)  # type: ignore[arg-type]
 
@@ -198,6 +208,7 @@ EXAMPLES: dict[tuple[str, str], Opener] = {
     ("animation", "scaled and trimmed"): lambda folder, _request: open_source(
         make_animation(folder / "dance.webp"), SourceSettings(start_s=0.1, size=(32, 32))
     ),
+    ("stored file", "mp4"): of_store,
     ("paged image", "tiff"): lambda folder, _request: open_source(make_pages(folder / "scan.tif")),
     ("image", "png"): lambda folder, _request: open_source(make_photo(folder / "photo.png")),
     ("image sequence", "png"): lambda folder, _request: open_source(make_sequence(folder)),
@@ -359,6 +370,7 @@ SOME_SETTINGS: dict[str, SourceSettings] = {
 LOCATIONS: dict[str, str] = {
     "standard input": "-",
     "web file": "http://127.0.0.1:9/clip.mp4",
+    "stored file": "memory://clips/clip.mp4",
     "network stream": "rtsp://127.0.0.1:9/cam",
     "screen": "screen:",
     "lent camera": "browser",

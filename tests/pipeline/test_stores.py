@@ -1,0 +1,162 @@
+"""Inputs and outputs in object stores, of which the tests have one in memory."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from media_factory import make_clip
+from stage_fakes import FakeExplainer
+
+from streamcam import RenderSettings, render, render_many
+from streamcam.errors import (
+    InvalidArgumentError,
+    OutputExistsError,
+    SinkError,
+    SourceError,
+    SourceNotFoundError,
+)
+from streamcam.media import stores
+from streamcam.pipeline.results import RenderResult
+from streamcam.sources import open_source
+
+fsspec = pytest.importorskip("fsspec")
+FRAMES = 6
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A store with one video, and the folder for temporary files of this test alone."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    system = fsspec.filesystem("memory")
+    make_clip(Path("a.mp4"), frames=FRAMES)
+    system.pipe_file("/films/a.mp4", Path("a.mp4").read_bytes())
+    yield system
+    system.rm("/", recursive=True)
+
+
+def run(source: str, output: str, **settings: Any) -> RenderResult:
+    return render(source, output, FakeExplainer(), settings=RenderSettings(**settings))  # type: ignore[arg-type]
+
+
+def leftovers() -> list[str]:
+    return [path.name for path in Path("tmp").rglob("*")]
+
+
+def test_from_a_store_into_a_store(store: Any) -> None:
+    """With the bytes that files on the disk have."""
+    result = run("memory://films/a.mp4", "memory://out/b.mp4", sidecar="memory://out/maps/b.jsonl")
+    assert (result.frames, result.output) == (FRAMES, "memory://out/b.mp4")
+    run("a.mp4", "alone.mp4")
+    assert store.cat_file("/out/b.mp4") == Path("alone.mp4").read_bytes()
+    assert store.cat_file("/out/maps/b.jsonl").count(b"\n") == FRAMES + 1
+    assert leftovers() == []
+
+
+def test_many_files_of_one_output(store: Any) -> None:
+    run("a.mp4", "memory://out/frames/%05d.png", masks="memory://out/masks")
+    assert len(store.ls("/out/frames")) == len(store.ls("/out/masks")) == FRAMES
+    with pytest.raises(OutputExistsError, match=r"'memory://out/frames/%05d.png' exists already"):
+        run("a.mp4", "memory://out/frames/%05d.png")
+
+
+def test_what_is_there_is_replaced_only_when_asked(store: Any) -> None:
+    store.pipe_file("/out/b.mp4", b"before")
+    with pytest.raises(
+        OutputExistsError, match=r"'memory://out/b.mp4' exists already; give `overwrite=True`"
+    ):
+        run("a.mp4", "memory://out/b.mp4")
+    assert store.cat_file("/out/b.mp4") == b"before"
+    Path("maps.jsonl").touch()
+    with pytest.raises(OutputExistsError, match=r"'maps.jsonl' exists already"):
+        run("a.mp4", "memory://out/c.mp4", sidecar="maps.jsonl")
+    run("a.mp4", "memory://out/b.mp4", overwrite=True)
+    assert store.cat_file("/out/b.mp4") != b"before"
+    assert leftovers() == []
+
+
+def test_a_render_that_fails_leaves_nothing(store: Any) -> None:
+    def fail(_batch: int) -> None:
+        raise SourceError("no more")
+
+    with pytest.raises(SourceError, match="no more"):
+        render("a.mp4", "memory://out/b.mp4", FakeExplainer(before=fail))  # type: ignore[arg-type]
+    assert not store.exists("/out/b.mp4")
+    assert leftovers() == []
+
+
+def test_an_interrupted_render_is_resumed(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamcam.sinks.resume.segments.FRAMES_PER_SEGMENT", 2)
+
+    def fail(batch: int) -> None:
+        if batch == 2:
+            raise SourceError("no more")
+
+    settings = RenderSettings(resume=True)
+    with pytest.raises(SourceError, match="no more"):
+        render("a.mp4", "memory://out/b.mp4", FakeExplainer(before=fail), settings=settings)  # type: ignore[arg-type]
+    assert "b.mp4.parts" in leftovers()
+    result = run("a.mp4", "memory://out/b.mp4", resume=True)
+    assert (result.frames, result.carried) == (FRAMES, 4)
+    assert store.exists("/out/b.mp4")
+    assert leftovers() == []
+
+
+def test_an_upload_that_fails_keeps_the_file(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("Access Denied\nmore of it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "put_file", refuse)
+        with pytest.raises(
+            SinkError,
+            match=r"'memory://out/b.mp4' cannot be written: Access Denied; check the credentials and the "
+            r"rights; what was made is '.*b.mp4'$",
+        ):
+            run("a.mp4", "memory://out/b.mp4")
+    assert "b.mp4" in leftovers()
+    run("a.mp4", "memory://out/b.mp4")
+    assert leftovers() == []
+
+
+@pytest.mark.usefixtures("store")
+def test_files_by_url() -> None:
+    assert run(Path("a.mp4").absolute().as_uri(), Path("b c.mp4").absolute().as_uri()).frames == FRAMES
+    assert Path("b c.mp4").exists()
+    with pytest.raises(InvalidArgumentError, match=r"'file://far/a.mp4' is on another host"):
+        open_source("file://far/a.mp4")
+
+
+@pytest.mark.usefixtures("store")
+def test_what_is_not_there() -> None:
+    with pytest.raises(SourceNotFoundError, match=r"no file 'memory://films/c.mp4'; check the bucket"):
+        open_source("memory://films/c.mp4")
+
+
+def test_packages_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    with pytest.raises(InvalidArgumentError, match=r"'s3://films/a.mp4' needs s3fs: .*'streamcam\[cloud\]'"):
+        open_source("s3://films/a.mp4")
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(InvalidArgumentError, match=r"'gs://films/a.mp4' needs fsspec: "):
+        stores.size_of_stored("gs://films/a.mp4")
+
+
+def test_many_inputs_of_a_store(store: Any) -> None:
+    store.pipe_file("/films/note.txt", b"no video")
+    store.pipe_file("/films/b.mp4", Path("a.mp4").read_bytes())
+    for number, source in enumerate(("memory://films/", "memory://films/*.mp4")):
+        result = render_many([source], f"out{number}/", FakeExplainer())  # type: ignore[arg-type]
+        assert [job.status for job in result.jobs] == ["done", "done"]
+        assert sorted(path.name for path in Path(f"out{number}").glob("*.mp4")) == ["a.mp4", "b.mp4"]
+    with pytest.raises(SourceNotFoundError, match=r"no file matches 'memory://films/\*.mov'"):
+        render_many(["memory://films/*.mov"], "out/", FakeExplainer())  # type: ignore[arg-type]
+    with pytest.raises(
+        InvalidArgumentError, match=r"into a folder of this machine, not into 'memory://out/'"
+    ):
+        render_many(["a.mp4", "memory://films/"], "memory://out/", FakeExplainer())  # type: ignore[arg-type]
