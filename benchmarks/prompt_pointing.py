@@ -31,14 +31,14 @@ from numpy.typing import NDArray
 import streamcam
 
 SIDE, BATCH, RATE = 128, 24, 25
-COLORS = {"red": (215, 60, 50), "blue": (60, 90, 215), "yellow": (225, 205, 60), "green": (50, 160, 70)}
+COLORS = {"red": (215, 60, 50), "blue": (60, 90, 215), "yellow": (225, 205, 60)}
 SHAPES = ("circle", "square", "triangle")
 CAPTIONS = tuple(f"a {color} {shape}" for color, shape in itertools.product(COLORS, SHAPES))
 REQUIRED = 0.95
 
 TOWERS = {
     "resnet": {"layers": [1, 1, 1, 1], "width": 16, "head_width": 32},
-    "timm": {"timm_model_name": "resnet10t", "timm_pool": "avg", "timm_proj": "linear"},
+    "timm": {"timm_model_name": "test_efficientnet", "timm_pool": "avg", "timm_proj": "linear"},
 }
 """Settings of the tower for images; both see 32 pixels in a cell at their end."""
 

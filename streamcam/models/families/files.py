@@ -16,7 +16,7 @@ from streamcam.models.checkpoint_labels import labels_beside, labels_in
 from streamcam.models.compiled import uncompiled
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.own import importable_from_here, model_of
-from streamcam.models.files.answers import model_by_answer
+from streamcam.models.files.answers import answers_at_places, model_by_answer
 from streamcam.models.files.onnx_conversion import ConversionError, convert_onnx
 from streamcam.models.files.openvino_network import OpenVinoNetwork, convert_program, open_openvino
 from streamcam.models.files.programs import kind_of_program, open_exported, open_pickled, open_scripted
@@ -72,6 +72,12 @@ def _load_torch(request: ModelRequest, path: Path) -> Model:
 
 def _load_scripted(request: ModelRequest, path: Path) -> Model:
     program = open_scripted(path)
+    spec = request.input_spec(InputSpec())
+    if answers_at_places(program, spec):
+        network = convert_program(program, spec, request.name)
+        if network is None or not _agree(program, network, spec):
+            return _finish(request, program, spec, None)
+        return _finish(request, network, spec, None)
     model = model_of(request, program, request.name, labels_beside(path))
     network = convert_program(program, model.input, request.name)
     if network is None or not _agree(program, network, model.input):

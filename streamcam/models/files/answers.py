@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 
@@ -48,6 +49,21 @@ def model_by_answer(
     return request.finish(
         module, spec, classes=logits.shape[1], weights=request.name, labels=numbered_labels, found=found
     )
+
+
+def answers_at_places(module: nn.Module, spec: InputSpec) -> bool:
+    """Return whether a network answers with planes, or with rows of boxes, as segmenters and detectors do.
+
+    Args:
+        module: The network, in evaluation mode, on the CPU.
+        spec: Its input; what does not take it answers with nothing.
+    """
+    width, height = spec.sides
+    # Whatever a network raises on what it does not take.
+    with contextlib.suppress(Exception), torch.no_grad():
+        answer = module(spec.as_taken(torch.zeros(1, spec.channels, height, width)))
+        return _planes_in(answer) is not None or (isinstance(answer, torch.Tensor) and answer.ndim == 3)
+    return False
 
 
 def _planes_in(answer: object) -> torch.Tensor | None:

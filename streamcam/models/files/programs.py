@@ -85,6 +85,10 @@ def open_scripted(path: Path) -> torch.jit.ScriptModule:
     def failure(error: Exception) -> ModelError:
         return ModelError(f"{str(path)!r} cannot be read as TorchScript ({in_words(error)})")
 
+    with zipfile.ZipFile(path) as archive:
+        code = [name for name in archive.namelist() if "/code/" in name and name.endswith(".py")]
+        if any(b"ops.torchvision." in archive.read(name) for name in code):
+            import torchvision  # noqa: F401  # which tells torch of its operations
     with map_errors(Exception, to=failure), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it is deprecated
         program: torch.jit.ScriptModule = torch.jit.load(  # type: ignore[no-untyped-call]
