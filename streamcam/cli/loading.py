@@ -98,6 +98,12 @@ def chosen_method(method: str, model: str | None = None) -> str:
     prefix, _, name = method.partition(":")
     if prefix != "best":
         return method
+    if not name:
+        from streamcam.errors import InvalidArgumentError
+
+        raise InvalidArgumentError(
+            "`method=best` chooses for the render of one video; name a method here, or give best:FILE.json"
+        )
     from streamcam.saved_evaluations import check_network, read_best, read_evaluation
 
     if model is not None:

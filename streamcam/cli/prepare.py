@@ -15,7 +15,7 @@ from streamcam.cli.options import (
     prepared_explainer_options,
     shape_option,
 )
-from streamcam.cli.options.values import COUNT, read_model
+from streamcam.cli.options.values import COUNT, read_model, read_names
 from streamcam.cli.outcome import human_size
 from streamcam.cli.output import say
 from streamcam.cli.progress import ProgressLine, showing_activities
@@ -33,12 +33,10 @@ def _read_models(
 @click.command("prepare", short_help="Convert and compile networks, so that later starts take a second.")
 @click.argument("models", metavar="[MODEL]...", nargs=-1, callback=_read_models)
 @option(
-    "--method",
-    "methods",
-    multiple=True,
-    default=("auto",),
-    metavar="NAME",
-    help="A method that will be used. Repeat it. [default: auto, which is gradcam]",
+    "--methods",
+    callback=read_names,
+    metavar="NAMES",
+    help="Methods that will be used, with commas between them. [default: auto, which is gradcam]",
 )
 @shape_option
 @option(
@@ -56,7 +54,7 @@ def _read_models(
 def prepare_command(
     *,
     models: tuple[str, ...],
-    methods: tuple[str, ...],
+    methods: tuple[str, ...] | None,
     shapes: list[tuple[int, int]],
     streams: int,
     model: dict[str, Any],
@@ -75,7 +73,7 @@ def prepare_command(
 
     kept: list[Preparation] = []
     for name in models or (defaults_of("load_model")["name"],):
-        for method in methods:
+        for method in methods or ("auto",):
             with ProgressLine(quiet=quiet) as line:
                 line.begin(f"loading {name}")
                 with showing_activities(line.begin):

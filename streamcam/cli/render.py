@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from streamcam.cli.best_method import BEST, load_with_best
 from streamcam.cli.cluster import ClusterOptions, load_parts, open_files
 from streamcam.cli.command_line import command_line
 from streamcam.cli.loading import calibrated_by, load_explainer, render_settings
@@ -147,6 +148,8 @@ def render_command(
     with contextlib.ExitStack() as stack:
         plan = stack.enter_context(plan_render(sources[0], output, settings))
         load: Callable[[ProgressLine], AnyExplainer] = functools.partial(load_explainer, model, explainer)
+        if explainer["method"] == BEST and cluster is None:
+            load = functools.partial(load_with_best, plan, model, explainer, quiet=quiet)
         if cluster is not None:
             load = functools.partial(load_parts, stack, plan, cluster, model, explainer)
         names = [model["name"]]

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from color_networks import BOX, save_thing
+from media_factory import make_clip
+from numpy.typing import NDArray
 from PIL import Image
 
 from streamcam.cli import run
+from streamcam.panes import COMPARED_METHODS
 
 ROI = ",".join(map(str, BOX))
 BASE = [
@@ -80,6 +85,53 @@ def test_a_saved_evaluation_chooses_the_method(thing: Path, capfd: pytest.Captur
     assert "evaluates color_networks:by_object, not color_networks:by_background" in capfd.readouterr().err
 
 
+def paint_red(_index: int, planes: Sequence[NDArray[np.uint8]]) -> None:
+    """Paint the thing: a red square on gray."""
+    left, top, right, bottom = BOX
+    for plane, (inside, outside) in zip(planes, ((81, 90), (90, 128), (240, 128)), strict=True):
+        step = 1 if inside == 81 else 2
+        plane[:] = outside
+        plane[top // step : bottom // step, left // step : right // step] = inside
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "looks"),
+    [
+        ("thing.png", "out.png", "explain the image, and the network looks at 8"),
+        ("clip.mp4", "out.mp4", "explain 6 frames of the first 60 s, and the network looks at 8"),
+    ],
+)
+def test_render_chooses_the_best_method_itself(
+    thing: Path, capfd: pytest.CaptureFixture[str], source: str, output: str, looks: str
+) -> None:
+    """It says what that takes, which method was taken and why; the same each time."""
+    make_clip(thing / "clip.mp4", frames=12, paint=paint_red)
+    render = ["render", source, *BASE[2:], "-o", output, "--sidecar", "out.jsonl", "--overwrite"]
+    taken = []
+    for _ in range(2):
+        assert run([*render, "--method", "best"]) == 0
+        said = capfd.readouterr()
+        lines = (said.out + said.err).splitlines()
+        assert any(looks in line for line in lines)
+        (choice,) = (line for line in lines if line.startswith("method: "))
+        header = json.loads((thing / "out.jsonl").read_text(encoding="utf-8").splitlines()[0])
+        taken.append((choice, header["method"]))
+    assert taken[0] == taken[1]
+    name = taken[0][0].removeprefix("method: ").partition(".")[0]
+    assert taken[0][1] == (name if name in COMPARED_METHODS else "gradcam")
+    assert name in COMPARED_METHODS
+
+
+def test_best_is_refused_where_it_cannot_choose(thing: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for name in ("one.png", "two.png"):
+        save_thing(thing / name)
+    several = ["render", "one.png", "two.png", "-o", "out/", *BASE[2:], "--method", "best"]
+    assert run(several) == 2
+    assert "--method best chooses for the render of one video" in capfd.readouterr().err
+    assert run(["audit", "one.png", *BASE[2:], "--method", "best"]) == 2
+    assert "or give best:FILE.json" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -87,7 +139,8 @@ def test_a_saved_evaluation_chooses_the_method(thing: Path, capfd: pytest.Captur
         ("{", "'e.json' cannot be read: "),
         ("[]", "'e.json' is no evaluation"),
         (
-            '{"best": null, "model": "color_networks:by_object", "advice": "None can."}',
+            '{"best": null, "model": "color_networks:by_object", "advice": "None can.", "metrics": {}, '
+            '"methods": [], "frames": 1, "shots": 1, "input": "thing.png"}',
             "recommends no method: None can.",
         ),
     ],

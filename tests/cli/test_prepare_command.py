@@ -64,7 +64,7 @@ def test_the_reason_is_given_where_torch_runs(
     prepared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STREAMCAM_CACHE", str(prepared))
-    assert run(["prepare", *FIT, "--method", "scorecam"]) == 0
+    assert run(["prepare", *FIT, "--methods", "scorecam"]) == 0
     line = capsys.readouterr().out.splitlines()[0]
     assert line.startswith("efficientnet_lite0 with scorecam: PyTorch runs it, because method 'scorecam' ")
 
@@ -102,7 +102,7 @@ def test_a_cache_that_keeps_nothing_is_an_error(
     ("arguments", "words"),
     [
         (["resnet5"], "unknown model 'resnet5'; the nearest are: resnet50"),
-        (["--method", "gradcm"], "unknown method 'gradcm'; the nearest are: gradcam"),
+        (["--methods", "gradcm"], "unknown method 'gradcm'; the nearest are: gradcam"),
         (["--fit", "strech"], "unknown fit 'strech'"),
         (["--shape", "wide"], "'wide' is no shape of frames"),
         (["--weights", "nowhere.pth"], "nowhere.pth"),

@@ -25,7 +25,7 @@ MISUSE = [
     ([], "rendr", "no such command 'rendr' (did you mean 'render'?); see streamcam --help"),
     (["render"], "", "missing argument 'INPUT...'; see streamcam render --help"),
     (["render"], "a", "missing option '-o' / '--output'; see streamcam render --help"),
-    (["layers"], "a b", "got unexpected extra argument (b); see streamcam layers --help"),
+    (["layers"], "resnet18 b", "got unexpected extra argument (b); see streamcam layers --help"),
     (["render"], "a -o", "option '-o' requires an argument; see streamcam render --help"),
     (
         ["render"],
