@@ -27,7 +27,7 @@ from streamcam.cli.options import (
 from streamcam.cli.output import say
 from streamcam.cli.progress import showing_activities
 from streamcam.cli.signals import SignalCount, stop_on_signal
-from streamcam.cli.wall_file import read_sources
+from streamcam.cli.wall_file import naming_wall_file, read_sources
 
 if TYPE_CHECKING:
     from streamcam.session.outputs import Output
@@ -258,30 +258,31 @@ def live_command(
     request = ExplainRequest(chosen_method(explainer.pop("method")), explainer.pop("target_layer"))
     awaits_frames = explainer["precision"] == "int8" and explainer["calibration"] is None
     first_frames = FirstFrames() if awaits_frames else None
-    session = open_session(
-        [_stream_settings(each, reading) for each in sources],
-        Explainers(build_from_model(model, len(sources), first_frames, **explainer), first_frames),
-        request=request,
-        settings=LiveSettings(
-            SourceSettings(**reading),
-            OverlaySettings(**overlay),
-            TemporalSettings(**temporal),
-            LocalizationSettings(**localization),
-            display=display,
-            page=PageSettings(**page),
-            publish=publish,
-            virtual_camera=virtual_camera,
-            record=record,
-            evidence=evidence,
-            command=command_line(),
-            overwrite=overwrite,
-            statistics=stats,
-            **limits,
-        ),
-        announce=announce,
-        wording=name_flags,
-        outputs=_outputs_for_services(**metrics),
-    )
+    with naming_wall_file():
+        session = open_session(
+            [_stream_settings(each, reading) for each in sources],
+            Explainers(build_from_model(model, len(sources), first_frames, **explainer), first_frames),
+            request=request,
+            settings=LiveSettings(
+                SourceSettings(**reading),
+                OverlaySettings(**overlay),
+                TemporalSettings(**temporal),
+                LocalizationSettings(**localization),
+                display=display,
+                page=PageSettings(**page),
+                publish=publish,
+                virtual_camera=virtual_camera,
+                record=record,
+                evidence=evidence,
+                command=command_line(),
+                overwrite=overwrite,
+                statistics=stats,
+                **limits,
+            ),
+            announce=announce,
+            wording=name_flags,
+            outputs=_outputs_for_services(**metrics),
+        )
     signals = SignalCount()
     with stop_on_signal(session.stop, lambda: None, _leave, signals), showing_activities(announce):
         result = session.run()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from streamcam.errors import InvalidArgumentError, SourceNotFoundError, Streamca
 SUFFIX = ".toml"
 
 _TABLE = "stream"
+_META = "streamcam.wall_file"
 _STREAM_OPTIONS = ("size", "fps", "mirror", "loop", "record")
 """Options that a stream may have for itself."""
 
@@ -39,16 +42,29 @@ def read_sources(
     if len(sources) > 1:
         raise InvalidArgumentError(f"{files[0]!r} names the sources itself; leave out the others")
     values = _read(files[0])
-    try:
+    context.meta[_META] = files[0]
+    with naming_wall_file():
         tables = values.pop(_TABLE, None)
         options = _options_of(context, values)
         streams = _streams_of(context, tables)
         context.default_map = {**(context.default_map or {}), **options}
-    except StreamcamError as error:
-        raise InvalidArgumentError(f"{files[0]!r}: {error}") from None
-    except click.BadParameter as error:
-        raise InvalidArgumentError(f"{files[0]!r}: {error.format_message()}") from None
     return streams
+
+
+@contextlib.contextmanager
+def naming_wall_file() -> Iterator[None]:
+    """Put the name of the wall file, if there is one, before what is wrong with a value.
+
+    Raises:
+        StreamcamError: what was raised, of the same kind.
+    """
+    file = click.get_current_context().meta.get(_META)
+    try:
+        yield
+    except StreamcamError as error:
+        if file is None:
+            raise
+        raise type(error)(f"{file!r}: {error}") from None
 
 
 def _read(path: str) -> dict[str, Any]:
@@ -75,14 +91,15 @@ def _streams_of(context: click.Context, tables: Any) -> tuple[dict[str, Any], ..
 
 def _stream_of(context: click.Context, number: int, table: dict[str, Any]) -> dict[str, Any]:
     options = _options(context)
+    name = table.get("name")
+    which = f"stream {number}" + (f", {name!r}" if isinstance(name, str) else "")
     stream: dict[str, Any] = {}
     for key, value in table.items():
         if key not in _KEYS:
             raise unknown_name(f"key of stream {number}", key, _KEYS)
         if key in _STREAM_OPTIONS:
             option = options[key]
-            given = _plain(key, value, option)
-            stream[str(option.name)] = option.process_value(context, given)
+            stream[str(option.name)] = _value_of(context, key, value, option, f" of {which}")
         else:
             is_text = isinstance(value, str) or (key == "source" and type(value) is int)
             if not is_text or value == "":
@@ -100,8 +117,21 @@ def _options_of(context: click.Context, values: dict[str, Any]) -> dict[str, Any
     for key, value in values.items():
         if key not in names:
             raise unknown_name("key", key, [_TABLE, *names])
+        _value_of(context, key, value, options[key])
         found[str(options[key].name)] = _plain(key, value, options[key])
     return found
+
+
+def _value_of(context: click.Context, key: str, value: Any, option: click.Option, where: str = "") -> Any:
+    """Return a value as the command gets it.
+
+    Raises:
+        InvalidArgumentError: if it cannot be used.
+    """
+    try:
+        return option.process_value(context, _plain(key, value, option))
+    except click.BadParameter as error:
+        raise InvalidArgumentError(f"{key!r}{where}: {error.message}") from None
 
 
 def _options(context: click.Context) -> dict[str, click.Option]:

@@ -20,7 +20,7 @@ from streamcam.explain.assembly import note_emptiness
 from streamcam.explain.batch import BatchRun
 from streamcam.explain.clip_runs import ClipRunner
 from streamcam.explain.concepts import SAMPLED_FRAMES, Concepts
-from streamcam.explain.hooks import evaluating, twice_differentiable_attention
+from streamcam.explain.hooks import evaluating, plain_attention
 from streamcam.explain.memory import run_what_fits
 from streamcam.explain.methods import METHODS
 from streamcam.explain.preparation import as_clips
@@ -224,11 +224,7 @@ class BaseExplainer:
             width, height = frames[0].image.width, frames[0].image.height
             check_inside(self.model.spot.edges, width, height)
             self.model.spot.place(width, height, region)
-        attention = (
-            twice_differentiable_attention()
-            if METHODS[self.method].is_second_order
-            else contextlib.nullcontext()
-        )
+        attention = plain_attention() if METHODS[self.method].is_second_order else contextlib.nullcontext()
         with torch.inference_mode(False), evaluating(self.model.module), threads, attention:
             if self._clips is None:
                 run = self._run(self._preprocessor.pixels(frames))

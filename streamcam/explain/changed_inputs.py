@@ -17,7 +17,7 @@ from streamcam.explain.calibration import read_calibration
 from streamcam.explain.compatibility import check_explains_classes, check_method
 from streamcam.explain.devices import choose_device, choose_precision
 from streamcam.explain.explainer import Explainer
-from streamcam.explain.hooks import evaluating, twice_differentiable_attention
+from streamcam.explain.hooks import evaluating, plain_attention
 from streamcam.explain.methods import HEAD_ONLY, METHODS, parse_method
 from streamcam.explain.objectives import Objective
 from streamcam.explain.preparation import choose_layers
@@ -207,9 +207,7 @@ class ChangedInputs:
             makers = {method: maker for method, maker in group.makers.items() if method in found}
             if not makers:
                 continue
-            attention = (
-                twice_differentiable_attention() if group.is_second_order else contextlib.nullcontext()
-            )
+            attention = plain_attention() if group.is_second_order else contextlib.nullcontext()
             with self._ready(group.runner), attention:
                 for batch in _batches(images):
                     run = group.runner.run_prepared(self._on_device(batch))

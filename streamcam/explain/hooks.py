@@ -206,7 +206,7 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             part.training = True
 
 
-def twice_differentiable_attention() -> contextlib.AbstractContextManager[None]:
+def plain_attention() -> contextlib.AbstractContextManager[None]:
     """Compute attention by plain matrix products while inside: fused kernels have no second derivative."""
     return sdpa_kernel(SDPBackend.MATH)
 

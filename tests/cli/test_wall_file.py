@@ -10,7 +10,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from media_factory import make_clip
 
@@ -71,7 +70,15 @@ def test_options_that_may_be_repeated_are_lists(tmp_path: Path) -> None:
         ),
         ("[[stream]]\nsource = 1.5\n", "'source' of stream 1 is a text, not 1.5"),
         (f"{STREAM}mirror = 1\n", "'mirror' is true or false, not 1"),
-        (f'{STREAM}size = "big"\n', "'big' is not a size"),
+        (f'{STREAM}size = "big"\n', "'size' of stream 1: 'big' is not a size"),
+        (
+            f'{STREAM}{STREAM}name = "door"\nfps = "fast"\n',
+            "'fps' of stream 2, 'door': 'fast' is not a frame rate",
+        ),
+        (f'fps = "fast"\n{STREAM}', "'fps': 'fast' is not a frame rate"),
+        (f"duration = -1\n{STREAM}", "'duration': -1 is not above 0"),
+        (f'port = "abc"\n{STREAM}', "'port': 'abc' is not a valid integer"),
+        (f'alpha = "much"\n{STREAM}', "'alpha': 'much'"),
         (f'loop = "yes"\n{STREAM}', "'loop' is true or false, not 'yes'"),
         (f"alpha = [0.5]\n{STREAM}", r"'alpha' is a text or a number, not \[0.5\]"),
         (f"debug = true\n{STREAM}", "unknown key 'debug'"),
@@ -85,9 +92,13 @@ def test_what_is_wrong_with_a_file_is_named(text: str, words: str, tmp_path: Pat
     assert "\n" not in str(caught.value)
 
 
-def test_a_value_that_no_option_takes_is_named(tmp_path: Path) -> None:
-    with pytest.raises(click.BadParameter, match="'much'"):
-        parse(tmp_path / "wall.toml", f'alpha = "much"\n{STREAM}')
+def test_what_is_found_out_later_names_the_file_too(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (work / "wall.toml").write_text(f'display = "none"\nalpha = 3\n{STREAM}')
+    assert run(["live", "wall.toml"]) == 2
+    assert "error: 'wall.toml': --alpha is a weight from 0 to 1, not 3" in capsys.readouterr().err
+    (work / "wall.toml").write_text(f'display = "none"\n{STREAM}')
+    assert run(["live", "wall.toml"]) == 2
+    assert "error: 'wall.toml': no file 'a.mp4'" in capsys.readouterr().err
 
 
 def test_a_file_goes_with_no_other_source(tmp_path: Path) -> None:

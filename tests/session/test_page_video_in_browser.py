@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import socket
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,8 @@ import pytest
 from browsers import open_chromium, open_tab, serious_findings
 from live_fakes import FakeExplainers
 from media_factory import make_clip
+from programs import require_programs
+from senders import free_port
 from stage_fakes import LIMIT_S
 
 from streamcam.session.page import page as page_module
@@ -45,10 +50,10 @@ needs_address = pytest.mark.skipif(
 
 
 @contextlib.contextmanager
-def session(source: Source, transport: str = "webrtc") -> Iterator[Page]:
+def session(source: Source, transport: str = "webrtc", **settings: Any) -> Iterator[Page]:
     """Run a session with a page, and an explainer that needs no network."""
     cameras = {"browser": source} if isinstance(source, LentCamera) else None
-    page = Page(PageSettings(port=0, key="abcdefabcdef", transport=transport), cameras)
+    page = Page(PageSettings(port=0, key="abcdefabcdef", transport=transport, **settings), cameras)
     live = LiveSession(source, FakeExplainers(), [page])  # type: ignore[arg-type]
     thread = threading.Thread(target=live.run)
     thread.start()
@@ -169,3 +174,61 @@ def test_a_camera_is_lent_and_comes_back_with_heat(tmp_path: Path, transport: st
         tab.locator("#lend", has_text="Lend this camera").wait_for()
         assert complaints == []
         assert serious_findings(tab) == []
+
+
+RELAY_ONLY = """
+const Native = window.RTCPeerConnection;
+window.RTCPeerConnection = class extends Native {
+  constructor(configuration) {
+    super({ ...configuration, iceTransportPolicy: "relay" });
+    window.lastPeer = this;
+  }
+};
+"""
+"""Lets a browser send through TURN servers only, as in a network that hides its devices."""
+
+SENT_BY = """async () => {
+  const stats = [...(await window.lastPeer.getStats()).values()];
+  const pair = stats.find((each) => each.type === "candidate-pair" && each.nominated);
+  return stats.find((each) => each.id === pair?.localCandidateId)?.candidateType;
+}"""
+
+
+@contextlib.contextmanager
+def turn_server(address: str) -> Iterator[str]:
+    """Run coturn; yield how streamcam is given it."""
+    require_programs("turnserver")
+    port = free_port()
+    command = ["turnserver", "-n", "-a", "-r", "streamcam", "-u", "cat:miaow", "-L", address]
+    command += ["--listening-port", str(port), "--no-tls", "--no-dtls", "--no-cli", "--log-file", "/dev/null"]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        ends_s = time.monotonic() + LIMIT_S
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection((address, port), 1.0):
+                break
+            assert time.monotonic() < ends_s
+            time.sleep(0.05)
+        yield f"turn:cat:miaow@{address}:{port}"
+    finally:
+        server.kill()
+        server.wait(LIMIT_S)
+
+
+@pytest.mark.slow
+@needs_address
+def test_images_come_through_a_turn_server_that_was_named() -> None:
+    (address, *_) = aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=False)
+    with (
+        turn_server(address) as server,
+        session(
+            open_source(SAMPLE, SourceSettings(real_time=True, loop=True)), ice_servers=(server,)
+        ) as page,
+        open_chromium() as chromium,
+        open_tab(chromium, locale="en") as (tab, complaints),
+    ):
+        tab.add_init_script(RELAY_ONLY)
+        tab.goto(page.links["view"])
+        tab.locator("#video").wait_for(timeout=PATIENCE_MS)
+        assert tab.evaluate(SENT_BY) == "relay"
+        assert complaints == []

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError
 from streamcam.explain.assembly import Assembler, BatchResult, note_emptiness
-from streamcam.explain.compiled.graphs import CompiledGraphs, CompiledRun
+from streamcam.explain.compiled.criteria import weights_of
+from streamcam.explain.compiled.graphs import CompiledGraphs
 from streamcam.explain.compiled.record import CompiledModel, Record
 from streamcam.explain.ranking import rank_over_time
 from streamcam.explain.targets import Target, TargetRequest, check_targets, resolve_targets
@@ -232,7 +233,7 @@ class CompiledExplainer:
         result = BatchResult(
             maps=np.stack(
                 [
-                    graphs.maps(run, self._weights(run, aim, target))
+                    graphs.maps(run, weights_of(self.method, run.scores, aim.classes, target.against))
                     for aim, target in zip(aims, self.targets, strict=True)
                 ]
             ),
@@ -263,14 +264,6 @@ class CompiledExplainer:
         else:
             _logger.info("images of %dx%d: compiled, the backbone in %s", *size, graphs.precision)
         return graphs
-
-    def _weights(self, run: CompiledRun, aim: _Classes, target: Target) -> FloatArray:
-        """Return the weight of each class's score in what is explained, float32 (N, classes)."""
-        weights = np.zeros_like(run.scores)
-        weights[np.arange(len(weights)), aim.classes] = 1
-        if target.against is not None:
-            weights[:, target.against] -= 1
-        return weights
 
 
 def _ranked(probabilities: FloatArray) -> NDArray[np.int64]:

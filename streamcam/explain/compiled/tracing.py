@@ -14,18 +14,18 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from streamcam.explain.activities import announce
 from streamcam.explain.backends.backbone import OpenVinoBackbone
 from streamcam.explain.backends.split_network import BackendMismatchError, SplitNetwork
+from streamcam.explain.compiled.criteria import CRITERIA, weights_of
 from streamcam.explain.compiled.decompositions import decompositions
 from streamcam.explain.compiled.graphs import CompiledGraphs
 from streamcam.explain.compiled.record import CompiledModel, Record
 from streamcam.explain.compiled.store import ExplanationStore
-from streamcam.explain.hooks import evaluating
+from streamcam.explain.hooks import evaluating, plain_attention
 from streamcam.explain.methods import METHODS
 from streamcam.explain.objectives import Objective
 from streamcam.explain.precision_check import close_to
@@ -53,12 +53,12 @@ def reason_against(explainer: Explainer) -> str | None:
     model, method = explainer.model, METHODS[explainer.method]
     if type(model) is not Classifier:
         return f"{model.name} is no classifier of images"
-    if (
-        not set(method.needs) <= {"activations", "gradients"}
-        or method.criterion is not None
-        or method.looks_at_values
+    if not set(method.needs) <= {"activations", "gradients"} or (
+        method.criterion is not None and explainer.method not in CRITERIA
     ):
         return f"method {explainer.method!r} does more than one pass through the layer"
+    if method.looks_at_values:
+        return f"method {explainer.method!r} takes steps that depend on values, or that OpenVINO lacks"
     if explainer.runner.split is None:
         return f"OpenVINO does not run it: {explainer.backend_reason}"
     if explainer.runner.calibrated_by is not None:
@@ -217,8 +217,7 @@ def _agrees(explainer: Explainer, graphs: CompiledGraphs, split: SplitNetwork, p
         return False
     for classes in (scores.argmax(dim=1), scores.argmin(dim=1)):
         (in_torch,) = in_eager_steps.maps([Objective(classes)])
-        weights = np.zeros(run.scores.shape, np.float32)
-        weights[np.arange(len(weights)), classes.numpy()] = 1
+        weights = weights_of(explainer.method, run.scores, classes.numpy())
         if not close_to(graphs.maps(run, weights), in_torch, _TOLERANCE):
             return False
     return True
@@ -272,7 +271,8 @@ def _trace(function: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor]
     from torch.fx.experimental.proxy_tensor import make_fx
 
     trace: Any = torch.jit.trace
-    with warnings.catch_warnings(), _failing_to_trace():
+    # OpenVINO has no gradient of fused attention.
+    with warnings.catch_warnings(), _failing_to_trace(), plain_attention():
         warnings.simplefilter("ignore")  # about torch.jit.trace, which the converters are built on
         graph = make_fx(function, decomposition_table=decompositions())(*inputs)
         with torch.no_grad():

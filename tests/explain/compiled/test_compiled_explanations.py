@@ -72,7 +72,12 @@ def cache(tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 @pytest.mark.parametrize(
     ("method", "layer"),
-    [("gradcam", "auto"), ("hirescam", "features.7"), ("layercam", "features.6.1")],
+    [
+        ("gradcam", "auto"),
+        ("hirescam", "features.7"),
+        ("layercam", "features.6.1"),
+        ("finercam", "auto"),
+    ],
 )
 def test_maps_and_predictions_are_torchs(frames: list[Frame], method: str, layer: str) -> None:
     changes = {"method": method, "target_layer": layer, "classes": ["top2", 285], "against": None}
@@ -206,7 +211,7 @@ def test_what_runs_code_or_elsewhere_is_never_compiled(
     assert store_for(DEFAULT, {"device": "cpu"}) is not None
 
 
-@pytest.mark.parametrize("method", ["eigencam", "cam", "finercam", "shapleycam", "scorecam", "refinecam"])
+@pytest.mark.parametrize("method", ["eigencam", "cam", "shapleycam", "scorecam", "refinecam"])
 def test_methods_that_need_more_than_one_pass_are_not_compiled(method: str) -> None:
     assert record_of(Explainer(load_model(**DEFAULT), **{**SETTINGS, "method": method})) is None
 

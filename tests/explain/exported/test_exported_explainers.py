@@ -40,6 +40,8 @@ from streamcam.explain.exported.opening import open_explainer
 from streamcam.explain.exported.writing import export_explainer
 from streamcam.frames import FloatArray
 from streamcam.models import Model, load_model
+from streamcam.session.explainers import Explainers, build_from_model
+from streamcam.session.state import ExplainRequest
 
 WITHOUT_TORCH = """
 import sys
@@ -210,6 +212,16 @@ def test_importing_and_explaining_needs_no_torch(exported: Path, picture: Path, 
         "print(found.predictions[0].label)"
     )
     assert run_without_torch(program, tmp_path) == "thing\n"
+
+
+@pytest.mark.parametrize("streams", [1, 2, 4])
+def test_live_sessions_take_batches_of_the_size_that_was_exported(exported: Path, streams: int) -> None:
+    explainers = Explainers(build_from_model({"name": str(exported)}, streams))
+    first = explainers(ExplainRequest())
+    assert isinstance(first.explainer, CompiledExplainer)
+    assert first.batch_size == first.explainer.batch_size
+    with pytest.raises(InvalidArgumentError, match="`method` was settled when it was exported"):
+        explainers(ExplainRequest("scorecam"))
 
 
 def test_classes_are_chosen_when_it_is_opened(exported: Path, picture: Path) -> None:
@@ -448,7 +460,7 @@ class Sizes(Colors):
 
 def test_what_cannot_be_exported_is_refused_with_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "net.explain"
-    with pytest.raises(InvalidArgumentError, match="method 'eigencam' does more than one pass"):
+    with pytest.raises(InvalidArgumentError, match="method 'eigencam' takes steps that depend on values"):
         export_explainer(explainer_of(by_object(), method="eigencam"), path)
     with pytest.raises(InvalidArgumentError, match="OpenVINO does not run it"):
         export_explainer(explainer_of(by_object(), backend="torch"), path)
