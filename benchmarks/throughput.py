@@ -4,9 +4,11 @@ For every case the candidates run in turn, each in its own process, several time
 transcode with the same encoder settings, the usual loop (OpenCV reads, a library explains every frame with a
 full backward pass, OpenCV writes), and each of streamcam's stages, for the processor time that it takes
 alone. Cores divided by the sum of these is the bound: no overlap of the stages can be faster. Prints medians
-with their spread, and ratios within the run, because machines differ and shared ones drift.
+with their spread, and ratios within the run, because machines differ and shared ones drift. Beside the stages
+stands the machine's roofline, measured in the same process, and the share of it that explaining reaches.
 
     python benchmarks/throughput.py VIDEO [--model resnet50 …] [--height 432 …] [--repeats 3] [--frames 200]
+        [--json FILE]
 
 The peers are installed by scripts/test (tests/support/peers.txt).
 """
@@ -28,6 +30,11 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from figures import add_json_option, machine, write_figures
+from roofline import memory_gb_s, network_gflop, peak_gflops
 
 MODELS = ("efficientnet_lite0", "resnet50", "vgg16", "vit_b_16")
 STAGES = ("read", "explain", "stabilize", "draw", "write")
@@ -210,7 +217,12 @@ def stages_apart(video: Path, output: Path, settings: argparse.Namespace) -> dic
     taken = {stage: 1000 * cpu_s / len(frames) for stage, cpu_s in clock.cpu_s.items()}
     if settings.device != "cpu":  # whose own time no processor's clock tells
         taken["explain, all"] = 1000 * clock.wall_s["explain"] / len(frames)
-    return taken
+        return taken
+    precision = explainer.precision
+    roof = {"peak": peak_gflops(precision), "memory": memory_gb_s(), "gflop": network_gflop(explainer)}
+    # Forward alone: gradients, and what is not the network's, come on top.
+    reached = roof["gflop"] / (taken["explain"] / 1000 / cores())
+    return {**taken, **roof, "share": 100 * reached / roof["peak"]}
 
 
 class StageClock:
@@ -309,10 +321,11 @@ def spread(values: list[float]) -> str:
 
 def bench(settings: argparse.Namespace) -> None:
     """Measure every case and print a table."""
-    print(f"Machine: {platform.processor() or platform.machine()}, {cores()} cores, {platform.system()}")
+    print(f"Machine: {machine()}, {platform.system()}")
     print(f"Command: python benchmarks/throughput.py {' '.join(sys.argv[1:])}\n")
     print("| model | video | candidate | fps | CPU ms a frame | peak MB | streamcam is |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
+    figures: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for height in settings.height:
             video = scaled_video(settings.video, height, settings.frames, Path(folder))
@@ -322,6 +335,10 @@ def bench(settings: argparse.Namespace) -> None:
                     for name in settings.candidate:  # in turn, so that all meet the same weather
                         runs[name].append(measure(name, video, model, settings))
                 report(model, f"{height}p", runs)
+                for name, results in runs.items():
+                    for key in results[0]:
+                        figures[f"{model} {height}p {name} {key}"] = [run[key] for run in results]
+    write_figures(settings.json, figures)
 
 
 def cores() -> int:
@@ -347,6 +364,15 @@ def report(model: str, video: str, runs: dict[str, list[dict[str, float]]]) -> N
     if "stages" in runs:
         parts = [f"{stage} {spread([run[stage] for run in runs['stages']])}" for stage in STAGES]
         print(f"| {model} | {video} | of it, CPU ms a frame | | {', '.join(parts)} | | |", flush=True)
+        if "peak" in runs["stages"][0]:
+            peak, memory, share = (
+                spread([run[key] for run in runs["stages"]]) for key in ("peak", "memory", "share")
+            )
+            print(
+                f"| {model} | {video} | roofline | | {peak} GFLOP/s of a matrix product, {memory} GB/s of "
+                f"memory; explaining reaches {share} % of the first | | |",
+                flush=True,
+            )
 
 
 def main() -> None:
@@ -365,6 +391,7 @@ def main() -> None:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--codec", help="as of streamcam render; default: libx264, preset veryfast")
     parser.add_argument("--hwaccel", default="none", help="as of streamcam render")
+    add_json_option(parser)
     parser.add_argument("--worker", choices=CANDIDATES, help=argparse.SUPPRESS)
     settings = parser.parse_args()
     if settings.worker:

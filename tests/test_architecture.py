@@ -110,7 +110,8 @@ CONFINED: dict[str, set[str]] = {
     "torch": {"models", "explain", "synthesis"},
     "torchvision": {"models", "explain"},
     "click": {"cli"},
-    "rich": {"cli"},
+    # nncf draws progress bars on rich's console, which are turned off.
+    "rich": {"cli", "explain"},
     "h5py": {"evidence"},
     "fsspec": {"media"},
 }

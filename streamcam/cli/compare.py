@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streamcam.cli.command_line import command_line
-from streamcam.cli.loading import choose_batches, load_explainers, render_settings
+from streamcam.cli.loading import calibrated_by, choose_batches, load_explainers, render_settings
 from streamcam.cli.options import (
     beside_options,
     comparison_options,
@@ -108,7 +108,7 @@ def compare_command(
     )
     explainer = choose_batches(model, explainer, temporal)
     judge = _judge(panes, source, settings) if scores else None
-    load = functools.partial(_load_panes, panes, model, explainer, judge, prompted)
+    load = functools.partial(_load_panes, panes, model, calibrated_by(explainer, source), judge, prompted)
     with plan_render(source, output, settings, panes) as plan:
         names = panes.models or [model["name"]]
         return render_file(plan, load, source, quiet=quiet, at=explainer["at"], models=names)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streamcam.cli.exit_codes import EXIT_DONE
-from streamcam.cli.loading import load_explainers
+from streamcam.cli.loading import calibrated_by, load_explainers
 from streamcam.cli.options import (
     debug_option,
     explainer_options,
@@ -122,7 +122,7 @@ def evaluate_command(
         check_source(opened, settings)
         if roi is not None:
             read_region(roi, opened.info)  # before the slow import
-        (chosen,) = load_explainers(model, {**explainer, "method": "auto"}, line)
+        (chosen,) = load_explainers(model, {**calibrated_by(explainer, source), "method": "auto"}, line)
         from streamcam.evaluation import evaluate
 
         line.begin("choosing frames")

@@ -57,9 +57,14 @@ def export_command(
     MODEL is what --model takes; the built-in network if it is left out. The file is checked against PyTorch,
     and goes where the network's name goes: streamcam render video.mp4 -o heat.mp4 --model net.explain
     """
+    from streamcam.errors import InvalidArgumentError
     from streamcam.explain.exported.container import check_export
     from streamcam.sinks import check_output, output_size
 
+    if explainer["precision"] == "int8":
+        raise InvalidArgumentError(
+            "`precision='int8'` depends on a video and cannot be exported; leave it out"
+        )
     check_export(output, shapes, format)
     check_output(output, overwrite=overwrite, inputs=())
     with ProgressLine(quiet=quiet) as line:

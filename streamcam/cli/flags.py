@@ -20,6 +20,7 @@ FLAGS: dict[str, str] = {
     "boxes": "--boxes",
     "channel": "--channel",
     "channels": "--channel",
+    "calibration": "--calibrate",
     "chroma": "--chroma",
     "class": "--class",
     "classes": "--classes",

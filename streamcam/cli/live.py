@@ -242,6 +242,7 @@ def live_command(
     """
     from streamcam.localization import LocalizationSettings
     from streamcam.overlay import OverlaySettings
+    from streamcam.session.calibration import FirstFrames
     from streamcam.session.explainers import Explainers, build_from_model
     from streamcam.session.live import open_session
     from streamcam.session.settings import LiveSettings, PageSettings
@@ -255,10 +256,12 @@ def live_command(
 
     reading = {**camera, "loop": loop, "real_time": True}
     request = ExplainRequest(chosen_method(explainer.pop("method")), explainer.pop("target_layer"))
+    awaits_frames = explainer["precision"] == "int8" and explainer["calibration"] is None
+    first_frames = FirstFrames() if awaits_frames else None
     with naming_wall_file():
         session = open_session(
             [_stream_settings(each, reading) for each in sources],
-            Explainers(build_from_model(model, streams=len(sources), **explainer)),
+            Explainers(build_from_model(model, len(sources), first_frames, **explainer), first_frames),
             request=request,
             settings=LiveSettings(
                 SourceSettings(**reading),

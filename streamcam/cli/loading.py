@@ -52,6 +52,13 @@ def render_settings(
     )
 
 
+def calibrated_by(explainer: dict[str, Any], source: str) -> dict[str, Any]:
+    """Return an explainer's arguments, with what int8 is calibrated by: the input, if nothing is named."""
+    if explainer["precision"] != "int8" or explainer["calibration"] is not None:
+        return explainer
+    return {**explainer, "calibration": source}
+
+
 def load_explainers(
     model: dict[str, Any], explainer: dict[str, Any], line: ProgressLine, names: Sequence[str] = ()
 ) -> list[Explainer]:

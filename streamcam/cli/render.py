@@ -12,7 +12,7 @@ import click
 from streamcam.cli.best_method import BEST, load_with_best
 from streamcam.cli.cluster import ClusterOptions, load_parts, open_files
 from streamcam.cli.command_line import command_line
-from streamcam.cli.loading import choose_batches, load_explainer, render_settings
+from streamcam.cli.loading import calibrated_by, choose_batches, load_explainer, render_settings
 from streamcam.cli.options import (
     beside_options,
     debug_option,
@@ -132,20 +132,23 @@ def render_command(
         resume=resume,
     )
     explainer = choose_batches(model, explainer, temporal)
-    load_here = functools.partial(load_explainer, model, explainer)
     cluster = None if ray is None else ClusterOptions(ray, part_s, jobs)
     if is_for_many(sources, output):
         from streamcam.cli.render_many import local_pool, render_files
         from streamcam.pipeline.render_many import plan_many
 
-        open_pool = functools.partial(local_pool, load_here, jobs)
-        if cluster is not None:
-            open_pool = functools.partial(open_files, cluster, model, explainer)
         with plan_many(sources, output, settings) as many:
+            if many.jobs:
+                explainer = calibrated_by(explainer, str(many.jobs[0].source))
+            load_here = functools.partial(load_explainer, model, explainer)
+            open_pool = functools.partial(local_pool, load_here, jobs)
+            if cluster is not None:
+                open_pool = functools.partial(open_files, cluster, model, explainer)
             return render_files(many, open_pool, quiet=quiet)
+    explainer = calibrated_by(explainer, sources[0])
     with contextlib.ExitStack() as stack:
         plan = stack.enter_context(plan_render(sources[0], output, settings))
-        load: Callable[[ProgressLine], AnyExplainer] = load_here
+        load: Callable[[ProgressLine], AnyExplainer] = functools.partial(load_explainer, model, explainer)
         if explainer["method"] == BEST and cluster is None:
             load = functools.partial(load_with_best, plan, model, explainer, quiet=quiet)
         if cluster is not None:

@@ -15,7 +15,7 @@ from click.core import ParameterSource
 
 from streamcam.cli.command_line import command_line
 from streamcam.cli.exit_codes import EXIT_DONE
-from streamcam.cli.loading import load_explainer, render_settings
+from streamcam.cli.loading import calibrated_by, load_explainer, render_settings
 from streamcam.cli.options import (
     debug_option,
     explainer_options,
@@ -107,7 +107,7 @@ def report_command(
     )
 
     def load(line: ProgressLine) -> NetworkExplainer:
-        loaded = load_explainer(model, explainer, line)
+        loaded = load_explainer(model, calibrated_by(explainer, videos[0]), line)
         if judged is not None:
             judged.check(loaded.describe()["model"])
         return loaded

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from streamcam.explain.batch import MapMaker
+from streamcam.explain.calibration import read_calibration
 from streamcam.explain.compatibility import check_explains_classes, check_method
 from streamcam.explain.devices import choose_device, choose_precision
 from streamcam.explain.explainer import Explainer
@@ -276,6 +278,9 @@ class ChangedInputs:
             precisions=choose_precision(precision, device.torch, device.openvino).names,
             backend=settings["backend"] if backend is None else backend,
             batch_size=1,
+            calibrate=None
+            if settings["calibration"] is None
+            else functools.partial(read_calibration, settings["calibration"], self._preprocessor.pixels),
         )
 
 

@@ -15,10 +15,12 @@ PRECISIONS: dict[str, torch.dtype] = {
     "fp32": torch.float32,
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
+    "int8": torch.int8,
 }
-"""Every precision by name. Maps are always reduced in float32, whatever the network runs in."""
+"""Every precision by name; int8 is for what OpenVINO runs. Maps are always reduced in float32, whatever the
+network runs in."""
 
-_CAPABILITIES = {"BF16": "bf16", "FP16": "fp16"}
+_CAPABILITIES = {"BF16": "bf16", "FP16": "fp16", "INT8": "int8"}
 """OpenVINO's names of what a processor has instructions for."""
 
 _BACKEND_AUTO = {"CPU": "bf16", "GPU": "fp16", "NPU": "fp16"}
@@ -110,7 +112,7 @@ class Precision:
 
     names: tuple[str, ...]
     """Names in `PRECISIONS`, the preferred one first. All but the last are used only if they keep the bounds
-    of `streamcam.explain.precision_check`."""
+    of `streamcam.explain.precision_check`; int8 if it passes a check of its own."""
     note: str | None = None
     """A sentence for the user about the choice."""
 
@@ -125,9 +127,15 @@ def choose_precision(name: str, device: torch.device, backend_device: str | None
 
     Raises:
         UnknownNameError: if there is no such precision.
+        InvalidArgumentError: if it is int8, and the device is not one of OpenVINO's.
     """
     if name not in (AUTO, *PRECISIONS):
         raise unknown_name("precision", name, (AUTO, *PRECISIONS))
+    if name == "int8" and (device.type != "cpu" or not available()):
+        where = f"the device is {device.type}" if available() else "openvino is not installed"
+        raise InvalidArgumentError(
+            f"`precision='int8'` is for networks that OpenVINO runs, and {where}; use `precision='auto'`"
+        )
     if device.type != "cpu":
         # Half precision has three bits more than bfloat16. On Apple's devices nothing has been measured yet.
         tried = ("fp16", "fp32") if device.type == "cuda" else ("fp32",)
@@ -143,7 +151,7 @@ def choose_precision(name: str, device: torch.device, backend_device: str | None
         return Precision((preferred, "fp32") if preferred in supported else ("fp32",))
     if name not in supported:
         return Precision(("fp32",), f"this processor has no instructions for {name}: it computes in fp32")
-    return Precision((name,))
+    return Precision((name, "fp32") if name == "int8" else (name,))
 
 
 def backend_precisions(device: str) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 import logging
 import threading
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from streamcam.errors import InvalidArgumentError
 from streamcam.explain.assembly import Assembler
 from streamcam.explain.base_explainer import BaseExplainer
+from streamcam.explain.calibration import read_calibration
 from streamcam.explain.clip_runs import ClipRunner
 from streamcam.explain.clips import choose_timing
 from streamcam.explain.compatibility import (
@@ -40,6 +43,7 @@ from streamcam.models.weights import fingerprint
 from streamcam.panes import Comparison
 
 if TYPE_CHECKING:
+    from streamcam.explain.calibration import CalibrationSource
     from streamcam.explain.panes import PaneExplainer
     from streamcam.sources.given_images import ImageLike
 
@@ -68,6 +72,7 @@ class Explainer(BaseExplainer):
         top_k: int = 3,
         device: str = "auto",
         precision: str = "auto",
+        calibration: CalibrationSource | None = None,
         fit: str | None = None,
         batch_size: int | Literal["auto"] = "auto",
         backend: str = "auto",
@@ -92,7 +97,10 @@ class Explainer(BaseExplainer):
             signed: Whether maps keep evidence against the class, as negative values.
             top_k: Number of predictions to report; with 0 none are listed.
             device: ``"auto"``, ``"cpu"``, ``"cuda"`` …
-            precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"`` for the network; maps are float32.
+            precision: ``"auto"``, ``"fp32"``, ``"bf16"`` or ``"fp16"`` for the network, ``"int8"`` for what
+                OpenVINO runs of it; maps are float32. ``"auto"`` never chooses int8.
+            calibration: Of int8: the video, or images, that the network is quantized by, like those that will
+                be explained.
             fit: A name in `streamcam.models.FITS`; None for ``full`` where the network takes any shape and
                 ``stretch`` elsewhere.
             batch_size: Number of images that go through the network at once; ``"auto"`` chooses by device
@@ -117,6 +125,12 @@ class Explainer(BaseExplainer):
         device_choice = choose_device(device)
         self.device = device_choice.torch
         precisions = choose_precision(precision, self.device, device_choice.openvino)
+        if (precision == "int8") != (calibration is not None):
+            raise InvalidArgumentError(
+                "`calibration` is for `precision='int8'`"
+                if calibration is not None
+                else "`precision='int8'` needs `calibration`: a video, or images like those to explain"
+            )
         if isinstance(model, str):
             model = load_model(model, any_shape=fit == "full", compares=reference is not None)
         if at is not None:
@@ -161,7 +175,11 @@ class Explainer(BaseExplainer):
             precisions=precisions.names,
             backend=backend,
             batch_size=self.batch_size,
+            calibrate=None
+            if calibration is None
+            else functools.partial(read_calibration, calibration, self._preprocessor.pixels),
         )
+        self.notes += self.runner.notes
         self._concepts: Concepts | None = None
         if METHODS[self.method].finds_concepts:
             self._look_for_concepts()
@@ -177,6 +195,7 @@ class Explainer(BaseExplainer):
             "top_k": top_k,
             "device": device,
             "precision": precision,
+            "calibration": calibration,
             "fit": fit,
             "batch_size": batch_size,
             "backend": backend,
@@ -227,6 +246,7 @@ class Explainer(BaseExplainer):
             "fit": self.fit,
             "batch": self.batch_size,
             "clips": None if self._clips is None else repr(self._clips.timing),
+            "calibration": self.runner.calibrated_by,
             "device": str(self.device),
             **self._preferred,  # what is used in the end follows from the images
             "torch": torch.__version__,

@@ -39,18 +39,48 @@ def keeps_bounds(reduced: ForwardPass, exact: ForwardPass, model: Model, layout:
     comparable = was.isfinite().all(dim=1)
     if (now - was)[comparable].abs().gt(PROBABILITY_BOUND).any():
         return False
-    best, *second = was.topk(min(2, was.shape[1]), dim=1).values.unbind(dim=1)
-    clear = comparable & (best - second[0] >= MARGIN_BOUND) if second else comparable
-    classes = was.argmax(dim=1)
-    if (now.argmax(dim=1) != classes)[clear].any():
+    if _count_changed(was, now, MARGIN_BOUND):
         return False
     if layout is None:
         return True
+    return bool(_map_correlations(reduced, exact, was, layout).ge(CORRELATION_BOUND).all())
+
+
+def compare_maps(
+    reduced: ForwardPass, exact: ForwardPass, model: Model, layout: Layout, margin: float
+) -> tuple[list[float], int]:
+    """Compare Grad-CAM maps and labels in reduced precision with those of float32.
+
+    Args:
+        reduced: As for `keeps_bounds`, like the others.
+        exact: Result in float32.
+        model: The model.
+        layout: How the kept layer's output lies on the image.
+        margin: Lead in probability below which the best class may change.
+
+    Returns:
+        The correlation of each map that is not even, and the number of labels that changed.
+    """
+    was, now = (model.probabilities(run.scores.detach()) for run in (exact, reduced))
+    return _map_correlations(reduced, exact, was, layout).tolist(), _count_changed(was, now, margin)
+
+
+def _count_changed(was: torch.Tensor, now: torch.Tensor, margin: float) -> int:
+    """Count images whose best class changed though it had led by a margin; what is not finite is left out."""
+    best, *second = was.topk(min(2, was.shape[1]), dim=1).values.unbind(dim=1)
+    comparable = was.isfinite().all(dim=1)
+    clear = comparable & (best - second[0] >= margin) if second else comparable
+    return int((now.argmax(dim=1) != was.argmax(dim=1))[clear].sum())
+
+
+def _map_correlations(
+    reduced: ForwardPass, exact: ForwardPass, was: torch.Tensor, layout: Layout
+) -> torch.Tensor:
+    """Return the correlation of each map of the best class, of finite images whose map is not even."""
+    classes = was.argmax(dim=1)
     # On the processor: Apple's devices have no float64.
     maps = [_gradcam(run, classes, layout).flatten(1).cpu().double() for run in (reduced, exact)]
-    correlation = _correlation(*maps)
-    mapped = comparable.cpu() & (maps[1].std(dim=1) > 0)
-    return bool(correlation[mapped].ge(CORRELATION_BOUND).all())
+    return _correlation(*maps)[was.isfinite().all(dim=1).cpu() & (maps[1].std(dim=1) > 0)]
 
 
 def close_to(values: FloatArray, expected: FloatArray, tolerance: float) -> bool:

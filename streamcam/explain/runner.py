@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from streamcam.explain.backends.choice import BackendRequest, choose_backend
 from streamcam.explain.backends.cuda_graphs import captured_graphs_for
 from streamcam.explain.backends.split_network import BackendMismatchError, SplitNetwork
 from streamcam.explain.batch import BatchRun, EagerRun, MapMaker
+from streamcam.explain.calibration import Calibration
 from streamcam.explain.cores import available_cores
 from streamcam.explain.devices import PRECISIONS, DeviceChoice
 from streamcam.explain.hooks import evaluating
@@ -32,6 +33,7 @@ from streamcam.models.probing import trial_size
 _logger = logging.getLogger("streamcam.explain")
 
 _DIFFERS = "OpenVINO computes this network differently from torch, so torch runs it"
+_NOT_INT8 = "int8 gives something else for images of another shape, so float32 is used for those"
 
 
 class NetworkRunner:
@@ -39,6 +41,7 @@ class NetworkRunner:
 
     Attributes:
         map_maker: Runs the network in torch, and computes maps in any case.
+        notes: Sentences for the user about what was chosen.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class NetworkRunner:
         precisions: Sequence[str],
         backend: str,
         batch_size: int,
+        calibrate: Callable[[], Calibration] | None = None,
     ) -> None:
         """Choose what runs the network.
 
@@ -66,11 +70,14 @@ class NetworkRunner:
             precisions: Names in `PRECISIONS`, the preferred one first.
             backend: A name in `streamcam.explain.backends.choice.BACKENDS`.
             batch_size: Number of images that go through the network at once.
+            calibrate: Returns the images that int8 is calibrated by.
 
         Raises:
             UnknownNameError: if there is no such backend.
             InvalidArgumentError: if OpenVINO is required and cannot run this.
+            StreamcamError: one of its subclasses, if the network cannot be quantized as asked for.
         """
+        asks_for_int8 = "int8" in precisions
         model, probe = prepared.model, prepared.probe
         if "image_scorer" in METHODS[method].needs:
             # Small differences between scores make the map: they are not to be rounding.
@@ -98,8 +105,10 @@ class NetworkRunner:
                     size=size,
                     batch_size=batch_size,
                     cache=cache_directory(),
+                    calibrate=calibrate,
                 ),
             )
+        self.notes = self._notes_on_int8(method) if asks_for_int8 else []
         self._split = self._preferred
         self.map_maker = MapMaker(
             network,
@@ -112,6 +121,14 @@ class NetworkRunner:
         self._in_openvino = model.no_gradients is not None
         is_captured = model.clip_length == 1 and not self._in_openvino
         self._graphs = captured_graphs_for(device.torch, self.map_maker) if is_captured else None
+
+    def _notes_on_int8(self, method: str) -> list[str]:
+        """Say how near int8 is to float32, or why it is not used."""
+        if self._preferred is None:
+            return [f"int8 is not used: {self._reason}"]
+        if self._preferred.fidelity is None:
+            return [f"int8 is not used: {method} compares small differences of scores"]
+        return [self._preferred.fidelity.note]
 
     def reading_with(self, model: Model) -> NetworkRunner:
         """Return a runner of the same network whose answer is read by another model; use both in one thread.
@@ -162,6 +179,11 @@ class NetworkRunner:
         return next(name for name, dtype in PRECISIONS.items() if dtype == self.map_maker.network.dtype)
 
     @property
+    def calibrated_by(self) -> str | None:
+        """Hash of the images that the network was quantized to int8 by; None if it was not."""
+        return None if self._preferred is None else self._preferred.calibrated_by
+
+    @property
     def threads(self) -> int:
         """Number of threads that torch is best given."""
         return available_cores() if self._split is None else self._split.head_threads
@@ -176,10 +198,14 @@ class NetworkRunner:
         """
         if self._split is not None:
             try:
-                return self.map_maker.run(pixels, self._split.run(pixels))
+                forward_pass = self._split.run(pixels)
             except BackendMismatchError:
                 self._leave_openvino()
                 notes.append(_DIFFERS)
+            else:
+                if self._split.fidelity is not None and self._split.precision != "int8":
+                    notes += [] if _NOT_INT8 in notes else [_NOT_INT8]
+                return self.map_maker.run(pixels, forward_pass)
         if self._graphs is None or targets is None:
             return self.map_maker.run(pixels)
         return self._graphs.run(pixels, targets) or self.map_maker.run(pixels)
@@ -195,8 +221,9 @@ class NetworkRunner:
         self._split = self._preferred
         if self._split is not None:
             self._split.forget()
-        if _DIFFERS in notes:
-            notes.remove(_DIFFERS)
+        for note in (_DIFFERS, _NOT_INT8):
+            if note in notes:
+                notes.remove(note)
 
     def run_prepared(self, inputs: torch.Tensor) -> BatchRun:
         """Run the network on images that were changed after they were prepared.

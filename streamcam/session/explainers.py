@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from streamcam.errors import StreamcamError
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
 from streamcam.panes import COMPARED_METHODS, Comparison
+from streamcam.session.calibration import FirstFrames
 from streamcam.session.state import ExplainerFacts, ExplainRequest
 
 if TYPE_CHECKING:
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from streamcam.explain.targets import Target
     from streamcam.models import Model
     from streamcam.temporal import Tracker
+
+_logger = logging.getLogger("streamcam.session")
 
 _KEPT = 4
 """How many explainers are kept: going back to a method or layer is then immediate. Each holds a network."""
@@ -48,6 +53,10 @@ class SessionExplainer:
     """Explains in its place where something is compared."""
     compared: str | None = None
     """Name in `PANES` of what is compared."""
+    first_frames: FirstFrames | None = None
+    """Collects what int8 is calibrated by."""
+    renew: Callable[[], SessionExplainer] | None = None
+    """Returns the explainer that follows once they are complete."""
 
     @property
     def batch_size(self) -> int:
@@ -63,6 +72,12 @@ class SessionExplainer:
         self, frames: list[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()
     ) -> list[Explanation]:
         """Return one explanation for each frame; see `streamcam.Explainer`."""
+        if self.first_frames is not None and self.renew is not None:
+            self.first_frames.see(frames)
+            if not self.first_frames.are_awaited:
+                self.first_frames = None
+                renewed = self.renew()
+                self.explainer, self.panes = renewed.explainer, renewed.panes
         return (self.panes or self.explainer).explain_frames(frames, tracker, context)
 
     @property
@@ -91,13 +106,15 @@ class Explainers:
     That thread imports torch for what is not compiled.
     """
 
-    def __init__(self, build: BuildExplainer) -> None:
+    def __init__(self, build: BuildExplainer, first_frames: FirstFrames | None = None) -> None:
         """Remember how explainers are built; nothing is loaded.
 
         Args:
             build: Builds the explainer for a method and a target layer.
+            first_frames: Collects what it calibrates int8 by; once there are enough, it builds again.
         """
         self._build = build
+        self._first_frames = first_frames
         self._offered: tuple[tuple[str, ...], tuple[str, ...]] | None = None
         self._built: OrderedDict[tuple[str, str], Explainer | CompiledExplainer] = OrderedDict()
         self._default_names: dict[tuple[str, str], tuple[str, str]] = {}
@@ -109,6 +126,12 @@ class Explainers:
         Raises:
             StreamcamError: if the model does not load, or the request does not go with it.
         """
+        chosen = self._choose(request)
+        if self._first_frames is not None and self._first_frames.are_awaited:
+            chosen.first_frames, chosen.renew = self._first_frames, lambda: self._renewed(request)
+        return chosen
+
+    def _choose(self, request: ExplainRequest) -> SessionExplainer:
         explainer = self._explainer_of(request.method, request.layer)
         if self._offered is None:
             self._offered = _offers_of(explainer)
@@ -141,6 +164,22 @@ class Explainers:
         self._built.move_to_end(key)
         return self._built[key]
 
+    def _renewed(self, request: ExplainRequest) -> SessionExplainer:
+        """Return an explainer in int8, or as before with a note where the network cannot be quantized."""
+        before, names = dict(self._built), dict(self._default_names)
+        self._built.clear()
+        self._default_names.clear()
+        try:
+            return self(request)
+        except StreamcamError as error:
+            _logger.warning("%s", error)
+            self._first_frames = None
+            for explainer in before.values():
+                explainer.notes.append(str(error))
+            self._built.update(before)
+            self._default_names.update(names)
+            return self(request)
+
     def _prompted(self, explainer: Explainer, prompts: tuple[str, ...]) -> Explainer:
         """Return the explainer of other prompts: the last one where only its target changes."""
         if self._last_prompted is None or self._last_prompted[:2] != (explainer, prompts):
@@ -148,12 +187,18 @@ class Explainers:
         return self._last_prompted[2]
 
 
-def build_from_model(model: Model | Mapping[str, Any], streams: int = 1, **settings: Any) -> BuildExplainer:
+def build_from_model(
+    model: Model | Mapping[str, Any],
+    streams: int = 1,
+    first_frames: FirstFrames | None = None,
+    **settings: Any,
+) -> BuildExplainer:
     """Build explainers of one model, which is loaded for the first of them.
 
     Args:
         model: A model, or the arguments of `streamcam.load_model`.
         streams: How many streams share them.
+        first_frames: Calibrates int8; until it has enough frames, the precision is chosen as usual.
         settings: Of `streamcam.Explainer`, without method and target layer.
     """
 
@@ -165,6 +210,8 @@ def build_from_model(model: Model | Mapping[str, Any], streams: int = 1, **setti
 
     def build(method: str, layer: str) -> Explainer | CompiledExplainer:
         chosen = {**settings, "method": method, "target_layer": layer, "batch_size": live_batch_size(streams)}
+        if first_frames is not None:
+            chosen |= first_frames.settings
         if isinstance(model, Mapping):
             from streamcam.explain.compiled.loading import load_explainer
             from streamcam.explain.exported.container import is_exported

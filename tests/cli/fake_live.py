@@ -16,7 +16,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 
-def fake_explainers(model: dict[str, Any]) -> object:
+def fake_explainers(model: dict[str, Any], _first_frames: object = None) -> object:
     """Return explainers without a network; of vit_h_14, none is ever returned."""
     from live_fakes import FakeExplainers
 
@@ -30,7 +30,7 @@ def main() -> None:
     """Begin as ``python -m streamcam`` does."""
     from streamcam.session import explainers
 
-    explainers.build_from_model = lambda model, **_settings: model  # type: ignore[assignment, return-value]
+    explainers.build_from_model = lambda model, *_streams, **_settings: model  # type: ignore[assignment, return-value]
     explainers.Explainers = fake_explainers  # type: ignore[assignment, misc]
 
     atexit.register(print, "Python has ended")

@@ -154,7 +154,16 @@ _precision_option = option(
     "--precision",
     default_of="Explainer",
     metavar="NAME",
-    help="Number format of the network: auto, fp32, bf16, fp16. Maps are always float32.",
+    help="Number format of the network: auto, fp32, bf16, fp16, or int8, which auto never chooses: for "
+    "large networks on processors, quicker and a little less exact. Maps are always float32.",
+)
+
+_calibrate_option = option(
+    "--calibrate",
+    "calibration",
+    metavar="VIDEO",
+    help="Of int8: the video, or folder of images, that the network is quantized by. "
+    "[default: INPUT; live its first frames]",
 )
 
 _hardware_options = combine(
@@ -165,6 +174,7 @@ _hardware_options = combine(
         help="Where to compute: auto, cpu, cuda, mps, openvino:GPU, openvino:NPU.",
     ),
     _precision_option,
+    _calibrate_option,
     option(
         "--backend",
         default_of="Explainer",
@@ -303,7 +313,7 @@ named_model_options = grouped("model", _weights_options, _own_model_options)
 """The options of `load_model` for commands that take the network's name as an argument."""
 
 prepared_explainer_options = grouped(
-    "explainer", _target_layer_option, _signed_option, fit_option, _precision_option
+    "explainer", _target_layer_option, _signed_option, fit_option, _precision_option, _calibrate_option
 )
 """The options of `streamcam.Explainer` that a compiled explanation is made for, without the method."""
 

@@ -20,7 +20,8 @@ from streamcam.models.openvino_runtime import core
 if TYPE_CHECKING:
     import openvino
 
-_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
+"""Number format of operations; a quantized network's graph says itself which are in int8."""
 
 _MAX_SHAPES = 4
 """How many compiled networks are kept: a video has one shape, a folder of photographs many."""
@@ -85,13 +86,13 @@ class OpenVinoBackbone:
             for index in range(len(self.model.outputs))
         )
 
-    def with_model(self, model: openvino.Model) -> OpenVinoBackbone:
-        """Return a backbone of another conversion of the network."""
-        return OpenVinoBackbone(model, self._scale, self._device, self.precision)
+    def with_model(self, model: openvino.Model, precision: str | None = None) -> OpenVinoBackbone:
+        """Return a backbone of another conversion of the network, in the same precision if None is named."""
+        return OpenVinoBackbone(model, self._scale, self._device, precision or self.precision)
 
     def in_precision(self, precision: str) -> OpenVinoBackbone:
         """Return the same backbone, computed in another precision."""
-        return OpenVinoBackbone(self.model, self._scale, self._device, precision)
+        return self.with_model(self.model, precision)
 
     def describe_device(self) -> str:
         """Describe the device, with all that rounding may depend on."""

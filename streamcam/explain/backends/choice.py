@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -13,6 +13,7 @@ from streamcam.explain.backends.conversion import load_backbone
 from streamcam.explain.backends.model_cache import ModelCache
 from streamcam.explain.backends.split import split_network
 from streamcam.explain.backends.split_network import SplitNetwork
+from streamcam.explain.calibration import Calibration
 from streamcam.explain.methods import HEAD_ONLY, Method
 from streamcam.models import Layer, Model
 from streamcam.models.comparison import PairModel
@@ -43,6 +44,8 @@ class BackendRequest:
     """Number of images that go through the network at once."""
     cache: Path | None
     """Directory of converted networks; None to keep none."""
+    calibrate: Callable[[], Calibration] | None = None
+    """Returns the images that int8 is calibrated by."""
 
 
 def choose_backend(backend: str, request: BackendRequest) -> tuple[SplitNetwork | None, str]:
@@ -58,6 +61,7 @@ def choose_backend(backend: str, request: BackendRequest) -> tuple[SplitNetwork 
     Raises:
         UnknownNameError: if there is no such backend.
         InvalidArgumentError: if OpenVINO is required and cannot run this.
+        StreamcamError: one of its subclasses, if the network cannot be quantized as asked for.
     """
     if backend not in BACKENDS:
         raise unknown_name("backend", backend, BACKENDS)
@@ -114,9 +118,11 @@ def _try_openvino(request: BackendRequest) -> tuple[SplitNetwork | None, str]:
         request.model,
         layer,
         halves,
-        [backbone.in_precision(name) for name in request.precisions],
+        [backbone.in_precision(name) for name in request.precisions if name != "int8"],
         request.batch_size,
         entry=None if store is None else store.name,
     )
     network.drop_imprecise(request.size, store)
+    if "int8" in request.precisions and request.calibrate is not None:
+        network.quantize(request.calibrate(), request.cache)
     return network, f"the backbone runs on OpenVINO in {network.precision}"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,12 @@ from streamcam.explain.activities import announce
 from streamcam.explain.backends.backbone import OpenVinoBackbone
 from streamcam.explain.backends.conversion import convert_again
 from streamcam.explain.backends.model_cache import ModelCache
+from streamcam.explain.backends.quantization import MARGIN_BOUND, Fidelity, QuantizedCache, quantize
 from streamcam.explain.backends.split import Halves, run_head
+from streamcam.explain.calibration import Calibration
 from streamcam.explain.cores import available_cores
 from streamcam.explain.hooks import ForwardPass, with_float_scores
-from streamcam.explain.precision_check import close_to, keeps_bounds
+from streamcam.explain.precision_check import close_to, compare_maps, keeps_bounds
 from streamcam.frames import FloatArray
 from streamcam.models import Layer, Model, Output
 from streamcam.models.check_images import check_images
@@ -28,6 +32,10 @@ from streamcam.models.layouts import Layout
 # How far a backend's features may be from torch's, as a fraction of the largest: rounding stays far below in
 # float32; a graph that was traced for another shape, or an operation converted wrongly, goes far beyond.
 _TOLERANCE = {"fp32": 1e-3, "bf16": 0.1, "fp16": 0.05}
+
+_INT8_CORRELATION = 0.9
+"""Least correlation of a quantized network's features with torch's, for the first image of a shape: less than
+that is another graph, not rounding."""
 
 _LARGE_HEAD = 4_000_000
 """Parameters. Threads of a smaller head, as of a pooling and a linear layer, spend their time waiting for
@@ -43,7 +51,14 @@ class SplitNetwork:
 
     The first batch of every shape is compared with torch, and a backend is used only where both agree.
     The backbone's weights are those it was converted with; changing them later changes nothing here.
+
+    Attributes:
+        fidelity: How near the quantized network is to float32; None if there is none.
+        calibrated_by: Hash of the images that it was quantized by; None if there is none.
     """
+
+    fidelity: Fidelity | None = None
+    calibrated_by: str | None = None
 
     def __init__(
         self,
@@ -200,6 +215,57 @@ class SplitNetwork:
             if not answer:
                 self._candidates.remove(backbone)
 
+    def quantize(self, calibration: Calibration, cache: Path | None) -> None:
+        """Prefer a network that is quantized to int8, or taken from the cache.
+
+        Args:
+            calibration: Images to quantize it by, and others to check it on.
+            cache: Directory of converted networks; None to keep none.
+
+        Raises:
+            InvalidArgumentError: if what quantizes is not installed.
+            ModelError: if labels or maps on the other images change too much.
+        """
+        exact = self._candidates[-1]
+        digest = calibration.digest
+        store = None
+        if cache is not None and self._entry is not None:
+            store = QuantizedCache(cache, self._entry, exact.describe_device(), digest)
+        found = None if store is None else store.load()
+        if found is None:
+            announce("quantizing the network to int8, once")
+            images = [self._prepared(image).numpy() for image in calibration.calibrated]
+            for model in quantize(exact.model, images):
+                fidelity = self._fidelity_of(exact.with_model(model, "int8"), calibration.checked)
+                found = model, fidelity
+                if fidelity.holds:
+                    break
+            assert found is not None
+            if store is not None:
+                store.save(*found)
+        model, self.fidelity = found
+        if not self.fidelity.holds:
+            raise self.fidelity.refuse(self._model.name)
+        self.calibrated_by = digest
+        self._candidates.insert(0, exact.with_model(model, "int8"))
+
+    def _fidelity_of(self, backbone: OpenVinoBackbone, images: Sequence[NDArray[np.uint8]]) -> Fidelity:
+        """Compare a quantized network's maps and labels with torch's; images are (1, H, W, 3) each."""
+        correlations: list[float] = []
+        changed = 0
+        for _, alike in itertools.groupby(images, lambda image: image.shape):
+            together = np.concatenate(list(alike))
+            for start in range(0, len(together), self._batch_size):
+                batch = together[start : start + self._batch_size]
+                expected = self._in_torch(batch)
+                features = backbone.run(batch, self._batch_size)
+                reduced, exact = (self._with_head(outputs, _size(batch)) for outputs in (features, expected))
+                found, count = compare_maps(reduced, exact, self._model, self.layout, MARGIN_BOUND)
+                correlations += found
+                changed += count
+        known = correlations or [0.0]  # no map at all can be compared
+        return Fidelity(len(images), float(np.mean(known)), float(np.min(known)), changed)
+
     def _passes(self, backbone: OpenVinoBackbone, images: NDArray[np.uint8]) -> bool:
         for start in range(0, len(images), self._batch_size):
             batch = images[start : start + self._batch_size]
@@ -211,7 +277,8 @@ class SplitNetwork:
         """Return a backbone that agrees with torch for images of this shape, converted for it if needed."""
         expected = self._in_torch(image)
         for backbone in self._candidates[:-1]:
-            if self._keeps_bounds(backbone, image, expected):
+            holds = self._resembles if backbone.precision == "int8" else self._keeps_bounds
+            if holds(backbone, image, expected):
                 return backbone
         last = self._candidates[-1]
         if self._agrees(last, image, expected):
@@ -245,6 +312,16 @@ class SplitNetwork:
         reduced, exact = (self._with_head(outputs, _size(images)) for outputs in (features, expected))
         return keeps_bounds(reduced, exact, self._model, self.layout)
 
+    def _resembles(
+        self, backbone: OpenVinoBackbone, images: NDArray[Any], expected: list[FloatArray]
+    ) -> bool:
+        """Return whether a quantized network's features are torch's apart from rounding."""
+        features = self._features(backbone, images, expected)
+        return features is not None and all(
+            _correlation(ours, torch_s) >= _INT8_CORRELATION
+            for ours, torch_s in zip(features, expected, strict=True)
+        )
+
     def _agrees(self, backbone: OpenVinoBackbone, images: NDArray[Any], expected: list[FloatArray]) -> bool:
         features = self._features(backbone, images, expected)
         tolerance = _TOLERANCE[backbone.precision]
@@ -272,3 +349,9 @@ class SplitNetwork:
 def _size(images: NDArray[Any]) -> tuple[int, ...]:
     """Return the height and width of pixels (N, H, W, 3) or of prepared images (N, C, H, W)."""
     return images.shape[1:3] if images.dtype == np.uint8 else images.shape[2:]
+
+
+def _correlation(some: FloatArray, others: FloatArray) -> float:
+    """Return the cosine similarity of two arrays of features; 0 if they are not finite or all are 0."""
+    norms = float(np.linalg.norm(some)) * float(np.linalg.norm(others))
+    return float(np.vdot(some, others)) / norms if np.isfinite(norms) and norms > 0 else 0.0

@@ -156,8 +156,8 @@ def store_for(model: Mapping[str, Any], settings: Mapping[str, Any]) -> Explanat
         settings: Arguments of `streamcam.Explainer`.
 
     Returns:
-        None for models and settings that are not compiled: those that run code or read folders, and those
-        that run on another device than the processor.
+        None for models and settings that are not compiled: those that run code or read folders, those that
+        run on another device than the processor, and int8, whose network depends on a video.
     """
     if reason_against_keeping(model, settings) is not None:
         return None
@@ -217,6 +217,8 @@ def reason_against_keeping(model: Mapping[str, Any], settings: Mapping[str, Any]
         return "it runs on another device than the processor"
     if settings.get("backend", "auto") not in ("auto", "openvino"):
         return "another backend than OpenVINO is asked for"
+    if settings.get("precision") == "int8":
+        return "int8 depends on the video that it is calibrated by"
     if (
         settings.get("at") is not None
         or settings.get("reference") is not None

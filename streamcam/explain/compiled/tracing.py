@@ -62,6 +62,8 @@ def reason_against(explainer: Explainer) -> str | None:
         return f"method {explainer.method!r} takes steps that depend on values, or that OpenVINO lacks"
     if explainer.runner.split is None:
         return f"OpenVINO does not run it: {explainer.backend_reason}"
+    if explainer.runner.calibrated_by is not None:
+        return "int8 depends on the video that it was calibrated by"
     return None
 
 

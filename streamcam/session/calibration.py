@@ -1,0 +1,40 @@
+"""The first frames of a live session, by which a network is quantized to int8."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from streamcam.frames import Frame
+
+COUNT = 48
+"""As many as are taken of a video."""
+_APART_S = 0.25
+"""Time between two of them: neighbors are alike."""
+
+
+class FirstFrames:
+    """Collects frames until there are enough to quantize a network by."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self._last_s = -_APART_S
+
+    @property
+    def are_awaited(self) -> bool:
+        """Whether there are too few yet."""
+        return len(self.frames) < COUNT
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of `streamcam.Explainer` for the present: int8 as soon as there are enough."""
+        return (
+            {"precision": "auto"} if self.are_awaited else {"precision": "int8", "calibration": self.frames}
+        )
+
+    def see(self, frames: Sequence[Frame]) -> None:
+        """Keep frames, unless they came just after the last one that was kept."""
+        for frame in frames:
+            if self.are_awaited and frame.received_at - self._last_s >= _APART_S:
+                self.frames.append(frame)
+                self._last_s = frame.received_at

@@ -1,0 +1,61 @@
+"""--precision int8 and --calibrate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from media_factory import make_clip
+from numpy.typing import NDArray
+from quantizable import blobs
+
+from streamcam.cli import run
+from streamcam.cli.loading import calibrated_by
+
+NETWORK = ["--model", "quantizable:Convolutions", "--input-size", "64", "--precision", "int8"]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMCAM_CACHE", str(tmp_path / "cache"))
+
+
+def paint_blobs(index: int, planes: Sequence[NDArray[np.uint8]]) -> None:
+    luma = blobs(24)[index].max(axis=2)
+    planes[0][:] = luma
+    for plane in planes[1:]:
+        plane[:] = 128
+
+
+def make_film(path: Path) -> Path:
+    return make_clip(path, frames=24, size=(64, 64), paint=paint_blobs)
+
+
+def test_a_render_is_calibrated_by_its_input(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    make_film(work / "film.mp4")
+    assert run(["render", "film.mp4", "-o", "out.mp4", *NETWORK]) == 0
+    assert "note: int8: maps correlate 0.9" in capfd.readouterr().err
+
+
+def test_what_cannot_calibrate_ends_in_one_line(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    make_film(work / "film.mp4")
+    make_clip(work / "gray.mp4", frames=20)
+    assert run(["render", "film.mp4", "-o", "out.mp4", *NETWORK, "--calibrate", "gray.mp4"]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("streamcam: error: 'gray.mp4' has 0 frames that differ and show something")
+    assert line.endswith("give --calibrate another video, or use --precision auto")
+    assert not (work / "out.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "calibration"),
+    [
+        ({"precision": "int8", "calibration": None}, "film.mp4"),
+        ({"precision": "int8", "calibration": "other.mp4"}, "other.mp4"),
+        ({"precision": "auto", "calibration": None}, None),
+    ],
+)
+def test_what_is_named_goes_first(settings: dict[str, object], calibration: str | None) -> None:
+    assert calibrated_by(settings, "film.mp4")["calibration"] == calibration
