@@ -116,7 +116,7 @@ def choose_batches(
     """
     if temporal["every"] != "auto" or explainer["batch_size"] != "auto":
         return explainer
-    from streamcam.explain.exported.container import is_exported
+    from streamcam.models.model_names import is_exported
 
     # That of an exported network was settled when it was exported.
     return explainer if is_exported(model["name"]) else {**explainer, "batch_size": 1}

@@ -214,7 +214,7 @@ def build_from_model(
             chosen |= first_frames.settings
         if isinstance(model, Mapping):
             from streamcam.explain.compiled.loading import load_explainer
-            from streamcam.explain.exported.container import is_exported
+            from streamcam.models.model_names import is_exported
 
             if is_exported(model.get("name")):
                 del chosen["batch_size"]  # settled when it was exported
