@@ -135,7 +135,7 @@ def plan_render(
         sinks = open_outputs(output, settings, info, drawn, undo, panes)
         return RenderPlan(
             source,
-            output_path(output),
+            path := output_path(output),
             settings,
             stabilizer,
             localizer,
@@ -143,7 +143,7 @@ def plan_render(
             sinks,
             undo.pop_all(),
             uploads=uploads,
-            destination=destination if is_stored(destination) else Path(output),
+            destination=destination if is_stored(destination) else path,
             location=location,
             began_s=began_s,
         )

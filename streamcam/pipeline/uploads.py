@@ -27,7 +27,7 @@ class Uploads:
 
     def __init__(self, output: str | Path) -> None:
         """Prepare for the outputs beside a main one."""
-        digest = hashlib.sha256(str(output).encode()).hexdigest()[:16]
+        digest = hashlib.sha256(os.fsencode(output)).hexdigest()[:16]
         self.urls: list[str] = []
         self._root = Path(tempfile.gettempdir()) / f"streamcam-outputs-{digest}"
         self._folders: dict[Path, str] = {}

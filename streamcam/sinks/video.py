@@ -117,6 +117,8 @@ def start_streams(
                 copier = StreamCopier(info, info.path, container, encoding.container, audio=audio)
                 undo.callback(copier.close)
             container.start_encoding()
+        except SinkError:  # says which input or stream is in the way
+            raise
         except (FFmpegError, OSError) as error:
             size = f"{info.width}x{info.height}"
             raise SinkError(
