@@ -20,10 +20,13 @@ def read_evaluation(name: str) -> dict[str, Any]:
     Raises:
         InvalidArgumentError: if it cannot be read, or is no evaluation.
     """
-    with map_errors(OSError, ValueError, to=lambda error: _unreadable(name, error)):
+    with (
+        map_errors(OSError, to=lambda error: _unreadable(name, error)),
+        map_errors(ValueError, to=lambda _error: _no_evaluation(name)),
+    ):
         record = json.loads(Path(name).read_text(encoding="utf-8"))
     if not isinstance(record, dict) or not record.keys() >= _FIELDS:
-        raise InvalidArgumentError(f"{name!r} is no evaluation; write one with streamcam.evaluate")
+        raise _no_evaluation(name)
     return record
 
 
@@ -59,3 +62,7 @@ def read_best(name: str) -> str:
 
 def _unreadable(name: str, error: Exception) -> InvalidArgumentError:
     return InvalidArgumentError(f"{name!r} cannot be read: {getattr(error, 'strerror', None) or error}")
+
+
+def _no_evaluation(name: str) -> InvalidArgumentError:
+    return InvalidArgumentError(f"{name!r} is no evaluation; write one as JSON with streamcam evaluate")

@@ -136,7 +136,7 @@ def test_best_is_refused_where_it_cannot_choose(thing: Path, capfd: pytest.Captu
     ("text", "says"),
     [
         (None, "'e.json' cannot be read: No such file"),
-        ("{", "'e.json' cannot be read: "),
+        ("{", "'e.json' is no evaluation"),
         ("[]", "'e.json' is no evaluation"),
         (
             '{"best": null, "model": "color_networks:by_object", "advice": "None can.", "metrics": {}, '

@@ -134,7 +134,7 @@ def test_a_still_video_is_explained_now_and_then(
     assert [record["frame"] for record in records if "method" in record] == [0, 4, 12, 25, 38]
     assert explainers[0].batch_size == 1, "short batches are filled up, and cost as much"
     assert run([*command, "--every", "often"]) == 2
-    assert "'often' is not a valid whole number" in capfd.readouterr().err
+    assert "'often' is neither a whole number nor auto" in capfd.readouterr().err
 
 
 RESULT = RenderResult(

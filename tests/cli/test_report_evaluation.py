@@ -70,7 +70,7 @@ def test_what_is_no_evaluation_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="cannot be read: No such file"):
         read_evaluation(str(saved))
     for text, says in (
-        ("{", "cannot be read"),
+        ("{", "is no evaluation"),
         ("[]", "is no evaluation"),
         ('{"best": 1}', "is no evaluation"),
     ):

@@ -48,7 +48,13 @@ class _CountOrAuto(click.ParamType[Any]):
     name = "whole number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return value if value == "auto" else COUNT.convert(value, param, ctx)
+        if value == "auto":
+            return value
+        try:
+            number = int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a whole number nor auto", param, ctx)
+        return COUNT.convert(number, param, ctx)
 
 
 COUNT_OR_AUTO = _CountOrAuto()
