@@ -140,6 +140,7 @@ def load_explainer(
         loaded = load(model, {**explainer, "method": method})
     if method != explainer["method"]:
         chosen_method(explainer["method"], loaded.describe()["model"])
+        line.print_above(f"note: {explainer['method'].partition(':')[2]} recommends {method}")
     return loaded
 
 

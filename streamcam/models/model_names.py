@@ -108,6 +108,8 @@ def _check_published(name: str, prefix: str, own: str) -> None:
 
 def unknown_model(name: str) -> UnknownNameError:
     """Build the error for a name without a prefix."""
+    if not name:
+        return UnknownNameError("a model has a name; streamcam models lists those that are known")
     ending = PurePath(name).suffix.lower()
     if ending in _WEIGHTS_FILES:
         stem = PurePath(name).stem

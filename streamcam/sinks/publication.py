@@ -228,11 +228,14 @@ def hls_folder(text: str) -> Path:
     """Return the folder of ``hls:FOLDER``.
 
     Raises:
+        InvalidArgumentError: if no folder is named.
         NoDirectoryError: if its parent does not exist.
     """
     name = text.partition(":")[2]
     folder = Path(name)
-    if not name or not folder.absolute().parent.is_dir():
+    if not name:
+        raise InvalidArgumentError(f"{text!r} names no folder; write one, as hls:out")
+    if not folder.absolute().parent.is_dir():
         raise NoDirectoryError(f"no directory {str(folder.parent)!r} for the folder of {text!r}")
     return folder
 

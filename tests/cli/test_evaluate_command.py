@@ -81,6 +81,8 @@ def test_a_saved_evaluation_chooses_the_method(thing: Path, capfd: pytest.Captur
     assert run([*render, "--quiet"]) == 0
     assert '"eigencam"' in (thing / "out.jsonl").read_text(encoding="utf-8")
     capfd.readouterr()
+    assert run([*render, "--overwrite"]) == 0
+    assert "note: e.json recommends eigencam" in capfd.readouterr().err
     assert run([*render, "--overwrite", "--model", "color_networks:by_background"]) == 2
     assert "evaluates color_networks:by_object, not color_networks:by_background" in capfd.readouterr().err
 

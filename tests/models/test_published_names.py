@@ -107,6 +107,11 @@ def test_a_name_of_an_extra_is_said_with_its_prefix(library: str, name: str, say
         check_name(name)
 
 
+def test_a_model_without_a_name_is_no_folder() -> None:
+    with pytest.raises(UnknownNameError, match="a model has a name; streamcam models lists"):
+        check_name("")
+
+
 def test_a_folder_is_said_with_the_prefixes_for_it(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match=f"a folder: write hf:{tmp_path} if .* and timm:{tmp_path}"):
         check_name(str(tmp_path))

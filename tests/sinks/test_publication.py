@@ -186,7 +186,7 @@ def test_what_is_sent_by_whip_arrives() -> None:
         ("whip:host", InvalidArgumentError, "is no address of a WHIP server"),
         ("whip:https://", InvalidArgumentError, "names no host"),
         ("srt://host:9", InvalidArgumentError, "FFmpeg here is built without srt; publish to one of: rtmp:…"),
-        ("hls:", NoDirectoryError, "no directory"),
+        ("hls:", InvalidArgumentError, "'hls:' names no folder"),
         ("hls:/no/such/folder", NoDirectoryError, "no directory '/no/such'"),
     ],
 )
