@@ -116,10 +116,10 @@ def choose_batches(
     """
     if temporal["every"] != "auto" or explainer["batch_size"] != "auto":
         return explainer
-    from streamcam.models.model_names import is_exported
+    from streamcam.models.model_names import is_explainer_file
 
     # That of an exported network was settled when it was exported.
-    return explainer if is_exported(model["name"]) else {**explainer, "batch_size": 1}
+    return explainer if is_explainer_file(model["name"]) else {**explainer, "batch_size": 1}
 
 
 def load_explainer(

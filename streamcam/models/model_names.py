@@ -41,7 +41,7 @@ _OTHER_PREFIXES = {
 """A word that people write before a colon, though it is no module of theirs → the prefix it stands for."""
 
 
-def is_exported(name: object) -> bool:
+def is_explainer_file(name: object) -> bool:
     """Return whether a model's name is that of an exported explainer."""
     return PurePath(str(name)).suffix.lower() == EXPORTED_SUFFIX
 
@@ -118,7 +118,7 @@ def unknown_model(name: str) -> UnknownNameError:
             f"unknown model {name!r}; that is a file of weights: pass it with `weights`, and name the "
             f"network that they belong to, as {example}"
         )
-    if is_exported(name):
+    if is_explainer_file(name):
         return UnknownNameError(
             f"{name!r} explains in the one way that was exported, and holds no network to load; open it with "
             "streamcam.open_explainer, or name the network itself"

@@ -214,9 +214,9 @@ def build_from_model(
             chosen |= first_frames.settings
         if isinstance(model, Mapping):
             from streamcam.explain.compiled.loading import load_explainer
-            from streamcam.models.model_names import is_exported
+            from streamcam.models.model_names import is_explainer_file
 
-            if is_exported(model.get("name")):
+            if is_explainer_file(model.get("name")):
                 del chosen["batch_size"]  # settled when it was exported
             return load_explainer(model, chosen, network)
         from streamcam.explain import Explainer

@@ -115,10 +115,10 @@ RUN_EXPORTED = ("render", "report", "live")
 
 def read_model(context: click.Context, _parameter: click.Parameter, name: str) -> str:
     """Refuse the name of a model that nothing can be meant by, before anything slow is imported."""
-    from streamcam.models.model_names import check_name, is_exported
+    from streamcam.models.model_names import check_name, is_explainer_file
 
     check_name(name)
-    if is_exported(name) and context.command.name not in RUN_EXPORTED:
+    if is_explainer_file(name) and context.command.name not in RUN_EXPORTED:
         from streamcam.explain.exported.container import refuse_exported
 
         refuse_exported(name)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from streamcam.explain.compiled.store import store_for
-from streamcam.models.model_names import is_exported
+from streamcam.models.model_names import is_explainer_file
 
 if TYPE_CHECKING:
     from streamcam.explain.compiled.explainer import CompiledExplainer
@@ -49,7 +49,7 @@ def load_explainer(
     Raises:
         StreamcamError: one of its subclasses, as from `streamcam.load_model` and `streamcam.Explainer`.
     """
-    if is_exported(model.get("name")):
+    if is_explainer_file(model.get("name")):
         from streamcam.explain.exported.opening import open_for
 
         return open_for(model, settings)

@@ -18,7 +18,7 @@ from streamcam.errors import InvalidArgumentError, ModelError, SourceNotFoundErr
 from streamcam.explain.compiled.record import Record
 from streamcam.explain.exported.plain_values import check_types
 from streamcam.models.geometry import FITS, Size
-from streamcam.models.model_names import EXPORTED_SUFFIX, is_exported
+from streamcam.models.model_names import EXPORTED_SUFFIX, is_explainer_file
 
 FORMATS = ("openvino", "onnx")
 """Formats of the graphs."""
@@ -59,7 +59,7 @@ def check_export(path: str | Path, shapes: Sequence[Size], format: str) -> None:
         InvalidArgumentError: if something cannot be used.
         ModelError: if a package is missing.
     """
-    if not is_exported(path):
+    if not is_explainer_file(path):
         raise InvalidArgumentError(
             f"{str(path)!r} does not end in {EXPORTED_SUFFIX}; name it like net{EXPORTED_SUFFIX}"
         )
