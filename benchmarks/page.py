@@ -222,11 +222,12 @@ def delays_of(transport: str, seconds: float, *, lends: bool) -> list[float]:
 def measure_delay(arguments: argparse.Namespace, *, lends: bool) -> None:
     """Print the delay of each way that images travel."""
     for number in range(arguments.rounds):
-        for transport in TRANSPORTS:
-            delays = sorted(delays_of(transport, arguments.seconds, lends=lends))
-            quantiles = statistics.quantiles(delays, n=20)
+        for transport in arguments.transport or TRANSPORTS:
+            delays = delays_of(transport, arguments.seconds, lends=lends)
+            quantiles, third = statistics.quantiles(delays, n=20), len(delays) // 3
             print(
-                f"round {number + 1} {transport}: median {statistics.median(delays):.0f} ms, "
+                f"round {number + 1} {transport}: median {statistics.median(delays):.0f} ms (first third "
+                f"{statistics.median(delays[:third]):.0f}, last {statistics.median(delays[-third:]):.0f}), "
                 f"5th to 95th percentile {quantiles[0]:.0f} to {quantiles[-1]:.0f} ms, "
                 f"{len(delays) / arguments.seconds:.1f} frames/s, load {os.getloadavg()[0]:.1f}",
                 flush=True,
@@ -341,6 +342,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="how long each measurement takes")
     parser.add_argument("--rounds", type=int, default=3, help="how often each way takes its turn")
     parser.add_argument("--viewers", type=int, default=20, help="how many watch JPEGs at once")
+    parser.add_argument("--transport", action="append", choices=TRANSPORTS, help="measure only this one")
     parser.add_argument("--minutes", type=float, default=3.0, help="how long viewers come and go")
     parser.add_argument("--rate", type=int, default=RATE, help="frames per second while viewers come and go")
     arguments = parser.parse_args()
