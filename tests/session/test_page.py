@@ -10,12 +10,14 @@ import json
 import os
 import socket
 import threading
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from aiohttp import web
 from live_fakes import FakeExplainers, ScriptedLiveSource, facts_of, live_frame
 from PIL import Image
 from stage_fakes import expect, explanation_of
@@ -301,16 +303,37 @@ def test_a_state_while_the_network_loads() -> None:
 
 
 def test_sessions_are_bounded() -> None:
-    from aiohttp import web
-
     access = Access(8642, key=KEY, is_secure=True)
     responses = [web.Response() for _ in range(300)]
-    assert [access.admit(KEY, response) for response in responses] == ["control"] * 300
+    token = access.tokens["view"]
+    assert [access.admit(token, response) for response in responses] == ["view"] * 300
     assert len(access._sessions) == 256
     cookie = responses[0].cookies["streamcam-8642"]
     assert (cookie["httponly"], cookie["samesite"], cookie["secure"]) == (True, "Strict", True)
     assert access.admit("", web.Response()) is None
     assert access.admit("ümläut", web.Response()) is None
+
+
+def test_a_browser_that_brought_the_chosen_key_is_known_after_a_restart() -> None:
+    def cookie_for(access: Access, token: str) -> str:
+        response = web.Response()
+        assert access.admit(token, response) is not None
+        return response.cookies["streamcam-8642"].value
+
+    def role_after_restart(cookie: str, key: str | None = KEY, port: int = 8642) -> str | None:
+        request: Any = types.SimpleNamespace(cookies={f"streamcam-{port}": cookie})
+        return Access(port, key=key, is_secure=False).role_of(request)
+
+    access = Access(8642, key=KEY, is_secure=False)
+    cookie = cookie_for(access, KEY)
+    assert role_after_restart(cookie) == "control"
+    assert role_after_restart(cookie, "another1another") is None
+    assert role_after_restart(cookie, None) is None
+    assert role_after_restart(cookie, port=8643) is None
+    assert role_after_restart(cookie[:-1]) is None
+    assert role_after_restart("\udce9.\udce9") is None
+    for token in (access.tokens["view"], access.tokens["camera"], access.add_once()):
+        assert role_after_restart(cookie_for(access, token)) is None, "who has not brought the key"
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,8 @@ class Access:
     """The links that were given out, and the browsers that came by one of them.
 
     A link holds a token behind ``#``, which browsers send to nobody. The page exchanges it for a cookie.
+    Where the key was chosen, the cookie of those who brought it is signed with it, so that a page that stays
+    open goes on when the session starts again.
 
     Attributes:
         tokens: Role → the token of its link.
@@ -54,6 +56,7 @@ class Access:
             "camera": secrets.token_urlsafe(18),
             "control": key or secrets.token_urlsafe(18),
         }
+        self._chosen_key = key
         self._cookie = f"streamcam-{port}"
         self._is_secure = is_secure
         self._sessions: dict[str, Role] = {}
@@ -76,9 +79,10 @@ class Access:
             What it may do; None if the token is not valid.
         """
         role: Role | None = None
+        brought_key = False
         for candidate, valid in self.tokens.items():  # all of them, so that the time tells nothing
             if hmac.compare_digest(token.encode(), valid.encode()):
-                role = candidate
+                role, brought_key = candidate, candidate == "control"
         for valid in tuple(self._once):
             if hmac.compare_digest(token.encode(), valid.encode()):
                 self._once.discard(valid)
@@ -86,9 +90,12 @@ class Access:
         if role is None:
             return None
         session = secrets.token_urlsafe(24)
-        while len(self._sessions) >= _MOST_SESSIONS:
-            del self._sessions[next(iter(self._sessions))]
-        self._sessions[session] = role
+        if brought_key and self._chosen_key is not None:
+            session = f"{session}.{self._sign(session, self._chosen_key)}"
+        else:
+            while len(self._sessions) >= _MOST_SESSIONS:
+                del self._sessions[next(iter(self._sessions))]
+            self._sessions[session] = role
         response.set_cookie(
             self._cookie, session, httponly=True, samesite="Strict", secure=self._is_secure, path="/"
         )
@@ -96,7 +103,18 @@ class Access:
 
     def role_of(self, request: web.Request) -> Role | None:
         """Return what the browser behind a request may do; None if it has no session."""
-        return self._sessions.get(request.cookies.get(self._cookie, ""))
+        cookie = request.cookies.get(self._cookie, "")
+        session, _, signature = cookie.partition(".")
+        if self._chosen_key is not None:
+            right = self._sign(session, self._chosen_key)
+            if hmac.compare_digest(signature.encode(errors="replace"), right.encode()):
+                return "control"
+        return self._sessions.get(cookie)
+
+    def _sign(self, session: str, key: str) -> str:
+        """Return the signature of a cookie, which only who knows the key can make."""
+        signed = f"{self._cookie} {session}".encode(errors="replace")
+        return hmac.new(key.encode(), signed, "sha256").hexdigest()
 
     def require(self, request: web.Request) -> Role:
         """Return what the browser behind a request may do.
