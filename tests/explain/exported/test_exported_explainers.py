@@ -200,7 +200,7 @@ def test_the_default_network_explains_footage_without_torch(tmp_path: Path, real
     model: dict[str, Any] = {"name": "efficientnet_lite0"}
     compiled = load_explainer(model, {"device": "cpu", "batch_size": 1})
     assert isinstance(compiled, CompiledExplainer)
-    settings = streamcam.RenderSettings(source=streamcam.SourceSettings(duration_s=0.5))
+    settings = streamcam.RenderSettings(source=streamcam.SourceSettings(end_s=0.5))
     streamcam.render(film, tmp_path / "compiled.mkv", compiled, settings=settings)
     path = tmp_path / "net.explain"
     export_explainer(Explainer(load_model(**model), device="cpu", batch_size=1), path, shapes=[(16, 9)])
