@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import posixpath
 import re
@@ -11,7 +12,14 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from streamcam.errors import InvalidArgumentError, SinkError, SourceError, SourceNotFoundError, StreamcamError
+from streamcam.errors import (
+    InvalidArgumentError,
+    SinkError,
+    SourceError,
+    SourceNotFoundError,
+    StreamcamError,
+    map_errors,
+)
 from streamcam.media.urls import redact, scheme_of
 
 STORES: dict[str, str | None] = {
@@ -149,27 +157,18 @@ def _connect(url: str, kind: type[StreamcamError]) -> tuple[Any, str]:
     return system, path
 
 
-def _mapped(url: str, kind: type[StreamcamError], problem: str) -> _Mapping:
-    return _Mapping(redact(url), kind, problem)
+def _mapped(url: str, kind: type[StreamcamError], problem: str) -> contextlib.AbstractContextManager[None]:
+    """Map what a store's library raises, which may be anything, to one line."""
+    name = redact(url)
 
-
-class _Mapping:
-    """Maps what a store's library raises, which may be anything, to one line."""
-
-    def __init__(self, name: str, kind: type[StreamcamError], problem: str) -> None:
-        self._name, self._kind, self._problem = name, kind, problem
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if not isinstance(error, Exception) or isinstance(error, StreamcamError):
-            return
-        if isinstance(error, FileNotFoundError) and self._kind is SourceError:
-            raise SourceNotFoundError(f"no file {self._name!r}; check the bucket and the path") from error
+    def to(error: Exception) -> StreamcamError:
+        if isinstance(error, FileNotFoundError) and kind is SourceError:
+            return SourceNotFoundError(f"no file {name!r}; check the bucket and the path")
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         if isinstance(error, PermissionError):
             reason = f"{reason}; check the credentials and the rights"
         elif isinstance(error, FileNotFoundError):
             reason = f"there is no such bucket or folder ({reason})"
-        raise self._kind(f"{self._name!r} {self._problem}: {reason}") from error
+        return kind(f"{name!r} {problem}: {reason}")
+
+    return map_errors(Exception, to=to)
