@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from streamcam.cluster.connection import first_line
-from streamcam.cluster.ray_worker import MOST_ATTEMPTS, RayWorker
+from streamcam.cluster.ray_worker import MOST_ATTEMPTS, POLL_S, RayWorker
 from streamcam.errors import ClusterError, StreamcamError
 from streamcam.pipeline.channel import ChannelClosedError
 from streamcam.pipeline.parts.explainer import NetworkReport, PartTask
@@ -20,7 +20,6 @@ from streamcam.pipeline.parts.worker import ExplainedBatch, ExplainedPart
 
 _log = logging.getLogger("streamcam.cluster")
 
-_POLL_S = 0.2
 _SHOWN_EVERY_S = 1.0
 
 
@@ -126,7 +125,7 @@ class RayPartPool:
             if self._is_stopped():
                 raise ChannelClosedError("the render has ended")
             answers = [call.answer for call in self._calls]
-            ready, _ = self._ray.wait(answers, timeout=_POLL_S)
+            ready, _ = self._ray.wait(answers, timeout=POLL_S)
             for call in [call for call in self._calls if call.answer in ready]:
                 if call in self._calls:  # its worker may be lost since
                     self._collect(call)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from streamcam.cluster.connection import first_line
-from streamcam.cluster.ray_worker import MOST_ATTEMPTS, RayWorker
+from streamcam.cluster.ray_worker import MOST_ATTEMPTS, POLL_S, RayWorker
 from streamcam.errors import ClusterError, InvalidArgumentError
 from streamcam.pipeline.jobs import RenderJob
 from streamcam.pipeline.results import Progress, RenderResult
@@ -17,8 +17,6 @@ from streamcam.pipeline.settings import RenderSettings
 from streamcam.sources.fetched import is_standard_input
 
 _log = logging.getLogger("streamcam.cluster")
-
-_POLL_S = 0.2
 
 
 class RayRenderer:
@@ -86,7 +84,7 @@ class RayRenderer:
         outcome = self._worker.actor.render.remote(job, settings)
         known: tuple[Progress | None, ResumeState | None] = (None, None)
         has_stopped = False
-        while not self._ray.wait([outcome], timeout=_POLL_S)[0]:
+        while not self._ray.wait([outcome], timeout=POLL_S)[0]:
             if self._is_stopped and not has_stopped:
                 self._worker.actor.stop.remote()
                 has_stopped = True

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 MOST_ATTEMPTS = 3
 """A file or part whose workers are lost this many times is given up."""
 
+POLL_S = 0.2
+"""How often those who wait for a worker look after it."""
+
 _CALLS_AT_ONCE = 4
 """One render or part, a part that is explained again, and questions about both."""
 

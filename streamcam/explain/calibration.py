@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from streamcam.errors import InvalidArgumentError
 from streamcam.explain.activities import announce
 from streamcam.frames import Frame
-from streamcam.sources import SourceSettings, open_source
+from streamcam.sources import open_source
 from streamcam.sources.given_images import frame_of
+from streamcam.sources.spread import read_frame_at, spread_times
 
 if TYPE_CHECKING:
     from streamcam.sources.given_images import ImageLike
@@ -29,7 +30,6 @@ _FEWEST = 12
 """Fewer frames that differ say too little about the range of a network's activations."""
 _SHORT_S = 60.0
 """A video up to this length is read from beginning to end; of longer ones, places are looked up."""
-_SEED = 0
 _FLAT = 4.0
 """Standard deviation of pixels, of 255, below which an image shows nothing, as of black ones with noise."""
 
@@ -111,8 +111,7 @@ def _frames(source: CalibrationSource) -> Iterator[Frame]:
         if duration_s is None or duration_s <= _SHORT_S or opened.info.files:
             yield from opened
             return
-    generator = np.random.default_rng(_SEED)
-    for place in range(FRAMES):
-        start_s = duration_s * (place + float(generator.random())) / FRAMES
-        with open_source(source, SourceSettings(start_s=start_s)) as part:
-            yield from (frame for frame, _ in zip(part, range(1), strict=False))
+    for time_s in spread_times(duration_s, FRAMES):
+        frame = read_frame_at(source, time_s)
+        if frame is not None:
+            yield frame

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import itertools
 import logging
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-
 from streamcam.errors import SourceError
 from streamcam.frames import Frame, SourceInfo
-from streamcam.sources import SourceSettings, open_source
+from streamcam.sources import SourceSettings
+from streamcam.sources.spread import read_frame_at, spread_times
 
 _logger = logging.getLogger("streamcam.pipeline")
-
-_SEED = 0
 
 
 @runtime_checkable
@@ -53,13 +48,11 @@ def _sample(info: SourceInfo, settings: SourceSettings, count: int) -> list[Fram
     """Take a frame at a random time of each of several equal parts of a video, by seeking."""
     if info.path is None or info.is_still or info.duration_s is None:
         return []
-    part_s = info.duration_s / count
-    places = np.arange(count) + np.random.default_rng(_SEED).random(count)
     frames: dict[float, Frame] = {}
-    for begin_s in (settings.start_s or 0.0) + places * part_s:
-        there = dataclasses.replace(settings, start_s=float(begin_s))
+    for time_s in spread_times(info.duration_s, count):
         # No frame may begin after it; damage is reported when the video itself is read.
-        with contextlib.suppress(SourceError), open_source(info.path, there) as source:
-            for frame in itertools.islice(source, 1):
+        with contextlib.suppress(SourceError):
+            frame = read_frame_at(info.path, (settings.start_s or 0.0) + time_s, settings)
+            if frame is not None:
                 frames[frame.time_s] = frame
     return list(frames.values())

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from streamcam.explain.calibration import FRAMES
 from streamcam.frames import Frame
 
-COUNT = 48
-"""As many as are taken of a video."""
 _APART_S = 0.25
 """Time between two of them: neighbors are alike."""
 
@@ -23,7 +22,7 @@ class FirstFrames:
     @property
     def are_awaited(self) -> bool:
         """Whether there are too few yet."""
-        return len(self.frames) < COUNT
+        return len(self.frames) < FRAMES
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from quantizable import Convolutions, Images, blobs, model_of
 
+from streamcam.explain.calibration import FRAMES
 from streamcam.frames import Frame
 from streamcam.media.images import image_from_rgb
-from streamcam.session.calibration import COUNT, FirstFrames
+from streamcam.session.calibration import FirstFrames
 from streamcam.session.explainers import Explainers, build_from_model
 from streamcam.session.state import ExplainRequest
 
@@ -38,7 +39,7 @@ def test_int8_begins_once_there_are_enough_frames() -> None:
     first = FirstFrames()
     build = build_from_model(model_of(Convolutions()), 1, first, precision="int8", calibration=None)
     explainer = Explainers(build, first)(ExplainRequest())
-    for frame in frames_of(blobs(COUNT)):
+    for frame in frames_of(blobs(FRAMES)):
         assert explainer.facts.precision != "int8"
         explainer.explain_frames([frame])
     assert explainer.facts.precision == "int8"
@@ -50,9 +51,9 @@ def test_a_session_goes_on_where_the_network_cannot_be_quantized() -> None:
     build = build_from_model(model_of(Convolutions()), 1, first, precision="int8", calibration=None)
     explainers = Explainers(build, first)
     explainer = explainers(ExplainRequest())
-    for frame in frames_of([np.zeros((64, 64, 3), np.uint8)] * COUNT):
+    for frame in frames_of([np.zeros((64, 64, 3), np.uint8)] * FRAMES):
         (explanation,) = explainer.explain_frames([frame])
-    assert explanation.frame_index == COUNT - 1
+    assert explanation.frame_index == FRAMES - 1
     assert explainer.facts.precision != "int8"
     assert "has 0 frames that differ and show something" in explainer.facts.notes[-1]
     assert explainers(ExplainRequest()).first_frames is None
