@@ -64,8 +64,8 @@ def prepare_command(
     """Convert and compile each MODEL (the built-in one if there is none), and keep the result.
 
     Renders and live sessions with the same model and settings then import no PyTorch and show heat after a
-    second, until somebody chooses a method or layer that was not prepared. Networks that PyTorch has to run
-    are named, with the reason.
+    second or two, until somebody chooses a method or layer that was not prepared. Networks that PyTorch has
+    to run are named, with the reason.
     """
     from streamcam.explain.backends.cache import LIMIT_BYTES, cache_directory, used
     from streamcam.models.geometry import SHAPES
