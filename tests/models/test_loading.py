@@ -156,7 +156,7 @@ UNKNOWN = [
         r"unknown model 'resnet51'; the nearest are: .*resnet50.* \(all of them: streamcam models\)",
     ),
     ("effnet", "unknown model 'effnet'; the nearest are: .*efficientnet"),
-    ("", "unknown model ''"),
+    ("", "a model has a name; streamcam models lists those that are known"),
     ("fcn_resnet50", "unknown model"),  # torchvision's too, but no classifier
     ("quantized_resnet50", "unknown model"),
 ]
