@@ -34,10 +34,11 @@ from streamcam.session.page.messages import Fallback, Offer, Request, parse_mess
 from streamcam.session.page.page import Page
 from streamcam.session.page.status import describe_state
 from streamcam.session.settings import LiveSettings, PageSettings
-from streamcam.session.state import ExplainRequest, LiveState, StreamState
+from streamcam.session.state import ActiveRecording, ExplainRequest, LiveState, StreamState
 from streamcam.sources import LentCamera
 
 KEY = "abcdefabcdef"
+PATH = Path("r.mp4")
 REQUEST = ExplainRequest("fake")
 STATE = LiveState((StreamState("/home/me/videos/cat.mp4"),), REQUEST, facts=facts_of(REQUEST))
 
@@ -127,6 +128,24 @@ def watching(browser: Browser) -> Iterator[Iterator[bytes]]:
     finally:
         answer.close()
         connection.close()
+
+
+def test_labels_stand_in_the_image_only_where_the_list_beside_it_says_less(page: Page) -> None:
+    one = shown(size=(320, 240))
+    assert one.heat is not None
+    first = one.heat.heatmaps[2]
+    two = dataclasses.replace(one.heat, heatmaps={2: first, 5: first}, targets=one.heat.labels)
+    browser = Browser(page)
+    browser.enter(KEY)
+    with watching(browser) as images:
+        contrasts = []
+        for heat in (one.heat, two):
+            live_frame = dataclasses.replace(one, heat=heat)
+            assert describe_state(live_frame)["has_labels_beside"] == (heat is one.heat)
+            page.write(live_frame)
+            corner = np.asarray(Image.open(io.BytesIO(next(images))).convert("L"), np.int16)[:80, :160]
+            contrasts.append(int(np.ptp(corner)))
+    assert contrasts[0] < 20 < 100 < contrasts[1]  # white letters on a dark panel tell colors apart
 
 
 def test_who_comes_late_sees_the_image_that_is_there(page: Page) -> None:
@@ -293,6 +312,19 @@ def test_the_state_as_plain_values() -> None:
     ]
     assert (described["frozen"], described["messages"]) == (True, ["saved x.png"])
     assert (described["method"], described["layer"], described["model"]) == ("fake", "deep", "fake")
+
+
+def test_the_page_shows_that_a_stream_is_recorded_although_others_are_shown() -> None:
+    streams = (
+        StreamState("door", frame_time_s=70.0),
+        StreamState("yard", frame_time_s=70.0, recording=ActiveRecording(PATH, 61.0)),
+        StreamState("gate", frame_time_s=70.0, recording=ActiveRecording(PATH, 5.0)),
+    )
+    for large in (None, 0, 1):
+        state = dataclasses.replace(STATE, streams=streams, large=large)
+        assert describe_state(LiveFrame(live_frame(0), None, state))["recording"] == "1:05"
+    nobody = dataclasses.replace(STATE, streams=streams[:1])
+    assert describe_state(LiveFrame(live_frame(0), None, nobody))["recording"] is None
 
 
 def test_a_state_while_the_network_loads() -> None:
