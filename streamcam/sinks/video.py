@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from streamcam.errors import SinkError, map_errors
 from streamcam.explanations import RenderedFrame
+from streamcam.files import begin, check_part, commit, discard, part_path, sink_error
 from streamcam.frames import SourceInfo
 from streamcam.media.codecs import codec_row, encoder_row
 from streamcam.media.encoder_input import EncoderFeed
@@ -25,7 +26,6 @@ from streamcam.media.muxing import Muxer
 from streamcam.media.pixel_formats import fitting_size
 from streamcam.sinks.base import Sink
 from streamcam.sinks.copying.copier import StreamCopier
-from streamcam.sinks.part_file import begin, check_part, commit, discard, part_path, sink_error
 from streamcam.sinks.read_back import read_back
 
 _FALLBACK_RATE = Fraction(25)
