@@ -18,7 +18,8 @@ from streamcam.frames import SourceInfo
 from streamcam.media.containers import CONTAINERS
 from streamcam.media.encoders import EncoderSettings, Encoding, choose_encoding
 from streamcam.sinks.copying.copier import StreamCopier
-from streamcam.sinks.video import VideoSink, close_container, start_streams
+from streamcam.sinks.video import VideoSink
+from streamcam.sinks.video_streams import close_container, start_streams
 
 STANDARD_OUTPUT = "-"
 
