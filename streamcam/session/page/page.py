@@ -211,7 +211,7 @@ class Page(Output):
     def _draw(self, live_frame: LiveFrame) -> None:
         """Draw and encode an image, once for all browsers of a kind; in a thread of its own."""
         now_s = time.monotonic()
-        image = self._compositor.compose_live(_without_labels(live_frame))
+        image = self._compositor.compose_live(without_labels(live_frame))
         scale = min(1.0, _LARGEST[0] / image.width, _LARGEST[1] / image.height)
         size = round(image.width * scale), round(image.height * scale)
         if self._server.jpeg_viewers or now_s - self._jpeg_s >= _UNSEEN_S:
@@ -249,7 +249,7 @@ class Page(Output):
             self._worker.put(newest)
 
 
-def _without_labels(live_frame: LiveFrame) -> LiveFrame:
+def without_labels(live_frame: LiveFrame) -> LiveFrame:
     """Return a frame as the page draws it: without the labels that stand beside the image."""
     if not has_labels_beside(live_frame):
         return live_frame

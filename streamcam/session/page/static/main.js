@@ -2,6 +2,7 @@
 /** The page: what the session is, shown; what a person does, sent. */
 
 import { Film } from "./attract.js";
+import { Awake } from "./awake.js";
 import { Camera } from "./camera.js";
 import { connect } from "./connection.js";
 import { Controls } from "./controls.js";
@@ -23,6 +24,7 @@ let state = null;
 const controls = new Controls((command) => send(command));
 const history = new History(find("history"));
 const ownTile = new OwnTile();
+const awake = new Awake();
 const film = new Film(find("film"), find("film-caption"));
 
 /** @type {"gone" | "noKey" | null} why there is no connection to the session */
@@ -118,7 +120,8 @@ const onPlace = (/** @type {string | null} */ place) => {
 const camera = new Camera((state, transport) => {
   find("lend").setAttribute("aria-pressed", String(state === "on"));
   find("lend").textContent = text(state === "on" ? "stopLending" : "lend");
-  find("flip").hidden = state !== "on";
+  find("flip").hidden = state !== "on" || !camera.hasOthers;
+  awake.set(isKiosk || state === "on");
   const how = transport === "jpeg" && camera.configuration ? text("cameraJpeg") : "";
   find("camera-state").textContent = [text(`camera_${state}`), how].filter(Boolean).join(" ");
 }, onPlace);
@@ -132,6 +135,7 @@ for (const element of document.querySelectorAll("[data-text]")) {
 }
 find("waiting").textContent = text("connecting");
 document.onfullscreenchange = () => document.body.classList.toggle("alone", !isKiosk && document.fullscreenElement !== null);
+awake.set(isKiosk);
 addEventListener("hashchange", () => location.reload()); // the link of another start, opened in this tab
 attract();
 send = await connect({
