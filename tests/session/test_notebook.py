@@ -126,7 +126,7 @@ def test_a_browser_shows_it_in_the_notebook_only(source: ScriptedLiveSource) -> 
         )
         try:
             again.go()
-            for name in ("localhost", "127.0.0.1"):  # whichever link of Jupyter's was opened
+            for name in names:  # whichever link of Jupyter's was opened
                 shown = running._repr_html_()
                 with open_tab(chromium) as (tab, complaints):
                     tab.goto(f"http://{name}:{server.server_port}/")
