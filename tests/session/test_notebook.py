@@ -121,9 +121,8 @@ def test_a_browser_shows_it_in_the_notebook_only(source: ScriptedLiveSource) -> 
                 assert any("frame-ancestors" in each for each in complaints), complaints
         finally:
             running.stop()
-        running = begin(
-            again, *(f"http://{name}:{server.server_port}" for name in ("localhost", "127.0.0.1"))
-        )
+        names = ("localhost", "127.0.0.1")
+        running = begin(again, *(f"http://{name}:{server.server_port}" for name in names))
         try:
             again.go()
             for name in names:  # whichever link of Jupyter's was opened
