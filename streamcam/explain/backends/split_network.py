@@ -282,7 +282,8 @@ class SplitNetwork:
 
     def _verified_backbone(self, image: NDArray[Any]) -> OpenVinoBackbone:
         """Return a backbone that agrees with torch for images of this shape, converted for it if needed."""
-        generated = check_images(*_size(image), count=2)
+        height, width = _size(image)
+        generated = check_images(height, width, count=2)
         if image.dtype == np.uint8 and image.std() < _FLAT:
             image = generated[:1]  # one that shows nothing says nothing of those behind it
         expected = self._in_torch(image)
