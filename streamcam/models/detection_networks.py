@@ -274,7 +274,7 @@ class _Pick(torch.autograd.Function):
         return torch.cat(parts)[torch.cat(ctx.places).argsort()]
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         gradients: list[torch.Tensor | None] = [None]
         for length, picked, places in zip(ctx.lengths, ctx.picked, ctx.places, strict=True):
             part = gradient[places]
