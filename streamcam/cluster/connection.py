@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from streamcam.errors import ClusterError, InvalidArgumentError, map_errors
@@ -19,6 +19,9 @@ AUTO = "auto"
 """The address of the cluster that this machine belongs to."""
 
 _REACHED_WITHIN_S = 5.0
+
+_CPUS_PER_DRAWING = 4
+"""One thread draws, others decode and encode."""
 
 
 def load_ray() -> Any:
@@ -96,6 +99,17 @@ def list_places(ray: Any) -> list[tuple[str, bool]]:
             gpus = int(resources.get("GPU", 0))
             places += [(node["NodeID"], gpus > 0)] * max(1, gpus)
     return places
+
+
+def list_drawing_places(ray: Any, chosen: Sequence[str]) -> list[str]:
+    """List the machine of each worker that draws and encodes: one for every four processors.
+
+    Args:
+        ray: The library, connected.
+        chosen: The machines that are used.
+    """
+    cpus = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]}
+    return [node for node in dict.fromkeys(chosen) for _ in range(max(1, cpus[node] // _CPUS_PER_DRAWING))]
 
 
 def first_line(error: BaseException) -> str:

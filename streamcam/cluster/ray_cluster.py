@@ -12,14 +12,18 @@ import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
-from streamcam.cluster.connection import LOCAL, connected, list_places, load_ray
+from streamcam.cluster.connection import LOCAL, connected, list_drawing_places, list_places, load_ray
+from streamcam.cluster.ray_drawing import RayDrawingPool
 from streamcam.cluster.ray_parts import RayPartPool
 from streamcam.cluster.ray_renderer import RayRenderer
 from streamcam.cluster.ray_worker import RayWorker, agreed_identity
 from streamcam.errors import ClusterError, InvalidArgumentError
 from streamcam.pipeline.file_renderers import RendererPool, check_jobs
+from streamcam.pipeline.parts.drawing import PartDrawing
+from streamcam.pipeline.parts.encoder import PartedEncoder
 from streamcam.pipeline.parts.explainer import PartedExplainer
 from streamcam.pipeline.parts.plan import PART_S, PartedVideo, VideoPart, plan_parts
+from streamcam.sinks import FRAMES_PER_SEGMENT
 from streamcam.sources import FrameTimes, read_frame_times
 from streamcam.sources.fetched import is_standard_input
 
@@ -40,7 +44,8 @@ class RayCluster:
     """``"local"`` starts one on this machine, which ends with the render; ``"auto"`` is the one that this
     machine belongs to; else ``"host:6379"`` or ``"ray://host:10001"``."""
     part_s: float = PART_S
-    """How long the parts of a single video are, in seconds, each of which one worker explains."""
+    """How long the parts of a single video are, in seconds, each of which one worker explains; one draws and
+    encodes it where the render can be resumed."""
 
     def __post_init__(self) -> None:
         if not 0 < self.part_s < math.inf:
@@ -91,7 +96,8 @@ class RayCluster:
             InvalidArgumentError: also if the video is none that the workers can read.
         """
         video = _video_of(plan)
-        with self._workers(make_explainer, jobs) as (ray, workers):
+        with contextlib.ExitStack() as stack:
+            ray, workers = stack.enter_context(self._workers(make_explainer, jobs))
             reports = [worker.wait_until_loaded() for worker in workers]
             agreed_identity(reports)
             pool = RayPartPool(ray, workers, video, plan.stop_flag.is_set, on_activity)
@@ -110,6 +116,14 @@ class RayCluster:
                     batch_size=network.batch_size,
                     temporal=video.temporal,
                 )
+            open_encoder = plan.encoder_opener
+            if times is not None and open_encoder is not None:
+                drawing = PartDrawing(plan.settings.overlay, open_encoder, plan.output.suffix)
+                places = list_drawing_places(ray, [worker.node for worker in workers])
+                drawers = RayDrawingPool(ray, places, video, drawing)
+                stack.callback(drawers.close)
+                segments = round(self.part_s * float(plan.info.rate or 1) / FRAMES_PER_SEGMENT)
+                plan.encode_with(PartedEncoder(drawers, times, max(1, segments)))
             yield PartedExplainer(pool, network, parts, times, video.temporal)
 
     @contextlib.contextmanager

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -157,19 +156,6 @@ def test_without_ray(videos: list[str], monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InvalidArgumentError, match=r"a cluster needs ray: .*streamcam\[ray\]"):
         render(videos)
-
-
-@pytest.fixture
-def two_machines() -> Iterator[str]:
-    """The address of a cluster of two machines with one processor each, on this one."""
-    cluster_utils = pytest.importorskip("ray.cluster_utils")
-    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    try:
-        cluster.add_node(num_cpus=1)
-        cluster.wait_for_nodes()
-        yield cluster.address
-    finally:
-        cluster.shutdown()
 
 
 @pytest.mark.slow
