@@ -23,7 +23,6 @@ from streamcam.pipeline.parts.drawing import PartDrawing
 from streamcam.pipeline.parts.encoder import PartedEncoder
 from streamcam.pipeline.parts.explainer import PartedExplainer
 from streamcam.pipeline.parts.plan import PART_S, PartedVideo, VideoPart, plan_parts
-from streamcam.sinks import FRAMES_PER_SEGMENT
 from streamcam.sources import FrameTimes, read_frame_times
 from streamcam.sources.fetched import is_standard_input
 
@@ -122,8 +121,8 @@ class RayCluster:
                 places = list_drawing_places(ray, [worker.node for worker in workers])
                 drawers = RayDrawingPool(ray, places, video, drawing)
                 stack.callback(drawers.close)
-                segments = round(self.part_s * float(plan.info.rate or 1) / FRAMES_PER_SEGMENT)
-                plan.encode_with(PartedEncoder(drawers, times, max(1, segments)))
+                part_frames = self.part_s * float(plan.info.rate or 1)
+                plan.encode_with(PartedEncoder(drawers, times, part_frames))
             yield PartedExplainer(pool, network, parts, times, video.temporal)
 
     @contextlib.contextmanager

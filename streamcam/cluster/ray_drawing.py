@@ -72,7 +72,7 @@ class _Pending:
     answer: Any
     """A reference to it; None when it is taken."""
     loss: str
-    """What is said if its workers are lost."""
+    """The beginning of the error if its workers are lost."""
 
     @property
     def is_ready(self) -> bool:

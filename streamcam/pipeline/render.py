@@ -213,7 +213,7 @@ class RenderPlan:
 
     @property
     def encoder_opener(self) -> Callable[[Path], VideoSink] | None:
-        """What opens an encoder for one segment of the video; None if it is made in one piece.
+        """A function that opens an encoder for one segment of the video; None if it is made in one piece.
 
         Videos that can be resumed are made in segments.
         """

@@ -150,7 +150,7 @@ class VideoSink(Sink):
 
     @property
     def encoder_opener(self) -> Callable[[Path], VideoSink]:
-        """What opens another video with the same encoding and no audio, for a segment of this one."""
+        """A function that opens a video of the same encoding without audio, for a segment of this one."""
         info = dataclasses.replace(self._info, path=None)
         return functools.partial(start_video, info=info, encoding=self._encoding, audio=False, overwrite=True)
 

@@ -20,7 +20,7 @@ from streamcam.cluster.drawing_worker import DrawingWorker
 from streamcam.cluster.ray_drawing import RayDrawingPool
 from streamcam.errors import ClusterError
 from streamcam.explanations import UNTRUSTED_METHODS
-from streamcam.pipeline.parts import worker
+from streamcam.pipeline.parts import encoder, worker
 from streamcam.sinks.resume import segments
 from streamcam.sources import Source, open_source
 
@@ -39,7 +39,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
 
     monkeypatch.setattr(DrawingWorker, "draw", note)
     monkeypatch.setattr(segments, "FRAMES_PER_SEGMENT", 25)
-    monkeypatch.setattr(ray_cluster, "FRAMES_PER_SEGMENT", 25)
+    monkeypatch.setattr(encoder, "FRAMES_PER_SEGMENT", 25)
     return asked
 
 
@@ -128,7 +128,7 @@ def test_a_worker_killed_while_it_draws_on_a_real_cluster(
 ) -> None:
     """Ray starts it again, and its part is drawn again."""
     monkeypatch.setattr(segments, "FRAMES_PER_SEGMENT", 25)
-    monkeypatch.setattr(ray_cluster, "FRAMES_PER_SEGMENT", 25)
+    monkeypatch.setattr(encoder, "FRAMES_PER_SEGMENT", 25)
     killed: list[int] = []
 
     class Killer(RayDrawingPool):

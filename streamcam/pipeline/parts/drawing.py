@@ -35,7 +35,7 @@ class PartDrawing:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class UndrawnFrame:
-    """What is drawn on a frame, without its image."""
+    """Heatmaps, labels and objects to draw on a frame, without its image."""
 
     mark: FrameMark
     duration: int
@@ -63,7 +63,7 @@ class DrawingTask:
     """Where they are read."""
     segments: tuple[tuple[UndrawnFrame, ...], ...]
     warning: str
-    """What the frames before them say of their explanations, in words."""
+    """The warning of the last explained frame before them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)

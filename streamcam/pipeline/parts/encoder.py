@@ -9,7 +9,7 @@ from typing import Protocol
 from streamcam.explanations import RenderedFrame
 from streamcam.pipeline.parts.drawing import DrawingTask, EncodedPart, UndrawnFrame
 from streamcam.pipeline.parts.plan import part_at
-from streamcam.sinks import EncodedSegment, Segment
+from streamcam.sinks import FRAMES_PER_SEGMENT, EncodedSegment, Segment
 from streamcam.sources import FrameTimes
 
 _PARTS_AHEAD = 2
@@ -48,18 +48,18 @@ class PartedEncoder:
     Only maps and what else is drawn goes to them; they read the images themselves.
     """
 
-    def __init__(self, pool: DrawingPool, times: FrameTimes, segments_each: int) -> None:
+    def __init__(self, pool: DrawingPool, times: FrameTimes, part_frames: float) -> None:
         """Prepare.
 
         Args:
             pool: The workers.
             times: The times of all frames of the video.
-            segments_each: How many segments one worker makes at a time.
+            part_frames: About how many frames one worker makes at a time, in whole segments.
         """
-        self.most_waiting = segments_each * _PARTS_AHEAD * pool.workers
+        self._segments_each = max(1, round(part_frames / FRAMES_PER_SEGMENT))
+        self.most_waiting = self._segments_each * _PARTS_AHEAD * pool.workers
         self._pool = pool
         self._times = times
-        self._segments_each = segments_each
         self._notes: dict[str, None] = {}
         self._frames: list[UndrawnFrame] = []
         self._part = _Part()
