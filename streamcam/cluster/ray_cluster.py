@@ -12,19 +12,14 @@ import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
-from streamcam.cluster.connection import LOCAL, connected, list_drawing_places, list_places, load_ray
-from streamcam.cluster.ray_drawing import RayDrawingPool
-from streamcam.cluster.ray_parts import RayPartPool
+from streamcam.cluster.connection import LOCAL, connected, list_places, load_ray
 from streamcam.cluster.ray_renderer import RayRenderer
+from streamcam.cluster.ray_video import RayPartRenderer, check_location, open_video
 from streamcam.cluster.ray_worker import RayWorker, agreed_identity
 from streamcam.errors import ClusterError, InvalidArgumentError
 from streamcam.pipeline.file_renderers import RendererPool, check_jobs
-from streamcam.pipeline.parts.drawing import PartDrawing
-from streamcam.pipeline.parts.encoder import PartedEncoder
 from streamcam.pipeline.parts.explainer import PartedExplainer
-from streamcam.pipeline.parts.plan import PART_S, PartedVideo, VideoPart, plan_parts
-from streamcam.sources import FrameTimes, read_frame_times
-from streamcam.sources.fetched import is_standard_input
+from streamcam.pipeline.parts.plan import PART_S
 
 if TYPE_CHECKING:
     from streamcam.pipeline.explainers import NetworkExplainer
@@ -69,7 +64,9 @@ class RayCluster:
         """
         with self._workers(make_explainer, jobs) as (ray, workers):
             reports = [worker.wait_until_loaded() for worker in workers]
-            yield RendererPool([RayRenderer(ray, worker) for worker in workers], agreed_identity(reports))
+            renderers = [RayRenderer(ray, worker) for worker in workers]
+            for_long = RayPartRenderer(ray, workers, self.part_s)
+            yield RendererPool(renderers, agreed_identity(reports), for_long)
 
     @contextlib.contextmanager
     def open_parts(
@@ -94,36 +91,11 @@ class RayCluster:
             ClusterError: as `open` does.
             InvalidArgumentError: also if the video is none that the workers can read.
         """
-        video = _video_of(plan)
-        with contextlib.ExitStack() as stack:
-            ray, workers = stack.enter_context(self._workers(make_explainer, jobs))
-            reports = [worker.wait_until_loaded() for worker in workers]
-            agreed_identity(reports)
-            pool = RayPartPool(ray, workers, video, plan.stop_flag.is_set, on_activity)
-            network = pool.begin()
-            times = _times_of(plan)
-            count = len(times.pts) if times is not None else plan.info.frame_count or 1
-            pool.frames = count
-            parts = [VideoPart(0, None, 0)]
-            if not network.clip_s:  # clips go over the edges of parts
-                rate = float(plan.info.rate or 1)
-                parts = plan_parts(
-                    count,
-                    times,
-                    rate=rate,
-                    part_s=self.part_s,
-                    batch_size=network.batch_size,
-                    temporal=video.temporal,
-                )
-            open_encoder = plan.encoder_opener
-            if times is not None and open_encoder is not None:
-                drawing = PartDrawing(plan.settings.overlay, open_encoder, plan.output.suffix)
-                places = list_drawing_places(ray, [worker.node for worker in workers])
-                drawers = RayDrawingPool(ray, places, video, drawing)
-                stack.callback(drawers.close)
-                part_frames = self.part_s * float(plan.info.rate or 1)
-                plan.encode_with(PartedEncoder(drawers, times, part_frames))
-            yield PartedExplainer(pool, network, parts, times, video.temporal)
+        check_location(plan)
+        with self._workers(make_explainer, jobs) as (ray, workers):
+            agreed_identity([worker.wait_until_loaded() for worker in workers])
+            with open_video(ray, workers, plan, self.part_s, on_activity) as (_, explainer):
+                yield explainer
 
     @contextlib.contextmanager
     def _workers(
@@ -145,17 +117,3 @@ class RayCluster:
             finally:
                 for worker in workers:
                     worker.close()
-
-
-def _video_of(plan: RenderPlan) -> PartedVideo:
-    if plan.location is None or is_standard_input(plan.location):
-        raise InvalidArgumentError("standard input is not sent to a cluster; name a file")
-    return PartedVideo(plan.location, plan.settings.source, plan.settings.temporal)
-
-
-def _times_of(plan: RenderPlan) -> FrameTimes | None:
-    """Return the times of the frames where workers can begin in the middle."""
-    info, source = plan.info, plan.settings.source
-    if info.path is None or info.video_stream is None or source.rate is not None:
-        return None
-    return read_frame_times(info.path, info.video_stream, source.start_s, source.end_s)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from fake_ray import FakeRay
 from media_factory import make_clip
+from part_fakes import RankingExplainer
 from stage_fakes import FakeExplainer
 
 import streamcam
@@ -68,6 +69,45 @@ def test_outputs_are_those_of_one_machine(videos: list[str], monkeypatch: pytest
     for name in ("a.mp4", "c.mp4", "maps/a.jsonl", "maps/c.jsonl"):
         assert Path("out", name).read_bytes() == Path("alone", name).read_bytes()
     assert [job.status for job in render(videos).jobs] == ["kept", "failed", "kept"]
+
+
+def test_a_long_video_among_others_is_rendered_in_parts(
+    videos: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First, by all workers together; and with the bytes of one machine."""
+    ray = start(monkeypatch, FakeRay(CPU, CPU))
+    make_clip(Path("long.mp4"), frames=60)
+    asked: list[str] = []
+    monkeypatch.setattr(ray, "is_lost", lambda name: (asked.append(name), False)[1])
+    finished: list[str] = []
+    result = streamcam.render_many(
+        [*videos, "long.mp4"],
+        "out",
+        RankingExplainer,  # type: ignore[arg-type]
+        cluster=RayCluster("cluster:1", part_s=1.0),
+        on_result=lambda one: finished.append(str(one.job.source)),
+    )
+    assert [job.status for job in result.jobs] == ["done", "failed", "done", "done"]
+    assert (finished[0], asked.count("explain_part"), asked.count("render")) == ("long.mp4", 2, 3)
+    assert len(ray.workers) == 2
+    streamcam.render_many([*videos, "long.mp4"], "alone", RankingExplainer())  # type: ignore[arg-type]
+    for name in ("a.mp4", "c.mp4", "long.mp4"):
+        assert Path("out", name).read_bytes() == Path("alone", name).read_bytes()
+
+
+def test_a_long_video_that_fails_leaves_the_workers_free(
+    videos: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(monkeypatch, FakeRay(CPU, CPU, is_lost=lambda asked: asked == "explain_part"))
+    make_clip(Path("long.mp4"), frames=60)
+    result = streamcam.render_many(
+        ["long.mp4", *videos],
+        "out",
+        RankingExplainer,  # type: ignore[arg-type]
+        cluster=RayCluster("cluster:1", part_s=1.0),
+    )
+    assert [job.status for job in result.jobs] == ["failed", "done", "failed", "done"]
+    assert "'long.mp4' was given up at frame 0, after 3 attempts" in str(result.jobs[0].error)
 
 
 def test_a_lost_worker_is_replaced(videos: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

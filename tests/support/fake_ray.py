@@ -58,8 +58,11 @@ class FakeRay:
             raise answer
         return answer
 
-    def wait(self, answers: list[object], timeout: float) -> tuple[list[object], list[object]]:
-        assert timeout >= 0
+    def wait(
+        self, answers: list[object], num_returns: int = 1, timeout: float | None = None
+    ) -> tuple[list[object], list[object]]:
+        assert num_returns <= len(answers)
+        assert timeout is None or timeout >= 0
         return answers, []
 
     def kill(self, _worker: object) -> None:
