@@ -105,11 +105,10 @@ class RayCluster:
         check_jobs(jobs)
         ray = load_ray()
         with connected(ray, self.address):
-            places = list_places(ray)
+            places = list_places(ray, jobs)
             if not places:
                 raise ClusterError(f"the cluster {self.address!r} has no machine with a processor to spare")
-            chosen = places if jobs == "auto" else [places[number % len(places)] for number in range(jobs)]
-            workers = [RayWorker(ray, node, has_gpu, make_explainer) for node, has_gpu in chosen]
+            workers = [RayWorker(ray, place, make_explainer) for place in places]
             try:
                 for worker in workers:
                     worker.begin()

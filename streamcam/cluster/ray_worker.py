@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamcam
-from streamcam.cluster.connection import first_line
+from streamcam.cluster.connection import Place, first_line
 from streamcam.cluster.worker import RenderWorker, WorkerReport
 from streamcam.errors import ClusterError, map_errors
 
@@ -39,22 +39,19 @@ class RayWorker:
         node: The machine where it is best started.
     """
 
-    def __init__(
-        self, ray: Any, node: str, has_gpu: bool, make_explainer: Callable[[], NetworkExplainer]
-    ) -> None:
+    def __init__(self, ray: Any, place: Place, make_explainer: Callable[[], NetworkExplainer]) -> None:
         """Choose a machine; see `streamcam.cluster.RayCluster`.
 
         Args:
             ray: The library, connected.
-            node: The machine where the worker is best started.
-            has_gpu: Whether the worker gets one of its GPUs.
+            place: Where the worker is best started.
             make_explainer: Makes the worker's explainer.
         """
         self.actor: Any = None
         self.loading: Any = None
         self._ray = ray
-        self.node = node
-        self._has_gpu = has_gpu
+        self.node = place.node
+        self._gpu_share = place.gpu_share
         self._make_explainer = make_explainer
 
     def begin(self) -> None:
@@ -62,7 +59,7 @@ class RayWorker:
         strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(self.node, soft=True)
         actor = self._ray.remote(RenderWorker).options(
             num_cpus=1,
-            num_gpus=int(self._has_gpu),
+            num_gpus=self._gpu_share,
             max_concurrency=_CALLS_AT_ONCE,
             scheduling_strategy=strategy,
         )

@@ -21,6 +21,7 @@ import streamcam
 from streamcam import RenderSettings
 from streamcam.cli import run
 from streamcam.cluster import RayCluster, ray_cluster
+from streamcam.cluster.connection import list_places
 from streamcam.cluster.worker import RenderWorker, WorkerReport
 from streamcam.errors import ClusterError, InvalidArgumentError, ModelError
 from streamcam.pipeline.many_results import RenderManyResult
@@ -163,6 +164,33 @@ def test_a_cluster_without_processors(videos: list[str], monkeypatch: pytest.Mon
     start(monkeypatch, FakeRay({"CPU": 0.0}))
     with pytest.raises(ClusterError, match="has no machine with a processor to spare"):
         render(videos)
+
+
+@pytest.mark.parametrize(
+    ("machines", "jobs", "expected"),
+    [
+        ([CPU, GPU], "auto", [("node 0", 0), ("node 1", 1), ("node 1", 1)]),
+        ([{"CPU": 1.0, "GPU": 2.0}], "auto", [("node 0", 1)]),
+        ([CPU, GPU], 1, [("node 1", 1)]),
+        ([CPU, CPU], 3, [("node 0", 0), ("node 0", 0), ("node 1", 0)]),
+        ([GPU], 3, [("node 0", 0.5)] * 3),
+        ([{"CPU": 1.0}, GPU], 6, [("node 0", 0)] + [("node 1", 1 / 3)] * 5),
+    ],
+)
+def test_every_worker_finds_a_place(
+    machines: list[dict[str, float]], jobs: Any, expected: list[tuple[str, float]]
+) -> None:
+    """Ray would wait forever for processors and GPUs that are not there."""
+    places = list_places(FakeRay(*machines), jobs)
+    assert [(place.node, place.gpu_share) for place in places] == expected
+
+
+def test_more_workers_than_processors(
+    videos: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    start(monkeypatch, FakeRay(CPU, CPU))
+    assert run(["render", *videos, "-o", "out/", "--ray", "cluster:1", "--jobs", "5"]) == 2
+    assert "--jobs 5 is more than the 4 processors of the cluster" in capfd.readouterr().err
 
 
 def test_standard_input_stays_here(videos: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
