@@ -1,4 +1,4 @@
-"""What an explainer says of itself, for the files that are made with it."""
+"""The description of an explainer, for the files that are made with it."""
 
 from __future__ import annotations
 
