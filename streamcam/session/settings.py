@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError, unknown_name
+from streamcam.files import check_output
 from streamcam.localization import LocalizationSettings
 from streamcam.overlay import Overlay, OverlaySettings
 from streamcam.session.page.ice import parse_ice_server
 from streamcam.session.state import View
-from streamcam.sinks import check_output, check_publication, check_recording
+from streamcam.sinks import check_publication, check_recording
 from streamcam.sources import SourceSettings
 from streamcam.temporal import LIVE_MODE, TemporalSettings, check_live
 
@@ -118,7 +119,8 @@ class LiveSettings:
     duration_s: float | None = None
     """How long to run, in seconds from the first frame; None for ever."""
     idle_s: float | None = None
-    """After how many seconds without a command all is as at the beginning; None for never."""
+    """After how many seconds without a command all is as at the beginning, and recordings that somebody began
+    end; None for never."""
     give_up_s: float | None = None
     """How long to wait for a frame before failing, in seconds; None for ever."""
     publish: tuple[str, ...] = ()

@@ -9,8 +9,9 @@ from typing import Any
 from streamcam.explanations import Prediction, StabilizedFrame
 from streamcam.overlay import COLORMAPS
 from streamcam.session.commands import COMMANDS, LIVE_LAYOUTS, SMOOTHINGS_S, layout_of
-from streamcam.session.hud import hud_of, statistics_rows
+from streamcam.session.hud import hud_of, length_of_recording, statistics_rows
 from streamcam.session.outputs import LiveFrame
+from streamcam.session.state import LiveState
 from streamcam.session.wall import CANVAS
 from streamcam.session.wall_painter import places_of
 
@@ -33,6 +34,17 @@ def describe_choices() -> dict[str, Any]:
     }
 
 
+def has_labels_beside(live_frame: LiveFrame) -> bool:
+    """Return whether the list beside the image says all that labels in it would.
+
+    It does not say which stream or pane they are of, nor which color of several stands for which class.
+    """
+    heat = live_frame.heat
+    if live_frame.tiles or heat is None:
+        return not live_frame.tiles
+    return not heat.others and not heat.explanation.signed and len(heat.heatmaps) <= 1
+
+
 def describe_state(live_frame: LiveFrame) -> dict[str, Any]:
     """Return what the page shows beside the image."""
     state, tiles = live_frame.state, live_frame.tiles
@@ -45,7 +57,7 @@ def describe_state(live_frame: LiveFrame) -> dict[str, Any]:
         "tiles": _describe_tiles(live_frame),
         "is_wall": len(tiles) > 1,
         "lost": all(state.streams[index].notice is not None for index in state.shown),
-        "recording": hud.recording,
+        "recording": _longest_recording(state),
         "frozen": state.frozen,
         "heat_shown": view.heat_shown,
         "model": None if facts is None else facts.model,
@@ -59,6 +71,8 @@ def describe_state(live_frame: LiveFrame) -> dict[str, Any]:
         "colormap": view.overlay.colormap,
         "layout": layout_of(state),
         "opacity": view.overlay.alpha,
+        "label_size": view.overlay.label_size,
+        "has_labels_beside": has_labels_beside(live_frame),
         "smoothing_s": view.smoothing_s,
         "predictions": _describe_predictions(heat),
         "statistics": [list(row) for row in statistics_rows(state)],
@@ -80,6 +94,12 @@ def _describe_tiles(live_frame: LiveFrame) -> list[dict[str, Any]]:
         }
         for tile, place in zip(live_frame.tiles, places, strict=True)
     ]
+
+
+def _longest_recording(state: LiveState) -> str | None:
+    """Return the length of the longest recording of any stream, shown or not; None where there is none."""
+    lengths = [length for stream in state.streams if (length := length_of_recording(stream)) is not None]
+    return max(lengths, key=lambda length: (len(length), length), default=None)
 
 
 def _short(name: str) -> str:
