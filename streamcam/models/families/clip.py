@@ -27,7 +27,7 @@ PREFIX = "clip:"
 
 _CONFIG = "open_clip_config.json"
 _IN_FOLDER = "local-dir:"
-"""What open_clip puts before a folder."""
+"""Prefix of folders in open_clip."""
 
 
 def _load(request: ModelRequest) -> Model:
