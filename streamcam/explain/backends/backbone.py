@@ -7,6 +7,7 @@ compiled network is kept for each shape of batch; a last batch that is short is 
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -79,12 +80,7 @@ class OpenVinoBackbone:
         """
         count = len(images)
         images = fill_up(images, batch_size)
-        request = self._compile(images.shape, images.dtype == np.uint8)
-        request.infer([np.ascontiguousarray(images)])
-        return tuple(
-            np.array(request.get_output_tensor(index).data[:count], np.float32)
-            for index in range(len(self.model.outputs))
-        )
+        return infer(self.request_for(images.shape, images.dtype == np.uint8), images, count)
 
     def with_model(self, model: openvino.Model, precision: str | None = None) -> OpenVinoBackbone:
         """Return a backbone of another conversion of the network, in the same precision if None is named."""
@@ -103,7 +99,13 @@ class OpenVinoBackbone:
         return prepare_for_bfloat16(self.model) if self.precision == "bf16" else self.model
 
     @cached_method(maxsize=_MAX_SHAPES)
-    def _compile(self, shape: tuple[int, ...], takes_pixels: bool) -> Any:
+    def request_for(self, shape: tuple[int, ...], takes_pixels: bool = True) -> Any:
+        """Return the compiled network for batches of a shape, as `compile_request` does.
+
+        Args:
+            shape: Of images as `run` takes them.
+            takes_pixels: Whether they are pixels, uint8.
+        """
         batch, height, width = shape[:3] if takes_pixels else (shape[0], *shape[2:])
         model = self._prepared.clone()
         model.reshape([batch, len(self._scale.mean), height, width])
@@ -143,6 +145,27 @@ def compile_request(model: openvino.Model, device: str, *, precision: str, threa
         precision: A name in `streamcam.explain.devices.PRECISIONS`.
         threads: Number of threads on a processor.
     """
+    properties = _properties(device, precision=precision, threads=threads)
+    return core().compile_model(model, device, properties).create_infer_request()
+
+
+def import_request(path: Path, device: str, *, precision: str, threads: int) -> Any:
+    """Read what `compile_request` compiled on this machine with the same settings, and was exported.
+
+    Args:
+        path: File of the compiled network.
+        device: As for `compile_request`, like the others.
+        precision: A name in `streamcam.explain.devices.PRECISIONS`.
+        threads: Number of threads on a processor.
+
+    Raises:
+        RuntimeError: if it is from elsewhere, or damaged.
+    """
+    properties = _properties(device, precision=precision, threads=threads)
+    return core().import_model(path.read_bytes(), device, properties).create_infer_request()
+
+
+def _properties(device: str, *, precision: str, threads: int) -> dict[str, Any]:
     properties: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": _HINTS[precision],
         "PERFORMANCE_HINT": "LATENCY",
@@ -152,7 +175,14 @@ def compile_request(model: openvino.Model, device: str, *, precision: str, threa
         # The other stages run on the same cores: threads bound to a core would wait for it while another
         # is free.
         properties |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
-    return core().compile_model(model, device, properties).create_infer_request()
+    return properties
+
+
+def infer(request: Any, images: NDArray[Any], count: int) -> tuple[NDArray[np.float32], ...]:
+    """Run a compiled backbone on a full batch; return its outputs, float32, for the first images, to keep."""
+    request.infer([np.ascontiguousarray(images)])
+    outputs = range(len(request.model_outputs))
+    return tuple(np.array(request.get_output_tensor(index).data[:count], np.float32) for index in outputs)
 
 
 def fill_up(images: NDArray[Any], batch_size: int) -> NDArray[Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamcam.explain.backends.backbone import OpenVinoBackbone, compile_request, fill_up
+from streamcam.explain.backends.backbone import compile_request, fill_up, infer
 from streamcam.explain.cores import available_cores
 from streamcam.frames import FloatArray
 
@@ -52,16 +52,18 @@ class CompiledGraphs:
 
     Attributes:
         backend: The backend that runs them.
+        precision: Precision of the network up to the features.
     """
 
     backend = "openvino"
 
     def __init__(
         self,
-        backbone: OpenVinoBackbone,
+        backbone: Any,
         head: openvino.Model,
         maps: openvino.Model,
         *,
+        precision: str,
         batch_size: int,
         device: str,
         has_large_head: bool,
@@ -69,23 +71,20 @@ class CompiledGraphs:
         """Compile them.
 
         Args:
-            backbone: From pixels to features.
+            backbone: From pixels to features: OpenVINO's request of the compiled network.
             head: From features to scores.
             maps: From weights of the classes, float32 (batch, classes), and features to maps.
+            precision: Precision of the backbone.
             batch_size: The size of batches that they are made for.
             device: OpenVINO's name of a device.
             has_large_head: Whether what comes after the features deserves all cores.
         """
         threads = available_cores() if has_large_head else 1
+        self.precision = precision
         self._backbone = backbone
         self._batch_size = batch_size
         self._head = CompiledGraph(head, device, threads=threads)
         self._maps = CompiledGraph(maps, device, threads=threads)
-
-    @property
-    def precision(self) -> str:
-        """Precision of the network up to the features."""
-        return self._backbone.precision
 
     def run(self, pixels: NDArray[np.uint8]) -> CompiledRun:
         """Run the network.
@@ -93,7 +92,7 @@ class CompiledGraphs:
         Args:
             pixels: RGB, uint8 (N, H, W, 3), N at most the size of batches.
         """
-        features = self._backbone.run(fill_up(pixels, self._batch_size), self._batch_size)
+        features = infer(self._backbone, fill_up(pixels, self._batch_size), self._batch_size)
         return CompiledRun(self._head(features)[: len(pixels)], features)
 
     def maps(self, run: CompiledRun, weights: FloatArray) -> FloatArray:
