@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import Any
+from unittest import mock
 
 import numpy as np
 from candidates import DEFAULT_MODEL
 from figures import Figure, machine
 
 from streamcam import Explainer, load_model
-from streamcam.explain.cores import available_cores
-from streamcam.models.openvino_runtime import core
 
-BATCH, BATCHES, STREAMS = 4, 8, 2
+BATCH, BATCHES = 4, 8
 
 
 def main() -> None:
@@ -45,50 +43,23 @@ def compare(model: str, rounds: int) -> list[Figure]:
     split = explainer.runner.split
     assert split is not None
     backbone, _ = split.backbone_for(pixels)
-    alone = backbone.request_for(pixels.shape)
-    parallel = in_streams(alone, backbone, pixels)
+    requests = []
+    for parts in (1, 2):
+        with mock.patch("streamcam.explain.backends.backbone.parts_of", lambda *_, parts=parts: parts):
+            requests.append(backbone.in_precision(backbone.precision).request_for(pixels.shape))
     speeds: list[list[float]] = [[], []]
     spent: list[list[float]] = [[], []]
     for turn in range(rounds + 1):
-        for which, run in enumerate((lambda: one_by_one(alone, pixels), lambda: at_once(parallel, pixels))):
+        for which, request in enumerate(requests):
             began_s, began_cpu_s = time.perf_counter(), time.process_time()
-            run()
+            for _ in range(BATCHES):
+                request.run(pixels, BATCH)
             if turn:  # the first one warms up
                 count = BATCH * BATCHES
                 speeds[which].append(count / (time.perf_counter() - began_s))
                 spent[which].append(1000 * (time.process_time() - began_cpu_s) / count)
     ratios = [two / one for one, two in zip(*speeds, strict=True)]
     return [Figure.of(values) for values in (*speeds, ratios, *spent)]
-
-
-def in_streams(request: Any, backbone: Any, pixels: np.ndarray) -> list[Any]:
-    """Compile the network for a part of the batch, for streams that share cores; return their requests."""
-    properties = {
-        "INFERENCE_PRECISION_HINT": request.get_compiled_model().get_property("INFERENCE_PRECISION_HINT"),
-        "NUM_STREAMS": STREAMS,
-        "INFERENCE_NUM_THREADS": max(STREAMS, available_cores()),
-        "ENABLE_CPU_PINNING": False,
-    }
-    prepared = backbone._prepared.clone()
-    prepared.reshape([BATCH // STREAMS, pixels.shape[3], *pixels.shape[1:3]])
-    compiled = core().compile_model(backbone._with_pixels(prepared), "CPU", properties)
-    return [compiled.create_infer_request() for _ in range(STREAMS)]
-
-
-def one_by_one(request: Any, pixels: np.ndarray) -> None:
-    """Run batch after batch."""
-    for _ in range(BATCHES):
-        request.infer([pixels])
-
-
-def at_once(requests: list[Any], pixels: np.ndarray) -> None:
-    """Run batch after batch, a part of it in each stream."""
-    parts = np.split(pixels, len(requests))
-    for _ in range(BATCHES):
-        for request, part in zip(requests, parts, strict=True):
-            request.start_async([part])
-        for request in requests:
-            request.wait()
 
 
 if __name__ == "__main__":

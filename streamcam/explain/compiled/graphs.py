@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamcam.explain.backends.backbone import compile_request, fill_up, infer
+from streamcam.explain.backends.backbone import fill_up
+from streamcam.explain.backends.requests import BatchRequest, compile_request
 from streamcam.explain.cores import available_cores
 from streamcam.frames import FloatArray
 
@@ -59,7 +60,7 @@ class CompiledGraphs:
 
     def __init__(
         self,
-        backbone: Any,
+        backbone: BatchRequest,
         head: openvino.Model,
         maps: openvino.Model,
         *,
@@ -71,7 +72,7 @@ class CompiledGraphs:
         """Compile them.
 
         Args:
-            backbone: From pixels to features: OpenVINO's request of the compiled network.
+            backbone: From pixels to features.
             head: From features to scores.
             maps: From weights of the classes, float32 (batch, classes), and features to maps.
             precision: Precision of the backbone.
@@ -92,7 +93,7 @@ class CompiledGraphs:
         Args:
             pixels: RGB, uint8 (N, H, W, 3), N at most the size of batches.
         """
-        features = infer(self._backbone, fill_up(pixels, self._batch_size), self._batch_size)
+        features = self._backbone.run(fill_up(pixels, self._batch_size), self._batch_size)
         return CompiledRun(self._head(features)[: len(pixels)], features)
 
     def maps(self, run: CompiledRun, weights: FloatArray) -> FloatArray:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamcam
-from streamcam.explain.backends.backbone import OpenVinoBackbone, describe_device, import_request
+from streamcam.explain.backends.backbone import OpenVinoBackbone, describe_device
 from streamcam.explain.backends.cache import MODEL_FILE, CacheEntry, cache_directory
+from streamcam.explain.backends.requests import BatchRequest, parts_of
 from streamcam.explain.compiled.graphs import CompiledGraphs
 from streamcam.explain.compiled.record import Record
 from streamcam.explain.cores import available_cores
@@ -111,8 +112,8 @@ class ExplanationStore:
             entry.drop()
             return None
 
-    def _backbone(self, folder: Path, made_of: dict[str, Any], record: Record, size: Size) -> Any:
-        """Return OpenVINO's request of the network up to the features: compiled before, if that was kept.
+    def _backbone(self, folder: Path, made_of: dict[str, Any], record: Record, size: Size) -> BatchRequest:
+        """Return the network up to the features: as it was compiled before, if that was kept.
 
         Raises:
             ValueError: if the converted network is gone.
@@ -121,7 +122,8 @@ class ExplanationStore:
         threads = available_cores()
         compiled = folder / _COMPILED
         if made_of["threads"] == threads and compiled.is_file() and entry.touch():
-            return import_request(compiled, record.device, precision=precision, threads=threads)
+            parts = parts_of(record.batch_size, record.device)
+            return BatchRequest.read(compiled, record.device, precision=precision, parts=parts)
         network = entry.find()
         if network is None:
             raise ValueError("the converted network is gone")
@@ -144,7 +146,7 @@ class ExplanationStore:
         *,
         backbone: str,
         precision: str,
-        request: Any,
+        request: BatchRequest,
         head: openvino.Model,
         maps: openvino.Model,
     ) -> None:
@@ -154,7 +156,7 @@ class ExplanationStore:
             size: (width, height) of the network's input.
             backbone: Name of the converted network's entry in the cache.
             precision: Its precision.
-            request: OpenVINO's request of the backbone, as `compile_request` returns it.
+            request: The backbone, compiled for this size.
             head: As for `CompiledGraphs`.
             maps: As for `CompiledGraphs`.
         """
@@ -165,9 +167,9 @@ class ExplanationStore:
             save(maps, folder / _MAPS, compress_to_fp16=False)
             made_of = {"backbone": backbone, "precision": precision, "threads": available_cores()}
             _write(folder / _GRAPHS, json.dumps(made_of))
-            compiled = request.get_compiled_model().export_model()
-            if len(compiled.getbuffer()) <= _LARGEST_COMPILED:
-                (folder / _COMPILED).write_bytes(compiled.getbuffer())
+            compiled = request.export()
+            if len(compiled) <= _LARGEST_COMPILED:
+                (folder / _COMPILED).write_bytes(compiled)
 
         self._entry(size).fill(write)
 

@@ -20,6 +20,7 @@ from torch import nn
 
 from streamcam.explain.activities import announce
 from streamcam.explain.backends.backbone import OpenVinoBackbone
+from streamcam.explain.backends.requests import BatchRequest
 from streamcam.explain.backends.split_network import BackendMismatchError, SplitNetwork
 from streamcam.explain.compiled.criteria import CRITERIA, weights_of
 from streamcam.explain.compiled.decompositions import decompositions
@@ -115,8 +116,8 @@ class TracedGraphs:
 
     backbone: OpenVinoBackbone
     """From pixels to features, in the precision that this shape tolerates."""
-    request: Any
-    """OpenVINO's request of the backbone, compiled for this shape."""
+    request: BatchRequest
+    """The backbone, compiled for this shape."""
     entry: str | None
     """Name of the converted network in the cache; None if it is not kept."""
     head: openvino.Model

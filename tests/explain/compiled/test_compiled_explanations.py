@@ -15,7 +15,7 @@ import skimage.data
 
 from streamcam.errors import UnknownNameError
 from streamcam.explain import Explainer
-from streamcam.explain.backends.backbone import import_request
+from streamcam.explain.backends.requests import BatchRequest
 from streamcam.explain.compiled import tracing
 from streamcam.explain.compiled.explainer import CompiledExplainer
 from streamcam.explain.compiled.loading import load_explainer
@@ -154,12 +154,13 @@ def test_a_network_that_was_compiled_is_read_for_as_many_threads(
 ) -> None:
     (expected,) = load().explain_frames(frames[:1])
     imported: list[Path] = []
+    read = BatchRequest.read
 
-    def note(path: Path, *given: object, **settings: object) -> object:
+    def note(path: Path, *given: Any, **settings: Any) -> BatchRequest:
         imported.append(path)
-        return import_request(path, *given, **settings)  # type: ignore[arg-type]
+        return read(path, *given, **settings)
 
-    monkeypatch.setattr("streamcam.explain.compiled.store.import_request", note)
+    monkeypatch.setattr(BatchRequest, "read", note)
     (found,) = load().explain_frames(frames[:1])
     np.testing.assert_array_equal(only_map(found), only_map(expected))
     assert imported == [entries(cache)["graphs"] / "backbone.blob"]
