@@ -70,7 +70,9 @@ def make_video(path: Path, number: int, fps: int) -> Path:
     """Make ten seconds of soft colors that move."""
     cells = np.random.default_rng(number).integers(0, 256, (9, 16, 3), np.uint8)
     with av.open(str(path), "w") as video:
-        stream = video.add_stream("libx264", rate=Fraction(fps), options={"preset": "ultrafast"})
+        stream = video.add_stream(
+            "libx264", rate=Fraction(fps), options={"preset": "ultrafast", "g": str(fps)}
+        )
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
         for index in range(10 * fps):
             small = av.VideoFrame.from_ndarray(np.roll(cells, index // 4, axis=1), "rgb24")
