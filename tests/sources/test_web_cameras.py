@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import http.server
 import io
 import itertools
@@ -81,8 +82,7 @@ def test_a_server_that_breaks_off_is_said_to(camera: Camera, tmp_path: Path) -> 
     capture = NetworkCapture(f"http://127.0.0.1:{camera.server_port}/half.ts")
     capture.open()
     with pytest.raises(SourceError, match=r"half\.ts' has broken off$"):
-        while True:
-            capture.read()
+        collections.deque(iter(capture.read, capture), maxlen=0)
     capture.close()
 
 
