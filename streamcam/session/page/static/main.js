@@ -45,8 +45,9 @@ function attract() {
 function showState(next) {
   state = next;
   find("waiting").textContent = find("image").hidden && find("video").hidden ? text("noImage") : "";
-  find("source").textContent = state.source;
-  document.title = `streamcam: ${state.source}`;
+  const source = state.is_wall ? (text("streams", { count: String(state.tiles.length) }) ?? "") : state.source;
+  find("source").textContent = source;
+  document.title = `streamcam: ${source}`;
   find("network").textContent = state.model ? `${state.model} · ${state.method} · ${state.layer}` : text("loading");
   find("messages").textContent = state.messages.join("\n");
   find("messages").classList.toggle("trouble", state.trouble);
@@ -58,7 +59,10 @@ function showState(next) {
   document.body.style.setProperty("--label-size", String(state.label_size));
   document.body.classList.toggle("labelled", !state.has_labels_beside);
   if (!isKiosk) history.add(predictions);
-  if (find("figures").open) showRows(find("statistics"), state.statistics);
+  if (find("figures").open) {
+    const rows = state.statistics.map((/** @type {string[]} */ [name, value]) => [text(`figure_${name}`) ?? name, value]);
+    showRows(find("statistics"), rows);
+  }
   if (state.model) find("method-text").textContent = text("methodText", state) ?? "";
   controls.update(state);
   attract();

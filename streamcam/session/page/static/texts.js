@@ -1,5 +1,5 @@
 // @ts-check
-/** Every text of the page, by language. A command without a text here shows the one of the program. */
+/** Every text of the page, by language. A command or figure without a text here shows the one of the program. */
 
 /** @type {Record<string, Record<string, string>>} */
 const TEXTS = {
@@ -22,6 +22,7 @@ const TEXTS = {
       "A neural network names what is in the picture. The colors show which places made it give that name: " +
       "the warmer the color, the more the place counted.",
     methodText: "The method is {method}, at the layer {layer} of {model}.",
+    streams: "{count} streams",
     loading: "The network is loading …",
     noImage: "Waiting for the first image …",
     connecting: "Connecting …",
@@ -89,6 +90,7 @@ const TEXTS = {
       "Ein neuronales Netz benennt, was im Bild ist. Die Farben zeigen, welche Stellen dafür den Ausschlag gaben: " +
       "je wärmer die Farbe, desto mehr zählte die Stelle.",
     methodText: "Das Verfahren heißt {method}, an der Schicht {layer} von {model}.",
+    streams: "{count} Quellen",
     loading: "Das Netz wird geladen …",
     noImage: "Warten auf das erste Bild …",
     connecting: "Verbinden …",
@@ -136,6 +138,25 @@ const TEXTS = {
     record: "Aufnehmen",
     quit: "Sitzung beenden",
     quitQuestion: "Die Sitzung für alle beenden?",
+    type_class: "Klasse oder Text eingeben",
+    prediction: "die n-te Vorhersage erklären",
+    label_size: "größere, kleinere Schrift",
+    caption: "Bildunterschrift",
+    stream: "nächste, vorige Quelle allein",
+    wall: "alle Quellen",
+    statistics: "Messwerte",
+    help: "diese Hilfe",
+    figure_stream: "Quelle",
+    figure_captured: "gelesen",
+    figure_shown: "gezeigt",
+    figure_explained: "erklärt",
+    "figure_age of frame": "Alter des Bildes",
+    "figure_age of heat": "Alter der Farben",
+    figure_dropped: "ausgelassen",
+    figure_network: "Netz",
+    figure_method: "Verfahren",
+    figure_layer: "Schicht",
+    figure_backend: "Rechenweg",
   },
 };
 
