@@ -194,6 +194,9 @@ def test_a_kiosk_shows_the_image_and_the_predictions(links: dict[str, str]) -> N
         label = tab.locator("#predictions li.explained .label")
         assert label.evaluate("element => parseFloat(getComputedStyle(element).fontSize)") > 720 / 30
         assert complaints == []
+        tab.goto("about:blank")
+        tab.goto(links["control"] + "?kiosk")  # what many write
+        tab.locator("body.kiosk #predictions li.explained").wait_for(timeout=PATIENCE_MS)
         tab.goto(links["control"].partition("#")[0] + "?kiosk#abcdefabcdeg")  # of another start
         tab.locator("#waiting", has_text="This page needs its link").wait_for()
         assert tab.locator("#attract").is_hidden()
