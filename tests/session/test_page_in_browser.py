@@ -62,6 +62,8 @@ def test_the_page_shows_heat_and_labels_and_obeys(links: dict[str, str]) -> None
         tab.click("[data-command=overlay]")
         tab.locator("[data-command=overlay][aria-pressed=false]").wait_for()
         assert np.abs(warm - settled(tab, warm)).mean() > 3  # levels of 255: the heat is gone
+        tab.keyboard.press("k")  # also while a button has the focus
+        tab.locator("#messages", has_text="color map").wait_for()
         tab.select_option("#method", "other")
         tab.locator("#network", has_text="other").wait_for()
         tab.select_option("#colormap", "inferno")
