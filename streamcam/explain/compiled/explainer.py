@@ -8,7 +8,7 @@ import functools
 import itertools
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from streamcam.explain.assembly import Assembler, BatchResult, note_emptiness
 from streamcam.explain.compiled.criteria import weights_of
 from streamcam.explain.compiled.graphs import CompiledGraphs
 from streamcam.explain.compiled.record import CompiledModel, Record
+from streamcam.explain.description import DescribedExplainer
 from streamcam.explain.ranking import rank_over_time
 from streamcam.explain.targets import Target, TargetRequest, check_targets, resolve_targets
 from streamcam.explanations import Explanation
@@ -42,7 +43,7 @@ class _Classes:
     objects: None = None
 
 
-class CompiledExplainer:
+class CompiledExplainer(DescribedExplainer):
     """Computes class activation maps on OpenVINO alone. Use it in one thread at a time.
 
     Attributes:
@@ -157,16 +158,6 @@ class CompiledExplainer:
         other._fitter = FrameFitter(self.fit, self.model, self.model.mean)
         other._in_torch = functools.cache(lambda: self._in_torch().beside())
         return other
-
-    def describe(self) -> dict[str, Any]:
-        """Describe the network and the method for files that are made with them, as plain values."""
-        return {
-            "model": self.model.name,
-            "weights": self.model.weights,
-            "method": self.method,
-            "target_layer": self.target_layer or None,
-            "fit": self.fit,
-        }
 
     def identity(self) -> dict[str, object]:
         """Return all that explanations depend on besides the images, as plain values."""
