@@ -30,6 +30,7 @@ from streamcam.session.events import (
     Explain,
     FrameArrived,
     Freeze,
+    MeasureDeletion,
     NoticeChanged,
     OutputEffect,
     OutputFailed,
@@ -210,6 +211,10 @@ class LiveSession:
             case Explain(request):
                 self._threads.request(request)
                 self._explain_newest(self._streams)
+            case MeasureDeletion(wanted):
+                self._threads.deletion.is_on = wanted
+                if wanted and self._state.frozen:  # no other frame will come
+                    self._explain_newest(self._streams)
             case Freeze(frozen):
                 self._threads.freeze(frozen)
                 for stream in self._streams:

@@ -25,6 +25,13 @@ const history = new History(find("history"));
 const ownTile = new OwnTile();
 const film = new Film(find("film"), find("film-caption"));
 
+/** @param {any} next */
+function withoutHeat({ deletion_shown: isShown, is_wall: isWall, deletion }) {
+  if (!isShown || isWall) return "";
+  if (!deletion) return text("removingHeat") ?? "";
+  return [text("withoutHeat", deletion), deletion.age].filter(Boolean).join(" · ");
+}
+
 /** Show the film where there is nothing else to see in a kiosk. */
 function attract() {
   const isEmpty = state === null || state.lost || (find("image").hidden && find("video").hidden);
@@ -42,6 +49,7 @@ function showState(next) {
   find("messages").textContent = state.messages.join("\n");
   find("messages").classList.toggle("trouble", state.trouble);
   find("recording").textContent = state.recording ?? "";
+  find("deletion").textContent = withoutHeat(state);
   find("frozen").textContent = state.frozen ? text("frozen") : "";
   const own = ownTile.show(state);
   const predictions = own?.predictions ?? (state.is_wall ? bestOfEach(state.tiles) : state.predictions);
