@@ -89,9 +89,9 @@ def audit_command(
     """
     from streamcam.audits import AuditSettings, as_junit, as_record, audit
     from streamcam.errors import InvalidArgumentError
+    from streamcam.files import check_output
     from streamcam.localization.regions import read_region
     from streamcam.report.file_names import check_page_name
-    from streamcam.sinks import check_output
     from streamcam.sources import SourceSettings, open_source
 
     if fail_under is not None and not 0 <= fail_under <= 1:
@@ -134,7 +134,7 @@ def audit_command(
 def _check_folder(folder: Path, *, overwrite: bool) -> None:
     """Check a folder for pictures: a fresh one whose parent is there, or an empty one unless overwritten."""
     from streamcam.errors import OutputExistsError
-    from streamcam.sinks import check_output
+    from streamcam.files import check_output
 
     if not folder.is_dir():
         check_output(folder, overwrite=False, inputs=())
@@ -146,6 +146,7 @@ def _check_folder(folder: Path, *, overwrite: bool) -> None:
 
 def _save_pictures(result: AuditResult, folder: Path) -> None:
     from streamcam.errors import SinkError, map_errors
+    from streamcam.files import unfinished
 
     with map_errors(
         OSError,
@@ -158,7 +159,8 @@ def _save_pictures(result: AuditResult, folder: Path) -> None:
             label = re.sub(r"\W+", "-", worst.label).strip("-")
             for picture in worst.pictures:
                 name = f"{label}_{worst.time_s:.2f}s_{picture.name.replace(' ', '-')}.jpg"
-                (folder / name).write_bytes(picture.jpeg)
+                with unfinished(folder / name) as part:
+                    part.write_bytes(picture.jpeg)
 
 
 def _print(result: AuditResult) -> None:

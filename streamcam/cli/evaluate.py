@@ -98,9 +98,9 @@ def evaluate_command(
     from streamcam.evaluation.plot import check_plot
     from streamcam.evaluation.records import as_csv, as_record
     from streamcam.evaluation.settings import EvaluationSettings, check_metrics
+    from streamcam.files import check_output
     from streamcam.localization.regions import read_region
     from streamcam.panes import COMPARED_METHODS
-    from streamcam.sinks import check_output
     from streamcam.sources import SourceSettings, open_source
 
     check_metrics(metrics or (), roi)

@@ -59,7 +59,8 @@ def export_command(
     """
     from streamcam.errors import InvalidArgumentError
     from streamcam.explain.exported.container import check_export
-    from streamcam.sinks import check_output, output_size
+    from streamcam.files import check_output
+    from streamcam.sinks import output_size
 
     if explainer["precision"] == "int8":
         raise InvalidArgumentError(

@@ -94,9 +94,9 @@ def maximize_command(
     near to a frame, and shows what would have to be there for it to be of the class.
     """
     from streamcam.errors import InvalidArgumentError
+    from streamcam.files import check_output
     from streamcam.media.encoders import EncoderSettings
     from streamcam.sinks import (
-        check_output,
         is_one_in_a_folder,
         open_sink,
         output_path,

@@ -36,10 +36,7 @@ def write_figures(name: str, text: str) -> None:
     Raises:
         SinkError: if it cannot be written.
     """
-    from streamcam.errors import SinkError, map_errors
+    from streamcam.files import unfinished
 
-    with map_errors(
-        OSError,
-        to=lambda error: SinkError(f"{name!r} cannot be written: {getattr(error, 'strerror', error)}"),
-    ):
-        Path(name).write_text(text, encoding="utf-8")
+    with unfinished(Path(name)) as part:
+        part.write_text(text, encoding="utf-8")

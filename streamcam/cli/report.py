@@ -83,8 +83,8 @@ def report_command(
     methods, and where most; one of them is evidence then.
     """
     from streamcam.evidence import open_evidence
+    from streamcam.files import check_output
     from streamcam.report.file_names import check_page_name
-    from streamcam.sinks import check_output
 
     if output is None and not as_json:
         raise InvalidArgumentError("nothing to make: give -o report.html for a page, or --json for figures")
@@ -164,7 +164,7 @@ def _read_evaluation(name: str, inputs: Sequence[str], output: str | None) -> _J
 def _check_inputs(inputs: Sequence[str]) -> list[str]:
     """Check how many inputs there are, and return those that are to be explained: one at most."""
     from streamcam.evidence import is_evidence
-    from streamcam.sinks import same_file
+    from streamcam.files import same_file
 
     if len(inputs) > 2:
         raise InvalidArgumentError(f"a report is on one input, or compares two, not {len(inputs)}")

@@ -70,7 +70,7 @@ def stop_on_signal(
 
 def leave(line: ProgressLine, message: str) -> None:
     """Delete unfinished files and exit the process; safe in a signal handler."""
-    from streamcam.sinks import discard_all
+    from streamcam.files import discard_all
 
     try:
         discard_all()

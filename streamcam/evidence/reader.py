@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 import h5py
 import numpy as np
@@ -23,16 +23,8 @@ from streamcam.errors import (
     map_errors,
     unknown_name,
 )
-from streamcam.evidence.format import (
-    FORMAT,
-    HEATMAPS,
-    NO_PROBABILITY,
-    PROBABILITIES,
-    SUFFIXES,
-    TABLES,
-    VERSION,
-)
-from streamcam.evidence.tables import from_tables, read_texts
+from streamcam.evidence.format import FORMAT, SUFFIXES, VERSION
+from streamcam.evidence.stored_tables import StoredTables
 from streamcam.evidence.views import as_data_frame, as_dataset
 from streamcam.explanations import Explanation, Prediction
 from streamcam.frames import FloatArray
@@ -41,12 +33,8 @@ if TYPE_CHECKING:
     import pandas
     import xarray
 
-_COUNTED = ("targets", "predictions", "smoothed_predictions", "instances")
-_BY_FRAME = ("frames", "pts", "durations", "times_s", "roi")
 _DAMAGE = (OSError, ValueError, KeyError, IndexError, RuntimeError, TypeError, AttributeError)
 _FRAMES_AT_ONCE = 256
-
-Result = TypeVar("Result")
 
 
 def is_evidence(path: str | Path) -> bool:
@@ -57,7 +45,7 @@ def is_evidence(path: str | Path) -> bool:
 
 
 def open_evidence(path: str | Path) -> Evidence:
-    """Open what ``--evidence`` or `RenderSettings.evidence` kept of a video.
+    """Open what a render with `RenderSettings.evidence` kept of a video.
 
     Needs neither torch nor the network. The unfinished file of a render that was killed (``FILE.part``) can
     be opened too, and holds all but the last frames.
@@ -127,17 +115,15 @@ class Evidence:
         self.notes: tuple[str, ...] = tuple(outcome.pop("notes", ()))
         self.outcome: dict[str, Any] = outcome
         self.labels: tuple[str, ...] = tuple(file["labels"].asstr()[:].tolist())
-        small = [name for name in TABLES if name not in ("masks", "thumbnail_bytes")]
-        self._tables = {name: file[name][:] if name in file else np.zeros(0, TABLES[name]) for name in small}
-        self._texts = read_texts(self._tables.pop("texts"))
-        self._drop_incomplete()
+        self._stored = StoredTables(file)
+        self._tables = self._stored.tables
 
     def __repr__(self) -> str:
         return f"<Evidence of {self.header.get('input', {}).get('name')!r}, {len(self)} frames>"
 
     def __len__(self) -> int:
         """Return the number of frames."""
-        return len(self._tables["frames"])
+        return len(self._stored)
 
     def close(self) -> None:
         """Close the file."""
@@ -206,7 +192,7 @@ class Evidence:
         targets = self._tables["targets"]
         _, first = np.unique(targets["index"], return_index=True)
         return tuple(
-            Prediction(int(row["index"]), self._texts[row["label"]], float(row["probability"]))
+            Prediction(int(row["index"]), self._stored.texts[row["label"]], float(row["probability"]))
             for row in targets[np.sort(first)]
         )
 
@@ -233,13 +219,15 @@ class Evidence:
             SourceError: if it is damaged, or holds maps of several shapes.
         """
         index = None if name is None else self.find_class(name).index
-        shapes = list(self._file.get(HEATMAPS, {}))
+        with self._reading():
+            shapes = self._stored.shapes_of_maps()
         if len(shapes) > 1:
+            names = ", ".join(f"{rows}x{columns}" for rows, columns in shapes)
             raise SourceError(
-                f"{str(self.path)!r} holds maps of several shapes ({', '.join(shapes)}); "
+                f"{str(self.path)!r} holds maps of several shapes ({names}); "
                 "`explanations()` gives each frame's own"
             )
-        rows, columns = map(int, shapes[0].split("x")) if shapes else (0, 0)
+        rows, columns = shapes[0] if shapes else (0, 0)
         maps = np.full((len(self), rows, columns), np.nan, np.float32)
         for frame, explanation in enumerate(self.explanations()):
             first = next(iter(explanation.heatmaps.values()), None)
@@ -275,20 +263,8 @@ class Evidence:
         Raises:
             SourceError: if it is damaged.
         """
-        kept = np.full((len(self), len(self.labels)), np.nan, np.float32)
-        classes = self._tables["frames"]["classes"]
-        name = f"{PROBABILITIES}/{len(self.labels)}"
-        frames = np.flatnonzero(classes == len(self.labels))
-        if len(frames):
-            with self._reading():
-                dataset = self._file[name]
-                values = dataset[: len(frames)]
-                if values.dtype == np.uint16:
-                    missing = values == NO_PROBABILITY
-                    values = values * np.float32(dataset.attrs["scale_factor"])
-                    values[missing] = np.nan
-                kept[frames] = values
-        return kept
+        with self._reading():
+            return self._stored.probabilities(len(self.labels))
 
     def explanations(self, begin: int = 0, end: int | None = None) -> Iterator[Explanation]:
         """Yield the explanation of each frame, as the network gave it; without `Explanation.probabilities`.
@@ -303,7 +279,7 @@ class Evidence:
         end = len(self) if end is None else min(end, len(self))
         for first in range(begin, end, _FRAMES_AT_ONCE):
             with self._reading():
-                read = self._read(first, min(first + _FRAMES_AT_ONCE, end))
+                read = self._stored.explanations(first, min(first + _FRAMES_AT_ONCE, end))
             yield from read
 
     def thumbnails(self) -> Iterator[tuple[int, bytes]]:
@@ -315,7 +291,7 @@ class Evidence:
         begin = 0
         for row in self._tables["thumbnails"]:
             with self._reading():
-                image = self._file["thumbnail_bytes"][begin : begin + int(row["size"])].tobytes()
+                image = self._stored.thumbnail(begin, int(row["size"]))
             begin += int(row["size"])
             yield int(row["frame"]), image
 
@@ -345,55 +321,6 @@ class Evidence:
             SourceError: if the file is damaged.
         """
         return as_dataset(self)
-
-    def _drop_incomplete(self) -> None:
-        """Leave out frames behind which something is missing: the writer was killed."""
-        tables = self._tables
-        if "roi" not in self._file:  # written before there was one
-            tables["roi"] = np.full(len(tables["frames"]), np.nan, TABLES["roi"])
-        complete = min(len(tables[name]) for name in _BY_FRAME)
-        for name in _COUNTED:
-            ends = np.cumsum(tables["frames"][name][:complete])
-            complete = int(np.searchsorted(ends, len(tables[name]), side="right"))
-        for name in _BY_FRAME:
-            tables[name] = tables[name][:complete]
-        for name in _COUNTED:
-            tables[name] = tables[name][: int(tables["frames"][name].sum())]
-        boxes = tables["heat_boxes"]
-        tables["heat_boxes"] = boxes[boxes["frame"] <= tables["frames"]["frame"].max(initial=-1)]
-        self._begins = {name: np.concatenate([[0], np.cumsum(tables["frames"][name])]) for name in _COUNTED}
-        masks = tables["instances"]
-        pixels = np.where(masks["mask_rows"] < 0, 0, masks["mask_rows"] * masks["mask_columns"])
-        self._mask_begins = np.concatenate([[0], np.cumsum(-(-pixels // 8))])
-        shapes = np.char.add(
-            np.char.add(tables["targets"]["rows"].astype(str), "x"), tables["targets"]["columns"].astype(str)
-        )
-        self._shapes = shapes
-
-    def _read(self, begin: int, end: int) -> list[Explanation]:
-        """Read the explanations of some frames."""
-        parts = {name: slice(*self._begins[name][[begin, end]].tolist()) for name in _COUNTED}
-        tables = {name: self._tables[name][parts[name]] for name in _COUNTED}
-        tables["frames"] = self._tables["frames"][begin:end]
-        first, last = self._mask_begins[[parts["instances"].start, parts["instances"].stop]].tolist()
-        if last > first:
-            tables["masks"] = self._file["masks"][first:last]
-        tables[HEATMAPS] = self._heatmaps(parts["targets"])
-        return from_tables(tables, self._texts)
-
-    def _heatmaps(self, targets: slice) -> FloatArray:
-        """Read the maps of some targets, one after the other."""
-        names = self._shapes[targets]
-        maps: list[FloatArray] = [np.zeros(0, np.float32)] * len(names)
-        for name in np.unique(names):
-            places = np.flatnonzero(names == name)
-            begin = int(np.count_nonzero(self._shapes[: targets.start] == name))
-            values = self._file[f"{HEATMAPS}/{name}"][begin : begin + len(places)]
-            if len(values) != len(places):
-                raise ValueError(f"{HEATMAPS}/{name} ends too early")
-            for place, heatmap in zip(places.tolist(), values, strict=True):
-                maps[place] = heatmap.ravel()
-        return np.concatenate([np.zeros(0, np.float32), *maps])
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from streamcam.errors import SinkError, map_errors
-from streamcam.sinks import lock, unlock
+from streamcam.files import lock, unfinished, unlock
 
 MANIFEST_NAME = "streamcam.jsonl"
 
@@ -89,16 +89,13 @@ class Manifest:
         if not self._is_open:  # by now it may be another render's
             return
         self._is_open = False
-        part = self.path.with_name(self.path.name + ".part")
         try:
             if self._entries:
-                with map_errors(OSError, to=self._refusal):
+                with unfinished(self.path) as part:
                     part.write_text("".join(map(_line, self._entries.values())), encoding="utf-8")
-                    part.replace(self.path)
             else:
                 self.path.unlink(missing_ok=True)
         finally:
-            part.unlink(missing_ok=True)
             unlock(self._lock)
 
     def __enter__(self) -> Self:

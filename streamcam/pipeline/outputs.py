@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError
+from streamcam.files import check_output, same_file
 from streamcam.frames import SourceInfo
 from streamcam.pipeline.settings import RenderSettings
 from streamcam.sinks import (
     PANE,
     PaneSink,
     Sink,
-    check_output,
     check_resumable,
     holds_objects,
     open_evidence_sink,
@@ -23,7 +23,6 @@ from streamcam.sinks import (
     open_sidecar_sink,
     open_sink,
     pane_path,
-    same_file,
     shows_images,
 )
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import streamcam
-from streamcam.errors import map_errors
-from streamcam.sinks.part_file import begin, check_output, commit, part_path, sink_error
+from streamcam.files import check_output, unfinished
 
 
 def write_page(path: str | Path, text: str, evidence: Iterable[Path], *, overwrite: bool = False) -> None:
@@ -29,10 +28,8 @@ def write_page(path: str | Path, text: str, evidence: Iterable[Path], *, overwri
         SinkError: if it cannot be written.
     """
     path = check_output(path, overwrite=overwrite, inputs=evidence)
-    begin(path)
-    with map_errors(OSError, to=lambda error: sink_error(path, "cannot be written", error)):
-        part_path(path).write_text(text, encoding="utf-8")
-    commit(path, overwrite=overwrite)
+    with unfinished(path, overwrite=overwrite) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def assemble(

@@ -39,7 +39,7 @@ class LiveEvidence(Output):
         """Describe the file, which is made with the first explanation.
 
         Args:
-            path: Checked with `streamcam.sinks.check_output`.
+            path: Checked with `streamcam.files.check_output`.
             source: Where the frames come from.
             settings: How the session runs, as plain values.
             command: The command line that asked for it.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 from streamcam.errors import InvalidArgumentError, SinkError
+from streamcam.files import check_output
 from streamcam.session import explainers, window
 from streamcam.session.captures import Recordings, Snapshots, file_name
 from streamcam.session.command_sources import CommandSource
@@ -23,7 +24,7 @@ from streamcam.session.state import ExplainRequest
 from streamcam.session.streams import Stream, name_streams
 from streamcam.session.threads import ExplainerFor
 from streamcam.session.virtual_camera import VirtualCamera
-from streamcam.sinks import check_output, check_recording
+from streamcam.sinks import check_recording
 from streamcam.sources import LentCamera, Source, open_source
 
 if TYPE_CHECKING:

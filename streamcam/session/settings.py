@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError, unknown_name
+from streamcam.files import check_output
 from streamcam.localization import LocalizationSettings
 from streamcam.overlay import Overlay, OverlaySettings
 from streamcam.session.page.ice import parse_ice_server
 from streamcam.session.state import View
-from streamcam.sinks import check_output, check_publication, check_recording
+from streamcam.sinks import check_publication, check_recording
 from streamcam.sources import SourceSettings
 from streamcam.temporal import LIVE_MODE, TemporalSettings, check_live
 

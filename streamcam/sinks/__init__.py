@@ -11,11 +11,9 @@ from streamcam.sinks.base import Sink
 from streamcam.sinks.browser_video import BrowserEncoder, browser_codecs
 from streamcam.sinks.evidence import EvidenceSink, open_evidence_sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, ImageSink, open_image_sink
-from streamcam.sinks.locks import lock, unlock
 from streamcam.sinks.masks import MASK_NAME, open_mask_sink
 from streamcam.sinks.memory import MemorySink
 from streamcam.sinks.pane import PANE, PaneSink, pane_path
-from streamcam.sinks.part_file import check_output, discard_all, same_file
 from streamcam.sinks.publication import PROTOCOLS, Publication, check_publication
 from streamcam.sinks.recording import Recording, check_recording
 from streamcam.sinks.resume.segments import SegmentStore, locked_store, open_store, parts_path
@@ -62,15 +60,12 @@ __all__ = [
     "TextSink",
     "VideoSink",
     "browser_codecs",
-    "check_output",
     "check_publication",
     "check_recording",
     "check_resumable",
-    "discard_all",
     "holds_objects",
     "is_one_in_a_folder",
     "is_standard_output",
-    "lock",
     "locked_store",
     "make_resumable",
     "open_evidence_sink",
@@ -83,9 +78,7 @@ __all__ = [
     "output_size",
     "pane_path",
     "parts_path",
-    "same_file",
     "shows_images",
-    "unlock",
 ]
 
 

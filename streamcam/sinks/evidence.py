@@ -19,11 +19,11 @@ from streamcam.errors import SinkError, map_errors
 from streamcam.evidence import TableEncoder, describe_input
 from streamcam.evidence.format import FRAMES_AT_ONCE, TABLES
 from streamcam.explanations import Explanation, HeatBox, RenderedFrame, is_value_alone
+from streamcam.files import begin, check_part, commit, discard, part_path, sink_error
 from streamcam.frames import Region, SourceInfo
 from streamcam.media.images import Image
 from streamcam.media.scaling import Resampler
 from streamcam.sinks.base import Sink
-from streamcam.sinks.part_file import begin, check_part, commit, discard, part_path, sink_error
 
 if TYPE_CHECKING:
     from streamcam.evidence import EvidenceWriter

@@ -17,9 +17,9 @@ from av.packet import Packet
 from av.stream import Stream
 
 from streamcam.errors import OutputExistsError, SinkError, map_errors
+from streamcam.files import begin_directory, end_directory, leave_directory, sink_error
 from streamcam.frames import SourceInfo
 from streamcam.media.encoders import EncoderSettings, choose_encoding
-from streamcam.sinks.part_file import begin_directory, end_directory, leave_directory, sink_error
 from streamcam.sinks.publication import HLS_PLAYLIST, PROTOCOLS, SEGMENT_S, hls_folder
 from streamcam.sinks.read_back import read_back
 from streamcam.sinks.video import VideoSink, start_video

@@ -11,10 +11,10 @@ import PIL.Image
 
 from streamcam.errors import SinkError
 from streamcam.explanations import RenderedFrame
+from streamcam.files import begin, check_part, commit, discard, part_path
 from streamcam.media.images import ByteArray, Image
 from streamcam.media.scaling import Resampler
 from streamcam.sinks.base import Sink
-from streamcam.sinks.part_file import begin, check_part, commit, discard, part_path
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ import PIL.Image
 
 from streamcam.errors import InvalidArgumentError
 from streamcam.explanations import RenderedFrame
+from streamcam.files import check_output
 from streamcam.frames import SourceInfo
 from streamcam.media.encoders import EncoderSettings
 from streamcam.media.images import ByteArray, blank_like, coding_of, planes_of
 from streamcam.media.numbered_files import is_pattern
 from streamcam.sinks.base import Sink
-from streamcam.sinks.part_file import check_output
 from streamcam.sinks.sequence import SequenceSink, begin_sequence
 from streamcam.sinks.shapes import annotated_size, annotations_of, pixel_mask
 from streamcam.sinks.video import open_video_sink

@@ -14,11 +14,11 @@ from av.error import FFmpegError
 
 from streamcam.errors import InvalidArgumentError, SinkError, map_errors
 from streamcam.explanations import RenderedFrame
+from streamcam.files import check_output, sink_error
 from streamcam.frames import AudioBlock
 from streamcam.media.containers import CONTAINERS
 from streamcam.sinks.base import Sink
 from streamcam.sinks.live_video import LiveTarget, LiveVideo, choose_live_encoding
-from streamcam.sinks.part_file import check_output, sink_error
 
 
 def check_recording(location: str | Path, *, overwrite: bool = False) -> Path:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError, map_errors
 from streamcam.explanations import RenderedFrame
+from streamcam.files import begin_directory, end_directory, leave_directory, sink_error
 from streamcam.frames import SourceInfo
 from streamcam.media.encoders import EncoderSettings
 from streamcam.media.numbered_files import is_pattern, numbered_files, numbered_name
 from streamcam.media.scaling import Resampler
 from streamcam.sinks.base import Sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, save_image
-from streamcam.sinks.part_file import begin_directory, end_directory, leave_directory, sink_error
 
 _FIRST = 1
 """The number of the first image, as FFmpeg counts."""

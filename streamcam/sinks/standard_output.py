@@ -13,12 +13,13 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from streamcam.errors import InvalidArgumentError, SinkError, map_errors
+from streamcam.files import sink_error
 from streamcam.frames import SourceInfo
 from streamcam.media.containers import CONTAINERS
 from streamcam.media.encoders import EncoderSettings, Encoding, choose_encoding
 from streamcam.sinks.copying.copier import StreamCopier
-from streamcam.sinks.part_file import sink_error
-from streamcam.sinks.video import VideoSink, close_container, start_streams
+from streamcam.sinks.video import VideoSink
+from streamcam.sinks.video_streams import close_container, start_streams
 
 STANDARD_OUTPUT = "-"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError
 from streamcam.evidence.format import SUFFIXES
+from streamcam.files import check_output
 from streamcam.frames import SourceInfo
 from streamcam.media.containers import CONTAINERS
 from streamcam.media.encoders import EncoderSettings
@@ -21,7 +22,6 @@ from streamcam.sinks.base import Sink
 from streamcam.sinks.evidence import open_evidence_sink
 from streamcam.sinks.hls import open_hls_sink
 from streamcam.sinks.image import IMAGE_SUFFIXES, open_image_sink
-from streamcam.sinks.part_file import check_output
 from streamcam.sinks.publication import PROTOCOLS, hls_folder
 from streamcam.sinks.sequence import is_sequence, open_sequence_sink
 from streamcam.sinks.sidecar import open_sidecar_sink

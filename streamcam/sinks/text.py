@@ -9,8 +9,8 @@ from typing import Self, TextIO
 
 from streamcam.errors import SinkError, map_errors
 from streamcam.explanations import RenderedFrame
+from streamcam.files import begin, check_part, commit, discard, sink_error
 from streamcam.sinks.base import Sink
-from streamcam.sinks.part_file import begin, check_part, commit, discard, sink_error
 
 
 def open_text_part(path: Path) -> TextIO:

@@ -29,7 +29,7 @@ from streamcam.sources.screen import is_screen, open_screen
 from streamcam.sources.sequences import files_matching, is_glob, is_sequence, open_sequence
 from streamcam.sources.settings import SourceSettings
 from streamcam.sources.stored import fetch_stored_file
-from streamcam.sources.video import open_video
+from streamcam.sources.video_opening import open_video
 
 _log = logging.getLogger("streamcam.sources")
 

@@ -14,9 +14,10 @@ from PIL import Image
 from video_runs import pass_through, rendered, write_video
 
 from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError
+from streamcam.files import discard_all
 from streamcam.frames import ColorTags
 from streamcam.media.encoders import EncoderSettings
-from streamcam.sinks import discard_all, open_sink, output_size
+from streamcam.sinks import open_sink, output_size
 
 PTS = [0, 40, 90, 300, 340, 1000]  # milliseconds
 

@@ -112,7 +112,7 @@ def test_a_device_that_cannot_start_is_no_obstacle(tmp_path: Path, monkeypatch: 
     def refuse(_device: str) -> object:
         raise av.error.PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr("streamcam.sources.video.accelerator", refuse)
+    monkeypatch.setattr("streamcam.sources.video_opening.accelerator", refuse)
     clip = make_clip(tmp_path / "clip.mp4", frames=3)
     frames, info, _ = read_video(clip, hwaccel="auto")
     assert len(frames) == 3

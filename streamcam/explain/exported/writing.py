@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from streamcam.errors import InvalidArgumentError, ModelError, OutputExistsError, SinkError, map_errors
+from streamcam.errors import InvalidArgumentError, ModelError
 from streamcam.explain.activities import announce
 from streamcam.explain.backends.backbone import describe_device
 from streamcam.explain.compiled.graphs import CompiledGraphs
@@ -33,9 +31,9 @@ from streamcam.explain.exported.container import (
 from streamcam.explain.exported.opening import load_graphs
 from streamcam.explain.exported.shared_weights import SharedWeights
 from streamcam.explain.precision_check import close_to
+from streamcam.files import check_output, unfinished
 from streamcam.models.check_images import check_images
 from streamcam.models.geometry import SHAPES, Size, fit_geometry
-from streamcam.models.model_names import EXPORTED_SUFFIX
 from streamcam.models.openvino_runtime import load_openvino
 
 if TYPE_CHECKING:
@@ -71,14 +69,14 @@ def export_explainer(
 
     Raises:
         InvalidArgumentError: if the explainer cannot be exported, or the name has another ending.
-        OutputExistsError: if the file exists.
+        OutputExistsError: if the file exists, or another process is writing it.
+        NoDirectoryError: if there is no directory for it.
         ModelError: if the graphs cannot be made, or compute something else than torch.
         SinkError: if the file cannot be written.
     """
     path = Path(path)
     check_export(path, shapes, format)
-    if path.exists() and not overwrite:
-        raise OutputExistsError(f"{str(path)!r} exists; use another name or `overwrite=True`")
+    check_output(path, overwrite=overwrite, inputs=())
     reason = reason_against(explainer)
     record = record_of(explainer)
     if record is None:
@@ -105,17 +103,9 @@ def export_explainer(
         device=describe_device(record.device),
         openvino=load_openvino().__version__,
     )
-    with map_errors(OSError, to=lambda error: _cannot_write(path, error)):
-        handle, name = tempfile.mkstemp(suffix=EXPORTED_SUFFIX, prefix=f".{path.stem}-", dir=path.parent)
-        os.close(handle)
-        unfinished = Path(name)
-        try:
-            write_exported(unfinished, description, entries)
-            _verify(ExportedFile(unfinished), traced)
-            unfinished.chmod(0o666 & ~_umask())
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+    with unfinished(path, overwrite=overwrite) as part:
+        write_exported(part, description, entries)
+        _verify(ExportedFile(part), traced)
     return description
 
 
@@ -182,13 +172,3 @@ def _agree(found: CompiledGraphs, expected: CompiledGraphs, pixels: np.ndarray) 
     return close_to(ours.scores, theirs.scores, _TOLERANCE) and close_to(
         found.maps(ours, weights), expected.maps(theirs, weights), _TOLERANCE
     )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _cannot_write(path: Path, error: Exception) -> SinkError:
-    return SinkError(f"{str(path)!r} cannot be written: {getattr(error, 'strerror', None) or error}")

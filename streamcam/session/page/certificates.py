@@ -10,6 +10,7 @@ import ssl
 from pathlib import Path
 
 from streamcam.errors import InvalidArgumentError, SinkError, map_errors
+from streamcam.files import unfinished
 from streamcam.session.page.links import local_address
 
 _VALID_DAYS = 397
@@ -107,23 +108,10 @@ def _own_certificate() -> tuple[Path, Path]:
         to=lambda error: SinkError(f"the certificate cannot be saved in {str(directory)!r}: {error}"),
     ):
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write_private(
-            key,
-            private.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            ),
-        )
-        _write_private(cert, made.public_bytes(serialization.Encoding.PEM))
+    secret = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    for path, content in ((key, secret), (cert, made.public_bytes(serialization.Encoding.PEM))):
+        with unfinished(path, is_private=True) as part:
+            part.write_bytes(content)
     return cert, key
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    """Replace a file by one that only its owner may read, from its first byte on."""
-    part = path.with_name(path.name + ".part")
-    part.unlink(missing_ok=True)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    part.replace(path)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamcam.errors import SinkError, map_errors
-from streamcam.sinks.part_file import begin, commit, discard, sink_error
+from streamcam.files import sink_error, unfinished
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -29,16 +29,10 @@ def write_arrays(path: Path, arrays: Arrays) -> None:
     Raises:
         SinkError: if the disk refuses; nothing is left then.
     """
-    try:
-        with begin(path).open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-            _flush(file.fileno())
-        commit(path)
-        _flush_directory(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            discard(path)
-        raise sink_error(path, "cannot be written", error) from error
+    with unfinished(path) as part, part.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+        _flush(file.fileno())
+    _flush_directory(path.parent)
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -74,13 +68,12 @@ def write_json(path: Path, content: object) -> None:
     """Write JSON.
 
     Raises:
-        OSError: if the disk refuses.
+        SinkError: if the disk refuses.
     """
-    with begin(path).open("w", encoding="utf-8") as file:
+    with unfinished(path) as part, part.open("w", encoding="utf-8") as file:
         json.dump(content, file, indent=1)
         file.flush()
         _flush(file.fileno())
-    commit(path)
 
 
 def sync_file(path: Path) -> None:

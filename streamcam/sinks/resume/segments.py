@@ -24,7 +24,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError, SinkError
-from streamcam.sinks.locks import lock, unlock
+from streamcam.files import lock, unlock
 from streamcam.sinks.resume.durable import DAMAGE, Arrays, damaged, read_arrays, write_arrays, write_json
 from streamcam.sinks.resume.pending import PendingExplanations
 

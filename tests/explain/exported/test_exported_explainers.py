@@ -27,8 +27,8 @@ import streamcam
 from streamcam.errors import (
     InvalidArgumentError,
     ModelError,
+    NoDirectoryError,
     OutputExistsError,
-    SinkError,
     SourceNotFoundError,
     UnknownNameError,
 )
@@ -489,7 +489,7 @@ def test_what_cannot_be_exported_is_refused_with_the_reason(tmp_path: Path) -> N
 
 def test_outputs_that_cannot_be_are_refused(exported: Path, tmp_path: Path) -> None:
     explainer = explainer_of(by_object())
-    with pytest.raises(OutputExistsError, match="exists; use another name or `overwrite=True`"):
+    with pytest.raises(OutputExistsError, match="exists already; give `overwrite=True` to replace it"):
         export_explainer(explainer, exported)
     with pytest.raises(InvalidArgumentError, match=r"does not end in \.explain"):
         export_explainer(explainer, tmp_path / "net.zip")
@@ -497,5 +497,5 @@ def test_outputs_that_cannot_be_are_refused(exported: Path, tmp_path: Path) -> N
         export_explainer(explainer, tmp_path / "net.explain", shapes=[(0, 9)])
     with pytest.raises(UnknownNameError, match="unknown format 'tflite'"):
         export_explainer(explainer, tmp_path / "net.explain", format="tflite")
-    with pytest.raises(SinkError, match="cannot be written: No such file or directory"):
+    with pytest.raises(NoDirectoryError, match="there is no directory"):
         export_explainer(explainer, tmp_path / "none" / "net.explain")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from streamcam.errors import NoDirectoryError, OutputExistsError, SinkError, map_errors
-from streamcam.sinks.locks import leads_to, lock, unlock
+from streamcam.files.locks import leads_to, lock, unlock
 
-_unfinished: dict[Path, int | None] = {}
+_parts: dict[Path, int | None] = {}
 """Unfinished files and directories of this process → the locks on them; see `lock`."""
 
 
@@ -101,8 +101,12 @@ def part_path(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 
 
-def begin(path: Path) -> Path:
+def begin(path: Path, *, is_private: bool = False) -> Path:
     """Lock the name of an unfinished file until `commit` or `discard`, and return it.
+
+    Args:
+        path: The final name.
+        is_private: Whether only its owner may read it.
 
     Raises:
         OutputExistsError: if another render is writing it.
@@ -110,9 +114,38 @@ def begin(path: Path) -> Path:
     """
     part = part_path(path).absolute()
     with map_errors(OSError, to=lambda error: sink_error(path, "cannot be written", error)):
-        descriptor = lock(part, path)
-    _unfinished[part] = descriptor
+        if is_private:  # before anything is in it
+            part.touch(0o600)
+            part.chmod(0o600)  # what a killed process left
+        _parts[part] = lock(part, path)
     return part
+
+
+@contextlib.contextmanager
+def unfinished(path: Path, *, overwrite: bool = True, is_private: bool = False) -> Iterator[Path]:
+    """Write a file in one go, under another name until it is complete. Where that fails, nothing is left.
+
+    Args:
+        path: The final name.
+        overwrite: Whether a file of that name is replaced.
+        is_private: Whether only its owner may read it.
+
+    Yields:
+        The empty file to write to.
+
+    Raises:
+        OutputExistsError: if another process is writing it, or a file of that name must not be replaced.
+        SinkError: if it cannot be written.
+    """
+    part = begin(path, is_private=is_private)
+    try:
+        with map_errors(OSError, to=lambda error: sink_error(path, "cannot be written", error)):
+            part.write_bytes(b"")  # without what a process left that was killed
+            yield part
+    except BaseException:
+        discard(path)
+        raise
+    commit(path, overwrite=overwrite)
 
 
 def begin_directory(part: Path, output: Path) -> Path:
@@ -128,7 +161,7 @@ def begin_directory(part: Path, output: Path) -> Path:
     """
     with map_errors(OSError, to=lambda error: sink_error(output, "cannot be written", error)):
         part.mkdir(exist_ok=True)
-        _unfinished[part.absolute()] = lock(part, output)
+        _parts[part.absolute()] = lock(part, output)
         for left in part.iterdir():  # of a run that was killed
             shutil.rmtree(left) if left.is_dir() else left.unlink()
     return part
@@ -137,12 +170,12 @@ def begin_directory(part: Path, output: Path) -> Path:
 def end_directory(part: Path) -> None:
     """Remove a directory if it is there, and release its lock."""
     shutil.rmtree(part, ignore_errors=True)
-    unlock(_unfinished.pop(part.absolute(), None))
+    unlock(_parts.pop(part.absolute(), None))
 
 
 def leave_directory(part: Path) -> None:
     """Release the lock on a directory, which stays as it is."""
-    unlock(_unfinished.pop(part.absolute(), None))
+    unlock(_parts.pop(part.absolute(), None))
 
 
 def check_part(path: Path) -> None:
@@ -152,7 +185,7 @@ def check_part(path: Path) -> None:
         SinkError: if it was deleted or moved, or its directory was.
     """
     part = part_path(path).absolute()
-    descriptor = _unfinished.get(part)
+    descriptor = _parts.get(part)
     if descriptor is not None and not leads_to(part, descriptor):
         raise SinkError(
             f"{str(path)!r} cannot be written: {part.name!r} or its directory was deleted or moved meanwhile"
@@ -171,7 +204,7 @@ def commit(path: Path, *, overwrite: bool = True) -> None:
         SinkError: if the file system refuses.
     """
     part = part_path(path)
-    descriptor = _unfinished.pop(part.absolute(), None)
+    descriptor = _parts.pop(part.absolute(), None)
     try:
         with map_errors(
             OSError, to=lambda error: sink_error(part, "is complete but cannot be renamed", error)
@@ -205,11 +238,11 @@ def discard(path: Path) -> None:
     try:
         part.unlink(missing_ok=True)
     finally:
-        unlock(_unfinished.pop(part.absolute(), None))
+        unlock(_parts.pop(part.absolute(), None))
 
 
 def discard_all() -> None:
     """Remove every unfinished file of this process: it ends without finishing or aborting anything."""
-    for part in tuple(_unfinished):
+    for part in tuple(_parts):
         with contextlib.suppress(OSError):
             shutil.rmtree(part) if part.is_dir() else part.unlink()

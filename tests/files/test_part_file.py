@@ -7,8 +7,17 @@ import pytest
 from media_factory import info_of, names_in
 
 from streamcam.errors import InvalidArgumentError, NoDirectoryError, OutputExistsError, SinkError
-from streamcam.sinks import check_output, open_sink, same_file
-from streamcam.sinks.part_file import begin, commit, discard, discard_all, part_path
+from streamcam.files import (
+    begin,
+    check_output,
+    commit,
+    discard,
+    discard_all,
+    part_path,
+    same_file,
+    unfinished,
+)
+from streamcam.sinks import open_sink
 
 
 @pytest.fixture
@@ -164,3 +173,34 @@ def test_a_process_that_leaves_removes_what_grows_and_nothing_else(tmp_path: Pat
         part_path(path).write_bytes(b"other")
     discard_all()
     assert names_in(tmp_path) == ["dropped.part", "finished", "finished.part"]
+
+
+def test_a_file_written_in_one_go_appears_when_it_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "out.json"
+    path.write_text("old")
+    part_path(path).write_text("left by a process that was killed")
+    with unfinished(path) as part:
+        assert part.read_bytes() == b""
+        part.write_text("new")
+        assert path.read_text() == "old"
+    assert (path.read_text(), names_in(tmp_path)) == ("new", ["out.json"])
+
+
+def test_of_a_file_that_cannot_be_written_to_its_end_nothing_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "out.json"
+    with pytest.raises(SinkError, match=r"out.json' cannot be written: No space left"), unfinished(path):
+        raise OSError(28, "No space left on device")
+    assert names_in(tmp_path) == []
+    with unfinished(path) as part:  # and the lock on it is free again
+        part.write_text("new")
+    with pytest.raises(OutputExistsError, match="appeared meanwhile"), unfinished(path, overwrite=False):
+        pass
+    assert path.read_text() == "new"
+
+
+def test_a_private_file_is_its_owners_alone_from_the_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    part_path(path).write_text("left, and open to all")
+    with unfinished(path, is_private=True) as part:
+        assert part.stat().st_mode & 0o777 == 0o600
+    assert path.stat().st_mode & 0o777 == 0o600

@@ -19,7 +19,7 @@ if sys.platform != "win32":  # there, open files cannot be removed or replaced a
 _ATTEMPTS = 5
 """A check of an output holds the lock for a moment: where nobody is known to hold it any more, try again."""
 
-_log = logging.getLogger("streamcam.sinks")
+_log = logging.getLogger("streamcam.files")
 
 
 def lock(path: Path, output: Path) -> int | None:
