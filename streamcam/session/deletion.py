@@ -1,4 +1,4 @@
-"""What is left of a class without the heat: measured now and then while a session runs."""
+"""The probability of a class without the heat: measured now and then while a session runs."""
 
 from __future__ import annotations
 
@@ -81,11 +81,11 @@ class DeletionMeter:
     """Measures deletion on frames that were just explained, where time allows. Belongs to one thread.
 
     Attributes:
-        is_on: Whether it is wanted; set by any thread.
+        is_on: Whether to measure; set by any thread.
     """
 
     def __init__(self, streams: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin, not wanted.
+        """Begin, turned off.
 
         Args:
             streams: Number of streams, which take turns.
@@ -99,7 +99,7 @@ class DeletionMeter:
     def measure(
         self, network: _Network, explained: Sequence[tuple[int, Frame, Explanation]]
     ) -> tuple[int, Deletion] | None:
-        """Measure one of the frames that were explained last, if it is wanted and time.
+        """Measure one of the frames that were explained last, if it is on and time.
 
         Args:
             network: What explained them.

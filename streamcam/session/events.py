@@ -247,7 +247,7 @@ class Smooth:
 class MeasureDeletion:
     """Measure what is left of the class without the heat, or no longer."""
 
-    wanted: bool
+    is_on: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class HudState:
     """Length of the recording, as minutes and seconds; None while there is none."""
     frozen: bool = False
     deletion: str | None = None
-    """What is left of the class without the heat; None where that is not wanted."""
+    """The probability of the class with and without the heat; None where that is off."""
     at_left: bool = False
     """Whether badges and statistics are at the left, as the labels are at the upper right."""
     typed: str | None = None
@@ -132,7 +132,7 @@ def length_of_recording(stream: StreamState) -> str | None:
 
 
 def deletion_words(state: LiveState) -> str | None:
-    """Return what is left of the class without the heat, and how old that is; None if not wanted."""
+    """Return what is left of the class without the heat, and how old that is; None where that is off."""
     if not state.view.deletion_shown or state.alone is None:  # on walls it stands above each tile
         return None
     deletion = state.alone.deletion

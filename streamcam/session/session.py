@@ -211,9 +211,9 @@ class LiveSession:
             case Explain(request):
                 self._threads.request(request)
                 self._explain_newest(self._streams)
-            case MeasureDeletion(wanted):
-                self._threads.deletion.is_on = wanted
-                if wanted and self._state.frozen:  # no other frame will come
+            case MeasureDeletion(is_on):
+                self._threads.deletion.is_on = is_on
+                if is_on and self._state.frozen:  # no other frame will come
                     self._explain_newest(self._streams)
             case Freeze(frozen):
                 self._threads.freeze(frozen)

@@ -123,7 +123,7 @@ class StreamState:
     target: Prediction | None = None
     """The class whose heat was shown last."""
     deletion: Deletion | None = None
-    """What is left of the class without the heat, where that is measured."""
+    """The probability of the class with and without the heat, where that is measured."""
     recording: ActiveRecording | None = None
     statistics: Statistics = Statistics()  # noqa: RUF009 - frozen
     has_begun: bool = False

@@ -178,7 +178,7 @@ class LiveThreads:
     def _measure_deletion(
         self, explainer: LiveExplainer, explained: Sequence[tuple[int, Frame, Explanation]]
     ) -> None:
-        """Measure what is left of a class without the heat, if that is wanted and time allows."""
+        """Measure what is left of a class without the heat, if that is on and time allows."""
         try:
             measured = self.deletion.measure(explainer, explained)
         except StreamcamError as error:
