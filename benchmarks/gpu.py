@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from throughput import make_explainer, measure, scaled_video, spread
+from candidates import make_explainer, scaled_video
+from throughput import measure, spread
 
 from streamcam import Explainer
 
@@ -153,6 +154,7 @@ def spread_2(values: list[float]) -> str:
 def main() -> None:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.set_defaults(worker="streamcam")
     parser.add_argument("video", type=Path, nargs="?", help="any video; without one nothing is rendered")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--backend", default="auto")

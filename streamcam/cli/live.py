@@ -130,7 +130,8 @@ _limit_options = grouped(
         type=NUMBER,
         callback=read_above_zero,
         metavar="SECONDS",
-        help="Without a command for this long, explain and show everything as at the beginning. "
+        help="Without a command for this long, explain and show everything as at the beginning, and end "
+        "recordings that were begun by command. "
         "[default: never]",
     ),
     option(

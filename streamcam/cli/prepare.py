@@ -71,6 +71,12 @@ def prepare_command(
     from streamcam.models.geometry import SHAPES
     from streamcam.session.prepare import prepare
 
+    if methods is not None and len(methods) > 1:  # none is prepared before a misspelt one is refused
+        from streamcam.explain.methods import parse_method
+
+        for method in methods:
+            if method != "auto":
+                parse_method(chosen_method(method))
     kept: list[Preparation] = []
     for name in models or (defaults_of("load_model")["name"],):
         for method in methods or ("auto",):
@@ -87,7 +93,7 @@ def prepare_command(
                     )
             kept.append(preparation)
             if not quiet:
-                for text in _describe(preparation):
+                for text in _describe(preparation, explainer["calibration"]):
                     say(text)
     dropped = [f"{each.model} with {each.method}" for each in kept if not each.is_kept]
     if dropped:
@@ -101,10 +107,21 @@ def prepare_command(
         say(f"{click.format_filename(directory)} has {human_size(used(directory)[1])}")
 
 
-def _describe(preparation: Preparation) -> list[str]:
-    """Return a line for what is ready, and one for each reason why not all is."""
+def _describe(preparation: Preparation, calibration: str | None) -> list[str]:
+    """Return a line for what is ready, and one for each reason why not all is.
+
+    Args:
+        preparation: What was prepared.
+        calibration: The video that int8 is calibrated by, if any.
+    """
     heading = f"{preparation.model} with {preparation.method}"
     lines = []
+    if preparation.quantized is not None:
+        size = human_size(preparation.size_bytes)
+        lines.append(
+            f"{heading}: the network up to its target layer is kept in int8 ({size}), for --precision int8 "
+            f"--calibrate {calibration}; PyTorch runs what follows ({preparation.quantized})"
+        )
     if preparation.sizes:
         inputs = ", ".join(f"{width}x{height}" for width, height in preparation.sizes)
         at_once = " and ".join(map(str, preparation.batch_sizes))

@@ -25,6 +25,14 @@ class FirstFrames:
         return len(self.frames) < FRAMES
 
     @property
+    def note(self) -> str:
+        """A sentence for the user, for as long as there are too few."""
+        return (
+            f"int8 waits for {FRAMES} frames, {_APART_S:g} s apart, and has {len(self.frames)} so far; "
+            "`calibration` names a video to take instead"
+        )
+
+    @property
     def settings(self) -> dict[str, Any]:
         """Settings of `streamcam.Explainer` for the present: int8 as soon as there are enough."""
         return (

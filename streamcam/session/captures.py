@@ -17,6 +17,7 @@ from streamcam.explanations import RenderedFrame
 from streamcam.frames import AudioBlock, Frame
 from streamcam.session.compositor import Compositor
 from streamcam.session.events import (
+    EndAskedRecordings,
     ImageRequested,
     ImageSaved,
     OutputEffect,
@@ -173,7 +174,9 @@ class Recordings(Output):
         self._names = FileNames(folder, name)
         self._first = record
         self._next: tuple[Path, bool] | None = None
+        """The file of a recording that begins with the next frame, and whether somebody asked for it."""
         self._active: Recorder | None = None
+        self._is_asked_for = False
         self._recorders: list[Recorder] = []
         self._past_recorded = self._past_dropped = 0
         self._last: Frame | None = None
@@ -202,7 +205,7 @@ class Recordings(Output):
         """Record a frame, if there is a recording and the frame is not in it yet."""
         frame = live_frame.frame
         if self._next is not None:
-            (path, announced), self._next = self._next, None
+            (path, self._is_asked_for), self._next = self._next, None
             self._release_ended()
             state = live_frame.state
             recorder = Recorder(path, state.rate, self._emit, has_audio=state.has_audio)
@@ -211,7 +214,7 @@ class Recordings(Output):
                 for block in self._recent:
                     recorder.hear(block)
                 self._active = recorder
-            self._emit(RecordingStarted(path, frame.time_s, announced))
+            self._emit(RecordingStarted(path, frame.time_s, self._is_asked_for))
             self._last = None
         if self._active is not None and frame is not self._last:
             self._last = frame
@@ -223,19 +226,28 @@ class Recordings(Output):
         Raises:
             SinkError: if a new one cannot be written.
         """
+        if isinstance(effect, EndAskedRecordings):
+            is_asked_for = self._is_asked_for if self._next is None else self._next[1]
+            if is_asked_for:
+                self._end()
+            return True
         if not isinstance(effect, ToggleRecording):
             return False
-        if self._active is not None and not self._active.has_failed:
-            self._active.stop()
-            self._emit(RecordingStopped(self._active.path))
-            self._active = None
-        elif self._next is not None:
-            self._next = None
-        else:
+        if not self._end():
             self._next = (check_recording(self._names.choose(".mp4")), True)
             if live_frame is not None:
                 self.write(live_frame)
         return True
+
+    def _end(self) -> bool:
+        """End the recording in progress, or the one that is about to begin; return whether there was one."""
+        if self._active is not None and not self._active.has_failed:
+            self._active.stop()
+            self._emit(RecordingStopped(self._active.path))
+            self._active = None
+            return True
+        had_next, self._next = self._next is not None, None
+        return had_next
 
     def counts(self) -> dict[str, int]:
         """Return how many frames all recordings together have, and how many were left out."""

@@ -15,6 +15,7 @@ from streamcam.session.class_entry import ClassEntry
 from streamcam.session.command_sources import Argument
 from streamcam.session.events import (
     Effect,
+    EndAskedRecordings,
     Explain,
     Freeze,
     MeasureDeletion,
@@ -346,6 +347,7 @@ COMMANDS = [
     Command("wall", {"w": None}, "w", "all streams", show_wall, is_for_walls=True),
     Command("save_image", {"p": None}, "p", "image to a file", ask(SaveImage())),
     Command("record", {"r": None}, "r", "start, stop recording", ask(ToggleRecording())),
+    Command("end_recordings", {}, "", "end recordings that were asked for", ask(EndAskedRecordings())),
     Command("defaults", {"0": None}, "0", "all as at the beginning", restore_defaults),
     Command("statistics", {"i": None}, "i", "statistics", toggle_statistics),
     Command("help", {"h": None}, "h", "this help", toggle_help),

@@ -273,13 +273,18 @@ class ToggleRecording:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class EndAskedRecordings:
+    """End the recordings that somebody asked for, and not those that began with the session."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class WriteStatistics:
     """Write one line of statistics."""
 
     record: dict[str, Any]
 
 
-OutputEffect = ToggleFullScreen | SaveImage | ToggleRecording | WriteStatistics
+OutputEffect = ToggleFullScreen | SaveImage | ToggleRecording | EndAskedRecordings | WriteStatistics
 """Effects that outputs carry out."""
 
 Effect = Quit | Explain | Freeze | Smooth | MeasureDeletion | Announce | OutputEffect

@@ -88,6 +88,7 @@ class SessionExplainer:
     def facts(self) -> ExplainerFacts:
         """Facts about the explainer at this moment: another backend may have taken over."""
         explainer = self.explainer
+        waiting = () if self.first_frames is None else (self.first_frames.note,)
         return ExplainerFacts(
             model=explainer.model.name,
             method=self.method,
@@ -97,7 +98,7 @@ class SessionExplainer:
             labels=tuple(explainer.model.labels),
             layers=self.layers,
             methods=self.methods,
-            notes=tuple(explainer.notes),
+            notes=(*explainer.notes, *waiting),
             panes=self.compared,
             takes_prompts=explainer.model.takes_prompts,
             weights=explainer.model.weights,

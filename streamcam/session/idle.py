@@ -8,14 +8,15 @@ from streamcam.session.command_sources import CommandCall, CommandSource, KeyPre
 
 
 class IdleReset:
-    """Passes on the commands of others, and gives one of its own when there was none for long."""
+    """Passes on the commands of others, and gives its own when there was none for long."""
 
     def __init__(self, sources: Sequence[CommandSource], idle_s: float, clock: Callable[[], float]) -> None:
         """Wrap all sources of commands of a session.
 
         Args:
             sources: Where commands come from.
-            idle_s: Seconds without a command after which all is as at the beginning.
+            idle_s: Seconds without a command after which all is as at the beginning, and recordings that were
+                asked for end: whoever comes next has not asked to be recorded.
             clock: Returns monotonic seconds.
         """
         self._sources = sources
@@ -31,5 +32,5 @@ class IdleReset:
             self._commanded_s = now_s
         elif self._commanded_s is not None and now_s - self._commanded_s >= self._idle_s:
             self._commanded_s = None
-            return [CommandCall("defaults")]
+            return [CommandCall("end_recordings"), CommandCall("defaults")]
         return asked

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamcam.errors import InvalidArgumentError, SinkError
-from streamcam.explain.backends.cache import size_of
+from streamcam.explain.backends.cache import cache_directory, size_of
 from streamcam.explain.compiled.explainer import CompiledExplainer
 from streamcam.explain.compiled.loading import load_explainer, load_network
 from streamcam.explain.compiled.store import reason_against_keeping, store_for
@@ -42,6 +42,8 @@ class Preparation:
     """Why torch explains what is not compiled, as parts of sentences; empty if all is."""
     folders: tuple[Path, ...]
     """Where it is kept."""
+    quantized: str | None = None
+    """How near the network, which is kept quantized to int8, is to float32; None if it is not quantized."""
 
     @property
     def is_kept(self) -> bool:
@@ -99,6 +101,7 @@ def prepare(
         loaded[-1].precision,
         tuple(dict.fromkeys(reason for each in loaded for reason in each.reasons)),
         tuple(dict.fromkeys(folder for each in loaded for folder in each.folders)),
+        loaded[-1].quantized,
     )
 
 
@@ -111,6 +114,7 @@ class _Loaded:
     ready: list[Size] = dataclasses.field(default_factory=list)
     reasons: list[str] = dataclasses.field(default_factory=list)
     folders: list[Path] = dataclasses.field(default_factory=list)
+    quantized: str | None = None
 
 
 def _load(
@@ -120,8 +124,15 @@ def _load(
     if not isinstance(explainer, CompiledExplainer):
         from streamcam.explain.compiled.tracing import reason_against
 
+        split = explainer.runner.split
+        if split is not None and split.fidelity is not None:
+            if split.quantized_in is None:
+                raise _keeps_nothing(cache_directory())
+            return _Loaded(explainer, "int8", folders=[split.quantized_in], quantized=split.fidelity.note)
+        # Of what int8 is not used for, the method or the layers are the reason.
+        against_keeping = reason_against_keeping(model, {**settings, "precision": "auto"})
         reason = (
-            reason_against_keeping(model, settings)
+            against_keeping
             or reason_against(explainer)
             or "what follows its target layer is too large to be kept"
         )
@@ -138,8 +149,12 @@ def _load(
             continue
         folders = store.folders(size)
         if len(folders) < _FOLDERS:
-            raise SinkError(f"{str(store.directory)!r} keeps nothing: the disk is full, or it is read-only")
+            raise _keeps_nothing(store.directory)
         loaded.precision = graphs.precision
         loaded.ready.append(size)
         loaded.folders += folders
     return loaded
+
+
+def _keeps_nothing(directory: Path) -> SinkError:
+    return SinkError(f"{str(directory)!r} keeps nothing: the disk is full, or it is read-only")

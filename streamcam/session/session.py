@@ -26,6 +26,7 @@ from streamcam.session.dispatch import press_key, run_command
 from streamcam.session.events import (
     Announce,
     Effect,
+    EndAskedRecordings,
     Event,
     Explain,
     FrameArrived,
@@ -241,6 +242,8 @@ class LiveSession:
                 if is_recorded == any(recorded):  # one key stops all that are being recorded
                     live_frame = stream.live_frame(self._state)
                     is_done += [output.handle(effect, live_frame) for output in stream.outputs]
+        if isinstance(effect, EndAskedRecordings):
+            is_done += [output.handle(effect, None) for each in self._streams for output in each.outputs]
         return any(is_done)
 
     def _explain_newest(self, streams: Iterable[RunningStream]) -> None:

@@ -119,7 +119,8 @@ class LiveSettings:
     duration_s: float | None = None
     """How long to run, in seconds from the first frame; None for ever."""
     idle_s: float | None = None
-    """After how many seconds without a command all is as at the beginning; None for never."""
+    """After how many seconds without a command all is as at the beginning, and recordings that somebody began
+    end; None for never."""
     give_up_s: float | None = None
     """How long to wait for a frame before failing, in seconds; None for ever."""
     publish: tuple[str, ...] = ()

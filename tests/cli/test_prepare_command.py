@@ -103,6 +103,7 @@ def test_a_cache_that_keeps_nothing_is_an_error(
     [
         (["resnet5"], "unknown model 'resnet5'; the nearest are: resnet50"),
         (["--methods", "gradcm"], "unknown method 'gradcm'; the nearest are: gradcam"),
+        (["--methods", "auto,gradcm"], "unknown method 'gradcm'; the nearest are: gradcam"),
         (["--fit", "strech"], "unknown fit 'strech'"),
         (["--shape", "wide"], "'wide' is no shape of frames"),
         (["--weights", "nowhere.pth"], "nowhere.pth"),
@@ -111,5 +112,7 @@ def test_a_cache_that_keeps_nothing_is_an_error(
 @pytest.mark.usefixtures("work")
 def test_bad_names_are_one_line(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["prepare", *arguments]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
     assert words in line
+    assert captured.out == "", "something was prepared before"

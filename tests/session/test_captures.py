@@ -22,6 +22,7 @@ from streamcam.overlay import OverlaySettings
 from streamcam.session import captures
 from streamcam.session.captures import FileNames, Recorder, Recordings, Snapshots
 from streamcam.session.events import (
+    EndAskedRecordings,
     Event,
     ImageRequested,
     ImageSaved,
@@ -162,6 +163,27 @@ def test_a_recording_asked_for_before_the_first_frame_begins_with_it(tmp_path: P
     recordings.write(shown(1))
     recordings.close()
     assert [event.written for event in events.all if isinstance(event, RecordingFinished)] == [1]
+
+
+def test_only_recordings_that_were_asked_for_end_when_nobody_is_there(tmp_path: Path) -> None:
+    events, asked, named = Events(), Recordings(tmp_path), Recordings(record=tmp_path / "named.mp4")
+    for recordings in (asked, named):
+        recordings.start(events)
+    asked.handle(ToggleRecording(), shown(0))
+    named.write(shown(0))
+    for index in (1, 2):
+        for recordings in (asked, named):
+            assert recordings.handle(EndAskedRecordings(), None)
+            recordings.write(shown(index))
+        asked.handle(ToggleRecording(), None)  # begins with the next frame, unless it is ended before
+    asked.close()
+    named.close()
+    written = {
+        event.path.name == "named.mp4": event.written
+        for event in events.all
+        if isinstance(event, RecordingFinished)
+    }
+    assert written == {False: 1, True: 3}
 
 
 def test_a_recording_that_cannot_begin_is_refused_at_the_start(tmp_path: Path) -> None:

@@ -397,6 +397,6 @@ def test_nobody_for_long_leads_back_to_the_beginning() -> None:
     queue.press("m")
     assert idle.poll() == [KeyPress("m")]
     assert idle.poll() == []
-    assert idle.poll() == [CommandCall("defaults")]  # ten seconds later
+    assert idle.poll() == [CommandCall("end_recordings"), CommandCall("defaults")]  # ten seconds later
     assert idle.poll() == []
     assert idle.poll() == []  # once is enough

@@ -39,8 +39,9 @@ def test_int8_begins_once_there_are_enough_frames() -> None:
     first = FirstFrames()
     build = build_from_model(model_of(Convolutions()), 1, first, precision="int8", calibration=None)
     explainer = Explainers(build, first)(ExplainRequest())
-    for frame in frames_of(blobs(FRAMES)):
+    for count, frame in enumerate(frames_of(blobs(FRAMES))):
         assert explainer.facts.precision != "int8"
+        assert f"int8 waits for 48 frames, 0.25 s apart, and has {count} so far" in explainer.facts.notes[-1]
         explainer.explain_frames([frame])
     assert explainer.facts.precision == "int8"
     assert explainer.facts.notes[-1].startswith("int8: maps correlate 0.99")

@@ -25,6 +25,7 @@ from stage_fakes import expect, explanation_of
 from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.explanations import Prediction, StabilizedFrame
 from streamcam.session.command_sources import CommandCall, KeyPress
+from streamcam.session.compositor import Compositor
 from streamcam.session.deletion import Deletion
 from streamcam.session.events import Event, OutputReady, ToggleFullScreen
 from streamcam.session.live import open_session
@@ -32,13 +33,14 @@ from streamcam.session.outputs import LiveFrame
 from streamcam.session.page.access import Access, is_own_host
 from streamcam.session.page.links import is_for_the_room, link_to, qr_code
 from streamcam.session.page.messages import Fallback, Offer, Request, parse_message
-from streamcam.session.page.page import Page
+from streamcam.session.page.page import Page, without_labels
 from streamcam.session.page.status import describe_state
 from streamcam.session.settings import LiveSettings, PageSettings
-from streamcam.session.state import ExplainRequest, LiveState, StreamState
+from streamcam.session.state import ActiveRecording, ExplainRequest, LiveState, StreamState
 from streamcam.sources import LentCamera
 
 KEY = "abcdefabcdef"
+PATH = Path("r.mp4")
 REQUEST = ExplainRequest("fake")
 STATE = LiveState((StreamState("/home/me/videos/cat.mp4"),), REQUEST, facts=facts_of(REQUEST))
 
@@ -128,6 +130,21 @@ def watching(browser: Browser) -> Iterator[Iterator[bytes]]:
     finally:
         answer.close()
         connection.close()
+
+
+def test_labels_stand_in_the_image_only_where_the_list_beside_it_says_less() -> None:
+    one = shown(size=(320, 240))
+    assert one.heat is not None
+    first = one.heat.heatmaps[2]
+    two = dataclasses.replace(one.heat, heatmaps={2: first, 5: first}, targets=one.heat.labels)
+    contrasts = []
+    for heat in (one.heat, two):
+        live_frame = dataclasses.replace(one, heat=heat)
+        assert describe_state(live_frame)["has_labels_beside"] == (heat is one.heat)
+        image = Compositor().compose_live(without_labels(live_frame))
+        corner = image.to_ndarray(format="gray").astype(np.int16)[:80, :160]
+        contrasts.append(int(np.ptp(corner)))
+    assert contrasts[0] < 20 < 100 < contrasts[1]  # white letters on a dark panel tell colors apart
 
 
 def test_who_comes_late_sees_the_image_that_is_there(page: Page) -> None:
@@ -239,6 +256,25 @@ def test_foreign_pages_get_no_state(page: Page) -> None:
         exchange(browser, origin="http://evil.example")
 
 
+def test_a_browser_that_is_gone_before_it_is_answered_is_no_error(
+    page: Page, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    browser = Browser(page)
+    browser.enter(KEY)
+    is_gone = threading.Event()
+
+    async def prepare(*_arguments: Any) -> None:
+        is_gone.set()
+        raise ConnectionResetError("Cannot write to closing transport")
+
+    monkeypatch.setattr(web.WebSocketResponse, "prepare", prepare)
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        browser.ask("/state", headers={"Origin": f"http://{browser.host}"})
+    assert is_gone.is_set()
+    assert browser.ask("/labels")[0] == 200
+    assert caplog.records == []
+
+
 def test_a_flood_of_commands_ends_the_connection(page: Page) -> None:
     page.write(shown())
     browser = Browser(page)
@@ -307,6 +343,19 @@ def test_what_is_left_without_the_heat_as_plain_values() -> None:
         "after": "<1 %",
         "age": "4 s",
     }
+
+
+def test_the_page_shows_that_a_stream_is_recorded_although_others_are_shown() -> None:
+    streams = (
+        StreamState("door", frame_time_s=70.0),
+        StreamState("yard", frame_time_s=70.0, recording=ActiveRecording(PATH, 61.0)),
+        StreamState("gate", frame_time_s=70.0, recording=ActiveRecording(PATH, 5.0)),
+    )
+    for large in (None, 0, 1):
+        state = dataclasses.replace(STATE, streams=streams, large=large)
+        assert describe_state(LiveFrame(live_frame(0), None, state))["recording"] == "1:05"
+    nobody = dataclasses.replace(STATE, streams=streams[:1])
+    assert describe_state(LiveFrame(live_frame(0), None, nobody))["recording"] is None
 
 
 def test_a_state_while_the_network_loads() -> None:

@@ -167,7 +167,13 @@ def test_a_kiosk_shows_the_image_and_the_predictions(links: dict[str, str]) -> N
         assert tab.locator("#controls").is_hidden()
         box = tab.locator("#predictions").bounding_box()
         assert box["y"] + box["height"] <= 720
+        assert tab.locator("#image").bounding_box()["width"] > 0.6 * 1280
+        label = tab.locator("#predictions li.explained .label")
+        assert label.evaluate("element => parseFloat(getComputedStyle(element).fontSize)") > 720 / 30
         assert complaints == []
+        tab.goto(links["control"].partition("#")[0] + "?kiosk#abcdefabcdeg")  # of another start
+        tab.locator("#waiting", has_text="This page needs its link").wait_for()
+        assert tab.locator("#attract").is_hidden()
 
 
 def test_a_kiosk_invites_while_no_camera_is_there() -> None:
@@ -193,7 +199,12 @@ def test_a_kiosk_invites_while_no_camera_is_there() -> None:
             source.put(jpeg.getvalue())
             tab.locator("#attract").wait_for(state="hidden")
             tab.locator("#attract").wait_for(timeout=PATIENCE_MS)  # two seconds without an image later
+            code = tab.locator("#attract-share img").bounding_box()
+            assert code["width"] > 720 / 2  # read from some steps away
             assert complaints == []
+            session.stop()
+            tab.locator("#invitation", has_text="The session has ended").wait_for()
+            assert tab.locator("#attract-share").is_hidden()
     finally:
         session.stop()
         thread.join(LIMIT_S)

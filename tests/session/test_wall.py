@@ -332,6 +332,30 @@ def test_a_key_stops_all_recordings_although_not_all_streams_are_recorded(tmp_pa
     assert [recording.written for recording in scene.run().recordings] == [1, 1, 1]
 
 
+def test_recordings_of_all_streams_that_somebody_began_end_with_one_command(tmp_path: Path) -> None:
+    named = tmp_path / "yard.mp4"
+    streams = [
+        Stream(ScriptedLiveSource(), "door", (Recordings(tmp_path, name="door"),)),
+        Stream(ScriptedLiveSource(), "yard", (Recordings(tmp_path, record=named, name="yard"),)),
+    ]
+
+    def recorded(scene: WallScene) -> list[bool]:
+        return [stream.recording is not None for stream in scene.session.state.streams]
+
+    scene = WallScene(
+        lambda scene: scene.go(0, 1),
+        shows({0: 0, 1: 0}),
+        press("n"),
+        press("r"),
+        lambda scene: recorded(scene) == [True, True],
+        press("N"),
+        lambda scene: scene.commands.append(CommandCall("end_recordings")) or True,
+        lambda scene: recorded(scene) == [False, True],
+        streams=streams,
+    )
+    assert {recording.path.name == "yard.mp4" for recording in scene.run().recordings} == {False, True}
+
+
 def test_statistics_have_a_line_for_each_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measurements, "_WRITTEN_EVERY_S", 0.0)
     path = tmp_path / "stats.jsonl"

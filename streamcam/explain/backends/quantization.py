@@ -72,7 +72,8 @@ class Fidelity:
         labels = f", and {self.changed} of {self.frames} labels change" if self.changed else ""
         return ModelError(
             f"int8 changes {model} too much: maps correlate {figure} with float32's, where "
-            f"{CORRELATION_BOUND} is asked for{labels}; use `precision='auto'`"
+            f"{CORRELATION_BOUND} is asked for{labels}; give `calibration` a video more like what is "
+            "explained, or use `precision='auto'`"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import sys
@@ -25,7 +26,7 @@ from streamcam.session.page.certificates import load_certificate
 from streamcam.session.page.ice import parse_ice_server
 from streamcam.session.page.links import is_for_the_room, link_to, qr_code, qr_image
 from streamcam.session.page.messages import Request
-from streamcam.session.page.status import describe_choices, describe_state
+from streamcam.session.page.status import describe_choices, describe_state, has_labels_beside
 from streamcam.session.settings import PageSettings
 from streamcam.sinks import BrowserEncoder, browser_codecs
 from streamcam.sources import LentCamera
@@ -210,7 +211,7 @@ class Page(Output):
     def _draw(self, live_frame: LiveFrame) -> None:
         """Draw and encode an image, once for all browsers of a kind; in a thread of its own."""
         now_s = time.monotonic()
-        image = self._compositor.compose_live(live_frame)
+        image = self._compositor.compose_live(without_labels(live_frame))
         scale = min(1.0, _LARGEST[0] / image.width, _LARGEST[1] / image.height)
         size = round(image.width * scale), round(image.height * scale)
         if self._server.jpeg_viewers or now_s - self._jpeg_s >= _UNSEEN_S:
@@ -246,6 +247,14 @@ class Page(Output):
         newest = self._newest
         if newest is not None and self._worker is not None:
             self._worker.put(newest)
+
+
+def without_labels(live_frame: LiveFrame) -> LiveFrame:
+    """Return a frame as the page draws it: without the labels that stand beside the image."""
+    if not has_labels_beside(live_frame):
+        return live_frame
+    overlay = dataclasses.replace(live_frame.state.view.overlay, labels=False)
+    return dataclasses.replace(live_frame, state=live_frame.state.with_view(overlay=overlay))
 
 
 def _has_browser() -> bool:

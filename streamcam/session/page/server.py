@@ -12,7 +12,7 @@ import json
 import logging
 import ssl
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -298,26 +298,38 @@ class PageServer:
         role = self.access.require(request)
         if len(self._sockets) >= 2 * _MOST_VIEWERS:
             raise web.HTTPServiceUnavailable(text="too many browsers are connected already")
-        async with self._socket_of(request, LARGEST_MESSAGE) as browser:
-            await self._exchange.serve(browser, role, self.shares.get(role))
-        return browser
+        share = self.shares.get(role)
+        return await self._talk(
+            request, LARGEST_MESSAGE, lambda browser: self._exchange.serve(browser, role, share)
+        )
 
     async def _borrow(self, request: web.Request) -> web.WebSocketResponse:
         """Take the images of a camera."""
-        if self.access.require(request) == "view" or self._lending is None:
+        lending = self._lending
+        if self.access.require(request) == "view" or lending is None:
             raise web.HTTPForbidden(text="this link lends no camera")
         tab = read_tab(request)
-        async with self._socket_of(request, LARGEST_IMAGE) as browser:
-            await self._lending.serve(browser, tab)
-        return browser
+        return await self._talk(request, LARGEST_IMAGE, lambda browser: lending.serve(browser, tab))
 
-    @contextlib.asynccontextmanager
-    async def _socket_of(self, request: web.Request, largest: int) -> AsyncIterator[web.WebSocketResponse]:
-        """Open a browser's WebSocket, which is closed where the server ends."""
+    async def _talk(
+        self,
+        request: web.Request,
+        largest: int,
+        serve: Callable[[web.WebSocketResponse], Awaitable[None]],
+    ) -> web.WebSocketResponse:
+        """Serve a browser by a WebSocket, which is closed where the server ends.
+
+        Args:
+            request: What opens it.
+            largest: Most bytes of a message.
+            serve: Talks with the browser until it goes.
+        """
         browser = web.WebSocketResponse(heartbeat=PINGS_S, max_msg_size=largest)
-        await browser.prepare(request)
-        self._sockets.add(browser)
         try:
-            yield browser
+            with contextlib.suppress(ConnectionError):  # it may be gone before it was answered
+                await browser.prepare(request)
+                self._sockets.add(browser)
+                await serve(browser)
         finally:
             self._sockets.discard(browser)
+        return browser

@@ -10,7 +10,7 @@ from streamcam.explanations import Prediction, StabilizedFrame
 from streamcam.overlay import COLORMAPS
 from streamcam.overlay.label_panel import format_percentage
 from streamcam.session.commands import COMMANDS, LIVE_LAYOUTS, SMOOTHINGS_S, layout_of
-from streamcam.session.hud import format_age, hud_of, statistics_rows
+from streamcam.session.hud import format_age, hud_of, length_of_recording, statistics_rows
 from streamcam.session.outputs import LiveFrame
 from streamcam.session.state import LiveState
 from streamcam.session.wall import CANVAS
@@ -35,6 +35,17 @@ def describe_choices() -> dict[str, Any]:
     }
 
 
+def has_labels_beside(live_frame: LiveFrame) -> bool:
+    """Return whether the list beside the image says all that labels in it would.
+
+    It does not say which stream or pane they are of, nor which color of several stands for which class.
+    """
+    heat = live_frame.heat
+    if live_frame.tiles or heat is None:
+        return not live_frame.tiles
+    return not heat.others and not heat.explanation.signed and len(heat.heatmaps) <= 1
+
+
 def describe_state(live_frame: LiveFrame) -> dict[str, Any]:
     """Return what the page shows beside the image."""
     state, tiles = live_frame.state, live_frame.tiles
@@ -47,7 +58,7 @@ def describe_state(live_frame: LiveFrame) -> dict[str, Any]:
         "tiles": _describe_tiles(live_frame),
         "is_wall": len(tiles) > 1,
         "lost": all(state.streams[index].notice is not None for index in state.shown),
-        "recording": hud.recording,
+        "recording": _longest_recording(state),
         "frozen": state.frozen,
         "deletion_shown": view.deletion_shown,
         "deletion": _describe_deletion(state),
@@ -63,6 +74,8 @@ def describe_state(live_frame: LiveFrame) -> dict[str, Any]:
         "colormap": view.overlay.colormap,
         "layout": layout_of(state),
         "opacity": view.overlay.alpha,
+        "label_size": view.overlay.label_size,
+        "has_labels_beside": has_labels_beside(live_frame),
         "smoothing_s": view.smoothing_s,
         "predictions": _describe_predictions(heat),
         "statistics": [list(row) for row in statistics_rows(state)],
@@ -97,6 +110,12 @@ def _describe_tiles(live_frame: LiveFrame) -> list[dict[str, Any]]:
         }
         for tile, place in zip(live_frame.tiles, places, strict=True)
     ]
+
+
+def _longest_recording(state: LiveState) -> str | None:
+    """Return the length of the longest recording of any stream, shown or not; None where there is none."""
+    lengths = [length for stream in state.streams if (length := length_of_recording(stream)) is not None]
+    return max(lengths, key=lambda length: (len(length), length), default=None)
 
 
 def _short(name: str) -> str:

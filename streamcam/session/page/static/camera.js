@@ -9,6 +9,9 @@ const TAKEN_OVER = 4000;
 const WAIT_MS = 1000;
 const PATIENCE_MS = 6000;
 
+/** @type {Record<string, Off>} what stands for errors of browsers; others mean that there is no camera */
+const FAULTS = { NotAllowedError: "denied", SecurityError: "insecure" };
+
 /** @typedef {"off" | "takenOver" | "denied" | "none" | "insecure"} Off */
 
 /** Return this tab's name, by which the session knows it when it comes again. */
@@ -16,6 +19,10 @@ function tabName() {
   const name = sessionStorage.getItem("tab") ?? crypto.randomUUID();
   sessionStorage.setItem("tab", name);
   return name;
+}
+
+async function listCameras() {
+  return (await navigator.mediaDevices.enumerateDevices()).filter((each) => each.kind === "videoinput");
 }
 
 /**
@@ -31,6 +38,7 @@ export class Camera {
     this.onPlace = onPlace;
     this.facing = "environment";
     this.isWanted = false;
+    this.hasOthers = false;
     /** @type {RTCConfiguration | null} of WebRTC; null where the session takes JPEGs only */
     this.configuration = null;
     this.video = document.createElement("video");
@@ -43,18 +51,45 @@ export class Camera {
 
   async start() {
     this.isWanted = true;
-    if (!navigator.mediaDevices) return this.end("insecure");
+    if (await this.open({ facingMode: this.facing })) this.connect();
+  }
+
+  /**
+   * Open a camera, in the place of one that is open.
+   * @param {MediaTrackConstraints} which
+   * @returns {Promise<boolean>} whether it is open, and still wanted
+   */
+  async open(which) {
+    this.close();
     try {
-      this.stream = await navigator.mediaDevices.getUserMedia({
-        audio: false,
-        video: { facingMode: this.facing, width: { ideal: 1280 }, height: { ideal: 720 } },
-      });
+      if (!navigator.mediaDevices) throw new DOMException("", "SecurityError");
+      const video = { ...which, width: { ideal: 1280 }, height: { ideal: 720 } };
+      this.stream = await navigator.mediaDevices.getUserMedia({ audio: false, video });
     } catch (error) {
-      return this.end(/** @type {Error} */ (error).name === "NotAllowedError" ? "denied" : "none");
+      this.end(FAULTS[/** @type {Error} */ (error).name] ?? "none");
+      return false;
     }
+    if (!this.isWanted) {
+      this.close(); // somebody changed their mind while the browser asked
+      return false;
+    }
+    // A call or another program may take the camera away: it is asked for again.
+    this.stream.getVideoTracks()[0].onended = () => this.isWanted && this.restart();
     this.video.srcObject = this.stream;
     await this.video.play();
-    this.connect();
+    this.hasOthers = (await listCameras()).length > 1;
+    return true;
+  }
+
+  async restart() {
+    this.stop();
+    await this.start();
+  }
+
+  /** Let go of the camera itself. */
+  close() {
+    this.stream?.getTracks().forEach((track) => track.stop());
+    this.stream = undefined;
   }
 
   connect() {
@@ -140,11 +175,20 @@ export class Camera {
     this.canvas.toBlob((blob) => blob && this.socket?.readyState === WebSocket.OPEN && this.socket.send(blob), "image/jpeg", QUALITY);
   }
 
-  /** Use the camera on the other side. */
+  /** Use the camera on the other side; where none says which side it looks to, the next one. */
   async flip() {
     this.facing = this.facing === "user" ? "environment" : "user";
+    const before = this.deviceId();
     this.stop();
-    await this.start();
+    this.isWanted = true;
+    if (!(await this.open({ facingMode: this.facing }))) return;
+    const cameras = (await listCameras()).map((each) => each.deviceId);
+    const next = cameras[(cameras.indexOf(before ?? "") + 1) % cameras.length];
+    if (this.deviceId() !== before || !next || (await this.open({ deviceId: { exact: next } }))) this.connect();
+  }
+
+  deviceId() {
+    return this.stream?.getVideoTracks()[0].getSettings().deviceId;
   }
 
   stop() {
@@ -158,7 +202,7 @@ export class Camera {
     const socket = this.socket;
     this.socket = undefined;
     socket?.close();
-    this.stream?.getTracks().forEach((track) => track.stop());
+    this.close();
     this.onPlace(null);
     this.onChange(state);
   }

@@ -2,6 +2,7 @@
 /** The page: what the session is, shown; what a person does, sent. */
 
 import { Film } from "./attract.js";
+import { Awake } from "./awake.js";
 import { Camera } from "./camera.js";
 import { connect } from "./connection.js";
 import { Controls } from "./controls.js";
@@ -23,6 +24,7 @@ let state = null;
 const controls = new Controls((command) => send(command));
 const history = new History(find("history"));
 const ownTile = new OwnTile();
+const awake = new Awake();
 const film = new Film(find("film"), find("film-caption"));
 
 /** @param {any} next */
@@ -32,11 +34,19 @@ function withoutHeat({ deletion_shown: isShown, is_wall: isWall, deletion }) {
   return [text("withoutHeat", deletion), deletion.age].filter(Boolean).join(" · ");
 }
 
-/** Show the film where there is nothing else to see in a kiosk. */
+
+/** @type {"gone" | "noKey" | null} why there is no connection to the session */
+let problem = null;
+let invitation = text("invite") ?? "";
+
+/** Show the film where there is nothing else to see in a kiosk, unless somebody has to do something. */
 function attract() {
   const isEmpty = state === null || state.lost || (find("image").hidden && find("video").hidden);
-  find("attract").hidden = !(isKiosk && isEmpty);
-  film.run(isKiosk && isEmpty);
+  const isShown = isKiosk && isEmpty && problem !== "noKey";
+  find("attract").hidden = !isShown;
+  find("invitation").textContent = problem ? text(problem) : invitation;
+  find("attract-share").hidden = problem !== null || !find("share-link").textContent;
+  film.run(isShown);
 }
 
 /** @param {any} next */
@@ -54,6 +64,8 @@ function showState(next) {
   const own = ownTile.show(state);
   const predictions = own?.predictions ?? (state.is_wall ? bestOfEach(state.tiles) : state.predictions);
   showPredictions(find("predictions"), predictions);
+  document.body.style.setProperty("--label-size", String(state.label_size));
+  document.body.classList.toggle("labelled", !state.has_labels_beside);
   if (!isKiosk) history.add(predictions);
   if (find("figures").open) showRows(find("statistics"), state.statistics);
   if (state.model) find("method-text").textContent = text("methodText", state) ?? "";
@@ -72,6 +84,7 @@ function begin({ choices, role, camera: lends, webrtc, share }) {
   images.start(webrtc);
   camera.configuration = webrtc;
   ownTile.isWanted = role === "camera";
+  problem = null;
   find("camera").hidden = !lends || isKiosk;
   if (share) showShare(share);
   if (role === "control" && !isKiosk) {
@@ -94,8 +107,8 @@ function showShare({ link, code, lends }) {
   }
   for (const line of document.querySelectorAll(".share-text")) line.textContent = words;
   find("share-link").textContent = link;
-  find("share").hidden = find("kiosk-share").hidden = find("attract-share").hidden = false;
-  find("invitation").textContent = text(lends ? "inviteCamera" : "invite") ?? "";
+  find("share").hidden = find("kiosk-share").hidden = false;
+  invitation = text(lends ? "inviteCamera" : "invite") ?? "";
 }
 
 const images = new Images(find("video"), find("image"), {
@@ -116,7 +129,8 @@ const onPlace = (/** @type {string | null} */ place) => {
 const camera = new Camera((state, transport) => {
   find("lend").setAttribute("aria-pressed", String(state === "on"));
   find("lend").textContent = text(state === "on" ? "stopLending" : "lend");
-  find("flip").hidden = state !== "on";
+  find("flip").hidden = state !== "on" || !camera.hasOthers;
+  awake.set(isKiosk || state === "on");
   const how = transport === "jpeg" && camera.configuration ? text("cameraJpeg") : "";
   find("camera-state").textContent = [text(`camera_${state}`), how].filter(Boolean).join(" ");
 }, onPlace);
@@ -129,8 +143,9 @@ for (const element of document.querySelectorAll("[data-text]")) {
   element.textContent = text(/** @type {HTMLElement} */ (element).dataset.text ?? "") ?? "";
 }
 find("waiting").textContent = text("connecting");
-find("invitation").textContent = text("invite");
 document.onfullscreenchange = () => document.body.classList.toggle("alone", !isKiosk && document.fullscreenElement !== null);
+awake.set(isKiosk);
+addEventListener("hashchange", () => location.reload()); // the link of another start, opened in this tab
 attract();
 send = await connect({
   onHello: begin,
@@ -142,5 +157,8 @@ send = await connect({
   onProblem: (name) => {
     images.stop();
     find("waiting").textContent = text(name);
+    problem = name;
+    document.body.classList.toggle("stopped", name === "noKey");
+    attract();
   },
 });

@@ -8,6 +8,7 @@
  * @param {Prediction[]} predictions
  */
 export function showPredictions(list, predictions) {
+  list.style.setProperty("--count", String(Math.max(3, predictions.length)));
   while (list.children.length > predictions.length) list.lastElementChild?.remove();
   predictions.forEach((prediction, index) => {
     const item = list.children[index] ?? list.appendChild(newItem());
