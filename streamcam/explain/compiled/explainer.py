@@ -266,6 +266,7 @@ class CompiledExplainer:
             record.target_layer,
             record.signed,
             record.model.answers_values,
+            knows_opposites=record.knows_opposites,
         )
 
     def _load_graphs(self, size: Size) -> CompiledGraphs | None:
