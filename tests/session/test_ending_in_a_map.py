@@ -35,7 +35,10 @@ class ManyPasses:
         self._is_cancelled = None
 
     def explain_frames(
-        self, frames: list[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()  # noqa: ARG002
+        self,
+        frames: list[Frame],
+        tracker: Tracker | None = None,
+        context: Sequence[Frame] = (),  # noqa: ARG002
     ) -> list[Explanation]:
         self.begun.set()
         expect(self.go_on)
