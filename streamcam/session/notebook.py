@@ -97,7 +97,7 @@ def page_for_notebook(settings: PageSettings) -> Page:
 
 
 def _jupyter_origins() -> Iterator[str]:
-    """Yield the origin of the Jupyter server that started this process, from the file that it writes."""
+    """Yield the origins of the Jupyter server that started this process, from the file that it writes."""
     try:
         paths = importlib.import_module("jupyter_core.paths")
     except ModuleNotFoundError:  # Jupyter's kernels bring it
@@ -107,3 +107,5 @@ def _jupyter_origins() -> Iterator[str]:
         parts = urlsplit(str(json.loads(file.read_text("utf-8")).get("url", "")))
         if parts.scheme in ("http", "https") and parts.netloc:
             yield f"{parts.scheme}://{parts.netloc}"
+            if parts.hostname == "localhost":  # Jupyter prints links by either name
+                yield f"{parts.scheme}://{parts.netloc.replace('localhost', '127.0.0.1')}"

@@ -33,8 +33,8 @@ def source() -> Iterator[ScriptedLiveSource]:
     scripted.end()
 
 
-def begin(source: ScriptedLiveSource, origin: str = JUPYTER) -> NotebookSession:
-    page = PageSettings(frame_origins=(origin,))
+def begin(source: ScriptedLiveSource, *origins: str) -> NotebookSession:
+    page = PageSettings(frame_origins=origins or (JUPYTER,))
     return streamcam.live(
         source,
         FakeExplainers(),  # type: ignore[arg-type]
@@ -94,7 +94,7 @@ def test_only_the_notebook_may_hold_the_page_in_a_frame(source: ScriptedLiveSour
 
 
 def test_a_browser_shows_it_in_the_notebook_only(source: ScriptedLiveSource) -> None:
-    shown = ""
+    shown, again = "", ScriptedLiveSource()
 
     class Notebook(http.server.BaseHTTPRequestHandler):
         def log_message(self, *_arguments: object) -> None:
@@ -121,6 +121,18 @@ def test_a_browser_shows_it_in_the_notebook_only(source: ScriptedLiveSource) -> 
                 assert any("frame-ancestors" in each for each in complaints), complaints
         finally:
             running.stop()
+        names = ("localhost", "127.0.0.1")
+        running = begin(again, *(f"http://{name}:{server.server_port}" for name in names))
+        try:
+            again.go()
+            for name in names:  # whichever link of Jupyter's was opened
+                shown = running._repr_html_()
+                with open_tab(chromium) as (tab, complaints):
+                    tab.goto(f"http://{name}:{server.server_port}/")
+                    tab.frame_locator("iframe").locator("#network", has_text="fake").wait_for()
+                    assert complaints == []
+        finally:
+            running.stop()
             server.shutdown()
             thread.join(LIMIT_S)
 
@@ -134,11 +146,18 @@ def test_what_ends_the_session_is_said(source: ScriptedLiveSource) -> None:
     assert running._repr_html_() == "<p>the &lt;camera&gt; was unplugged</p>"
 
 
+@pytest.mark.parametrize(
+    ("url", "origins"),
+    [
+        ("https://hub.example:9999/user/me/", "https://hub.example:9999"),
+        ("http://localhost:8888/", "http://localhost:8888 http://127.0.0.1:8888"),
+    ],
+)
 def test_the_server_that_shows_the_notebook_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: ScriptedLiveSource
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: ScriptedLiveSource, url: str, origins: str
 ) -> None:
-    for number, url in ((7, "https://hub.example:9999/user/me/"), (8, "http://localhost:8889/lab")):
-        (tmp_path / f"jpserver-{number}.json").write_text(json.dumps({"url": url}))
+    for number, server in ((7, url), (8, "http://localhost:8889/lab")):
+        (tmp_path / f"jpserver-{number}.json").write_text(json.dumps({"url": server}))
     paths = types.SimpleNamespace(jupyter_runtime_dir=lambda: str(tmp_path))
     monkeypatch.setitem(sys.modules, "jupyter_core", types.ModuleType("jupyter_core"))
     monkeypatch.setitem(sys.modules, "jupyter_core.paths", paths)
@@ -148,7 +167,7 @@ def test_the_server_that_shows_the_notebook_is_found(
         policy = ask(link_in(running), "/")[2]["Content-Security-Policy"]
     finally:
         running.stop()
-    assert policy.endswith("frame-ancestors https://hub.example:9999")
+    assert policy.endswith(f"frame-ancestors {origins}")
 
 
 def test_without_jupyter_its_address_has_to_be_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,32 @@ const LONGEST_WAIT_MS = 8000;
  * }} Hello what does not change; `camera` tells whether this browser may lend its camera
  */
 
+const OWN_NAMES = ["localhost", "127.0.0.1"];
+
+/**
+ * Call this computer as the notebook calls it that holds this page in a frame: browsers give cookies to frames
+ * of the same site only.
+ * @returns {boolean} whether the page is loaded again, by another name
+ */
+function isRenamed() {
+  const origin = location.ancestorOrigins?.[0] || document.referrer;
+  const name = window === window.top || !origin ? location.hostname : new URL(origin).hostname;
+  if (name === location.hostname || ![name, location.hostname].every((each) => OWN_NAMES.includes(each))) return false;
+  location.replace(`${location.protocol}//${name}:${location.port}${location.pathname}${location.search}${location.hash}`);
+  return true;
+}
+
+/**
+ * Put what somebody wrote behind the key, as ?kiosk, where it belongs.
+ * @returns {boolean} whether the page is loaded again
+ */
+function isReordered() {
+  const [key, query] = location.hash.slice(1).split("?");
+  if (query === undefined) return false;
+  location.replace(`${location.pathname}?${query}#${key}`);
+  return true;
+}
+
 /**
  * Exchange the key behind # for a cookie, and take it out of the address.
  * @returns {Promise<boolean>} whether the key was refused
@@ -69,6 +95,7 @@ export async function connect(listener) {
     };
   }
 
+  if (isRenamed() || isReordered()) return () => {};
   if (await present().catch(() => false)) listener.onProblem("noKey");
   else await open();
   return (message) => {
