@@ -36,8 +36,8 @@ class ManyPasses:
 
     def explain_frames(
         self,
-        frames: list[Frame],
-        tracker: Tracker | None = None,
+        frames: list[Frame],  # noqa: ARG002
+        tracker: Tracker | None = None,  # noqa: ARG002
         context: Sequence[Frame] = (),  # noqa: ARG002
     ) -> list[Explanation]:
         self.begun.set()
