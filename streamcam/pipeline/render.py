@@ -16,6 +16,7 @@ from streamcam.explanations import RenderedFrame, StabilizedFrame
 from streamcam.frames import SourceReport
 from streamcam.localization import Localizer
 from streamcam.media.stores import is_stored
+from streamcam.milestones import reach
 from streamcam.overlay import Overlay, PaneOverlay
 from streamcam.panes import Comparison
 from streamcam.pipeline.evidence_explainer import EvidenceExplainer
@@ -142,6 +143,7 @@ def plan_render(
         drawn = dataclasses.replace(info, width=width, height=height)
         panes = [] if comparison is None else comparison.file_names()
         sinks = open_outputs(output, settings, info, drawn, undo, panes)
+        reach("input and outputs are open")
         return RenderPlan(
             source,
             path := output_path(output),

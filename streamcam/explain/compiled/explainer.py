@@ -23,6 +23,7 @@ from streamcam.explain.ranking import rank_over_time
 from streamcam.explain.targets import Target, TargetRequest, check_targets, resolve_targets
 from streamcam.explanations import Explanation
 from streamcam.frames import FloatArray, Frame
+from streamcam.milestones import reach
 from streamcam.models.fitting import FrameFitter
 from streamcam.models.geometry import Size, fit_geometry
 from streamcam.sources.given_images import frames_of
@@ -250,6 +251,7 @@ class CompiledExplainer(DescribedExplainer):
 
     def _load_graphs(self, size: Size) -> CompiledGraphs | None:
         graphs = self._graphs_for(size)
+        reach("the network is compiled")
         if graphs is None:
             _logger.info("torch explains images of %dx%d", *size)
         else:
