@@ -161,7 +161,13 @@ class Explainer(BaseExplainer):
         self.notes += note_on_calls(layers, target_layer)
         self.target_layer = "+".join(layer.name for layer in layers)
         assembler = Assembler(
-            model.labels, self.targets, self.method, self.target_layer, signed, model.answers_values
+            model.labels,
+            self.targets,
+            self.method,
+            self.target_layer,
+            signed,
+            model.answers_values,
+            knows_opposites=METHODS[self.method].signed,
         )
         self._questions: Sequence[Question] = [Question(None, self.targets, assembler)]
         self._preprocessor = Preprocessor(model, self.fit, self.device, probe.memory_format)
@@ -251,16 +257,6 @@ class Explainer(BaseExplainer):
             "device": str(self.device),
             **self._preferred,  # what is used in the end follows from the images
             "torch": torch.__version__,
-        }
-
-    def describe(self) -> dict[str, Any]:
-        """Describe the network and the method for files that are made with them, as plain values."""
-        return {
-            "model": self.model.name,
-            "weights": self.model.weights,
-            "method": self.method,
-            "target_layer": self.target_layer or None,
-            "fit": self.fit,
         }
 
     def variant(self, **changes: Any) -> Explainer:

@@ -53,10 +53,11 @@ def load_model(
     Args:
         name: The default model's name, that of a torchvision classifier, ``detection:NAME``,
             ``segmentation:NAME`` or ``video:NAME`` for one of its detectors, segmenters or classifiers of
-            clips, ``timm:NAME``, ``clip:NAME`` for networks that compare images with texts, ``hf:FOLDER`` for
-            a folder of transformers, ``ultralytics:NAME`` for detectors of ultralytics, the path of a file
-            that holds a whole network (``net.onnx``, ``net.xml``, ``net.pt2``, ``net.pt``), or
-            ``package.module:factory`` for your own function that returns a `torch.nn.Module` or a `Model`.
+            clips, ``timm:NAME``, ``clip:NAME`` or ``clip:FOLDER`` for networks that compare images with
+            texts, ``hf:FOLDER`` for a folder of transformers, ``ultralytics:NAME`` for detectors of
+            ultralytics, the path of a file that holds a whole network (``net.onnx``, ``net.xml``,
+            ``net.pt2``, ``net.pt``), or ``package.module:factory`` for your own function that returns a
+            `torch.nn.Module` or a `Model`.
         weights: ``"default"`` for the published weights (a factory's network as it is made), ``"none"`` for
             an untrained network, the same every time, the name of other published weights, as
             ``"IMAGENET1K_V1"``, or the path of a ``.safetensors`` or PyTorch file, or of a folder of Hugging

@@ -21,6 +21,9 @@ EXPORTED_SUFFIX = ".explain"
 FOLDER_PREFIX = "hf:"
 """Prefix of folders of transformers."""
 
+_FOLDER_PREFIXES = ("timm:", "clip:")
+"""Prefixes of published networks, and of folders that the same libraries wrote."""
+
 _WEIGHTS_FILES = (".pth", ".pt", ".ckpt", ".bin", ".safetensors", ".tar")
 _NETWORK_FILES = (".onnx", ".xml", ".pt2", ".ts", ".jit", ".torchscript", EXPORTED_SUFFIX)
 _OTHER_FILES = {
@@ -91,10 +94,9 @@ def _check_published(name: str, prefix: str, own: str) -> None:
     names = CATALOGS[prefix].names()
     if not names:  # the library is not installed, as whoever loads it says
         return
-    if prefix == "timm:":  # which has weights of several names, and folders
-        if (own and Path(own).is_dir()) or is_timm_name(own.partition(".")[0]):
-            return
-    elif own in names:
+    if prefix in _FOLDER_PREFIXES and own and Path(own).is_dir():
+        return
+    if is_timm_name(own.partition(".")[0]) if prefix == "timm:" else own in names:
         return
     if meant := _alike(own, prefix):
         raise UnknownNameError(f"unknown model {name!r}; write it as {meant}")
@@ -132,8 +134,8 @@ def unknown_model(name: str) -> UnknownNameError:
         return UnknownNameError(f"unknown model {name!r}; write it as {meant}")
     if Path(name).is_dir():
         return UnknownNameError(
-            f"unknown model {name!r}; that is a folder: write {FOLDER_PREFIX}{name} if transformers wrote it "
-            f"and timm:{name} if timm did"
+            f"unknown model {name!r}; that is a folder: write {FOLDER_PREFIX}{name} if transformers wrote "
+            f"it, timm:{name} if timm did, and clip:{name} if open_clip did"
         )
     if _ON_HUB.fullmatch(name):
         return UnknownNameError(f"unknown model {name!r}; {_from_hub(name)}")

@@ -44,10 +44,11 @@ _HARMLESS: list[Any] = [
 _WRAPPER_PREFIXES = ("module.", "_orig_mod.")
 
 
-# What Hugging Face's libraries call the weights in a folder.
+# What Hugging Face's libraries and open_clip call the weights in a folder.
 _IN_FOLDERS = (
     *("model.safetensors", "model.safetensors.index.json"),
     *("pytorch_model.bin", "pytorch_model.bin.index.json"),
+    *("open_clip_model.safetensors", "open_clip_pytorch_model.bin"),
 )
 # How the name of a file ends that lists the files in which the tensors are.
 _INDEX = ".index.json"

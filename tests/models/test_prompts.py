@@ -20,7 +20,7 @@ from torch import nn
 import streamcam
 from streamcam import Explainer, LiveSettings, SourceSettings, load_model
 from streamcam.cli import run
-from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError
+from streamcam.errors import InvalidArgumentError, ModelError, SourceNotFoundError, UnknownNameError
 from streamcam.frames import Frame
 from streamcam.models.prompts import PromptModel
 from streamcam.overlay.label_panel import format_percentage
@@ -239,6 +239,27 @@ def test_convolutional_towers_are_explained_at_their_last_stage() -> None:
     assert explainer.target_layer == "layer4"
     (explanation,) = explainer.explain(IMAGE)
     assert next(iter(explanation.heatmaps.values())).shape == (7, 7)
+
+
+def test_a_folder_of_open_clip_holds_network_weights_and_normalization(tmp_path: Path) -> None:
+    folder = tmp_path / "toy"
+    folder.mkdir()
+    with pytest.raises(SourceNotFoundError, match=r"no open_clip_config\.json in .*; clip:FOLDER is a"):
+        load(f"clip:{folder}", DESK)
+    settings = {"mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]}
+    written = json.dumps({"model_cfg": TOY, "preprocess_cfg": settings})
+    (folder / "open_clip_config.json").write_text(written, "utf-8")
+    untrained = load(f"clip:{folder}", DESK)
+    assert (untrained.input.mean, untrained.input.std) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    with pytest.raises(SourceNotFoundError, match="no weights file"):
+        load_model(f"clip:{folder}", prompts=[DESK])
+    network = open_clip.create_model(f"local-dir:{folder}", load_weights=False)
+    with torch.no_grad():
+        network.visual.proj.fill_(0.25)
+    torch.save(network.state_dict(), folder / "open_clip_pytorch_model.bin")
+    model = load_model(f"clip:{folder}", prompts=[DESK])
+    assert torch.equal(model.module.get_parameter("proj"), network.visual.proj)
+    assert model.weights == str(folder)
 
 
 def test_what_cannot_be_is_refused_in_one_line(toy: str) -> None:

@@ -113,9 +113,10 @@ def test_a_model_without_a_name_is_no_folder() -> None:
 
 
 def test_a_folder_is_said_with_the_prefixes_for_it(tmp_path: Path) -> None:
-    with pytest.raises(UnknownNameError, match=f"a folder: write hf:{tmp_path} if .* and timm:{tmp_path}"):
+    with pytest.raises(UnknownNameError, match=f"a folder: write hf:{tmp_path} .* clip:{tmp_path} if open"):
         check_name(str(tmp_path))
-    check_name(f"hf:{tmp_path}")
+    for prefix in ("hf:", "timm:", "clip:"):
+        check_name(prefix + str(tmp_path))
     with pytest.raises(SourceNotFoundError, match="no folder 'google/vit'; if Hugging Face's hub has"):
         load_model("hf:google/vit")
     with pytest.raises(SourceNotFoundError, match="no folder 'nowhere'"):

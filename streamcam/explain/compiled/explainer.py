@@ -8,7 +8,7 @@ import functools
 import itertools
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,13 @@ from streamcam.explain.assembly import Assembler, BatchResult, note_emptiness
 from streamcam.explain.compiled.criteria import weights_of
 from streamcam.explain.compiled.graphs import CompiledGraphs
 from streamcam.explain.compiled.record import CompiledModel, Record
+from streamcam.explain.deletion import remove_hottest
+from streamcam.explain.description import DescribedExplainer
 from streamcam.explain.ranking import rank_over_time
 from streamcam.explain.targets import Target, TargetRequest, check_targets, resolve_targets
 from streamcam.explanations import Explanation
 from streamcam.frames import FloatArray, Frame
+from streamcam.milestones import reach
 from streamcam.models.fitting import FrameFitter
 from streamcam.models.geometry import Size, fit_geometry
 from streamcam.sources.given_images import frames_of
@@ -42,7 +45,7 @@ class _Classes:
     objects: None = None
 
 
-class CompiledExplainer:
+class CompiledExplainer(DescribedExplainer):
     """Computes class activation maps on OpenVINO alone. Use it in one thread at a time.
 
     Attributes:
@@ -158,16 +161,6 @@ class CompiledExplainer:
         other._in_torch = functools.cache(lambda: self._in_torch().beside())
         return other
 
-    def describe(self) -> dict[str, Any]:
-        """Describe the network and the method for files that are made with them, as plain values."""
-        return {
-            "model": self.model.name,
-            "weights": self.model.weights,
-            "method": self.method,
-            "target_layer": self.target_layer or None,
-            "fit": self.fit,
-        }
-
     def identity(self) -> dict[str, object]:
         """Return all that explanations depend on besides the images, as plain values."""
         return {
@@ -208,6 +201,16 @@ class CompiledExplainer:
             for start in range(0, len(waiting), self.batch_size):
                 explanations += self._explain_batch(waiting[start : start + self.batch_size], tracker)
         return explanations
+
+    def probabilities_without(self, frame: Frame, heatmap: FloatArray) -> FloatArray:
+        """Return the probabilities of a frame whose hottest part is removed; see `streamcam.Explainer`."""
+        _, graphs = self.graphs_for(frame.image.width, frame.image.height)
+        if graphs is None:
+            return self._in_torch().probabilities_without(frame, heatmap)
+        pixels = self._fitter.fit(frame, self._fitter.geometry(frame))
+        changed = remove_hottest(pixels, heatmap, self.model.mean)
+        probabilities: FloatArray = self.model.probabilities(graphs.run(changed[None]).scores)[0]
+        return probabilities
 
     def skip_frames(
         self, frames: Sequence[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()
@@ -255,10 +258,12 @@ class CompiledExplainer:
             record.target_layer,
             record.signed,
             record.model.answers_values,
+            knows_opposites=record.knows_opposites,
         )
 
     def _load_graphs(self, size: Size) -> CompiledGraphs | None:
         graphs = self._graphs_for(size)
+        reach("the network is compiled")
         if graphs is None:
             _logger.info("torch explains images of %dx%d", *size)
         else:

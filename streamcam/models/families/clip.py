@@ -1,17 +1,18 @@
-"""Networks that compare images with texts, as ``clip:NAME``, with open_clip and ``streamcam[clip]``."""
+"""Networks that compare images with texts, as ``clip:NAME`` or ``clip:FOLDER``, with ``streamcam[clip]``."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch import nn
 
-from streamcam.errors import ModelError, map_errors
+from streamcam.errors import ModelError, SourceNotFoundError, map_errors
 from streamcam.models.base import InputSpec, Model
 from streamcam.models.families.base import ModelFamily, ModelInfo
 from streamcam.models.hub import find_obstacle, quiet_downloads
@@ -20,15 +21,20 @@ from streamcam.models.prompts import build_prompt_model, check_request
 from streamcam.models.refusals import in_words
 from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest
 from streamcam.models.state_dicts import load_into
+from streamcam.models.weights import read_state_dict
 
 PREFIX = "clip:"
+
+_CONFIG = "open_clip_config.json"
+_IN_FOLDER = "local-dir:"
+"""Prefix of folders in open_clip."""
 
 
 def _load(request: ModelRequest) -> Model:
     open_clip = _import_open_clip()
-    name = request.name.removeprefix(PREFIX)
     check_name(request.name)
     check_request(request)
+    name = _name_for_open_clip(open_clip, request)
     network, origin = _build(open_clip, name, request)
     network.eval()
     tokenize = _tokenizer(open_clip, name, request)
@@ -61,11 +67,25 @@ def _import_open_clip() -> ModuleType:
     return module
 
 
+def _name_for_open_clip(open_clip: ModuleType, request: ModelRequest) -> str:
+    """Return what open_clip calls a network, or a folder that it wrote."""
+    name = request.name.removeprefix(PREFIX)
+    if name in open_clip.list_models() or not Path(name).is_dir():
+        return name
+    if not Path(name, _CONFIG).is_file():
+        raise SourceNotFoundError(
+            f"no {_CONFIG} in {name!r}; clip:FOLDER is a folder as open_clip writes it, and one of "
+            "transformers is hf:FOLDER"
+        )
+    return _IN_FOLDER + name
+
+
 def _build(open_clip: ModuleType, name: str, request: ModelRequest) -> tuple[Any, str]:
     """Build a network; return it with the origin of its weights."""
     tags = open_clip.list_pretrained_tags_by_model(name)
     tag = str(request.weights) if str(request.weights) in tags else None
-    if request.weights == DEFAULT_WEIGHTS:
+    in_folder = name.startswith(_IN_FOLDER)
+    if request.weights == DEFAULT_WEIGHTS and not in_folder:
         if not tags:
             raise ModelError(f"{request.name} has no published weights; give a file with `weights`")
         tag = tags[0]
@@ -75,8 +95,10 @@ def _build(open_clip: ModuleType, name: str, request: ModelRequest) -> tuple[Any
             network: nn.Module = open_clip.create_model(name, **untrained)
         if request.weights == NO_WEIGHTS:
             return network, NO_WEIGHTS
-        load_into(network, request.read_weights(), model=request.name, origin=str(request.weights_file))
-        return network, str(request.weights_file)
+        path = request.weights_file or Path(name.removeprefix(_IN_FOLDER))
+        tensors = read_state_dict(path, trust_pickle=request.trust_pickle)
+        load_into(network, tensors, model=request.name, origin=str(path))
+        return network, str(path)
 
     def failure(error: Exception) -> ModelError:
         reason = find_obstacle() or in_words(error)
