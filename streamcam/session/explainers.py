@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from streamcam.errors import StreamcamError
 from streamcam.explanations import Explanation
-from streamcam.frames import Frame
+from streamcam.frames import FloatArray, Frame
 from streamcam.panes import COMPARED_METHODS, Comparison
 from streamcam.pipeline.cancelling import cancelled_by
 from streamcam.session.calibration import FirstFrames
@@ -85,6 +85,10 @@ class SessionExplainer:
                 renewed = self.renew()
                 self.explainer, self.panes = renewed.explainer, renewed.panes
         return (self.panes or self.explainer).explain_frames(frames, tracker, context)
+
+    def probabilities_without(self, frame: Frame, heatmap: FloatArray) -> FloatArray:
+        """Return the probabilities of a frame without its hottest part; see `streamcam.Explainer`."""
+        return self.explainer.probabilities_without(frame, heatmap)
 
     @property
     def facts(self) -> ExplainerFacts:
