@@ -8,7 +8,7 @@ import functools
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from streamcam.explain.assembly import note_emptiness
 from streamcam.explain.batch import BatchRun
+from streamcam.explain.cancellation import IsCancelled
 from streamcam.explain.clip_runs import ClipRunner
 from streamcam.explain.concepts import SAMPLED_FRAMES, Concepts
 from streamcam.explain.deletion import remove_hottest
@@ -74,6 +75,7 @@ class BaseExplainer(DescribedExplainer):
     _clips: ClipRunner | None
     _concepts: Concepts | None
     _turn: threading.RLock
+    _is_cancelled: IsCancelled | None = None
 
     @property
     def backend(self) -> str:
@@ -154,9 +156,24 @@ class BaseExplainer(DescribedExplainer):
 
         Raises:
             ModelError: if the method cannot explain this network.
+            CancelledError: if it was cancelled meanwhile; see `cancelled_by`.
         """
-        with self._turn:
+        with self._turn, self.runner.map_maker.cancellation.asking(self._is_cancelled):
             return self._explain_in_turn(frames, tracker, context)
+
+    @contextlib.contextmanager
+    def cancelled_by(self, is_cancelled: IsCancelled) -> Iterator[None]:
+        """Let methods of many passes end between two of them, inside of the context.
+
+        Args:
+            is_cancelled: Returns whether nobody waits for explanations any more; called often, in the
+                explaining thread.
+        """
+        before, self._is_cancelled = self._is_cancelled, is_cancelled
+        try:
+            yield
+        finally:
+            self._is_cancelled = before
 
     def _explain_in_turn(
         self, frames: Sequence[Frame], tracker: Tracker | None, context: Sequence[Frame]

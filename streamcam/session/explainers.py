@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import logging
@@ -13,6 +14,7 @@ from streamcam.errors import StreamcamError
 from streamcam.explanations import Explanation
 from streamcam.frames import FloatArray, Frame
 from streamcam.panes import COMPARED_METHODS, Comparison
+from streamcam.pipeline.cancelling import cancelled_by
 from streamcam.session.calibration import FirstFrames
 from streamcam.session.state import ExplainerFacts, ExplainRequest
 
@@ -67,6 +69,10 @@ class SessionExplainer:
     def clip_s(self) -> float:
         """Length of the network's clips in seconds; 0 if it takes single images."""
         return self.explainer.clip_s
+
+    def cancelled_by(self, is_cancelled: Callable[[], bool]) -> contextlib.AbstractContextManager[None]:
+        """As for `streamcam.Explainer`."""
+        return cancelled_by(self.panes or self.explainer, is_cancelled)
 
     def explain_frames(
         self, frames: list[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()

@@ -179,11 +179,6 @@ class LiveState:
         """Whether outputs get audio: that of a single stream."""
         return len(self.streams) == 1 and self.streams[0].has_audio
 
-    @property
-    def silence_s(self) -> float:
-        """Seconds since the last frame of any stream arrived."""
-        return self.now_s - max(stream.frame_at_s for stream in self.streams)
-
     def silence_of(self, stream: StreamState) -> float:
         """Return the seconds since the last frame of a stream arrived."""
         return self.now_s - stream.frame_at_s

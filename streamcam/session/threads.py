@@ -9,11 +9,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from streamcam.errors import InvalidArgumentError, StreamcamError
+from streamcam.errors import CancelledError, InvalidArgumentError, StreamcamError
 from streamcam.explanations import Explanation
 from streamcam.frames import FloatArray, Frame
 from streamcam.milestones import reach
 from streamcam.pipeline.batches import FrameExplainer
+from streamcam.pipeline.cancelling import cancelled_by
 from streamcam.pipeline.channel import Channel, ChannelClosedError
 from streamcam.pipeline.workers import Worker
 from streamcam.session.batches import LiveBatches
@@ -105,6 +106,7 @@ class LiveThreads:
             StreamReader(source, stream, self.frames, self._to_explain, self.ended, is_only=count == 1)
             for stream, source in enumerate(sources)
         ]
+        self._is_ending = False
         self._explainer = Worker("explainer", self._explain, on_error=self.frames.fail)
 
     def start(self) -> None:
@@ -128,6 +130,7 @@ class LiveThreads:
 
     def stop(self) -> None:
         """Let all threads end soon; does not wait."""
+        self._is_ending = True
         for reader in self.readers:
             reader.source.stop()
         closed = ChannelClosedError("the session has ended")
@@ -158,9 +161,12 @@ class LiveThreads:
                     current = self._load(request)
                     batches.switch(current)
                 befores = [self.readers[stream].take_recent(frame) for stream, frame in frames]
-                explained = batches.explain(frames, befores[0] if len(befores) == 1 else ())
+                with cancelled_by(current, lambda: self._is_ending):
+                    explained = batches.explain(frames, befores[0] if len(befores) == 1 else ())
                 facts = current.facts
                 answers = [Explained(frame, each, facts, stream) for stream, frame, each in explained]
+            except CancelledError:
+                return
             except Exception as error:
                 if isinstance(error, ChannelClosedError) or (current is proven and request is None):
                     raise
