@@ -7,8 +7,13 @@ each worker bound to one core of its own; this machine reads, draws and encodes 
 Both counts of workers are measured in turn, as often as asked for; printed are the seconds of explaining
 (from the first frames on), the ratio of each pair, and whether the sidecars are the same.
 
+With --draw it is measured instead how much work is left for the machine that started the render, in time of
+its processors, when one worker explains, and when one draws and encodes, too (as with --resume): more workers
+make renders faster until that work takes all of the time.
+
     python benchmarks/cluster.py [--rounds 3] [--seconds 60] [--frame-ms 100] [--part-seconds 10]
     python benchmarks/cluster.py --model resnet50 --rounds 3
+    python benchmarks/cluster.py --draw --size 1280x720 --seconds 20 --frame-ms 0
 """
 
 from __future__ import annotations
@@ -31,19 +36,18 @@ import numpy as np
 
 import streamcam
 
-SIZE = (320, 180)
 RATE = 25
 
 
-def make_video(path: Path, seconds: float) -> Path:
+def make_video(path: Path, seconds: float, size: tuple[int, int]) -> Path:
     """Make soft colors that move, with a cut every seven seconds."""
     with av.open(str(path), "w") as video:
         stream = video.add_stream("libx264", rate=Fraction(RATE), options={"preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         for index in range(round(seconds * RATE)):
             cells = np.random.default_rng(index // (7 * RATE)).integers(0, 256, (9, 16, 3), np.uint8)
             small = av.VideoFrame.from_ndarray(np.roll(cells, index // 8, axis=1), "rgb24")
-            video.mux(stream.encode(small.reformat(*SIZE, "yuv420p")))
+            video.mux(stream.encode(small.reformat(*size, "yuv420p")))
         video.mux(stream.encode(None))
     return path
 
@@ -76,12 +80,21 @@ def make_explainer(model: str | None, frame_s: float, cores: str) -> Any:
     return explainer
 
 
-def measure(video: Path, folder: Path, workers: int, given: argparse.Namespace) -> tuple[float, bytes]:
-    """Render with some workers; return the seconds from the first frames on, and the sidecar."""
+def measure(
+    video: Path, folder: Path, workers: int, given: argparse.Namespace, *, draw: bool = False
+) -> tuple[float, float, bytes]:
+    """Render with some workers, which may draw, too.
+
+    Returns:
+        The seconds from the first frames on, those of this process on processors, and the sidecar.
+    """
     cores = folder / "cores"
     cores.write_text("0")
     settings = streamcam.RenderSettings(
-        sidecar=folder / "maps.jsonl", overwrite=True, temporal=streamcam.TemporalSettings(mode="none")
+        sidecar=folder / "maps.jsonl",
+        overwrite=True,
+        resume=draw,
+        temporal=streamcam.TemporalSettings(mode="none"),
     )
     make = functools.partial(make_explainer, given.model, given.frame_ms / 1000, str(cores))
     cluster = streamcam.RayCluster(part_s=given.part_seconds)
@@ -89,12 +102,25 @@ def measure(video: Path, folder: Path, workers: int, given: argparse.Namespace) 
         streamcam.plan_render(video, folder / "heat.mp4", settings) as plan,
         cluster.open_parts(plan, make, workers) as explainer,
     ):
-        began_s = time.monotonic()
+        began_s, worked_s = time.monotonic(), time.process_time()
         result = plan.run(explainer)
-        taken_s = time.monotonic() - began_s
+        taken_s, worked_s = time.monotonic() - began_s, time.process_time() - worked_s
     for note in result.notes:
         print(f"  note: {note}")
-    return taken_s, (folder / "maps.jsonl").read_bytes()
+    return taken_s, worked_s, (folder / "maps.jsonl").read_bytes()
+
+
+def compare_drawing(video: Path, folder: Path, given: argparse.Namespace) -> float:
+    """Print how much this process works when it draws, and when a worker does; return the ratio."""
+    frames = given.seconds * RATE
+    _, here_s, alone = measure(video, folder, 1, given)
+    _, left_s, shared = measure(video, folder, 1, given, draw=True)
+    same = "the same" if alone == shared else "DIFFERENT"
+    print(
+        f"drawing here {1000 * here_s / frames:.1f} ms of processors a frame, drawing there "
+        f"{1000 * left_s / frames:.1f} ms: {here_s / left_s:.2f} times less; sidecars are {same}"
+    )
+    return here_s / left_s
 
 
 def main() -> None:
@@ -105,6 +131,8 @@ def main() -> None:
     parser.add_argument("--frame-ms", type=float, default=100)
     parser.add_argument("--part-seconds", type=float, default=10)
     parser.add_argument("--model")
+    parser.add_argument("--size", default="320x180")
+    parser.add_argument("--draw", action="store_true")
     given = parser.parse_args()
     print(f"python {' '.join(sys.argv)}")
     machine = platform.processor() or platform.machine()
@@ -112,10 +140,14 @@ def main() -> None:
     ratios = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        video = make_video(folder / "video.mp4", given.seconds)
+        width, height = map(int, given.size.split("x"))
+        video = make_video(folder / "video.mp4", given.seconds, (width, height))
         for _ in range(given.rounds):
-            one_s, alone = measure(video, folder, 1, given)
-            two_s, shared = measure(video, folder, 2, given)
+            if given.draw:
+                ratios.append(compare_drawing(video, folder, given))
+                continue
+            one_s, _, alone = measure(video, folder, 1, given)
+            two_s, _, shared = measure(video, folder, 2, given)
             ratios.append(one_s / two_s)
             same = "the same" if alone == shared else "DIFFERENT"
             print(f"one worker {one_s:.1f} s, two {two_s:.1f} s: {ratios[-1]:.2f} times; sidecars are {same}")

@@ -21,7 +21,7 @@ def peak_gflops(precision: str) -> float:
     Args:
         precision: A name in `streamcam.explain.devices.PRECISIONS` that needs no quantized graph.
     """
-    from streamcam.explain.backends.backbone import compile_request
+    from streamcam.explain.backends.requests import compile_request
     from streamcam.explain.cores import available_cores
     from streamcam.models.openvino_runtime import load_openvino
 

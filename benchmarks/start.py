@@ -1,10 +1,11 @@
 """Measure the start: the time and memory of a short render, with and without what was compiled before.
 
-    python benchmarks/start.py [--video VIDEO] [--frames 5] [--runs 5]
+    python benchmarks/start.py [--video VIDEO] [--frames 5] [--runs 5] [--against CHECKOUT]
 
 Both render the first frames of a video with the default model. "compiled" is the command, whose explanation
-is in the cache; "torch" does the same through `streamcam.Explainer`, whose network is in the cache too. The
-runs alternate, each in a process of its own. Linux and macOS only.
+is in the cache; "torch" does the same through `streamcam.Explainer`, whose network is in the cache too;
+"before" is the command of another checkout. The runs alternate, each in a process of its own. Linux and macOS
+only.
 """
 
 from __future__ import annotations
@@ -28,10 +29,22 @@ streamcam.render(sys.argv[1], sys.argv[2], streamcam.Explainer(), settings=setti
 """
 
 
-def measure(command: list[str]) -> tuple[float, float, float]:
+def environment(folder: Path, checkout: Path | None = None) -> dict[str, str]:
+    """Return the environment of a command, with bytecode that is kept, as that of what is installed is.
+
+    Args:
+        folder: Where bytecode is kept.
+        checkout: Another checkout of this project to run; None for this one.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    root = Path(__file__).resolve().parents[1] if checkout is None else checkout.resolve()
+    return {**kept, "PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "PYTHONPATH": str(root)}
+
+
+def measure(command: list[str], environment: dict[str, str], folder: Path) -> tuple[float, float, float]:
     """Run a command: seconds, seconds of processor time, and megabytes at most."""
     began_s = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment, cwd=folder)
     _, status, used = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{' '.join(command)} failed")
@@ -65,6 +78,7 @@ def main() -> None:
     parser.add_argument("--video", type=Path, default=Path(__file__).parents[1] / "media" / "sample.mp4")
     parser.add_argument("--frames", type=int, default=5)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="another checkout of this project")
     settings = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         video, output = cut(settings.video, settings.frames, Path(folder)), str(Path(folder) / "out.mp4")
@@ -81,24 +95,32 @@ def main() -> None:
             ],
             "torch": [sys.executable, "-c", IN_TORCH, str(video), output],
         }
-        for command in commands.values():
-            measure(command)  # fills the cache
+        if settings.against is not None:
+            commands["before"] = commands["compiled"]
+        where = {name: environment(Path(folder)) for name in commands}
+        where["before"] = environment(Path(folder), settings.against)
+
+        def run(name: str) -> tuple[float, float, float]:
+            return measure(commands[name], where[name], Path(folder))
+
+        for name in commands:
+            run(name)  # fills the caches
         load = os.getloadavg()[0]
         runs: dict[str, list[tuple[float, float, float]]] = {name: [] for name in commands}
         for _ in range(settings.runs):
-            for name, command in commands.items():
-                runs[name].append(measure(command))
+            for name in commands:
+                runs[name].append(run(name))
     print(f"Machine: {platform.machine()}, {os.cpu_count()} cores, load before {load:.1f}")
     print(f"Command: python benchmarks/start.py --frames {settings.frames} --runs {settings.runs}\n")
     print("| | seconds | processor seconds | MB |\n| --- | --- | --- | --- |")
     for name, measured in runs.items():
         cells = [spread(values) for values in zip(*measured, strict=True)]
         print(f"| {name} | {' | '.join(cells)} |")
-    for label, column in (("seconds", 0), ("processor seconds", 1), ("MB", 2)):
-        pairs = zip(runs["torch"], runs["compiled"], strict=True)
-        print(
-            f"\n{label}, torch over compiled: {spread([one[column] / other[column] for one, other in pairs])}"
-        )
+    for other in [name for name in runs if name != "compiled"]:
+        for label, column in (("seconds", 0), ("processor seconds", 1), ("MB", 2)):
+            pairs = zip(runs[other], runs["compiled"], strict=True)
+            ratios = [one[column] / ours[column] for one, ours in pairs]
+            print(f"\n{label}, {other} over compiled: {spread(ratios)}")
 
 
 def spread(values: Sequence[float]) -> str:

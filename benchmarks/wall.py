@@ -1,13 +1,18 @@
 """Measure how evenly the streams of a wall are explained, and whether their heat stays as fresh as it is.
 
 Videos of 360p are made and played at 15 frames per second, several in one session of the default network.
-Every wall is composed as for a window and shown nowhere. Printed are, for each number of streams,
-explanations a second of each, the spread between streams, the age of the heat and the memory of the session
-in the first and the last third of the time; and the ratio of all explanations to those of a single stream
-within the run. With --failing there is one more stream in each session, from a server that breaks off every 5
-seconds; it is left out of the figures.
+Every wall is composed as for a window and shown nowhere. Printed are, for each number of streams, how often
+each stream was explained and shown, a row for each minute with the age of the heat and the memory, and how
+much both change from the first minute to the last; and the ratio of all explanations to those of a single
+stream within the run. With --failing there is one more stream in each session, from a server that breaks off
+every 5 seconds; it is left out of the figures, except for how often it came again.
 
     python benchmarks/wall.py [--streams 1 4] [--minutes 2] [--fps 15] [--model NAME] [--failing]
+
+Four and sixteen streams beside one that fails, each in eleven minutes:
+
+    python benchmarks/wall.py --streams 4 --minutes 10 --failing
+    python benchmarks/wall.py --streams 16 --minutes 10 --failing
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ import argparse
 import contextlib
 import http.server
 import json
+import math
 import os
 import platform
 import statistics
@@ -64,7 +70,9 @@ def make_video(path: Path, number: int, fps: int) -> Path:
     """Make ten seconds of soft colors that move."""
     cells = np.random.default_rng(number).integers(0, 256, (9, 16, 3), np.uint8)
     with av.open(str(path), "w") as video:
-        stream = video.add_stream("libx264", rate=Fraction(fps), options={"preset": "ultrafast"})
+        stream = video.add_stream(
+            "libx264", rate=Fraction(fps), options={"preset": "ultrafast", "g": str(fps)}
+        )
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
         for index in range(10 * fps):
             small = av.VideoFrame.from_ndarray(np.roll(cells, index // 4, axis=1), "rgb24")
@@ -127,30 +135,46 @@ def report(
 ) -> float:
     """Print what was measured; return all explanations a second."""
     explained: dict[str, int] = defaultdict(int)
+    shown: dict[str, int] = defaultdict(int)
     for line in lines:
         explained[line["stream"]] += line["explained"]
+        shown[line["stream"]] += line["shown"]
     rates = [each / seconds for each in explained.values()]
-    print(f"{count} streams: explained a second {', '.join(f'{rate:.2f}' for rate in rates)}", end="")
-    print(f"; the least {min(rates) / max(max(rates), 1e-9):.0%} of the most")
-    parts = (0, seconds / 3), (2 * seconds / 3, seconds)
-    thirds = [
-        [line["heat_age_ms"]["median"] for line in lines if begin <= line["time_s"] - _LOADING_S < end]
-        for begin, end in parts
-    ]
-    first, last = ([age for age in ages if age is not None] for ages in thirds)
-    if first and last:
-        print(f"  age of heat: first third {describe(first)}, last third {describe(last)}")
-    used = [[mb for at_s, mb in memory if begin <= at_s - _LOADING_S < end] for begin, end in parts]
-    if all(used):
-        before, after = map(statistics.median, used)
-        print(f"  memory: first third {before:.0f} MB, last third {after:.0f} MB")
+    print(
+        f"\n{count} streams: each explained {describe(rates)} times a second, the least {min(rates):.2f}, ",
+        end="",
+    )
+    print(f"the most {max(rates):.2f}: {min(rates) / max(max(rates), 1e-9):.0%} of it; ", end="")
+    print(f"shown {describe([each / seconds for each in shown.values()])} times\n")
+    print("| minute | age of heat, ms: median (quartiles) | the stalest stream's median | memory, MB |")
+    print("| ---: | ---: | ---: | ---: |")
+    table = []
+    for minute in range(max(1, math.ceil(seconds / 60))):
+        begin, end = 60 * minute, min(60 * (minute + 1), seconds)
+        ages: dict[str, list[float]] = defaultdict(list)
+        for line in lines:
+            age = line["heat_age_ms"]["median"]
+            if begin <= line["time_s"] - _LOADING_S < end and age is not None:
+                ages[line["stream"]].append(age)
+        used = [mb for at_s, mb in memory if begin <= at_s - _LOADING_S < end]
+        if not ages or not used:
+            continue
+        every = [age for each in ages.values() for age in each]
+        table.append((statistics.median(every), statistics.median(used)))
+        stalest = max(map(statistics.median, ages.values()))
+        print(f"| {minute + 1} | {describe(every, 0)} | {stalest:.0f} | {table[-1][1]:.0f} |")
+    if len(table) > 1:
+        (age, mb), (last_age, last_mb) = table[0], table[-1]
+        print(f"\nfirst minute to last: age {last_age / age - 1:+.0%}, memory {last_mb - mb:+.0f} MB")
     return sum(rates)
 
 
-def describe(ages_ms: list[float]) -> str:
+def describe(values: list[float], digits: int = 2) -> str:
     """Write median and quartiles."""
-    low, middle, high = statistics.quantiles(ages_ms, n=4)
-    return f"{middle:.0f} ms ({low:.0f} to {high:.0f})"
+    if len(values) < 2:
+        return f"{values[0]:.{digits}f}"
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def main() -> None:
@@ -179,8 +203,12 @@ def main() -> None:
                     broken = make_video(folder / "broken.ts", count, given.fps)
                     beside = [stack.enter_context(failing_server(broken))]
                 lines, memory = measure([*videos[:count], *beside], seconds, given.model, folder)
+            broken_lines = [line for line in lines if "broken" in line["stream"]]
             lines = [line for line in lines if "broken" not in line["stream"]]
             totals[count] = report(count, lines, memory, seconds)
+            if broken_lines:
+                again = broken_lines[-1]["reconnections"] - broken_lines[0]["reconnections"]
+                print(f"the stream that fails came again {again} times")
     if totals.get(1):
         for count, total in totals.items():
             print(f"{count} streams: {total / totals[1]:.2f} times the explanations of one")

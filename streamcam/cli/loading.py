@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from streamcam.cli.progress import ProgressLine, showing_activities
+from streamcam.milestones import reach
 
 if TYPE_CHECKING:
     from streamcam.explain import Explainer
@@ -158,6 +159,7 @@ def load_explainer(
     method = chosen_method(explainer["method"])
     with _showing(line):
         loaded = load(model, {**explainer, "method": method})
+    reach("the explainer is loaded")
     if method != explainer["method"]:
         chosen_method(explainer["method"], loaded.describe()["model"])
         line.print_above(f"note: {explainer['method'].partition(':')[2]} recommends {method}")

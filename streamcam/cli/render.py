@@ -67,8 +67,8 @@ if TYPE_CHECKING:
     flag_value="local",
     metavar="[ADDRESS]",
     help="Render on the machines of a Ray cluster that share disks, several inputs at a time or parts of "
-    "one: host:6379, ray://host:10001, auto for the one that this machine belongs to; local, or no address, "
-    "starts one here.",
+    "one, which are drawn and encoded there, too, with --resume: host:6379, ray://host:10001, auto for the "
+    "one that this machine belongs to; local, or no address, starts one here.",
 )
 @option(
     "--part-seconds",
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     type=NUMBER,
     default_of="RayCluster",
     metavar="SECONDS",
-    help="With --ray and one video: how long the parts are that each worker explains.",
+    help="With --ray and one video: how long the parts are that each worker takes.",
 )
 @option(
     "--resume",

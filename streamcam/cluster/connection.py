@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
+import math
 import os
 import re
 import socket
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 from streamcam.errors import ClusterError, InvalidArgumentError, map_errors
 
@@ -19,6 +21,9 @@ AUTO = "auto"
 """The address of the cluster that this machine belongs to."""
 
 _REACHED_WITHIN_S = 5.0
+
+_CPUS_PER_DRAWING = 4
+"""One thread draws, others decode and encode."""
 
 
 def load_ray() -> Any:
@@ -87,15 +92,71 @@ def _check_reachable(address: str) -> None:
         socket.create_connection((parts[1], int(parts[2])), timeout=_REACHED_WITHIN_S).close()
 
 
-def list_places(ray: Any) -> list[tuple[str, bool]]:
-    """List where workers run: the machine of each, and whether it gets a GPU."""
-    places: list[tuple[str, bool]] = []
-    for node in ray.nodes():
-        resources = node["Resources"]
-        if node["Alive"] and resources.get("CPU", 0) >= 1:
-            gpus = int(resources.get("GPU", 0))
-            places += [(node["NodeID"], gpus > 0)] * max(1, gpus)
-    return places
+@dataclasses.dataclass(frozen=True, slots=True)
+class Place:
+    """Where a worker runs."""
+
+    node: str
+    """Its machine."""
+    gpu_share: float
+    """How much it gets of a GPU, from 0 to 1."""
+
+
+def list_places(ray: Any, jobs: int | Literal["auto"]) -> list[Place]:
+    """List where workers run, so that Ray finds a processor for each, and a share of a GPU if any.
+
+    Args:
+        ray: The library, connected.
+        jobs: How many workers there are; "auto" for one on each GPU, and one on each machine without any.
+
+    Returns:
+        A place for each; none if no machine has a processor.
+
+    Raises:
+        InvalidArgumentError: if there are fewer processors than workers.
+    """
+    machines = {
+        node["NodeID"]: (int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)))
+        for node in ray.nodes()
+        if node["Alive"] and node["Resources"].get("CPU", 0) >= 1
+    }
+    counts = {node: min(cpus, max(1, gpus)) for node, (cpus, gpus) in machines.items()}
+    if jobs != "auto" and machines:
+        processors = sum(cpus for cpus, _ in machines.values())
+        if jobs > processors:
+            raise InvalidArgumentError(
+                f"`jobs` {jobs} is more than the {processors} processors of the cluster, and each worker "
+                f"takes one; give {processors} at most"
+            )
+        counts = _share_out(jobs, counts, machines)
+    return [
+        Place(node, 1 / math.ceil(count / machines[node][1]) if machines[node][1] else 0)
+        for node, count in counts.items()
+        for _ in range(count)
+    ]
+
+
+def _share_out(
+    jobs: int, suited: Mapping[str, int], machines: Mapping[str, tuple[int, int]]
+) -> dict[str, int]:
+    """Return how many workers each machine gets, in proportion to how many suit it."""
+    counts = dict.fromkeys(suited, 0)
+    for _ in range(jobs):
+        free = [node for node, count in counts.items() if count < machines[node][0]]
+        counts[min(free, key=lambda node: (counts[node] + 1) / suited[node])] += 1
+    return counts
+
+
+def list_drawing_places(ray: Any, chosen: Sequence[str]) -> list[str]:
+    """List the machine of each worker that draws and encodes: one for every four processors.
+
+    Args:
+        ray: The library, connected.
+        chosen: The machines that are used.
+    """
+    cpus = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]}
+    counts = {node: max(1, cpus.get(node, 0) // _CPUS_PER_DRAWING) for node in chosen}
+    return [node for node, count in counts.items() for _ in range(count)]
 
 
 def first_line(error: BaseException) -> str:

@@ -13,15 +13,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from streamcam.cluster.connection import LOCAL, connected, list_places, load_ray
-from streamcam.cluster.ray_parts import RayPartPool
 from streamcam.cluster.ray_renderer import RayRenderer
+from streamcam.cluster.ray_video import RayPartRenderer, check_location, open_video
 from streamcam.cluster.ray_worker import RayWorker, agreed_identity
 from streamcam.errors import ClusterError, InvalidArgumentError
 from streamcam.pipeline.file_renderers import RendererPool, check_jobs
 from streamcam.pipeline.parts.explainer import PartedExplainer
-from streamcam.pipeline.parts.plan import PART_S, PartedVideo, VideoPart, plan_parts
-from streamcam.sources import FrameTimes, read_frame_times
-from streamcam.sources.fetched import is_standard_input
+from streamcam.pipeline.parts.plan import PART_S
 
 if TYPE_CHECKING:
     from streamcam.pipeline.explainers import NetworkExplainer
@@ -40,7 +38,8 @@ class RayCluster:
     """``"local"`` starts one on this machine, which ends with the render; ``"auto"`` is the one that this
     machine belongs to; else ``"host:6379"`` or ``"ray://host:10001"``."""
     part_s: float = PART_S
-    """How long the parts of a single video are, in seconds, each of which one worker explains."""
+    """How long the parts of a single video are, in seconds, each of which one worker explains; one draws and
+    encodes it where the render can be resumed."""
 
     def __post_init__(self) -> None:
         if not 0 < self.part_s < math.inf:
@@ -65,7 +64,9 @@ class RayCluster:
         """
         with self._workers(make_explainer, jobs) as (ray, workers):
             reports = [worker.wait_until_loaded() for worker in workers]
-            yield RendererPool([RayRenderer(ray, worker) for worker in workers], agreed_identity(reports))
+            renderers = [RayRenderer(ray, worker) for worker in workers]
+            for_long = RayPartRenderer(ray, workers, self.part_s)
+            yield RendererPool(renderers, agreed_identity(reports), for_long)
 
     @contextlib.contextmanager
     def open_parts(
@@ -90,27 +91,11 @@ class RayCluster:
             ClusterError: as `open` does.
             InvalidArgumentError: also if the video is none that the workers can read.
         """
-        video = _video_of(plan)
+        check_location(plan)
         with self._workers(make_explainer, jobs) as (ray, workers):
-            reports = [worker.wait_until_loaded() for worker in workers]
-            agreed_identity(reports)
-            pool = RayPartPool(ray, workers, video, plan.stop_flag.is_set, on_activity)
-            network = pool.begin()
-            times = _times_of(plan)
-            count = len(times.pts) if times is not None else plan.info.frame_count or 1
-            pool.frames = count
-            parts = [VideoPart(0, None, 0)]
-            if not network.clip_s:  # clips go over the edges of parts
-                rate = float(plan.info.rate or 1)
-                parts = plan_parts(
-                    count,
-                    times,
-                    rate=rate,
-                    part_s=self.part_s,
-                    batch_size=network.batch_size,
-                    temporal=video.temporal,
-                )
-            yield PartedExplainer(pool, network, parts, times, video.temporal)
+            agreed_identity([worker.wait_until_loaded() for worker in workers])
+            with open_video(ray, workers, plan, self.part_s, on_activity) as (_, explainer):
+                yield explainer
 
     @contextlib.contextmanager
     def _workers(
@@ -120,11 +105,10 @@ class RayCluster:
         check_jobs(jobs)
         ray = load_ray()
         with connected(ray, self.address):
-            places = list_places(ray)
+            places = list_places(ray, jobs)
             if not places:
                 raise ClusterError(f"the cluster {self.address!r} has no machine with a processor to spare")
-            chosen = places if jobs == "auto" else [places[number % len(places)] for number in range(jobs)]
-            workers = [RayWorker(ray, node, has_gpu, make_explainer) for node, has_gpu in chosen]
+            workers = [RayWorker(ray, place, make_explainer) for place in places]
             try:
                 for worker in workers:
                     worker.begin()
@@ -132,17 +116,3 @@ class RayCluster:
             finally:
                 for worker in workers:
                     worker.close()
-
-
-def _video_of(plan: RenderPlan) -> PartedVideo:
-    if plan.location is None or is_standard_input(plan.location):
-        raise InvalidArgumentError("standard input is not sent to a cluster; name a file")
-    return PartedVideo(plan.location, plan.settings.source, plan.settings.temporal)
-
-
-def _times_of(plan: RenderPlan) -> FrameTimes | None:
-    """Return the times of the frames where workers can begin in the middle."""
-    info, source = plan.info, plan.settings.source
-    if info.path is None or info.video_stream is None or source.rate is not None:
-        return None
-    return read_frame_times(info.path, info.video_stream, source.start_s, source.end_s)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from streamcam.cluster.connection import first_line
-from streamcam.cluster.ray_worker import MOST_ATTEMPTS, POLL_S, RayWorker
+from streamcam.cluster.ray_worker import FAREWELL_S, MOST_ATTEMPTS, POLL_S, RayWorker
 from streamcam.errors import ClusterError, StreamcamError
 from streamcam.pipeline.channel import ChannelClosedError
 from streamcam.pipeline.parts.explainer import NetworkReport, PartTask
@@ -67,8 +67,8 @@ class RayPartPool:
         """
         self.frames = 0
         self._ray = ray
+        self._workers = list(workers)
         self._idle = list(workers)
-        self._count = len(workers)
         self._video = video
         self._is_stopped = is_stopped
         self._on_activity = on_activity
@@ -82,7 +82,7 @@ class RayPartPool:
     @property
     def workers(self) -> int:
         """How many workers there are."""
-        return self._count
+        return len(self._workers)
 
     def begin(self) -> NetworkReport:
         """Let every worker begin with the video; return what they hold.
@@ -135,6 +135,17 @@ class RayPartPool:
         if isinstance(outcome, StreamcamError):
             raise outcome
         return outcome
+
+    def close(self) -> None:
+        """Wait until the workers are free, and let them remove what they copied of the video."""
+        self._waiting.clear()
+        answers = [call.answer for call in self._calls]
+        if answers:
+            self._ray.wait(answers, num_returns=len(answers), timeout=None)
+        self._calls = []
+        for worker in self._workers:
+            if worker.actor is not None:
+                self._ray.wait([worker.actor.end_video.remote()], timeout=FAREWELL_S)
 
     def _hand_out(self) -> None:
         """Give the parts that wait to workers: one that somebody waits for to a busy one, too."""
@@ -201,7 +212,7 @@ class RayPartPool:
             return
         count = sum(self._counts())
         self._shown_s = time.monotonic()
-        self._on_activity(f"explaining on {self._count} workers: {count} of {self.frames} frames")
+        self._on_activity(f"explaining on {len(self._workers)} workers: {count} of {self.frames} frames")
 
     def _counts(self) -> Iterator[int]:
         workers = {id(call.worker): call.worker for call in self._calls if call.task is not None}

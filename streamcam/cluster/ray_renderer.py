@@ -53,7 +53,7 @@ class RayRenderer:
             try:
                 if self._worker.actor is None:
                     self._worker.begin()
-                    self._worker.wait_until_loaded()
+                self._worker.wait_until_loaded()
                 result, error = self._attempt(job, settings, on_progress, on_resume)
             except self._ray.exceptions.RayError as loss:
                 _log.info("%s: attempt %d: %s", job.source, attempt + 1, first_line(loss))

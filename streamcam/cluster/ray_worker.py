@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamcam
-from streamcam.cluster.connection import first_line
+from streamcam.cluster.connection import Place, first_line
 from streamcam.cluster.worker import RenderWorker, WorkerReport
 from streamcam.errors import ClusterError, map_errors
 
@@ -23,7 +23,7 @@ POLL_S = 0.2
 _CALLS_AT_ONCE = 4
 """One render or part, a part that is explained again, and questions about both."""
 
-_FAREWELL_S = 5.0
+FAREWELL_S = 5.0
 """How long a worker may take to remove what it copied."""
 
 _OWN = ("device", "backend", "precision", "batch")
@@ -36,32 +36,30 @@ class RayWorker:
     Attributes:
         actor: Its handle; None when it has not begun, or is closed.
         loading: What Ray gives the report on its network for.
+        node: The machine where it is best started.
     """
 
-    def __init__(
-        self, ray: Any, node: str, has_gpu: bool, make_explainer: Callable[[], NetworkExplainer]
-    ) -> None:
+    def __init__(self, ray: Any, place: Place, make_explainer: Callable[[], NetworkExplainer]) -> None:
         """Choose a machine; see `streamcam.cluster.RayCluster`.
 
         Args:
             ray: The library, connected.
-            node: The machine where the worker is best started.
-            has_gpu: Whether the worker gets one of its GPUs.
+            place: Where the worker is best started.
             make_explainer: Makes the worker's explainer.
         """
         self.actor: Any = None
         self.loading: Any = None
         self._ray = ray
-        self._node = node
-        self._has_gpu = has_gpu
+        self.node = place.node
+        self._gpu_share = place.gpu_share
         self._make_explainer = make_explainer
 
     def begin(self) -> None:
         """Start the worker, and let it load its network; does not wait."""
-        strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(self._node, soft=True)
+        strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(self.node, soft=True)
         actor = self._ray.remote(RenderWorker).options(
             num_cpus=1,
-            num_gpus=int(self._has_gpu),
+            num_gpus=self._gpu_share,
             max_concurrency=_CALLS_AT_ONCE,
             scheduling_strategy=strategy,
         )
@@ -89,7 +87,7 @@ class RayWorker:
         """End the worker. May be called again."""
         if self.actor is not None:
             # It may be lost already, or never have begun.
-            self._ray.wait([self.actor.end_video.remote()], timeout=_FAREWELL_S)
+            self._ray.wait([self.actor.end_video.remote()], timeout=FAREWELL_S)
             self._ray.kill(self.actor)
         self.actor = None
 

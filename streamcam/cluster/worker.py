@@ -90,7 +90,7 @@ class RenderWorker:
         """
         host, version = socket.gethostname(), streamcam.__version__
         try:
-            _enter(directory)
+            enter(directory)
             explainer = make_explainer()
         except StreamcamError as error:
             return WorkerReport(host, version, error=error)
@@ -115,12 +115,8 @@ class RenderWorker:
         """Explain the first batch of a video whose parts are to be explained."""
         assert self._explainer is not None
         try:
-            if is_stored(video.location):
-                # Its source keeps the file that it was copied to.
-                self._copied = open_source(video.location, video.source)
-                video = dataclasses.replace(video, location=self._copied.info.path or video.location)
-            self._video = video
-            first = explain_first_batch(video, self._explainer)
+            self._video, self._copied = copy_here(video)
+            first = explain_first_batch(self._video, self._explainer)
         except StreamcamError as error:
             return PartReport(error=error)
         self._beside = self._explainer.beside()
@@ -182,7 +178,19 @@ def _describe(explainer: NetworkExplainer) -> NetworkReport:
     )
 
 
-def _enter(directory: str) -> None:
+def copy_here(video: PartedVideo) -> tuple[PartedVideo, Source | None]:
+    """Copy a video out of a store; return where it is, and the source that keeps the copy until it is closed.
+
+    Raises:
+        StreamcamError: if it cannot be copied.
+    """
+    if not is_stored(video.location):
+        return video, None
+    copied = open_source(video.location, video.source)
+    return dataclasses.replace(video, location=copied.info.path or video.location), copied
+
+
+def enter(directory: str) -> None:
     """Make relative names start at a directory.
 
     Raises:

@@ -20,6 +20,7 @@ from streamcam.explain.assembly import note_emptiness
 from streamcam.explain.batch import BatchRun
 from streamcam.explain.clip_runs import ClipRunner
 from streamcam.explain.concepts import SAMPLED_FRAMES, Concepts
+from streamcam.explain.description import DescribedExplainer
 from streamcam.explain.hooks import evaluating, plain_attention
 from streamcam.explain.memory import run_what_fits
 from streamcam.explain.methods import METHODS
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("streamcam.explain")
 
 
-class BaseExplainer:
+class BaseExplainer(DescribedExplainer):
     """Explains images and frames with what `streamcam.Explainer`, its only child, has chosen.
 
     Attributes:

@@ -252,16 +252,6 @@ class Explainer(BaseExplainer):
             "torch": torch.__version__,
         }
 
-    def describe(self) -> dict[str, Any]:
-        """Describe the network and the method for files that are made with them, as plain values."""
-        return {
-            "model": self.model.name,
-            "weights": self.model.weights,
-            "method": self.method,
-            "target_layer": self.target_layer or None,
-            "fit": self.fit,
-        }
-
     def variant(self, **changes: Any) -> Explainer:
         """Return an explainer of the same model with other settings. Use both in one thread.
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from streamcam.errors import (
     InvalidArgumentError,
@@ -51,6 +50,8 @@ def local_path(location: Any) -> Any:
     parts = urlsplit(location)
     if parts.netloc not in ("", "localhost"):
         raise InvalidArgumentError(f"{location!r} is on another host; give file:///PATH")
+    from urllib.request import url2pathname  # which imports all that speaks HTTP
+
     return url2pathname(parts.path)
 
 

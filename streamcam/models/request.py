@@ -129,11 +129,7 @@ class ModelRequest:
         Raises:
             ModelError: if there are more or fewer labels than classes, or not as many as requested.
         """
-        if self.num_classes not in (None, classes):
-            raise ModelError(
-                f"{self.name} has {classes} classes with these weights, not {self.num_classes}; "
-                "leave `num_classes` out, or use `weights='none'`"
-            )
+        self._check_count(classes)
         activation = self.activation or _usual_activation(
             classes, found if self.labels is None else self.labels
         )
@@ -174,11 +170,7 @@ class ModelRequest:
         Raises:
             ModelError: if there are more or fewer labels than classes, or not as many as requested.
         """
-        if self.num_classes not in (None, classes):
-            raise ModelError(
-                f"{self.name} has {classes} classes with these weights, not {self.num_classes}; "
-                "leave `num_classes` out, or use `weights='none'`"
-            )
+        self._check_count(classes)
         if self.labels is None:
             return found if found is not None and len(found) == classes else usual
         if len(self.labels) != classes:
@@ -187,6 +179,14 @@ class ModelRequest:
                 "give one label for each class"
             )
         return self.labels
+
+    def _check_count(self, classes: int) -> None:
+        """Check that a network has as many classes as were asked for."""
+        if self.num_classes not in (None, classes):
+            raise ModelError(
+                f"{self.name} has {classes} classes with these weights, not {self.num_classes}; "
+                "leave `num_classes` out, or use `weights='none'`"
+            )
 
     def notes(self) -> tuple[str, ...]:
         """Return what the user should know about how the weights were read."""

@@ -110,7 +110,7 @@ class Overlay:
         """
         frame = drawn.frame if isinstance(drawn, StabilizedFrame) else drawn
         if isinstance(drawn, StabilizedFrame) and drawn.explanation.method:  # a skipped frame has none
-            self._warn(drawn.explanation.warning)
+            self.warn(drawn.explanation.warning)
         own_size = (frame.image.width, frame.image.height)
         canvas = size or self.measure(*own_size)
         rectangles = arrange(own_size, canvas, len(self._views))
@@ -129,7 +129,7 @@ class Overlay:
         self._caption.draw(shown)
         return shown
 
-    def _warn(self, warning: str) -> None:
+    def warn(self, warning: str) -> None:
         """Show a warning below the caption from now on; none if it is empty."""
         if warning != self._warning:
             self._warning = warning

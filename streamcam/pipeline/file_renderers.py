@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from streamcam.errors import InvalidArgumentError
@@ -52,6 +53,17 @@ class FileRenderer(Protocol):
         """End the render that is running early and in order, as well as those that follow; never blocks."""
 
 
+class LongFileRenderer(FileRenderer, Protocol):
+    """Renders one long file after the other, each by all workers together."""
+
+    def takes(self, job: RenderJob) -> bool:
+        """Return whether a file is long enough."""
+
+
+NumberedJob = tuple[int, RenderJob]
+"""A file, and its place among all, from 0."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class RendererPool:
     """The renderers of files beside each other."""
@@ -59,6 +71,22 @@ class RendererPool:
     renderers: Sequence[FileRenderer]
     identity: Mapping[str, object]
     """All that their explanations depend on besides the images, as plain values."""
+    for_long: LongFileRenderer | None = None
+    """Renders long files before the others; None where all take one renderer each."""
+
+    def divide(self, jobs: Sequence[RenderJob]) -> tuple[list[NumberedJob], list[NumberedJob]]:
+        """Divide files into the long ones, which are rendered one after the other, and all others.
+
+        A file that is larger than each renderer's share of all would be the last one to be finished.
+        """
+        numbered = list(enumerate(jobs))
+        if self.for_long is None:
+            return [], numbered
+        sizes = [_bytes_of(job) for job in jobs]
+        share = sum(sizes) / len(self.renderers)
+        long = [(place, job) for place, job in numbered if sizes[place] > share and self.for_long.takes(job)]
+        places = {place for place, _ in long}
+        return long, [one for one in numbered if one[0] not in places]
 
 
 class Cluster(Protocol):
@@ -143,6 +171,14 @@ def local_renderers(explainer: NetworkExplainer, jobs: int | Literal["auto"]) ->
     count = AUTO_JOBS if jobs == "auto" else jobs
     explainers = [explainer, *(explainer.beside() for _ in range(1, count))]
     return RendererPool([LocalRenderer(each) for each in explainers], explainer.identity())
+
+
+def _bytes_of(job: RenderJob) -> int:
+    """Return the size of a file of this machine; 0 of anything else."""
+    try:
+        return 0 if isinstance(job.source, int) else Path(job.source).stat().st_size
+    except (OSError, ValueError):
+        return 0
 
 
 def check_jobs(jobs: int | Literal["auto"]) -> None:

@@ -289,6 +289,30 @@ def _refuse_clashes(jobs: Sequence[RenderJob]) -> None:
             owners[_key(output)] = job.source
 
 
+def refuse_existing(jobs: Sequence[RenderJob], earlier: Sequence[Path], *, overwrite: bool) -> None:
+    """Refuse to replace what no earlier run has made.
+
+    Raises:
+        OutputExistsError: if an output is there that is none of `earlier`.
+    """
+    if overwrite:
+        return
+    made = {os.path.normpath(path) for path in earlier}
+    existing = [
+        path
+        for job in jobs
+        if os.path.normpath(job.output) not in made
+        for path in job.outputs
+        if is_there(path)
+    ]
+    if existing:
+        others = f" and {len(existing) - 1} others" if len(existing) > 1 else ""
+        verb = "exist" if len(existing) > 1 else "exists"
+        raise OutputExistsError(
+            f"{str(existing[0])!r}{others} {verb} already; give another name, or `overwrite=True`"
+        )
+
+
 def _identify(path: Path) -> object:
     """Return what two names of one file have in common."""
     try:

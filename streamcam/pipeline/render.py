@@ -16,6 +16,7 @@ from streamcam.explanations import RenderedFrame, StabilizedFrame
 from streamcam.frames import SourceReport
 from streamcam.localization import Localizer
 from streamcam.media.stores import is_stored
+from streamcam.milestones import reach
 from streamcam.overlay import Overlay, PaneOverlay
 from streamcam.panes import Comparison
 from streamcam.pipeline.evidence_explainer import EvidenceExplainer
@@ -30,7 +31,15 @@ from streamcam.pipeline.stream import ExplainedStream, stream
 from streamcam.pipeline.uploads import Uploads
 from streamcam.pipeline.workers import prefetch
 from streamcam.pipeline.writing import Written, write_all
-from streamcam.sinks import EvidenceSink, PaneSink, Sink, output_path, shows_images
+from streamcam.sinks import (
+    EvidenceSink,
+    PaneSink,
+    SegmentEncoder,
+    Sink,
+    VideoSink,
+    output_path,
+    shows_images,
+)
 from streamcam.sources import Location, Source, SourceSettings, StopFlag, open_source
 from streamcam.temporal import PaneStabilizer, Stabilizer, stabilize
 
@@ -61,7 +70,8 @@ def render(
         explainer: Computes the maps; with a cluster a function that makes one, called on each worker.
         settings: How the file is rendered; the defaults if None.
         cluster: Explains parts of the video on other machines, from a disk that all share, as in
-            ``streamcam.RayCluster("auto")``; the output is the same.
+            ``streamcam.RayCluster("auto")``; with `resume=True` in the settings they draw and encode them,
+            too. The output is the same.
         on_progress: Called after every frame.
         on_start: Called once with the running stream, whose ``stop`` ends the render early and in order.
         on_resume: Called once with the work of an earlier run, where there is some.
@@ -133,6 +143,7 @@ def plan_render(
         drawn = dataclasses.replace(info, width=width, height=height)
         panes = [] if comparison is None else comparison.file_names()
         sinks = open_outputs(output, settings, info, drawn, undo, panes)
+        reach("input and outputs are open")
         return RenderPlan(
             source,
             path := output_path(output),
@@ -192,6 +203,7 @@ class RenderPlan:
         self._resources = resources
         self._opening_s = time.monotonic() - began_s
         self._is_used = False
+        self._encoder: SegmentEncoder | None = None
 
     def __repr__(self) -> str:
         return f"<RenderPlan of {self.info.name!r} to {str(self.output)!r}>"
@@ -200,6 +212,19 @@ class RenderPlan:
     def stop_flag(self) -> StopFlag:
         """Raised when the render is to end: the explainer need not go on."""
         return self._source.stop_flag
+
+    @property
+    def encoder_opener(self) -> Callable[[Path], VideoSink] | None:
+        """A function that opens an encoder for one segment of the video; None if it is made in one piece.
+
+        Videos that can be resumed are made in segments.
+        """
+        video = self._sinks[0]
+        return video.encoder_opener if self.settings.resume and isinstance(video, VideoSink) else None
+
+    def encode_with(self, encoder: SegmentEncoder) -> None:
+        """Let the segments of the video be drawn and encoded elsewhere."""
+        self._encoder = encoder
 
     def close(self) -> None:
         """Close the input, and remove what is unfinished. May be called again."""
@@ -253,7 +278,7 @@ class RenderPlan:
                 carried = resumption.kept.frames
                 if carried and on_resume is not None:
                     on_resume(resumption.kept)
-                sinks = [resumption.wrap(sinks[0]), *sinks[1:]]
+                sinks = [resumption.wrap(sinks[0], self._encoder), *sinks[1:]]
                 stack.callback(sinks[0].abort)
             shown = str(self._destination) if shows_images(self.output) else None
             identify_evidence(sinks, explainer, self.settings, shown)
@@ -336,7 +361,7 @@ class RenderPlan:
             # What the stages still hold at a stop is not what it will be when the frames after it are known.
             stabilized = itertools.takewhile(lambda _: not explained.stopped, stabilized)
         located = map(self._localizer.locate, stabilized)
-        overlay = self._overlay if shows_images(self.output) else None
+        overlay = self._overlay if shows_images(self.output) and self._encoder is None else None
         rendered = total.items(_render_frame(frame, overlay) for frame in located)
         return prefetch(rendered, maxsize=_WAITING_IMAGES, name="drawer", interrupt=explained.close)
 

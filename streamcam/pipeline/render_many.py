@@ -9,18 +9,24 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 import streamcam
-from streamcam.errors import InvalidArgumentError, OutputExistsError, StreamcamError
+from streamcam.errors import InvalidArgumentError, StreamcamError
 from streamcam.localization import Localizer
 from streamcam.media.stores import is_stored, local_path
 from streamcam.media.urls import redact
 from streamcam.overlay import Overlay
-from streamcam.pipeline.file_renderers import Cluster, FileRenderer, RendererPool, local_renderers
+from streamcam.pipeline.file_renderers import (
+    Cluster,
+    FileRenderer,
+    NumberedJob,
+    RendererPool,
+    local_renderers,
+)
 from streamcam.pipeline.identity import flatten, identify_file
 from streamcam.pipeline.jobs import (
     OutputsBeside,
@@ -29,6 +35,7 @@ from streamcam.pipeline.jobs import (
     is_there,
     list_jobs,
     make_directories,
+    refuse_existing,
 )
 from streamcam.pipeline.manifest import Manifest, ManifestEntry, read_manifest
 from streamcam.pipeline.many_results import DONE, INTERRUPTED, KEPT, JobResult, RenderManyResult, status_of
@@ -123,29 +130,9 @@ def plan_many(
     directory = base_directory(output)
     earlier = [directory / entry.output for entry in read_manifest(directory)]
     jobs = list_jobs(sources, output, beside, left_out=earlier)
-    _refuse_existing(jobs, earlier, overwrite=settings.overwrite)
+    refuse_existing(jobs, earlier, overwrite=settings.overwrite)
     make_directories(jobs)
     return ManyPlan(jobs, settings, Manifest(directory))
-
-
-def _refuse_existing(jobs: Sequence[RenderJob], earlier: Sequence[Path], *, overwrite: bool) -> None:
-    """Refuse to replace what no earlier run has made."""
-    if overwrite:
-        return
-    made = {os.path.normpath(path) for path in earlier}
-    existing = [
-        path
-        for job in jobs
-        if os.path.normpath(job.output) not in made
-        for path in job.outputs
-        if is_there(path)
-    ]
-    if existing:
-        others = f" and {len(existing) - 1} others" if len(existing) > 1 else ""
-        verb = "exist" if len(existing) > 1 else "exists"
-        raise OutputExistsError(
-            f"{str(existing[0])!r}{others} {verb} already; give another name, or `overwrite=True`"
-        )
 
 
 class ManyPlan:
@@ -242,14 +229,14 @@ class ManyPlan:
         """
         began_s = time.monotonic()
         results: dict[int, JobResult] = {}
-        waiting = iter(enumerate(self.jobs))
+        long, others = pool.divide(self.jobs)
         identity = {**pool.identity, "streamcam": streamcam.__version__}
         failures: list[BaseException] = []
-        self._renderers = pool.renderers
+        self._renderers = [*pool.renderers, *([] if pool.for_long is None else [pool.for_long])]
         if self._is_stopped:
             self.stop()
 
-        def work(own: FileRenderer) -> None:
+        def work(own: FileRenderer, waiting: Iterator[NumberedJob]) -> None:
             """Render one file after the other."""
             while True:
                 with self._lock:
@@ -271,21 +258,24 @@ class ManyPlan:
             failures.append(error)
             self.stop()
 
+        waiting = iter(others)
         first, *more = pool.renderers[: len(self.jobs)]
-        others = [
-            Worker(f"job-{number}", functools.partial(work, renderer), on_error=fail)
+        workers = [
+            Worker(f"job-{number}", functools.partial(work, renderer, waiting), on_error=fail)
             for number, renderer in enumerate(more, 1)
         ]
-        for other in others:
-            other.start()
         try:
-            work(first)
+            if pool.for_long is not None:
+                work(pool.for_long, iter(long))
+            for worker in workers:
+                worker.start()
+            work(first, waiting)
         except BaseException:
             self.stop()
             raise
         finally:
-            for other in others:
-                other.join()
+            for worker in workers:
+                worker.join()
         if failures:
             raise failures[0]
         ordered = tuple(results[index] for index in sorted(results))

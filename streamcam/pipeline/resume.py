@@ -14,7 +14,7 @@ import streamcam
 from streamcam.errors import SinkError
 from streamcam.pipeline.identity import flatten, identify_file
 from streamcam.pipeline.recorded_explainer import ResumingExplainer
-from streamcam.sinks import ResumableSink, Sink, locked_store, make_resumable, open_store
+from streamcam.sinks import ResumableSink, SegmentEncoder, Sink, locked_store, make_resumable, open_store
 
 if TYPE_CHECKING:
     from streamcam.pipeline.explainers import LoneExplainer
@@ -76,9 +76,9 @@ class Resumption:
         """The work on the disk by now."""
         return ResumeState(max(self._store.frames, self._store.pending.frames), self._store.frames)
 
-    def wrap(self, video: Sink) -> ResumableSink:
+    def wrap(self, video: Sink, encoder: SegmentEncoder | None) -> ResumableSink:
         """Return a sink that writes a video in segments; see `make_resumable`."""
-        return make_resumable(video, self._store, self.explainer.pop_explanations)
+        return make_resumable(video, self._store, self.explainer.pop_explanations, encoder)
 
     def __enter__(self) -> Self:
         return self

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import warnings
 import weakref
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Self
 
 from streamcam.errors import InvalidArgumentError
 from streamcam.frames import Frame, SourceInfo, SourceReport
+from streamcam.milestones import reach
 from streamcam.pipeline.batches import BatchExplainer, Explained, FrameExplainer
 from streamcam.pipeline.channel import Channel, ChannelClosedError, Policy
 from streamcam.pipeline.stopwatch import Stopwatch
@@ -87,6 +87,8 @@ class ExplainedStream:
     def _repr_html_(self) -> str:
         """Show the pair that was handed over last in a notebook."""
         if self._newest is None:
+            import html  # which makes a table of all entities
+
             return f"<p>{html.escape(self.info.name)}: iterate over it for frames and explanations</p>"
         from streamcam.overlay.single_image import show_as_html  # most streams are shown by nobody
 
@@ -222,6 +224,7 @@ class _Stages:
         with self.source:
             try:
                 for frame in self.decoding.items(self.source):
+                    reach("a frame is decoded")
                     self._frames.put(frame)
                 self.exhausted = not self.source.stop_flag.is_set()
             except ChannelClosedError:
@@ -242,6 +245,7 @@ class _Stages:
 
     def _hand_over(self, pairs: list[Explained]) -> None:
         for pair in pairs:
+            reach("a frame has heat")
             self.explained.put(pair)
 
     def _fail(self, error: BaseException) -> None:

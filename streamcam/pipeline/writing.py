@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from streamcam.explanations import RenderedFrame
 from streamcam.frames import SourceInfo
+from streamcam.milestones import reach
 from streamcam.pipeline.results import Progress
 from streamcam.pipeline.stopwatch import Stopwatch
 from streamcam.sinks import Sink
@@ -55,6 +56,7 @@ def write_all(
         for write_to in write:
             write_to(frame)
         if written.frames == 0:
+            reach("a frame is written")
             first_s = time_s
         if written.frames <= carried:
             first_new_s = time_s

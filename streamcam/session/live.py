@@ -156,7 +156,7 @@ def open_session(
                 "a browser lends its camera to the page; use `display='page'` or `display='window,page'`"
             )
         if "page" in displays:
-            all_outputs.append(Page(settings.page, cameras))
+            all_outputs.append(Page(settings.page, cameras, beside=_done_beside(settings)))
         if "window" in displays:
             names = name_streams(streams)
             all_outputs.append(_open_window(names[0] if len(names) == 1 else f"{len(names)} streams"))
@@ -237,6 +237,13 @@ def _lent_cameras(streams: Sequence[Stream]) -> dict[str, LentCamera]:
     """Return the sources that the page hands images to, by the names of their streams."""
     named = zip(name_streams(streams), streams, strict=True)
     return {name: each.source for name, each in named if isinstance(each.source, LentCamera)}
+
+
+def _done_beside(settings: LiveSettings) -> list[str]:
+    """Return what a session does with images besides showing them, as `Page` takes it."""
+    is_sent_on = bool(settings.publish) or settings.virtual_camera
+    done = {"evidence": settings.evidence is not None, "publish": is_sent_on}
+    return [name for name, is_done in done.items() if is_done]
 
 
 def _keep_evidence(path: Path, source: Source, settings: LiveSettings) -> LiveEvidence:

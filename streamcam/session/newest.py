@@ -76,8 +76,8 @@ class NewestFrames:
             if rounds_down and count:
                 count = 1 << (count.bit_length() - 1)
             turn = sorted(self._frames, key=lambda stream: (self._turns[stream], stream))[:count]
-            self._turn += 1
-            for stream in turn:
+            for stream in turn:  # those of one batch one after another, or the first would come sooner again
+                self._turn += 1
                 self._turns[stream] = self._turn
             return [(stream, self._frames.pop(stream)) for stream in turn]
 

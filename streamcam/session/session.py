@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from streamcam.errors import SourceError, StreamcamError
 from streamcam.frames import Frame
+from streamcam.milestones import reach
 from streamcam.pipeline.channel import ChannelClosedError
 from streamcam.session.command_sources import CommandSource, KeyPress
 from streamcam.session.dispatch import press_key, run_command
@@ -252,6 +253,7 @@ class LiveSession:
         info = stream.source.info
         self._apply(update(self._state, FrameArrived(now_s, info.rate, info.has_audio), stream.index))
         self._measurements.begin(now_s)
+        reach("a frame is decoded")
         if not self._state.frozen:
             stream.show(frame)
         elif stream.newest is None:  # frozen before there was anything to hold

@@ -12,6 +12,7 @@ from typing import Protocol
 from streamcam.errors import InvalidArgumentError, StreamcamError
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
+from streamcam.milestones import reach
 from streamcam.pipeline.batches import FrameExplainer
 from streamcam.pipeline.channel import Channel, ChannelClosedError
 from streamcam.pipeline.workers import Worker
@@ -165,6 +166,7 @@ class LiveThreads:
             else:
                 proven = current
                 self.batches += 1
+                reach("a frame has heat")
                 for answer in answers:
                     self.answers.put(answer)
 
@@ -173,6 +175,7 @@ class LiveThreads:
         explainer = self._explainer_for(request)
         if explainer.clip_s:
             check_alone(len(self.readers), explainer.facts.model)
+        reach("the explainer is loaded")
         self._gather_for(explainer)
         self.answers.put(ExplainerChanged(explainer.facts))
         return explainer

@@ -16,7 +16,15 @@ from streamcam.sinks.memory import MemorySink
 from streamcam.sinks.pane import PANE, PaneSink, pane_path
 from streamcam.sinks.publication import PROTOCOLS, Publication, check_publication
 from streamcam.sinks.recording import Recording, check_recording
-from streamcam.sinks.resume.segments import SegmentStore, locked_store, open_store, parts_path
+from streamcam.sinks.resume.encoder import EncodedSegment, LocalSegmentEncoder, SegmentEncoder
+from streamcam.sinks.resume.segments import (
+    FRAMES_PER_SEGMENT,
+    Segment,
+    SegmentStore,
+    locked_store,
+    open_store,
+    parts_path,
+)
 from streamcam.sinks.resume.sink import ResumableSink, check_resumable, make_resumable
 from streamcam.sinks.sequence import SequenceSink, sequence_size
 from streamcam.sinks.sidecar import SidecarSink, open_sidecar_sink
@@ -37,20 +45,25 @@ from streamcam.sinks.video import VideoSink
 
 __all__ = [
     "CLASSES",
+    "FRAMES_PER_SEGMENT",
     "IMAGE_SUFFIXES",
     "MASK_NAME",
     "PANE",
     "PROTOCOLS",
     "SINKS",
     "BrowserEncoder",
+    "EncodedSegment",
     "EvidenceSink",
     "ImageSink",
+    "LocalSegmentEncoder",
     "MemorySink",
     "Opener",
     "PaneSink",
     "Publication",
     "Recording",
     "ResumableSink",
+    "Segment",
+    "SegmentEncoder",
     "SegmentStore",
     "SequenceSink",
     "SidecarSink",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -147,10 +148,11 @@ class VideoSink(Sink):
             notes += self._copier.notes
         return (*notes, *self._read_back_notes)
 
-    def open_encoder(self, path: Path) -> VideoSink:
-        """Open another video with the same encoding and no audio, for a segment of this one."""
+    @property
+    def encoder_opener(self) -> Callable[[Path], VideoSink]:
+        """A function that opens a video of the same encoding without audio, for a segment of this one."""
         info = dataclasses.replace(self._info, path=None)
-        return start_video(path, info, self._encoding, audio=False, overwrite=True)
+        return functools.partial(start_video, info=info, encoding=self._encoding, audio=False, overwrite=True)
 
     def check(self) -> None:
         """Check that the unfinished file is still there.

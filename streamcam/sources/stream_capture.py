@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import errno
 import time
 from collections.abc import Iterator
 from typing import Any, cast
@@ -114,7 +115,9 @@ class StreamCapture(Capture):
                 raise SourceError(f"{self.name!r} sends nothing any more") from None
             except (ConnectionError, TimeoutError) as error:
                 raise SourceError(f"{self.name!r} is gone ({reason_of(error)})") from None
-            except FFmpegError:
+            except FFmpegError as error:
+                if error.errno == errno.EIO:  # of a server that breaks off, too; more would never come
+                    raise SourceError(f"{self.name!r} has broken off") from None
                 errors += 1
         raise SourceError(f"{self.name!r} sends what cannot be decoded")
 

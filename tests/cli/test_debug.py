@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from streamcam.cli import run
+from streamcam.sources import open_source
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +35,31 @@ def test_the_log_is_shown_once(
     lines = capfd.readouterr().err.splitlines()
     assert lines.count(LINE) == 1
     assert list(work.iterdir()) == []
+
+
+STAGES = (
+    "the command line is read",
+    "input and outputs are open",
+    "a frame is decoded",
+    "a frame has heat",
+    "a frame is written",
+)
+
+
+@pytest.mark.usefixtures("explainers")
+def test_the_start_is_told_by_stage(
+    clip: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("streamcam.pipeline.render.open_source", open_source)
+    monkeypatch.setattr("streamcam.milestones._reached", set())
+    assert run(["render", str(clip), "-o", "out.mp4", "--debug"]) == 0
+    lines = capfd.readouterr().err.splitlines()
+    starts = [line.partition("streamcam.start: ")[2] for line in lines if "streamcam.start: " in line]
+    reached = {stage: float(text) for text, _, stage in (line.partition(" s: ") for line in starts)}
+    assert len(starts) == len(reached), "a stage is told once"
+    times = [reached[stage] for stage in STAGES]
+    assert times == sorted(times)
+    assert times[0] > 0
 
 
 @pytest.mark.usefixtures("work")

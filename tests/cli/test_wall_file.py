@@ -145,7 +145,7 @@ def test_the_unit_of_the_guide_starts_a_wall_that_notifies_it(tmp_path: Path) ->
 def test_the_container_of_the_guide_runs_a_wall(tmp_path: Path) -> None:
     lines = block("Containerfile").splitlines()
     steps = dict(line.split(" ", 1) for line in lines)
-    assert set(steps) <= {"FROM", "RUN", "USER", "WORKDIR", "EXPOSE", "ENTRYPOINT", "CMD"}
+    assert set(steps) <= {"FROM", "COPY", "RUN", "USER", "WORKDIR", "EXPOSE", "ENTRYPOINT", "CMD"}
     assert lines[0].startswith("FROM ")
     assert json.loads(steps["ENTRYPOINT"]) == ["streamcam", "live"]
     _, *options = json.loads(steps["CMD"])

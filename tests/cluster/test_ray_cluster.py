@@ -8,19 +8,20 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_ray import FakeRay
 from media_factory import make_clip
+from part_fakes import RankingExplainer
 from stage_fakes import FakeExplainer
 
 import streamcam
 from streamcam import RenderSettings
 from streamcam.cli import run
 from streamcam.cluster import RayCluster, ray_cluster
+from streamcam.cluster.connection import list_places
 from streamcam.cluster.worker import RenderWorker, WorkerReport
 from streamcam.errors import ClusterError, InvalidArgumentError, ModelError
 from streamcam.pipeline.many_results import RenderManyResult
@@ -69,6 +70,45 @@ def test_outputs_are_those_of_one_machine(videos: list[str], monkeypatch: pytest
     for name in ("a.mp4", "c.mp4", "maps/a.jsonl", "maps/c.jsonl"):
         assert Path("out", name).read_bytes() == Path("alone", name).read_bytes()
     assert [job.status for job in render(videos).jobs] == ["kept", "failed", "kept"]
+
+
+def test_a_long_video_among_others_is_rendered_in_parts(
+    videos: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First, by all workers together; and with the bytes of one machine."""
+    ray = start(monkeypatch, FakeRay(CPU, CPU))
+    make_clip(Path("long.mp4"), frames=60)
+    asked: list[str] = []
+    monkeypatch.setattr(ray, "is_lost", lambda name: (asked.append(name), False)[1])
+    finished: list[str] = []
+    result = streamcam.render_many(
+        [*videos, "long.mp4"],
+        "out",
+        RankingExplainer,  # type: ignore[arg-type]
+        cluster=RayCluster("cluster:1", part_s=1.0),
+        on_result=lambda one: finished.append(str(one.job.source)),
+    )
+    assert [job.status for job in result.jobs] == ["done", "failed", "done", "done"]
+    assert (finished[0], asked.count("explain_part"), asked.count("render")) == ("long.mp4", 2, 3)
+    assert len(ray.workers) == 2
+    streamcam.render_many([*videos, "long.mp4"], "alone", RankingExplainer())  # type: ignore[arg-type]
+    for name in ("a.mp4", "c.mp4", "long.mp4"):
+        assert Path("out", name).read_bytes() == Path("alone", name).read_bytes()
+
+
+def test_a_long_video_that_fails_leaves_the_workers_free(
+    videos: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(monkeypatch, FakeRay(CPU, CPU, is_lost=lambda asked: asked == "explain_part"))
+    make_clip(Path("long.mp4"), frames=60)
+    result = streamcam.render_many(
+        ["long.mp4", *videos],
+        "out",
+        RankingExplainer,  # type: ignore[arg-type]
+        cluster=RayCluster("cluster:1", part_s=1.0),
+    )
+    assert [job.status for job in result.jobs] == ["failed", "done", "failed", "done"]
+    assert "'long.mp4' was given up at frame 0, after 3 attempts" in str(result.jobs[0].error)
 
 
 def test_a_lost_worker_is_replaced(videos: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,6 +166,33 @@ def test_a_cluster_without_processors(videos: list[str], monkeypatch: pytest.Mon
         render(videos)
 
 
+@pytest.mark.parametrize(
+    ("machines", "jobs", "expected"),
+    [
+        ([CPU, GPU], "auto", [("node 0", 0), ("node 1", 1), ("node 1", 1)]),
+        ([{"CPU": 1.0, "GPU": 2.0}], "auto", [("node 0", 1)]),
+        ([CPU, GPU], 1, [("node 1", 1)]),
+        ([CPU, CPU], 3, [("node 0", 0), ("node 0", 0), ("node 1", 0)]),
+        ([GPU], 3, [("node 0", 0.5)] * 3),
+        ([{"CPU": 1.0}, GPU], 6, [("node 0", 0)] + [("node 1", 1 / 3)] * 5),
+    ],
+)
+def test_every_worker_finds_a_place(
+    machines: list[dict[str, float]], jobs: Any, expected: list[tuple[str, float]]
+) -> None:
+    """Ray would wait forever for processors and GPUs that are not there."""
+    places = list_places(FakeRay(*machines), jobs)
+    assert [(place.node, place.gpu_share) for place in places] == expected
+
+
+def test_more_workers_than_processors(
+    videos: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    start(monkeypatch, FakeRay(CPU, CPU))
+    assert run(["render", *videos, "-o", "out/", "--ray", "cluster:1", "--jobs", "5"]) == 2
+    assert "--jobs 5 is more than the 4 processors of the cluster" in capfd.readouterr().err
+
+
 def test_standard_input_stays_here(videos: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     start(monkeypatch, FakeRay(CPU))
     assert "standard input is not sent to a cluster" in str(render([videos[0], "-"]).jobs[1].error)
@@ -157,19 +224,6 @@ def test_without_ray(videos: list[str], monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InvalidArgumentError, match=r"a cluster needs ray: .*streamcam\[ray\]"):
         render(videos)
-
-
-@pytest.fixture
-def two_machines() -> Iterator[str]:
-    """The address of a cluster of two machines with one processor each, on this one."""
-    cluster_utils = pytest.importorskip("ray.cluster_utils")
-    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    try:
-        cluster.add_node(num_cpus=1)
-        cluster.wait_for_nodes()
-        yield cluster.address
-    finally:
-        cluster.shutdown()
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -12,89 +11,21 @@ from typing import Any, Literal
 import fsspec
 import numpy as np
 import pytest
-from fake_ray import FakeRay
 from media_factory import make_clip
 from numpy.typing import NDArray
-from stage_fakes import FakeExplainer, explanation_of, fake_modules
+from part_fakes import CPU, FRAMES, RankingExplainer, render, start
+from stage_fakes import fake_modules
 from toy_models import CellDetector, cell_detector, clip_colors
 
 import streamcam
 from streamcam import RayCluster, RenderSettings, SourceSettings, TemporalSettings
 from streamcam.cli import run
-from streamcam.cluster import ray_cluster
 from streamcam.cluster.worker import RenderWorker
 from streamcam.errors import ClusterError, InvalidArgumentError, SourceError
-from streamcam.explanations import Explanation, Prediction
-from streamcam.frames import Frame
 from streamcam.media.images import planes_of
 from streamcam.models import Model, Output
 from streamcam.pipeline.parts import plan, worker
-from streamcam.pipeline.results import RenderResult
 from streamcam.sources import Source, open_source, stored
-from streamcam.temporal import Tracker
-
-FRAMES = 120
-CPU = {"CPU": 2.0}
-LABELS = ("dark", "bright", "gray")
-
-
-class RankingExplainer(FakeExplainer):
-    """Explains the class that is held over time: whether an image is dark or bright."""
-
-    model = types.SimpleNamespace(
-        name="fake", weights="none", labels=LABELS, may_find_objects=False, clip_length=1
-    )
-
-    def explain_frames(
-        self, frames: list[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()
-    ) -> list[Explanation]:
-        assert tracker is not None
-        assert not context
-        self._before(frames[0].index)
-        light = np.array([planes_of(frame.image)[0].mean() / 255 for frame in frames], np.float32)
-        probabilities = np.stack([0.9 - light, light, np.full_like(light, 0.1)], axis=1)
-        ranking = tracker.rank(frames, probabilities, LABELS, 2, listed=2)
-        return [
-            dataclasses.replace(
-                explanation_of(frame.index),
-                heatmaps={best: np.full((2, 3), light[row], np.float32)},
-                targets=(Prediction(best, LABELS[best], float(probabilities[row, best])),),
-            )
-            for row, (frame, best) in enumerate(zip(frames, ranking[:, 0].tolist(), strict=True))
-        ]
-
-
-def paint_waves(index: int, planes: Sequence[NDArray[np.uint8]]) -> None:
-    """Fill an image with a gray that swings slowly around the middle, without cuts."""
-    planes[0][:] = round(114 + 24 * np.sin(index / 9))
-    planes[1][:] = planes[2][:] = 128
-
-
-@pytest.fixture
-def video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(plan, "WARM_UP_S", 0.4)
-    return str(make_clip(Path("a.mp4"), frames=FRAMES, paint=paint_waves, b_frames=2))
-
-
-def start(
-    monkeypatch: pytest.MonkeyPatch, *machines: dict[str, float], is_lost: Callable[[str], bool] | None = None
-) -> FakeRay:
-    ray = FakeRay(*machines, is_lost=is_lost or (lambda _: False))
-    monkeypatch.setattr(ray_cluster, "load_ray", lambda: ray)
-    return ray
-
-
-def render(
-    video: str, output: str, make: Callable[[], Any] = RankingExplainer, **settings: Any
-) -> RenderResult:
-    return streamcam.render(
-        video,
-        f"{output}.mp4",
-        make,
-        settings=RenderSettings(sidecar=f"{output}.jsonl", **settings),
-        cluster=RayCluster("cluster:1", part_s=1.0),
-    )
 
 
 def check(video: str, output: str = "parts", **settings: Any) -> None:

@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 from browsers import open_chromium, open_tab, serious_findings
-from live_fakes import FakeExplainers
+from live_fakes import FakeExplainers, facts_of
 from PIL import Image
 from stage_fakes import LIMIT_S
 
+from streamcam.session.commands import COMMANDS
+from streamcam.session.hud import statistics_rows
 from streamcam.session.page.page import Page
 from streamcam.session.session import LiveSession
 from streamcam.session.settings import PageSettings
+from streamcam.session.state import ExplainRequest, LiveState, StreamState
 from streamcam.sources import LentCamera, SourceSettings, open_source
 
 SAMPLE = Path(__file__).parents[2] / "media" / "sample.mp4"
@@ -59,6 +62,8 @@ def test_the_page_shows_heat_and_labels_and_obeys(links: dict[str, str]) -> None
         tab.click("[data-command=overlay]")
         tab.locator("[data-command=overlay][aria-pressed=false]").wait_for()
         assert np.abs(warm - settled(tab, warm)).mean() > 3  # levels of 255: the heat is gone
+        tab.keyboard.press("k")  # also while a button has the focus
+        tab.locator("#messages", has_text="color map").wait_for()
         tab.select_option("#method", "other")
         tab.locator("#network", has_text="other").wait_for()
         tab.select_option("#colormap", "inferno")
@@ -104,11 +109,31 @@ def test_a_phone_in_german_that_may_only_look(links: dict[str, str]) -> None:
         wait_for_predictions(tab)
         assert tab.inner_text("#predictions-title") == "Was das Netz sieht"
         assert tab.locator("#controls").is_hidden()
+        tab.click("#figures summary")
+        tab.locator("#statistics dt", has_text="Alter der Farben").wait_for()
+        assert tab.locator("#statistics dt").all_inner_texts()[:3] == ["gelesen", "gezeigt", "erklärt"]
         assert tab.evaluate("document.documentElement.scrollWidth") <= 390  # nothing sticks out
         tab.reload()  # the cookie is enough
         wait_for_predictions(tab)
         assert complaints == []
         assert serious_findings(tab) == []
+
+
+def test_every_command_and_figure_has_a_german_text(links: dict[str, str]) -> None:
+    with open_chromium() as chromium, open_tab(chromium, locale="de") as (tab, complaints):
+        tab.goto(links["control"])
+        wait_for_predictions(tab)
+        tab.click("#shortcuts summary")
+        shown = set(tab.locator("#keys dd").all_inner_texts())
+        assert len(shown) > 15
+        assert not shown & {command.words for command in COMMANDS}
+        tab.click("#figures summary")
+        tab.locator("#statistics dt").first.wait_for()
+        request = ExplainRequest("fake")
+        state = LiveState((StreamState("clip"),), request, facts=facts_of(request))
+        names = {name for name, _ in statistics_rows(state)}
+        assert not set(tab.locator("#statistics dt").all_inner_texts()) & names
+        assert complaints == []
 
 
 def test_two_who_control_know_of_each_other(links: dict[str, str]) -> None:
@@ -171,6 +196,9 @@ def test_a_kiosk_shows_the_image_and_the_predictions(links: dict[str, str]) -> N
         label = tab.locator("#predictions li.explained .label")
         assert label.evaluate("element => parseFloat(getComputedStyle(element).fontSize)") > 720 / 30
         assert complaints == []
+        tab.goto("about:blank")
+        tab.goto(links["control"] + "?kiosk")  # what many write
+        tab.locator("body.kiosk #predictions li.explained").wait_for(timeout=PATIENCE_MS)
         tab.goto(links["control"].partition("#")[0] + "?kiosk#abcdefabcdeg")  # of another start
         tab.locator("#waiting", has_text="This page needs its link").wait_for()
         assert tab.locator("#attract").is_hidden()

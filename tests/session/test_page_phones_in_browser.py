@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import aioice.ice
 import pytest
 from browsers import open_chromium, open_tab
 from live_fakes import FakeExplainers
-from stage_fakes import LIMIT_S
+from stage_fakes import LIMIT_S, expect
 
+from streamcam.session.command_sources import CommandQueue
+from streamcam.session.live import open_session
 from streamcam.session.page.page import Page
 from streamcam.session.session import LiveSession
-from streamcam.session.settings import PageSettings
+from streamcam.session.settings import LiveSettings, PageSettings
 from streamcam.sources import LentCamera
 
 PATIENCE_MS = 15_000
@@ -156,3 +159,53 @@ def test_a_phone_that_sleeps_is_missed_and_comes_back_by_itself(link: str) -> No
         power.send("Debugger.resume")
         screen.locator("#attract").wait_for(state="hidden", timeout=PATIENCE_MS)
         assert complaints == []
+
+
+def test_who_lends_a_camera_is_told_what_becomes_of_its_images(tmp_path: Path) -> None:
+    begun, queue = threading.Event(), CommandQueue()
+    announced: list[str] = []
+
+    def note(text: str) -> None:
+        announced.append(text)
+        begun.set()
+
+    session = open_session(
+        "browser",
+        FakeExplainers(),
+        settings=LiveSettings(
+            page=PageSettings(port=0, open_browser=False),
+            evidence=tmp_path / "kept.h5",
+            publish=(f"hls:{tmp_path / 'hls'}",),
+            folder=tmp_path,
+        ),
+        commands=[queue],
+        announce=note,
+    )
+    thread = threading.Thread(target=session.run)
+    thread.start()
+    try:
+        expect(begun)
+        link = next(text for text in announced if "http" in text).removeprefix("the page: ")
+        with open_chromium(*FAKE_CAMERAS) as chromium, open_tab(chromium, locale="en") as (tab, _):
+            tab.goto(link)
+            tab.locator("#beside", has_text="keeps a small image a second").wait_for(timeout=PATIENCE_MS)
+            assert "also sent to other programs or servers" in tab.inner_text("#beside")
+            tab.click("#lend")
+            tab.locator("#predictions li.explained").wait_for(timeout=PATIENCE_MS)
+            assert tab.inner_text("#camera-state") == "Everybody in this session sees your camera."
+            queue.send("record")
+            tab.locator("#recorded", has_text="Somebody is recording.").wait_for(timeout=PATIENCE_MS)
+            queue.send("end_recordings")
+            tab.locator("#recorded").wait_for(state="hidden", timeout=PATIENCE_MS)
+    finally:
+        session.stop()
+        thread.join(LIMIT_S)
+    assert not thread.is_alive()
+
+
+def test_a_camera_of_which_nothing_is_kept(link: str) -> None:
+    with open_chromium(*FAKE_CAMERAS) as chromium, open_tab(chromium, locale="de") as (tab, _):
+        tab.goto(link)
+        tab.click("#lend")
+        tab.locator("#camera-state", has_text="Nichts wird behalten").wait_for(timeout=PATIENCE_MS)
+        assert tab.locator("#beside").is_hidden()

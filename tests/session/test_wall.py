@@ -452,7 +452,9 @@ def test_networks_of_clips_explain_one_stream_only() -> None:
         scene.run()
 
 
-@pytest.mark.parametrize(("streams", "batch_size"), [(4, 1), (4, 4), (16, 1), (16, 4)])
+@pytest.mark.parametrize(
+    ("streams", "batch_size"), [(4, 1), (4, 4), (16, 1), (16, 4), (3, 2), (3, 4), (5, 4)]
+)
 def test_streams_take_turns_however_fast_each_is(streams: int, batch_size: int) -> None:
     newest = NewestFrames(streams)
     explained: collections.Counter[int] = collections.Counter()

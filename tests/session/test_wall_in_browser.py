@@ -52,6 +52,10 @@ def test_a_click_on_the_page_shows_a_tile_alone_and_another_all_again(link: str)
         tab.locator("#source", has_text="yard").wait_for(timeout=PATIENCE_MS)
         tab.mouse.click(box["x"] + 0.5 * box["width"], middle)
         tab.locator("#source", has_text="2 streams").wait_for(timeout=PATIENCE_MS)
+        tab.keyboard.press("N")
+        tab.locator("#source", has_text="yard").wait_for(timeout=PATIENCE_MS)
+        tab.keyboard.press("Escape")
+        tab.locator("#source", has_text="2 streams").wait_for(timeout=PATIENCE_MS)
         assert complaints == []
 
 

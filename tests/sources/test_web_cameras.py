@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import http.server
 import io
 import itertools
@@ -19,6 +20,7 @@ from streamcam.errors import SourceError
 from streamcam.frames import AudioBlock
 from streamcam.sources import SourceSettings, open_source
 from streamcam.sources.capture import Pacer
+from streamcam.sources.network import NetworkCapture
 from streamcam.sources.pipe import PipeCapture
 
 LIVE = SourceSettings(real_time=True)
@@ -42,6 +44,12 @@ class Camera(http.server.ThreadingHTTPServer):
                 pass
 
             def do_GET(self) -> None:
+                if self.path == "/half.ts":  # a server that breaks off in the middle
+                    data = (folder / "whole.ts").read_bytes()
+                    self.send_response(200)
+                    self.end_headers()
+                    self.wfile.write(data[: len(data) // 2])
+                    return
                 if self.path != "/mjpeg":
                     super().do_GET()
                     return
@@ -67,6 +75,15 @@ def camera(tmp_path: Path) -> Iterator[Camera]:
         yield server
         server.shutdown()
         thread.join(LIMIT_S)
+
+
+def test_a_server_that_breaks_off_is_said_to(camera: Camera, tmp_path: Path) -> None:
+    make_clip(tmp_path / "whole.ts", frames=50)
+    capture = NetworkCapture(f"http://127.0.0.1:{camera.server_port}/half.ts")
+    capture.open()
+    with pytest.raises(SourceError, match=r"half\.ts' has broken off$"):
+        collections.deque(iter(capture.read, capture), maxlen=0)
+    capture.close()
 
 
 def test_an_mjpeg_camera(camera: Camera) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
+
+Sent = TypeVar("Sent")
 
 
 class RayError(Exception):
@@ -47,7 +50,7 @@ class FakeRay:
             for number, resources in enumerate(self.machines)
         ]
 
-    def remote(self, kind: Callable[[], object]) -> _Class:
+    def remote(self, kind: Callable[..., object]) -> _Class:
         return _Class(self, kind)
 
     def get(self, answer: object) -> object:
@@ -55,8 +58,11 @@ class FakeRay:
             raise answer
         return answer
 
-    def wait(self, answers: list[object], timeout: float) -> tuple[list[object], list[object]]:
-        assert timeout > 0
+    def wait(
+        self, answers: list[object], num_returns: int = 1, timeout: float | None = None
+    ) -> tuple[list[object], list[object]]:
+        assert num_returns <= len(answers)
+        assert timeout is None or timeout >= 0
         return answers, []
 
     def kill(self, _worker: object) -> None:
@@ -64,7 +70,7 @@ class FakeRay:
 
 
 class _Class:
-    def __init__(self, ray: FakeRay, kind: Callable[[], object]) -> None:
+    def __init__(self, ray: FakeRay, kind: Callable[..., object]) -> None:
         self._ray = ray
         self._kind = kind
 
@@ -72,8 +78,8 @@ class _Class:
         self._ray.workers.append(options)
         return self
 
-    def remote(self) -> _Worker:
-        return _Worker(self._ray, self._kind())
+    def remote(self, *arguments: object) -> _Worker:
+        return _Worker(self._ray, self._kind(*_sent(arguments)))
 
 
 class _Worker:
@@ -83,7 +89,13 @@ class _Worker:
 
     def __getattr__(self, name: str) -> object:
         def remote(*arguments: object) -> object:
-            answer = getattr(self._held, name)(*arguments)
-            return RayError("The worker died.\nMore of it.") if self._ray.is_lost(name) else answer
+            answer = getattr(self._held, name)(*(arguments if name == "load" else _sent(arguments)))
+            return RayError("The worker died.\nMore of it.") if self._ray.is_lost(name) else _sent(answer)
 
         return types.SimpleNamespace(remote=remote)
+
+
+def _sent(message: Sent) -> Sent:
+    """Return what arrives in another process; functions of tests do not travel."""
+    arrived: Sent = pickle.loads(pickle.dumps(message))
+    return arrived

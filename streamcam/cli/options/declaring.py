@@ -11,6 +11,7 @@ import click
 
 from streamcam.cli.defaults import defaults_of
 from streamcam.cli.output import say
+from streamcam.milestones import reach
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -85,6 +86,7 @@ def _enable_debug(context: click.Context, _parameter: click.Parameter, debug: bo
     logger.setLevel(logging.DEBUG)
     root.call_on_close(lambda: logger.removeHandler(handler))
     root.call_on_close(lambda: logger.setLevel(level))
+    reach("the command line is read")
 
 
 debug_option = option(

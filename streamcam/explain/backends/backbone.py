@@ -14,14 +14,11 @@ from numpy.typing import NDArray
 
 from streamcam.caching import cached_method
 from streamcam.explain.backends.bfloat16 import prepare_for_bfloat16
-from streamcam.explain.cores import available_cores
+from streamcam.explain.backends.requests import BatchRequest, parts_of
 from streamcam.models.openvino_runtime import core
 
 if TYPE_CHECKING:
     import openvino
-
-_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
-"""Number format of operations; a quantized network's graph says itself which are in int8."""
 
 _MAX_SHAPES = 4
 """How many compiled networks are kept: a video has one shape, a folder of photographs many."""
@@ -79,12 +76,7 @@ class OpenVinoBackbone:
         """
         count = len(images)
         images = fill_up(images, batch_size)
-        request = self._compile(images.shape, images.dtype == np.uint8)
-        request.infer([np.ascontiguousarray(images)])
-        return tuple(
-            np.array(request.get_output_tensor(index).data[:count], np.float32)
-            for index in range(len(self.model.outputs))
-        )
+        return self.request_for(images.shape, images.dtype == np.uint8).run(images, count)
 
     def with_model(self, model: openvino.Model, precision: str | None = None) -> OpenVinoBackbone:
         """Return a backbone of another conversion of the network, in the same precision if None is named."""
@@ -103,13 +95,20 @@ class OpenVinoBackbone:
         return prepare_for_bfloat16(self.model) if self.precision == "bf16" else self.model
 
     @cached_method(maxsize=_MAX_SHAPES)
-    def _compile(self, shape: tuple[int, ...], takes_pixels: bool) -> Any:
+    def request_for(self, shape: tuple[int, ...], takes_pixels: bool = True) -> BatchRequest:
+        """Return the compiled network for batches of a shape.
+
+        Args:
+            shape: Of images as `run` takes them.
+            takes_pixels: Whether they are pixels, uint8.
+        """
         batch, height, width = shape[:3] if takes_pixels else (shape[0], *shape[2:])
+        parts = parts_of(batch, self._device)
         model = self._prepared.clone()
-        model.reshape([batch, len(self._scale.mean), height, width])
+        model.reshape([batch // parts, len(self._scale.mean), height, width])
         if takes_pixels:
             model = self._with_pixels(model)
-        return compile_request(model, self._device, precision=self.precision, threads=available_cores())
+        return BatchRequest.compile(model, self._device, precision=self.precision, parts=parts)
 
     def _with_pixels(self, model: openvino.Model) -> openvino.Model:
         """Put the conversion from RGB pixels in front of the model."""
@@ -132,27 +131,6 @@ def describe_device(device: str) -> str:
     """Describe a device, by OpenVINO's name of it, with all that rounding may depend on."""
     name = core().get_property(device, "FULL_DEVICE_NAME")
     return f"{name} {sorted(core().get_property(device, 'OPTIMIZATION_CAPABILITIES'))}"
-
-
-def compile_request(model: openvino.Model, device: str, *, precision: str, threads: int) -> Any:
-    """Compile a network, and return its request for inference.
-
-    Args:
-        model: The network, with inputs of fixed shapes.
-        device: OpenVINO's name of a device.
-        precision: A name in `streamcam.explain.devices.PRECISIONS`.
-        threads: Number of threads on a processor.
-    """
-    properties: dict[str, Any] = {
-        "INFERENCE_PRECISION_HINT": _HINTS[precision],
-        "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": 1,
-    }
-    if device == "CPU":
-        # The other stages run on the same cores: threads bound to a core would wait for it while another
-        # is free.
-        properties |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
-    return core().compile_model(model, device, properties).create_infer_request()
 
 
 def fill_up(images: NDArray[Any], batch_size: int) -> NDArray[Any]:

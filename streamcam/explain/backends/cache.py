@@ -101,9 +101,14 @@ class CacheEntry:
         except (OSError, ValueError):
             self.drop()
             return None
-        with contextlib.suppress(OSError):  # a read-only cache can still be read
-            os.utime(self._entry)  # the least recently used entries go first
+        self.touch()
         return self._entry
+
+    def touch(self) -> bool:
+        """Note that it is used, as the least recently used entries go first; return whether it is there."""
+        with contextlib.suppress(OSError):  # a read-only cache can still be read
+            os.utime(self._entry)
+        return self._entry.is_dir()
 
     def fill(self, write: Callable[[Path], None]) -> None:
         """Save files; if the disk is full or read-only, the next start makes them again.

@@ -8,7 +8,7 @@ import functools
 import itertools
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,12 @@ from streamcam.explain.assembly import Assembler, BatchResult, note_emptiness
 from streamcam.explain.compiled.criteria import weights_of
 from streamcam.explain.compiled.graphs import CompiledGraphs
 from streamcam.explain.compiled.record import CompiledModel, Record
+from streamcam.explain.description import DescribedExplainer
 from streamcam.explain.ranking import rank_over_time
 from streamcam.explain.targets import Target, TargetRequest, check_targets, resolve_targets
 from streamcam.explanations import Explanation
 from streamcam.frames import FloatArray, Frame
+from streamcam.milestones import reach
 from streamcam.models.fitting import FrameFitter
 from streamcam.models.geometry import Size, fit_geometry
 from streamcam.sources.given_images import frames_of
@@ -42,7 +44,7 @@ class _Classes:
     objects: None = None
 
 
-class CompiledExplainer:
+class CompiledExplainer(DescribedExplainer):
     """Computes class activation maps on OpenVINO alone. Use it in one thread at a time.
 
     Attributes:
@@ -158,16 +160,6 @@ class CompiledExplainer:
         other._in_torch = functools.cache(lambda: self._in_torch().beside())
         return other
 
-    def describe(self) -> dict[str, Any]:
-        """Describe the network and the method for files that are made with them, as plain values."""
-        return {
-            "model": self.model.name,
-            "weights": self.model.weights,
-            "method": self.method,
-            "target_layer": self.target_layer or None,
-            "fit": self.fit,
-        }
-
     def identity(self) -> dict[str, object]:
         """Return all that explanations depend on besides the images, as plain values."""
         return {
@@ -259,6 +251,7 @@ class CompiledExplainer:
 
     def _load_graphs(self, size: Size) -> CompiledGraphs | None:
         graphs = self._graphs_for(size)
+        reach("the network is compiled")
         if graphs is None:
             _logger.info("torch explains images of %dx%d", *size)
         else:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from streamcam.explain.backends.backbone import OpenVinoBackbone, compile_request, fill_up
+from streamcam.explain.backends.backbone import fill_up
+from streamcam.explain.backends.requests import BatchRequest, compile_request
 from streamcam.explain.cores import available_cores
 from streamcam.frames import FloatArray
 
@@ -52,16 +53,18 @@ class CompiledGraphs:
 
     Attributes:
         backend: The backend that runs them.
+        precision: Precision of the network up to the features.
     """
 
     backend = "openvino"
 
     def __init__(
         self,
-        backbone: OpenVinoBackbone,
+        backbone: BatchRequest,
         head: openvino.Model,
         maps: openvino.Model,
         *,
+        precision: str,
         batch_size: int,
         device: str,
         has_large_head: bool,
@@ -72,20 +75,17 @@ class CompiledGraphs:
             backbone: From pixels to features.
             head: From features to scores.
             maps: From weights of the classes, float32 (batch, classes), and features to maps.
+            precision: Precision of the backbone.
             batch_size: The size of batches that they are made for.
             device: OpenVINO's name of a device.
             has_large_head: Whether what comes after the features deserves all cores.
         """
         threads = available_cores() if has_large_head else 1
+        self.precision = precision
         self._backbone = backbone
         self._batch_size = batch_size
         self._head = CompiledGraph(head, device, threads=threads)
         self._maps = CompiledGraph(maps, device, threads=threads)
-
-    @property
-    def precision(self) -> str:
-        """Precision of the network up to the features."""
-        return self._backbone.precision
 
     def run(self, pixels: NDArray[np.uint8]) -> CompiledRun:
         """Run the network.

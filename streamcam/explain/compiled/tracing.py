@@ -20,6 +20,7 @@ from torch import nn
 
 from streamcam.explain.activities import announce
 from streamcam.explain.backends.backbone import OpenVinoBackbone
+from streamcam.explain.backends.requests import BatchRequest
 from streamcam.explain.backends.split_network import BackendMismatchError, SplitNetwork
 from streamcam.explain.compiled.criteria import CRITERIA, weights_of
 from streamcam.explain.compiled.decompositions import decompositions
@@ -115,6 +116,8 @@ class TracedGraphs:
 
     backbone: OpenVinoBackbone
     """From pixels to features, in the precision that this shape tolerates."""
+    request: BatchRequest
+    """The backbone, compiled for this shape."""
     entry: str | None
     """Name of the converted network in the cache; None if it is not kept."""
     head: openvino.Model
@@ -163,10 +166,12 @@ def trace_graphs(explainer: Explainer, record: Record, size: Size) -> TracedGrap
         maps_of = _trace(_maps_of(explainer, split, (height, width)), [weights, *features])
         head = _convert(scores_of, features)
         maps = _convert(maps_of, [weights, *features])
+        request = backbone.request_for(pixels.shape)
         graphs = CompiledGraphs(
-            backbone,
+            request,
             head,
             maps,
+            precision=backbone.precision,
             batch_size=record.batch_size,
             device=record.device,
             has_large_head=record.has_large_head,
@@ -174,7 +179,7 @@ def trace_graphs(explainer: Explainer, record: Record, size: Size) -> TracedGrap
         if not _agrees(explainer, graphs, split, pixels):
             raise TracingError("the compiled explanation differs from torch's")
     return TracedGraphs(
-        backbone, entry, head, maps, graphs, steps=(scores_of, maps_of), inputs=(weights, *features)
+        backbone, request, entry, head, maps, graphs, steps=(scores_of, maps_of), inputs=(weights, *features)
     )
 
 
@@ -203,6 +208,7 @@ def compile_graphs(
         size,
         backbone=traced.entry,
         precision=traced.backbone.precision,
+        request=traced.request,
         head=traced.head,
         maps=traced.maps,
     )

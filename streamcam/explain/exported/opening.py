@@ -151,10 +151,12 @@ def load_graphs(file: ExportedFile, entries: GraphEntries, precision: str) -> Co
         head = read(entries.head, first_input=1)
         if list(head.outputs[0].shape) != [record.batch_size, len(record.model.labels)]:
             raise ModelError(f"{file.name!r} is damaged: its graphs have other classes than its labels")
+        backbone = OpenVinoBackbone(read(entries.backbone), record.model, record.device, precision)
         return CompiledGraphs(
-            OpenVinoBackbone(read(entries.backbone), record.model, record.device, precision),
+            backbone.request_for((record.batch_size, entries.height, entries.width, 3)),
             head,
             read(entries.maps),
+            precision=precision,
             batch_size=record.batch_size,
             device=record.device,
             has_large_head=record.has_large_head,

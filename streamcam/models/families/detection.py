@@ -14,15 +14,15 @@ from streamcam.models.base import InputSpec, Model
 from streamcam.models.detector import ArrangedDetector, Detector
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.torchvision import (
-    download,
-    is_variant,
     list_published,
     published_variant,
+    read_tensors,
+    takes_published,
 )
 from streamcam.models.labels import numbered_labels
 from streamcam.models.model_names import check_name
 from streamcam.models.published_names import torchvision_names
-from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest
+from streamcam.models.request import NO_WEIGHTS, ModelRequest
 from streamcam.models.state_dicts import StateDict, load_into, match_names
 
 PREFIX = "detection:"
@@ -50,16 +50,12 @@ def _load(request: ModelRequest) -> Model:
         requested = request.requested_classes
         count = len(categories) if requested is None else requested + backgrounds
         detector, origin, found = build(count), NO_WEIGHTS, None
-    elif request.weights == DEFAULT_WEIGHTS or is_variant(name, request.weights):
-        tensors, origin = download(request.name, published), f"{type(published).__name__}.{published.name}"
-        found = None
-        detector = _build_around(build, tensors, len(categories), model=request.name, origin=origin)
-        _restore_epsilon(name, published.name, detector)
     else:
-        assert request.weights_file is not None
-        tensors, origin = request.read_weights(), str(request.weights_file)
+        tensors, origin = read_tensors(request, name, published)
         found = tensors.labels
         detector = _build_around(build, tensors, len(categories), model=request.name, origin=origin)
+        if takes_published(request, name):
+            _restore_epsilon(name, published.name, detector)
     return detector_of(request, detector, origin, categories, found)
 
 

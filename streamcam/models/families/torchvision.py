@@ -37,16 +37,36 @@ def _load(request: ModelRequest) -> Model:
     if request.weights == NO_WEIGHTS:
         classes = request.untrained_classes
         return request.finish(build(classes), spec, classes=classes, weights=NO_WEIGHTS)
-    if request.weights_file is None or is_variant(request.name, request.weights):
-        tensors = download(request.name, published)
-        origin = f"{type(published).__name__}.{published.name}"
-    else:
-        tensors, origin = request.read_weights(), str(request.weights_file)
+    tensors, origin = read_tensors(request, request.name, published)
     module, classes = build_around(build, _present_names(tensors), model=request.name, origin=origin)
     return request.finish(module, spec, classes=classes, weights=origin, found=tensors.labels)
 
 
-def is_variant(name: str, weights: str | Path) -> bool:
+def read_tensors(request: ModelRequest, name: str, published: WeightsEnum) -> tuple[StateDict, str]:
+    """Read the weights that were asked for: published ones, or those of a file.
+
+    Args:
+        request: What was asked for, other than an untrained network.
+        name: The network's name in torchvision.
+        published: Its published weights, from `published_variant`.
+
+    Returns:
+        The tensors, and where they came from, for reports.
+
+    Raises:
+        ModelError: if they cannot be downloaded or read.
+    """
+    if takes_published(request, name):
+        return download(request.name, published), f"{type(published).__name__}.{published.name}"
+    return request.read_weights(), str(request.weights_file)
+
+
+def takes_published(request: ModelRequest, name: str) -> bool:
+    """Return whether the weights that were asked for are published ones, and no file."""
+    return request.weights_file is None or _is_variant(name, request.weights)
+
+
+def _is_variant(name: str, weights: str | Path) -> bool:
     """Return whether torchvision has weights of this name for a network."""
     from torchvision.models import get_model_weights
 
@@ -58,7 +78,7 @@ def published_variant(name: str, weights: str | Path) -> WeightsEnum:
     from torchvision.models import get_model_weights
 
     variants: Any = get_model_weights(name)
-    return variants[str(weights)] if is_variant(name, weights) else variants.DEFAULT
+    return variants[str(weights)] if _is_variant(name, weights) else variants.DEFAULT
 
 
 def _input_of(published: WeightsEnum) -> InputSpec:

@@ -13,10 +13,9 @@ from streamcam.models.base import InputSpec, Model
 from streamcam.models.clip_classifier import ClipClassifier
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.torchvision import (
-    download,
-    is_variant,
     list_published,
     published_variant,
+    read_tensors,
 )
 from streamcam.models.labels import numbered_labels
 from streamcam.models.model_names import check_name
@@ -40,11 +39,7 @@ def _load(request: ModelRequest) -> Model:
         classes = request.requested_classes or len(categories)
         module, origin, found = build(classes), NO_WEIGHTS, None
     else:
-        if request.weights_file is None or is_variant(name, request.weights):
-            tensors = download(request.name, published)
-            origin = f"{type(published).__name__}.{published.name}"
-        else:
-            tensors, origin = request.read_weights(), str(request.weights_file)
+        tensors, origin = read_tensors(request, name, published)
         module, classes = build_around(build, tensors, model=request.name, origin=origin)
         found = tensors.labels
 

@@ -97,7 +97,7 @@ def explain_part(
         tracker.adopt(state)
     recorder = _Recorder(explainer, tracker)
     batches = BatchExplainer(recorder, video.temporal, tracker=tracker)
-    frames = _read(video, part)
+    frames = read_part(video, part)
     with (
         contextlib.closing(frames),
         prefetch(frames, maxsize=_FRAMES_AHEAD, name="part-reader", interrupt=lambda: None) as ready,
@@ -135,7 +135,7 @@ class _Recorder:
         return explanations
 
 
-def _read(video: PartedVideo, part: VideoPart) -> Generator[Frame]:
+def read_part(video: PartedVideo, part: VideoPart) -> Generator[Frame]:
     """Yield the frames of a video from where a worker begins on, with their numbers."""
     if part.start_s is not None:
         settings = dataclasses.replace(video.source, start_s=part.start_s)

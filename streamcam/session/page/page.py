@@ -57,13 +57,19 @@ class Page(Output):
     may_block = False
 
     def __init__(
-        self, settings: PageSettings | None = None, cameras: Mapping[str, LentCamera] | None = None
+        self,
+        settings: PageSettings | None = None,
+        cameras: Mapping[str, LentCamera] | None = None,
+        *,
+        beside: Sequence[str] = (),
     ) -> None:
         """Take the port.
 
         Args:
             settings: How the page is served; the defaults if None.
             cameras: Name of a stream → its source, which gets the images of a browser that lends its camera.
+            beside: What the session does with images besides showing them, for those whose images they are:
+                ``"evidence"`` if it keeps some, ``"publish"`` if it sends them on.
 
         Raises:
             InvalidArgumentError: if aiohttp is not installed, there is no such address, or the certificate
@@ -89,7 +95,7 @@ class Page(Output):
             settings.host,
             settings.port,
             key=settings.key,
-            choices=describe_choices(),
+            choices={**describe_choices(), "beside": list(beside)},
             on_command=self._take,
             on_viewer=self._show_again,
             cameras={name: camera.put for name, camera in cameras.items()},

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
 from collections.abc import Callable
-
-from av.packet import Packet
-from av.video.stream import VideoStream
 
 from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.explanations import RenderedFrame
 from streamcam.media.containers import CONTAINERS
 from streamcam.sinks.base import Sink
 from streamcam.sinks.resume.durable import Arrays, sync_file
+from streamcam.sinks.resume.encoder import EncodedSegment, LocalSegmentEncoder, SegmentEncoder
 from streamcam.sinks.resume.segments import Segment, SegmentStore
 from streamcam.sinks.standard_output import StandardOutputSink
 from streamcam.sinks.video import VideoSink
@@ -27,7 +27,10 @@ def check_resumable(sink: Sink) -> None:
 
 
 def make_resumable(
-    sink: Sink, store: SegmentStore, pop_explanations: Callable[[range], Arrays]
+    sink: Sink,
+    store: SegmentStore,
+    pop_explanations: Callable[[range], Arrays],
+    encoder: SegmentEncoder | None = None,
 ) -> ResumableSink:
     """Return a sink that writes a video in segments, or goes on with one.
 
@@ -35,13 +38,16 @@ def make_resumable(
         sink: The video, open, with nothing written yet.
         store: The segments that are finished, encoded with the same settings.
         pop_explanations: Returns the explanations of a segment's frames, by their numbers, as arrays.
+        encoder: Encodes the segments; this process if None.
 
     Raises:
         InvalidArgumentError: if the output cannot be made in segments.
     """
     video = _as_resumable(sink)
-    segment = store.folder / f"segment{video.path.suffix}"
-    return ResumableSink(store, video, lambda: video.open_encoder(segment), pop_explanations)
+    if encoder is None:
+        segment = store.folder / f"segment{video.path.suffix}"
+        encoder = LocalSegmentEncoder(lambda: video.encoder_opener(segment))
+    return ResumableSink(store, video, encoder, pop_explanations)
 
 
 def _as_resumable(sink: Sink) -> VideoSink:
@@ -64,7 +70,8 @@ class ResumableSink(Sink):
     """Encodes segments, stores each as it is finished, and joins them.
 
     Each segment has a separate encoder, so that it comes out the same whether the render was interrupted
-    before it or not. Frames whose segment is finished already are not encoded again.
+    before it or not, and wherever it is encoded. Frames whose segment is finished already are not encoded
+    again.
 
     Attributes:
         store: The segments.
@@ -75,24 +82,23 @@ class ResumableSink(Sink):
         self,
         store: SegmentStore,
         video: VideoSink,
-        open_encoder: Callable[[], VideoSink],
+        encoder: SegmentEncoder,
         pop_explanations: Callable[[range], Arrays],
     ) -> None:
         """Take over an open video and its segments; see `make_resumable`."""
         self.store = store
         self.encoded_before = store.frames
         self._video = video
-        self._open_encoder = open_encoder
+        self._encoder = encoder
         self._pop_explanations = pop_explanations
         self._received = 0
-        self._encoder: VideoSink | None = None
-        self._packets: list[Packet[VideoStream]] = []
+        self._ended: collections.deque[_Ended] = collections.deque()
         self._last_dts: int | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Changes and losses that the user should know of, a sentence each."""
-        return self._video.notes
+        return (*self._video.notes, *self._encoder.notes)
 
     def write(self, frame: RenderedFrame) -> None:
         """Encode one frame, unless its segment is finished already.
@@ -101,17 +107,18 @@ class ResumableSink(Sink):
             SinkError: as `VideoSink.write` does, or if a segment cannot be stored.
         """
         self._video.check()
-        number, place = divmod(self._received, self.store.frames_each)
-        is_last = place == self.store.frames_each - 1
-        if self._received >= self.encoded_before:
-            if self._encoder is None:
-                self._encoder = self._open_encoder()
-            self._packets += self._encoder.encode(frame)
+        is_new = self._received >= self.encoded_before
+        if is_new:
+            self._encoder.encode(frame)
         self._received += 1
-        if is_last:
-            if self._received > self.encoded_before:
-                self.store.add(self._end_segment(self.store.frames_each))
-            self._append(self.store.load(number))
+        number, place = divmod(self._received, self.store.frames_each)
+        if place:
+            return
+        if is_new:
+            self._end_segment(self.store.frames_each)
+            self._collect(self._encoder.most_waiting)
+        else:
+            self._append(self.store.load(number - 1))
 
     def finish(self, *, cut_short: bool = False) -> None:
         """Join the segments, complete the video, and remove the segments.
@@ -123,30 +130,44 @@ class ResumableSink(Sink):
             raise SinkError(
                 f"{str(self.store.folder)!r} holds more frames than the input; delete it to start over"
             )
-        if self._encoder is not None:
-            self._append(self._end_segment(self._received % self.store.frames_each))
+        rest = self._received % self.store.frames_each
+        if rest and self._received > self.encoded_before:
+            self._end_segment(rest)
+        self._collect(0)
         self._video.finish(cut_short=cut_short)
         sync_file(self._video.path)
         self.store.remove()
 
     def abort(self) -> None:
         """Remove the video and the unfinished segment; what is in the store stays."""
-        if self._encoder is not None:
-            self._encoder.abort()
-            self._encoder = None
+        self._encoder.abort()
         self._video.abort()
 
-    def _end_segment(self, frames: int) -> Segment:
-        """Flush the current encoder, and gather its packets."""
-        assert self._encoder is not None
-        packets = [*self._packets, *self._encoder.encode(None)]
-        self._encoder.abort()
-        self._encoder, self._packets = None, []
-        return Segment.of(
-            packets, frames, self._pop_explanations(range(self._received - frames, self._received))
-        )
+    def _end_segment(self, frames: int) -> None:
+        indices = range(self._received - frames, self._received)
+        self._ended.append(_Ended(self._encoder.end(frames), indices))
+
+    def _collect(self, most: int) -> None:
+        """Store and append the segments that are encoded; wait for all but some of them."""
+        while self._ended and (len(self._ended) > most or self._ended[0].encoded.is_ready):
+            ended = self._ended.popleft()
+            segment = ended.encoded.take()
+            if len(ended.indices) < self.store.frames_each:
+                self._append(segment)
+                continue
+            self.store.add(dataclasses.replace(segment, explanations=self._pop_explanations(ended.indices)))
+            self._append(self.store.load(self.store.count - 1))
 
     def _append(self, segment: Segment) -> None:
         packets = segment.packets_after(self._last_dts)
         self._last_dts = packets[-1].dts
         self._video.write_encoded(packets, segment.frames)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Ended:
+    """A segment whose frames have all come."""
+
+    encoded: EncodedSegment
+    indices: range
+    """The numbers of its frames."""

@@ -248,6 +248,19 @@ def test_openvino_reports_nothing_over_the_network() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+def test_the_converter_is_imported_when_something_is_converted() -> None:
+    program = (
+        "from streamcam.models.openvino_runtime import load_openvino; import sys; ov = load_openvino();"
+        "assert 'openvino.tools.ovc' not in sys.modules;"
+        "wrapped = ov.convert_model\n"
+        "try: wrapped('nowhere.onnx')\n"
+        "except Exception: pass\n"
+        "import openvino.tools.ovc as own;"
+        "assert ov.convert_model is own.convert_model is not wrapped"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
 def test_signals_are_safe_after_an_explainer_has_gone() -> None:
     # The backend lends the thread that loads it a stack for signal handlers: it must never be taken back.
     program = """

@@ -30,6 +30,17 @@ function isRenamed() {
 }
 
 /**
+ * Put what somebody wrote behind the key, as ?kiosk, where it belongs.
+ * @returns {boolean} whether the page is loaded again
+ */
+function isReordered() {
+  const [key, query] = location.hash.slice(1).split("?");
+  if (query === undefined) return false;
+  location.replace(`${location.pathname}?${query}#${key}`);
+  return true;
+}
+
+/**
  * Exchange the key behind # for a cookie, and take it out of the address.
  * @returns {Promise<boolean>} whether the key was refused
  */
@@ -84,7 +95,7 @@ export async function connect(listener) {
     };
   }
 
-  if (isRenamed()) return () => {};
+  if (isRenamed() || isReordered()) return () => {};
   if (await present().catch(() => false)) listener.onProblem("noKey");
   else await open();
   return (message) => {

@@ -150,8 +150,11 @@ export class Controls {
    * @param {any[]} commands
    */
   press(event, commands) {
-    const isTyping = event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement;
-    if (isTyping || event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLButtonElement) return;
+    const target = /** @type {HTMLElement} */ (event.target);
+    const isTyping = target.matches("input:not([type=range]), select");
+    const isPressing = [" ", "Enter"].includes(event.key) && target.matches("button, summary");
+    if (isTyping || isPressing || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Escape" && this.state?.tiles.length && !this.state.is_wall) this.send({ name: "wall" });
     const command = commands.find((each) => each.keys.includes(event.key));
     if (!command) return;
     event.preventDefault();

@@ -29,6 +29,7 @@ const film = new Film(find("film"), find("film-caption"));
 
 /** @type {"gone" | "noKey" | null} why there is no connection to the session */
 let problem = null;
+let keepsImages = false;
 let invitation = text("invite") ?? "";
 
 /** Show the film where there is nothing else to see in a kiosk, unless somebody has to do something. */
@@ -45,12 +46,15 @@ function attract() {
 function showState(next) {
   state = next;
   find("waiting").textContent = find("image").hidden && find("video").hidden ? text("noImage") : "";
-  find("source").textContent = state.source;
-  document.title = `streamcam: ${state.source}`;
+  const source = state.is_wall ? (text("streams", { count: String(state.tiles.length) }) ?? "") : state.source;
+  find("source").textContent = source;
+  document.title = `streamcam: ${source}`;
   find("network").textContent = state.model ? `${state.model} · ${state.method} · ${state.layer}` : text("loading");
   find("messages").textContent = state.messages.join("\n");
   find("messages").classList.toggle("trouble", state.trouble);
   find("recording").textContent = state.recording ?? "";
+  find("recorded").textContent = state.recording === null ? "" : text("recorded");
+  find("kiosk-caption").textContent = text(state.model ? "aboutText" : "loading");
   find("frozen").textContent = state.frozen ? text("frozen") : "";
   const own = ownTile.show(state);
   const predictions = own?.predictions ?? (state.is_wall ? bestOfEach(state.tiles) : state.predictions);
@@ -58,7 +62,10 @@ function showState(next) {
   document.body.style.setProperty("--label-size", String(state.label_size));
   document.body.classList.toggle("labelled", !state.has_labels_beside);
   if (!isKiosk) history.add(predictions);
-  if (find("figures").open) showRows(find("statistics"), state.statistics);
+  if (find("figures").open) {
+    const rows = state.statistics.map((/** @type {string[]} */ [name, value]) => [text(`figure_${name}`) ?? name, value]);
+    showRows(find("statistics"), rows);
+  }
   if (state.model) find("method-text").textContent = text("methodText", state) ?? "";
   controls.update(state);
   attract();
@@ -72,6 +79,10 @@ function begin({ choices, role, camera: lends, webrtc, share }) {
   find("image").alt = text("image");
   find("video").setAttribute("aria-label", text("image"));
   find("waiting").textContent = text("noImage");
+  /** @type {string[]} */
+  const beside = choices.beside;
+  find("beside").textContent = beside.map((name) => text(`beside_${name}`)).join(" ");
+  keepsImages = beside.includes("evidence");
   images.start(webrtc);
   camera.configuration = webrtc;
   ownTile.isWanted = role === "camera";
@@ -123,7 +134,8 @@ const camera = new Camera((state, transport) => {
   find("flip").hidden = state !== "on" || !camera.hasOthers;
   awake.set(isKiosk || state === "on");
   const how = transport === "jpeg" && camera.configuration ? text("cameraJpeg") : "";
-  find("camera-state").textContent = [text(`camera_${state}`), how].filter(Boolean).join(" ");
+  const kept = state === "on" && !keepsImages ? text("notKept") : "";
+  find("camera-state").textContent = [text(`camera_${state}`), kept, how].filter(Boolean).join(" ");
 }, onPlace);
 find("lend").onclick = () => (camera.isWanted ? camera.stop() : camera.start());
 find("flip").onclick = () => camera.flip();

@@ -1,5 +1,5 @@
 // @ts-check
-/** Every text of the page, by language. A command without a text here shows the one of the program. */
+/** Every text of the page, by language. A command or figure without a text here shows the one of the program. */
 
 /** @type {Record<string, Record<string, string>>} */
 const TEXTS = {
@@ -22,6 +22,7 @@ const TEXTS = {
       "A neural network names what is in the picture. The colors show which places made it give that name: " +
       "the warmer the color, the more the place counted.",
     methodText: "The method is {method}, at the layer {layer} of {model}.",
+    streams: "{count} streams",
     loading: "The network is loading …",
     noImage: "Waiting for the first image …",
     connecting: "Connecting …",
@@ -33,7 +34,11 @@ const TEXTS = {
     flip: "Other side",
     own: "Only my camera",
     everybody: "Show everybody",
-    camera_on: "Everybody in this session sees your camera. Nothing is kept unless somebody records; that is shown in the picture.",
+    camera_on: "Everybody in this session sees your camera.",
+    notKept: "Nothing is kept unless somebody records or saves an image; that is shown in the picture.",
+    recorded: "Somebody is recording.",
+    beside_evidence: "This session keeps a small image a second, and what the network saw in it.",
+    beside_publish: "This session is also sent to other programs or servers.",
     camera_off: "",
     camera_takenOver: "Another device lends its camera now.",
     camera_denied: "This browser was not allowed to use the camera. Allow it in the page's settings and try again.",
@@ -89,6 +94,7 @@ const TEXTS = {
       "Ein neuronales Netz benennt, was im Bild ist. Die Farben zeigen, welche Stellen dafür den Ausschlag gaben: " +
       "je wärmer die Farbe, desto mehr zählte die Stelle.",
     methodText: "Das Verfahren heißt {method}, an der Schicht {layer} von {model}.",
+    streams: "{count} Quellen",
     loading: "Das Netz wird geladen …",
     noImage: "Warten auf das erste Bild …",
     connecting: "Verbinden …",
@@ -100,7 +106,11 @@ const TEXTS = {
     flip: "Andere Seite",
     own: "Nur meine Kamera",
     everybody: "Alle zeigen",
-    camera_on: "Alle in dieser Sitzung sehen deine Kamera. Nichts wird behalten, außer jemand nimmt auf; das steht im Bild.",
+    camera_on: "Alle in dieser Sitzung sehen deine Kamera.",
+    notKept: "Nichts wird behalten, außer jemand nimmt auf oder sichert ein Bild; das steht im Bild.",
+    recorded: "Es wird gerade aufgenommen.",
+    beside_evidence: "Diese Sitzung behält jede Sekunde ein kleines Bild und was das Netz darin sah.",
+    beside_publish: "Diese Sitzung geht auch an andere Programme oder Server.",
     camera_off: "",
     camera_takenOver: "Ein anderes Gerät leiht jetzt seine Kamera.",
     camera_denied: "Dieser Browser durfte die Kamera nicht benutzen. Bitte in den Einstellungen der Seite erlauben.",
@@ -136,6 +146,25 @@ const TEXTS = {
     record: "Aufnehmen",
     quit: "Sitzung beenden",
     quitQuestion: "Die Sitzung für alle beenden?",
+    type_class: "Klasse oder Text eingeben",
+    prediction: "die n-te Vorhersage erklären",
+    label_size: "größere, kleinere Schrift",
+    caption: "Bildunterschrift",
+    stream: "nächste, vorige Quelle allein",
+    wall: "alle Quellen",
+    statistics: "Messwerte",
+    help: "diese Hilfe",
+    figure_stream: "Quelle",
+    figure_captured: "gelesen",
+    figure_shown: "gezeigt",
+    figure_explained: "erklärt",
+    "figure_age of frame": "Alter des Bildes",
+    "figure_age of heat": "Alter der Farben",
+    figure_dropped: "ausgelassen",
+    figure_network: "Netz",
+    figure_method: "Verfahren",
+    figure_layer: "Schicht",
+    figure_backend: "Rechenweg",
   },
 };
 
