@@ -202,7 +202,7 @@ def write(path: Path, images: list[Pixels]) -> None:
         file.mux(track.encode())
 
 
-def write_film(path: Path, seconds: float = 6, scale: int = 3) -> None:
+def write_moving_disks(path: Path, seconds: float = 6, scale: int = 3) -> None:
     """Write a video of four disks that move; three patterns, three colors."""
     still = background(np.random.default_rng(5), SIDE * scale, SIDE * scale)
     striped_red, plain_red, checked_blue, striped_yellow = (
@@ -239,7 +239,7 @@ def main() -> None:
     if options.folder is not None:
         train(options.folder, options.tower, options.steps or _STEPS[options.tower])
     if options.video is not None:
-        write_film(options.video)
+        write_moving_disks(options.video)
     if options.measure is not None:
         print(measure(options.measure, options.method, options.layer, options.count))
 
