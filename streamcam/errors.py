@@ -52,6 +52,10 @@ class ModelError(StreamcamError, RuntimeError):
     """A model cannot be built, loaded or explained."""
 
 
+class CancelledError(StreamcamError):
+    """Explaining was cancelled between two runs of the network: nobody waits for its result any more."""
+
+
 @contextlib.contextmanager
 def map_errors(
     *foreign: type[Exception], to: Callable[[Exception], StreamcamError], chain: bool = True

@@ -85,6 +85,11 @@ class Prediction:
         return cls(index, label, math.nan, score) if is_value else cls(index, label, score, value)
 
 
+def whole_percents(probability: float) -> int:
+    """Return the percentage that is shown for a probability: 0 below one percent, and for NaN."""
+    return 0 if not probability >= 0.01 else math.floor(100 * min(probability, 1.0) + 0.5)
+
+
 def is_value_alone(prediction: Prediction) -> bool:
     """Return whether a prediction has a value and no probability; a failed network has neither."""
     return prediction.value is not None and math.isnan(prediction.probability)
@@ -164,6 +169,7 @@ def renumber_objects(explanation: Explanation, numbers: Mapping[int, int]) -> Ex
         instances=changed,
         heatmaps={index_of(index): heatmap for index, heatmap in explanation.heatmaps.items()},
         targets=tuple(targets.get(target.index, target) for target in explanation.targets),
+        opposites={index_of(index): heatmap for index, heatmap in explanation.opposites.items()},
         flags={index_of(index): why for index, why in explanation.flags.items()},
     )
 
@@ -192,6 +198,9 @@ class Explanation:
     target_layer: str
     region: Region
     """The part of the frame that the maps cover."""
+    opposites: Mapping[int, FloatArray] = dataclasses.field(default_factory=dict)
+    """Index of each target that is explained against another class → what speaks for that one rather than the
+    target, as a raw map, where the method knows that; the signed map itself, if `signed`, holds both."""
     flags: Mapping[int, str] = dataclasses.field(default_factory=dict)
     """Index of a target → why its map shows nothing, a key of `EMPTY_MAPS`; only for maps that do."""
     signed: bool = False

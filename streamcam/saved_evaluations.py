@@ -1,4 +1,4 @@
-"""Evaluations that were saved as JSON: reading them back, without a network."""
+"""Evaluations and audits that were saved as JSON: reading them back, without a network."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from streamcam.errors import InvalidArgumentError, map_errors
 
 _FIELDS = frozenset({"best", "model", "advice", "metrics", "methods", "frames", "shots", "input"})
+_FIELDS_OF_AUDITS = frozenset({"model", "method", "roi", "score", "passed", "classes", "scenes", "input"})
 
 
 def read_evaluation(name: str) -> dict[str, Any]:
@@ -20,29 +21,47 @@ def read_evaluation(name: str) -> dict[str, Any]:
     Raises:
         InvalidArgumentError: if it cannot be read, or is no evaluation.
     """
+    return _read(name, _FIELDS, "evaluation", "evaluate")
+
+
+def read_audit(name: str) -> dict[str, Any]:
+    """Read an audit.
+
+    Args:
+        name: The file, as ``streamcam audit --json`` prints it.
+
+    Raises:
+        InvalidArgumentError: if it cannot be read, or is no audit.
+    """
+    return _read(name, _FIELDS_OF_AUDITS, "audit", "audit")
+
+
+def _read(name: str, fields: frozenset[str], kind: str, command: str) -> dict[str, Any]:
+    refusal = InvalidArgumentError(f"{name!r} is no {kind}; write one as JSON with streamcam {command}")
     with (
         map_errors(OSError, to=lambda error: _unreadable(name, error)),
-        map_errors(ValueError, to=lambda _error: _no_evaluation(name)),
+        map_errors(ValueError, to=lambda _error: refusal),
     ):
         record = json.loads(Path(name).read_text(encoding="utf-8"))
-    if not isinstance(record, dict) or not record.keys() >= _FIELDS:
-        raise _no_evaluation(name)
+    if not isinstance(record, dict) or not record.keys() >= fields:
+        raise refusal
     return record
 
 
-def check_network(record: dict[str, Any], name: str, model: str) -> None:
-    """Refuse an evaluation of another network.
+def check_network(record: dict[str, Any], name: str, model: str, verb: str = "evaluate") -> None:
+    """Refuse an evaluation or an audit of another network.
 
     Args:
-        record: What `read_evaluation` returned.
+        record: What `read_evaluation` or `read_audit` returned.
         name: The file.
         model: Name of the network that is explained.
+        verb: The command that made it.
 
     Raises:
         InvalidArgumentError: if it is of another one.
     """
     if record["model"] != model:
-        raise InvalidArgumentError(f"{name!r} evaluates {record['model']}, not {model}; evaluate that one")
+        raise InvalidArgumentError(f"{name!r} {verb}s {record['model']}, not {model}; {verb} that one")
 
 
 def read_best(name: str) -> str:
@@ -62,7 +81,3 @@ def read_best(name: str) -> str:
 
 def _unreadable(name: str, error: Exception) -> InvalidArgumentError:
     return InvalidArgumentError(f"{name!r} cannot be read: {getattr(error, 'strerror', None) or error}")
-
-
-def _no_evaluation(name: str) -> InvalidArgumentError:
-    return InvalidArgumentError(f"{name!r} is no evaluation; write one as JSON with streamcam evaluate")

@@ -350,3 +350,36 @@ def test_a_dataclass_that_compares_arrays_or_images_is_found(held: str) -> None:
     source = f"@dataclasses.dataclass({{}})\nclass Heat:\n    values: {held}\n"
     assert compared_by_value(source.format("frozen=True")) == ["Heat"]
     assert compared_by_value(source.format("frozen=True, eq=False")) == []
+
+
+# --- systems ---------------------------------------------------------------------------------------------
+
+ELSEWHERE = {"fcntl", "grp", "pty", "pwd", "resource", "termios", "tty"}
+"""Modules of Python that Windows lacks."""
+
+
+def imports_that_windows_lacks(source: str) -> list[str]:
+    """Find imports that end a start on Windows: neither in a function nor where the system is asked for."""
+    guarded = {
+        node.lineno
+        for block in ast.walk(ast.parse(source))
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "sys.platform != 'win32'"
+        for node in ast.walk(block)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    return [
+        f"line {each.line}: {each.module}"
+        for each in imports_of(source)
+        if each.module in ELSEWHERE and not each.is_late and each.line not in guarded
+    ]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_everything_can_be_imported_on_windows(path: Path) -> None:
+    assert imports_that_windows_lacks(path.read_text(encoding="utf-8")) == []
+
+
+def test_an_import_that_windows_lacks_is_found() -> None:
+    assert imports_that_windows_lacks("import fcntl") == ["line 1: fcntl"]
+    assert imports_that_windows_lacks("import sys\nif sys.platform != 'win32':\n    import fcntl") == []
+    assert imports_that_windows_lacks("def late():\n    import fcntl") == []

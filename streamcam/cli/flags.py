@@ -38,6 +38,7 @@ FLAGS: dict[str, str] = {
     "duration_s": "--duration",
     "end_s": "--end",
     "every": "--every",
+    "audit": "--audit",
     "evaluation": "--evaluation",
     "evidence": "--evidence",
     "fail_under": "--fail-under",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 import warnings
@@ -99,6 +100,10 @@ def run(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else EXIT_DONE
 
 
+_GIVEN_END = re.compile(r"`end_s`(?! [\d.])")
+"""The end of the part, where an error does not tell its time: `--duration` stands for it."""
+
+
 def _explain(error: Exception, arguments: Sequence[str]) -> tuple[str, int]:
     """Return the message and the exit code of an error."""
     if isinstance(error, click.UsageError):
@@ -106,7 +111,10 @@ def _explain(error: Exception, arguments: Sequence[str]) -> tuple[str, int]:
     if isinstance(error, click.ClickException):
         return error.format_message(), error.exit_code
     if isinstance(error, StreamcamError):
-        return name_flags(str(error)), exit_code_of(error)
+        message = str(error)
+        if any(argument.partition("=")[0] == "--duration" for argument in arguments):
+            message = _GIVEN_END.sub("`duration_s`", message)
+        return name_flags(message), exit_code_of(error)
     if isinstance(error, ModuleNotFoundError) and error.name in ("torch", "torchvision"):
         return (
             "this needs PyTorch, which is not installed: pip install torch torchvision; without it --model "

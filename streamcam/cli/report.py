@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from streamcam.pipeline.results import RenderResult
     from streamcam.pipeline.settings import RenderSettings
 
-_OWN_OPTIONS = ("output", "as_json", "evaluation", "overwrite", "quiet")
+_OWN_OPTIONS = ("output", "as_json", "evaluation", "audit", "overwrite", "quiet")
 """The options that say nothing about how a video is explained."""
 
 
@@ -50,6 +50,11 @@ _OWN_OPTIONS = ("output", "as_json", "evaluation", "overwrite", "quiet")
     "--evaluation",
     metavar="FILE.json",
     help="What streamcam evaluate --json printed of this network: the page shows how faithful its maps are.",
+)
+@option(
+    "--audit",
+    metavar="FILE.json",
+    help="What streamcam audit --json printed of this network: the page shows what it rests on.",
 )
 @option("--overwrite", is_flag=True, help="Replace an existing page.")
 @part_options
@@ -67,6 +72,7 @@ def report_command(
     output: str | None,
     as_json: bool,
     evaluation: str | None,
+    audit: str | None,
     overwrite: bool,
     part: dict[str, Any],
     reading: dict[str, Any],
@@ -89,7 +95,7 @@ def report_command(
     if output is None and not as_json:
         raise InvalidArgumentError("nothing to make: give -o report.html for a page, or --json for figures")
     videos = _check_inputs(inputs)
-    judged = None if evaluation is None else _read_evaluation(evaluation, inputs, output)
+    saved = _read_saved({"evaluation": evaluation, "audit": audit}, inputs, output)
     given = _options_given(context)
     if given and not videos:
         raise InvalidArgumentError(f"{given[0]} is for a video, and {inputs[0]!r} is explained already")
@@ -108,16 +114,16 @@ def report_command(
 
     def load(line: ProgressLine) -> NetworkExplainer:
         loaded = load_explainer(model, calibrated_by(explainer, videos[0]), line)
-        if judged is not None:
-            judged.check(loaded.describe()["model"])
+        for one in saved.values():
+            one.check(loaded.describe()["model"])
         return loaded
 
     with contextlib.ExitStack() as stack:
         kept = [name for name in inputs if name not in videos]
         evidence, code = {name: stack.enter_context(open_evidence(name)) for name in kept}, EXIT_DONE
         for each in evidence.values():
-            if judged is not None:
-                judged.check(str(each.header.get("run", {}).get("model")))
+            for one in saved.values():
+                one.check(str(each.header.get("run", {}).get("model")))
         for name in videos:
             explained = _explain(
                 name,
@@ -140,33 +146,45 @@ def report_command(
             as_json=as_json,
             overwrite=overwrite,
             quiet=quiet,
-            evaluation=None if judged is None else judged.record,
+            saved={kind: one.record for kind, one in saved.items()},
         )
         return code
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Judged:
-    """A saved evaluation."""
+class _Saved:
+    """A saved evaluation or audit."""
 
     name: str
+    verb: str
+    """The command that made it."""
     record: dict[str, Any]
 
     def check(self, model: str) -> None:
         """Refuse it if it is of another network."""
         from streamcam.saved_evaluations import check_network
 
-        check_network(self.record, self.name, model)
+        check_network(self.record, self.name, model, self.verb)
 
 
-def _read_evaluation(name: str, inputs: Sequence[str], output: str | None) -> _Judged:
-    from streamcam.saved_evaluations import read_evaluation
+def _read_saved(names: dict[str, str | None], inputs: Sequence[str], output: str | None) -> dict[str, _Saved]:
+    """Read the evaluation and the audit that the page is to show, by the names of their parameters."""
+    from streamcam.saved_evaluations import read_audit, read_evaluation
 
-    if len(inputs) > 1:
-        raise InvalidArgumentError("`evaluation` is for a report on one input; leave out the other one")
-    if output is None:
-        raise InvalidArgumentError("`evaluation` is shown on the page; give it a name: -o report.html")
-    return _Judged(name, read_evaluation(name))
+    found = {}
+    for kind, verb, read in (
+        ("evaluation", "evaluate", read_evaluation),
+        ("audit", "audit", read_audit),
+    ):
+        name = names[kind]
+        if name is None:
+            continue
+        if len(inputs) > 1:
+            raise InvalidArgumentError(f"`{kind}` is for a report on one input; leave out the other one")
+        if output is None:
+            raise InvalidArgumentError(f"`{kind}` is shown on the page; give it a name: -o report.html")
+        found[kind] = _Saved(name, verb, read(name))
+    return found
 
 
 def _check_inputs(inputs: Sequence[str]) -> list[str]:
@@ -236,7 +254,7 @@ def _make(
     as_json: bool,
     overwrite: bool,
     quiet: bool,
-    evaluation: dict[str, Any] | None,
+    saved: dict[str, dict[str, Any]],
 ) -> None:
     """Write the page, and print the figures."""
     from streamcam.report import build_comparison_page, build_page, compare, summarize, write_page
@@ -245,9 +263,7 @@ def _make(
     first, *others = [summarize(each) for each in evidence]
     comparison = compare(first, others[0]) if others else None
     if output is not None:
-        text = (
-            build_page(first, output, evaluation) if comparison is None else build_comparison_page(comparison)
-        )
+        text = build_page(first, output, **saved) if comparison is None else build_comparison_page(comparison)
         write_page(output, text, inputs, overwrite=overwrite)
         if not quiet:
             size = human_size(output_size(Path(output)))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamcam.explanations import Explanation, Instance, Prediction
+from streamcam.explanations import RATHER_THAN, Explanation, Instance, Prediction
 from streamcam.frames import FloatArray, Region
 
 Tables = Mapping[str, NDArray[Any]]
@@ -106,6 +106,8 @@ class TableEncoder:
         frame, region = explanation.frame_index, explanation.region
         for target in explanation.targets:
             heatmap = explanation.heatmaps[target.index]
+            if target.index in explanation.opposites:  # where one of the two is positive, the other is 0
+                heatmap = heatmap - explanation.opposites[target.index]
             empty = explanation.flags.get(target.index)
             number = _NONE if empty is None else self._number(empty)
             rows["targets"].append((*self._prediction(frame, target), number, *heatmap.shape))
@@ -181,12 +183,16 @@ class _Decoder:
 
     def decode(self) -> Iterator[Explanation]:
         for row in self.tables["frames"]:
-            targets, heatmaps, flags = [], {}, {}
+            targets, heatmaps, opposites, flags = [], {}, {}, {}
             for named in self._take("targets", int(row["targets"])):
                 target = self._prediction(named)
                 shape = int(named["rows"]), int(named["columns"])
                 targets.append(target)
-                heatmaps[target.index] = self._take("heatmaps", shape[0] * shape[1]).reshape(shape)
+                heatmap = self._take("heatmaps", shape[0] * shape[1]).reshape(shape)
+                if RATHER_THAN in target.label and not row["signed"]:
+                    opposites[target.index] = np.maximum(-heatmap, 0)
+                    heatmap = np.maximum(heatmap, 0)
+                heatmaps[target.index] = heatmap
                 if named["empty"] != _NONE:
                     flags[target.index] = self.texts[named["empty"]]
             predictions, smoothed = (
@@ -201,6 +207,7 @@ class _Decoder:
                 method=self.texts[row["method"]],
                 target_layer=self.texts[row["target_layer"]],
                 region=Region(*row["region"].tolist()),
+                opposites=opposites,
                 flags=flags,
                 signed=bool(row["signed"]),
                 starts_shot=bool(row["starts_shot"]),

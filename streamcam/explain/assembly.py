@@ -82,6 +82,8 @@ class Assembler:
     """Whether what counts as probabilities are a regressor's values."""
     concepts: Concepts | None = None
     """Names the concepts, where targets are these."""
+    knows_opposites: bool = False
+    """Whether negative values of the method's maps are evidence against what is explained."""
 
     def assemble(self, frames: Sequence[Frame], result: BatchResult, region: Region) -> list[Explanation]:
         """Return one explanation for each frame, in order.
@@ -94,7 +96,8 @@ class Assembler:
         return [self._explanation(frame, row, result, region) for row, frame in enumerate(frames)]
 
     def _explanation(self, frame: Frame, row: int, result: BatchResult, region: Region) -> Explanation:
-        heatmaps, flags, targets = {}, {}, []
+        heatmaps, opposites, flags, targets = {}, {}, {}, []
+        keeps_opposites = self.knows_opposites and not self.signed
         for number in range(len(result.targets)):
             named = self._target(number, row, result)
             if named is None or named.index in heatmaps:  # a class asked for that is also among the best
@@ -104,6 +107,8 @@ class Assembler:
             if result.targets[number].is_class and not math.isfinite(score):
                 values = np.full_like(values, np.nan)  # a map of an answer that is none
             heatmaps[named.index], flag = sanitize_map(values, signed=self.signed)
+            if result.targets[number].against is not None and keeps_opposites and flag != NOT_FINITE:
+                opposites[named.index] = np.maximum(-values, 0)
             targets.append(named)
             if flag is not None:
                 flags[named.index] = flag
@@ -115,6 +120,7 @@ class Assembler:
             method=self.method,
             target_layer=self.target_layer,
             region=region,
+            opposites=opposites,
             flags=flags,
             signed=self.signed,
             instances=() if result.found is None else tuple(instance for _, instance in result.found[row]),

@@ -8,7 +8,7 @@ import functools
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from streamcam.explain.assembly import note_emptiness
 from streamcam.explain.batch import BatchRun
+from streamcam.explain.cancellation import IsCancelled
 from streamcam.explain.clip_runs import ClipRunner
 from streamcam.explain.concepts import SAMPLED_FRAMES, Concepts
+from streamcam.explain.deletion import remove_hottest
 from streamcam.explain.description import DescribedExplainer
 from streamcam.explain.hooks import evaluating, plain_attention
 from streamcam.explain.memory import run_what_fits
@@ -30,7 +32,7 @@ from streamcam.explain.runner import NetworkRunner
 from streamcam.explain.targets import Target
 from streamcam.explain.threads import torch_threads
 from streamcam.explanations import Explanation
-from streamcam.frames import Frame, check_inside
+from streamcam.frames import FloatArray, Frame, check_inside
 from streamcam.models import Model, Segmenter
 from streamcam.models.preprocessing import Preprocessor
 from streamcam.sources.given_images import frame_of, frames_of
@@ -73,6 +75,7 @@ class BaseExplainer(DescribedExplainer):
     _clips: ClipRunner | None
     _concepts: Concepts | None
     _turn: threading.RLock
+    _is_cancelled: IsCancelled | None = None
 
     @property
     def backend(self) -> str:
@@ -153,9 +156,24 @@ class BaseExplainer(DescribedExplainer):
 
         Raises:
             ModelError: if the method cannot explain this network.
+            CancelledError: if it was cancelled meanwhile; see `cancelled_by`.
         """
-        with self._turn:
+        with self._turn, self.runner.map_maker.cancellation.asking(self._is_cancelled):
             return self._explain_in_turn(frames, tracker, context)
+
+    @contextlib.contextmanager
+    def cancelled_by(self, is_cancelled: IsCancelled) -> Iterator[None]:
+        """Let methods of many passes end between two of them, inside of the context.
+
+        Args:
+            is_cancelled: Returns whether nobody waits for explanations any more; called often, in the
+                explaining thread.
+        """
+        before, self._is_cancelled = self._is_cancelled, is_cancelled
+        try:
+            yield
+        finally:
+            self._is_cancelled = before
 
     def _explain_in_turn(
         self, frames: Sequence[Frame], tracker: Tracker | None, context: Sequence[Frame]
@@ -178,6 +196,27 @@ class BaseExplainer(DescribedExplainer):
                 explanations += explained
                 del waiting[: len(explained)]
         return explanations
+
+    def probabilities_without(self, frame: Frame, heatmap: FloatArray) -> FloatArray:
+        """Return the probability of every class in a frame whose hottest part is removed.
+
+        Args:
+            frame: A frame; not of a network that takes clips.
+            heatmap: Its raw map, float32 (h, w); see `streamcam.explain.deletion`.
+
+        Returns:
+            float32 (classes,).
+        """
+        with self._turn, torch.inference_mode(False), evaluating(self.model.module):
+            with torch_threads(self.runner.threads):
+                pixels = self._preprocessor.pixels([frame])
+                changed = remove_hottest(pixels[0], heatmap, self.model.input.mean)
+                output = self.runner.score(changed[None])
+            probabilities = output.probabilities
+            if probabilities is None:
+                probabilities = self.model.probabilities(output.scores)
+            array: FloatArray = probabilities[0].float().cpu().numpy()
+            return array
 
     @property
     def learns_from(self) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from streamcam.explain.cancellation import Cancellation
 from streamcam.explain.combined_maps import combine_layers, merge_pyramid
 from streamcam.explain.hooks import ForwardPass, HookedNetwork, KnownGradients
 from streamcam.explain.method_inputs import (
@@ -84,6 +85,8 @@ class MapMaker:
     """Runs the network on changed images, without a graph; None for the network itself."""
     concepts: Concepts | None = None
     """Those of the video, for methods that look for them."""
+    cancellation: Cancellation = dataclasses.field(default_factory=Cancellation)
+    """Asked between two runs of the network, by methods that run it often."""
 
     def run(self, pixels: NDArray[np.uint8], forward_pass: ForwardPass | None = None) -> EagerRun:
         """Run the network on a batch.
@@ -125,6 +128,7 @@ class MapMaker:
                 objectives[0],
                 concepts=self.concepts,
                 batch_size=self.variants_at_once,
+                cancellation=self.cancellation,
             )
             return method_call(self.method, found, self.options).detach().movedim(1, 0)
         if self.network.is_pyramid and "gradients" in self.method.needs and self.method.criterion is None:
@@ -161,6 +165,7 @@ class MapMaker:
                 self.variants_at_once,
                 differentiate=differentiate if by_gradients else None,
                 answer=self.answer,
+                cancellation=self.cancellation,
             )
             if layer_output is None or not self.method.needs_layer:
                 return method_call(self.method, method_inputs, self.options).detach()

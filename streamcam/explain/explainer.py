@@ -160,7 +160,13 @@ class Explainer(BaseExplainer):
         self.notes += note_on_calls(layers, target_layer)
         self.target_layer = "+".join(layer.name for layer in layers)
         assembler = Assembler(
-            model.labels, self.targets, self.method, self.target_layer, signed, model.answers_values
+            model.labels,
+            self.targets,
+            self.method,
+            self.target_layer,
+            signed,
+            model.answers_values,
+            knows_opposites=METHODS[self.method].signed,
         )
         self._questions: Sequence[Question] = [Question(None, self.targets, assembler)]
         self._preprocessor = Preprocessor(model, self.fit, self.device, probe.memory_format)

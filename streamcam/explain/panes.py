@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamcam.errors import InvalidArgumentError
+from streamcam.explain.cancellation import IsCancelled
 from streamcam.explain.compatibility import same_maps_note
 from streamcam.explain.explainer import Explainer
 from streamcam.explain.methods import HEAD_ONLY, METHODS, parse_method
@@ -110,6 +112,14 @@ class PaneExplainer:
         """Let what learns from a sample of a video do so."""
         for group in self._groups:
             group.explainer.learn(frames)
+
+    @contextlib.contextmanager
+    def cancelled_by(self, is_cancelled: IsCancelled) -> Iterator[None]:
+        """As for `Explainer`."""
+        with contextlib.ExitStack() as stack:
+            for group in self._groups:
+                stack.enter_context(group.explainer.cancelled_by(is_cancelled))
+            yield
 
     def explain_frames(
         self, frames: Sequence[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()

@@ -101,7 +101,13 @@ def ask(request: MapRequest, model: Model, run: MapMaker, assembler: Assembler) 
     return Question(
         dataclasses.replace(run, method=METHODS[name], options=options, layers=indices),
         request.targets,
-        dataclasses.replace(assembler, targets=request.targets, method=name, target_layer=layer),
+        dataclasses.replace(
+            assembler,
+            targets=request.targets,
+            method=name,
+            target_layer=layer,
+            knows_opposites=METHODS[name].signed,
+        ),
     )
 
 

@@ -225,6 +225,21 @@ class NetworkRunner:
             if note in notes:
                 notes.remove(note)
 
+    def score(self, pixels: NDArray[np.uint8]) -> Output:
+        """Return the network's answer to images, without a graph.
+
+        Args:
+            pixels: RGB, uint8 (N, H, W, 3).
+        """
+        if self._split is not None:
+            try:
+                return self._split.score(pixels)
+            except BackendMismatchError:
+                self._leave_openvino()
+        with torch.no_grad():
+            network = self.map_maker.network
+            return network.forward(self.map_maker.prepare(pixels))
+
     def run_prepared(self, inputs: torch.Tensor) -> BatchRun:
         """Run the network on images that were changed after they were prepared.
 

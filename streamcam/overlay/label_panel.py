@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from streamcam.caching import cached_method
+from streamcam.explanations import whole_percents
 from streamcam.media.images import Image, YuvCoding, coding_of, planes_of
 from streamcam.overlay.corners import TOP_LEFT, Corner
 from streamcam.overlay.font_files import read_chosen_face
@@ -88,11 +89,7 @@ def format_percentage(probability: float) -> str:
     """
     if math.isnan(probability):
         return "NaN"
-    return "<1 %" if probability < 0.01 else f"{_round_percents(probability)} %"
-
-
-def _round_percents(probability: float) -> int:
-    return 0 if math.isnan(probability) else math.floor(100 * min(max(probability, 0.0), 1.0) + 0.5)
+    return "<1 %" if probability < 0.01 else f"{whole_percents(probability)} %"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -377,7 +374,7 @@ class LabelPanel:
             line_top = top + line.top
             if metrics.bar and probability is not None:
                 bar_width = layout.right - layout.label_left
-                bar = renderer.draw_bar(bar_width, _round_percents(probability), caption.bar_color)
+                bar = renderer.draw_bar(bar_width, whole_percents(probability), caption.bar_color)
                 bar.blend(planes, left + layout.label_left, line_top + renderer.band + metrics.bar)
             label = renderer.draw_label(caption, layout.label_left, layout.label_width, line.extra_rise)
             label.blend(planes, left, line_top - renderer.rise - line.extra_rise)

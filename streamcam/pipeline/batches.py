@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
+from streamcam.pipeline.cancelling import cancelled_by
 from streamcam.temporal import TemporalSettings, Tracker
 
 _MOST_WAITING_BYTES = 256 << 20
@@ -76,6 +78,10 @@ class BatchExplainer:
         self._tracker = tracker
         self._batch: list[tuple[Frame, bool]] = []
         self._between: Sequence[Frame] = ()
+
+    def cancelled_by(self, is_cancelled: Callable[[], bool]) -> contextlib.AbstractContextManager[None]:
+        """Let the explainer end in the middle of a batch inside of a context, as `cancelled_by` does."""
+        return cancelled_by(self._explainer, is_cancelled)
 
     def explain(self, frame: Frame, before: Sequence[Frame] = ()) -> list[Explained]:
         """Take the next frame.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from streamcam.evidence import TableEncoder, from_tables
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
 from streamcam.pipeline.batches import FrameExplainer
+from streamcam.pipeline.cancelling import cancelled_by
 from streamcam.sinks import SegmentStore
 from streamcam.temporal import Tracker
 
@@ -112,6 +114,10 @@ class ResumingExplainer:
                 self._collect(_Batch(self._end, frames[-1].index + 1, fresh, began_s), len(frames))
             known += fresh
         return known
+
+    def cancelled_by(self, is_cancelled: Callable[[], bool]) -> contextlib.AbstractContextManager[None]:
+        """As for the explainer of the frames that are not stored."""
+        return cancelled_by(self._explainer, is_cancelled)
 
     def pop_explanations(self, indices: range) -> dict[str, NDArray[Any]]:
         """Return and forget the explanations of a finished segment; called in the thread that writes it."""

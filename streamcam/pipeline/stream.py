@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
-from streamcam.errors import InvalidArgumentError
+from streamcam.errors import CancelledError, InvalidArgumentError
 from streamcam.frames import Frame, SourceInfo, SourceReport
 from streamcam.milestones import reach
 from streamcam.pipeline.batches import BatchExplainer, Explained, FrameExplainer
@@ -123,7 +123,8 @@ class ExplainedStream:
     def stop(self) -> None:
         """End early and in order: what is queued already is still explained and handed over.
 
-        Does not wait. May be called from any thread, and from a signal handler.
+        A method that runs the network many times for a map ends between two runs, and what is queued is
+        dropped. Does not wait. May be called from any thread, and from a signal handler.
         """
         self._stop_asked = True
         self._stages.stop()
@@ -169,7 +170,6 @@ class _Stages:
     Attributes:
         source: Iterated and closed by the reader.
         explained: From the explainer to the caller.
-        exhausted: Whether the source was read to its end, and all of it explained.
         decoding: How long reading took.
         explaining: How long explaining took.
     """
@@ -187,7 +187,8 @@ class _Stages:
         policy: Policy = "drop_oldest" if source.is_live else "block"
         self._frames: Channel[Frame] = Channel(waiting, policy)
         self.explained: Channel[Explained] = Channel(waiting, policy)
-        self.exhausted = False
+        self._is_read = self._is_cut = False
+        self._is_ending = False
         self.decoding, self.explaining = Stopwatch(), Stopwatch()
         self._reader = Worker("reader", self._read, on_error=self._fail, on_end=self._frames.close)
         self._explainer = Worker("explainer", self._explain, on_error=self._fail, on_end=self.explained.close)
@@ -197,10 +198,16 @@ class _Stages:
         self._reader.start()
         self._explainer.start()
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether the source was read to its end, and all of it explained."""
+        return self._is_read and not self._is_cut
+
     def stop(self) -> None:
-        """Read no more; what is queued goes on. Does not wait."""
+        """Read no more; what is queued goes on, unless it takes long. Does not wait."""
         self.source.stop()
         self._frames.close()
+        self._is_ending = True
 
     def cancel(self) -> None:
         """Let both threads and the caller end at once; does not wait."""
@@ -226,7 +233,7 @@ class _Stages:
                 for frame in self.decoding.items(self.source):
                     reach("a frame is decoded")
                     self._frames.put(frame)
-                self.exhausted = not self.source.stop_flag.is_set()
+                self._is_read = not self.source.stop_flag.is_set()
             except ChannelClosedError:
                 pass
             except BaseException as error:
@@ -236,12 +243,15 @@ class _Stages:
         """Explain frames and hand them over."""
         explain = self.explaining.timed(self._batches.explain)
         try:
-            for frame in self._frames:
-                self._hand_over(explain(frame))
-            self._hand_over(self.explaining.timed(self._batches.flush)())
+            with self._batches.cancelled_by(lambda: self._is_ending):
+                for frame in self._frames:
+                    self._hand_over(explain(frame))
+                self._hand_over(self.explaining.timed(self._batches.flush)())
         except ChannelClosedError:
-            self.exhausted = False  # frames that were read are missing
+            self._is_cut = True  # frames that were read are missing
             raise
+        except CancelledError:
+            self._is_cut = True
 
     def _hand_over(self, pairs: list[Explained]) -> None:
         for pair in pairs:
@@ -255,5 +265,6 @@ class _Stages:
         channel comes first, so that the explainer cannot end it as if all were well.
         """
         self.explained.fail(error)
+        self._is_ending = True
         self.source.stop()
         self._frames.fail(ChannelClosedError("another stage has ended"))

@@ -15,6 +15,7 @@ from streamcam.explanations import RATHER_THAN, UNTRUSTED_METHODS, Explanation
 from streamcam.frames import FloatArray
 from streamcam.media.images import ByteArray
 from streamcam.overlay.colormaps import COLORMAPS, lookup_table
+from streamcam.report.audit_section import audit_html
 from streamcam.report.document import assemble, format_percent, format_share, format_time, tells_much
 from streamcam.report.evaluation import evaluation_html
 from streamcam.report.pictures import Album, data_url, draw_heat, heat_of
@@ -34,7 +35,10 @@ _FIRST_COLORS = ("#0b6bcb", "#c2410c", "#15803d", "#7c3aed", "#be185d", "#a16207
 
 
 def build_page(
-    summary: Summary, page: str | Path | None = None, evaluation: Mapping[str, Any] | None = None
+    summary: Summary,
+    page: str | Path | None = None,
+    evaluation: Mapping[str, Any] | None = None,
+    audit: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the page as HTML.
 
@@ -42,11 +46,13 @@ def build_page(
         summary: The findings.
         page: Where it is going to lie, from where it plays videos that are found; None if it plays none.
         evaluation: Of the network's methods, as ``streamcam evaluate --json`` prints it.
+        audit: Of the network, as ``streamcam audit --json`` prints it.
 
     Raises:
         SourceError: if the evidence is damaged.
     """
     figures = summary.figures()
+    name_of_input = str(figures["input"].get("name"))
     album = Album(list(summary.evidence.thumbnails()))
     name = str(figures["settings"].get("overlay", {}).get("colormap", "turbo"))
     colors = lookup_table(name if name in COLORMAPS else "turbo")
@@ -64,7 +70,8 @@ def build_page(
         choice=choice_html(videos),
         paths=paths_html(figures["tracks"]),
         stages=stages_html(figures),
-        evaluation=evaluation_html(evaluation, str(figures["input"].get("name"))),
+        evaluation=evaluation_html(evaluation, name_of_input),
+        audit=audit_html(audit, name_of_input),
         facts=_rows(list_facts(figures)),
         moments=_moments(summary, album, colors),
         averages="".join(_average_cards(summary, album, colors)),
@@ -149,8 +156,8 @@ def _average_cards(summary: Summary, album: Album, colors: ByteArray) -> Iterabl
         named += [(f"Shot {number}", shot) for number, shot in enumerate(summary.shots[:_MOST_SHOTS], 1)]
     for name, shot in named:
         explanations = summary.explanations[shot.begin : shot.end]
-        picture = _average_picture(explanations, album, colors)
-        if picture is None:
+        heat = _average_heat(explanations)
+        if heat is None:
             continue
         drift = summary.drift(shot)
         moves = (
@@ -159,41 +166,58 @@ def _average_cards(summary: Summary, album: Album, colors: ByteArray) -> Iterabl
             else f"the heat's center moves by up to {format_percent(drift)} of the frame"
         )
         span = f"{format_time(summary.times_s[shot.begin])} to {format_time(summary.times_s[shot.end - 1])}"
-        yield (
-            f'<figure><img src="{picture}" alt="Average heat: {name}" loading="lazy">'
-            f"<figcaption><strong>{name}</strong>, {span}: {moves}.</figcaption></figure>"
-        )
-        label = _opposite(explanations)
-        other = None if label is None else _average_picture(explanations, album, colors, against=True)
-        if label is not None and other is not None:
-            speaks = html.escape(f"what speaks for {label}")
-            yield (
-                f'<figure><img src="{other}" alt="Average heat: {name}, {speaks}" loading="lazy">'
-                f"<figcaption><strong>{name}</strong>, {span}: {speaks}.</figcaption></figure>"
-            )
+        pair = _opposed(explanations)
+        if pair is None:
+            picture = _draw_average(heat, explanations, album, colors)
+            yield _average_card(picture, name, f"{span}: {moves}")
+            continue
+        other = _average_heat(explanations, against=True)
+        assert other is not None  # both are made of the same maps
+        peak = max(float(heat.max()), float(other.max()))  # so that the weaker one is drawn weaker
+        for one, label, also in ((heat, pair[0], f"; {moves}"), (other, pair[1], "")):
+            picture = _draw_average(one, explanations, album, colors, peak)
+            yield _average_card(picture, name, f"{span}: what speaks for {label}{also}")
 
 
-def _average_picture(
-    explanations: Sequence[Explanation], album: Album, colors: ByteArray, *, against: bool = False
-) -> str | None:
-    """Return the average heat of frames on the first of them; None if their maps differ in shape."""
+def _average_card(picture: str, name: str, words: str) -> str:
+    return (
+        f'<figure><img src="{picture}" alt="Average heat: {name}, {html.escape(words)}" loading="lazy">'
+        f"<figcaption><strong>{name}</strong>, {html.escape(words)}.</figcaption></figure>"
+    )
+
+
+def _average_heat(explanations: Sequence[Explanation], *, against: bool = False) -> FloatArray | None:
+    """Return the average heat of frames; None if their maps differ in shape, or there are none."""
     maps = [heat_of(one, against=against) for one in explanations if one.heatmaps]
     if len({heat.shape for heat in maps}) != 1:
         return None
     heat: FloatArray = np.mean(maps, axis=0, dtype=np.float32)
-    peak = float(heat.max())
+    return heat
+
+
+def _draw_average(
+    heat: FloatArray,
+    explanations: Sequence[Explanation],
+    album: Album,
+    colors: ByteArray,
+    peak: float | None = None,
+) -> str:
+    """Draw average heat on the first of the frames; its own peak is the strongest if None."""
+    peak = float(heat.max()) if peak is None else peak
     place = album.nearest(explanations[0].frame_index, explanations[0].frame_index)
     shown: FloatArray = heat / np.float32(peak) if peak > 0 else heat
     return draw_heat(album.image(place), shown, explanations[0].region, colors)
 
 
-def _opposite(explanations: Sequence[Explanation]) -> str | None:
-    """Return what signed maps of a class rather than another show where they are negative; None elsewhere."""
-    labels = {target.label for one in explanations for target in one.targets if one.signed}
+def _opposed(explanations: Sequence[Explanation]) -> tuple[str, str] | None:
+    """Name what maps of one class rather than another show, and what their opposites do; None elsewhere."""
+    labels = {target.label for one in explanations for target in one.targets}
     if len(labels) != 1 or RATHER_THAN not in (label := labels.pop()):
         return None
+    if not any(one.signed or one.opposites for one in explanations):
+        return None
     name, _, other = label.partition(RATHER_THAN)
-    return f"{other}{RATHER_THAN}{name}"
+    return label, f"{other}{RATHER_THAN}{name}"
 
 
 def _timeline(summary: Summary, album: Album) -> dict[str, Any]:

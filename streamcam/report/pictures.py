@@ -56,10 +56,12 @@ def heat_of(explanation: Explanation, *, against: bool = False) -> FloatArray:
 
     Args:
         explanation: The frame's explanation.
-        against: Whether what speaks against its classes is shown instead, of signed maps.
+        against: Whether what speaks against its classes is shown instead, on the same scale.
     """
     heat: FloatArray = np.zeros((1, 1), np.float32)
-    for heatmap in explanation.heatmaps.values():
+    for index, heatmap in explanation.heatmaps.items():
+        if index in explanation.opposites:
+            heatmap = heatmap - explanation.opposites[index]
         peak = float(np.abs(heatmap).max())
         shown = -heatmap if against else heatmap
         scaled = (np.maximum(shown, 0) / (peak if peak > 0 else 1)).astype(np.float32)

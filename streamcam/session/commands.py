@@ -18,6 +18,7 @@ from streamcam.session.events import (
     EndAskedRecordings,
     Explain,
     Freeze,
+    MeasureDeletion,
     Quit,
     SaveImage,
     Smooth,
@@ -228,6 +229,15 @@ def change_label_size(state: LiveState, argument: Argument) -> Update:
     return Update(state.with_view(overlay=overlay).with_message(f"text size {label_size:.0%}"))
 
 
+def toggle_deletion(state: LiveState, _: Argument) -> Update:
+    """Measure and show what is left of the class without the heat, or no longer."""
+    shown = not state.view.deletion_shown
+    state = state.without_deletion().with_view(deletion_shown=shown)
+    if not shown:
+        state = state.with_message("the heat is no longer tested")
+    return Update(state, (MeasureDeletion(shown),))
+
+
 def toggle_caption(state: LiveState, _: Argument) -> Update:
     """Show the caption, or hide it."""
     caption, hidden = state.view.overlay.caption, state.view.hidden_caption
@@ -271,6 +281,9 @@ def restore_defaults(state: LiveState, _: Argument) -> Update:
     effects: list[Effect] = [Smooth(view.smoothing_s)]
     if request != state.request:
         effects.append(Explain(request))
+    if view.deletion_shown != state.view.deletion_shown:
+        effects.append(MeasureDeletion(view.deletion_shown))
+        state = state.without_deletion()
     if state.frozen:
         effects.append(Freeze(False))
     state = dataclasses.replace(state, request=request, view=view, large=None, frozen=False, entry=None)
@@ -328,7 +341,8 @@ COMMANDS = [
         change_label_size,
         "a number of steps, larger above 0",
     ),
-    Command("caption", {"t": None}, "t", "caption on or off", toggle_caption),
+    Command("deletion", {"t": None}, "t", "test the heat by removing it", toggle_deletion),
+    Command("caption", {"x": None}, "x", "caption on or off", toggle_caption),
     Command("stream", {"n": 1, "N": -1}, "n  N", "next, previous stream alone", choose_stream, _STEPS, True),
     Command("wall", {"w": None}, "w", "all streams", show_wall, is_for_walls=True),
     Command("save_image", {"p": None}, "p", "image to a file", ask(SaveImage())),

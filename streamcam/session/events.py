@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from streamcam.explanations import Prediction
+from streamcam.session.deletion import Deletion
 from streamcam.session.state import ActiveRecording, ExplainerFacts, ExplainRequest, LiveState
 from streamcam.session.statistics import Statistics
 
@@ -79,6 +80,22 @@ class MapEmpty:
 
     problem: str
     """Why, and the way out."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DeletionMeasured:
+    """It was measured what is left of a class without the heat."""
+
+    deletion: Deletion
+    stream: int
+    """Index of the stream whose frame it was measured on."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DeletionRefused:
+    """That cannot be measured here."""
+
+    reason: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -182,6 +199,8 @@ Event = (
     | ExplainerChanged
     | RequestRefused
     | MapEmpty
+    | DeletionMeasured
+    | DeletionRefused
     | StatisticsMeasured
     | RecordingStarted
     | RecordingStopped
@@ -225,6 +244,13 @@ class Smooth:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class MeasureDeletion:
+    """Measure what is left of the class without the heat, or no longer."""
+
+    is_on: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Announce:
     """Say something to those who do not see the window."""
 
@@ -261,7 +287,7 @@ class WriteStatistics:
 OutputEffect = ToggleFullScreen | SaveImage | ToggleRecording | EndAskedRecordings | WriteStatistics
 """Effects that outputs carry out."""
 
-Effect = Quit | Explain | Freeze | Smooth | Announce | OutputEffect
+Effect = Quit | Explain | Freeze | Smooth | MeasureDeletion | Announce | OutputEffect
 
 
 class Update(NamedTuple):
@@ -295,12 +321,21 @@ def update(state: LiveState, event: Event, stream: int = 0) -> Update:
             words = f"{before.name} has ended" if problem is None else problem
             return Update(state, (Announce(words),))
         case ExplainerChanged(facts):
-            return Update(dataclasses.replace(state, facts=facts))
+            return Update(dataclasses.replace(state, facts=facts).without_deletion())
         case RequestRefused(reason, facts):
             # The request stays, so that the next key goes on from there.
             return Update(dataclasses.replace(state, facts=facts).with_message(reason))
         case MapEmpty(problem):
             return Update(state.with_message(problem), (Announce(problem),))
+        case DeletionMeasured(deletion, measured):
+            if not state.view.deletion_shown:  # it was being measured when that was turned off
+                return Update(state)
+            earlier = state.streams[measured].deletion
+            deletion = deletion if earlier is None else earlier.followed_by(deletion)
+            return Update(state.with_stream(measured, deletion=deletion))
+        case DeletionRefused(reason):
+            off = state.without_deletion().with_view(deletion_shown=False).with_message(reason)
+            return Update(off, (MeasureDeletion(False),))
         case StatisticsMeasured(statistics):
             return Update(state.with_stream(stream, statistics=statistics))
         case RecordingStarted(path, began_s, announced):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import logging
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from streamcam.errors import StreamcamError
 from streamcam.explanations import Explanation
-from streamcam.frames import Frame
+from streamcam.frames import FloatArray, Frame
 from streamcam.panes import COMPARED_METHODS, Comparison
+from streamcam.pipeline.cancelling import cancelled_by
 from streamcam.session.calibration import FirstFrames
 from streamcam.session.state import ExplainerFacts, ExplainRequest
 
@@ -68,6 +70,10 @@ class SessionExplainer:
         """Length of the network's clips in seconds; 0 if it takes single images."""
         return self.explainer.clip_s
 
+    def cancelled_by(self, is_cancelled: Callable[[], bool]) -> contextlib.AbstractContextManager[None]:
+        """As for `streamcam.Explainer`."""
+        return cancelled_by(self.panes or self.explainer, is_cancelled)
+
     def explain_frames(
         self, frames: list[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()
     ) -> list[Explanation]:
@@ -79,6 +85,10 @@ class SessionExplainer:
                 renewed = self.renew()
                 self.explainer, self.panes = renewed.explainer, renewed.panes
         return (self.panes or self.explainer).explain_frames(frames, tracker, context)
+
+    def probabilities_without(self, frame: Frame, heatmap: FloatArray) -> FloatArray:
+        """Return the probabilities of a frame without its hottest part; see `streamcam.Explainer`."""
+        return self.explainer.probabilities_without(frame, heatmap)
 
     @property
     def facts(self) -> ExplainerFacts:

@@ -19,6 +19,7 @@ from streamcam.overlay.label_panel import ACCENT, BACKGROUND, MARKED_TEXT, PLAIN
 from streamcam.overlay.sprites import Canvas, Rgb, Sprite, draw_rounded_rectangle
 from streamcam.overlay.wrapping import wrap_text
 from streamcam.session.commands import help_rows
+from streamcam.session.deletion import Deletion
 from streamcam.session.state import LiveState, StreamState
 
 _OPACITY = 0.8
@@ -29,6 +30,7 @@ _TEXT_SHARE = 0.032  # of the shorter side, as for the labels
 _SMALLEST_TEXT, _LARGEST_TEXT = 8, 40
 _USUAL_SMALLEST = 11
 _MOST_MESSAGE_LINES = 3
+_SAID_OLD_S = 1.5  # a measurement older than this says how old it is
 _MESSAGE_S = 2.5  # how long a message is shown
 _WIDEST_MESSAGE = 0.86
 
@@ -50,6 +52,8 @@ class HudState:
     recording: str | None = None
     """Length of the recording, as minutes and seconds; None while there is none."""
     frozen: bool = False
+    deletion: str | None = None
+    """The probability of the class with and without the heat; None where that is off."""
     at_left: bool = False
     """Whether badges and statistics are at the left, as the labels are at the upper right."""
     typed: str | None = None
@@ -86,6 +90,7 @@ def hud_of(state: LiveState) -> HudState:
         trouble=alone is not None and (alone.notice is not None or state.has_stalled(alone)),
         recording=None if alone is None else length_of_recording(alone),
         frozen=state.frozen,
+        deletion=deletion_words(state),
         at_left=view.overlay.labels and view.overlay.corner == Corner(is_right=True, is_bottom=False),
         typed=None if entry is None else entry.text,
         choices=() if entry is None else tuple(choice.text for choice in entry.choices),
@@ -124,6 +129,23 @@ def length_of_recording(stream: StreamState) -> str | None:
         return None
     seconds = int(stream.frame_time_s - stream.recording.began_s)
     return f"{seconds // 60}:{seconds % 60:02}"
+
+
+def deletion_words(state: LiveState) -> str | None:
+    """Return what is left of the class without the heat, and how old that is; None where that is off."""
+    if not state.view.deletion_shown or state.alone is None:  # on walls it stands above each tile
+        return None
+    deletion = state.alone.deletion
+    if deletion is None:
+        return "removing the heat …"
+    age = format_age(state, deletion)
+    return f"{deletion.label}: {deletion.words}{age and f' · {age}'}"
+
+
+def format_age(state: LiveState, deletion: Deletion) -> str:
+    """Return how old a measurement is; empty while it is fresh."""
+    age_s = state.now_s - deletion.at_s
+    return f"{age_s:.0f} s" if age_s >= _SAID_OLD_S else ""
 
 
 def _stream_row(stream: StreamState) -> tuple[str, str]:
@@ -203,6 +225,8 @@ class _Panels:
             badges.append((f"REC {hud.recording}", _Style((MARKED_TEXT,), (False,), dot=_RECORDING)))
         if hud.frozen:
             badges.append(("frozen", _Style((ACCENT,), (False,))))
+        if hud.deletion is not None:
+            badges.append((hud.deletion, _Style((MARKED_TEXT,), (False,))))
         offset = self._margin
         for text, style in badges:
             sprite = self._draw_panel(((text,),), style, self._text)

@@ -32,6 +32,7 @@ from streamcam.session.events import (
     Explain,
     FrameArrived,
     Freeze,
+    MeasureDeletion,
     NoticeChanged,
     OutputEffect,
     OutputFailed,
@@ -212,6 +213,10 @@ class LiveSession:
             case Explain(request):
                 self._threads.request(request)
                 self._explain_newest(self._streams)
+            case MeasureDeletion(is_on):
+                self._threads.deletion.is_on = is_on
+                if is_on and self._state.frozen:  # no other frame will come
+                    self._explain_newest(self._streams)
             case Freeze(frozen):
                 self._threads.freeze(frozen)
                 for stream in self._streams:

@@ -16,6 +16,7 @@ from typing import Any
 from streamcam.explanations import Prediction
 from streamcam.overlay import OverlaySettings
 from streamcam.session.class_entry import ClassEntry
+from streamcam.session.deletion import Deletion
 from streamcam.session.statistics import Statistics
 
 STALLED_S = 2.0
@@ -74,6 +75,8 @@ class View:
     heat_shown: bool = True
     statistics_shown: bool = False
     help_shown: bool = False
+    deletion_shown: bool = False
+    """Whether it is measured, and shown, what is left of the class without the heat."""
     hidden_caption: str = ""
     """The caption, while it is hidden."""
 
@@ -119,6 +122,8 @@ class StreamState:
     """When the last frame before `notice` arrived."""
     target: Prediction | None = None
     """The class whose heat was shown last."""
+    deletion: Deletion | None = None
+    """The probability of the class with and without the heat, where that is measured."""
     recording: ActiveRecording | None = None
     statistics: Statistics = Statistics()  # noqa: RUF009 - frozen
     has_begun: bool = False
@@ -174,11 +179,6 @@ class LiveState:
         """Whether outputs get audio: that of a single stream."""
         return len(self.streams) == 1 and self.streams[0].has_audio
 
-    @property
-    def silence_s(self) -> float:
-        """Seconds since the last frame of any stream arrived."""
-        return self.now_s - max(stream.frame_at_s for stream in self.streams)
-
     def silence_of(self, stream: StreamState) -> float:
         """Return the seconds since the last frame of a stream arrived."""
         return self.now_s - stream.frame_at_s
@@ -196,6 +196,11 @@ class LiveState:
         streams = list(self.streams)
         streams[index] = dataclasses.replace(streams[index], **changes)
         return dataclasses.replace(self, streams=tuple(streams))
+
+    def without_deletion(self) -> LiveState:
+        """Return the state with nothing measured of what is left without the heat."""
+        streams = tuple(dataclasses.replace(stream, deletion=None) for stream in self.streams)
+        return dataclasses.replace(self, streams=streams)
 
     def with_message(self, text: str) -> LiveState:
         """Return the state with a sentence to show for a while."""

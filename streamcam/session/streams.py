@@ -174,5 +174,6 @@ class RunningStream:
             "layer": None if facts is None else facts.layer,
             "backend": None if facts is None else facts.backend,
             "precision": None if facts is None else facts.precision,
+            **({} if stream.deletion is None else {"deletion": stream.deletion.record()}),
             **({"prompts": list(facts.labels)} if facts is not None and facts.takes_prompts else {}),
         }

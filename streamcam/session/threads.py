@@ -9,15 +9,17 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from streamcam.errors import InvalidArgumentError, StreamcamError
+from streamcam.errors import CancelledError, InvalidArgumentError, StreamcamError
 from streamcam.explanations import Explanation
-from streamcam.frames import Frame
+from streamcam.frames import FloatArray, Frame
 from streamcam.milestones import reach
 from streamcam.pipeline.batches import FrameExplainer
+from streamcam.pipeline.cancelling import cancelled_by
 from streamcam.pipeline.channel import Channel, ChannelClosedError
 from streamcam.pipeline.workers import Worker
 from streamcam.session.batches import LiveBatches
-from streamcam.session.events import ExplainerChanged, RequestRefused
+from streamcam.session.deletion import DeletionMeter
+from streamcam.session.events import DeletionMeasured, DeletionRefused, ExplainerChanged, RequestRefused
 from streamcam.session.newest import NewestFrames
 from streamcam.session.reader import StreamReader
 from streamcam.session.state import ExplainerFacts, ExplainRequest
@@ -38,6 +40,9 @@ class LiveExplainer(FrameExplainer, Protocol):
     def facts(self) -> ExplainerFacts:
         """Facts about it at this moment; with the next frame another backend may take over."""
 
+    def probabilities_without(self, frame: Frame, heatmap: FloatArray) -> FloatArray:
+        """Return the probabilities of a frame without its hottest part, float32 (classes,)."""
+
 
 ExplainerFor = Callable[[ExplainRequest], LiveExplainer]
 """Returns an explainer for a request, or raises a `StreamcamError`. Called in the explaining thread."""
@@ -54,7 +59,7 @@ class Explained:
     """Index of the stream that the frame is of."""
 
 
-Answer = ExplainerChanged | RequestRefused | Explained
+Answer = ExplainerChanged | RequestRefused | Explained | DeletionMeasured | DeletionRefused
 
 
 class LiveThreads:
@@ -68,6 +73,7 @@ class LiveThreads:
         readers: The readers, by the index of their stream.
         ended: Streams of several that ended: index, and the exception that was the reason, if there was one.
         batches: How many batches were explained.
+        deletion: Measures what is left of a class without the heat.
     """
 
     def __init__(
@@ -90,6 +96,7 @@ class LiveThreads:
         self.answers: Channel[Answer] = Channel(8 * count, "drop_oldest")
         self.ended: deque[tuple[int, Exception | None]] = deque()
         self.batches = 0
+        self.deletion = DeletionMeter(count)
         self._explainer_for = explainer_for
         self._request = request
         self._temporal = temporal
@@ -99,6 +106,7 @@ class LiveThreads:
             StreamReader(source, stream, self.frames, self._to_explain, self.ended, is_only=count == 1)
             for stream, source in enumerate(sources)
         ]
+        self._is_ending = False
         self._explainer = Worker("explainer", self._explain, on_error=self.frames.fail)
 
     def start(self) -> None:
@@ -122,6 +130,7 @@ class LiveThreads:
 
     def stop(self) -> None:
         """Let all threads end soon; does not wait."""
+        self._is_ending = True
         for reader in self.readers:
             reader.source.stop()
         closed = ChannelClosedError("the session has ended")
@@ -152,9 +161,12 @@ class LiveThreads:
                     current = self._load(request)
                     batches.switch(current)
                 befores = [self.readers[stream].take_recent(frame) for stream, frame in frames]
-                explained = batches.explain(frames, befores[0] if len(befores) == 1 else ())
+                with cancelled_by(current, lambda: self._is_ending):
+                    explained = batches.explain(frames, befores[0] if len(befores) == 1 else ())
                 facts = current.facts
                 answers = [Explained(frame, each, facts, stream) for stream, frame, each in explained]
+            except CancelledError:
+                return
             except Exception as error:
                 if isinstance(error, ChannelClosedError) or (current is proven and request is None):
                     raise
@@ -169,6 +181,21 @@ class LiveThreads:
                 reach("a frame has heat")
                 for answer in answers:
                     self.answers.put(answer)
+                self._measure_deletion(current, explained)
+
+    def _measure_deletion(
+        self, explainer: LiveExplainer, explained: Sequence[tuple[int, Frame, Explanation]]
+    ) -> None:
+        """Measure what is left of a class without the heat, if that is on and time allows."""
+        try:
+            measured = self.deletion.measure(explainer, explained)
+        except StreamcamError as error:
+            self.deletion.is_on = False
+            self.answers.put(DeletionRefused(str(error)))
+        else:
+            if measured is not None:
+                stream, deletion = measured
+                self.answers.put(DeletionMeasured(deletion, stream))
 
     def _load(self, request: ExplainRequest) -> LiveExplainer:
         """Return an explainer for a request, and announce it."""

@@ -56,6 +56,8 @@ def words_of(state: LiveState, index: int) -> TileWords:
     if stream.notice is not None or state.has_stalled(stream):
         return TileWords(stream.name, f"no signal since {state.silence_of(stream):.0f} s", True)
     rate = f"{stream.statistics.captured_per_s:.0f} fps"
+    if stream.deletion is not None:
+        rate = f"{stream.deletion.words}  {rate}"
     return TileWords(stream.name, rate if stream.recording is None else f"REC  {rate}", False)
 
 

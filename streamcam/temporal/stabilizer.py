@@ -30,6 +30,7 @@ from streamcam.temporal.flow import (
     warp,
 )
 from streamcam.temporal.level import RunningLevel, clip_heat, find_peak, scale_to_peak
+from streamcam.temporal.listing import order_listed
 from streamcam.temporal.settings import TemporalSettings, check_live
 from streamcam.temporal.shots import is_other_shot
 from streamcam.temporal.smoothing import (
@@ -185,7 +186,9 @@ class Stabilizer:
         heatmap = next(iter(explanation.heatmaps.values()), None)  # no object, no heatmap
         return _Context(
             targets=explanation.targets,
-            labels=explanation.smoothed_predictions or explanation.predictions,
+            labels=order_listed(
+                explanation.smoothed_predictions or explanation.predictions, self._context.labels
+            ),
             map_shape=self._context.map_shape if heatmap is None else heatmap.shape,
             region=explanation.region,
             signed=explanation.signed,

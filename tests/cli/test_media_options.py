@@ -129,6 +129,10 @@ def test_options_for_videos_do_not_go_with_images(capfd: pytest.CaptureFixture[s
     Image.new("RGB", (64, 48)).save("photo.png")
     assert run(["render", "photo.png", "-o", "out.png", "--size", "32x24"]) == 2
     assert "'photo.png' is an image; leave out --size" in capfd.readouterr().err
+    assert run(["render", "photo.png", "-o", "out.png", "--end", "3"]) == 2
+    assert "'photo.png' is an image; leave out --end" in capfd.readouterr().err
+    assert run(["render", "photo.png", "-o", "out.png", "--start=1", "--duration=3"]) == 2
+    assert "'photo.png' is an image; leave out --start and --duration" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -128,3 +128,26 @@ def test_a_class_against_another_is_asked_about_and_shown_both_ways(tmp_path: Pa
     assert "<td>What speaks for cat rather than dog?</td>" in page
     assert "what speaks for dog rather than cat." in page
     np.testing.assert_allclose(heat_of(frames[0], against=True), [[0, 2 / 3], [0, 0]])
+
+
+def test_both_ways_are_shown_on_one_scale_without_signed_maps(tmp_path: Path) -> None:
+    rather = Prediction(CAT, "cat rather than dog", 0.9)
+    frames = [
+        dataclasses.replace(
+            frame(index, "cat", 0.9),
+            heatmaps={CAT: np.array([[3, 0], [0, 0]], np.float32)},
+            opposites={CAT: np.array([[0, 1.5], [0, 0]], np.float32)},
+            targets=(rather,),
+            method="gradcam",
+        )
+        for index in range(3)
+    ]
+    with kept_evidence(tmp_path, frames) as evidence:
+        (first, *_) = evidence.explanations()
+        np.testing.assert_array_equal(first.heatmaps[CAT], [[3, 0], [0, 0]])
+        np.testing.assert_array_equal(first.opposites[CAT], [[0, 1.5], [0, 0]])
+        page = build_page(summarize(evidence))
+    assert "what speaks for cat rather than dog; " in page
+    assert "what speaks for dog rather than cat." in page
+    np.testing.assert_allclose(heat_of(frames[0]), [[1, 0], [0, 0]])
+    np.testing.assert_allclose(heat_of(frames[0], against=True), [[0, 0.5], [0, 0]])

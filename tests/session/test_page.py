@@ -26,6 +26,7 @@ from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.explanations import Prediction, StabilizedFrame
 from streamcam.session.command_sources import CommandCall, KeyPress
 from streamcam.session.compositor import Compositor
+from streamcam.session.deletion import Deletion
 from streamcam.session.events import Event, OutputReady, ToggleFullScreen
 from streamcam.session.live import open_session
 from streamcam.session.outputs import LiveFrame
@@ -329,6 +330,19 @@ def test_the_state_as_plain_values() -> None:
     ]
     assert (described["frozen"], described["messages"]) == (True, ["saved x.png"])
     assert (described["method"], described["layer"], described["model"]) == ("fake", "deep", "fake")
+
+
+def test_what_is_left_without_the_heat_as_plain_values() -> None:
+    tested = STATE.with_view(deletion_shown=True)
+    described = describe_state(shown(state=tested))
+    assert (described["deletion_shown"], described["deletion"]) == (True, None)
+    tested = tested.with_stream(0, deletion=Deletion(2, "Egyptian cat", 0.75, 0.004, tested.now_s - 4))
+    assert describe_state(shown(state=tested))["deletion"] == {
+        "label": "Egyptian cat",
+        "before": "75 %",
+        "after": "<1 %",
+        "age": "4 s",
+    }
 
 
 def test_the_page_shows_that_a_stream_is_recorded_although_others_are_shown() -> None:

@@ -154,6 +154,11 @@ def until_method(method: str) -> Step:
     return step
 
 
+def silence_of(scene: Scene) -> float:
+    state = scene.session.state
+    return state.silence_of(state.streams[0])
+
+
 def message_of(scene: Scene) -> str:
     message = scene.session.state.message
     return "" if message is None else message.text
@@ -284,7 +289,7 @@ SITUATIONS: dict[str, list[Step]] = {
     "stalled": [
         until_heat,
         lambda scene: setattr(scene, "late_s", 5.0),
-        wait(lambda scene: scene.session.state.silence_s > STALLED_S),
+        wait(lambda scene: silence_of(scene) > STALLED_S),
     ],
     "before the first heat": [],
     "recording": [until_heat, press("r"), wait(lambda scene: scene.session.state.streams[0].recording)],
@@ -298,7 +303,7 @@ SITUATIONS: dict[str, list[Step]] = {
         press("r"),
         wait(lambda scene: scene.session.state.streams[0].recording),
         lambda scene: setattr(scene, "late_s", 5.0),
-        wait(lambda scene: scene.session.state.silence_s > STALLED_S),
+        wait(lambda scene: silence_of(scene) > STALLED_S),
     ],
 }
 
@@ -487,7 +492,7 @@ def test_trouble_is_shown_and_announced_until_it_has_passed() -> None:
         lose,
         wait(lambda scene: scene.announced),
         lambda scene: setattr(scene, "late_s", 14.0),
-        wait(lambda scene: scene.session.state.silence_s > 13),
+        wait(lambda scene: silence_of(scene) > 13),
         come_back,
         wait(lambda scene: len(scene.announced) == 2),
     )

@@ -44,7 +44,9 @@ def after(*events: Event, state: LiveState = READY) -> LiveState:
 
 def test_a_source_stalls_after_two_seconds() -> None:
     arrived = after(FrameArrived(5.0, Fraction(25)))
-    assert after(TimePassed(7.0), state=arrived).silence_s == STALLED_S
+    on_the_edge = after(TimePassed(7.0), state=arrived)
+    assert on_the_edge.silence_of(on_the_edge.streams[0]) == STALLED_S
+    assert not on_the_edge.has_stalled(on_the_edge.streams[0])
     stalled = after(TimePassed(9.0), state=arrived)
     assert stalled.has_stalled(stalled.streams[0])
     assert hud_of(stalled).messages == ("no frame from camera 0 for 4 s",)

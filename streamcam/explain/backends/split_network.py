@@ -178,18 +178,18 @@ class SplitNetwork:
         outputs = self._used.run(images, self._batch_size if batch_size is None else batch_size)
         return self._with_head(outputs, _size(images))
 
-    def score(self, images: NDArray[Any], batch_size: int) -> Output:
+    def score(self, images: NDArray[Any], batch_size: int | None = None) -> Output:
         """Run the network for its scores alone, without a graph.
 
         Args:
             images: As for `run`.
-            batch_size: Number of images that a shorter batch is padded to.
+            batch_size: As for `run`.
 
         Raises:
             BackendMismatchError: if the backend's features are not torch's.
         """
         self._used, _ = self.backbone_for(images)
-        outputs = self._used.run(images, batch_size)
+        outputs = self._used.run(images, self._batch_size if batch_size is None else batch_size)
         with torch.no_grad():
             answer = self._halves.head(*(torch.from_numpy(values) for values in outputs))
             return with_float_scores(self._model.read(answer))

@@ -18,6 +18,7 @@ from streamcam.explain.assembly import Assembler, BatchResult, note_emptiness
 from streamcam.explain.compiled.criteria import weights_of
 from streamcam.explain.compiled.graphs import CompiledGraphs
 from streamcam.explain.compiled.record import CompiledModel, Record
+from streamcam.explain.deletion import remove_hottest
 from streamcam.explain.description import DescribedExplainer
 from streamcam.explain.ranking import rank_over_time
 from streamcam.explain.targets import Target, TargetRequest, check_targets, resolve_targets
@@ -201,6 +202,16 @@ class CompiledExplainer(DescribedExplainer):
                 explanations += self._explain_batch(waiting[start : start + self.batch_size], tracker)
         return explanations
 
+    def probabilities_without(self, frame: Frame, heatmap: FloatArray) -> FloatArray:
+        """Return the probabilities of a frame whose hottest part is removed; see `streamcam.Explainer`."""
+        _, graphs = self.graphs_for(frame.image.width, frame.image.height)
+        if graphs is None:
+            return self._in_torch().probabilities_without(frame, heatmap)
+        pixels = self._fitter.fit(frame, self._fitter.geometry(frame))
+        changed = remove_hottest(pixels, heatmap, self.model.mean)
+        probabilities: FloatArray = self.model.probabilities(graphs.run(changed[None]).scores)[0]
+        return probabilities
+
     def skip_frames(
         self, frames: Sequence[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()
     ) -> None:
@@ -247,6 +258,7 @@ class CompiledExplainer(DescribedExplainer):
             record.target_layer,
             record.signed,
             record.model.answers_values,
+            knows_opposites=record.knows_opposites,
         )
 
     def _load_graphs(self, size: Size) -> CompiledGraphs | None:

@@ -102,6 +102,8 @@ class Record:
     """The preferred precision of the network up to the target layer."""
     identity: dict[str, Any]
     """All that explanations depend on besides the images and the targets, as plain values."""
+    knows_opposites: bool = False
+    """Whether negative values of the method's maps are evidence against what is explained."""
 
     def to_json(self) -> str:
         """Return it as text."""

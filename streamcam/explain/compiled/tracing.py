@@ -107,6 +107,7 @@ def record_of(explainer: Explainer) -> Record | None:
         methods=tuple(METHODS),
         precision=split.precision,
         identity=explainer.identity(),
+        knows_opposites=METHODS[explainer.method].signed,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import torch
 
-from streamcam.explain.method_inputs import ImageScorer
+from streamcam.explain.scorers import ImageScorer
 
 
 def occlusion(image_scorer: ImageScorer, *, patch: int = 32, stride: int = 16) -> torch.Tensor:

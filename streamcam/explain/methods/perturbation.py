@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 import torch.nn.functional as F
 
-from streamcam.explain.method_inputs import GradientScorer, ImageScorer, Scorer
+from streamcam.explain.method_inputs import GradientScorer
+from streamcam.explain.scorers import ImageScorer, Scorer
 
 # How many masks are held at once. The noise that is drawn for 16 planes of any size and then for the next
 # 16 is what would be drawn for all at once: PyTorch's generator works on blocks of 16 numbers.

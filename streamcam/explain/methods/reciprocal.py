@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import torch
 
-from streamcam.explain.method_inputs import Scorer
+from streamcam.explain.scorers import Scorer
 
 _ONE_PLACE = torch.ones(1, 1)
 _GAUSSIAN = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]) / 16

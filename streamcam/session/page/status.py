@@ -8,8 +8,9 @@ from typing import Any
 
 from streamcam.explanations import Prediction, StabilizedFrame
 from streamcam.overlay import COLORMAPS
+from streamcam.overlay.label_panel import format_percentage
 from streamcam.session.commands import COMMANDS, LIVE_LAYOUTS, SMOOTHINGS_S, layout_of
-from streamcam.session.hud import hud_of, length_of_recording, statistics_rows
+from streamcam.session.hud import format_age, hud_of, length_of_recording, statistics_rows
 from streamcam.session.outputs import LiveFrame
 from streamcam.session.state import LiveState
 from streamcam.session.wall import CANVAS
@@ -59,6 +60,8 @@ def describe_state(live_frame: LiveFrame) -> dict[str, Any]:
         "lost": all(state.streams[index].notice is not None for index in state.shown),
         "recording": _longest_recording(state),
         "frozen": state.frozen,
+        "deletion_shown": view.deletion_shown,
+        "deletion": _describe_deletion(state),
         "heat_shown": view.heat_shown,
         "model": None if facts is None else facts.model,
         "method": None if facts is None else facts.method,
@@ -76,6 +79,19 @@ def describe_state(live_frame: LiveFrame) -> dict[str, Any]:
         "smoothing_s": view.smoothing_s,
         "predictions": _describe_predictions(heat),
         "statistics": [list(row) for row in statistics_rows(state)],
+    }
+
+
+def _describe_deletion(state: LiveState) -> dict[str, Any] | None:
+    """Return what is left of the class without the heat, of a stream that is shown alone."""
+    deletion = None if state.alone is None else state.alone.deletion
+    if deletion is None:
+        return None
+    return {
+        "label": deletion.label,
+        "before": format_percentage(deletion.probability),
+        "after": format_percentage(deletion.without),
+        "age": format_age(state, deletion),
     }
 
 

@@ -96,6 +96,25 @@ def test_maps_and_predictions_are_torchs(frames: list[Frame], method: str, layer
         np.testing.assert_allclose(ours.probabilities, torchs.probabilities, atol=1e-5)
 
 
+def test_what_speaks_for_the_other_class_is_kept_beside_the_map(frames: list[Frame]) -> None:
+    changes = {"classes": ["Egyptian cat"], "against": "tabby"}
+    (ours,) = load(**changes).explain_frames(frames[:1])
+    (torchs,) = Explainer(
+        load_model(**DEFAULT), **{**SETTINGS, **changes}, backend="openvino"
+    ).explain_frames(frames[:1])
+    ((index, opposite),) = ours.opposites.items()
+    np.testing.assert_allclose(opposite, torchs.opposites[index], atol=1e-3 * float(opposite.max()))
+    assert opposite.max() > 0
+    assert (opposite * ours.heatmaps[index] == 0).all()
+    swapped = {"classes": ["tabby"], "against": "Egyptian cat"}
+    (other,) = load(**swapped).explain_frames(frames[:1])
+    np.testing.assert_allclose(
+        opposite, next(iter(other.heatmaps.values())), atol=1e-3 * float(opposite.max())
+    )
+    (alone,) = load(classes=["tabby"]).explain_frames(frames[:1])
+    assert not alone.opposites
+
+
 def test_differences_of_classes_are_torchs(frames: list[Frame]) -> None:
     changes = {"classes": ["Egyptian cat"], "against": "tabby", "signed": True}
     (ours,) = load(**changes).explain_frames(frames[:1])

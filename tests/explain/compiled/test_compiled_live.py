@@ -16,6 +16,7 @@ from media_factory import make_clip
 
 from streamcam.explain import Explainer
 from streamcam.explain.compiled.explainer import CompiledExplainer
+from streamcam.explain.deletion import remove_hottest
 from streamcam.frames import Frame
 from streamcam.models import load_model
 from streamcam.session.explainers import Explainers, build_from_model, live_batch_size
@@ -138,3 +139,27 @@ def test_frames_of_several_streams_are_explained_two_at_a_time(frames: list[Fram
         (alone,) = explainers()(ExplainRequest()).explain_frames([frame])
         for index, heatmap in alone.heatmaps.items():
             np.testing.assert_allclose(ours.heatmaps[index], heatmap, atol=1e-4 * heatmap.max())
+
+
+@pytest.mark.parametrize("backend", ["compiled", "openvino", "torch"])
+def test_what_is_left_without_the_heat_is_what_an_image_without_it_gets(backend: str) -> None:
+    cat = np.ascontiguousarray(skimage.data.chelsea()[38:262, 110:334])
+    frames = frames_of([cat])
+    if backend == "compiled":
+        network = explainers()(ExplainRequest())
+        assert isinstance(network.explainer, CompiledExplainer)
+    else:
+        network = Explainers(build_from_model(load_model(**DEFAULT), backend=backend, **SETTINGS))(
+            ExplainRequest()
+        )
+    (explanation,) = network.explain_frames(frames)
+    target = explanation.targets[0]
+    heatmap = explanation.heatmaps[target.index]
+    left = network.probabilities_without(frames[0], heatmap)
+    mean = load_model(**DEFAULT).input.mean
+    gray = remove_hottest(cat, heatmap, mean)
+    (expected,) = network.explain_frames(frames_of([gray]))
+    assert expected.probabilities is not None
+    np.testing.assert_allclose(left, expected.probabilities, atol=0.01)  # frames are read by way of YUV
+    assert explanation.probabilities is not None
+    assert np.abs(left - explanation.probabilities).max() > 0.015

@@ -14,9 +14,10 @@ from torch import nn
 
 from streamcam.explain import Explainer
 from streamcam.explain.hooks import HookedNetwork
-from streamcam.explain.method_inputs import ImageScorer, MethodInputs
+from streamcam.explain.method_inputs import MethodInputs
 from streamcam.explain.methods.occlusion import count_occlusions, occlusion
 from streamcam.explain.objectives import Objective
+from streamcam.explain.scorers import ImageScorer
 from streamcam.explanations import UNTRUSTED_METHODS
 from streamcam.models import Classifier, InputSpec, Layer
 from streamcam.models.labels import numbered_labels

@@ -22,7 +22,7 @@ from torchvision.models import (
 
 from streamcam.explain import METHODS, Explainer
 from streamcam.explain.hooks import HookedNetwork
-from streamcam.explain.method_inputs import MethodInputs, Scorer
+from streamcam.explain.method_inputs import MethodInputs
 from streamcam.explain.methods import method_call, parse_method
 from streamcam.explain.methods.perturbation import (
     ablationcam,
@@ -33,6 +33,7 @@ from streamcam.explain.methods.perturbation import (
 )
 from streamcam.explain.methods.reciprocal import reciprocam, vit_reciprocam
 from streamcam.explain.objectives import Objective
+from streamcam.explain.scorers import Scorer
 from streamcam.models import Classifier, InputSpec, Layer, choose_target_layers, probe_layers
 from streamcam.models.labels import numbered_labels
 from streamcam.models.layouts import Layout

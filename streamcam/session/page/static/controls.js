@@ -6,7 +6,7 @@ import { fill, find, show, showRows } from "./dom.js";
 import { text } from "./texts.js";
 
 /** Commands that have a button, in its order; the others are chosen from lists or are keys only. */
-const BUTTONS = ["freeze", "overlay", "lock", "save_image", "record", "full_screen", "defaults", "quit"];
+const BUTTONS = ["freeze", "overlay", "lock", "deletion", "save_image", "record", "full_screen", "defaults", "quit"];
 
 /** The page's lists: each stands for a command, and holds names that the session gives. */
 const LISTS = { method: "methods", layer: "layers" };
@@ -123,6 +123,7 @@ export class Controls {
     this.mark("freeze", state.frozen);
     this.mark("overlay", state.heat_shown);
     this.mark("lock", state.locked);
+    this.mark("deletion", state.deletion_shown);
     this.mark("record", state.recording !== null);
     if (state.model && this.labelsOf !== state.labels_key) {
       this.labelsOf = state.labels_key;

@@ -27,6 +27,13 @@ const ownTile = new OwnTile();
 const awake = new Awake();
 const film = new Film(find("film"), find("film-caption"));
 
+/** @param {any} next */
+function withoutHeat({ deletion_shown: isShown, is_wall: isWall, deletion }) {
+  if (!isShown || isWall) return "";
+  if (!deletion) return text("removingHeat") ?? "";
+  return [text("withoutHeat", deletion), deletion.age].filter(Boolean).join(" · ");
+}
+
 /** @type {"gone" | "noKey" | null} why there is no connection to the session */
 let problem = null;
 let keepsImages = false;
@@ -53,6 +60,7 @@ function showState(next) {
   find("messages").textContent = state.messages.join("\n");
   find("messages").classList.toggle("trouble", state.trouble);
   find("recording").textContent = state.recording ?? "";
+  find("deletion").textContent = withoutHeat(state);
   find("recorded").textContent = state.recording === null ? "" : text("recorded");
   find("kiosk-caption").textContent = text(state.model ? "aboutText" : "loading");
   find("frozen").textContent = state.frozen ? text("frozen") : "";
