@@ -37,11 +37,22 @@ def convolution_backward(
     groups: int,
     output_mask: Sequence[bool],
 ) -> tuple[torch.Tensor | None, None, None]:
-    """Return the gradient of a convolution's input, as a transposed convolution."""
+    """Return the gradient of a convolution's input: a transposed convolution, or where it is one, a plain.
+
+    A plain one has weights of its own. OpenVINO's processor plugin confuses the weights of a convolution with
+    those of a transposed one that has the same, at least where kernels are points.
+    """
     if transposed or output_mask[1] or output_mask[2]:
         raise NotImplementedError("only gradients of a plain convolution's input are traced")
     sides = range(len(stride))
     reach = [(weight.shape[2 + side] - 1) * dilation[side] + 1 for side in sides]
+    borders = [reach[side] - 1 - padding[side] for side in sides]
+    if groups == 1 and all(step == 1 for step in stride) and min(borders) >= 0:
+        turned = weight.detach().flip([2 + side for side in sides]).transpose(0, 1).contiguous()
+        plain: torch.Tensor = torch.ops.aten.convolution(
+            gradient, turned, None, stride, borders, dilation, False, [0] * len(stride), 1
+        )
+        return plain, None, None
     reached = [
         (gradient.shape[2 + side] - 1) * stride[side] - 2 * padding[side] + reach[side] for side in sides
     ]

@@ -87,7 +87,8 @@ class ExplanationStore:
         return self._entry().verdict(_compiles_for(size)) is not False
 
     def save_failure(self, size: Size) -> None:
-        """Remember that compiling for images of a size failed."""
+        """Remember that compiling for images of a size failed, and keep nothing of it."""
+        self._entry(size).drop()
         self._entry().keep_verdict(_compiles_for(size), False)
 
     def graphs(self, record: Record, size: Size) -> CompiledGraphs | None:

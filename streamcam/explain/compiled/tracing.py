@@ -132,6 +132,9 @@ class TracedGraphs:
     """Inputs of the maps to try them with: weights of the classes, and features."""
 
 
+_DIFFERS = "the compiled explanation differs from torch's"
+
+
 class TracingError(Exception):
     """An explanation cannot be traced or converted, or computes something else than torch."""
 
@@ -178,7 +181,7 @@ def trace_graphs(explainer: Explainer, record: Record, size: Size) -> TracedGrap
             has_large_head=record.has_large_head,
         )
         if not _agrees(explainer, graphs, split, pixels):
-            raise TracingError("the compiled explanation differs from torch's")
+            raise TracingError(_DIFFERS)
     return TracedGraphs(
         backbone, request, entry, head, maps, graphs, steps=(scores_of, maps_of), inputs=(weights, *features)
     )
@@ -213,7 +216,19 @@ def compile_graphs(
         head=traced.head,
         maps=traced.maps,
     )
-    return traced.compiled
+    kept = store.graphs(record, size)
+    if kept is not None and not _agrees_once_read(explainer, kept, record, size):
+        _logger.info("torch explains, because what was kept differs: %s", _DIFFERS)
+        return None
+    return kept or traced.compiled
+
+
+def _agrees_once_read(explainer: Explainer, graphs: CompiledGraphs, record: Record, size: Size) -> bool:
+    """Compare what is read from the cache with torch: OpenVINO treats equal weights in a file as one."""
+    split = explainer.runner.split
+    assert split is not None  # else it were not traced
+    with torch.inference_mode(False), evaluating(explainer.model.module):
+        return _agrees(explainer, graphs, split, check_images(size[1], size[0], record.batch_size))
 
 
 def _agrees(explainer: Explainer, graphs: CompiledGraphs, split: SplitNetwork, pixels: Any) -> bool:

@@ -18,6 +18,7 @@ from streamcam.explain import Explainer
 from streamcam.explain.backends.requests import BatchRequest
 from streamcam.explain.compiled import tracing
 from streamcam.explain.compiled.explainer import CompiledExplainer
+from streamcam.explain.compiled.graphs import CompiledGraphs
 from streamcam.explain.compiled.loading import load_explainer
 from streamcam.explain.compiled.store import ExplanationStore, store_for
 from streamcam.explain.compiled.tracing import record_of
@@ -186,6 +187,25 @@ def test_a_network_that_was_compiled_is_read_for_as_many_threads(
     monkeypatch.setattr("streamcam.explain.compiled.store.available_cores", lambda: 7)
     load().explain_frames(frames[:1])
     assert len(imported) == 1, "it was compiled for another number of threads"
+
+
+def test_what_is_read_differently_from_what_was_compiled_is_not_kept(
+    frames: list[Frame], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = ExplanationStore.graphs
+
+    def twice_as_hot(self: ExplanationStore, record: Any, size: Any) -> CompiledGraphs | None:
+        graphs = read(self, record, size)
+        if graphs is not None:
+            monkeypatch.setattr(CompiledGraphs, "maps", lambda *given: 2 * maps(*given))
+        return graphs
+
+    maps = CompiledGraphs.maps
+    monkeypatch.setattr(ExplanationStore, "graphs", twice_as_hot)
+    (found,) = load().explain_frames(frames[:1])
+    (expected,) = Explainer(load_model(**DEFAULT), **SETTINGS).explain_frames(frames[:1])
+    np.testing.assert_array_equal(only_map(found), only_map(expected))
+    assert list(cache.glob("explanation-*-*x*")) == []
 
 
 def test_a_network_that_is_large_is_compiled_again(

@@ -19,7 +19,15 @@ from streamcam.explain.compiled.decompositions import (
 
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding", "dilation", "groups"),
-    [((3, 3), 1, 1, 1, 1), ((3, 5), 2, (1, 2), 1, 2), ((3, 3), (2, 1), 0, 2, 1), ((2, 2), 3, 0, 1, 4)],
+    [
+        ((3, 3), 1, 1, 1, 1),
+        ((1, 1), 1, 0, 1, 1),
+        ((3, 5), 1, (2, 0), 2, 1),
+        ((1, 3), 1, 1, 1, 1),
+        ((3, 5), 2, (1, 2), 1, 2),
+        ((3, 3), (2, 1), 0, 2, 1),
+        ((2, 2), 3, 0, 1, 4),
+    ],
 )
 def test_a_convolutions_gradient_is_autograds(
     kernel: tuple[int, int], stride: Any, padding: Any, dilation: Any, groups: int
