@@ -8,6 +8,7 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,8 +24,6 @@ from streamcam.audits.verdicts import (
     score_of,
 )
 from streamcam.errors import InvalidArgumentError
-from streamcam.explain import Explainer
-from streamcam.explain.compatibility import check_explains_classes
 from streamcam.explain.targets import Target
 from streamcam.explanations import Explanation, Prediction, StabilizedFrame
 from streamcam.frames import FloatArray
@@ -34,10 +33,15 @@ from streamcam.localization.regions import CENTER, CLASS, MOTION, Mask, RegionOf
 from streamcam.localization.shares import share_inside
 from streamcam.media.images import ByteArray
 from streamcam.media.scaling import Resampler
-from streamcam.models import Model
 from streamcam.sources import Location, Source, SourceSettings, open_source
 from streamcam.sources.given_images import frames_of
 from streamcam.temporal.sampling import SampledFrame, Shot, sample_frames
+
+if TYPE_CHECKING:
+    from streamcam.explain import Explainer
+    from streamcam.explain.compiled.explainer import CompiledExplainer
+    from streamcam.explain.compiled.record import CompiledModel
+    from streamcam.models import Model
 
 _LEAST_PROBABILITY = 0.05
 """A class that is less probable than this has nothing to lose, and its frame is left out."""
@@ -90,7 +94,7 @@ class _Finding:
 
 def audit(
     source: Location | Source,
-    explainer: Explainer,
+    explainer: Explainer | CompiledExplainer,
     settings: AuditSettings,
     *,
     on_progress: Callable[[int, int], None] = lambda _done, _count: None,
@@ -103,7 +107,8 @@ def audit(
 
     Args:
         source: The video or image.
-        explainer: Its network has probabilities, and takes single images.
+        explainer: Its network has probabilities, and takes single images; exported ones from
+            `streamcam.open_explainer`, too.
         settings: Where the object is, and how many frames are looked at.
         on_progress: Called after every frame with how many are done, and how many there are.
 
@@ -113,7 +118,7 @@ def audit(
     """
     settings.check()
     _check_model(explainer.model, settings.roi)
-    check_explains_classes(explainer.method, "an audit")
+    _check_method(explainer)
     if not isinstance(source, Source):
         source = open_source(source, settings.source)
     with source:
@@ -181,7 +186,16 @@ def _note(left_out: Counter[str], frames: int) -> tuple[str, ...]:
     return (f"{left_out.total()} of {frames} frames tell nothing: {_in_words(left_out)}",)
 
 
-def _check_model(model: Model, roi: str) -> None:
+def _check_method(explainer: Explainer | CompiledExplainer) -> None:
+    from streamcam.explain.compiled.explainer import CompiledExplainer
+
+    if not isinstance(explainer, CompiledExplainer):  # only maps of classes are compiled
+        from streamcam.explain.compatibility import check_explains_classes
+
+        check_explains_classes(explainer.method, "an audit")
+
+
+def _check_model(model: Model | CompiledModel, roi: str) -> None:
     if model.answers_values or model.clip_length > 1:
         kind = "numbers" if model.answers_values else "clips"
         raise InvalidArgumentError(
@@ -198,7 +212,7 @@ _Look = tuple[_Finding, Callable[[], Iterator[Picture]]]
 
 
 def _look_at(
-    sampled: SampledFrame, explainer: Explainer, region: RegionOfInterest | None
+    sampled: SampledFrame, explainer: Explainer | CompiledExplainer, region: RegionOfInterest | None
 ) -> tuple[list[_Look], list[str]]:
     """Return a frame's figures of each class, with a function that draws it; and why others have none.
 

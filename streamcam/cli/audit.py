@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED
-from streamcam.cli.loading import calibrated_by, load_explainers
+from streamcam.cli.loading import calibrated_by, load_explainer
 from streamcam.cli.options import (
     NUMBER,
     debug_option,
@@ -107,7 +107,7 @@ def audit_command(
         _check_folder(Path(pictures), overwrite=overwrite)
     with open_source(source, settings.source) as opened, ProgressLine(quiet=quiet) as line:
         read_region(roi, opened.info)  # before the slow import
-        (chosen,) = load_explainers(model, calibrated_by(explainer, source), line)
+        chosen = load_explainer(model, calibrated_by(explainer, source), line)
         result = audit(
             opened,
             chosen,

@@ -38,6 +38,13 @@ def load_with_best(
     Raises:
         InvalidArgumentError: if the video can be read once only, or the network cannot be evaluated.
     """
+    from streamcam.models.model_names import is_explainer_file
+
+    if is_explainer_file(model["name"]):
+        raise InvalidArgumentError(
+            f"{model['name']!r} explains by the method that it was exported with, and `method={BEST}` "
+            "chooses among several; leave out `method`, or name the network itself with `model`"
+        )
     info = plan.info
     if info.path is None:
         raise InvalidArgumentError(

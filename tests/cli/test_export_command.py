@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,6 @@ def test_it_is_written_and_run(exported: Path, capfd: pytest.CaptureFixture[str]
         ["render", "thing.png", "-o", "other.png", "--method", "layercam"],
         ["compare", "thing.png", "-o", "other.png"],
         ["evaluate", "thing.png"],
-        ["audit", "thing.png", "--roi", "center"],
         ["maximize", "-o", "other.png", "--class", "thing"],
     ):
         capfd.readouterr()
@@ -43,6 +43,29 @@ def test_it_is_written_and_run(exported: Path, capfd: pytest.CaptureFixture[str]
         assert said.count("\n") == 1
     assert run(["layers", "net.explain"]) == 2
     assert "for anything else name the network itself with --model" in capfd.readouterr().err
+
+
+def test_an_audit_of_it_is_that_of_the_network(exported: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    audit = ["audit", "thing.png", "--roi", "0,0,32,48", "--json", "--fit", "stretch", "--model"]
+    found = []
+    for network in ([exported.name], ["color_networks:by_object", "--target-layer", "features"]):
+        capfd.readouterr()
+        assert run([*audit, *network]) == 0
+        found.append(json.loads(capfd.readouterr().out))
+    ours, expected = found
+    assert ours["model"] == expected["model"]
+    assert ours["score"] == pytest.approx(expected["score"], abs=1e-3)
+    for one, other in zip(ours["classes"], expected["classes"], strict=True):
+        assert one["verdict"] == other["verdict"]
+        assert one["heat"]["inside"] == pytest.approx(other["heat"]["inside"], abs=1e-3)
+
+
+def test_the_best_of_one_method_is_refused(exported: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    best = ["render", "thing.png", "-o", "best.png", "--method", "best", "--model", exported.name]
+    assert run(best) == 2
+    said = capfd.readouterr().err
+    assert "explains by the method that it was exported with, and --method best chooses among several" in said
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize(

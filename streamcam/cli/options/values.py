@@ -109,8 +109,8 @@ def read_names(
     return names
 
 
-RUN_EXPORTED = ("render", "report", "live")
-"""Commands that run exported explainers: they ask one question of each frame."""
+RUN_EXPORTED = ("render", "report", "live", "audit")
+"""Commands that run exported explainers: they explain by one method, and need no more than probabilities."""
 
 
 def read_model(context: click.Context, _parameter: click.Parameter, name: str) -> str:

@@ -42,8 +42,8 @@ def refuse_exported(name: str) -> None:
         ModelError: if it is damaged.
     """
     raise InvalidArgumentError(
-        f"{name!r} holds {ExportedFile(name).description}, which render, report and live run; for anything "
-        "else name the network itself with `model`"
+        f"{name!r} holds {ExportedFile(name).description}, which render, report, live and audit run; "
+        "for anything else name the network itself with `model`"
     )
 
 
