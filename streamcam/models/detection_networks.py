@@ -165,9 +165,9 @@ def _split(values: torch.Tensor, counts: Sequence[int]) -> list[torch.Tensor]:
 class OneStageNetwork(DetectionNetwork):
     """A network that classifies a few boxes around every place of every resolution."""
 
-    def __init__(self, detector: Any, resolutions: int) -> None:
-        """Take over the parts of a network of torchvision."""
-        super().__init__(detector, resolutions)
+    def __init__(self, detector: Any) -> None:
+        """Take over the parts of a RetinaNet, FCOS or SSD."""
+        super().__init__(detector, len(detector.anchor_generator.aspect_ratios))
         self.head = detector.head
         self.anchor_generator = detector.anchor_generator
         self._box_coder = detector.box_coder
@@ -288,10 +288,6 @@ class RetinaNetwork(OneStageNetwork):
 
     first_class = 0
 
-    def __init__(self, detector: RetinaNet) -> None:
-        """Take over the parts of a RetinaNet."""
-        super().__init__(detector, len(detector.anchor_generator.sizes))
-
     def _classify(self, number: int, features: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
         logits: torch.Tensor = self.head.classification_head([features])
         return logits
@@ -304,10 +300,6 @@ class FcosNetwork(OneStageNetwork):
     """FCOS: the geometric mean of a class's sigmoid and of how central the place is."""
 
     first_class = 0
-
-    def __init__(self, detector: FCOS) -> None:
-        """Take over the parts of an FCOS."""
-        super().__init__(detector, len(detector.anchor_generator.sizes))
 
     def _classify(self, number: int, features: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
         # One part of the head tells how central the place is, which is part of the score, and the box.
@@ -334,7 +326,7 @@ class SsdNetwork(OneStageNetwork):
 
     def __init__(self, detector: SSD) -> None:
         """Take over the parts of an SSD."""
-        super().__init__(detector, len(detector.anchor_generator.aspect_ratios))
+        super().__init__(detector)
         width, height = detector.transform.fixed_size
         self._size = (height, width)
 
