@@ -242,14 +242,19 @@ def live_command(
     line, which others on the same machine can read.
     """
     from streamcam.localization import LocalizationSettings
+    from streamcam.models.model_names import takes_clips
     from streamcam.overlay import OverlaySettings
     from streamcam.session.calibration import FirstFrames
     from streamcam.session.explainers import Explainers, build_from_model
     from streamcam.session.live import open_session
     from streamcam.session.settings import LiveSettings, PageSettings
     from streamcam.session.state import ExplainRequest
+    from streamcam.session.threads import check_alone
     from streamcam.sources import SourceSettings
     from streamcam.temporal import TemporalSettings
+
+    if takes_clips(model["name"]):
+        check_alone(len(sources), model["name"])
 
     def announce(text: str) -> None:
         if not quiet:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from streamcam.explain import Explainer
     from streamcam.explain.compiled.explainer import CompiledExplainer
     from streamcam.pipeline.settings import RenderSettings
+    from streamcam.sources import Location
 
 
 def render_settings(
@@ -58,6 +59,25 @@ def calibrated_by(explainer: dict[str, Any], source: str) -> dict[str, Any]:
     if explainer["precision"] != "int8" or explainer["calibration"] is not None:
         return explainer
     return {**explainer, "calibration": source}
+
+
+def refuse_stills(sources: Sequence[Location], model: str) -> None:
+    """Refuse images, if there is nothing else, for a network that is known by its name to look at clips.
+
+    Of other sources beside them each image is refused in its turn.
+
+    Raises:
+        InvalidArgumentError: if all sources are still images, before anything is loaded.
+    """
+    from streamcam.models.model_names import takes_clips
+
+    if not sources or not takes_clips(model):
+        return
+    from streamcam.pipeline.outputs import still_refusal
+    from streamcam.sources import is_still
+
+    if all(map(is_still, sources)):
+        raise still_refusal(str(sources[0]), model)
 
 
 def load_explainers(

@@ -12,7 +12,13 @@ import click
 from streamcam.cli.best_method import BEST, load_with_best
 from streamcam.cli.cluster import ClusterOptions, load_parts, open_files
 from streamcam.cli.command_line import command_line
-from streamcam.cli.loading import calibrated_by, choose_batches, load_explainer, render_settings
+from streamcam.cli.loading import (
+    calibrated_by,
+    choose_batches,
+    load_explainer,
+    refuse_stills,
+    render_settings,
+)
 from streamcam.cli.options import (
     beside_options,
     debug_option,
@@ -138,6 +144,7 @@ def render_command(
         from streamcam.pipeline.render_many import plan_many
 
         with plan_many(sources, output, settings) as many:
+            refuse_stills([job.source for job in many.jobs], model["name"])
             if many.jobs:
                 explainer = calibrated_by(explainer, str(many.jobs[0].source))
             load_here = functools.partial(load_explainer, model, explainer)

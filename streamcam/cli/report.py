@@ -125,7 +125,15 @@ def report_command(
             for one in saved.values():
                 one.check(str(each.header.get("run", {}).get("model")))
         for name in videos:
-            explained = _explain(name, settings, load, [*evidence.values()], quiet=quiet, at=explainer["at"])
+            explained = _explain(
+                name,
+                settings,
+                load,
+                [*evidence.values()],
+                quiet=quiet,
+                at=explainer["at"],
+                model=model["name"],
+            )
             result, signals, found = stack.enter_context(explained)
             code = print_outcome(dataclasses.replace(result, output=Path(output or "report")), name, signals)
             if found is None:
@@ -218,6 +226,7 @@ def _explain(
     *,
     quiet: bool,
     at: Sequence[float] | None,
+    model: str,
 ) -> Iterator[tuple[RenderResult, SignalCount, Evidence | None]]:
     """Explain a video into a temporary file, after a check that it is the one that others explain."""
     from streamcam.evidence import describe_input, open_evidence
@@ -230,7 +239,7 @@ def _explain(
         for other in others:
             inputs = [describe_input(plan.info), other.header.get("input", {})]
             check_one_video([source, str(other.path)], inputs)
-        result, signals = stack.enter_context(run_plan(plan, load, quiet=quiet, at=at))
+        result, signals = stack.enter_context(run_plan(plan, load, quiet=quiet, at=at, models=[model]))
         if not quiet:
             print_notes(result)
         evidence = stack.enter_context(open_evidence(kept)) if result.frames else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path, PurePath
 
@@ -20,6 +21,8 @@ EXPORTED_SUFFIX = ".explain"
 
 FOLDER_PREFIX = "hf:"
 """Prefix of folders of transformers."""
+CLIP_ARCHITECTURE = "ForVideoClassification"
+"""How transformers ends the names of networks that look at several frames at once."""
 
 _FOLDER_PREFIXES = ("timm:", "clip:")
 """Prefixes of published networks, and of folders that the same libraries wrote."""
@@ -77,9 +80,20 @@ def check_name(name: str) -> None:
 
 
 def takes_clips(name: str) -> bool:
-    """Return whether a network is known by its name to look at several frames at once."""
-    prefix, colon, _ = name.partition(":")
+    """Return whether a network is known by its name, or by its folder, to look at several frames at once."""
+    prefix, colon, own = name.partition(":")
+    if prefix + colon == FOLDER_PREFIX:
+        return any(kind.endswith(CLIP_ARCHITECTURE) for kind in _architectures_in(Path(own)))
     return prefix + colon in CATALOGS and CATALOGS[prefix + colon].take_clips
+
+
+def _architectures_in(folder: Path) -> list[str]:
+    """Return what transformers calls the network in a folder; nothing if that cannot be read."""
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):  # as whoever loads it says
+        return []
+    return list(config.get("architectures") or ()) if isinstance(config, dict) else []
 
 
 def _check_folder(name: str, folder: str) -> None:

@@ -71,10 +71,20 @@ def check_moving(info: SourceInfo, model: str) -> None:
         InvalidArgumentError: if it is a still image.
     """
     if info.is_still:
-        raise InvalidArgumentError(
-            f"{model} looks at clips, several frames at once, and {info.name!r} is a still image; "
-            "give it a video, or images in a row as frames/%05d.png"
-        )
+        raise still_refusal(info.name, model)
+
+
+def still_refusal(name: str, model: str) -> InvalidArgumentError:
+    """Build the error for a still image and a network that looks at clips.
+
+    Args:
+        name: Name of the image.
+        model: Name of the network.
+    """
+    return InvalidArgumentError(
+        f"{model} looks at clips, several frames at once, and {name!r} is a still image; "
+        "give it a video, or images in a row as frames/%05d.png"
+    )
 
 
 def check_boxes(output: Path, settings: RenderSettings, model: str) -> None:

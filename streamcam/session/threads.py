@@ -200,10 +200,8 @@ class LiveThreads:
     def _load(self, request: ExplainRequest) -> LiveExplainer:
         """Return an explainer for a request, and announce it."""
         explainer = self._explainer_for(request)
-        if explainer.clip_s and len(self.readers) > 1:
-            raise InvalidArgumentError(
-                f"{explainer.facts.model!r} takes clips, and can explain one source at a time; name one"
-            )
+        if explainer.clip_s:
+            check_alone(len(self.readers), explainer.facts.model)
         reach("the explainer is loaded")
         self._gather_for(explainer)
         self.answers.put(ExplainerChanged(explainer.facts))
@@ -212,6 +210,20 @@ class LiveThreads:
     def _gather_for(self, explainer: LiveExplainer) -> None:
         for reader in self.readers:
             reader.clip_s = explainer.clip_s
+
+
+def check_alone(streams: int, model: str) -> None:
+    """Refuse several sources for a network that looks at clips.
+
+    Args:
+        streams: How many there are.
+        model: Name of the network.
+
+    Raises:
+        InvalidArgumentError: if there are several.
+    """
+    if streams > 1:
+        raise InvalidArgumentError(f"{model} takes clips, and can explain one source at a time; name one")
 
 
 def _reason(error: Exception) -> str:

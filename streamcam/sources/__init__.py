@@ -10,7 +10,7 @@ from streamcam.sources.in_step import FramesInStep
 from streamcam.sources.lent_camera import LentCamera
 from streamcam.sources.settings import SourceSettings
 from streamcam.sources.synthetic import SyntheticSource
-from streamcam.sources.table import SOURCES, Location, SourceKind, open_source
+from streamcam.sources.table import SOURCES, Location, SourceKind, is_still, open_source
 from streamcam.sources.v4l2 import CameraInfo, list_cameras
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "SyntheticSource",
     "check_input_file",
     "is_image",
+    "is_still",
     "list_cameras",
     "open_source",
     "read_frame_times",

@@ -132,6 +132,12 @@ def open_source(location: Location, settings: SourceSettings | None = None) -> S
     raise AssertionError("a file that can be read is an image or a video")
 
 
+def is_still(location: Location) -> bool:
+    """Return whether a location is a single image, without opening it as a source."""
+    name = next((name for name, kind in SOURCES.items() if kind.recognize(location)), None)
+    return name == "image"
+
+
 def _open_as(name: str, location: Location, settings: SourceSettings) -> Source:
     """Open a source as one kind of the table."""
     _log.debug("%r is read as %s", redact(str(location)), name)

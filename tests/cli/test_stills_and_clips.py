@@ -22,21 +22,42 @@ def picture(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "command",
-    [["render", "--model", "video:r3d_18"], ["compare", "--models", "efficientnet_lite0,video:s3d"]],
+    ("command", "model"),
+    [
+        (["render", "picture.png", "-o", "out.png", "--model", "video:r3d_18"], "video:r3d_18"),
+        (["render", "picture.png", "-o", "out.png", "--model", "hf:clips"], "hf:clips"),
+        (["render", ".", "-o", "out/", "--model", "video:r3d_18"], "video:r3d_18"),
+        (["report", "picture.png", "-o", "out.html", "--model", "video:r3d_18"], "video:r3d_18"),
+        (["compare", "picture.png", "-o", "out.png", "--models", "resnet18,video:s3d"], "video:s3d"),
+    ],
 )
 def test_a_still_image_is_refused_before_a_network_of_clips_is_loaded(
-    command: list[str], picture: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    command: list[str],
+    model: str,
+    picture: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "streamcam.models.loading", None)
-    name, *options = command
-    assert run([name, str(picture), "-o", str(picture.with_name("out.png")), *options]) == 2
+    monkeypatch.chdir(picture.parent)
+    Path("clips").mkdir()
+    Path("clips/config.json").write_text('{"architectures": ["VideoMAEForVideoClassification"]}', "utf-8")
+    for loading in ("streamcam.models.loading", "streamcam.explain.compiled.loading"):
+        monkeypatch.setitem(sys.modules, loading, None)
+    assert run(command) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(
-        f"streamcam: error: video:{'r3d_18' if name == 'render' else 's3d'} looks at clips"
-    )
+    assert line.startswith(f"streamcam: error: {model} looks at clips")
     assert line.endswith(
         "picture.png' is a still image; give it a video, or images in a row as frames/%05d.png"
+    )
+
+
+def test_several_live_sources_are_refused_before_anything_is_opened(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["live", "a.mp4", "b.mp4", "--display", "none", "--model", "video:r3d_18"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        "streamcam: error: video:r3d_18 takes clips, and can explain one source at a time; name one"
     )
 
 

@@ -448,7 +448,7 @@ def test_networks_of_clips_explain_one_stream_only() -> None:
         return made
 
     scene = WallScene(lambda _: False, streams=scripted("door", "yard"), explainers=take_clips)  # type: ignore[arg-type]
-    with pytest.raises(InvalidArgumentError, match="'fake' takes clips, and can explain one source"):
+    with pytest.raises(InvalidArgumentError, match="fake takes clips, and can explain one source"):
         scene.run()
 
 

@@ -16,7 +16,7 @@ from streamcam.models.families.hugging_face.folder import Folder
 from streamcam.models.families.hugging_face.prompts import load_prompt_network
 from streamcam.models.families.hugging_face.segmenters import load_query_segmenter, load_segmenter
 from streamcam.models.families.hugging_face.videos import load_video_classifier
-from streamcam.models.model_names import FOLDER_PREFIX
+from streamcam.models.model_names import CLIP_ARCHITECTURE, FOLDER_PREFIX
 from streamcam.models.prompts import refuse_prompts
 from streamcam.models.request import ModelRequest
 
@@ -26,7 +26,7 @@ KINDS: dict[str, Callable[[Folder], Model]] = {
     "ForUniversalSegmentation": load_query_segmenter,
     "ForInstanceSegmentation": load_query_segmenter,
     "ForObjectDetection": load_detector,
-    "ForVideoClassification": load_video_classifier,
+    CLIP_ARCHITECTURE: load_video_classifier,
     "CLIPModel": load_prompt_network,
     "MetaClip2Model": load_prompt_network,
     "SiglipModel": load_prompt_network,
