@@ -1,38 +1,74 @@
 """What the maps of a detector cost, beside running it once without any.
 
-    python benchmarks/detectors.py [--rounds 12] [--size 320] [NAME ...]
+    python benchmarks/detectors.py [--rounds 12] [--size 320] [--level 0] [NAME ...]
 
 Networks are untrained, which costs the same, and report ten objects. Each round times, one after another, the
 network alone, the map of a class that is found (gradcam) and a map for each of the ten objects (hirescam),
 preprocessing included; printed are the median ratio of a round and its quartiles. Processor time is measured,
-on one thread, so that other work on the machine does not matter. The aims are 1.3 and 2.
+on one thread, so that other work on the machine does not matter. The aims are 1.3 and 2. With --level all ten
+lie at one resolution, 0 for the finest, and the map of a class is that of one of them.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import functools
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 import streamcam
+from streamcam.models import Candidates, known_models
 from streamcam.models.check_images import check_images
 
-NAMES = (
-    "detection:ssdlite320_mobilenet_v3_large",
-    "detection:fasterrcnn_mobilenet_v3_large_320_fpn",
-    "detection:retinanet_resnet50_fpn",
-    "detection:fcos_resnet50_fpn",
-)
 OBJECTS = 10
 
 
-def measure(name: str, size: int, rounds: int) -> None:
+class AtOneLevel(nn.Module):
+    """A detector of torchvision that is certain of nothing but at one resolution."""
+
+    def __init__(self, network: Any, level: int) -> None:
+        super().__init__()
+        self.levels = network.levels
+        self.network = network
+        self._level = level
+        self._places = [0] * len(self.levels)
+        for number, each in enumerate(self.levels):
+            each.register_forward_hook(functools.partial(self._note, number))
+
+    def _note(self, number: int, *call: Any) -> None:
+        self._places[number] = call[2].shape[-2:].numel()
+
+    def forward(self, images: torch.Tensor) -> list[Candidates]:
+        """Return the network's candidates, those elsewhere without a score."""
+        answer = self.network(images)
+        scores = answer[0].scores
+        before, within = sum(self._places[: self._level]), self._places[self._level]
+        at_each = len(scores) // sum(self._places)
+        kept = torch.zeros(len(scores), 1, dtype=torch.bool)
+        kept[before * at_each : (before + within) * at_each] = True
+        return [
+            dataclasses.replace(each, scores=torch.where(kept, each.scores, -each.scores)) for each in answer
+        ]
+
+
+def measure(name: str, size: int, rounds: int, level: int | None) -> None:
     """Print a row of the table."""
-    settings = {"confidence": 0.0, "iou": 1.0, "max_detections": OBJECTS}
-    model = streamcam.load_model(name, weights="none", input_size=size, **settings)
+    model = streamcam.load_model(
+        name,
+        weights="none",
+        input_size=None if "ssd" in name else size,
+        confidence=0.0,
+        iou=1.0,
+        max_detections=OBJECTS,
+    )
+    if level is not None:
+        model = model.with_module(AtOneLevel(model.module, level))
     each = streamcam.Explainer(model, classes="instances", batch_size=1)
     image = check_images(360, 640, 1)[0]
     (explanation,) = each.explain(image)
@@ -65,14 +101,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", default=NAMES, metavar="NAME")
+    names = [info.name for info in known_models("detection:")]
+    parser.add_argument(
+        "names", nargs="*", default=names, metavar="NAME", help="all of torchvision's if none"
+    )
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--size", type=int, default=320, help="short side of the input")
+    parser.add_argument("--level", type=int, help="where objects lie, in networks of one stage")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print("| network | alone, ms | one class | ten objects |\n| --- | --- | --- | --- |")
     for name in arguments.names:
-        measure(name, arguments.size, arguments.rounds)
+        measure(name, arguments.size, arguments.rounds, arguments.level)
 
 
 if __name__ == "__main__":

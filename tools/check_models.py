@@ -1,16 +1,17 @@
 """Explain one image with every model, and check the target layer and the maps.
 
-All of torchvision's networks, a member of each of timm's families, some of open_clip's, and one of each kind
-of Hugging Face's transformers are built untrained, one after another, and explain an image of noise, or a
-clip that repeats it, by Grad-CAM and HiResCAM. A model passes if both maps are finite and not constant.
-Nothing is downloaded.
+The built-in networks, all of torchvision's, a member of each of timm's families, some of open_clip's and of
+ultralytics', one of each kind of Hugging Face's transformers and one in each kind of file are built
+untrained, one after another, and explain an image of noise, or a clip that repeats it, by Grad-CAM and
+HiResCAM. A model passes if both maps are finite and not constant. Nothing is downloaded.
 
-    python tools/check_models.py [--family NAME] [--only TEXT] [--methods] [--markdown]
+    python tools/check_models.py [--family NAME] [--only TEXT] [--methods] [--write]
 
 With --methods all methods are tried but those that run the network once for every channel, which tests try on
-small networks. A method has to give such a map, or to refuse the model in words.
+small networks. A method has to give such a map, or to refuse the model in words. With --write, the rows of
+the models that were checked replace theirs in docs/models.md, after each model, so that runs of a few add up.
 
-The exit code is 1 if a model fails. All of them take half an hour on two cores.
+The exit code is 1 if a model fails. All of them take an hour on two cores.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import gc
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,12 +35,17 @@ from streamcam.errors import StreamcamError
 from streamcam.explain import Explainer
 from streamcam.explain.methods import METHODS
 from streamcam.models import Model, known_models, load_model
+from streamcam.models.families import FAMILIES
 
 # Networks of larger images are built for this side: the layers are the same and the time is not.
 LARGEST_SIDE = 256
 SMALLER_SIDE = 224
+CLIP_SIDE = 112
+"""Of networks of clips that take any."""
 
 USUAL_METHODS = ("gradcam", "hirescam")
+
+TABLE = Path(__file__).parents[1] / "docs" / "models.md"
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (9, 16, 3), dtype=np.uint8).repeat(20, 0).repeat(20, 1)
 """Squares of noise, so that places differ at the resolution of a network too."""
@@ -72,9 +78,17 @@ TIMM = """
 """
 """One small member of each of timm's families that are classifiers."""
 
-
 CLIP = "RN50 ViT-B-32 ViT-B-16-plus-240 convnext_base coca_ViT-B-32 EVA02-B-16 MobileCLIP-S1"
 """One member of each of open_clip's families whose texts need no download."""
+
+ULTRALYTICS = "yolov3-tiny yolov5n yolov6n yolov8n yolov9t yolov10n yolo11n yolo12n yolo26n"
+"""The smallest of each of ultralytics' generations."""
+
+SAMPLES = {"timm:": TIMM, "clip:": CLIP, "ultralytics:": ULTRALYTICS}
+"""Prefix of a family → those of its networks that are checked; all that are listed of another."""
+
+FILES = "onnx pt2"
+"""Kinds of files that hold a network whose layers can be read, as ``file:KIND``."""
 
 PROMPTS = ("a cat", "a cup")
 
@@ -117,8 +131,6 @@ class Row:
         )
 
 
-FAMILIES = ("torchvision", "timm", "detection", "segmentation", "video", "clip", "hf")
-
 HEADERS = ("model", "parameters", "fit", "layer", "grid", "finite", "varied", "seconds", "result")
 WIDTHS = (40, 10, 7, 40, 7, 6, 6, 7, 6)
 
@@ -134,28 +146,62 @@ def check(name: str, methods: Sequence[str]) -> Row:
 
 
 def untrained(name: str) -> Model:
-    """Build a model without weights: by its name, or as ``hf:`` and a name in `NETWORKS` of transformers."""
+    """Build a model without weights, by its name as in `wanted`."""
     torch.manual_seed(0)
-    if name.removeprefix("hf:") in NETWORKS:
-        with tempfile.TemporaryDirectory() as folder:
-            save(name.removeprefix("hf:"), Path(folder))
-            architecture, _ = NETWORKS[name.removeprefix("hf:")]
-            prompts = PROMPTS if architecture.endswith("Model") else ()
-            confidence = 0.0 if architecture.endswith("Detection") else None
-            model = load_model(f"hf:{folder}", prompts=prompts, confidence=confidence)
-    else:
-        side = _published_side(name)
-        classifies = ":" not in name or name.startswith("timm:")
-        small = SMALLER_SIDE if classifies and side is not None and side > LARGEST_SIDE else None
-        prompts = PROMPTS if name.startswith("clip:") else ()
-        confidence = 0.0 if name.startswith("detection:") else None
-        model = load_model(name, weights="none", input_size=small, prompts=prompts, confidence=confidence)
+    family, _, rest = name.rpartition(":")
+    with tempfile.TemporaryDirectory() as folder:
+        if family == "hf":
+            model = _saved(rest, Path(folder))
+        elif family == "file":
+            model = _in_file(Path(folder) / f"network.{rest}")
+        else:
+            model = _built(name)
     # Some begin with a classifier of zeros, whose gradients would be zeros too.
     for part in model.module.modules():
         if isinstance(part, nn.Linear | nn.Conv2d) and not part.weight.any():
             nn.init.normal_(part.weight, std=0.02)
-    _settle(model)
+    if family != "file":  # which has its statistics from elsewhere
+        _settle(model)
     return model
+
+
+def _built(name: str) -> Model:
+    family, _, rest = name.rpartition(":")
+    side = _published_side(name)
+    if family in ("", "timm"):
+        small = SMALLER_SIDE if side is not None and side > LARGEST_SIDE else None
+    elif family == "video":
+        small = None if rest.startswith(("mvit", "s3d")) else CLIP_SIDE
+    else:
+        small = None if rest.startswith("ssd") or family == "clip" else SMALLER_SIDE
+    return load_model(
+        name,
+        weights="none",
+        input_size=small,
+        prompts=PROMPTS if family == "clip" else (),
+        confidence=0.0 if family in ("detection", "ultralytics") else None,
+    )
+
+
+def _saved(name: str, folder: Path) -> Model:
+    """Load a network of `NETWORKS` of transformers from its folder."""
+    save(name, folder)
+    architecture, _ = NETWORKS[name]
+    prompts = PROMPTS if architecture.endswith("Model") else ()
+    confidence = 0.0 if architecture.endswith("Detection") else None
+    return load_model(f"hf:{folder}", prompts=prompts, confidence=confidence)
+
+
+def _in_file(path: Path) -> Model:
+    """Load a network of torchvision from a file that other programs write of such."""
+    network = _built("resnet18")
+    _settle(network)
+    image = torch.zeros(1, 3, *network.input.sides)
+    if path.suffix == ".onnx":
+        torch.onnx.export(network.module, (image,), path, dynamo=False)
+    else:
+        torch.export.save(torch.export.export(network.module, (image,)), path)
+    return load_model(str(path))
 
 
 def _settle(model: Model) -> None:
@@ -188,14 +234,15 @@ def _explain(model: Model, methods: Sequence[str]) -> Row:
         # Signed, so that a map of nothing but evidence against the class is not taken for an empty one.
         signed = METHODS[method].signed
         try:
-            explainer = Explainer(model, method=method, signed=signed, backend="torch")
+            classes = "instances" if model.finds_objects else None  # of a class, they may find none
+            explainer = Explainer(model, method=method, classes=classes, signed=signed, backend="torch")
             (explanation,) = explainer.explain([IMAGE])
         except StreamcamError:
             if method in USUAL_METHODS:
                 raise
             refused.append(method)
             continue
-        (heatmap,) = explanation.heatmaps.values()
+        heatmap = next(iter(explanation.heatmaps.values()))
         finite &= bool(np.isfinite(heatmap).all()) and "not finite" not in explanation.flags.values()
         varied &= bool(np.ptp(heatmap) > 1e-4 * np.abs(heatmap).max())
     rows, columns = heatmap.shape
@@ -205,37 +252,63 @@ def _explain(model: Model, methods: Sequence[str]) -> Row:
     return Row("", parameters, explainer.fit, layer, grid, finite, varied, refused=tuple(refused))
 
 
-def wanted(family: str | None, text: str) -> Iterator[str]:
-    """List the models to check, by name."""
-    if family in (None, "torchvision"):
-        yield from (info.name for info in known_models() if text in info.name)
-    if family in (None, "timm"):
-        yield from (f"timm:{name}" for name in TIMM.split() if text in f"timm:{name}")
-    for prefix in ("detection", "segmentation", "video"):
-        if family in (None, prefix):
-            yield from (info.name for info in known_models(f"{prefix}:") if text in info.name)
-    if family in (None, "clip"):
-        yield from (f"clip:{name}" for name in CLIP.split() if text in f"clip:{name}")
-    if family in (None, "hf"):
-        yield from (f"hf:{name}" for name in NETWORKS if text in f"hf:{name}")
+def wanted(family: str, text: str) -> list[str]:
+    """List the models to check, by name.
+
+    Args:
+        family: Only of this one: what stands before the colon, or ``torchvision``; all if empty.
+        text: Only names that contain it.
+    """
+    names = [info.name for info in known_models()]
+    for prefix in (row.prefix for row in FAMILIES if row.prefix):
+        if prefix in SAMPLES:
+            names += _named(prefix, SAMPLES[prefix].split())
+        else:
+            names += (info.name for info in known_models(prefix))
+    names += [*_named("hf:", NETWORKS), *_named("file:", FILES.split())]
+    if family:
+        names = [name for name in names if family == (name.rpartition(":")[0] or "torchvision")]
+    return [name for name in names if text in name]
 
 
-def _line(cells: tuple[str, ...], *, markdown: bool) -> str:
-    if markdown:
-        return f"| {' | '.join(cells)} |"
+def _named(prefix: str, names: Iterable[str]) -> list[str]:
+    return [prefix + name for name in names]
+
+
+def with_rows(document: str, rows: Sequence[Row]) -> str:
+    """Put rows into the last table of a document, in place of those of the same models, in the usual order.
+
+    Args:
+        document: Markdown that ends in a table with `HEADERS`.
+        rows: Those of the models that were checked.
+    """
+    head = _markdown(HEADERS) + "\n" + _markdown(["---"] * len(HEADERS)) + "\n"
+    text, _, table = document.rpartition(head)
+    lines = {line.split(" | ")[0].removeprefix("| "): line for line in table.splitlines()}
+    lines |= {row.model: _markdown(row.cells) for row in rows}
+    order = {name: place for place, name in enumerate(wanted("", ""))}
+    kept = sorted(lines, key=lambda name: order.get(name, len(order)))
+    return text + head + "".join(f"{lines[name]}\n" for name in kept)
+
+
+def _markdown(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _line(cells: Sequence[str]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(cells, WIDTHS, strict=True)).rstrip()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--family", choices=FAMILIES, help="only this one")
+    parser.add_argument(
+        "--family", default="", help="only this one: torchvision, timm, detection, hf, file …"
+    )
     parser.add_argument("--only", default="", metavar="TEXT", help="only models whose name contains it")
     parser.add_argument("--methods", action="store_true", help="try all methods of few passes")
-    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    parser.add_argument("--write", action="store_true", help="write the rows into docs/models.md")
     options = parser.parse_args()
-    print(_line(HEADERS, markdown=options.markdown), flush=True)
-    if options.markdown:
-        print(_line(("---",) * len(HEADERS), markdown=True))
+    print(_line(HEADERS), flush=True)
     others = [
         name
         for name, method in METHODS.items()
@@ -244,7 +317,9 @@ def main() -> int:
     rows = []
     for name in wanted(options.family, options.only):
         rows.append(check(name, [*USUAL_METHODS, *others]))
-        print(_line(rows[-1].cells, markdown=options.markdown), flush=True)
+        print(_line(rows[-1].cells), flush=True)
+        if options.write:
+            TABLE.write_text(with_rows(TABLE.read_text("utf-8"), rows), "utf-8")
         gc.collect()
     failed = [row for row in rows if not row.is_fine]
     print(f"\n{len(rows) - len(failed)} of {len(rows)} models are fine", flush=True)

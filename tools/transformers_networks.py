@@ -13,6 +13,25 @@ _SMALL: dict[str, Any] = {
 }
 _SWIN: dict[str, Any] = {"embed_dim": 24, "depths": [1, 1, 2, 1], "num_heads": [1, 2, 4, 8]}
 _CLIPS: dict[str, Any] = {**_SMALL, "image_size": 112}
+_RESNET: dict[str, Any] = {
+    "embedding_size": 16,
+    "hidden_sizes": [16, 32, 64, 128],
+    "depths": [1, 1, 1, 1],
+    "layer_type": "basic",
+}
+_DETECTOR: dict[str, Any] = {"num_labels": 5, "d_model": 64, "num_queries": 20}
+_RT_DETECTOR: dict[str, Any] = {
+    **_DETECTOR,
+    "backbone_config": {
+        **_RESNET,
+        "model_type": "rt_detr_resnet",
+        "out_features": ["stage2", "stage3", "stage4"],
+    },
+    "encoder_hidden_dim": 32,
+    "encoder_in_channels": [32, 64, 128],
+    "decoder_in_channels": [32, 32, 32],
+    "decoder_layers": 2,
+}
 _TEXT: dict[str, Any] = {**_SMALL, "vocab_size": 16, "max_position_embeddings": 8, "pad_token_id": 0}
 _TEXT |= {"bos_token_id": 1, "eos_token_id": 2, "projection_size": 96}
 _VISION: dict[str, Any] = {**_SMALL, "patch_size": 16}
@@ -30,6 +49,21 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "MobileNet v2": ("MobileNetV2ForImageClassification", {}),
     "SegFormer": ("SegformerForSemanticSegmentation", {"num_labels": 5}),
     "Mask2Former": ("Mask2FormerForUniversalSegmentation", {"num_labels": 5, "num_queries": 20}),
+    "DETR": (
+        "DetrForObjectDetection",
+        {
+            **_DETECTOR,
+            "backbone_config": {**_RESNET, "model_type": "resnet", "out_features": ["stage4"]},
+            "backbone": None,
+            "use_timm_backbone": False,
+            "use_pretrained_backbone": False,
+            "encoder_layers": 2,
+            "decoder_layers": 2,
+        },
+    ),
+    "RT-DETR": ("RTDetrForObjectDetection", _RT_DETECTOR),
+    "RT-DETR v2": ("RTDetrV2ForObjectDetection", _RT_DETECTOR),
+    "D-FINE": ("DFineForObjectDetection", _RT_DETECTOR),
     "YOLOS": ("YolosForObjectDetection", {**_SMALL, "num_labels": 5, "image_size": [224, 224]}),
     "VideoMAE": ("VideoMAEForVideoClassification", _CLIPS),
     "TimeSformer": ("TimesformerForVideoClassification", _CLIPS),

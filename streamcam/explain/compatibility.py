@@ -140,16 +140,20 @@ def same_maps_note(method: str, other: str) -> str:
     return note
 
 
-def choose_method(method: str, classes: TargetRequest | Sequence[TargetRequest] | None) -> str:
+def choose_method(
+    method: str, classes: TargetRequest | Sequence[TargetRequest] | None, model: Model | None = None
+) -> str:
     """Return a method with its options, as `parse_method` takes it: what was asked for, if not ``"auto"``.
 
     Args:
         method: Name of a method with its options, or ``"auto"``.
         classes: What is to be explained.
+        model: The network, where it is known already.
     """
     if method != AUTO:
         return method
-    return "hirescam" if asks_for_objects(classes) else "gradcam"
+    keeps_to_places = asks_for_objects(classes) or isinstance(model, Segmenter)
+    return "hirescam" if keeps_to_places else "gradcam"
 
 
 def notes_on(method: str, targets: Sequence[Target], labels: Sequence[str]) -> Iterator[str]:

@@ -86,7 +86,7 @@ class Explainer(BaseExplainer):
         Args:
             model: A model from `streamcam.load_model`, or the name of one that is loaded with its defaults.
             method: A name in `METHODS`, with options as in ``"occlusion:patch=32,stride=16"``; ``"auto"`` for
-                gradcam, and for hirescam where objects are explained one by one.
+                gradcam, and for hirescam where objects are explained one by one and for segmenters.
             target_layer: Dotted name of a layer, several joined by ``+``, or ``"auto"`` for the last one
                 with a spatial grid.
             classes: What to explain: indices, names, ``"top3"`` for each image's three most probable
@@ -119,8 +119,7 @@ class Explainer(BaseExplainer):
         Raises:
             StreamcamError: one of its subclasses, if one of these does not exist or cannot be used here.
         """
-        method = choose_method(method, classes)
-        self.method, self._options = parse_method(method)
+        self.method, self._options = parse_method(choose_method(method, classes))
         check_settings(self.method, signed=signed, fit=fit, top_k=top_k, batch_size=batch_size)
         device_choice = choose_device(device)
         self.device = device_choice.torch
@@ -137,6 +136,8 @@ class Explainer(BaseExplainer):
             model = aim(model, at)
         model = as_comparison(model, has_reference=reference is not None)
         model = without_inference_tensors(model.uncompiled().in_float32())
+        method = choose_method(method, classes, model)
+        self.method, self._options = parse_method(method)
         self.targets = resolve_targets(model, classes, against)
         check_targets(self.targets, signed)
         check_method(self.method, model, self.targets)

@@ -249,15 +249,38 @@ class Gather:
         self._log_odds = log_odds
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        parts, places, begin = [], [], 0
-        for values in self._levels:
-            inside = ((rows >= begin) & (rows < begin + len(values))).nonzero().squeeze(1)
-            if len(inside):
-                parts.append(values[rows[inside] - begin])
-                places.append(inside)
-            begin += len(values)
-        picked: torch.Tensor = self._log_odds(torch.cat(parts))
-        return picked[torch.cat(places).argsort()]
+        picked: torch.Tensor = self._log_odds(_Pick.apply(rows, *self._levels))
+        return picked
+
+
+class _Pick(torch.autograd.Function):
+    """Picks rows of several tensors, as if these were one.
+
+    To autograd, what is not differentiated has a gradient of zeros, and goes all the way back as such; from
+    here on it has none, so that the head is not differentiated where no object is.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: torch.Tensor, *levels: torch.Tensor) -> torch.Tensor:
+        ends = list(itertools.accumulate(map(len, levels)))
+        ctx.lengths = [len(values) for values in levels]
+        ctx.picked, ctx.places, parts = [], [], []
+        for values, end in zip(levels, ends, strict=True):
+            begin = end - len(values)
+            inside = ((rows >= begin) & (rows < end)).nonzero().squeeze(1)
+            ctx.picked.append(rows[inside] - begin)
+            ctx.places.append(inside)
+            parts.append(values[ctx.picked[-1]])
+        return torch.cat(parts)[torch.cat(ctx.places).argsort()]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        gradients: list[torch.Tensor | None] = [None]
+        for length, picked, places in zip(ctx.lengths, ctx.picked, ctx.places, strict=True):
+            part = gradient[places]
+            whole = part.new_zeros(length, *part.shape[1:])
+            gradients.append(whole.index_add(0, picked, part) if part.any() else None)
+        return tuple(gradients)
 
 
 class RetinaNetwork(OneStageNetwork):
@@ -289,7 +312,7 @@ class FcosNetwork(OneStageNetwork):
     def _classify(self, number: int, features: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
         # One part of the head tells how central the place is, which is part of the score, and the box.
         deltas, centered = self.head.regression_head([features])
-        return torch.cat([self.head.classification_head([features]), centered, deltas], dim=2)
+        return torch.cat([self.head.classification_head([features]), centered, deltas.detach()], dim=2)
 
     def _regress(
         self,

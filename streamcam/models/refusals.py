@@ -10,6 +10,7 @@ import dataclasses
 import inspect
 import itertools
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -64,8 +65,9 @@ def refuse_input(
         )
     missing = _missing_parameters(module)
     for trial in _trials(spec, str(error), missing, device):
-        if _runs(module, trial):
-            return ModelError(f"{name} {trial.says}")
+        for answer in _answers(module, trial):
+            says = _detector_says(module) if _has_boxes(answer) else trial.says
+            return ModelError(f"{name} {says}")
     if missing:
         kind = "is a network for images and texts" if _takes_texts(missing) else "takes more than an image"
         return ModelError(
@@ -124,7 +126,7 @@ def takes_two_images(module: nn.Module, spec: InputSpec) -> bool:
     if len(missing) != 2 or _takes_texts(missing):
         return False
     image = torch.zeros(1, spec.channels, *reversed(spec.sides))
-    return _runs(module, _Trial("", (image, image)))
+    return bool(_answers(module, _Trial("", (image, image))))
 
 
 def _missing_parameters(module: nn.Module) -> list[str]:
@@ -146,12 +148,13 @@ def _takes_texts(parameters: Iterable[str]) -> bool:
     return not _TEXT_PARAMETERS.isdisjoint(parameters)
 
 
-def _runs(module: nn.Module, trial: _Trial) -> bool:
-    # Whatever a network raises on what it does not take.
-    with contextlib.suppress(Exception), torch.no_grad():
-        module(*trial.arguments, **trial.keywords)
-        return True
-    return False
+def _answers(module: nn.Module, trial: _Trial) -> list[object]:
+    """Return what a network answers, alone; nothing if it does not run."""
+    # Whatever a network raises, or warns of, on what it does not take.
+    with contextlib.suppress(Exception), warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        return [module(*trial.arguments, **trial.keywords)]
+    return []
 
 
 def _trials(spec: InputSpec, text: str, missing: list[str], device: str | torch.device) -> Iterator[_Trial]:
@@ -301,6 +304,27 @@ def refuse_answer(name: str, answer: object, found: object) -> ModelError:
     return ModelError(
         f"{name} returns {returned}{listed}, and none of it is logits (N, classes); return a torch.nn.Module "
         "around it that makes them of that"
+    )
+
+
+def _has_boxes(answer: object) -> bool:
+    """Return whether an answer, or a part of it, has boxes by name."""
+    if isinstance(answer, list | tuple) and not hasattr(answer, "_fields"):
+        return any(_has_boxes(part) for part in answer)
+    return not _fields(answer).keys().isdisjoint(_BOXES)
+
+
+def _detector_says(module: nn.Module) -> str:
+    """Say what to do with a detector that answers with boxes, as the end of a sentence."""
+    kind = _kind_of_program(module)
+    if kind is not None:
+        return (
+            f"is a detector in {kind}, which returns only the boxes that it kept; name its network, as "
+            "detection:ssd300_vgg16, and set `weights` to a file of its state_dict()"
+        )
+    return (
+        "is a detector: it returns boxes; return a streamcam Model around it whose read() makes scores "
+        "(N, classes) of that, as of each class's best box"
     )
 
 

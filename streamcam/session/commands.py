@@ -83,6 +83,9 @@ def change_method(state: LiveState, argument: Argument) -> Update:
     asked = state.facts.method if state.request.method == "auto" else state.request.method
     # The request may carry options; the list has bare names.
     method = _chosen("method", methods, asked.partition(":")[0], argument)
+    first = "" if state.defaults is None else state.defaults[0].method
+    if first.partition(":")[0] == method:
+        method = first  # back to the one that the session began with, with its options
     panes = None if state.request.panes == "methods" else state.request.panes
     return _request(state, f"method {method} …", method=method, panes=panes)
 

@@ -48,3 +48,17 @@ def test_maps_are_those_of_one_backward_pass_for_each_object(
                 compared += bool(heatmap.any())
     assert counts == [8, 8, 8]
     assert compared >= 16
+
+
+@pytest.mark.parametrize("method", ["guided-backprop", "guided-gradcam", "fullgrad"])
+def test_methods_that_reach_the_input_pass_levels_without_objects_by(method: str) -> None:
+    torch.manual_seed(3)
+    model = load_model(
+        "detection:ssdlite320_mobilenet_v3_large", weights="none", confidence=0.0, max_detections=1
+    )
+    image = np.random.default_rng(1).integers(0, 256, (120, 160, 3), np.uint8)
+    found = Explainer(model, classes="instances", backend="torch").explain(image)[0].instances[0]
+    explainer = Explainer(model, classes=found.class_index, method=method, backend="torch")
+    (heatmap,) = explainer.explain(image)[0].heatmaps.values()
+    assert np.isfinite(heatmap).all()
+    assert heatmap.any()

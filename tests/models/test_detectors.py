@@ -15,7 +15,7 @@ from torchvision.models.detection.image_list import ImageList
 from streamcam import load_model
 from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError
 from streamcam.models import Candidates, Detector, InputSpec
-from streamcam.models.detection_networks import arrange
+from streamcam.models.detection_networks import Gather, arrange
 from streamcam.models.detector import log_odds_of_root, softmax_log_odds
 
 
@@ -166,6 +166,20 @@ def test_candidates_are_those_of_torchvision_s_head(name: str) -> None:
         for part in parts:
             expected = candidates.log_odds(rows[list(part.members)])
             torch.testing.assert_close(part.scores, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_gradients_of_candidates_pass_only_through_their_levels() -> None:
+    fine, coarse = torch.rand(4, 2, requires_grad=True), torch.rand(3, 2, requires_grad=True)
+    picked = Gather([fine, coarse], lambda values: 2 * values)(torch.tensor([5, 1, 1]))
+    torch.testing.assert_close(picked, 2 * torch.stack([coarse[1], fine[1], fine[1]]))
+    of_fine, of_coarse = torch.autograd.grad(
+        picked[0].sum(), [fine, coarse], retain_graph=True, allow_unused=True
+    )
+    assert of_fine is None  # where nothing is differentiated, rather than zeros that are
+    assert of_coarse.tolist() == [[0, 0], [2, 2], [0, 0]]
+    of_fine, of_coarse = torch.autograd.grad(picked[1:].sum(), [fine, coarse], allow_unused=True)
+    assert of_fine.tolist() == [[0, 0], [4, 4], [0, 0], [0, 0]]
+    assert of_coarse is None
 
 
 def test_untrained_networks_have_the_published_classes_and_those_of_labels() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
 import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from streamcam.models.families import FAMILIES
 
 SCRIPT = Path(__file__).parents[2] / "tools" / "check_models.py"
 
@@ -81,14 +85,26 @@ def test_other_kinds_of_networks_are_explained(script: ModuleType, name: str, la
     assert (row.is_fine, row.layer, row.grid, row.error) == (True, layer, grid, "")
 
 
-def test_the_script_knows_only_networks_that_there_are(script: ModuleType) -> None:
+def test_the_script_knows_only_networks_that_there_are_and_some_of_every_family(script: ModuleType) -> None:
     timm = pytest.importorskip("timm")
     assert [name for name in script.TIMM.split() if not timm.is_model(name)] == []
     assert len(script.TIMM.split()) > 100
-    assert len(list(script.wanted("torchvision", ""))) == 82
-    counts = [len(list(script.wanted(family, ""))) for family in ("detection", "segmentation", "video")]
-    assert counts == [12, 6, 9]
+    names = script.wanted("", "")
+    counts = collections.Counter(name.rpartition(":")[0] for name in names)
+    assert [counts[family] for family in ("", "detection", "segmentation", "video")] == [82, 12, 6, 9]
+    assert {f"{prefix}:" for prefix in counts} >= {row.prefix for row in FAMILIES if row.prefix}
     assert {name.removeprefix("hf:") for name in script.wanted("hf", "")} == script.NETWORKS.keys()
+    assert script.wanted("", "timm:beit_") == ["timm:beit_base_patch16_224"]
+
+
+def test_rows_replace_those_of_their_models_in_the_document(script: ModuleType) -> None:
+    document = script.TABLE.read_text("utf-8")
+    assert script.with_rows(document, []) == document
+    row = script.Row("resnet18", 11_700_000, "full", "layer4", "12x7", True, True, 0.4)
+    changed = script.with_rows(document, [row, dataclasses.replace(row, model="a network of one's own")])
+    assert "| resnet18 | 11.7 M | full | layer4 | 12x7 | yes | yes | 0.4 | ok |\n| resnet34 |" in changed
+    assert changed.splitlines()[-1].startswith("| a network of one's own |")
+    assert len(changed.splitlines()) == len(document.splitlines()) + 1
 
 
 def test_a_network_that_fails_is_a_row_that_says_why(script: ModuleType) -> None:

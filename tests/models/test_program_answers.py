@@ -52,6 +52,25 @@ class Rows(nn.Module):
         return torch.cat([boxes, self.scores(features).sigmoid()], dim=1).flatten(2)
 
 
+class Boxes(nn.Module):
+    """A detector as torchvision's are in TorchScript: it takes a list of images, and returns losses too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.score = nn.Linear(3, 1)
+
+    def forward(
+        self, images: list[torch.Tensor]
+    ) -> tuple[dict[str, torch.Tensor], list[dict[str, torch.Tensor]]]:
+        warnings.warn("always returns losses", stacklevel=1)
+        found: list[dict[str, torch.Tensor]] = []
+        for image in images:
+            score = self.score(image.mean(dim=(1, 2)))
+            found.append({"boxes": torch.zeros(1, 4), "scores": score, "labels": torch.ones(1)})
+        losses: dict[str, torch.Tensor] = {}
+        return losses, found
+
+
 def scripted(module: nn.Module, path: Path) -> str:
     torch.jit.script(module).save(str(path))
     return str(path)
@@ -97,6 +116,12 @@ def test_a_segmenter_in_torchscript_says_which_methods_need_no_gradients(save: S
     model = load_model(written(save, Planes(), tmp_path))
     with pytest.raises((InvalidArgumentError, ModelError), match=r"use `method='occlusion'`|occlusion$"):
         Explainer(model, method="gradcam")
+
+
+def test_a_torchscript_detector_of_lists_is_told_with_the_way_out_and_no_warning(tmp_path: Path) -> None:
+    file = written(scripted, Boxes(), tmp_path)
+    with pytest.raises(ModelError, match=r"is a detector in a TorchScript program.* name its network"):
+        load_model(file)
 
 
 def test_a_segmenter_in_an_exported_program_has_the_maps_of_its_module(tmp_path: Path) -> None:

@@ -69,10 +69,17 @@ def test_a_class_is_explained_where_it_won() -> None:
         ("blue", pytest.approx(1 / 16)),
         ("__background__", 0.0),
     ]
-    # Each of the 64 pixels of two of 16 cells has the gradient 1, so the channel's weight is 128 / 16.
+    # Each of the 64 pixels of two of 16 cells has the gradient 1, so Grad-CAM's weight is 128 / 16.
     expected = np.zeros((4, 4), np.float32)
-    expected[1, 2:] = 8
-    np.testing.assert_allclose(explanation.heatmaps[1], expected, atol=1e-5)
+    expected[1, 2:] = 64
+    np.testing.assert_allclose(explanation.heatmaps[1], expected, atol=1e-4)
+    by_gradcam = explained(image_of((1, 2, 0), (1, 3, 0), (3, 0, 2)), method="gradcam")
+    np.testing.assert_allclose(by_gradcam.heatmaps[1], expected / 8, atol=1e-5)
+
+
+def test_places_are_explained_by_a_method_that_keeps_to_them_unless_another_is_asked_for() -> None:
+    assert Explainer(colors()).method == "hirescam"
+    assert Explainer(colors(), method="gradcam").method == "gradcam"
 
 
 def test_the_background_is_explained_only_where_it_is_asked_for() -> None:
@@ -100,8 +107,9 @@ def test_at_a_place_the_class_that_is_there_is_explained(at: tuple[int, ...]) ->
     assert explanation.targets[0].label == "red"
     logits = np.array([0.25, 1, 0, 0])
     assert explanation.targets[0].probability == pytest.approx((np.exp(logits) / np.exp(logits).sum())[1])
-    # The gradient of the mean over the place is 1 there, so the channel's weight is 1/16.
-    assert explanation.heatmaps[1][1, 2] == pytest.approx(1 / 16)
+    # The gradient of the mean over the place is 1 there, and 0 at the other red cell.
+    assert explanation.heatmaps[1][1, 2] == pytest.approx(1)
+    assert explanation.heatmaps[1][3, 0] == 0
 
 
 def test_a_place_of_the_frame_is_found_in_what_the_network_sees() -> None:
@@ -171,7 +179,7 @@ def test_they_are_explained_as_pytorch_grad_cam_explains_them(
     targets = pytest.importorskip("pytorch_grad_cam.utils.model_targets")
     model = load_model(f"segmentation:{name}", weights="none", input_size=96)
     image = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8).repeat(16, 0).repeat(16, 1)
-    explainer = Explainer(model, backend="torch", at=at)
+    explainer = Explainer(model, method="gradcam", backend="torch", at=at)
     assert (explainer.target_layer, explainer.fit) == (layer, "full")
     inputs = explainer.preprocess(image)
     assert inputs.shape[2:] == (96, 128)

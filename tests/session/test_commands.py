@@ -274,6 +274,14 @@ def test_text_grows_and_shrinks_up_to_its_ends() -> None:
     assert press(SHOWN, *"-" * 20).view.overlay.label_size == 0.5
 
 
+def test_the_method_that_a_session_began_with_comes_back_with_its_options() -> None:
+    began = ExplainRequest("hirescam:some=4")
+    state = dataclasses.replace(SHOWN, request=began, defaults=(began, View()))
+    assert press(state, "m").request.method == "eigencam"
+    assert press(state, "m", "M").request == began
+    assert press(SHOWN, "m").request.method == "hirescam"
+
+
 def test_the_caption_is_hidden_and_comes_back() -> None:
     assert text_of(press(SHOWN, "x")) == "there is no caption"
     told = SHOWN.with_view(overlay=OverlaySettings(caption="Where is the cat?"))

@@ -171,9 +171,9 @@ class _GuidedReLUs(TorchFunctionMode):
             output.register_hook(self._cut)
         return output
 
-    def _cut(self, gradient: torch.Tensor) -> torch.Tensor:
+    def _cut(self, gradient: torch.Tensor | None) -> torch.Tensor | None:
         self.found = True
-        return gradient.clamp(min=0)
+        return None if gradient is None else gradient.clamp(min=0)  # none where no score depends on it
 
 
 class _BiasContributions(TorchFunctionMode):
@@ -211,8 +211,10 @@ class _BiasContributions(TorchFunctionMode):
     def _has_places(self, output: torch.Tensor) -> bool:
         return output.ndim == 4 and len(output) == self._count
 
-    def _adder(self, bias: torch.Tensor) -> Callable[[torch.Tensor], None]:
-        def add(gradient: torch.Tensor) -> None:
+    def _adder(self, bias: torch.Tensor) -> Callable[[torch.Tensor | None], None]:
+        def add(gradient: torch.Tensor | None) -> None:
+            if gradient is None:  # no score depends on this layer
+                return
             planes = _sum_of_scaled(bias * gradient.float())
             size = (planes.shape[1], planes.shape[2])
             self.by_size[size] = self.by_size[size] + planes if size in self.by_size else planes
