@@ -142,9 +142,8 @@ def explain_class(state: LiveState, argument: Argument) -> Update:
 
 def begin_entry(state: LiveState, _: Argument) -> Update:
     """Start typing the name of a class, or a prompt."""
-    if state.facts is None:
-        return Update(state)
-    entry = ClassEntry(state.facts.labels, takes_prompts=state.facts.takes_prompts)
+    facts = state.facts  # None while the network is loading: its classes are listed once it is there
+    entry = ClassEntry() if facts is None else ClassEntry(facts.labels, takes_prompts=facts.takes_prompts)
     return Update(dataclasses.replace(state.with_view(help_shown=False), entry=entry))
 
 

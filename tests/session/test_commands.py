@@ -20,6 +20,7 @@ from streamcam.session.dispatch import press_key, run_command
 from streamcam.session.events import (
     Effect,
     Explain,
+    ExplainerChanged,
     Freeze,
     Quit,
     SaveImage,
@@ -27,6 +28,7 @@ from streamcam.session.events import (
     ToggleFullScreen,
     ToggleRecording,
     Update,
+    update,
 )
 from streamcam.session.hud import hud_of
 from streamcam.session.idle import IdleReset
@@ -182,6 +184,20 @@ def test_a_name_that_no_class_has_is_reported() -> None:
     state = press(SHOWN, "/", "x", "y", "enter")
     assert state.request == START
     assert text_of(state) == "no class is called 'xy'"
+
+
+def test_a_class_can_be_typed_while_the_network_is_loading() -> None:
+    state = press(LOADING, "/", *"qr", "backspace", "backspace", *"egy", "enter")
+    assert (state.request, state.frozen, text_of(state)) == (START, False, "the network is still loading")
+    assert SHOWN.facts is not None
+    state = update(state, ExplainerChanged(SHOWN.facts)).state
+    assert press(state, "enter").request == press(SHOWN, "/", *"egy", "enter").request != START
+
+
+def test_whoever_is_typing_sees_the_classes_of_the_explainer_in_use() -> None:
+    assert PROMPTED.facts is not None
+    state = update(press(SHOWN, "/", "a"), ExplainerChanged(PROMPTED.facts)).state
+    assert hud_of(state).choices == hud_of(press(PROMPTED, "/", "a")).choices
 
 
 def test_opacity_stays_between_none_and_all() -> None:
@@ -359,7 +375,7 @@ def test_every_key_works_in_every_state(key: str, state: LiveState) -> None:
     hud_of(after)
 
 
-@pytest.mark.parametrize("name", ["method", "layer", "lock", "type_class", "class"])
+@pytest.mark.parametrize("name", ["method", "layer", "lock", "class"])
 def test_what_needs_a_network_waits_for_it(name: str) -> None:
     assert run_command(LOADING, name) == (LOADING, ())
 
