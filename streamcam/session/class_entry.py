@@ -24,8 +24,8 @@ class Choice:
 class ClassEntry:
     """The name of a class, or a prompt, while it is being typed; immutable."""
 
-    labels: tuple[str, ...]
-    """Class names, by index."""
+    labels: tuple[str, ...] = ()
+    """Class names, by index; none while the network is loading."""
     text: str = ""
     chosen: int = 0
     """Which of `choices` is chosen."""

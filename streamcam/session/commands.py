@@ -83,6 +83,9 @@ def change_method(state: LiveState, argument: Argument) -> Update:
     asked = state.facts.method if state.request.method == "auto" else state.request.method
     # The request may carry options; the list has bare names.
     method = _chosen("method", methods, asked.partition(":")[0], argument)
+    first = "" if state.defaults is None else state.defaults[0].method
+    if first.partition(":")[0] == method:
+        method = first  # back to the one that the session began with, with its options
     panes = None if state.request.panes == "methods" else state.request.panes
     return _request(state, f"method {method} …", method=method, panes=panes)
 
@@ -139,9 +142,8 @@ def explain_class(state: LiveState, argument: Argument) -> Update:
 
 def begin_entry(state: LiveState, _: Argument) -> Update:
     """Start typing the name of a class, or a prompt."""
-    if state.facts is None:
-        return Update(state)
-    entry = ClassEntry(state.facts.labels, takes_prompts=state.facts.takes_prompts)
+    facts = state.facts  # None while the network is loading: its classes are listed once it is there
+    entry = ClassEntry() if facts is None else ClassEntry(facts.labels, takes_prompts=facts.takes_prompts)
     return Update(dataclasses.replace(state.with_view(help_shown=False), entry=entry))
 
 

@@ -63,6 +63,8 @@ def _type(state: LiveState, entry: ClassEntry, key: str) -> Update:
     """Edit the class name or the prompt being typed."""
     if key == "escape":
         return Update(dataclasses.replace(state, entry=None))
+    if key == "enter" and entry.text and state.facts is None:
+        return Update(state.with_message("the network is still loading"))
     if key == "enter":
         state = dataclasses.replace(state, entry=None)
         choice = entry.choice

@@ -321,10 +321,10 @@ def update(state: LiveState, event: Event, stream: int = 0) -> Update:
             words = f"{before.name} has ended" if problem is None else problem
             return Update(state, (Announce(words),))
         case ExplainerChanged(facts):
-            return Update(dataclasses.replace(state, facts=facts).without_deletion())
+            return Update(state.with_facts(facts).without_deletion())
         case RequestRefused(reason, facts):
             # The request stays, so that the next key goes on from there.
-            return Update(dataclasses.replace(state, facts=facts).with_message(reason))
+            return Update(state.with_facts(facts).with_message(reason))
         case MapEmpty(problem):
             return Update(state.with_message(problem), (Announce(problem),))
         case DeletionMeasured(deletion, measured):

@@ -197,6 +197,15 @@ class LiveState:
         streams[index] = dataclasses.replace(streams[index], **changes)
         return dataclasses.replace(self, streams=tuple(streams))
 
+    def with_facts(self, facts: ExplainerFacts) -> LiveState:
+        """Return the state with another explainer in use, whose classes are listed to whoever is typing."""
+        entry = self.entry
+        if entry is not None and (entry.labels, entry.takes_prompts) != (facts.labels, facts.takes_prompts):
+            entry = dataclasses.replace(
+                entry, labels=facts.labels, takes_prompts=facts.takes_prompts, chosen=0
+            )
+        return dataclasses.replace(self, facts=facts, entry=entry)
+
     def without_deletion(self) -> LiveState:
         """Return the state with nothing measured of what is left without the heat."""
         streams = tuple(dataclasses.replace(stream, deletion=None) for stream in self.streams)

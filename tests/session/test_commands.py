@@ -20,6 +20,7 @@ from streamcam.session.dispatch import press_key, run_command
 from streamcam.session.events import (
     Effect,
     Explain,
+    ExplainerChanged,
     Freeze,
     Quit,
     SaveImage,
@@ -27,6 +28,7 @@ from streamcam.session.events import (
     ToggleFullScreen,
     ToggleRecording,
     Update,
+    update,
 )
 from streamcam.session.hud import hud_of
 from streamcam.session.idle import IdleReset
@@ -184,6 +186,20 @@ def test_a_name_that_no_class_has_is_reported() -> None:
     assert text_of(state) == "no class is called 'xy'"
 
 
+def test_a_class_can_be_typed_while_the_network_is_loading() -> None:
+    state = press(LOADING, "/", *"qr", "backspace", "backspace", *"egy", "enter")
+    assert (state.request, state.frozen, text_of(state)) == (START, False, "the network is still loading")
+    assert SHOWN.facts is not None
+    state = update(state, ExplainerChanged(SHOWN.facts)).state
+    assert press(state, "enter").request == press(SHOWN, "/", *"egy", "enter").request != START
+
+
+def test_whoever_is_typing_sees_the_classes_of_the_explainer_in_use() -> None:
+    assert PROMPTED.facts is not None
+    state = update(press(SHOWN, "/", "a"), ExplainerChanged(PROMPTED.facts)).state
+    assert hud_of(state).choices == hud_of(press(PROMPTED, "/", "a")).choices
+
+
 def test_opacity_stays_between_none_and_all() -> None:
     state = press(SHOWN, *"]" * 20)
     assert state.view.overlay.alpha == 1.0
@@ -256,6 +272,14 @@ def test_text_grows_and_shrinks_up_to_its_ends() -> None:
     assert press(larger, "-").view == SHOWN.view
     assert press(SHOWN, *"=" * 20).view.overlay.label_size == 4
     assert press(SHOWN, *"-" * 20).view.overlay.label_size == 0.5
+
+
+def test_the_method_that_a_session_began_with_comes_back_with_its_options() -> None:
+    began = ExplainRequest("hirescam:some=4")
+    state = dataclasses.replace(SHOWN, request=began, defaults=(began, View()))
+    assert press(state, "m").request.method == "eigencam"
+    assert press(state, "m", "M").request == began
+    assert press(SHOWN, "m").request.method == "hirescam"
 
 
 def test_the_caption_is_hidden_and_comes_back() -> None:
@@ -351,7 +375,7 @@ def test_every_key_works_in_every_state(key: str, state: LiveState) -> None:
     hud_of(after)
 
 
-@pytest.mark.parametrize("name", ["method", "layer", "lock", "type_class", "class"])
+@pytest.mark.parametrize("name", ["method", "layer", "lock", "class"])
 def test_what_needs_a_network_waits_for_it(name: str) -> None:
     assert run_command(LOADING, name) == (LOADING, ())
 
