@@ -59,6 +59,8 @@ class PaneLayout:
     """Column of the first pane."""
     top: int = 0
     """Row of the first name."""
+    missing: int = 0
+    """How many panes fewer than the others the last row has; it is centered."""
 
     @property
     def canvas(self) -> tuple[int, int]:
@@ -69,6 +71,8 @@ class PaneLayout:
     def place(self, row: int, column: int) -> Rectangle:
         """Return where a pane's image lies; its name is above it."""
         left = self.left + column * (self.pane[0] + self.gap)
+        if row == self.rows - 1:
+            left += 2 * (self.missing * (self.pane[0] + self.gap) // 4)
         top = self.top + row * (self.caption + self.pane[1] + self.gap) + self.caption
         return Rectangle(left, top, *self.pane)
 
@@ -100,8 +104,9 @@ def lay_out(image: tuple[int, int], grid: PaneGrid, canvas: tuple[int, int] | No
         InvalidArgumentError: if they need a larger canvas than there can be.
     """
     columns, rows = _table(image, grid)
+    missing = columns * rows - (grid.panes + grid.rows)
     if canvas is not None:
-        return _fit(image, columns, rows, canvas)
+        return dataclasses.replace(_fit(image, columns, rows, canvas), missing=missing)
     scale = max(math.sqrt(1 / (columns * rows)), _SHORTEST_SIDE / min(image))
     layout = PaneLayout.of_pane(scale * image[0], scale * image[1], columns, rows)
     if layout.canvas[0] > _LARGEST[0] or layout.canvas[1] > _LARGEST[1]:
@@ -109,7 +114,7 @@ def lay_out(image: tuple[int, int], grid: PaneGrid, canvas: tuple[int, int] | No
             f"{columns * rows} panes of {layout.pane[0]}x{layout.pane[1]} pixels do not fit into an image of "
             f"{_LARGEST[0]}x{_LARGEST[1]}; compare fewer at once"
         )
-    return layout
+    return dataclasses.replace(layout, missing=missing)
 
 
 def _fit(image: tuple[int, int], columns: int, rows: int, canvas: tuple[int, int]) -> PaneLayout:

@@ -84,14 +84,29 @@ def test_more_than_an_image_can_hold_is_refused() -> None:
         lay_out((10000, 200), PaneGrid(4))
 
 
+@pytest.mark.parametrize("canvas", [None, (1280, 720)])
+def test_a_last_row_of_fewer_panes_is_centered(canvas: tuple[int, int] | None) -> None:
+    """Five panes in rows of three leave no black tile: as much is free on the left as on the right."""
+    layout = lay_out((640, 360), PaneGrid(4), canvas)
+    ends = [layout.place(*place) for place in ((0, 0), (0, 2), (1, 0), (1, 1))]
+    first, last, left, right = (pane.left for pane in ends)
+    assert left - first == pytest.approx(last - right, abs=2)  # all lengths are even
+    assert left > first
+    drawn = PaneOverlay(PaneGrid(4), OverlaySettings(labels=False)).draw(
+        panes_of(frame_of(640, 360), 0, 1, 0, 1), canvas
+    )
+    assert (np.median(cut(drawn, ends[2])), np.median(cut(drawn, ends[3]))) != (16, 16)
+    beside = dataclasses.replace(ends[2], left=first, width=left - first - layout.gap)
+    assert cut(drawn, beside).max() == 16
+
+
 @pytest.mark.parametrize("canvas", [(640, 360), (320, 900), (64, 48), (16, 16)])
 def test_panes_fit_into_any_window(canvas: tuple[int, int]) -> None:
     layout = lay_out((640, 360), PaneGrid(4), canvas)
-    for row in range(layout.rows):
-        for column in range(layout.columns):
-            pane = layout.place(row, column)
-            assert 0 <= pane.left <= pane.left + pane.width <= canvas[0]
-            assert layout.caption <= pane.top <= pane.top + pane.height <= canvas[1]
+    for number in range(5):
+        pane = layout.place(*divmod(number, layout.columns))
+        assert 0 <= pane.left <= pane.left + pane.width <= canvas[0]
+        assert layout.caption <= pane.top <= pane.top + pane.height <= canvas[1]
     drawn = PaneOverlay(PaneGrid(4)).draw(panes_of(frame_of(640, 360), 0, 1, 0, 1), canvas)
     assert (drawn.width, drawn.height) == canvas
 
