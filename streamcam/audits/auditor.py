@@ -34,6 +34,7 @@ from streamcam.localization.regions import CENTER, CLASS, MOTION, FramesRegion, 
 from streamcam.localization.shares import share_inside
 from streamcam.media.images import ByteArray
 from streamcam.media.scaling import Resampler
+from streamcam.models.clip_refusals import check_takes_images
 from streamcam.sources import Location, Source, SourceSettings, open_source
 from streamcam.sources.given_images import frames_of
 from streamcam.temporal.sampling import SampledFrame, Shot, sample_frames
@@ -200,11 +201,9 @@ def _check_method(explainer: Explainer | CompiledExplainer) -> None:
 
 
 def _check_model(model: Model | CompiledModel, roi: str) -> None:
-    if model.answers_values or model.clip_length > 1:
-        kind = "numbers" if model.answers_values else "clips"
-        raise InvalidArgumentError(
-            f"{model.name} works on {kind}; an audit compares the probabilities of single images"
-        )
+    check_takes_images(model.name, model.clip_length, "an audit")
+    if model.answers_values:
+        raise InvalidArgumentError(f"{model.name} works on numbers; an audit compares probabilities")
     if roi.startswith(CLASS) and not model.may_find_objects:
         raise InvalidArgumentError(
             f"`roi` {roi} needs objects, and {model.name} finds none; let a detector write boxes by frame "

@@ -87,6 +87,9 @@ def audit_command(
     The background is blurred, replaced by gray, shuffled and inpainted while the object stays, then the other
     way round; what happens to the probability of each class is the proof.
     """
+    from streamcam.models.clip_refusals import check_name_takes_images
+
+    check_name_takes_images(model["name"], "an audit")
     from streamcam.audits import AuditSettings, as_junit, as_record, audit
     from streamcam.errors import InvalidArgumentError
     from streamcam.files import check_output

@@ -96,6 +96,7 @@ def maximize_command(
     from streamcam.errors import InvalidArgumentError
     from streamcam.files import check_output
     from streamcam.media.encoders import EncoderSettings
+    from streamcam.models.clip_refusals import check_name_takes_images
     from streamcam.sinks import (
         is_one_in_a_folder,
         open_sink,
@@ -106,6 +107,7 @@ def maximize_command(
 
     if not class_names and not channels:
         raise InvalidArgumentError("nothing to make: name a `class`, or a `channel`")
+    check_name_takes_images(model["name"], "maximizing")
     if not is_one_in_a_folder(output):
         check_output(output, overwrite=overwrite, inputs=())
     is_still = _is_still(output)

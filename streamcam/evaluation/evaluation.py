@@ -18,6 +18,7 @@ from streamcam.explain.changed_inputs import ChangedInputs
 from streamcam.explanations import StabilizedFrame
 from streamcam.localization.grid import grid_shape
 from streamcam.localization.regions import RegionOfInterest, read_region
+from streamcam.models.clip_refusals import check_takes_images
 from streamcam.sources import Location, Source, open_source
 from streamcam.temporal.sampling import SampledFrame, sample_frames
 
@@ -90,9 +91,9 @@ def check_network(explainer: Explainer) -> None:
         InvalidArgumentError: if it is one of these.
     """
     model = explainer.model
-    if model.answers_values or model.clip_length > 1 or model.images_at_once > 1:
-        kinds = {"numbers": model.answers_values, "clips": model.clip_length > 1}
-        kind = next((word for word, holds in kinds.items() if holds), "several images at once")
+    check_takes_images(model.name, model.clip_length, "an evaluation")
+    if model.answers_values or model.images_at_once > 1:
+        kind = "numbers" if model.answers_values else "several images at once"
         raise InvalidArgumentError(
             f"{model.name} works on {kind}; an evaluation compares probabilities of single images"
         )

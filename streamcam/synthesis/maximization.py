@@ -25,6 +25,7 @@ from streamcam.explain.preparation import PreparedModel, prepare_model
 from streamcam.explain.threads import torch_threads
 from streamcam.media.scaling import Resampler
 from streamcam.models import Layer, Model, choose_target_layers
+from streamcam.models.clip_refusals import check_takes_images
 from streamcam.sources.given_images import frame_of
 from streamcam.synthesis.fourier import FourierImages
 from streamcam.synthesis.views import fixed_view, random_views
@@ -139,7 +140,8 @@ def _check_model(model: Model) -> None:
         raise InvalidArgumentError(
             f"{model.no_gradients}, so nothing can be maximized; use the network it was made of"
         )
-    if model.clip_length > 1 or model.images_at_once > 1:
+    check_takes_images(model.name, model.clip_length, "maximizing")
+    if model.images_at_once > 1:
         raise InvalidArgumentError(f"{model.name} takes several images at once; maximizing makes single ones")
     if type(model).prepare is not Model.prepare or not model.input.dtype.is_floating_point:
         raise InvalidArgumentError(

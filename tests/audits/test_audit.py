@@ -115,7 +115,7 @@ def test_progress_is_told_after_every_frame(things: Path) -> None:
             {"roi": "class:bird"},
             "`roi` class:bird needs objects, and by object finds none; let a detector",
         ),
-        (clip_colors, {}, "clips works on clips; an audit compares"),
+        (clip_colors, {}, "clips looks at clips, several frames at once; an audit needs"),
     ],
 )
 def test_what_cannot_be_audited_is_refused_in_a_line(

@@ -39,16 +39,56 @@ def test_a_still_image_is_refused_before_a_network_of_clips_is_loaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(picture.parent)
-    Path("clips").mkdir()
-    Path("clips/config.json").write_text('{"architectures": ["VideoMAEForVideoClassification"]}', "utf-8")
-    for loading in ("streamcam.models.loading", "streamcam.explain.compiled.loading"):
-        monkeypatch.setitem(sys.modules, loading, None)
+    _save_folder_of_clips()
+    _forbid_loading(monkeypatch)
     assert run(command) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"streamcam: error: {model} looks at clips")
     assert line.endswith(
         "picture.png' is a still image; give it a video, or images in a row as frames/%05d.png"
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "model", "user"),
+    [
+        (["evaluate", "film.mp4", "--model", "video:r3d_18"], "video:r3d_18", "an evaluation"),
+        (["audit", "film.mp4", "--model", "hf:clips"], "hf:clips", "an audit"),
+        (
+            ["maximize", "--class", "0", "-o", "out.png", "--model", "video:r3d_18"],
+            "video:r3d_18",
+            "maximizing",
+        ),
+        (["export", "video:r3d_18", "-o", "net.explain"], "video:r3d_18", "an export"),
+    ],
+)
+def test_what_needs_single_images_refuses_networks_of_clips_before_they_are_loaded(
+    command: list[str],
+    model: str,
+    user: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _save_folder_of_clips()
+    _forbid_loading(monkeypatch)
+    assert run(command) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        f"streamcam: error: {model} looks at clips, several frames at once; "
+        f"{user} needs a network that takes single images"
+    )
+
+
+def _save_folder_of_clips() -> None:
+    Path("clips").mkdir()
+    Path("clips/config.json").write_text('{"architectures": ["VideoMAEForVideoClassification"]}', "utf-8")
+
+
+def _forbid_loading(monkeypatch: pytest.MonkeyPatch) -> None:
+    for loading in ("streamcam.models.loading", "streamcam.explain.compiled.loading"):
+        monkeypatch.setitem(sys.modules, loading, None)
 
 
 def test_several_live_sources_are_refused_before_anything_is_opened(

@@ -129,9 +129,7 @@ def test_what_cannot_be_made_is_refused_in_a_line(
 
 
 def test_networks_of_clips_are_refused() -> None:
-    with pytest.raises(
-        InvalidArgumentError, match="takes several images at once; maximizing makes single ones"
-    ):
+    with pytest.raises(InvalidArgumentError, match=r"looks at clips, .* maximizing needs a network that"):
         make(clip_colors(), classes=[0])
 
 
