@@ -18,7 +18,7 @@ FORMS = (
     "a box LEFT,TOP,RIGHT,BOTTOM or a polygon X,Y,X,Y,X,Y in pixels, a mask (mask.png), boxes by frame "
     "(boxes.jsonl, or boxes.json in COCO's format), class:NAME, segment, center or motion"
 )
-"""What a region may be, for messages."""
+"""Every form of a region, for messages."""
 
 
 def box_corners(left: float, top: float, right: float, bottom: float) -> Polygon:
