@@ -29,7 +29,8 @@ from streamcam.explanations import Explanation, Prediction, StabilizedFrame
 from streamcam.frames import FloatArray
 from streamcam.localization.grid import place_on_frame
 from streamcam.localization.motion import find_motion
-from streamcam.localization.regions import CENTER, CLASS, MOTION, Mask, RegionOfInterest, read_region
+from streamcam.localization.polygons import Mask
+from streamcam.localization.regions import CENTER, CLASS, MOTION, FramesRegion, RegionOfInterest, read_region
 from streamcam.localization.shares import share_inside
 from streamcam.media.images import ByteArray
 from streamcam.media.scaling import Resampler
@@ -126,7 +127,7 @@ def audit(
         if source.is_live:
             raise InvalidArgumentError(f"{source.info.name!r} is live and has no end; record it first")
         region = read_region(settings.roi, source.info)
-        frames, shots = _sample(source, settings)
+        frames, shots = _sample(source, settings, region)
     findings: list[_Finding] = []
     worst: dict[tuple[int, int], WorstFrame] = {}
     left_out: Counter[str] = Counter()
@@ -164,10 +165,13 @@ def audit(
     )
 
 
-def _sample(source: Source, settings: AuditSettings) -> tuple[list[SampledFrame], list[Shot]]:
-    """Sample frames; where what moves is the region, those in which something moves, if there are any."""
+def _sample(
+    source: Source, settings: AuditSettings, region: RegionOfInterest
+) -> tuple[list[SampledFrame], list[Shot]]:
+    """Sample frames: those that a file has boxes for, or in which something moves, if that is the region."""
     if settings.roi != MOTION:
-        return sample_frames(source, settings.frames)
+        with_boxes = region.polygons if isinstance(region, FramesRegion) else None
+        return sample_frames(source, settings.frames, among=with_boxes)
     more, shots = sample_frames(source, 3 * settings.frames)
     moving = [each for each in more if _motion(each, each.thumbnail.shape) is not None] or more
     count = min(settings.frames, len(moving))

@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 
 from streamcam.explanations import Explanation, Prediction
-from streamcam.localization.regions import Mask
+from streamcam.localization.polygons import Mask
 from streamcam.media.images import ByteArray
 from streamcam.overlay import OverlaySettings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import numpy as np
 
@@ -39,7 +39,12 @@ class Shot:
 
 
 def sample_frames(
-    frames: Iterable[Frame], count: int, *, seed: int | None = None, keeps_previous: bool = False
+    frames: Iterable[Frame],
+    count: int,
+    *,
+    seed: int | None = None,
+    keeps_previous: bool = False,
+    among: Container[int] | None = None,
 ) -> tuple[list[SampledFrame], list[Shot]]:
     """Sample frames, however many a video turns out to have.
 
@@ -48,6 +53,7 @@ def sample_frames(
         count: The most frames to return.
         seed: Of chance, which chooses one of each part of a shot; None for the middle of each part.
         keeps_previous: Whether to keep the frame before each one, too.
+        among: Numbers of the frames to choose from, from 0; any if None.
 
     Returns:
         The frames in order, and all shots of the video.
@@ -56,14 +62,17 @@ def sample_frames(
     shots: list[Shot] = []
     cuts = CutDetector()
     step, before, last = 1, None, None
-    for number, frame in enumerate(frames):
+    number = 0
+    for frame in frames:
         thumbnail = make_thumbnail(frame.image)
         if cuts.update(thumbnail, frame.time_s) or not shots:
             shots.append(Shot(frame.time_s, frame.time_s))
             before = last = None
         shots[-1] = dataclasses.replace(shots[-1], end_s=frame.time_s)
-        if not number % step:
-            kept.append(SampledFrame(frame, len(shots) - 1, thumbnail, before, last))
+        if among is None or frame.index in among:
+            if not number % step:
+                kept.append(SampledFrame(frame, len(shots) - 1, thumbnail, before, last))
+            number += 1
         if len(kept) >= 4 * count:  # so that memory does not grow with the length of a video
             kept, step = kept[::2], 2 * step
         before, last = thumbnail, frame if keeps_previous else None

@@ -53,6 +53,12 @@ MISUSE = [
         "a -o c --top-k -1",
         "invalid value for '--top-k': -1 is not in the range x>=0; see streamcam render --help",
     ),
+    (
+        ["render"],
+        "a -o -h",
+        "invalid value for '-o' / '--output': '-h' is an option; give FILE before it; "
+        "see streamcam render --help",
+    ),
 ]
 
 
@@ -63,6 +69,31 @@ def test_misuse_is_one_line_that_names_the_way_out(
     assert run([*before, *rest.split()]) == 2
     said = capfd.readouterr()
     assert (said.out, said.err) == ("", f"streamcam: error: {says}\n")
+
+
+WITH_VALUE = [
+    (command, parameter)
+    for command, parameter in PARAMETERS
+    if not parameter.is_flag and not str(parameter.metavar).startswith(("TEXT", "["))
+]
+
+
+@pytest.mark.parametrize(
+    ("command", "parameter"), WITH_VALUE, ids=[f"{command} {each.opts[0]}" for command, each in WITH_VALUE]
+)
+def test_no_option_takes_the_next_one_for_its_value(
+    capfd: pytest.CaptureFixture[str], command: str, parameter: click.Option
+) -> None:
+    assert run([command, "input", parameter.opts[0], "--quiet"]) == 2
+    said = capfd.readouterr().err
+    assert said.startswith(f"streamcam: error: invalid value for '{parameter.opts[0]}'")
+    assert f"'--quiet' is an option; give {parameter.metavar or ''}" in said
+    assert said.count("\n") == 1
+
+
+def test_a_caption_may_begin_with_dashes(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["render", "missing.mp4", "-o", str(tmp_path / "a.mp4"), "--caption", "--quiet"]) != 0
+    assert "'missing.mp4'" in capfd.readouterr().err
 
 
 def test_without_a_command_the_help_is_shown(capfd: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from streamcam.errors import InvalidArgumentError
 from streamcam.explanations import Explanation, Instance, StabilizedFrame
-from streamcam.frames import Frame, Region
+from streamcam.frames import Frame, Region, SourceInfo
 from streamcam.localization.regions import read_region
 
 INFO = dataclasses.replace(info_of(size=(16, 8)), frame_count=20)
@@ -121,14 +121,91 @@ def coco(path: Path, **changes: Any) -> Path:
     return path
 
 
-def test_coco_annotations_by_the_order_of_images_or_the_names_of_files(tmp_path: Path) -> None:
+def coco_of(path: Path, *names: str, boxed: int = 0, **changes: Any) -> Path:
+    """Images of these names, with a box on one of them: two by two pixels, at its place."""
+    images = [
+        {"id": 10 + place, "file_name": name, "width": 16, "height": 8} for place, name in enumerate(names)
+    ]
+    box = {"id": 1, "image_id": 10 + boxed, "bbox": [0, 0, 2, 2]}
+    return coco(path, images=images, annotations=[box], **changes)
+
+
+def boxed_frames(path: Path, info: SourceInfo) -> list[int]:
+    region = read_region(str(path), info)
+    return [index for index in range(20) if region.mask(frame(index), SHAPE) is not None]
+
+
+def of_frames(count: int | None) -> SourceInfo:
+    return dataclasses.replace(INFO, frame_count=count)
+
+
+def test_coco_annotations_by_the_names_of_files(tmp_path: Path) -> None:
     path = coco(tmp_path / "boxes.json")
-    assert cells(str(path), 1) == block(2, 1, 6, 4)
-    assert cells(str(path), 0) is None
-    info = dataclasses.replace(INFO, files=(Path("x/a.png"), Path("x/b.png")))
+    info = dataclasses.replace(INFO, files=(Path("x/a.png"), Path("x/b.png")), frame_count=2)
     mask = read_region(str(path), info).mask(frame(0), SHAPE)
     assert mask is not None
     assert np.argwhere(mask).tolist() == block(2, 1, 6, 4)
+    other = dataclasses.replace(info, files=(Path("x/c.png"), Path("x/b.png")))
+    with pytest.raises(InvalidArgumentError, match=r"boxes for 'a\.png', which is no image of"):
+        read_region(str(path), other)
+    still = dataclasses.replace(INFO, path=Path("x/c.png"), is_still=True, frame_count=1)
+    with pytest.raises(InvalidArgumentError, match=r"boxes for 'a\.png', which is no image of"):
+        read_region(str(path), still)
+
+
+def test_coco_annotations_of_a_video_by_order_or_number(tmp_path: Path) -> None:
+    """In order, of names or of the file, if there are as many images as frames; else by numbers from 0."""
+    path = tmp_path / "boxes.json"
+    assert boxed_frames(coco_of(path, "b.png", "a.png", boxed=1), of_frames(2)) == [1]
+    assert boxed_frames(coco_of(path, "f_2.png", "f_3.png", "f_1.png", boxed=2), of_frames(3)) == [0]
+    assert boxed_frames(coco_of(path, "frame_000007.png"), of_frames(20)) == [7]
+    assert boxed_frames(coco_of(path, "folder/f 12.jpg", "f 3.jpg"), of_frames(None)) == [12]
+
+
+FOREIGN = [
+    (
+        ("cat.jpg",),
+        20,
+        "has 1 image and 'input' 20 frames; name images by the number of their frame, from 0",
+    ),
+    (("cat.jpg",), None, "has 1 image and 'input' an unknown number of frames"),
+    (("a1.jpg", "b1.jpg"), 20, "has 2 images and 'input' 20 frames"),
+    (("000000397133.jpg",), 20, "has boxes for frame 397133, and 'input' has 20 frames"),
+]
+
+
+@pytest.mark.parametrize(("names", "count", "says"), FOREIGN)
+def test_coco_annotations_of_foreign_images_are_refused(
+    tmp_path: Path, names: tuple[str, ...], count: int | None, says: str
+) -> None:
+    path = coco_of(tmp_path / "boxes.json", *names)
+    with pytest.raises(InvalidArgumentError, match=says):
+        read_region(str(path), dataclasses.replace(of_frames(count), name="input"))
+
+
+def test_coco_images_of_another_shape_are_refused(tmp_path: Path) -> None:
+    image = {"id": 3, "file_name": "frame_3.png", "width": 16, "height": 16}
+    with pytest.raises(InvalidArgumentError, match=r"'frame_3\.png' of .* is 16x16, which is not the shape"):
+        read_region(str(coco(tmp_path / "boxes.json", images=[image])), INFO)
+
+
+def test_boxes_that_streamcam_wrote_are_of_the_input_they_name(tmp_path: Path) -> None:
+    """Of that input they may count more frames than were estimated, and be in another size."""
+    header = {"streamcam": "1.0", "input": "there/film.mp4", "width": 32, "height": 16}
+    path = tmp_path / "boxes.jsonl"
+    path.write_text(
+        f"{json.dumps(header)}\n" + json.dumps({"frame": 19, "heat_boxes": [{"box": [4, 2, 12, 8]}]})
+    )
+    film = dataclasses.replace(of_frames(19), name="here/film.mp4")
+    mask = read_region(str(path), film).mask(frame(19), SHAPE)
+    assert mask is not None
+    assert np.argwhere(mask).tolist() == block(2, 1, 6, 4)
+    about = {"description": "film.mp4", "version": "streamcam 1.0"}
+    own = coco_of(tmp_path / "boxes.json", "frame_000019.png", info=about)
+    assert boxed_frames(own, film) == [19]
+    for file in (path, own):
+        with pytest.raises(InvalidArgumentError, match=r"written for '.*film\.mp4', not for 'other\.mp4'"):
+            read_region(str(file), dataclasses.replace(film, name="other.mp4"))
 
 
 def test_what_moves_has_changed_since_the_frame_before() -> None:

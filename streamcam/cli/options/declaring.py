@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 import click
@@ -31,7 +31,24 @@ def option(*names: str, default_of: str | None = None, **settings: Any) -> Calla
         parameter = next((name for name in names if name.isidentifier()), word)
         settings["default"] = defaults_of(default_of)[parameter]
         settings.setdefault("show_default", True)
+    settings.setdefault("cls", _Option)
     return click.option(*names, envvar=f"STREAMCAM_{word.upper()}", **settings)
+
+
+class _Option(click.Option):
+    """An option that does not take the next one for its value, as click would: ``--evidence --overwrite``."""
+
+    def consume_value(
+        self, ctx: click.Context, opts: Mapping[str, Any]
+    ) -> tuple[Any, click.core.ParameterSource]:
+        value, source = super().consume_value(ctx, opts)
+        if not self.is_flag and not str(self.metavar).startswith("TEXT"):  # words may begin with anything
+            names = {name for each in ctx.command.get_params(ctx) for name in each.opts}
+            for each in value if isinstance(value, (list, tuple)) else (value,):
+                if isinstance(each, str) and (each.startswith("--") or each in names):
+                    form = self.make_metavar(ctx)
+                    raise click.BadParameter(f"{each!r} is an option; give {form} before it", ctx, self)
+        return value, source
 
 
 def combine(*decorators: Callable[[Any], Any]) -> Callable[[Command], Command]:
