@@ -68,7 +68,7 @@ def render_files(
     with ProgressLine(quiet=quiet) as line, contextlib.ExitStack() as handling:
         line.ending = "keeping what is finished"
 
-        rows: dict[Path, ProgressRow] = {}
+        rows: dict[str | Path, ProgressRow] = {}
         finished = 0
 
         def begin(index: int, job: RenderJob) -> None:

@@ -31,6 +31,9 @@ STORES: dict[str, str | None] = {
 }
 """Scheme of a store's URLs → the package that it needs besides fsspec. Files there appear whole."""
 
+_VERSIONS = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "updated", "created")
+"""Names of the fields in which stores keep a hash or a date of a file, the best first."""
+
 _NUMBER = re.compile(r"%0?\d*d")
 
 
@@ -94,6 +97,24 @@ def size_of_stored(url: str) -> int | None:
             return None
 
 
+def identify_stored(url: str) -> dict[str, object] | None:
+    """Describe a file so that it is recognized: its size, and a hash or date that the store keeps.
+
+    Returns:
+        Plain values; None if the store keeps neither, or cannot be asked.
+    """
+    try:
+        system, path = _connect(url, SourceError)
+        with _mapped(url, SourceError, "cannot be looked up"):
+            info = system.info(path)
+    except StreamcamError:  # reported when the file is read
+        return None
+    version = next((info[name] for name in _VERSIONS if info.get(name)), None)
+    if version is None:
+        return None
+    return {"the input's size": info["size"], "the input's hash or date": str(version)}
+
+
 def is_stored_there(url: str) -> bool:
     """Return whether a file is there, or one of those that a name with ``%05d`` stands for.
 
@@ -137,6 +158,17 @@ def upload(path: Path, url: str) -> None:
         if system.protocol == "memory":  # whose folders have to be made
             system.makedirs(posixpath.dirname(target), exist_ok=True)
         system.put_file(str(path), target)
+
+
+def remove_stored(url: str) -> None:
+    """Remove a file from a store.
+
+    Raises:
+        SinkError: if it cannot be removed.
+    """
+    system, path = _connect(url, SinkError)
+    with _mapped(url, SinkError, "cannot be removed"):
+        system.rm_file(path)
 
 
 def _connect(url: str, kind: type[StreamcamError]) -> tuple[Any, str]:

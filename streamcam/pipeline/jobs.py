@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import glob
+import itertools
 import os
 import string
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,9 +13,19 @@ from urllib.parse import unquote, urlsplit
 
 from streamcam.errors import InvalidArgumentError, NoDirectoryError, OutputExistsError, SourceNotFoundError
 from streamcam.media.containers import CONTAINERS
-from streamcam.media.numbered_files import is_pattern, numbered_files
+from streamcam.media.numbered_files import is_pattern
 from streamcam.media.stores import find_stored, is_stored, local_path, name_in
 from streamcam.media.urls import redact
+from streamcam.pipeline.output_locations import (
+    OutputLocation,
+    identify,
+    inside,
+    is_there,
+    key_of,
+    locate,
+    name_of,
+    next_to,
+)
 from streamcam.sinks import CLASSES, IMAGE_SUFFIXES, MASK_NAME, is_one_in_a_folder
 from streamcam.sources import Location, is_image
 from streamcam.sources.fetched import is_standard_input
@@ -45,17 +56,17 @@ class OutputsBeside:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RenderJob:
-    """One input of a render of many, and its outputs."""
+    """One input of a render of many, and its outputs: paths, or URLs of files in a store."""
 
     source: Location
-    output: Path
-    sidecar: Path | None = None
-    evidence: Path | None = None
-    masks: Path | None = None
-    annotations: tuple[Path, ...] = ()
+    output: OutputLocation
+    sidecar: OutputLocation | None = None
+    evidence: OutputLocation | None = None
+    masks: OutputLocation | None = None
+    annotations: tuple[OutputLocation, ...] = ()
 
     @property
-    def outputs(self) -> tuple[Path, ...]:
+    def outputs(self) -> tuple[OutputLocation, ...]:
         """The files that are made; names with ``%05d`` stand for many."""
         single = (self.sidecar, self.evidence, self.masks)
         return (self.output, *(path for path in single if path is not None), *self.annotations)
@@ -69,16 +80,13 @@ def is_for_many(sources: Sequence[Location], output: str | Path) -> bool:
     return len(sources) > 1 or _is_directory(local_path(output)) or _has_field(str(output))
 
 
-def base_directory(output: str | Path) -> Path:
-    """Return the directory that all outputs lie in or under."""
+def base_directory(output: str | Path) -> OutputLocation:
+    """Return the directory, or folder in a store, that all outputs lie in or under."""
     if _is_directory(output) or not _has_field(str(output)):
-        return Path(output)
-    fixed: list[str] = []
-    for part in Path(output).parts:
-        if _has_field(part):
-            break
-        fixed.append(part)
-    return Path(*fixed)
+        return locate(output)
+    parts = str(output).split("/") if is_stored(output) else Path(output).parts
+    fixed = list(itertools.takewhile(lambda part: not _has_field(part), parts))
+    return "/".join(fixed) if is_stored(output) else Path(*fixed)
 
 
 def list_jobs(
@@ -86,15 +94,16 @@ def list_jobs(
     output: str | Path,
     beside: OutputsBeside | None = None,
     *,
-    left_out: Iterable[Path] = (),
+    left_out: Iterable[OutputLocation] = (),
 ) -> list[RenderJob]:
     """List the inputs, and name the outputs of each.
 
     Args:
         sources: Files, URLs, numbered images, folders (every video and image directly in them), and patterns
             such as ``videos/*.mp4`` (every file that matches). What occurs twice is read once.
-        output: A folder, or a name with `FIELDS` in braces, as ``out/{stem}-heat.mp4``. In a folder an
-            output is called as its input is; one of a kind that is read and not written becomes MP4 or PNG.
+        output: A folder, or a name with `FIELDS` in braces, as ``out/{stem}-heat.mp4``, also in a store, as
+            ``s3://bucket/out/``. In a folder an output is called as its input is; one of a kind that is read
+            and not written becomes MP4 or PNG.
         beside: The same for the files beside each output. Masks are images in a folder for each input, unless
             their name ends in ``.mkv``; annotations need a name that tells their kind.
         left_out: Files in folders and among those that match which are no inputs.
@@ -104,7 +113,7 @@ def list_jobs(
         InvalidArgumentError: if two outputs would have one name, or an output's name cannot be made.
         OutputExistsError: if an output would replace an input.
     """
-    found = list(_unique(_expand(sources, [_key(path) for path in left_out])))
+    found = list(_unique(_expand(sources, [key_of(path) for path in left_out])))
     beside = beside or OutputsBeside()
     for template in (output, *beside.templates):
         _check_template(template, found)
@@ -120,7 +129,7 @@ def list_jobs(
 
 
 def _make_job(source: Location, number: int, output: str | Path, beside: OutputsBeside) -> RenderJob:
-    def name(template: str | Path | None, suffix: str) -> Path | None:
+    def name(template: str | Path | None, suffix: str) -> OutputLocation | None:
         return None if template is None else _name_output(template, source, number, suffix)
 
     masks = name(beside.masks, "")
@@ -129,7 +138,7 @@ def _make_job(source: Location, number: int, output: str | Path, beside: Outputs
         _name_output(output, source, number, _suffix_for(source)),
         sidecar=name(beside.sidecar, ".jsonl"),
         evidence=name(beside.evidence, ".h5"),
-        masks=masks if masks is None or Path(str(beside.masks)).suffix else masks / MASK_NAME,
+        masks=masks if masks is None or Path(str(beside.masks)).suffix else inside(masks, MASK_NAME),
         annotations=tuple(_name_output(each, source, number, "") for each in beside.annotations),
     )
 
@@ -141,25 +150,25 @@ def _expand(sources: Sequence[Location], left_out: Sequence[str]) -> Iterator[Lo
             yield source
             continue
         if is_stored(source):
-            yield from _stored(str(source))
+            yield from (url for url in _stored(str(source)) if key_of(url) not in left_out)
             continue
         path = Path(source)
         if is_folder(path):
             files = [
                 file
                 for file in files_in(path)
-                if _key(file) not in left_out and (file.suffix.lower() in VIDEO_SUFFIXES or is_image(file))
+                if key_of(file) not in left_out and (file.suffix.lower() in VIDEO_SUFFIXES or is_image(file))
             ]
             if not files:
                 raise SourceNotFoundError(f"{str(source)!r} is a directory without videos and images")
             yield from files
         elif is_glob(source):
-            yield from (file for file in files_matching(source) if _key(file) not in left_out)
+            yield from (file for file in files_matching(source) if key_of(file) not in left_out)
         else:
             yield source  # a URL, or a name that is reported when its turn comes
 
 
-def _stored(url: str) -> Iterator[Location]:
+def _stored(url: str) -> Iterator[str]:
     """Yield the videos and images of a folder in a store, the files that match a pattern, or the file."""
     if url.endswith("/"):
         files = [file for file in find_stored(url, is_folder=True) if _is_seen(name_in(file))]
@@ -182,14 +191,10 @@ def _is_seen(name: str) -> bool:
 def _unique(sources: Iterable[Location]) -> Iterator[Location]:
     seen = set()
     for source in sources:
-        key = source if isinstance(source, int) or "://" in str(source) else _key(Path(source))
+        key = source if isinstance(source, int) else key_of(source)
         if key not in seen:
             seen.add(key)
             yield source
-
-
-def _key(path: Path) -> str:
-    return os.path.normcase(Path(path).absolute())
 
 
 def _is_directory(output: str | Path) -> bool:
@@ -225,6 +230,8 @@ def _check_template(output: str | Path, sources: Sequence[Location]) -> None:
             raise InvalidArgumentError(
                 f"{text!r}: {{{field}}} stands for nothing; the fields of a name are {known}"
             )
+    if is_stored(text) and _has_field(text.split("/")[2]):
+        raise InvalidArgumentError(f"{text!r}: a bucket has no fields in its name; put them behind it")
     if Path(text).suffix and not _has_field(text):
         raise InvalidArgumentError(
             f"{text!r} is one file for {len(sources)} inputs; give a folder, as in out/, or a name with one "
@@ -232,21 +239,29 @@ def _check_template(output: str | Path, sources: Sequence[Location]) -> None:
         )
 
 
-def _name_output(template: str | Path, source: Location, number: int, suffix: str) -> Path:
+def _name_output(template: str | Path, source: Location, number: int, suffix: str) -> OutputLocation:
     name = _file_name(source)
-    path = None if isinstance(source, int) or "://" in str(source) else Path(source).absolute()
     if _is_directory(template) or not _has_field(str(template)):
-        return Path(template) / f"{name.stem}{suffix}"
+        return inside(template, f"{name.stem}{suffix}")
     values = {
         "stem": name.stem,
         "name": name.name,
-        "parent": path.parent.name if path is not None else "",
+        "parent": _parent_name(source),
         "number": number,
     }
     try:
-        return Path(str(template).format_map(values))
+        return locate(str(template).format_map(values))
     except ValueError as error:
         raise InvalidArgumentError(f"{str(template)!r} is no name for outputs: {error}") from error
+
+
+def _parent_name(source: Location) -> str:
+    """Return the name of the folder that a source lies in; none of a camera, and of a URL that is no file."""
+    if is_stored(source):
+        return name_in(str(source).rpartition("/")[0])
+    if isinstance(source, int) or "://" in str(source):
+        return ""
+    return Path(source).absolute().parent.name
 
 
 def _file_name(source: Location) -> Path:
@@ -255,6 +270,8 @@ def _file_name(source: Location) -> Path:
         return Path(f"camera{source}")
     if is_standard_input(source):
         return Path("stdin")
+    if is_stored(source):
+        return Path(name_in(str(source)))
     if "://" in str(source):
         url = urlsplit(str(source))
         return Path(Path(unquote(url.path)).name or url.hostname or "url")
@@ -266,44 +283,42 @@ def _suffix_for(source: Location) -> str:
     suffix = _file_name(source).suffix.lower()
     if is_file(str(source)) and is_image(source) and not is_paged(source):
         return suffix if suffix in IMAGE_SUFFIXES else ".png"
-    return suffix if suffix in CONTAINERS else ".mp4"
+    is_elsewhere = "://" in str(source)  # where only the name tells
+    return suffix if suffix in CONTAINERS or (is_elsewhere and suffix in IMAGE_SUFFIXES) else ".mp4"
 
 
 def _refuse_clashes(jobs: Sequence[RenderJob]) -> None:
     """Refuse outputs that would replace each other, or an input."""
-    inputs = {_identify(Path(job.source)) for job in jobs if not isinstance(job.source, int)}
+    inputs = {identify(job.source) for job in jobs if not isinstance(job.source, int)}
     owners: dict[str, Location] = {}
     for job in jobs:
         # Labels of YOLO have a list of classes beside them.
-        lists = [path.with_name(CLASSES) for path in job.annotations if is_pattern(path)]
+        lists = [next_to(path, CLASSES) for path in job.annotations if is_pattern(Path(name_of(path)))]
         for output in (*job.outputs, *lists):
-            if _identify(output) in inputs:
+            if identify(output) in inputs:
                 raise OutputExistsError(
                     f"{str(output)!r} is an input; give another folder or name for the outputs"
                 )
-            if _key(output) in owners:
+            if key_of(output) in owners:
                 raise InvalidArgumentError(
-                    f"{str(owners[_key(output)])!r} and {str(job.source)!r} would both be written to "
+                    f"{str(owners[key_of(output)])!r} and {str(job.source)!r} would both be written to "
                     f"{str(output)!r}; use {{parent}}, {{name}} or {{number}} in the name of the outputs"
                 )
-            owners[_key(output)] = job.source
+            owners[key_of(output)] = job.source
 
 
-def refuse_existing(jobs: Sequence[RenderJob], earlier: Sequence[Path], *, overwrite: bool) -> None:
+def refuse_existing(jobs: Sequence[RenderJob], earlier: Sequence[OutputLocation], *, overwrite: bool) -> None:
     """Refuse to replace what no earlier run has made.
 
     Raises:
         OutputExistsError: if an output is there that is none of `earlier`.
+        SinkError: if a store cannot be asked.
     """
     if overwrite:
         return
-    made = {os.path.normpath(path) for path in earlier}
+    made = {key_of(path) for path in earlier}
     existing = [
-        path
-        for job in jobs
-        if os.path.normpath(job.output) not in made
-        for path in job.outputs
-        if is_there(path)
+        path for job in jobs if key_of(job.output) not in made for path in job.outputs if is_there(path)
     ]
     if existing:
         others = f" and {len(existing) - 1} others" if len(existing) > 1 else ""
@@ -313,32 +328,13 @@ def refuse_existing(jobs: Sequence[RenderJob], earlier: Sequence[Path], *, overw
         )
 
 
-def _identify(path: Path) -> object:
-    """Return what two names of one file have in common."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError):
-        return _key(path)
-    return status.st_dev, status.st_ino
-
-
-def is_there(path: Path) -> bool:
-    """Return whether there is an output, or one of those that a name with ``%05d`` stands for."""
-    if not is_pattern(path):
-        return path.exists()
-    try:
-        return bool(numbered_files(path))
-    except OSError:
-        return False
-
-
 def make_directories(jobs: Sequence[RenderJob]) -> None:
-    """Make the directories that outputs lie in.
+    """Make the directories that outputs lie in; a store needs none.
 
     Raises:
         NoDirectoryError: if one cannot be made.
     """
-    for directory in {output.parent for job in jobs for output in job.outputs}:
+    for directory in {output.parent for job in jobs for output in job.outputs if isinstance(output, Path)}:
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:

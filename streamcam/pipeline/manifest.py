@@ -1,4 +1,7 @@
-"""The manifest of a render of many: what became of each input, in a file beside the outputs."""
+"""The manifest of a render of many: what became of each input, in a file beside the outputs.
+
+That of outputs in a store is written on this machine, and copied there every few seconds and at the end.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,22 @@ import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from streamcam.errors import SinkError, map_errors
+from streamcam.errors import SinkError, SourceError, SourceNotFoundError, map_errors
 from streamcam.files import lock, unfinished, unlock
+from streamcam.media.stores import download, remove_stored, upload
+from streamcam.media.urls import redact
+from streamcam.pipeline.output_locations import OutputLocation, inside
+from streamcam.pipeline.uploads import folder_here, make_private
 
 MANIFEST_NAME = "streamcam.jsonl"
+
+_COPIED_EVERY_S = 5.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,25 +54,38 @@ class Manifest:
     Every line is written at once; the last one about an output counts. Use it as a context manager.
 
     Attributes:
-        path: Its path.
+        directory: The directory, or folder in a store.
+        location: Where it is in the end.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: OutputLocation) -> None:
         """Open the manifest of a directory, or begin one.
 
         Raises:
             OutputExistsError: if another render has it open.
             SinkError: if it cannot be read or written.
         """
-        self.path = directory / MANIFEST_NAME
+        self.directory = directory
+        self.location = inside(directory, MANIFEST_NAME)
+        self._url = None if isinstance(self.location, Path) else self.location
+        self._path = _path_here(self.location)
         self._is_open = True
+        self._copied_s = 0.0
         with map_errors(OSError, to=self._refusal):
-            self._lock = lock(self.path, self.path)
+            if self._url is not None:
+                make_private(self._path.parent)
+            self._lock = lock(self._path, self._path)
             try:
-                self._entries = {entry.output: entry for entry in _read(self.path)}
-                self._begin_line()
+                self._entries = {entry.output: entry for entry in _read(self.location)}
+                if self._url is None:
+                    self._begin_line()
+                else:
+                    self._path.write_text(self._text(), encoding="utf-8")
+                    self._copy(self._url)  # now, so that a store that refuses costs no work
             except BaseException:
-                unlock(self._lock)
+                if self._url is not None and not self._path.stat().st_size:
+                    self._path.unlink()
+                self._unlock()
                 raise
 
     @property
@@ -77,8 +100,10 @@ class Manifest:
             SinkError: if it cannot be written.
         """
         self._entries[entry.output] = entry
-        with map_errors(OSError, to=self._refusal), self.path.open("a", encoding="utf-8") as file:
+        with map_errors(OSError, to=self._refusal), self._path.open("a", encoding="utf-8") as file:
             file.write(_line(entry))
+        if self._url is not None and time.monotonic() - self._copied_s > _COPIED_EVERY_S:
+            self._copy(self._url)
 
     def close(self) -> None:
         """Leave one line for each output. May be called again.
@@ -91,12 +116,16 @@ class Manifest:
         self._is_open = False
         try:
             if self._entries:
-                with unfinished(self.path) as part:
-                    part.write_text("".join(map(_line, self._entries.values())), encoding="utf-8")
-            else:
-                self.path.unlink(missing_ok=True)
+                with unfinished(self._path) as part:
+                    part.write_text(self._text(), encoding="utf-8")
+            if self._url is not None and self._entries:
+                self._copy(self._url)
+            elif self._url is not None:
+                remove_stored(self._url)
+            if self._url is not None or not self._entries:
+                self._path.unlink(missing_ok=True)
         finally:
-            unlock(self._lock)
+            self._unlock()
 
     def __enter__(self) -> Self:
         return self
@@ -107,9 +136,24 @@ class Manifest:
         with contextlib.suppress(SinkError) if kind is not None else contextlib.nullcontext():
             self.close()
 
+    def _text(self) -> str:
+        """Return the manifest with one line for each output."""
+        return "".join(map(_line, self._entries.values()))
+
+    def _unlock(self) -> None:
+        unlock(self._lock)
+        if self._url is not None:
+            with contextlib.suppress(OSError):  # what could not be copied stays
+                self._path.parent.rmdir()
+
+    def _copy(self, url: str) -> None:
+        """Copy the manifest into its store."""
+        upload(self._path, url)
+        self._copied_s = time.monotonic()
+
     def _begin_line(self) -> None:
         """End a line that a killed process did not."""
-        with self.path.open("ab+") as file:
+        with self._path.open("ab+") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
@@ -117,30 +161,57 @@ class Manifest:
 
     def _refusal(self, error: Exception) -> SinkError:
         reason = getattr(error, "strerror", None) or error
-        return SinkError(f"the manifest {str(self.path)!r} cannot be written: {reason}")
+        return SinkError(f"the manifest {redact(str(self.location))!r} cannot be written: {reason}")
 
 
-def read_manifest(directory: Path) -> list[ManifestEntry]:
-    """Read what became of the inputs of earlier renders into a directory; nothing where there is no manifest.
+def read_manifest(directory: OutputLocation) -> list[ManifestEntry]:
+    """Read what became of the inputs of earlier renders into a directory or a folder of a store.
+
+    Returns:
+        The entries; none where there is no manifest.
 
     Raises:
         SinkError: if it cannot be read.
     """
-    path = directory / MANIFEST_NAME
+    location = inside(directory, MANIFEST_NAME)
     with map_errors(
-        OSError, to=lambda error: SinkError(f"the manifest {str(path)!r} cannot be read: {error}")
+        OSError,
+        SourceError,
+        to=lambda error: SinkError(f"the manifest {redact(str(location))!r} cannot be read: {error}"),
     ):
-        return list({entry.output: entry for entry in _read(path)}.values()) if path.exists() else []
+        return list({entry.output: entry for entry in _read(location)}.values())
 
 
-def _read(path: Path) -> Iterable[ManifestEntry]:
+def _path_here(location: OutputLocation) -> Path:
+    """Return where a manifest is written."""
+    return location if isinstance(location, Path) else folder_here(location) / MANIFEST_NAME
+
+
+def _read(location: OutputLocation) -> Iterable[ManifestEntry]:
     """Read the lines that are whole; the last one is not where a process was killed."""
     fields = {field.name for field in dataclasses.fields(ManifestEntry)}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    path = _path_here(location)
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    if not isinstance(location, Path):
+        # A killed run's lines are here: they tell what is not in the store yet, and nothing else.
+        lines += _lines_in(location)
+    for line in lines:
         values = _parse(line)
         if values is not None and {"input", "output", "status"} <= values.keys():
             known: dict[str, Any] = {name: value for name, value in values.items() if name in fields}
             yield ManifestEntry(**{**known, "messages": tuple(known.get("messages", ()))})
+
+
+def _lines_in(url: str) -> list[str]:
+    """Read the lines of a manifest in a store; none if it is not there."""
+    pieces: list[bytes] = []
+
+    def copy(read: Callable[[int], bytes], _size: int | None) -> None:
+        pieces.extend(iter(lambda: read(1 << 20), b""))
+
+    with contextlib.suppress(SourceNotFoundError):
+        download(url, copy)
+    return b"".join(pieces).decode(errors="replace").splitlines()
 
 
 def _parse(line: str) -> dict[str, Any] | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 from streamcam.errors import StreamcamError
 from streamcam.pipeline.jobs import RenderJob
+from streamcam.pipeline.output_locations import OutputLocation
 from streamcam.pipeline.results import RenderResult
 
 DONE = "done"
@@ -41,8 +41,8 @@ class RenderManyResult:
 
     jobs: tuple[JobResult, ...]
     """The outcome for each input, in order; those that were not begun are missing."""
-    manifest: Path
-    """The file that holds the same."""
+    manifest: OutputLocation
+    """The file, or its URL in a store, that holds the same."""
     elapsed_s: float
     interrupted: bool
     """Whether it was stopped before the last input."""

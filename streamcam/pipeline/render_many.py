@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import hashlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,10 +14,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 import streamcam
-from streamcam.errors import InvalidArgumentError, StreamcamError
+from streamcam.errors import SinkError, StreamcamError
 from streamcam.localization import Localizer
-from streamcam.media.stores import is_stored, local_path
-from streamcam.media.urls import redact
+from streamcam.media.stores import identify_stored, is_stored, local_path
 from streamcam.overlay import Overlay
 from streamcam.pipeline.file_renderers import (
     Cluster,
@@ -32,13 +30,13 @@ from streamcam.pipeline.jobs import (
     OutputsBeside,
     RenderJob,
     base_directory,
-    is_there,
     list_jobs,
     make_directories,
     refuse_existing,
 )
 from streamcam.pipeline.manifest import Manifest, ManifestEntry, read_manifest
 from streamcam.pipeline.many_results import DONE, INTERRUPTED, KEPT, JobResult, RenderManyResult, status_of
+from streamcam.pipeline.output_locations import inside, is_there, relative_name, suffix_of
 from streamcam.pipeline.results import Progress, RenderResult
 from streamcam.pipeline.resume import ResumeState
 from streamcam.pipeline.settings import RenderSettings
@@ -75,7 +73,8 @@ def render_many(
 
     Args:
         sources: Files, URLs, numbered images, folders and patterns such as ``videos/*.mp4``.
-        output: A folder, or a name with fields in braces, as in ``out/{stem}-heat.mp4``; see `list_jobs`.
+        output: A folder, or a name with fields in braces, as in ``out/{stem}-heat.mp4``; also the URL of
+            either in a store, as ``s3://bucket/out/``; see `list_jobs`.
         explainer: Computes the maps; with a cluster a function that makes one, called on each worker.
         settings: How the files are rendered; `sidecar`, `evidence` and `masks` are folders or names with
             fields, too, and `annotations` names with fields, as ``labels/{stem}.json``.
@@ -116,19 +115,18 @@ def plan_many(
     """
     settings = settings or RenderSettings()
     output = local_path(output)
-    beside = OutputsBeside(settings.sidecar, settings.evidence, settings.masks, tuple(settings.annotations))
-    for location in (output, *beside.templates):
-        if is_stored(location):
-            raise InvalidArgumentError(
-                "several inputs are rendered into a folder of this machine, not into "
-                f"{redact(str(location))!r}; copy it there afterwards"
-            )
+    beside = OutputsBeside(
+        local_path(settings.sidecar),
+        local_path(settings.evidence),
+        local_path(settings.masks),
+        tuple(map(local_path, settings.annotations)),
+    )
     # They look at their settings; a mistake there is none of a single file.
     Stabilizer(settings.temporal)
     Overlay(settings.overlay)
     Localizer(settings.localization)
     directory = base_directory(output)
-    earlier = [directory / entry.output for entry in read_manifest(directory)]
+    earlier = [inside(directory, entry.output) for entry in read_manifest(directory)]
     jobs = list_jobs(sources, output, beside, left_out=earlier)
     refuse_existing(jobs, earlier, overwrite=settings.overwrite)
     make_directories(jobs)
@@ -155,7 +153,7 @@ class ManyPlan:
         self._is_stopped = False
 
     def __repr__(self) -> str:
-        return f"<ManyPlan of {len(self.jobs)} files, {str(self._manifest.path)!r}>"
+        return f"<ManyPlan of {len(self.jobs)} files, {str(self._manifest.location)!r}>"
 
     def stop(self) -> None:
         """End the render that is running early and in order, and begin no other; never blocks."""
@@ -282,7 +280,7 @@ class ManyPlan:
         is_whole = len(ordered) == len(self.jobs) and all(one.status != INTERRUPTED for one in ordered)
         return RenderManyResult(
             ordered,
-            self._manifest.path,
+            self._manifest.location,
             time.monotonic() - began_s,
             interrupted=self._is_stopped and not is_whole,
         )
@@ -360,30 +358,40 @@ class ManyPlan:
         if entry is None or entry.status != DONE or key is None or entry.key != key:
             return None
         try:
-            is_whole = output_size(job.output) == entry.bytes
-        except OSError:
+            is_whole = output_size(job.output) == entry.bytes and all(map(is_there, job.outputs[1:]))
+        except (OSError, SinkError):
             return None
-        if not is_whole or not all(map(is_there, job.outputs[1:])):
+        if not is_whole:
             return None
         return JobResult(job, KEPT, frames=entry.frames)
 
     def _name(self, job: RenderJob) -> str:
         """Return the name of an output in the manifest: it holds in whichever directory one is."""
-        return Path(os.path.relpath(job.output, self._manifest.path.parent)).as_posix()
+        return relative_name(job.output, self._manifest.directory)
 
     def _key(self, job: RenderJob, identity: Mapping[str, object]) -> str | None:
-        """Hash all that an output depends on; None for inputs that are no files."""
-        if isinstance(job.source, int) or not is_file(job.source):
-            return None
+        """Hash all that an output depends on; None for inputs that cannot be recognized."""
         beside = {
             "sidecar": job.sidecar is not None,
             "evidence": job.evidence is not None,
-            "masks": None if job.masks is None else job.masks.suffix,
-            "annotations": sorted(path.suffix for path in job.annotations),
+            "masks": None if job.masks is None else suffix_of(job.masks),
+            "annotations": sorted(map(suffix_of, job.annotations)),
         }
         settings = {**self.settings.of_images(), **beside}
-        try:
-            described = {**identify_file(Path(job.source)), **identity, **flatten(settings)}
-        except OSError:
+        source = _identify(job.source)
+        if source is None:
             return None
+        described = {**source, **identity, **flatten(settings)}
         return hashlib.sha256(repr(sorted(described.items())).encode()).hexdigest()[:32]
+
+
+def _identify(source: Location) -> dict[str, object] | None:
+    """Describe a file, here or in a store, so that it is recognized; None for other inputs."""
+    if is_stored(source):
+        return identify_stored(str(source))
+    if isinstance(source, int) or not is_file(source):
+        return None
+    try:
+        return identify_file(Path(source))
+    except OSError:
+        return None

@@ -18,6 +18,23 @@ from streamcam.media.urls import redact
 from streamcam.pipeline.settings import RenderSettings
 
 
+def folder_here(location: str | Path) -> Path:
+    """Return the folder, of this machine, of what belongs to an output in a store."""
+    digest = hashlib.sha256(os.fsencode(location)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"streamcam-outputs-{digest}"
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that nobody else can use, unless it is there.
+
+    Raises:
+        OSError: if it cannot be made, or is another user's.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"{str(folder)!r} is another user's")
+
+
 class Uploads:
     """The outputs of one render that belong into a store.
 
@@ -27,9 +44,8 @@ class Uploads:
 
     def __init__(self, output: str | Path) -> None:
         """Prepare for the outputs beside a main one."""
-        digest = hashlib.sha256(os.fsencode(output)).hexdigest()[:16]
         self.urls: list[str] = []
-        self._root = Path(tempfile.gettempdir()) / f"streamcam-outputs-{digest}"
+        self._root = folder_here(output)
         self._folders: dict[Path, str] = {}
 
     def place(self, location: str | Path, *, overwrite: bool) -> str | Path:
@@ -50,9 +66,7 @@ class Uploads:
         folder = self._root / hashlib.sha256(parent.encode()).hexdigest()[:16]
         path = folder / name_in(url.rstrip("/"))
         with map_errors(OSError, to=lambda error: SinkError(f"{redact(url)!r} cannot be made here: {error}")):
-            self._root.mkdir(mode=0o700, exist_ok=True)
-            if hasattr(os, "getuid") and self._root.stat().st_uid != os.getuid():
-                raise PermissionError(f"{str(self._root)!r} is another user's")
+            make_private(self._root)
             folder.mkdir(exist_ok=True)
             if path.is_file():  # which could not be copied at the end of an earlier run
                 path.unlink()

@@ -20,7 +20,7 @@ from streamcam.errors import InvalidArgumentError, OutputExistsError, SinkError
 from streamcam.localization import LocalizationSettings
 from streamcam.overlay import OverlaySettings
 from streamcam.pipeline.jobs import RenderJob
-from streamcam.pipeline.manifest import Manifest, ManifestEntry, read_manifest
+from streamcam.pipeline.manifest import MANIFEST_NAME, Manifest, ManifestEntry, read_manifest
 from streamcam.pipeline.many_results import JobResult, RenderManyResult
 from streamcam.pipeline.render_many import plan_many
 from streamcam.pipeline.results import Progress
@@ -330,7 +330,7 @@ def test_the_last_line_about_an_output_counts(tmp_path: Path) -> None:
         opened.record(entry)
         opened.record(dataclasses.replace(entry, status="done", messages=("fine",)))
         assert read_manifest(tmp_path)[0].status == "done"
-        assert len(opened.path.read_text().splitlines()) == 2
+        assert len((tmp_path / MANIFEST_NAME).read_text().splitlines()) == 2
     assert len((tmp_path / "streamcam.jsonl").read_text().splitlines()) == 1
     assert read_manifest(tmp_path)[0].messages == ("fine",)
 

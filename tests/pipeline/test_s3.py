@@ -62,6 +62,18 @@ def test_from_a_bucket_into_a_bucket(store: Any) -> None:
     assert [(job.status, job.job.output.name) for job in many.jobs] == [("done", "a.mp4"), ("done", "b.mp4")]
     assert Path("here/a.mp4").read_bytes() == Path("alone.mp4").read_bytes()
 
+    many = render_many(["s3://films/in/*.mp4"], "s3://films/many/", explainer)
+    assert [(job.status, job.job.output) for job in many.jobs] == [
+        ("done", "s3://films/many/a.mp4"),
+        ("done", "s3://films/many/b.mp4"),
+    ]
+    assert store.cat_file("films/many/b.mp4") == Path("here/b.mp4").read_bytes()
+    assert store.cat_file("films/many/streamcam.jsonl").count(b"\n") == 2
+    store.rm_file("films/many/a.mp4")
+    many = render_many(["s3://films/in/*.mp4"], "s3://films/many/", explainer)
+    assert [job.status for job in many.jobs] == ["done", "kept"]
+    assert not list(Path("tmp").iterdir())
+
 
 def test_what_is_not_there(store: Any) -> None:
     explainer: Any = FakeExplainer()
@@ -71,4 +83,6 @@ def test_what_is_not_there(store: Any) -> None:
         render("a.mp4", "s3://nowhere/a.mp4", explainer)
     with pytest.raises(SourceNotFoundError, match=r"no file matches 's3://films/in/\*.avi'"):
         render_many(["s3://films/in/*.avi"], "here", explainer)
+    with pytest.raises(SinkError, match=r"'s3://nowhere/out/streamcam.jsonl' cannot be written: there is no"):
+        render_many(["a.mp4"], "s3://nowhere/out/", explainer)
     assert store.ls("films") == ["films/in"]

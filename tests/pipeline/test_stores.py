@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,10 @@ from streamcam.errors import (
     SourceError,
     SourceNotFoundError,
 )
+from streamcam.files import unlock
 from streamcam.media import stores
+from streamcam.pipeline.jobs import OutputsBeside, base_directory, list_jobs
+from streamcam.pipeline.manifest import Manifest, ManifestEntry, read_manifest
 from streamcam.pipeline.results import RenderResult
 from streamcam.sources import open_source
 
@@ -156,7 +160,95 @@ def test_many_inputs_of_a_store(store: Any) -> None:
         assert sorted(path.name for path in Path(f"out{number}").glob("*.mp4")) == ["a.mp4", "b.mp4"]
     with pytest.raises(SourceNotFoundError, match=r"no file matches 'memory://films/\*.mov'"):
         render_many(["memory://films/*.mov"], "out/", FakeExplainer())  # type: ignore[arg-type]
-    with pytest.raises(
-        InvalidArgumentError, match=r"into a folder of this machine, not into 'memory://out/'"
-    ):
-        render_many(["a.mp4", "memory://films/"], "memory://out/", FakeExplainer())  # type: ignore[arg-type]
+
+
+def run_many(sources: list[str], output: str, **settings: Any) -> dict[str, str]:
+    result = render_many(sources, output, FakeExplainer(), settings=RenderSettings(**settings))  # type: ignore[arg-type]
+    assert result.manifest == "memory://out/streamcam.jsonl"
+    return {str(job.job.output): job.status for job in result.jobs}
+
+
+def test_many_files_into_a_store(store: Any) -> None:
+    """A second run does what is missing or has changed, as the store and the manifest there tell."""
+    Path("b.mp4").write_bytes(Path("a.mp4").read_bytes())
+    Path("broken.mp4").write_bytes(b"no video")
+    a, b, broken = (f"memory://out/{name}.mp4" for name in ("a", "b", "broken"))
+    sources = ["memory://films/*.mp4", "b.mp4", "broken.mp4"]
+    first = run_many(sources, "memory://out/", sidecar="memory://out/maps/")
+    assert first == {a: "done", b: "done", broken: "failed"}
+    run("a.mp4", "alone.mp4")
+    assert store.cat_file("/out/a.mp4") == store.cat_file("/out/b.mp4") == Path("alone.mp4").read_bytes()
+    assert store.cat_file("/out/maps/a.jsonl").count(b"\n") == FRAMES + 1
+    lines = [json.loads(line) for line in store.cat_file("/out/streamcam.jsonl").splitlines()]
+    assert [(line["output"], line["status"]) for line in lines] == [
+        ("a.mp4", "done"),
+        ("b.mp4", "done"),
+        ("broken.mp4", "failed"),
+    ]
+    assert leftovers() == []
+
+    store.rm_file("/out/maps/a.jsonl")
+    again = run_many(sources, "memory://out/", sidecar="memory://out/maps/")
+    assert again == {a: "done", b: "kept", broken: "failed"}
+    assert store.exists("/out/maps/a.jsonl")
+    store.pipe_file("/films/a.mp4", make_clip(Path("other.mp4"), frames=3).read_bytes())
+    make_clip(Path("broken.mp4"), frames=2)
+    mended = run_many(sources, "memory://out/{stem}.mp4", sidecar="memory://out/maps/")
+    assert mended == {a: "done", b: "kept", broken: "done"}
+    assert set(run_many(sources, "memory://out", sidecar="memory://out/maps/").values()) == {"kept"}
+    assert leftovers() == []
+
+
+def test_what_nobody_of_us_made_stays_in_the_store(store: Any) -> None:
+    store.pipe_file("/out/a.mp4", b"before")
+    with pytest.raises(OutputExistsError, match=r"'memory://out/a.mp4' exists already"):
+        run_many(["a.mp4"], "memory://out/")
+    with pytest.raises(OutputExistsError, match=r"'memory://films/a.mp4' is an input"):
+        run_many(["memory://films/"], "memory://films/")
+    assert store.cat_file("/out/a.mp4") == b"before"
+    assert not store.exists("/out/streamcam.jsonl")
+    assert run_many(["memory://films/"], "memory://out/", overwrite=True) == {"memory://out/a.mp4": "done"}
+
+
+def test_a_killed_run_into_a_store_goes_on(store: Any) -> None:
+    """What it did since its manifest was copied is known from this machine, all else from the store."""
+    with Manifest("memory://out") as before:
+        before.record(ManifestEntry("b.mp4", "b.mp4", "done"))
+    manifest = Manifest("memory://out")
+    manifest.record(ManifestEntry("a.mp4", "a.mp4", "started"))
+    assert [entry.output for entry in read_manifest("memory://out")] == ["b.mp4", "a.mp4"]
+    assert [json.loads(line)["output"] for line in store.cat_file("/out/streamcam.jsonl").splitlines()] == [
+        "b.mp4"
+    ]
+    store.pipe_file("/out/a.mp4", b"whole")
+    unlock(manifest._lock)
+    assert run_many(["a.mp4"], "memory://out/") == {"memory://out/a.mp4": "done"}
+    assert store.cat_file("/out/a.mp4") != b"whole"
+    assert [entry.output for entry in read_manifest("memory://out")] == ["b.mp4", "a.mp4"]
+    assert leftovers() == []
+
+
+def test_names_in_stores() -> None:
+    (job,) = list_jobs(
+        ["memory://x/y/a b#1.mov"],
+        "s3://bucket/{parent}/{stem}-heat.mp4",
+        OutputsBeside(masks="s3://bucket/m"),
+    )
+    assert job.outputs == ("s3://bucket/y/a b#1-heat.mp4", "s3://bucket/m/a b#1/%05d.png")
+    (job,) = list_jobs(["s3://bucket/a.jpg"], "out")
+    assert job.outputs == (Path("out/a.jpg"),)
+    assert base_directory("s3://bucket/x/{parent}/{stem}.mp4") == "s3://bucket/x"
+    with pytest.raises(InvalidArgumentError, match="a bucket has no fields in its name"):
+        list_jobs(["a.mp4"], "s3://{stem}/a.mp4")
+    with pytest.raises(InvalidArgumentError, match=r"would both be written to 's3://bucket/a.mp4'"):
+        list_jobs(["x/a.mp4", "s3://y/a.mp4"], "s3://bucket")
+
+
+def test_a_store_that_refuses_costs_no_work(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("Access Denied")
+
+    monkeypatch.setattr(type(store), "put_file", refuse)
+    with pytest.raises(SinkError, match=r"'memory://out/streamcam.jsonl' cannot be written: Access Denied"):
+        run_many(["a.mp4"], "memory://out/")
+    assert leftovers() == []
