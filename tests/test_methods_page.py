@@ -97,3 +97,30 @@ def test_one_method_is_measured(
     with pytest.raises(SystemExit):
         script.main(["--measure", "hirescan"])
     assert "invalid choice: 'hirescan'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    [("scorecam", "auto"), ("sscam", "auto"), ("iscam", "auto"), ("occlusion", "auto"), ("gradcam", "torch")],
+)
+def test_methods_that_change_images_are_measured_where_users_run_them(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, name: str, backend: str
+) -> None:
+    class StopError(Exception):
+        pass
+
+    def record(*_arguments: object, **settings: object) -> None:
+        raise StopError(settings["backend"])
+
+    monkeypatch.setattr(script, "load_model", lambda *_arguments, **_settings: None)
+    monkeypatch.setattr(script, "Explainer", record)
+    monkeypatch.setattr(script.torch, "set_num_threads", lambda _: None)
+    with pytest.raises(StopError, match=f"^{backend}$"):
+        script.main(["--measure", name])
+
+
+def test_the_first_run_is_not_timed(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It converts the network; of what takes long, one more run is enough."""
+    clock = iter([0.0, 100.0, 100.0, 103.0])
+    monkeypatch.setattr(script.time, "process_time", lambda: next(clock))
+    assert script._seconds(lambda: None) == 3
