@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import math
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +23,7 @@ from streamcam.audits.verdicts import (
     score_of,
 )
 from streamcam.errors import InvalidArgumentError
+from streamcam.explain.finite_answers import check_finite_answers
 from streamcam.explain.targets import Target
 from streamcam.explanations import Explanation, Prediction, StabilizedFrame
 from streamcam.frames import FloatArray
@@ -226,6 +226,7 @@ def _look_at(
     """
     frame = sampled.frame
     explanation = explainer.explain_frames([frame])[0]
+    check_finite_answers(explanation, explainer.model.name)
     image = Resampler().to_shown(frame.image)[..., :3]
     size = (frame.image.width, frame.image.height)
     looks: list[_Look] = []
@@ -233,7 +234,7 @@ def _look_at(
     for target in explanation.targets:
         heat = explanation.heatmaps[target.index]
         grid = place_on_frame(heat, explanation.region, size)
-        probability = _finite(target.probability)
+        probability = target.probability
         if target.index < 0 or probability < _LEAST_PROBABILITY or not grid.max() > 0:
             reasons.append(f"its class has no heat, or a probability below {_LEAST_PROBABILITY:.0%}")
             continue
@@ -248,6 +249,8 @@ def _look_at(
         changed = dict(_change(image, mask))
         # Not `explain`, which warns of maps that show nothing.
         answers = one_class.explain_frames(frames_of(list(changed.values())))
+        for answer in answers:
+            check_finite_answers(answer, explainer.model.name)
         after = {
             key: _probability_of(answer, target.index) for key, answer in zip(changed, answers, strict=True)
         }
@@ -314,11 +317,7 @@ def _change(image: ByteArray, mask: Mask) -> Iterator[tuple[tuple[str, bool], By
 def _probability_of(explanation: Explanation, index: int) -> float:
     """Return the probability of an explained class; 0 if it is not there."""
     found = [target.probability for target in explanation.targets if target.index == index]
-    return _finite(found[0]) if found else 0.0
-
-
-def _finite(probability: float) -> float:
-    return probability if math.isfinite(probability) else 0.0
+    return found[0] if found else 0.0
 
 
 def _conclude(findings: Sequence[_Finding]) -> tuple[ClassAudit, ...]:

@@ -139,6 +139,13 @@ def maximize_command(
         images = maximize(network, settings, on_step=show)
         for _ in range(1 if is_still else round(_HOLD_S * _RATE)):
             writer.write(draw_sheet(images))
+    for image in images:
+        if image.is_dead:
+            say(
+                f"note: {image.name} answers to nothing that was tried: it is 0 at every place; another "
+                "--seed may find something, or the layer before the activation",
+                err=True,
+            )
     if not quiet:
         for image in images:
             if image.probability is not None and image.least_probability is not None:
@@ -146,6 +153,8 @@ def maximize_command(
                     f"{image.name}: classified as such with {image.probability:.1%}, and with "
                     f"{image.least_probability:.1%} or more from elsewhere"
                 )
+            if image.answer is not None and not image.is_dead:
+                say(f"{image.name}: answers with {image.answer:.3g} on average")
         say(f"wrote {click.format_filename(output)} ({human_size(output_size(output_path(output)))})")
     return EXIT_DONE
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streamcam.errors import InvalidArgumentError, ModelError
+from streamcam.errors import InvalidArgumentError
 from streamcam.evaluation.advice import advise, note_equal
 from streamcam.evaluation.jury import EvaluationProgress, Jury, Subject
 from streamcam.evaluation.metrics import METRICS, asks_again
@@ -15,6 +15,7 @@ from streamcam.evaluation.results import EvaluationResult
 from streamcam.evaluation.settings import EvaluationSettings
 from streamcam.explain import METHODS, Explainer
 from streamcam.explain.changed_inputs import ChangedInputs
+from streamcam.explain.finite_answers import check_finite_answers
 from streamcam.explanations import StabilizedFrame
 from streamcam.localization.grid import grid_shape
 from streamcam.localization.regions import RegionOfInterest, read_region
@@ -174,11 +175,7 @@ def _subjects(
     has_region = False
     for sample in samples:
         (explanation,) = explainer.explain_frames([sample.frame])
-        if not np.isfinite(np.asarray(explanation.probabilities)).all():
-            raise ModelError(
-                f"{explainer.model.name} answers NaN in frame {sample.frame.index} of {name!r}; check its "
-                "`weights`, or try `precision='fp32'`"
-            )
+        check_finite_answers(explanation, explainer.model.name)
         mask: NDArray[np.bool_] | None = None
         if region is not None:
             stabilized = StabilizedFrame(

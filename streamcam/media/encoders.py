@@ -23,6 +23,7 @@ from streamcam.media.codecs import CODECS, codec_row, encoder_row, has_avx512, i
 from streamcam.media.containers import Container, container_of
 from streamcam.media.images import has_alpha
 from streamcam.media.pixel_formats import pixel_format_for, reductions
+from streamcam.media.thread_priorities import kept_priorities
 
 AUTO = "auto"
 """Asks for a hardware encoder where one works."""
@@ -224,7 +225,8 @@ def _check_start(
     stream.width, stream.height = _TRIAL_WIDTH, _TRIAL_HEIGHT
     stream.pix_fmt = pixel_format
     try:
-        context.open()
+        with kept_priorities():
+            context.open()
     except FFmpegError as error:
         with_options = "".join(f" with `{name}={value}`" for name, value in asked.items())
         instead = _USE_AUTO if is_hardware(encoder) else ""

@@ -21,6 +21,7 @@ from streamcam.media.containers import FRAGMENT_S
 from streamcam.media.encoders import EncoderSettings, Encoding, choose_encoding
 from streamcam.media.images import Image, blank_like, planes_of, tags_of
 from streamcam.media.scaling import Resampler
+from streamcam.media.thread_priorities import kept_priorities
 from streamcam.sinks.relay import Relay
 
 _ENCODER = EncoderSettings(preset="superfast")
@@ -109,7 +110,8 @@ class LiveVideo:
             context.color_range, context.colorspace = tags.color_range, tags.colorspace
             context.color_primaries, context.color_trc = tags.color_primaries, tags.color_trc
             self._audio = self._add_audio(target.audio) if has_audio and target.audio is not None else None
-            self._container.start_encoding()
+            with kept_priorities():
+                self._container.start_encoding()
         except BaseException:
             self._container.close()
             raise

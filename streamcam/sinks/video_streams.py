@@ -16,6 +16,7 @@ from streamcam.media.codecs import encoder_row
 from streamcam.media.encoders import Encoding
 from streamcam.media.images import chroma_of
 from streamcam.media.pixel_formats import fitting_size
+from streamcam.media.thread_priorities import kept_priorities
 from streamcam.sinks.copying.copier import StreamCopier
 
 _FALLBACK_RATE = Fraction(25)
@@ -49,7 +50,8 @@ def start_streams(
             if info.path is not None:
                 copier = StreamCopier(info, info.path, container, encoding.container, audio=audio)
                 undo.callback(copier.close)
-            container.start_encoding()
+            with kept_priorities():
+                container.start_encoding()
         except SinkError:  # says which input or stream is in the way
             raise
         except (FFmpegError, OSError) as error:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from streamcam.errors import InvalidArgumentError
+from streamcam.errors import InvalidArgumentError, ModelError
 from streamcam.explain.cores import available_cores
 from streamcam.explain.devices import choose_device
 from streamcam.explain.hooks import evaluating, without_inference_tensors
@@ -27,6 +27,7 @@ from streamcam.media.scaling import Resampler
 from streamcam.models import Layer, Model, choose_target_layers
 from streamcam.models.clip_refusals import check_takes_images
 from streamcam.sources.given_images import frame_of
+from streamcam.synthesis.dead_units import LeakyGradients
 from streamcam.synthesis.fourier import FourierImages
 from streamcam.synthesis.views import fixed_view, random_views
 
@@ -102,6 +103,10 @@ class MaximizedImage:
     without probabilities."""
     least_probability: float | None = None
     """The lowest in any of `CROPS`; None as above, and on the way."""
+    answer: float | None = None
+    """Of a channel: its mean, seen from the middle; None for a class, and on the way."""
+    is_dead: bool = False
+    """Whether the channel is zero at every place: nothing was found that it answers to."""
 
 
 def maximize(
@@ -197,8 +202,7 @@ class _Ascent:
     def _loss(self) -> torch.Tensor:
         pixels = self._images.pixels()
         views = random_views(pixels, self._side, self._generator)
-        with _keeping(self._model.module, [layer for layer, _ in self._channels]) as kept:
-            scores = self._forward(views)
+        scores, planes = self._run(views)
         loss = scores.new_zeros(())
         self._last = []
         for row, index in enumerate(self._classes):
@@ -207,18 +211,35 @@ class _Ascent:
                 probability = self._model.probabilities(scores[row : row + 1])[0, index]
                 loss = loss - probability.clamp(min=_LEAST_PROBABILITY).log()
                 self._last.append(float(probability.detach()))
-        for row, ((layer, channel), output) in enumerate(
-            zip(self._channels, kept, strict=True), len(self._classes)
-        ):
-            assert layer.layout is not None
-            planes = layer.layout.fold(output, (views.shape[2], views.shape[3]))
-            loss = loss - planes[row, channel].mean()
+        dead = [place for place, plane in enumerate(planes) if not plane.any()]
+        if dead:
+            with LeakyGradients():
+                _, leaking = self._run(views)
+            planes = [leaking[place] if place in dead else plane for place, plane in enumerate(planes)]
+        for plane in planes:
+            loss = loss - plane.mean()
         if self._start is not None:
             loss = loss + len(pixels) * _DISTANCE * (pixels - self._start).square().mean()
         return loss
 
+    def _run(self, views: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Return the scores of all views, and of each channel its plane in the view of its image."""
+        with _keeping(self._model.module, [layer for layer, _ in self._channels]) as kept:
+            scores = self._forward(views)
+        planes = []
+        for row, ((layer, channel), output) in enumerate(
+            zip(self._channels, kept, strict=True), len(self._classes)
+        ):
+            assert layer.layout is not None
+            planes.append(layer.layout.fold(output, (views.shape[2], views.shape[3]))[row, channel])
+        return scores, planes
+
     def _forward(self, views: torch.Tensor) -> torch.Tensor:
         scores: torch.Tensor = self._model.forward(self._model.prepare(255 * views)).scores.float()
+        if not bool(scores.isfinite().all()):
+            raise ModelError(
+                f"{self._model.name} answers NaN, so nothing can be maximized; check its `weights`"
+            )
         return scores
 
     def _so_far(self) -> list[MaximizedImage]:
@@ -232,13 +253,19 @@ class _Ascent:
     def _finish(self) -> list[MaximizedImage]:
         """Return the images with what the network says of them."""
         with torch.no_grad():
-            seen = self._probabilities(self._images.pixels())
-        images = self._so_far()
-        checked = [
+            pixels = self._images.pixels()
+            seen = self._probabilities(pixels)
+            _, planes = self._run(fixed_view(pixels, self._side, *CROPS[0]))
+        images, count = self._so_far(), len(self._classes)
+        classes = [
             dataclasses.replace(image, probability=middle, least_probability=least)
-            for image, (middle, least) in zip(images, seen, strict=False)
+            for image, (middle, least) in zip(images[:count], seen, strict=False)
         ]
-        return checked + images[len(checked) :]
+        channels = [
+            dataclasses.replace(image, answer=float(plane.mean()), is_dead=not plane.any())
+            for image, plane in zip(images[count:], planes, strict=True)
+        ]
+        return [*classes, *images[len(classes) : count], *channels]
 
     def _probabilities(self, pixels: torch.Tensor) -> list[tuple[float, float]]:
         """Return the probability of each class in its image: from the middle, and the lowest of all views."""

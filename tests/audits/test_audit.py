@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from color_networks import BOX, by_background, by_either, by_object, save_thing
 from media_factory import make_clip
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from toy_models import clip_colors
 
 import streamcam
 from streamcam.audits import INTERVENTIONS, AuditResult, AuditSettings, ClassAudit, HeatShare
-from streamcam.errors import InvalidArgumentError
+from streamcam.errors import InvalidArgumentError, ModelError
 from streamcam.models import Classifier, Model
 from streamcam.sources import SourceSettings, open_source
 from streamcam.temporal.sampling import sample_frames
@@ -123,6 +124,14 @@ def test_what_cannot_be_audited_is_refused_in_a_line(
 ) -> None:
     with pytest.raises(InvalidArgumentError, match=says):
         look(things, make(), **settings)
+
+
+def test_a_network_that_answers_nan_is_named(things: Path) -> None:
+    model = by_object()
+    with torch.no_grad():
+        next(model.module.parameters()).fill_(torch.nan)
+    with pytest.raises(ModelError, match="by object answers NaN in frame 0; check its `weights`"):
+        look(things, model)
 
 
 def test_a_class_without_a_chance_is_left_out(things: Path) -> None:

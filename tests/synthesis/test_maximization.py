@@ -11,7 +11,7 @@ from torch import nn
 from toy_models import clip_colors
 
 import streamcam
-from streamcam.errors import InvalidArgumentError, UnknownNameError
+from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError
 from streamcam.models import Classifier, InputSpec, Model
 from streamcam.synthesis import MaximizedImage, MaximizeSettings, draw_sheet, maximize
 
@@ -139,3 +139,42 @@ def test_two_classes_of_the_default_network_are_recognized_from_elsewhere_too() 
     for image in images:
         assert image.least_probability is not None
         assert image.least_probability > 0.9, image.name
+
+
+class Asleep(Tints):
+    """`Tints` behind a ReLU that is zero for all that is nearly gray, and for its second channel always."""
+
+    def __init__(self, relu: nn.Module) -> None:
+        super().__init__()
+        self.relu = relu
+        with torch.no_grad():
+            self.features.bias.copy_(torch.tensor([-0.25, -2.0]))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.relu(self.features(images)).mean(dim=(2, 3))
+
+
+@pytest.mark.parametrize("relu", [nn.ReLU(), nn.ReLU(inplace=True), nn.ReLU6()], ids=["new", "in place", "6"])
+def test_a_channel_that_is_zero_at_first_is_woken(relu: nn.Module) -> None:
+    spec = InputSpec((64, 48), 48, (0.0,) * 3, (1.0,) * 3)
+    model = Classifier("asleep", Asleep(relu), ("red", "green"), spec, "by hand")
+    woken, dead = make(model, channels=["relu:0", "relu:1"], steps=60)
+    red, green, _ = woken.pixels.reshape(-1, 3).mean(axis=0) / 255
+    assert woken.answer is not None
+    assert not woken.is_dead
+    assert woken.answer > 0.05
+    assert red > green + 0.1
+    assert (dead.answer, dead.is_dead) == (0, True)
+
+
+class Silent(Tints):
+    """Answers NaN."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return super().forward(images) * torch.nan
+
+
+def test_a_network_that_answers_nan_is_named() -> None:
+    spec = InputSpec((64, 48), 48, (0.0,) * 3, (1.0,) * 3)
+    with pytest.raises(ModelError, match="silent answers NaN, so nothing can be maximized"):
+        make(Classifier("silent", Silent(), ("red", "green"), spec, "by hand"), classes=["red"])

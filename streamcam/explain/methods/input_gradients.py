@@ -25,9 +25,7 @@ from streamcam.errors import ModelError
 from streamcam.explain.hooks import HookedNetwork
 from streamcam.explain.methods.gradients import gradcam
 from streamcam.explain.objectives import Objective
-
-_RELUS = frozenset({F.relu, torch.relu, torch.relu_, torch.Tensor.relu, torch.Tensor.relu_, F.relu6})
-_HARDTANHS = frozenset({F.hardtanh, F.hardtanh_})  # nn.ReLU6 is one, from 0 to 6
+from streamcam.explain.relus import argument_of, is_relu
 
 _TINY = 1e-7  # as in pytorch-grad-cam
 
@@ -165,8 +163,7 @@ class _GuidedReLUs(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         output = func(*args, **kwargs)
-        is_relu = func in _RELUS or (func in _HARDTANHS and _argument("min_val", 1, args, kwargs) == 0)
-        if is_relu and output.requires_grad:
+        if is_relu(func, args, kwargs) and output.requires_grad:
             # In place, this is the gradient of the changed tensor, not of what it was before.
             output.register_hook(self._cut)
         return output
@@ -223,19 +220,19 @@ class _BiasContributions(TorchFunctionMode):
 
 
 def _bias_of_convolution(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> torch.Tensor | None:
-    bias: torch.Tensor | None = _argument("bias", 2, args, kwargs)
+    bias: torch.Tensor | None = argument_of("bias", 2, args, kwargs)
     return bias
 
 
 def _bias_of_normalization(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> torch.Tensor | None:
     """Return the bias that normalization amounts to; None where its statistics are the batch's own."""
     mean, variance, scale, shift = (
-        _argument(name, position, args, kwargs)
+        argument_of(name, position, args, kwargs)
         for position, name in enumerate(("running_mean", "running_var", "weight", "bias"), start=1)
     )
-    if mean is None or _argument("training", 5, args, kwargs):
+    if mean is None or argument_of("training", 5, args, kwargs):
         return None
-    epsilon = _argument("eps", 7, args, kwargs)
+    epsilon = argument_of("eps", 7, args, kwargs)
     bias: torch.Tensor = -mean / (variance + (1e-5 if epsilon is None else epsilon)).sqrt()
     bias = bias if scale is None else bias * scale
     return bias if shift is None else bias + shift
@@ -245,8 +242,3 @@ _BIASES: dict[Any, Callable[[tuple[Any, ...], Mapping[str, Any]], torch.Tensor |
     torch.conv2d: _bias_of_convolution,
     F.batch_norm: _bias_of_normalization,
 }
-
-
-def _argument(name: str, position: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """Find a function's argument, given by name or by position; None where it was left out."""
-    return kwargs[name] if name in kwargs else args[position] if len(args) > position else None
