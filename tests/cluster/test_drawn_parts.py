@@ -15,7 +15,7 @@ from part_fakes import CPU, FRAMES, RankingExplainer, render, start
 
 import streamcam
 from streamcam import RayCluster, RenderSettings, SourceSettings, TemporalSettings
-from streamcam.cluster import ray_cluster
+from streamcam.cluster import ray_video
 from streamcam.cluster.drawing_worker import DrawingWorker
 from streamcam.cluster.ray_drawing import RayDrawingPool
 from streamcam.errors import ClusterError
@@ -142,7 +142,7 @@ def test_a_worker_killed_while_it_draws_on_a_real_cluster(
                 os.kill(pid, signal.SIGKILL)
             return pending
 
-    monkeypatch.setattr(ray_cluster, "RayDrawingPool", Killer)
+    monkeypatch.setattr(ray_video, "RayDrawingPool", Killer)
 
     def default_network() -> streamcam.Explainer:
         return streamcam.Explainer(streamcam.load_model(), batch_size=4)

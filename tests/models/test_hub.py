@@ -65,7 +65,14 @@ def test_nobody_asks_where_nobody_is_to_ask(monkeypatch: pytest.MonkeyPatch) -> 
     assert constants.HF_HUB_OFFLINE is False
 
 
-def test_the_hub_s_account_of_its_attempts_is_kept_quiet(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_hub_s_account_of_its_attempts_is_kept_quiet(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    for name in ("huggingface_hub", "huggingface_hub.utils"):  # other libraries' set-up may have changed them
+        caplog.set_level(logging.NOTSET, logger=name)
+        monkeypatch.setattr(logging.getLogger(name), "disabled", False)
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
     with quiet_downloads():
         logging.getLogger("huggingface_hub.utils").warning("Retrying in 1s")
     logging.getLogger("huggingface_hub.utils").warning("heard")

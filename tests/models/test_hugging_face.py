@@ -88,7 +88,7 @@ def test_segformer_is_explained_as_pytorch_grad_cam_explains_it(tmp_path: Path) 
     targets = pytest.importorskip("pytorch_grad_cam.utils.model_targets")
     segformer(tmp_path)
     model = load_model(f"hf:{tmp_path}")
-    explainer = Explainer(model, backend="torch")
+    explainer = Explainer(model, method="gradcam", backend="torch")
     assert explainer.target_layer == "decode_head.batch_norm"
     inputs = explainer.preprocess(IMAGE)
     height, width = inputs.shape[2:]

@@ -27,7 +27,7 @@ _FOR_ONNX = ("onnx", "onnxruntime")
 """Packages that write graphs as ONNX, and run them."""
 
 _KIND = "streamcam explainer"
-_VERSION = 1
+_VERSION = 2
 """Raised by whatever makes older versions of streamcam read files wrongly."""
 _DESCRIPTION = "explainer.json"
 _LARGEST_DESCRIPTION = 16_000_000

@@ -378,10 +378,10 @@ def test_the_version_changes_with_the_fields() -> None:
         for field in dataclasses.fields(part)
     ]
     assert (container._VERSION, " ".join(fields)) == (
-        1,
+        2,
         "record method format graphs weights device openvino width height backbone head maps precision "
         "model fit method target_layer signed batch_size device has_large_head notes layers methods "
-        "precision identity name weights labels activation sides resize mean std",
+        "precision identity knows_opposites name weights labels activation sides resize mean std",
     ), "raise the version of the format with its fields"
 
 
