@@ -102,7 +102,8 @@ def test_an_image_is_shown_to_who_has_the_link(page: Page) -> None:
         assert (status, headers["Content-Type"]) == (200, "image/jpeg")
         assert Image.open(io.BytesIO(body)).size == (1280, 720)
         page.write(shown(1, size=(64, 48)))
-        assert Image.open(io.BytesIO(next(images))).size == (64, 48)
+        sizes = (Image.open(io.BytesIO(image)).size for image in images)
+        assert (64, 48) in sizes  # the one before may come twice, for who has just begun to watch
         assert page.counts() == {"viewers": 1}
 
 
