@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from streamcam.cluster.connection import list_drawing_places
 from streamcam.cluster.ray_drawing import RayDrawingPool
 from streamcam.cluster.ray_parts import RayPartPool
 from streamcam.cluster.ray_worker import RayWorker
 from streamcam.errors import InvalidArgumentError, StreamcamError
+from streamcam.pipeline.file_renderers import RunningRender
 from streamcam.pipeline.jobs import RenderJob
 from streamcam.pipeline.parts.drawing import PartDrawing
 from streamcam.pipeline.parts.encoder import PartedEncoder
@@ -22,9 +23,6 @@ from streamcam.pipeline.resume import ResumeState
 from streamcam.pipeline.settings import RenderSettings
 from streamcam.sources import FrameTimes, open_source, read_frame_times
 from streamcam.sources.fetched import is_standard_input
-
-if TYPE_CHECKING:
-    from streamcam.pipeline.stream import ExplainedStream
 
 _FEWEST_PARTS = 2
 """A file among others is long if it has this many parts at least."""
@@ -92,8 +90,7 @@ class RayPartRenderer:
         self._ray = ray
         self._workers = workers
         self._part_s = part_s
-        self._running: ExplainedStream | None = None
-        self._is_stopped = False
+        self._running = RunningRender()
 
     def takes(self, job: RenderJob) -> bool:
         """As in `LongFileRenderer`."""
@@ -112,36 +109,22 @@ class RayPartRenderer:
         on_resume: Callable[[ResumeState], None],
     ) -> RenderResult:
         """As in `streamcam.pipeline.file_renderers.FileRenderer`."""
-
-        def begin(running: ExplainedStream) -> None:
-            self._running = running
-            if self._is_stopped:  # a moment ago
-                running.stop()
-
         for worker in self._workers:
             worker.wait_until_loaded()
-        try:
-            with (
-                plan_render(job.source, job.output, settings) as plan,
-                open_video(self._ray, self._workers, plan, self._part_s, lambda _: None) as (
-                    pool,
-                    explainer,
-                ),
-            ):
-                try:
-                    return plan.run(explainer, on_progress=on_progress, on_start=begin, on_resume=on_resume)
-                finally:
-                    if not self._is_stopped:  # the next file needs them
-                        pool.close()
-        finally:
-            self._running = None
+        with (
+            self._running.starting() as start,
+            plan_render(job.source, job.output, settings) as plan,
+            open_video(self._ray, self._workers, plan, self._part_s, lambda _: None) as (pool, explainer),
+        ):
+            try:
+                return plan.run(explainer, on_progress=on_progress, on_start=start, on_resume=on_resume)
+            finally:
+                if not self._running.is_stopped:  # the next file needs them
+                    pool.close()
 
     def stop(self) -> None:
         """As in `streamcam.pipeline.file_renderers.FileRenderer`."""
-        self._is_stopped = True
-        running = self._running  # it may end meanwhile
-        if running is not None:
-            running.stop()
+        self._running.stop()
 
 
 def check_location(plan: RenderPlan) -> None:

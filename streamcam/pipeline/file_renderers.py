@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -119,14 +120,45 @@ class Cluster(Protocol):
         """
 
 
+class RunningRender:
+    """The render that a renderer works at, which another thread may stop; those that begin later end at once.
+
+    Attributes:
+        is_stopped: Whether `stop` was called.
+    """
+
+    def __init__(self) -> None:
+        self.is_stopped = False
+        self._stream: ExplainedStream | None = None
+
+    @contextlib.contextmanager
+    def starting(self) -> Iterator[Callable[[ExplainedStream], None]]:
+        """Yield what `RenderPlan.run` calls as its frames begin to come."""
+        try:
+            yield self._start
+        finally:
+            self._stream = None
+
+    def stop(self) -> None:
+        """End the render early and in order."""
+        self.is_stopped = True
+        stream = self._stream  # it may end meanwhile
+        if stream is not None:
+            stream.stop()
+
+    def _start(self, stream: ExplainedStream) -> None:
+        self._stream = stream
+        if self.is_stopped:  # a moment ago
+            stream.stop()
+
+
 class LocalRenderer:
     """Renders files in this process."""
 
     def __init__(self, explainer: NetworkExplainer) -> None:
         """Take an explainer that nobody else uses in another thread."""
         self._explainer = explainer
-        self._running: ExplainedStream | None = None
-        self._is_stopped = False
+        self._running = RunningRender()
 
     def render(
         self,
@@ -137,24 +169,12 @@ class LocalRenderer:
         on_resume: Callable[[ResumeState], None],
     ) -> RenderResult:
         """As in `FileRenderer`."""
-
-        def begin(running: ExplainedStream) -> None:
-            self._running = running
-            if self._is_stopped:  # a moment ago
-                running.stop()
-
-        try:
-            with plan_render(job.source, job.output, settings) as plan:
-                return plan.run(self._explainer, on_progress=on_progress, on_start=begin, on_resume=on_resume)
-        finally:
-            self._running = None
+        with self._running.starting() as start, plan_render(job.source, job.output, settings) as plan:
+            return plan.run(self._explainer, on_progress=on_progress, on_start=start, on_resume=on_resume)
 
     def stop(self) -> None:
         """As in `FileRenderer`."""
-        self._is_stopped = True
-        running = self._running  # it may end meanwhile
-        if running is not None:
-            running.stop()
+        self._running.stop()
 
 
 def local_renderers(explainer: NetworkExplainer, jobs: int | Literal["auto"]) -> RendererPool:
