@@ -255,11 +255,12 @@ class _Ascent:
         with torch.no_grad():
             pixels = self._images.pixels()
             seen = self._probabilities(pixels)
-            _, planes = self._run(fixed_view(pixels, self._side, *CROPS[0]))
+            middle = fixed_view(pixels, self._side, *CROPS[0])
+            planes = self._run(middle)[1] if self._channels else []
         images, count = self._so_far(), len(self._classes)
         classes = [
-            dataclasses.replace(image, probability=middle, least_probability=least)
-            for image, (middle, least) in zip(images[:count], seen, strict=False)
+            dataclasses.replace(image, probability=probability, least_probability=least)
+            for image, (probability, least) in zip(images[:count], seen, strict=False)
         ]
         channels = [
             dataclasses.replace(image, answer=float(plane.mean()), is_dead=not plane.any())
