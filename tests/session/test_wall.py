@@ -307,14 +307,16 @@ def test_a_key_records_the_stream_that_is_shown_alone(tmp_path: Path) -> None:
     assert recording.written == 1
 
 
+def recorded(scene: WallScene) -> list[bool]:
+    """Return which streams are recorded."""
+    return [stream.recording is not None for stream in scene.session.state.streams]
+
+
 def test_a_key_stops_all_recordings_although_not_all_streams_are_recorded(tmp_path: Path) -> None:
     streams = [
         dataclasses.replace(stream, outputs=(Recordings(tmp_path, name=stream.name),))
         for stream in scripted("door", "yard")
     ]
-
-    def recorded(scene: WallScene) -> list[bool]:
-        return [stream.recording is not None for stream in scene.session.state.streams]
 
     scene = WallScene(
         lambda scene: scene.go(0, 1),
@@ -338,9 +340,6 @@ def test_recordings_of_all_streams_that_somebody_began_end_with_one_command(tmp_
         Stream(ScriptedLiveSource(), "door", (Recordings(tmp_path, name="door"),)),
         Stream(ScriptedLiveSource(), "yard", (Recordings(tmp_path, record=named, name="yard"),)),
     ]
-
-    def recorded(scene: WallScene) -> list[bool]:
-        return [stream.recording is not None for stream in scene.session.state.streams]
 
     scene = WallScene(
         lambda scene: scene.go(0, 1),
