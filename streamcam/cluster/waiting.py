@@ -19,7 +19,7 @@ PATIENCE_S = 10.0
 """After how long a wait is spoken of."""
 
 A_WORKER = "a worker"
-"""What is waited for where no process of Ray's has begun yet."""
+"""Description of a wait for a process that Ray has not begun yet."""
 
 
 class ClusterWaits:
