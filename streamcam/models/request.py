@@ -58,7 +58,7 @@ class ModelRequest:
     weights_key: str | None = None
     """Where the weights are in their file; see `find_weights`."""
     read: list[str | None] = dataclasses.field(default_factory=list)
-    """What the user should know of each file of weights that was read."""
+    """A note for the user on each file of weights that was read, or None."""
 
     @property
     def weights_file(self) -> Path | None:
