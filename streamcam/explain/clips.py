@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from streamcam.errors import InvalidArgumentError
 from streamcam.frames import Frame
 from streamcam.models import Model
+from streamcam.models.kinds import check_use
 
 Pixels = NDArray[np.uint8]
 
@@ -50,9 +51,7 @@ def choose_timing(model: Model, fps: float | None, stride: int | None) -> ClipTi
     if length == 1:
         for parameter, value in (("clip_fps", fps), ("clip_stride", stride)):
             if value is not None:
-                raise InvalidArgumentError(
-                    f"{model.name} takes single images, so `{parameter}` cannot be {value:g}; leave it out"
-                )
+                check_use(parameter, model.kind, model.name)
         return None
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise InvalidArgumentError(f"`clip_fps` is a number of frames in a second, above 0, not {fps:g}")

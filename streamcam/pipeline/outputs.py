@@ -11,6 +11,7 @@ from pathlib import Path
 from streamcam.errors import InvalidArgumentError
 from streamcam.files import check_output, same_file
 from streamcam.frames import SourceInfo
+from streamcam.models.kinds import refuse_stills
 from streamcam.pipeline.settings import RenderSettings
 from streamcam.sinks import (
     PANE,
@@ -81,9 +82,8 @@ def still_refusal(name: str, model: str) -> InvalidArgumentError:
         name: Name of the image.
         model: Name of the network.
     """
-    return InvalidArgumentError(
-        f"{model} looks at clips, several frames at once, and {name!r} is a still image; "
-        "give it a video, or images in a row as frames/%05d.png"
+    return refuse_stills(
+        model, name, "a still image", "give it a video, or images in a row as frames/%05d.png"
     )
 
 

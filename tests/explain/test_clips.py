@@ -139,7 +139,7 @@ def test_impossible_clips_are_refused(settings: dict[str, Any], message: str) ->
 
 @pytest.mark.parametrize("parameter", ["clip_fps", "clip_stride"])
 def test_networks_of_single_images_have_no_clips(parameter: str) -> None:
-    with pytest.raises(InvalidArgumentError, match=f"takes single images, so `{parameter}` cannot be 4"):
+    with pytest.raises(InvalidArgumentError, match=f"`{parameter}` is for networks that look at clips"):
         Explainer(cell_detector(), **{parameter: 4})  # type: ignore[arg-type]
 
 
