@@ -174,6 +174,10 @@ class ClipBuffer:
         first = self.clip_of(frame).last - self.timing.length + 1
         return min(max(at - first, 0.0), self.timing.length - 1.0)
 
+    def is_padded(self, clip: Clip) -> bool:
+        """Return whether a clip begins before its shot, so that the shot's first frame is repeated in it."""
+        return clip.last < self.timing.length - 1
+
     def pixels(self, clip: Clip) -> Pixels:
         """Return the frames of a clip, RGB, uint8 (T, H, W, 3)."""
         shot = next(shot for shot in self._shots if shot.number == clip.shot)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from streamcam.explain.targets import object_requests, refuse_objects
@@ -27,7 +27,8 @@ def check_by_name(name: str, settings: Mapping[str, Any]) -> None:
     if kind is None:
         return
     for parameter in USES:
-        if settings.get(parameter) not in (None, "", (), []):
+        value = settings.get(parameter)
+        if value is not None and not (isinstance(value, Sequence) and not value):
             check_use(parameter, kind, name)
     for request in object_requests(settings.get("classes")):
         if kind != "detector":

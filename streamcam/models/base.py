@@ -175,7 +175,7 @@ class Model(abc.ABC):
 
     @property
     def kind(self) -> Kind:
-        """What it is, for refusals of what is for other networks."""
+        """Kind of network, for refusals of what is for other kinds."""
         if self.finds_objects:
             return "detector"
         if self.clip_length > 1:

@@ -8,7 +8,7 @@ from typing import Literal
 from streamcam.errors import InvalidArgumentError
 
 Kind = Literal["classifier", "detector", "segmenter", "clips", "prompts"]
-"""What a network answers: one answer for an image, objects, a class at every place, one answer for several
+"""By its answer: one for an image, objects, a class at every place, one answer for several
 frames, or how similar an image is to texts."""
 
 _SAYS: dict[Kind, str] = {
@@ -29,7 +29,7 @@ class _Use:
     """In words."""
     kinds: tuple[Kind, ...]
     instead: str = ""
-    """What all other networks do, in words; that depends on their kind if empty."""
+    """In words, what all other networks do; that depends on their kind if empty."""
 
 
 _FOR_TEXTS = _Use(
@@ -82,18 +82,6 @@ def check_takes_images(kind: Kind | None, name: str, user: str) -> None:
     """
     if kind == "clips":
         raise InvalidArgumentError(f"{name} {_SAYS[kind]}; {user} needs a network that takes single images")
-
-
-def refuse_stills(name: str, source: str, are: str, instead: str) -> InvalidArgumentError:
-    """Build the error for images in which nothing moves and a network that looks at clips.
-
-    Args:
-        name: Name of the network.
-        source: Name of the image, or images.
-        are: What that is, in words.
-        instead: What to do, in words.
-    """
-    return InvalidArgumentError(f"{name} {_SAYS['clips']}, and {source!r} is {are}; {instead}")
 
 
 def refuse_missing_texts(name: str) -> InvalidArgumentError:

@@ -11,7 +11,6 @@ from pathlib import Path
 from streamcam.errors import InvalidArgumentError
 from streamcam.files import check_output, same_file
 from streamcam.frames import SourceInfo
-from streamcam.models.kinds import refuse_stills
 from streamcam.pipeline.settings import RenderSettings
 from streamcam.sinks import (
     PANE,
@@ -75,15 +74,22 @@ def check_moving(info: SourceInfo, model: str) -> None:
         raise still_refusal(info.name, model)
 
 
-def still_refusal(name: str, model: str) -> InvalidArgumentError:
-    """Build the error for a still image and a network that looks at clips.
+def still_refusal(
+    name: str,
+    model: str,
+    kind: str = "a still image",
+    instead: str = "give it a video, or images in a row as frames/%05d.png",
+) -> InvalidArgumentError:
+    """Build the error for images in which nothing moves and a network that looks at clips.
 
     Args:
-        name: Name of the image.
+        name: Name of the image, or of the images.
         model: Name of the network.
+        kind: What that is, in words.
+        instead: What to do, in words.
     """
-    return refuse_stills(
-        model, name, "a still image", "give it a video, or images in a row as frames/%05d.png"
+    return InvalidArgumentError(
+        f"{model} looks at clips, several frames at once, and {name!r} is {kind}; {instead}"
     )
 
 

@@ -13,10 +13,10 @@ from streamcam.errors import CancelledError, InvalidArgumentError, StreamcamErro
 from streamcam.explanations import Explanation
 from streamcam.frames import FloatArray, Frame
 from streamcam.milestones import reach
-from streamcam.models.kinds import refuse_stills
 from streamcam.pipeline.batches import FrameExplainer
 from streamcam.pipeline.cancelling import cancelled_by
 from streamcam.pipeline.channel import Channel, ChannelClosedError
+from streamcam.pipeline.outputs import still_refusal
 from streamcam.pipeline.workers import Worker
 from streamcam.session.batches import LiveBatches
 from streamcam.session.deletion import DeletionMeter
@@ -239,9 +239,9 @@ def check_moving(source: Source, model: str) -> None:
         InvalidArgumentError: if it shows such images.
     """
     if source.shows_stills:
-        raise refuse_stills(
-            model,
+        raise still_refusal(
             source.info.name,
+            model,
             "a slide show",
             "if these are the frames of a video, say how many there are in a second by `rate`",
         )

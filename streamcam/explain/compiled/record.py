@@ -40,7 +40,7 @@ class CompiledModel:
 
     @property
     def kind(self) -> Kind:
-        """What it is, as for a `streamcam.Model`."""
+        """Kind of network, as for a `streamcam.Model`."""
         return "classifier"
 
     @property
