@@ -17,6 +17,7 @@ from streamcam.models.compiled import start_evaluating
 from streamcam.models.default_model import DEFAULT_MODEL
 from streamcam.models.families import FAMILIES
 from streamcam.models.families.base import ModelInfo
+from streamcam.models.kinds import check_use
 from streamcam.models.labels import imagenet_labels, read_labels
 from streamcam.models.model_names import unknown_model
 from streamcam.models.prompts import check_prompts, refuse_prompts
@@ -133,10 +134,8 @@ def load_model(
         raise InvalidArgumentError(
             f"`weights_key` says where weights are in a file, and {name} reads none; give one with `weights`"
         )
-    if request.detection and not model.finds_objects:
-        raise InvalidArgumentError(
-            f"`{next(iter(request.detection))}` is for detectors, and {name} finds no objects; leave it out"
-        )
+    for parameter in request.detection:
+        check_use(parameter, model.kind, name)
     start_evaluating(model.module)
     return model
 
