@@ -12,7 +12,7 @@ from streamcam.evaluation.advice import advise, note_equal
 from streamcam.evaluation.jury import EvaluationProgress, Jury, Subject
 from streamcam.evaluation.metrics import METRICS, asks_again
 from streamcam.evaluation.results import EvaluationResult
-from streamcam.evaluation.settings import EvaluationSettings
+from streamcam.evaluation.settings import EvaluationSettings, check_source
 from streamcam.explain import METHODS, Explainer
 from streamcam.explain.changed_inputs import ChangedInputs
 from streamcam.explain.finite_answers import check_finite_answers
@@ -101,21 +101,6 @@ def check_network(explainer: Explainer) -> None:
     if any(target.objects or target.function or target.against is not None for target in explainer.targets):
         raise InvalidArgumentError(
             "an evaluation follows the probability of a class; leave out `against`, objects and functions"
-        )
-
-
-def check_source(source: Source, settings: EvaluationSettings) -> None:
-    """Refuse sources without an end, and metrics that need more than one frame of a still image.
-
-    Raises:
-        InvalidArgumentError: if it is one of these.
-    """
-    if source.is_live:
-        raise InvalidArgumentError(f"{source.info.name!r} is live and has no end; record it first")
-    moving = [name for name in settings.metrics if METRICS[name].needs_motion]
-    if source.info.is_still and moving:
-        raise InvalidArgumentError(
-            f"metric {moving[0]!r} compares neighboring frames, and {source.info.name!r} is a single image"
         )
 
 
