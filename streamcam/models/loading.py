@@ -17,6 +17,7 @@ from streamcam.models.compiled import start_evaluating
 from streamcam.models.default_model import DEFAULT_MODEL
 from streamcam.models.families import FAMILIES
 from streamcam.models.families.base import ModelInfo
+from streamcam.models.kinds import check_use
 from streamcam.models.labels import imagenet_labels, read_labels
 from streamcam.models.model_names import unknown_model
 from streamcam.models.prompts import check_prompts, refuse_prompts
@@ -124,10 +125,8 @@ def load_model(
             model = family.load(request).in_float32()
         except UnknownNameError as error:
             raise _with_nearest_family(error, request) from error
-    if request.detection and not model.finds_objects:
-        raise InvalidArgumentError(
-            f"`{next(iter(request.detection))}` is for detectors, and {name} finds no objects; leave it out"
-        )
+    for parameter in request.detection:
+        check_use(parameter, model.kind, name)
     start_evaluating(model.module)
     return model
 

@@ -31,9 +31,9 @@ _IN_FOLDER = "local-dir:"
 
 
 def _load(request: ModelRequest) -> Model:
-    open_clip = _import_open_clip()
     check_name(request.name)
     check_request(request)
+    open_clip = _import_open_clip()
     name = _name_for_open_clip(open_clip, request)
     network, origin = _build(open_clip, name, request)
     network.eval()
