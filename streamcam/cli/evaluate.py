@@ -94,9 +94,10 @@ def evaluate_command(
     The network is asked about images that were changed by each map: the hottest pixels put in or taken away,
     everything else hidden, noise, the next frame, and about the same image with random weights.
     """
-    from streamcam.models.clip_refusals import check_name_takes_images
+    from streamcam.models.kinds import check_takes_images
+    from streamcam.models.model_names import kind_of
 
-    check_name_takes_images(model["name"], "an evaluation")
+    check_takes_images(kind_of(model["name"]), model["name"], "an evaluation")
     from streamcam.evaluation.plot import check_plot
     from streamcam.evaluation.records import as_csv, as_record
     from streamcam.evaluation.settings import EvaluationSettings, check_metrics, check_source

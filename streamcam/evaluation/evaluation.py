@@ -19,7 +19,7 @@ from streamcam.explain.finite_answers import check_finite_answers
 from streamcam.explanations import StabilizedFrame
 from streamcam.localization.grid import grid_shape
 from streamcam.localization.regions import RegionOfInterest, read_region
-from streamcam.models.clip_refusals import check_takes_images
+from streamcam.models.kinds import check_takes_images
 from streamcam.sources import Location, Source, open_source
 from streamcam.temporal.sampling import SampledFrame, sample_frames
 
@@ -92,7 +92,7 @@ def check_network(explainer: Explainer) -> None:
         InvalidArgumentError: if it is one of these.
     """
     model = explainer.model
-    check_takes_images(model.name, model.clip_length, "an evaluation")
+    check_takes_images(model.kind, model.name, "an evaluation")
     if model.answers_values or model.images_at_once > 1:
         kind = "numbers" if model.answers_values else "several images at once"
         raise InvalidArgumentError(

@@ -17,6 +17,7 @@ from streamcam.explanations import Instance
 from streamcam.frames import Frame
 from streamcam.models.compiled import uncompiled
 from streamcam.models.float32 import copy_of, is_float32, to_float32
+from streamcam.models.kinds import Kind
 from streamcam.models.labels import find_class
 
 
@@ -172,6 +173,15 @@ class Model(abc.ABC):
     def certain_score(self) -> float:
         """Score from which an object is reported; one below continues an object that is tracked already."""
         return 0.0
+
+    @property
+    def kind(self) -> Kind:
+        """Kind of network, for refusals of what is for other kinds."""
+        if self.finds_objects:
+            return "detector"
+        if self.clip_length > 1:
+            return "clips"
+        return "prompts" if self.takes_prompts else "classifier"
 
     @property
     def pyramid(self) -> tuple[str, ...]:
