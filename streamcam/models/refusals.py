@@ -139,7 +139,8 @@ def takes_two_images(module: nn.Module, spec: InputSpec) -> bool:
 def _missing_parameters(module: nn.Module) -> list[str]:
     """Return the parameters of a network that takes more than one, or needs keywords or texts."""
     if isinstance(module, torch.jit.ScriptModule):
-        (_itself, *given) = module.forward.schema.arguments
+        method: Any = module.forward
+        _itself, *given = method.schema.arguments
         needed = [one.name for one in given if not one.has_default_value()]
         return needed if len(needed) > 1 else []
     try:
