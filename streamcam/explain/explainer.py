@@ -24,6 +24,7 @@ from streamcam.explain.compatibility import (
     check_method,
     check_settings,
     choose_method,
+    note_on_choice,
     notes_on,
 )
 from streamcam.explain.concepts import Concepts
@@ -32,12 +33,13 @@ from streamcam.explain.devices import choose_device, choose_precision
 from streamcam.explain.hooks import without_inference_tensors
 from streamcam.explain.memory import choose_batch_size
 from streamcam.explain.methods import METHODS, parse_method
+from streamcam.explain.network_loading import load_network
 from streamcam.explain.preparation import choose_layers, note_on_calls, prepare_model
 from streamcam.explain.questions import MapRequest, Question, ask
 from streamcam.explain.references import as_comparison, with_reference
 from streamcam.explain.runner import NetworkRunner
 from streamcam.explain.targets import Target, TargetRequest, check_targets, resolve_targets
-from streamcam.models import AUTO, DEFAULT_MODEL, Model, load_model
+from streamcam.models import AUTO, DEFAULT_MODEL, Model
 from streamcam.models.preprocessing import Preprocessor
 from streamcam.models.weights import fingerprint
 from streamcam.panes import Comparison
@@ -86,7 +88,8 @@ class Explainer(BaseExplainer):
         Args:
             model: A model from `streamcam.load_model`, or the name of one that is loaded with its defaults.
             method: A name in `METHODS`, with options as in ``"occlusion:patch=32,stride=16"``; ``"auto"`` for
-                gradcam, and for hirescam where objects are explained one by one and for segmenters.
+                gradcam, for hirescam where objects are explained one by one and for segmenters, and for
+                reciprocam where a network has no gradients.
             target_layer: Dotted name of a layer, several joined by ``+``, or ``"auto"`` for the last one
                 with a spatial grid.
             classes: What to explain: indices, names, ``"top3"`` for each image's three most probable
@@ -131,12 +134,14 @@ class Explainer(BaseExplainer):
                 else "`precision='int8'` needs `calibration`: a video, or images like those to explain"
             )
         if isinstance(model, str):
-            model = load_model(model, any_shape=fit == "full", compares=reference is not None)
+            asked: dict[str, Any] = {"method": self.method, "classes": classes, "fit": fit, "at": at}
+            asked |= {"reference": reference, "clip_fps": clip_fps, "clip_stride": clip_stride}
+            model = load_network({"name": model}, asked)
         if at is not None:
             model = aim(model, at)
         model = as_comparison(model, has_reference=reference is not None)
         model = without_inference_tensors(model.uncompiled().in_float32())
-        method = choose_method(method, classes, model)
+        asked_method, method = method, choose_method(method, classes, model)
         self.method, self._options = parse_method(method)
         self.targets = resolve_targets(model, classes, against)
         check_targets(self.targets, signed)
@@ -148,7 +153,9 @@ class Explainer(BaseExplainer):
             prepared = with_reference(prepared, reference, self.device)
         self.model = model = prepared.model
         self.top_k = min(top_k, len(model.labels))
-        chosen = (device_choice.note, precisions.note, *notes_on(self.method, self.targets, model.labels))
+        choice = note_on_choice(method, model) if asked_method == AUTO else None
+        on_method = (choice, *notes_on(self.method, self.targets, model.labels))
+        chosen = (device_choice.note, precisions.note, *on_method)
         self.notes: list[str] = [*model.notes, *(note for note in chosen if note), *prepared.notes]
         probe = prepared.probe
         self.fit = probe.fit

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from streamcam.explanations import RenderedFrame
 from streamcam.frames import SourceInfo
 from streamcam.milestones import reach
+from streamcam.pipeline.channel import ChannelClosedError
 from streamcam.pipeline.results import Progress
 from streamcam.pipeline.stopwatch import Stopwatch
 from streamcam.sinks import Sink
@@ -19,6 +20,8 @@ class Written:
     """Counts of what was written."""
 
     frames: int = 0
+    is_cut: bool = False
+    """Whether an output gave up, because the render is to end; it cannot be finished."""
     explained: int = 0
     video_s: float = 0.0
     """How long the new frames last, in seconds."""
@@ -53,8 +56,12 @@ def write_all(
     write = [written.writing.timed(sink.write) for sink in sinks]
     for frame in drawn:
         time_s = frame.time_s
-        for write_to in write:
-            write_to(frame)
+        try:
+            for write_to in write:
+                write_to(frame)
+        except ChannelClosedError:  # the render ends while an output waits for what is made elsewhere
+            written.is_cut = True
+            break
         if written.frames == 0:
             reach("a frame is written")
             first_s = time_s
