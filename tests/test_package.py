@@ -57,12 +57,27 @@ def test_asking_for_help_or_misspelling_loads_nothing_heavy(arguments: list[str]
     assert loaded_by(program) == set()
 
 
-def test_a_wrong_input_is_told_without_loading_torch() -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["render", "missing.mp4", "-o", "out.mp4"],
+        ["compare", "missing.mp4", "-o", "out.mp4"],
+        ["audit", "missing.mp4"],
+        ["evaluate", "missing.mp4"],
+        ["evaluate", "missing.mp4", "--metrics", "rode"],
+        ["report", "missing.mp4", "-o", "out.html"],
+        ["restyle", "missing.mp4", "missing.h5", "-o", "out.mp4"],
+        ["maximize", "--from", "missing.mp4@1", "--class", "tripod", "-o", "out.png"],
+        ["live", "missing.mp4", "--display", "none"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_input_is_told_without_loading_torch(arguments: list[str]) -> None:
     program = (
         "import contextlib, io\n"
         "from streamcam.cli import run\n"
         "with contextlib.redirect_stderr(io.StringIO()):\n"
-        "    assert run(['render', 'missing.mp4', '-o', 'out.mp4']) == 2\n"
+        f"    assert run({arguments!r}) == 2\n"
     )
     assert not {"torch", "torchvision"} & loaded_by(program)
 

@@ -34,7 +34,7 @@ from streamcam.localization.regions import CENTER, CLASS, MOTION, FramesRegion, 
 from streamcam.localization.shares import share_inside
 from streamcam.media.images import ByteArray
 from streamcam.media.scaling import Resampler
-from streamcam.models.clip_refusals import check_takes_images
+from streamcam.models.kinds import check_takes_images
 from streamcam.sources import Location, Source, SourceSettings, open_source
 from streamcam.sources.given_images import frames_of
 from streamcam.temporal.sampling import SampledFrame, Shot, sample_frames
@@ -201,7 +201,7 @@ def _check_method(explainer: Explainer | CompiledExplainer) -> None:
 
 
 def _check_model(model: Model | CompiledModel, roi: str) -> None:
-    check_takes_images(model.name, model.clip_length, "an audit")
+    check_takes_images(model.kind, model.name, "an audit")
     if model.answers_values:
         raise InvalidArgumentError(f"{model.name} works on numbers; an audit compares probabilities")
     if roi.startswith(CLASS) and not model.may_find_objects:

@@ -87,9 +87,10 @@ def audit_command(
     The background is blurred, replaced by gray, shuffled and inpainted while the object stays, then the other
     way round; what happens to the probability of each class is the proof.
     """
-    from streamcam.models.clip_refusals import check_name_takes_images
+    from streamcam.models.kinds import check_takes_images
+    from streamcam.models.model_names import kind_of
 
-    check_name_takes_images(model["name"], "an audit")
+    check_takes_images(kind_of(model["name"]), model["name"], "an audit")
     from streamcam.audits import AuditSettings, as_junit, as_record, audit
     from streamcam.errors import InvalidArgumentError
     from streamcam.files import check_output

@@ -46,7 +46,7 @@ def open_files(
     from streamcam.cluster import RayCluster
 
     cluster = RayCluster(options.address, options.part_s)
-    with cluster.open(_explainer_maker(model, explainer), options.jobs) as pool:
+    with cluster.open(_explainer_maker(model, explainer), options.jobs, _wait_printer(line)) as pool:
         yield pool
 
 
@@ -73,7 +73,12 @@ def load_parts(
 
     cluster = RayCluster(options.address, options.part_s)
     make_explainer = _explainer_maker(model, explainer)
-    return stack.enter_context(cluster.open_parts(plan, make_explainer, options.jobs, line.begin))
+    parts = cluster.open_parts(plan, make_explainer, options.jobs, line.begin, _wait_printer(line))
+    return stack.enter_context(parts)
+
+
+def _wait_printer(line: ProgressLine) -> Callable[[str], None]:
+    return lambda what: line.print_above(f"streamcam: {what}")
 
 
 def _explainer_maker(model: dict[str, Any], explainer: dict[str, Any]) -> Callable[[], NetworkExplainer]:

@@ -88,6 +88,7 @@ def compare_command(
 
     --evidence, --annotations and --masks make a file for each pane: put {pane} into the name.
     """
+    from streamcam.explain.network_loading import check_by_name
     from streamcam.panes import Comparison
     from streamcam.pipeline.render import plan_render
 
@@ -106,11 +107,13 @@ def compare_command(
         overwrite=overwrite,
         resume=resume,
     )
+    names = panes.models or (model["name"],)
+    for name in names:
+        check_by_name(name, {**model, **explainer, "classes": (*explainer["classes"], *panes.classes)})
     explainer = choose_batches(model, explainer, temporal)
     judge = _judge(panes, source, settings) if scores else None
     load = functools.partial(_load_panes, panes, model, calibrated_by(explainer, source), judge, prompted)
     with plan_render(source, output, settings, panes) as plan:
-        names = panes.models or [model["name"]]
         return render_file(plan, load, source, quiet=quiet, at=explainer["at"], models=names)
 
 
@@ -123,7 +126,8 @@ def _load_panes(
     line: ProgressLine,
 ) -> PaneExplainer:
     with naming_prompts(prompted):
-        explainers = load_explainers(model, explainer, line, comparison.models)
+        methods = [pane.method for pane in comparison.panes() if pane.method is not None]
+        explainers = load_explainers(model, explainer, line, comparison.models, methods)
     from streamcam.explain import PaneExplainer
 
     figures = None if judge is None else judge(explainers[0], line)

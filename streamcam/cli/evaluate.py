@@ -94,13 +94,13 @@ def evaluate_command(
     The network is asked about images that were changed by each map: the hottest pixels put in or taken away,
     everything else hidden, noise, the next frame, and about the same image with random weights.
     """
-    from streamcam.models.clip_refusals import check_name_takes_images
+    from streamcam.models.kinds import check_takes_images
+    from streamcam.models.model_names import kind_of
 
-    check_name_takes_images(model["name"], "an evaluation")
-    from streamcam.evaluation.evaluation import check_source
+    check_takes_images(kind_of(model["name"]), model["name"], "an evaluation")
     from streamcam.evaluation.plot import check_plot
     from streamcam.evaluation.records import as_csv, as_record
-    from streamcam.evaluation.settings import EvaluationSettings, check_metrics
+    from streamcam.evaluation.settings import EvaluationSettings, check_metrics, check_source
     from streamcam.files import check_output
     from streamcam.localization.regions import read_region
     from streamcam.panes import COMPARED_METHODS
@@ -116,7 +116,6 @@ def evaluate_command(
     settings = EvaluationSettings(
         methods, metrics or (), frames, seed, roi, SourceSettings(**part, **reading)
     )
-    settings.check()
     for name in filter(None, (csv, plot)):
         check_output(name, overwrite=True, inputs=())
     if plot is not None:
@@ -124,7 +123,8 @@ def evaluate_command(
     with open_source(source, settings.source) as opened, ProgressLine(quiet=quiet) as line:
         check_source(opened, settings)
         if roi is not None:
-            read_region(roi, opened.info)  # before the slow import
+            read_region(roi, opened.info)
+        settings.check()  # the slow imports begin here
         (chosen,) = load_explainers(model, {**calibrated_by(explainer, source), "method": "auto"}, line)
         from streamcam.evaluation import evaluate
 

@@ -60,14 +60,15 @@ def export_command(
     from streamcam.errors import InvalidArgumentError
     from streamcam.explain.exported.container import check_export
     from streamcam.files import check_output
-    from streamcam.models.clip_refusals import check_name_takes_images
+    from streamcam.models.kinds import check_takes_images
+    from streamcam.models.model_names import kind_of
     from streamcam.sinks import output_size
 
     if explainer["precision"] == "int8":
         raise InvalidArgumentError(
             "`precision='int8'` depends on a video and cannot be exported; leave it out"
         )
-    check_name_takes_images(model_name, "an export")
+    check_takes_images(kind_of(model_name), model_name, "an export")
     check_export(output, shapes, format)
     check_output(output, overwrite=overwrite, inputs=())
     with ProgressLine(quiet=quiet) as line:

@@ -34,9 +34,10 @@ def layers_command(
     Grids are those of a 16:9 frame. "auto" marks the layer that is explained by default.
     """
     from streamcam.errors import ModelError
-    from streamcam.models import choose_target_layers, default_layer, load_model, probe_model
+    from streamcam.explain.network_loading import load_network
+    from streamcam.models import choose_target_layers, default_layer, probe_model
 
-    classifier = load_model(model, weights=weights, any_shape=fit == "full", **own_model)
+    classifier = load_network({"name": model, "weights": weights, **own_model}, {"fit": fit})
     probe = probe_model(classifier, fit)
     try:
         chosen = {

@@ -241,20 +241,18 @@ def live_command(
     a password is better put into such a file or the environment variable STREAMCAM_SOURCE than on the command
     line, which others on the same machine can read.
     """
+    from streamcam.explain.network_loading import check_by_name
     from streamcam.localization import LocalizationSettings
-    from streamcam.models.model_names import takes_clips
     from streamcam.overlay import OverlaySettings
     from streamcam.session.calibration import FirstFrames
     from streamcam.session.explainers import Explainers, build_from_model
     from streamcam.session.live import open_session
     from streamcam.session.settings import LiveSettings, PageSettings
     from streamcam.session.state import ExplainRequest
-    from streamcam.session.threads import check_alone
     from streamcam.sources import SourceSettings
     from streamcam.temporal import TemporalSettings
 
-    if takes_clips(model["name"]):
-        check_alone(len(sources), model["name"])
+    check_by_name(model["name"], {**model, **explainer})
 
     def announce(text: str) -> None:
         if not quiet:
@@ -269,6 +267,7 @@ def live_command(
             [_stream_settings(each, reading) for each in sources],
             Explainers(build_from_model(model, len(sources), first_frames, **explainer), first_frames),
             request=request,
+            model=model["name"],
             settings=LiveSettings(
                 SourceSettings(**reading),
                 OverlaySettings(**overlay),

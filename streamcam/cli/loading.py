@@ -81,7 +81,11 @@ def refuse_stills(sources: Sequence[Location], model: str) -> None:
 
 
 def load_explainers(
-    model: dict[str, Any], explainer: dict[str, Any], line: ProgressLine, names: Sequence[str] = ()
+    model: dict[str, Any],
+    explainer: dict[str, Any],
+    line: ProgressLine,
+    names: Sequence[str] = (),
+    methods: Sequence[str] = (),
 ) -> list[Explainer]:
     """Load networks, and return an explainer of each.
 
@@ -92,17 +96,18 @@ def load_explainers(
         explainer: Arguments of `Explainer`.
         line: Shows what is being done.
         names: The networks; the one that `model` names if there are none.
+        methods: Methods that they are compared by.
     """
     names = names or (model["name"],)
     line.begin(f"loading {', '.join(names)}")
     from streamcam.explain import Explainer
-    from streamcam.models import load_model
+    from streamcam.explain.network_loading import load_network
 
-    asked = {"any_shape": explainer["fit"] == "full", "compares": explainer["reference"] is not None}
-    networks = [load_model(**{**model, "name": name}, **asked) for name in names]
-    method = chosen_method(explainer["method"], networks[0].name)
+    asked, explainer = explainer["method"], {**explainer, "method": chosen_method(explainer["method"])}
+    networks = [load_network({**model, "name": name}, explainer, methods) for name in names]
+    chosen_method(asked, networks[0].name)  # of an evaluation of another network, refuses it
     with _showing(line):
-        return [Explainer(network, **{**explainer, "method": method}) for network in networks]
+        return [Explainer(network, **explainer) for network in networks]
 
 
 def chosen_method(method: str, model: str | None = None) -> str:

@@ -96,7 +96,8 @@ def maximize_command(
     from streamcam.errors import InvalidArgumentError
     from streamcam.files import check_output
     from streamcam.media.encoders import EncoderSettings
-    from streamcam.models.clip_refusals import check_name_takes_images
+    from streamcam.models.kinds import check_takes_images
+    from streamcam.models.model_names import kind_of
     from streamcam.sinks import (
         is_one_in_a_folder,
         open_sink,
@@ -107,7 +108,7 @@ def maximize_command(
 
     if not class_names and not channels:
         raise InvalidArgumentError("nothing to make: name a `class`, or a `channel`")
-    check_name_takes_images(model["name"], "maximizing")
+    check_takes_images(kind_of(model["name"]), model["name"], "maximizing")
     if not is_one_in_a_folder(output):
         check_output(output, overwrite=overwrite, inputs=())
     is_still = _is_still(output)

@@ -122,6 +122,7 @@ def render_command(
     Several inputs, or an output that is a folder, make one output each: render a.mp4 "videos/*.mp4" DIR -o
     out/. A file that fails is reported and the others go on; the same command again does what is missing.
     """
+    from streamcam.explain.network_loading import check_by_name
     from streamcam.pipeline.jobs import is_for_many
     from streamcam.pipeline.render import plan_render
 
@@ -137,6 +138,7 @@ def render_command(
         overwrite=overwrite,
         resume=resume,
     )
+    check_by_name(model["name"], {**model, **explainer})
     explainer = choose_batches(model, explainer, temporal)
     cluster = None if ray is None else ClusterOptions(ray, part_s, jobs)
     if is_for_many(sources, output):

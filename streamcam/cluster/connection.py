@@ -8,7 +8,9 @@ import logging
 import math
 import os
 import re
+import signal
 import socket
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -51,21 +53,38 @@ def connected(ray: Any, address: str) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    settings: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
     if address == LOCAL:
         settings["include_dashboard"] = False
     else:
         _check_reachable(address)
-        settings["address"] = address
-    with map_errors(
-        Exception,
-        to=lambda error: ClusterError(f"the cluster {address!r} cannot be used: {first_line(error)}"),
-    ):
-        ray.init(**settings)
     try:
+        with (
+            map_errors(
+                Exception,
+                to=lambda error: ClusterError(f"the cluster {address!r} cannot be used: {first_line(error)}"),
+            ),
+            _kept_handler(),
+        ):
+            ray.init(**settings)
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _kept_handler() -> Iterator[None]:
+    """Keep the handler of SIGTERM in this context: Ray replaces it, by one that aborts the process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit as error:  # which Ray's handler raises
+        raise KeyboardInterrupt from error
+    finally:
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _check_reachable(address: str) -> None:

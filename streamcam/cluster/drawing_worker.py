@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from streamcam.cluster.worker import copy_here, enter
 from streamcam.errors import StreamcamError
 from streamcam.pipeline.parts.drawing import DrawingTask, EncodedPart, PartDrawing, draw_part
@@ -25,19 +27,24 @@ class DrawingWorker:
         self._directory = directory
         self._copied: Source | None = None
         self._is_begun = False
+        self._is_ended = False
+        self._drawing_one = threading.Lock()
 
     def draw(self, task: DrawingTask) -> tuple[EncodedPart | None, StreamcamError | None]:
         """Draw and encode a part; return it, or why there is none."""
-        try:
-            if not self._is_begun:
-                enter(self._directory)
-                self._video, self._copied = copy_here(self._video)
-                self._is_begun = True
-            return draw_part(self._video, self._drawing, task), None
-        except StreamcamError as error:
-            return None, error
+        with self._drawing_one:
+            try:
+                if not self._is_begun and not self._is_ended:
+                    enter(self._directory)
+                    self._video, self._copied = copy_here(self._video)
+                    self._is_begun = True
+                return draw_part(self._video, self._drawing, task, lambda: self._is_ended), None
+            except StreamcamError as error:
+                return None, error
 
     def end(self) -> None:
-        """Remove what was copied of the video."""
-        if self._copied is not None:
-            self._copied.close()
+        """End a part in its middle, and remove what was copied of the video; called meanwhile."""
+        self._is_ended = True
+        with self._drawing_one:
+            if self._copied is not None:
+                self._copied.close()

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from streamcam.cluster.connection import LOCAL, connected, list_places, load_ray
 from streamcam.cluster.ray_renderer import RayRenderer
 from streamcam.cluster.ray_video import RayPartRenderer, check_location, open_video
-from streamcam.cluster.ray_worker import RayWorker, agreed_identity
+from streamcam.cluster.ray_worker import RayWorker, agreed_identity, end_workers
+from streamcam.cluster.waiting import ClusterWaits
 from streamcam.errors import ClusterError, InvalidArgumentError
 from streamcam.pipeline.file_renderers import RendererPool, check_jobs
 from streamcam.pipeline.parts.explainer import PartedExplainer
@@ -47,13 +48,17 @@ class RayCluster:
 
     @contextlib.contextmanager
     def open(
-        self, make_explainer: Callable[[], NetworkExplainer], jobs: int | Literal["auto"] = "auto"
+        self,
+        make_explainer: Callable[[], NetworkExplainer],
+        jobs: int | Literal["auto"] = "auto",
+        on_wait: Callable[[str], None] = lambda _what: None,
     ) -> Iterator[RendererPool]:
         """Start workers that render files: one for each GPU, and one on each machine without any.
 
         Args:
             make_explainer: Called in each worker.
             jobs: How many workers there are; "auto" for the above.
+            on_wait: Called with what is waited for, in words, where that takes long.
 
         Yields:
             A renderer for each worker.
@@ -62,10 +67,10 @@ class RayCluster:
             ClusterError: if the cluster cannot be reached, or a worker cannot be used.
             InvalidArgumentError: if the address is none, or Ray is not installed.
         """
-        with self._workers(make_explainer, jobs) as (ray, workers):
+        with self._workers(make_explainer, jobs, on_wait) as (ray, workers, waits):
             reports = [worker.wait_until_loaded() for worker in workers]
             renderers = [RayRenderer(ray, worker) for worker in workers]
-            for_long = RayPartRenderer(ray, workers, self.part_s)
+            for_long = RayPartRenderer(ray, workers, self.part_s, waits)
             yield RendererPool(renderers, agreed_identity(reports), for_long)
 
     @contextlib.contextmanager
@@ -75,6 +80,7 @@ class RayCluster:
         make_explainer: Callable[[], NetworkExplainer],
         jobs: int | Literal["auto"] = "auto",
         on_activity: Callable[[str], None] = lambda _activity: None,
+        on_wait: Callable[[str], None] = lambda _what: None,
     ) -> Iterator[PartedExplainer]:
         """Start workers that explain the parts of one video, as `open` does.
 
@@ -83,6 +89,7 @@ class RayCluster:
             make_explainer: Called in each worker.
             jobs: How many workers there are; "auto" for the above.
             on_activity: Called with what the workers do, in words, while the render waits for them.
+            on_wait: As for `open`.
 
         Yields:
             What to run the plan with; its explanations are those of one explainer.
@@ -92,27 +99,32 @@ class RayCluster:
             InvalidArgumentError: also if the video is none that the workers can read.
         """
         check_location(plan)
-        with self._workers(make_explainer, jobs) as (ray, workers):
+        with self._workers(make_explainer, jobs, on_wait) as (ray, workers, waits):
             agreed_identity([worker.wait_until_loaded() for worker in workers])
-            with open_video(ray, workers, plan, self.part_s, on_activity) as (_, explainer):
+            stopped = plan.stop_flag.is_set
+            video = open_video(ray, workers, plan, self.part_s, waits, stopped, on_activity)
+            with video as (_, explainer):
                 yield explainer
 
     @contextlib.contextmanager
     def _workers(
-        self, make_explainer: Callable[[], NetworkExplainer], jobs: int | Literal["auto"]
-    ) -> Iterator[tuple[Any, list[RayWorker]]]:
-        """Start workers; yield the library and them."""
+        self,
+        make_explainer: Callable[[], NetworkExplainer],
+        jobs: int | Literal["auto"],
+        on_wait: Callable[[str], None],
+    ) -> Iterator[tuple[Any, list[RayWorker], ClusterWaits]]:
+        """Start workers; yield the library, them, and what they are waited for with."""
         check_jobs(jobs)
         ray = load_ray()
         with connected(ray, self.address):
             places = list_places(ray, jobs)
             if not places:
                 raise ClusterError(f"the cluster {self.address!r} has no machine with a processor to spare")
-            workers = [RayWorker(ray, place, make_explainer) for place in places]
+            waits = ClusterWaits(ray, self.address, on_wait)
+            workers = [RayWorker(ray, place, make_explainer, waits) for place in places]
             try:
                 for worker in workers:
                     worker.begin()
-                yield ray, workers
+                yield ray, workers, waits
             finally:
-                for worker in workers:
-                    worker.close()
+                end_workers(ray, workers)

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from streamcam.cluster.connection import first_line
 from streamcam.cluster.drawing_worker import DrawingWorker
-from streamcam.cluster.ray_worker import FAREWELL_S, MOST_ATTEMPTS, POLL_S
+from streamcam.cluster.ray_worker import FAREWELL_S, MOST_ATTEMPTS
+from streamcam.cluster.waiting import POLL_S, wait_for_all
 from streamcam.errors import ClusterError
+from streamcam.pipeline.channel import ChannelClosedError
 from streamcam.pipeline.parts.drawing import DrawingTask, EncodedPart, PartDrawing
 from streamcam.pipeline.parts.plan import PartedVideo
+
+_CALLS_AT_ONCE = 4
+"""A part, those that wait for its end, and the end of all."""
 
 
 class RayDrawingPool:
     """Workers that draw and encode parts of one video; see `DrawingPool`. Belongs to one thread."""
 
-    def __init__(self, ray: Any, nodes: Sequence[str], video: PartedVideo, drawing: PartDrawing) -> None:
+    def __init__(
+        self,
+        ray: Any,
+        nodes: Sequence[str],
+        video: PartedVideo,
+        drawing: PartDrawing,
+        is_stopped: Callable[[], bool],
+    ) -> None:
         """Start workers; does not wait.
 
         Args:
@@ -26,7 +38,9 @@ class RayDrawingPool:
             nodes: The machine of each worker.
             video: The video.
             drawing: How its frames are drawn and encoded.
+            is_stopped: Whether nobody needs the parts any more.
         """
+        self._is_stopped = is_stopped
         self._ray = ray
         self._name = str(video.location)
         self._actors = []
@@ -36,6 +50,7 @@ class RayDrawingPool:
             actor = ray.remote(DrawingWorker).options(
                 # They are beside workers that explain, whose processors wait for devices and files.
                 num_cpus=0,
+                max_concurrency=_CALLS_AT_ONCE,
                 max_restarts=-1,
                 max_task_retries=MOST_ATTEMPTS - 1,
                 scheduling_strategy=strategy,
@@ -52,14 +67,15 @@ class RayDrawingPool:
         self._pending = [[one for one in parts if not one.is_ready] for parts in self._pending]
         place = min(range(len(self._actors)), key=lambda place: len(self._pending[place]))
         answer = self._actors[place].draw.remote(task)
-        pending = _Pending(self._ray, answer, f"{self._name!r} was given up at frame {task.part.begin}")
+        loss = f"{self._name!r} was given up at frame {task.part.begin}"
+        pending = _Pending(self._ray, answer, loss, self._is_stopped)
         self._pending[place].append(pending)
         return pending
 
     def close(self) -> None:
-        """End the workers."""
+        """End the workers, in the middle of a part if they are."""
+        wait_for_all(self._ray, [actor.end.remote() for actor in self._actors], FAREWELL_S)
         for actor in self._actors:
-            self._ray.wait([actor.end.remote()], timeout=FAREWELL_S)
             self._ray.kill(actor)
         self._actors = []
 
@@ -73,6 +89,8 @@ class _Pending:
     """A reference to it; None when it is taken."""
     loss: str
     """The beginning of the error if its workers are lost."""
+    is_stopped: Callable[[], bool]
+    """Whether nobody needs it any more."""
 
     @property
     def is_ready(self) -> bool:
@@ -84,9 +102,11 @@ class _Pending:
 
         Raises:
             ClusterError: also if the part's workers are lost again and again.
+            ChannelClosedError: if nobody needs it any more.
         """
         while not self.ray.wait([self.answer], timeout=POLL_S)[0]:
-            pass  # signals are handled between
+            if self.is_stopped():
+                raise ChannelClosedError("the render has ended")
         answer, self.answer = self.answer, None
         try:
             part, error = self.ray.get(answer)

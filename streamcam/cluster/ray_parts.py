@@ -7,12 +7,14 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from streamcam.cluster.connection import first_line
-from streamcam.cluster.ray_worker import FAREWELL_S, MOST_ATTEMPTS, POLL_S, RayWorker
-from streamcam.errors import ClusterError, StreamcamError
+from streamcam.cluster.ray_worker import MOST_ATTEMPTS, RayWorker, describe_loss, end_workers
+from streamcam.cluster.waiting import POLL_S, ClusterWaits, wait_for_all
+from streamcam.cluster.worker import PartReport
+from streamcam.errors import CancelledError, ClusterError, StreamcamError
 from streamcam.pipeline.channel import ChannelClosedError
 from streamcam.pipeline.parts.explainer import NetworkReport, PartTask
 from streamcam.pipeline.parts.plan import PartedVideo
@@ -53,6 +55,7 @@ class RayPartPool:
         ray: Any,
         workers: Sequence[RayWorker],
         video: PartedVideo,
+        waits: ClusterWaits,
         is_stopped: Callable[[], bool],
         on_activity: Callable[[str], None],
     ) -> None:
@@ -62,14 +65,17 @@ class RayPartPool:
             ray: The library, connected.
             workers: Closed by whoever started them.
             video: The video.
+            waits: The cluster's.
             is_stopped: Whether nobody needs the parts any more.
             on_activity: Called with what the workers do, in words, while somebody waits for them.
         """
         self.frames = 0
         self._ray = ray
         self._workers = list(workers)
-        self._idle = list(workers)
+        self._idle: list[RayWorker] = []
         self._video = video
+        self._waits = waits
+        self._network: NetworkReport | None = None
         self._is_stopped = is_stopped
         self._on_activity = on_activity
         self._waiting: collections.deque[PartTask] = collections.deque()
@@ -77,7 +83,8 @@ class RayPartPool:
         self._attempts: collections.Counter[PartTask] = collections.Counter()
         self._failed_starts = 0
         self._done: dict[PartTask, ExplainedPart | StreamcamError] = {}
-        self._shown_s = time.monotonic()
+        self._shown_s = self._answered_s = time.monotonic()
+        self._frames_of: dict[int, int] = {}
 
     @property
     def workers(self) -> int:
@@ -85,27 +92,19 @@ class RayPartPool:
         return len(self._workers)
 
     def begin(self) -> NetworkReport:
-        """Let every worker begin with the video; return what they hold.
+        """Let every worker begin with the video; return what they hold when the first one has.
 
         Raises:
             StreamcamError: if they cannot.
+            CancelledError: if nobody needs the parts any more.
         """
-        answers = [worker.actor.begin_video.remote(self._video) for worker in self._idle]
-        try:
-            reports = [self._ray.get(answer) for answer in answers]
-        except self._ray.exceptions.RayError as loss:
-            raise ClusterError(f"a worker was lost at the first frames: {first_line(loss)}") from loss
-        for report in reports:
-            if report.error is not None:
-                raise report.error
-        self.first = reports[0].first
-        network: NetworkReport = reports[0].network
-        if any(report.network.batch_size != network.batch_size for report in reports):
-            raise ClusterError(
-                "the workers explain different numbers of frames at once, as their devices suggest; give the "
-                "same `batch_size` to all"
-            )
-        return network
+        for worker in self._workers:
+            self._begin_video(worker)
+        while self._network is None:
+            if self._is_stopped():
+                raise CancelledError("the render has ended")
+            self._advance()
+        return self._network
 
     def submit(self, task: PartTask) -> None:
         """As in `PartPool`."""
@@ -124,11 +123,7 @@ class RayPartPool:
         while task not in self._done:
             if self._is_stopped():
                 raise ChannelClosedError("the render has ended")
-            answers = [call.answer for call in self._calls]
-            ready, _ = self._ray.wait(answers, timeout=POLL_S)
-            for call in [call for call in self._calls if call.answer in ready]:
-                if call in self._calls:  # its worker may be lost since
-                    self._collect(call)
+            self._advance()
             self._hand_out()
             self._show()
         outcome = self._done.pop(task)
@@ -139,13 +134,30 @@ class RayPartPool:
     def close(self) -> None:
         """Wait until the workers are free, and let them remove what they copied of the video."""
         self._waiting.clear()
-        answers = [call.answer for call in self._calls]
-        if answers:
-            self._ray.wait(answers, num_returns=len(answers), timeout=None)
+        farewells = [worker.ask_to_end() for worker in self._workers]
+        answers = [farewell for farewell in farewells if farewell is not None]
+        answers += [call.answer for call in self._calls if not call.is_loading]
+        while not self._is_stopped() and answers:
+            _, answers = self._ray.wait(answers, num_returns=len(answers), timeout=POLL_S)
         self._calls = []
-        for worker in self._workers:
-            if worker.actor is not None:
-                self._ray.wait([worker.actor.end_video.remote()], timeout=FAREWELL_S)
+
+    def _begin_video(self, worker: RayWorker) -> None:
+        self._calls.append(_Call(worker.actor.begin_video.remote(self._video), worker, None))
+
+    def _advance(self) -> None:
+        """Wait for a short time, and take what workers have done."""
+        ready, _ = self._ray.wait([call.answer for call in self._calls], timeout=POLL_S)
+        for call in [call for call in self._calls if call.answer in ready]:
+            if call in self._calls:  # its worker may be lost since
+                self._collect(call)
+        if ready:
+            self._answered_s = time.monotonic()
+        elif all(call.task is None for call in self._calls):
+            self._waits.note(self._answered_s, self._describe_wait)
+
+    def _describe_wait(self) -> str:
+        loading = next((call.worker for call in self._calls if call.is_loading), None)
+        return "a worker to explain the first frames" if loading is None else loading.describe_wait()
 
     def _hand_out(self) -> None:
         """Give the parts that wait to workers: one that somebody waits for to a busy one, too."""
@@ -172,23 +184,36 @@ class RayPartPool:
         self._calls.remove(call)
         if call.is_loading:
             call.worker.wait_until_loaded()
-            self._calls.append(_Call(call.worker.actor.begin_video.remote(self._video), call.worker, None))
+            self._begin_video(call.worker)
             return
         if all(other.worker is not call.worker for other in self._calls):
             self._idle.append(call.worker)
         if call.task is None:
-            if answer.error is not None:
-                raise answer.error
-            self._failed_starts = 0
+            self._learn_network(answer)
             return
         part, error = answer
         self._done[call.task] = part if error is None else error
+
+    def _learn_network(self, report: PartReport) -> None:
+        """Take the report of a worker that has begun with the video."""
+        if report.error is not None:
+            raise report.error
+        assert report.network is not None
+        assert report.first is not None
+        self._failed_starts = 0
+        if self._network is None:
+            self._network, self.first = report.network, report.first
+        elif report.network.batch_size != self._network.batch_size:
+            raise ClusterError(
+                "the workers explain different numbers of frames at once, as their devices suggest; give the "
+                "same `batch_size` to all"
+            )
 
     def _lose(self, worker: RayWorker, loss: Exception) -> None:
         """Start another worker, and let the parts of the lost one be explained again."""
         lost = [call for call in self._calls if call.worker is worker]
         self._calls = [call for call in self._calls if call.worker is not worker]
-        worker.close()
+        end_workers(self._ray, [worker])
         for task in (call.task for call in reversed(lost) if call.task is not None):
             self._attempts[task] += 1
             _log.info("frame %d: attempt %d: %s", task.part.begin, self._attempts[task], first_line(loss))
@@ -202,7 +227,7 @@ class RayPartPool:
         if all(call.task is None for call in lost):
             self._failed_starts += 1
             if self._failed_starts >= MOST_ATTEMPTS:
-                raise ClusterError(f"a worker cannot be started: {first_line(loss)}")
+                raise describe_loss(loss)
         worker.begin()
         self._calls.append(_Call(worker.loading, worker, None, is_loading=True))
 
@@ -210,13 +235,19 @@ class RayPartPool:
         """Say now and then how many frames are explained."""
         if time.monotonic() - self._shown_s < _SHOWN_EVERY_S:
             return
-        count = sum(self._counts())
         self._shown_s = time.monotonic()
+        count = self._count_frames()
         self._on_activity(f"explaining on {len(self._workers)} workers: {count} of {self.frames} frames")
 
-    def _counts(self) -> Iterator[int]:
-        workers = {id(call.worker): call.worker for call in self._calls if call.task is not None}
-        for worker in [*workers.values(), *self._idle]:
+    def _count_frames(self) -> int:
+        """Return how many frames the workers have explained, as far as they answer soon."""
+        busy = {id(call.worker): call.worker for call in self._calls if call.task is not None}
+        workers = [*busy.values(), *(worker for worker in self._idle if id(worker) not in busy)]
+        asked = {worker.actor.count_frames.remote(): id(worker) for worker in workers}
+        wait_for_all(self._ray, list(asked), POLL_S)
+        for answer, worker in asked.items():
             # A lost worker is found out about where its part is awaited.
             with contextlib.suppress(self._ray.exceptions.RayError):
-                yield self._ray.get(worker.actor.count_frames.remote())
+                if self._ray.wait([answer], timeout=0)[0]:
+                    self._frames_of[worker] = self._ray.get(answer)
+        return sum(self._frames_of.values())

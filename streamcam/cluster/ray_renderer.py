@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from streamcam.cluster.connection import first_line
-from streamcam.cluster.ray_worker import MOST_ATTEMPTS, POLL_S, RayWorker
-from streamcam.errors import ClusterError, InvalidArgumentError
+from streamcam.cluster.ray_worker import MOST_ATTEMPTS, RayWorker, end_workers
+from streamcam.cluster.waiting import POLL_S
+from streamcam.errors import CancelledError, ClusterError, InvalidArgumentError
 from streamcam.pipeline.jobs import RenderJob
 from streamcam.pipeline.results import Progress, RenderResult
 from streamcam.pipeline.resume import ResumeState
@@ -46,6 +47,7 @@ class RayRenderer:
         Raises:
             StreamcamError: if the file cannot be rendered.
             ClusterError: if its workers are lost again and again.
+            CancelledError: if it is to end before a worker has begun.
         """
         if is_standard_input(job.source):
             raise InvalidArgumentError("standard input is not sent to a cluster; name a file")
@@ -53,11 +55,13 @@ class RayRenderer:
             try:
                 if self._worker.actor is None:
                     self._worker.begin()
-                self._worker.wait_until_loaded()
+                self._worker.take_report(lambda: self._is_stopped)
                 result, error = self._attempt(job, settings, on_progress, on_resume)
             except self._ray.exceptions.RayError as loss:
                 _log.info("%s: attempt %d: %s", job.source, attempt + 1, first_line(loss))
-                self._worker.close()
+                end_workers(self._ray, [self._worker])
+                if self._is_stopped:
+                    raise CancelledError("the render has ended") from loss
                 last = loss
                 # What the lost worker has finished is ours.
                 settings = dataclasses.replace(settings, overwrite=True)
@@ -82,16 +86,22 @@ class RayRenderer:
         on_resume: Callable[[ResumeState], None],
     ) -> Any:
         outcome = self._worker.actor.render.remote(job, settings)
-        known: tuple[Progress | None, ResumeState | None] = (None, None)
-        has_stopped = False
+        has_resumed = has_stopped = False
+        asked: Any = None
         while not self._ray.wait([outcome], timeout=POLL_S)[0]:
             if self._is_stopped and not has_stopped:
                 self._worker.actor.stop.remote()
                 has_stopped = True
-            before, known = known, self._ray.get(self._worker.actor.progress.remote())
+            if asked is None:
+                asked = self._worker.actor.progress.remote()
+            if not self._ray.wait([asked], timeout=0)[0]:
+                continue
+            known: tuple[Progress | None, ResumeState | None] = self._ray.get(asked)
+            asked = None
             progress, resumed = known
-            if resumed is not None and before[1] is None:
+            if resumed is not None and not has_resumed:
                 on_resume(resumed)
+                has_resumed = True
             if progress is not None:
                 on_progress(progress)
         return self._ray.get(outcome)

@@ -10,6 +10,7 @@ from streamcam.cluster.connection import list_drawing_places
 from streamcam.cluster.ray_drawing import RayDrawingPool
 from streamcam.cluster.ray_parts import RayPartPool
 from streamcam.cluster.ray_worker import RayWorker
+from streamcam.cluster.waiting import ClusterWaits
 from streamcam.errors import InvalidArgumentError, StreamcamError
 from streamcam.pipeline.file_renderers import RunningRender
 from streamcam.pipeline.jobs import RenderJob
@@ -34,6 +35,8 @@ def open_video(
     workers: Sequence[RayWorker],
     plan: RenderPlan,
     part_s: float,
+    waits: ClusterWaits,
+    is_stopped: Callable[[], bool],
     on_activity: Callable[[str], None],
 ) -> Iterator[tuple[RayPartPool, PartedExplainer]]:
     """Let workers begin with a video; see `streamcam.RayCluster.open_parts`.
@@ -43,15 +46,20 @@ def open_video(
         workers: They have their networks.
         plan: The render of the video.
         part_s: How long the parts are, in seconds.
+        waits: The cluster's.
+        is_stopped: Whether the render is to end.
         on_activity: Called with what the workers do, in words.
 
     Yields:
         The workers that explain, and what to run the plan with.
+
+    Raises:
+        CancelledError: if the render is to end before the first batch is explained.
     """
     assert plan.location is not None
     video = PartedVideo(plan.location, plan.settings.source, plan.settings.temporal)
     with contextlib.ExitStack() as stack:
-        pool = RayPartPool(ray, workers, video, plan.stop_flag.is_set, on_activity)
+        pool = RayPartPool(ray, workers, video, waits, is_stopped, on_activity)
         network = pool.begin()
         times = _times_of(plan)
         count = len(times.pts) if times is not None else plan.info.frame_count or 1
@@ -70,7 +78,7 @@ def open_video(
         if times is not None and open_encoder is not None:
             drawing = PartDrawing(plan.settings.overlay, open_encoder, plan.output.suffix)
             places = list_drawing_places(ray, [worker.node for worker in workers])
-            drawers = RayDrawingPool(ray, places, video, drawing)
+            drawers = RayDrawingPool(ray, places, video, drawing, is_stopped)
             stack.callback(drawers.close)
             plan.encode_with(PartedEncoder(drawers, times, part_s * rate))
         yield pool, PartedExplainer(pool, network, parts, times, video.temporal)
@@ -79,14 +87,16 @@ def open_video(
 class RayPartRenderer:
     """Renders long files one after the other, each in parts by all workers; see `LongFileRenderer`."""
 
-    def __init__(self, ray: Any, workers: Sequence[RayWorker], part_s: float) -> None:
+    def __init__(self, ray: Any, workers: Sequence[RayWorker], part_s: float, waits: ClusterWaits) -> None:
         """Take workers that nobody else uses meanwhile.
 
         Args:
             ray: The library, connected.
             workers: Closed by whoever started them.
             part_s: How long the parts are, in seconds.
+            waits: The cluster's.
         """
+        self._waits = waits
         self._ray = ray
         self._workers = workers
         self._part_s = part_s
@@ -108,19 +118,28 @@ class RayPartRenderer:
         on_progress: Callable[[Progress], None],
         on_resume: Callable[[ResumeState], None],
     ) -> RenderResult:
-        """As in `streamcam.pipeline.file_renderers.FileRenderer`."""
+        """As in `streamcam.pipeline.file_renderers.FileRenderer`.
+
+        Raises:
+            StreamcamError: if the file cannot be rendered.
+            CancelledError: if it is to end before the first batch is explained.
+        """
         for worker in self._workers:
-            worker.wait_until_loaded()
+            worker.wait_until_loaded(self._is_stopped)
         with (
             self._running.starting() as start,
             plan_render(job.source, job.output, settings) as plan,
-            open_video(self._ray, self._workers, plan, self._part_s, lambda _: None) as (pool, explainer),
+            open_video(
+                self._ray, self._workers, plan, self._part_s, self._waits, self._is_stopped, lambda _: None
+            ) as (pool, explainer),
         ):
             try:
                 return plan.run(explainer, on_progress=on_progress, on_start=start, on_resume=on_resume)
             finally:
-                if not self._running.is_stopped:  # the next file needs them
-                    pool.close()
+                pool.close()  # the next file needs the workers
+
+    def _is_stopped(self) -> bool:
+        return self._running.is_stopped
 
     def stop(self) -> None:
         """As in `streamcam.pipeline.file_renderers.FileRenderer`."""

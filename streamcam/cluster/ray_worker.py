@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamcam
 from streamcam.cluster.connection import Place, first_line
+from streamcam.cluster.waiting import A_WORKER, ClusterWaits, wait_for_all
 from streamcam.cluster.worker import RenderWorker, WorkerReport
 from streamcam.errors import ClusterError, map_errors
 
@@ -17,14 +18,11 @@ if TYPE_CHECKING:
 MOST_ATTEMPTS = 3
 """A file or part whose workers are lost this many times is given up."""
 
-POLL_S = 0.2
-"""How often those who wait for a worker look after it."""
-
 _CALLS_AT_ONCE = 4
 """One render or part, a part that is explained again, and questions about both."""
 
 FAREWELL_S = 5.0
-"""How long a worker may take to remove what it copied."""
+"""How long workers may take to remove what they copied, all together."""
 
 _OWN = ("device", "backend", "precision", "batch")
 """The only differences that machines may have: names of parts of an explainer's identity."""
@@ -39,16 +37,21 @@ class RayWorker:
         node: The machine where it is best started.
     """
 
-    def __init__(self, ray: Any, place: Place, make_explainer: Callable[[], NetworkExplainer]) -> None:
+    def __init__(
+        self, ray: Any, place: Place, make_explainer: Callable[[], NetworkExplainer], waits: ClusterWaits
+    ) -> None:
         """Choose a machine; see `streamcam.cluster.RayCluster`.
 
         Args:
             ray: The library, connected.
             place: Where the worker is best started.
             make_explainer: Makes the worker's explainer.
+            waits: The cluster's.
         """
         self.actor: Any = None
         self.loading: Any = None
+        self._starting: Any = None
+        self._waits = waits
         self._ray = ray
         self.node = place.node
         self._gpu_share = place.gpu_share
@@ -64,16 +67,31 @@ class RayWorker:
             scheduling_strategy=strategy,
         )
         self.actor = actor.remote()
+        self._starting = self.actor.count_frames.remote()
         self.loading = self.actor.load.remote(self._make_explainer, str(Path.cwd()))
 
-    def wait_until_loaded(self) -> WorkerReport:
+    def wait_until_loaded(self, is_stopped: Callable[[], bool] = lambda: False) -> WorkerReport:
         """Wait for the network.
 
+        Args:
+            is_stopped: Whether nobody needs it any more.
+
         Raises:
-            ClusterError: if the worker has another version, no network, or other disks.
+            ClusterError: if the worker is lost, or has another version, no network, or other disks.
+            CancelledError: if nobody needs it any more.
         """
-        with map_errors(self._ray.exceptions.RayError, to=_describe_loss):
-            report: WorkerReport = self._ray.get(self.loading)
+        with map_errors(self._ray.exceptions.RayError, to=describe_loss):
+            return self.take_report(is_stopped)
+
+    def take_report(self, is_stopped: Callable[[], bool]) -> WorkerReport:
+        """Wait for the network as `wait_until_loaded` does.
+
+        Raises:
+            RayError: of Ray, if the worker is lost.
+            ClusterError: if it has another version, no network, or other disks.
+            CancelledError: if nobody needs it any more.
+        """
+        report: WorkerReport = self._waits.get(self.loading, is_stopped, self.describe_wait)
         if report.version != streamcam.__version__:
             raise ClusterError(
                 f"the worker on {report.host} has streamcam {report.version}, and {streamcam.__version__} "
@@ -83,13 +101,32 @@ class RayWorker:
             raise ClusterError(f"the worker on {report.host} cannot be used: {report.error}")
         return report
 
-    def close(self) -> None:
-        """End the worker. May be called again."""
+    def describe_wait(self) -> str:
+        """Return what is waited for until the network is there, for `ClusterWaits`."""
+        return "a worker to load its network" if self._has(self._starting) else A_WORKER
+
+    def ask_to_end(self) -> Any:
+        """Let it remove what it copied; return what Ray gives for that, None if there is nothing."""
+        return self.actor.end_video.remote() if self.actor is not None and self._has(self.loading) else None
+
+    def kill(self) -> None:
+        """End the worker at once. May be called again."""
         if self.actor is not None:
-            # It may be lost already, or never have begun.
-            self._ray.wait([self.actor.end_video.remote()], timeout=FAREWELL_S)
             self._ray.kill(self.actor)
         self.actor = None
+
+    def _has(self, answer: Any) -> bool:
+        return bool(self._ray.wait([answer], timeout=0)[0])
+
+
+def end_workers(ray: Any, workers: Sequence[RayWorker]) -> None:
+    """End workers, each of which may be lost already, or never have begun. May be called again."""
+    try:
+        farewells = [worker.ask_to_end() for worker in workers]
+        wait_for_all(ray, [farewell for farewell in farewells if farewell is not None], FAREWELL_S)
+    finally:  # also where somebody has no patience
+        for worker in workers:
+            worker.kill()
 
 
 def agreed_identity(reports: Sequence[WorkerReport]) -> dict[str, object]:
@@ -109,5 +146,6 @@ def agreed_identity(reports: Sequence[WorkerReport]) -> dict[str, object]:
     return dict(first.identity)
 
 
-def _describe_loss(error: Exception) -> ClusterError:
+def describe_loss(error: Exception) -> ClusterError:
+    """Return the error for a worker that is lost before it has its network."""
     return ClusterError(f"a worker cannot be started: {first_line(error)}")

@@ -68,7 +68,8 @@ class PartReport:
 class RenderWorker:
     """Renders files, or explains parts of one, in a process of its own.
 
-    `progress`, `count_frames` and `stop` are called meanwhile, and `explain_part` for a second part.
+    `progress`, `count_frames`, `stop` and `end_video` are called meanwhile, and `explain_part` for a second
+    part.
     """
 
     def __init__(self) -> None:
@@ -80,6 +81,7 @@ class RenderWorker:
         self._video: PartedVideo | None = None
         self._copied: Source | None = None
         self._frames = 0
+        self._is_ended = False
 
     def load(self, make_explainer: Callable[[], NetworkExplainer], directory: str) -> WorkerReport:
         """Load the network.
@@ -114,6 +116,7 @@ class RenderWorker:
     def begin_video(self, video: PartedVideo) -> PartReport:
         """Explain the first batch of a video whose parts are to be explained."""
         assert self._explainer is not None
+        self._is_ended = False
         try:
             self._video, self._copied = copy_here(video)
             first = explain_first_batch(self._video, self._explainer)
@@ -129,13 +132,16 @@ class RenderWorker:
         explainer = self._explainer if task.state is None else self._beside
         assert explainer is not None
         try:
-            part = explain_part(self._video, task.part, explainer, task.state, self._note_frame)
+            part = explain_part(
+                self._video, task.part, explainer, task.state, self._note_frame, lambda: self._is_ended
+            )
         except StreamcamError as error:
             return None, error
         return part, None
 
     def end_video(self) -> None:
-        """Remove what was copied of the video."""
+        """End the parts of the video in their middle, and remove what was copied of it."""
+        self._is_ended = True
         if self._copied is not None:
             self._copied.close()
 

@@ -12,14 +12,14 @@ from streamcam.evaluation.advice import advise, note_equal
 from streamcam.evaluation.jury import EvaluationProgress, Jury, Subject
 from streamcam.evaluation.metrics import METRICS, asks_again
 from streamcam.evaluation.results import EvaluationResult
-from streamcam.evaluation.settings import EvaluationSettings
+from streamcam.evaluation.settings import EvaluationSettings, check_source
 from streamcam.explain import METHODS, Explainer
 from streamcam.explain.changed_inputs import ChangedInputs
 from streamcam.explain.finite_answers import check_finite_answers
 from streamcam.explanations import StabilizedFrame
 from streamcam.localization.grid import grid_shape
 from streamcam.localization.regions import RegionOfInterest, read_region
-from streamcam.models.clip_refusals import check_takes_images
+from streamcam.models.kinds import check_takes_images
 from streamcam.sources import Location, Source, open_source
 from streamcam.temporal.sampling import SampledFrame, sample_frames
 
@@ -92,7 +92,7 @@ def check_network(explainer: Explainer) -> None:
         InvalidArgumentError: if it is one of these.
     """
     model = explainer.model
-    check_takes_images(model.name, model.clip_length, "an evaluation")
+    check_takes_images(model.kind, model.name, "an evaluation")
     if model.answers_values or model.images_at_once > 1:
         kind = "numbers" if model.answers_values else "several images at once"
         raise InvalidArgumentError(
@@ -101,21 +101,6 @@ def check_network(explainer: Explainer) -> None:
     if any(target.objects or target.function or target.against is not None for target in explainer.targets):
         raise InvalidArgumentError(
             "an evaluation follows the probability of a class; leave out `against`, objects and functions"
-        )
-
-
-def check_source(source: Source, settings: EvaluationSettings) -> None:
-    """Refuse sources without an end, and metrics that need more than one frame of a still image.
-
-    Raises:
-        InvalidArgumentError: if it is one of these.
-    """
-    if source.is_live:
-        raise InvalidArgumentError(f"{source.info.name!r} is live and has no end; record it first")
-    moving = [name for name in settings.metrics if METRICS[name].needs_motion]
-    if source.info.is_still and moving:
-        raise InvalidArgumentError(
-            f"metric {moving[0]!r} compares neighboring frames, and {source.info.name!r} is a single image"
         )
 
 

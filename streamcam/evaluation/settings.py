@@ -6,10 +6,9 @@ import dataclasses
 
 from streamcam.errors import InvalidArgumentError, unknown_name
 from streamcam.evaluation.metrics import METRICS
-from streamcam.explain.methods import parse_method
 from streamcam.localization.regions import MOTION
 from streamcam.panes import COMPARED_METHODS
-from streamcam.sources import SourceSettings
+from streamcam.sources import Source, SourceSettings
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -36,6 +35,8 @@ class EvaluationSettings:
         Raises:
             InvalidArgumentError: naming the first that cannot be used.
         """
+        from streamcam.explain.methods import parse_method  # needs torch, which is slow to import
+
         check_metrics(self.metrics, self.roi)
         if self.frames < 1:
             raise InvalidArgumentError(f"`frames` counts from 1, not {self.frames}")
@@ -65,3 +66,18 @@ def check_metrics(metrics: tuple[str, ...], roi: str | None) -> None:
             raise unknown_name("metric", name, METRICS)
         if METRICS[name].needs_region and roi is None:
             raise InvalidArgumentError(f"metric {name!r} needs a region that holds the object: give `roi`")
+
+
+def check_source(source: Source, settings: EvaluationSettings) -> None:
+    """Refuse sources without an end, and metrics that need more than one frame of a still image.
+
+    Raises:
+        InvalidArgumentError: if it is one of these.
+    """
+    if source.is_live:
+        raise InvalidArgumentError(f"{source.info.name!r} is live and has no end; record it first")
+    moving = [name for name in settings.metrics if METRICS[name].needs_motion]
+    if source.info.is_still and moving:
+        raise InvalidArgumentError(
+            f"metric {moving[0]!r} compares neighboring frames, and {source.info.name!r} is a single image"
+        )

@@ -187,6 +187,11 @@ class BaseExplainer(DescribedExplainer):
         else:
             self._clips.see(frames, tracker, context)
             groups = _grouped(frames, self._clips.clip_of)
+            if self._clips.pads(frames):
+                self._note(
+                    f"where a shot has lasted shorter than a clip of {self.model.name} "
+                    f"({self.clip_s:.1f} s), its first frame is repeated before it"
+                )
         explanations: list[Explanation] = []
         explain = functools.partial(self._explain_batch, tracker=tracker)
         for waiting in groups:
@@ -252,7 +257,9 @@ class BaseExplainer(DescribedExplainer):
     def _take_smaller_batches(self, size: int) -> None:
         self.batch_size = size
         self.runner.free_memory()
-        note = f"{self.device} is short of memory: fewer images go through the network at once"
+        self._note(f"{self.device} is short of memory: fewer images go through the network at once")
+
+    def _note(self, note: str) -> None:
         if note not in self.notes:
             self.notes.append(note)
 
@@ -273,8 +280,9 @@ class BaseExplainer(DescribedExplainer):
             batch = rank_batch(frames, run, region, self.model, self.targets, self.top_k, tracker)
             answers = batch.answer_all(self._questions)
         if self._concepts is not None and self._concepts.has_negative:
-            note = f"{self.method} cuts off what is negative in layer {self.target_layer}, as its paper does"
-            self.notes += [note] if note not in self.notes else []
+            self._note(
+                f"{self.method} cuts off what is negative in layer {self.target_layer}, as its paper does"
+            )
         return answers
 
     def _run(self, pixels: NDArray[np.uint8]) -> BatchRun:

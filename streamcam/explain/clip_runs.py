@@ -52,6 +52,10 @@ class ClipRunner:
         """Return the clip that explains a frame that was seen."""
         return self._buffer.clip_of(frame)
 
+    def pads(self, frames: Sequence[Frame]) -> bool:
+        """Return whether the clip that explains one of frames that were seen begins before its shot."""
+        return any(self._buffer.is_padded(self._buffer.clip_of(frame)) for frame in frames)
+
     def run(self, frames: Sequence[Frame], run_network: Callable[[Pixels], BatchRun]) -> BatchRun:
         """Run the network on the clip of frames that share it, unless that was the last one.
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from streamcam.errors import InvalidArgumentError
 from streamcam.frames import Frame
 from streamcam.models import Model
+from streamcam.models.kinds import check_use
 
 Pixels = NDArray[np.uint8]
 
@@ -50,9 +51,7 @@ def choose_timing(model: Model, fps: float | None, stride: int | None) -> ClipTi
     if length == 1:
         for parameter, value in (("clip_fps", fps), ("clip_stride", stride)):
             if value is not None:
-                raise InvalidArgumentError(
-                    f"{model.name} takes single images, so `{parameter}` cannot be {value:g}; leave it out"
-                )
+                check_use(parameter, model.kind, model.name)
         return None
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise InvalidArgumentError(f"`clip_fps` is a number of frames in a second, above 0, not {fps:g}")
@@ -174,6 +173,10 @@ class ClipBuffer:
         _, at = self._places[frame.index]
         first = self.clip_of(frame).last - self.timing.length + 1
         return min(max(at - first, 0.0), self.timing.length - 1.0)
+
+    def is_padded(self, clip: Clip) -> bool:
+        """Return whether a clip begins before its shot, so that the shot's first frame is repeated in it."""
+        return clip.last < self.timing.length - 1
 
     def pixels(self, clip: Clip) -> Pixels:
         """Return the frames of a clip, RGB, uint8 (T, H, W, 3)."""

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from streamcam.errors import InvalidArgumentError, unknown_name
-from streamcam.explain.methods import HEAD_ONLY, METHODS
+from streamcam.explain.methods import HEAD_ONLY, METHODS, parse_method
 from streamcam.explain.targets import Target, TargetRequest, asks_for_objects
 from streamcam.explanations import RATHER_THAN, UNTRUSTED_METHODS
 from streamcam.models import AUTO, FITS, Layer, Model, Segmenter
+from streamcam.models.kinds import Kind, check_use
+from streamcam.models.model_names import kind_of
 
 _KEEP_TO_OBJECTS = ("hirescam", "layercam", "gradcam-elementwise")
 """Methods that multiply activations and gradients place by place: heat stays where an object was found."""
@@ -67,26 +69,46 @@ def check_method(method: str, model: Model, targets: Sequence[Target]) -> None:
         raise InvalidArgumentError(
             f"method {method!r} cannot explain objects one by one; use one of {', '.join(names)}"
         )
-    if model.finds_objects and method == "cam":
-        raise InvalidArgumentError(
-            f"method 'cam' is for classifiers that end in one linear layer, and {model.name} is a "
-            "detector; use gradcam or hirescam"
-        )
-    if model.finds_objects and row.criterion is not None:
-        raise InvalidArgumentError(
-            f"method {method!r} compares classes of a whole image, and {model.name} is a "
-            "detector; use gradcam, or name the other class with `against`"
-        )
+    _check_kind(method, model.kind, model.name)
     if row.criterion is not None and len(model.labels) < 2:
         raise InvalidArgumentError(
             f"method {method!r} compares a class with others, and {model.name} answers with one number; "
             "use gradcam or hirescam"
         )
-    if model.clip_length > 1 and not needs <= HEAD_ONLY:
+
+
+def check_method_by_name(method: str, name: str) -> None:
+    """Refuse a method that cannot explain a network whose kind its name tells, before it is loaded.
+
+    Args:
+        method: A name in `METHODS`, with its options, or ``"auto"``.
+        name: Name of the network.
+
+    Raises:
+        InvalidArgumentError: if it cannot.
+        UnknownNameError: if there is no such method.
+    """
+    kind = kind_of(name)
+    if kind is not None and method != AUTO:
+        _check_kind(parse_method(method)[0], kind, name)
+
+
+def _check_kind(method: str, kind: Kind, name: str) -> None:
+    row = METHODS[method]
+    if kind == "detector" and method == "cam":
+        raise InvalidArgumentError(
+            f"method 'cam' is for classifiers that end in one linear layer, and {name} is a detector; "
+            "use gradcam or hirescam"
+        )
+    if kind == "detector" and row.criterion is not None:
+        raise InvalidArgumentError(
+            f"method {method!r} compares classes of a whole image, and {name} is a detector; "
+            "use gradcam, or name the other class with `against`"
+        )
+    if kind == "clips" and not set(row.needs) <= HEAD_ONLY:
         able = ", ".join(name for name, row in METHODS.items() if set(row.needs) <= HEAD_ONLY)
         raise InvalidArgumentError(
-            f"method {method!r} explains single images, and {model.name} takes clips of "
-            f"{model.clip_length} frames; use one of {able}"
+            f"method {method!r} explains single images, and {name} looks at clips; use one of {able}"
         )
 
 
@@ -193,8 +215,6 @@ def aim(model: Model, at: Sequence[float]) -> Model:
     Raises:
         InvalidArgumentError: if the model is no segmenter, or this is neither a point nor a box.
     """
-    if not isinstance(model, Segmenter):
-        raise InvalidArgumentError(
-            f"`at` is for segmenters, and {model.name} gives one answer for the whole image; leave it out"
-        )
+    check_use("at", model.kind, model.name)
+    assert isinstance(model, Segmenter)
     return model.aimed(at)

@@ -32,12 +32,13 @@ from streamcam.explain.devices import choose_device, choose_precision
 from streamcam.explain.hooks import without_inference_tensors
 from streamcam.explain.memory import choose_batch_size
 from streamcam.explain.methods import METHODS, parse_method
+from streamcam.explain.network_loading import load_network
 from streamcam.explain.preparation import choose_layers, note_on_calls, prepare_model
 from streamcam.explain.questions import MapRequest, Question, ask
 from streamcam.explain.references import as_comparison, with_reference
 from streamcam.explain.runner import NetworkRunner
 from streamcam.explain.targets import Target, TargetRequest, check_targets, resolve_targets
-from streamcam.models import AUTO, DEFAULT_MODEL, Model, load_model
+from streamcam.models import AUTO, DEFAULT_MODEL, Model
 from streamcam.models.preprocessing import Preprocessor
 from streamcam.models.weights import fingerprint
 from streamcam.panes import Comparison
@@ -131,7 +132,9 @@ class Explainer(BaseExplainer):
                 else "`precision='int8'` needs `calibration`: a video, or images like those to explain"
             )
         if isinstance(model, str):
-            model = load_model(model, any_shape=fit == "full", compares=reference is not None)
+            asked: dict[str, Any] = {"method": self.method, "classes": classes, "fit": fit, "at": at}
+            asked |= {"reference": reference, "clip_fps": clip_fps, "clip_stride": clip_stride}
+            model = load_network({"name": model}, asked)
         if at is not None:
             model = aim(model, at)
         model = as_comparison(model, has_reference=reference is not None)

@@ -12,6 +12,7 @@ from streamcam.explain.hooks import evaluating
 from streamcam.explain.preparation import PreparedModel
 from streamcam.models import Classifier, Model
 from streamcam.models.comparison import EmbeddingModel, PairModel, embedding_model
+from streamcam.models.kinds import check_use
 from streamcam.models.preprocessing import Preprocessor
 from streamcam.sources.given_images import frame_of
 
@@ -41,11 +42,11 @@ def as_comparison(model: Model, *, has_reference: bool) -> Model:
         return model
     if compares:
         return model
-    takes_frames = model.clip_length == 1 and type(model).prepare is Model.prepare
-    if not isinstance(model, Classifier) or not takes_frames:
+    check_use("reference", model.kind, model.name)
+    if not isinstance(model, Classifier) or type(model).prepare is not Model.prepare:
         raise InvalidArgumentError(
-            f"`reference` is for networks that classify or embed single images, and {model.name} does not; "
-            "leave it out"
+            f"`reference` is for networks that classify or embed images, and {model.name} makes its input "
+            "or reads its answer in a way of its own; leave it out"
         )
     with evaluating(model.module):
         return embedding_model(model)

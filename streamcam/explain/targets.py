@@ -108,12 +108,29 @@ def resolve_targets(
 
 def asks_for_objects(requested: TargetRequest | Sequence[TargetRequest] | None) -> bool:
     """Return whether objects are to be explained one by one, given what `resolve_targets` takes."""
+    return bool(object_requests(requested))
+
+
+def object_requests(requested: TargetRequest | Sequence[TargetRequest] | None) -> list[TargetRequest]:
+    """Return those of what `resolve_targets` takes that ask for objects one by one."""
     if requested is None or isinstance(requested, int | str) or callable(requested):
-        return _as_objects(requested) is not None
-    return any(_as_objects(request) is not None for request in requested)
+        requested = () if requested is None else (requested,)
+    return [request for request in requested if _as_objects(request) is not None]
 
 
-def _as_objects(request: TargetRequest | None) -> re.Match[str] | None:
+def refuse_objects(request: TargetRequest, name: str) -> InvalidArgumentError:
+    """Build the error for objects that are to be explained of a network that finds none.
+
+    Args:
+        request: What was asked for.
+        name: Name of the network.
+    """
+    return InvalidArgumentError(
+        f"target {request!r} is for detectors, and {name} finds no objects; explain a class"
+    )
+
+
+def _as_objects(request: TargetRequest) -> re.Match[str] | None:
     return re.fullmatch(r"instance(s|\d+)", request, re.IGNORECASE) if isinstance(request, str) else None
 
 
@@ -130,9 +147,7 @@ def _targets_of(model: ModelWithClasses, request: TargetRequest, against: int | 
     one = _as_objects(request)
     if one is not None:
         if not model.finds_objects:
-            raise InvalidArgumentError(
-                f"target {request!r} is for detectors, and {model.name} finds no objects; explain a class"
-            )
+            raise refuse_objects(request, model.name)
         return [Target(against=against, objects=True, number=int(one[1]) if one[1].isdigit() else None)]
     index = model.class_index(request)
     if index == against:

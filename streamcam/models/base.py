@@ -16,6 +16,8 @@ from streamcam.errors import InvalidArgumentError
 from streamcam.explanations import Instance
 from streamcam.frames import Frame
 from streamcam.models.compiled import uncompiled
+from streamcam.models.float32 import copy_of, is_float32, to_float32
+from streamcam.models.kinds import Kind
 from streamcam.models.labels import find_class
 
 
@@ -173,6 +175,15 @@ class Model(abc.ABC):
         return 0.0
 
     @property
+    def kind(self) -> Kind:
+        """Kind of network, for refusals of what is for other kinds."""
+        if self.finds_objects:
+            return "detector"
+        if self.clip_length > 1:
+            return "clips"
+        return "prompts" if self.takes_prompts else "classifier"
+
+    @property
     def pyramid(self) -> tuple[str, ...]:
         """Names of the layers that each hold objects of another size, finest first; often none."""
         return ()
@@ -287,10 +298,18 @@ class Model(abc.ABC):
 
     def in_float32(self) -> Self:
         """Return the same model with a network in float32: this one, or one around a converted copy."""
-        values = (*self.module.parameters(), *self.module.buffers())
-        if all(value.dtype == torch.float32 for value in values if value.is_floating_point()):
+        if is_float32(self.module):
             return self
-        return self.with_module(copy.deepcopy(self.module).float())
+        converted = to_float32(copy_of(self.module), lambda module: self.with_module(module)._try())
+        return self.with_module(converted)
+
+    def _try(self) -> None:
+        """Run the network on a black image or clip."""
+        width, height = self.input.sides
+        moments = (self.clip_length,) if self.clip_length > 1 else ()
+        pixels = torch.zeros(1, 3 * self.images_at_once, *moments, height, width, dtype=torch.uint8)
+        parameter = next(self.module.parameters(), None)
+        self.forward(self.prepare(pixels if parameter is None else pixels.to(parameter.device)))
 
     def renamed(self, name: str, *, labels: tuple[str, ...], weights: str, notes: tuple[str, ...]) -> Self:
         """Return the same model under another name, with other labels, origin of its weights and notes."""

@@ -17,6 +17,7 @@ from streamcam.models.compiled import start_evaluating
 from streamcam.models.default_model import DEFAULT_MODEL
 from streamcam.models.families import FAMILIES
 from streamcam.models.families.base import ModelInfo
+from streamcam.models.kinds import check_use
 from streamcam.models.labels import imagenet_labels, read_labels
 from streamcam.models.model_names import unknown_model
 from streamcam.models.prompts import check_prompts, refuse_prompts
@@ -47,6 +48,7 @@ def load_model(
     prompts: str | Sequence[str] = (),
     templates: str | Sequence[str] = (),
     compares: bool = False,
+    weights_key: str | None = None,
 ) -> Model:
     """Load a model by name, in evaluation mode, on the CPU.
 
@@ -87,6 +89,9 @@ def load_model(
             prompt's features are averaged over them.
         compares: Of the same: whether images are compared with a picture instead, the explainer's
             `reference`. Changes nothing of other networks.
+        weights_key: Where the weights are in their file, if it has several: an entry of what a training
+            script saved, as ``"model"`` beside ``"model_ema"``, or what the names of one network begin with,
+            as ``"teacher"``. By default averaged ones are preferred.
 
     Raises:
         UnknownNameError: if there is no such model.
@@ -114,6 +119,7 @@ def load_model(
         (prompts,) if isinstance(prompts, str) else tuple(prompts),
         (templates,) if isinstance(templates, str) else tuple(templates),
         compares,
+        weights_key,
     )
     family = next((family for family in FAMILIES if family.accepts(name)), None)
     if family is None:
@@ -124,10 +130,12 @@ def load_model(
             model = family.load(request).in_float32()
         except UnknownNameError as error:
             raise _with_nearest_family(error, request) from error
-    if request.detection and not model.finds_objects:
+    if weights_key is not None and not request.read:
         raise InvalidArgumentError(
-            f"`{next(iter(request.detection))}` is for detectors, and {name} finds no objects; leave it out"
+            f"`weights_key` says where weights are in a file, and {name} reads none; give one with `weights`"
         )
+    for parameter in request.detection:
+        check_use(parameter, model.kind, name)
     start_evaluating(model.module)
     return model
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path, PurePath
 
 from streamcam.errors import SourceNotFoundError, UnknownNameError, unknown_name
+from streamcam.models.kinds import Kind
 from streamcam.models.published_names import (
     CATALOGS,
     PACKAGED,
@@ -21,8 +22,19 @@ EXPORTED_SUFFIX = ".explain"
 
 FOLDER_PREFIX = "hf:"
 """Prefix of folders of transformers."""
-CLIP_ARCHITECTURE = "ForVideoClassification"
-"""How transformers ends the names of networks that look at several frames at once."""
+ARCHITECTURES: dict[str, Kind] = {
+    "ForImageClassification": "classifier",
+    "ForSemanticSegmentation": "segmenter",
+    "ForUniversalSegmentation": "segmenter",
+    "ForInstanceSegmentation": "segmenter",
+    "ForObjectDetection": "detector",
+    "ForVideoClassification": "clips",
+    "CLIPModel": "prompts",
+    "MetaClip2Model": "prompts",
+    "SiglipModel": "prompts",
+    "Siglip2Model": "prompts",
+}
+"""How transformers ends the names of networks of each kind."""
 
 _FOLDER_PREFIXES = ("timm:", "clip:")
 """Prefixes of published networks, and of folders that the same libraries wrote."""
@@ -79,12 +91,24 @@ def check_name(name: str) -> None:
         raise UnknownNameError(f"unknown model {name!r}; write it as {known or meant + own}")
 
 
-def takes_clips(name: str) -> bool:
-    """Return whether a network is known by its name, or by its folder, to look at several frames at once."""
+def kind_of(name: str) -> Kind | None:
+    """Return what kind a network is, as far as its name, or its folder, tells; None where it is not known."""
     prefix, colon, own = name.partition(":")
     if prefix + colon == FOLDER_PREFIX:
-        return any(kind.endswith(CLIP_ARCHITECTURE) for kind in _architectures_in(Path(own)))
-    return prefix + colon in CATALOGS and CATALOGS[prefix + colon].take_clips
+        return next(map(kind_of_architecture, _architectures_in(Path(own))), None)
+    if colon:
+        return CATALOGS[prefix + colon].kind if prefix + colon in CATALOGS else None
+    return "classifier" if name in PACKAGED or name in torchvision_names() else None
+
+
+def kind_of_architecture(name: str) -> Kind | None:
+    """Return what kind of network a class of transformers is; None if it cannot be explained."""
+    return next((kind for ending, kind in ARCHITECTURES.items() if name.endswith(ending)), None)
+
+
+def takes_clips(name: str) -> bool:
+    """Return whether a network is known by its name, or by its folder, to look at several frames at once."""
+    return kind_of(name) == "clips"
 
 
 def _architectures_in(folder: Path) -> list[str]:
@@ -166,7 +190,7 @@ def _alike(own: str, prefix: str | None = None) -> str:
         own: What somebody wrote, without a prefix.
         prefix: That of the only family to look in; None for all.
     """
-    tables = {"": Catalog(lambda: (*PACKAGED, *torchvision_names())), **CATALOGS}
+    tables = {"": Catalog(lambda: (*PACKAGED, *torchvision_names()), "classifier"), **CATALOGS}
     exact, near = [], []
     for family in tables if prefix is None else [prefix]:
         for known in tables[family].names():

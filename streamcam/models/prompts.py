@@ -16,6 +16,7 @@ from streamcam.errors import InvalidArgumentError, ModelError
 from streamcam.models.base import InputSpec, Model, Output
 from streamcam.models.classifier import Classifier
 from streamcam.models.comparison import SIMILARITY_LABELS, EmbeddingModel
+from streamcam.models.kinds import check_use, refuse_missing_texts
 from streamcam.models.refusals import refuse_answer
 from streamcam.models.request import ModelRequest
 
@@ -141,10 +142,7 @@ def refuse_prompts(request: ModelRequest) -> None:
     """
     for parameter, texts in (("prompts", request.prompts), ("templates", request.templates)):
         if texts:
-            raise InvalidArgumentError(
-                f"`{parameter}` is for networks that compare images with texts, as clip:ViT-B-32, and "
-                f"{request.name} has classes of its own; leave it out"
-            )
+            check_use(parameter, "classifier", request.name)
 
 
 def check_request(request: ModelRequest) -> None:
@@ -162,10 +160,7 @@ def check_request(request: ModelRequest) -> None:
             )
         return
     if not request.prompts:
-        raise InvalidArgumentError(
-            f"{request.name} compares images with texts; say with which ones by `prompts`, or give a picture "
-            "with `reference`"
-        )
+        raise refuse_missing_texts(request.name)
     if request.labels is not None and len(request.labels) != len(request.prompts):
         raise ModelError(
             f"{len(request.labels)} labels were given for {len(request.prompts)} prompts; "

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from streamcam.models.default_model import DEFAULT_MODEL
+from streamcam.models.kinds import Kind
 
 PACKAGED = (DEFAULT_MODEL, "efficientnet_lite2")
 """Networks that are built here, whose weights come in packages of Python."""
@@ -113,18 +114,19 @@ class Catalog:
 
     names: Callable[[], tuple[str, ...]]
     """Their names without the prefix; none if the library is not installed."""
+    kind: Kind
     needs: str = ""
     """Other arguments that they need, as the end of a sentence."""
-    take_clips: bool = False
-    """Whether they look at several frames at once."""
 
 
 CATALOGS: dict[str, Catalog] = {
-    "detection:": Catalog(lambda: torchvision_names("detection")),
-    "segmentation:": Catalog(lambda: torchvision_names("segmentation")),
-    "video:": Catalog(lambda: torchvision_names("video"), take_clips=True),
-    "timm:": Catalog(timm_names),
-    "clip:": Catalog(open_clip_names, ", with texts for `prompts`"),
-    "ultralytics:": Catalog(ultralytics_names, ", with its file for `weights`, and `trust_pickle`"),
+    "detection:": Catalog(lambda: torchvision_names("detection"), "detector"),
+    "segmentation:": Catalog(lambda: torchvision_names("segmentation"), "segmenter"),
+    "video:": Catalog(lambda: torchvision_names("video"), "clips"),
+    "timm:": Catalog(timm_names, "classifier"),
+    "clip:": Catalog(open_clip_names, "prompts", ", with texts for `prompts`"),
+    "ultralytics:": Catalog(
+        ultralytics_names, "detector", ", with its file for `weights`, and `trust_pickle`"
+    ),
 }
 """Prefix → the networks whose names begin with it."""

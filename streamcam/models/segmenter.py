@@ -15,6 +15,7 @@ from streamcam.errors import InvalidArgumentError
 from streamcam.explanations import Instance
 from streamcam.frames import Region
 from streamcam.models.base import Model, Output
+from streamcam.models.kinds import Kind
 from streamcam.models.refusals import refuse_answer
 
 _BACKGROUND = ("__background__", "background")
@@ -112,6 +113,11 @@ class Segmenter(Model):
             edges: As for `Spot`.
         """
         return self._changed(spot=Spot(edges))
+
+    @property
+    def kind(self) -> Kind:
+        """As in `Model`."""
+        return "segmenter"
 
     def places(self, answer: object) -> torch.Tensor:
         """Find the logits in the network's answer, (N, classes, h, w).

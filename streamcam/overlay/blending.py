@@ -96,8 +96,10 @@ class HeatBlender:
                 continue
             if not indices:
                 heat = upsample_cubic(heat, (rows.stop - rows.start, columns.stop - columns.start))
+                # Rounded before it is enlarged further where that matters little, as it takes less time.
+                values = heat if self._even_weight is not None else np.rint(255 * heat).astype(np.uint8)
             if source.shape not in indices:
-                indices[source.shape] = self._indices(heat, rows, columns)
+                indices[source.shape] = self._indices(values, rows, columns)
                 if self._even_weight is None:
                     kept[source.shape] = self._look_up(indices[source.shape], tables.keep, "keep", covered)
             colored = self._look_up(indices[source.shape], table, "colors", covered)
@@ -110,15 +112,15 @@ class HeatBlender:
                 cv2.add(target[where], colored, dst=target[where])
         return fresh
 
-    def _indices(self, heat: FloatArray, rows: Span, columns: Span) -> ByteArray:
+    def _indices(self, values: FloatArray | ByteArray, rows: Span, columns: Span) -> ByteArray:
         """Upsample a heatmap to a plane; return each sample's index in the color map, uint8 (samples,).
 
         An odd number is padded by one, as `_look_up` takes them in pairs.
         """
         even = self._even_weight is not None
-        # Rounded before it is enlarged where that matters little, as it takes less time.
-        values = heat if even else np.rint(255 * heat).astype(np.uint8)
         shares = upsample_linear(values, rows, columns, self._scratch, "heat")
+        if not even and shares.size % 2 == 0 and shares.flags.c_contiguous:  # most are: nothing to copy
+            return np.asarray(shares.reshape(-1), np.uint8)
         numbers = self._scratch.array("indices", (shares.size + shares.size % 2,), np.uint8)
         target = numbers[: shares.size].reshape(shares.shape)
         if even:

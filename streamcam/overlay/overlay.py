@@ -216,6 +216,19 @@ class Overlay:
             self._bar.draw(drawn, shares, inside.area)
 
 
+def target_colors(stabilized: StabilizedFrame) -> dict[int, Rgb]:
+    """Return the colors of the heat of a frame, by `Prediction.index` of what is explained.
+
+    Returns:
+        RGB, 0 to 255 each; empty where a single heatmap is shown through the color map, or in the two colors
+        of evidence for and against.
+    """
+    if stabilized.explanation.signed:
+        return {}
+    colors = _heat_of(stabilized, by_confidence=False).colors
+    return dict(zip(stabilized.heatmaps, colors, strict=True)) if colors else {}
+
+
 def _heat_of(stabilized: StabilizedFrame, *, by_confidence: bool) -> Heat:
     """Return the heatmaps of a frame, their colors, and how opaque they are."""
     maps, region = list(stabilized.heatmaps.values()) or [_NO_HEAT], stabilized.explanation.region

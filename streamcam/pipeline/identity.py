@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from streamcam.evidence.inputs import file_contents
+from streamcam.media.stores import identify_stored, is_stored
+from streamcam.sources import Location
+from streamcam.sources.files import is_file
 
 
 def identify_file(path: Path) -> dict[str, object]:
@@ -18,6 +21,18 @@ def identify_file(path: Path) -> dict[str, object]:
         "the input's date": path.stat().st_mtime_ns,
         "the input's ends": contents["ends"],
     }
+
+
+def identify_location(source: Location) -> dict[str, object] | None:
+    """Describe a file, here or in a store, so that it is recognized; None for other inputs."""
+    if is_stored(source):
+        return identify_stored(str(source))
+    if isinstance(source, int) or not is_file(source):
+        return None
+    try:
+        return identify_file(Path(source))
+    except OSError:
+        return None
 
 
 def flatten(settings: Mapping[str, object]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +26,8 @@ from streamcam.pipeline.uploads import folder_here, make_private
 MANIFEST_NAME = "streamcam.jsonl"
 
 _COPIED_EVERY_S = 5.0
+
+_log = logging.getLogger("streamcam.pipeline")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,7 +106,10 @@ class Manifest:
         with map_errors(OSError, to=self._refusal), self._path.open("a", encoding="utf-8") as file:
             file.write(_line(entry))
         if self._url is not None and time.monotonic() - self._copied_s > _COPIED_EVERY_S:
-            self._copy(self._url)
+            try:
+                self._copy(self._url)
+            except SinkError as error:  # the store may be back at the next one; what is here is not lost
+                _log.warning("%s", error)
 
     def close(self) -> None:
         """Leave one line for each output. May be called again.
@@ -119,7 +125,10 @@ class Manifest:
                 with unfinished(self._path) as part:
                     part.write_text(self._text(), encoding="utf-8")
             if self._url is not None and self._entries:
-                self._copy(self._url)
+                try:
+                    self._copy(self._url)
+                except SinkError as error:
+                    raise SinkError(f"{error}; it is kept as {str(self._path)!r}") from error
             elif self._url is not None:
                 remove_stored(self._url)
             if self._url is not None or not self._entries:
@@ -148,8 +157,8 @@ class Manifest:
 
     def _copy(self, url: str) -> None:
         """Copy the manifest into its store."""
-        upload(self._path, url)
         self._copied_s = time.monotonic()
+        upload(self._path, url)
 
     def _begin_line(self) -> None:
         """End a line that a killed process did not."""

@@ -32,7 +32,14 @@ class JobResult:
     result: RenderResult | None = None
     """The outcome of the render; None where there was none."""
     error: StreamcamError | None = None
-    """Why there is no output; None where there is one."""
+    """Why there is no output; None where there is one, or where it was stopped before its first frame."""
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """The error or the notes, a sentence each."""
+        if self.error is not None:
+            return (str(self.error),)
+        return () if self.result is None else self.result.notes
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,11 +60,16 @@ class RenderManyResult:
         return not self.interrupted and all(job.status in (DONE, KEPT) for job in self.jobs)
 
 
-def status_of(result: RenderResult | None) -> str:
-    """Return the status that a render has in the manifest; None stands for one that failed."""
-    if result is None:
+def status_of(result: RenderResult | None, error: StreamcamError | None) -> str:
+    """Return the status that a render has in the manifest.
+
+    Args:
+        result: The outcome; None where there is none.
+        error: Why there is none; None where there is one, and where it was stopped before its first frame.
+    """
+    if error is not None:
         return "failed"
-    if result.interrupted:
+    if result is None or result.interrupted:
         return INTERRUPTED
     if result.shows_nothing:
         return "empty"

@@ -74,16 +74,22 @@ def check_moving(info: SourceInfo, model: str) -> None:
         raise still_refusal(info.name, model)
 
 
-def still_refusal(name: str, model: str) -> InvalidArgumentError:
-    """Build the error for a still image and a network that looks at clips.
+def still_refusal(
+    name: str,
+    model: str,
+    kind: str = "a still image",
+    instead: str = "give it a video, or images in a row as frames/%05d.png",
+) -> InvalidArgumentError:
+    """Build the error for images in which nothing moves and a network that looks at clips.
 
     Args:
-        name: Name of the image.
+        name: Name of the image, or of the images.
         model: Name of the network.
+        kind: What that is, in words.
+        instead: What to do, in words.
     """
     return InvalidArgumentError(
-        f"{model} looks at clips, several frames at once, and {name!r} is a still image; "
-        "give it a video, or images in a row as frames/%05d.png"
+        f"{model} looks at clips, several frames at once, and {name!r} is {kind}; {instead}"
     )
 
 

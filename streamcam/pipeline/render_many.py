@@ -14,9 +14,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast
 
 import streamcam
-from streamcam.errors import SinkError, StreamcamError
+from streamcam.errors import CancelledError, SinkError, StreamcamError
 from streamcam.localization import Localizer
-from streamcam.media.stores import identify_stored, is_stored, local_path
+from streamcam.media.stores import local_path
 from streamcam.overlay import Overlay
 from streamcam.pipeline.file_renderers import (
     Cluster,
@@ -25,7 +25,7 @@ from streamcam.pipeline.file_renderers import (
     RendererPool,
     local_renderers,
 )
-from streamcam.pipeline.identity import flatten, identify_file
+from streamcam.pipeline.identity import flatten, identify_location
 from streamcam.pipeline.jobs import (
     OutputsBeside,
     RenderJob,
@@ -36,14 +36,13 @@ from streamcam.pipeline.jobs import (
 )
 from streamcam.pipeline.manifest import Manifest, ManifestEntry, read_manifest
 from streamcam.pipeline.many_results import DONE, INTERRUPTED, KEPT, JobResult, RenderManyResult, status_of
-from streamcam.pipeline.output_locations import inside, is_there, relative_name, suffix_of
+from streamcam.pipeline.output_locations import OutputLocation, inside, is_there, relative_name, suffix_of
 from streamcam.pipeline.results import Progress, RenderResult
 from streamcam.pipeline.resume import ResumeState
 from streamcam.pipeline.settings import RenderSettings
 from streamcam.pipeline.workers import Worker
 from streamcam.sinks import output_size
 from streamcam.sources import Location
-from streamcam.sources.files import is_file
 from streamcam.temporal import Stabilizer
 
 if TYPE_CHECKING:
@@ -315,11 +314,13 @@ class ManyPlan:
                 on_progress=self._in_turn(on_progress, job),
                 on_resume=self._in_turn(on_resume, job),
             )
+        except CancelledError:
+            pass  # stopped before its first frame
         except StreamcamError as failure:
             error = failure
         finished = JobResult(
             job,
-            status_of(result),
+            status_of(result, error),
             frames=0 if result is None else result.frames,
             elapsed_s=time.monotonic() - began_s,
             result=result,
@@ -333,9 +334,9 @@ class ManyPlan:
                     status=finished.status,
                     frames=finished.frames,
                     seconds=round(finished.elapsed_s, 3),
-                    messages=(str(error),) if result is None else result.notes,
+                    messages=finished.messages,
                     key=key,
-                    bytes=output_size(job.output) if finished.frames else 0,
+                    bytes=_size_of(job.output) if finished.frames else 0,
                 )
             )
         return finished
@@ -378,20 +379,16 @@ class ManyPlan:
             "annotations": sorted(map(suffix_of, job.annotations)),
         }
         settings = {**self.settings.of_images(), **beside}
-        source = _identify(job.source)
+        source = identify_location(job.source)
         if source is None:
             return None
         described = {**source, **identity, **flatten(settings)}
         return hashlib.sha256(repr(sorted(described.items())).encode()).hexdigest()[:32]
 
 
-def _identify(source: Location) -> dict[str, object] | None:
-    """Describe a file, here or in a store, so that it is recognized; None for other inputs."""
-    if is_stored(source):
-        return identify_stored(str(source))
-    if isinstance(source, int) or not is_file(source):
-        return None
+def _size_of(output: OutputLocation) -> int:
+    """Return the size of an output; 0, so that it is made again, where its store does not tell."""
     try:
-        return identify_file(Path(source))
-    except OSError:
-        return None
+        return output_size(output)
+    except SinkError:
+        return 0

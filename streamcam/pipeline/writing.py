@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from streamcam.explanations import RenderedFrame
 from streamcam.frames import SourceInfo
 from streamcam.milestones import reach
+from streamcam.pipeline.channel import ChannelClosedError
 from streamcam.pipeline.map_counts import MapCounts
 from streamcam.pipeline.results import Progress
 from streamcam.pipeline.stopwatch import Stopwatch
@@ -51,8 +52,11 @@ def write_all(
     write = [written.writing.timed(sink.write) for sink in sinks]
     for frame in drawn:
         time_s = frame.time_s
-        for write_to in write:
-            write_to(frame)
+        try:
+            for write_to in write:
+                write_to(frame)
+        except ChannelClosedError:  # the render ends while an output waits for what is made elsewhere
+            break
         if written.frames == 0:
             reach("a frame is written")
             first_s = time_s

@@ -215,7 +215,7 @@ def build_from_model(
 
     @functools.cache
     def network() -> Model:
-        from streamcam.explain.compiled.loading import load_network
+        from streamcam.explain.network_loading import load_network
 
         return load_network(model, settings) if isinstance(model, Mapping) else model
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.files import check_output
+from streamcam.models.model_names import takes_clips
 from streamcam.session import explainers, window
 from streamcam.session.captures import Recordings, Snapshots, file_name
 from streamcam.session.command_sources import CommandSource
@@ -22,7 +23,7 @@ from streamcam.session.session import LiveSession
 from streamcam.session.settings import LiveSettings, StreamSettings
 from streamcam.session.state import ExplainRequest
 from streamcam.session.streams import Stream, name_streams
-from streamcam.session.threads import ExplainerFor
+from streamcam.session.threads import ExplainerFor, check_alone, check_moving
 from streamcam.session.virtual_camera import VirtualCamera
 from streamcam.sinks import check_recording
 from streamcam.sources import LentCamera, Source, open_source
@@ -117,6 +118,7 @@ def open_session(
     *,
     settings: LiveSettings | None = None,
     request: ExplainRequest | None = None,
+    model: str | None = None,
     outputs: Iterable[Output] = (),
     commands: Iterable[CommandSource] = (),
     announce: Callable[[str], None] = lambda _text: None,
@@ -130,6 +132,7 @@ def open_session(
         settings: The settings of the session.
         request: What to explain at first; what the explainer was built for, or what explainers explain by
             default, if None.
+        model: Name of the network that the explainer will load, where that is not the explainer itself.
         outputs: More outputs; see `live`.
         commands: More sources of commands; see `live`.
         announce: Receives messages for those who see no window; see `live`.
@@ -143,12 +146,17 @@ def open_session(
     sources = [source] if isinstance(source, str | int | Path | Source) else list(source)
     if not sources:
         raise InvalidArgumentError("there is no source to show; name at least one")
+    name = explainer if isinstance(explainer, str) else model or ""
+    if takes_clips(name):
+        check_alone(len(sources), name)
     explainer_for, request = _explainer_for(explainer, request, len(sources))
     streams: list[Stream] = []
     all_outputs: list[Output] = []
     try:
         folder = Path(settings.folder)
         streams += _open_streams(sources, settings)
+        if takes_clips(name):
+            check_moving(streams[0].source, name)
         cameras = _lent_cameras(streams)
         displays = settings.displays or (("page",) if cameras else ("window",))
         if cameras and "page" not in displays:

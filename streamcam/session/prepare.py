@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.explain.backends.cache import cache_directory, size_of
 from streamcam.explain.compiled.explainer import CompiledExplainer
-from streamcam.explain.compiled.loading import load_explainer, load_network
+from streamcam.explain.compiled.loading import load_explainer
 from streamcam.explain.compiled.store import reason_against_keeping, store_for
+from streamcam.explain.network_loading import load_network
 from streamcam.models.default_model import DEFAULT_MODEL
 from streamcam.models.geometry import SHAPES, Size
 from streamcam.session.explainers import live_batch_size

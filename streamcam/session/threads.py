@@ -16,6 +16,7 @@ from streamcam.milestones import reach
 from streamcam.pipeline.batches import FrameExplainer
 from streamcam.pipeline.cancelling import cancelled_by
 from streamcam.pipeline.channel import Channel, ChannelClosedError
+from streamcam.pipeline.outputs import still_refusal
 from streamcam.pipeline.workers import Worker
 from streamcam.session.batches import LiveBatches
 from streamcam.session.deletion import DeletionMeter
@@ -202,6 +203,7 @@ class LiveThreads:
         explainer = self._explainer_for(request)
         if explainer.clip_s:
             check_alone(len(self.readers), explainer.facts.model)
+            check_moving(self.readers[0].source, explainer.facts.model)
         reach("the explainer is loaded")
         self._gather_for(explainer)
         self.answers.put(ExplainerChanged(explainer.facts))
@@ -224,6 +226,25 @@ def check_alone(streams: int, model: str) -> None:
     """
     if streams > 1:
         raise InvalidArgumentError(f"{model} takes clips, and can explain one source at a time; name one")
+
+
+def check_moving(source: Source, model: str) -> None:
+    """Refuse images that are shown one after another for a network that looks at clips.
+
+    Args:
+        source: The source.
+        model: Name of the network.
+
+    Raises:
+        InvalidArgumentError: if it shows such images.
+    """
+    if source.shows_stills:
+        raise still_refusal(
+            source.info.name,
+            model,
+            "a slide show",
+            "if these are the frames of a video, say how many there are in a second by `rate`",
+        )
 
 
 def _reason(error: Exception) -> str:

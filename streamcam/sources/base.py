@@ -51,6 +51,7 @@ class Source(abc.ABC):
         is_live: Whether frames arrive when they arrive, so that a slow reader misses some.
         on_audio: Receives the audio of a live source that has any, in the thread that iterates, each block
             before the frames that come after it; None where nobody listens. Set before the iteration.
+        shows_stills: Whether its images have nothing to do with each other, so that nothing moves in them.
         notice: What is wrong right now, in words, where that may pass: a camera that was unplugged. None
             while all is well.
         is_insistent: Whether a live source that cannot be opened at first is tried again, as later on: where
@@ -60,6 +61,7 @@ class Source(abc.ABC):
 
     is_live: bool = False
     on_audio: Callable[[AudioBlock], None] | None = None
+    shows_stills: bool = False
     notice: str | None = None
     is_insistent: bool = False
     stop_flag: StopFlag

@@ -31,6 +31,7 @@ class SlideShow(Source):
     """
 
     is_live = True
+    shows_stills = True
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ from streamcam.explain.preparation import PreparedModel, prepare_model
 from streamcam.explain.threads import torch_threads
 from streamcam.media.scaling import Resampler
 from streamcam.models import Layer, Model, choose_target_layers
-from streamcam.models.clip_refusals import check_takes_images
+from streamcam.models.kinds import check_takes_images
 from streamcam.sources.given_images import frame_of
 from streamcam.synthesis.dead_units import LeakyGradients
 from streamcam.synthesis.fourier import FourierImages
@@ -145,7 +145,7 @@ def _check_model(model: Model) -> None:
         raise InvalidArgumentError(
             f"{model.no_gradients}, so nothing can be maximized; use the network it was made of"
         )
-    check_takes_images(model.name, model.clip_length, "maximizing")
+    check_takes_images(model.kind, model.name, "maximizing")
     if model.images_at_once > 1:
         raise InvalidArgumentError(f"{model.name} takes several images at once; maximizing makes single ones")
     if type(model).prepare is not Model.prepare or not model.input.dtype.is_floating_point:

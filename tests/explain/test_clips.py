@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -23,6 +24,7 @@ from streamcam.explain.methods import METHODS
 from streamcam.explain.objectives import Objective
 from streamcam.frames import Frame
 from streamcam.models import choose_target_layers, probe_layers
+from streamcam.sources.given_images import frame_of
 
 
 def frame(index: int, rate: float = 15) -> Frame:
@@ -137,9 +139,24 @@ def test_impossible_clips_are_refused(settings: dict[str, Any], message: str) ->
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize(("count", "noted"), [(7, True), (8, False)])
+def test_a_note_says_that_a_short_shot_is_filled_up(count: int, noted: bool) -> None:
+    explainer = Explainer(clip_colors(), backend="torch", clip_fps=15)
+    images = [np.full((32, 32, 3), 90, np.uint8)] * count
+    frames = [
+        dataclasses.replace(frame_of(image), index=index, pts=index, time_base=Fraction(1, 15))
+        for index, image in enumerate(images)
+    ]
+    explainer.explain_frames(frames)
+    note = (
+        "where a shot has lasted shorter than a clip of clips (0.5 s), its first frame is repeated before it"
+    )
+    assert (note in explainer.notes) == noted
+
+
 @pytest.mark.parametrize("parameter", ["clip_fps", "clip_stride"])
 def test_networks_of_single_images_have_no_clips(parameter: str) -> None:
-    with pytest.raises(InvalidArgumentError, match=f"takes single images, so `{parameter}` cannot be 4"):
+    with pytest.raises(InvalidArgumentError, match=f"`{parameter}` is for networks that look at clips"):
         Explainer(cell_detector(), **{parameter: 4})  # type: ignore[arg-type]
 
 

@@ -142,7 +142,7 @@ def test_a_cut_begins_another_clip() -> None:
 
 
 def test_methods_that_look_at_single_images_say_so() -> None:
-    with pytest.raises(InvalidArgumentError, match="'scorecam' explains single images, and clips takes"):
+    with pytest.raises(InvalidArgumentError, match="'scorecam' explains single images, and clips looks at"):
         clip_explainer(method="scorecam")
 
 

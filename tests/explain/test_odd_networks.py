@@ -72,3 +72,21 @@ def test_scores_without_gradients_are_explained_by_occlusion(kind: type[Net], ba
         explainer(kind(), backend=backend).explain([IMAGE])
     (explanation,) = explainer(kind(), backend=backend, method="occlusion:patch=8,stride=8").explain([IMAGE])
     assert explanation.heatmaps[1].std() > 0
+
+
+@pytest.mark.parametrize("backend", ["auto", "torch"])
+def test_a_forward_that_was_replaced_is_the_one_explained(backend: str) -> None:
+    class Halved(Net):
+        """What the function below does, written down."""
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return super().forward(x * 0.5 - 1) * 3
+
+    patched = Net()
+    own = patched.forward
+    patched.forward = lambda x: own(x * 0.5 - 1) * 3  # type: ignore[method-assign]
+    (explanation,) = explainer(patched, backend=backend).explain([IMAGE])
+    (written,) = explainer(Halved(), backend="torch").explain([IMAGE])
+    shown, expected = explanation.targets[0].probability, written.targets[0].probability
+    assert shown == pytest.approx(expected, abs=1e-5)
+    np.testing.assert_allclose(explanation.heatmaps[1], written.heatmaps[1], rtol=1e-4, atol=1e-7)

@@ -195,7 +195,7 @@ def test_untrained_networks_have_the_published_classes_and_those_of_labels() -> 
 def test_what_does_not_go_together_is_one_line() -> None:
     with pytest.raises(UnknownNameError, match="unknown model 'detection:fasterrcnn_resnet'; choose one of"):
         load_model("detection:fasterrcnn_resnet")
-    with pytest.raises(InvalidArgumentError, match="`confidence` is for detectors, and resnet18 finds no"):
+    with pytest.raises(InvalidArgumentError, match="`confidence` is for detectors, and resnet18 gives one"):
         load_model("resnet18", weights="none", confidence=0.3)
     with pytest.raises(InvalidArgumentError, match="`iou` is a number from 0 to 1, not 2"):
         load_model("detection:ssd300_vgg16", weights="none", iou=2)

@@ -22,6 +22,8 @@ from streamcam.errors import (
 )
 from streamcam.files import unlock
 from streamcam.media import stores
+from streamcam.pipeline import manifest
+from streamcam.pipeline import render_many as many
 from streamcam.pipeline.jobs import OutputsBeside, base_directory, list_jobs
 from streamcam.pipeline.manifest import Manifest, ManifestEntry, read_manifest
 from streamcam.pipeline.results import RenderResult
@@ -199,6 +201,65 @@ def test_many_files_into_a_store(store: Any) -> None:
     assert leftovers() == []
 
 
+def test_a_store_that_fails_midway(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others go on, the manifest is copied when the store is back, and a second run does what is missing."""
+    monkeypatch.setattr(manifest, "_COPIED_EVERY_S", 0.0)
+    for name in ("b", "c"):
+        Path(f"{name}.mp4").write_bytes(Path("a.mp4").read_bytes())
+    sources = ["a.mp4", "b.mp4", "c.mp4"]
+    put = store.put_file
+    begun: list[int] = []
+
+    def refuse_second(_: object, source: str, target: str) -> None:
+        if begun[-1:] == [1]:
+            raise ConnectionResetError("Connection reset")
+        put(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "put_file", refuse_second)
+        explainer: Any = FakeExplainer()
+        result = render_many(sources, "memory://out/", explainer, on_job=lambda index, _: begun.append(index))
+    assert [job.status for job in result.jobs] == ["done", "failed", "done"]
+    assert "'memory://out/b.mp4' cannot be written: Connection reset" in str(result.jobs[1].error)
+    assert [entry.status for entry in read_manifest("memory://out")] == ["done", "failed", "done"]
+    assert list(run_many(sources, "memory://out/").values()) == ["kept", "done", "kept"]
+    assert leftovers() == []
+
+
+def test_an_output_whose_size_the_store_does_not_tell(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made again by a second run, because nobody knows whether it is whole."""
+
+    def refuse(_output: object) -> int:
+        raise SinkError("Connection reset")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(many, "output_size", refuse)
+        assert list(run_many(["a.mp4"], "memory://out/").values()) == ["done"]
+    assert list(run_many(["a.mp4"], "memory://out/").values()) == ["done"]
+    assert store.exists("/out/a.mp4")
+
+
+def test_a_store_that_fails_to_the_end(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is known stays here, and the next run on this machine knows it."""
+    Path("b.mp4").write_bytes(Path("a.mp4").read_bytes())
+    put = store.put_file
+
+    def refuse(_: object, source: str, target: str) -> None:
+        if store.exists("/out/a.mp4"):
+            raise PermissionError("Access Denied")
+        put(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "put_file", refuse)
+        with pytest.raises(
+            SinkError, match=r"'memory://out/streamcam.jsonl' cannot .*; it is kept as '.*jsonl'"
+        ):
+            run_many(["a.mp4", "b.mp4"], "memory://out/")
+    again = run_many(["a.mp4", "b.mp4"], "memory://out/")
+    assert list(again.values()) == ["kept", "done"]
+    assert leftovers() == []
+
+
 def test_what_nobody_of_us_made_stays_in_the_store(store: Any) -> None:
     store.pipe_file("/out/a.mp4", b"before")
     with pytest.raises(OutputExistsError, match=r"'memory://out/a.mp4' exists already"):
@@ -214,14 +275,14 @@ def test_a_killed_run_into_a_store_goes_on(store: Any) -> None:
     """What it did since its manifest was copied is known from this machine, all else from the store."""
     with Manifest("memory://out") as before:
         before.record(ManifestEntry("b.mp4", "b.mp4", "done"))
-    manifest = Manifest("memory://out")
-    manifest.record(ManifestEntry("a.mp4", "a.mp4", "started"))
+    killed = Manifest("memory://out")
+    killed.record(ManifestEntry("a.mp4", "a.mp4", "started"))
     assert [entry.output for entry in read_manifest("memory://out")] == ["b.mp4", "a.mp4"]
     assert [json.loads(line)["output"] for line in store.cat_file("/out/streamcam.jsonl").splitlines()] == [
         "b.mp4"
     ]
     store.pipe_file("/out/a.mp4", b"whole")
-    unlock(manifest._lock)
+    unlock(killed._lock)
     assert run_many(["a.mp4"], "memory://out/") == {"memory://out/a.mp4": "done"}
     assert store.cat_file("/out/a.mp4") != b"whole"
     assert [entry.output for entry in read_manifest("memory://out")] == ["b.mp4", "a.mp4"]

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import toy_models
 from live_fakes import FakeExplainers, ScriptedLiveSource
@@ -17,6 +19,7 @@ from media_factory import frame_times_of, make_clip
 
 import streamcam
 from streamcam import LiveSettings, OverlaySettings, SourceSettings, StreamcamError
+from streamcam.errors import InvalidArgumentError
 from streamcam.session import window
 from streamcam.session.command_sources import CommandQueue
 from streamcam.session.live import open_session
@@ -202,6 +205,13 @@ def test_detectors_and_networks_of_clips_run_live(factory: Callable[[], Any], cl
     facts = session.state.facts
     assert facts is not None
     assert session.state.streams[0].target.label in facts.labels
+
+
+def test_a_network_of_clips_of_ones_own_refuses_a_slide_show(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(tmp_path / name), np.full((32, 32, 3), 90, np.uint8))
+    with pytest.raises(InvalidArgumentError, match=r"clips looks at clips, .* is a slide show; if these are"):
+        streamcam.live(tmp_path, toy_models.clip_colors(), settings=UNSEEN_LOOP)
 
 
 def test_detected_objects_reach_the_outputs(tmp_path: Path) -> None:

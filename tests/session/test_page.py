@@ -24,6 +24,7 @@ from stage_fakes import expect, explanation_of
 
 from streamcam.errors import InvalidArgumentError, SinkError
 from streamcam.explanations import Prediction, StabilizedFrame
+from streamcam.overlay.overlay import target_colors
 from streamcam.session.command_sources import CommandCall, KeyPress
 from streamcam.session.compositor import Compositor
 from streamcam.session.deletion import Deletion
@@ -136,16 +137,31 @@ def watching(browser: Browser) -> Iterator[Iterator[bytes]]:
 def test_labels_stand_in_the_image_only_where_the_list_beside_it_says_less() -> None:
     one = shown(size=(320, 240))
     assert one.heat is not None
-    first = one.heat.heatmaps[2]
-    two = dataclasses.replace(one.heat, heatmaps={2: first, 5: first}, targets=one.heat.labels)
+    signed = dataclasses.replace(one.heat.explanation, signed=True)
+    both = dataclasses.replace(one.heat, explanation=signed)
     contrasts = []
-    for heat in (one.heat, two):
+    for heat in (one.heat, both):
         live_frame = dataclasses.replace(one, heat=heat)
         assert describe_state(live_frame)["has_labels_beside"] == (heat is one.heat)
         image = Compositor().compose_live(without_labels(live_frame))
         corner = image.to_ndarray(format="gray").astype(np.int16)[:80, :160]
         contrasts.append(int(np.ptp(corner)))
     assert contrasts[0] < 20 < 100 < contrasts[1]  # white letters on a dark panel tell colors apart
+
+
+def test_the_list_shows_each_class_in_the_color_of_its_heat() -> None:
+    one = shown(size=(320, 240))
+    assert one.heat is not None
+    assert [each["color"] for each in describe_state(one)["predictions"]] == [None, None]  # of the color map
+    first = one.heat.heatmaps[2]
+    two = dataclasses.replace(one.heat, heatmaps={2: first, 5: first}, targets=one.heat.labels)
+    live_frame = dataclasses.replace(one, heat=two)
+    described = describe_state(live_frame)
+    assert described["has_labels_beside"]
+    colors = {each["label"]: each["color"] for each in described["predictions"]}
+    drawn = target_colors(two)
+    assert colors == {each.label: "#" + bytes(drawn[each.index]).hex() for each in two.labels}
+    assert len(set(colors.values())) == 2
 
 
 def test_who_comes_late_sees_the_image_that_is_there(page: Page) -> None:
@@ -326,8 +342,8 @@ def test_the_state_as_plain_values() -> None:
     described = describe_state(shown(state=frozen))
     assert json.loads(json.dumps(described, allow_nan=False)) == described
     assert described["predictions"] == [
-        {"label": "Egyptian cat", "probability": 0.75, "value": None, "explained": True},
-        {"label": "egret", "probability": None, "value": None, "explained": False},
+        {"label": "Egyptian cat", "probability": 0.75, "value": None, "explained": True, "color": None},
+        {"label": "egret", "probability": None, "value": None, "explained": False, "color": None},
     ]
     assert (described["frozen"], described["messages"]) == (True, ["saved x.png"])
     assert (described["method"], described["layer"], described["model"]) == ("fake", "deep", "fake")

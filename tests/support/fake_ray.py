@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import types
 from collections.abc import Callable
@@ -29,13 +30,21 @@ class FakeRay:
         )
     )
 
-    def __init__(self, *machines: dict[str, float], is_lost: Callable[[str], bool] = lambda _: False) -> None:
+    def __init__(
+        self,
+        *machines: dict[str, float],
+        is_lost: Callable[[str], bool] = lambda _: False,
+        is_ready: Callable[[str], bool] = lambda _: True,
+    ) -> None:
         """Start a cluster.
 
         Args:
             machines: The resources of each machine.
             is_lost: Called with the name of what a worker is asked for; whether it dies of that.
+            is_ready: Called with the name of what a worker was asked for, each time that somebody waits for
+                it; whether it has answered.
         """
+        self.is_ready = is_ready
         self.machines = machines
         self.is_lost = is_lost
         self.workers: list[dict[str, Any]] = []
@@ -53,20 +62,42 @@ class FakeRay:
     def remote(self, kind: Callable[..., object]) -> _Class:
         return _Class(self, kind)
 
-    def get(self, answer: object) -> object:
-        if isinstance(answer, RayError):
-            raise answer
-        return answer
+    def cluster_resources(self) -> dict[str, float]:
+        kinds = {kind for resources in self.machines for kind in resources}
+        return {kind: sum(resources.get(kind, 0) for resources in self.machines) for kind in kinds}
+
+    def available_resources(self) -> dict[str, float]:
+        """All of it is taken."""
+        return {}
+
+    def get(self, answer: _Answer) -> object:
+        if isinstance(answer.value, RayError):
+            raise answer.value
+        return answer.value
 
     def wait(
-        self, answers: list[object], num_returns: int = 1, timeout: float | None = None
-    ) -> tuple[list[object], list[object]]:
-        assert num_returns <= len(answers)
+        self, answers: list[_Answer], num_returns: int = 1, timeout: float | None = None
+    ) -> tuple[list[_Answer], list[_Answer]]:
+        assert 0 < num_returns <= len(answers)
         assert timeout is None or timeout >= 0
-        return answers, []
+        ready = [answer for answer in answers if self.is_ready(answer.name)]
+        return ready, [answer for answer in answers if answer not in ready]
 
     def kill(self, _worker: object) -> None:
         self.killed += 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class _Answer:
+    """What a worker answers.
+
+    Attributes:
+        name: What it was asked for.
+        value: The answer, or how it died.
+    """
+
+    name: str
+    value: object
 
 
 class _Class:
@@ -88,9 +119,10 @@ class _Worker:
         self._held = held
 
     def __getattr__(self, name: str) -> object:
-        def remote(*arguments: object) -> object:
+        def remote(*arguments: object) -> _Answer:
             answer = getattr(self._held, name)(*(arguments if name == "load" else _sent(arguments)))
-            return RayError("The worker died.\nMore of it.") if self._ray.is_lost(name) else _sent(answer)
+            lost = RayError("The worker died.\nMore of it.") if self._ray.is_lost(name) else None
+            return _Answer(name, lost or _sent(answer))
 
         return types.SimpleNamespace(remote=remote)
 

@@ -62,9 +62,10 @@ def paint_waves(index: int, planes: Sequence[NDArray[np.uint8]]) -> None:
 
 
 def start(
-    monkeypatch: pytest.MonkeyPatch, *machines: dict[str, float], is_lost: Callable[[str], bool] | None = None
+    monkeypatch: pytest.MonkeyPatch, *machines: dict[str, float], **hooks: Callable[[str], bool]
 ) -> FakeRay:
-    ray = FakeRay(*machines, is_lost=is_lost or (lambda _: False))
+    """Start a cluster; the hooks are those of `FakeRay`."""
+    ray = FakeRay(*machines, **hooks)
     monkeypatch.setattr(ray_cluster, "load_ray", lambda: ray)
     return ray
 

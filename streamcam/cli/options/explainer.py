@@ -71,6 +71,12 @@ _own_model_options = combine(
         "regressor. [default: softmax; for a single output value, or sigmoid if there are two labels]",
     ),
     option(
+        "--weights-key",
+        metavar="KEY",
+        help="Where the weights are in their file, if it has several: an entry, as model or model_ema, or "
+        "what the names of one network begin with. [default: averaged ones, where there are]",
+    ),
+    option(
         "--trust-pickle",
         is_flag=True,
         help="Let a file of weights run code, as that of a whole network does when it is read. Only for "

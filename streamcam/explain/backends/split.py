@@ -47,9 +47,10 @@ def split_network(module: nn.Module, layer: str, call: int = 1, calls: int = 1) 
         calls: How many times it runs.
 
     Returns:
-        None if the network cannot be traced, has hooks of its own, or is still connected beside the cut.
+        None if the network cannot be traced, has hooks or a forward of its own, or is still connected beside
+        the cut.
     """
-    if _has_hooks(module):
+    if _has_hooks(module) or "forward" in vars(module):  # tracing would follow its class's forward instead
         return None
     try:
         # What is a graph already, as of a converted file, has its layers in one piece.

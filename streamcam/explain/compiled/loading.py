@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from streamcam.explain.compiled.store import store_for
+from streamcam.explain.network_loading import load_network
 from streamcam.models.model_names import is_explainer_file
 
 if TYPE_CHECKING:
@@ -16,22 +17,6 @@ if TYPE_CHECKING:
     from streamcam.explain.explainer import Explainer
     from streamcam.models import Model
     from streamcam.models.geometry import Size
-
-
-def load_network(model: Mapping[str, Any], settings: Mapping[str, Any]) -> Model:
-    """Load a model for explainers of these settings, in torch.
-
-    Args:
-        model: Arguments of `streamcam.load_model`.
-        settings: Arguments of `streamcam.Explainer`.
-
-    Raises:
-        StreamcamError: one of its subclasses, as from `streamcam.load_model`.
-    """
-    from streamcam.models import load_model
-
-    any_shape, compares = settings.get("fit") == "full", settings.get("reference") is not None
-    return load_model(**model, any_shape=any_shape, compares=compares)
 
 
 def load_explainer(

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from streamcam.frames import FloatArray
+from streamcam.models.kinds import Kind
 from streamcam.models.labels import find_class
 
 
@@ -36,6 +37,11 @@ class CompiledModel:
     def may_find_objects(self) -> bool:
         """Whether an answer can have objects: never."""
         return False
+
+    @property
+    def kind(self) -> Kind:
+        """Kind of network, as for a `streamcam.Model`."""
+        return "classifier"
 
     @property
     def clip_length(self) -> int:

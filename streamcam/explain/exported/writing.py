@@ -33,8 +33,8 @@ from streamcam.explain.exported.shared_weights import SharedWeights
 from streamcam.explain.precision_check import close_to
 from streamcam.files import check_output, unfinished
 from streamcam.models.check_images import check_images
-from streamcam.models.clip_refusals import check_takes_images
 from streamcam.models.geometry import SHAPES, Size, fit_geometry
+from streamcam.models.kinds import check_takes_images
 from streamcam.models.openvino_runtime import load_openvino
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def export_explainer(
     path = Path(path)
     check_export(path, shapes, format)
     check_output(path, overwrite=overwrite, inputs=())
-    check_takes_images(explainer.model.name, explainer.model.clip_length, "an export")
+    check_takes_images(explainer.model.kind, explainer.model.name, "an export")
     reason = reason_against(explainer)
     record = record_of(explainer)
     if record is None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import inspect
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +24,7 @@ from streamcam.models.compiled import start_evaluating, uncompiled
 from streamcam.models.detector import Detector
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.detection import detector_of, is_torchvision_detector
+from streamcam.models.float32 import to_float32
 from streamcam.models.labels import numbered_labels
 from streamcam.models.model_names import check_name
 from streamcam.models.refusals import describe, in_words, refuse_input, takes_two_images
@@ -39,7 +40,7 @@ def _load(request: ModelRequest) -> Model:
     made = _make(request.name, request.num_classes)
     if isinstance(made, Model):
         return _finish(made, request)
-    module = made.to("cpu", torch.float32)
+    module = put_into_float32(made, request)
     origin, found = "as its factory makes it", None
     if request.weights_file is not None:
         origin = str(request.weights_file)
@@ -142,7 +143,27 @@ def _for_classes_in(tensors: StateDict, module: nn.Module, request: ModelRequest
         made = _make(request.name, counts[1])
     except InvalidArgumentError:  # the message about the shapes says more
         return module
-    return made.to("cpu", torch.float32) if isinstance(made, nn.Module) else module
+    return put_into_float32(made, request) if isinstance(made, nn.Module) else module
+
+
+def put_into_float32(module: nn.Module, request: ModelRequest) -> nn.Module:
+    """Put a network onto the CPU, in float32."""
+    spec = request.input_spec(InputSpec())
+    return to_float32(start_evaluating(module.to("cpu")), lambda one: _run_on_any(one, spec))
+
+
+def _run_on_any(module: nn.Module, spec: InputSpec) -> None:
+    """Run a network on an image in the first form that it takes."""
+    pixels = torch.zeros(1, 3, *reversed(spec.sides), dtype=torch.uint8)
+    image = spec.normalize(pixels)
+    if prepares_itself(module):
+        image = SelfPreparingClassifier("", module, (), spec, "").prepare(pixels)
+    forms = [(image,), (image, image), *((image.to(dtype),) for dtype in (torch.uint8, torch.int64))]
+    for form in forms:
+        with contextlib.suppress(Exception):  # whatever a network raises
+            module(*form)
+            return
+    module(image)
 
 
 def _finish(model: Model, request: ModelRequest) -> Model:
@@ -208,7 +229,7 @@ def _import(module_name: str, name: str) -> ModuleType:
         raise ModelError(f"importing {module_name} failed: {in_words(error)}") from error
 
 
-@contextmanager
+@contextlib.contextmanager
 def importable_from_here() -> Iterator[None]:
     """Let modules in the current directory be imported, as ``python -m`` does."""
     here = str(Path.cwd())

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
 
 from torch import nn
 
-from streamcam.models.base import InputSpec, Model
+from streamcam.models.base import Model
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.torchvision import (
     list_published,
+    published_input,
     published_variant,
     read_tensors,
 )
@@ -20,9 +20,6 @@ from streamcam.models.published_names import torchvision_names
 from streamcam.models.request import NO_WEIGHTS, ModelRequest, build_around
 from streamcam.models.segmenter import Segmenter
 from streamcam.models.state_dicts import StateDict
-
-if TYPE_CHECKING:
-    from torchvision.models import WeightsEnum
 
 PREFIX = "segmentation:"
 
@@ -35,7 +32,7 @@ def _load(request: ModelRequest) -> Model:
     check_name(request.name)
     published = published_variant(name, request.weights)
     categories = tuple(published.meta["categories"])
-    spec = request.input_spec(_input_of(published))
+    spec = request.input_spec(published_input(published))
     build = functools.partial(_build, name)
     if request.weights == NO_WEIGHTS:
         classes = request.requested_classes or len(categories)
@@ -50,12 +47,6 @@ def _load(request: ModelRequest) -> Model:
     return Segmenter(
         request.name, module, labels, spec, origin, layer=f"backbone.{last[0]}", notes=request.notes()
     )
-
-
-def _input_of(published: WeightsEnum) -> InputSpec:
-    preset = published.transforms()
-    side = preset.resize_size[0]
-    return InputSpec(side, side, tuple(preset.mean), tuple(preset.std))
 
 
 def _read_by_all(tensors: StateDict) -> StateDict:
@@ -78,6 +69,6 @@ def _build(name: str, classes: int) -> nn.Module:
 SEGMENTATION = ModelFamily(
     lambda name: name.startswith(PREFIX),
     _load,
-    lambda: list_published(torchvision_names("segmentation"), prefix=PREFIX, input_of=_input_of),
+    lambda: list_published(torchvision_names("segmentation"), prefix=PREFIX, input_of=published_input),
     PREFIX,
 )

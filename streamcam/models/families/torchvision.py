@@ -32,7 +32,7 @@ _AUXILIARY = re.compile(r"(^|\.)(aux1|aux2|AuxLogits)\.")
 
 def _load(request: ModelRequest) -> Model:
     published = published_variant(request.name, request.weights)
-    spec = request.input_spec(_input_of(published))
+    spec = request.input_spec(published_input(published))
     build = functools.partial(_build, request.name, spec.sides)
     if request.weights == NO_WEIGHTS:
         classes = request.untrained_classes
@@ -81,9 +81,12 @@ def published_variant(name: str, weights: str | Path) -> WeightsEnum:
     return variants[str(weights)] if _is_variant(name, weights) else variants.DEFAULT
 
 
-def _input_of(published: WeightsEnum) -> InputSpec:
-    preset = published.transforms()
-    return InputSpec(preset.crop_size[0], preset.resize_size[0], tuple(preset.mean), tuple(preset.std))
+def published_input(published: WeightsEnum) -> InputSpec:
+    """Return the input that published weights were evaluated with, whole where nothing is cut off."""
+    preset: Any = published.transforms()
+    side = preset.resize_size[0]
+    crop = getattr(preset, "crop_size", (side,))[0]
+    return InputSpec(crop, side, tuple(preset.mean), tuple(preset.std))
 
 
 def _build(name: str, size: tuple[int, int], classes: int) -> nn.Module:
@@ -172,5 +175,5 @@ def list_published(
 TORCHVISION = ModelFamily(
     lambda name: name in torchvision_names(),
     _load,
-    lambda: list_published(torchvision_names(), input_of=_input_of),
+    lambda: list_published(torchvision_names(), input_of=published_input),
 )

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from streamcam.errors import InvalidArgumentError
-from streamcam.models.base import InputSpec, Model
+from streamcam.models.base import Model
 from streamcam.models.clip_classifier import ClipClassifier
 from streamcam.models.families.base import ModelFamily
 from streamcam.models.families.torchvision import (
     list_published,
+    published_input,
     published_variant,
     read_tensors,
 )
@@ -33,7 +34,7 @@ def _load(request: ModelRequest) -> Model:
     check_name(request.name)
     published = published_variant(name, request.weights)
     categories = tuple(published.meta["categories"])
-    spec = request.input_spec(_input_of(published))
+    spec = request.input_spec(published_input(published))
     build = functools.partial(_build, name, spec.sides)
     if request.weights == NO_WEIGHTS:
         classes = request.requested_classes or len(categories)
@@ -49,11 +50,6 @@ def _load(request: ModelRequest) -> Model:
     classifier = request.finish(module, spec, classes=classes, weights=origin, labels=labels, found=found)
     frames, rate = _clips_of(published)
     return ClipClassifier(**vars(classifier), frames=frames, rate=rate)
-
-
-def _input_of(published: WeightsEnum) -> InputSpec:
-    preset = published.transforms()
-    return InputSpec(preset.crop_size[0], preset.resize_size[0], tuple(preset.mean), tuple(preset.std))
 
 
 def _clips_of(published: WeightsEnum) -> tuple[int, float]:
@@ -83,6 +79,6 @@ def _build(name: str, size: tuple[int, int], classes: int) -> nn.Module:
 VIDEO = ModelFamily(
     lambda name: name.startswith(PREFIX),
     _load,
-    lambda: list_published(torchvision_names("video"), prefix=PREFIX, input_of=_input_of),
+    lambda: list_published(torchvision_names("video"), prefix=PREFIX, input_of=published_input),
     PREFIX,
 )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from streamcam.errors import ClusterError
+from streamcam.errors import CancelledError, ClusterError
 from streamcam.explanations import RenderedFrame, StabilizedFrame
 from streamcam.frames import Frame
 from streamcam.overlay import Overlay, OverlaySettings
@@ -75,15 +75,27 @@ class EncodedPart:
     """Messages of the overlay."""
 
 
-def draw_part(video: PartedVideo, drawing: PartDrawing, task: DrawingTask) -> EncodedPart:
+def draw_part(
+    video: PartedVideo,
+    drawing: PartDrawing,
+    task: DrawingTask,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> EncodedPart:
     """Read, draw and encode a part of a video.
+
+    Args:
+        video: The video.
+        drawing: How its frames are drawn and encoded.
+        task: The part.
+        is_cancelled: Whether nobody waits for it any more.
 
     Raises:
         StreamcamError: if it cannot be read, drawn or encoded, or is read as other images than elsewhere.
+        CancelledError: if nobody waits for it any more.
     """
     # Where a decoder needs more than a keyframe, seeking gives other images.
     for part in (task.part, task.part.reread()):
-        encoded = _draw(video, drawing, task, part)
+        encoded = _draw(video, drawing, task, part, is_cancelled)
         if encoded is not None:
             return encoded
     raise ClusterError(
@@ -92,7 +104,13 @@ def draw_part(video: PartedVideo, drawing: PartDrawing, task: DrawingTask) -> En
     )
 
 
-def _draw(video: PartedVideo, drawing: PartDrawing, task: DrawingTask, part: VideoPart) -> EncodedPart | None:
+def _draw(
+    video: PartedVideo,
+    drawing: PartDrawing,
+    task: DrawingTask,
+    part: VideoPart,
+    is_cancelled: Callable[[], bool],
+) -> EncodedPart | None:
     """Return the part; None if its images are others."""
     overlay = Overlay(drawing.overlay)
     overlay.warn(task.warning)
@@ -108,6 +126,8 @@ def _draw(video: PartedVideo, drawing: PartDrawing, task: DrawingTask, part: Vid
         stack.callback(encoder.abort)
         for segment in task.segments:
             for _ in segment:
+                if is_cancelled():
+                    raise CancelledError("nobody waits for this part any more")
                 rendered = next(drawn, None)
                 if rendered is None:
                     return None

@@ -10,10 +10,12 @@ from collections.abc import Callable, Generator, Sequence
 
 import numpy as np
 
+from streamcam.errors import CancelledError
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
 from streamcam.media.images import planes_of
 from streamcam.pipeline.batches import BatchExplainer, FrameExplainer
+from streamcam.pipeline.cancelling import cancelled_by
 from streamcam.pipeline.parts.plan import PartedVideo, VideoPart
 from streamcam.pipeline.workers import prefetch
 from streamcam.sources import open_source
@@ -79,6 +81,7 @@ def explain_part(
     explainer: FrameExplainer,
     state: Tracker | None = None,
     on_frame: Callable[[int], None] = lambda _index: None,
+    is_cancelled: Callable[[], bool] = lambda: False,
 ) -> ExplainedPart:
     """Explain a part of a video.
 
@@ -88,9 +91,11 @@ def explain_part(
         explainer: Computes the maps.
         state: A tracker that has seen all frames before the first one; one that has seen none if None.
         on_frame: Called with the number of each frame that is read.
+        is_cancelled: Whether nobody waits for it any more.
 
     Raises:
         StreamcamError: if the video cannot be read or explained.
+        CancelledError: if nobody waits for it any more.
     """
     tracker = RecordingTracker(video.temporal, part.skipped)
     if state is not None:
@@ -101,8 +106,11 @@ def explain_part(
     with (
         contextlib.closing(frames),
         prefetch(frames, maxsize=_FRAMES_AHEAD, name="part-reader", interrupt=lambda: None) as ready,
+        cancelled_by(explainer, is_cancelled),
     ):
         for frame in ready:
+            if is_cancelled():
+                raise CancelledError("nobody waits for this part any more")
             on_frame(frame.index)
             explained = batches.explain(frame)
             if explained and part.end is not None and explained[-1][0].index >= part.end - 1:

@@ -9,6 +9,7 @@ from typing import Any
 from streamcam.explanations import Prediction, StabilizedFrame
 from streamcam.overlay import COLORMAPS
 from streamcam.overlay.label_panel import format_percentage
+from streamcam.overlay.overlay import target_colors
 from streamcam.session.commands import COMMANDS, LIVE_LAYOUTS, SMOOTHINGS_S, layout_of
 from streamcam.session.hud import format_age, hud_of, length_of_recording, statistics_rows
 from streamcam.session.outputs import LiveFrame
@@ -38,12 +39,12 @@ def describe_choices() -> dict[str, Any]:
 def has_labels_beside(live_frame: LiveFrame) -> bool:
     """Return whether the list beside the image says all that labels in it would.
 
-    It does not say which stream or pane they are of, nor which color of several stands for which class.
+    It does not say which stream or pane they are of, nor what the two colors of evidence mean.
     """
     heat = live_frame.heat
     if live_frame.tiles or heat is None:
         return not live_frame.tiles
-    return not heat.others and not heat.explanation.signed and len(heat.heatmaps) <= 1
+    return not heat.others and not heat.explanation.signed
 
 
 def describe_state(live_frame: LiveFrame) -> dict[str, Any]:
@@ -129,15 +130,18 @@ def _describe_predictions(heat: StabilizedFrame | None) -> list[dict[str, Any]]:
         return []
     indices = {each.index for each in heat.labels}
     listed = [*heat.labels, *(target for target in heat.targets if target.index not in indices)]
-    explained = {target.index for target in heat.targets}
-    return [_describe(each, explained) for each in listed]
+    explained, colors = {target.index for target in heat.targets}, target_colors(heat)
+    return [_describe(each, explained, colors) for each in listed]
 
 
-def _describe(prediction: Prediction, targets: set[int]) -> dict[str, Any]:
-    share = prediction.probability
+def _describe(
+    prediction: Prediction, targets: set[int], colors: dict[int, tuple[int, int, int]]
+) -> dict[str, Any]:
+    share, color = prediction.probability, colors.get(prediction.index)
     return {
         "label": prediction.label,
         "probability": share if math.isfinite(share) else None,
         "value": prediction.value,
         "explained": prediction.index in targets,
+        "color": None if color is None else "#{:02x}{:02x}{:02x}".format(*color),
     }

@@ -24,7 +24,13 @@ class QuerySegmenter(Segmenter):
 
 
 def load_segmenter(folder: Folder) -> Model:
-    """Load a network that answers with one logit for each class at every place."""
+    """Load a network that answers with one logit for each class at every place, or that finds masks."""
+    if folder.architecture.endswith("ForSemanticSegmentation"):
+        return _load_places(folder)
+    return _load_queries(folder)
+
+
+def _load_places(folder: Folder) -> Model:
     module = folder.build("AutoModelForSemanticSegmentation")
     layer = "auto"
     if module.config.model_type == "segformer":  # type: ignore[union-attr]
@@ -35,8 +41,7 @@ def load_segmenter(folder: Folder) -> Model:
     )
 
 
-def load_query_segmenter(folder: Folder) -> Model:
-    """Load a network that finds masks."""
+def _load_queries(folder: Folder) -> Model:
     module = folder.build("AutoModelForUniversalSegmentation")
     layer = "model.pixel_level_module.decoder.mask_projection"
     return QuerySegmenter(

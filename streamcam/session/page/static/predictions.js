@@ -1,7 +1,7 @@
 // @ts-check
 /** The predictions of this moment, as a list with bars. */
 
-/** @typedef {{label: string, probability: number | null, value: number | null, explained: boolean}} Prediction */
+/** @typedef {{label: string, probability: number | null, value: number | null, explained: boolean, color: string | null}} Prediction */
 
 /**
  * @param {HTMLElement} list
@@ -15,6 +15,8 @@ export function showPredictions(list, predictions) {
     const [label, number, track] = /** @type {any} */ (item.children);
     const share = prediction.probability;
     item.classList.toggle("explained", prediction.explained);
+    item.classList.toggle("colored", prediction.color !== null);
+    item.style.setProperty("--own", prediction.color);
     label.textContent = prediction.label;
     number.textContent = describe(share, prediction.value);
     track.hidden = share === null;
