@@ -20,6 +20,8 @@ class Written:
     """Counts of what was written."""
 
     frames: int = 0
+    is_cut: bool = False
+    """Whether an output gave up, because the render is to end; it cannot be finished."""
     video_s: float = 0.0
     """How long the new frames last, in seconds."""
     writing: Stopwatch = dataclasses.field(default_factory=Stopwatch)
@@ -56,6 +58,7 @@ def write_all(
             for write_to in write:
                 write_to(frame)
         except ChannelClosedError:  # the render ends while an output waits for what is made elsewhere
+            written.is_cut = True
             break
         if written.frames == 0:
             reach("a frame is written")
