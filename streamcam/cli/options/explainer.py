@@ -214,9 +214,10 @@ _method_options = combine(
         "--method",
         default_of="Explainer",
         metavar="NAME",
-        help="How the map is computed; streamcam methods lists all methods. auto is gradcam, and hirescam "
-        "for --target instances and for segmenters; best:FILE.json is the one that streamcam evaluate "
-        "--json recommends; best evaluates some on the first minute of a video before it is rendered.",
+        help="How the map is computed; streamcam methods lists all methods. auto is gradcam, hirescam for "
+        "--target instances and for segmenters, and reciprocam for a network without gradients; "
+        "best:FILE.json is the one that streamcam evaluate --json recommends; best evaluates some on the "
+        "first minute of a video before it is rendered.",
     ),
     _target_layer_option,
 )
