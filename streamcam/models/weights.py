@@ -32,8 +32,11 @@ _HARMLESS: list[Any] = [
     *{type(np.dtype(kind)) for kind in (*np.typecodes["AllInteger"], *np.typecodes["Float"], "?")},
     # Their modules have been renamed; files have either name.
     *(
-        (function, f"numpy.{core}.multiarray.{function.__name__}")
-        for function in (np.float64(0).__reduce__()[0], np.zeros(1).__reduce__()[0])
+        (function, f"numpy.{core}.multiarray.{name}")
+        for function, name in (
+            (np.float64(0).__reduce__()[0], "scalar"),
+            (np.zeros(1).__reduce__()[0], "_reconstruct"),
+        )
         for core in ("core", "_core")
     ),
     # Of another system, too: nothing is looked for where a path leads.
