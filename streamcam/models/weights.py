@@ -163,9 +163,21 @@ def check_sha256(path: Path, expected: str) -> None:
 
 
 def fingerprint(module: nn.Module) -> str:
-    """Hash the names, types, shapes and values of all tensors of a module."""
+    """Hash the names, types, shapes and values of all tensors of a module, and what quantized parts keep."""
     digest = hashlib.sha256()
-    for name, tensor in module.state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    for name, value in module.state_dict().items():
+        _hash(digest, name, value)
     return digest.hexdigest()
+
+
+def _hash(digest: hashlib._Hash, name: str, value: object) -> None:
+    """Add what a module keeps under a name to a hash: a tensor, or of quantized parts a tuple of such."""
+    if isinstance(value, tuple | list):
+        for number, part in enumerate(value):
+            _hash(digest, f"{name}.{number}", part)
+    elif isinstance(value, torch.Tensor):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        plain = value.dequantize() if value.is_quantized else value
+        digest.update(plain.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    else:
+        digest.update(f"{name} {value}".encode())

@@ -24,7 +24,7 @@ from streamcam.pipeline.evidence_explainer import EvidenceExplainer
 from streamcam.pipeline.identification import identify_evidence, models_of
 from streamcam.pipeline.learning import let_learn
 from streamcam.pipeline.outputs import check_boxes, check_comparison, check_moving, open_outputs
-from streamcam.pipeline.results import Progress, RenderResult, note_empty_maps
+from streamcam.pipeline.results import Progress, RenderResult
 from streamcam.pipeline.resume import ResumeState, Resumption
 from streamcam.pipeline.settings import RenderSettings
 from streamcam.pipeline.stopwatch import Stopwatch
@@ -328,7 +328,7 @@ class RenderPlan:
         return RenderResult(
             output=self._destination if frames else self.output,
             frames=frames,
-            explained=written.explained if frames else 0,
+            explained=written.maps.explained if frames else 0,
             elapsed_s=time.monotonic() - began_s,
             video_s=written.video_s,
             interrupted=interrupted,
@@ -337,7 +337,7 @@ class RenderPlan:
             carried=carried if frames else 0,
             stage_s=_stage_s(explained, drawing, written),
             kept=resumption.kept if resumption is not None and interrupted else None,
-            empty=written.empty if frames else {},
+            empty=written.maps.empty if frames else {},
         )
 
     def _notes(
@@ -355,7 +355,7 @@ class RenderPlan:
             *self._overlay.notes,
             *self._localizer.notes,
             *(note for sink in sinks for note in sink.notes),
-            *note_empty_maps(written.empty, written.explained),
+            *written.maps.notes,
         )
 
     def _resume(self, explainer: LoneExplainer) -> Resumption:
