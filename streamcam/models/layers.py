@@ -276,7 +276,8 @@ def _without_scores(
         if not _changes_one_score(plain.scores[0], run_changed(layer).scores[0]):
             break  # nor are those before it
         kept[index] = _explains(layer, explains=False)
-    return kept
+    # Where nothing but the scores of each place lies on the image, they are the evidence.
+    return kept if any(layer.explains for layer in kept) else layers
 
 
 def _changes_one_score(before: torch.Tensor, after: torch.Tensor) -> bool:

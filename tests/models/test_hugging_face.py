@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from media_factory import make_clip
 from peers import LogitsOnly, require_peer, scaled_as_pytorch_grad_cam
@@ -81,6 +82,16 @@ def test_a_folder_says_labels_input_and_kind(tmp_path: Path) -> None:
     assert (model.labels, model.weights) == (NAMES, str(tmp_path))
     assert model.input == InputSpec(96, 96, (0.5,) * 3, (0.25,) * 3)
     assert load_model(f"hf:{tmp_path}", weights="none", labels=list("abcd")).labels == tuple("abcd")
+
+
+def test_a_folder_that_lacks_weights_is_refused(tmp_path: Path) -> None:
+    resnet(tmp_path)
+    tensors = safetensors.torch.load_file(tmp_path / "model.safetensors")
+    kept = {name: value for name, value in tensors.items() if not name.startswith("classifier")}
+    safetensors.torch.save_file(kept, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=r"no weights for classifier\.1\.bias and 1 others, which would be"):
+        load_model(f"hf:{tmp_path}")
+    assert load_model(f"hf:{tmp_path}", weights="none").labels == NAMES
 
 
 def test_segformer_is_explained_as_pytorch_grad_cam_explains_it(tmp_path: Path) -> None:

@@ -95,6 +95,12 @@ def test_scores_in_planes_are_not_what_makes_them() -> None:
     assert auto(nn.Sequential(module, nn.Softmax(dim=1))) == "0.1"
 
 
+def test_scores_in_planes_are_taken_where_nothing_else_lies_on_the_image() -> None:
+    scores = nn.Sequential(nn.Conv2d(3, 5, 4, 4), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    assert auto(scores) == "0"
+    assert auto(nn.Sequential(scores, nn.Sigmoid())) == "0.0"
+
+
 def test_features_with_as_many_channels_as_classes_are_no_scores() -> None:
     """A linear layer mixes them: each score depends on all channels."""
     convolutions = (nn.Conv2d(3, 5, 4, 4), nn.ReLU(), nn.Conv2d(5, 5, 1))

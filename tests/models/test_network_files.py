@@ -135,10 +135,13 @@ def test_openvino_says_which_methods_explain_its_files(tmp_path: Path) -> None:
         r"'gradcam' needs gradients, and OpenVINO, which runs .*net\.xml, has none; .*scorecam.*occlusion"
     )
     with pytest.raises(InvalidArgumentError, match=message):
-        Explainer(model)
+        Explainer(model, method="gradcam")
     with pytest.raises(InvalidArgumentError, match="`backend='torch'` cannot run"):
         Explainer(model, method="occlusion", backend="torch")
-    explainer = Explainer(model, method="reciprocam")
+    explainer = Explainer(model)
+    assert explainer.method == "reciprocam"
+    assert f"{model.name} is explained by reciprocam, which needs no gradients: " in explainer.notes[0]
+    assert not any("is explained by" in note for note in Explainer(model, method="reciprocam").notes)
     assert (explainer.backend, explainer.backend_reason) == ("openvino", "OpenVINO runs the whole network")
 
 
@@ -164,8 +167,8 @@ def test_openvino_takes_over_what_cannot_be_converted(
         "without gradients, for which it cannot be converted: it does not know the operator Strange"
     )
     with pytest.raises(InvalidArgumentError, match=r"needs gradients, .* does not know the operator Strange"):
-        Explainer(model)
-    assert np.ptp(heat(model, "reciprocam")) > 0
+        Explainer(model, method="gradcam")
+    assert np.ptp(heat(model, "auto")) > 0
 
 
 def test_what_is_converted_wrongly_is_left_to_openvino(

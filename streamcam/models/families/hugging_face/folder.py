@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +75,26 @@ class Folder:
                 config = transformers.AutoConfig.from_pretrained(self.path, local_files_only=True)
                 module: nn.Module = auto.from_config(config)
             else:
-                module = auto.from_pretrained(self.path, local_files_only=True, use_safetensors=True)
+                module, found = auto.from_pretrained(
+                    self.path, local_files_only=True, use_safetensors=True, output_loading_info=True
+                )
+                self._check_complete(module, found["missing_keys"])
         return module
+
+    def _check_complete(self, module: nn.Module, missing: Iterable[str]) -> None:
+        """Refuse a network of which transformers made up a part, as the classifier of one without a head.
+
+        Args:
+            module: The network.
+            missing: What its file does not hold.
+        """
+        lacking = sorted(set(missing) & {name for name, _ in module.named_parameters()})
+        if lacking:
+            others = f" and {len(lacking) - 1} others" if len(lacking) > 1 else ""
+            raise ModelError(
+                f"{self.request.name} has no weights for {lacking[0]}{others}, which would be random; "
+                "save the whole network, or use `weights='none'` for an untrained one"
+            )
 
     @contextlib.contextmanager
     def reading(self, transformers: Any) -> Iterator[None]:
@@ -88,10 +106,15 @@ class Folder:
         logging = transformers.utils.logging
         showed = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()
+        # It warns of numbers of tokens in the configurations that SigLIP was published with.
+        on_configurations = logging.get_logger("transformers.configuration_utils")
+        level = on_configurations.level
+        on_configurations.setLevel(logging.ERROR)
         try:
             with map_errors(Exception, to=failure):
                 yield
         finally:
+            on_configurations.setLevel(level)
             if showed:
                 logging.enable_progress_bar()
 
