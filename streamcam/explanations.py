@@ -11,35 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamcam.empty_maps import NOTHING_FOUND
 from streamcam.frames import FloatArray, Frame, Region
 
 if TYPE_CHECKING:
     import av
 
     from streamcam.overlay import OverlaySettings
-
-NOT_FINITE = "not finite"
-"""The value in `Explanation.flags` for a map that contained NaN or infinity."""
-ALL_NEGATIVE = "all negative"
-"""The value for a map without positive evidence, of which nothing is left."""
-NO_EVIDENCE = "no evidence"
-"""The value for a map that is zero everywhere."""
-CONSTANT = "constant"
-"""The value for a map that is the same everywhere."""
-
-_OTHER_MAPS = "another `target_layer`, `method='ablationcam'` or `method='occlusion'`"
-
-EMPTY_MAPS: dict[str, str] = {
-    NOT_FINITE: "the network's answers or gradients are NaN or infinite; check its `weights`, or try "
-    "`precision='fp32'`",
-    ALL_NEGATIVE: f"every place speaks against the class; show that with `signed=True`, or try {_OTHER_MAPS}",
-    NO_EVIDENCE: f"no place has an influence on the score; try {_OTHER_MAPS}",
-    CONSTANT: f"every place counts the same; try {_OTHER_MAPS}",
-}
-"""Value in `Explanation.flags` → why the map shows nothing, and the way out."""
-
-BLANK_MAPS = frozenset({NOT_FINITE, ALL_NEGATIVE, NO_EVIDENCE})
-"""Those of maps without any heat; of an image that is the same everywhere, a constant map is right."""
 
 UNTRUSTED_METHODS: dict[str, str] = {
     "guided-backprop": "Guided backpropagation acts as an edge detector: not to be trusted as an explanation",
@@ -202,7 +180,8 @@ class Explanation:
     """Index of each target that is explained against another class → what speaks for that one rather than the
     target, as a raw map, where the method knows that; the signed map itself, if `signed`, holds both."""
     flags: Mapping[int, str] = dataclasses.field(default_factory=dict)
-    """Index of a target → why its map shows nothing, a key of `EMPTY_MAPS`; only for maps that do."""
+    """Index of a target → why its map shows nothing, a key of `streamcam.empty_maps.EMPTY_MAPS`; only for
+    maps that do."""
     signed: bool = False
     """Whether negative values are kept as evidence against the class."""
     starts_shot: bool = False
@@ -254,6 +233,8 @@ class Explanation:
             return None
         if self.others and None in (other.emptiness for other in self.others):
             return None
+        if self.is_explained and not self.heatmaps:  # each object is explained, and there is none
+            return NOTHING_FOUND
         return next(iter(self.flags.values()), None)
 
     def draw(self, image: Any, settings: OverlaySettings | None = None) -> NDArray[np.uint8]:

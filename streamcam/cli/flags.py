@@ -114,6 +114,7 @@ FLAGS: dict[str, str] = {
     "virtual_camera": "--virtual-camera",
     "templates": "--template",
     "weights": "--weights",
+    "weights_key": "--weights-key",
 }
 """Parameter → flag."""
 

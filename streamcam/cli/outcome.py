@@ -44,12 +44,16 @@ def print_result(result: RenderResult, settings: RenderSettings) -> None:
 
 def print_notes(result: RenderResult) -> None:
     """Print the notes, but those that are part of the outcome."""
-    from streamcam.pipeline.results import note_empty_maps
+    for note in notes_to_print(result):
+        say(f"note: {note}", err=True)
 
-    said_later = note_empty_maps(result.empty, result.explained) if result.shows_nothing else []
-    for note in result.notes:
-        if note not in said_later:
-            say(f"note: {name_flags(note)}", err=True)
+
+def notes_to_print(result: RenderResult) -> list[str]:
+    """Return the notes with the names of flags, but those that `describe_problems` says again."""
+    from streamcam.pipeline.map_counts import note_empty_frames
+
+    said_again = note_empty_frames(result.empty, result.explained) if result.shows_nothing else []
+    return [name_flags(note) for note in result.notes if note not in said_again]
 
 
 def resume_message(output: str, kept: ResumeState) -> str:
@@ -98,7 +102,7 @@ def describe_problems(result: RenderResult, source: str) -> list[str]:
     elif not result.complete:
         problems.append(f"{source!r} is damaged: {_damage(result)}")
     if result.shows_nothing:
-        from streamcam.explanations import EMPTY_MAPS
+        from streamcam.empty_maps import EMPTY_MAPS
 
         reasons = "; ".join(name_flags(EMPTY_MAPS[reason]) for reason in result.empty)
         problems.append(f"no frame of {source!r} has a map: {reasons}")

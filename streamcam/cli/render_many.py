@@ -12,7 +12,7 @@ import click
 
 from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
 from streamcam.cli.flags import name_flags
-from streamcam.cli.outcome import abort_message, describe_problems, resume_message
+from streamcam.cli.outcome import abort_message, describe_problems, notes_to_print, resume_message
 from streamcam.cli.output import say
 from streamcam.cli.progress import ProgressLine, ProgressRow
 from streamcam.cli.signals import SignalCount, leave, stop_on_signal
@@ -84,8 +84,8 @@ def render_files(
                 rows.pop(result.job.output).remove()
             for message in _problems(result):
                 line.print_above(f"streamcam: error: {message}", always=True)
-            for note in () if result.result is None else result.result.notes:
-                line.print_above(f"note: {_short(result.job.source)}: {name_flags(note)}")
+            for note in () if result.result is None else notes_to_print(result.result):
+                line.print_above(f"note: {_short(result.job.source)}: {note}")
 
         pool = handling.enter_context(open_pool(line))
         departure = abort_message(None)

@@ -101,8 +101,7 @@ class RayCluster:
         check_location(plan)
         with self._workers(make_explainer, jobs, on_wait) as (ray, workers, waits):
             agreed_identity([worker.wait_until_loaded() for worker in workers])
-            stopped = plan.stop_flag.is_set
-            video = open_video(ray, workers, plan, self.part_s, waits, stopped, on_activity)
+            video = open_video(ray, workers, plan, self.part_s, waits, lambda: plan.is_stopping, on_activity)
             with video as (_, explainer):
                 yield explainer
 

@@ -47,7 +47,7 @@ def open_video(
         plan: The render of the video.
         part_s: How long the parts are, in seconds.
         waits: The cluster's.
-        is_stopped: Whether the render is to end.
+        is_stopped: Whether the render is to end before its last frame is written.
         on_activity: Called with what the workers do, in words.
 
     Yields:
@@ -59,7 +59,9 @@ def open_video(
     assert plan.location is not None
     video = PartedVideo(plan.location, plan.settings.source, plan.settings.temporal)
     with contextlib.ExitStack() as stack:
-        pool = RayPartPool(ray, workers, video, waits, is_stopped, on_activity)
+        # Nobody needs explanations either where the render has failed.
+        has_ended = lambda: plan.stop_flag.is_set() or is_stopped()  # noqa: E731
+        pool = RayPartPool(ray, workers, video, waits, has_ended, on_activity)
         network = pool.begin()
         times = _times_of(plan)
         count = len(times.pts) if times is not None else plan.info.frame_count or 1

@@ -10,20 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from streamcam.empty_maps import ALL_NEGATIVE, CONSTANT, EMPTY_MAPS, NO_EVIDENCE, NOT_FINITE, NOTHING_FOUND
 from streamcam.explain.targets import FUNCTION_INDEX, ObjectsFound, Target
-from streamcam.explanations import (
-    ALL_NEGATIVE,
-    CONSTANT,
-    EMPTY_MAPS,
-    NO_EVIDENCE,
-    NOT_FINITE,
-    RATHER_THAN,
-    Explanation,
-    Instance,
-    Prediction,
-    as_concept,
-    as_target,
-)
+from streamcam.explanations import RATHER_THAN, Explanation, Instance, Prediction, as_concept, as_target
 from streamcam.frames import FloatArray, Frame, Region
 
 if TYPE_CHECKING:
@@ -107,6 +96,9 @@ class Assembler:
             if result.targets[number].is_class and not math.isfinite(score):
                 values = np.full_like(values, np.nan)  # a map of an answer that is none
             heatmaps[named.index], flag = sanitize_map(values, signed=self.signed)
+            objects = result.objectives[number].objects
+            if flag == NO_EVIDENCE and objects is not None and not objects[row]:
+                flag = NOTHING_FOUND
             if result.targets[number].against is not None and keeps_opposites and flag != NOT_FINITE:
                 opposites[named.index] = np.maximum(-values, 0)
             targets.append(named)

@@ -17,6 +17,10 @@ _KEEP_TO_OBJECTS = ("hirescam", "layercam", "gradcam-elementwise")
 """Methods that multiply activations and gradients place by place: heat stays where an object was found."""
 
 
+_WITHOUT_GRADIENTS = "reciprocam"
+"""The quickest method that needs none and shows a class."""
+
+
 def check_settings(
     method: str, *, signed: bool, fit: str | None, top_k: int, batch_size: int | Literal["auto"]
 ) -> None:
@@ -174,8 +178,23 @@ def choose_method(
     """
     if method != AUTO:
         return method
-    keeps_to_places = asks_for_objects(classes) or isinstance(model, Segmenter)
-    return "hirescam" if keeps_to_places else "gradcam"
+    if asks_for_objects(classes):
+        return "hirescam"
+    if model is not None and model.no_gradients is not None:
+        return _WITHOUT_GRADIENTS
+    return "hirescam" if isinstance(model, Segmenter) else "gradcam"
+
+
+def note_on_choice(method: str, model: Model) -> str | None:
+    """Say why a method was chosen that is not the usual one; None where that is nothing to speak of.
+
+    Args:
+        method: The method that `choose_method` chose.
+        model: The network.
+    """
+    if method != _WITHOUT_GRADIENTS:
+        return None
+    return f"{model.name} is explained by {method}, which needs no gradients"
 
 
 def notes_on(method: str, targets: Sequence[Target], labels: Sequence[str]) -> Iterator[str]:

@@ -24,6 +24,7 @@ from streamcam.explain.compatibility import (
     check_method,
     check_settings,
     choose_method,
+    note_on_choice,
     notes_on,
 )
 from streamcam.explain.concepts import Concepts
@@ -87,7 +88,8 @@ class Explainer(BaseExplainer):
         Args:
             model: A model from `streamcam.load_model`, or the name of one that is loaded with its defaults.
             method: A name in `METHODS`, with options as in ``"occlusion:patch=32,stride=16"``; ``"auto"`` for
-                gradcam, and for hirescam where objects are explained one by one and for segmenters.
+                gradcam, for hirescam where objects are explained one by one and for segmenters, and for
+                reciprocam where a network has no gradients.
             target_layer: Dotted name of a layer, several joined by ``+``, or ``"auto"`` for the last one
                 with a spatial grid.
             classes: What to explain: indices, names, ``"top3"`` for each image's three most probable
@@ -139,7 +141,7 @@ class Explainer(BaseExplainer):
             model = aim(model, at)
         model = as_comparison(model, has_reference=reference is not None)
         model = without_inference_tensors(model.uncompiled().in_float32())
-        method = choose_method(method, classes, model)
+        asked_method, method = method, choose_method(method, classes, model)
         self.method, self._options = parse_method(method)
         self.targets = resolve_targets(model, classes, against)
         check_targets(self.targets, signed)
@@ -151,7 +153,9 @@ class Explainer(BaseExplainer):
             prepared = with_reference(prepared, reference, self.device)
         self.model = model = prepared.model
         self.top_k = min(top_k, len(model.labels))
-        chosen = (device_choice.note, precisions.note, *notes_on(self.method, self.targets, model.labels))
+        choice = note_on_choice(method, model) if asked_method == AUTO else None
+        on_method = (choice, *notes_on(self.method, self.targets, model.labels))
+        chosen = (device_choice.note, precisions.note, *on_method)
         self.notes: list[str] = [*model.notes, *(note for note in chosen if note), *prepared.notes]
         probe = prepared.probe
         self.fit = probe.fit

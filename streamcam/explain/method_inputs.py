@@ -181,6 +181,8 @@ class MethodInputs:
         return gradient
 
     def _reached(self, gradient: torch.Tensor | None) -> torch.Tensor:
+        if gradient is None and self._objective.is_of_nothing:
+            return torch.zeros_like(self._output)
         if gradient is None:
             name = self._network.layers[self._index].name
             raise ModelError(

@@ -27,6 +27,11 @@ class Objective:
     objects: tuple[tuple[int, ...], ...] | None = None
     """Of detectors: for each image the indices of the objects whose scores of their class are added up."""
 
+    @property
+    def is_of_nothing(self) -> bool:
+        """Whether objects are explained, and no image has one: nothing leads to it."""
+        return self.objects is not None and self.function is None and not any(self.objects)
+
     def by_class(self) -> Objective:
         """Return the same objective for changed images, in which there may be other objects."""
         return dataclasses.replace(self, objects=None)

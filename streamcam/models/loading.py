@@ -48,6 +48,7 @@ def load_model(
     prompts: str | Sequence[str] = (),
     templates: str | Sequence[str] = (),
     compares: bool = False,
+    weights_key: str | None = None,
 ) -> Model:
     """Load a model by name, in evaluation mode, on the CPU.
 
@@ -88,6 +89,9 @@ def load_model(
             prompt's features are averaged over them.
         compares: Of the same: whether images are compared with a picture instead, the explainer's
             `reference`. Changes nothing of other networks.
+        weights_key: Where the weights are in their file, if it has several: an entry of what a training
+            script saved, as ``"model"`` beside ``"model_ema"``, or what the names of one network begin with,
+            as ``"teacher"``. By default averaged ones are preferred.
 
     Raises:
         UnknownNameError: if there is no such model.
@@ -115,6 +119,7 @@ def load_model(
         (prompts,) if isinstance(prompts, str) else tuple(prompts),
         (templates,) if isinstance(templates, str) else tuple(templates),
         compares,
+        weights_key,
     )
     family = next((family for family in FAMILIES if family.accepts(name)), None)
     if family is None:
@@ -125,6 +130,10 @@ def load_model(
             model = family.load(request).in_float32()
         except UnknownNameError as error:
             raise _with_nearest_family(error, request) from error
+    if weights_key is not None and not request.read:
+        raise InvalidArgumentError(
+            f"`weights_key` says where weights are in a file, and {name} reads none; give one with `weights`"
+        )
     for parameter in request.detection:
         check_use(parameter, model.kind, name)
     start_evaluating(model.module)

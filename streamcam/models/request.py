@@ -55,6 +55,10 @@ class ModelRequest:
     """Sentences with ``{}`` for a prompt, over which its features are averaged; the prompt alone if empty."""
     compares: bool = False
     """Whether a network of images and texts compares images with a picture instead."""
+    weights_key: str | None = None
+    """Where the weights are in their file; see `find_weights`."""
+    read: list[str | None] = dataclasses.field(default_factory=list)
+    """A note for the user on each file of weights that was read, or None."""
 
     @property
     def weights_file(self) -> Path | None:
@@ -73,14 +77,21 @@ class ModelRequest:
             return self.num_classes
         return len(self.labels)
 
-    def read_weights(self) -> StateDict:
-        """Read the file of weights.
+    def read_weights(self, path: Path | None = None) -> StateDict:
+        """Read a file of weights.
+
+        Args:
+            path: The file or folder; by default the one that was asked for.
 
         Raises:
             SourceNotFoundError: if there is none.
             ModelError: if it holds no weights, or code that is not trusted.
         """
-        return read_state_dict(Path(self.weights), trust_pickle=self.trust_pickle)
+        tensors = read_state_dict(
+            path or Path(self.weights), trust_pickle=self.trust_pickle, key=self.weights_key
+        )
+        self.read.append(tensors.note)
+        return tensors
 
     def input_spec(self, published: InputSpec) -> InputSpec:
         """Apply what was requested to the input that a network was published with.
@@ -190,9 +201,10 @@ class ModelRequest:
 
     def notes(self) -> tuple[str, ...]:
         """Return what the user should know about how the weights were read."""
+        notes = [note for note in self.read if note is not None]
         if self.trust_pickle and self.weights_file is not None:
-            return (f"{str(self.weights_file)!r} was trusted: code in it may have run",)
-        return ()
+            notes.append(f"{str(self.weights_file)!r} was trusted: code in it may have run")
+        return tuple(notes)
 
 
 def _usual_activation(classes: int, labels: tuple[str, ...] | None) -> Activation:

@@ -23,6 +23,8 @@ class StateDict(OrderedDict[str, torch.Tensor]):
     _metadata: Any  # the versions of the modules, under the name that torch looks for
     labels: tuple[str, ...] | None = None
     """The names of the classes, where the file has them."""
+    note: str | None = None
+    """Which of several weights in the file these are, for the user."""
 
 
 def without_prefix(tensors: StateDict, prefix: str) -> StateDict:
@@ -72,14 +74,7 @@ def _needed(names: set[str]) -> set[str]:
 def _unwrapped(tensors: StateDict, names: set[str]) -> StateDict | None:
     """Remove what stands before the names in a file; None if that does not give all names, or in two ways."""
     needed = _needed(names)
-    ends = (
-        (name[: dot + 1], name[dot + 1 :])
-        for name in tensors
-        for dot, letter in enumerate(name)
-        if letter == "."
-    )
-    found = Counter(prefix for prefix, name in ends if name in needed)
-    complete = [prefix for prefix, count in found.items() if count == len(needed)]
+    complete = _complete_prefixes(tensors, needed)
     if len(complete) == 1:
         (prefix,) = complete
         inside = StateDict((name, value) for name, value in tensors.items() if name.startswith(prefix))
@@ -96,6 +91,18 @@ def _unwrapped(tensors: StateDict, names: set[str]) -> StateDict | None:
         if inner is not None:
             renamed[inner] = value
     return renamed if needed <= renamed.keys() else None
+
+
+def _complete_prefixes(tensors: StateDict, needed: set[str]) -> list[str]:
+    """Return what stands before the names in a file, up to a dot, where it gives all names."""
+    ends = (
+        (name[: dot + 1], name[dot + 1 :])
+        for name in tensors
+        for dot, letter in enumerate(name)
+        if letter == "."
+    )
+    found = Counter(prefix for prefix, name in ends if name in needed)
+    return [prefix for prefix, count in found.items() if count == len(needed)]
 
 
 def _innermost(name: str, names: set[str]) -> str | None:
@@ -151,6 +158,13 @@ def load_into(
         else:
             differences = _name_differences({name: own[name] for name in missing}, loaded, unexpected, model)
     if differences:
+        several = _complete_prefixes(tensors, _needed(set(own)))
+        if len(several) > 1:
+            networks = ", ".join(prefix.removesuffix(".") for prefix in several)
+            raise ModelError(
+                f"{origin} holds several networks that fit {model} ({networks}); "
+                "choose one with `weights_key`"
+            )
         more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
         raise ModelError(f"{origin} does not fit {model}: {'; '.join(differences[:3])}{more}")
 

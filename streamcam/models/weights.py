@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import itertools
 import json
 import pickle
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +17,9 @@ from torch import nn
 
 from streamcam.errors import ModelError, SourceNotFoundError, map_errors
 from streamcam.models.checkpoint_labels import labels_beside, labels_in
-from streamcam.models.state_dicts import StateDict, without_prefix
+from streamcam.models.checkpoints import find_weights
+from streamcam.models.state_dicts import StateDict
 
-# Where training scripts commonly put the parameters inside a checkpoint.
-_CHECKPOINT_KEYS = (
-    "state_dict",
-    "model_state_dict",
-    "model_state",
-    "model",
-    "net",
-    "state_dict_ema",
-    "model_ema",
-    "ema",
-)
 # Settings and measurements that training scripts keep beside the parameters: unpickling them runs no code.
 _HARMLESS: list[Any] = [
     argparse.Namespace,
@@ -40,10 +28,6 @@ _HARMLESS: list[Any] = [
     # Its module has been renamed; files have either name.
     *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
 ]
-# What wrappers for parallel and compiled training put before every name.
-_WRAPPER_PREFIXES = ("module.", "_orig_mod.")
-
-
 # What Hugging Face's libraries and open_clip call the weights in a folder.
 _IN_FOLDERS = (
     *("model.safetensors", "model.safetensors.index.json"),
@@ -54,7 +38,7 @@ _IN_FOLDERS = (
 _INDEX = ".index.json"
 
 
-def read_state_dict(path: Path, *, trust_pickle: bool = False) -> StateDict:
+def read_state_dict(path: Path, *, trust_pickle: bool = False, key: str | None = None) -> StateDict:
     """Read the parameters in a ``.safetensors`` or PyTorch file, and the names of the classes if it has them.
 
     Args:
@@ -62,6 +46,7 @@ def read_state_dict(path: Path, *, trust_pickle: bool = False) -> StateDict:
             write it, ``model.safetensors.index.json``.
         trust_pickle: Whether PyTorch files may run code, as those of whole networks do when they are read.
             Otherwise they are read with ``weights_only=True``: a pickle can run anything.
+        key: Where they are in it, as for `find_weights`.
 
     Raises:
         SourceNotFoundError: if there is no such file.
@@ -77,7 +62,7 @@ def read_state_dict(path: Path, *, trust_pickle: bool = False) -> StateDict:
             loaded |= _read(part, trust_pickle=trust_pickle)
     else:
         loaded = _read(path, trust_pickle=trust_pickle)
-    tensors = _tensors_in(loaded, path)
+    tensors = find_weights(loaded, path, key)
     tensors.labels = labels_in(loaded) or labels_beside(path)
     return tensors
 
@@ -162,33 +147,6 @@ def named_code(path: Path) -> str:
     return f" ({', '.join(strange[:3])}{more})" if strange else ""
 
 
-def _tensors_in(loaded: object, path: Path) -> StateDict:
-    while isinstance(loaded, Mapping):
-        nested = [loaded[key] for key in _CHECKPOINT_KEYS if isinstance(loaded.get(key), Mapping | nn.Module)]
-        if not nested:
-            break
-        loaded = nested[0]
-    if isinstance(loaded, nn.Module):  # only where pickles are trusted
-        loaded = loaded.state_dict()
-    if not isinstance(loaded, Mapping):
-        raise ModelError(f"{str(path)!r} holds a {type(loaded).__name__}, not a table of named tensors")
-    tensors = StateDict(
-        (str(name), value) for name, value in loaded.items() if isinstance(value, torch.Tensor)
-    )
-    if not tensors:
-        keys = ", ".join(map(str, itertools.islice(loaded, 8))) or "none"
-        more = f" and {len(loaded) - 8} more" if len(loaded) > 8 else ""
-        raise ModelError(
-            f"{str(path)!r} holds no tensors where weights usually are; its keys are {keys}{more}; "
-            "save model.state_dict() with torch.save or as .safetensors"
-        )
-    tensors._metadata = getattr(loaded, "_metadata", None)
-    for prefix in _WRAPPER_PREFIXES:
-        if all(name.startswith(prefix) for name in tensors):
-            tensors = without_prefix(tensors, prefix)
-    return tensors
-
-
 def check_sha256(path: Path, expected: str) -> None:
     """Make sure that a file is the one we mean.
 
@@ -205,9 +163,21 @@ def check_sha256(path: Path, expected: str) -> None:
 
 
 def fingerprint(module: nn.Module) -> str:
-    """Hash the names, types, shapes and values of all tensors of a module."""
+    """Hash the names, types, shapes and values of all tensors of a module, and what quantized parts keep."""
     digest = hashlib.sha256()
-    for name, tensor in module.state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    for name, value in module.state_dict().items():
+        _hash(digest, name, value)
     return digest.hexdigest()
+
+
+def _hash(digest: hashlib._Hash, name: str, value: object) -> None:
+    """Add what a module keeps under a name to a hash: a tensor, or of quantized parts a tuple of such."""
+    if isinstance(value, tuple | list):
+        for number, part in enumerate(value):
+            _hash(digest, f"{name}.{number}", part)
+    elif isinstance(value, torch.Tensor):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        plain = value.dequantize() if value.is_quantized else value
+        digest.update(plain.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    else:
+        digest.update(f"{name} {value}".encode())

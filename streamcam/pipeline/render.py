@@ -19,11 +19,12 @@ from streamcam.media.stores import is_stored
 from streamcam.milestones import reach
 from streamcam.overlay import Overlay, PaneOverlay
 from streamcam.panes import Comparison
+from streamcam.pipeline.channel import ChannelClosedError
 from streamcam.pipeline.evidence_explainer import EvidenceExplainer
 from streamcam.pipeline.identification import identify_evidence, models_of
 from streamcam.pipeline.learning import let_learn
 from streamcam.pipeline.outputs import check_boxes, check_comparison, check_moving, open_outputs
-from streamcam.pipeline.results import Progress, RenderResult, note_empty_maps
+from streamcam.pipeline.results import Progress, RenderResult
 from streamcam.pipeline.resume import ResumeState, Resumption
 from streamcam.pipeline.settings import RenderSettings
 from streamcam.pipeline.stopwatch import Stopwatch
@@ -204,6 +205,7 @@ class RenderPlan:
         self._opening_s = time.monotonic() - began_s
         self._is_used = False
         self._encoder: SegmentEncoder | None = None
+        self._explained: ExplainedStream | None = None
 
     def __repr__(self) -> str:
         return f"<RenderPlan of {self.info.name!r} to {str(self.output)!r}>"
@@ -212,6 +214,11 @@ class RenderPlan:
     def stop_flag(self) -> StopFlag:
         """Raised when the render is to end: the explainer need not go on."""
         return self._source.stop_flag
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether somebody asked for its end before the last frame; `stop_flag` is raised by the end, too."""
+        return self._explained is not None and self._explained.stop_asked
 
     @property
     def encoder_opener(self) -> Callable[[Path], VideoSink] | None:
@@ -287,6 +294,7 @@ class RenderPlan:
             # Evidence has been through the tracker already.
             temporal = None if isinstance(explainer, EvidenceExplainer) else self.settings.temporal
             explained = stack.enter_context(stream(self._source, stages, temporal=temporal))
+            self._explained = explained
             if on_start is not None:
                 on_start(explained)
             for sink in sinks:
@@ -294,39 +302,42 @@ class RenderPlan:
             drawing = Stopwatch(), Stopwatch()
             drawn = stack.enter_context(self._draw(explained, *drawing, is_resumable=resumption is not None))
             written = write_all(self.info, drawn, sinks, carried, on_progress)
-            frames = written.frames
-            if resumption is not None and explained.stopped:
-                frames = 0  # what is finished waits for the rest
-            elif frames:
-                for sink in sinks:  # evidence is the last
-                    kept = sink.sink if isinstance(sink, PaneSink) else sink
-                    if isinstance(kept, EvidenceSink):
-                        notes = self._notes(explainer, explained.report(), sinks, written)
-                        kept.conclude(
-                            {
-                                "notes": notes,
-                                "elapsed_s": time.monotonic() - began_s,
-                                "stage_s": _stage_s(explained, drawing, written),
-                            }
-                        )
-                    sink.finish(cut_short=explained.stopped)
-                self._uploads.send()
-            elif not explained.stopped:
+            # What is finished waits for the rest.
+            is_cut = written.is_cut or (resumption is not None and explained.stopped)
+            if written.frames and not is_cut:
+                try:
+                    for sink in sinks:  # evidence is the last
+                        kept = sink.sink if isinstance(sink, PaneSink) else sink
+                        if isinstance(kept, EvidenceSink):
+                            notes = self._notes(explainer, explained.report(), sinks, written)
+                            kept.conclude(
+                                {
+                                    "notes": notes,
+                                    "elapsed_s": time.monotonic() - began_s,
+                                    "stage_s": _stage_s(explained, drawing, written),
+                                }
+                            )
+                        sink.finish(cut_short=explained.stopped)
+                    self._uploads.send()
+                except ChannelClosedError:  # it ends while an output waits for what is made elsewhere
+                    is_cut = True
+            elif not explained.stopped and not is_cut:
                 raise SourceError(f"{self.info.name!r} gave no frames")
         report = explained.report()
+        interrupted, frames = is_cut or explained.stopped, 0 if is_cut else written.frames
         return RenderResult(
             output=self._destination if frames else self.output,
             frames=frames,
-            explained=written.explained if frames else 0,
+            explained=written.maps.explained if frames else 0,
             elapsed_s=time.monotonic() - began_s,
             video_s=written.video_s,
-            interrupted=explained.stopped,
+            interrupted=interrupted,
             source=report,
             notes=self._notes(explainer, report, sinks, written),
             carried=carried if frames else 0,
             stage_s=_stage_s(explained, drawing, written),
-            kept=resumption.kept if resumption is not None and explained.stopped else None,
-            empty=written.empty if frames else {},
+            kept=resumption.kept if resumption is not None and interrupted else None,
+            empty=written.maps.empty if frames else {},
         )
 
     def _notes(
@@ -344,7 +355,7 @@ class RenderPlan:
             *self._overlay.notes,
             *self._localizer.notes,
             *(note for sink in sinks for note in sink.notes),
-            *note_empty_maps(written.empty, written.explained),
+            *written.maps.notes,
         )
 
     def _resume(self, explainer: LoneExplainer) -> Resumption:

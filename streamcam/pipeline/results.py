@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from streamcam.explanations import BLANK_MAPS, EMPTY_MAPS
+from streamcam.empty_maps import BLANK_MAPS
 from streamcam.frames import SourceInfo, SourceReport
 from streamcam.pipeline.resume import ResumeState
 
@@ -40,7 +40,7 @@ class RenderResult:
     """How long each stage worked, in seconds, without waiting for the others, beside which it runs:
     ``"decode"``, ``"explain"``, ``"draw"`` (with the smoothing), ``"write"``."""
     empty: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    """Why maps show nothing, a key of `streamcam.explanations.EMPTY_MAPS` → in how many of the explained
+    """Why maps show nothing, a key of `streamcam.empty_maps.EMPTY_MAPS` → in how many of the explained
     frames none shows anything for that reason."""
 
     @property
@@ -76,16 +76,3 @@ class Progress:
     """Seconds of video written so far."""
     carried: int = 0
     """How many frames, at the beginning, were explained in earlier runs."""
-
-
-def note_empty_maps(empty: Mapping[str, int], explained: int) -> list[str]:
-    """Describe in how many frames the maps show nothing, and why, a sentence for each reason.
-
-    Args:
-        empty: As in `RenderResult`.
-        explained: Number of explained frames.
-    """
-    return [
-        f"the map of {count} of {explained} explained frames shows nothing: {EMPTY_MAPS[reason]}"
-        for reason, count in empty.items()
-    ]

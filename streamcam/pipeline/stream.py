@@ -110,6 +110,11 @@ class ExplainedStream:
         is_whole = self._drained and self._stages.exhausted
         return (self._stop_asked or not self._abandoned.alive) and not is_whole
 
+    @property
+    def stop_asked(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stop_asked
+
     def report(self) -> SourceReport:
         """Return what was found in the source; complete once iteration has ended."""
         return self._stages.source.report()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from streamcam.explanations import RenderedFrame
 from streamcam.frames import SourceInfo
 from streamcam.milestones import reach
 from streamcam.pipeline.channel import ChannelClosedError
+from streamcam.pipeline.map_counts import MapCounts
 from streamcam.pipeline.results import Progress
 from streamcam.pipeline.stopwatch import Stopwatch
 from streamcam.sinks import Sink
@@ -20,13 +20,13 @@ class Written:
     """Counts of what was written."""
 
     frames: int = 0
-    explained: int = 0
+    is_cut: bool = False
+    """Whether an output gave up, because the render is to end; it cannot be finished."""
     video_s: float = 0.0
     """How long the new frames last, in seconds."""
     writing: Stopwatch = dataclasses.field(default_factory=Stopwatch)
     """How long writing took."""
-    empty: Counter[str] = dataclasses.field(default_factory=Counter)
-    """How many explained frames show nothing, by `Explanation.emptiness`."""
+    maps: MapCounts = dataclasses.field(default_factory=MapCounts)
 
 
 def write_all(
@@ -58,6 +58,7 @@ def write_all(
             for write_to in write:
                 write_to(frame)
         except ChannelClosedError:  # the render ends while an output waits for what is made elsewhere
+            written.is_cut = True
             break
         if written.frames == 0:
             reach("a frame is written")
@@ -65,11 +66,7 @@ def write_all(
         if written.frames <= carried:
             first_new_s = time_s
         written.frames += 1
-        explanation = None if frame.stabilized is None else frame.stabilized.explanation
-        if explanation is not None and explanation.is_explained:
-            written.explained += 1
-            if explanation.emptiness is not None:
-                written.empty[explanation.emptiness] += 1
+        written.maps.add(None if frame.stabilized is None else frame.stabilized.explanation)
         if written.frames > carried:
             written.video_s = time_s - first_new_s + step_s
         if on_progress is not None:

@@ -84,7 +84,7 @@ class Counts:
     explained: int = 0
     """Explanations that were finished."""
     empty: int = 0
-    """How many of them have no heat, see `streamcam.explanations.BLANK_MAPS`."""
+    """How many of them have no heat, see `streamcam.empty_maps.BLANK_MAPS`."""
     dropped: int = 0
     """Frames that were captured and never shown, because newer ones had arrived."""
     frame_age: Ages = dataclasses.field(default_factory=Ages)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
-from streamcam.explanations import BLANK_MAPS, EMPTY_MAPS, StabilizedFrame
+from streamcam.empty_maps import BLANK_MAPS, EMPTY_MAPS
+from streamcam.explanations import Explanation, StabilizedFrame
 from streamcam.frames import AudioBlock, Frame
 from streamcam.session.events import Event, FrameShown, MapEmpty
 from streamcam.session.heat import LiveHeat
@@ -133,11 +134,11 @@ class RunningStream:
         explanation = explained.explanation
         event: Event | None = None
         if explanation.is_explained:
-            reason = explanation.emptiness
-            self.meter.note_explained(is_empty=reason in BLANK_MAPS)
-            if reason is not None and reason not in self._announced:
-                self._announced.add(reason)
-                event = MapEmpty(f"the map shows nothing: {EMPTY_MAPS[reason]}")
+            self.meter.note_explained(is_empty=explanation.emptiness in BLANK_MAPS)
+            for problem in _problems_of(explanation):
+                if problem not in self._announced and event is None:
+                    self._announced.add(problem)
+                    event = MapEmpty(problem)
         self.heat.add(explained)
         return event
 
@@ -177,3 +178,16 @@ class RunningStream:
             **({} if stream.deletion is None else {"deletion": stream.deletion.record()}),
             **({"prompts": list(facts.labels)} if facts is not None and facts.takes_prompts else {}),
         }
+
+
+def _problems_of(explanation: Explanation) -> list[str]:
+    """Say why the maps of a frame, or of some of its panes, show nothing."""
+    if explanation.emptiness is not None:
+        return [f"the map shows nothing: {EMPTY_MAPS[explanation.emptiness]}"]
+    first = dataclasses.replace(explanation, others=())
+    panes = [(pane.pane, pane.emptiness) for pane in (first, *explanation.others)]
+    return [
+        f"the map of {name} shows nothing: {EMPTY_MAPS[reason]}"
+        for name, reason in panes
+        if reason is not None
+    ]

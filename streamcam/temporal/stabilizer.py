@@ -10,8 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
+from streamcam.empty_maps import NOT_FINITE
 from streamcam.explanations import (
-    NOT_FINITE,
     Explanation,
     Instance,
     Prediction,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from fake_ray import FakeRay
 from media_factory import make_clip
-from part_fakes import CPU, RankingExplainer, render, start
+from part_fakes import CPU, FRAMES, RankingExplainer, render, start
 from stage_fakes import FakeExplainer, fake_modules
 
 import streamcam
@@ -120,27 +120,54 @@ def test_a_worker_that_is_lost_because_all_end(monkeypatch: pytest.MonkeyPatch) 
     assert len(ray.workers) == 1
 
 
-def test_a_stop_while_parts_are_drawn(video: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is explained stays, and the render goes on with it."""
+@pytest.fixture
+def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (segments, encoder):
         monkeypatch.setattr(module, "FRAMES_PER_SEGMENT", 10)
+
+
+@pytest.mark.usefixtures("short_segments")
+@pytest.mark.parametrize(("part_s", "is_whole"), [(1.0, False), (10.0, True)])
+def test_a_stop_while_parts_are_drawn(
+    video: str, monkeypatch: pytest.MonkeyPatch, part_s: float, is_whole: bool
+) -> None:
+    """In the middle, and when all frames are explained: that stays, and the render goes on with it."""
     running: list[Any] = []
     ray = start(monkeypatch, CPU, is_ready=never("draw", but_at=lambda: running[0].stop()))
     result = streamcam.render(
         video,
         "parts.mp4",
         RankingExplainer,  # type: ignore[arg-type]
-        settings=RenderSettings(resume=True),
-        cluster=RayCluster("cluster:1", part_s=1.0),
+        settings=RenderSettings(resume=True, sidecar="parts.jsonl"),
+        cluster=RayCluster("cluster:1", part_s=part_s),
         on_start=running.append,
     )
     assert result.interrupted
+    assert result.frames == 0
     assert result.kept is not None
     assert result.kept.frames > result.kept.encoded == 0
+    assert (result.kept.frames == FRAMES) is is_whole
     assert ray.killed == 2
+    assert {path.name for path in Path().iterdir()} == {video, "parts.mp4.parts"}
     start(monkeypatch, CPU)
     again = render(video, "parts", resume=True)
-    assert again.carried == result.kept.frames
+    assert (again.frames, again.carried) == (FRAMES, result.kept.frames)
+
+
+@pytest.mark.usefixtures("short_segments")
+def test_a_part_that_is_drawn_after_the_last_frame_is_explained(
+    video: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = iter(range(8))
+    start(monkeypatch, CPU, is_ready=lambda asked: asked != "draw" or next(waits, None) is None)
+    result = streamcam.render(
+        video,
+        "parts.mp4",
+        RankingExplainer,  # type: ignore[arg-type]
+        settings=RenderSettings(resume=True),
+        cluster=RayCluster("cluster:1", part_s=10.0),
+    )
+    assert (result.frames, result.interrupted, next(waits, None)) == (FRAMES, False, None)
 
 
 def test_a_worker_lost_at_the_first_batch_is_replaced(video: str, monkeypatch: pytest.MonkeyPatch) -> None:

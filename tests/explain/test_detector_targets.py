@@ -14,9 +14,10 @@ from torch import nn
 from torchvision.models import get_model
 
 from streamcam import Explainer, InputSpec, load_model
+from streamcam.empty_maps import NOT_FINITE
 from streamcam.errors import InvalidArgumentError
 from streamcam.explain.combined_maps import merge_pyramid
-from streamcam.explanations import NOT_FINITE, as_target, object_number
+from streamcam.explanations import as_target, object_number
 from streamcam.frames import Frame
 from streamcam.models import Candidates, Detector
 from streamcam.sources.given_images import frame_of

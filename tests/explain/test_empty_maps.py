@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
+from streamcam.empty_maps import ALL_NEGATIVE, CONSTANT, EMPTY_MAPS, NO_EVIDENCE, NOT_FINITE
 from streamcam.errors import ModelError
 from streamcam.explain import Explainer
 from streamcam.explain.assembly import sanitize_map
-from streamcam.explanations import ALL_NEGATIVE, CONSTANT, EMPTY_MAPS, NO_EVIDENCE, NOT_FINITE
 from streamcam.models import Classifier, InputSpec
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)

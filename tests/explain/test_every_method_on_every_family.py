@@ -26,9 +26,10 @@ from toy_models import cell_detector, clip_colors
 
 import streamcam
 from streamcam import Explainer
+from streamcam.empty_maps import ALL_NEGATIVE, EMPTY_MAPS
 from streamcam.errors import StreamcamError
 from streamcam.explain.methods import METHODS
-from streamcam.explanations import ALL_NEGATIVE, EMPTY_MAPS, Explanation, Prediction
+from streamcam.explanations import Explanation, Prediction
 from streamcam.frames import Region
 from streamcam.models import Classifier, InputSpec, Model
 from streamcam.models.check_images import check_images

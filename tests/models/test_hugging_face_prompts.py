@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -229,6 +230,25 @@ def test_templates_and_the_folder_s_processor_are_used(tmp_path: Path) -> None:
     plain = load(name, f"a photo of {DESK}", DESK)
     mean = F.normalize(plain.texts.mean(dim=0), dim=0)
     torch.testing.assert_close(model.texts[0], mean)
+
+
+def test_nothing_is_printed_of_the_tokens_that_siglip_was_published_with(tmp_path: Path) -> None:
+    name = saved(siglip, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text("utf-8"))
+    config["text_config"] |= {"bos_token_id": 49406, "eos_token_id": 49407}
+    (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+    heard: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = heard.append  # type: ignore[method-assign]
+    logger = logging.getLogger("transformers")
+    logger.addHandler(handler)
+    try:
+        transformers.AutoConfig.from_pretrained(tmp_path)
+        assert len(heard) == 2
+        load(name, "cat")
+    finally:
+        logger.removeHandler(handler)
+    assert len(heard) == 2
 
 
 def test_other_prompts_share_the_image_tower(tmp_path: Path) -> None:

@@ -135,11 +135,21 @@ def test_openvino_says_which_methods_explain_its_files(tmp_path: Path) -> None:
         r"'gradcam' needs gradients, and OpenVINO, which runs .*net\.xml, has none; .*scorecam.*occlusion"
     )
     with pytest.raises(InvalidArgumentError, match=message):
-        Explainer(model)
+        Explainer(model, method="gradcam")
     with pytest.raises(InvalidArgumentError, match="`backend='torch'` cannot run"):
         Explainer(model, method="occlusion", backend="torch")
-    explainer = Explainer(model, method="reciprocam")
+    explainer = Explainer(model)
+    assert explainer.method == "reciprocam"
+    assert f"{model.name} is explained by reciprocam, which needs no gradients" in explainer.notes
+    assert not any("is explained by" in note for note in Explainer(model, method="reciprocam").notes)
     assert (explainer.backend, explainer.backend_reason) == ("openvino", "OpenVINO runs the whole network")
+
+
+def test_a_file_says_that_openvino_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = as_openvino(export(Residual(), tmp_path / "net.onnx"))
+    monkeypatch.setattr("streamcam.models.files.openvino_network.available", lambda: False)
+    with pytest.raises(ModelError, match=r"net\.xml' is run by OpenVINO, .* pip install openvino$"):
+        load_model(str(path))
 
 
 def test_the_layer_of_an_openvino_file_is_the_last_with_a_grid(tmp_path: Path) -> None:
@@ -164,8 +174,8 @@ def test_openvino_takes_over_what_cannot_be_converted(
         "without gradients, for which it cannot be converted: it does not know the operator Strange"
     )
     with pytest.raises(InvalidArgumentError, match=r"needs gradients, .* does not know the operator Strange"):
-        Explainer(model)
-    assert np.ptp(heat(model, "reciprocam")) > 0
+        Explainer(model, method="gradcam")
+    assert np.ptp(heat(model, "auto")) > 0
 
 
 def test_what_is_converted_wrongly_is_left_to_openvino(

@@ -167,7 +167,9 @@ def test_a_program_is_refused_without_the_advice_to_run_it(tmp_path: Path) -> No
 
 
 def test_a_prefix_that_could_be_one_or_the_other_is_not_guessed(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"FILE does not fit toy: .* is unknown"):
+    with pytest.raises(
+        ModelError, match=r"FILE holds several networks that fit toy \(student, teacher\); choose"
+    ):
         load(saved(tmp_path / "weights.pth", {**wrapped("student."), **wrapped("teacher.")}))
 
 

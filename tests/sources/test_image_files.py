@@ -196,12 +196,11 @@ def test_pages_are_frames(tmp_path: Path) -> None:
     pages = [
         Image.new("L", size, value) for size, value in (((64, 48), 40), ((64, 48), 120), ((32, 24), 200))
     ]
-    with TiffImagePlugin.AppendingTiffWriter(str(tmp_path / "scan.tif"), True) as file:
-        for page in pages:
-            reduced = TiffImagePlugin.ImageFileDirectory_v2()
-            reduced[254] = int(page.width == 32)
-            page.save(file, format="TIFF", tiffinfo=reduced)
-            file.newFrame()
+    for page in pages:
+        reduced = TiffImagePlugin.ImageFileDirectory_v2()
+        reduced[254] = int(page.width == 32)
+        page.encoderinfo = {"tiffinfo": reduced}
+    pages[0].save(tmp_path / "scan.tif", save_all=True, append_images=pages[1:])
     with open_source(tmp_path / "scan.tif", SourceSettings(rate=Fraction(5))) as source:
         assert (source.info.frame_count, source.info.path) == (2, None)
         assert source.info.files == (tmp_path / "scan.tif",)

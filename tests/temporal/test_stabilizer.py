@@ -13,8 +13,9 @@ from media_factory import make_image
 from numpy.typing import NDArray
 from stage_fakes import CAT, DOG, explanation_of
 
+from streamcam.empty_maps import NOT_FINITE
 from streamcam.errors import InvalidArgumentError
-from streamcam.explanations import NOT_FINITE, Explanation, Instance, Prediction, as_concept
+from streamcam.explanations import Explanation, Instance, Prediction, as_concept
 from streamcam.frames import FloatArray, Frame, Region
 from streamcam.temporal import MODES, Stabilizer, TemporalSettings, stabilize
 

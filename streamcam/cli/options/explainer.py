@@ -71,6 +71,12 @@ _own_model_options = combine(
         "regressor. [default: softmax; for a single output value, or sigmoid if there are two labels]",
     ),
     option(
+        "--weights-key",
+        metavar="KEY",
+        help="Where the weights are in their file, if it has several: an entry, as model or model_ema, or "
+        "what the names of one network begin with. [default: averaged ones, where there are]",
+    ),
+    option(
         "--trust-pickle",
         is_flag=True,
         help="Let a file of weights run code, as that of a whole network does when it is read. Only for "
@@ -208,9 +214,10 @@ _method_options = combine(
         "--method",
         default_of="Explainer",
         metavar="NAME",
-        help="How the map is computed; streamcam methods lists all methods. auto is gradcam, and hirescam "
-        "for --target instances and for segmenters; best:FILE.json is the one that streamcam evaluate "
-        "--json recommends; best evaluates some on the first minute of a video before it is rendered.",
+        help="How the map is computed; streamcam methods lists all methods. auto is gradcam, hirescam for "
+        "--target instances and for segmenters, and reciprocam for a network without gradients; "
+        "best:FILE.json is the one that streamcam evaluate --json recommends; best evaluates some on the "
+        "first minute of a video before it is rendered.",
     ),
     _target_layer_option,
 )

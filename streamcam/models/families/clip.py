@@ -21,7 +21,6 @@ from streamcam.models.prompts import build_prompt_model, check_request
 from streamcam.models.refusals import in_words
 from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest
 from streamcam.models.state_dicts import load_into
-from streamcam.models.weights import read_state_dict
 
 PREFIX = "clip:"
 
@@ -96,7 +95,7 @@ def _build(open_clip: ModuleType, name: str, request: ModelRequest) -> tuple[Any
         if request.weights == NO_WEIGHTS:
             return network, NO_WEIGHTS
         path = request.weights_file or Path(name.removeprefix(_IN_FOLDER))
-        tensors = read_state_dict(path, trust_pickle=request.trust_pickle)
+        tensors = request.read_weights(path)
         load_into(network, tensors, model=request.name, origin=str(path))
         return network, str(path)
 

@@ -15,7 +15,7 @@ from streamcam.models.check_images import check_images
 from streamcam.models.checkpoint_labels import labels_beside, labels_in
 from streamcam.models.compiled import uncompiled
 from streamcam.models.families.base import ModelFamily
-from streamcam.models.families.own import importable_from_here, model_of
+from streamcam.models.families.own import importable_from_here, model_of, put_into_float32
 from streamcam.models.files.answers import answers_at_places, model_by_answer
 from streamcam.models.files.onnx_conversion import ConversionError, convert_onnx
 from streamcam.models.files.openvino_network import OpenVinoNetwork, convert_program, open_openvino
@@ -64,10 +64,14 @@ def _load_torch(request: ModelRequest, path: Path) -> Model:
     if kind == "scripted":
         return _load_scripted(request, path)
     with importable_from_here():  # its classes may come from modules that lie here
-        module, loaded = open_pickled(path, request.name, trust_pickle=request.trust_pickle)
-        model = model_of(request, uncompiled(module), request.name, labels_in(loaded))
-    note = f"{request.name!r} was trusted: code in it may have run"
-    return model.renamed(model.name, labels=model.labels, weights=model.weights, notes=(*model.notes, note))
+        module, loaded, note = open_pickled(
+            path, request.name, trust_pickle=request.trust_pickle, key=request.weights_key
+        )
+        request.read.append(note)
+        module = put_into_float32(uncompiled(module), request)
+        model = model_of(request, module, request.name, labels_in(loaded))
+    notes = (*model.notes, f"{request.name!r} was trusted: code in it may have run")
+    return model.renamed(model.name, labels=model.labels, weights=model.weights, notes=notes)
 
 
 def _load_scripted(request: ModelRequest, path: Path) -> Model:

@@ -27,7 +27,8 @@ from streamcam.models.families.detection import detector_of, is_torchvision_dete
 from streamcam.models.float32 import to_float32
 from streamcam.models.labels import numbered_labels
 from streamcam.models.model_names import check_name
-from streamcam.models.refusals import describe, in_words, refuse_input, takes_two_images
+from streamcam.models.refusals import in_words, refuse_input, takes_two_images
+from streamcam.models.refused_answers import describe
 from streamcam.models.request import ModelRequest, changed_counts
 from streamcam.models.self_preparing import SelfPreparingClassifier, prepares_itself
 from streamcam.models.state_dicts import StateDict, load_into, match_names
@@ -40,7 +41,7 @@ def _load(request: ModelRequest) -> Model:
     made = _make(request.name, request.num_classes)
     if isinstance(made, Model):
         return _finish(made, request)
-    module = _in_float32(made, request)
+    module = put_into_float32(made, request)
     origin, found = "as its factory makes it", None
     if request.weights_file is not None:
         origin = str(request.weights_file)
@@ -143,10 +144,10 @@ def _for_classes_in(tensors: StateDict, module: nn.Module, request: ModelRequest
         made = _make(request.name, counts[1])
     except InvalidArgumentError:  # the message about the shapes says more
         return module
-    return _in_float32(made, request) if isinstance(made, nn.Module) else module
+    return put_into_float32(made, request) if isinstance(made, nn.Module) else module
 
 
-def _in_float32(module: nn.Module, request: ModelRequest) -> nn.Module:
+def put_into_float32(module: nn.Module, request: ModelRequest) -> nn.Module:
     """Put a network onto the CPU, in float32."""
     spec = request.input_spec(InputSpec())
     return to_float32(start_evaluating(module.to("cpu")), lambda one: _run_on_any(one, spec))

@@ -33,7 +33,6 @@ from streamcam.models.request import (
     published_labels,
 )
 from streamcam.models.state_dicts import StateDict, load_into, match_names
-from streamcam.models.weights import read_state_dict
 
 PREFIX = "timm:"
 
@@ -90,7 +89,7 @@ def _load_folder(timm: ModuleType, request: ModelRequest, folder: Path) -> Model
     origin, found = NO_WEIGHTS, labels_beside(path)
     if request.weights != NO_WEIGHTS:
         origin = str(folder)
-        tensors = read_state_dict(folder, trust_pickle=request.trust_pickle)
+        tensors = request.read_weights(folder)
         load_into(module, tensors, model=request.name, origin=origin)
     spec = request.input_spec(_input_of(timm, module))
     count: Any = module.num_classes

@@ -9,14 +9,15 @@ import os
 import pickle
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import nn
 
 from streamcam.errors import ModelError, map_errors
+from streamcam.models.checkpoints import find_network
 from streamcam.models.files.image_input import ImageInput, describe_input
 from streamcam.models.refusals import in_words
 from streamcam.models.weights import named_code
@@ -97,16 +98,19 @@ def open_scripted(path: Path) -> torch.jit.ScriptModule:
     return program.eval()
 
 
-def open_pickled(path: Path, name: str, *, trust_pickle: bool) -> tuple[nn.Module, object]:
+def open_pickled(
+    path: Path, name: str, *, trust_pickle: bool, key: str | None = None
+) -> tuple[nn.Module, object, str | None]:
     """Read a module that was pickled, as by ``torch.save(model)`` or inside a checkpoint.
 
     Args:
         path: The file.
         name: What a message calls the network.
         trust_pickle: Whether code in it may run.
+        key: The entry in which the module is, if the file has several.
 
     Returns:
-        The module in float32, and all that the file holds.
+        The module, all that the file holds, and which of several modules this is, for the user.
 
     Raises:
         ModelError: if it is not trusted, needs code that is not here, or holds no module.
@@ -121,16 +125,13 @@ def open_pickled(path: Path, name: str, *, trust_pickle: bool) -> tuple[nn.Modul
 
     with map_errors(Exception, to=failure):
         loaded = torch.load(path, map_location="cpu", weights_only=False)
-    module: Any = loaded
-    if isinstance(loaded, Mapping):
-        held = [loaded.get(key) for key in ("ema", "model_ema", "model", "net", "network", "state_dict")]
-        module = next((value for value in held if isinstance(value, nn.Module)), None)
-    if not isinstance(module, nn.Module):
+    module, note = find_network(loaded, path, key)
+    if module is None:
         raise ModelError(
             f"{str(path)!r} holds no network but what belongs to one; pass it with `weights`, and name the "
             "network, as resnet50"
         )
-    return module.float(), loaded
+    return module, loaded, note
 
 
 def _would_run_code(name: str, named: str = "") -> str:
