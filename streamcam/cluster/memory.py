@@ -12,7 +12,7 @@ from streamcam.errors import ClusterError
 from streamcam.frames import SourceInfo
 
 _BEYOND_LOADING = 1.25
-"""What a network takes while it computes, in proportion to what the process took when it was loaded."""
+"""Memory of a process whose network computes, in proportion to what it took when that was loaded."""
 
 _FRAMES = 130
 """How many frames are in memory at a time at most: decoded, waiting, drawn, and held by the encoder."""
