@@ -72,7 +72,7 @@ def prepare_model(model: Model, fit: str | None, device: torch.device) -> Prepar
             pixels = as_stills(model, check_images(*size, count=1))
             with torch.no_grad():
                 prepared = Preprocessor(model, probe.fit, device, probe.memory_format)
-                answers.append(model.module(prepared.prepare(pixels)))
+                answers.append(model.answer(prepared.prepare(pixels)))
     for answer in answers:
         model, note = model.adapt(answer)
         if note is not None:

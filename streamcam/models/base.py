@@ -258,7 +258,16 @@ class Model(abc.ABC):
         Args:
             inputs: What `prepare` returned, on the network's device.
         """
-        return self.read(self.module(self.input.as_taken(inputs)))
+        return self.read(self.answer(inputs))
+
+    def answer(self, inputs: torch.Tensor) -> object:
+        """Run the network, and return what it does.
+
+        Args:
+            inputs: As for `forward`.
+        """
+        answer: object = self.module(self.input.as_taken(inputs))
+        return answer
 
     @abc.abstractmethod
     def read(self, answer: object) -> Output:

@@ -10,7 +10,7 @@ import torch
 
 from streamcam.errors import ModelError
 from streamcam.models.base import Model, Output
-from streamcam.models.refusals import refuse_answer
+from streamcam.models.refused_answers import entries_of, refuse_answer
 
 Activation = Literal["softmax", "sigmoid", "none", "value"]
 
@@ -71,9 +71,10 @@ class Classifier(Model):
             is_told = self.labels != VALUE_LABELS or self.activation == "value"
             return self._changed(activation="value"), None if is_told else note
         if self.activation not in ("softmax", "sigmoid"):
-            return self, None
+            return self, self._choice_note(answer, returned)
         if self.activation == "sigmoid" or not _sums_to_one(returned):
-            return self, _note_on_fractions(self.name, self.activation, returned)
+            several = self._choice_note(answer, returned)
+            return self, several or _note_on_fractions(self.name, self.activation, returned)
         if self.logits_key is None and isinstance(answer, tuple | list):
             for index, entry in enumerate(answer):  # as YOLO's classifiers return both
                 if (
@@ -87,6 +88,26 @@ class Classifier(Model):
         note = f"{self.name} returns probabilities: they are taken as they are"
         return self._changed(activation="none"), note
 
+    def _choice_note(self, answer: object, returned: torch.Tensor) -> str | None:
+        """Say that the first of several tensors was taken for the logits, which may be features."""
+        others = self._other_logits(answer, returned)
+        if self.logits_key is not None or not others or returned is not _entry(answer, None):
+            return None
+        return (
+            f"{self.name} returns several tensors (N, classes), and the first one is explained; "
+            f"`logits_key={others[0]!r}` names another"
+        )
+
+    def _other_logits(self, answer: object, taken: object) -> list[str]:
+        """Return where an answer without an entry named logits has other tensors (N, classes)."""
+        if isinstance(answer, torch.Tensor | Mapping) or hasattr(answer, "logits"):
+            return []
+        return [
+            key
+            for key, value in entries_of(answer).items()
+            if isinstance(value, torch.Tensor) and value.ndim == 2 and value is not taken
+        ]
+
     def find_logits(self, answer: object) -> torch.Tensor:
         """Find the logits in the network's answer.
 
@@ -97,7 +118,8 @@ class Classifier(Model):
             ModelError: if they are not where they should be.
         """
         logits = _entry(answer, self.logits_key)
-        if not isinstance(logits, torch.Tensor) or logits.ndim > 2:
+        is_loss = self.logits_key is None and bool(self._other_logits(answer, logits))
+        if not isinstance(logits, torch.Tensor) or logits.ndim > 2 or (logits.ndim == 0 and is_loss):
             raise refuse_answer(self.name, answer, logits)
         return logits if logits.ndim == 2 else logits.reshape(-1, 1)
 

@@ -84,13 +84,14 @@ class PairModel(Classifier):
     reference: torch.Tensor | None = None
     """The reference, (1, C, H, W), as `prepare` makes it; gray until it is known."""
 
-    def forward(self, inputs: torch.Tensor) -> Output:
+    def answer(self, inputs: torch.Tensor) -> object:
         """Run the network on images and the reference."""
         reference = torch.zeros_like(inputs[:1]) if self.reference is None else self.reference
         if reference.shape[2:] != inputs.shape[2:]:
             reference = F.interpolate(reference, inputs.shape[2:], mode="bilinear", antialias=True)
         pair = (inputs, reference.expand_as(inputs))
-        return self.read(self.module(*(self.input.as_taken(images) for images in pair)))
+        answer: object = self.module(*(self.input.as_taken(images) for images in pair))
+        return answer
 
     def find_logits(self, answer: object) -> torch.Tensor:
         """As in `Classifier`; of two embeddings the cosine similarity, (N, 1)."""

@@ -17,7 +17,7 @@ from streamcam.models.base import InputSpec, Model, Output
 from streamcam.models.classifier import Classifier
 from streamcam.models.comparison import SIMILARITY_LABELS, EmbeddingModel
 from streamcam.models.kinds import check_use, refuse_missing_texts
-from streamcam.models.refusals import refuse_answer
+from streamcam.models.refused_answers import refuse_answer
 from streamcam.models.request import ModelRequest
 
 TextEncoder = Callable[[Sequence[str]], torch.Tensor]

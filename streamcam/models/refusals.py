@@ -20,6 +20,7 @@ from torch import nn
 from streamcam.errors import ModelError
 from streamcam.models.base import InputSpec
 from streamcam.models.compiled import is_exported
+from streamcam.models.refused_answers import has_boxes
 
 _SQUARES = (
     *(224, 256, 384, 299, 112, 128, 64, 96, 32, 28, 84),
@@ -29,6 +30,7 @@ _OBLONGS = ((128, 256), (64, 128), (128, 384), (192, 256), (192, 384), (640, 480
 """(width, height) of networks for people, scenes and words."""
 _CHANNELS = (2, 4, 5, 6, 8, 9, 10, 12, 13)
 _MOMENTS = (16, 8, 32, 4, 64)
+_BATCHES = (2, 4, 8, 16, 32, 64)
 _TEXT_PARAMETERS = {"input_ids", "text", "texts", "tokens", "captions", "prompt", "prompts"}
 
 Size = tuple[int, int]
@@ -43,6 +45,8 @@ class _Trial:
     """The kind and the way out, as the end of a sentence that begins with the network's name."""
     arguments: tuple[Any, ...] = ()
     keywords: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    images: int = 1
+    """Number of images in it, and of answers that must come back."""
 
 
 def refuse_input(
@@ -58,7 +62,7 @@ def refuse_input(
         device: Where the network is.
     """
     reason = in_words(error)
-    if "QuantizedCPU" in reason:
+    if re.search("QuantizedCPU|quantized::", str(error)):
         return ModelError(
             f"{name} is quantized and takes quantized numbers; return it between a QuantStub and a "
             "DeQuantStub, or the network that it was made from"
@@ -66,7 +70,9 @@ def refuse_input(
     missing = _missing_parameters(module)
     for trial in _trials(spec, str(error), missing, device):
         for answer in _answers(module, trial):
-            says = _detector_says(module) if _has_boxes(answer) else trial.says
+            if isinstance(answer, torch.Tensor) and answer.ndim and len(answer) != trial.images:
+                continue
+            says = _detector_says(module) if has_boxes(answer) else trial.says
             return ModelError(f"{name} {says}")
     if missing:
         kind = "is a network for images and texts" if _takes_texts(missing) else "takes more than an image"
@@ -94,7 +100,8 @@ def refuse_layers(name: str, module: nn.Module, error: ModelError, methods: Iter
     able = " or ".join(f"`method={method!r}`" for method in methods)
     kind = _kind_of_program(module)
     if kind is None:
-        return ModelError(f"{error}, or use {able}, which needs none")
+        joined = ", or" if ";" in str(error) else ";"
+        return ModelError(f"{error}{joined} use {able}, which needs none")
     return ModelError(
         f"{name} is {kind}, whose layers cannot be read; use {able}, which needs none, or return the "
         "torch.nn.Module that it was made from"
@@ -131,6 +138,11 @@ def takes_two_images(module: nn.Module, spec: InputSpec) -> bool:
 
 def _missing_parameters(module: nn.Module) -> list[str]:
     """Return the parameters of a network that takes more than one, or needs keywords or texts."""
+    if isinstance(module, torch.jit.ScriptModule):
+        method: Any = module.forward
+        _itself, *given = method.schema.arguments
+        needed = [one.name for one in given if not one.has_default_value()]
+        return needed if len(needed) > 1 else []
     try:
         parameters = list(inspect.signature(module.forward).parameters.values())
     except (TypeError, ValueError):  # of compiled code
@@ -175,6 +187,13 @@ def _trials(spec: InputSpec, text: str, missing: list[str], device: str | torch.
             )
         return
     yield from _sizes(spec, text, device)
+    for count in _BATCHES:
+        yield _Trial(
+            f"takes only batches of {count} images; {wrap} gives it each image {count} times and returns "
+            "the first answer, and use `method='occlusion'`",
+            (image.repeat(count, 1, 1, 1),),
+            images=count,
+        )
     yield from _channels(spec, text, device)
     for dtype in (torch.uint8, torch.int64):
         yield _Trial(
@@ -230,12 +249,14 @@ def _clips(spec: InputSpec, device: str | torch.device) -> Iterator[_Trial]:
     )
     for moments, size in itertools.product(_MOMENTS, dict.fromkeys((spec.sides, (112, 112)))):
         width, height = size
-        clip = "return a streamcam Model with its clip_length"
+        clip = "return a streamcam.models.ClipClassifier of"
         channels_first = torch.zeros(1, spec.channels, moments, height, width, device=device)
-        yield _Trial(f"takes clips or volumes (N, C, T, H, W), not single images; {clip}", (channels_first,))
         yield _Trial(
-            f"takes clips or several images (N, T, C, H, W), not single ones; {clip}, around a "
-            "torch.nn.Module that swaps both dimensions",
+            f"takes clips or volumes (N, C, T, H, W), not single images; {clip} it", (channels_first,)
+        )
+        yield _Trial(
+            f"takes clips or several images (N, T, C, H, W), not single ones; {clip} a "
+            "torch.nn.Module around it that swaps both dimensions",
             (channels_first.transpose(1, 2).contiguous(),),
         )
         yield _Trial(
@@ -247,8 +268,10 @@ def _clips(spec: InputSpec, device: str | torch.device) -> Iterator[_Trial]:
 
 def _likely_sizes(text: str) -> Iterable[Size]:
     """Return sizes to try: those of which a network's error speaks first, then common ones."""
+    text = re.sub(r"line \d+|:\d+", "", text)  # of the network's code
     numbers = [int(number) for number in re.findall(r"\d+", text)]
-    sides = [number for number in numbers if 8 <= number <= 1024]
+    common = {side for size in (*_OBLONGS, *itertools.pairwise(_SQUARES)) for side in size}
+    sides = [number for number in numbers if 8 <= number <= 1024 and (number % 8 == 0 or number in common)]
     pairs = [(width, height) for height, width in itertools.pairwise(sides) if width != height]
     squares = [(side, side) for side in (*sides[:8], *_SQUARES)]
     return dict.fromkeys((*pairs[:8], *squares, *_OBLONGS))
@@ -256,62 +279,6 @@ def _likely_sizes(text: str) -> Iterable[Size]:
 
 def _in_pixels(size: Size) -> str:
     return str(size[0]) if size[0] == size[1] else f"{size[0]}x{size[1]}"
-
-
-_BOXES = ("boxes", "pred_boxes", "bboxes", "proposals")
-
-
-def refuse_answer(name: str, answer: object, found: object) -> ModelError:
-    """Build the error for a network whose answer holds no logits where they should be.
-
-    Args:
-        name: What the message calls the network.
-        answer: What the network returned.
-        found: The part of it that was taken for the logits.
-    """
-    fields = _fields(answer[0] if isinstance(answer, list | tuple) and len(answer) else answer)
-    listed = f" ({', '.join(fields)})" if fields else ""
-    returned = describe(found)
-    if any(box in fields for box in _BOXES):
-        return ModelError(
-            f"{name} is a detector: it returns boxes{listed}; return a streamcam Model whose read() makes "
-            "scores (N, classes) of that, as of each class's best box"
-        )
-    planes = [value for value in fields.values() if isinstance(value, torch.Tensor) and value.ndim == 4]
-    if isinstance(found, torch.Tensor) and found.ndim == 4:
-        planes.append(found)
-    if planes:
-        return ModelError(
-            f"{name} returns planes {tuple(planes[0].shape)}{listed}, as segmenters do; return a "
-            "streamcam.models.Segmenter of it"
-        )
-    if isinstance(found, torch.Tensor) and found.ndim == 3:
-        return ModelError(
-            f"{name} returns {returned}, as detectors and depth estimators do; return a torch.nn.Module "
-            "around it that makes scores (N, classes) of that"
-        )
-    if isinstance(found, torch.Tensor):
-        return ModelError(
-            f"{name} returns {returned} where logits (N, classes) are needed; return a torch.nn.Module "
-            "around it that makes them of that"
-        )
-    logits = [key for key, value in fields.items() if isinstance(value, torch.Tensor) and value.ndim == 2]
-    if logits:
-        return ModelError(
-            f"{name} returns {returned}{listed}; say which are the logits with `logits_key`: "
-            f"{' or '.join(logits)}"
-        )
-    return ModelError(
-        f"{name} returns {returned}{listed}, and none of it is logits (N, classes); return a torch.nn.Module "
-        "around it that makes them of that"
-    )
-
-
-def _has_boxes(answer: object) -> bool:
-    """Return whether an answer, or a part of it, has boxes by name."""
-    if isinstance(answer, list | tuple) and not hasattr(answer, "_fields"):
-        return any(_has_boxes(part) for part in answer)
-    return not _fields(answer).keys().isdisjoint(_BOXES)
 
 
 def _detector_says(module: nn.Module) -> str:
@@ -326,20 +293,3 @@ def _detector_says(module: nn.Module) -> str:
         "is a detector: it returns boxes; return a streamcam Model around it whose read() makes scores "
         "(N, classes) of that, as of each class's best box"
     )
-
-
-def describe(found: object) -> str:
-    """Name what a network returned: a tensor with its shape, or another thing."""
-    if isinstance(found, torch.Tensor):
-        return f"a tensor {tuple(found.shape)}"
-    return "nothing" if found is None else f"a {type(found).__name__}"
-
-
-def _fields(answer: object) -> dict[str, object]:
-    """Return the named parts of an answer: a dict, a named tuple or an object with fields."""
-    if isinstance(answer, Mapping):
-        return {str(key): value for key, value in answer.items()}
-    if isinstance(answer, torch.Tensor | nn.Module) or not hasattr(answer, "__dict__"):
-        named = getattr(answer, "_fields", ())
-        return {str(key): getattr(answer, str(key)) for key in named}
-    return dict(vars(answer))

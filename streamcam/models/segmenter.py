@@ -16,7 +16,7 @@ from streamcam.explanations import Instance
 from streamcam.frames import Region
 from streamcam.models.base import Model, Output
 from streamcam.models.kinds import Kind
-from streamcam.models.refusals import refuse_answer
+from streamcam.models.refused_answers import refuse_answer
 
 _BACKGROUND = ("__background__", "background")
 _LONGEST_SIDE = 256

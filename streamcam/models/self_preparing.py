@@ -12,7 +12,8 @@ from torch import nn
 from streamcam.errors import ModelError, map_errors
 from streamcam.frames import Frame
 from streamcam.models.classifier import Classifier
-from streamcam.models.refusals import describe, in_words
+from streamcam.models.refusals import in_words
+from streamcam.models.refused_answers import describe
 
 
 def prepares_itself(module: nn.Module) -> bool:

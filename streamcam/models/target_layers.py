@@ -79,17 +79,14 @@ def _refuse(layers: Sequence[Layer]) -> ModelError:
     if any(len(layer.shape) == 5 for layer in layers):
         return ModelError(
             "the layers of this network put out volumes (N, C, D, H, W) for an image, of which no map is "
-            "made; if it takes clips, return a streamcam Model with its clip_length"
+            "made; if it takes clips, return a streamcam.models.ClipClassifier of it"
         )
     if any(layer.layout is not None for layer in layers):
         return ModelError(
             "no layer of this network with a spatial grid leads from the image to the scores; "
             "name one with `target_layer`"
         )
-    return ModelError(
-        "no layer of this network has a spatial grid, because it flattens the image at once: there is no map "
-        "to make of it"
-    )
+    return ModelError("no layer of this network has a spatial grid, because it flattens the image at once")
 
 
 def _places(layer: Layer) -> int:

@@ -100,7 +100,7 @@ def test_a_perceptron_loses_what_lies_at_a_place() -> None:
     assert explanation.target_layer == ""
     assert frame_record(0, 0.0, explanation)["target_layer"] is None
     assert "<p>occlusion</p>" in explanation._repr_html_()
-    with pytest.raises(ModelError, match=r"no layer .* or use `method='occlusion'`, which needs none"):
+    with pytest.raises(ModelError, match=r"flattens the image at once; use `method='occlusion'`, which"):
         explainer_of(module, "gradcam")
 
 

@@ -100,7 +100,7 @@ def test_logits_are_found(answer: object, key: str | int | None) -> None:
 
 
 NO_ANSWERS = [
-    ({"out": LOGITS}, None, r"returns a dict \(out\); say which are the logits with `logits_key`: out"),
+    ({"out": LOGITS}, None, r"returns a dict \(out\); say where the logits are with `logits_key`: out"),
     ({"out": LOGITS}, "logits", "no entry 'logits'; check `logits_key`"),
     ((LOGITS,), 3, "no entry 3"),
     ((LOGITS,), "logits", "no entry 'logits'"),

@@ -162,12 +162,6 @@ class Around(nn.Module):
         return self.run(self.net, x)
 
 
-class Clips(Classifier):
-    @property
-    def clip_length(self) -> int:
-        return 4
-
-
 class BestBoxes(Model):
     def read(self, answer: Any) -> Output:
         return Output(answer["logits"].amax(dim=1) if isinstance(answer, dict) else answer)
@@ -231,8 +225,10 @@ KINDS: dict[str, tuple[Any, dict[str, Any], str, Any]] = {
     "clips": (
         volumes,
         {},
-        r"takes clips or volumes \(N, C, T, H, W\), not single images; .* Model with its clip_length",
-        lambda: Clips("clips", volumes().eval(), numbered_labels(3), InputSpec(32, 32), "none"),
+        r"takes clips or volumes \(N, C, T, H, W\), not single images; .*models\.ClipClassifier of it",
+        lambda: models.ClipClassifier(
+            "clips", volumes().eval(), numbered_labels(3), InputSpec(32, 32), "none", frames=4, rate=5
+        ),
     ),
     "clips, moments first": (
         Video,
@@ -243,13 +239,15 @@ KINDS: dict[str, tuple[Any, dict[str, Any], str, Any]] = {
     "clips by a Conv3d, moments first": (
         VolumesSwapped,
         {},
-        r"takes clips or several images \(N, T, C, H, W\), .*clip_length, .* swaps both dimensions",
-        lambda: Clips(
+        r"takes clips or several images \(N, T, C, H, W\), .*ClipClassifier of a .* swaps both dimensions",
+        lambda: models.ClipClassifier(
             "clips",
             Around(VolumesSwapped(), lambda net, x: net(x.transpose(1, 2))).eval(),
             numbered_labels(3),
             InputSpec(32, 32),
             "none",
+            frames=4,
+            rate=5,
         ),
     ),
     "volumes": (

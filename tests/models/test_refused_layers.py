@@ -89,7 +89,7 @@ KINDS: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "volumes": (
         Volumes,
-        r"put out volumes .*; if it takes clips, return .* with its clip_length",
+        r"put out volumes .*; if it takes clips, return .*ClipClassifier of it",
     ),
     "flat": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 3)), "it flattens the image at once"),
 }

@@ -164,6 +164,14 @@ class SplitNetwork:
         with torch.enable_grad():
             return leaf, with_float_scores(self._model.read(answer))
 
+    def output_of(self, features: Sequence[torch.Tensor]) -> Output:
+        """Run the head on features that stay what they are, leaf or not.
+
+        Args:
+            features: The outputs of the backbone.
+        """
+        return with_float_scores(self._model.read(self._halves.head(*features)))
+
     def run(self, images: NDArray[Any], batch_size: int | None = None) -> ForwardPass:
         """Run the network.
 
@@ -191,8 +199,7 @@ class SplitNetwork:
         self._used, _ = self.backbone_for(images)
         outputs = self._used.run(images, self._batch_size if batch_size is None else batch_size)
         with torch.no_grad():
-            answer = self._halves.head(*(torch.from_numpy(values) for values in outputs))
-            return with_float_scores(self._model.read(answer))
+            return self.output_of([torch.from_numpy(values) for values in outputs])
 
     def forget(self) -> None:
         """Compare the next batch of every shape with torch again."""

@@ -21,6 +21,7 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
         aten.native_layer_norm.default: layer_norm,
         aten.native_layer_norm_backward.default: layer_norm_backward,
         aten._softmax.default: softmax,
+        aten.slice_backward.default: slice_backward,
     }
 
 
@@ -147,6 +148,17 @@ def softmax(inputs: torch.Tensor, dim: int, _half_to_float: bool) -> torch.Tenso
     """Return powers of e that add up to 1 along a dimension."""
     powers = (inputs - inputs.amax(dim, keepdim=True)).exp()
     return powers / powers.sum(dim, keepdim=True)
+
+
+def slice_backward(
+    gradient: torch.Tensor, sizes: Sequence[int], dim: int, start: int, end: int, step: int
+) -> torch.Tensor:
+    """Return the gradient of what a slice is taken of: zeros around it."""
+    if step != 1:
+        raise NotImplementedError("only gradients of slices without gaps are traced")
+    first, last, _ = slice(start, end).indices(sizes[dim])
+    before, behind = ([*sizes[:dim], count, *sizes[dim + 1 :]] for count in (first, sizes[dim] - last))
+    return torch.cat([gradient.new_zeros(before), gradient, gradient.new_zeros(behind)], dim)
 
 
 def _along_channels(values: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from streamcam.explain.activities import announce
 from streamcam.explain.backends.backbone import OpenVinoBackbone
@@ -25,6 +25,7 @@ from streamcam.explain.backends.split_network import BackendMismatchError, Split
 from streamcam.explain.compiled.criteria import CRITERIA, weights_of
 from streamcam.explain.compiled.decompositions import decompositions
 from streamcam.explain.compiled.graphs import CompiledGraphs
+from streamcam.explain.compiled.narrowing import narrow
 from streamcam.explain.compiled.record import CompiledModel, Record
 from streamcam.explain.compiled.store import ExplanationStore
 from streamcam.explain.hooks import evaluating, plain_attention
@@ -34,6 +35,7 @@ from streamcam.explain.precision_check import close_to
 from streamcam.models import Classifier, stage_layers
 from streamcam.models.check_images import check_images
 from streamcam.models.geometry import Size
+from streamcam.models.layouts import Layout
 from streamcam.models.openvino_runtime import load_openvino
 
 if TYPE_CHECKING:
@@ -162,12 +164,13 @@ def trace_graphs(explainer: Explainer, record: Record, size: Size) -> TracedGrap
         except BackendMismatchError:
             raise TracingError("OpenVINO computes the network differently from torch") from None
         features = [torch.from_numpy(values) for values in backbone.run(pixels, record.batch_size)]
-        scores_of = _trace(_scores_of(split), features)
+        answer = _answer_of(split, features)
+        scores_of = _trace(lambda *given: answer(given)[1], features)
         with torch.no_grad():
-            scores = split.answer(features)[1].scores.detach()
+            scores = answer(features)[1].detach()
         weights = torch.zeros_like(scores)
         weights[torch.arange(len(weights)), scores.argmax(dim=1)] = 1
-        maps_of = _trace(_maps_of(explainer, split, (height, width)), [weights, *features])
+        maps_of = _trace(_maps_of(explainer, split.layout, answer, (height, width)), [weights, *features])
         head = _convert(scores_of, features)
         maps = _convert(maps_of, [weights, *features])
         request = backbone.request_for(pixels.shape)
@@ -246,22 +249,50 @@ def _agrees(explainer: Explainer, graphs: CompiledGraphs, split: SplitNetwork, p
     return True
 
 
-def _scores_of(split: SplitNetwork) -> Callable[..., torch.Tensor]:
-    def scores(*features: torch.Tensor) -> torch.Tensor:
-        return split.answer(features)[1].scores
-
-    return scores
+_Answer = Callable[[Sequence[torch.Tensor]], tuple[torch.Tensor, torch.Tensor]]
+"""Features → the target layer's output as a leaf, and the scores, which depend on it."""
 
 
-def _maps_of(explainer: Explainer, split: SplitNetwork, size: tuple[int, int]) -> Callable[..., torch.Tensor]:
-    layout = split.layout
+def _answer_of(split: SplitNetwork, features: Sequence[torch.Tensor]) -> _Answer:
+    """Return what computes, of features of these shapes, the scores and nothing else."""
+
+    def answer(given: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        leaf, output = split.answer(given)
+        return leaf, output.scores
+
+    leaf = features[0].detach().clone().requires_grad_()
+    try:
+        with torch.enable_grad():
+            traced = _make_fx(
+                lambda cut, *carried: split.output_of((cut.clone(), *carried)).scores,
+                (leaf, *features[1:]),
+                pre_dispatch=True,  # before operations are taken apart, as they are differentiated
+            )
+    except TracingError:
+        return answer
+    graph = narrow(traced.graph)
+    if graph is None:
+        return answer
+    narrowed = fx.GraphModule(traced, graph)
+
+    def narrowed_answer(given: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        leaf = given[0].detach().requires_grad_()
+        with torch.enable_grad():
+            return leaf, narrowed(leaf, *given[1:])
+
+    return narrowed_answer
+
+
+def _maps_of(
+    explainer: Explainer, layout: Layout, answer: _Answer, size: tuple[int, int]
+) -> Callable[..., torch.Tensor]:
     method, options = METHODS[explainer.method], explainer.runner.map_maker.options
 
     def maps(weights: torch.Tensor, *features: torch.Tensor) -> torch.Tensor:
-        leaf, output = split.answer(features)
+        leaf, scores = answer(features)
         inputs = {"activations": layout.fold(leaf.detach(), size)}
         if "gradients" in method.needs:
-            (gradients,) = torch.autograd.grad(output.scores, leaf, weights)
+            (gradients,) = torch.autograd.grad(scores, leaf, weights)
             inputs["gradients"] = layout.fold(gradients, size)
         return method.function(**{name: inputs[name] for name in method.needs}, **options).float()
 
@@ -297,18 +328,25 @@ class _Graph(nn.Module):
 
 def _trace(function: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor]) -> torch.jit.ScriptModule:
     """Trace a function that may differentiate, for inputs of these shapes."""
-    from torch.fx.experimental.proxy_tensor import make_fx
-
     trace: Any = torch.jit.trace
     # OpenVINO has no gradient of fused attention.
-    with warnings.catch_warnings(), _failing_to_trace(), plain_attention():
+    with warnings.catch_warnings(), plain_attention():
         warnings.simplefilter("ignore")  # about torch.jit.trace, which the converters are built on
-        graph = make_fx(function, decomposition_table=decompositions())(*inputs)
-        with torch.no_grad():
+        graph = _make_fx(function, inputs, decomposition_table=decompositions())
+        with torch.no_grad(), _failing_to_trace():
             traced: torch.jit.ScriptModule = trace(
                 _Graph(graph), tuple(inputs), strict=False, check_trace=False
             )
     return traced
+
+
+def _make_fx(
+    function: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor], **settings: Any
+) -> fx.GraphModule:
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    with _failing_to_trace():
+        return make_fx(function, **settings)(*inputs)
 
 
 def _convert(traced: torch.jit.ScriptModule, inputs: Sequence[torch.Tensor]) -> openvino.Model:

@@ -27,7 +27,8 @@ from streamcam.models.families.detection import detector_of, is_torchvision_dete
 from streamcam.models.float32 import to_float32
 from streamcam.models.labels import numbered_labels
 from streamcam.models.model_names import check_name
-from streamcam.models.refusals import describe, in_words, refuse_input, takes_two_images
+from streamcam.models.refusals import in_words, refuse_input, takes_two_images
+from streamcam.models.refused_answers import describe
 from streamcam.models.request import ModelRequest, changed_counts
 from streamcam.models.self_preparing import SelfPreparingClassifier, prepares_itself
 from streamcam.models.state_dicts import StateDict, load_into, match_names

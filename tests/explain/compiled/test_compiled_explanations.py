@@ -165,8 +165,9 @@ def test_a_damaged_entry_is_made_again(frames: list[Frame], cache: Path, entry: 
     (found,) = load().explain_frames(frames[:1])
     np.testing.assert_array_equal(only_map(found), only_map(expected))
     again = damaged.read_bytes()
-    # What OpenVINO exports has numbers in it that are new each time.
-    assert len(again) == len(whole) if file == "backbone.blob" else again == whole
+    # What OpenVINO exports has numbers in it that are new each time, and not always equally long.
+    close = pytest.approx(len(whole), rel=0.01)
+    assert len(again) == close if file == "backbone.blob" else again == whole
 
 
 def test_a_network_that_was_compiled_is_read_for_as_many_threads(

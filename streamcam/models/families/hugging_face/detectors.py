@@ -11,7 +11,7 @@ from torch import nn
 from streamcam.models.base import Model
 from streamcam.models.detector import Candidates, Detector, softmax_log_odds
 from streamcam.models.families.hugging_face.folder import Folder
-from streamcam.models.refusals import refuse_answer
+from streamcam.models.refused_answers import refuse_answer
 
 _LEVELS = ("model.decoder_input_proj", "model.input_proj", "model.backbone.projector.scale_layers")
 """Lists of layers, one for each resolution that is read: of RT-DETR and D-FINE, Deformable DETR, LW-DETR."""

@@ -7,7 +7,7 @@ import dataclasses
 import torch
 
 from streamcam.errors import InvalidArgumentError
-from streamcam.models.base import Model, Output
+from streamcam.models.base import Model
 from streamcam.models.clip_classifier import ClipClassifier
 from streamcam.models.families.hugging_face.folder import Folder, size_of
 
@@ -26,7 +26,7 @@ class FramesFirstClassifier(ClipClassifier):
     one_shape: bool = False
     """Whether its positions are those of one shape of frames: it may not notice that others are wrong."""
 
-    def forward(self, inputs: torch.Tensor) -> Output:
+    def answer(self, inputs: torch.Tensor) -> object:
         """Run the network on clips (N, channels, T, H, W).
 
         Raises:
@@ -35,7 +35,8 @@ class FramesFirstClassifier(ClipClassifier):
         height, width = inputs.shape[-2:]
         if self.one_shape and (width, height) != self.input.sides:
             raise ValueError(f"frames of {width}x{height} pixels")
-        return self.read(self.module(self.input.as_taken(inputs).transpose(1, 2)))
+        answer: object = self.module(self.input.as_taken(inputs).transpose(1, 2))
+        return answer
 
 
 def load_video_classifier(folder: Folder) -> Model:
