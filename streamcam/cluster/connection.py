@@ -12,6 +12,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from streamcam.errors import ClusterError, InvalidArgumentError, map_errors
@@ -23,6 +24,9 @@ AUTO = "auto"
 """The address of the cluster that this machine belongs to."""
 
 _REACHED_WITHIN_S = 5.0
+
+_CURRENT = Path("/tmp/ray/ray_current_cluster")
+"""The file in which Ray keeps the address of the cluster of a machine."""
 
 _CPUS_PER_DRAWING = 4
 """One thread draws, others decode and encode."""
@@ -59,17 +63,20 @@ def connected(ray: Any, address: str) -> Iterator[None]:
     else:
         _check_reachable(address)
     try:
-        with (
-            map_errors(
-                Exception,
-                to=lambda error: ClusterError(f"the cluster {address!r} cannot be used: {first_line(error)}"),
-            ),
-            _kept_handler(),
-        ):
+        with map_errors(Exception, to=lambda error: _describe_refusal(address, error)), _kept_handler():
             ray.init(**settings)
         yield
     finally:
         ray.shutdown()
+
+
+def _describe_refusal(address: str, error: Exception) -> ClusterError:
+    if address == AUTO and isinstance(error, ConnectionError):
+        return ClusterError(
+            "this machine belongs to no running cluster; start one with 'ray start --head', or name the "
+            "address of one"
+        )
+    return ClusterError(f"the cluster {address!r} cannot be used: {first_line(error)}")
 
 
 @contextlib.contextmanager
@@ -94,8 +101,12 @@ def _check_reachable(address: str) -> None:
         InvalidArgumentError: if it is none.
         ClusterError: if nobody answers.
     """
+    name = repr(address)
     if address == AUTO:
-        return
+        found = _address_here()
+        if found is None:  # which Ray says at once
+            return
+        address, name = found, f"{found!r} of this machine"
     parts = re.fullmatch(r"(?:ray://)?([^\s:/]+):(\d{1,5})", address)
     if parts is None:
         raise InvalidArgumentError(
@@ -105,10 +116,21 @@ def _check_reachable(address: str) -> None:
         OSError,
         OverflowError,
         to=lambda error: ClusterError(
-            f"the cluster {address!r} cannot be reached: {getattr(error, 'strerror', None) or error}"
+            f"the cluster {name} cannot be reached: {getattr(error, 'strerror', None) or error}"
         ),
     ):
         socket.create_connection((parts[1], int(parts[2])), timeout=_REACHED_WITHIN_S).close()
+
+
+def _address_here() -> str | None:
+    """Return the address of the cluster that this machine belongs to, which may have ended; None for none."""
+    named = os.environ.get("RAY_ADDRESS")
+    if named:
+        return named
+    try:
+        return _CURRENT.read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

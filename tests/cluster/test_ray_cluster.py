@@ -20,7 +20,7 @@ from stage_fakes import FakeExplainer
 import streamcam
 from streamcam import RenderSettings
 from streamcam.cli import run
-from streamcam.cluster import RayCluster, ray_cluster
+from streamcam.cluster import RayCluster, connection, ray_cluster
 from streamcam.cluster.connection import list_places
 from streamcam.cluster.worker import RenderWorker, WorkerReport
 from streamcam.errors import ClusterError, InvalidArgumentError, ModelError
@@ -214,6 +214,21 @@ def test_clusters_that_are_none(
     assert run(["render", "a.mp4", "c.mp4", "-o", "out/", "--ray", address]) == 1
     said = capfd.readouterr().err
     assert said == f"streamcam: error: the cluster {address!r} cannot be reached: Connection refused\n"
+    current = Path("current")
+    current.write_text(f"{address}\n")
+    monkeypatch.setattr(connection, "_CURRENT", current)
+    assert run(["render", "a.mp4", "c.mp4", "-o", "out/", "--ray", "auto"]) == 1
+    said = capfd.readouterr().err
+    assert said.endswith(f"the cluster {address!r} of this machine cannot be reached: Connection refused\n")
+    current.unlink()
+
+    def refuse(_ray: object, **_settings: object) -> None:
+        raise ConnectionError("Could not find any running Ray instance. Set `--address`.")
+
+    monkeypatch.setattr(FakeRay, "init", refuse, raising=False)
+    monkeypatch.setattr(FakeRay, "shutdown", lambda _: None, raising=False)
+    assert run(["render", "a.mp4", "c.mp4", "-o", "out/", "--ray", "auto"]) == 1
+    assert "this machine belongs to no running cluster; start one" in capfd.readouterr().err
     assert run(["render", "a.mp4", "-o", "out/", "--ray", "c.mp4"]) == 2
     assert "'c.mp4' is no address of a cluster; use host:6379" in capfd.readouterr().err
     assert run(["render", "a.mp4", "-o", "a.mkv", "--ray", address, "--part-seconds", "0"]) == 2
