@@ -68,8 +68,8 @@ class Classifier(Model):
                 f"{self.name} returns one number, which is shown as it is; if that is a classifier's logit, "
                 "use `activation='sigmoid'`"
             )
-            is_told = self.labels != VALUE_LABELS or self.activation == "value"
-            return self._changed(activation="value"), None if is_told else note
+            is_meant = self.labels != VALUE_LABELS or self.activation == "value"
+            return self._changed(activation="value"), None if is_meant else note
         if self.activation not in ("softmax", "sigmoid"):
             return self, self._choice_note(answer, returned)
         if self.activation == "sigmoid" or not _sums_to_one(returned):
