@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +67,8 @@ def naming_wall_file() -> Iterator[None]:
 
 
 def _read(path: str) -> dict[str, Any]:
+    import tomllib  # few sessions have a wall file
+
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:

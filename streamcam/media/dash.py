@@ -6,8 +6,11 @@ import dataclasses
 import itertools
 import math
 import re
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import xml.etree.ElementTree as ET
 
 _DURATION = re.compile(r"P(?:(\d+)D)?T?(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?")
 _FIELD = re.compile(r"\$(?:(RepresentationID|Number|Time|Bandwidth)(?:%0(\d+)d)?)?\$")
@@ -49,6 +52,8 @@ def playlists_of(manifest: bytes, name: str) -> dict[str, bytes]:
     Raises:
         ValueError: if it is no manifest, or one that cannot be rewritten, in words for the user.
     """
+    import xml.etree.ElementTree as ET  # few videos are in DASH
+
     try:
         root = ET.fromstring(manifest)
     except ET.ParseError as error:

@@ -15,7 +15,6 @@ from streamcam.sources.base import Source
 from streamcam.sources.camera import is_camera, open_camera
 from streamcam.sources.fetched import (
     fetch_standard_input,
-    fetch_web_file,
     is_standard_input,
     is_web_url,
 )
@@ -68,6 +67,8 @@ def _open_standard_input(location: Location, settings: SourceSettings) -> Source
 def _open_web_file(location: Location, settings: SourceSettings) -> Source:
     """Open a file on a web server; what is to be shown as it comes, or has no end, is a network stream."""
     if not settings.real_time:
+        from streamcam.sources.web_files import fetch_web_file  # and what speaks HTTP
+
         source = fetch_web_file(str(location), lambda path: open_source(path, settings))
         if source is not None:
             return source

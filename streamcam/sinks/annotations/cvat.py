@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
-from xml.sax.saxutils import escape, quoteattr
 
 from streamcam.explanations import Instance, RenderedFrame
 from streamcam.sinks.annotations.categories import Categories
@@ -54,6 +53,8 @@ class CvatSink(TextSink):
         return "\n".join(self._lines()) + "\n"
 
     def _lines(self) -> Iterator[str]:
+        from xml.sax.saxutils import escape, quoteattr  # which imports all that speaks HTTP
+
         labels = Categories()
         names = [track.labels.most_common(1)[0][0] for track in self._tracks.values()]
         for name in names:
