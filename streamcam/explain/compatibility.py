@@ -194,7 +194,7 @@ def note_on_choice(method: str, model: Model) -> str | None:
     """
     if method != _WITHOUT_GRADIENTS:
         return None
-    return f"{model.name} is explained by {method}, which needs no gradients: {model.no_gradients}"
+    return f"{model.name} is explained by {method}, which needs no gradients"
 
 
 def notes_on(method: str, targets: Sequence[Target], labels: Sequence[str]) -> Iterator[str]:

@@ -84,14 +84,30 @@ def test_a_folder_says_labels_input_and_kind(tmp_path: Path) -> None:
     assert load_model(f"hf:{tmp_path}", weights="none", labels=list("abcd")).labels == tuple("abcd")
 
 
-def test_a_folder_that_lacks_weights_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_lacks_weights_is_refused_and_nothing_else_is_printed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     resnet(tmp_path)
     tensors = safetensors.torch.load_file(tmp_path / "model.safetensors")
     kept = {name: value for name, value in tensors.items() if not name.startswith("classifier")}
     safetensors.torch.save_file(kept, tmp_path / "model.safetensors", {"format": "pt"})
-    with pytest.raises(ModelError, match=r"no weights for classifier\.1\.bias and 1 others, which would be"):
-        load_model(f"hf:{tmp_path}")
+    transformers.utils.logging.enable_propagation()
+    try:
+        with pytest.raises(ModelError, match=r"no weights for classifier\.1\.bias and 1 others, which would"):
+            load_model(f"hf:{tmp_path}")
+    finally:
+        transformers.utils.logging.disable_propagation()
+    assert not caplog.records
     assert load_model(f"hf:{tmp_path}", weights="none").labels == NAMES
+
+
+def test_weights_of_another_shape_than_the_configuration_says_are_named(tmp_path: Path) -> None:
+    resnet(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text("utf-8"))
+    config |= {"id2label": {"0": "a", "1": "b"}, "label2id": {"a": 0, "b": 1}}
+    (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+    with pytest.raises(ModelError, match=r"do not fit its .*: classifier\.1\.bias is \(4,\), not \(2,\)"):
+        load_model(f"hf:{tmp_path}")
 
 
 def test_segformer_is_explained_as_pytorch_grad_cam_explains_it(tmp_path: Path) -> None:

@@ -140,9 +140,16 @@ def test_openvino_says_which_methods_explain_its_files(tmp_path: Path) -> None:
         Explainer(model, method="occlusion", backend="torch")
     explainer = Explainer(model)
     assert explainer.method == "reciprocam"
-    assert f"{model.name} is explained by reciprocam, which needs no gradients: " in explainer.notes[0]
+    assert f"{model.name} is explained by reciprocam, which needs no gradients" in explainer.notes
     assert not any("is explained by" in note for note in Explainer(model, method="reciprocam").notes)
     assert (explainer.backend, explainer.backend_reason) == ("openvino", "OpenVINO runs the whole network")
+
+
+def test_a_file_says_that_openvino_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = as_openvino(export(Residual(), tmp_path / "net.onnx"))
+    monkeypatch.setattr("streamcam.models.files.openvino_network.available", lambda: False)
+    with pytest.raises(ModelError, match=r"net\.xml' is run by OpenVINO, .* pip install openvino$"):
+        load_model(str(path))
 
 
 def test_the_layer_of_an_openvino_file_is_the_last_with_a_grid(tmp_path: Path) -> None:

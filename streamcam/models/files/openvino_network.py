@@ -20,7 +20,7 @@ from streamcam.caching import cached_method
 from streamcam.errors import ModelError, SourceNotFoundError, map_errors
 from streamcam.models.base import InputSpec
 from streamcam.models.files.image_input import ImageInput, describe_input
-from streamcam.models.openvino_runtime import core, load_openvino
+from streamcam.models.openvino_runtime import available, core, load_openvino
 
 if TYPE_CHECKING:
     import openvino
@@ -176,6 +176,8 @@ def read_openvino(path: Path) -> openvino.Model:
             f"{str(path)!r} has its weights in {weights.name!r}, which is not beside it; "
             "put both into one folder"
         )
+    if not available():
+        raise ModelError(f"{str(path)!r} is run by OpenVINO, which is not installed: pip install openvino")
 
     def failure(error: Exception) -> ModelError:
         return ModelError(f"{str(path)!r} cannot be read: it is damaged, or {_reason(error)}")

@@ -76,18 +76,30 @@ class Folder:
                 module: nn.Module = auto.from_config(config)
             else:
                 module, found = auto.from_pretrained(
-                    self.path, local_files_only=True, use_safetensors=True, output_loading_info=True
+                    self.path,
+                    local_files_only=True,
+                    use_safetensors=True,
+                    output_loading_info=True,
+                    ignore_mismatched_sizes=True,  # refused below, by name
                 )
-                self._check_complete(module, found["missing_keys"])
+                self._check_complete(module, found["missing_keys"], found["mismatched_keys"])
         return module
 
-    def _check_complete(self, module: nn.Module, missing: Iterable[str]) -> None:
+    def _check_complete(
+        self, module: nn.Module, missing: Iterable[str], mismatched: Iterable[tuple[str, Any, Any]]
+    ) -> None:
         """Refuse a network of which transformers made up a part, as the classifier of one without a head.
 
         Args:
             module: The network.
             missing: What its file does not hold.
+            mismatched: What has another shape there: its name, its shape there, and that in the network.
         """
+        for name, held, own in sorted(mismatched):
+            raise ModelError(
+                f"the weights of {self.request.name} do not fit its configuration: "
+                f"{name} is {tuple(held)}, not {tuple(own)}"
+            )
         lacking = sorted(set(missing) & {name for name, _ in module.named_parameters()})
         if lacking:
             others = f" and {len(lacking) - 1} others" if len(lacking) > 1 else ""
@@ -98,7 +110,7 @@ class Folder:
 
     @contextlib.contextmanager
     def reading(self, transformers: Any) -> Iterator[None]:
-        """Return a context in which whatever transformers raises becomes one line, without progress bars."""
+        """Return a context in which transformers prints nothing, and what it raises becomes one line."""
 
         def failure(error: Exception) -> ModelError:
             return ModelError(f"{self.request.name} cannot be loaded ({in_words(error)})")
@@ -106,15 +118,15 @@ class Folder:
         logging = transformers.utils.logging
         showed = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()
-        # It warns of numbers of tokens in the configurations that SigLIP was published with.
-        on_configurations = logging.get_logger("transformers.configuration_utils")
-        level = on_configurations.level
-        on_configurations.setLevel(logging.ERROR)
+        # It warns of numbers of tokens in the configurations that SigLIP was published with, and in a table
+        # of many lines of weights that are missing.
+        verbosity = logging.get_verbosity()
+        logging.set_verbosity_error()
         try:
             with map_errors(Exception, to=failure):
                 yield
         finally:
-            on_configurations.setLevel(level)
+            logging.set_verbosity(verbosity)
             if showed:
                 logging.enable_progress_bar()
 
