@@ -56,6 +56,8 @@ class Layer:
     """How many times the module runs for one image."""
     shows_image: bool = True
     """Whether the image is in it, the right way around; a module's other calls may see something else."""
+    sees_image: bool = True
+    """Whether its output depends on the image at all."""
 
     @property
     def call(self) -> Call:
@@ -99,7 +101,10 @@ def probe_layers(model: Model, image: torch.Tensor, *, one_at_a_time: bool = Fal
         # What has another batch than the images belongs to something else: to two prompts, say.
         alone = {(output.call, *output.shape[:1]) for output in plain.outputs}
         layers = [
-            _explains(layer, layer.explains and (layer.call, layer.shape[0]) in alone) for layer in layers
+            layer
+            if (layer.call, *layer.shape[:1]) in alone
+            else dataclasses.replace(layer, explains=False, sees_image=False)
+            for layer in layers
         ]
 
         def run_changed(layer: Layer, channels: slice) -> TrialRun:
@@ -202,6 +207,7 @@ def _describe(
                 explains,
                 calls[name],
                 output.call in shown,
+                output.sees_image,
             )
         )
     return layers
