@@ -186,8 +186,9 @@ class MethodInputs:
         if gradient is None:
             name = self._network.layers[self._index].name
             raise ModelError(
-                f"no gradient reaches layer {name!r} from the score; choose another `target_layer`, or a "
-                "method without gradients (`method='ablationcam'` or `method='occlusion'`)"
+                f"no gradient reaches layer {name!r} from the score: something behind it has none, as "
+                "quantized layers, argmax or detach(); use `method='ablationcam'` or `method='occlusion'`, "
+                "or a `target_layer` behind that"
             )
         return gradient
 

@@ -17,6 +17,9 @@ Activation = Literal["softmax", "sigmoid", "none", "value"]
 VALUE_LABELS = ("value",)
 """The labels of a network that returns one number, if it is given none."""
 
+_SEVERAL = 3
+"""Number of scores from 0 to 1 that are hardly logits by chance."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Classifier(Model):
@@ -65,9 +68,13 @@ class Classifier(Model):
                 f"{self.name} returns one number, which is shown as it is; if that is a classifier's logit, "
                 "use `activation='sigmoid'`"
             )
-            return self._changed(activation="value"), note if self.labels == VALUE_LABELS else None
-        if self.activation != "softmax" or not _sums_to_one(returned):
+            is_meant = self.labels != VALUE_LABELS or self.activation == "value"
+            return self._changed(activation="value"), None if is_meant else note
+        if self.activation not in ("softmax", "sigmoid"):
             return self, self._choice_note(answer, returned)
+        if self.activation == "sigmoid" or not _sums_to_one(returned):
+            several = self._choice_note(answer, returned)
+            return self, several or _note_on_fractions(self.name, self.activation, returned)
         if self.logits_key is None and isinstance(answer, tuple | list):
             for index, entry in enumerate(answer):  # as YOLO's classifiers return both
                 if (
@@ -133,6 +140,16 @@ def _sums_to_one(scores: torch.Tensor) -> bool:
         return False
     rows = scores.detach().float()
     return bool((rows >= 0).all() and ((rows.sum(dim=1) - 1).abs() < 1e-3).all())
+
+
+def _note_on_fractions(name: str, activation: str, scores: torch.Tensor) -> str | None:
+    """Say that scores (N, classes) may be probabilities already, where several differ and are from 0 to 1."""
+    if scores.shape[1] < _SEVERAL or scores.min() == scores.max() or scores.min() < 0 or scores.max() > 1:
+        return None
+    return (
+        f"{name} returns numbers from 0 to 1, of which {activation} makes other ones; if they are "
+        "probabilities already, use `activation='none'`"
+    )
 
 
 def _entry(answer: object, key: str | int | None) -> object:

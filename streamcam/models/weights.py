@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import hashlib
 import json
+import pathlib
 import pickle
+import types
 import warnings
 from pathlib import Path
 from typing import Any
@@ -22,12 +25,36 @@ from streamcam.models.state_dicts import StateDict
 
 # Settings and measurements that training scripts keep beside the parameters: unpickling them runs no code.
 _HARMLESS: list[Any] = [
-    argparse.Namespace,
+    *(argparse.Namespace, types.SimpleNamespace),
+    *(datetime.datetime, datetime.date, datetime.time, datetime.timedelta, datetime.timezone),
     np.dtype,
+    np.ndarray,
     *{type(np.dtype(kind)) for kind in (*np.typecodes["AllInteger"], *np.typecodes["Float"], "?")},
-    # Its module has been renamed; files have either name.
-    *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    # Their modules have been renamed; files have either name.
+    *(
+        (function, f"numpy.{core}.multiarray.{name}")
+        for function, name in (
+            (np.float64(0).__reduce__()[0], "scalar"),
+            (np.zeros(1).__reduce__()[0], "_reconstruct"),
+        )
+        for core in ("core", "_core")
+    ),
+    # Of another system, too: nothing is looked for where a path leads.
+    *(
+        (pure, f"{module}.{name}")
+        for pure, names in (
+            (pathlib.PurePosixPath, ("PosixPath", "PurePosixPath")),
+            (pathlib.PureWindowsPath, ("WindowsPath", "PureWindowsPath")),
+        )
+        for name in names
+        for module in ("pathlib", "pathlib._local")
+    ),
 ]
+_HARMLESS_NAMES = {
+    one[1] if isinstance(one, tuple) else f"{one.__module__}.{one.__qualname__}" for one in _HARMLESS
+}
+
+
 # What Hugging Face's libraries and open_clip call the weights in a folder.
 _IN_FOLDERS = (
     *("model.safetensors", "model.safetensors.index.json"),
@@ -141,8 +168,7 @@ def named_code(path: Path) -> str:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except Exception:  # of formats that torch cannot look into
         return ""
-    harmless = {f"{getattr(one, '__module__', '')}.{getattr(one, '__qualname__', '')}" for one in _HARMLESS}
-    strange = sorted(set(names) - harmless, key=lambda name: (name.startswith("torch."), name))
+    strange = sorted(set(names) - _HARMLESS_NAMES, key=lambda name: (name.startswith("torch."), name))
     more = ", …" if len(strange) > 3 else ""
     return f" ({', '.join(strange[:3])}{more})" if strange else ""
 

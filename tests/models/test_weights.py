@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import pickle
 import re
 import warnings
-from pathlib import Path
+from pathlib import Path, PosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,13 @@ FILES = [
     {"model": {"state_dict": STATE}},
     {"model": wrapped("module."), "args": argparse.Namespace(lr=0.1, name="resnet")},
     {"net": STATE, "acc": np.float64(0.9), "best": np.float32(0.8), "epoch": np.int64(3)},
+    {
+        "model": STATE,
+        "args": argparse.Namespace(output=PosixPath("runs/3"), model=PureWindowsPath("nets")),
+        "when": datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC),
+        "took": datetime.timedelta(hours=2),
+        "rng": np.random.RandomState(0).get_state(),
+    },
     {"model_state": STATE},
     {"ema": STATE, "updates": 12},
     # A classifier beside a backbone: only some names have a prefix.
@@ -177,6 +185,14 @@ def test_a_whole_network_is_refused_with_the_way_out(tmp_path: Path) -> None:
     says = r"reading it would run code \(test_weights\.Renamed, .*\); save model\.state_dict\(\) .*`trust_pi"
     with pytest.raises(ModelError, match=says):
         read_state_dict(saved(tmp_path / "weights.pth", network()))
+
+
+def test_what_is_harmless_is_not_named_among_what_runs(tmp_path: Path) -> None:
+    content = {"model": STATE, "best": np.float64(0.9), "out": Path("runs"), "network": network()}
+    with pytest.raises(ModelError, match=r"would run code \(test_weights\.Renamed, torch\.nn\.") as told:
+        read_state_dict(saved(tmp_path / "weights.pth", content))
+    assert "numpy" not in str(told.value)
+    assert "pathlib" not in str(told.value)
 
 
 def test_code_runs_where_it_is_trusted(tmp_path: Path) -> None:

@@ -290,7 +290,7 @@ def test_what_runs_code_or_elsewhere_is_never_compiled(
     assert store_for(DEFAULT, {"device": "cpu"}) is not None
 
 
-@pytest.mark.parametrize("method", ["eigencam", "cam", "shapleycam", "scorecam", "refinecam"])
+@pytest.mark.parametrize("method", ["kpcacam", "cam", "shapleycam", "scorecam", "refinecam"])
 def test_methods_that_need_more_than_one_pass_are_not_compiled(method: str) -> None:
     assert record_of(Explainer(load_model(**DEFAULT), **{**SETTINGS, "method": method})) is None
 
