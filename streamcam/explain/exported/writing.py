@@ -86,6 +86,7 @@ def export_explainer(
             f"{explainer.model.name} by {explainer.method!r} cannot be exported: {reason}; classifiers "
             "can be, by methods of one pass, as gradcam, with `device='cpu'`"
         )
+    _check_answers(explainer)
     if format == "onnx" and explainer.precision != "fp32":
         explainer = explainer.variant(precision="fp32")
     traced = {size: _trace(explainer, record, size) for size in _sizes(record, shapes)}
@@ -109,6 +110,13 @@ def export_explainer(
         write_exported(part, description, entries)
         _verify(ExportedFile(part), traced)
     return description
+
+
+def _check_answers(explainer: Explainer) -> None:
+    width, height = explainer.model.input.sides
+    (explanation,) = explainer.explain(check_images(height, width, 1)[0])
+    if not np.isfinite(np.asarray(explanation.probabilities)).all():
+        raise ModelError(f"{explainer.model.name} answers NaN; check its `weights`")
 
 
 def _sizes(record: Record, shapes: Iterable[Size]) -> list[Size]:

@@ -18,6 +18,7 @@ import av
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 from color_networks import BOX, RED, SIZE, Colors, by_object, save_thing
 from media_factory import make_clip
 from numpy.typing import NDArray
@@ -406,6 +407,15 @@ def test_nothing_is_written_that_computes_something_else(
     monkeypatch.setattr(writing, "_as_openvino", spoiled)
     with pytest.raises(ModelError, match="computes something else than the network; nothing was kept"):
         export_explainer(explainer_of(by_object()), tmp_path / "net.explain")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_answers_nan_is_not_written(tmp_path: Path) -> None:
+    model = by_object()
+    with torch.no_grad():
+        next(iter(model.module.parameters())).fill_(float("nan"))
+    with pytest.raises(ModelError, match="answers NaN; check its `weights`"):
+        export_explainer(explainer_of(model), tmp_path / "net.explain")
     assert list(tmp_path.iterdir()) == []
 
 
