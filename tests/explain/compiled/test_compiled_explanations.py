@@ -236,7 +236,7 @@ def test_torch_explains_what_cannot_be_compiled(
     def refuse(*_: object) -> None:
         raise NotImplementedError("no such operation")
 
-    monkeypatch.setattr(tracing, "_scores_of", lambda _split: refuse)
+    monkeypatch.setattr(tracing, "_answer_of", lambda _split, _features: refuse)
     (found,) = load().explain_frames(frames[:1])
     (expected,) = Explainer(load_model(**DEFAULT), **SETTINGS).explain_frames(frames[:1])
     np.testing.assert_array_equal(only_map(found), only_map(expected))
