@@ -157,8 +157,8 @@ def unknown_model(name: str) -> UnknownNameError:
     if ending in _WEIGHTS_FILES:
         stem = PurePath(name).stem
         example = f"ultralytics:{stem}" if stem.lower().startswith("yolo") else "resnet50"
-        told = _network_in(name)
-        which = f"as {example}" if told is None else f"which the file says is {told}"
+        named = _network_in(name)
+        which = f"as {example}" if named is None else f"which the file says is {named}"
         return UnknownNameError(
             f"unknown model {name!r}; that is a file of weights: pass it with `weights`, and name the "
             f"network that they belong to, {which}"

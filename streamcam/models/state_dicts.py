@@ -25,7 +25,7 @@ class StateDict(OrderedDict[str, torch.Tensor]):
     labels: tuple[str, ...] | None = None
     """The names of the classes, where the file has them."""
     network: str | None = None
-    """What the file calls the network that they are of, where it does."""
+    """The name of the network that they are of, where the file has it."""
     note: str | None = None
     """Which of several weights in the file these are, for the user."""
 
