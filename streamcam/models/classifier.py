@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, Self
 
 import torch
 
 from streamcam.errors import ModelError
 from streamcam.models.base import Model, Output
+from streamcam.models.last_operation import ends_in_sigmoid
 from streamcam.models.refused_answers import entries_of, refuse_answer
 
 Activation = Literal["softmax", "sigmoid", "none", "value"]
@@ -27,6 +28,8 @@ class Classifier(Model):
     activation: Activation = "softmax"
     """How logits become probabilities: softmax for classes that exclude each other, sigmoid for others, none
     for a network that returns probabilities. They stay what they are with value, for regressors."""
+    activation_is_given: bool = True
+    """Whether the user chose the activation; else it is what is usual for as many outputs and labels."""
 
     @property
     def may_find_objects(self) -> bool:
@@ -57,17 +60,49 @@ class Classifier(Model):
         scores = torch.cat([-logit, logit], dim=1)
         return scores / 2 if self.activation == "softmax" else scores
 
-    def adapt(self, answer: object) -> tuple[Self, str | None]:
+    def adapt(
+        self, answer: object, run_with_graph: Callable[[], object] | None = None
+    ) -> tuple[Self, str | None]:
         """Return the classifier that reads a trial answer right, where that is a value or probabilities."""
         returned = self.find_logits(answer)
         if returned.shape[1] == len(self.labels) == 1:
-            note = (
-                f"{self.name} returns one number, which is shown as it is; if that is a classifier's logit, "
-                "use `activation='sigmoid'`"
-            )
-            return self._changed(activation="value"), note if self.labels == VALUE_LABELS else None
-        if self.activation != "softmax" or not _sums_to_one(returned):
+            is_confirmed = self.labels != VALUE_LABELS or (self.answers_values and self.activation_is_given)
+            return self._changed(activation="value"), None if is_confirmed else self._value_note()
+        if self.activation == "softmax" and _sums_to_one(returned):
+            return self._adapt_to_probabilities(answer, returned)
+        makes_probabilities = self.activation in ("softmax", "sigmoid")
+        if run_with_graph is None or not makes_probabilities or not _are_shares(returned):
             return self, self._choice_note(answer, returned)
+        with_graph = run_with_graph()
+        is_sigmoid = None if with_graph is None else ends_in_sigmoid(self.find_logits(with_graph))
+        if is_sigmoid and not self.activation_is_given:
+            note = f"{self.name} ends in a sigmoid: the probabilities it returns are taken as they are"
+            return self._changed(activation="none"), note
+        return self, self._doubt(is_sigmoid) or self._choice_note(answer, returned)
+
+    def _doubt(self, is_sigmoid: bool | None) -> str | None:
+        """Say that logits are probabilities already, or may be."""
+        if is_sigmoid is False:
+            return None
+        if is_sigmoid:
+            return (
+                f"{self.name} ends in a sigmoid, and `activation={self.activation!r}` is applied to its "
+                "probabilities; use `activation='none'`"
+            )
+        return (
+            f"{self.name} returned numbers from 0 to 1, which are taken for logits; if it already ends in a "
+            "sigmoid, use `activation='none'`"
+        )
+
+    def _value_note(self) -> str:
+        return (
+            f"{self.name} returns one number, which is shown as it is, as a regressor's; for a classifier's "
+            "use `activation='sigmoid'` if it is a logit, `activation='none'` if it is a probability; "
+            "`activation='value'` confirms a regressor"
+        )
+
+    def _adapt_to_probabilities(self, answer: object, returned: torch.Tensor) -> tuple[Self, str]:
+        """Take exclusive classes' probabilities as they are, or the logits beside them."""
         if self.logits_key is None and isinstance(answer, tuple | list):
             for index, entry in enumerate(answer):  # as YOLO's classifiers return both
                 if (
@@ -133,6 +168,11 @@ def _sums_to_one(scores: torch.Tensor) -> bool:
         return False
     rows = scores.detach().float()
     return bool((rows >= 0).all() and ((rows.sum(dim=1) - 1).abs() < 1e-3).all())
+
+
+def _are_shares(scores: torch.Tensor) -> bool:
+    """Return whether scores are numbers from 0 to 1, as a sigmoid's, and not all are zero."""
+    return scores.is_floating_point() and bool(((scores >= 0) & (scores <= 1)).all() and scores.any())
 
 
 def _entry(answer: object, key: str | int | None) -> object:
