@@ -110,7 +110,7 @@ a place that did not add to the score ([Draelos and Carin 2020](https://arxiv.or
 Where the head begins with global average pooling, every place has the same gradient. Then **both methods
 give the same map**, and with one linear layer behind the pooling it is also CAM's, but for scale. So it
 makes no difference which one is chosen for the default model, ResNet, ResNeXt, RegNet, EfficientNet,
-MobileNet, MNASNet, ShuffleNet, GoogLeNet, Inception, ConvNeXt, Swin and MaxViT, as long as their last layer
+MobileNet, MNASNet, ShuffleNet, GoogLeNet, Inception, ConvNeXt and MaxViT, as long as their last layer
 is explained. It makes one
 
 - for AlexNet and VGG, whose head weighs each place by itself;

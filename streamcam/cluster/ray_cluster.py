@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from streamcam.cluster.connection import LOCAL, connected, list_places, load_ray
+from streamcam.cluster.memory import check_memory, estimate_bytes
 from streamcam.cluster.ray_renderer import RayRenderer
 from streamcam.cluster.ray_video import RayPartRenderer, check_location, open_video
 from streamcam.cluster.ray_worker import RayWorker, agreed_identity, end_workers
@@ -23,6 +24,7 @@ from streamcam.pipeline.parts.explainer import PartedExplainer
 from streamcam.pipeline.parts.plan import PART_S
 
 if TYPE_CHECKING:
+    from streamcam.frames import SourceInfo
     from streamcam.pipeline.explainers import NetworkExplainer
     from streamcam.pipeline.render import RenderPlan
 
@@ -99,7 +101,7 @@ class RayCluster:
             InvalidArgumentError: also if the video is none that the workers can read.
         """
         check_location(plan)
-        with self._workers(make_explainer, jobs, on_wait) as (ray, workers, waits):
+        with self._workers(make_explainer, jobs, on_wait, plan.info) as (ray, workers, waits):
             agreed_identity([worker.wait_until_loaded() for worker in workers])
             video = open_video(ray, workers, plan, self.part_s, waits, lambda: plan.is_stopping, on_activity)
             with video as (_, explainer):
@@ -111,6 +113,7 @@ class RayCluster:
         make_explainer: Callable[[], NetworkExplainer],
         jobs: int | Literal["auto"],
         on_wait: Callable[[str], None],
+        info: SourceInfo | None = None,
     ) -> Iterator[tuple[Any, list[RayWorker], ClusterWaits]]:
         """Start workers; yield the library, them, and what they are waited for with."""
         check_jobs(jobs)
@@ -122,8 +125,31 @@ class RayCluster:
             waits = ClusterWaits(ray, self.address, on_wait)
             workers = [RayWorker(ray, place, make_explainer, waits) for place in places]
             try:
-                for worker in workers:
-                    worker.begin()
+                _begin_all(ray, workers, info)
                 yield ray, workers, waits
             finally:
                 end_workers(ray, workers)
+
+
+def _begin_all(ray: Any, workers: Sequence[RayWorker], info: SourceInfo | None) -> None:
+    """Start workers, which ask for the memory that the first one of their kind was seen to need.
+
+    Args:
+        ray: The library, connected.
+        workers: Those with a GPU and those without are of a kind.
+        info: The video that they will read; None if it is not open yet.
+
+    Raises:
+        ClusterError: if one of the first cannot be used, or memory is short.
+    """
+    first: dict[bool, RayWorker] = {}
+    for worker in workers:
+        first.setdefault(worker.place.gpu_share > 0, worker)
+    for worker in first.values():
+        worker.begin()
+    needs = {kind: estimate_bytes(one.wait_until_loaded().memory, info) for kind, one in first.items()}
+    check_memory(ray, [worker.place for worker in workers], needs)
+    for worker in workers:
+        worker.memory = needs[worker.place.gpu_share > 0]
+        if worker not in first.values():
+            worker.begin()

@@ -79,7 +79,7 @@ def open_video(
         open_encoder = plan.encoder_opener
         if times is not None and open_encoder is not None:
             drawing = PartDrawing(plan.settings.overlay, open_encoder, plan.output.suffix)
-            places = list_drawing_places(ray, [worker.node for worker in workers])
+            places = list_drawing_places(ray, [worker.place.node for worker in workers])
             drawers = RayDrawingPool(ray, places, video, drawing, is_stopped)
             stack.callback(drawers.close)
             plan.encode_with(PartedEncoder(drawers, times, part_s * rate))

@@ -34,7 +34,8 @@ class RayWorker:
     Attributes:
         actor: Its handle; None when it has not begun, or is closed.
         loading: What Ray gives the report on its network for.
-        node: The machine where it is best started.
+        place: Where it is best started.
+        memory: How much memory it asks for, in bytes, when it is started; 0 while that is not known.
     """
 
     def __init__(
@@ -53,16 +54,19 @@ class RayWorker:
         self._starting: Any = None
         self._waits = waits
         self._ray = ray
-        self.node = place.node
-        self._gpu_share = place.gpu_share
+        self.place = place
+        self.memory = 0
         self._make_explainer = make_explainer
 
     def begin(self) -> None:
         """Start the worker, and let it load its network; does not wait."""
-        strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(self.node, soft=True)
+        strategy = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+            self.place.node, soft=True
+        )
         actor = self._ray.remote(RenderWorker).options(
             num_cpus=1,
-            num_gpus=self._gpu_share,
+            num_gpus=self.place.gpu_share,
+            memory=self.memory,
             max_concurrency=_CALLS_AT_ONCE,
             scheduling_strategy=strategy,
         )

@@ -82,6 +82,8 @@ class ClusterWaits:
         counts = [
             f"{free.get(kind, 0):g} of {total[kind]:g} {kind}s" for kind in ("CPU", "GPU") if total.get(kind)
         ]
+        if total.get("memory"):
+            counts.append(f"{free.get('memory', 0) / 1e9:.1f} of {total['memory'] / 1e9:.1f} GB of memory")
         where = "on this machine" if self._address == LOCAL else f"at {self._address}"
         return f"the cluster {where} has {' and '.join(counts) or 'no CPUs'} free"
 

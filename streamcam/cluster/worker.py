@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import streamcam
+from streamcam.cluster.memory import peak_bytes
 from streamcam.errors import ClusterError, StreamcamError
 from streamcam.media.stores import is_stored
 from streamcam.pipeline.evidence_explainer import KeptModel
@@ -51,6 +52,8 @@ class WorkerReport:
     """The version of streamcam there."""
     identity: Mapping[str, object] = dataclasses.field(default_factory=dict)
     """As `streamcam.Explainer.identity` returns it."""
+    memory: int = 0
+    """How much memory its process took to load it, in bytes; 0 where that is not known."""
     error: StreamcamError | None = None
     """Why there is no network."""
 
@@ -97,7 +100,7 @@ class RenderWorker:
         except StreamcamError as error:
             return WorkerReport(host, version, error=error)
         self._explainer, self._renderer = explainer, LocalRenderer(explainer)
-        return WorkerReport(host, version, explainer.identity())
+        return WorkerReport(host, version, explainer.identity(), peak_bytes())
 
     def render(
         self, job: RenderJob, settings: RenderSettings

@@ -34,7 +34,7 @@ from streamcam.explain.hooks import without_inference_tensors
 from streamcam.explain.memory import choose_batch_size
 from streamcam.explain.methods import METHODS, parse_method
 from streamcam.explain.network_loading import load_network
-from streamcam.explain.preparation import choose_layers, note_on_calls, prepare_model
+from streamcam.explain.preparation import choose_layers, note_on_layers, prepare_model
 from streamcam.explain.questions import MapRequest, Question, ask
 from streamcam.explain.references import as_comparison, with_reference
 from streamcam.explain.runner import NetworkRunner
@@ -165,7 +165,7 @@ class Explainer(BaseExplainer):
             self.notes.append(f"{model.name} takes one image at a time: batches have one image")
         layers = choose_layers(prepared, target_layer, self.method)
         check_layers(self.method, layers)
-        self.notes += note_on_calls(layers, target_layer)
+        self.notes += note_on_layers(layers, target_layer)
         self.target_layer = "+".join(layer.name for layer in layers)
         assembler = Assembler(
             model.labels,

@@ -133,9 +133,15 @@ def choose_layers(prepared: PreparedModel, requested: str, method: str) -> list[
         raise refuse_layers(model.name, model.module, error, able) from error
 
 
-def note_on_calls(layers: Sequence[Layer], requested: str) -> list[str]:
-    """Say which calls of layers were chosen, where they run several times and no call was named."""
-    return [
+def note_on_layers(layers: Sequence[Layer], requested: str) -> list[str]:
+    """Say which layers do not see the image, and which of their calls were chosen where none was named."""
+    blind = [
+        f"layer {layer.name!r} puts out the same for every image, so that its map tells nothing of one; "
+        "choose another `target_layer`"
+        for layer in layers
+        if not layer.sees_image
+    ]
+    return blind + [
         f"layer {layer.call[0]!r} runs {layer.calls} times for one image; {layer.name} is explained"
         for layer in layers
         if layer.calls > 1 and layer.name not in requested

@@ -18,6 +18,9 @@ Activation = Literal["softmax", "sigmoid", "none", "value"]
 VALUE_LABELS = ("value",)
 """The labels of a network that returns one number, if it is given none."""
 
+_SEVERAL = 3
+"""Number of scores from 0 to 1 that are hardly logits by chance."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Classifier(Model):
@@ -70,29 +73,27 @@ class Classifier(Model):
             return self._changed(activation="value"), None if is_confirmed else self._value_note()
         if self.activation == "softmax" and _sums_to_one(returned):
             return self._adapt_to_probabilities(answer, returned)
-        makes_probabilities = self.activation in ("softmax", "sigmoid")
-        if run_with_graph is None or not makes_probabilities or not _are_shares(returned):
-            return self, self._choice_note(answer, returned)
-        with_graph = run_with_graph()
+        several = self._choice_note(answer, returned)
+        if self.activation not in ("softmax", "sigmoid") or several or not _are_fractions(returned):
+            return self, several
+        with_graph = None if run_with_graph is None else run_with_graph()
         is_sigmoid = None if with_graph is None else ends_in_sigmoid(self.find_logits(with_graph))
         if is_sigmoid and not self.activation_is_given:
             note = f"{self.name} ends in a sigmoid: the probabilities it returns are taken as they are"
             return self._changed(activation="none"), note
-        return self, self._doubt(is_sigmoid) or self._choice_note(answer, returned)
-
-    def _doubt(self, is_sigmoid: bool | None) -> str | None:
-        """Say that logits are probabilities already, or may be."""
-        if is_sigmoid is False:
-            return None
         if is_sigmoid:
-            return (
+            note = (
                 f"{self.name} ends in a sigmoid, and `activation={self.activation!r}` is applied to its "
                 "probabilities; use `activation='none'`"
             )
-        return (
-            f"{self.name} returned numbers from 0 to 1, which are taken for logits; if it already ends in a "
-            "sigmoid, use `activation='none'`"
-        )
+            return self, note
+        if is_sigmoid is None and _are_hardly_logits(returned):
+            note = (
+                f"{self.name} returns numbers from 0 to 1, of which {self.activation} makes other ones; if "
+                "they are probabilities already, use `activation='none'`"
+            )
+            return self, note
+        return self, None
 
     def _value_note(self) -> str:
         return (
@@ -170,9 +171,15 @@ def _sums_to_one(scores: torch.Tensor) -> bool:
     return bool((rows >= 0).all() and ((rows.sum(dim=1) - 1).abs() < 1e-3).all())
 
 
-def _are_shares(scores: torch.Tensor) -> bool:
+def _are_fractions(scores: torch.Tensor) -> bool:
     """Return whether scores are numbers from 0 to 1, as a sigmoid's, and not all are zero."""
-    return scores.is_floating_point() and bool(((scores >= 0) & (scores <= 1)).all() and scores.any())
+    return bool((scores >= 0).all() and (scores <= 1).all() and scores.any())
+
+
+def _are_hardly_logits(fractions: torch.Tensor) -> bool:
+    """Return whether scores (N, classes) from 0 to 1 are hardly so by chance; a single one may be."""
+    classes = fractions.shape[1]
+    return classes == 1 or (classes >= _SEVERAL and bool(fractions.min() < fractions.max()))
 
 
 def _entry(answer: object, key: str | int | None) -> object:

@@ -12,6 +12,7 @@ from torch import nn
 from streamcam.models.base import Model
 from streamcam.models.classifier import Classifier
 from streamcam.models.compiled import running_eagerly
+from streamcam.models.layer_preferences import before_last_attention, with_block_output
 from streamcam.models.layouts import Grid, Layout, find_layout, place_tokens
 from streamcam.models.trial import (
     TRIAL_BATCH,
@@ -55,6 +56,8 @@ class Layer:
     """How many times the module runs for one image."""
     shows_image: bool = True
     """Whether the image is in it, the right way around; a module's other calls may see something else."""
+    sees_image: bool = True
+    """Whether its output depends on the image at all."""
 
     @property
     def call(self) -> Call:
@@ -98,7 +101,10 @@ def probe_layers(model: Model, image: torch.Tensor, *, one_at_a_time: bool = Fal
         # What has another batch than the images belongs to something else: to two prompts, say.
         alone = {(output.call, *output.shape[:1]) for output in plain.outputs}
         layers = [
-            _explains(layer, layer.explains and (layer.call, layer.shape[0]) in alone) for layer in layers
+            layer
+            if (layer.call, *layer.shape[:1]) in alone
+            else dataclasses.replace(layer, explains=False, sees_image=False)
+            for layer in layers
         ]
 
         def run_changed(layer: Layer, channels: slice) -> TrialRun:
@@ -112,7 +118,17 @@ def probe_layers(model: Model, image: torch.Tensor, *, one_at_a_time: bool = Fal
             layers = _without_scores(
                 layers, plain, lambda layer: run_changed(layer, slice(1)), trial.scores.shape[1]
             )
-        return _without_dead_ends(layers, share)
+        layers = with_block_output(
+            _without_dead_ends(layers, share), lambda layer: share(layer) >= _ALL_SCORES
+        )
+
+        def mixes(earlier: Layer, later: Layer) -> bool:
+            before = run_trial(model, image, kept=later.call)
+            change = _change_of(earlier, size, slice(None), every_second=True)
+            after = run_trial(model, image, changed=(earlier.call, change), kept=later.call)
+            return _differ_between(later, before, after, size)
+
+        return before_last_attention(layers, model.module, mixes)
 
 
 def _find_layouts(
@@ -191,6 +207,7 @@ def _describe(
                 explains,
                 calls[name],
                 output.call in shown,
+                output.sees_image,
             )
         )
     return layers
@@ -239,8 +256,8 @@ def _normalizes(output: ModuleOutput) -> bool:
     return "norm" in names.lower() and not any(output.module.children())
 
 
-def _change_of(layer: Layer, size: Grid, channels: slice) -> Change:
-    """Put noise on the places of some channels of a layer's output."""
+def _change_of(layer: Layer, size: Grid, channels: slice, *, every_second: bool = False) -> Change:
+    """Put noise on some channels of a layer's output, at all places or at every second one."""
     layout = layer.layout
     assert layout is not None
 
@@ -248,9 +265,27 @@ def _change_of(layer: Layer, size: Grid, channels: slice) -> Change:
         planes = layout.fold(output, size)
         changed = planes.clone()
         changed[:, channels] = add_noise(planes)[:, channels]
+        if every_second:
+            changed = torch.where(_every_second(planes), changed, planes)
         return layout.unfold(changed, output)
 
     return change
+
+
+def _every_second(planes: torch.Tensor) -> torch.Tensor:
+    """Return every second place of planes (N, C, h, w), as the black squares of a chessboard: bool (h, w)."""
+    rows, columns = (torch.arange(side, device=planes.device) for side in planes.shape[2:])
+    return (rows[:, None] + columns) % 2 == 0
+
+
+def _differ_between(layer: Layer, before: TrialRun, after: TrialRun, size: Grid) -> bool:
+    """Return whether a layer, which both runs kept, differs at the places other than every second one."""
+    assert layer.layout is not None
+    if before.kept is None or after.kept is None:
+        return False
+    first, second = (layer.layout.fold(run.kept, size) for run in (before, after) if run.kept is not None)
+    others = ~_every_second(first)
+    return not torch.equal(first[..., others], second[..., others])
 
 
 def _explains(layer: Layer, explains: bool) -> Layer:

@@ -98,6 +98,8 @@ def kind_of(name: str) -> Kind | None:
         return next(map(kind_of_architecture, _architectures_in(Path(own))), None)
     if colon:
         return CATALOGS[prefix + colon].kind if prefix + colon in CATALOGS else None
+    if not name.isidentifier():  # a file: torchvision, which may be missing, is not asked
+        return None
     return "classifier" if name in PACKAGED or name in torchvision_names() else None
 
 

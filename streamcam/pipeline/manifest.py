@@ -74,6 +74,7 @@ class Manifest:
         self._path = _path_here(self.location)
         self._is_open = True
         self._copied_s = 0.0
+        self._unwritten: list[ManifestEntry] = []
         with map_errors(OSError, to=self._refusal):
             if self._url is not None:
                 make_private(self._path.parent)
@@ -97,14 +98,19 @@ class Manifest:
         return self._entries
 
     def record(self, entry: ManifestEntry) -> None:
-        """Write what became of an input.
-
-        Raises:
-            SinkError: if it cannot be written.
-        """
+        """Write what became of an input, or keep it for later where the disk is full."""
         self._entries[entry.output] = entry
-        with map_errors(OSError, to=self._refusal), self._path.open("a", encoding="utf-8") as file:
-            file.write(_line(entry))
+        is_behind = bool(self._unwritten)
+        self._unwritten.append(entry)
+        try:
+            if is_behind:
+                self._begin_line()
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write("".join(map(_line, self._unwritten)))
+        except OSError as error:  # what failed is being removed, and there is room for the others
+            _log.warning("%s", self._refusal(error))
+        else:
+            self._unwritten = []
         if self._url is not None and time.monotonic() - self._copied_s > _COPIED_EVERY_S:
             try:
                 self._copy(self._url)

@@ -161,6 +161,21 @@ def test_logits_are_not_taken_for_probabilities() -> None:
         assert classifier().adapt(answer)[1] is None
 
 
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_numbers_from_0_to_1_may_be_probabilities_of_several_labels(activation: Any) -> None:
+    answer = torch.tensor([[0.9, 0.8, 0.1]])
+    adapted, note = classifier(activation=activation).adapt(answer)
+    assert adapted.activation == activation
+    assert note is not None
+    assert note.endswith("if they are probabilities already, use `activation='none'`")
+    assert classifier(activation="none").adapt(answer)[1] is None
+
+
+def test_a_number_that_is_said_to_be_a_value_needs_no_note() -> None:
+    answer, value = torch.tensor([[2.0]]), classifier(labels=("value",), activation="value")
+    assert value.adapt(answer)[1] is None
+
+
 def test_softmax_shares_out_and_sigmoid_does_not() -> None:
     logits = torch.tensor([[0.0, 0.0]])
     assert classifier().probabilities(logits).tolist() == [[0.5, 0.5]]

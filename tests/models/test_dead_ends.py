@@ -122,6 +122,28 @@ def test_a_network_whose_scores_depend_on_no_grid_is_refused() -> None:
         choose_target_layers(probe_model(classifier(Blind()), "stretch").layers)
 
 
+def towers() -> Model:
+    return classifier(open_clip_towers(2), classes=2)
+
+
+@pytest.mark.parametrize(
+    ("build", "layer", "blind"),
+    [
+        (lambda: classifier(TwoStreams()), "depth", True),
+        (lambda: classifier(TwoStreams()), "color", False),
+        (towers, "towers.transformer", True),
+        (towers, "towers.visual.transformer.resblocks.2.ln_1", False),
+    ],
+    ids=["depth", "color", "text", "image"],
+)
+def test_a_named_layer_that_does_not_see_the_image_is_noted(
+    build: Callable[[], Model], layer: str, blind: bool
+) -> None:
+    torch.manual_seed(0)
+    notes = Explainer(build(), method="eigencam", target_layer=layer, backend="torch").notes
+    assert any("puts out the same for every image" in note for note in notes) == blind
+
+
 class Frozen(nn.Module):
     """Runs its backbone without gradients."""
 

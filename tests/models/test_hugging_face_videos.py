@@ -84,7 +84,7 @@ def saved(build: Callable[[], nn.Module], folder: Path, **processor: Any) -> str
 
 KINDS = [
     # T and frames per second; the layer to explain and its moments
-    (videomae, 8, 7.5, "videomae.encoder.layer.1.layernorm_after", 4),
+    (videomae, 8, 7.5, "videomae.encoder.layer.1", 4),
     (timesformer, 4, 0.9375, "timesformer.encoder.layer.1.layernorm_before", 4),
     (vivit, 8, 15.0, "vivit.layers.1.layernorm_before", 4),
     (vjepa2, 8, 7.5, "pooler.cross_attention_layer.layer_norm1", 4),

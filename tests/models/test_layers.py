@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torchvision.models import swin_transformer as swin
 
 from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError
 from streamcam.models import (
@@ -241,10 +242,13 @@ class Transformer(nn.Module):
         tokens = torch.cat([prefix, patches, suffix], dim=1)
         for block in self.blocks:
             tokens = block(tokens)
-        tokens = self.norm(tokens)
         count = self.prefix.shape[1]
-        patches = tokens[:, count : count + patches.shape[1]]
-        summary = tokens[:, 0] if self.read == "class" else patches.mean(dim=1)
+        places = slice(count, count + patches.shape[1])
+        if self.read == "mean before the norm":
+            summary = self.norm(tokens[:, places].mean(dim=1))
+        else:
+            tokens = self.norm(tokens)
+            summary = tokens[:, 0] if self.read == "class" else tokens[:, places].mean(dim=1)
         logits: torch.Tensor = self.head(summary)
         return logits
 
@@ -257,6 +261,28 @@ def test_of_a_class_token_s_network_the_last_norm_is_taken_whose_patches_are_rea
 def test_of_an_averaging_network_the_very_last_norm_is_taken() -> None:
     assert auto(Transformer(0, read="mean")) == "norm"
     assert auto(Transformer(4, read="mean")) == "norm"
+
+
+def test_of_a_network_that_averages_before_its_last_norm_the_last_block_is_taken() -> None:
+    """As in BEiT and EVA: what the block puts out is what is averaged."""
+    assert auto(Transformer(0, read="mean before the norm")) == "blocks.1"
+    assert auto(Transformer(4, read="mean before the norm")) == "blocks.1"
+
+
+@pytest.mark.parametrize(
+    ("block", "merging", "chosen"),
+    [
+        (swin.SwinTransformerBlock, swin.PatchMerging, "features.3.1.norm1"),
+        (swin.SwinTransformerBlockV2, swin.PatchMergingV2, "permute"),  # its norms follow the attention
+    ],
+)
+def test_of_windows_the_norm_before_the_last_attention_is_taken(
+    block: Any, merging: Any, chosen: str
+) -> None:
+    module = swin.SwinTransformer(
+        [4, 4], 20, [2, 2], [1, 1], [2, 2], num_classes=5, block=block, downsample_layer=merging
+    )
+    assert auto(module) == chosen
 
 
 def test_tokens_that_are_never_normalised_are_explained_as_they_are() -> None:

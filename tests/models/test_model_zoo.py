@@ -29,7 +29,7 @@ TORCHVISION = [
 
 TIMM = [
     ("timm:test_vit", "blocks.5.norm1", "18x10"),
-    ("timm:test_vit2", "blocks.7.norm2", "18x10"),
+    ("timm:test_vit2", "blocks.7", "18x10"),
     ("timm:test_vit3", "norm", "10x10"),
     ("timm:test_convnext", "stages", "9x5"),
     ("timm:test_efficientnet", "bn2", "9x5"),
@@ -72,7 +72,7 @@ def test_timm_s_networks_are_explained(script: ModuleType, name: str, layer: str
 
 
 OTHERS = [
-    ("hf:BEiT", "beit.layers.2.layernorm_after", "24x14"),
+    ("hf:BEiT", "beit.layers.2", "24x14"),
     ("hf:TimeSformer", "timesformer.encoder.layer.2.layernorm_before", "14x8"),
     ("hf:SigLIP", "vision_model.post_layernorm", "14x14"),
 ]

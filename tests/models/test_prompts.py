@@ -241,6 +241,30 @@ def test_convolutional_towers_are_explained_at_their_last_stage() -> None:
     assert next(iter(explanation.heatmaps.values())).shape == (7, 7)
 
 
+def test_coca_is_explained_by_its_image_features(tmp_path: Path) -> None:
+    texts = {**TOY["text_cfg"], "context_length": 76}
+    pools = {"attentional_pool": True, "attn_pooler_heads": 2, "output_tokens": True}
+    config = {
+        "embed_dim": 16,
+        "vision_cfg": {**TOY["vision_cfg"], **pools},
+        "text_cfg": {**texts, "embed_cls": True, "output_tokens": True},
+        "multimodal_cfg": {**texts, "attn_pooler_heads": 2},
+        "custom_text": True,
+    }
+    (tmp_path / "streamcam-coca.json").write_text(json.dumps(config), "utf-8")
+    open_clip.add_model_config(tmp_path / "streamcam-coca.json")
+    model = load("clip:streamcam-coca", DESK)
+    network = open_clip.create_model("streamcam-coca", load_weights=False).eval()
+    network.visual.load_state_dict(model.module.state_dict())
+    explainer = Explainer(model, backend="torch", signed=True)
+    inputs = explainer.preprocess(IMAGE)
+    with torch.no_grad():
+        expected = network.encode_image(inputs)
+        torch.testing.assert_close(F.normalize(model.module(inputs), dim=-1), expected)
+    (explanation,) = explainer.explain(IMAGE)
+    assert np.ptp(explanation.heatmaps[0]) > 0
+
+
 def test_a_folder_of_open_clip_holds_network_weights_and_normalization(tmp_path: Path) -> None:
     folder = tmp_path / "toy"
     folder.mkdir()

@@ -12,8 +12,9 @@ import pytest
 from streamcam.cli import run
 from streamcam.errors import SourceNotFoundError, UnknownNameError
 from streamcam.models import load_model
+from streamcam.models.default_model import DEFAULT_MODEL
 from streamcam.models.families import FAMILIES
-from streamcam.models.model_names import check_name
+from streamcam.models.model_names import check_name, kind_of
 from streamcam.models.published_names import CATALOGS
 
 CHILD = """
@@ -160,3 +161,14 @@ def test_the_command_line_refuses_a_misspelled_model_before_it_loads_torch(argum
 def test_flags_stand_for_parameters_in_the_hints(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["layers", "facebook/clip"]) == 2
     assert "with texts for --prompt" in capsys.readouterr().err
+
+
+def test_the_name_of_a_file_asks_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(_part: str = "") -> tuple[str, ...]:
+        raise ModuleNotFoundError("No module named 'torchvision'", name="torchvision")
+
+    monkeypatch.setattr("streamcam.models.model_names.torchvision_names", absent)
+    assert kind_of("folder/net.explain") is None
+    assert kind_of(DEFAULT_MODEL) == "classifier"
+    with pytest.raises(ModuleNotFoundError):
+        kind_of("resnet50")

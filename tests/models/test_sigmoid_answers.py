@@ -89,7 +89,7 @@ def test_a_sigmoid_that_is_asked_for_is_applied_and_noted_where_it_is_the_second
 
 def test_numbers_that_may_be_probabilities_are_noted() -> None:
     _, notes = explained("one_of_unknown_origin", activation="sigmoid")
-    assert any("if it already ends in a sigmoid, use `activation='none'`" in note for note in notes)
+    assert any("if they are probabilities already, use `activation='none'`" in note for note in notes)
 
 
 def test_what_a_graph_does_not_tell_is_not_known() -> None:

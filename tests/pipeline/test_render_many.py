@@ -314,6 +314,17 @@ def test_a_manifest_that_is_none(tmp_path: Path) -> None:
         read_manifest(tmp_path / "d")
 
 
+def test_a_manifest_on_a_disk_that_is_full_for_a_while(tmp_path: Path) -> None:
+    """The lines that did not fit are written with the next one."""
+    with Manifest(tmp_path) as opened:
+        path, opened._path = opened._path, tmp_path  # which cannot be written to
+        opened.record(ManifestEntry("a.mp4", "a.mkv", "done"))
+        opened._path = path
+        path.write_text('{"input": "cut')
+        opened.record(ManifestEntry("b.mp4", "b.mkv", "done"))
+        assert [entry.output for entry in read_manifest(tmp_path)] == ["a.mkv", "b.mkv"]
+
+
 def test_a_manifest_that_is_closed_is_left_alone(tmp_path: Path) -> None:
     manifest = Manifest(tmp_path)
     manifest.record(ManifestEntry("a.mp4", "a.mkv", "done"))

@@ -21,6 +21,7 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
         aten.native_layer_norm.default: layer_norm,
         aten.native_layer_norm_backward.default: layer_norm_backward,
         aten._softmax.default: softmax,
+        aten._to_copy.default: to_copy,
         aten.slice_backward.default: slice_backward,
     }
 
@@ -148,6 +149,13 @@ def softmax(inputs: torch.Tensor, dim: int, _half_to_float: bool) -> torch.Tenso
     """Return powers of e that add up to 1 along a dimension."""
     powers = (inputs - inputs.amax(dim, keepdim=True)).exp()
     return powers / powers.sum(dim, keepdim=True)
+
+
+def to_copy(inputs: torch.Tensor, *, dtype: torch.dtype | None = None, **_settings: object) -> Any:
+    """Leave numbers in their format: OpenVINO computes float64 in float32 anyway."""
+    if dtype not in (torch.float32, torch.float64) or not inputs.is_floating_point():
+        return NotImplemented
+    return inputs.clone()
 
 
 def slice_backward(

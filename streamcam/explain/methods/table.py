@@ -179,14 +179,12 @@ METHODS: dict[str, Method] = {
         "Eigen-CAM",
         "https://arxiv.org/abs/2008.00299",
         "What stands out, whatever the class: needs no gradients.",
-        looks_at_values=True,
     ),
     "eigengradcam": Method(
         eigengradcam,
         "Eigen-Grad-CAM",
         "https://arxiv.org/abs/2008.00299",
         "Eigen-CAM that speaks of a class: little noise.",
-        looks_at_values=True,
     ),
     "kpcacam": Method(
         kpcacam,

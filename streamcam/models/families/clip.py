@@ -43,6 +43,8 @@ def _load(request: ModelRequest) -> Model:
         return features
 
     visual = network.visual
+    if getattr(visual, "output_tokens", False):  # of CoCa, whose captions are made of them
+        visual.output_tokens = False
     side = visual.image_size if isinstance(visual.image_size, int) else visual.image_size[0]
     published = InputSpec(side, side, tuple(visual.image_mean), tuple(visual.image_std))
     scale, bias = float(network.logit_scale.detach().exp()), getattr(network, "logit_bias", None)

@@ -236,7 +236,7 @@ def test_torch_explains_what_cannot_be_compiled(
     def refuse(*_: object) -> None:
         raise NotImplementedError("no such operation")
 
-    monkeypatch.setattr(tracing, "_scores_of", lambda _split: refuse)
+    monkeypatch.setattr(tracing, "_answer_of", lambda _split, _features: refuse)
     (found,) = load().explain_frames(frames[:1])
     (expected,) = Explainer(load_model(**DEFAULT), **SETTINGS).explain_frames(frames[:1])
     np.testing.assert_array_equal(only_map(found), only_map(expected))
@@ -290,7 +290,7 @@ def test_what_runs_code_or_elsewhere_is_never_compiled(
     assert store_for(DEFAULT, {"device": "cpu"}) is not None
 
 
-@pytest.mark.parametrize("method", ["eigencam", "cam", "shapleycam", "scorecam", "refinecam"])
+@pytest.mark.parametrize("method", ["kpcacam", "cam", "shapleycam", "scorecam", "refinecam"])
 def test_methods_that_need_more_than_one_pass_are_not_compiled(method: str) -> None:
     assert record_of(Explainer(load_model(**DEFAULT), **{**SETTINGS, "method": method})) is None
 

@@ -27,7 +27,7 @@ def transformer() -> Classifier:
     return Classifier("small", network.eval(), numbered_labels(5), InputSpec(64, 64), "none")
 
 
-@pytest.mark.parametrize("method", ["gradcam", "layercam"])
+@pytest.mark.parametrize("method", ["gradcam", "layercam", "eigencam", "eigengradcam"])
 def test_maps_and_scores_are_torchs(method: str) -> None:
     explainer = Explainer(transformer(), method=method, classes=["top2"], **SETTINGS)
     assert explainer.backend == "openvino"

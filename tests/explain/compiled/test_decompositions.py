@@ -14,6 +14,7 @@ from streamcam.explain.compiled.decompositions import (
     layer_norm,
     layer_norm_backward,
     softmax,
+    to_copy,
 )
 
 
@@ -111,3 +112,10 @@ def test_layer_normalization_and_its_gradient_are_torchs(shape: list[int], affin
             gradient, inputs, shape, mean, scale, layer.weight, layer.bias, [True, False, False]
         )
     torch.testing.assert_close(found, expected)
+
+
+def test_numbers_keep_their_format_and_masks_are_left_to_torch() -> None:
+    values = torch.tensor([1.5, -2.0])
+    assert to_copy(values, dtype=torch.float64).dtype == torch.float32
+    assert to_copy(values > 0, dtype=torch.float32) is NotImplemented
+    assert to_copy(values, dtype=torch.int64) is NotImplemented

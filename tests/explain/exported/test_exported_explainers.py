@@ -477,8 +477,8 @@ class Sizes(Colors):
 
 def test_what_cannot_be_exported_is_refused_with_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "net.explain"
-    with pytest.raises(InvalidArgumentError, match="method 'eigencam' takes steps that depend on values"):
-        export_explainer(explainer_of(by_object(), method="eigencam"), path)
+    with pytest.raises(InvalidArgumentError, match="method 'kpcacam' takes steps that depend on values"):
+        export_explainer(explainer_of(by_object(), method="kpcacam"), path)
     with pytest.raises(InvalidArgumentError, match="OpenVINO does not run it"):
         export_explainer(explainer_of(by_object(), backend="torch"), path)
     model = by_object().with_module(nn.Module.eval(Sizes(60, 0, -2)))

@@ -99,6 +99,22 @@ def test_eigencam_has_its_largest_value_positive() -> None:
     assert projected.max() == projected.abs().max() > 0
 
 
+@pytest.mark.parametrize("shape", [(3, 40, 3, 5), (2, 6, 8, 7), (2, 9, 3, 3)])
+def test_eigencam_is_the_first_component_of_a_singular_value_decomposition(shape: tuple[int, ...]) -> None:
+    features = torch.randn(shape, generator=torch.Generator().manual_seed(3)).relu()
+    places = features.flatten(2).transpose(1, 2).double()
+    left, values, _ = torch.linalg.svd(places - places.mean(dim=1, keepdim=True), full_matrices=False)
+    assert (values[:, 1] / values[:, 0]).max() < 0.99  # else no axis is the principal one
+    expected = left[:, :, 0] * values[:, :1]
+    expected *= expected.gather(1, expected.abs().argmax(dim=1, keepdim=True)).sign()
+    torch.testing.assert_close(eigencam(features).flatten(1), expected.float(), rtol=1e-5, atol=1e-5)
+
+
+def test_eigencam_of_even_features_is_nothing_and_of_no_numbers_none() -> None:
+    assert not eigencam(torch.ones(1, 4, 3, 3)).any()
+    assert eigencam(torch.full((1, 4, 3, 3), torch.nan)).isnan().all()
+
+
 def test_eigengradcam_is_eigencam_of_the_products() -> None:
     products = eigencam(ACTIVATIONS * GRADIENTS)
     assert torch.equal(eigengradcam(ACTIVATIONS, GRADIENTS), products)
