@@ -123,7 +123,7 @@ def render_command(
     out/. A file that fails is reported and the others go on; the same command again does what is missing.
     """
     from streamcam.explain.network_loading import check_by_name
-    from streamcam.pipeline.jobs import is_for_many
+    from streamcam.pipeline.jobs import is_for_many, refuse_videos_as_one
     from streamcam.pipeline.render import plan_render
 
     settings = render_settings(
@@ -154,6 +154,7 @@ def render_command(
             if cluster is not None:
                 open_pool = functools.partial(open_files, cluster, model, explainer)
             return render_files(many, open_pool, quiet=quiet)
+    refuse_videos_as_one(sources[0], output)
     explainer = calibrated_by(explainer, sources[0])
     with contextlib.ExitStack() as stack:
         plan = stack.enter_context(plan_render(sources[0], output, settings))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from torch import nn
 
 from streamcam.errors import InvalidArgumentError
 from streamcam.explain.assembly import Assembler
@@ -39,7 +40,7 @@ from streamcam.explain.questions import MapRequest, Question, ask
 from streamcam.explain.references import as_comparison, with_reference
 from streamcam.explain.runner import NetworkRunner
 from streamcam.explain.targets import Target, TargetRequest, check_targets, resolve_targets
-from streamcam.models import AUTO, DEFAULT_MODEL, Model
+from streamcam.models import AUTO, DEFAULT_MODEL, Model, load_model
 from streamcam.models.preprocessing import Preprocessor
 from streamcam.models.weights import fingerprint
 from streamcam.panes import Comparison
@@ -64,7 +65,7 @@ class Explainer(BaseExplainer):
 
     def __init__(
         self,
-        model: str | Model = DEFAULT_MODEL,
+        model: str | nn.Module | Model = DEFAULT_MODEL,
         *,
         method: str = AUTO,
         target_layer: str = AUTO,
@@ -86,7 +87,8 @@ class Explainer(BaseExplainer):
         """Prepare a model for explaining.
 
         Args:
-            model: A model from `streamcam.load_model`, or the name of one that is loaded with its defaults.
+            model: A model from `streamcam.load_model`, or what it takes with its defaults: your network, or
+                the name of one.
             method: A name in `METHODS`, with options as in ``"occlusion:patch=32,stride=16"``; ``"auto"`` for
                 gradcam, for hirescam where objects are explained one by one and for segmenters, and for
                 reciprocam where a network has no gradients.
@@ -137,6 +139,8 @@ class Explainer(BaseExplainer):
             asked: dict[str, Any] = {"method": self.method, "classes": classes, "fit": fit, "at": at}
             asked |= {"reference": reference, "clip_fps": clip_fps, "clip_stride": clip_stride}
             model = load_network({"name": model}, asked)
+        elif not isinstance(model, Model):
+            model = load_model(model)
         if at is not None:
             model = aim(model, at)
         model = as_comparison(model, has_reference=reference is not None)

@@ -28,6 +28,10 @@ VARIANTS_AT_ONCE = 16
 """Number of changed images that go through a network at once."""
 
 
+_HAS_NO_SECOND_DERIVATIVE = ("not supported", "not implemented", "differentiate twice")
+"""Words of torch on operations that can be differentiated only once."""
+
+
 class MethodInputs:
     """The inputs of a method for one layer, one batch and one objective. A method's parameters name them."""
 
@@ -109,7 +113,15 @@ class MethodInputs:
         gradients = self._reached(self._differentiate(self._value().sum(), create_graph=True))
         if not gradients.requires_grad:  # a head that is linear has no curvature
             return torch.zeros_like(self.activations)
-        product = self._differentiate((gradients * self._output.detach()).sum(), retain_graph=True)
+        try:
+            product = self._differentiate((gradients * self._output.detach()).sum(), retain_graph=True)
+        except RuntimeError as error:  # as of roi_align; no class tells it from others
+            if not any(words in str(error) for words in _HAS_NO_SECOND_DERIVATIVE):
+                raise
+            raise ModelError(
+                f"a part of {self._network.model.name} has no second derivative ({error}); set `method` to "
+                "gradcam or hirescam, which need none"
+            ) from error
         return torch.zeros_like(self.activations) if product is None else self._folded(product)
 
     @functools.cached_property

@@ -1,4 +1,4 @@
-"""Loading a model by its name."""
+"""Loading a model by its name, or making one of a network at hand."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import get_args
 
 import torch
+from torch import nn
 
 from streamcam.errors import InvalidArgumentError, UnknownNameError, unknown_name
 from streamcam.models.base import Model
 from streamcam.models.classifier import Activation
-from streamcam.models.compiled import start_evaluating
+from streamcam.models.compiled import start_evaluating, uncompiled
 from streamcam.models.default_model import DEFAULT_MODEL
 from streamcam.models.families import FAMILIES
 from streamcam.models.families.base import ModelInfo
+from streamcam.models.families.own import load_module
 from streamcam.models.kinds import check_use
 from streamcam.models.labels import imagenet_labels, read_labels
 from streamcam.models.model_names import unknown_model
@@ -30,7 +32,7 @@ ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 
 
 def load_model(
-    name: str = DEFAULT_MODEL,
+    name: str | nn.Module | Model = DEFAULT_MODEL,
     *,
     weights: str | Path = DEFAULT_WEIGHTS,
     labels: str | Path | Sequence[str] | None = None,
@@ -50,17 +52,18 @@ def load_model(
     compares: bool = False,
     weights_key: str | None = None,
 ) -> Model:
-    """Load a model by name, in evaluation mode, on the CPU.
+    """Load a model by name, or make one of your network, in evaluation mode, on the CPU.
 
     Args:
-        name: The default model's name, that of a torchvision classifier, ``detection:NAME``,
-            ``segmentation:NAME`` or ``video:NAME`` for one of its detectors, segmenters or classifiers of
-            clips, ``timm:NAME``, ``clip:NAME`` or ``clip:FOLDER`` for networks that compare images with
-            texts, ``hf:FOLDER`` for a folder of transformers, ``ultralytics:NAME`` for detectors of
-            ultralytics, the path of a file that holds a whole network (``net.onnx``, ``net.xml``,
-            ``net.pt2``, ``net.pt``), or ``package.module:factory`` for your own function that returns a
-            `torch.nn.Module` or a `Model`.
-        weights: ``"default"`` for the published weights (a factory's network as it is made), ``"none"`` for
+        name: Your network itself, which is put onto the CPU, into float32 and into evaluation mode; give
+            ``copy.deepcopy(network)`` to keep it as it is. Or a name: the default model's, that of a
+            torchvision classifier, ``detection:NAME``, ``segmentation:NAME`` or ``video:NAME`` for one of its
+            detectors, segmenters or classifiers of clips, ``timm:NAME``, ``clip:NAME`` or ``clip:FOLDER`` for
+            networks that compare images with texts, ``hf:FOLDER`` for a folder of transformers,
+            ``ultralytics:NAME`` for detectors of ultralytics, the path of a file that holds a whole network
+            (``net.onnx``, ``net.xml``, ``net.pt2``, ``net.pt``), or ``package.module:factory`` for your own
+            function that returns a `torch.nn.Module` or a `Model`.
+        weights: ``"default"`` for the published weights (your own network as it is), ``"none"`` for
             an untrained network, the same every time, the name of other published weights, as
             ``"IMAGENET1K_V1"``, or the path of a ``.safetensors`` or PyTorch file, or of a folder of Hugging
             Face's libraries.
@@ -103,8 +106,12 @@ def load_model(
         raise InvalidArgumentError(f"`num_classes` is at least 1, not {num_classes}")
     if activation is not None and activation not in ACTIVATIONS:
         raise unknown_name("activation", activation, ACTIVATIONS)
+    if not isinstance(name, str | nn.Module | Model):
+        raise InvalidArgumentError(
+            f"a model is a name, a torch.nn.Module or a streamcam Model, not a {type(name).__name__}"
+        )
     request = ModelRequest(
-        name,
+        name if isinstance(name, str) else _own_name(name),
         weights,
         _labels(labels),
         input_size if input_size is None or isinstance(input_size, int) else tuple(input_size),
@@ -121,23 +128,37 @@ def load_model(
         compares,
         weights_key,
     )
-    family = next((family for family in FAMILIES if family.accepts(name)), None)
-    if family is None:
-        raise unknown_model(name)
-    _check_texts(request, takes_prompts=family.takes_prompts)
-    with _repeatable() if weights == NO_WEIGHTS else contextlib.nullcontext():
-        try:
-            model = family.load(request).in_float32()
-        except UnknownNameError as error:
-            raise _with_nearest_family(error, request) from error
+    if isinstance(name, str):
+        model = _load_by_name(request)
+    else:
+        _check_texts(request, takes_prompts=False)
+        model = load_module(name, request)
+    model = model.in_float32()
     if weights_key is not None and not request.read:
         raise InvalidArgumentError(
-            f"`weights_key` says where weights are in a file, and {name} reads none; give one with `weights`"
+            f"`weights_key` says where weights are in a file, and {request.name} reads none; "
+            "give one with `weights`"
         )
     for parameter in request.detection:
-        check_use(parameter, model.kind, name)
+        check_use(parameter, model.kind, request.name)
     start_evaluating(model.module)
     return model
+
+
+def _own_name(network: nn.Module | Model) -> str:
+    return network.name if isinstance(network, Model) else type(uncompiled(network)).__name__
+
+
+def _load_by_name(request: ModelRequest) -> Model:
+    family = next((family for family in FAMILIES if family.accepts(request.name)), None)
+    if family is None:
+        raise unknown_model(request.name)
+    _check_texts(request, takes_prompts=family.takes_prompts)
+    with _repeatable() if request.weights == NO_WEIGHTS else contextlib.nullcontext():
+        try:
+            return family.load(request)
+        except UnknownNameError as error:
+            raise _with_nearest_family(error, request) from error
 
 
 def _detection(confidence: float | None, iou: float | None, most: int | None) -> dict[str, float]:

@@ -80,6 +80,30 @@ def is_for_many(sources: Sequence[Location], output: str | Path) -> bool:
     return len(sources) > 1 or _is_directory(local_path(output)) or _has_field(str(output))
 
 
+def refuse_videos_as_one(source: Location, output: str | Path) -> None:
+    """Refuse a folder or pattern of videos as the input of a single output: only images become one video.
+
+    Raises:
+        InvalidArgumentError: if it is one.
+    """
+    if isinstance(source, int) or is_stored(source):
+        return
+    path = Path(local_path(source))
+    if is_folder(path):
+        files = files_in(path)
+    elif is_glob(source) and not is_pattern(path):
+        files = files_matching(path)
+    else:
+        return
+    videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES and not is_image(file)]
+    if videos and not any(map(is_image, files)):
+        folder = Path(output).with_suffix("")
+        count = f"{len(videos)} video{'s' if len(videos) > 1 else ''}"
+        raise InvalidArgumentError(
+            f"{str(source)!r} holds {count}; for an output of each, let the output be a folder: '{folder}/'"
+        )
+
+
 def base_directory(output: str | Path) -> OutputLocation:
     """Return the directory, or folder in a store, that all outputs lie in or under."""
     if _is_directory(output) or not _has_field(str(output)):

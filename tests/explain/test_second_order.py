@@ -7,7 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torchvision.ops import roi_align
 
+from streamcam.errors import ModelError
 from streamcam.explain import Explainer
 from streamcam.models import Classifier, InputSpec, load_model
 from streamcam.models.labels import numbered_labels
@@ -63,3 +65,26 @@ def test_a_vision_transformer_of_torchvision() -> None:
     nn.init.normal_(model.module.get_parameter("heads.head.weight"), std=0.02)
     (explanation,) = Explainer(model, method="shapleycam", signed=True, backend="torch").explain(IMAGE)
     assert explanation.emptiness is None
+
+
+class Region(nn.Module):
+    """Looks at a region of its features as Faster R-CNN does, which can be differentiated once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.fc = nn.Conv2d(3, 8, 4, 4), nn.Linear(8, 3)
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        features = self.conv(batch)
+        regions = [torch.tensor([[0.0, 0.0, 8.0, 8.0]])] * len(batch)
+        sampled = roi_align(features, regions, (4, 4))
+        logits: torch.Tensor = self.fc(sampled.square().mean((2, 3)))
+        return logits
+
+
+def test_a_network_without_second_derivatives_is_refused_with_a_way_out() -> None:
+    model = Classifier("own", Region().eval(), numbered_labels(3), InputSpec(32, 32), "none")
+    with pytest.raises(ModelError, match=r"own has no second derivative .*; set `method` to gradcam"):
+        Explainer(model, method="shapleycam", target_layer="conv", backend="torch").explain(IMAGE)
+    Explainer(model, method="hirescam", target_layer="conv", backend="torch").explain(IMAGE)

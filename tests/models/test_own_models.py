@@ -6,13 +6,14 @@ import copy
 import sys
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from streamcam import Explainer
 from streamcam.cli import run
@@ -315,3 +316,56 @@ def test_a_network_whose_eval_fails_is_evaluated_all_the_same() -> None:
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     first, second = (Explainer(model, backend="torch").explain(image)[0].predictions for _ in range(2))
     assert first == second
+
+
+class Brightness(nn.Module):
+    """Two classes: how bright the left and the right half of an image are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Conv2d(3, 1, 8, 8, bias=False)
+        nn.init.constant_(self.features.weight, 1.0)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        halves: torch.Tensor = self.features(images).relu().mean(2).unflatten(2, (2, -1)).mean(3)
+        return halves.squeeze(1)
+
+
+@pytest.mark.parametrize("wrap", [lambda network: network, torch.compile], ids=["plain", "compiled"])
+def test_a_network_at_hand_is_explained(wrap: Callable[[nn.Module], nn.Module]) -> None:
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[:, 40:48] = 255
+    explainer = Explainer(wrap(Brightness().double().train()), backend="torch", fit="stretch")
+    assert explainer.model.name == "Brightness"
+    (explanation,) = explainer.explain(image)
+    assert [each.label for each in explanation.predictions] == ["class 1", "class 0"]
+    heatmap = explanation.heatmaps[1]
+    assert heatmap.argmax(1) == pytest.approx(
+        17 + np.zeros(28), abs=2
+    )  # columns 40 to 48 of 64, at 28 of them
+
+
+def test_a_network_at_hand_takes_weights_labels_and_input(tmp_path: Path) -> None:
+    trained = Brightness()
+    nn.init.constant_(trained.features.weight, 3.0)
+    torch.save(trained.state_dict(), tmp_path / "net.pth")
+    network = Brightness()
+    model = load_model(network, weights=tmp_path / "net.pth", labels=["left", "right"], input_size=(64, 32))
+    assert (model.name, model.labels, model.input.sides) == ("Brightness", ("left", "right"), (64, 32))
+    assert model.weights == str(tmp_path / "net.pth")
+    assert network.features.weight.unique().tolist() == [3.0]
+    other = load_model(model, labels=["west", "east"])
+    assert (other.name, other.labels) == ("Brightness", ("west", "east"))
+
+
+def test_what_a_network_at_hand_cannot_have() -> None:
+    with pytest.raises(InvalidArgumentError, match="Brightness is made already; leave `num_classes` out"):
+        load_model(Brightness(), num_classes=3)
+    with pytest.raises(InvalidArgumentError, match="`prompts`"):
+        load_model(Brightness(), prompts=["a cat"])
+    with pytest.raises(InvalidArgumentError, match="not a list"):
+        load_model([Brightness()])  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentError, match="not a function"):
+        Explainer(lambda: Brightness())  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="Identity"):
+        load_model(nn.Identity())

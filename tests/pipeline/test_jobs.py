@@ -9,7 +9,14 @@ from media_factory import make_clip
 from PIL import Image
 
 from streamcam.errors import InvalidArgumentError, OutputExistsError, SourceNotFoundError
-from streamcam.pipeline.jobs import OutputsBeside, base_directory, is_for_many, list_jobs, make_directories
+from streamcam.pipeline.jobs import (
+    OutputsBeside,
+    base_directory,
+    is_for_many,
+    list_jobs,
+    make_directories,
+    refuse_videos_as_one,
+)
 
 
 @pytest.fixture
@@ -86,6 +93,20 @@ def test_sidecars_are_named_as_outputs_are() -> None:
 @pytest.mark.usefixtures("videos")
 def test_what_asks_for_one_output_each(sources: list[str], output: str, expected: bool) -> None:
     assert is_for_many(sources, output) is expected
+
+
+@pytest.mark.parametrize("source", ["many", "many/*.mp4"])
+def test_videos_do_not_become_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "many").mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / "many" / name).touch()
+    with pytest.raises(InvalidArgumentError, match=r"holds 2 videos; .* let the output be a folder: 'out/'"):
+        refuse_videos_as_one(source, "out")
+    Image.new("L", (8, 8)).save(tmp_path / "many" / "c.png")
+    refuse_videos_as_one("many", "out.mp4")  # a slide show
+    refuse_videos_as_one("many/a.mp4", "out.mp4")
+    refuse_videos_as_one("missing", "out.mp4")  # is reported when it is opened
 
 
 @pytest.mark.parametrize(

@@ -41,12 +41,36 @@ def _load(request: ModelRequest) -> Model:
     made = _make(request.name, request.num_classes)
     if isinstance(made, Model):
         return _finish(made, request)
-    module = put_into_float32(made, request)
-    origin, found = "as its factory makes it", None
+    return _with_weights(made, request, "as its factory makes it", can_make_again=True)
+
+
+def load_module(network: nn.Module | Model, request: ModelRequest) -> Model:
+    """Make a model of a network that is at hand, in place.
+
+    Args:
+        network: The network, or a model that is complete but for its weights and labels.
+        request: What was asked for; its name is that of the network.
+
+    Raises:
+        InvalidArgumentError: if it was asked for what cannot be changed.
+        ModelError: if it is no network for images, or weights or labels do not fit.
+    """
+    if request.num_classes is not None:
+        raise InvalidArgumentError(f"{request.name} is made already; leave `num_classes` out")
+    if isinstance(network, Model):
+        return _finish(network.uncompiled(), request)
+    return _with_weights(uncompiled(network), request, "as they were given", can_make_again=False)
+
+
+def _with_weights(made: nn.Module, request: ModelRequest, origin: str, *, can_make_again: bool) -> Model:
+    """Read the weights of a network, if they are in a file, and make a model of it."""
+    module, found = put_into_float32(made, request), None
     if request.weights_file is not None:
         origin = str(request.weights_file)
         tensors = request.read_weights()
-        module, found = _for_classes_in(tensors, module, request), tensors.labels
+        found = tensors.labels
+        if can_make_again:
+            module = _for_classes_in(tensors, module, request)
         load_into(module, tensors, model=request.name, origin=origin)
     return model_of(request, module, origin, found)
 
