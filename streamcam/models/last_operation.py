@@ -1,4 +1,4 @@
-"""What a network does last: whether a sigmoid made the numbers that it returns."""
+"""The last operation of a network: whether a sigmoid made the numbers that it returns."""
 
 from __future__ import annotations
 
