@@ -165,6 +165,7 @@ class ModelRequest:
             weights,
             logits_key=self.logits_key,
             activation=activation,
+            activation_is_given=self.activation is not None,
             notes=self.notes(),
         )
 

@@ -55,8 +55,9 @@ def test_the_number_is_shown_and_explained(factor: float) -> None:
     expected = np.zeros((4, 4)) if factor < 0 else np.tile([0, 0, 1, 1], (4, 1))
     np.testing.assert_allclose(heat / (heat.max() or 1), expected, atol=1e-6)
     assert explainer.notes[0] == (
-        "net returns one number, which is shown as it is; if that is a classifier's logit, "
-        "use `activation='sigmoid'`"
+        "net returns one number, which is shown as it is, as a regressor's; for a classifier's "
+        "use `activation='sigmoid'` if it is a logit, `activation='none'` if it is a probability; "
+        "`activation='value'` confirms a regressor"
     )
     assert f">{format(factor / 2, '.3g')}<" in explanation._repr_html_()
 
@@ -65,6 +66,10 @@ def test_a_named_number_needs_no_note() -> None:
     explainer = explainer_of(2.0, labels=("age",))
     assert explainer.explain(IMAGE)[0].predictions[0].label == "age"
     assert explainer.notes == []
+
+
+def test_a_regressor_that_was_confirmed_needs_no_note() -> None:
+    assert explainer_of(2.0, activation="value").notes == []
 
 
 def test_several_numbers_are_values_where_that_is_asked_for() -> None:
