@@ -75,5 +75,6 @@ def test_where_each_object_is_explained_and_there_is_none_nothing_was_found() ->
     nothing = explained({}, classes=0)
     assert nothing.emptiness == NOTHING_FOUND
     assert notes_of(nothing) == [
-        f"the map of 1 of 1 explained frames shows nothing: {EMPTY_MAPS[NOTHING_FOUND]}"
+        f"the map of 1 of 1 explained frames shows nothing: {EMPTY_MAPS[NOTHING_FOUND]}",
+        "no object reached `confidence` where nothing was found; the best one had 0.50 (other)",
     ]
