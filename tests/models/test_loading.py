@@ -139,7 +139,8 @@ def test_labels_come_from_a_file_too(tmp_path: Path, fine_tuned: Path) -> None:
 
 
 def test_weights_of_another_network_are_refused(weights: Path) -> None:
-    missing, unknown = "features.0.weight (64, 3, 3, 3) is missing", "conv1.0.weight (24, 3, 3, 3) is unknown"
+    missing = "features.0.weight (64, 3, 3, 3) is missing in the file"
+    unknown = "conv1.0.weight (24, 3, 3, 3) is unknown"
     says = f"{weights} does not fit squeezenet1_1: {missing}; {unknown}"
     with pytest.raises(ModelError, match=re.escape(says)):
         load_model("squeezenet1_1", weights=weights)
