@@ -11,6 +11,7 @@ import torch
 from media_factory import make_image
 from torch import nn
 
+from streamcam.empty_maps import WAY_TO_HIDDEN
 from streamcam.evidence import TableEncoder, from_tables
 from streamcam.explain import Explainer
 from streamcam.explanations import Explanation, Prediction, StabilizedFrame
@@ -60,6 +61,26 @@ def test_the_number_is_shown_and_explained(factor: float) -> None:
         "`activation='value'` confirms a regressor"
     )
     assert f">{format(factor / 2, '.3g')}<" in explanation._repr_html_()
+
+
+class Contrast(Brightness):
+    """Answers how much brighter the right half is than three times the left half."""
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        left, right = self.conv(batch).chunk(2, dim=-1)
+        return (right.mean((2, 3)) - 3 * left.mean((2, 3))) * self.factors
+
+
+@pytest.mark.parametrize(("signed", "noted"), [(False, True), (True, False)])
+def test_a_value_with_mostly_negative_evidence_is_noted_once(signed: bool, noted: bool) -> None:
+    spec = InputSpec(32, 32, (0.0,) * 3, (1.0,) * 3)
+    model = Classifier("net", Contrast(1.0).eval(), ("tilt",), spec, "none", activation="value")
+    explainer = Explainer(model, method="hirescam", fit="stretch", backend="torch", signed=signed)
+    even = np.full((32, 32, 3), 255, np.uint8)
+    for _ in range(2):
+        (explanation,) = explainer.explain(even)
+    assert explanation.hidden == pytest.approx(0.0 if signed else 0.75, abs=1e-3)
+    assert explainer.notes == ([WAY_TO_HIDDEN] if noted else [])
 
 
 def test_a_named_number_needs_no_note() -> None:
