@@ -133,7 +133,8 @@ def test_openvino_says_which_methods_explain_its_files(tmp_path: Path) -> None:
     model = load_model(str(as_openvino(export(Residual(), tmp_path / "net.onnx"))))
     message = (
         r"'gradcam' needs gradients, and OpenVINO, which runs .*net\.xml, has none; "
-        r"set `method` to reciprocam, the nearest without them \(vit-reciprocam for transformers\), or to one of eigencam, .*occlusion$"
+        r"set `method` to reciprocam, the nearest without them "
+        r"\(vit-reciprocam for transformers\), or to one of eigencam, .*occlusion$"
     )
     with pytest.raises(InvalidArgumentError, match=message):
         Explainer(model, method="gradcam")
