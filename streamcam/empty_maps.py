@@ -29,3 +29,12 @@ EMPTY_MAPS: dict[str, str] = {
 
 BLANK_MAPS = frozenset({NOT_FINITE, ALL_NEGATIVE, NO_EVIDENCE, NOTHING_FOUND})
 """Those of maps without any heat; of an image that is the same everywhere, a constant map is right."""
+
+MOSTLY_HIDDEN = 0.5
+"""Maps of a regressor are noted above this share of evidence that is left out, see `Explanation.hidden`."""
+
+WAY_TO_HIDDEN = (
+    "most of the evidence lowers the value, and is not in the map; `method='hirescam'` with "
+    "`signed=True` shows both"
+)
+"""Sentence about such maps, with the way out."""

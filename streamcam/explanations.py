@@ -184,6 +184,9 @@ class Explanation:
     maps that do."""
     signed: bool = False
     """Whether negative values are kept as evidence against the class."""
+    hidden: float = 0.0
+    """Of a regressor, the largest share of a map's evidence that lowers the value and is therefore not in the
+    map, 0 to 1; 0 if `signed`."""
     starts_shot: bool = False
     """Whether a new shot begins with this frame."""
     smoothed_predictions: tuple[Prediction, ...] = ()

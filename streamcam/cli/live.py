@@ -291,7 +291,7 @@ def live_command(
     signals = SignalCount()
     with stop_on_signal(session.stop, lambda: None, _leave, signals), showing_activities(announce):
         result = session.run()
-    return _report(result, signals, quiet=quiet)
+    return _report(result, signals, has_display=display != "none", quiet=quiet)
 
 
 def _stream_settings(values: dict[str, Any], reading: dict[str, Any]) -> StreamSettings:
@@ -327,7 +327,7 @@ def _leave() -> None:
         os._exit(EXIT_INTERRUPTED)
 
 
-def _report(result: LiveResult, signals: SignalCount, *, quiet: bool) -> int:
+def _report(result: LiveResult, signals: SignalCount, *, has_display: bool, quiet: bool) -> int:
     """Print what was shown and saved; return the exit code."""
     if not quiet:
         for note in result.notes:
@@ -354,8 +354,17 @@ def _report(result: LiveResult, signals: SignalCount, *, quiet: bool) -> int:
                     f"{elapsed_s:.1f} s ({each.shown / elapsed_s:.1f} fps), explained {each.explained}"
                 )
     counts = result.statistics
-    if not quiet and counts.shown and not counts.explained:
-        say("note: it ended before the network had explained anything; loading takes seconds", err=True)
+    is_bare = bool(counts.captured) and not counts.explained
+    # Who closes a window or interrupts knows that there was no heat yet.
+    is_too_short = is_bare and not has_display and not signals.received
+    if is_too_short or (is_bare and not quiet):
+        kind = "streamcam: error" if is_too_short else "note"
+        say(
+            f"{kind}: it ended after {result.elapsed_s:.1f} s, before the network had explained anything; "
+            "loading takes seconds: run streamcam prepare with the same --model first, or set a longer "
+            "--duration, and --loop for a video",
+            err=True,
+        )
     for problem in result.problems:
         say(f"streamcam: error: {name_flags(problem)}", err=True)
     shows_nothing = 0 < counts.explained == counts.empty
@@ -363,4 +372,4 @@ def _report(result: LiveResult, signals: SignalCount, *, quiet: bool) -> int:
         say(f"streamcam: error: none of the {counts.explained} explanations has a map", err=True)
     if signals.received:
         return EXIT_INTERRUPTED
-    return EXIT_FAILED if result.problems or shows_nothing else EXIT_DONE
+    return EXIT_FAILED if result.problems or shows_nothing or is_too_short else EXIT_DONE

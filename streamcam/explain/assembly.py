@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from streamcam.empty_maps import ALL_NEGATIVE, CONSTANT, EMPTY_MAPS, NO_EVIDENCE, NOT_FINITE, NOTHING_FOUND
+from streamcam.empty_maps import (
+    ALL_NEGATIVE,
+    CONSTANT,
+    EMPTY_MAPS,
+    MOSTLY_HIDDEN,
+    NO_EVIDENCE,
+    NOT_FINITE,
+    NOTHING_FOUND,
+    WAY_TO_HIDDEN,
+)
 from streamcam.explain.targets import FUNCTION_INDEX, ObjectsFound, Target
 from streamcam.explanations import RATHER_THAN, Explanation, Instance, Prediction, as_concept, as_target
 from streamcam.frames import FloatArray, Frame, Region
@@ -85,7 +94,7 @@ class Assembler:
         return [self._explanation(frame, row, result, region) for row, frame in enumerate(frames)]
 
     def _explanation(self, frame: Frame, row: int, result: BatchResult, region: Region) -> Explanation:
-        heatmaps, opposites, flags, targets = {}, {}, {}, []
+        heatmaps, opposites, flags, targets, hidden = {}, {}, {}, [], 0.0
         keeps_opposites = self.knows_opposites and not self.signed
         for number in range(len(result.targets)):
             named = self._target(number, row, result)
@@ -96,6 +105,8 @@ class Assembler:
             if result.targets[number].is_class and not math.isfinite(score):
                 values = np.full_like(values, np.nan)  # a map of an answer that is none
             heatmaps[named.index], flag = sanitize_map(values, signed=self.signed)
+            if self.are_values and not self.signed and flag is None:
+                hidden = max(hidden, _share_below_zero(values))
             objects = result.objectives[number].objects
             if flag == NO_EVIDENCE and objects is not None and not objects[row]:
                 flag = NOTHING_FOUND
@@ -115,6 +126,7 @@ class Assembler:
             opposites=opposites,
             flags=flags,
             signed=self.signed,
+            hidden=hidden,
             instances=() if result.found is None else tuple(instance for _, instance in result.found[row]),
             probabilities=result.probabilities[row],
         )
@@ -191,12 +203,19 @@ def sanitize_map(values: FloatArray, *, signed: bool) -> tuple[FloatArray, str |
     return finished, CONSTANT if highest - lowest <= _CONSTANT_WITHIN * largest else None
 
 
+def _share_below_zero(values: FloatArray) -> float:
+    """Return how much of a finite map that is not all zero is below zero, 0 to 1."""
+    return float(np.maximum(-values, 0).sum() / np.abs(values).sum())
+
+
 def note_emptiness(explanations: Iterable[Explanation], notes: list[str]) -> None:
-    """Add to notes why maps show nothing, once, and log it as a warning."""
+    """Add to notes why maps show nothing, or little of a value, once, and log it as a warning."""
     for explanation in explanations:
-        if explanation.emptiness is None:
-            continue
-        note = f"the map shows nothing: {EMPTY_MAPS[explanation.emptiness]}"
-        if note not in notes:
+        note = None
+        if explanation.emptiness is not None:
+            note = f"the map shows nothing: {EMPTY_MAPS[explanation.emptiness]}"
+        elif explanation.hidden > MOSTLY_HIDDEN:
+            note = WAY_TO_HIDDEN
+        if note is not None and note not in notes:
             notes.append(note)
             _logger.warning("%s", note)

@@ -64,9 +64,12 @@ def check_method(method: str, model: Model, targets: Sequence[Target]) -> None:
     row = METHODS[method]
     needs = set(row.needs)
     if row.needs_gradients and model.no_gradients is not None:
-        able = ", ".join(name for name, row in METHODS.items() if not row.needs_gradients)
+        nearest, for_transformers = _WITHOUT_GRADIENTS, f"vit-{_WITHOUT_GRADIENTS}"
+        able = [name for name, row in METHODS.items() if not row.needs_gradients]
+        others = ", ".join(name for name in able if name not in (nearest, for_transformers))
         raise InvalidArgumentError(
-            f"method {method!r} needs gradients, and {model.no_gradients}; set `method` to one of {able}"
+            f"method {method!r} needs gradients, and {model.no_gradients}; set `method` to {nearest}, the "
+            f"nearest without them ({for_transformers} for transformers), or to one of {others}"
         )
     if any(target.objects for target in targets) and not {"gradients"} <= needs <= HEAD_ONLY:
         names = [name for name, row in METHODS.items() if {"gradients"} <= set(row.needs) <= HEAD_ONLY]

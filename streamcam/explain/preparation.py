@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,9 +26,12 @@ from streamcam.models import (
     probe_arranged,
     refuse_layers,
 )
+from streamcam.models.autograd import ForcedGradMode
 from streamcam.models.check_images import check_images
 from streamcam.models.preprocessing import Preprocessor
 from streamcam.models.probing import trial_size
+
+_logger = logging.getLogger("streamcam.explain")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +79,7 @@ def prepare_model(model: Model, fit: str | None, device: torch.device) -> Prepar
                 prepared = Preprocessor(model, probe.fit, device, probe.memory_format)
                 answers.append(model.answer(prepared.prepare(pixels)))
     for answer in answers:
-        model, note = model.adapt(answer)
+        model, note = model.adapt(answer, functools.partial(_run_with_graph, model, probe, device))
         if note is not None:
             notes.append(note)
         scores, labels = model.read(answer).scores.shape[1], len(model.labels)
@@ -85,6 +90,22 @@ def prepare_model(model: Model, fit: str | None, device: torch.device) -> Prepar
     if probe.note is not None:
         notes.append(probe.note)
     return PreparedModel(model, probe, notes)
+
+
+def _run_with_graph(model: Model, probe: Probe, device: torch.device) -> object:
+    """Run a network on an image with gradients, whatever it turns off itself; None if it has none."""
+    if model.no_gradients is not None:
+        return None
+    pixels = as_stills(model, check_images(*trial_size(model, probe.fit), count=1))
+    batch = Preprocessor(model, probe.fit, device, probe.memory_format).prepare(pixels)
+    if batch.is_floating_point():  # the parameters may be frozen
+        batch.requires_grad_()
+    try:
+        with evaluating(model.module), ForcedGradMode(enabled=True), torch.enable_grad():
+            return model.answer(batch)
+    except Exception as error:  # whatever it raises then is no error of its explanation
+        _logger.debug("%s does not run with gradients: %s", model.name, error)
+        return None
 
 
 def choose_layers(prepared: PreparedModel, requested: str, method: str) -> list[Layer]:

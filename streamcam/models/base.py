@@ -281,11 +281,17 @@ class Model(abc.ABC):
         """Convert scores (N, classes) to probabilities (N, classes), 0 to 1."""
         return scores.softmax(dim=1)
 
-    def adapt(self, answer: object) -> tuple[Self, str | None]:  # noqa: ARG002 - for kinds of models
+    def adapt(
+        self,
+        answer: object,  # noqa: ARG002 - for kinds of models
+        run_with_graph: Callable[[], object] | None = None,  # noqa: ARG002
+    ) -> tuple[Self, str | None]:
         """Adapt to what the network returned for a trial image.
 
         Args:
             answer: What `module` returned.
+            run_with_graph: Runs the network on the image again, and returns its answer with the graph that
+                autograd recorded, or None where it has none.
 
         Returns:
             The model that reads such answers right, mostly this one, and what the user should know about it.

@@ -1,9 +1,10 @@
-"""Names of classes that training scripts keep in a checkpoint, or beside it."""
+"""Names of classes, and of the network, that training scripts keep in a checkpoint, or beside it."""
 
 from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,18 @@ _NAMES = (
 )
 # Where they lie deeper: Lightning's, OpenMMLab's and timm's settings, and whole networks.
 _SETTINGS = ("hyper_parameters", "hparams", "meta", "args", "config", "cfg", "model", "ema")
+
+_NETWORK = ("arch", "architecture", "model_name", "model")
+
+
+def network_in(loaded: object) -> str | None:
+    """Find what a file, or the settings of a training in it, calls the network whose weights it holds."""
+    fields = _fields(loaded)
+    for place in (fields, *(_fields(fields[name]) for name in _SETTINGS if name in fields)):
+        for name in _NETWORK:
+            if isinstance(value := place.get(name), str) and re.fullmatch(r"[\w.:/-]{2,60}", value):
+                return value
+    return None
 
 
 def labels_in(loaded: object) -> tuple[str, ...] | None:

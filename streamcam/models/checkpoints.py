@@ -23,6 +23,8 @@ _KEYS = (
 
 # What wrappers for parallel and compiled training put before every name.
 _WRAPPER_PREFIXES = ("module.", "_orig_mod.")
+# How many parameters torch's AveragedModel has averaged.
+_COUNTER = "n_averaged"
 
 
 def find_weights(loaded: object, path: Path, key: str | None = None) -> StateDict:
@@ -61,6 +63,8 @@ def find_weights(loaded: object, path: Path, key: str | None = None) -> StateDic
             "save model.state_dict() with torch.save or as .safetensors"
         )
     tensors._metadata = getattr(content, "_metadata", None)
+    if any(name.startswith(_WRAPPER_PREFIXES) for name in tensors):
+        tensors.pop(_COUNTER, None)
     for prefix in _WRAPPER_PREFIXES:
         if all(name.startswith(prefix) for name in tensors):
             tensors = without_prefix(tensors, prefix)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, Self
 
 import torch
 
 from streamcam.errors import ModelError
 from streamcam.models.base import Model, Output
+from streamcam.models.last_operation import ends_in_sigmoid
 from streamcam.models.refused_answers import entries_of, refuse_answer
 
 Activation = Literal["softmax", "sigmoid", "none", "value"]
@@ -30,6 +31,8 @@ class Classifier(Model):
     activation: Activation = "softmax"
     """How logits become probabilities: softmax for classes that exclude each other, sigmoid for others, none
     for a network that returns probabilities. They stay what they are with value, for regressors."""
+    activation_is_given: bool = True
+    """Whether the user chose the activation; else it is what is usual for as many outputs and labels."""
 
     @property
     def may_find_objects(self) -> bool:
@@ -60,21 +63,47 @@ class Classifier(Model):
         scores = torch.cat([-logit, logit], dim=1)
         return scores / 2 if self.activation == "softmax" else scores
 
-    def adapt(self, answer: object) -> tuple[Self, str | None]:
+    def adapt(
+        self, answer: object, run_with_graph: Callable[[], object] | None = None
+    ) -> tuple[Self, str | None]:
         """Return the classifier that reads a trial answer right, where that is a value or probabilities."""
         returned = self.find_logits(answer)
         if returned.shape[1] == len(self.labels) == 1:
+            is_confirmed = self.labels != VALUE_LABELS or (self.answers_values and self.activation_is_given)
+            return self._changed(activation="value"), None if is_confirmed else self._value_note()
+        if self.activation == "softmax" and _sums_to_one(returned):
+            return self._adapt_to_probabilities(answer, returned)
+        several = self._choice_note(answer, returned)
+        if self.activation not in ("softmax", "sigmoid") or several or not _are_fractions(returned):
+            return self, several
+        with_graph = None if run_with_graph is None else run_with_graph()
+        is_sigmoid = None if with_graph is None else ends_in_sigmoid(self.find_logits(with_graph))
+        if is_sigmoid and not self.activation_is_given:
+            note = f"{self.name} ends in a sigmoid: the probabilities it returns are taken as they are"
+            return self._changed(activation="none"), note
+        if is_sigmoid:
             note = (
-                f"{self.name} returns one number, which is shown as it is; if that is a classifier's logit, "
-                "use `activation='sigmoid'`"
+                f"{self.name} ends in a sigmoid, and `activation={self.activation!r}` is applied to its "
+                "probabilities; use `activation='none'`"
             )
-            is_meant = self.labels != VALUE_LABELS or self.activation == "value"
-            return self._changed(activation="value"), None if is_meant else note
-        if self.activation not in ("softmax", "sigmoid"):
-            return self, self._choice_note(answer, returned)
-        if self.activation == "sigmoid" or not _sums_to_one(returned):
-            several = self._choice_note(answer, returned)
-            return self, several or _note_on_fractions(self.name, self.activation, returned)
+            return self, note
+        if is_sigmoid is None and _are_hardly_logits(returned):
+            note = (
+                f"{self.name} returns numbers from 0 to 1, of which {self.activation} makes other ones; if "
+                "they are probabilities already, use `activation='none'`"
+            )
+            return self, note
+        return self, None
+
+    def _value_note(self) -> str:
+        return (
+            f"{self.name} returns one number, which is shown as it is, as a regressor's; for a classifier's "
+            "use `activation='sigmoid'` if it is a logit, `activation='none'` if it is a probability; "
+            "`activation='value'` confirms a regressor"
+        )
+
+    def _adapt_to_probabilities(self, answer: object, returned: torch.Tensor) -> tuple[Self, str]:
+        """Take exclusive classes' probabilities as they are, or the logits beside them."""
         if self.logits_key is None and isinstance(answer, tuple | list):
             for index, entry in enumerate(answer):  # as YOLO's classifiers return both
                 if (
@@ -142,14 +171,15 @@ def _sums_to_one(scores: torch.Tensor) -> bool:
     return bool((rows >= 0).all() and ((rows.sum(dim=1) - 1).abs() < 1e-3).all())
 
 
-def _note_on_fractions(name: str, activation: str, scores: torch.Tensor) -> str | None:
-    """Say that scores (N, classes) may be probabilities already, where several differ and are from 0 to 1."""
-    if scores.shape[1] < _SEVERAL or scores.min() == scores.max() or scores.min() < 0 or scores.max() > 1:
-        return None
-    return (
-        f"{name} returns numbers from 0 to 1, of which {activation} makes other ones; if they are "
-        "probabilities already, use `activation='none'`"
-    )
+def _are_fractions(scores: torch.Tensor) -> bool:
+    """Return whether scores are numbers from 0 to 1, as a sigmoid's, and not all are zero."""
+    return bool((scores >= 0).all() and (scores <= 1).all() and scores.any())
+
+
+def _are_hardly_logits(fractions: torch.Tensor) -> bool:
+    """Return whether scores (N, classes) from 0 to 1 are hardly so by chance; a single one may be."""
+    classes = fractions.shape[1]
+    return classes == 1 or (classes >= _SEVERAL and bool(fractions.min() < fractions.max()))
 
 
 def _entry(answer: object, key: str | int | None) -> object:

@@ -23,7 +23,7 @@ from streamcam.models.kinds import check_use
 from streamcam.models.labels import imagenet_labels, read_labels
 from streamcam.models.model_names import unknown_model
 from streamcam.models.prompts import check_prompts, refuse_prompts
-from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest
+from streamcam.models.request import DEFAULT_WEIGHTS, NO_WEIGHTS, ModelRequest, as_size
 
 IMAGENET = "imagenet"
 """Value of ``labels`` for the 1,000 names of ImageNet-1k."""
@@ -114,7 +114,7 @@ def load_model(
         name if isinstance(name, str) else _own_name(name),
         weights,
         _labels(labels),
-        input_size if input_size is None or isinstance(input_size, int) else tuple(input_size),
+        as_size(input_size),
         None if mean is None else tuple(mean),
         None if std is None else tuple(std),
         logits_key,

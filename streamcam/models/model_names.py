@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path, PurePath
 
-from streamcam.errors import SourceNotFoundError, UnknownNameError, unknown_name
+from streamcam.errors import SourceNotFoundError, StreamcamError, UnknownNameError, unknown_name
 from streamcam.models.kinds import Kind
 from streamcam.models.published_names import (
     CATALOGS,
@@ -156,9 +157,11 @@ def unknown_model(name: str) -> UnknownNameError:
     if ending in _WEIGHTS_FILES:
         stem = PurePath(name).stem
         example = f"ultralytics:{stem}" if stem.lower().startswith("yolo") else "resnet50"
+        named = _network_in(name)
+        which = f"as {example}" if named is None else f"which the file says is {named}"
         return UnknownNameError(
             f"unknown model {name!r}; that is a file of weights: pass it with `weights`, and name the "
-            f"network that they belong to, as {example}"
+            f"network that they belong to, {which}"
         )
     if is_explainer_file(name):
         return UnknownNameError(
@@ -183,6 +186,17 @@ def unknown_model(name: str) -> UnknownNameError:
         return UnknownNameError(f"unknown model {name!r}; write it as timm:{name}")
     known = [*PACKAGED, *torchvision_names()]
     return unknown_name("model", name, known, listed_by="streamcam models")
+
+
+def _network_in(path: str) -> str | None:
+    """Return what a file of weights calls its network; None if it says nothing, or cannot be read."""
+    if not Path(path).is_file():
+        return None
+    from streamcam.models.weights import read_state_dict  # and with it torch, for the message alone
+
+    with contextlib.suppress(StreamcamError):
+        return read_state_dict(Path(path)).network
+    return None
 
 
 def _alike(own: str, prefix: str | None = None) -> str:

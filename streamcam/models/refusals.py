@@ -11,7 +11,7 @@ import inspect
 import itertools
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -27,10 +27,11 @@ _SQUARES = (
     *(160, 192, 240, 288, 320, 336, 448, 480, 512, 640),
 )
 _OBLONGS = ((128, 256), (64, 128), (128, 384), (192, 256), (192, 384), (640, 480), (100, 32), (128, 32))
-"""(width, height) of networks for people, scenes and words."""
+"""(width, height) of networks for people, scenes and words, which some take with the sides exchanged."""
 _CHANNELS = (2, 4, 5, 6, 8, 9, 10, 12, 13)
 _MOMENTS = (16, 8, 32, 4, 64)
 _BATCHES = (2, 4, 8, 16, 32, 64)
+_PREPARED = "methods prepare(pixels) and companions(frames) can make its input of RGB and of a second file"
 _TEXT_PARAMETERS = {"input_ids", "text", "texts", "tokens", "captions", "prompt", "prompts"}
 
 Size = tuple[int, int]
@@ -47,6 +48,8 @@ class _Trial:
     keywords: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     images: int = 1
     """Number of images in it, and of answers that must come back."""
+    turned: _Trial | None = None
+    """The same with the sides of the images exchanged, and what it means if that runs as well."""
 
 
 def refuse_input(
@@ -72,13 +75,18 @@ def refuse_input(
         for answer in _answers(module, trial):
             if isinstance(answer, torch.Tensor) and answer.ndim and len(answer) != trial.images:
                 continue
-            says = _detector_says(module) if has_boxes(answer) else trial.says
+            meant = trial
+            if trial.turned is not None and _answers(module, trial.turned):
+                meant = trial.turned
+            says = _detector_says(module) if has_boxes(answer) else meant.says
             return ModelError(f"{name} {says}")
     if missing:
-        kind = "is a network for images and texts" if _takes_texts(missing) else "takes more than an image"
+        kind, made = "is a network for images and texts", ""
+        if not _takes_texts(missing):
+            kind, made = "takes more than an image", f"; {_PREPARED}"
         return ModelError(
             f"{name} {kind} ({', '.join(missing)}); "
-            "return a torch.nn.Module around it that takes only an image and adds the rest"
+            f"return a torch.nn.Module around it that takes only an image and adds the rest{made}"
         )
     width, height = spec.sides
     return ModelError(
@@ -216,10 +224,33 @@ def _sizes(spec: InputSpec, text: str, device: str | torch.device) -> Iterator[_
     for size in _likely_sizes(text):
         if size == spec.sides:  # what it raised has nothing to do with the size
             continue
-        yield _Trial(
-            f"takes images of {size[0]}x{size[1]} pixels; set `input_size` to {_in_pixels(size)}",
-            (torch.zeros(1, spec.channels, *reversed(size), device=device),),
+        yield _sized(
+            spec.channels,
+            size,
+            device,
+            lambda sides, setting: f"takes images of {sides} pixels; set `input_size` to {setting}",
         )
+
+
+def _sized(channels: int, size: Size, device: str | torch.device, says: Callable[[str, str], str]) -> _Trial:
+    """Make a trial of images of a size.
+
+    Args:
+        channels: Their number of channels.
+        size: Their size.
+        device: Where the network is.
+        says: Makes what the trial says of the sides, and of what to set.
+    """
+    width, height = size
+
+    def images(width: int, height: int) -> tuple[torch.Tensor]:
+        return (torch.zeros(1, channels, height, width, device=device),)
+
+    turned = None
+    if width != height:
+        either = says(f"{width}x{height} or {height}x{width}", "the one that it was trained on")
+        turned = _Trial(either, images(height, width))
+    return _Trial(says(f"{width}x{height}", _in_pixels(size)), images(width, height), turned=turned)
 
 
 def _channels(spec: InputSpec, text: str, device: str | torch.device) -> Iterator[_Trial]:
@@ -227,11 +258,9 @@ def _channels(spec: InputSpec, text: str, device: str | torch.device) -> Iterato
     for channels, kind in ((1, "gray images"), (3, "RGB images")):
         values = "one value" if channels == 1 else "three values"
         for size in sizes if channels != spec.channels else ():
-            also = "" if size == spec.sides else f", and `input_size` to {_in_pixels(size)}"
-            yield _Trial(
-                f"takes {kind} of {size[0]}x{size[1]} pixels; set `mean` and `std` to {values} each{also}",
-                (torch.zeros(1, channels, *reversed(size), device=device),),
-            )
+            says = f"takes {kind} of {{}} pixels; set `mean` and `std` to {values} each"
+            says += "" if size == spec.sides else ", and `input_size` to {}"
+            yield _sized(channels, size, device, says.format)
     for channels, size in itertools.product(_CHANNELS, (spec.sides, (84, 84), (64, 64))):
         yield _Trial(
             f"takes images of {channels} channels, and frames have 3 (or 1 in gray); "
@@ -249,14 +278,17 @@ def _clips(spec: InputSpec, device: str | torch.device) -> Iterator[_Trial]:
     )
     for moments, size in itertools.product(_MOMENTS, dict.fromkeys((spec.sides, (112, 112)))):
         width, height = size
-        clip = "return a streamcam.models.ClipClassifier of"
-        channels_first = torch.zeros(1, spec.channels, moments, height, width, device=device)
-        yield _Trial(
-            f"takes clips or volumes (N, C, T, H, W), not single images; {clip} it", (channels_first,)
+        sides = _in_pixels(size) if width == height else f"({width}, {height})"
+        clip = (
+            "return streamcam.models.ClipClassifier(name, network, labels, "
+            f"streamcam.models.InputSpec({sides}), 'none', frames={moments}, rate=10), with the frames, "
+            "and how many of a second, that it was trained on"
         )
+        channels_first = torch.zeros(1, spec.channels, moments, height, width, device=device)
+        yield _Trial(f"takes clips or volumes (N, C, T, H, W), not single images; {clip}", (channels_first,))
         yield _Trial(
-            f"takes clips or several images (N, T, C, H, W), not single ones; {clip} a "
-            "torch.nn.Module around it that swaps both dimensions",
+            f"takes clips or several images (N, T, C, H, W), not single ones; {clip}, and as "
+            "network a torch.nn.Module around it that swaps T and C",
             (channels_first.transpose(1, 2).contiguous(),),
         )
         yield _Trial(
@@ -274,7 +306,8 @@ def _likely_sizes(text: str) -> Iterable[Size]:
     sides = [number for number in numbers if 8 <= number <= 1024 and (number % 8 == 0 or number in common)]
     pairs = [(width, height) for height, width in itertools.pairwise(sides) if width != height]
     squares = [(side, side) for side in (*sides[:8], *_SQUARES)]
-    return dict.fromkeys((*pairs[:8], *squares, *_OBLONGS))
+    oblongs = (*pairs[:8], *_OBLONGS)
+    return dict.fromkeys((*pairs[:8], *squares, *_OBLONGS, *((high, wide) for wide, high in oblongs)))
 
 
 def _in_pixels(size: Size) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from torch import nn
@@ -21,6 +23,29 @@ DEFAULT_WEIGHTS = "default"
 NO_WEIGHTS = "none"
 
 IMAGENET_CLASSES = 1000
+
+
+def as_size(input_size: object) -> int | tuple[int, ...] | None:
+    """Return what was given for `ModelRequest.input_size` as it holds it.
+
+    Raises:
+        InvalidArgumentError: if it is no number of pixels, nor numbers.
+    """
+    if input_size is None or isinstance(input_size, int):
+        return input_size
+    if isinstance(input_size, str):
+        sides = tuple(int(number) for number in re.findall(r"\d+", input_size))
+        meant: object = sides if len(sides) == 2 else sides[0] if len(sides) == 1 else (256, 128)
+        raise InvalidArgumentError(
+            f"the input size is a number of pixels or (width, height), not {input_size!r}; write {meant}"
+        )
+    given = tuple(input_size) if isinstance(input_size, Iterable) else (input_size,)
+    if not all(isinstance(side, SupportsIndex) for side in given):
+        raise InvalidArgumentError(
+            f"the input size is a whole number of pixels or (width, height), not {input_size!r}"
+        )
+    numbers = tuple(operator.index(side) for side in given)
+    return numbers if isinstance(input_size, Iterable) else numbers[0]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -165,6 +190,7 @@ class ModelRequest:
             weights,
             logits_key=self.logits_key,
             activation=activation,
+            activation_is_given=self.activation is not None,
             notes=self.notes(),
         )
 

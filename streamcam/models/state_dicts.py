@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from streamcam.errors import ModelError
+from streamcam.models.default_model import DEFAULT_MODEL
 
 # What classes around a network put before its names, in files and in networks: more than one may follow.
 _WRAPPERS = {"module", "_orig_mod", "model", "net", "network", "backbone", "encoder", "base_model"}
@@ -23,6 +24,8 @@ class StateDict(OrderedDict[str, torch.Tensor]):
     _metadata: Any  # the versions of the modules, under the name that torch looks for
     labels: tuple[str, ...] | None = None
     """The names of the classes, where the file has them."""
+    network: str | None = None
+    """The name of the network that they are of, where the file has it."""
     note: str | None = None
     """Which of several weights in the file these are, for the user."""
 
@@ -50,7 +53,12 @@ def match_names(tensors: StateDict, own: Mapping[str, torch.Tensor]) -> StateDic
     Returns:
         The tensors as they are, unless exactly one way makes all of the network's names of them.
     """
-    names = set(own)
+    matched = _match(tensors, set(own))
+    matched.network = tensors.network
+    return matched
+
+
+def _match(tensors: StateDict, names: set[str]) -> StateDict:
     if _needed(names) <= tensors.keys():
         return tensors
     renamed = _unwrapped(tensors, names)
@@ -139,17 +147,17 @@ def load_into(
         ModelError: if names or shapes differ; the message names the first differences.
     """
     own = module.state_dict()
-    tensors = match_names(tensors, own)
-    loaded = StateDict(tensors)
+    fitting = match_names(tensors, own)
+    loaded = StateDict(fitting)
     # A file that tells no versions is taken for a recent one: its names are checked in any case.
-    loaded._metadata = getattr(tensors, "_metadata", None) or getattr(own, "_metadata", None)
+    loaded._metadata = getattr(fitting, "_metadata", None) or getattr(own, "_metadata", None)
     for name, value in own.items():
         if name.endswith("num_batches_tracked"):  # it counts training steps; files from before 2018 lack it
             loaded.setdefault(name, torch.zeros(value.shape, dtype=value.dtype))
     if assign:  # files of half precision are common, and the module computes in its own
         for name in loaded.keys() & own.keys():
             loaded[name] = loaded[name].to(own[name].dtype)
-    differences = _shape_differences(own, loaded)
+    differences = _shape_differences(own, loaded, model)
     if not differences:
         try:
             missing, unexpected = module.load_state_dict(loaded, strict=False, assign=assign)
@@ -158,7 +166,7 @@ def load_into(
         else:
             differences = _name_differences({name: own[name] for name in missing}, loaded, unexpected, model)
     if differences:
-        several = _complete_prefixes(tensors, _needed(set(own)))
+        several = _complete_prefixes(fitting, _needed(set(own)))
         if len(several) > 1:
             networks = ", ".join(prefix.removesuffix(".") for prefix in several)
             raise ModelError(
@@ -166,12 +174,25 @@ def load_into(
                 "choose one with `weights_key`"
             )
         more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
-        raise ModelError(f"{origin} does not fit {model}: {'; '.join(differences[:3])}{more}")
+        way_out = _way_out(tensors.network, model)
+        raise ModelError(f"{origin} does not fit {model}: {'; '.join(differences[:3])}{more}{way_out}")
 
 
-def _shape_differences(own: Mapping[str, torch.Tensor], loaded: Mapping[str, torch.Tensor]) -> list[str]:
+def _way_out(network: str | None, model: str) -> str:
+    """Say whose weights these are and which network they were given to, as far as that is known."""
+    parts = []
+    if network is not None and network != model.rpartition(":")[2]:
+        parts.append(f"the file says it is of {network}")
+    if model == DEFAULT_MODEL:
+        parts.append(f"{model} is the default network: set `model` to the one they belong to")
+    return "".join(f"; {part}" for part in parts)
+
+
+def _shape_differences(
+    own: Mapping[str, torch.Tensor], loaded: Mapping[str, torch.Tensor], model: str
+) -> list[str]:
     return [
-        f"{name} is {tuple(loaded[name].shape)}, not {tuple(value.shape)}"
+        f"{name} is {tuple(loaded[name].shape)} in the file, {tuple(value.shape)} in {model}"
         for name, value in own.items()
         if name in loaded and loaded[name].shape != value.shape
     ]
@@ -187,7 +208,7 @@ def _name_differences(
         near = difflib.get_close_matches(name, unknown, n=1, cutoff=0.75)
         hint = f", the nearest is {near[0]} {tuple(loaded[near[0]].shape)}" if near else ""
         unknown = [other for other in unknown if other not in near]
-        lacking.append(f"{name} {tuple(value.shape)} is missing{hint}")
+        lacking.append(f"{name} {tuple(value.shape)} is missing in the file{hint}")
     strange = [f"{name} {tuple(loaded[name].shape)} is unknown to {model}" for name in unknown]
     # In turn, so that what a message shows has some of each.
     return [text for pair in itertools.zip_longest(lacking, strange) for text in pair if text is not None]

@@ -79,7 +79,7 @@ def _refuse(layers: Sequence[Layer]) -> ModelError:
     if any(len(layer.shape) == 5 for layer in layers):
         return ModelError(
             "the layers of this network put out volumes (N, C, D, H, W) for an image, of which no map is "
-            "made; if it takes clips, return a streamcam.models.ClipClassifier of it"
+            "made; if it takes clips, return streamcam.models.ClipClassifier(..., frames=8, rate=10) of it"
         )
     if any(layer.layout is not None for layer in layers):
         return ModelError(

@@ -19,7 +19,7 @@ from safetensors import safe_open
 from torch import nn
 
 from streamcam.errors import ModelError, SourceNotFoundError, map_errors
-from streamcam.models.checkpoint_labels import labels_beside, labels_in
+from streamcam.models.checkpoint_labels import labels_beside, labels_in, network_in
 from streamcam.models.checkpoints import find_weights
 from streamcam.models.state_dicts import StateDict
 
@@ -66,7 +66,7 @@ _INDEX = ".index.json"
 
 
 def read_state_dict(path: Path, *, trust_pickle: bool = False, key: str | None = None) -> StateDict:
-    """Read the parameters in a ``.safetensors`` or PyTorch file, and the names of the classes if it has them.
+    """Read the parameters in a ``.safetensors`` or PyTorch file, and names of classes and of the network.
 
     Args:
         path: The file, a folder with one of Hugging Face's names in it, or an index of several files as they
@@ -91,6 +91,7 @@ def read_state_dict(path: Path, *, trust_pickle: bool = False, key: str | None =
         loaded = _read(path, trust_pickle=trust_pickle)
     tensors = find_weights(loaded, path, key)
     tensors.labels = labels_in(loaded) or labels_beside(path)
+    tensors.network = network_in(loaded)
     return tensors
 
 
@@ -103,6 +104,10 @@ def _read(path: Path, *, trust_pickle: bool) -> Any:
         with warnings.catch_warnings(), torch.serialization.safe_globals(_HARMLESS):
             # Of a protocol that torch itself does not write: what matters is whether it can be read.
             warnings.filterwarnings("ignore", "Detected pickle protocol")
+            # The refusal of such a file says more.
+            warnings.filterwarnings(
+                "ignore", "'torch.load' received a zip file that looks like a TorchScript"
+            )
             return torch.load(path, map_location="cpu", weights_only=not trust_pickle)
 
 
@@ -141,8 +146,8 @@ def _unreadable(path: Path, error: Exception) -> ModelError:
         return ModelError(f"{str(path)!r} cannot be read without the code that it was written with ({error})")
     if "TorchScript" in str(error):
         return ModelError(
-            f"{str(path)!r} is a TorchScript program, not a weights file; save model.state_dict() of the "
-            "network that it was made from"
+            f"{str(path)!r} is a TorchScript program, not a weights file; use it as it is, "
+            f"`model={str(path)!r}`, or save model.state_dict() of the network that it was made from"
         )
     reason = str(error).partition("\n")[0] or "it is empty"
     return ModelError(f"{str(path)!r} is not a weights file ({reason})")

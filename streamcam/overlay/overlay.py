@@ -162,7 +162,7 @@ class Overlay:
         signed, is_annotated = stabilized.explanation.signed, view.annotated or self._annotates_all
         lines: list[LabelLine] = []
         if is_annotated and self._settings.labels:
-            lines = _list_labels(stabilized.labels, stabilized.targets, [] if signed else colors)
+            lines = _list_labels(_labels_of(stabilized), stabilized.targets, [] if signed else colors)
             lines += _LEGEND if signed else ()
         has_legend = is_annotated and self._settings.legend and view.uses_colormap
         names = ("for", "against") if signed else [target.label for target in stabilized.targets]
@@ -269,6 +269,14 @@ def _color_instances(
         figure = format_percentage(instance.score)
         colored.append((key in explained, ColoredInstance(instance, color, figure)))
     return [one for _, one in sorted(colored, key=lambda pair: pair[0])]
+
+
+def _labels_of(stabilized: StabilizedFrame) -> Sequence[Prediction]:
+    """Return the classes to list; where each object is explained, only those of objects that were found."""
+    if any(object_number(target.index) is None for target in stabilized.targets):
+        return stabilized.labels
+    found = {instance.class_index for instance in stabilized.instances}
+    return [label for label in stabilized.labels if label.index in found]
 
 
 def _list_labels(

@@ -6,8 +6,8 @@ import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
-from streamcam.empty_maps import EMPTY_MAPS
-from streamcam.explanations import Explanation
+from streamcam.empty_maps import EMPTY_MAPS, MOSTLY_HIDDEN, NOTHING_FOUND, WAY_TO_HIDDEN
+from streamcam.explanations import Explanation, Prediction
 
 _MOST_NAMED = 5
 """Number of panes or classes that a note names."""
@@ -20,6 +20,9 @@ class MapCounts:
     explained: int = 0
     empty: Counter[str] = dataclasses.field(default_factory=Counter)
     """How many explained frames show nothing at all, by `Explanation.emptiness`."""
+    _mostly_hidden: int = 0
+    _best_left_out: Prediction | None = None
+    """The most probable class of the frames in which a detector found no object at all."""
     _reasons: defaultdict[str, Counter[str]] = dataclasses.field(default_factory=lambda: defaultdict(Counter))
     """Pane or class → how many of its maps show nothing, by the reason."""
 
@@ -30,6 +33,12 @@ class MapCounts:
         self.explained += 1
         if explanation.emptiness is not None:
             self.empty[explanation.emptiness] += 1
+        if any(one.hidden > MOSTLY_HIDDEN for one in (explanation, *explanation.others)):
+            self._mostly_hidden += 1
+        if explanation.emptiness == NOTHING_FOUND and not explanation.instances and explanation.predictions:
+            best = explanation.predictions[0]
+            if self._best_left_out is None or best.probability > self._best_left_out.probability:
+                self._best_left_out = best
         for name, reason in _maps_of(explanation):
             if reason is not None:
                 self._reasons[name][reason] += 1
@@ -38,6 +47,13 @@ class MapCounts:
     def notes(self) -> list[str]:
         """Sentences about frames that show nothing, and about panes and classes that do in every frame."""
         notes = note_empty_frames(self.empty, self.explained)
+        if self._mostly_hidden:
+            notes.append(f"in {self._mostly_hidden} of {self.explained} explained frames {WAY_TO_HIDDEN}")
+        if (best := self._best_left_out) is not None:
+            notes.append(
+                "no object reached `confidence` where nothing was found; the best one had "
+                f"{best.probability:.2f} ({best.label})"
+            )
         if self.empty.total() == self.explained:
             return notes
         usual = {

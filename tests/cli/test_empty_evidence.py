@@ -179,4 +179,6 @@ def test_a_detector_that_finds_nothing_says_so(
     words = (
         "'clip.mp4' has a map: the network finds nothing of the kind; try another class, or a lower --conf"
     )
-    assert words in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert words in said
+    assert "no object reached --confidence where nothing was found; the best one had 0.0" in said

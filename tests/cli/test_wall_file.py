@@ -120,13 +120,14 @@ def test_a_wall_runs_from_its_file(work: Path, capsys: pytest.CaptureFixture[str
         '[[stream]]\nsource = "a.mp4"\nname = "door"\nrecord = "door.mkv"\n'
         '[[stream]]\nsource = "b.mp4"\n'
     )
-    assert run(["live", "wall.toml"]) == 0
+    code = run(["live", "wall.toml"])
     out, _ = capsys.readouterr()
     assert re.search(r"^door: showed \d+ of 6 frames", out, re.MULTILINE)
     assert re.search(r"^b: showed \d+ of 6 frames", out, re.MULTILINE)
     assert (work / "door.mkv").exists()
     lines = [json.loads(line) for line in (work / "s.jsonl").read_text().splitlines()]
     assert [line["stream"] for line in lines[-2:]] == ["door", "b"]
+    assert code == (0 if any(line["explained"] for line in lines[-2:]) else 1)  # the videos may be too short
 
 
 def test_the_unit_of_the_guide_starts_a_wall_that_notifies_it(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 from media_factory import make_image
 from torch import nn
 
+from streamcam.empty_maps import WAY_TO_HIDDEN
 from streamcam.evidence import TableEncoder, from_tables
 from streamcam.explain import Explainer
 from streamcam.explanations import Explanation, Prediction, StabilizedFrame
@@ -55,16 +56,41 @@ def test_the_number_is_shown_and_explained(factor: float) -> None:
     expected = np.zeros((4, 4)) if factor < 0 else np.tile([0, 0, 1, 1], (4, 1))
     np.testing.assert_allclose(heat / (heat.max() or 1), expected, atol=1e-6)
     assert explainer.notes[0] == (
-        "net returns one number, which is shown as it is; if that is a classifier's logit, "
-        "use `activation='sigmoid'`"
+        "net returns one number, which is shown as it is, as a regressor's; for a classifier's "
+        "use `activation='sigmoid'` if it is a logit, `activation='none'` if it is a probability; "
+        "`activation='value'` confirms a regressor"
     )
     assert f">{format(factor / 2, '.3g')}<" in explanation._repr_html_()
+
+
+class Contrast(Brightness):
+    """Answers how much brighter the right half is than three times the left half."""
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        left, right = self.conv(batch).chunk(2, dim=-1)
+        return (right.mean((2, 3)) - 3 * left.mean((2, 3))) * self.factors
+
+
+@pytest.mark.parametrize(("signed", "noted"), [(False, True), (True, False)])
+def test_a_value_with_mostly_negative_evidence_is_noted_once(signed: bool, noted: bool) -> None:
+    spec = InputSpec(32, 32, (0.0,) * 3, (1.0,) * 3)
+    model = Classifier("net", Contrast(1.0).eval(), ("tilt",), spec, "none", activation="value")
+    explainer = Explainer(model, method="hirescam", fit="stretch", backend="torch", signed=signed)
+    even = np.full((32, 32, 3), 255, np.uint8)
+    for _ in range(2):
+        (explanation,) = explainer.explain(even)
+    assert explanation.hidden == pytest.approx(0.0 if signed else 0.75, abs=1e-3)
+    assert explainer.notes == ([WAY_TO_HIDDEN] if noted else [])
 
 
 def test_a_named_number_needs_no_note() -> None:
     explainer = explainer_of(2.0, labels=("age",))
     assert explainer.explain(IMAGE)[0].predictions[0].label == "age"
     assert explainer.notes == []
+
+
+def test_a_regressor_that_was_confirmed_needs_no_note() -> None:
+    assert explainer_of(2.0, activation="value").notes == []
 
 
 def test_several_numbers_are_values_where_that_is_asked_for() -> None:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -138,8 +139,30 @@ def test_labels_come_from_a_file_too(tmp_path: Path, fine_tuned: Path) -> None:
     assert load_model(TINY, weights="none", labels="imagenet").labels == imagenet_labels()
 
 
+@pytest.mark.parametrize(
+    ("size", "says"),
+    [
+        ("256x128", r"number of pixels or \(width, height\), not '256x128'; write \(256, 128\)$"),
+        ("224", "not '224'; write 224$"),
+        ("large", r"not 'large'; write \(256, 128\)$"),
+        (("256", "128"), r"whole number of pixels or \(width, height\), not \('256', '128'\)$"),
+        (224.5, "whole number of pixels .*, not 224.5$"),
+    ],
+)
+def test_sizes_that_are_no_numbers_are_refused(size: Any, says: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=says):
+        load_model(TINY, weights="none", input_size=size)
+
+
+def test_sizes_of_numpy_are_numbers() -> None:
+    for size, sides in ((np.array([96, 64]), (96, 64)), (np.int64(96), (96, 96))):
+        given: Any = size
+        assert load_model(TINY, weights="none", input_size=given).input.sides == sides
+
+
 def test_weights_of_another_network_are_refused(weights: Path) -> None:
-    missing, unknown = "features.0.weight (64, 3, 3, 3) is missing", "conv1.0.weight (24, 3, 3, 3) is unknown"
+    missing = "features.0.weight (64, 3, 3, 3) is missing in the file"
+    unknown = "conv1.0.weight (24, 3, 3, 3) is unknown"
     says = f"{weights} does not fit squeezenet1_1: {missing}; {unknown}"
     with pytest.raises(ModelError, match=re.escape(says)):
         load_model("squeezenet1_1", weights=weights)

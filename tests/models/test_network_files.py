@@ -132,7 +132,9 @@ def test_openvino_runs_a_file_of_its_own_for_methods_without_gradients(method: s
 def test_openvino_says_which_methods_explain_its_files(tmp_path: Path) -> None:
     model = load_model(str(as_openvino(export(Residual(), tmp_path / "net.onnx"))))
     message = (
-        r"'gradcam' needs gradients, and OpenVINO, which runs .*net\.xml, has none; .*scorecam.*occlusion"
+        r"'gradcam' needs gradients, and OpenVINO, which runs .*net\.xml, has none; "
+        r"set `method` to reciprocam, the nearest without them "
+        r"\(vit-reciprocam for transformers\), or to one of eigencam, .*occlusion$"
     )
     with pytest.raises(InvalidArgumentError, match=message):
         Explainer(model, method="gradcam")

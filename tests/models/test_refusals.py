@@ -42,6 +42,14 @@ class Person(Net):
         return super().forward(x)
 
 
+class Street(Net):
+    """Takes 128x384, and says nothing of that."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        assert x.shape[2:] == (128, 384)
+        return super().forward(x)
+
+
 class Flat(nn.Sequential):
     """Says nothing of its size but how many numbers its last layer takes."""
 
@@ -61,6 +69,28 @@ class FourChannels(Net):
 
     def prepare(self, pixels: torch.Tensor) -> torch.Tensor:
         return torch.cat([pixels, pixels[:, :1]], dim=1) / 255
+
+
+class ColorAndDepth(Net):
+    def __init__(self) -> None:
+        super().__init__(4)
+
+    def forward(self, rgb: torch.Tensor, depth: torch.Tensor) -> Any:  # type: ignore[override]
+        return super().forward(torch.cat([rgb, depth], dim=1))
+
+
+class AroundBoth(nn.Module):
+    """Makes the depth of the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = ColorAndDepth()
+
+    def prepare(self, pixels: torch.Tensor) -> torch.Tensor:
+        return torch.cat([pixels, pixels[:, :1]], dim=1) / 255
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.net(x[:, :3], x[:, 3:])
 
 
 class ChannelsLast(Net):
@@ -169,11 +199,22 @@ class BestBoxes(Model):
 
 TABLE = torch.linspace(-1, 1, 256)[:, None]
 OBLONG = "takes images of 128x256 pixels"
+CLIPS = (
+    r"streamcam\.models\.ClipClassifier\(name, network, labels, streamcam\.models\.InputSpec\(224\), 'none', "
+    r"frames=16, rate=10\), with the frames, and how many of a second, that it was trained on"
+)
+EITHER = "takes images of 128x256 or 256x128 pixels; set `input_size` to the one that it was trained on"
 
 # Network, settings that the advice names, what it says, and what following it returns.
 KINDS: dict[str, tuple[Any, dict[str, Any], str, Any]] = {
     "oblong": (Person, {"input_size": (128, 256)}, f"{OBLONG}; set `input_size` to 128x256", None),
-    "oblong without a word": (Flat, {"input_size": (128, 256)}, OBLONG, None),
+    "wide, without a word": (
+        Street,
+        {"input_size": (384, 128)},
+        "takes images of 384x128 pixels; set `input_size` to 384x128",
+        None,
+    ),
+    "oblong, in either way": (Flat, {"input_size": (256, 128)}, EITHER, None),
     "gray": (
         lambda: Net(1),
         {"mean": [0.5], "std": [0.5]},
@@ -216,6 +257,13 @@ KINDS: dict[str, tuple[Any, dict[str, Any], str, Any]] = {
         "takes two images in one argument, as siamese networks do; .* takes them in two, .* `reference`",
         None,
     ),
+    "two inputs": (
+        ColorAndDepth,
+        {},
+        r"takes more than an image \(rgb, depth\); return .* takes only an image and adds the rest; "
+        r"methods prepare\(pixels\) and companions\(frames\) can make its input of RGB and of a second file",
+        AroundBoth,
+    ),
     "texts": (
         Captioned,
         {},
@@ -225,9 +273,9 @@ KINDS: dict[str, tuple[Any, dict[str, Any], str, Any]] = {
     "clips": (
         volumes,
         {},
-        r"takes clips or volumes \(N, C, T, H, W\), not single images; .*models\.ClipClassifier of it",
+        rf"takes clips or volumes \(N, C, T, H, W\), not single images; return {CLIPS}",
         lambda: models.ClipClassifier(
-            "clips", volumes().eval(), numbered_labels(3), InputSpec(32, 32), "none", frames=4, rate=5
+            "clips", volumes().eval(), numbered_labels(3), InputSpec(224), "none", frames=16, rate=10
         ),
     ),
     "clips, moments first": (
@@ -239,7 +287,7 @@ KINDS: dict[str, tuple[Any, dict[str, Any], str, Any]] = {
     "clips by a Conv3d, moments first": (
         VolumesSwapped,
         {},
-        r"takes clips or several images \(N, T, C, H, W\), .*ClipClassifier of a .* swaps both dimensions",
+        rf"takes clips or several images .*return {CLIPS}, .* around it that swaps T and C",
         lambda: models.ClipClassifier(
             "clips",
             Around(VolumesSwapped(), lambda net, x: net(x.transpose(1, 2))).eval(),

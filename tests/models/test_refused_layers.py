@@ -89,7 +89,7 @@ KINDS: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "volumes": (
         Volumes,
-        r"put out volumes .*; if it takes clips, return .*ClipClassifier of it",
+        r"put out volumes .*; if it takes clips, return .*ClipClassifier\(\.\.\., frames=8, rate=10\) of it",
     ),
     "flat": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 3)), "it flattens the image at once"),
 }

@@ -134,7 +134,8 @@ def test_the_size_of_a_traced_network_is_found_in_spite_of_its_traceback(
     factory: Callable[[Callable[[], nn.Module]], str],
 ) -> None:
     name = factory(lambda: traced(Flat(), torch.zeros(1, 3, 256, 128)))
-    with pytest.raises(ModelError, match="takes images of 128x256 pixels; set `input_size` to 128x256"):
+    says = "takes images of 128x256 or 256x128 pixels; set `input_size` to the one that it was trained on"
+    with pytest.raises(ModelError, match=says):
         load_model(name)
     model = load_model(name, input_size=(128, 256))
     explainer = Explainer(model, method="occlusion:patch=64,stride=64", signed=True)

@@ -70,7 +70,9 @@ def test_weights_of_a_fine_tuned_network_are_loaded(fine_tuned: Path) -> None:
 
 
 def test_weights_of_another_network_are_refused(fine_tuned: Path) -> None:
-    with pytest.raises(ModelError, match=r"does not fit timm:test_vit: cls_token .* is missing; conv1\."):
+    with pytest.raises(
+        ModelError, match=r"does not fit timm:test_vit: cls_token .* is missing in the file; conv1\."
+    ):
         load_model("timm:test_vit", weights=fine_tuned)
 
 

@@ -17,7 +17,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from streamcam.errors import ModelError, SourceNotFoundError
+from streamcam.errors import ModelError, SourceNotFoundError, UnknownNameError
+from streamcam.models.default_model import DEFAULT_MODEL
+from streamcam.models.loading import load_model
 from streamcam.models.state_dicts import StateDict, load_into, match_names
 from streamcam.models.weights import check_sha256, read_state_dict
 
@@ -169,9 +171,13 @@ def test_a_program_is_refused_without_the_advice_to_run_it(tmp_path: Path) -> No
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scripting is deprecated, but such files are around
         torch.jit.script(nn.Linear(2, 3)).save(tmp_path / "weights.pt")
-    with pytest.raises(ModelError, match="is a TorchScript program, not a weights file") as caught:
-        read_state_dict(tmp_path / "weights.pt")
+    says = r"is a TorchScript program, not a weights file; use it as it is, `model='.*weights\.pt'`, or save"
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with pytest.raises(ModelError, match=says) as caught:
+            read_state_dict(tmp_path / "weights.pt")
     assert "weights_only" not in str(caught.value)
+    assert not told
 
 
 def test_a_prefix_that_could_be_one_or_the_other_is_not_guessed(tmp_path: Path) -> None:
@@ -321,20 +327,20 @@ def without(*names: str) -> dict[str, torch.Tensor]:
 
 
 MISFITS = [
-    (without("0.weight"), "FILE does not fit toy: 0.weight (2, 1, 1, 1) is missing"),
+    (without("0.weight"), "FILE does not fit toy: 0.weight (2, 1, 1, 1) is missing in the file"),
     ({**STATE, "4.bias": torch.zeros(1)}, "FILE does not fit toy: 4.bias (1,) is unknown to toy"),
     (
         {**without("0.weight"), "0.wieght": torch.zeros(4)},
-        "FILE does not fit toy: 0.weight (2, 1, 1, 1) is missing, the nearest is 0.wieght (4,)",
+        "FILE does not fit toy: 0.weight (2, 1, 1, 1) is missing in the file, the nearest is 0.wieght (4,)",
     ),
     (
         {**STATE, "0.weight": torch.zeros(2, 3, 1, 1)},
-        "FILE does not fit toy: 0.weight is (2, 3, 1, 1), not (2, 1, 1, 1)",
+        "FILE does not fit toy: 0.weight is (2, 3, 1, 1) in the file, (2, 1, 1, 1) in toy",
     ),
     (
         {"a": torch.zeros(1), "b": torch.zeros(1)},
-        "FILE does not fit toy: 0.weight (2, 1, 1, 1) is missing; a (1,) is unknown to toy; "
-        "0.bias (2,) is missing and 7 more",
+        "FILE does not fit toy: 0.weight (2, 1, 1, 1) is missing in the file; a (1,) is unknown to "
+        "toy; 0.bias (2,) is missing in the file and 7 more",
     ),
 ]
 
@@ -346,6 +352,38 @@ def test_what_does_not_fit_is_named(
 ) -> None:
     with pytest.raises(ModelError, match=f"^{re.escape(says)}$"):
         load(saved(tmp_path / "weights.pth", content), assign=assign)
+
+
+def test_a_checkpoint_of_another_network_names_both(tmp_path: Path) -> None:
+    tensors = {f"module.{name}": value for name, value in STATE.items()}
+    tensors["module.0.weight"] = torch.zeros(2, 3, 1, 1)
+    sides = "0.weight is (2, 3, 1, 1) in the file, (2, 1, 1, 1) in"
+    for beside in (
+        {"args": argparse.Namespace(model="resnet18", epochs=90)},
+        {"arch": "resnet18"},
+        {"hyper_parameters": {"arch": "resnet18"}},
+    ):
+        path = saved(tmp_path / "weights.pth", {"state_dict": tensors, **beside})
+        for model, says in (
+            ("toy", f"{sides} toy; the file says it is of resnet18"),
+            ("timm:resnet18", f"{sides} timm:resnet18"),
+            (
+                DEFAULT_MODEL,
+                f"{sides} {DEFAULT_MODEL}; the file says it is of resnet18; {DEFAULT_MODEL} is the default "
+                "network: set `model` to the one they belong to",
+            ),
+        ):
+            read = read_state_dict(path)
+            assert read.network == "resnet18"
+            with pytest.raises(ModelError, match=f"^FILE does not fit {model}: {re.escape(says)}$"):
+                load_into(network(), read, model=model, origin="FILE")
+        with pytest.raises(UnknownNameError, match="they belong to, which the file says is resnet18"):
+            load_model(str(saved(tmp_path / "timm.pth.tar", {"state_dict": tensors, **beside})))
+    assert read_state_dict(saved(tmp_path / "plain.pth", STATE)).network is None
+    # As torch's AveragedModel writes it.
+    averaged = {"model_ema": {**tensors, "n_averaged": torch.tensor(7)}}
+    with pytest.raises(ModelError, match=f"^FILE does not fit toy: {re.escape(sides)} toy$"):
+        load(saved(tmp_path / "averaged.pth", averaged))
 
 
 def test_a_damaged_file_is_told_from_its_original(tmp_path: Path) -> None:

@@ -20,13 +20,14 @@ from streamcam.explanations import (
     Localization,
     Prediction,
     StabilizedFrame,
+    as_target,
 )
 from streamcam.frames import FloatArray, Frame
 from streamcam.media.images import Image, coding_of, planes_of
 from streamcam.overlay import Overlay, OverlaySettings
 from streamcam.overlay.boxes import PLAIN_COLOR, BoxPainter, ColoredInstance
 from streamcam.overlay.label_panel import ACCENT, LabelPanel
-from streamcam.overlay.overlay import _list_labels
+from streamcam.overlay.overlay import _labels_of, _list_labels
 from streamcam.overlay.share_bar import _EMPTY, _MARK
 from streamcam.overlay.tinting import AGAINST_COLOR, FOR_COLOR, PALETTE
 
@@ -155,6 +156,17 @@ def test_the_class_explained_is_listed_and_marked() -> None:
         ("dog", False),
         ("heron", True),
     ]
+
+
+def test_where_each_object_is_explained_only_classes_that_were_found_are_listed() -> None:
+    whole = stabilized(frame_at(0))
+    assert [label.label for label in _labels_of(whole)] == [label.label for label in whole.labels]
+    nothing = dataclasses.replace(whole, targets=(), heatmaps={}, instances=())
+    assert _labels_of(nothing) == []
+    cat = Instance(CAT, "cat", 0.9, (0, 0, 0.5, 0.5))
+    target = as_target(cat, 0)
+    found = dataclasses.replace(nothing, targets=(target,), instances=(cat,))
+    assert [label.label for label in _labels_of(found)] == ["cat"]
 
 
 def test_a_legend_that_cannot_be_drawn_is_noted() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamcam.empty_maps import ALL_NEGATIVE, EMPTY_MAPS, NO_EVIDENCE, NOTHING_FOUND
+from streamcam.empty_maps import ALL_NEGATIVE, EMPTY_MAPS, NO_EVIDENCE, NOTHING_FOUND, WAY_TO_HIDDEN
 from streamcam.explanations import Explanation, Prediction
 from streamcam.frames import Region
 from streamcam.pipeline.map_counts import MapCounts
@@ -75,5 +75,12 @@ def test_where_each_object_is_explained_and_there_is_none_nothing_was_found() ->
     nothing = explained({}, classes=0)
     assert nothing.emptiness == NOTHING_FOUND
     assert notes_of(nothing) == [
-        f"the map of 1 of 1 explained frames shows nothing: {EMPTY_MAPS[NOTHING_FOUND]}"
+        f"the map of 1 of 1 explained frames shows nothing: {EMPTY_MAPS[NOTHING_FOUND]}",
+        "no object reached `confidence` where nothing was found; the best one had 0.50 (other)",
+    ]
+
+
+def test_a_regressor_s_frames_are_counted_whose_evidence_is_mostly_negative() -> None:
+    assert notes_of(explained({}, hidden=0.8), explained({}, hidden=0.3), explained({}, hidden=0.6)) == [
+        f"in 2 of 3 explained frames {WAY_TO_HIDDEN}"
     ]

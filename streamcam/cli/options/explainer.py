@@ -68,7 +68,8 @@ _own_model_options = combine(
         "--activation",
         type=click.Choice(["softmax", "sigmoid", "none", "value"]),
         help="How logits become probabilities; none if the network returns probabilities, value for a "
-        "regressor. [default: softmax; for a single output value, or sigmoid if there are two labels]",
+        "regressor. [default: softmax; for a single output value, or sigmoid if there are two labels; none "
+        "if the network ends in softmax or a sigmoid]",
     ),
     option(
         "--weights-key",

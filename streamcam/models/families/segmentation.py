@@ -52,7 +52,7 @@ def _load(request: ModelRequest) -> Model:
 def _read_by_all(tensors: StateDict) -> StateDict:
     """Leave out the classifier that only training reads."""
     kept = StateDict((name, value) for name, value in tensors.items() if _AUXILIARY not in name)
-    kept._metadata = tensors._metadata
+    kept._metadata, kept.network = tensors._metadata, tensors.network
     return kept
 
 

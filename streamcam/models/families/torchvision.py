@@ -114,7 +114,7 @@ def _present_names(tensors: StateDict) -> StateDict:
         for name, value in tensors.items()
         if not _AUXILIARY.search(name)
     )
-    present._metadata = tensors._metadata
+    present._metadata, present.network = tensors._metadata, tensors.network
     return present
 
 
