@@ -108,8 +108,9 @@ def compare_command(
         resume=resume,
     )
     names = panes.models or (model["name"],)
-    for name in names:
-        check_by_name(name, {**model, **explainer, "classes": (*explainer["classes"], *panes.classes)})
+    with naming_prompts(prompted):
+        for name in names:
+            check_by_name(name, {**model, **explainer, "classes": (*explainer["classes"], *panes.classes)})
     explainer = choose_batches(model, explainer, temporal)
     judge = _judge(panes, source, settings) if scores else None
     load = functools.partial(_load_panes, panes, model, calibrated_by(explainer, source), judge, prompted)

@@ -73,7 +73,7 @@ def connected(ray: Any, address: str) -> Iterator[None]:
 def _describe_refusal(address: str, error: Exception) -> ClusterError:
     if address == AUTO and isinstance(error, ConnectionError):
         return ClusterError(
-            "this machine belongs to no running cluster; start one with 'ray start --head', or name the "
+            "this machine belongs to no running cluster; start its head with 'ray start', or name the "
             "address of one"
         )
     return ClusterError(f"the cluster {address!r} cannot be used: {first_line(error)}")

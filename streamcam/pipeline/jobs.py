@@ -86,7 +86,7 @@ def refuse_videos_as_one(source: Location, output: str | Path) -> None:
     Raises:
         InvalidArgumentError: if it is one.
     """
-    if isinstance(source, int) or is_stored(source):
+    if isinstance(source, int) or is_file(local_path(source)) or is_stored(source):
         return
     path = Path(local_path(source))
     if is_folder(path):
