@@ -23,7 +23,7 @@ _ARRANGING = {
 }
 _SIGMOIDS = {"Sigmoid", "Hardsigmoid"}
 # Their results are numbers of any size.
-_UNBOUNDED = {"Addmm", "Mm", "Bmm", "Baddbmm", "Linear", "Convolution", "Mean", "Sum", "Add"}
+_UNBOUNDED = {"Addmm", "Mm", "Bmm", "Baddbmm", "Linear", "Convolution", "Mean", "Sum", "Add", "Neg"}
 
 
 def ends_in_sigmoid(values: torch.Tensor) -> bool | None:
