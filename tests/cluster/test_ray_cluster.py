@@ -228,7 +228,7 @@ def test_clusters_that_are_none(
     monkeypatch.setattr(FakeRay, "init", refuse, raising=False)
     monkeypatch.setattr(FakeRay, "shutdown", lambda _: None, raising=False)
     assert run(["render", "a.mp4", "c.mp4", "-o", "out/", "--ray", "auto"]) == 1
-    assert "this machine belongs to no running cluster; start one" in capfd.readouterr().err
+    assert "this machine belongs to no running cluster; start its head" in capfd.readouterr().err
     assert run(["render", "a.mp4", "-o", "out/", "--ray", "c.mp4"]) == 2
     assert "'c.mp4' is no address of a cluster; use host:6379" in capfd.readouterr().err
     assert run(["render", "a.mp4", "-o", "a.mkv", "--ray", address, "--part-seconds", "0"]) == 2
