@@ -230,6 +230,11 @@ class Explanation:
         return UNTRUSTED_METHODS.get(self.method, "")
 
     @property
+    def panes(self) -> tuple[Explanation, ...]:
+        """This explanation by itself, and the others of the frame that it is compared with."""
+        return (dataclasses.replace(self, others=()), *self.others)
+
+    @property
     def emptiness(self) -> str | None:
         """Why no map of the frame shows anything, a key of `EMPTY_MAPS`; None if one does, or if skipped."""
         if len(self.flags) < len(self.heatmaps):

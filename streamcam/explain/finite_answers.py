@@ -8,13 +8,18 @@ from streamcam.errors import ModelError
 from streamcam.explanations import Explanation
 
 
+def has_finite_answers(explanation: Explanation) -> bool:
+    """Return whether a network's answers are numbers."""
+    return bool(np.isfinite(np.asarray(explanation.probabilities)).all())
+
+
 def check_finite_answers(explanation: Explanation, model: str) -> None:
     """Check that a network's answers are numbers.
 
     Raises:
         ModelError: if one is infinite or NaN, naming the network and the frame.
     """
-    if not np.isfinite(np.asarray(explanation.probabilities)).all():
+    if not has_finite_answers(explanation):
         raise ModelError(
             f"{model} answers NaN in frame {explanation.frame_index}; check its `weights`, or try "
             "`precision='fp32'`"

@@ -72,7 +72,7 @@ class MapCounts:
 def _maps_of(explanation: Explanation) -> Iterator[tuple[str, str | None]]:
     """Yield each pane of a frame, or each of its classes, with the reason why its map shows nothing."""
     if explanation.others:
-        for pane in (dataclasses.replace(explanation, others=()), *explanation.others):
+        for pane in explanation.panes:
             if pane.is_explained:
                 yield pane.pane, pane.emptiness
     elif len(explanation.targets) > 1:

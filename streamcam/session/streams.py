@@ -184,10 +184,8 @@ def _problems_of(explanation: Explanation) -> list[str]:
     """Say why the maps of a frame, or of some of its panes, show nothing."""
     if explanation.emptiness is not None:
         return [f"the map shows nothing: {EMPTY_MAPS[explanation.emptiness]}"]
-    first = dataclasses.replace(explanation, others=())
-    panes = [(pane.pane, pane.emptiness) for pane in (first, *explanation.others)]
     return [
-        f"the map of {name} shows nothing: {EMPTY_MAPS[reason]}"
-        for name, reason in panes
-        if reason is not None
+        f"the map of {pane.pane} shows nothing: {EMPTY_MAPS[pane.emptiness]}"
+        for pane in explanation.panes
+        if pane.emptiness is not None
     ]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-import sys
-import types
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from small_networks import Pooled
 from torch import nn
 
 from streamcam import Explainer, load_model
@@ -20,40 +19,27 @@ from streamcam.models.labels import numbered_labels
 IMAGE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
 
 
-class Net(nn.Module):
-    """Three classes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.features = nn.Sequential(nn.Conv2d(3, 8, 3, 4, 1), nn.ReLU())
-        self.fc = nn.Linear(8, 3)
-
-    def forward(self, x: torch.Tensor) -> Any:
-        return self.fc(self.features(x).mean((2, 3)))
-
-
-class Half(Net):
+class Half(Pooled):
     def forward(self, x: torch.Tensor) -> Any:
         return super().forward(x.half())
 
 
-class Brain(Net):
+class Brain(Pooled):
     def forward(self, x: torch.Tensor) -> Any:
         return super().forward(x.to(torch.bfloat16)).float()
 
 
-class Double(Net):
+class Double(Pooled):
     def forward(self, x: torch.Tensor) -> Any:
         return super().forward(x.type(torch.float64))
 
 
-class HalfFeatures(Net):
+class HalfFeatures(Pooled):
     def forward(self, x: torch.Tensor) -> Any:
         return self.fc(self.features(x.half()).float().mean((2, 3)))
 
 
-class DoubleTensor(Net):
+class DoubleTensor(Pooled):
     """Has a tensor that is no buffer, which no conversion reaches."""
 
     zero = torch.zeros(1, 3, 1, 1, dtype=torch.float64)
@@ -62,7 +48,7 @@ class DoubleTensor(Net):
         return super().forward(x + self.zero)
 
 
-class WholeNumbers(Net):
+class WholeNumbers(Pooled):
     """Takes pixels from 0 to 255."""
 
     def forward(self, x: torch.Tensor) -> Any:
@@ -71,7 +57,7 @@ class WholeNumbers(Net):
         return super().forward(x.half() / 255)
 
 
-class Pair(Net):
+class Pair(Pooled):
     def forward(self, image: torch.Tensor, other: torch.Tensor) -> Any:  # type: ignore[override]
         return (super().forward(image.double()) - super().forward(other.double())).abs().sum(1)
 
@@ -90,18 +76,6 @@ CASTING: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-@pytest.fixture
-def factory(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], nn.Module]], str]:
-    module = types.ModuleType("casting_factory")
-    monkeypatch.setitem(sys.modules, "casting_factory", module)
-
-    def name(make: Callable[[], nn.Module]) -> str:
-        module.make = make  # type: ignore[attr-defined]
-        return "casting_factory:make"
-
-    return name
-
-
 def explain(model: Any, **settings: Any) -> Any:
     explainer = Explainer(model, fit="stretch", precision="fp32", classes=1, signed=True, **settings)
     return explainer.explain(IMAGE)[0]
@@ -114,7 +88,7 @@ def test_a_network_that_casts_is_explained_like_one_that_does_not(
 ) -> None:
     module = CASTING[kind]().eval()
     dtypes = [value.dtype for value in module.parameters()]
-    plain = Net()
+    plain = Pooled()
     plain.load_state_dict(module.state_dict())  # rounded as they are
     spec = InputSpec(32, 32)
     expected = explain(Classifier("plain", plain.eval(), numbered_labels(3), spec, "none"), backend="torch")
@@ -141,7 +115,7 @@ def test_other_inputs_of_networks_that_cast_are_found(
 
 
 def test_networks_without_casts_stay_fast(factory: Callable[[Callable[[], nn.Module]], str]) -> None:
-    model = load_model(factory(lambda: Net().half()), input_size=32)
+    model = load_model(factory(lambda: Pooled().half()), input_size=32)
     assert "forward" not in vars(model.module)
     assert Explainer(model, fit="stretch").backend == "openvino"
 
@@ -159,7 +133,7 @@ def test_programs_that_cast_run_as_they_are(
     model = load_model(factory(lambda: program), input_size=32)
     explanation = explain(model, method="occlusion:patch=8,stride=8")
     expected = explain(
-        Classifier("plain", Net().eval(), numbered_labels(3), InputSpec(32, 32), "none"),
+        Classifier("plain", Pooled().eval(), numbered_labels(3), InputSpec(32, 32), "none"),
         method="occlusion:patch=8,stride=8",
     )
     np.testing.assert_allclose(explanation.heatmaps[1], expected.heatmaps[1], rtol=1e-3, atol=1e-5)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import types
 from collections.abc import Callable
 from typing import Any
 
@@ -110,18 +108,6 @@ def quantized(module: nn.Module) -> nn.Module:
 
 def traced(module: nn.Module, *images: torch.Tensor) -> nn.Module:
     return torch.jit.trace(module.eval(), images)  # type: ignore[no-untyped-call, no-any-return]
-
-
-@pytest.fixture
-def factory(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], nn.Module]], str]:
-    module = types.ModuleType("program_factory")
-    monkeypatch.setitem(sys.modules, "program_factory", module)
-
-    def name(make: Callable[[], nn.Module]) -> str:
-        module.make = make  # type: ignore[attr-defined]
-        return "program_factory:make"
-
-    return name
 
 
 def assert_occluded(model: Any, image: Any = IMAGE, **settings: Any) -> None:

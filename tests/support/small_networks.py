@@ -1,9 +1,24 @@
-"""A small network that is written to files in several formats."""
+"""Small networks, of which some are written to files in several formats."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
+
+
+class Pooled(nn.Module):
+    """Three classes, by the mean of eight features, which a grid of 8x8 has of an image of 32x32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.features = nn.Sequential(nn.Conv2d(3, 8, 3, 4, 1), nn.ReLU())
+        self.fc = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.fc(self.features(x).mean((2, 3)))
 
 
 class Residual(nn.Module):

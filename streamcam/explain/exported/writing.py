@@ -30,6 +30,7 @@ from streamcam.explain.exported.container import (
 )
 from streamcam.explain.exported.opening import load_graphs
 from streamcam.explain.exported.shared_weights import SharedWeights
+from streamcam.explain.finite_answers import has_finite_answers
 from streamcam.explain.precision_check import close_to
 from streamcam.files import check_output, unfinished
 from streamcam.models.check_images import check_images
@@ -115,7 +116,7 @@ def export_explainer(
 def _check_answers(explainer: Explainer) -> None:
     width, height = explainer.model.input.sides
     (explanation,) = explainer.explain(check_images(height, width, 1)[0])
-    if not np.isfinite(np.asarray(explanation.probabilities)).all():
+    if not has_finite_answers(explanation):
         raise ModelError(f"{explainer.model.name} answers NaN; check its `weights`")
 
 
