@@ -162,7 +162,7 @@ class Overlay:
         signed, is_annotated = stabilized.explanation.signed, view.annotated or self._annotates_all
         lines: list[LabelLine] = []
         if is_annotated and self._settings.labels:
-            lines = _list_labels(_labels_of(stabilized), stabilized.targets, [] if signed else colors)
+            lines = _list_labels(listed_labels(stabilized), stabilized.targets, [] if signed else colors)
             lines += _LEGEND if signed else ()
         has_legend = is_annotated and self._settings.legend and view.uses_colormap
         names = ("for", "against") if signed else [target.label for target in stabilized.targets]
@@ -271,7 +271,7 @@ def _color_instances(
     return [one for _, one in sorted(colored, key=lambda pair: pair[0])]
 
 
-def _labels_of(stabilized: StabilizedFrame) -> Sequence[Prediction]:
+def listed_labels(stabilized: StabilizedFrame) -> Sequence[Prediction]:
     """Return the classes to list; where each object is explained, only those of objects that were found."""
     if any(object_number(target.index) is None for target in stabilized.targets):
         return stabilized.labels

@@ -27,7 +27,7 @@ from streamcam.media.images import Image, coding_of, planes_of
 from streamcam.overlay import Overlay, OverlaySettings
 from streamcam.overlay.boxes import PLAIN_COLOR, BoxPainter, ColoredInstance
 from streamcam.overlay.label_panel import ACCENT, LabelPanel
-from streamcam.overlay.overlay import _labels_of, _list_labels
+from streamcam.overlay.overlay import _list_labels, listed_labels
 from streamcam.overlay.share_bar import _EMPTY, _MARK
 from streamcam.overlay.tinting import AGAINST_COLOR, FOR_COLOR, PALETTE
 
@@ -160,13 +160,13 @@ def test_the_class_explained_is_listed_and_marked() -> None:
 
 def test_where_each_object_is_explained_only_classes_that_were_found_are_listed() -> None:
     whole = stabilized(frame_at(0))
-    assert [label.label for label in _labels_of(whole)] == [label.label for label in whole.labels]
+    assert [label.label for label in listed_labels(whole)] == [label.label for label in whole.labels]
     nothing = dataclasses.replace(whole, targets=(), heatmaps={}, instances=())
-    assert _labels_of(nothing) == []
+    assert listed_labels(nothing) == []
     cat = Instance(CAT, "cat", 0.9, (0, 0, 0.5, 0.5))
     target = as_target(cat, 0)
     found = dataclasses.replace(nothing, targets=(target,), instances=(cat,))
-    assert [label.label for label in _labels_of(found)] == ["cat"]
+    assert [label.label for label in listed_labels(found)] == ["cat"]
 
 
 def test_a_legend_that_cannot_be_drawn_is_noted() -> None:

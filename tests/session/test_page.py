@@ -149,6 +149,13 @@ def test_labels_stand_in_the_image_only_where_the_list_beside_it_says_less() -> 
     assert contrasts[0] < 20 < 100 < contrasts[1]  # white letters on a dark panel tell colors apart
 
 
+def test_where_each_object_is_explained_only_what_was_found_is_listed() -> None:
+    one = shown()
+    assert one.heat is not None
+    nothing = dataclasses.replace(one, heat=dataclasses.replace(one.heat, heatmaps={}, targets=()))
+    assert describe_state(nothing)["predictions"] == []  # though both classes have numbers
+
+
 def test_the_list_shows_each_class_in_the_color_of_its_heat() -> None:
     one = shown(size=(320, 240))
     assert one.heat is not None

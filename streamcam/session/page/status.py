@@ -9,7 +9,7 @@ from typing import Any
 from streamcam.explanations import Prediction, StabilizedFrame
 from streamcam.overlay import COLORMAPS
 from streamcam.overlay.label_panel import format_percentage
-from streamcam.overlay.overlay import target_colors
+from streamcam.overlay.overlay import listed_labels, target_colors
 from streamcam.session.commands import COMMANDS, LIVE_LAYOUTS, SMOOTHINGS_S, layout_of
 from streamcam.session.hud import format_age, hud_of, length_of_recording, statistics_rows
 from streamcam.session.outputs import LiveFrame
@@ -128,8 +128,9 @@ def _describe_predictions(heat: StabilizedFrame | None) -> list[dict[str, Any]]:
     """Return the labels of a frame, and the classes that are explained besides."""
     if heat is None:
         return []
-    indices = {each.index for each in heat.labels}
-    listed = [*heat.labels, *(target for target in heat.targets if target.index not in indices)]
+    labels = listed_labels(heat)
+    indices = {each.index for each in labels}
+    listed = [*labels, *(target for target in heat.targets if target.index not in indices)]
     explained, colors = {target.index for target in heat.targets}, target_colors(heat)
     return [_describe(each, explained, colors) for each in listed]
 
