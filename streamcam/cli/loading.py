@@ -100,12 +100,13 @@ def load_explainers(
     """
     names = names or (model["name"],)
     line.begin(f"loading {', '.join(names)}")
-    from streamcam.explain import Explainer
     from streamcam.explain.network_loading import load_network
 
     asked, explainer = explainer["method"], {**explainer, "method": chosen_method(explainer["method"])}
     networks = [load_network({**model, "name": name}, explainer, methods) for name in names]
     chosen_method(asked, networks[0].name)  # of an evaluation of another network, refuses it
+    from streamcam.explain import Explainer
+
     with _showing(line):
         return [Explainer(network, **explainer) for network in networks]
 
