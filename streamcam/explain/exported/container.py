@@ -23,6 +23,12 @@ from streamcam.models.model_names import EXPORTED_SUFFIX, is_explainer_file
 FORMATS = ("openvino", "onnx")
 """Formats of the graphs."""
 
+PRECISIONS = ("fp32", "bf16", "fp16")
+"""Precisions that the network up to the target layer may have been checked in."""
+
+_DEVICE = "CPU"
+_ACTIVATIONS = ("softmax", "sigmoid", "none", "value")
+
 _FOR_ONNX = ("onnx", "onnxruntime")
 """Packages that write graphs as ONNX, and run them."""
 
@@ -240,6 +246,9 @@ def _check_values(description: Description) -> None:
         description.format in FORMATS
         and description.graphs
         and len(set(description.sizes)) == len(description.graphs)
+        and all(each.precision in PRECISIONS for each in (*description.graphs, record))
+        and record.device == _DEVICE
+        and model.activation in _ACTIVATIONS
         and record.fit in FITS
         and 1 <= record.batch_size <= 1024
         and model.labels
