@@ -47,7 +47,7 @@ class Network:
     peer_frames: int
     """How many frames the peers' loops explain, which are one like the other."""
     quantized: bool
-    """Whether int8 is measured: the built-in network is refused by its check."""
+    """Whether int8 is measured: it is for large networks."""
 
 
 NETWORKS = (
@@ -199,8 +199,8 @@ OpenCV writes), in turn on the same machine: median (least to most) of {rounds} 
 A plain transcode of the same video: {transcode} frames a second. `--every auto` is measured on the same
 video, in which much changes, and on the guide's sample, in which little does; the peers take the same
 time for any frame. They run in float32 on all cores, with channels last where that is faster. All
-networks but EfficientNet-Lite0 are untrained; int8, which the check refuses for EfficientNet-Lite0, is
-taken unchecked for those, for its time alone.
+networks but EfficientNet-Lite0 are untrained; int8, which is for large networks, is taken unchecked for
+those, for its time alone.
 
 What bounds it: all cores divided by what the stages take alone, and beside it the roofline, the speed of
 the fastest of some matrix products and 3x3 convolutions in the same precision, and of copying memory. The
