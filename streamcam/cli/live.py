@@ -292,7 +292,8 @@ def live_command(
             outputs=_outputs_for_services(**metrics),
         )
     signals = SignalCount()
-    with stop_on_signal(session.stop, lambda: None, _leave, signals), showing_activities(announce):
+    shown = showing_activities(announce, {"remark": announce})
+    with stop_on_signal(session.stop, lambda: None, _leave, signals), shown:
         result = session.run()
     return _report(result, signals, has_display=display != "none", quiet=quiet)
 

@@ -107,7 +107,7 @@ def load_explainers(
     chosen_method(asked, networks[0].name)  # of an evaluation of another network, refuses it
     from streamcam.explain import Explainer
 
-    with _showing(line):
+    with showing_loading(line):
         return [Explainer(network, **explainer) for network in networks]
 
 
@@ -163,7 +163,7 @@ def load_explainer(
     from streamcam.explain.compiled.loading import load_explainer as load
 
     method = chosen_method(explainer["method"])
-    with _showing(line):
+    with showing_loading(line):
         loaded = load(model, {**explainer, "method": method})
     reach("the explainer is loaded")
     if method != explainer["method"]:
@@ -172,6 +172,10 @@ def load_explainer(
     return loaded
 
 
-def _showing(line: ProgressLine) -> contextlib.AbstractContextManager[None]:
-    """Show what is being done, and say what the method will cost."""
-    return showing_activities(line.begin, {"cost": lambda cost: line.print_above(f"note: {cost}")})
+def showing_loading(line: ProgressLine) -> contextlib.AbstractContextManager[None]:
+    """Show what is being done, and say what the method will cost and why a start is slow."""
+
+    def note(text: str) -> None:
+        line.print_above(f"note: {text}")
+
+    return showing_activities(line.begin, {"cost": note, "remark": note})

@@ -242,11 +242,12 @@ def _check_values(description: Description) -> None:
     """
     record, model = description.record, description.record.model
     sides = (*model.sides, *(side for size in description.sizes for side in size))
+    precisions = (record.precision, *(entries.precision for entries in description.graphs))
     if not (
         description.format in FORMATS
         and description.graphs
         and len(set(description.sizes)) == len(description.graphs)
-        and all(each.precision in PRECISIONS for each in (*description.graphs, record))
+        and all(each in PRECISIONS for each in precisions)
         and record.device == _DEVICE
         and model.activation in _ACTIVATIONS
         and record.fit in FITS
