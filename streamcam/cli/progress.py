@@ -171,7 +171,7 @@ def showing_activities(
     Args:
         show: Called with each activity, in the thread that it is done in.
         others: Called with other records: ``"progress"`` with the runs that a map of many takes, ``"cost"``
-            with how many these will be.
+            with how many these will be, ``"remark"`` with why a start is slow.
     """
 
     def look(record: logging.LogRecord) -> bool:
