@@ -101,7 +101,7 @@ class CacheEntry:
             if manifest != _hashes(self._entry):
                 raise ValueError("damaged")
         except (OSError, ValueError):
-            if self._entry.exists():  # and has not just been dropped by another process
+            if self._is_there():  # and has not just been dropped by another process
                 remark(f"{str(self._entry)!r} is damaged or cannot be read, so it is made again")
             self.drop()
             return None
@@ -132,9 +132,15 @@ class CacheEntry:
             fresh.rename(self._entry)
         except (OSError, RuntimeError) as error:  # RuntimeError is how OpenVINO reports a full disk
             shutil.rmtree(fresh, ignore_errors=True)
-            if not self._entry.exists():  # else another process was quicker
+            if not self._is_there():  # else another process was quicker
                 self._note_loss(error)
         self._drop_least_used()
+
+    def _is_there(self) -> bool:
+        try:
+            return self._entry.exists()
+        except OSError:  # it is in a directory that cannot be entered
+            return False
 
     def _note_loss(self, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:80]

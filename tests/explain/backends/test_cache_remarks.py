@@ -86,3 +86,13 @@ def test_another_process_that_was_quicker_is_no_remark(
         kept(tmp_path)
     assert remarks(caplog) == []
     assert entry.find() is not None
+
+
+def test_an_entry_that_cannot_even_be_looked_for_is_not_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "streamcam.explain"):  # as in a directory that is another user's
+        entry = kept(tmp_path, "x" * 300)
+        assert entry.find() is None
+    (said,) = remarks(caplog)
+    assert said.startswith("nothing can be kept in ")
