@@ -168,14 +168,10 @@ def load_explainer(
     reach("the explainer is loaded")
     if method != explainer["method"]:
         chosen_method(explainer["method"], loaded.describe()["model"])
-        line.print_above(f"note: {explainer['method'].partition(':')[2]} recommends {method}")
+        line.note(f"{explainer['method'].partition(':')[2]} recommends {method}")
     return loaded
 
 
 def showing_loading(line: ProgressLine) -> contextlib.AbstractContextManager[None]:
     """Show what is being done, and say what the method will cost and why a start is slow."""
-
-    def note(text: str) -> None:
-        line.print_above(f"note: {text}")
-
-    return showing_activities(line.begin, {"cost": note, "remark": note})
+    return showing_activities(line.begin, {"cost": line.note, "remark": line.note})

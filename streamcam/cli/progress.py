@@ -119,6 +119,10 @@ class ProgressLine(ProgressRow):
         elif always or not self._quiet:
             say(text, err=True)
 
+    def note(self, text: str) -> None:
+        """Print a note above the progress line, if not quiet."""
+        self.print_above(f"note: {text}")
+
     def update(self, progress: Progress) -> None:
         """Show the progress of a render, unless it is stopping."""
         if not self._stopping:

@@ -246,7 +246,7 @@ def run_plan(
             departure = abort_message(str(plan.output) if resume else None)
             chosen = load(line)
             line.begin(f"{activity} the first frames")
-            others = {"remark": lambda text: line.print_above(f"note: {text}")}
+            others: dict[str, Callable[[str], None]] = {"remark": line.note}
             if plan.info.is_still:  # a video has its frames
                 others["progress"] = line.begin
             handling.enter_context(showing_activities(line.begin, others))
