@@ -3,9 +3,10 @@
     python benchmarks/every.py [VIDEO ...] [--media ../shared/media] [--mode flow-zero-phase]
     python benchmarks/every.py --time VIDEO ... [--model resnet50 --untrained] [--repeats 5]
 
-Videos are those given, those of the media folder, the first of all as if it had been filmed by hand, and
-short ones whose truth is known (benchmarks/temporal_clips.py). The first form prints a row for each; the
-second times whole renders, in pairs that take turns. What is printed goes into docs/benchmarks.md.
+Videos are those given, those of the media folder, the first of these as benchmarks/summary.py plays it, the
+first of all as if it had been filmed by hand, and short ones whose truth is known
+(benchmarks/temporal_clips.py). The first form prints a row for each; the second times whole renders, in pairs
+that take turns. What is printed goes into docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Literal
 import av
 import cv2
 import numpy as np
+from candidates import scaled_video
 from temporal import pointing
 from temporal_clips import HEIGHT, WIDTH, Clip, Photographs, all_clips, write_video
 
@@ -36,6 +38,8 @@ from streamcam.temporal import Stabilizer, TemporalSettings, stabilize
 REAL = ("car-detection.mp4", "nasa_13013.mp4", "av1_video.mkv", "bt709_full_range.mp4", "h264_10bits.mp4")
 PROMISED = 0.98
 """The correlation with the heat of every frame, at the 5th percentile."""
+HURRIED_LINES, HURRIED_FRAMES = 432, 300
+"""Of the video that plays twice as fast as it was filmed, and is squeezed: nearly tied classes take turns."""
 NEAR_S = 0.2
 """A label changes at the same time if it does so this near, in seconds."""
 
@@ -64,6 +68,8 @@ def clips_of(media: Path, given: list[Path], folder: Path) -> Iterator[Clip]:
     real = [*given, *(media / name for name in REAL)]
     for path in real:
         yield Clip(path.stem, "real", path)
+    hurried = scaled_video(media / REAL[0], HURRIED_LINES, HURRIED_FRAMES, folder)
+    yield Clip(f"{REAL[0].partition('.')[0]} in a hurry", "real", hurried, fit="stretch")
     shaken = folder / "by-hand.mp4"
     by_hand(real[0], shaken)
     yield Clip(f"{real[0].stem} by hand", "real", shaken)
@@ -76,7 +82,7 @@ def clips_of(media: Path, given: list[Path], folder: Path) -> Iterator[Clip]:
 def shown(clip: Clip, model: str, temporal: TemporalSettings) -> list[StabilizedFrame]:
     size: int | Literal["auto"] = 1 if temporal.every == "auto" else "auto"
     classes = () if clip.class_index is None else (clip.class_index,)
-    explainer = Explainer(model, classes=classes, batch_size=size)
+    explainer = Explainer(model, classes=classes, batch_size=size, fit=clip.fit)
     return list(stabilize(stream(clip.path, explainer, temporal=temporal), Stabilizer(temporal)))
 
 

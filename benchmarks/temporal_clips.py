@@ -45,6 +45,8 @@ class Clip:
     """Where the object is in each frame: (frames, 4) left, top, right, bottom in pixels."""
     cuts: tuple[int, ...] = ()
     """The frames that begin a shot, apart from the first."""
+    fit: str | None = None
+    """How its frames are fitted to the network's input; None for the usual way."""
 
 
 class Photographs:

@@ -20,6 +20,10 @@ _UNREST_WEIGHT = 2.0
 """How many times its largest recent change a probability may change before the next explained frame."""
 _LONGEST_GUESS_S = 0.12
 """Where the leading class changes, probabilities are guessed from those around them no longer than this."""
+_MOST_OFF = 0.1
+"""By how much of the leading probability others may be wrong, smoothed, because some were guessed."""
+_CONTENDER = 0.3
+"""Those of classes with at least this much of it: that error stays, and may decide when the two are tied."""
 
 
 class NumberSmoothing:
@@ -210,7 +214,8 @@ class LabelHold:
         """Find when the next frame has to be explained, so that ranks are those of every frame.
 
         Frames in between count as if probabilities had changed evenly. That goes wrong where it makes another
-        class lead, or one too late, or where a class that leads clearly takes over in between.
+        class lead, or one too late; where a class that leads clearly takes over in between; and where it
+        changes smoothed probabilities by so much that classes which fall together change places later.
 
         Args:
             ranks: How many ranks to look at.
@@ -236,12 +241,14 @@ class LabelHold:
                         self._recent.bends[holder] + self._recent.bends,
                     )
                 )
-                soonest_s = min(soonest_s, self._find_rank_due_s(rank, lead, plain, change, bend))
+                leading = float(smoothed[holder])
+                soonest_s = min(soonest_s, self._find_rank_due_s(rank, leading, lead, plain, change, bend))
         return self._recent.last_s + soonest_s
 
     def _find_rank_due_s(
         self,
         rank: int,
+        leading: float,
         lead: NDArray[np.float64],
         plain: NDArray[np.float64],
         change: NDArray[np.float64],
@@ -251,7 +258,8 @@ class LabelHold:
 
         Args:
             rank: The rank.
-            lead: By how much smoothed probability its holder leads each other class, float64 (others,).
+            leading: Smoothed probability of its holder.
+            lead: By how much it leads that of each other class, float64 (others,).
             plain: The same of the last answer, not smoothed.
             change: How much that changed lately.
             bend: How far it lay from the straight line lately.
@@ -266,7 +274,10 @@ class LabelHold:
         # Guessed in between, the lead is wrong by up to `bend`; who leads is sure until that outweighs it.
         size = np.abs(lead)
         unsure_s = np.minimum(self._approach(size, size - bend, 0.0), _LONGEST_GUESS_S)
-        return min(due_s, float(np.maximum(crosses_s, unsure_s).min()))
+        due_s = min(due_s, float(np.maximum(crosses_s, unsure_s).min()))
+        off = bend[leading - lead >= _CONTENDER * leading]
+        most = np.full(len(off), _MOST_OFF * leading)
+        return min([due_s, *self._approach(most, most - off, 0.0).tolist()])
 
     def _approach(
         self, leads: NDArray[np.float64], unsmoothed: NDArray[np.float64], level: float

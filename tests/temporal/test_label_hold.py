@@ -134,11 +134,30 @@ def test_nothing_is_due_while_the_lead_does_not_change() -> None:
     assert LabelHold(0.5).find_due_s(1) == math.inf
 
 
+def smoothed_leads(*leads: float, step_s: float = 0.1) -> float:
+    """Smooth leads that come this often over 0.5 s, and return the last."""
+    smoothed = leads[0]
+    for lead in leads[1:]:
+        smoothed += (1 - math.exp(-step_s / 0.5)) * (lead - smoothed)
+    return smoothed
+
+
 def test_the_next_frame_is_due_when_a_lead_that_falls_might_cross() -> None:
-    """A lead of 0.2 changes by 0.1: smoothed, it may go toward 0.1 - 2 * 0.1."""
-    smoothed = 0.2 - 0.1 * (1 - math.exp(-0.1 / 0.5))
-    expected = 0.1 + 0.5 * math.log((smoothed + 0.1) / 0.1)
-    assert due_s((0, [0.6, 0.4, 0]), (0.1, [0.55, 0.45, 0])) == pytest.approx(expected, abs=1e-6)
+    """It falls evenly by 0.1, from 0.3 to 0.1: smoothed, it may go toward 0.1 - 2 * 0.1."""
+    expected = 0.2 + 0.5 * math.log((smoothed_leads(0.3, 0.2, 0.1) + 0.1) / 0.1)
+    due = due_s((0, [0.65, 0.35, 0]), (0.1, [0.6, 0.4, 0]), (0.2, [0.55, 0.45, 0]))
+    assert due == pytest.approx(expected, abs=1e-5)
+
+
+def test_no_more_is_guessed_than_smoothed_probabilities_may_be_off() -> None:
+    """Probabilities lie 0.1 and 0.15 off straight lines; a tenth of the first one, smoothed, is the limit."""
+    first, second = [0.6, 0.5, 0.6], [0.2, 0.35, 0.2]
+    due = due_s(*((0.1 * n, [a, b, 0]) for n, (a, b) in enumerate(zip(first, second, strict=True))))
+    off = 0.1 + 0.15
+    expected = 0.2 + 0.5 * math.log(off / (off - 0.1 * smoothed_leads(*first)))
+    assert due == pytest.approx(expected, abs=1e-5)
+    far = due_s(*((0.1 * n, [a, b / 4, 0]) for n, (a, b) in enumerate(zip(first, second, strict=True))))
+    assert far > due + 0.2  # another class without a chance
 
 
 def test_the_next_frame_is_due_when_a_class_might_lead_clearly() -> None:
@@ -159,9 +178,7 @@ def test_where_probabilities_go_straight_some_frames_may_pass_before_it_is_known
 
 def test_where_they_do_not_a_frame_is_due_before_a_wrong_guess_could_change_who_leads() -> None:
     """The lead goes 0.04, 0.3, -0.2: it may be 0.38 off the straight line, and smoothed little is left."""
-    weight = 1 - math.exp(-0.2 / 0.5)
-    lead = 0.04 + weight * (0.3 - 0.04)
-    lead += weight * (-0.2 - lead)
+    lead = smoothed_leads(0.04, 0.3, -0.2, step_s=0.2)
     due = due_s((0, [0.52, 0.48, 0]), (0.2, [0.65, 0.35, 0]), (0.4, [0.4, 0.6, 0]))
     assert due == pytest.approx(0.4 + 0.5 * math.log(0.38 / (0.38 - lead)), abs=1e-5)
     assert due < 0.4 + 0.03
