@@ -21,7 +21,7 @@ def peak_gflops(precision: str) -> float:
     Args:
         precision: A name in `streamcam.explain.devices.PRECISIONS` that needs no quantized graph.
     """
-    from streamcam.explain.backends.requests import compile_request
+    from streamcam.explain.backends.compiled_network import CompiledNetwork
     from streamcam.explain.cores import available_cores
     from streamcam.models.openvino_runtime import load_openvino
 
@@ -31,7 +31,8 @@ def peak_gflops(precision: str) -> float:
     weights = np.random.default_rng(0).normal(size=(_SIDE, _SIDE)).astype(np.float32)
     product = opset.matmul(given, opset.constant(weights), False, False)
     model = openvino.Model([opset.result(product)], [given], "product")
-    request = compile_request(model, "CPU", precision=precision, threads=available_cores())
+    compiled = CompiledNetwork.compile(model, "CPU", precision=precision, threads=available_cores())
+    request = compiled.network.create_infer_request()
     values = [np.ones((_SIDE, _SIDE), np.float32)]
     return available_cores() * 2 * _SIDE**3 / _least_cpu_s(lambda: request.infer(values)) / 1e9
 
