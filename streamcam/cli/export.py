@@ -66,7 +66,8 @@ def export_command(
 
     if explainer["precision"] == "int8":
         raise InvalidArgumentError(
-            "`precision='int8'` depends on a video and cannot be exported; leave it out"
+            "`precision='int8'` is checked by one video and on one processor, and cannot be exported; leave "
+            "it out"
         )
     check_takes_images(kind_of(model_name), model_name, "an export")
     check_export(output, shapes, format)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streamcam.cli.defaults import defaults_of
+from streamcam.cli.flags import name_flags
 from streamcam.cli.loading import chosen_method
 from streamcam.cli.options import (
     debug_option,
@@ -95,6 +96,8 @@ def prepare_command(
             if not quiet:
                 for text in _describe(preparation, explainer["calibration"]):
                     say(text)
+                for note in preparation.notes:
+                    say(f"note: {name_flags(note)}", err=True)
     dropped = [f"{each.model} with {each.method}" for each in kept if not each.is_kept]
     if dropped:
         say(
@@ -115,19 +118,18 @@ def _describe(preparation: Preparation, calibration: str | None) -> list[str]:
         calibration: The video that int8 is calibrated by, if any.
     """
     heading = f"{preparation.model} with {preparation.method}"
+    is_quantized = preparation.precision == "int8"
+    size = human_size(preparation.size_bytes)
+    chosen_by = f" ({size}), for --precision int8 --calibrate {calibration}" if is_quantized else f" ({size})"
     lines = []
-    if preparation.quantized is not None:
-        size = human_size(preparation.size_bytes)
-        lines.append(
-            f"{heading}: the network up to its target layer is kept in int8 ({size}), for --precision int8 "
-            f"--calibrate {calibration}; PyTorch runs what follows ({preparation.quantized})"
-        )
     if preparation.sizes:
         inputs = ", ".join(f"{width}x{height}" for width, height in preparation.sizes)
         at_once = " and ".join(map(str, preparation.batch_sizes))
-        size = human_size(preparation.size_bytes)
-        lines.append(
-            f"{heading}: ready for inputs of {inputs}, {at_once} at once, in {preparation.precision} ({size})"
-        )
-    lines += [f"{heading}: PyTorch runs it, because {reason}" for reason in preparation.reasons]
+        ready = f"ready for inputs of {inputs}, {at_once} at once"
+        lines.append(f"{heading}: {ready}, in {preparation.precision}{chosen_by}")
+    runs = "PyTorch runs it"
+    if is_quantized and not preparation.sizes:
+        lines.append(f"{heading}: the network up to its target layer is kept in int8{chosen_by}")
+        runs = "PyTorch runs what follows"
+    lines += [f"{heading}: {runs}, because {reason}" for reason in preparation.reasons]
     return lines

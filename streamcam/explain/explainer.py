@@ -35,7 +35,12 @@ from streamcam.explain.hooks import without_inference_tensors
 from streamcam.explain.memory import choose_batch_size
 from streamcam.explain.methods import METHODS, parse_method
 from streamcam.explain.network_loading import load_network
-from streamcam.explain.preparation import choose_layers, note_on_layers, prepare_model
+from streamcam.explain.preparation import (
+    choose_layers,
+    count_parameters_behind,
+    note_on_layers,
+    prepare_model,
+)
 from streamcam.explain.questions import MapRequest, Question, ask
 from streamcam.explain.references import as_comparison, with_reference
 from streamcam.explain.runner import NetworkRunner
@@ -163,11 +168,14 @@ class Explainer(BaseExplainer):
         self.notes: list[str] = [*model.notes, *(note for note in chosen if note), *prepared.notes]
         probe = prepared.probe
         self.fit = probe.fit
-        self.batch_size = choose_batch_size(self.device, probe.layers) if batch_size == "auto" else batch_size
+        layers = choose_layers(prepared, target_layer, self.method)
+        if batch_size == "auto":
+            behind = count_parameters_behind(prepared, layers)
+            batch_size = choose_batch_size(self.device, probe.layers, behind)
+        self.batch_size = batch_size
         if not probe.batches and self.batch_size > 1:
             self.batch_size = 1
             self.notes.append(f"{model.name} takes one image at a time: batches have one image")
-        layers = choose_layers(prepared, target_layer, self.method)
         check_layers(self.method, layers)
         self.notes += note_on_layers(layers, target_layer)
         self.target_layer = "+".join(layer.name for layer in layers)

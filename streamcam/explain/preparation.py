@@ -133,6 +133,24 @@ def choose_layers(prepared: PreparedModel, requested: str, method: str) -> list[
         raise refuse_layers(model.name, model.module, error, able) from error
 
 
+def count_parameters_behind(prepared: PreparedModel, layers: Sequence[Layer]) -> int:
+    """Count the parameters of the layers that run after the first of the target layers; 0 if there is none.
+
+    Args:
+        prepared: The model that is explained.
+        layers: Its target layers.
+    """
+    names = [layer.name for layer in prepared.probe.layers]
+    first = min((names.index(layer.name) for layer in layers), default=len(names))
+    behind = {layer.call[0] for layer in prepared.probe.layers[first + 1 :]}
+    return sum(
+        parameter.numel()
+        for name, module in prepared.model.module.named_modules()
+        if name in behind
+        for parameter in module.parameters(recurse=False)
+    )
+
+
 def note_on_layers(layers: Sequence[Layer], requested: str) -> list[str]:
     """Say which layers do not see the image, and which of their calls were chosen where none was named."""
     blind = [

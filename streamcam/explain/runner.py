@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from streamcam.explain.backends.backbone import NOT_INT8
 from streamcam.explain.backends.cache import cache_directory
 from streamcam.explain.backends.choice import BackendRequest, choose_backend
 from streamcam.explain.backends.cuda_graphs import captured_graphs_for
@@ -20,6 +21,7 @@ from streamcam.explain.calibration import Calibration
 from streamcam.explain.cores import available_cores
 from streamcam.explain.devices import PRECISIONS, DeviceChoice
 from streamcam.explain.hooks import evaluating
+from streamcam.explain.memory import backbone_batch_size
 from streamcam.explain.method_inputs import VARIANTS_AT_ONCE
 from streamcam.explain.methods import METHODS
 from streamcam.explain.precision_check import hooked_network
@@ -33,7 +35,6 @@ from streamcam.models.probing import trial_size
 _logger = logging.getLogger("streamcam.explain")
 
 _DIFFERS = "OpenVINO computes this network differently from torch, so torch runs it"
-_NOT_INT8 = "int8 gives something else for images of another shape, so float32 is used for those"
 
 
 class NetworkRunner:
@@ -103,7 +104,7 @@ class NetworkRunner:
                     backend_device=device.openvino or "CPU",
                     precisions=precisions,
                     size=size,
-                    batch_size=batch_size,
+                    batch_size=backbone_batch_size(batch_size),
                     cache=cache_directory(),
                     calibrate=calibrate,
                 ),
@@ -204,7 +205,7 @@ class NetworkRunner:
                 notes.append(_DIFFERS)
             else:
                 if self._split.fidelity is not None and self._split.precision != "int8":
-                    notes += [] if _NOT_INT8 in notes else [_NOT_INT8]
+                    notes += [] if NOT_INT8 in notes else [NOT_INT8]
                 return self.map_maker.run(pixels, forward_pass)
         if self._graphs is None or targets is None:
             return self.map_maker.run(pixels)
@@ -221,7 +222,7 @@ class NetworkRunner:
         self._split = self._preferred
         if self._split is not None:
             self._split.forget()
-        for note in (_DIFFERS, _NOT_INT8):
+        for note in (_DIFFERS, NOT_INT8):
             if note in notes:
                 notes.remove(note)
 

@@ -43,8 +43,8 @@ class Preparation:
     """Why torch explains what is not compiled, as parts of sentences; empty if all is."""
     folders: tuple[Path, ...]
     """Where it is kept."""
-    quantized: str | None = None
-    """How near the network, which is kept quantized to int8, is to float32; None if it is not quantized."""
+    notes: tuple[str, ...] = ()
+    """Sentences for the user about them."""
 
     @property
     def is_kept(self) -> bool:
@@ -102,7 +102,7 @@ def prepare(
         loaded[-1].precision,
         tuple(dict.fromkeys(reason for each in loaded for reason in each.reasons)),
         tuple(dict.fromkeys(folder for each in loaded for folder in each.folders)),
-        loaded[-1].quantized,
+        tuple(loaded[-1].explainer.notes),
     )
 
 
@@ -115,7 +115,6 @@ class _Loaded:
     ready: list[Size] = dataclasses.field(default_factory=list)
     reasons: list[str] = dataclasses.field(default_factory=list)
     folders: list[Path] = dataclasses.field(default_factory=list)
-    quantized: str | None = None
 
 
 def _load(
@@ -125,19 +124,18 @@ def _load(
     if not isinstance(explainer, CompiledExplainer):
         from streamcam.explain.compiled.tracing import reason_against
 
+        reason = (
+            reason_against_keeping(model, settings)
+            or reason_against(explainer)
+            or "what follows its target layer is too large to be kept"
+        )
+        loaded = _Loaded(explainer, explainer.precision, reasons=[reason])
         split = explainer.runner.split
         if split is not None and split.fidelity is not None:
             if split.quantized_in is None:
                 raise _keeps_nothing(cache_directory())
-            return _Loaded(explainer, "int8", folders=[split.quantized_in], quantized=split.fidelity.note)
-        # Of what int8 is not used for, the method or the layers are the reason.
-        against_keeping = reason_against_keeping(model, {**settings, "precision": "auto"})
-        reason = (
-            against_keeping
-            or reason_against(explainer)
-            or "what follows its target layer is too large to be kept"
-        )
-        return _Loaded(explainer, explainer.precision, reasons=[reason])
+            loaded.folders.append(split.quantized_in)
+        return loaded
     store = store_for(model, settings)
     assert store is not None  # else it were not compiled
     loaded = _Loaded(explainer, explainer.precision)

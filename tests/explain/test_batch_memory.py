@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
+from quantizable import Convolutions, blobs, model_of
 from torch import nn
 
 from streamcam.errors import ModelError
 from streamcam.explain import Explainer
-from streamcam.explain.memory import choose_batch_size, run_what_fits
+from streamcam.explain.memory import HEAVY_HEAD, backbone_batch_size, choose_batch_size, run_what_fits
+from streamcam.explain.preparation import choose_layers, count_parameters_behind, prepare_model
 from streamcam.models import Classifier, InputSpec, Layer
 from streamcam.models.labels import numbered_labels
 
@@ -95,3 +97,29 @@ def test_a_run_goes_on_with_smaller_batches_and_says_so_once() -> None:
     assert explainer.explain(images)[0].predictions == explanations[0].predictions
     (note,) = (note for note in explainer.notes if "memory" in note)
     assert note == "cpu is short of memory: fewer images go through the network at once"
+
+
+def test_on_processors_batches_are_of_four_and_of_sixteen_where_a_heavy_head_is_read_for_each() -> None:
+    assert choose_batch_size(CPU, [], HEAVY_HEAD) == 4
+    assert choose_batch_size(CPU, [], HEAVY_HEAD + 1) == 16
+    assert [backbone_batch_size(size) for size in (1, 2, 3, 4, 6, 8, 16)] == [1, 2, 3, 4, 6, 4, 4]
+
+
+def test_the_head_is_what_runs_after_the_target_layer() -> None:
+    prepared = prepare_model(model_of(Convolutions()), None, CPU)
+    (last,) = choose_layers(prepared, "features.8", "gradcam")
+    assert count_parameters_behind(prepared, [last]) == 8 * 4 + 4
+    (before,) = choose_layers(prepared, "features.6", "gradcam")
+    assert count_parameters_behind(prepared, [before]) == (16 * 8 + 8) + (8 * 4 + 4)
+    assert count_parameters_behind(prepared, [before, last]) == (16 * 8 + 8) + (8 * 4 + 4)
+    assert count_parameters_behind(prepared, []) == 0
+
+
+def test_a_large_batch_goes_through_openvino_in_parts_and_through_the_head_at_once() -> None:
+    images = blobs(9)
+    whole = Explainer(model_of(Convolutions()), precision="fp32", batch_size=16).explain(images)
+    four = Explainer(model_of(Convolutions()), precision="fp32", batch_size=4).explain(images)
+    for ours, theirs in zip(whole, four, strict=True):
+        np.testing.assert_allclose(
+            *(next(iter(each.heatmaps.values())) for each in (ours, theirs)), rtol=1e-5, atol=1e-7
+        )

@@ -20,6 +20,9 @@ from streamcam.models.openvino_runtime import core
 if TYPE_CHECKING:
     import openvino
 
+NOT_INT8 = "int8 gives something else for images of another shape, so float32 is used for those"
+"""Note on a network that was quantized, where another is used."""
+
 _MAX_SHAPES = 4
 """How many compiled networks are kept: a video has one shape, a folder of photographs many."""
 
@@ -69,14 +72,19 @@ class OpenVinoBackbone:
 
         Args:
             images: RGB, uint8 (N, H, W, 3), or what `Model.prepare` made of such, float32 (N, C, H, W).
-            batch_size: The usual size of batches; shorter ones are padded to it.
+            batch_size: How many run at once; fewer are filled up to it.
 
         Returns:
             The outputs of the backbone, float32, for N images each.
         """
-        count = len(images)
-        images = fill_up(images, batch_size)
-        return self.request_for(images.shape, images.dtype == np.uint8).run(images, count)
+        batches = []
+        for start in range(0, len(images), batch_size):
+            some = images[start : start + batch_size]
+            filled = fill_up(some, batch_size)
+            batches.append(self.request_for(filled.shape, filled.dtype == np.uint8).run(filled, len(some)))
+        if len(batches) == 1:
+            return batches[0]
+        return tuple(np.concatenate(outputs) for outputs in zip(*batches, strict=True))
 
     def with_model(self, model: openvino.Model, precision: str | None = None) -> OpenVinoBackbone:
         """Return a backbone of another conversion of the network, in the same precision if None is named."""

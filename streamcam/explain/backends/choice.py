@@ -41,7 +41,7 @@ class BackendRequest:
     size: tuple[int, int]
     """(H, W) of the input."""
     batch_size: int
-    """Number of images that go through the network at once."""
+    """Number of images that go through what OpenVINO runs at once."""
     cache: Path | None
     """Directory of converted networks; None to keep none."""
     calibrate: Callable[[], Calibration] | None = None

@@ -92,7 +92,6 @@ class SplitNetwork:
         self._halves = halves
         self._batch_size = batch_size
         self._candidates = list(backbones)
-        self._converted = {id(backbone) for backbone in backbones}
         self._entry = entry
         self._backbones: dict[tuple[object, ...], OpenVinoBackbone] = {}
         self._converted_again: dict[tuple[object, ...], OpenVinoBackbone | None] = {}
@@ -149,7 +148,7 @@ class SplitNetwork:
         if kind not in self._backbones:
             self._backbones[kind] = self._verified_backbone(images[:1])
         backbone = self._backbones[kind]
-        return backbone, self._entry if id(backbone) in self._converted else None
+        return backbone, self._entry_of(backbone)
 
     def answer(self, features: Sequence[torch.Tensor]) -> tuple[torch.Tensor, Output]:
         """Run the head.
@@ -262,6 +261,13 @@ class SplitNetwork:
         self.calibrated_by = digest
         self.quantized_in = None if store is None else store.find()
         self._candidates.insert(0, exact.with_model(model, "int8"))
+
+    def _entry_of(self, backbone: OpenVinoBackbone) -> str | None:
+        if backbone not in self._candidates:  # converted again for one shape, which is not kept
+            return None
+        if backbone.precision == "int8":
+            return None if self.quantized_in is None else self.quantized_in.name
+        return self._entry
 
     def _fidelity_of(self, backbone: OpenVinoBackbone, images: Sequence[NDArray[np.uint8]]) -> Fidelity:
         """Compare a quantized network's maps and labels with torch's; images are (1, H, W, 3) each."""

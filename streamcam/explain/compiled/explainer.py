@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from streamcam.errors import InvalidArgumentError
 from streamcam.explain.assembly import Assembler, BatchResult, note_emptiness
+from streamcam.explain.backends.backbone import NOT_INT8
 from streamcam.explain.compiled.criteria import weights_of
 from streamcam.explain.compiled.graphs import CompiledGraphs
 from streamcam.explain.compiled.record import CompiledModel, Record
@@ -268,6 +269,8 @@ class CompiledExplainer(DescribedExplainer):
             _logger.info("torch explains images of %dx%d", *size)
         else:
             _logger.info("images of %dx%d: compiled, the backbone in %s", *size, graphs.precision)
+            if self._record.precision == "int8" != graphs.precision and NOT_INT8 not in self.notes:
+                self.notes.append(NOT_INT8)
         return graphs
 
 

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import streamcam
 from streamcam.explain.backends.backbone import OpenVinoBackbone, describe_device
@@ -175,11 +175,13 @@ def store_for(model: Mapping[str, Any], settings: Mapping[str, Any]) -> Explanat
 
     Returns:
         None for models and settings that are not compiled: those that run code or read folders, those that
-        run on another device than the processor, and int8, whose network depends on a video.
+        run on another device than the processor, and int8 by other frames than those of a file.
     """
     if reason_against_keeping(model, settings) is not None:
         return None
-    files = [_file_hash(model.get("weights")), _file_hash(model.get("labels"))]
+    files = [
+        _file_hash(each) for each in (model.get("weights"), model.get("labels"), settings.get("calibration"))
+    ]
     if files[0] is not None:  # labels may be beside weights
         files.append(_file_hash(Path(model["weights"]).with_name("config.json")))
     depends_on = (
@@ -197,8 +199,9 @@ def store_for(model: Mapping[str, Any], settings: Mapping[str, Any]) -> Explanat
 _ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 """Files that are there where NVIDIA's driver is, AMD's, or Windows' for Linux."""
 
-_NO_MATTER = ("classes", "against", "top_k", "device", "backend")
-"""Settings that a compiled explanation takes when it runs, or that only say whether it may be compiled."""
+_NO_MATTER = ("classes", "against", "top_k", "device", "backend", "calibration")
+"""Settings that a compiled explanation takes when it runs, that only say whether it may be compiled, or that
+name a file whose content matters."""
 
 _UNCHOSEN = ("auto", "default", ())
 """Values of arguments that say nothing."""
@@ -235,8 +238,8 @@ def reason_against_keeping(model: Mapping[str, Any], settings: Mapping[str, Any]
         return "it runs on another device than the processor"
     if settings.get("backend", "auto") not in ("auto", "openvino"):
         return "another backend than OpenVINO is asked for"
-    if settings.get("precision") == "int8":
-        return "int8 depends on the video that it is calibrated by"
+    if settings.get("precision") == "int8" and not _is_file(settings.get("calibration")):
+        return "int8 is calibrated by other frames than those of a file"
     if (
         settings.get("at") is not None
         or settings.get("reference") is not None
@@ -281,9 +284,13 @@ def _source_files() -> list[tuple[str, int, int]]:
     return found
 
 
+def _is_file(name: object) -> TypeGuard[str | os.PathLike[str]]:
+    return isinstance(name, str | os.PathLike) and Path(name).is_file()
+
+
 def _file_hash(name: object) -> str | None:
     """Hash a file's content; None for what is no file."""
-    if not isinstance(name, str | os.PathLike) or not Path(name).is_file():
+    if not _is_file(name):
         return None
     with Path(name).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

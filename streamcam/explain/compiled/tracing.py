@@ -28,6 +28,7 @@ from streamcam.explain.compiled.narrowing import narrow
 from streamcam.explain.compiled.record import CompiledModel, Record
 from streamcam.explain.compiled.store import ExplanationStore
 from streamcam.explain.hooks import evaluating, plain_attention
+from streamcam.explain.memory import HEAVY_HEAD
 from streamcam.explain.methods import METHODS
 from streamcam.explain.objectives import Objective
 from streamcam.explain.precision_check import close_to
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
     from streamcam.explain.explainer import Explainer
 
 _logger = logging.getLogger("streamcam.explain")
-
-_LARGEST_HEAD = 30_000_000
-"""Parameters of what follows the target layer: they are kept twice, and VGG-16 has 120 million there."""
 
 _TOLERANCE = 1e-4
 """How far from torch's scores and maps those of the graphs may be, as a fraction of the largest."""
@@ -64,15 +62,13 @@ def reason_against(explainer: Explainer) -> str | None:
         return f"method {explainer.method!r} takes steps that depend on values, or that OpenVINO lacks"
     if explainer.runner.split is None:
         return f"OpenVINO does not run it: {explainer.backend_reason}"
-    if explainer.runner.calibrated_by is not None:
-        return "int8 depends on the video that it was calibrated by"
     return None
 
 
 def has_heavy_head(explainer: Explainer) -> bool:
-    """Return whether what follows the target layer is too large to be kept in the cache."""
+    """Return whether what follows the target layer is too large to be kept in the cache, and that twice."""
     split = explainer.runner.split
-    return split is not None and split.head_parameters > _LARGEST_HEAD
+    return split is not None and split.head_parameters > HEAVY_HEAD
 
 
 def record_of(explainer: Explainer) -> Record | None:

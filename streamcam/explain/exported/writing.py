@@ -80,8 +80,9 @@ def export_explainer(
     check_export(path, shapes, format)
     check_output(path, overwrite=overwrite, inputs=())
     check_takes_images(explainer.model.kind, explainer.model.name, "an export")
-    reason = reason_against(explainer)
-    record = record_of(explainer)
+    reason, record = reason_against(explainer), record_of(explainer)
+    if explainer.runner.calibrated_by is not None:
+        reason, record = "int8 was checked by one video and on one processor", None
     if record is None:
         raise InvalidArgumentError(
             f"{explainer.model.name} by {explainer.method!r} cannot be exported: {reason}; classifiers "

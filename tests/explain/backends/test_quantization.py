@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from media_factory import make_clip
+from numpy.typing import NDArray
 from quantizable import Convolutions, Images, blobs, model_of
 from torch import nn
 
 from streamcam.errors import InvalidArgumentError, ModelError
 from streamcam.explain import Explainer
 from streamcam.explain.backends.quantization import Fidelity, quantize
+from streamcam.explain.compiled.explainer import CompiledExplainer
+from streamcam.explain.compiled.loading import load_explainer
 from streamcam.explain.compiled.store import store_for
 from streamcam.explain.devices import choose_precision
 from streamcam.explain.exported.writing import export_explainer
 from streamcam.explanations import Explanation
 from streamcam.frames import FloatArray
+from streamcam.models import Model
 
 
 def spoilt() -> Convolutions:
@@ -60,7 +65,8 @@ def test_the_quantized_graph_keeps_its_ends_in_float32() -> None:
     split = explainer.runner.split
     assert split is not None
     backbone, entry = split.backbone_for(np.stack(blobs(1)))
-    assert entry is None, "what is compiled from it would not know what it was calibrated by"
+    assert split.quantized_in is not None
+    assert entry == split.quantized_in.name, "what is compiled of it has to find this network, and no other"
     quantized = [
         node.input_value(1).get_node().get_type_name() != "Constant"
         for node in backbone.model.get_ordered_ops()
@@ -191,10 +197,56 @@ def test_images_that_it_computes_wrongly_are_float32s(monkeypatch: pytest.Monkey
     assert explainer.notes[-1].endswith("so float32 is used for those")
 
 
-def test_it_is_neither_compiled_nor_exported(tmp_path: Path) -> None:
+def test_it_is_not_exported(tmp_path: Path) -> None:
     explainer = Explainer(model_of(Convolutions()), precision="int8", calibration=blobs(12))
-    with pytest.raises(InvalidArgumentError, match=r"cannot be exported: int8 depends on the video"):
+    with pytest.raises(InvalidArgumentError, match=r"cannot be exported: int8 was checked by one video"):
         export_explainer(explainer, tmp_path / "net.explain")
-    model, settings = {"name": "efficientnet_lite0"}, {"method": "auto", "device": "cpu"}
-    assert store_for(model, settings) is not None
-    assert store_for(model, {**settings, "precision": "int8", "calibration": "film.mp4"}) is None
+
+
+def test_what_is_kept_of_it_belongs_to_the_content_of_a_file(tmp_path: Path) -> None:
+    def key(calibration: object) -> str | None:
+        settings = {"method": "auto", "device": "cpu", "precision": "int8", "calibration": calibration}
+        store = store_for({"name": "resnet18", "weights": "none"}, settings)
+        return None if store is None else store._key
+
+    first, copied, other = (tmp_path / name for name in ("first.mp4", "copied.mp4", "other.mp4"))
+    first.write_bytes(b"one video")
+    copied.write_bytes(b"one video")
+    other.write_bytes(b"another")
+    assert key(first) is not None
+    assert key(str(first)) == key(copied) == key(first) != key(other)
+    assert key(tmp_path) is None, "a folder of images"
+    assert key(blobs(12)) is None
+    assert key(tmp_path / "missing.mp4") is None
+
+
+def test_its_explanation_is_compiled_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an untrained network, whose maps say nothing: only that the same is computed counts."""
+    monkeypatch.setenv("STREAMCAM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(Fidelity, "holds", True)
+
+    def paint(index: int, planes: Sequence[NDArray[np.uint8]]) -> None:
+        planes[0][:] = blobs(24)[index].max(axis=2)
+        for plane in planes[1:]:
+            plane[:] = 128
+
+    film = make_clip(tmp_path / "film.mp4", frames=24, size=(64, 64), paint=paint)
+    model = {"name": "resnet18", "weights": "none", "input_size": 64}
+    settings = {"device": "cpu", "fit": "stretch", "precision": "int8", "calibration": film}
+    first = load_explainer(model, settings)
+    assert isinstance(first, CompiledExplainer)
+    image = blobs(1, seed=5)
+    (compiled,), (in_torch,) = first.explain(image), first.in_torch().explain(image)
+    assert first.precision == "int8"
+    assert any(note.startswith("int8: maps correlate") for note in first.notes)
+    largest = heat_of(in_torch).max()
+    np.testing.assert_allclose(heat_of(compiled), heat_of(in_torch), atol=1e-4 * largest)
+
+    def refuse() -> Model:
+        raise AssertionError("the network was loaded again")
+
+    again = load_explainer(model, settings, refuse)
+    assert isinstance(again, CompiledExplainer)
+    np.testing.assert_array_equal(heat_of(again.explain(image)[0]), heat_of(compiled))
+    assert again.precision == "int8"
+    assert again.notes == first.notes
