@@ -153,8 +153,16 @@ def compare(method: str, classifier: Classifier, layer: str) -> tuple[float, flo
             scaled = [scaled_as_pytorch_grad_cam(one, (SIDE, SIDE)) for one in candidates]
             best = min(scaled, key=lambda candidate: float(np.abs(candidate - expected).max()))
             differences.append(float(np.abs(best - expected).max()))
-            correlations.append(float(np.corrcoef(best.ravel(), expected.ravel())[0, 1]))
+            correlations.append(correlation_of(best, expected))
     return max(differences), min(correlations)
+
+
+def correlation_of(own: Map, expected: Map) -> float:
+    """Return the correlation of two maps: 1 if both show nothing, 0 if only one of them does."""
+    shown = own.std() > 0, expected.std() > 0
+    if not all(shown):
+        return 0.0 if any(shown) else 1.0
+    return float(np.corrcoef(own.ravel(), expected.ravel())[0, 1])
 
 
 def uncut_map(method: str, classifier: Classifier, layer: str, inputs: torch.Tensor, target: int) -> Map:

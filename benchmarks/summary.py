@@ -23,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from candidates import PEERS, scaled_video
+from candidates import PEERS, STREAMCAM, scaled_video
 from compare import HISTORY, keep, read_history
 from figures import ROOT, Figure, Measurement, commit, machine, write_figures
 from throughput import STAGES, cores, measure
@@ -47,7 +47,7 @@ class Network:
     peer_frames: int
     """How many frames the peers' loops explain, which are one like the other."""
     quantized: bool
-    """Whether int8 is measured: the built-in network is refused by its check."""
+    """Whether int8 is measured: it is for large networks."""
 
 
 NETWORKS = (
@@ -73,6 +73,11 @@ class Row:
         """Its name in figures."""
         return f"{self.candidate}{' calm' if self.calm else ''}"
 
+    @property
+    def stages(self) -> str:
+        """The name of its stages in figures."""
+        return "stages" if self.candidate == "streamcam" else f"stages {self.key}"
+
 
 ROWS = (
     Row("pytorch-grad-cam", False, "loop with pytorch-grad-cam", "#9e9e9e"),
@@ -83,6 +88,9 @@ ROWS = (
     Row("every-auto", True, "streamcam --every auto, little changes", "#1976d2"),
     Row("int8-every-auto", True, "streamcam --every auto, little changes, int8", "#0d47a1"),
 )
+
+BOUNDED = (ROWS[2], ROWS[3])
+"""The rows whose stages are measured alone: every frame, at first as usual, then in int8."""
 
 
 # --- Measuring ---------------------------------------------------------------------------------------------
@@ -107,7 +115,8 @@ def measure_all(settings: argparse.Namespace) -> dict[str, list[float]]:
                 if settings.model and network.name not in settings.model:
                     continue
                 if not count:
-                    add(figures, f"{network.name} stages", stages_of(network, busy, settings))
+                    for row in BOUNDED[: 1 + network.quantized]:
+                        add(figures, f"{network.name} {row.stages}", stages_of(network, busy, row, settings))
                 for row in ROWS:
                     name = f"{network.name} {row.key}"
                     if name in failed or (row.candidate.startswith("int8") and not network.quantized):
@@ -141,9 +150,10 @@ def frames_of(network: Network, row: Row, settings: argparse.Namespace) -> int:
     return network.peer_frames if row.candidate in PEERS else network.frames
 
 
-def stages_of(network: Network, video: Path, settings: argparse.Namespace) -> dict[str, float]:
+def stages_of(network: Network, video: Path, row: Row, settings: argparse.Namespace) -> dict[str, float]:
     """Measure the stages alone, and the roofline beside them."""
     given = argparse.Namespace(**{**vars(settings), "frames": 0})
+    given.precision = STREAMCAM[row.candidate].get("precision", settings.precision)
     taken = measure("stages", video, network.name, given)
     taken["fps"] = 1000 * cores() / sum(taken[stage] for stage in STAGES)
     return taken
@@ -189,15 +199,15 @@ OpenCV writes), in turn on the same machine: median (least to most) of {rounds} 
 A plain transcode of the same video: {transcode} frames a second. `--every auto` is measured on the same
 video, in which much changes, and on the guide's sample, in which little does; the peers take the same
 time for any frame. They run in float32 on all cores, with channels last where that is faster. All
-networks but EfficientNet-Lite0 are untrained; int8, which the check refuses for EfficientNet-Lite0, is
-taken unchecked for those, for its time alone.
+networks but EfficientNet-Lite0 are untrained; int8, which is for large networks, is taken unchecked for
+those, for its time alone.
 
 What bounds it: all cores divided by what the stages take alone, and beside it the roofline, the speed of
-a matrix product in the same precision, and of copying memory. The share is that of the network's forward
-pass, counted as torch counts it, in the time that explaining takes.
+the fastest of some matrix products and 3x3 convolutions in the same precision, and of copying memory. The
+share is that of the network's forward pass, counted by torch, in the time that explaining takes.
 
 | network | frames a second | bound | share of the bound | explaining, CPU ms a frame | GFLOP a frame \
-| GFLOP/s of a matrix product | GB/s of memory | share of the product's |
+| GFLOP/s of the roofline | GB/s of memory | share of the roofline |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 {bounds}"""
 
@@ -212,17 +222,19 @@ def tables_of(measured: Measurement) -> str:
             if speed is not None:
                 times = [figures.get(f"{network.name} {row.key} by {peer}", "") for peer in PEERS]
                 ways.append(f"| {network.title} | {row.title} | {speed} | {times[0]} | {times[1]} |")
-        speed, bound = (figures.get(f"{network.name} {key} fps") for key in ("streamcam", "stages"))
-        if speed is not None and bound is not None:
-            explain, gflop, peak, memory, share = (
-                figures[f"{network.name} stages {key}"].median
-                for key in ("explain", "gflop", "peak", "memory", "share")
-            )
-            bounds.append(
-                f"| {network.title} | {speed.median:.1f} | {bound.median:.1f} "
-                f"| {speed.median / bound.median:.2f} | {explain:.1f} | {gflop:.2f} | {peak:.0f} "
-                f"| {memory:.1f} | {share:.0f} % |"
-            )
+        for row in BOUNDED:
+            speed, bound = (figures.get(f"{network.name} {key} fps") for key in (row.key, row.stages))
+            if speed is not None and bound is not None:
+                explain, gflop, peak, memory, share = (
+                    figures[f"{network.name} {row.stages} {key}"].median
+                    for key in ("explain", "gflop", "peak", "memory", "share")
+                )
+                title = network.title if row.stages == "stages" else f"{network.title}, {row.candidate}"
+                bounds.append(
+                    f"| {title} | {speed.median:.1f} | {bound.median:.1f} "
+                    f"| {speed.median / bound.median:.2f} | {explain:.1f} | {gflop:.2f} | {peak:.0f} "
+                    f"| {memory:.1f} | {share:.0f} % |"
+                )
     return WAYS.format(
         picture=PICTURE,
         height=HEIGHT,

@@ -249,7 +249,7 @@ def report(tallies: dict[str, Tally]) -> None:
         lags = tally.values["lag"]
         print(
             f"| {name} | {noise:.3f} | {exposure:.3f} | "
-            f"{statistics.fmean(lags):.1f} ({max(lags, key=abs):.1f}) | "
+            f"{statistics.fmean(lags):z.1f} ({max(lags, key=abs):z.1f}) | "
             f"{tally.mean('pointing moving'):.3f} | {tally.mean('pointing passed'):.3f} | "
             f"{max(tally.values['recover']):.0f} | {1000 * tally.seconds / tally.frames:.2f} |"
         )

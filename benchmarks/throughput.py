@@ -238,8 +238,8 @@ def report(model: str, video: str, runs: dict[str, list[dict[str, float]]]) -> N
                 spread([run[key] for run in runs["stages"]]) for key in ("peak", "memory", "share")
             )
             print(
-                f"| {model} | {video} | roofline | | {peak} GFLOP/s of a matrix product, {memory} GB/s of "
-                f"memory; explaining reaches {share} % of the first | | |",
+                f"| {model} | {video} | roofline | | {peak} GFLOP/s of the fastest product or convolution, "
+                f"{memory} GB/s of memory; explaining reaches {share} % of the first | | |",
                 flush=True,
             )
 

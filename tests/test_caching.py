@@ -12,9 +12,10 @@ from media_factory import make_image
 from torch import nn
 
 from streamcam.caching import cached_method
+from streamcam.explain import Explainer
 from streamcam.explain.backends.conversion import load_backbone
 from streamcam.media.images import coding_of
-from streamcam.models import InputSpec
+from streamcam.models import InputSpec, load_model
 from streamcam.overlay import label_panel
 from streamcam.overlay.tags import TagRenderer
 from streamcam.session import hud
@@ -73,6 +74,30 @@ def _run_network() -> object:
     assert backbone is not None
     backbone.run(np.zeros((1, 4, 4, 3), np.uint8), 1)
     return backbone
+
+
+class _TwoParts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Conv2d(3, 4, 3)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.head(self.features(pixels).relu().mean((2, 3)))
+
+
+def _explain(method: str) -> object:
+    model = load_model(_TwoParts().eval(), input_size=(32, 32))
+    explainer = Explainer(model, method=method, target_layer="features", backend="openvino")
+    explainer.explain(np.zeros((32, 32, 3), np.uint8))
+    return explainer.runner.split  # with what is compiled, and the largest part
+
+
+@pytest.mark.usefixtures("_no_garbage_collection")
+@pytest.mark.parametrize("method", ["gradcam", "scorecam", "layercam", "occlusion"])
+def test_a_network_that_explained_is_freed_with_its_explainer(method: str) -> None:
+    alive = weakref.ref(_explain(method))
+    assert alive() is None
 
 
 @pytest.mark.usefixtures("_no_garbage_collection")

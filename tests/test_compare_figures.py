@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+from tests.support.scripts import load_script
 
-
-def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # for its dataclasses
-    spec.loader.exec_module(module)
-    return module
-
-
-figures = load("figures")
-comparison = load("compare")
+figures = load_script("benchmarks/figures.py")
+comparison = load_script("benchmarks/compare.py")
 
 
 def write(path: Path, *, commit: str = "aaaa", machine: str = "one", **values: list[float]) -> str:

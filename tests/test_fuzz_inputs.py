@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -12,19 +10,12 @@ import pytest
 
 import streamcam.pipeline.render  # it would be imported while its source is replaced, and keep that
 import streamcam.session.live  # noqa: F401
-
-SCRIPT = Path(__file__).parents[1] / "tools" / "fuzz_inputs.py"
+from tests.support.scripts import load_script
 
 
 @pytest.fixture
-def fuzzer(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fuzz_inputs", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "fuzz_inputs", module)
-    spec.loader.exec_module(module)
-    return module
+def fuzzer() -> ModuleType:
+    return load_script("tools/fuzz_inputs.py")
 
 
 def test_some_mutants_are_fine(

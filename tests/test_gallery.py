@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shlex
-from pathlib import Path
-from types import ModuleType
 
 import click
 import pytest
 from PIL import Image
 
 from streamcam.cli import cli
+from tests.support.scripts import ROOT, load_script
 
-ROOT = Path(__file__).resolve().parent.parent
 MOST_BYTES = 1_500_000
 
-
-def load_tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_gallery", ROOT / "tools" / "make_gallery.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-TOOL = load_tool()
+TOOL = load_script("tools/make_gallery.py")
 
 
 @pytest.mark.parametrize("name", TOOL.GALLERY)

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import itertools
 import re
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from streamcam.explain import METHODS
-
-SCRIPT = Path(__file__).parents[1] / "tools" / "make_docs.py"
+from tests.support.scripts import load_script
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
     """tools/make_docs.py as a module."""
-    spec = importlib.util.spec_from_file_location("make_docs", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["make_docs"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_script("tools/make_docs.py")
 
 
 def test_the_page_is_up_to_date(script: ModuleType) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streamcam.cli.exit_codes import EXIT_DONE, EXIT_FAILED
+from streamcam.cli.flags import name_flags
 from streamcam.cli.loading import calibrated_by, load_explainer
 from streamcam.cli.options import (
     NUMBER,
@@ -169,7 +170,7 @@ def _save_pictures(result: AuditResult, folder: Path) -> None:
 
 def _print(result: AuditResult) -> None:
     for note in result.notes:
-        say(f"note: {note}")
+        say(f"note: {name_flags(note)}")
     columns = ("class", "frames", "heat inside", "area", "background changed", "object changed", "score")
     print_table(columns, [_row(one) for one in result.classes], numbers=columns[1:])
     for one in result.classes:

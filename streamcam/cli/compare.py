@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streamcam.cli.command_line import command_line
-from streamcam.cli.loading import calibrated_by, choose_batches, load_explainers, render_settings
+from streamcam.cli.loading import (
+    calibrated_by,
+    choose_batches,
+    load_explainers,
+    render_settings,
+    showing_loading,
+)
 from streamcam.cli.options import (
     beside_options,
     comparison_options,
@@ -24,7 +30,7 @@ from streamcam.cli.options import (
     take_comparison,
     temporal_options,
 )
-from streamcam.cli.progress import ProgressLine, showing_activities
+from streamcam.cli.progress import ProgressLine
 from streamcam.cli.render import render_file
 
 if TYPE_CHECKING:
@@ -132,7 +138,7 @@ def _load_panes(
     from streamcam.explain import PaneExplainer
 
     figures = None if judge is None else judge(explainers[0], line)
-    with showing_activities(line.begin):
+    with showing_loading(line):
         return PaneExplainer(explainers, comparison, figures=figures)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streamcam.cli.exit_codes import EXIT_DONE
+from streamcam.cli.flags import name_flags
 from streamcam.cli.loading import calibrated_by, load_explainers
 from streamcam.cli.options import (
     debug_option,
@@ -174,5 +175,5 @@ def _print(result: EvaluationResult) -> None:
     frames = f"{result.frames} frame{'s' if result.frames != 1 else ''}"
     say(f"\n{frames}; the video has {shots}; ± is half of the 95 % confidence interval")
     for note in result.notes:
-        say(f"note: {note}")
+        say(f"note: {name_flags(note)}")
     say(result.advice)

@@ -10,7 +10,7 @@ import click
 from streamcam.cli.defaults import defaults_of
 from streamcam.cli.exit_codes import EXIT_DONE
 from streamcam.cli.flags import name_flags
-from streamcam.cli.loading import load_explainers
+from streamcam.cli.loading import load_explainers, showing_loading
 from streamcam.cli.options import (
     debug_option,
     exported_explainer_options,
@@ -21,7 +21,7 @@ from streamcam.cli.options import (
 from streamcam.cli.options.values import read_model
 from streamcam.cli.outcome import human_size
 from streamcam.cli.output import say
-from streamcam.cli.progress import ProgressLine, showing_activities
+from streamcam.cli.progress import ProgressLine
 
 
 @click.command("export", short_help="Write a network for machines without PyTorch.")
@@ -78,7 +78,7 @@ def export_command(
         from streamcam.explain.exported.writing import export_explainer
         from streamcam.models.geometry import SHAPES
 
-        with showing_activities(line.begin):
+        with showing_loading(line):
             description = export_explainer(
                 chosen, output, shapes=shapes or SHAPES, format=format, overwrite=overwrite
             )

@@ -241,6 +241,7 @@ def live_command(
     a password is better put into such a file or the environment variable STREAMCAM_SOURCE than on the command
     line, which others on the same machine can read.
     """
+    from streamcam.explain.calibration import check_calibration
     from streamcam.explain.network_loading import check_by_name
     from streamcam.localization import LocalizationSettings
     from streamcam.overlay import OverlaySettings
@@ -262,6 +263,8 @@ def live_command(
     request = ExplainRequest(chosen_method(explainer.pop("method")), explainer.pop("target_layer"))
     awaits_frames = explainer["precision"] == "int8" and explainer["calibration"] is None
     first_frames = FirstFrames() if awaits_frames else None
+    if not awaits_frames:
+        check_calibration(explainer["precision"], explainer["calibration"])
     with naming_wall_file():
         session = open_session(
             [_stream_settings(each, reading) for each in sources],
@@ -289,7 +292,8 @@ def live_command(
             outputs=_outputs_for_services(**metrics),
         )
     signals = SignalCount()
-    with stop_on_signal(session.stop, lambda: None, _leave, signals), showing_activities(announce):
+    shown = showing_activities(announce, {"remark": announce})
+    with stop_on_signal(session.stop, lambda: None, _leave, signals), shown:
         result = session.run()
     return _report(result, signals, has_display=display != "none", quiet=quiet)
 

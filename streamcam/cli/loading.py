@@ -100,13 +100,14 @@ def load_explainers(
     """
     names = names or (model["name"],)
     line.begin(f"loading {', '.join(names)}")
-    from streamcam.explain import Explainer
     from streamcam.explain.network_loading import load_network
 
     asked, explainer = explainer["method"], {**explainer, "method": chosen_method(explainer["method"])}
     networks = [load_network({**model, "name": name}, explainer, methods) for name in names]
     chosen_method(asked, networks[0].name)  # of an evaluation of another network, refuses it
-    with _showing(line):
+    from streamcam.explain import Explainer
+
+    with showing_loading(line):
         return [Explainer(network, **explainer) for network in networks]
 
 
@@ -162,15 +163,15 @@ def load_explainer(
     from streamcam.explain.compiled.loading import load_explainer as load
 
     method = chosen_method(explainer["method"])
-    with _showing(line):
+    with showing_loading(line):
         loaded = load(model, {**explainer, "method": method})
     reach("the explainer is loaded")
     if method != explainer["method"]:
         chosen_method(explainer["method"], loaded.describe()["model"])
-        line.print_above(f"note: {explainer['method'].partition(':')[2]} recommends {method}")
+        line.note(f"{explainer['method'].partition(':')[2]} recommends {method}")
     return loaded
 
 
-def _showing(line: ProgressLine) -> contextlib.AbstractContextManager[None]:
-    """Show what is being done, and say what the method will cost."""
-    return showing_activities(line.begin, {"cost": lambda cost: line.print_above(f"note: {cost}")})
+def showing_loading(line: ProgressLine) -> contextlib.AbstractContextManager[None]:
+    """Show what is being done, and say what the method will cost and why a start is slow."""
+    return showing_activities(line.begin, {"cost": line.note, "remark": line.note})

@@ -119,6 +119,10 @@ class ProgressLine(ProgressRow):
         elif always or not self._quiet:
             say(text, err=True)
 
+    def note(self, text: str) -> None:
+        """Print a note above the progress line, if not quiet."""
+        self.print_above(f"note: {text}")
+
     def update(self, progress: Progress) -> None:
         """Show the progress of a render, unless it is stopping."""
         if not self._stopping:
@@ -171,7 +175,7 @@ def showing_activities(
     Args:
         show: Called with each activity, in the thread that it is done in.
         others: Called with other records: ``"progress"`` with the runs that a map of many takes, ``"cost"``
-            with how many these will be.
+            with how many these will be, ``"remark"`` with why a start is slow.
     """
 
     def look(record: logging.LogRecord) -> bool:

@@ -246,8 +246,10 @@ def run_plan(
             departure = abort_message(str(plan.output) if resume else None)
             chosen = load(line)
             line.begin(f"{activity} the first frames")
-            counted = {"progress": line.begin} if plan.info.is_still else None  # a video has its frames
-            handling.enter_context(showing_activities(line.begin, counted))
+            others: dict[str, Callable[[str], None]] = {"remark": line.note}
+            if plan.info.is_still:  # a video has its frames
+                others["progress"] = line.begin
+            handling.enter_context(showing_activities(line.begin, others))
             result = plan.run(
                 chosen,
                 on_progress=line.update,

@@ -85,7 +85,7 @@ def render_files(
             for message in _problems(result):
                 line.print_above(f"streamcam: error: {message}", always=True)
             for note in () if result.result is None else notes_to_print(result.result):
-                line.print_above(f"note: {_short(result.job.source)}: {note}")
+                line.note(f"{_short(result.job.source)}: {note}")
 
         pool = handling.enter_context(open_pool(line))
         departure = abort_message(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,10 @@ from numpy.typing import NDArray
 from streamcam.errors import InvalidArgumentError
 from streamcam.explain.activities import announce
 from streamcam.frames import Frame
-from streamcam.sources import open_source
+from streamcam.media.stores import is_stored
+from streamcam.media.urls import redact
+from streamcam.sources import Source, open_source
+from streamcam.sources.fetched import is_web_url
 from streamcam.sources.given_images import frame_of
 from streamcam.sources.spread import read_frame_at, spread_times
 
@@ -55,6 +59,28 @@ class Calibration:
         return hashed.hexdigest()[:32]
 
 
+def check_calibration(precision: object, source: CalibrationSource | None) -> None:
+    """Refuse what a network cannot be calibrated by, in a moment: before it is loaded.
+
+    Args:
+        precision: As for `streamcam.Explainer`; None if nobody chose one.
+        source: What int8 is calibrated by, if anything. A file elsewhere is not fetched for this.
+
+    Raises:
+        InvalidArgumentError: if int8 lacks it, another precision has it, or it has no end.
+        SourceError: if it cannot be read, like its subclasses.
+    """
+    if (precision == "int8") != (source is not None):
+        raise InvalidArgumentError(
+            "`calibration` is for `precision='int8'`"
+            if source is not None
+            else "`precision='int8'` needs `calibration`: a video, or images like those to explain"
+        )
+    if isinstance(source, str | Path) and not is_web_url(source) and not is_stored(source):
+        with _opened(source):
+            pass
+
+
 def read_calibration(
     source: CalibrationSource, pixels: Callable[[Sequence[Frame]], NDArray[np.uint8]]
 ) -> Calibration:
@@ -68,7 +94,7 @@ def read_calibration(
         InvalidArgumentError: if too few images of it differ or show anything.
         SourceError: if it cannot be read.
     """
-    name = repr(str(source)) if isinstance(source, str | Path) else "what is given"
+    name = repr(redact(str(source))) if isinstance(source, str | Path) else "what is given"
     announce(f"reading frames of {name} to quantize the network by")
     kept: dict[bytes, NDArray[np.uint8]] = {}
     step = 1
@@ -100,13 +126,7 @@ def _frames(source: CalibrationSource) -> Iterator[Frame]:
         for index, image in enumerate(source):
             yield image if isinstance(image, Frame) else frame_of(image, index)
         return
-    if source == "-":
-        raise InvalidArgumentError(
-            "standard input can be read only once; give `calibration` a file, or use `precision='auto'`"
-        )
-    with open_source(source) as opened:
-        if opened.is_live:
-            raise InvalidArgumentError(f"{str(source)!r} is live; give `calibration` a file")
+    with _opened(source) as opened:
         duration_s = opened.info.duration_s
         if duration_s is None or duration_s <= _SHORT_S or opened.info.files:
             yield from opened
@@ -115,3 +135,16 @@ def _frames(source: CalibrationSource) -> Iterator[Frame]:
         frame = read_frame_at(source, time_s)
         if frame is not None:
             yield frame
+
+
+@contextlib.contextmanager
+def _opened(source: str | Path) -> Iterator[Source]:
+    """Open a source of frames that has an end, and can be read again."""
+    if str(source) == "-":
+        raise InvalidArgumentError(
+            "standard input can be read only once; give `calibration` a file, or use `precision='auto'`"
+        )
+    with open_source(source) as opened:
+        if opened.is_live:
+            raise InvalidArgumentError(f"{redact(str(source))!r} is live; give `calibration` a file")
+        yield opened

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import nn
 
-from streamcam.errors import InvalidArgumentError
 from streamcam.explain.assembly import Assembler
 from streamcam.explain.base_explainer import BaseExplainer
-from streamcam.explain.calibration import read_calibration
+from streamcam.explain.calibration import check_calibration, read_calibration
 from streamcam.explain.clip_runs import ClipRunner
 from streamcam.explain.clips import choose_timing
 from streamcam.explain.compatibility import (
@@ -134,12 +133,7 @@ class Explainer(BaseExplainer):
         device_choice = choose_device(device)
         self.device = device_choice.torch
         precisions = choose_precision(precision, self.device, device_choice.openvino)
-        if (precision == "int8") != (calibration is not None):
-            raise InvalidArgumentError(
-                "`calibration` is for `precision='int8'`"
-                if calibration is not None
-                else "`precision='int8'` needs `calibration`: a video, or images like those to explain"
-            )
+        check_calibration(precision, calibration)
         if isinstance(model, str):
             asked: dict[str, Any] = {"method": self.method, "classes": classes, "fit": fit, "at": at}
             asked |= {"reference": reference, "clip_fps": clip_fps, "clip_stride": clip_stride}

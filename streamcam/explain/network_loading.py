@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from streamcam.explain.calibration import check_calibration
 from streamcam.explain.targets import object_requests, refuse_objects
+from streamcam.models.default_model import DEFAULT_MODEL
 from streamcam.models.kinds import USES, check_use, refuse_missing_texts
 from streamcam.models.model_names import kind_of
 
@@ -47,13 +49,14 @@ def load_network(model: Mapping[str, Any], settings: Mapping[str, Any], methods:
 
     Raises:
         StreamcamError: one of its subclasses, as from `streamcam.load_model`; before anything is loaded where
-            the name tells that the network cannot do what is asked.
+            the name tells that the network cannot do what is asked, or int8 cannot be calibrated.
     """
-    from streamcam.explain.compatibility import check_method_by_name
-    from streamcam.models import DEFAULT_MODEL, load_model
-
     name = model.get("name", DEFAULT_MODEL)
     check_by_name(name, {**model, **settings})
+    check_calibration(settings.get("precision"), settings.get("calibration"))
+    from streamcam.explain.compatibility import check_method_by_name  # and torch
+    from streamcam.models import load_model
+
     for method in (settings.get("method"), *methods):
         if method is not None:
             check_method_by_name(method, name)

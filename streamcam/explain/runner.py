@@ -41,7 +41,6 @@ class NetworkRunner:
     """Runs a network in the quickest way that gives what torch gives. Belongs to one thread.
 
     Attributes:
-        map_maker: Runs the network in torch, and computes maps in any case.
         notes: Sentences for the user about what was chosen.
     """
 
@@ -111,17 +110,27 @@ class NetworkRunner:
             )
         self.notes = self._notes_on_int8(method) if asks_for_int8 else []
         self._split = self._preferred
-        self.map_maker = MapMaker(
+        self._map_maker = MapMaker(
             network,
             METHODS[method],
             options,
             preprocessor.prepare,
             VARIANTS_AT_ONCE if probe.batches else 1,
         )
-        self._answer_by_itself()
         self._in_openvino = model.no_gradients is not None
         is_captured = model.clip_length == 1 and not self._in_openvino
         self._graphs = captured_graphs_for(device.torch, self.map_maker) if is_captured else None
+
+    @property
+    def map_maker(self) -> MapMaker:
+        """Runs the network in torch, and computes maps in any case.
+
+        OpenVINO answers to its changed images, where it can. It is not kept with that, as the two would hold
+        each other, and a network that is not used any more would stay in memory.
+        """
+        if self._preferred is None:
+            return self._map_maker
+        return dataclasses.replace(self._map_maker, answer=self._answer)
 
     def _notes_on_int8(self, method: str) -> list[str]:
         """Say how near int8 is to float32, or why it is not used."""
@@ -138,12 +147,11 @@ class NetworkRunner:
             model: Another model around the same network.
         """
         other = copy.copy(self)
-        network = copy.copy(self.map_maker.network)
+        network = copy.copy(self._map_maker.network)
         network.model = model
-        other.map_maker = dataclasses.replace(self.map_maker, network=network)
+        other._map_maker = dataclasses.replace(self._map_maker, network=network)
         other._preferred = None if self._preferred is None else self._preferred.reading_with(model)
         other._split = None if self._split is None else other._preferred
-        other._answer_by_itself()
         if self._graphs is not None:
             other._graphs = captured_graphs_for(self._device, other.map_maker)
         return other
@@ -153,7 +161,6 @@ class NetworkRunner:
         other = copy.copy(self)
         other._preferred = None if self._preferred is None else self._preferred.beside()
         other._split = other._preferred
-        other._answer_by_itself()
         return other
 
     @property
@@ -177,7 +184,7 @@ class NetworkRunner:
         """Precision of the network for the last images: a name in `PRECISIONS`."""
         if self._split is not None:
             return self._split.precision
-        return next(name for name, dtype in PRECISIONS.items() if dtype == self.map_maker.network.dtype)
+        return next(name for name, dtype in PRECISIONS.items() if dtype == self._map_maker.network.dtype)
 
     @property
     def calibrated_by(self) -> str | None:
@@ -238,8 +245,7 @@ class NetworkRunner:
             except BackendMismatchError:
                 self._leave_openvino()
         with torch.no_grad():
-            network = self.map_maker.network
-            return network.forward(self.map_maker.prepare(pixels))
+            return self._map_maker.network.forward(self._map_maker.prepare(pixels))
 
     def run_prepared(self, inputs: torch.Tensor) -> BatchRun:
         """Run the network on images that were changed after they were prepared.
@@ -270,16 +276,11 @@ class NetworkRunner:
             except BackendMismatchError:
                 self._leave_openvino()
         with torch.no_grad():
-            return self.map_maker.network.forward(inputs)
-
-    def _answer_by_itself(self) -> None:
-        """Answer to the map maker's changed images, where OpenVINO can."""
-        if self._preferred is not None:
-            self.map_maker = dataclasses.replace(self.map_maker, answer=self._answer)
+            return self._map_maker.network.forward(inputs)
 
     def _answer(self, inputs: torch.Tensor) -> Output:
         """Answer to images that a method has changed, as many at once as it does in torch."""
-        return self.score_prepared(inputs, padded_to=self.map_maker.variants_at_once)
+        return self.score_prepared(inputs, padded_to=self._map_maker.variants_at_once)
 
     def _leave_openvino(self) -> None:
         self._split = None

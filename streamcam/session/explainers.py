@@ -217,12 +217,18 @@ def build_from_model(
     def network() -> Model:
         from streamcam.explain.network_loading import load_network
 
-        return load_network(model, settings) if isinstance(model, Mapping) else model
+        return load_network(model, present()) if isinstance(model, Mapping) else model
+
+    def present() -> dict[str, Any]:
+        return settings if first_frames is None else {**settings, **first_frames.settings}
 
     def build(method: str, layer: str) -> Explainer | CompiledExplainer:
-        chosen = {**settings, "method": method, "target_layer": layer, "batch_size": live_batch_size(streams)}
-        if first_frames is not None:
-            chosen |= first_frames.settings
+        chosen = {
+            **present(),
+            "method": method,
+            "target_layer": layer,
+            "batch_size": live_batch_size(streams),
+        }
         if isinstance(model, Mapping):
             from streamcam.explain.compiled.loading import load_explainer
             from streamcam.models.model_names import is_explainer_file

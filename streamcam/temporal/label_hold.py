@@ -18,6 +18,8 @@ _UNREST_DECAY = 0.85
 """Share of the largest change of a probability that still counts one explained frame later."""
 _UNREST_WEIGHT = 2.0
 """How many times its largest recent change a probability may change before the next explained frame."""
+_LONGEST_GUESS_S = 0.12
+"""Where the leading class changes, probabilities are guessed from those around them no longer than this."""
 
 
 class NumberSmoothing:
@@ -72,6 +74,69 @@ class NumberSmoothing:
         return numbers if self._smoothed is None else self._smoothed
 
 
+class _RecentAnswers:
+    """How probabilities went lately: how fast they change, and how well those in between can be guessed."""
+
+    def __init__(self) -> None:
+        self._last: list[tuple[float, FloatArray]] = []  # three at most
+        self._changed: FloatArray | None = None
+        self._bent: FloatArray | None = None
+
+    @property
+    def last(self) -> FloatArray | None:
+        """The last probabilities, float32 (classes,); None before the first of a shot."""
+        return self._last[-1][1] if self._last else None
+
+    @property
+    def last_s(self) -> float:
+        """Their presentation time in seconds."""
+        return self._last[-1][0] if self._last else 0.0
+
+    @property
+    def changes(self) -> FloatArray:
+        """The largest recent change of each probability from one answer to the next, float32 (classes,)."""
+        return self._or_zero(self._changed)
+
+    @property
+    def bends(self) -> FloatArray:
+        """How far each lay at most from the straight line between its neighbors, float32 (classes,).
+
+        Before three answers are known, it is as much as it changes.
+        """
+        return self.changes if self._bent is None else self._bent
+
+    def add(self, probabilities: FloatArray, time_s: float) -> None:
+        """Take the next answer, float32 (classes,), at its presentation time in seconds."""
+        last = self.last
+        if last is None or last.shape != probabilities.shape:
+            self._last, self._changed, self._bent = [(time_s, probabilities)], None, None
+            return
+        self._last = [*self._last[-2:], (time_s, probabilities)]
+        if time_s > self._last[-2][0]:
+            self._changed = _decay_to(np.abs(probabilities - last), self._changed)
+        if len(self._last) == 3:
+            (before_s, before), (middle_s, middle), _ = self._last
+            if time_s > before_s:
+                line = interpolate(before, probabilities, (middle_s - before_s) / (time_s - before_s))
+                self._bent = _decay_to(np.abs(middle - line), self._bent)
+
+    def _or_zero(self, values: FloatArray | None) -> FloatArray:
+        if values is not None:
+            return values
+        assert self.last is not None
+        return np.zeros_like(self.last)
+
+
+def interpolate(first: FloatArray, second: FloatArray, share: float) -> FloatArray:
+    """Return what lies on the straight line between two arrays: at 0 the first, at 1 the second."""
+    return first + np.float32(share) * (second - first)
+
+
+def _decay_to(values: FloatArray, earlier: FloatArray | None) -> FloatArray:
+    """Return the largest recent values, where earlier ones count less and less."""
+    return values if earlier is None else np.maximum(values, _UNREST_DECAY * earlier)
+
+
 class LabelHold:
     """Ranks classes frame by frame, with hysteresis at every rank.
 
@@ -92,16 +157,14 @@ class LabelHold:
             raise InvalidArgumentError(f"`label_hold_s` takes seconds from 0 up, not {hold_s:g}")
         self._hold_s = hold_s
         self._smoothing = NumberSmoothing(hold_s)
-        self._last: FloatArray | None = None
-        self._last_s = 0.0
-        self._unrest: FloatArray | None = None  # how much each probability has changed lately
+        self._recent = _RecentAnswers()
         self._held: list[int] = []
         self._challenged_since_s: list[float | None] = []
 
     def restart(self) -> None:
         """Start a new shot: the next frame is ranked by itself."""
         self._smoothing.restart()
-        self._last = self._unrest = None
+        self._recent = _RecentAnswers()
 
     def update(
         self, probabilities: FloatArray, time_s: float, count: int, between_s: Sequence[float] = ()
@@ -120,17 +183,13 @@ class LabelHold:
             The class at each rank, int64 (count,), best first, and the smoothed probabilities, float32
             (classes,).
         """
-        last, last_s = self._last, self._last_s
         if np.isfinite(probabilities).all():
+            last, last_s = self._recent.last, self._recent.last_s
             if last is not None and last.shape == probabilities.shape and time_s > last_s:
                 for each_s in between_s:
-                    share = np.float32((each_s - last_s) / (time_s - last_s))
-                    self._update(last + share * (probabilities - last), each_s, count)
-                changed = np.abs(probabilities - last)
-                self._unrest = (
-                    changed if self._unrest is None else np.maximum(changed, _UNREST_DECAY * self._unrest)
-                )
-            self._last, self._last_s = probabilities, time_s
+                    share = (each_s - last_s) / (time_s - last_s)
+                    self._update(interpolate(last, probabilities, share), each_s, count)
+            self._recent.add(probabilities, time_s)
         return self._update(probabilities, time_s, count)
 
     def _update(
@@ -147,34 +206,80 @@ class LabelHold:
             self._challenge_ranks(smoothed, time_s)
         return np.array(self._held, np.int64), smoothed
 
-    def find_contested_s(self, ranks: int) -> float:
-        """Find when another class may lead one of the first ranks.
+    def find_due_s(self, ranks: int) -> float:
+        """Find when the next frame has to be explained, so that ranks are those of every frame.
+
+        Frames in between count as if probabilities had changed evenly. That goes wrong where it makes another
+        class lead, or one too late, or where a class that leads clearly takes over in between.
 
         Args:
             ranks: How many ranks to look at.
 
         Returns:
-            The presentation time in seconds at which smoothed probabilities cross, if those of the last frame
-            stay, less twice what they lately changed by; that of the last frame, where another class leads
-            already; infinity if none comes closer.
+            The presentation time in seconds; that of the last frame if it is the next one; infinity if
+            nothing comes closer.
         """
-        smoothed = self._smoothing.smoothed
-        if self._last is None or smoothed is None or self._hold_s == 0:
+        smoothed, last = self._smoothing.smoothed, self._recent.last
+        if last is None or smoothed is None or self._hold_s == 0:
             return math.inf
-        unrest = np.zeros_like(self._last) if self._unrest is None else self._unrest
         soonest_s = math.inf
         for rank, holder in enumerate(self._held[:ranks]):
-            lead = smoothed[holder] - smoothed
-            ahead = self._last[holder] - self._last - _UNREST_WEIGHT * (unrest[holder] + unrest)
-            lead[self._held[: rank + 1]] = np.inf
-            if self._challenged_since_s[rank] is not None or (lead < 0).any():
-                return self._last_s
-            closing = np.isfinite(lead) & (ahead < 0)
-            if closing.any():
-                # Smoothed, a lead goes toward the unsmoothed one exponentially.
-                ratio = 1 + lead[closing] / -ahead[closing]
-                soonest_s = min(soonest_s, self._hold_s * math.log(float(ratio.min())))
-        return self._last_s + soonest_s
+            others = np.ones(len(smoothed), bool)
+            others[self._held[: rank + 1]] = False
+            if others.any():
+                lead, plain, change, bend = (
+                    each[others].astype(np.float64)
+                    for each in (
+                        smoothed[holder] - smoothed,
+                        last[holder] - last,
+                        self._recent.changes[holder] + self._recent.changes,
+                        self._recent.bends[holder] + self._recent.bends,
+                    )
+                )
+                soonest_s = min(soonest_s, self._find_rank_due_s(rank, lead, plain, change, bend))
+        return self._recent.last_s + soonest_s
+
+    def _find_rank_due_s(
+        self,
+        rank: int,
+        lead: NDArray[np.float64],
+        plain: NDArray[np.float64],
+        change: NDArray[np.float64],
+        bend: NDArray[np.float64],
+    ) -> float:
+        """Find in how many seconds the next frame has to be explained for one rank.
+
+        Args:
+            rank: The rank.
+            lead: By how much smoothed probability its holder leads each other class, float64 (others,).
+            plain: The same of the last answer, not smoothed.
+            change: How much that changed lately.
+            bend: How far it lay from the straight line lately.
+        """
+        worst = plain - _UNREST_WEIGHT * change
+        crosses_s = self._approach(lead, worst, 0.0)
+        due_s = float(self._approach(lead, worst, -CLEAR_LEAD).min())
+        since_s = self._challenged_since_s[rank]
+        if since_s is not None:
+            due_s = min(due_s, max(0.0, since_s + self._hold_s - self._recent.last_s))
+            crosses_s[lead.argmin()] = 0.0
+        # Guessed in between, the lead is wrong by up to `bend`; who leads is sure until that outweighs it.
+        size = np.abs(lead)
+        unsure_s = np.minimum(self._approach(size, size - bend, 0.0), _LONGEST_GUESS_S)
+        return min(due_s, float(np.maximum(crosses_s, unsure_s).min()))
+
+    def _approach(
+        self, leads: NDArray[np.float64], unsmoothed: NDArray[np.float64], level: float
+    ) -> NDArray[np.float64]:
+        """Return in how many seconds smoothed leads fall to a level, float64 (others,); infinity for never.
+
+        They go toward the unsmoothed ones exponentially.
+        """
+        seconds = np.full(len(leads), math.inf)
+        falls = unsmoothed < level
+        ratio = (leads[falls] - unsmoothed[falls]) / (level - unsmoothed[falls])
+        seconds[falls] = self._hold_s * np.log(np.maximum(1.0, ratio))
+        return seconds
 
     def _challenge_ranks(self, smoothed: FloatArray, time_s: float) -> None:
         """Compare each rank's holder with the best class that holds no higher rank."""

@@ -57,8 +57,8 @@ class ExplainedFrame:
     change: float
     """As `OnChange.measure` returned it."""
     starts_shot: bool
-    contested_s: float
-    """The presentation time in seconds at which another class may lead, if it goes on like this."""
+    due_s: float
+    """The presentation time in seconds by which the next frame has to be explained for ranks to be right."""
 
 
 class EveryNth:
@@ -88,7 +88,7 @@ class OnChange:
     Time, content and brightness add up to one measure of change, and a frame is due when that reaches a
     limit. Each answer of the network corrects the limit, as solvers of differential equations choose their
     steps: the last map, carried to the frame, is compared with the new one, and where they differ more than
-    tolerated, less change is let pass. Frames are due as well while another class may take the lead.
+    tolerated, less change is let pass. Frames are due as well where another class may take the lead.
     """
 
     def __init__(self, *, follows_motion: bool, looks_ahead: bool) -> None:
@@ -103,7 +103,7 @@ class OnChange:
         self._limit = _FIRST_LIMIT
         self._shown: _View | None = None
         self._shown_s = self._last_s = 0.0
-        self._contested_s = math.inf
+        self._due_s = math.inf
         self._answered: ExplainedFrame | None = None
 
     def measure(self, thumbnail: ByteArray, time_s: float, *, starts_shot: bool) -> tuple[bool, float]:
@@ -121,10 +121,10 @@ class OnChange:
         step_s, self._last_s = time_s - self._last_s, time_s
         change = 0.0
         if self._shown is None or starts_shot:
-            is_due, self._limit, self._contested_s = True, _FIRST_LIMIT, math.inf
+            is_due, self._limit, self._due_s = True, _FIRST_LIMIT, math.inf
         else:
             change = (time_s - self._shown_s) / LONGEST_GAP_S + self._shown.measure_change(view)
-            is_due = change >= self._limit - 1e-6 or time_s + step_s > self._contested_s
+            is_due = change >= self._limit - 1e-6 or time_s + step_s > self._due_s
         if is_due:
             self._shown, self._shown_s = view, time_s
         return is_due, change
@@ -136,7 +136,7 @@ class OnChange:
             explained: The next of the frames that were to be explained.
         """
         last, self._answered = self._answered, explained
-        self._contested_s = explained.contested_s
+        self._due_s = explained.due_s
         if last is None or explained.starts_shot:
             return
         difference = self._compare(last, explained)

@@ -276,10 +276,8 @@ class Tracker:
         targets = [target.index for target in explanation.targets]
         ranks = max(1, len(targets)) if ranked.issuperset(targets) else 1
         holds = [self._labels, *(other._labels for other in self._beside.values())]
-        contested_s = min(hold.find_contested_s(ranks) for hold in holds)
-        return ExplainedFrame(
-            explanation, pending.thumbnail, pending.change, pending.starts_shot, contested_s
-        )
+        due_s = min(hold.find_due_s(ranks) for hold in holds)
+        return ExplainedFrame(explanation, pending.thumbnail, pending.change, pending.starts_shot, due_s)
 
     def adopt(self, other: Tracker) -> None:
         """Go on from the state of another tracker of the same video, which stays as it is."""

@@ -50,6 +50,12 @@ def test_the_table_ends_with_what_to_use(capfd: pytest.CaptureFixture[str]) -> N
     assert said[-1].startswith("Use ")
 
 
+def test_notes_name_flags_rather_than_parameters(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run([*BASE, "--methods", "gradcam,hirescam", "--metrics", "drop"]) == 0
+    (note,) = [line for line in capfd.readouterr().out.splitlines() if line.startswith("note: gradcam")]
+    assert note.endswith("an earlier --target-layer tells them apart")
+
+
 def test_figures_go_to_files_and_programs(thing: Path, capfd: pytest.CaptureFixture[str]) -> None:
     files = ["--csv", "e.csv", "--plot", "e.svg", "--json"]
     assert run([*BASE, "--methods", "gradcam,hirescam", "--metrics", "road,drop", *files]) == 0

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 from media_factory import make_clip
-from numpy.typing import NDArray
-from quantizable import blobs
+from quantizable import make_film
 
 from streamcam.cli import run
 from streamcam.cli.loading import calibrated_by
@@ -20,17 +17,6 @@ NETWORK = ["--model", "quantizable:Convolutions", "--input-size", "64", "--preci
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMCAM_CACHE", str(tmp_path / "cache"))
-
-
-def paint_blobs(index: int, planes: Sequence[NDArray[np.uint8]]) -> None:
-    luma = blobs(24)[index].max(axis=2)
-    planes[0][:] = luma
-    for plane in planes[1:]:
-        plane[:] = 128
-
-
-def make_film(path: Path) -> Path:
-    return make_clip(path, frames=24, size=(64, 64), paint=paint_blobs)
 
 
 def test_a_render_is_calibrated_by_its_input(work: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from streamcam.models.families import FAMILIES
-
-SCRIPT = Path(__file__).parents[2] / "tools" / "check_models.py"
+from tests.support.scripts import load_script
 
 TORCHVISION = [
     ("resnet18", "layer4", "12x7"),
@@ -48,14 +44,7 @@ TIMM = [
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
     """tools/check_models.py as a module."""
-    sys.path.insert(0, str(SCRIPT.parent))  # as where the script runs
-    spec = importlib.util.spec_from_file_location("check_models", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["check_models"] = module  # where its dataclasses look for their module
-    spec.loader.exec_module(module)
-    return module
+    return load_script("tools/check_models.py")
 
 
 @pytest.mark.parametrize(("name", "layer", "grid"), TORCHVISION)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,6 +82,16 @@ def reddest(image: NDArray[np.int16]) -> float:
     return float(middle[0] - middle[2])
 
 
+def wait_for_color(tab: Any, shown: str, columns: slice, expected: str) -> None:
+    """Wait until an image is red or blue: images come on their own, after the words about them."""
+    for _ in range(PATIENCE_MS // 50):
+        excess = reddest(picture(tab, shown)[:, columns])
+        if excess > 30 if expected == "red" else excess < -30:
+            return
+        tab.wait_for_timeout(50)
+    pytest.fail(f"{shown} did not become {expected}: its red exceeds its blue by {excess}")
+
+
 def test_two_phones_are_tiles_and_each_sees_its_own_heat(tmp_path: Path) -> None:
     cameras = {"left": LentCamera(), "right": LentCamera()}
     page = Page(PageSettings(port=0, key="abcdefabcdef", transport="mjpeg"), cameras)
@@ -104,15 +115,15 @@ def test_two_phones_are_tiles_and_each_sees_its_own_heat(tmp_path: Path) -> None
                     tab.locator("#picture.cropped").wait_for(timeout=PATIENCE_MS)
                     tab.locator("#predictions li.explained", has_text="cat").wait_for(timeout=PATIENCE_MS)
                     assert session.state.streams[0 if name == "left" else 1].notice is None
-                assert reddest(picture(first, "#picture")) > 30
-                assert reddest(picture(second, "#picture")) < -30
+                wait_for_color(first, "#picture", slice(None), "red")
+                wait_for_color(second, "#picture", slice(None), "blue")
                 assert first.evaluate("document.documentElement.scrollWidth") <= 390
                 first.click("#own")  # all of the wall
                 first.locator("#own", has_text="Only my camera").wait_for()
                 first.locator("#predictions li", has_text="right: cat").wait_for(timeout=PATIENCE_MS)
                 half = picture(first).shape[1] // 2
-                assert reddest(picture(first)[:, :half]) > 30
-                assert reddest(picture(first)[:, half:]) < -30
+                wait_for_color(first, "#image", slice(None, half), "red")
+                wait_for_color(first, "#image", slice(half, None), "blue")
                 assert complaints == more_complaints == []
             began_s = time.monotonic()  # the second phone's tab is closed
             mine = first.locator("#predictions li", has_text="right: cat")

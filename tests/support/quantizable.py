@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import torch
+from media_factory import make_clip
 from numpy.typing import NDArray
 from torch import nn
 
@@ -57,3 +61,15 @@ def blobs(count: int, seed: int = 0) -> Images:
         light = np.exp(-((x - center[0]) ** 2 + (y - center[1]) ** 2) / 200)
         images.append((light[..., None] * color).astype(np.uint8))
     return images
+
+
+def make_film(path: Path) -> Path:
+    """Write a video of 24 of them, in gray."""
+
+    def paint(index: int, planes: Sequence[NDArray[np.uint8]]) -> None:
+        planes[0][:] = images[index].max(axis=2)
+        for plane in planes[1:]:
+            plane[:] = 128
+
+    images = blobs(24)
+    return make_clip(path, frames=24, size=(64, 64), paint=paint)

@@ -116,3 +116,63 @@ def test_probabilities_that_are_not_finite_leave_what_is_held() -> None:
     held, smoothed = hold.update(broken, 0.2, 2)
     assert held.tolist() == [1, 0]
     np.testing.assert_array_equal(smoothed, np.array(B, np.float32))
+
+
+# --- When the next frame has to be explained ---------------------------------------------------------------
+
+
+def due_s(*answers: tuple[float, list[float]]) -> float:
+    """Return by when to explain the next frame after answers at some seconds, with a hold of 0.5 s."""
+    hold = LabelHold(0.5)
+    for time_s, row in answers:
+        hold.update(np.array(row, np.float32), time_s, 1)
+    return hold.find_due_s(1)
+
+
+def test_nothing_is_due_while_the_lead_does_not_change() -> None:
+    assert due_s((0, A), (0.1, A), (0.2, A)) == math.inf
+    assert LabelHold(0.5).find_due_s(1) == math.inf
+
+
+def test_the_next_frame_is_due_when_a_lead_that_falls_might_cross() -> None:
+    """A lead of 0.2 changes by 0.1: smoothed, it may go toward 0.1 - 2 * 0.1."""
+    smoothed = 0.2 - 0.1 * (1 - math.exp(-0.1 / 0.5))
+    expected = 0.1 + 0.5 * math.log((smoothed + 0.1) / 0.1)
+    assert due_s((0, [0.6, 0.4, 0]), (0.1, [0.55, 0.45, 0])) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_next_frame_is_due_when_a_class_might_lead_clearly() -> None:
+    """After a change of 0.3 each, the lead may go to 0.1 - 2 * 0.6, and 0.2 behind is clear."""
+    smoothed = 0.7 - 0.6 * (1 - math.exp(-0.1 / 0.5))
+    clear_s = 0.5 * math.log((smoothed + 1.1) / (1.1 - 0.2))
+    crosses_s = 0.5 * math.log((smoothed + 1.1) / 1.1)
+    due = due_s((0, [0.8, 0.1, 0]), (0.1, [0.5, 0.4, 0]))
+    assert due == pytest.approx(0.1 + max(crosses_s, 0.12), abs=1e-6)
+    assert due < 0.1 + clear_s
+
+
+def test_where_probabilities_go_straight_some_frames_may_pass_before_it_is_known_who_leads() -> None:
+    """The lead goes 0.04, -0.08, -0.2: those in between are guessed, for 0.12 s at most."""
+    due = due_s((0, [0.52, 0.48, 0]), (0.2, [0.46, 0.54, 0]), (0.4, [0.4, 0.6, 0]))
+    assert due == pytest.approx(0.4 + 0.12, abs=1e-4)
+
+
+def test_where_they_do_not_a_frame_is_due_before_a_wrong_guess_could_change_who_leads() -> None:
+    """The lead goes 0.04, 0.3, -0.2: it may be 0.38 off the straight line, and smoothed little is left."""
+    weight = 1 - math.exp(-0.2 / 0.5)
+    lead = 0.04 + weight * (0.3 - 0.04)
+    lead += weight * (-0.2 - lead)
+    due = due_s((0, [0.52, 0.48, 0]), (0.2, [0.65, 0.35, 0]), (0.4, [0.4, 0.6, 0]))
+    assert due == pytest.approx(0.4 + 0.5 * math.log(0.38 / (0.38 - lead)), abs=1e-5)
+    assert due < 0.4 + 0.03
+
+
+def test_the_frame_at_which_a_class_has_led_for_long_enough_is_due() -> None:
+    steady = [(0.0, A), *((0.05 * n, B) for n in range(1, 16))]
+    leads_s = next(0.05 * n for n in range(1, 16) if smoothed_lead(0.05 * n) > 0)
+    assert due_s(*steady) == pytest.approx(min(leads_s + 0.5, 0.75 + 0.12), abs=1e-6)
+
+
+def smoothed_lead(time_s: float) -> float:
+    """By how much B leads, smoothed over 0.5 s, after A gave way to it."""
+    return 0.1 - 0.2 * math.exp(-time_s / 0.5)

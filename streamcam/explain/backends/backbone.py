@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from streamcam.caching import cached_method
 from streamcam.explain.backends.bfloat16 import prepare_for_bfloat16
 from streamcam.explain.backends.requests import BatchRequest, parts_of
+from streamcam.explain.processor import vector_instructions
 from streamcam.models.openvino_runtime import core
 
 if TYPE_CHECKING:
@@ -138,7 +139,8 @@ class OpenVinoBackbone:
 def describe_device(device: str) -> str:
     """Describe a device, by OpenVINO's name of it, with all that rounding may depend on."""
     name = core().get_property(device, "FULL_DEVICE_NAME")
-    return f"{name} {sorted(core().get_property(device, 'OPTIMIZATION_CAPABILITIES'))}"
+    described = f"{name} {sorted(core().get_property(device, 'OPTIMIZATION_CAPABILITIES'))}"
+    return " ".join([described, *vector_instructions()]) if device == "CPU" else described
 
 
 def fill_up(images: NDArray[Any], batch_size: int) -> NDArray[Any]:

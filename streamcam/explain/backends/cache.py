@@ -20,6 +20,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from streamcam.explain.activities import remark
+
 LIMIT_BYTES = 2_000_000_000
 """Limit of the cache besides the newest entry: some twenty networks of the size of ResNet-50."""
 
@@ -99,6 +101,8 @@ class CacheEntry:
             if manifest != _hashes(self._entry):
                 raise ValueError("damaged")
         except (OSError, ValueError):
+            if self._is_there():  # and has not just been dropped by another process
+                remark(f"{str(self._entry)!r} is damaged or cannot be read, so it is made again")
             self.drop()
             return None
         self.touch()
@@ -119,15 +123,31 @@ class CacheEntry:
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             fresh = Path(tempfile.mkdtemp(prefix=_MAKING, dir=self._directory))
-        except OSError:
+        except OSError as error:
+            self._note_loss(error)
             return
         try:
             write(fresh)
             (fresh / _MANIFEST).write_text(json.dumps(_hashes(fresh)), "utf-8")
             fresh.rename(self._entry)
-        except (OSError, RuntimeError):  # RuntimeError is how OpenVINO reports a full disk
+        except (OSError, RuntimeError) as error:  # RuntimeError is how OpenVINO reports a full disk
             shutil.rmtree(fresh, ignore_errors=True)
+            if not self._is_there():  # else another process was quicker
+                self._note_loss(error)
         self._drop_least_used()
+
+    def _is_there(self) -> bool:
+        try:
+            return self._entry.exists()
+        except OSError:  # it is in a directory that cannot be entered
+            return False
+
+    def _note_loss(self, error: Exception) -> None:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:80]
+        remark(
+            f"nothing can be kept in {str(self._directory)!r} ({reason}), so every start takes as long as "
+            "this one; STREAMCAM_CACHE names another directory"
+        )
 
     def drop(self) -> None:
         """Delete the entry."""

@@ -41,9 +41,10 @@ def load_explainer(
 
     @functools.cache
     def in_torch() -> Explainer:
-        from streamcam.explain.explainer import Explainer
+        loaded = load_network(model, settings) if network is None else network()
+        from streamcam.explain.explainer import Explainer  # torch, once nothing is wrong with the settings
 
-        return Explainer(load_network(model, settings) if network is None else network(), **settings)
+        return Explainer(loaded, **settings)
 
     store = store_for(model, settings)
     if store is None:

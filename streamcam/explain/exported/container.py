@@ -23,6 +23,12 @@ from streamcam.models.model_names import EXPORTED_SUFFIX, is_explainer_file
 FORMATS = ("openvino", "onnx")
 """Formats of the graphs."""
 
+PRECISIONS = ("fp32", "bf16", "fp16")
+"""Precisions that the network up to the target layer may have been checked in."""
+
+_DEVICE = "CPU"
+_ACTIVATIONS = ("softmax", "sigmoid", "none", "value")
+
 _FOR_ONNX = ("onnx", "onnxruntime")
 """Packages that write graphs as ONNX, and run them."""
 
@@ -236,10 +242,14 @@ def _check_values(description: Description) -> None:
     """
     record, model = description.record, description.record.model
     sides = (*model.sides, *(side for size in description.sizes for side in size))
+    precisions = (record.precision, *(entries.precision for entries in description.graphs))
     if not (
         description.format in FORMATS
         and description.graphs
         and len(set(description.sizes)) == len(description.graphs)
+        and all(each in PRECISIONS for each in precisions)
+        and record.device == _DEVICE
+        and model.activation in _ACTIVATIONS
         and record.fit in FITS
         and 1 <= record.batch_size <= 1024
         and model.labels

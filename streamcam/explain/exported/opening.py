@@ -13,7 +13,8 @@ from streamcam.errors import InvalidArgumentError, ModelError, unknown_name
 from streamcam.explain.backends.backbone import OpenVinoBackbone, describe_device
 from streamcam.explain.compiled.explainer import CompiledExplainer
 from streamcam.explain.compiled.graphs import CompiledGraph, CompiledGraphs
-from streamcam.explain.exported.container import ExportedFile, GraphEntries, input_names
+from streamcam.explain.compiled.record import Record
+from streamcam.explain.exported.container import PRECISIONS, ExportedFile, GraphEntries, input_names
 from streamcam.explain.targets import TargetRequest, asks_for_objects
 from streamcam.models.geometry import FITS, Size
 from streamcam.models.openvino_runtime import available, core, load_openvino
@@ -21,7 +22,6 @@ from streamcam.models.openvino_runtime import available, core, load_openvino
 if TYPE_CHECKING:
     import openvino
 
-_PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 _UNSET: tuple[object, ...] = (None, (), [], "", False, "auto", "default")
 """Values of parameters that nobody gave."""
 
@@ -46,7 +46,7 @@ def open_explainer(
         against: As for `streamcam.Explainer`.
         top_k: As for `streamcam.Explainer`.
         precision: ``"fp32"``, ``"bf16"`` or ``"fp16"`` for the network; ``"auto"`` for that in which it was
-            checked if this is the same kind of processor, and float32 elsewhere.
+            checked if this is the same kind of processor and the same OpenVINO, and float32 elsewhere.
         fit: As for `streamcam.Explainer`; None for the one that it was exported with.
 
     Returns:
@@ -60,8 +60,8 @@ def open_explainer(
     file = ExportedFile(path)
     if not available():
         raise ModelError(f"{file.name!r} is run by OpenVINO, which is not installed: pip install openvino")
-    if precision not in _PRECISIONS:
-        raise unknown_name("precision", precision, _PRECISIONS)
+    if precision not in ("auto", *PRECISIONS):
+        raise unknown_name("precision", precision, ("auto", *PRECISIONS))
     if fit is not None and fit not in FITS:
         raise unknown_name("fit", fit, FITS)
     asked = classes if isinstance(classes, list | tuple) else [classes]
@@ -71,10 +71,19 @@ def open_explainer(
         )
     description = file.description
     record = description.record
+    notes = record.notes
+    if precision == "auto" and any(
+        _precision(file, each, precision) != each.precision for each in description.graphs
+    ):
+        notes += (
+            f"{file.name!r} was checked in reduced precision with another processor or OpenVINO, so it "
+            "runs in float32 here, which may be slower; export it again here to change that",
+        )
     record = dataclasses.replace(
         record,
         fit=fit or record.fit,
         precision=_precision(file, description.graphs[0], precision),
+        notes=notes,
         identity={**record.identity, "fit": fit or record.fit, "precision": precision},
     )
 
@@ -151,12 +160,18 @@ def load_graphs(file: ExportedFile, entries: GraphEntries, precision: str) -> Co
         head = read(entries.head, first_input=1)
         if list(head.outputs[0].shape) != [record.batch_size, len(record.model.labels)]:
             raise ModelError(f"{file.name!r} is damaged: its graphs have other classes than its labels")
-        backbone = OpenVinoBackbone(read(entries.backbone), record.model, record.device, precision)
+        maps, network = read(entries.maps), read(entries.backbone)
+        if not _belong_together(network, head, maps, record, entries.size):
+            raise ModelError(
+                f"{file.name!r} is damaged: its graphs for inputs of {entries.width}x{entries.height} do not "
+                "belong together; make it again with streamcam export"
+            )
+        backbone = OpenVinoBackbone(network, record.model, record.device, precision)
         return CompiledGraphs(
             backbone.request_for((record.batch_size, entries.height, entries.width, 3)),
             *(
                 CompiledGraph.compile(graph, record.device, threads=record.head_threads)
-                for graph in (head, read(entries.maps))
+                for graph in (head, maps)
             ),
             precision=precision,
             batch_size=record.batch_size,
@@ -171,6 +186,22 @@ def load_graphs(file: ExportedFile, entries: GraphEntries, precision: str) -> Co
         ) from error
 
 
+def _belong_together(
+    backbone: openvino.Model, head: openvino.Model, maps: openvino.Model, record: Record, size: Size
+) -> bool:
+    """Return whether graphs take what the others make of images of a size."""
+    shaped = backbone.clone()
+    shaped.reshape([record.batch_size, len(record.model.mean), size[1], size[0]])
+    weights = [record.batch_size, len(record.model.labels)]
+    given = [weights, *(list(port.shape) for port in shaped.outputs)]
+    made = list(maps.outputs[0].shape)
+    return (
+        all(given[1 + int(port.get_any_name())] == list(port.shape) for port in head.inputs)
+        and all(given[int(port.get_any_name())] == list(port.shape) for port in maps.inputs)
+        and (len(made), made[0]) == (3, record.batch_size)
+    )
+
+
 def _tensor(content: bytes) -> Any:
     return load_openvino().Tensor(np.frombuffer(content, np.uint8))
 
@@ -178,9 +209,10 @@ def _tensor(content: bytes) -> Any:
 def _precision(file: ExportedFile, entries: GraphEntries, asked: str) -> str:
     if asked != "auto":
         return asked
-    # Rounding is a matter of the processor, and it was checked on one.
-    is_alike = file.description.device == describe_device(file.description.record.device)
-    return entries.precision if is_alike else "fp32"
+    # Rounding is a matter of the processor and of OpenVINO, and it was checked with one of each.
+    made = file.description
+    here = describe_device(made.record.device), load_openvino().__version__
+    return entries.precision if (made.device, made.openvino) == here else "fp32"
 
 
 def _lacks(file: ExportedFile, size: Size, fit: str) -> str:

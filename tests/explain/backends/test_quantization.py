@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from media_factory import make_clip
-from numpy.typing import NDArray
-from quantizable import Convolutions, Images, blobs, model_of
+from quantizable import Convolutions, Images, blobs, make_film, model_of
 from torch import nn
 
 from streamcam.errors import InvalidArgumentError, ModelError
@@ -224,13 +222,7 @@ def test_its_explanation_is_compiled_and_read_again(tmp_path: Path, monkeypatch:
     """Of an untrained network, whose maps say nothing: only that the same is computed counts."""
     monkeypatch.setenv("STREAMCAM_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(Fidelity, "holds", True)
-
-    def paint(index: int, planes: Sequence[NDArray[np.uint8]]) -> None:
-        planes[0][:] = blobs(24)[index].max(axis=2)
-        for plane in planes[1:]:
-            plane[:] = 128
-
-    film = make_clip(tmp_path / "film.mp4", frames=24, size=(64, 64), paint=paint)
+    film = make_film(tmp_path / "film.mp4")
     model = {"name": "resnet18", "weights": "none", "input_size": 64}
     settings = {"device": "cpu", "fit": "stretch", "precision": "int8", "calibration": film}
     first = load_explainer(model, settings)

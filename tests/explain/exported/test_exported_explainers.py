@@ -322,6 +322,19 @@ def other_record(**changes: Any) -> Callable[[Path], None]:
     return damage
 
 
+def other_graphs(**changes: Any) -> Callable[[Path], None]:
+    """Change what is said of the first graphs; of names of entries, take that of another part."""
+
+    def damage(path: Path) -> None:
+        with zipfile.ZipFile(path) as archive:
+            graphs = json.loads(archive.read("explainer.json"))["graphs"]
+        first = graphs[0]
+        graphs[0] = first | {name: first.get(value, value) for name, value in changes.items()}
+        change(path, {"graphs": graphs})
+
+    return damage
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -340,6 +353,15 @@ def other_record(**changes: Any) -> Callable[[Path], None]:
         lambda path: change(path, {"kind": "film"}),
         lambda path: change(path, {"record": None}),
         lambda path: change(path, {"format": "pickle"}),
+        other_graphs(precision="fp8"),
+        other_graphs(precision="int8"),
+        other_graphs(head="maps"),
+        other_graphs(maps="head"),
+        other_graphs(backbone="head"),
+        other_record(precision="fp8"),
+        other_record(device="GPU"),
+        other_record(device="nothing"),
+        other_record(model={"activation": "tanh"}),
         other_record(batch_size=0),
         other_record(batch_size="1"),
         other_record(fit="tight"),
@@ -370,6 +392,23 @@ def test_other_versions_are_named(exported: Path, tmp_path: Path, version: objec
     change(path, {"version": version})
     with pytest.raises(ModelError, match=f"was exported by {says} streamcam"):
         open_explainer(path)
+
+
+@pytest.mark.parametrize("elsewhere", ["device", "openvino"])
+def test_reduced_precision_is_trusted_only_where_it_was_checked(
+    exported: Path, tmp_path: Path, picture: Path, elsewhere: str
+) -> None:
+    path = tmp_path / "net.explain"
+    shutil.copy(exported, path)
+    other_graphs(precision="bf16")(path)
+    assert open_explainer(path).precision == "bf16"
+    assert open_explainer(path).notes == open_explainer(exported).notes
+    change(path, {elsewhere: "another"})
+    opened = open_explainer(path)
+    np.testing.assert_array_equal(map_of(opened, picture), map_of(open_explainer(exported), picture))
+    assert opened.precision == "fp32"
+    assert "with another processor or OpenVINO, so it runs in float32 here" in opened.notes[-1]
+    assert open_explainer(path, precision="bf16").notes == open_explainer(exported).notes
 
 
 def test_the_version_changes_with_the_fields() -> None:
