@@ -27,7 +27,7 @@ from streamcam.models.openvino_runtime import available, core
 
 _RECORD, _GRAPHS = "explanation.json", "graphs.json"
 _HEAD, _MAPS = "head.blob", "maps.blob"
-"""What follows the features, as OpenVINO compiled it for this processor."""
+"""The graphs behind the features, as OpenVINO compiled them for this processor."""
 
 _BACKBONE = "backbone.blob"
 """The backbone as OpenVINO compiled it for this processor, shape and number of threads: reading it takes a
