@@ -100,7 +100,7 @@ def works(precision: str) -> Iterator[tuple[Work, int]]:
     Args:
         precision: As for `peak_gflops`.
     """
-    from streamcam.explain.backends.requests import compile_request
+    from streamcam.explain.backends.compiled_network import CompiledNetwork
     from streamcam.explain.cores import available_cores
     from streamcam.models.openvino_runtime import load_openvino
 
@@ -123,8 +123,11 @@ def works(precision: str) -> Iterator[tuple[Work, int]]:
         else:
             result = opset.convolution(*factors, [1, 1], [1, 1], [1, 1], [1, 1])
         model = openvino.Model([opset.result(result)], [images], "work")
-        request = compile_request(model, "CPU", precision=precision, threads=available_cores())
-        yield Work(request, [random.uniform(0, 1, given).astype(np.float32)]), flop
+        compiled = CompiledNetwork.compile(model, "CPU", precision=precision, threads=available_cores())
+        yield (
+            Work(compiled.network.create_infer_request(), [random.uniform(0, 1, given).astype(np.float32)]),
+            flop,
+        )
 
 
 def _rounded(node: Any, least: int, levels: int) -> Any:

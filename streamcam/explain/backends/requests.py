@@ -1,4 +1,4 @@
-"""Compile networks with OpenVINO, and run them."""
+"""Run compiled networks on batches, in parts at once."""
 
 from __future__ import annotations
 
@@ -8,27 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from streamcam.explain.backends.compiled_network import CompiledNetwork
 from streamcam.explain.cores import available_cores
-from streamcam.models.openvino_runtime import core
 
 if TYPE_CHECKING:
     import openvino
-
-_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
-"""Number format of operations; a quantized network's graph says itself which are in int8."""
-
-
-def compile_request(model: openvino.Model, device: str, *, precision: str, threads: int) -> Any:
-    """Compile a network, and return its request for inference.
-
-    Args:
-        model: The network, with inputs of fixed shapes.
-        device: OpenVINO's name of a device.
-        precision: A name in `streamcam.explain.devices.PRECISIONS`.
-        threads: Number of threads on a processor.
-    """
-    properties = _properties(device, precision=precision, threads=threads)
-    return core().compile_model(model, device, properties).create_infer_request()
 
 
 def parts_of(batch: int, device: str) -> int:
@@ -43,7 +27,7 @@ def parts_of(batch: int, device: str) -> int:
 class BatchRequest:
     """A compiled backbone that runs batches of one size, in parts at once. Belongs to one thread."""
 
-    def __init__(self, compiled: openvino.CompiledModel, parts: int) -> None:
+    def __init__(self, compiled: CompiledNetwork, parts: int) -> None:
         """Take a compiled network.
 
         Args:
@@ -51,7 +35,7 @@ class BatchRequest:
             parts: Number of parts.
         """
         self._compiled = compiled
-        self._requests = [compiled.create_infer_request() for _ in range(parts)]
+        self._requests = [compiled.network.create_infer_request() for _ in range(parts)]
 
     @classmethod
     def compile(cls, model: openvino.Model, device: str, *, precision: str, parts: int) -> Self:
@@ -59,28 +43,32 @@ class BatchRequest:
 
         Args:
             model: The network, with an input of fixed shape: a part of a batch.
-            device: As for `compile_request`.
-            precision: As for `compile_request`.
+            device: As for `CompiledNetwork.compile`.
+            precision: As for `CompiledNetwork.compile`.
             parts: Number of parts, as `parts_of` returns it.
         """
-        properties = _properties(device, precision=precision, threads=available_cores(), streams=parts)
-        return cls(core().compile_model(model, device, properties), parts)
+        threads = available_cores()
+        network = CompiledNetwork.compile(model, device, precision=precision, threads=threads, streams=parts)
+        return cls(network, parts)
 
     @classmethod
     def read(cls, path: Path, device: str, *, precision: str, parts: int) -> Self:
         """Read what `export` returned on this machine, with the same settings and as many cores.
 
         Args:
-            path: File of the compiled network.
+            path: As for `CompiledNetwork.read`.
             device: As for `compile`, like the others.
-            precision: As for `compile_request`.
+            precision: As for `CompiledNetwork.compile`.
             parts: Number of parts.
 
         Raises:
-            RuntimeError: if it is from elsewhere, or damaged.
+            OSError: as for `CompiledNetwork.read`, like the others.
+            ValueError: if the file is empty.
+            RuntimeError: if it is from elsewhere.
         """
-        properties = _properties(device, precision=precision, threads=available_cores(), streams=parts)
-        return cls(core().import_model(path.read_bytes(), device, properties), parts)
+        threads = available_cores()
+        network = CompiledNetwork.read(path, device, precision=precision, threads=threads, streams=parts)
+        return cls(network, parts)
 
     @property
     def parts(self) -> int:
@@ -89,8 +77,7 @@ class BatchRequest:
 
     def export(self) -> memoryview:
         """Return the compiled network, to be read again."""
-        exported: memoryview = self._compiled.export_model().getbuffer()
-        return exported
+        return self._compiled.export()
 
     def run(self, images: NDArray[Any], count: int) -> tuple[NDArray[np.float32], ...]:
         """Run it.
@@ -110,18 +97,5 @@ class BatchRequest:
             np.concatenate(
                 [np.asarray(each.get_output_tensor(index).data, np.float32) for each in self._requests]
             )[:count]
-            for index in range(len(self._compiled.outputs))
+            for index in range(len(self._compiled.network.outputs))
         )
-
-
-def _properties(device: str, *, precision: str, threads: int, streams: int = 1) -> dict[str, Any]:
-    properties: dict[str, Any] = {
-        "INFERENCE_PRECISION_HINT": _HINTS[precision],
-        "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": streams,
-    }
-    if device == "CPU":
-        # The other stages run on the same cores: threads bound to a core would wait for it while another
-        # is free.
-        properties |= {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
-    return properties

@@ -4,33 +4,67 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamcam.explain.backends.backbone import fill_up
-from streamcam.explain.backends.requests import BatchRequest, compile_request
-from streamcam.explain.cores import available_cores
+from streamcam.explain.backends.compiled_network import CompiledNetwork
+from streamcam.explain.backends.requests import BatchRequest
 from streamcam.frames import FloatArray
 
 if TYPE_CHECKING:
     import openvino
 
+_PRECISION = "fp32"
+"""Of all that follows the features, where rounding would show in maps."""
+
 
 class CompiledGraph:
     """A graph for one shape of batch, in float32. Belongs to one thread."""
 
-    def __init__(self, model: openvino.Model, device: str, *, threads: int) -> None:
-        """Compile it.
+    def __init__(self, compiled: CompiledNetwork) -> None:
+        """Take a compiled graph.
 
         Args:
-            model: Inputs named ``0``, ``1`` … by their position, without those that it has no use for.
+            compiled: Inputs named ``0``, ``1`` … by their position, without those that it has no use for.
+        """
+        self._compiled = compiled
+        self._positions = [int(port.get_any_name()) for port in compiled.network.inputs]
+        self._request = compiled.network.create_infer_request()
+
+    @classmethod
+    def compile(cls, model: openvino.Model, device: str, *, threads: int) -> Self:
+        """Compile a graph.
+
+        Args:
+            model: The graph, with inputs as above.
             device: OpenVINO's name of a device.
             threads: Number of threads on a processor.
         """
-        self._positions = [int(port.get_any_name()) for port in model.inputs]
-        self._request = compile_request(model, device, precision="fp32", threads=threads)
+        return cls(CompiledNetwork.compile(model, device, precision=_PRECISION, threads=threads))
+
+    @classmethod
+    def read(cls, path: Path, device: str, *, threads: int) -> Self:
+        """Read what `export` returned on this machine.
+
+        Args:
+            path: As for `CompiledNetwork.read`.
+            device: As for `compile`.
+            threads: As for `compile`.
+
+        Raises:
+            OSError: as for `CompiledNetwork.read`, like the others.
+            ValueError: if the file is empty.
+            RuntimeError: if it is from elsewhere.
+        """
+        return cls(CompiledNetwork.read(path, device, precision=_PRECISION, threads=threads))
+
+    def export(self) -> memoryview:
+        """Return the compiled graph, to be read again."""
+        return self._compiled.export()
 
     def __call__(self, inputs: Sequence[FloatArray]) -> FloatArray:
         """Return the output for float32 arrays, to keep."""
@@ -61,15 +95,13 @@ class CompiledGraphs:
     def __init__(
         self,
         backbone: BatchRequest,
-        head: openvino.Model,
-        maps: openvino.Model,
+        head: CompiledGraph,
+        maps: CompiledGraph,
         *,
         precision: str,
         batch_size: int,
-        device: str,
-        has_large_head: bool,
     ) -> None:
-        """Compile them.
+        """Put them together.
 
         Args:
             backbone: From pixels to features.
@@ -77,15 +109,16 @@ class CompiledGraphs:
             maps: From weights of the classes, float32 (batch, classes), and features to maps.
             precision: Precision of the backbone.
             batch_size: The size of batches that they are made for.
-            device: OpenVINO's name of a device.
-            has_large_head: Whether what comes after the features deserves all cores.
         """
-        threads = available_cores() if has_large_head else 1
         self.precision = precision
         self._backbone = backbone
         self._batch_size = batch_size
-        self._head = CompiledGraph(head, device, threads=threads)
-        self._maps = CompiledGraph(maps, device, threads=threads)
+        self._head = head
+        self._maps = maps
+
+    def export(self) -> tuple[memoryview, memoryview, memoryview]:
+        """Return the backbone, the head and the maps, to be read again on this machine."""
+        return self._backbone.export(), self._head.export(), self._maps.export()
 
     def run(self, pixels: NDArray[np.uint8]) -> CompiledRun:
         """Run the network.

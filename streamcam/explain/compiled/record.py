@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from streamcam.explain.cores import available_cores
 from streamcam.frames import FloatArray
 from streamcam.models.kinds import Kind
 from streamcam.models.labels import find_class
@@ -110,6 +111,11 @@ class Record:
     """All that explanations depend on besides the images and the targets, as plain values."""
     knows_opposites: bool = False
     """Whether negative values of the method's maps are evidence against what is explained."""
+
+    @property
+    def head_threads(self) -> int:
+        """Number of threads for what comes after the target layer."""
+        return available_cores() if self.has_large_head else 1
 
     def to_json(self) -> str:
         """Return it as text."""

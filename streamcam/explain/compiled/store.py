@@ -11,25 +11,25 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any, TypeGuard
 
 import streamcam
 from streamcam.explain.backends.backbone import OpenVinoBackbone, describe_device
 from streamcam.explain.backends.cache import MODEL_FILE, CacheEntry, cache_directory
 from streamcam.explain.backends.requests import BatchRequest, parts_of
-from streamcam.explain.compiled.graphs import CompiledGraphs
+from streamcam.explain.compiled.graphs import CompiledGraph, CompiledGraphs
 from streamcam.explain.compiled.record import Record
 from streamcam.explain.cores import available_cores
 from streamcam.explain.targets import asks_for_objects
 from streamcam.models.default_model import DEFAULT_MODEL
 from streamcam.models.geometry import Size
-from streamcam.models.openvino_runtime import available, core, load_openvino
+from streamcam.models.openvino_runtime import available, core
 
-if TYPE_CHECKING:
-    import openvino
+_RECORD, _GRAPHS = "explanation.json", "graphs.json"
+_HEAD, _MAPS = "head.blob", "maps.blob"
+"""The graphs behind the features, as OpenVINO compiled them for this processor."""
 
-_RECORD, _GRAPHS, _HEAD, _MAPS = "explanation.json", "graphs.json", "head.xml", "maps.xml"
-_COMPILED = "backbone.blob"
+_BACKBONE = "backbone.blob"
 """The backbone as OpenVINO compiled it for this processor, shape and number of threads: reading it takes a
 third of the time of preparing and compiling the converted network."""
 
@@ -99,15 +99,13 @@ class ExplanationStore:
             return None
         try:
             made_of = json.loads((folder / _GRAPHS).read_text("utf-8"))
-            read = core().read_model
+            backbone = self._backbone(folder, made_of, record, size)
+            head, maps = (
+                CompiledGraph.read(folder / name, record.device, threads=record.head_threads)
+                for name in (_HEAD, _MAPS)
+            )
             return CompiledGraphs(
-                self._backbone(folder, made_of, record, size),
-                read(folder / _HEAD),
-                read(folder / _MAPS),
-                precision=made_of["precision"],
-                batch_size=record.batch_size,
-                device=record.device,
-                has_large_head=record.has_large_head,
+                backbone, head, maps, precision=made_of["precision"], batch_size=record.batch_size
             )
         except (OSError, ValueError, KeyError, TypeError, RuntimeError):  # RuntimeError: OpenVINO's
             entry.drop()
@@ -121,7 +119,7 @@ class ExplanationStore:
         """
         entry, precision = CacheEntry(self.directory, made_of["backbone"]), made_of["precision"]
         threads = available_cores()
-        compiled = folder / _COMPILED
+        compiled = folder / _BACKBONE
         if made_of["threads"] == threads and compiled.is_file() and entry.touch():
             parts = parts_of(record.batch_size, record.device)
             return BatchRequest.read(compiled, record.device, precision=precision, parts=parts)
@@ -141,36 +139,21 @@ class ExplanationStore:
             found.append(CacheEntry(self.directory, made_of["backbone"]).path)
         return [path for path in found if path.is_dir()]
 
-    def save_graphs(
-        self,
-        size: Size,
-        *,
-        backbone: str,
-        precision: str,
-        request: BatchRequest,
-        head: openvino.Model,
-        maps: openvino.Model,
-    ) -> None:
+    def save_graphs(self, size: Size, graphs: CompiledGraphs, backbone: str) -> None:
         """Save the graphs for images of a size.
 
         Args:
             size: (width, height) of the network's input.
+            graphs: What is saved.
             backbone: Name of the converted network's entry in the cache.
-            precision: Its precision.
-            request: The backbone, compiled for this size.
-            head: As for `CompiledGraphs`.
-            maps: As for `CompiledGraphs`.
         """
 
         def write(folder: Path) -> None:
-            save = load_openvino().save_model
-            save(head, folder / _HEAD, compress_to_fp16=False)
-            save(maps, folder / _MAPS, compress_to_fp16=False)
-            made_of = {"backbone": backbone, "precision": precision, "threads": available_cores()}
+            made_of = {"backbone": backbone, "precision": graphs.precision, "threads": available_cores()}
             _write(folder / _GRAPHS, json.dumps(made_of))
-            compiled = request.export()
-            if len(compiled) <= _LARGEST_COMPILED:
-                (folder / _COMPILED).write_bytes(compiled)
+            for name, content in zip((_BACKBONE, _HEAD, _MAPS), graphs.export(), strict=True):
+                if name != _BACKBONE or len(content) <= _LARGEST_COMPILED:
+                    (folder / name).write_bytes(content)
 
         self._entry(size).fill(write)
 

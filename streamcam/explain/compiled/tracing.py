@@ -20,11 +20,10 @@ from torch import fx, nn
 
 from streamcam.explain.activities import announce
 from streamcam.explain.backends.backbone import OpenVinoBackbone
-from streamcam.explain.backends.requests import BatchRequest
 from streamcam.explain.backends.split_network import BackendMismatchError, SplitNetwork
 from streamcam.explain.compiled.criteria import CRITERIA, weights_of
 from streamcam.explain.compiled.decompositions import decompositions
-from streamcam.explain.compiled.graphs import CompiledGraphs
+from streamcam.explain.compiled.graphs import CompiledGraph, CompiledGraphs
 from streamcam.explain.compiled.narrowing import narrow
 from streamcam.explain.compiled.record import CompiledModel, Record
 from streamcam.explain.compiled.store import ExplanationStore
@@ -115,8 +114,6 @@ class TracedGraphs:
 
     backbone: OpenVinoBackbone
     """From pixels to features, in the precision that this shape tolerates."""
-    request: BatchRequest
-    """The backbone, compiled for this shape."""
     entry: str | None
     """Name of the converted network in the cache; None if it is not kept."""
     head: openvino.Model
@@ -169,20 +166,19 @@ def trace_graphs(explainer: Explainer, record: Record, size: Size) -> TracedGrap
         maps_of = _trace(_maps_of(explainer, split.layout, answer, (height, width)), [weights, *features])
         head = _convert(scores_of, features)
         maps = _convert(maps_of, [weights, *features])
-        request = backbone.request_for(pixels.shape)
         graphs = CompiledGraphs(
-            request,
-            head,
-            maps,
+            backbone.request_for(pixels.shape),
+            *(
+                CompiledGraph.compile(model, record.device, threads=record.head_threads)
+                for model in (head, maps)
+            ),
             precision=backbone.precision,
             batch_size=record.batch_size,
-            device=record.device,
-            has_large_head=record.has_large_head,
         )
         if not _agrees(explainer, graphs, split, pixels):
             raise TracingError(_DIFFERS)
     return TracedGraphs(
-        backbone, request, entry, head, maps, graphs, steps=(scores_of, maps_of), inputs=(weights, *features)
+        backbone, entry, head, maps, graphs, steps=(scores_of, maps_of), inputs=(weights, *features)
     )
 
 
@@ -207,14 +203,7 @@ def compile_graphs(
         return None
     if traced.entry is None:
         return None
-    store.save_graphs(
-        size,
-        backbone=traced.entry,
-        precision=traced.backbone.precision,
-        request=traced.request,
-        head=traced.head,
-        maps=traced.maps,
-    )
+    store.save_graphs(size, traced.compiled, traced.entry)
     kept = store.graphs(record, size)
     if kept is not None and not _agrees_once_read(explainer, kept, record, size):
         _logger.info("torch explains, because what was kept differs: %s", _DIFFERS)

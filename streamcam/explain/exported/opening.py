@@ -12,7 +12,7 @@ import numpy as np
 from streamcam.errors import InvalidArgumentError, ModelError, unknown_name
 from streamcam.explain.backends.backbone import OpenVinoBackbone, describe_device
 from streamcam.explain.compiled.explainer import CompiledExplainer
-from streamcam.explain.compiled.graphs import CompiledGraphs
+from streamcam.explain.compiled.graphs import CompiledGraph, CompiledGraphs
 from streamcam.explain.compiled.record import Record
 from streamcam.explain.exported.container import PRECISIONS, ExportedFile, GraphEntries, input_names
 from streamcam.explain.targets import TargetRequest, asks_for_objects
@@ -169,12 +169,12 @@ def load_graphs(file: ExportedFile, entries: GraphEntries, precision: str) -> Co
         backbone = OpenVinoBackbone(network, record.model, record.device, precision)
         return CompiledGraphs(
             backbone.request_for((record.batch_size, entries.height, entries.width, 3)),
-            head,
-            maps,
+            *(
+                CompiledGraph.compile(graph, record.device, threads=record.head_threads)
+                for graph in (head, maps)
+            ),
             precision=precision,
             batch_size=record.batch_size,
-            device=record.device,
-            has_large_head=record.has_large_head,
         )
     except (RuntimeError, ValueError, IndexError) as error:
         if isinstance(error, ModelError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import small_networks
 from torch import nn
 
 from streamcam.explain import Explainer
-from streamcam.explain.compiled.graphs import CompiledGraphs
+from streamcam.explain.compiled.graphs import CompiledGraph, CompiledGraphs
 from streamcam.explain.compiled.tracing import record_of, trace_graphs
 from streamcam.models import Classifier, InputSpec
 from streamcam.models.check_images import check_images
@@ -33,16 +34,23 @@ def test_every_layer_of_a_residual_network_is_compiled_and_read_again(tmp_path: 
     run = traced.compiled.run(pixels)
     weights = np.eye(3, dtype=np.float32)[[0, 2]]
     expected = traced.compiled.maps(run, weights)
-    for name, graph in (("head", traced.head), ("maps", traced.maps)):
-        load_openvino().save_model(graph, tmp_path / f"{name}.xml", compress_to_fp16=False)
-    again = CompiledGraphs(
-        traced.request,
-        core().read_model(tmp_path / "head.xml"),
-        core().read_model(tmp_path / "maps.xml"),
-        precision="fp32",
-        batch_size=2,
-        device="CPU",
-        has_large_head=False,
-    )
     assert np.abs(expected).max() > 0
-    np.testing.assert_allclose(again.maps(again.run(pixels), weights), expected, rtol=1e-6)
+
+    def read_model(name: str, graph: Any) -> CompiledGraph:
+        load_openvino().save_model(graph, tmp_path / f"{name}.xml", compress_to_fp16=False)
+        return CompiledGraph.compile(core().read_model(tmp_path / f"{name}.xml"), "CPU", threads=1)
+
+    def read_compiled(name: str, graph: Any) -> CompiledGraph:
+        exported = CompiledGraph.compile(graph, "CPU", threads=1).export()
+        (tmp_path / f"{name}.blob").write_bytes(exported)
+        return CompiledGraph.read(tmp_path / f"{name}.blob", "CPU", threads=1)
+
+    for read in (read_model, read_compiled):
+        again = CompiledGraphs(
+            traced.backbone.request_for(pixels.shape),
+            read("head", traced.head),
+            read("maps", traced.maps),
+            precision="fp32",
+            batch_size=2,
+        )
+        np.testing.assert_allclose(again.maps(again.run(pixels), weights), expected, rtol=1e-6)
