@@ -277,7 +277,7 @@ class LabelHold:
         due_s = min(due_s, float(np.maximum(crosses_s, unsure_s).min()))
         off = bend[leading - lead >= _CONTENDER * leading]
         most = np.full(len(off), _MOST_OFF * leading)
-        return min([due_s, *self._approach(most, most - off, 0.0).tolist()])
+        return min(due_s, float(self._approach(most, most - off, 0.0).min(initial=math.inf)))
 
     def _approach(
         self, leads: NDArray[np.float64], unsmoothed: NDArray[np.float64], level: float
