@@ -25,7 +25,7 @@ from streamcam.cli.maximize import maximize_command
 from streamcam.cli.methods import methods_command
 from streamcam.cli.models import models_command
 from streamcam.cli.options import debug_option
-from streamcam.cli.output import is_terminal, mute, say
+from streamcam.cli.output import flush_or_mute, is_terminal, mute, say
 from streamcam.cli.prepare import prepare_command
 from streamcam.cli.render import render_command
 from streamcam.cli.report import report_command
@@ -95,6 +95,7 @@ def run(arguments: Sequence[str]) -> int:
         if settings["debug"]:
             traceback.print_exc(file=sys.stderr)
         message, code = _explain(error, arguments)
+        flush_or_mute(sys.stdout)
         say(f"streamcam: error: {' '.join(message.splitlines())}", err=True)
         return code
     return code if isinstance(code, int) else EXIT_DONE

@@ -23,6 +23,14 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
+def flush_or_mute(stream: TextIO) -> None:
+    """Write what a stream still holds; drop it where that fails, as on a full disk."""
+    try:
+        stream.flush()
+    except OSError:
+        mute(stream)
+
+
 def mute(stream: TextIO) -> None:
     """Redirect a stream to the null device, so that Python does not fail at exit when it flushes it."""
     null = os.open(os.devnull, os.O_WRONLY)
