@@ -124,10 +124,8 @@ def works(precision: str) -> Iterator[tuple[Work, int]]:
             result = opset.convolution(*factors, [1, 1], [1, 1], [1, 1], [1, 1])
         model = openvino.Model([opset.result(result)], [images], "work")
         compiled = CompiledNetwork.compile(model, "CPU", precision=precision, threads=available_cores())
-        yield (
-            Work(compiled.network.create_infer_request(), [random.uniform(0, 1, given).astype(np.float32)]),
-            flop,
-        )
+        request = compiled.network.create_infer_request()
+        yield Work(request, [random.uniform(0, 1, given).astype(np.float32)]), flop
 
 
 def _rounded(node: Any, least: int, levels: int) -> Any:

@@ -99,7 +99,10 @@ class _RecentAnswers:
     @property
     def changes(self) -> FloatArray:
         """The largest recent change of each probability from one answer to the next, float32 (classes,)."""
-        return self._or_zero(self._changed)
+        if self._changed is not None:
+            return self._changed
+        assert self.last is not None
+        return np.zeros_like(self.last)
 
     @property
     def bends(self) -> FloatArray:
@@ -121,17 +124,11 @@ class _RecentAnswers:
         if len(self._last) == 3:
             (before_s, before), (middle_s, middle), _ = self._last
             if time_s > before_s:
-                line = interpolate(before, probabilities, (middle_s - before_s) / (time_s - before_s))
+                line = _interpolate(before, probabilities, (middle_s - before_s) / (time_s - before_s))
                 self._bent = _decay_to(np.abs(middle - line), self._bent)
 
-    def _or_zero(self, values: FloatArray | None) -> FloatArray:
-        if values is not None:
-            return values
-        assert self.last is not None
-        return np.zeros_like(self.last)
 
-
-def interpolate(first: FloatArray, second: FloatArray, share: float) -> FloatArray:
+def _interpolate(first: FloatArray, second: FloatArray, share: float) -> FloatArray:
     """Return what lies on the straight line between two arrays: at 0 the first, at 1 the second."""
     return first + np.float32(share) * (second - first)
 
@@ -192,7 +189,7 @@ class LabelHold:
             if last is not None and last.shape == probabilities.shape and time_s > last_s:
                 for each_s in between_s:
                     share = (each_s - last_s) / (time_s - last_s)
-                    self._update(interpolate(last, probabilities, share), each_s, count)
+                    self._update(_interpolate(last, probabilities, share), each_s, count)
             self._recent.add(probabilities, time_s)
         return self._update(probabilities, time_s, count)
 

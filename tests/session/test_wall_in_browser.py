@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,14 +82,31 @@ def reddest(image: NDArray[np.int16]) -> float:
     return float(middle[0] - middle[2])
 
 
-def wait_for_color(tab: Any, shown: str, columns: slice, expected: str) -> None:
-    """Wait until an image is red or blue: images come on their own, after the words about them."""
+def wait_for_picture(
+    tab: Any, shown: str, columns: slice, holds: Callable[[NDArray[np.int16]], bool]
+) -> None:
+    """Wait until this holds for a part of an image: images come on their own, after the words about them."""
     for _ in range(PATIENCE_MS // 50):
-        excess = reddest(picture(tab, shown)[:, columns])
-        if excess > 30 if expected == "red" else excess < -30:
+        if holds(picture(tab, shown)[:, columns]):
             return
         tab.wait_for_timeout(50)
-    pytest.fail(f"{shown} did not become {expected}: its red exceeds its blue by {excess}")
+    pytest.fail(f"{shown} did not become what was awaited")
+
+
+def is_red(image: NDArray[np.int16]) -> bool:
+    return reddest(image) > 30
+
+
+def is_blue(image: NDArray[np.int16]) -> bool:
+    return reddest(image) < -30
+
+
+def is_gray_with_words(image: NDArray[np.int16]) -> bool:
+    """Return whether an image shows nothing of a phone, but words in its middle."""
+    height = len(image)
+    lower = image[height * 9 // 16 : height * 3 // 4]
+    words = image[height // 3 : height * 9 // 16]
+    return bool(np.abs(lower - 23).mean() < 8 and np.ptp(words) > 60)
 
 
 def test_two_phones_are_tiles_and_each_sees_its_own_heat(tmp_path: Path) -> None:
@@ -115,29 +132,21 @@ def test_two_phones_are_tiles_and_each_sees_its_own_heat(tmp_path: Path) -> None
                     tab.locator("#picture.cropped").wait_for(timeout=PATIENCE_MS)
                     tab.locator("#predictions li.explained", has_text="cat").wait_for(timeout=PATIENCE_MS)
                     assert session.state.streams[0 if name == "left" else 1].notice is None
-                wait_for_color(first, "#picture", slice(None), "red")
-                wait_for_color(second, "#picture", slice(None), "blue")
+                wait_for_picture(first, "#picture", slice(None), is_red)
+                wait_for_picture(second, "#picture", slice(None), is_blue)
                 assert first.evaluate("document.documentElement.scrollWidth") <= 390
                 first.click("#own")  # all of the wall
                 first.locator("#own", has_text="Only my camera").wait_for()
                 first.locator("#predictions li", has_text="right: cat").wait_for(timeout=PATIENCE_MS)
                 half = picture(first).shape[1] // 2
-                wait_for_color(first, "#image", slice(None, half), "red")
-                wait_for_color(first, "#image", slice(half, None), "blue")
+                wait_for_picture(first, "#image", slice(None, half), is_red)
+                wait_for_picture(first, "#image", slice(half, None), is_blue)
                 assert complaints == more_complaints == []
             began_s = time.monotonic()  # the second phone's tab is closed
             mine = first.locator("#predictions li", has_text="right: cat")
             mine.wait_for(state="detached", timeout=PATIENCE_MS)
             assert time.monotonic() - began_s < 10
-            for _ in range(PATIENCE_MS // 50):  # images come on their own, after the words
-                blank = picture(first)[:, half:]
-                lower = blank[blank.shape[0] * 9 // 16 : blank.shape[0] * 3 // 4]
-                if np.abs(lower - 23).mean() < 8:
-                    break
-                first.wait_for_timeout(50)
-            assert np.abs(lower - 23).mean() < 8  # gray, with nothing of the phone
-            words = blank[blank.shape[0] // 3 : blank.shape[0] * 9 // 16]
-            assert np.ptp(words) > 60
+            wait_for_picture(first, "#image", slice(half, None), is_gray_with_words)
     finally:
         session.stop()
         thread.join(LIMIT_S)
