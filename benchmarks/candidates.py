@@ -21,9 +21,9 @@ TRIED = 3
 
 STREAMCAM: dict[str, dict[str, Any]] = {
     "streamcam": {},
-    "every-auto": {"batch_size": 1},
+    "every-auto": {},
     "int8": {"precision": "int8"},
-    "int8-every-auto": {"precision": "int8", "batch_size": 1},
+    "int8-every-auto": {"precision": "int8"},
 }
 """Name of a candidate of streamcam → settings of its explainer, as `streamcam render` chooses them."""
 

@@ -80,9 +80,8 @@ def clips_of(media: Path, given: list[Path], folder: Path) -> Iterator[Clip]:
 
 
 def shown(clip: Clip, model: str, temporal: TemporalSettings) -> list[StabilizedFrame]:
-    size: int | Literal["auto"] = 1 if temporal.every == "auto" else "auto"
     classes = () if clip.class_index is None else (clip.class_index,)
-    explainer = Explainer(model, classes=classes, batch_size=size, fit=clip.fit)
+    explainer = Explainer(model, classes=classes, fit=clip.fit)
     return list(stabilize(stream(clip.path, explainer, temporal=temporal), Stabilizer(temporal)))
 
 
@@ -153,7 +152,8 @@ def measure_all(clips: Iterator[Clip], model: str, temporal: TemporalSettings) -
 
 def time_renders(videos: list[Path], model: Model, temporal: TemporalSettings, repeats: int) -> None:
     """Print how much less time whole renders take; the two take turns, so that both meet the same load."""
-    explainers = {1: Explainer(model), "auto": Explainer(model, batch_size=1)}
+    explainer = Explainer(model)
+    choices: tuple[int | Literal["auto"], ...] = (1, "auto")
     print("| video | explained | wall, every frame / auto | processor, every frame / auto |")
     print("| --- | ---: | ---: | ---: |")
     for video in videos:
@@ -161,11 +161,11 @@ def time_renders(videos: list[Path], model: Model, temporal: TemporalSettings, r
         with tempfile.TemporaryDirectory() as folder:
             for repeat in range(repeats + 1):
                 pair, share = [], 1.0
-                for setting in explainers:
+                for setting in choices:
                     settings = RenderSettings(temporal=dataclasses.replace(temporal, every=setting))
                     began = time.perf_counter(), time.process_time()
                     output = Path(folder) / f"{setting}-{repeat}.mp4"
-                    result = render(video, output, explainers[setting], settings=settings)
+                    result = render(video, output, explainer, settings=settings)
                     pair.append((time.perf_counter() - began[0], time.process_time() - began[1]))
                     share = result.explained / result.frames
                 if repeat:  # the first pair compiles

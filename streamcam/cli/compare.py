@@ -10,7 +10,6 @@ import click
 from streamcam.cli.command_line import command_line
 from streamcam.cli.loading import (
     calibrated_by,
-    choose_batches,
     load_explainers,
     render_settings,
     showing_loading,
@@ -117,7 +116,6 @@ def compare_command(
     with naming_prompts(prompted):
         for name in names:
             check_by_name(name, {**model, **explainer, "classes": (*explainer["classes"], *panes.classes)})
-    explainer = choose_batches(model, explainer, temporal)
     judge = _judge(panes, source, settings) if scores else None
     load = functools.partial(_load_panes, panes, model, calibrated_by(explainer, source), judge, prompted)
     with plan_render(source, output, settings, panes) as plan:

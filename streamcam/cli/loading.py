@@ -134,21 +134,6 @@ def chosen_method(method: str, model: str | None = None) -> str:
     return read_best(name)
 
 
-def choose_batches(
-    model: dict[str, Any], explainer: dict[str, Any], temporal: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the explainer's options; with batches of one where each answer decides which frame is next.
-
-    Shorter batches than the usual are filled up, and cost as much.
-    """
-    if temporal["every"] != "auto" or explainer["batch_size"] != "auto":
-        return explainer
-    from streamcam.models.model_names import is_explainer_file
-
-    # That of an exported network was settled when it was exported.
-    return explainer if is_explainer_file(model["name"]) else {**explainer, "batch_size": 1}
-
-
 def load_explainer(
     model: dict[str, Any], explainer: dict[str, Any], line: ProgressLine
 ) -> Explainer | CompiledExplainer:

@@ -14,7 +14,6 @@ from streamcam.cli.cluster import ClusterOptions, load_parts, open_files
 from streamcam.cli.command_line import command_line
 from streamcam.cli.loading import (
     calibrated_by,
-    choose_batches,
     load_explainer,
     refuse_stills,
     render_settings,
@@ -139,7 +138,6 @@ def render_command(
         resume=resume,
     )
     check_by_name(model["name"], {**model, **explainer})
-    explainer = choose_batches(model, explainer, temporal)
     cluster = None if ray is None else ClusterOptions(ray, part_s, jobs)
     if is_for_many(sources, output):
         from streamcam.cli.render_many import local_pool, render_files

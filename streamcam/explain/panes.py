@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -112,6 +113,15 @@ class PaneExplainer:
         """Let what learns from a sample of a video do so."""
         for group in self._groups:
             group.explainer.learn(frames)
+
+    def with_short_batches(self) -> PaneExplainer:
+        """As for `Explainer`."""
+        other = copy.copy(self)
+        other._groups = [
+            dataclasses.replace(group, explainer=group.explainer.with_short_batches())
+            for group in self._groups
+        ]
+        return other
 
     @contextlib.contextmanager
     def cancelled_by(self, is_cancelled: IsCancelled) -> Iterator[None]:

@@ -163,6 +163,13 @@ class NetworkRunner:
         other._split = other._preferred
         return other
 
+    def with_short_batches(self) -> NetworkRunner:
+        """Return a runner of the same network that runs a single image by itself; use both in one thread."""
+        other = copy.copy(self)
+        other._preferred = None if self._preferred is None else self._preferred.with_short_batches()
+        other._split = None if self._split is None else other._preferred
+        return other
+
     @property
     def split(self) -> SplitNetwork | None:
         """The network whose backbone is for OpenVINO; None if torch runs all of it."""

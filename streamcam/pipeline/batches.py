@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar, cast, runtime_checkable
 
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
@@ -15,6 +15,7 @@ _MOST_WAITING_BYTES = 256 << 20
 """Frames that wait for those behind them, for clips, take no more memory than this."""
 
 Explained = tuple[Frame, Explanation]
+Chosen = TypeVar("Chosen")
 
 _MOST_SKIPPED = 24
 """A batch with this many skipped frames in it is full, too: their images take memory."""
@@ -40,12 +41,36 @@ class FrameExplainer(Protocol):
         """
 
 
+@runtime_checkable
+class ShortBatchExplainer(Protocol):
+    """An explainer that can be told that frames come one by one; `streamcam.Explainer` is one."""
+
+    def with_short_batches(self) -> FrameExplainer:
+        """Return an explainer of the same that does not fill a single frame up to a batch."""
+
+
+def suit_to(explainer: Chosen, temporal: TemporalSettings | None, *, is_live: bool = False) -> Chosen:
+    """Return the explainer that suits the batches that will come: it fills up none, if most have one frame.
+
+    Args:
+        explainer: Explains frames, and is not wrapped in another yet.
+        temporal: Which frames are explained.
+        is_live: Whether each is explained as soon as it is there.
+    """
+    comes_alone = is_live or (temporal is not None and temporal.every == "auto")
+    if not comes_alone or not isinstance(explainer, ShortBatchExplainer):
+        return explainer
+    return cast("Chosen", explainer.with_short_batches())
+
+
 class BatchExplainer:
     """Explains one run of frames.
 
     Frames are gathered until those that are to be explained fill a batch and, of clips, until those behind
-    them are there, as far as memory allows. The batches of a file are always the same, so that results
-    repeat bit for bit. Belongs to one thread.
+    them are there, as far as memory allows. With ``every="auto"`` each answer decides on the frames behind
+    it, so a frame is explained at once. After as many in a row as fill a batch the next ones will hardly be
+    skipped, and whole batches are gathered again until one is: a batch takes less time than its frames one by
+    one. The batches of a file are always the same, so that results repeat bit for bit. Belongs to one thread.
     """
 
     def __init__(
@@ -71,7 +96,6 @@ class BatchExplainer:
         """
         self._explainer = explainer
         self._batch_size = batch_size
-        # Which frames come next depends on the last answer.
         self._is_adaptive = temporal is not None and temporal.every == "auto"
         if tracker is None and temporal is not None:
             tracker = Tracker(temporal)
@@ -94,7 +118,9 @@ class BatchExplainer:
         Returns:
             All frames of the batches that it completed, in order, with their explanations; often none.
         """
-        self._batch.append((frame, self._tracker is None or self._tracker.observe(frame)))
+        in_any_case = self._is_restless and any(is_due for _, is_due in self._batch)
+        is_due = self._tracker is None or self._tracker.observe(frame, in_any_case=in_any_case)
+        self._batch.append((frame, is_due))
         self._between = before
         explained = []
         while count := self._count_complete():
@@ -107,8 +133,19 @@ class BatchExplainer:
 
     def _count_complete(self) -> int:
         """Return how many of the gathered frames make a batch; 0 if there are too few yet."""
-        size = self._batch_size or (1 if self._is_adaptive else self._explainer.batch_size)
+        is_single = self._is_adaptive and not self._is_restless
+        size = self._batch_size or (1 if is_single else self._explainer.batch_size)
         return count_complete((is_due for _, is_due in self._batch[: self._count_ready()]), size)
+
+    @property
+    def _is_restless(self) -> bool:
+        """Whether, with ``every="auto"``, more frames than fill a batch were due in a row.
+
+        Those of clips wait for frames behind them anyway.
+        """
+        if not self._is_adaptive or self._tracker is None or self._explainer.clip_s:
+            return False
+        return self._tracker.due_in_a_row > self._explainer.batch_size
 
     def _count_ready(self) -> int:
         """Return how many of the gathered frames need not wait for more to come behind them."""
@@ -130,7 +167,15 @@ class BatchExplainer:
         if self._tracker is None:
             return list(zip(due, raw, strict=True))
         by_index = {frame.index: explanation for frame, explanation in zip(due, raw, strict=True)}
-        return [(frame, self._tracker.complete(frame, by_index.get(frame.index))) for frame, _ in batch]
+        return [
+            (
+                frame,
+                self._tracker.complete(
+                    frame, by_index.get(frame.index), is_last=bool(due) and frame is due[-1]
+                ),
+            )
+            for frame, _ in batch
+        ]
 
     def _explain_due(self, due: list[Frame]) -> list[Explanation]:
         if not self._explainer.clip_s:

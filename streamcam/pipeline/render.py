@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from streamcam.errors import InvalidArgumentError, SourceError
 from streamcam.explanations import RenderedFrame, StabilizedFrame
@@ -19,6 +19,7 @@ from streamcam.media.stores import is_stored
 from streamcam.milestones import reach
 from streamcam.overlay import Overlay, PaneOverlay
 from streamcam.panes import Comparison
+from streamcam.pipeline.batches import suit_to
 from streamcam.pipeline.channel import ChannelClosedError
 from streamcam.pipeline.evidence_explainer import EvidenceExplainer
 from streamcam.pipeline.identification import identify_evidence, models_of
@@ -47,9 +48,6 @@ from streamcam.temporal import PaneStabilizer, Stabilizer, stabilize
 if TYPE_CHECKING:
     from streamcam.pipeline.explainers import AnyExplainer, LoneExplainer, NetworkExplainer
     from streamcam.pipeline.file_renderers import Cluster
-
-_FEW_FRAMES, _NEARLY_ALL = 50, 0.6
-"""From how many frames, and from which share of them explained, choosing frames is said not to pay."""
 
 _WAITING_IMAGES = 4
 """Encoders take images in unequal times; drawing goes on meanwhile."""
@@ -271,6 +269,7 @@ class RenderPlan:
         """
         if self._is_used:
             raise RuntimeError("this plan was run or closed already; make another with plan_render")
+        explainer = suit_to(explainer, self.settings.temporal)
         # Comparisons keep nothing that only one explainer can tell.
         alone = None if isinstance(self._overlay, PaneOverlay) else cast("LoneExplainer", explainer)
         for model in models_of(explainer):
@@ -359,7 +358,6 @@ class RenderPlan:
             *self._localizer.notes,
             *(note for sink in sinks for note in sink.notes),
             *written.maps.notes,
-            *_notes_on_selection(self.settings.temporal.every, written),
         )
 
     def _resume(self, explainer: LoneExplainer) -> Resumption:
@@ -386,17 +384,6 @@ def _render_frame(stabilized: StabilizedFrame, overlay: Overlay | PaneOverlay | 
     frame = stabilized.frame
     image = frame.image if overlay is None else overlay.draw(stabilized)
     return RenderedFrame(image, frame.pts, frame.time_base, stabilized, frame.duration)
-
-
-def _notes_on_selection(every: int | Literal["auto"], written: Written) -> tuple[str, ...]:
-    """Say that choosing frames did not pay, where nearly all were explained, each in a batch of its own."""
-    explained, frames = written.maps.explained, written.frames
-    if every != "auto" or frames < _FEW_FRAMES or explained < _NEARLY_ALL * frames:
-        return ()
-    return (
-        f"`every='auto'` explained {explained} of {frames} frames, each as it came; all of them, in batches, "
-        "may be faster for this video: leave it out",
-    )
 
 
 def _stage_s(

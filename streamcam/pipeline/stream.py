@@ -11,7 +11,7 @@ from typing import Self
 from streamcam.errors import CancelledError, InvalidArgumentError
 from streamcam.frames import Frame, SourceInfo, SourceReport
 from streamcam.milestones import reach
-from streamcam.pipeline.batches import BatchExplainer, Explained, FrameExplainer
+from streamcam.pipeline.batches import BatchExplainer, Explained, FrameExplainer, suit_to
 from streamcam.pipeline.channel import Channel, ChannelClosedError, Policy
 from streamcam.pipeline.stopwatch import Stopwatch
 from streamcam.pipeline.workers import Worker
@@ -50,13 +50,17 @@ def stream(
     Raises:
         StreamcamError: one of its children, if the source cannot be opened or a setting cannot be used.
     """
-    batches = BatchExplainer(explainer, temporal)
+    BatchExplainer(explainer, temporal)  # looks at the settings before anything is opened
     if not isinstance(source, Source):
         source = open_source(source, settings)
     elif settings is not None:
         raise InvalidArgumentError("an open source takes no `settings`; pass them to open_source")
-    if source.is_live:  # a second frame would have to be waited for
-        batches = BatchExplainer(explainer, temporal, batch_size=1)
+    # Of a live source, a second frame would have to be waited for.
+    batches = BatchExplainer(
+        suit_to(explainer, temporal, is_live=source.is_live),
+        temporal,
+        batch_size=1 if source.is_live else None,
+    )
     stages = _Stages(source, batches, 1 if source.is_live else explainer.batch_size)
     stages.start()
     return ExplainedStream(stages)

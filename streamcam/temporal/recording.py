@@ -88,12 +88,12 @@ class RecordingTracker(Tracker):
         )
         return found
 
-    def complete(self, frame: Frame, explanation: Explanation | None) -> Explanation:
+    def complete(self, frame: Frame, explanation: Explanation | None, *, is_last: bool = True) -> Explanation:
         """Complete as `Tracker.complete` does; frames may be skipped before the first that is explained."""
         if explanation is None and self._last is None:
             del self._pending[frame.index]
             return Explanation(frame.index, {}, (), (), method="", target_layer="", region=Region())
-        return super().complete(frame, explanation)
+        return super().complete(frame, explanation, is_last=is_last)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

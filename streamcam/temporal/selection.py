@@ -57,8 +57,6 @@ class ExplainedFrame:
     change: float
     """As `OnChange.measure` returned it."""
     starts_shot: bool
-    due_s: float
-    """The presentation time in seconds by which the next frame has to be explained for ranks to be right."""
 
 
 class EveryNth:
@@ -106,13 +104,16 @@ class OnChange:
         self._due_s = math.inf
         self._answered: ExplainedFrame | None = None
 
-    def measure(self, thumbnail: ByteArray, time_s: float, *, starts_shot: bool) -> tuple[bool, float]:
+    def measure(
+        self, thumbnail: ByteArray, time_s: float, *, starts_shot: bool, in_any_case: bool = False
+    ) -> tuple[bool, float]:
         """Compare the next frame with the last one that is explained.
 
         Args:
             thumbnail: The frame's thumbnail, uint8 (h, w).
             time_s: Its presentation time in seconds.
             starts_shot: Whether a shot begins with it.
+            in_any_case: Whether it is explained however little has changed.
 
         Returns:
             Whether to explain it, and how much has changed.
@@ -124,19 +125,23 @@ class OnChange:
             is_due, self._limit, self._due_s = True, _FIRST_LIMIT, math.inf
         else:
             change = (time_s - self._shown_s) / LONGEST_GAP_S + self._shown.measure_change(view)
-            is_due = change >= self._limit - 1e-6 or time_s + step_s > self._due_s
+            is_due = in_any_case or change >= self._limit - 1e-6 or time_s + step_s > self._due_s
         if is_due:
             self._shown, self._shown_s = view, time_s
         return is_due, change
 
-    def learn(self, explained: ExplainedFrame) -> None:
+    def learn(self, explained: ExplainedFrame, due_s: float | None) -> None:
         """Compare what the network answered with the carried heat, and correct the limit.
 
         Args:
             explained: The next of the frames that were to be explained.
+            due_s: The presentation time in seconds by which the next frame has to be explained for ranks to
+                be right; None if that was explained together with this one, and says more.
         """
         last, self._answered = self._answered, explained
-        self._due_s = explained.due_s
+        if due_s is None:
+            return
+        self._due_s = due_s
         if last is None or explained.starts_shot:
             return
         difference = self._compare(last, explained)

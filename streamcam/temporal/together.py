@@ -29,9 +29,9 @@ class TogetherTracker(Tracker):
         self._trackers = {id(frame): tracker for frame, tracker in zip(frames, trackers, strict=True)}
         self._kept = tuple(frames)  # an object's id may come again once it is gone
 
-    def observe(self, frame: Frame) -> bool:
+    def observe(self, frame: Frame, *, in_any_case: bool = False) -> bool:
         """Pass a frame on to its tracker."""
-        return self._trackers[id(frame)].observe(frame)
+        return self._trackers[id(frame)].observe(frame, in_any_case=in_any_case)
 
     def is_cut(self, frame: Frame) -> bool:
         """Ask the tracker of a frame."""
@@ -77,6 +77,6 @@ class TogetherTracker(Tracker):
         others = [self._trackers[id(frame)].for_network(number, [frame]) for frame in frames]
         return TogetherTracker(frames, others)
 
-    def complete(self, frame: Frame, explanation: Explanation | None) -> Explanation:
+    def complete(self, frame: Frame, explanation: Explanation | None, *, is_last: bool = True) -> Explanation:
         """Complete the explanation of a frame; see `Tracker.complete`."""
-        return self._trackers[id(frame)].complete(frame, explanation)
+        return self._trackers[id(frame)].complete(frame, explanation, is_last=is_last)

@@ -79,11 +79,21 @@ class Tracker:
         else:
             self._selector = EveryNth(settings.every, skipped)
         self._skipped_s: list[float] = []
+        self._in_a_row = 0
         self._pending: dict[int, _PendingFrame] = {}
         self._last: Explanation | None = None
 
-    def observe(self, frame: Frame) -> bool:
+    @property
+    def due_in_a_row(self) -> int:
+        """How many frames, up to the last one observed, were to be explained one right after the other."""
+        return self._in_a_row
+
+    def observe(self, frame: Frame, *, in_any_case: bool = False) -> bool:
         """Look at the next frame and decide whether to explain it.
+
+        Args:
+            frame: The frame.
+            in_any_case: Whether to explain it however little has changed; for ``every="auto"``.
 
         Returns:
             Whether to explain it: every Nth frame or those that show something new, and each that starts a
@@ -94,15 +104,19 @@ class Tracker:
         thumbnail = make_thumbnail(frame.image)
         starts_shot = self._cuts is not None and self._cuts.update(thumbnail, frame.time_s)
         if isinstance(self._selector, OnChange):
-            is_due, change = self._selector.measure(thumbnail, frame.time_s, starts_shot=starts_shot)
+            is_due, change = self._selector.measure(
+                thumbnail, frame.time_s, starts_shot=starts_shot, in_any_case=in_any_case
+            )
         else:
             is_due, change = self._selector.count(starts_shot=starts_shot), 0.0
         between_s = tuple(self._skipped_s) if is_due else ()
         self._pending[frame.index] = _PendingFrame(thumbnail, starts_shot, is_due, change, between_s)
         if is_due:
             self._skipped_s = []
+            self._in_a_row += 1
         else:
             self._skipped_s.append(frame.time_s)
+            self._in_a_row = 0
         return is_due
 
     def is_cut(self, frame: Frame) -> bool:
@@ -250,12 +264,13 @@ class Tracker:
                 dataclasses.replace(one, value=values[one.index]) for one in pending.smoothed_predictions
             )
 
-    def complete(self, frame: Frame, explanation: Explanation | None) -> Explanation:
+    def complete(self, frame: Frame, explanation: Explanation | None, *, is_last: bool = True) -> Explanation:
         """Add the cut, the smoothed predictions and the thumbnail to a frame's explanation.
 
         Args:
             frame: An observed frame.
             explanation: The explainer's result; None if the frame was skipped.
+            is_last: Whether none behind it was explained together with it: what comes next follows from that.
 
         Returns:
             The complete explanation; one without maps if the frame was skipped.
@@ -264,20 +279,22 @@ class Tracker:
         if explanation is not None:
             self._last = explanation
             if isinstance(self._selector, OnChange):
-                self._selector.learn(self._describe(explanation, pending))
+                explained = ExplainedFrame(
+                    explanation, pending.thumbnail, pending.change, pending.starts_shot
+                )
+                self._selector.learn(explained, self._find_due_s(explanation, pending) if is_last else None)
         else:
             assert self._last is not None, "the first frame is always explained"
             explanation = _skipped(self._last, frame)
         return _completed(explanation, pending)
 
-    def _describe(self, explanation: Explanation, pending: _PendingFrame) -> ExplainedFrame:
-        """Put together what decides when the next frame is explained."""
+    def _find_due_s(self, explanation: Explanation, pending: _PendingFrame) -> float:
+        """Find when the next frame has to be explained, so that it is of the right classes."""
         ranked = {prediction.index for prediction in pending.smoothed_predictions}
         targets = [target.index for target in explanation.targets]
         ranks = max(1, len(targets)) if ranked.issuperset(targets) else 1
         holds = [self._labels, *(other._labels for other in self._beside.values())]
-        due_s = min(hold.find_due_s(ranks) for hold in holds)
-        return ExplainedFrame(explanation, pending.thumbnail, pending.change, pending.starts_shot, due_s)
+        return min(hold.find_due_s(ranks) for hold in holds)
 
     def adopt(self, other: Tracker) -> None:
         """Go on from the state of another tracker of the same video, which stays as it is."""

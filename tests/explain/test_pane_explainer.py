@@ -16,6 +16,7 @@ from toy_models import clip_colors
 
 from streamcam.errors import InvalidArgumentError, ModelError, UnknownNameError
 from streamcam.explain import Explainer, PaneExplainer
+from streamcam.explain.runner import NetworkRunner
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
 from streamcam.models import Classifier, InputSpec, Model
@@ -126,6 +127,24 @@ def test_layers_share_one_run(explainer: Explainer, runs: Runs) -> None:
 def test_layers_are_chosen_from_the_first_stage_to_the_last(explainer: Explainer) -> None:
     (explanation, *_) = PaneExplainer(explainer, Comparison(layers=("auto:5",))).explain_frames(photographs())
     assert [pane.pane for pane in panes_of(explanation)] == ["relu", "layer1", "layer2", "layer3", "layer4"]
+
+
+def test_networks_of_all_panes_run_a_frame_that_comes_alone_by_itself(
+    explainer: Explainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panes = PaneExplainer(explainer, Comparison(methods=("gradcam", "occlusion")))
+    short = []
+
+    def note(self: NetworkRunner) -> NetworkRunner:
+        short.append(self)
+        return self
+
+    monkeypatch.setattr(NetworkRunner, "with_short_batches", note)
+    found = panes.with_short_batches().explain_frames(photographs()[:1])
+    assert len(short) == 2  # occlusion has a run of its own
+    for ours, theirs in zip(found, panes.explain_frames(photographs()[:1]), strict=True):
+        for pane, same in zip(panes_of(ours), panes_of(theirs), strict=True):
+            assert_same(pane, same)
 
 
 def test_classes_and_ranks_are_panes(explainer: Explainer, runs: Runs) -> None:

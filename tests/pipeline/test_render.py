@@ -72,26 +72,6 @@ def test_every_frame_comes_out_at_its_own_time(clip: Path, out: Path) -> None:
     assert listing(out) == ["video.mp4"]
 
 
-@pytest.mark.parametrize(("restless", "every"), [(True, "auto"), (False, "auto"), (True, 1)])
-def test_choosing_frames_is_said_not_to_pay_where_nearly_all_are_explained(
-    restless: bool, every: Any, tmp_path: Path, out: Path
-) -> None:
-    rng = np.random.default_rng(0)
-
-    def paint(_index: int, planes: Any) -> None:
-        planes[0][:] = rng.integers(0, 255, (planes[0].shape[0] // 8, 1)).repeat(8, 0) if restless else 90
-
-    clip = make_clip(tmp_path / "clip.mp4", frames=60, paint=paint)
-    result = render_with(clip, out / "video.mp4", FakeExplainer(), temporal=TemporalSettings(every=every))
-    said = [note for note in result.notes if "in batches" in note]
-    assert (result.explained > 36) == restless
-    if restless and every == "auto":
-        (note,) = said
-        assert note.startswith(f"`every='auto'` explained {result.explained} of 60 frames")
-    else:
-        assert said == []
-
-
 def test_variable_rates_keep_their_times(tmp_path: Path, out: Path) -> None:
     pts = [0, 40, 50, 51, 200, 1000, 1001, 1300]
     clip = make_clip(tmp_path / "vfr.mkv", pts=pts, time_base=Fraction(1, 1000))

@@ -463,3 +463,23 @@ def test_labels_hold_and_heat_goes_on_over_an_interruption(
     assert explainer.batches == [[number] for number in numbers if number == 0 or number >= 16]
     assert result.explained == len(explained)
     assert_same_video(whole, resumed)
+
+
+def test_batches_that_are_gathered_as_needed_are_the_same_after_an_interruption(
+    clip: Path, out: Path
+) -> None:
+    settings = TemporalSettings(cuts="off", label_hold_s=0.1, every="auto")
+    first, second = Undecided(batch_size=2), Undecided(batch_size=2)
+    resumable(clip, out / "whole.mkv", first, temporal=settings)
+    assert {len(batch) for batch in first.batches} == {1, 2}
+
+    def stop(progress: Progress) -> None:
+        if progress.frames == 17:
+            die()
+
+    with pytest.raises(RuntimeError, match="died"):
+        resumable(clip, out / "resumed.mkv", Undecided(), temporal=settings, on_progress=stop)
+    resumable(clip, out / "resumed.mkv", second, temporal=settings)
+    assert 0 < len(second.batches) < len(first.batches)
+    assert [batch for batch in first.batches if batch in second.batches] == second.batches
+    assert_same_video(out / "whole.mkv", out / "resumed.mkv")

@@ -66,9 +66,10 @@ class CompiledExplainer(DescribedExplainer):
     def __init__(
         self,
         record: Record,
-        graphs_for: Callable[[Size], CompiledGraphs | None],
+        graphs_for: Callable[[Size, int], CompiledGraphs | None],
         in_torch: Callable[[], Explainer],
         *,
+        fills_up: bool = False,
         classes: TargetRequest | Sequence[TargetRequest] | None = None,
         against: int | str | None = None,
         top_k: int = 3,
@@ -77,8 +78,10 @@ class CompiledExplainer(DescribedExplainer):
 
         Args:
             record: What was compiled.
-            graphs_for: Returns the graphs for an input's (width, height), or None if there can be none.
+            graphs_for: Returns the graphs for an input's (width, height) and a size of batches, or None if
+                there can be none.
             in_torch: Makes the explainer that explains where there are no graphs.
+            fills_up: Whether there are graphs for full batches only.
             classes: As for `streamcam.Explainer`.
             against: As for `streamcam.Explainer`.
             top_k: As for `streamcam.Explainer`.
@@ -100,7 +103,8 @@ class CompiledExplainer(DescribedExplainer):
         self._record = record
         self._graphs_for = graphs_for
         self._in_torch = in_torch
-        self._graphs: dict[Size, CompiledGraphs | None] = {}
+        self._graphs: dict[tuple[Size, int], CompiledGraphs | None] = {}
+        self._fills_singles, self._has_singles = True, not fills_up
         self._last: CompiledGraphs | Explainer | None = None
         self._fitter = FrameFitter(record.fit, record.model, record.model.mean)
         self._assembler = self._assembler_of(self.targets)
@@ -126,20 +130,24 @@ class CompiledExplainer(DescribedExplainer):
         """Return an explainer of the same that runs in torch, which is loaded at the first call."""
         return self._in_torch()
 
-    def graphs_for(self, width: int, height: int) -> tuple[Size, CompiledGraphs | None]:
+    def graphs_for(
+        self, width: int, height: int, count: int | None = None
+    ) -> tuple[Size, CompiledGraphs | None]:
         """Return the graphs for frames of a shape, which are compiled if need be.
 
         Args:
             width: Width of the frames, in any unit.
             height: Height of the frames, in the same unit.
+            count: How many are explained at once; a full batch if None.
 
         Returns:
             (width, height) of the network's input, in pixels, and the graphs, or None if torch explains.
         """
         size = fit_geometry(self.fit, (width, height), self.model).size
-        if size not in self._graphs:
-            self._graphs[size] = self._load_graphs(size)
-        return size, self._graphs[size]
+        batch_size = self.batch_size if self._fills_singles or count != 1 else 1
+        if (size, batch_size) not in self._graphs:
+            self._graphs[size, batch_size] = self._load_graphs(size, batch_size)
+        return size, self._graphs[size, batch_size]
 
     def with_targets(self, targets: Sequence[Target]) -> CompiledExplainer:
         """Return an explainer of other targets that shares the graphs; use both in the same thread.
@@ -151,6 +159,13 @@ class CompiledExplainer(DescribedExplainer):
         other.targets = tuple(targets)
         other._assembler = self._assembler_of(other.targets)
         other._in_torch = functools.cache(lambda: self._in_torch().with_targets(targets))
+        return other
+
+    def with_short_batches(self) -> CompiledExplainer:
+        """Return an explainer that runs a frame that comes alone by itself; see `streamcam.Explainer`."""
+        other = copy.copy(self)
+        other._fills_singles = not self._has_singles
+        other._in_torch = functools.cache(lambda: self._in_torch().with_short_batches())
         return other
 
     def beside(self) -> CompiledExplainer:
@@ -220,7 +235,7 @@ class CompiledExplainer(DescribedExplainer):
 
     def _explain_batch(self, frames: Sequence[Frame], tracker: Tracker | None) -> list[Explanation]:
         geometry = self._fitter.geometry(frames[0])
-        _, graphs = self.graphs_for(frames[0].image.width, frames[0].image.height)
+        _, graphs = self.graphs_for(frames[0].image.width, frames[0].image.height, len(frames))
         if graphs is None:
             self._last = self._in_torch()
             return self._last.explain_frames(frames, tracker)
@@ -262,8 +277,8 @@ class CompiledExplainer(DescribedExplainer):
             knows_opposites=record.knows_opposites,
         )
 
-    def _load_graphs(self, size: Size) -> CompiledGraphs | None:
-        graphs = self._graphs_for(size)
+    def _load_graphs(self, size: Size, batch_size: int) -> CompiledGraphs | None:
+        graphs = self._graphs_for(size, batch_size)
         reach("the network is compiled")
         if graphs is None:
             _logger.info("torch explains images of %dx%d", *size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import threading
 from collections.abc import Callable, Mapping
@@ -60,18 +61,22 @@ def load_explainer(
 
     compiling = threading.Lock()
 
-    def graphs_for(size: Size) -> CompiledGraphs | None:
+    def graphs_for(size: Size, batch_size: int) -> CompiledGraphs | None:
+        described, kept_in = record, store
+        if batch_size != record.batch_size:
+            described = dataclasses.replace(record, batch_size=batch_size)
+            kept_in = store_for(model, {**settings, "batch_size": batch_size}) or store
         with compiling:
-            kept = store.graphs(record, size)
+            kept = kept_in.graphs(described, size)
             if kept is not None:
                 return kept
-            if not store.can_have_graphs(size):
+            if not kept_in.can_have_graphs(size):
                 return None
             from streamcam.explain.compiled.tracing import compile_graphs
 
-            compiled = compile_graphs(in_torch(), record, store, size)
+            compiled = compile_graphs(in_torch(), described, kept_in, size)
             if compiled is None:
-                store.save_failure(size)
+                kept_in.save_failure(size)
             return compiled
 
     from streamcam.explain.compiled.explainer import CompiledExplainer

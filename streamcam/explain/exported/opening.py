@@ -87,7 +87,7 @@ def open_explainer(
         identity={**record.identity, "fit": fit or record.fit, "precision": precision},
     )
 
-    def graphs_for(size: Size) -> CompiledGraphs:
+    def graphs_for(size: Size, batch_size: int) -> CompiledGraphs:  # noqa: ARG001
         entries = next((each for each in description.graphs if each.size == size), None)
         if entries is None:
             raise InvalidArgumentError(_lacks(file, size, record.fit))
@@ -98,7 +98,15 @@ def open_explainer(
             f"{file.name!r} holds {description} and nothing else; name the network itself with `model`"
         )
 
-    return CompiledExplainer(record, graphs_for, in_torch, classes=classes, against=against, top_k=top_k)
+    return CompiledExplainer(
+        record,
+        graphs_for,
+        in_torch,
+        fills_up=True,
+        classes=classes,
+        against=against,
+        top_k=top_k,
+    )
 
 
 def open_for(model: Mapping[str, Any], settings: Mapping[str, Any]) -> CompiledExplainer:

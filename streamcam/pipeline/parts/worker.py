@@ -14,7 +14,7 @@ from streamcam.errors import CancelledError
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
 from streamcam.media.images import planes_of
-from streamcam.pipeline.batches import BatchExplainer, FrameExplainer
+from streamcam.pipeline.batches import BatchExplainer, FrameExplainer, suit_to
 from streamcam.pipeline.cancelling import cancelled_by
 from streamcam.pipeline.parts.plan import PartedVideo, VideoPart
 from streamcam.pipeline.workers import prefetch
@@ -100,7 +100,7 @@ def explain_part(
     tracker = RecordingTracker(video.temporal, part.skipped)
     if state is not None:
         tracker.adopt(state)
-    recorder = _Recorder(explainer, tracker)
+    recorder = _Recorder(suit_to(explainer, video.temporal), tracker)
     batches = BatchExplainer(recorder, video.temporal, tracker=tracker)
     frames = read_part(video, part)
     with (

@@ -20,6 +20,7 @@ from torchvision.models import get_model
 from streamcam.errors import InvalidArgumentError, UnknownNameError
 from streamcam.explain import Explainer
 from streamcam.explain.backends import split, split_network
+from streamcam.explain.backends.requests import BatchRequest
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
 from streamcam.models import Classifier, InputSpec, Layer
@@ -80,6 +81,31 @@ def test_only_a_large_head_gets_several_threads(
     assert halves is not None
     layer = Layer("0", "Conv2d", (1, 16, 62, 62), None, explains=True)
     assert split_network.SplitNetwork(classifier, layer, halves, [], 1).head_threads == threads
+
+
+def test_a_frame_that_comes_alone_is_run_by_itself_if_most_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the maps of batches of one; several together are still a full batch."""
+    images = new_images(3, 64, 96)
+    full, one = (Explainer(network(), backend="openvino", precision="fp32", batch_size=n) for n in (4, 1))
+    frames = frames_of(images)
+    expected = [*one.explain_frames(frames[:1]), *full.explain_frames(frames[1:])]
+    shapes: list[int] = []
+    run = BatchRequest.run
+
+    def note(self: BatchRequest, images: Any, count: int) -> Any:
+        shapes.append(len(images))
+        return run(self, images, count)
+
+    monkeypatch.setattr(BatchRequest, "run", note)
+    short = full.with_short_batches()
+    found = [*short.explain_frames(frames[:1]), *short.explain_frames(frames[1:])]
+    assert shapes == [1, 4]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.predictions == theirs.predictions
+        for index, heatmap in theirs.heatmaps.items():
+            assert np.array_equal(ours.heatmaps[index], heatmap)
+    full.explain_frames(frames[:1])
+    assert shapes == [1, 4, 4], "the other one still fills up"
 
 
 def test_every_shape_of_image_is_explained() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -95,6 +96,25 @@ def test_maps_and_predictions_are_torchs(frames: list[Frame], method: str, layer
         assert ours.probabilities is not None
         assert torchs.probabilities is not None
         np.testing.assert_allclose(ours.probabilities, torchs.probabilities, atol=1e-5)
+
+
+def test_a_frame_that_comes_alone_is_run_by_itself_if_most_do(
+    frames: list[Frame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alike = [frames[0], dataclasses.replace(frames[0], index=1)]
+    explainer = load()
+    _, graphs = explainer.graphs_for(frames[0].image.width, frames[0].image.height)
+    short = explainer.with_short_batches()
+    (ours,) = short.explain_frames(alike[:1])
+    (same,) = load(batch_size=1).explain_frames(alike[:1])
+    assert np.array_equal(only_map(ours), only_map(same))
+    single, several = (short.graphs_for(frames[0].image.width, frames[0].image.height, n)[1] for n in (1, 2))
+    assert several is graphs
+    assert single is not graphs
+    monkeypatch.setattr(graphs, "run", lambda _pixels: pytest.fail("it is filled up"))
+    short.explain_frames(alike[:1])
+    with pytest.raises(pytest.fail.Exception, match="filled up"):
+        short.explain_frames(alike)
 
 
 def test_what_speaks_for_the_other_class_is_kept_beside_the_map(frames: list[Frame]) -> None:

@@ -35,7 +35,7 @@ def test_maps_and_scores_are_torchs(method: str) -> None:
     assert record is not None
     compiled = CompiledExplainer(
         record,
-        lambda size: trace_graphs(explainer, record, size).compiled,
+        lambda size, _: trace_graphs(explainer, record, size).compiled,
         lambda: pytest.fail("torch explains"),
         classes=["top2"],
     )

@@ -187,7 +187,7 @@ def test_a_clip_is_rendered_without_torch_to_the_same_frames(tmp_path: Path) -> 
     record = record_of(network)
     assert record is not None
     compiled = CompiledExplainer(
-        record, lambda size: trace_graphs(network, record, size).compiled, lambda: network
+        record, lambda size, _: trace_graphs(network, record, size).compiled, lambda: network
     )
     streamcam.render(clip, tmp_path / "compiled.mkv", compiled)
     export_explainer(network, tmp_path / "net.explain")
