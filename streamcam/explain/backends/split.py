@@ -62,13 +62,14 @@ def split_network(module: nn.Module, layer: str, call: int = 1, calls: int = 1) 
     if len(nodes) != calls:
         return None
     cut = nodes[call - 1]
-    behind = _nodes_behind(graph, cut)
-    carried = _carried(graph, cut, behind)
+    behind, fixed = _nodes_behind(graph, cut), _fixed_nodes(graph)
+    carried = _carried(graph, cut, behind, fixed)
     if carried is None:
         return None
-    backbone = _part(module, graph, [], [node for node in graph.nodes if node not in behind], [cut, *carried])
+    backbone = _part(module, [], [node for node in graph.nodes if node not in behind], [cut, *carried])
     (output,) = graph.find_nodes(op="output")
-    head = _part(module, graph, [cut, *carried], [node for node in graph.nodes if node in behind], output)
+    nodes = [node for node in graph.nodes if node in behind or node in fixed]
+    head = _part(module, [cut, *carried], nodes, output)
     return Halves(backbone, head, len(carried))
 
 
@@ -91,11 +92,25 @@ def _nodes_behind(graph: fx.Graph, cut: fx.Node) -> set[fx.Node]:
     return behind
 
 
-def _carried(graph: fx.Graph, cut: fx.Node, behind: set[fx.Node]) -> list[fx.Node] | None:
+def _fixed_nodes(graph: fx.Graph) -> set[fx.Node]:
+    """Find all nodes that depend on parameters alone: both halves compute them.
+
+    As an output of the backbone they would be there once for a batch, not once for each of its images.
+    """
+    fixed: set[fx.Node] = set()
+    for node in graph.nodes:
+        if node.op not in ("placeholder", "output") and fixed.issuperset(node.all_input_nodes):
+            fixed.add(node)
+    return fixed
+
+
+def _carried(
+    graph: fx.Graph, cut: fx.Node, behind: set[fx.Node], fixed: set[fx.Node]
+) -> list[fx.Node] | None:
     """Find the other values that cross the cut; None if one of them is not a tensor."""
     carried: list[fx.Node] = []
     for node in graph.nodes:
-        if node in behind or node is cut or node.op == "get_attr":
+        if node in behind or node is cut or node in fixed:
             continue
         if any(user in behind for user in node.users):
             if node.op == "placeholder" or _is_size(node):
@@ -121,7 +136,6 @@ def _is_size(node: fx.Node) -> bool:
 
 def _part(
     module: nn.Module,
-    graph: fx.Graph,
     inputs: Sequence[fx.Node],
     nodes: Sequence[fx.Node],
     results: Sequence[fx.Node] | fx.Node,
@@ -137,8 +151,7 @@ def _part(
     copies: dict[fx.Node, fx.Node] = {
         node: part.placeholder(f"input_{number}") for number, node in enumerate(inputs)
     }
-    attributes = [node for node in graph.nodes if node.op == "get_attr" and node not in nodes]
-    for node in (*attributes, *nodes):
+    for node in nodes:
         if node.op != "output" and node not in copies:
             copies[node] = part.node_copy(node, lambda source: copies[source])
     if isinstance(results, fx.Node):

@@ -307,7 +307,7 @@ class SplitNetwork:
         generated = check_images(height, width, count=2)
         if image.dtype == np.uint8 and image.std() < _FLAT:
             image = generated[:1]  # one that shows nothing says nothing of those behind it
-        expected = self._in_torch(image)
+        expected = self._expected_of(image)
         for backbone in self._candidates[:-1]:
             if backbone.precision == "int8":
                 if self._resembles(backbone, image, expected):
@@ -326,6 +326,19 @@ class SplitNetwork:
         if again is not None and self._agrees(again, image, expected):
             return again
         raise BackendMismatchError
+
+    def _expected_of(self, image: NDArray[Any]) -> list[FloatArray]:
+        """Return torch's features of one image.
+
+        Raises:
+            BackendMismatchError: if some are not there for each image: a batch runs in parts.
+        """
+        if self._halves.carried == 0:
+            return self._in_torch(image)
+        both = self._in_torch(np.concatenate([image, image]))
+        if any(len(values) != len(image) + 1 for values in both):
+            raise BackendMismatchError
+        return [values[:1] for values in both]
 
     def _prepared(self, images: NDArray[Any]) -> torch.Tensor:
         if images.dtype != np.uint8:

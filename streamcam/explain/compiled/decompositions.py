@@ -23,6 +23,10 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
         aten._softmax.default: softmax,
         aten._to_copy.default: to_copy,
         aten.slice_backward.default: slice_backward,
+        aten._adaptive_avg_pool2d.default: adaptive_average_pool,
+        aten._adaptive_avg_pool2d_backward.default: adaptive_average_pool_backward,
+        aten.avg_pool2d_backward.default: average_pool_backward,
+        aten.max_pool2d_with_indices_backward.default: max_pool_backward,
     }
 
 
@@ -167,6 +171,79 @@ def slice_backward(
     first, last, _ = slice(start, end).indices(sizes[dim])
     before, behind = ([*sizes[:dim], count, *sizes[dim + 1 :]] for count in (first, sizes[dim] - last))
     return torch.cat([gradient.new_zeros(before), gradient, gradient.new_zeros(behind)], dim)
+
+
+def adaptive_average_pool(inputs: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Average over areas that together cover an image, whatever its size."""
+    rows, columns = (_adaptive_means(*pair, inputs) for pair in zip(inputs.shape[-2:], size, strict=True))
+    return rows @ inputs @ columns.transpose(0, 1)
+
+
+def adaptive_average_pool_backward(gradient: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+    """Return the gradient of the input."""
+    rows, columns = (
+        _adaptive_means(*pair, gradient) for pair in zip(inputs.shape[-2:], gradient.shape[-2:], strict=True)
+    )
+    return rows.transpose(0, 1) @ gradient @ columns
+
+
+def average_pool_backward(
+    gradient: torch.Tensor,
+    inputs: torch.Tensor,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    _ceil_mode: bool,
+    count_include_pad: bool,
+    divisor: int | None,
+) -> torch.Tensor:
+    """Return the gradient of the input."""
+    matrices = []
+    for side in range(2):
+        length, reach, border = inputs.shape[side - 2], _each(kernel, side), _each(padding, side)
+        windows = []
+        for index in range(gradient.shape[side - 2]):
+            begin = index * (_each(stride, side) if stride else reach) - border
+            end = min(begin + reach, length + border)
+            first, last = max(begin, 0), min(end, length)
+            count = 1 if divisor is not None else end - begin if count_include_pad else last - first
+            windows.append((first, last, count))
+        matrices.append(_means(windows, length, gradient))
+    rows, columns = matrices
+    return rows.transpose(0, 1) @ (gradient if divisor is None else gradient / divisor) @ columns
+
+
+def max_pool_backward(
+    gradient: torch.Tensor,
+    inputs: torch.Tensor,
+    _kernel: Sequence[int],
+    _stride: Sequence[int],
+    _padding: Sequence[int],
+    _dilation: Sequence[int],
+    _ceil_mode: bool,
+    indices: torch.Tensor,
+) -> torch.Tensor:
+    """Return the gradient of the input: each number goes to the place of the largest value."""
+    zeros = torch.zeros_like(inputs).flatten(-2)
+    return zeros.scatter_add(-1, indices.flatten(-2), gradient.flatten(-2)).view(inputs.shape)
+
+
+def _adaptive_means(length: int, count: int, like: torch.Tensor) -> torch.Tensor:
+    edges = [(index * length // count, -(-(index + 1) * length // count)) for index in range(count)]
+    return _means([(first, last, last - first) for first, last in edges], length, like)
+
+
+def _means(windows: Sequence[tuple[int, int, int]], length: int, like: torch.Tensor) -> torch.Tensor:
+    """Return the matrix (windows, length) that adds numbers from a first to before a last, over a count."""
+    matrix = [
+        [1 / count if first <= place < last else 0.0 for place in range(length)]
+        for first, last, count in windows
+    ]
+    return torch.tensor(matrix, dtype=like.dtype)
+
+
+def _each(values: Sequence[int], side: int) -> int:
+    return values[side] if len(values) > 1 else values[0]
 
 
 def _along_channels(values: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:

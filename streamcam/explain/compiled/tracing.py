@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx, nn
+from torch.overrides import TorchFunctionMode
 
 from streamcam.explain.activities import announce
 from streamcam.explain.backends.backbone import OpenVinoBackbone
 from streamcam.explain.backends.split_network import BackendMismatchError, SplitNetwork
 from streamcam.explain.compiled.criteria import CRITERIA, weights_of
 from streamcam.explain.compiled.decompositions import decompositions
+from streamcam.explain.compiled.folding import fold_constants
 from streamcam.explain.compiled.graphs import CompiledGraph, CompiledGraphs
 from streamcam.explain.compiled.narrowing import narrow
 from streamcam.explain.compiled.record import CompiledModel, Record
@@ -311,14 +313,26 @@ class _Graph(nn.Module):
         return result
 
 
+class _PlainPooling(TorchFunctionMode):
+    """Averages whole images by their mean: torch's own pooling keeps channels last, which none converts."""
+
+    def __torch_function__(self, function: Any, _types: Any, arguments: Any = (), named: Any = None) -> Any:
+        if function is nn.functional.adaptive_avg_pool2d and not named:
+            inputs, size = arguments
+            if size in (1, (1, 1)):
+                return inputs.mean((-2, -1), keepdim=True)
+        return function(*arguments, **(named or {}))
+
+
 def _trace(function: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor]) -> torch.jit.ScriptModule:
     """Trace a function that may differentiate, for inputs of these shapes."""
     trace: Any = torch.jit.trace
     # OpenVINO has no gradient of fused attention.
-    with warnings.catch_warnings(), plain_attention():
+    with warnings.catch_warnings(), plain_attention(), _PlainPooling():
         warnings.simplefilter("ignore")  # about torch.jit.trace, which the converters are built on
         graph = _make_fx(function, inputs, decomposition_table=decompositions())
         with torch.no_grad(), _failing_to_trace():
+            fold_constants(graph)
             traced: torch.jit.ScriptModule = trace(
                 _Graph(graph), tuple(inputs), strict=False, check_trace=False
             )

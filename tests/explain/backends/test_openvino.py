@@ -128,6 +128,39 @@ def test_a_network_whose_tracing_writes_sizes_down_is_converted_again() -> None:
     np.testing.assert_allclose(found, heatmap, atol=1e-2 * float(heatmap.max()))
 
 
+def test_full_batches_of_a_network_with_tables_beside_its_features() -> None:
+    """Swin's attention adds a table of relative positions, which is there once, to all images of a batch."""
+    images = new_images(6, 64, 64)
+    fast = Explainer(network("swin_t"), backend="openvino", precision="fp32")
+    slow = Explainer(network("swin_t"), backend="torch")
+    for ours, torchs in zip(fast.explain(images), slow.explain(images), strict=True):
+        ((index, heatmap),) = torchs.heatmaps.items()
+        np.testing.assert_allclose(ours.heatmaps[index], heatmap, atol=1e-2 * float(heatmap.max()))
+    assert fast.backend == "openvino"
+
+
+class Measuring(nn.Module):
+    """Adds, behind its features, a table that it makes of the size of the image, once for all images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Conv2d(3, 10, 3, stride=4)
+        self.table = nn.Parameter(torch.ones(1, 10, 4, 4))
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        table = nn.functional.interpolate(self.table, scale_factor=batch.size(-1) / 64)
+        features = self.features(batch)
+        return features.mean((2, 3)) + table.mean((2, 3))
+
+
+def test_a_network_that_carries_what_belongs_to_no_image_runs_in_torch() -> None:
+    module = Measuring().eval()
+    model = Classifier("own", module, numbered_labels(10), InputSpec(64, 64), "none")
+    explainer = Explainer(model, target_layer="features", precision="fp32", device="cpu")
+    assert len(explainer.explain(new_images(4, 64, 64))) == 4
+    assert explainer.backend == "torch"
+
+
 def test_an_backend_that_computes_something_else_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     image = new_images(1, 64, 64)
     expected = Explainer(network(), backend="torch").explain(image)[0]

@@ -43,6 +43,32 @@ def test_a_residual_connection_is_carried_over_the_cut() -> None:
     assert halves.carried == 1
 
 
+class Biased(nn.Module):
+    """Adds what it makes of parameters behind the layer, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Conv2d(3, 4, 1)
+        self.bias = nn.Parameter(torch.arange(4.0))
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        scaled = (self.bias * 2).view(1, 4)
+        features = self.features(batch + scaled.mean())
+        return features.mean(dim=(2, 3)) + scaled
+
+
+def test_what_is_made_of_parameters_alone_is_computed_on_both_sides() -> None:
+    """A backbone's outputs belong to the images of a batch, which may run in parts."""
+    halves = split_network(Biased(), "features")
+    assert halves is not None
+    assert halves.carried == 0
+    batch = torch.rand(3, 3, 5, 5)
+    with torch.no_grad():
+        assert [len(output) for output in halves.backbone(batch)] == [3]
+        _, answer = run_head(halves, halves.backbone(batch))
+        torch.testing.assert_close(answer, halves.head(*halves.backbone(batch)))
+
+
 class Branching(nn.Module):
     """Decides by its values, which no tracer can follow."""
 

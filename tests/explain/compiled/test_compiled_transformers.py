@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import skimage.data
 import torch
-from torchvision.models import VisionTransformer
+from torchvision.models import SwinTransformer, VisionTransformer
 
 from streamcam.explain import Explainer
 from streamcam.explain.compiled.explainer import CompiledExplainer
@@ -27,9 +28,25 @@ def transformer() -> Classifier:
     return Classifier("small", network.eval(), numbered_labels(5), InputSpec(64, 64), "none")
 
 
-@pytest.mark.parametrize("method", ["gradcam", "layercam", "eigencam", "eigengradcam"])
-def test_maps_and_scores_are_torchs(method: str) -> None:
-    explainer = Explainer(transformer(), method=method, classes=["top2"], **SETTINGS)
+def windowed() -> Classifier:
+    """A Swin transformer whose windows do not fit the image, and are shifted to one side only."""
+    torch.manual_seed(0)
+    network = SwinTransformer([4, 4], 16, [1, 2], [2, 2], window_size=[3, 3], num_classes=5)
+    return Classifier("windowed", network.eval(), numbered_labels(5), InputSpec(24, 64), "none")
+
+
+@pytest.mark.parametrize(
+    ("make", "method"),
+    [
+        (transformer, "gradcam"),
+        (transformer, "layercam"),
+        (transformer, "eigencam"),
+        (transformer, "eigengradcam"),
+        (windowed, "gradcam"),
+    ],
+)
+def test_maps_and_scores_are_torchs(make: Callable[[], Classifier], method: str) -> None:
+    explainer = Explainer(make(), method=method, classes=["top2"], **SETTINGS)
     assert explainer.backend == "openvino"
     record = record_of(explainer)
     assert record is not None

@@ -6,11 +6,15 @@ from typing import Any
 
 import pytest
 import torch
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from streamcam.explain.compiled.decompositions import (
+    adaptive_average_pool,
+    adaptive_average_pool_backward,
     batch_norm,
     batch_norm_backward,
     convolution_backward,
+    decompositions,
     layer_norm,
     layer_norm_backward,
     softmax,
@@ -119,3 +123,70 @@ def test_numbers_keep_their_format_and_masks_are_left_to_torch() -> None:
     assert to_copy(values, dtype=torch.float64).dtype == torch.float32
     assert to_copy(values > 0, dtype=torch.float32) is NotImplemented
     assert to_copy(values, dtype=torch.int64) is NotImplemented
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((7, 7), (7, 7)), ((14, 9), (7, 3)), ((13, 11), (6, 4)), ((3, 5), (7, 7))]
+)
+def test_adaptive_averages_and_their_gradient_are_torchs(
+    shape: tuple[int, int], size: tuple[int, int]
+) -> None:
+    chance = torch.Generator().manual_seed(0)
+    inputs = torch.randn(2, 3, *shape, generator=chance, dtype=torch.float64, requires_grad=True)
+    expected = torch.nn.functional.adaptive_avg_pool2d(inputs, size)
+    torch.testing.assert_close(adaptive_average_pool(inputs, list(size)), expected)
+    gradient = torch.randn(expected.shape, generator=chance, dtype=torch.float64)
+    (expected,) = torch.autograd.grad(expected, inputs, gradient)
+    torch.testing.assert_close(adaptive_average_pool_backward(gradient, inputs), expected)
+
+
+@pytest.mark.parametrize(
+    "pooling",
+    [
+        torch.nn.AvgPool2d(2),
+        torch.nn.AvgPool2d((3, 2), stride=(2, 1), padding=(1, 0)),
+        torch.nn.AvgPool2d(3, stride=2, padding=1, count_include_pad=False),
+        torch.nn.AvgPool2d(3, stride=2, padding=1, ceil_mode=True),
+        torch.nn.AvgPool2d(3, stride=2, padding=1, ceil_mode=True, count_include_pad=False),
+        torch.nn.AvgPool2d(3, stride=2, divisor_override=5),
+    ],
+    ids=str,
+)
+def test_the_gradient_of_averages_is_autograds(pooling: torch.nn.AvgPool2d) -> None:
+    check_gradient(pooling, torch.ops.aten.avg_pool2d_backward.default)
+
+
+@pytest.mark.parametrize(
+    "pooling",
+    [
+        torch.nn.MaxPool2d(2),
+        torch.nn.MaxPool2d((3, 2), stride=(2, 1), padding=(1, 0)),
+        torch.nn.MaxPool2d(3, stride=2, padding=1, dilation=2),
+        torch.nn.MaxPool2d(3, stride=1, padding=1),  # windows share their largest value
+        torch.nn.MaxPool2d(3, stride=2, ceil_mode=True),
+    ],
+    ids=str,
+)
+def test_the_gradient_of_maxima_is_autograds_in_ties_too(pooling: torch.nn.MaxPool2d) -> None:
+    check_gradient(pooling, torch.ops.aten.max_pool2d_with_indices_backward.default)
+
+
+def check_gradient(pooling: torch.nn.Module, operation: Any) -> None:
+    """Compare the gradient that is traced with autograd's; a third of the numbers is 0."""
+    decomposition = decompositions()[operation]
+    chance = torch.Generator().manual_seed(0)
+    inputs = torch.randn(2, 3, 10, 13, generator=chance, dtype=torch.float64).relu().requires_grad_()
+    gradient = torch.randn(pooling(inputs).shape, generator=chance, dtype=torch.float64)
+    calls = []
+
+    def decompose(*arguments: Any) -> torch.Tensor:
+        calls.append(arguments)
+        result: torch.Tensor = decomposition(*arguments)
+        return result
+
+    def differentiate(given: torch.Tensor, along: torch.Tensor) -> torch.Tensor:
+        return torch.autograd.grad(pooling(given), given, along)[0]
+
+    traced = make_fx(differentiate, decomposition_table={operation: decompose})(inputs, gradient)
+    assert calls
+    torch.testing.assert_close(traced(inputs, gradient), differentiate(inputs, gradient))
