@@ -68,8 +68,8 @@ def split_network(module: nn.Module, layer: str, call: int = 1, calls: int = 1) 
         return None
     backbone = _part(module, [], [node for node in graph.nodes if node not in behind], [cut, *carried])
     (output,) = graph.find_nodes(op="output")
-    nodes = [node for node in graph.nodes if node in behind or node in fixed]
-    head = _part(module, [cut, *carried], nodes, output)
+    head_nodes = [node for node in graph.nodes if node in behind or node in fixed]
+    head = _part(module, [cut, *carried], head_nodes, output)
     return Halves(backbone, head, len(carried))
 
 
