@@ -48,7 +48,7 @@ def _clear_cache() -> int:
 
     directory = cache_directory()
     entries, size = clear(directory)
-    say(f"{directory}: {_networks(entries)} removed, {_megabytes(size)} freed")
+    click.echo(f"{directory}: {_networks(entries)} removed, {_megabytes(size)} freed")
     kept, _ = used(directory)
     if kept:
         say(f"problem: {_networks(kept)} could not be removed", err=True)
@@ -67,24 +67,24 @@ def _check_all() -> int:
     problems: list[str] = []
     usable = True
     for title, check, is_needed in _CHECKS:
-        say(title)
+        click.echo(title)
         try:
             findings = list(check())
         except Exception as error:  # anything may be broken; that is what this command is for
             findings = [("", f"{title} could not be checked ({type(error).__name__}: {error})")]
         for line, problem in findings:
             if line:
-                say(f"  {line}")
+                click.echo(f"  {line}")
             if problem is not None:
                 problems.append(problem)
                 usable = usable and not is_needed
-    say("")
+    click.echo()
     for problem in problems:
-        say(f"problem: {problem}")
+        click.echo(f"problem: {problem}")
     if not problems:
-        say("no problems found")
+        click.echo("no problems found")
     elif usable:
-        say("videos can still be rendered")
+        click.echo("videos can still be rendered")
     return EXIT_DONE if usable else EXIT_FAILED
 
 

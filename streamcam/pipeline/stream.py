@@ -50,7 +50,8 @@ def stream(
     Raises:
         StreamcamError: one of its children, if the source cannot be opened or a setting cannot be used.
     """
-    BatchExplainer(explainer, temporal)  # looks at the settings before anything is opened
+    if temporal is not None:
+        temporal.check()
     if not isinstance(source, Source):
         source = open_source(source, settings)
     elif settings is not None:

@@ -53,12 +53,13 @@ def test_misuse_is_misuse_though_nobody_can_be_told(work: Path) -> None:
         assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
 
 
+@pytest.mark.parametrize("command", ["methods", "doctor"])
 @pytest.mark.parametrize("is_buffered", [True, False])
 def test_a_list_that_finds_no_room_failed(
-    work: Path, is_buffered: bool, monkeypatch: pytest.MonkeyPatch
+    work: Path, command: str, is_buffered: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Python would try again at the end what it has buffered, complain, and end with 120."""
     monkeypatch.setenv("PYTHONUNBUFFERED", "" if is_buffered else "1")
-    done = run_in_shell(">/dev/full", [*STREAMCAM, "methods"], work)
+    done = run_in_shell(">/dev/full", [*STREAMCAM, command], work)
     assert done.returncode == 1
     assert done.stderr == "streamcam: error: No space left on device (--debug shows where)\n"

@@ -18,6 +18,8 @@ from streamcam.frames import FloatArray
 if TYPE_CHECKING:
     import openvino
 
+    from streamcam.explain.compiled.record import Record
+
 _PRECISION = "fp32"
 """Of all that follows the features, where rounding would show in maps."""
 
@@ -115,6 +117,24 @@ class CompiledGraphs:
         self._batch_size = batch_size
         self._head = head
         self._maps = maps
+
+    @classmethod
+    def compile(
+        cls, backbone: BatchRequest, head: openvino.Model, maps: openvino.Model, record: Record, precision: str
+    ) -> Self:
+        """Compile what follows the features.
+
+        Args:
+            backbone: From pixels to features.
+            head: From features to scores, with inputs as for `CompiledGraph`.
+            maps: From weights of the classes and features to maps.
+            record: Describes the explanation.
+            precision: Precision of the backbone.
+        """
+        behind = (
+            CompiledGraph.compile(model, record.device, threads=record.head_threads) for model in (head, maps)
+        )
+        return cls(backbone, *behind, precision=precision, batch_size=record.batch_size)
 
     def export(self) -> tuple[memoryview, memoryview, memoryview]:
         """Return the backbone, the head and the maps, to be read again on this machine."""

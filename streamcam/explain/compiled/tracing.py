@@ -25,7 +25,7 @@ from streamcam.explain.backends.split_network import BackendMismatchError, Split
 from streamcam.explain.compiled.criteria import CRITERIA, weights_of
 from streamcam.explain.compiled.decompositions import decompositions
 from streamcam.explain.compiled.folding import fold_constants
-from streamcam.explain.compiled.graphs import CompiledGraph, CompiledGraphs
+from streamcam.explain.compiled.graphs import CompiledGraphs
 from streamcam.explain.compiled.narrowing import narrow
 from streamcam.explain.compiled.record import CompiledModel, Record
 from streamcam.explain.compiled.store import ExplanationStore
@@ -168,15 +168,8 @@ def trace_graphs(explainer: Explainer, record: Record, size: Size) -> TracedGrap
         maps_of = _trace(_maps_of(explainer, split.layout, answer, (height, width)), [weights, *features])
         head = _convert(scores_of, features)
         maps = _convert(maps_of, [weights, *features])
-        graphs = CompiledGraphs(
-            backbone.request_for(pixels.shape),
-            *(
-                CompiledGraph.compile(model, record.device, threads=record.head_threads)
-                for model in (head, maps)
-            ),
-            precision=backbone.precision,
-            batch_size=record.batch_size,
-        )
+        request = backbone.request_for(pixels.shape)
+        graphs = CompiledGraphs.compile(request, head, maps, record, backbone.precision)
         if not _agrees(explainer, graphs, split, pixels):
             raise TracingError(_DIFFERS)
     return TracedGraphs(

@@ -12,7 +12,7 @@ import numpy as np
 from streamcam.errors import InvalidArgumentError, ModelError, unknown_name
 from streamcam.explain.backends.backbone import OpenVinoBackbone, describe_device
 from streamcam.explain.compiled.explainer import CompiledExplainer
-from streamcam.explain.compiled.graphs import CompiledGraph, CompiledGraphs
+from streamcam.explain.compiled.graphs import CompiledGraphs
 from streamcam.explain.compiled.record import Record
 from streamcam.explain.exported.container import PRECISIONS, ExportedFile, GraphEntries, input_names
 from streamcam.explain.targets import TargetRequest, asks_for_objects
@@ -175,15 +175,8 @@ def load_graphs(file: ExportedFile, entries: GraphEntries, precision: str) -> Co
                 "belong together; make it again with streamcam export"
             )
         backbone = OpenVinoBackbone(network, record.model, record.device, precision)
-        return CompiledGraphs(
-            backbone.request_for((record.batch_size, entries.height, entries.width, 3)),
-            *(
-                CompiledGraph.compile(graph, record.device, threads=record.head_threads)
-                for graph in (head, maps)
-            ),
-            precision=precision,
-            batch_size=record.batch_size,
-        )
+        request = backbone.request_for((record.batch_size, entries.height, entries.width, 3))
+        return CompiledGraphs.compile(request, head, maps, record, precision)
     except (RuntimeError, ValueError, IndexError) as error:
         if isinstance(error, ModelError):
             raise
