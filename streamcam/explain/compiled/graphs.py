@@ -120,7 +120,12 @@ class CompiledGraphs:
 
     @classmethod
     def compile(
-        cls, backbone: BatchRequest, head: openvino.Model, maps: openvino.Model, record: Record, precision: str
+        cls,
+        backbone: BatchRequest,
+        head: openvino.Model,
+        maps: openvino.Model,
+        record: Record,
+        precision: str,
     ) -> Self:
         """Compile what follows the features.
 
