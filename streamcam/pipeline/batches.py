@@ -43,7 +43,7 @@ class FrameExplainer(Protocol):
 
 @runtime_checkable
 class ShortBatchExplainer(Protocol):
-    """An explainer that can be told that frames come one by one; `streamcam.Explainer` is one."""
+    """An explainer that may know that frames come one by one; `streamcam.Explainer` is one."""
 
     def with_short_batches(self) -> FrameExplainer:
         """Return an explainer of the same that does not fill a single frame up to a batch."""
