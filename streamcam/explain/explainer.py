@@ -252,8 +252,8 @@ class Explainer(BaseExplainer):
     def with_short_batches(self) -> Explainer:
         """Return an explainer that shares the network, and runs a frame that comes alone by itself.
 
-        Otherwise OpenVINO runs full batches only, and one frame takes as long as they do: rare at the end of
-        a video, and always where frames come one by one. Use both in the same thread.
+        Otherwise OpenVINO runs full batches only, and a frame takes as long as one. That is rare where only a
+        video's last batch is short, and common where frames come one by one. Use both in the same thread.
         """
         other = copy.copy(self)
         other.runner = self.runner.with_short_batches()

@@ -63,9 +63,10 @@ def load_explainer(
 
     def graphs_for(size: Size, batch_size: int) -> CompiledGraphs | None:
         described, kept_in = record, store
-        if batch_size != record.batch_size:
-            described = dataclasses.replace(record, batch_size=batch_size)
-            kept_in = store_for(model, {**settings, "batch_size": batch_size}) or store
+        if batch_size != record.batch_size:  # where explainers of such batches keep theirs
+            others = store_for(model, {**settings, "batch_size": batch_size})
+            assert others is not None, "whether anything is kept does not depend on it"
+            described, kept_in = dataclasses.replace(record, batch_size=batch_size), others
         with compiling:
             kept = kept_in.graphs(described, size)
             if kept is not None:
