@@ -29,6 +29,7 @@ from streamcam.explain.methods import METHODS
 from streamcam.explain.preparation import as_clips
 from streamcam.explain.questions import Question, rank_batch
 from streamcam.explain.runner import NetworkRunner
+from streamcam.explain.short_batches import ShortBatches
 from streamcam.explain.targets import Target
 from streamcam.explain.threads import torch_threads
 from streamcam.explanations import Explanation
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("streamcam.explain")
 
 
-class BaseExplainer(DescribedExplainer):
+class BaseExplainer(DescribedExplainer, ShortBatches):
     """Explains images and frames with what `streamcam.Explainer`, its only child, has chosen.
 
     Attributes:
@@ -288,7 +289,8 @@ class BaseExplainer(DescribedExplainer):
     def _run(self, pixels: NDArray[np.uint8]) -> BatchRun:
         """Run the network on images (N, H, W, 3) or clips (N, T, H, W, 3)."""
         targets = self.targets if len(self._questions) == 1 else None
-        return self.runner.run(pixels, targets, self.notes)
+        batch_size = None if self._fills_singles or len(pixels) > 1 else 1
+        return self.runner.run(pixels, targets, self.notes, batch_size=batch_size)
 
 
 def _grouped(frames: Sequence[Frame], key: Callable[[Frame], Hashable]) -> list[list[Frame]]:

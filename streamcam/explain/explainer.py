@@ -249,16 +249,6 @@ class Explainer(BaseExplainer):
             other._clips = ClipRunner(self._clips.timing, self._preprocessor)
         return other
 
-    def with_short_batches(self) -> Explainer:
-        """Return an explainer that shares the network, and runs a frame that comes alone by itself.
-
-        Otherwise OpenVINO runs full batches only, and a frame takes as long as one. That is rare where only a
-        video's last batch is short, and common where frames come one by one. Use both in the same thread.
-        """
-        other = copy.copy(self)
-        other.runner = self.runner.with_short_batches()
-        return other
-
     def identity(self) -> dict[str, object]:
         """Return all that explanations depend on besides the images, as plain values."""
         return {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -114,21 +113,20 @@ class PaneExplainer:
         for group in self._groups:
             group.explainer.learn(frames)
 
-    def with_short_batches(self) -> PaneExplainer:
-        """As for `Explainer`."""
-        other = copy.copy(self)
-        other._groups = [
-            dataclasses.replace(group, explainer=group.explainer.with_short_batches())
-            for group in self._groups
-        ]
-        return other
-
     @contextlib.contextmanager
     def cancelled_by(self, is_cancelled: IsCancelled) -> Iterator[None]:
         """As for `Explainer`."""
         with contextlib.ExitStack() as stack:
             for group in self._groups:
                 stack.enter_context(group.explainer.cancelled_by(is_cancelled))
+            yield
+
+    @contextlib.contextmanager
+    def short_batches(self) -> Iterator[None]:
+        """As for `Explainer`."""
+        with contextlib.ExitStack() as stack:
+            for group in self._groups:
+                stack.enter_context(group.explainer.short_batches())
             yield
 
     def explain_frames(

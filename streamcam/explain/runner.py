@@ -163,13 +163,6 @@ class NetworkRunner:
         other._split = other._preferred
         return other
 
-    def with_short_batches(self) -> NetworkRunner:
-        """Return a runner of the same network that runs a single image by itself; use both in one thread."""
-        other = copy.copy(self)
-        other._preferred = None if self._preferred is None else self._preferred.with_short_batches()
-        other._split = None if self._split is None else other._preferred
-        return other
-
     @property
     def split(self) -> SplitNetwork | None:
         """The network whose backbone is for OpenVINO; None if torch runs all of it."""
@@ -203,17 +196,25 @@ class NetworkRunner:
         """Number of threads that torch is best given."""
         return available_cores() if self._split is None else self._split.head_threads
 
-    def run(self, pixels: NDArray[np.uint8], targets: Sequence[Target] | None, notes: list[str]) -> BatchRun:
+    def run(
+        self,
+        pixels: NDArray[np.uint8],
+        targets: Sequence[Target] | None,
+        notes: list[str],
+        *,
+        batch_size: int | None = None,
+    ) -> BatchRun:
         """Run the network.
 
         Args:
             pixels: Images (N, H, W, 3) or clips (N, T, H, W, 3).
             targets: What will be explained; None if several maps are asked for, by other methods too.
             notes: Takes a sentence where OpenVINO turns out to compute something else, and torch is used.
+            batch_size: Number of images that OpenVINO fills up a shorter batch to; the usual one if None.
         """
         if self._split is not None:
             try:
-                forward_pass = self._split.run(pixels)
+                forward_pass = self._split.run(pixels, batch_size)
             except BackendMismatchError:
                 self._leave_openvino()
                 notes.append(_DIFFERS)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeVar, cast, runtime_checkable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol, runtime_checkable
 
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
@@ -15,7 +15,6 @@ _MOST_WAITING_BYTES = 256 << 20
 """Frames that wait for those behind them, for clips, take no more memory than this."""
 
 Explained = tuple[Frame, Explanation]
-Chosen = TypeVar("Chosen")
 
 _MOST_SKIPPED = 24
 """A batch with this many skipped frames in it is full, too: their images take memory."""
@@ -45,22 +44,15 @@ class FrameExplainer(Protocol):
 class ShortBatchExplainer(Protocol):
     """An explainer that may know that frames come one by one; `streamcam.Explainer` is one."""
 
-    def with_short_batches(self) -> FrameExplainer:
-        """Return an explainer of the same that does not fill a single frame up to a batch."""
+    def short_batches(self) -> contextlib.AbstractContextManager[None]:
+        """Run a single frame by itself inside of the context, and do not fill it up to a batch."""
 
 
-def suit_to(explainer: Chosen, temporal: TemporalSettings | None, *, is_live: bool = False) -> Chosen:
-    """Return the explainer that suits the batches that will come: it fills up none, if most have one frame.
-
-    Args:
-        explainer: Explains frames, and is not wrapped in another yet.
-        temporal: Which frames are explained.
-        is_live: Whether each is explained as soon as it is there.
-    """
-    comes_alone = is_live or (temporal is not None and temporal.every == "auto")
-    if not comes_alone or not isinstance(explainer, ShortBatchExplainer):
-        return explainer
-    return cast("Chosen", explainer.with_short_batches())
+def short_batches(explainer: object) -> contextlib.AbstractContextManager[None]:
+    """Let an explainer run single frames by themselves inside of a context, if it would fill them up."""
+    if isinstance(explainer, ShortBatchExplainer):
+        return explainer.short_batches()
+    return contextlib.nullcontext()
 
 
 class BatchExplainer:
@@ -103,9 +95,19 @@ class BatchExplainer:
         self._batch: list[tuple[Frame, bool]] = []
         self._between: Sequence[Frame] = ()
 
-    def cancelled_by(self, is_cancelled: Callable[[], bool]) -> contextlib.AbstractContextManager[None]:
-        """Let the explainer end in the middle of a batch inside of a context, as `cancelled_by` does."""
-        return cancelled_by(self._explainer, is_cancelled)
+    @contextlib.contextmanager
+    def running(self, is_cancelled: Callable[[], bool]) -> Iterator[None]:
+        """Prepare the explainer for its batches, inside of a context in which they are explained.
+
+        Args:
+            is_cancelled: Returns whether nobody waits for explanations any more; the explainer may then end
+                in the middle of a batch.
+        """
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(cancelled_by(self._explainer, is_cancelled))
+            if self._is_adaptive or self._batch_size == 1:  # most batches have one frame
+                stack.enter_context(short_batches(self._explainer))
+            yield
 
     def explain(self, frame: Frame, before: Sequence[Frame] = ()) -> list[Explained]:
         """Take the next frame.
@@ -167,13 +169,9 @@ class BatchExplainer:
         if self._tracker is None:
             return list(zip(due, raw, strict=True))
         by_index = {frame.index: explanation for frame, explanation in zip(due, raw, strict=True)}
+        last = due[-1] if due else None
         return [
-            (
-                frame,
-                self._tracker.complete(
-                    frame, by_index.get(frame.index), is_last=bool(due) and frame is due[-1]
-                ),
-            )
+            (frame, self._tracker.complete(frame, by_index.get(frame.index), is_last=frame is last))
             for frame, _ in batch
         ]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from streamcam.evidence import TableEncoder, from_tables
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
-from streamcam.pipeline.batches import FrameExplainer
+from streamcam.pipeline.batches import FrameExplainer, short_batches
 from streamcam.pipeline.cancelling import cancelled_by
 from streamcam.sinks import SegmentStore
 from streamcam.temporal import Tracker
@@ -118,6 +118,10 @@ class ResumingExplainer:
     def cancelled_by(self, is_cancelled: Callable[[], bool]) -> contextlib.AbstractContextManager[None]:
         """As for the explainer of the frames that are not stored."""
         return cancelled_by(self._explainer, is_cancelled)
+
+    def short_batches(self) -> contextlib.AbstractContextManager[None]:
+        """As for the explainer of the frames that are not stored."""
+        return short_batches(self._explainer)
 
     def pop_explanations(self, indices: range) -> dict[str, NDArray[Any]]:
         """Return and forget the explanations of a finished segment; called in the thread that writes it."""

@@ -19,7 +19,6 @@ from streamcam.media.stores import is_stored
 from streamcam.milestones import reach
 from streamcam.overlay import Overlay, PaneOverlay
 from streamcam.panes import Comparison
-from streamcam.pipeline.batches import suit_to
 from streamcam.pipeline.channel import ChannelClosedError
 from streamcam.pipeline.evidence_explainer import EvidenceExplainer
 from streamcam.pipeline.identification import identify_evidence, models_of
@@ -269,7 +268,6 @@ class RenderPlan:
         """
         if self._is_used:
             raise RuntimeError("this plan was run or closed already; make another with plan_render")
-        explainer = suit_to(explainer, self.settings.temporal)
         # Comparisons keep nothing that only one explainer can tell.
         alone = None if isinstance(self._overlay, PaneOverlay) else cast("LoneExplainer", explainer)
         for model in models_of(explainer):

@@ -11,7 +11,7 @@ from typing import Self
 from streamcam.errors import CancelledError, InvalidArgumentError
 from streamcam.frames import Frame, SourceInfo, SourceReport
 from streamcam.milestones import reach
-from streamcam.pipeline.batches import BatchExplainer, Explained, FrameExplainer, suit_to
+from streamcam.pipeline.batches import BatchExplainer, Explained, FrameExplainer
 from streamcam.pipeline.channel import Channel, ChannelClosedError, Policy
 from streamcam.pipeline.stopwatch import Stopwatch
 from streamcam.pipeline.workers import Worker
@@ -57,11 +57,7 @@ def stream(
     elif settings is not None:
         raise InvalidArgumentError("an open source takes no `settings`; pass them to open_source")
     # Of a live source, a second frame would have to be waited for.
-    batches = BatchExplainer(
-        suit_to(explainer, temporal, is_live=source.is_live),
-        temporal,
-        batch_size=1 if source.is_live else None,
-    )
+    batches = BatchExplainer(explainer, temporal, batch_size=1 if source.is_live else None)
     stages = _Stages(source, batches, 1 if source.is_live else explainer.batch_size)
     stages.start()
     return ExplainedStream(stages)
@@ -253,7 +249,7 @@ class _Stages:
         """Explain frames and hand them over."""
         explain = self.explaining.timed(self._batches.explain)
         try:
-            with self._batches.cancelled_by(lambda: self._is_ending):
+            with self._batches.running(lambda: self._is_ending):
                 for frame in self._frames:
                     self._hand_over(explain(frame))
                 self._hand_over(self.explaining.timed(self._batches.flush)())

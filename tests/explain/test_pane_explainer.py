@@ -22,6 +22,8 @@ from streamcam.frames import Frame
 from streamcam.models import Classifier, InputSpec, Model
 from streamcam.models.labels import numbered_labels
 from streamcam.panes import Comparison
+from streamcam.pipeline.stream import stream
+from streamcam.sources import SyntheticSource
 from streamcam.sources.given_images import frames_of
 from streamcam.temporal import TemporalSettings, Tracker
 
@@ -133,18 +135,32 @@ def test_networks_of_all_panes_run_a_frame_that_comes_alone_by_itself(
     explainer: Explainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     panes = PaneExplainer(explainer, Comparison(methods=("gradcam", "occlusion")))
-    short = []
+    asked: list[int | None] = []
+    run = NetworkRunner.run
 
-    def note(self: NetworkRunner) -> NetworkRunner:
-        short.append(self)
-        return self
+    def note(self: NetworkRunner, *arguments: Any, batch_size: int | None) -> Any:
+        asked.append(batch_size)
+        return run(self, *arguments, batch_size=batch_size)
 
-    monkeypatch.setattr(NetworkRunner, "with_short_batches", note)
-    found = panes.with_short_batches().explain_frames(photographs()[:1])
-    assert len(short) == 2  # occlusion has a run of its own
+    monkeypatch.setattr(NetworkRunner, "run", note)
+    with panes.short_batches():
+        found = panes.explain_frames(photographs()[:1])
+        panes.explain_frames(photographs())
+    assert asked == [1, 1, None, None]  # occlusion has a run of its own
     for ours, theirs in zip(found, panes.explain_frames(photographs()[:1]), strict=True):
         for pane, same in zip(panes_of(ours), panes_of(theirs), strict=True):
             assert_same(pane, same)
+    assert asked[4:] == [None, None]
+
+
+@pytest.mark.parametrize("every", [1, "auto"])
+def test_panes_that_show_the_same_are_noted_whichever_frames_are_explained(
+    explainer: Explainer, every: Any
+) -> None:
+    panes = PaneExplainer(explainer, Comparison(methods=("gradcam", "hirescam")))
+    source = SyntheticSource(width=64, height=64, frame_count=5)
+    assert len(list(stream(source, panes, temporal=TemporalSettings(every=every)))) == 5
+    assert any("give the same maps" in note for note in panes.notes)
 
 
 def test_classes_and_ranks_are_panes(explainer: Explainer, runs: Runs) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -12,7 +13,7 @@ from media_factory import make_image
 from stage_fakes import FakeExplainer
 
 from streamcam.frames import Frame
-from streamcam.pipeline.batches import BatchExplainer, suit_to
+from streamcam.pipeline.batches import BatchExplainer
 from streamcam.temporal import TemporalSettings
 
 AUTO = TemporalSettings(every="auto", cuts="off")
@@ -71,33 +72,36 @@ def test_batches_of_one_stay_batches_of_one() -> None:
 
 
 class ShortExplainer(FakeExplainer):
-    """Tells whether it fills up single frames."""
+    """Knows whether it fills up single frames."""
 
     is_short = False
 
-    def with_short_batches(self) -> ShortExplainer:
-        other = ShortExplainer(batch_size=self.batch_size)
-        other.is_short, other.batches = True, self.batches
-        return other
+    @contextlib.contextmanager
+    def short_batches(self) -> Iterator[None]:
+        self.is_short = True
+        yield
+        self.is_short = False
 
 
 @pytest.mark.parametrize(
-    ("temporal", "is_live", "is_short"),
+    ("temporal", "batch_size", "is_short"),
     [
-        (AUTO, False, True),
-        (None, True, True),
-        (TemporalSettings(), True, True),
-        (TemporalSettings(every=3), False, False),
-        (None, False, False),
+        (AUTO, None, True),
+        (None, 1, True),
+        (TemporalSettings(), 1, True),
+        (TemporalSettings(every=3), None, False),
+        (None, None, False),
     ],
 )
-def test_an_explainer_is_told_where_most_frames_come_alone(
-    temporal: TemporalSettings | None, is_live: bool, is_short: bool
+def test_an_explainer_knows_while_most_frames_come_alone(
+    temporal: TemporalSettings | None, batch_size: int | None, is_short: bool
 ) -> None:
-    suited = suit_to(ShortExplainer(batch_size=4), temporal, is_live=is_live)
-    assert suited.is_short == is_short
+    explainer = ShortExplainer(batch_size=4)
+    with BatchExplainer(explainer, temporal, batch_size=batch_size).running(lambda: False):
+        assert explainer.is_short == is_short
+    assert not explainer.is_short
 
 
-def test_other_explainers_stay_as_they_are() -> None:
-    explainer = FakeExplainer()
-    assert suit_to(explainer, AUTO) is explainer
+def test_other_explainers_run_as_they_do() -> None:
+    with BatchExplainer(FakeExplainer(), AUTO).running(lambda: False) as nothing:
+        assert nothing is None

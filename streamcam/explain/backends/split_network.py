@@ -91,7 +91,6 @@ class SplitNetwork:
         self._layer = layer
         self._halves = halves
         self._batch_size = batch_size
-        self._fills_singles = True
         self._candidates = list(backbones)
         self._entry = entry
         self._backbones: dict[tuple[object, ...], OpenVinoBackbone] = {}
@@ -113,12 +112,6 @@ class SplitNetwork:
         """Return the same network for another video, whose images are compared with torch by themselves."""
         other = copy.copy(self)
         other._backbones = {}
-        return other
-
-    def with_short_batches(self) -> SplitNetwork:
-        """Return the same network, which runs a single image by itself; use both in one thread."""
-        other = copy.copy(self)
-        other._fills_singles = False
         return other
 
     @functools.cached_property
@@ -189,9 +182,8 @@ class SplitNetwork:
             BackendMismatchError: if the backend's features are not torch's.
         """
         self._used, _ = self.backbone_for(images)
-        if batch_size is None:
-            batch_size = self._batch_size if self._fills_singles or len(images) > 1 else 1
-        return self._with_head(self._used.run(images, batch_size), _size(images))
+        outputs = self._used.run(images, self._batch_size if batch_size is None else batch_size)
+        return self._with_head(outputs, _size(images))
 
     def score(self, images: NDArray[Any], batch_size: int | None = None) -> Output:
         """Run the network for its scores alone, without a graph.

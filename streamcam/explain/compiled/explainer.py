@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import functools
@@ -22,6 +23,7 @@ from streamcam.explain.compiled.record import CompiledModel, Record
 from streamcam.explain.deletion import remove_hottest
 from streamcam.explain.description import DescribedExplainer
 from streamcam.explain.ranking import rank_over_time
+from streamcam.explain.short_batches import ShortBatches
 from streamcam.explain.targets import Target, TargetRequest, check_targets, resolve_targets
 from streamcam.explanations import Explanation
 from streamcam.frames import FloatArray, Frame
@@ -46,7 +48,7 @@ class _Classes:
     objects: None = None
 
 
-class CompiledExplainer(DescribedExplainer):
+class CompiledExplainer(DescribedExplainer, ShortBatches):
     """Computes class activation maps on OpenVINO alone. Use it in one thread at a time.
 
     Attributes:
@@ -104,7 +106,7 @@ class CompiledExplainer(DescribedExplainer):
         self._graphs_for = graphs_for
         self._in_torch = in_torch
         self._graphs: dict[tuple[Size, int], CompiledGraphs | None] = {}
-        self._fills_singles, self._has_singles = True, not fills_up
+        self._fills_up = fills_up
         self._last: CompiledGraphs | Explainer | None = None
         self._fitter = FrameFitter(record.fit, record.model, record.model.mean)
         self._assembler = self._assembler_of(self.targets)
@@ -144,7 +146,7 @@ class CompiledExplainer(DescribedExplainer):
             (width, height) of the network's input, in pixels, and the graphs, or None if torch explains.
         """
         size = fit_geometry(self.fit, (width, height), self.model).size
-        batch_size = self.batch_size if self._fills_singles or count != 1 else 1
+        batch_size = self.batch_size if self._fills_up or self._fills_singles or count != 1 else 1
         if (size, batch_size) not in self._graphs:
             self._graphs[size, batch_size] = self._load_graphs(size, batch_size)
         return size, self._graphs[size, batch_size]
@@ -159,13 +161,6 @@ class CompiledExplainer(DescribedExplainer):
         other.targets = tuple(targets)
         other._assembler = self._assembler_of(other.targets)
         other._in_torch = functools.cache(lambda: self._in_torch().with_targets(targets))
-        return other
-
-    def with_short_batches(self) -> CompiledExplainer:
-        """Return an explainer that runs a frame that comes alone by itself; see `streamcam.Explainer`."""
-        other = copy.copy(self)
-        other._fills_singles = not self._has_singles
-        other._in_torch = functools.cache(lambda: self._in_torch().with_short_batches())
         return other
 
     def beside(self) -> CompiledExplainer:
@@ -237,8 +232,9 @@ class CompiledExplainer(DescribedExplainer):
         geometry = self._fitter.geometry(frames[0])
         _, graphs = self.graphs_for(frames[0].image.width, frames[0].image.height, len(frames))
         if graphs is None:
-            self._last = self._in_torch()
-            return self._last.explain_frames(frames, tracker)
+            self._last = in_torch = self._in_torch()
+            with contextlib.nullcontext() if self._fills_singles else in_torch.short_batches():
+                return in_torch.explain_frames(frames, tracker)
         self._last = graphs
         run = graphs.run(np.stack([self._fitter.fit(frame, geometry) for frame in frames]))
         probabilities = self.model.probabilities(run.scores)

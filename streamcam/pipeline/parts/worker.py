@@ -14,7 +14,7 @@ from streamcam.errors import CancelledError
 from streamcam.explanations import Explanation
 from streamcam.frames import Frame
 from streamcam.media.images import planes_of
-from streamcam.pipeline.batches import BatchExplainer, FrameExplainer, suit_to
+from streamcam.pipeline.batches import BatchExplainer, FrameExplainer, short_batches
 from streamcam.pipeline.cancelling import cancelled_by
 from streamcam.pipeline.parts.plan import PartedVideo, VideoPart
 from streamcam.pipeline.workers import prefetch
@@ -100,13 +100,13 @@ def explain_part(
     tracker = RecordingTracker(video.temporal, part.skipped)
     if state is not None:
         tracker.adopt(state)
-    recorder = _Recorder(suit_to(explainer, video.temporal), tracker)
+    recorder = _Recorder(explainer, tracker)
     batches = BatchExplainer(recorder, video.temporal, tracker=tracker)
     frames = read_part(video, part)
     with (
         contextlib.closing(frames),
         prefetch(frames, maxsize=_FRAMES_AHEAD, name="part-reader", interrupt=lambda: None) as ready,
-        cancelled_by(explainer, is_cancelled),
+        batches.running(is_cancelled),
     ):
         for frame in ready:
             if is_cancelled():
@@ -130,6 +130,14 @@ class _Recorder:
         self.batches: list[ExplainedBatch] = []
         self._explainer = explainer
         self._tracker = tracker
+
+    def cancelled_by(self, is_cancelled: Callable[[], bool]) -> contextlib.AbstractContextManager[None]:
+        """As for the explainer itself."""
+        return cancelled_by(self._explainer, is_cancelled)
+
+    def short_batches(self) -> contextlib.AbstractContextManager[None]:
+        """As for the explainer itself."""
+        return short_batches(self._explainer)
 
     def explain_frames(
         self, frames: list[Frame], tracker: Tracker | None = None, context: Sequence[Frame] = ()

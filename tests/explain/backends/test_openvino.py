@@ -97,15 +97,15 @@ def test_a_frame_that_comes_alone_is_run_by_itself_if_most_do(monkeypatch: pytes
         return run(self, images, count)
 
     monkeypatch.setattr(BatchRequest, "run", note)
-    short = full.with_short_batches()
-    found = [*short.explain_frames(frames[:1]), *short.explain_frames(frames[1:])]
+    with full.short_batches():
+        found = [*full.explain_frames(frames[:1]), *full.explain_frames(frames[1:])]
     assert shapes == [1, 4]
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.predictions == theirs.predictions
         for index, heatmap in theirs.heatmaps.items():
             assert np.array_equal(ours.heatmaps[index], heatmap)
     full.explain_frames(frames[:1])
-    assert shapes == [1, 4, 4], "the other one still fills up"
+    assert shapes == [1, 4, 4], "it fills up again"
 
 
 def test_every_shape_of_image_is_explained() -> None:

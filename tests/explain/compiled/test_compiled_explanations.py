@@ -104,17 +104,40 @@ def test_a_frame_that_comes_alone_is_run_by_itself_if_most_do(
     alike = [frames[0], dataclasses.replace(frames[0], index=1)]
     explainer = load()
     _, graphs = explainer.graphs_for(frames[0].image.width, frames[0].image.height)
-    short = explainer.with_short_batches()
-    (ours,) = short.explain_frames(alike[:1])
     (same,) = load(batch_size=1).explain_frames(alike[:1])
-    assert np.array_equal(only_map(ours), only_map(same))
-    single, several = (short.graphs_for(frames[0].image.width, frames[0].image.height, n)[1] for n in (1, 2))
-    assert several is graphs
-    assert single is not graphs
-    monkeypatch.setattr(graphs, "run", lambda _pixels: pytest.fail("it is filled up"))
-    short.explain_frames(alike[:1])
+    size = (frames[0].image.width, frames[0].image.height)
+    with explainer.short_batches():
+        (ours,) = explainer.explain_frames(alike[:1])
+        assert np.array_equal(only_map(ours), only_map(same))
+        single, several = (explainer.graphs_for(*size, count)[1] for count in (1, 2))
+        assert several is graphs
+        assert single is not graphs
+        monkeypatch.setattr(graphs, "run", lambda _pixels: pytest.fail("it is filled up"))
+        explainer.explain_frames(alike[:1])
+        with pytest.raises(pytest.fail.Exception, match="filled up"):
+            explainer.explain_frames(alike)
     with pytest.raises(pytest.fail.Exception, match="filled up"):
-        short.explain_frames(alike)
+        explainer.explain_frames(alike[:1])
+
+
+def test_torch_explains_a_frame_that_comes_alone_by_itself_too(
+    frames: list[Frame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explainer = load()
+    monkeypatch.setattr(explainer, "_graphs_for", lambda _size, _batch_size: None)
+    explainer.explain_frames(frames[:1])
+    sizes: list[int] = []
+    run = BatchRequest.run
+
+    def note(self: BatchRequest, images: Any, count: int) -> Any:
+        sizes.append(len(images))
+        return run(self, images, count)
+
+    monkeypatch.setattr(BatchRequest, "run", note)
+    explainer.explain_frames(frames[:1])
+    with explainer.short_batches():
+        explainer.explain_frames(frames[:1])
+    assert sizes == [2, 1]
 
 
 def test_what_speaks_for_the_other_class_is_kept_beside_the_map(frames: list[Frame]) -> None:
